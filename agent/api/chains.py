@@ -1,0 +1,72 @@
+"""One chain: its details, its certificates, its key for who may have it, and its end."""
+
+from __future__ import annotations
+
+import re
+
+from agent.api.access import Access
+from agent.api.call import Answer, Call
+from agent.api.office import Office
+from agent.api.route import Route
+from agent.errors.usage import UnknownChain
+from agent.records import ChainRecord
+from agent.report import ChainRow
+from agent.report.details import ChainDetails, chain_details
+from agent.store.view import View
+
+PEM = "application/x-pem-file"
+UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
+
+
+def show(call: Call) -> Answer:
+    """Return all about a chain. Raises `UnknownChain`."""
+    snapshot, found = call.office.status(call.now)
+    row = _row(found.chains, call.path["id"])
+    with View.open(call.office.layout) as view:
+        return Answer(chain_details(snapshot, view, row))
+
+
+def download(call: Call) -> Answer:
+    """Return a chain's certificates, leaf first. Raises `UnknownChain`."""
+    record = known(call.office, call.path["id"])
+    with View.open(call.office.layout) as view:
+        pem = view.chains.certificates(record.id)
+    if pem is None:
+        raise UnknownChain(record.id, ())
+    return Answer(pem.encode(), media_type=PEM, headers=attachment(record.names, "pem"))
+
+
+def known(office: Office, chain: str) -> ChainRecord:
+    """Return what is known of a chain by its whole id. Raises `UnknownChain`."""
+    with View.open(office.layout) as view:
+        found = view.chains.record(chain)
+    if found is None:
+        raise UnknownChain(chain, ())
+    return found
+
+
+def attachment(names: tuple[str, ...], ending: str) -> dict[str, str]:
+    """Return the header by which a browser saves an answer as a file that is called after the first name."""
+    first = names[0].replace("*", "wildcard") if names else "chain"
+    return {"content-disposition": f'attachment; filename="{UNSAFE.sub("-", first).strip("-.") or "chain"}.{ending}"'}
+
+
+def _row(rows: tuple[ChainRow, ...], chain: str) -> ChainRow:
+    found = next((each for each in rows if each.id == chain), None)
+    if found is None:
+        raise UnknownChain(chain, ())
+    return found
+
+
+ROUTES = (
+    Route("GET", "/v1/chains/{id}", Access.VIEWER, show, "Show all about a chain", ChainDetails, problems=(404,)),
+    Route(
+        "GET",
+        "/v1/chains/{id}/download",
+        Access.VIEWER,
+        download,
+        "Return the certificates of a chain, leaf first; never its key",
+        media_types=(PEM,),
+        problems=(404,),
+    ),
+)

@@ -1,0 +1,215 @@
+"""What an administrator does to chains that are there: reissue, revoke, delete, export, and have it all looked at again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from agent.api.access import Access
+from agent.api.call import Answer, Call
+from agent.api.chains import attachment, known
+from agent.api.jobs import JobStarted, begin, started
+from agent.api.route import Input, Lane, Route
+from agent.errors.api import NotConfirmed
+from agent.errors.usage import UnknownChain
+from agent.report import Snapshot
+from agent.store import Store
+
+PKCS12 = "application/x-pkcs12"
+UPLOADED = "uploaded"
+SHORTEST_PASSPHRASE = 8
+LONGEST_PASSPHRASE = 256
+MOST_NAMES = 100
+Name = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class Reissue(Input):
+    """For which names new chains are wanted."""
+
+    names: tuple[Name, ...] = Field(min_length=1, max_length=MOST_NAMES)
+    force: bool = Field(False, description="ask the CA even where a check beforehand says that it will refuse")
+
+
+class Reason(StrEnum):
+    """CRLReason of RFC 5280 section 5.3.1, those that a subscriber gives."""
+
+    UNSPECIFIED = "unspecified"
+    KEY_COMPROMISE = "keyCompromise"
+    AFFILIATION_CHANGED = "affiliationChanged"
+    SUPERSEDED = "superseded"
+    CESSATION_OF_OPERATION = "cessationOfOperation"
+
+
+class Revocation(Input):
+    """Which chain is to be revoked."""
+
+    chain: str = Field(max_length=64, description="its whole id")
+    reason: Reason = Reason.UNSPECIFIED
+    confirmed: bool = Field(False, description="it can't be undone")
+
+
+class Pass(Input):
+    """How a pass is to be made."""
+
+    now: bool = Field(False, description="don't wait for activation windows")
+    retry: bool = Field(False, description="ask sources that have failed at once again, and try again what was refused")
+
+
+class Export(Input):
+    """What protects the key in the file."""
+
+    passphrase: str = Field(min_length=SHORTEST_PASSPHRASE, max_length=LONGEST_PASSPHRASE, repr=False)
+
+
+class Deletion(Input):
+    """How sure somebody is."""
+
+    confirmed: bool = Field(False, description="delete it though modules use it: the next source takes over at once")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A name that goes on with an uploaded chain, whatever was asked."""
+
+    name: str
+    chain: str
+    """Id of the uploaded chain; deleting it opens the way for the other sources."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReissueStarted(JobStarted):
+    """New chains are being asked for."""
+
+    names: tuple[str, ...]
+    kept: tuple[Kept, ...]
+
+
+def reissue(call: Call) -> Answer:
+    """Ask for new chains. Raises `NothingToReissue` and `NameInvalid`."""
+    wish: Reissue = call.body
+    names = call.office.hand().reissue(wish.names, force=wish.force)
+    snapshot, _ = call.office.status(call.now)
+    job = begin(call, "reissue", ", ".join(wish.names[:5]), detail="forced" if wish.force else "")
+    return started(ReissueStarted(job, tuple(names), _kept(snapshot, set(names))))
+
+
+def apply(call: Call) -> Answer:
+    """Make a pass."""
+    wish: Pass = call.body
+    if wish.retry:
+        call.office.hand().retry_now()
+    words = ("apply", "--look", "--now") if wish.now else ("apply", "--look")
+    detail = ", ".join(word for word, said in (("now", wish.now), ("retry", wish.retry)) if said)
+    return started(JobStarted(begin(call, "apply", "everything", words, detail)))
+
+
+def revoke(call: Call) -> Answer:
+    """Have a chain revoked by its CA. Raises `UnknownChain`, and `NotConfirmed` with what would follow."""
+    wish: Revocation = call.body
+    record = known(call.office, wish.chain)
+    if not wish.confirmed:
+        switches = call.office.hand().without(record.id)
+        raise NotConfirmed([f"{each.module}/{each.slot}: {each.reason}" for each in switches])
+    words = ("revoke", record.id, "--reason", str(wish.reason), "--yes")
+    return started(JobStarted(begin(call, "revoke", ", ".join(record.names[:3]), words, f"{record.id}, {wish.reason}")))
+
+
+def delete(call: Call) -> Answer:
+    """Delete an uploaded chain. Raises `UnknownChain`, `ChainInUse` and `NotDeletable`."""
+    query: Deletion = call.query
+    record = known(call.office, call.path["id"])
+    call.office.hand().delete(record.id, confirmed=query.confirmed)
+    return started(JobStarted(begin(call, "chain deleted", ", ".join(record.names[:3]), detail=record.id)))
+
+
+def export(call: Call) -> Answer:
+    """Return a chain with its key, protected by a passphrase. It is written down first. Raises `UnknownChain`."""
+    from agent.encoding import Format, Part, encode
+
+    wish: Export = call.body
+    record = known(call.office, call.path["id"])
+    call.note("key exported", ", ".join(record.names[:3]), record.id)
+    with Store.open_existing(call.office.layout) as store:
+        chain = store.chains.load(record.id)
+    if chain is None:
+        raise UnknownChain(record.id, ())
+    content = encode(chain, [Part.KEY, Part.FULLCHAIN], Format.PKCS12, password=wish.passphrase.encode())
+    return Answer(content, media_type=PKCS12, headers=attachment(record.names, "p12"))
+
+
+def _kept(snapshot: Snapshot, names: set[str]) -> tuple[Kept, ...]:
+    uploaded = {record.id for record in snapshot.chains if record.source == UPLOADED}
+    bound = {binding.key: binding.chain for binding in snapshot.bindings if binding.chain in uploaded}
+    return tuple(
+        Kept(name, chain)
+        for need in snapshot.needs
+        if (chain := bound.get(need.key)) is not None
+        for name in need.names
+        if name in names
+    )
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/reissue",
+        Access.ADMIN,
+        reissue,
+        "Get new chains, with new keys, from the highest source that can deliver",
+        ReissueStarted,
+        202,
+        body=Reissue,
+        lane=Lane.CHANGE,
+        problems=(422, 503),
+    ),
+    Route(
+        "POST",
+        "/v1/apply",
+        Access.ADMIN,
+        apply,
+        "Look at everything, and do what is due, now",
+        JobStarted,
+        202,
+        body=Pass,
+        lane=Lane.CHANGE,
+        problems=(503,),
+    ),
+    Route(
+        "POST",
+        "/v1/revoke",
+        Access.ADMIN,
+        revoke,
+        "Have a chain revoked by its CA, stop serving it, and order a new one",
+        JobStarted,
+        202,
+        body=Revocation,
+        lane=Lane.CHANGE,
+        problems=(404, 422, 503),
+    ),
+    Route(
+        "DELETE",
+        "/v1/chains/{id}",
+        Access.ADMIN,
+        delete,
+        "Delete an uploaded chain",
+        JobStarted,
+        202,
+        query=Deletion,
+        lane=Lane.CHANGE,
+        problems=(404, 409, 503),
+    ),
+    Route(
+        "POST",
+        "/v1/chains/{id}/export",
+        Access.ADMIN,
+        export,
+        "Return a chain with its key as PKCS#12",
+        body=Export,
+        lane=Lane.CHANGE,
+        media_types=(PKCS12,),
+        problems=(404,),
+    ),
+)

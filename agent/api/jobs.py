@@ -1,0 +1,192 @@
+"""Jobs: what follows a change, as a process whose steps are told while somebody looks on."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from agent.api.access import Access
+from agent.api.call import Answer, Call
+from agent.api.route import Input, Route
+from agent.errors.api import JobLost, JobUnknown
+from agent.errors.problem import Problem
+from agent.events import Event
+from agent.people import People
+from agent.people.person import Audit
+from agent.store import Store
+from agent.store.jobs import JobRecord
+from agent.store.view import View
+
+EVENT_STREAM = "text/event-stream"
+PAUSE = 0.25
+"""Seconds between two looks for further steps."""
+SIGN_OF_LIFE = 15.0
+"""Seconds after which a stream says that it is still there."""
+DEGRADED = 3
+"""Exit code of a job that is done, while something needs attention."""
+
+
+class JobState(StrEnum):
+    """How far a job is."""
+
+    RUNNING = "running"
+    DONE = "done"
+    DEGRADED = "degraded"
+    """Done, and something needs attention."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job."""
+
+    id: str
+    action: str
+    subject: str
+    who: str
+    state: JobState
+    started_at: datetime
+    ended_at: datetime | None
+    problem: Problem | None
+    """Why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """The job that does what follows."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """Jobs, the newest first."""
+
+    jobs: tuple[Job, ...]
+
+
+class JobsQuery(Input):
+    """How many."""
+
+    limit: int = Field(20, ge=1, le=200)
+
+
+def begin(call: Call, action: str, subject: str, words: Sequence[str] = ("apply",), detail: str = "") -> str:
+    """Write down what was done, and start the process that does what follows; return the job's id. Raises `JobLost`."""
+    job = secrets.token_hex(8)
+    record = JobRecord(job, action, subject, call.caller.name, call.now)
+    row = Audit(call.now, call.caller.name, call.caller.address, action, subject, detail)
+    with Store.open_existing(call.office.layout) as store, store.write():
+        store.jobs.add(record)
+        People(store).audit(row)
+    call.office.starter.start(job, words)
+    return job
+
+
+def started(content: JobStarted) -> Answer:
+    """Return the answer to a change."""
+    return Answer(content, 202, headers={"location": f"/v1/jobs/{content.job}"})
+
+
+def show(call: Call) -> Answer:
+    """Return one job. Raises `JobUnknown`."""
+    return Answer(_look(call, 0)[0])
+
+
+def listed(call: Call) -> Answer:
+    """Return the newest jobs."""
+    query: JobsQuery = call.query
+    with View.open(call.office.layout) as view:
+        return Answer(JobList(tuple(_job(each, call.now) for each in view.jobs.newest(query.limit))))
+
+
+def stream(call: Call) -> Answer:
+    """Begin to tell the steps of a job. Raises `JobUnknown`."""
+    _look(call, 0)
+    return Answer(media_type=EVENT_STREAM)
+
+
+async def follow(call: Call) -> AsyncIterator[bytes]:
+    """Yield the steps of a job as server-sent events (HTML standard, section 9.2), the last one named ``end``.
+
+    The id of each is that of its row: whoever was cut off names the last in ``Last-Event-ID`` and gets the rest.
+    """
+    seen = _last_seen(call)
+    deadline = time.monotonic() + call.office.limits.stream_seconds
+    spoke = time.monotonic()
+    while time.monotonic() < deadline:
+        job, events = await asyncio.to_thread(_look, call, seen)
+        for event in events:
+            seen = event.id or seen
+            yield b"id: %d\ndata: %s\n\n" % (seen, call.office.json(event))
+        if events:
+            spoke = time.monotonic()
+            continue  # there may be more than come at once
+        if job.state is not JobState.RUNNING:
+            yield b"event: end\ndata: %s\n\n" % call.office.json(job)
+            return
+        if time.monotonic() >= spoke + SIGN_OF_LIFE:
+            spoke = time.monotonic()
+            yield b":\n\n"
+        await asyncio.sleep(PAUSE)
+
+
+def _look(call: Call, seen: int) -> tuple[Job, list[Event]]:
+    """Return a job, and its steps after one. Both in one state of the store: of a job that has ended no step is missing."""
+    name = call.path["id"]
+    with View.open(call.office.layout) as view:
+        record = view.jobs.get(name)
+        if record is None:
+            raise JobUnknown(name)
+        # From -1: zero would mean the newest ones only.
+        return _job(record, call.office.now()), view.journal.since(seen or -1, job=name)
+
+
+def _last_seen(call: Call) -> int:
+    text = call.headers.get("last-event-id", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+def _job(record: JobRecord, now: datetime) -> Job:
+    lost = record.lost(now)
+    problem = JobLost("it was killed, or the machine was restarted").problem if lost else record.problem
+    return Job(
+        id=record.id,
+        action=record.action,
+        subject=record.subject,
+        who=record.who,
+        state=_state(record, lost),
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        problem=problem,
+    )
+
+
+def _state(record: JobRecord, lost: bool) -> JobState:
+    if record.ended_at is None:
+        return JobState.FAILED if lost else JobState.RUNNING
+    states = {0: JobState.DONE, DEGRADED: JobState.DEGRADED}
+    return states.get(record.exit_code if record.exit_code is not None else 1, JobState.FAILED)
+
+
+ROUTES = (
+    Route("GET", "/v1/jobs", Access.VIEWER, listed, "List the newest jobs", JobList, query=JobsQuery),
+    Route("GET", "/v1/jobs/{id}", Access.VIEWER, show, "Show how far a job is", Job, problems=(404,)),
+    Route(
+        "GET",
+        "/v1/jobs/{id}/events",
+        Access.VIEWER,
+        stream,
+        "Tell the steps of a job while it runs, as server-sent events",
+        media_types=(EVENT_STREAM,),
+        problems=(404,),
+        follow=follow,
+    ),
+)

@@ -1,0 +1,36 @@
+"""The root as a configuration profile (.mobileconfig), which Apple's devices install with a few taps."""
+
+from __future__ import annotations
+
+import plistlib
+import uuid
+from typing import Any
+
+from agent.store.roots import RootRecord
+
+NAMESPACE = uuid.UUID("6f9f2f0a-4a4e-5d7c-9a55-2f9b1c0d7e31")
+"""For RFC 9562 version 5: the same root gets the same profile, so that installing it again replaces it."""
+
+
+def profile(record: RootRecord, der: bytes) -> bytes:
+    """Return the profile (Apple, "Device Management": TopLevel and CertificateRoot), not signed."""
+    payload = _payload("com.apple.security.root", "root", record) | {
+        "PayloadCertificateFileName": "root.cer",
+        "PayloadContent": der,
+    }
+    whole = _payload("Configuration", "profile", record) | {
+        "PayloadContent": [payload],
+        "PayloadDescription": f"Lets this device trust certificates that {record.subject} has signed.",
+        "PayloadRemovalDisallowed": False,
+    }
+    return plistlib.dumps(whole)
+
+
+def _payload(kind: str, part: str, record: RootRecord) -> dict[str, Any]:
+    return {
+        "PayloadType": kind,
+        "PayloadVersion": 1,
+        "PayloadIdentifier": f"chainwright.{part}.{record.sha256[:16]}",
+        "PayloadUUID": str(uuid.uuid5(NAMESPACE, f"{part} {record.sha256}")).upper(),
+        "PayloadDisplayName": record.subject,
+    }

@@ -1,0 +1,262 @@
+"""The root: what it is, its certificate for everybody, and another one in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from agent.api.access import Access
+from agent.api.call import Answer, Call
+from agent.api.chains import PEM, attachment
+from agent.api.jobs import JobStarted, begin, started
+from agent.api.route import Input, Lane, Route
+from agent.api.uploads import Given
+from agent.errors.api import NotTyped
+from agent.errors.root import RootMissing
+from agent.report.details import RootDetails, root_details
+from agent.report.links import Link, links
+from agent.store.roots import RootRecord
+from agent.store.view import View
+
+if TYPE_CHECKING:
+    from agent.authority import Root
+    from agent.lifecycle.hand import Effects
+
+DER = "application/pkix-cert"
+PROFILE = "application/x-apple-aspen-config"
+REISSUE, REPLACE = "REISSUE", "REPLACE"
+
+
+class RootFormat(StrEnum):
+    """How the root's certificate is written."""
+
+    PEM = "pem"
+    """RFC 7468; of a subordinate authority, with those above it."""
+    DER = "der"
+    """One certificate: the root."""
+    MOBILECONFIG = "mobileconfig"
+    """A profile that Apple's devices install."""
+
+
+class Retyped(Input):
+    """The word by which somebody shows that they have read what will break."""
+
+    typed: str = Field(max_length=20, description=f'"{REISSUE}"')
+
+
+class NewRoot(Given):
+    """A root with its key: self-signed, or a company's subordinate authority with its parents."""
+
+
+class Replacement(NewRoot):
+    """The same, with the word by which somebody shows that they have read what will break."""
+
+    typed: str = Field(max_length=20, description=f'"{REPLACE}"')
+
+
+class RootQuery(Input):
+    """In which form."""
+
+    format: RootFormat = RootFormat.PEM
+
+
+@dataclass(frozen=True, slots=True)
+class RootPage:
+    """The root that signs, and those before it."""
+
+    root: RootDetails
+    earlier: tuple[RootDetails, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsequenceRow:
+    """What another root would break in one module, by name."""
+
+    module: str
+    sentence: str
+    severity: str
+    """info, warning or outage."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootEffects:
+    """What another root would do."""
+
+    resigned: tuple[str, ...]
+    """``module/slot`` whose local chain is signed again."""
+    consequences: tuple[ConsequenceRow, ...]
+    unknown: tuple[str, ...]
+    """Modules that could not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootPreview:
+    """A root that might be taken into service, and what that would do."""
+
+    subject: str
+    sha256: str
+    not_before: datetime
+    not_after: datetime
+    certificates: tuple[Link, ...]
+    effects: RootEffects
+
+
+@dataclass(frozen=True, slots=True)
+class RootStarted(JobStarted):
+    """Another root signs from now on; local chains are being signed again."""
+
+    subject: str
+    sha256: str
+    not_after: datetime
+
+
+def show(call: Call) -> Answer:
+    """Return all about the root. Raises `RootMissing`."""
+    snapshot, _ = call.office.status(call.now)
+    with View.open(call.office.layout) as view:
+        found = [root_details(snapshot, each) for each in view.roots.all()]
+    present = [each for each in found if each.retired_at is None]
+    if not present:
+        raise RootMissing
+    return Answer(RootPage(present[0], tuple(each for each in found if each.retired_at is not None)))
+
+
+def download(call: Call) -> Answer:
+    """Return the root's certificate. Raises `RootMissing`."""
+    query: RootQuery = call.query
+    with View.open(call.office.layout) as view:
+        record = view.roots.present()
+    if record is None:
+        raise RootMissing
+    content, media_type, ending = _written(record, query.format)
+    return Answer(content, media_type=media_type, headers=attachment((record.subject,), ending))
+
+
+def effects(call: Call) -> Answer:
+    """Say what another root would do, asking every module."""
+    return Answer(_effects(call.office.hand().root_effects()))
+
+
+def reissue(call: Call) -> Answer:
+    """Make a new root. Raises `NotTyped`."""
+    _require(call.body.typed, REISSUE)
+    return _taken(call, call.office.hand().reissue_root(), "root reissued")
+
+
+def preview(call: Call) -> Answer:
+    """Say what a root is, and what it would do. Raises `UploadError`, `RootError` and `ChainError`."""
+    root = _diagnose(call, call.body)
+    found = _effects(call.office.hand().root_effects(root.sha256))
+    certificates = tuple(links(root.pem().decode()))
+    return Answer(RootPreview(root.subject, root.sha256, root.not_before, root.not_after, certificates, found))
+
+
+def replace(call: Call) -> Answer:
+    """Take an uploaded root into service. Raises `NotTyped`, and as `preview` does; `RootAlreadyPresent`."""
+    _require(call.body.typed, REPLACE)
+    root = _diagnose(call, call.body)
+    call.office.hand().upload_root(root)
+    return _taken(call, root, "root replaced")
+
+
+def _require(typed: str, word: str) -> None:
+    if typed != word:
+        raise NotTyped(word)
+
+
+def _diagnose(call: Call, given: Given) -> Root:
+    from agent.doctor import diagnose_root
+
+    return diagnose_root(given.pieces(), passphrase=given.secret, now=call.now)
+
+
+def _taken(call: Call, root: Root, action: str) -> Answer:
+    job = begin(call, action, root.subject, detail=root.sha256)
+    return started(RootStarted(job, root.subject, root.sha256, root.not_after))
+
+
+def _effects(found: Effects) -> RootEffects:
+    rows = tuple(ConsequenceRow(module, each.sentence, each.severity) for module, each in found.consequences)
+    return RootEffects(found.resigned, rows, found.unknown)
+
+
+def _written(record: RootRecord, form: RootFormat) -> tuple[bytes, str, str]:
+    if form is RootFormat.PEM:
+        return record.certificates.encode(), PEM, "pem"
+    if form is RootFormat.DER:
+        return _der(record), DER, "cer"
+    from agent.api.mobileconfig import profile
+
+    return profile(record, _der(record)), PROFILE, "mobileconfig"
+
+
+def _der(record: RootRecord) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from agent.certificate import load_certificates
+
+    return load_certificates(record.certificates.encode())[0].public_bytes(Encoding.DER)
+
+
+ROUTES = (
+    Route("GET", "/v1/root", Access.VIEWER, show, "Show the root that signs", RootPage, problems=(404,)),
+    Route(
+        "GET",
+        "/v1/root/download",
+        Access.PUBLIC,
+        download,
+        "Return the root's certificate, which is for everybody",
+        query=RootQuery,
+        media_types=(PEM, DER, PROFILE),
+        problems=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/root/effects",
+        Access.VIEWER,
+        effects,
+        "Say what another root would break, by name",
+        RootEffects,
+        lane=Lane.CHANGE,
+        problems=(503,),
+    ),
+    Route(
+        "POST",
+        "/v1/root/reissue",
+        Access.ADMIN,
+        reissue,
+        "Make a new root, and sign the local chains again",
+        RootStarted,
+        202,
+        body=Retyped,
+        lane=Lane.CHANGE,
+        problems=(422, 503),
+    ),
+    Route(
+        "POST",
+        "/v1/root/preview",
+        Access.ADMIN,
+        preview,
+        "Say what a root is and what it would do, storing nothing",
+        RootPreview,
+        form=NewRoot,
+        lane=Lane.CHANGE,
+        problems=(422, 503),
+    ),
+    Route(
+        "POST",
+        "/v1/root",
+        Access.ADMIN,
+        replace,
+        "Replace the root, and sign the local chains again",
+        RootStarted,
+        202,
+        form=Replacement,
+        lane=Lane.CHANGE,
+        problems=(409, 422, 503),
+    ),
+)

@@ -1,0 +1,71 @@
+"""One row of the table of routes: all that is known of an address and a method, for answering and for documenting."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from agent.api.access import Access
+from agent.api.call import Answer, Call
+
+Handler = Callable[[Call], Answer]
+Follower = Callable[[Call], AsyncIterator[bytes]]
+
+
+def _whole(value: object) -> object:
+    """JSON knows no integers: 90.0 is the same number as 90 (JSON Schema 2020-12, section 4.2.3)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
+class Input(BaseModel):
+    """What a request holds: unknown names are refused, and nothing is guessed from another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Lane(StrEnum):
+    """Where a handler runs: what is slow must not hold up what is quick."""
+
+    READ = "read"
+    CHANGE = "change"
+    """Takes the agent's lock, or reads what somebody uploads."""
+    PASSWORD = "password"  # noqa: S105 - the name of a lane
+    """Takes 64 MiB for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Answers one method at one address."""
+
+    method: str
+    path: str
+    access: Access
+    handler: Handler
+    summary: str
+    """For the document: one sentence without a full stop."""
+    returns: Any = None
+    """Type of the JSON answer; None: no content, or `media_types`."""
+    status: int = 200
+    query: type[Input] | None = None
+    body: type[Input] | None = None
+    form: type[Input] | None = None
+    """As `body`, but as multipart/form-data (RFC 7578) with files."""
+    lane: Lane = Lane.READ
+    media_types: tuple[str, ...] = ()
+    """Of an answer that is no JSON."""
+    problems: tuple[int, ...] = ()
+    """Statuses beyond those that every route may answer with."""
+    follow: Follower | None = None
+    """Goes on with the answer of `handler`, for as long as there is something to tell."""
+
+    @property
+    def has_content(self) -> bool:
+        """Whether a request has content."""
+        return self.body is not None or self.form is not None

@@ -1,0 +1,133 @@
+"""Logging in, out, and with a password of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pydantic import Field
+
+from agent.api.access import Access
+from agent.api.call import Answer, Call
+from agent.api.route import Input, Lane, Route
+from agent.errors.api import NoOwnPassword
+from agent.people import Person, Role, Session
+from agent.people.passwords import LONGEST
+from agent.people.person import Audit
+
+LONGEST_NAME = 64
+
+
+class Login(Input):
+    """Name and password."""
+
+    user: str = Field(max_length=LONGEST_NAME)
+    password: str = Field(max_length=LONGEST)
+
+
+class PasswordChange(Input):
+    """The present password, and the one that is to follow."""
+
+    old: str = Field(max_length=LONGEST)
+    new: str = Field(max_length=LONGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class WhoIs:
+    """Who somebody is."""
+
+    user: str
+    role: Role
+    must_change: bool
+    """Nothing but the password can be changed before that is done."""
+    idle_at: datetime | None
+    """When the session ends unless it is used before; None: there is no session."""
+    ends_at: datetime | None
+    """When the session ends in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn(WhoIs):
+    """Who has just logged in."""
+
+    token: str
+    """What is shown from now on: ``Authorization: Bearer TOKEN``."""
+
+
+def open_session(call: Call) -> Answer:
+    """Log in. Raises `LoginRefused` and `TooManyTries`."""
+    login: Login = call.body
+    with call.office.people() as people:
+        person = people.check_password(login.user, login.password, call.caller.address, call.now)
+        text, session = people.open_session(person, call.caller.address, call.now)
+        people.audit(Audit(call.now, person.name, call.caller.address, "logged in", person.name))
+    return Answer(_logged_in(text, session), 201)
+
+
+def show(call: Call) -> Answer:
+    """Say who asks."""
+    person = call.caller.person
+    assert person is not None
+    return Answer(_who(person, call.caller.session))
+
+
+def close(call: Call) -> Answer:
+    """Log out."""
+    with call.office.people() as people:
+        people.close_session(call.caller.text)
+    call.note("logged out", call.caller.name)
+    return Answer(status=204)
+
+
+def change_password(call: Call) -> Answer:
+    """Change one's own password: every session of that person ends, and a new one begins."""
+    change: PasswordChange = call.body
+    session = call.caller.session
+    if session is None:
+        raise NoOwnPassword(call.caller.name)
+    name = session.person.name
+    with call.office.people() as people:
+        person = people.check_password(name, change.old, call.caller.address, call.now)
+        people.set_password(name, change.new, call.now)
+        text, opened = people.open_session(replace(person, must_change=False), call.caller.address, call.now)
+    call.note("password set", name)
+    return Answer(_logged_in(text, opened))
+
+
+def _who(person: Person, session: Session | None) -> WhoIs:
+    idle_at, ends_at = (session.idle_at, session.ends_at) if session else (None, None)
+    return WhoIs(person.name, person.role, person.must_change, idle_at, ends_at)
+
+
+def _logged_in(text: str, session: Session) -> LoggedIn:
+    person = session.person
+    return LoggedIn(person.name, person.role, person.must_change, session.idle_at, session.ends_at, text)
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/session",
+        Access.PUBLIC,
+        open_session,
+        "Log in",
+        LoggedIn,
+        201,
+        body=Login,
+        lane=Lane.PASSWORD,
+        problems=(401, 429),
+    ),
+    Route("GET", "/v1/session", Access.PERSON, show, "Say who asks", WhoIs),
+    Route("DELETE", "/v1/session", Access.PERSON, close, "Log out", status=204),
+    Route(
+        "POST",
+        "/v1/password",
+        Access.PERSON,
+        change_password,
+        "Change one's own password; a new session takes the place of the old ones",
+        LoggedIn,
+        body=PasswordChange,
+        lane=Lane.PASSWORD,
+        problems=(401, 422, 429),
+    ),
+)

@@ -1,0 +1,28 @@
+"""The command `chainwright`. What has nothing to do must end before click is imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `chainwright` with `arguments` (default: the process's own) and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return _run("chainwright", given)
+
+
+def config_apply() -> int:
+    """Run `config-apply`, which is `chainwright apply`."""
+    return _run("config-apply", ["apply", *sys.argv[1:]])
+
+
+def _run(program: str, arguments: list[str]) -> int:
+    from agent.cli.resting import rest
+
+    code = rest(arguments)
+    if code is not None:
+        return code
+    from agent.cli.program import run
+
+    return run(program, arguments)

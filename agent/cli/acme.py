@@ -1,0 +1,220 @@
+"""``chainwright acme`` and ``revoke``: the account at the CA, its limits, and what stands in the way of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from agent.cli.apply import perform
+from agent.cli.commands import Family, Invocation, command
+from agent.cli.confirming import switch_lines
+from agent.cli.job import job_option, kept
+from agent.cli.output import columns, note, print_json
+from agent.cli.references import chain_named
+from agent.cli.words import span, when
+from agent.errors.problem import rfc3339
+from agent.errors.usage import NotConfirmed
+
+if TYPE_CHECKING:
+    from agent.lifecycle.hand import Hand
+    from agent.sources.acme.care import Care
+    from agent.sources.acme.limits import Standing
+    from agent.sources.acme.resources import Account
+    from agent.sources.acme.source import AcmeSource
+
+ACME = "acme"
+IN_VAIN = 3
+"""Exit code: an order would be in vain."""
+REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
+
+
+@click.group(
+    "acme", cls=Family, no_args_is_help=True, epilog="\b\nExample:\n  $ chainwright acme check www.example.com"
+)
+def acme() -> None:
+    """Look after the account at Let's Encrypt, or at another ACME CA."""
+
+
+@acme.command(
+    "account",
+    example="""
+$ chainwright acme account
+directory   https://acme-v02.api.letsencrypt.org/directory
+account     https://acme-v02.api.letsencrypt.org/acme/acct/1234567
+thumbprint  mK3mIvWcW1M0mC8YbF8sXk2v1n8y0q9y5y1o3m7m2xA
+""",
+)
+@click.option("--register", is_flag=True, help="Make the account now, where there is none; orders do so by themselves.")
+@click.pass_obj
+def account(invocation: Invocation, register: bool) -> None:
+    """Show the account: its URL is what accounturi in a CAA record names (RFC 8657)."""
+    with _caring(invocation) as (source, care, hand_thumbprint):
+        found = care.registered() if register else care.account()
+    if invocation.as_json:
+        print_json({"directory": source.directory_url, "thumbprint": hand_thumbprint, "account": _row(found)})
+        return
+    rows = [["directory", source.directory_url], ["account", found.url if found else "none yet"]]
+    rows.append(["thumbprint", hand_thumbprint])
+    rows += [["contact", each] for each in (found.contact if found else ())]
+    rows += [["terms", found.terms]] if found and found.terms else []
+    for line in columns(rows):
+        click.echo(line)
+
+
+@acme.command("rekey", example="\n$ chainwright acme rekey\nThe account is known by a new key.\n")
+@click.pass_obj
+def rekey(invocation: Invocation) -> int:
+    """Give the account a new key (RFC 8555 section 7.3.5), and tell the services its thumbprint.
+
+    After a crash in the middle, run it again: it goes on with the same key.
+    """
+    with _hand(invocation) as hand:
+        new = hand.propose_account_key()
+        with hand.office(ACME) as (source, office):
+            _care(source, office).roll_over(new)
+        hand.promote_account_key()
+    note("The account is known by a new key.")
+    return perform(invocation)
+
+
+@acme.command("deactivate", example="\n$ chainwright acme deactivate --yes\n")
+@click.option("--yes", is_flag=True, help="It can't be undone; the next order makes another account.")
+@click.pass_obj
+def deactivate(invocation: Invocation, yes: bool) -> None:
+    """Give the account up for ever (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
+    if not yes:
+        raise NotConfirmed("--yes")
+    with _caring(invocation) as (_, care, _thumbprint):
+        care.deactivate()
+    note(
+        "The account is given up. Take acme out of sources, or set another directory: else the next order needs a new key."
+    )
+
+
+@acme.command(
+    "check",
+    example="""
+$ chainwright acme check www.example.com
+Nothing was found that would keep the CA from issuing.
+""",
+)
+@click.argument("names", nargs=-1, required=True)
+@click.pass_obj
+def check(invocation: Invocation, names: tuple[str, ...]) -> int:
+    """Look at what an order for NAMES would meet: DNS, CAA, port 80 and the clock. Nothing is ordered.
+
+    Exit code 3: it would be in vain.
+    """
+    from agent.names import parse_name
+
+    wanted = [parse_name(name) for name in names]
+    with _caring(invocation) as (_, care, _thumbprint):
+        lines, vain = care.look(wanted)
+    if invocation.as_json:
+        print_json({"names": wanted, "in_vain": vain, "findings": lines})
+    else:
+        click.echo("\n".join(lines))
+    return IN_VAIN if vain else 0
+
+
+@acme.command(
+    "limits",
+    example="""
+$ chainwright acme limits www.example.com
+LIMIT                          USED  OF   IN      NEXT
+new orders                     2     300  3 hours  now
+""",
+)
+@click.argument("names", nargs=-1)
+@click.pass_obj
+def limits(invocation: Invocation, names: tuple[str, ...]) -> None:
+    """Show how much of the CA's rate limits is used up, for an order of NAMES, and when the next is allowed."""
+    from agent.names import parse_name
+
+    now = invocation.now()
+    with _caring(invocation) as (_, care, _thumbprint):
+        found = care.standing([parse_name(name) for name in names])
+    if invocation.as_json:
+        print_json({"limits": [_limit(each) for each in found]})
+        return
+    rows = [
+        [
+            each.limit,
+            str(each.used),
+            str(each.allowed),
+            span(each.window),
+            when(each.next_at, now) if each.next_at else "now",
+        ]
+        for each in found
+    ]
+    for line in columns([["LIMIT", "USED", "OF", "IN", "NEXT"], *rows]):
+        click.echo(line)
+
+
+@command(
+    "revoke",
+    example="""
+$ chainwright revoke shop.example.com --reason keyCompromise --yes
+reverse_proxy/shop.example.com: local until acme delivers: it is being asked
+Done: 3 actions.
+""",
+)
+@click.argument("chain", metavar="CHAIN")
+@click.option("--reason", type=click.Choice(REASONS), default=REASONS[0], show_default=True, help="Told to the CA.")
+@click.option("--yes", is_flag=True, help="It can't be undone.")
+@job_option()
+@click.pass_obj
+def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str) -> int:
+    """Have a chain revoked by its CA, stop serving it at once, and order a new one.
+
+    CHAIN is one of its names, or the beginning of its id.
+    """
+    with kept(invocation, job) as ending, _hand(invocation) as hand:
+        found = chain_named(invocation, chain)
+        if not yes:
+            for line in switch_lines(hand.without(found)):
+                note(line)
+            raise NotConfirmed("--yes")
+        for line in switch_lines(hand.revoke(found, reason)):
+            note(line)
+        return ending(perform(invocation, job=job))
+
+
+@contextmanager
+def _hand(invocation: Invocation) -> Iterator[Hand]:
+    from agent.lifecycle import Engine
+    from agent.lifecycle.hand import Hand
+
+    yield Hand(Engine(invocation.layout, who=f"chainwright {ACME}"))
+
+
+@contextmanager
+def _caring(invocation: Invocation) -> Iterator[tuple[AcmeSource, Care, str]]:
+    """Yield the source as it is configured, what can be done about it, and the account key's thumbprint."""
+    with _hand(invocation) as hand, hand.office(ACME) as (source, office):
+        yield cast("AcmeSource", source), _care(source, office), office.http01.thumbprint or ""
+
+
+def _care(source: Any, office: Any) -> Care:
+    from agent.sources.acme.care import Care
+
+    return Care(source, office)
+
+
+def _row(found: Account | None) -> dict[str, Any] | None:
+    from agent.sources.acme.resources import account_json
+
+    return account_json(found) if found else None
+
+
+def _limit(each: Standing) -> dict[str, Any]:
+    return {
+        "limit": each.limit,
+        "used": each.used,
+        "allowed": each.allowed,
+        "window_seconds": int(each.window.total_seconds()),
+        "next_at": rfc3339(each.next_at) if each.next_at else None,
+    }

@@ -1,0 +1,130 @@
+"""``chainwright apply`` and ``boot``: a pass from the command line."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.commands import Invocation, command
+from agent.cli.job import job_option, kept
+from agent.cli.output import note, print_json
+from agent.cli.plan import preview
+from agent.cli.words import counted, when
+
+if TYPE_CHECKING:
+    from agent.lifecycle import Result
+    from agent.report import Report
+
+DEGRADED = 3
+TIMEOUT, WAIT = 300.0, 60.0
+
+
+@command(
+    "apply",
+    example="""
+$ chainwright apply
+shop.example.com: local delivered a chain until 2027-02-21
+reverse_proxy: generation 4 is in service
+Done: 2 actions. Next: in 15 minutes.
+""",
+)
+@click.option("--dry-run", is_flag=True, help="Say what is due, changing nothing.")
+@click.option("--exit-code", is_flag=True, help="With --dry-run: exit with 10 when there is something to do.")
+@click.option("--timeout", type=click.FloatRange(min=0), default=TIMEOUT, show_default=True, help="Seconds for orders.")
+@click.option("--wait", type=click.FloatRange(min=0), default=WAIT, show_default=True, help="Seconds for the lock.")
+@click.option("--no-wait", is_flag=True, help="Exit with 5 at once when another run holds the lock.")
+@click.option("--now", is_flag=True, help="Don't wait for activation windows.")
+@click.option("--look", is_flag=True, help="Look at every endpoint, whenever it was looked at last.")
+@job_option()
+@click.pass_obj
+def apply(
+    invocation: Invocation,
+    dry_run: bool,
+    exit_code: bool,
+    timeout: float,
+    wait: float,
+    no_wait: bool,
+    now: bool,
+    look: bool,
+    job: str,
+) -> int:
+    """Do what is due: obtain chains, deploy them, and see that they are served.
+
+    Exit codes: 0 done or nothing to do, 1 failed, 2 settings, 3 done but something needs attention, 5 the lock is held.
+    """
+    if exit_code and not dry_run:
+        raise click.UsageError("--exit-code goes with --dry-run.")
+    if dry_run:
+        return preview(invocation, exit_code=exit_code, windows=not now)
+    with kept(invocation, job) as ending:
+        patience = 0.0 if no_wait else wait
+        return ending(perform(invocation, timeout=timeout, wait=patience, windows=not now, look=look, job=job))
+
+
+def perform(
+    invocation: Invocation,
+    *,
+    timeout: float = TIMEOUT,
+    wait: float = WAIT,
+    windows: bool = True,
+    look: bool = False,
+    job: str = "",
+) -> int:
+    """Run passes until nothing is due, print what was done, and return the exit code. `job`: id of all of them."""
+    from agent.cli.progress import Progress
+    from agent.lifecycle import Engine
+    from agent.poke import poke
+    from agent.report import read_snapshot, report
+
+    with closing(Progress(quiet=invocation.as_json)) as progress:
+        engine = Engine(invocation.layout, listeners=[progress], who="chainwright apply", job=job)
+        result = engine.apply(timeout=timeout, wait=wait, windows=windows, retry=True, doubt=look)
+    poke(invocation.layout)
+    now = invocation.now()
+    status = result.report or report(read_snapshot(invocation.layout, now), now)
+    if invocation.as_json:
+        print_json({"performed": list(result.performed), "unfinished": result.unfinished, "status": status.to_json()})
+    else:
+        _print(result, status, idle=not progress.lasting)
+    return DEGRADED if result.unfinished or status.degraded else 0
+
+
+@command(
+    "boot",
+    example="""
+$ chainwright boot
+ask local for gw: there is no local chain yet
+deploy webui: it has no generation yet
+""",
+)
+@click.pass_obj
+def boot(invocation: Invocation) -> None:
+    """Make sure that every service has files to start with, before services start.
+
+    Local chains and last good generations only: no network, no reload, no waiting.
+    """
+    from agent.lifecycle import Engine
+
+    performed = Engine(invocation.layout, who="chainwright boot").boot()
+    if invocation.as_json:
+        print_json({"performed": performed})
+        return
+    for line in performed:
+        click.echo(line)
+
+
+def _print(result: Result, status: Report, *, idle: bool) -> None:
+    from agent.cli.status import attention_lines
+
+    done = f"Done: {counted(len(result.performed), 'action')}." if result.performed else "Done."
+    click.echo(f"{'Nothing to do.' if idle and not result.performed else done}{_next(status)}")
+    if result.unfinished:
+        note("Orders are unfinished; the next run goes on with them.")
+    for line in attention_lines(status):
+        note(line)
+
+
+def _next(status: Report) -> str:
+    return f" Next: {when(status.next_at, status.now)}." if status.next_at else ""

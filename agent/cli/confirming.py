@@ -1,0 +1,46 @@
+"""Asking a person before something dangerous: a typed word on a terminal, a flag in scripts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.output import note
+from agent.cli.words import counted
+from agent.errors.usage import NotConfirmed
+
+if TYPE_CHECKING:
+    from agent.lifecycle.hand import Effects, Switch
+
+
+def confirm_root(effects: Effects, *, word: str, flag: str, given: bool) -> None:
+    """Say what another root would do, by name, and have `word` typed. Raises `NotConfirmed`."""
+    for line in effect_lines(effects):
+        note(line)
+    if given:
+        return
+    if not sys.stdin.isatty():
+        raise NotConfirmed(flag)
+    answer = click.prompt(f"Type {word} to go on", default="", show_default=False, err=True)
+    if answer != word:
+        raise NotConfirmed(flag)
+
+
+def effect_lines(effects: Effects) -> list[str]:
+    """Return what another root would do."""
+    lines = [f"{each.sentence} ({module})" for module, each in effects.consequences]
+    lines += [f"{module} could not say what it would lose." for module in effects.unknown]
+    if effects.resigned:
+        signed = counted(len(effects.resigned), "local chain")
+        lines.append(f"{signed} will be signed again and deployed: {', '.join(effects.resigned)}.")
+    lines.append("Everyone who installed the old root sees warnings until they install the new one.")
+    lines.append("Uploaded chains do not change. The old root is kept in the list.")
+    return lines
+
+
+def switch_lines(switches: Sequence[Switch]) -> list[str]:
+    """Return which needs get another chain, and why."""
+    return [f"{each.module}/{each.slot}: {each.reason}" for each in switches]

@@ -1,0 +1,190 @@
+"""``chainwright explain``: why a module has the chain that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.cli.commands import Invocation, command
+from agent.cli.completion import complete_modules, complete_slots
+from agent.cli.output import columns, print_json
+from agent.cli.words import when
+from agent.errors.problem import rfc3339
+from agent.errors.usage import UnknownModule, UnknownSlot
+
+if TYPE_CHECKING:
+    from agent.binding import Evidence
+    from agent.bound import Binding
+    from agent.deployment import EndpointRecord, Refusal
+    from agent.explaining import Rung
+    from agent.layout import Layout
+    from agent.need import Need
+    from agent.report import Snapshot
+    from agent.settings import ModuleEntry
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All about one slot."""
+
+    need: Need
+    binding: Binding
+    rungs: list[Rung]
+    live: str | None
+    """Id of the chain in the generation that is in service."""
+    refusals: list[Refusal]
+    endpoints: list[EndpointRecord]
+
+
+@command(
+    "explain",
+    example="""
+$ chainwright explain reverse_proxy shop.example.com
+reverse_proxy/shop.example.com  shop.example.com
+  1 uploaded  no good uploaded chain covers shop.example.com
+> 2 local     local, good until 2027-02-21T11:52:47Z; renewed at 2027-01-22T11:52:47Z
+  because     local by design: no other source is configured
+  in service  3f9a02c41d7b
+  endpoint    127.0.0.1:443 shop.example.com: serves 3f9a02c41d7b, seen 5 minutes ago
+""",
+)
+@click.argument("module", shell_complete=complete_modules)
+@click.argument("slot", required=False, shell_complete=complete_slots)
+@click.pass_obj
+def explain(invocation: Invocation, module: str, slot: str | None) -> None:
+    """Say for each slot of MODULE why it has its chain: every source's answer, refusals, and what is served."""
+    now = invocation.now()
+    entry, snapshot, found = _look(invocation.layout, now, module, slot)
+    if invocation.as_json:
+        print_json(_json(entry, snapshot, found))
+        return
+    for line in _lines(entry, snapshot, found, now):
+        click.echo(line)
+
+
+def _look(
+    layout: Layout, now: datetime, module: str, slot: str | None
+) -> tuple[ModuleEntry, Snapshot, list[Explanation]]:
+    from agent.lifecycle.situation import declare, read_situation, state_of
+    from agent.report import read_snapshot
+    from agent.store import Store
+
+    with Store.open_existing(layout) as store:
+        situation = read_situation(layout, store)
+        entries = situation.settings.entries
+        if module not in entries:
+            raise UnknownModule(module, entries)
+        needs = [need for need in declare(situation, store).needs if need.module == module]
+        evidence = state_of(situation, store, now).evidence
+    if slot is not None and slot not in {need.slot for need in needs}:
+        raise UnknownSlot(module, slot, [need.slot for need in needs])
+    snapshot = read_snapshot(layout, now)
+    asked = [need for need in needs if slot in {None, need.slot}]
+    return entries[module], snapshot, [_explanation(need, evidence, snapshot, now) for need in asked]
+
+
+def _explanation(need: Need, evidence: Evidence, snapshot: Snapshot, now: datetime) -> Explanation:
+    from agent.binding import bind
+    from agent.explaining import rungs
+
+    (binding,) = bind([need], evidence, now)
+    return Explanation(
+        need=need,
+        binding=binding,
+        rungs=rungs(need, binding, evidence, now),
+        live=snapshot.live.get(need.module, {}).get(need.slot),
+        refusals=[each for each in snapshot.refusals if each.module == need.module and each.slot in {need.slot, ""}],
+        endpoints=[each for each in snapshot.endpoints if (each.module, each.slot) == need.key],
+    )
+
+
+def _lines(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation], now: datetime) -> Iterator[str]:
+    yield from _module_lines(entry, snapshot, now)
+    for each in found:
+        yield f"{each.need.module}/{each.need.slot}  {', '.join(each.need.names)}"
+        yield from columns(list(_rows(each, now)))
+    if not found:
+        yield "It asks for no chain."
+
+
+def _module_lines(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> Iterator[str]:
+    deployment = snapshot.deployments.get(entry.name)
+    if not entry.enabled:
+        yield f"{entry.name} is disabled in the settings."
+    if entry.error is not None:
+        yield from entry.error.problem.lines()
+    if deployment is not None:
+        number = f"generation {deployment.generation}" if deployment.generation is not None else "no generation"
+        since = f", {when(deployment.at, now)}" if deployment.at else ""
+        yield f"{entry.name}: {deployment.outcome.replace('_', ' ')}, {number} is in service{since}"
+        if deployment.problem is not None:
+            yield from (f"  {line}" for line in deployment.problem.lines())
+        if deployment.retry_at is not None and deployment.retry_at > now:
+            yield f"  next try {when(deployment.retry_at, now)}"
+
+
+def _rows(each: Explanation, now: datetime) -> Iterator[list[str]]:
+    for number, rung in enumerate(each.rungs, 1):
+        yield [f"{'>' if rung.chosen else ' '} {number} {rung.source}", rung.answer]
+    yield ["  because", each.binding.reason]
+    yield ["  in service", each.live[:12] if each.live else "nothing yet"]
+    for refusal in each.refusals:
+        again = f" Next try {when(refusal.retry_at, now)}." if refusal.retry_at > now else " It is tried again now."
+        yield ["  refused", f"{refusal.kind} {refusal.subject[:12]}: {refusal.problem.cause}{again}"]
+    for endpoint in each.endpoints:
+        yield ["  endpoint", _seen(endpoint, now)]
+
+
+def _seen(endpoint: EndpointRecord, now: datetime) -> str:
+    place = " ".join(part for part in (endpoint.address, endpoint.server_name) if part)
+    served = f"serves {endpoint.served_sha256[:12]}" if endpoint.served_sha256 else "serves nothing"
+    seen = f", seen {when(endpoint.checked_at, now)}" if endpoint.checked_at else ", not seen yet"
+    wrong = f": {endpoint.problem.cause}" if endpoint.problem else ""
+    return f"{place}: {served}{seen}{wrong}"
+
+
+def _json(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation]) -> dict[str, Any]:
+    from agent.report.rows import plain
+
+    deployment = snapshot.deployments.get(entry.name)
+    row = None
+    if deployment is not None:
+        names = ("generation", "outcome", "step", "problem", "at", "attempts", "retry_at")
+        row = {name: plain(getattr(deployment, name)) for name in names}
+    return {
+        "module": entry.name,
+        "enabled": entry.enabled,
+        "problem": entry.error.problem.to_json() if entry.error else None,
+        "deployment": row,
+        "slots": [_slot_json(each) for each in found],
+    }
+
+
+def _slot_json(each: Explanation) -> dict[str, Any]:
+    from agent.report.rows import plain
+
+    refusals = [
+        {
+            "kind": str(refusal.kind),
+            "subject": refusal.subject,
+            "retry_at": rfc3339(refusal.retry_at),
+            "problem": refusal.problem.to_json(),
+        }
+        for refusal in each.refusals
+    ]
+    seen = ("address", "server_name", "served_sha256", "ok", "problem", "checked_at", "next_at")
+    return {
+        "slot": each.need.slot,
+        "names": list(each.need.names),
+        "chain": each.binding.chain,
+        "reason": each.binding.reason,
+        "standing": str(each.binding.standing),
+        "ladder": [plain(rung) for rung in each.rungs],
+        "live": each.live,
+        "refusals": refusals,
+        "endpoints": [{name: plain(getattr(endpoint, name)) for name in seen} for endpoint in each.endpoints],
+    }

@@ -1,0 +1,58 @@
+"""A command that runs as a job of the local API: how it ends is kept, so that whoever looks on is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from agent.cli.commands import Invocation
+from agent.errors.problem import AgentError, Problem
+
+FAILED = 1
+Ending = Callable[[int], int]
+
+
+def job_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return ``--job``, which nobody types."""
+    return click.option("--job", default="", hidden=True, metavar="ID")
+
+
+@contextmanager
+def kept(invocation: Invocation, job: str) -> Iterator[Ending]:
+    """Keep how a job ends: with the code that is given to what this yields, or with an error; without `job` do nothing."""
+    if not job:
+        yield lambda code: code
+        return
+    _begin(invocation, job)
+    try:
+        yield lambda code: _end(invocation, job, code, None)
+    except BaseException as error:
+        _end(invocation, job, *_failure(error))
+        raise
+
+
+def _failure(error: BaseException) -> tuple[int, Problem]:
+    from agent.cli.program import exit_code
+    from agent.errors.usage import Unexpected
+
+    if isinstance(error, AgentError):
+        return exit_code(error), error.problem
+    return FAILED, Unexpected(error).problem
+
+
+def _begin(invocation: Invocation, job: str) -> None:
+    from agent.store import Store
+
+    with Store.open_existing(invocation.layout) as store, store.write():
+        store.jobs.take(job)
+
+
+def _end(invocation: Invocation, job: str, code: int, problem: Problem | None) -> int:
+    from agent.store import Store
+
+    with Store.open_existing(invocation.layout) as store, store.write():
+        store.jobs.end(job, invocation.now(), code, problem)
+    return code

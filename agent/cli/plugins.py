@@ -1,0 +1,55 @@
+"""``chainwright plugins``: what is installed, and what of it works."""
+
+from __future__ import annotations
+
+import click
+
+from agent.cli.commands import Invocation, command
+from agent.cli.output import columns, print_json, width
+
+DEGRADED = 3
+COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
+
+
+@command(
+    "plugins",
+    example="""
+$ chainwright plugins
+NAME           STATE   FROM               OFFERS
+nginx          on      chainwright 0.1.0  service nginx
+reverse_proxy  on      chainwright 0.1.0  module reverse_proxy
+tunnel         broken  tunnel.py
+tunnel: Its import failed: No module named 'foo'.
+    Install what it lacks, or update it, then: chainwright plugins
+""",
+)
+@click.pass_obj
+def plugins(invocation: Invocation) -> int:
+    """List the plugins that are installed, which of them are enabled, and why one does not work.
+
+    Exits with 3 when a plugin that the settings enable is broken.
+    """
+    from agent.settings_loading import load_all
+    from agent.sources import BUILT_IN
+
+    found = load_all(invocation.layout, BUILT_IN).plugins
+    if invocation.as_json:
+        print_json({"plugins": [each.to_json() for each in found]})
+    else:
+        rows = [["NAME", "STATE", "FROM", "OFFERS"]]
+        rows += [
+            [
+                each.name,
+                click.style(each.state, fg=COLOURS[each.state]),
+                each.owner.origin,
+                ", ".join(each.contributions),
+            ]
+            for each in found
+        ]
+        for line in columns(rows, width()):
+            click.echo(line)
+        for each in found:
+            for error in each.errors:
+                click.echo(f"{each.name}: {error.problem.cause}")
+                click.echo(f"    {error.problem.effect} {error.problem.fix}")
+    return DEGRADED if any(each.enabled and each.errors for each in found) else 0

@@ -1,0 +1,83 @@
+"""Showing a pass while it runs: one live line on a terminal, plain lines elsewhere, always on stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+
+import click
+
+from agent.events import Event, Kind
+
+LASTING = {
+    Kind.ROOT_CREATED,
+    Kind.CHAIN_STORED,
+    Kind.CHAIN_REVOKED,
+    Kind.ORDER_STARTED,
+    Kind.ORDER_FAILED,
+    Kind.REFUSED,
+    Kind.DEPLOYED,
+    Kind.WAITING,
+    Kind.ROLLED_BACK,
+    Kind.BROKEN,
+    Kind.DRIFT,
+    Kind.RECOVERED,
+    Kind.MODULE_FAILED,
+    Kind.PLUGIN_FAILED,
+}
+"""What stays on the screen."""
+PASSING = {Kind.STEP, Kind.ORDER_STEP}
+"""What is overwritten by the next step, and left out where nothing can be overwritten."""
+ERASE = "\r\x1b[K"
+
+
+class Progress:
+    """A listener of the bus. Events come from several threads."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._shown = False
+        self.lasting = 0
+        """How many things have happened that are worth a line."""
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        with self._lock:
+            self.lasting += event.kind in LASTING
+            if self._quiet:
+                return
+            if event.kind in LASTING:
+                self._erase()
+                click.echo(line_of(event), err=True)
+            elif event.kind in PASSING and self._live:
+                self._overwrite(line_of(event))
+
+    def close(self) -> None:
+        """Leave nothing half on the screen."""
+        with self._lock:
+            self._erase()
+
+    def _overwrite(self, line: str) -> None:
+        columns = shutil.get_terminal_size().columns
+        sys.stderr.write(f"{ERASE}{line[: columns - 5]} ...")
+        sys.stderr.flush()
+        self._shown = True
+
+    def _erase(self) -> None:
+        if self._shown:
+            sys.stderr.write(ERASE)
+            sys.stderr.flush()
+            self._shown = False
+
+
+def line_of(event: Event) -> str:
+    """Return who it is about, and what happened."""
+    names = event.detail.get("names") or event.detail.get("modules") or ()
+    if event.kind is Kind.ROOT_CREATED:
+        return f"root: {event.text}"
+    who = event.module or ", ".join(str(each) for each in list(names)[:3])
+    return f"{who}: {event.text}" if who else event.text

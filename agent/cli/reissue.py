@@ -1,0 +1,59 @@
+"""``chainwright reissue`` and ``renew``: a new chain because a person wants one."""
+
+from __future__ import annotations
+
+import click
+
+from agent.cli.apply import TIMEOUT, perform
+from agent.cli.commands import Invocation, command
+from agent.cli.output import note
+
+
+@command(
+    "reissue",
+    example="""
+$ chainwright reissue shop.example.com
+shop.example.com: local delivered a chain until 2027-02-21
+reverse_proxy: generation 5 is in service
+Done: 2 actions.
+""",
+)
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Reissue every request.")
+@click.option("--force", is_flag=True, help="Ask the CA even where a check beforehand says that it will refuse.")
+@click.option("--timeout", type=click.FloatRange(min=0), default=TIMEOUT, show_default=True, help="Seconds for orders.")
+@click.pass_obj
+def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, force: bool, timeout: float) -> int:
+    """Get a new chain, with a new key, for NAMES: from the highest source that can deliver.
+
+    What a CA's limits hold back stays held back; --force leaves out only the checks of names, DNS and port 80.
+    A good chain stays in service until the new one is there. A name that an uploaded chain serves keeps that one.
+    """
+    from agent.lifecycle import Engine
+    from agent.lifecycle.hand import Hand
+
+    if bool(names) == everything:
+        raise click.UsageError("Name what to reissue, or say --all.")
+    hand = Hand(Engine(invocation.layout, who="chainwright reissue"))
+    for name in hand.reissue(names, force=force):
+        if uploaded := hand.uploaded_for(name):
+            note(f"{name}: an uploaded chain serves it ({uploaded}); to go back to the other sources, delete that one.")
+    return perform(invocation, timeout=timeout)
+
+
+@command(
+    "renew",
+    example="""
+$ chainwright renew
+Nothing to do. Next: in 60 days.
+""",
+)
+@click.option("--timeout", type=click.FloatRange(min=0), default=TIMEOUT, show_default=True, help="Seconds for orders.")
+@click.pass_obj
+def renew(invocation: Invocation, timeout: float) -> int:
+    """Renew what is due, and try at once again what has failed: sources, and chains that a service didn't take."""
+    from agent.lifecycle import Engine
+    from agent.lifecycle.hand import Hand
+
+    Hand(Engine(invocation.layout, who="chainwright renew")).retry_now()
+    return perform(invocation, timeout=timeout)

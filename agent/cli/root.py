@@ -1,0 +1,192 @@
+"""``chainwright root``: the CA that signs the local chains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.commands import Family, Invocation
+from agent.cli.output import columns, note, print_json
+from agent.cli.words import counted, when
+from agent.errors.problem import rfc3339
+from agent.errors.root import RootMissing
+from agent.errors.usage import FileUnwritable
+from agent.report import read_snapshot
+
+if TYPE_CHECKING:
+    from agent.report import Snapshot
+    from agent.store.roots import RootRecord
+
+
+@click.group("root", cls=Family, epilog="\b\nExample:\n  $ chainwright root download >root.pem", no_args_is_help=True)
+def root() -> None:
+    """Show or download the root that signs the local chains."""
+
+
+@root.command(
+    "show",
+    example="""
+$ chainwright root show
+subject   gw Root CA
+SHA-256   bf2c5c5fbcf50c4d...
+valid     until 2036-11-20T11:52:47Z (in 3650 days)
+signs     4 chains in use
+""",
+)
+@click.pass_obj
+def show(invocation: Invocation) -> None:
+    """Show the root's subject, fingerprint and end."""
+    now = invocation.now()
+    snapshot = read_snapshot(invocation.layout, now)
+    found = _present(snapshot)
+    in_use = {binding.chain for binding in snapshot.bindings}
+    signed = [record for record in snapshot.chains if record.root == found.sha256 and record.id in in_use]
+    if invocation.as_json:
+        row = {"subject": found.subject, "sha256": found.sha256, "not_before": rfc3339(found.not_before)}
+        print_json({"root": {**row, "not_after": rfc3339(found.not_after), "signs": len(signed)}})
+        return
+    rows = [
+        ["subject", found.subject],
+        ["SHA-256", found.sha256],
+        ["valid", f"from {rfc3339(found.not_before)}"],
+        ["", f"until {rfc3339(found.not_after)} ({when(found.not_after, now)})"],
+        ["signs", f"{counted(len(signed), 'chain')} in use"],
+    ]
+    for line in columns(rows):
+        click.echo(line)
+
+
+@root.command(
+    "download",
+    example="""
+$ chainwright root download >root.pem
+$ curl --cacert root.pem https://gw:8443/
+""",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file instead of stdout.")
+@click.pass_obj
+def download(invocation: Invocation, out: Path | None) -> None:
+    """Print the root's certificate as PEM, and nothing else, for clients that are to trust it.
+
+    A root that was issued by another authority is followed by the certificates above it.
+    """
+    found = _present(read_snapshot(invocation.layout, invocation.now()))
+    if out is not None:
+        _write(out, found.certificates)
+        note(f"{found.subject}: {out}")
+    if invocation.as_json:
+        print_json({"sha256": found.sha256, "pem": found.certificates, "file": str(out) if out else None})
+    elif out is None:
+        click.echo(found.certificates, nl=False)
+
+
+def _write(path: Path, text: str) -> None:
+    from agent.writing import replace
+
+    try:
+        replace(path.absolute(), text.encode(), mode=0o644)
+    except OSError as error:
+        raise FileUnwritable(str(path), (error.strerror or str(error)).lower()) from error
+
+
+def _present(snapshot: Snapshot) -> RootRecord:
+    if snapshot.root is None:
+        raise RootMissing
+    return snapshot.root
+
+
+@root.command(
+    "list",
+    example="""
+$ chainwright root list
+  SHA-256       SUBJECT     UNTIL       STATE
+* bf2c5c5fbcf5  gw Root CA  2036-11-20  signs
+  77d0be0a1c55  gw Root CA  2036-11-20  replaced 2026-11-23
+""",
+)
+@click.pass_obj
+def list_(invocation: Invocation) -> None:
+    """List the present root and those before it."""
+    from agent.store import Store
+
+    with Store.open_existing(invocation.layout) as store:
+        found = store.roots.all()
+    if invocation.as_json:
+        print_json({"roots": [_root_json(each) for each in found]})
+        return
+    table = [["", "SHA-256", "SUBJECT", "UNTIL", "STATE"]]
+    for each in found:
+        state = f"replaced {each.retired_at:%Y-%m-%d}" if each.retired_at else "signs"
+        mark = " " if each.retired_at else "*"
+        table.append([mark, each.sha256[:12], each.subject, f"{each.not_after:%Y-%m-%d}", state])
+    for line in columns(table):
+        click.echo(line)
+
+
+@root.command(
+    "reissue",
+    example="""
+$ chainwright root reissue
+2 local chains will be signed again and deployed: reverse_proxy/www.example.com, webui/address.
+Type REISSUE to go on:
+""",
+)
+@click.option("--yes-reissue-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
+@click.pass_obj
+def reissue(invocation: Invocation, confirmed: bool) -> int:
+    """Make a new root, sign the local chains again and deploy them. What breaks is listed first, by name."""
+    from agent.cli.apply import perform
+    from agent.cli.confirming import confirm_root
+    from agent.lifecycle import Engine
+    from agent.lifecycle.hand import Hand
+
+    hand = Hand(Engine(invocation.layout, who="chainwright root reissue"))
+    confirm_root(hand.root_effects(), word="REISSUE", flag="--yes-reissue-root", given=confirmed)
+    made = hand.reissue_root()
+    note(f"New root: {made.subject}, SHA-256 {made.sha256}")
+    return perform(invocation)
+
+
+@root.command(
+    "upload",
+    example="""
+$ chainwright root upload company-ca.pem --key company-ca.key
+New root: Example Company CA
+Type REPLACE to go on:
+""",
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="The root's private key.")
+@click.option("--passphrase-file", type=click.Path(dir_okay=False, path_type=Path), help="Passphrase of the key.")
+@click.option("--yes-replace-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
+@click.pass_obj
+def upload(
+    invocation: Invocation, files: tuple[Path, ...], key: Path | None, passphrase_file: Path | None, confirmed: bool
+) -> int:
+    """Replace the root by one of your own: self-signed, or a company's subordinate authority with its parents."""
+    from agent.cli.apply import perform
+    from agent.cli.confirming import confirm_root
+    from agent.cli.upload import passphrase_of, pieces_of
+    from agent.doctor import diagnose_root
+    from agent.lifecycle import Engine
+    from agent.lifecycle.hand import Hand
+
+    pieces = pieces_of([*files, *([key] if key else [])])
+    found = diagnose_root(pieces, passphrase=passphrase_of(passphrase_file), now=invocation.now())
+    hand = Hand(Engine(invocation.layout, who="chainwright root upload"))
+    note(f"New root: {found.subject}, until {found.not_after:%Y-%m-%d}, SHA-256 {found.sha256}")
+    confirm_root(hand.root_effects(found.sha256), word="REPLACE", flag="--yes-replace-root", given=confirmed)
+    hand.upload_root(found)
+    return perform(invocation)
+
+
+def _root_json(each: RootRecord) -> dict[str, object]:
+    return {
+        "subject": each.subject,
+        "sha256": each.sha256,
+        "not_before": rfc3339(each.not_before),
+        "not_after": rfc3339(each.not_after),
+        "retired_at": rfc3339(each.retired_at) if each.retired_at else None,
+    }

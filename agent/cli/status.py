@@ -1,0 +1,171 @@
+"""``chainwright status``: everything on one screen, the most urgent first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import click
+
+from agent.cli.commands import Invocation, command
+from agent.cli.output import columns, width
+from agent.cli.words import counted, shortened, when
+from agent.errors.problem import Problem
+from agent.report import ChainRow, ModuleState, Report, Status, UseRow, read_snapshot, report
+from agent.report.states import DEGRADED_MODULES
+
+EXIT_DEGRADED = 3
+LOOKS: dict[Status, tuple[str, str]] = {
+    Status.EXPIRED: ("x", "red"),
+    Status.FAILED: ("x", "red"),
+    Status.NOT_DEPLOYED: ("!", "yellow"),
+    Status.OVERDUE: ("!", "yellow"),
+    Status.LOCAL_FALLBACK: ("!", "yellow"),
+    Status.WAITING: ("o", "blue"),
+    Status.ISSUING: ("o", "blue"),
+    Status.VALID: ("*", "green"),
+    Status.LOCAL_BY_DESIGN: ("*", "green"),
+    Status.UNUSED: ("-", "bright_black"),
+}
+"""A mark beside each word, so that nothing depends on colours."""
+
+
+@command(
+    "status",
+    example="""
+$ chainwright status
+2 chains   1 valid   1 needs attention      root: gw Root CA, until 2036-11-20
+
+  STATUS          NAME              SOURCE  EXPIRES     USED BY
+! local fallback  shop.example.com  local   in 90 days  reverse_proxy
+* valid           gw.example.com    acme    in 58 days  webui
+""",
+)
+@click.option("--all", "show_all", is_flag=True, help="Also show chains that nothing uses.")
+@click.pass_obj
+def status(invocation: Invocation, show_all: bool) -> int:
+    """Show every chain with its status, its end and who uses it.
+
+    Exits with 3 when something needs attention.
+    """
+    now = invocation.now()
+    found = report(read_snapshot(invocation.layout, now), now)
+    if invocation.as_json:
+        import json
+
+        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    else:
+        for line in _lines(found, show_all):
+            click.echo(line)
+    return EXIT_DEGRADED if found.degraded else 0
+
+
+def attention_lines(found: Report) -> Iterator[str]:
+    """Yield for each thing that needs attention what is wrong, and under it the next step."""
+    told: set[Problem] = set()
+    for who, problem in _problems(found):
+        if problem not in told:
+            told.add(problem)
+            yield from _told(who, problem, found.now)
+
+
+def _problems(found: Report) -> Iterator[tuple[str, Problem]]:
+    for need in found.needs:
+        if need.problem is not None:
+            yield shortened(need.names), need.problem
+    for row in found.chains:
+        if row.problem is not None:
+            yield shortened(row.names), row.problem
+    for module in found.modules:
+        if module.problem is not None:
+            yield module.name, module.problem
+    for observer in found.observers:
+        yield observer.name, observer.problem
+
+
+def _told(who: str, problem: Problem, now: datetime) -> Iterator[str]:
+    again = f" Next try {when(problem.retry_at, now)}." if problem.retry_at and problem.retry_at > now else ""
+    yield f"{who}: {problem.cause}{again}"
+    if problem.effect or problem.fix:
+        yield f"    {' '.join(part for part in (problem.effect, problem.fix) if part)}"
+
+
+def _lines(found: Report, show_all: bool) -> Iterator[str]:
+    yield _headline(found)
+    rows = [row for row in found.chains if show_all or row.status is not Status.UNUSED]
+    if rows or any(need.chain is None for need in found.needs):
+        yield ""
+        yield from columns(list(_table(found, rows)), width())
+    elif not found.modules:
+        yield "No module asks for a chain yet. Name one in the settings: [modules.reverse_proxy]"
+    modules = list(_modules(found))
+    if modules:
+        yield ""
+        yield from columns(modules, width())
+    problems = list(attention_lines(found))
+    if problems:
+        yield ""
+        yield from problems
+    yield from _footnotes(found, show_all)
+
+
+def _headline(found: Report) -> str:
+    counts = found.summary
+    good = counts["valid"] + counts["local_by_design"]
+    parts = [counted(counts["chains"] - counts["unused"], "chain"), f"{good} valid"]
+    parts += [f"{counts[word]} {word}" for word in ("issuing", "waiting") if counts[word]]
+    if counts["attention"]:
+        parts.append(f"{counts['attention']} need{'s' if counts['attention'] == 1 else ''} attention")
+    root = f"{found.root.subject}, until {found.root.not_after:%Y-%m-%d}" if found.root else "none yet"
+    return f"{'   '.join(parts)}      root: {root}"
+
+
+def _table(found: Report, rows: list[ChainRow]) -> Iterator[list[str]]:
+    yield ["  STATUS", "NAME", "SOURCE", "EXPIRES", "USED BY"]
+    for need in found.needs:
+        if need.chain is None:
+            yield [click.style("x no chain", fg="red"), shortened(need.names), "-", "-", need.module]
+    for row in rows:
+        mark, colour = LOOKS[row.status]
+        label = click.style(f"{mark} {row.status.replace('_', ' ')}", fg=colour)
+        yield [label, shortened(row.names), row.source, when(row.not_after, found.now), _users(row)]
+
+
+def _users(row: ChainRow) -> str:
+    """Name each module once; ``(!)``: it doesn't serve this chain."""
+    marks: dict[str, str] = {}
+    for use in row.used_by:
+        marks[use.module] = marks.get(use.module) or _mark(use)
+    return ", ".join(f"{module}{mark}" for module, mark in marks.items()) or "-"
+
+
+def _mark(use: UseRow) -> str:
+    if use.deployment == "waiting":
+        return "(waiting)"
+    served = use.deployment == "live" and all(each.ok for each in use.endpoints)
+    return "" if served else "(!)"
+
+
+def _modules(found: Report) -> Iterator[list[str]]:
+    """Yield the modules that a row of a chain doesn't speak for."""
+    for module in found.modules:
+        if module.enabled and module.state is not ModuleState.OK:
+            bad = module.state in DEGRADED_MODULES
+            label = f"{'x' if bad else 'o'} {module.state.replace('_', ' ')}"
+            yield [click.style(label, fg="red" if bad else "blue"), module.name, module.title]
+
+
+def _footnotes(found: Report, show_all: bool) -> Iterator[str]:
+    unused = found.summary["unused"]
+    notes = []
+    if unused and not show_all:
+        notes.append(f"{counted(unused, 'unused chain')}: chainwright status --all")
+    if found.owner != "root":
+        notes.append(f"Without root: every file belongs to {found.owner}, whatever the modules ask for.")
+    if found.next_at is not None:
+        late = found.next_at <= found.now
+        notes.append(f"Due since {when(found.next_at, found.now)}: chainwright apply" if late else "")
+        notes[-1] = notes[-1] or f"Next: {when(found.next_at, found.now)}."
+    if notes:
+        yield ""
+        yield from notes

@@ -1,0 +1,218 @@
+"""``chainwright webui``: the web interface as a process, and who gets into it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.cli.commands import Family, Invocation, json_option
+from agent.cli.output import columns, note, print_json
+from agent.cli.words import when
+from agent.errors.problem import rfc3339
+from agent.errors.usage import PasswordNeeded
+
+if TYPE_CHECKING:
+    from agent.people import People
+
+ROLES = ("admin", "viewer")
+CONSOLE = "console"
+"""Where a change came from that was made on the appliance itself."""
+
+
+@click.group(
+    "webui",
+    cls=Family,
+    invoke_without_command=True,
+    epilog="\b\nExample:\n  $ chainwright webui\n  $ chainwright webui password",
+)
+@click.option("--listen", multiple=True, metavar="HOST:PORT", help="Instead of [modules.webui] listen; repeatable.")
+@click.option("--pid-file", type=click.Path(dir_okay=False, path_type=Path), help="As in [services.webui] pid_file.")
+@click.pass_context
+def webui(context: click.Context, listen: tuple[str, ...], pid_file: Path | None) -> None:
+    """Run the web interface, as a user of its own; with a command: say who gets into it.
+
+    It reads nothing but what the agent has deployed to it: no settings, no store. SIGHUP takes the next generation.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from agent.cli.commands import invocation
+    from agent.templates import built_in_directory
+    from plugins.webui.process import run as run_webui
+
+    layout = invocation(context).layout
+    templates = [layout.templates / "webui", built_in_directory() / "webui"]
+    run_webui(layout.module("webui"), templates, listen=[_address(each) for each in listen], pid_file=pid_file)
+
+
+webui.params.append(json_option())  # an error of its own is then JSON too, as everywhere
+
+
+def _address(text: str) -> tuple[str, int]:
+    from agent.fields import parse_listen
+
+    try:
+        found = parse_listen(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--listen") from error
+    return found.host, found.port
+
+
+@webui.command("users", example="\n$ chainwright webui users\nUSER   ROLE\nadmin  admin\n")
+@click.pass_obj
+def users(invocation: Invocation) -> None:
+    """List who gets into the web interface."""
+    with _people(invocation) as people:
+        found = people.all()
+    if invocation.as_json:
+        print_json(
+            {"users": [{"user": each.name, "role": each.role, "must_change": each.must_change} for each in found]}
+        )
+        return
+    rows = [[each.name, str(each.role), "one-time password" if each.must_change else ""] for each in found]
+    for line in columns([["USER", "ROLE", ""], *rows]):
+        click.echo(line)
+
+
+@webui.command("password", example="\n$ chainwright webui password\nNew password for admin:\n")
+@click.argument("user", default="admin")
+@click.option("--role", type=click.Choice(ROLES), help="Of a user who is new.  [default: viewer; admin for admin]")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input, for scripts.")
+@click.pass_obj
+def password(invocation: Invocation, user: str, role: str | None, from_stdin: bool) -> None:
+    """Set the password of USER (default: admin) and end their sessions; a USER who is new gets in from now on.
+
+    This works on the appliance itself even while logins are held back because too many have failed.
+    """
+    from agent.people import Role
+
+    chosen = _typed(user, from_stdin)
+    with _people(invocation) as people:
+        if any(each.name == user for each in people.all()):
+            people.set_password(user, chosen, invocation.now())
+        else:
+            people.add(user, Role(role or ("admin" if user == "admin" else "viewer")), chosen, invocation.now())
+        _record(people, invocation, "password set", user)
+    note(f"{user}: the new password is in force, and sessions with the old one have ended.")
+
+
+@webui.command("remove", example="\n$ chainwright webui remove ann\n")
+@click.argument("user")
+@click.pass_obj
+def remove(invocation: Invocation, user: str) -> None:
+    """Let USER in no more, at once. The last administrator stays."""
+    with _people(invocation) as people:
+        people.remove(user)
+        _record(people, invocation, "user removed", user)
+    note(f"{user} gets in no more.")
+
+
+@webui.group("token", cls=Family, no_args_is_help=True, epilog="\b\nExample:\n  $ chainwright webui token list")
+def token() -> None:
+    """What programs show to the API instead of a password."""
+
+
+@token.command("create", example="\n$ chainwright webui token create monitoring --days 90\ncwt_...\n")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="What it may do.")
+@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True, help="How long it is good.")
+@click.pass_obj
+def create(invocation: Invocation, name: str, role: str, days: int) -> None:
+    """Make a token and print it, once: it can't be shown again."""
+    from agent.people import Role
+
+    with _people(invocation) as people:
+        now = invocation.now()
+        text, made = people.make_token(name, Role(role), CONSOLE, now, timedelta(days=days))
+        _record(people, invocation, "token made", name)
+    if invocation.as_json:
+        print_json({"token": text, "id": made.id, "expires_at": rfc3339(made.expires_at)})
+        return
+    click.echo(text)
+    note(f"{made.id}: good until {rfc3339(made.expires_at)}; this text is not kept anywhere.")
+
+
+@token.command("list", example="\n$ chainwright webui token list\nID        NAME        ROLE    ENDS        USED\n")
+@click.pass_obj
+def listed(invocation: Invocation) -> None:
+    """List the tokens, without their texts."""
+    now = invocation.now()
+    with _people(invocation) as people:
+        found = people.tokens()
+    if invocation.as_json:
+        shown = ("id", "name", "role", "made_by")
+        instants = ("made_at", "expires_at", "used_at")
+        rows = [
+            {each: getattr(row, each) for each in shown}
+            | {each: rfc3339(at) if (at := getattr(row, each)) else None for each in instants}
+            for row in found
+        ]
+        print_json({"tokens": rows})
+        return
+    table = [
+        [
+            each.id,
+            each.name,
+            str(each.role),
+            when(each.expires_at, now),
+            when(each.used_at, now) if each.used_at else "-",
+        ]
+        for each in found
+    ]
+    for line in columns([["ID", "NAME", "ROLE", "ENDS", "USED"], *table]):
+        click.echo(line)
+
+
+@token.command("revoke", example="\n$ chainwright webui token revoke 5f0c12aa\n")
+@click.argument("identifier", metavar="ID")
+@click.pass_obj
+def revoke(invocation: Invocation, identifier: str) -> None:
+    """Let a token be good for nothing from now on."""
+    with _people(invocation) as people:
+        people.revoke_token(identifier)
+        _record(people, invocation, "token revoked", identifier)
+    note(f"{identifier} is good for nothing any more.")
+
+
+@webui.command("audit", example="\n$ chainwright webui audit --limit 3\n")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Newest rows.")
+@click.pass_obj
+def audit(invocation: Invocation, limit: int) -> None:
+    """Print who changed what, from where: the newest first."""
+    with _people(invocation) as people:
+        found = people.audits(limit)
+    if invocation.as_json:
+        keys = ("who", "address", "action", "subject", "detail")
+        print_json({"audit": [{"at": rfc3339(row.at), **{key: getattr(row, key) for key in keys}} for row in found]})
+        return
+    rows = [[rfc3339(row.at), row.who, row.address, row.action, row.subject] for row in found]
+    for line in columns([["AT", "WHO", "FROM", "WHAT", "OF"], *rows]):
+        click.echo(line)
+
+
+@contextmanager
+def _people(invocation: Invocation) -> Iterator[People]:
+    from agent.people import People
+    from agent.store import Store
+
+    with Store.open_existing(invocation.layout) as store:
+        yield People(store)
+
+
+def _record(people: People, invocation: Invocation, action: str, subject: str) -> None:
+    from agent.people.person import Audit
+
+    people.audit(Audit(invocation.now(), CONSOLE, CONSOLE, action, subject))
+
+
+def _typed(user: str, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise PasswordNeeded(user)
+    return str(click.prompt(f"New password for {user}", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,0 +1,37 @@
+"""Instants and names as people say them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def span(length: timedelta) -> str:
+    """Return a length in its largest unit that is used at least twice: ``61 days``, ``36 hours``, ``90 seconds``."""
+    seconds = round(abs(length).total_seconds())
+    size, unit = next(((size, unit) for size, unit in UNITS if seconds >= 2 * size), UNITS[-1])
+    count = round(seconds / size)
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """Return an instant as seen from `now`: ``in 61 days``, ``now``, ``5 minutes ago``."""
+    if abs(moment - now) < timedelta(seconds=1):
+        return "now"
+    return f"in {span(moment - now)}" if moment > now else f"{span(now - moment)} ago"
+
+
+def shortened(names: Sequence[str], shown: int = 1) -> str:
+    """Return the first names, those of hosts before addresses, and how many more there are."""
+    from agent.names import is_address
+
+    more = len(names) - shown
+    first = sorted(names, key=is_address)[:shown]
+    return ", ".join(first) + (f" +{more}" if more > 0 else "")
+
+
+def counted(count: int, word: str, plural: str = "") -> str:
+    """Return ``1 chain``, ``2 chains``."""
+    return f"{count} {word if count == 1 else plural or word + 's'}"

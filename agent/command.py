@@ -1,0 +1,210 @@
+"""What the core runs on behalf of a plugin: an argument list or a signal, never a shell string."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+NOT_FOUND = 127
+"""Exit code of programs that start another one and don't find it (POSIX: env, nohup, time, xargs)."""
+OUTPUT_LIMIT = 16_384
+"""Characters of a command's output that are kept for the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program with its arguments. The first argument is looked up on PATH as `execvp` does."""
+
+    argv: tuple[str, ...]
+    timeout: float = 60.0
+    """Seconds; then the whole process group is killed."""
+    strict: bool = False
+    """Any line on stderr counts as a failure: for programs whose exit code lies (postmap, swanctl)."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to the agent's own environment."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.argv, str) or not self.argv:
+            raise TypeError("a command is a tuple of arguments, for example ('nginx', '-t'), not a shell string")
+        object.__setattr__(self, "argv", tuple(map(str, self.argv)))
+        if any("\0" in argument for argument in self.argv):
+            raise ValueError("an argument of a command can't hold a NUL byte")
+
+    def __str__(self) -> str:
+        return " ".join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A signal to the process whose number stands in `pid_file`."""
+
+    pid_file: Path
+    name: str = "HUP"
+
+    def __post_init__(self) -> None:
+        if f"SIG{self.name}" not in signal.Signals.__members__:
+            raise ValueError(f'there is no signal "{self.name}", write for example "HUP" or "USR1"')
+
+    def __str__(self) -> str:
+        return f"SIG{self.name} to the process of {self.pid_file}"
+
+
+Action = Command | Signal
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What became of an action."""
+
+    action: Action
+    ok: bool
+    exit_code: int | None
+    """None: it was not started, or had to be killed."""
+    output: str
+    """stdout, then stderr: the last `OUTPUT_LIMIT` characters."""
+    seconds: float
+    missing: bool = False
+    """The program is not installed, nor may be the one that it was to start; or no process has that number."""
+    timed_out: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The line that says most: the first that names an error, else the last one."""
+        if self.timed_out:
+            return f"no answer within {self.action.timeout:g} s" if isinstance(self.action, Command) else "no answer"
+        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        telling = [line for line in lines if any(word in line.lower() for word in ("emerg", "error", "fatal", "fail"))]
+        return (telling or lines[-1:] or [self._ending])[0]
+
+    @property
+    def absence(self) -> str:
+        """Why a command is missing, in words."""
+        return self.summary if self.exit_code == NOT_FOUND else f"{str(self.action).split()[0]} is not installed"
+
+    @property
+    def _ending(self) -> str:
+        code = self.exit_code or 0
+        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+class Runner(Protocol):
+    """Runs actions; a test may count, delay or refuse them."""
+
+    def run(self, action: Action) -> CommandResult:
+        """Run `action` to its end or timeout. Never raises for what the program does."""
+
+
+class SystemRunner:
+    """Runs actions on this machine."""
+
+    def run(self, action: Action) -> CommandResult:
+        """Run `action` to its end or timeout."""
+        started = time.monotonic()
+        if isinstance(action, Signal):
+            return _send(action, started)
+        return _spawn(action, started)
+
+
+def process_of(pid_file: Path) -> int | None:
+    """Return the number in `pid_file` when a process with that number lives, else None."""
+    try:
+        pid = int(pid_file.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid if _lives(pid) else None
+
+
+def _lives(pid: int) -> bool:
+    if pid <= 0:  # kill(2) takes these for whole groups of processes, the agent's own among them
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return not _has_ended(pid)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is a zombie (proc(5)): where nobody waits for it, as in many containers, its number stays."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+def _send(action: Signal, started: float) -> CommandResult:
+    pid = process_of(action.pid_file)
+    if pid is None:
+        return _not_there(action, f"no process has the number in {action.pid_file}")
+    try:
+        os.kill(pid, signal.Signals[f"SIG{action.name}"])
+    except ProcessLookupError:
+        return _not_there(action, f"no process has the number in {action.pid_file}")
+    except OSError as error:
+        text = f"process {pid}: {error.strerror}"
+        return CommandResult(action, ok=False, exit_code=None, output=text, seconds=0.0)
+    return CommandResult(action, ok=True, exit_code=0, output="", seconds=time.monotonic() - started)
+
+
+def _not_there(action: Action, text: str) -> CommandResult:
+    return CommandResult(action, ok=False, exit_code=None, output=text, seconds=0.0, missing=True)
+
+
+def _spawn(command: Command, started: float) -> CommandResult:
+    """Output goes to files: a daemon that is left behind may hold it open for as long as it runs.
+
+    They are in memory: what runs must not hang on room on a disk.
+    """
+    with os.fdopen(os.memfd_create("out"), "w+b") as out, os.fdopen(os.memfd_create("err"), "w+b") as err:
+        try:
+            process = subprocess.Popen(
+                command.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, **command.environment},
+                start_new_session=True,
+            )
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            return _not_there(command, f"{command.argv[0]}: {error.strerror}")
+        except OSError as error:
+            text = f"{command.argv[0]}: {error.strerror}"
+            return CommandResult(command, ok=False, exit_code=None, output=text, seconds=0.0)
+        timed_out = _wait(process, command.timeout)
+        said, complained = _tail(out), _tail(err)
+    ok = process.returncode == 0 and not timed_out and not (command.strict and complained.strip())
+    return CommandResult(
+        command,
+        ok=ok,
+        exit_code=None if timed_out else process.returncode,
+        output=(said + complained)[-OUTPUT_LIMIT:],
+        seconds=time.monotonic() - started,
+        missing=process.returncode == NOT_FOUND,
+        timed_out=timed_out,
+    )
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Wait for the end. Return whether the whole group had to be killed: a script may have left children behind."""
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def _tail(file: IO[bytes]) -> str:
+    """Return the end of what a program wrote; it may have written gigabytes."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 4 * OUTPUT_LIMIT))  # a character has up to four bytes
+    return file.read().decode(errors="replace")[-OUTPUT_LIMIT:]

@@ -1,0 +1,41 @@
+"""Whether a CA has revoked a chain: lists of revoked certificates (CRLs, RFC 5280 sections 5 and 6.3).
+
+Importing this is cheap: cryptography is loaded when the first list is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from agent.crl.lists import RevocationLists
+
+if TYPE_CHECKING:
+    from agent.chain import Chain
+
+__all__ = ["Revocation", "RevocationLists", "check_revocation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What the lists say of a chain."""
+
+    revoked_at: datetime | None
+    """Since when one of its certificates is revoked; None: none is, as far as it can be known."""
+    reason: str = ""
+    """CRLReason (RFC 5280 section 5.3.1), as in ``keyCompromise``, behind the certificate's name where it's not the leaf."""
+    next_at: datetime | None = None
+    """When to look again; None: there is nothing to look at."""
+
+
+def check_revocation(chain: Chain, now: datetime, lists: RevocationLists | None = None) -> Revocation:
+    """Look whether leaf and intermediates are on the lists that they name, as far as the issuer's certificate is known.
+
+    `lists` keeps what was fetched: give the same one to all calls, so that a list is fetched once for all chains of a CA. May
+    take a minute for each list that has to be fetched. Raises `agent.errors.crl.CrlError`, with the instant at which to look
+    again, where no certificate is known to be revoked and one can't be judged.
+    """
+    from agent.crl.judging import judge
+
+    return judge(chain, now, lists or RevocationLists())

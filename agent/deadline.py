@@ -1,0 +1,13 @@
+"""An instant of `time.monotonic` until which something may take."""
+
+from __future__ import annotations
+
+import time
+
+
+def remaining(deadline: float) -> float:
+    """Return the seconds that are left, more than zero. Raises `TimeoutError` when there are none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -1,0 +1,180 @@
+"""Keeping the demo appliance up: the agent's loop in this process, the web interface as a process beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from agent.daemon import Daemon
+from agent.demo.ca import CA, PEBBLE, configured_ports
+from agent.demo.files import Prepared, prepare, upstream_ports
+from agent.demo.guide import guide, how_to_add, root_file, roots_file
+from agent.demo.offers import OFFERS, Offer
+from agent.demo.pebble import Pebble, trusted_roots
+from agent.demo.processes import WebUI, end_all
+from agent.demo.upstream import serving
+from agent.errors import AgentError
+from agent.errors.store import AgentUp, StateUnwritable
+from agent.layout import Layout
+from agent.lifecycle.engine import utc_now
+from agent.lock import held
+from agent.log import Level, Log
+from agent.notify import Notifier
+from agent.reception import Reception
+from agent.store import Store
+from agent.waking import Waking
+from agent.writing import make_directory, replace
+
+DEFAULT_ROOT = "chainwright-demo"
+"""In the current directory, where nobody names another one: a demo has no business in the machine's own."""
+WHO = "chainwright demo"
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""SIGHUP too: the terminal has gone."""
+
+
+def demo(layout: Layout, port: int | None = None, *, offers: Sequence[Offer] = OFFERS, ca: CA = PEBBLE) -> int:
+    """Run the demo appliance until Ctrl-C; return the exit code.
+
+    `port`: of the web interface; None: as the settings say, 8443 at the first start if it's free. When a demo is up on
+    this state, its guide is printed again: 0. Raises `AgentUp` when it's an agent that is no demo, `StateUnwritable`,
+    `SocketPathTooLong`.
+    """
+    layout = Layout(Path(DEFAULT_ROOT if layout.root == Path("/") else layout.root).resolve())
+    try:
+        with held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentUp):
+            _run(layout, prepare(layout, port, offers, ca), ca)
+    except AgentUp as error:
+        if WHO not in error.holder:
+            raise
+        _say(f"The demo is up already ({error.holder}).", *_guide(layout, Prepared((), (), configured_ports(layout))))
+    return 0
+
+
+def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
+    _make_log(layout)
+    left = end_all(layout)
+    if left:
+        _say(f"Ended what an earlier demo had left: {', '.join(left)}.")
+    with (
+        (layout.log / "agent.log").open("a") as file,
+        serving(upstream_ports(layout)) as taken,
+        Waking(layout, stops=ENDS, pokes=()) as waking,
+        Reception(layout, DemoLog(file), layout.log / "api.log") as reception,
+    ):
+        notes = [f"Another program has the port {each} of the demo's upstream." for each in taken]
+        notes += _start_ca(layout, prepared, ca)
+        appliance = DemoAppliance(layout, dataclasses.replace(prepared, notes=(*prepared.notes, *notes)), waking)
+        log = DemoLog(file)
+        daemon = Daemon(
+            layout,
+            log,
+            waking,
+            Notifier({}),
+            attend=appliance.attend,
+            admit=reception.admit,
+            welcome=appliance.welcome,
+            who=WHO,
+        )
+        try:
+            daemon.serve()
+        finally:
+            appliance.end()
+
+
+def _start_ca(layout: Layout, prepared: Prepared, ca: CA) -> list[str]:
+    """Start the CA that the settings want; return what is to be said of it."""
+    programs = ca.programs()
+    if programs is None:
+        return [f"It has no CA: there is no {ca.program} on this machine ({how_to_add(ca.package)})."]
+    if prepared.ca is None:
+        return []
+    pebble = Pebble(layout, programs, prepared.ca)
+    return [] if pebble.start() else [f"Its CA does not come up, see {pebble.log}"]
+
+
+class DemoLog(Log):
+    """Writes to a file, and what is wrong to the terminal too."""
+
+    def __init__(self, file: TextIO) -> None:
+        super().__init__(file, utc_now)
+
+    def say(self, text: str, level: Level = Level.INFO) -> None:
+        """Write one line."""
+        super().say(text, level)
+        if level is Level.ERROR:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"{text}\n")
+
+
+class DemoAppliance:
+    """What the demo does beside the agent's loop."""
+
+    def __init__(self, layout: Layout, prepared: Prepared, waking: Waking) -> None:
+        self._layout = layout
+        self._prepared = prepared
+        self._webui = WebUI(layout, waking.bell.set)
+        self._greeted = False
+        self._root = b""
+        self._password = ""
+
+    def attend(self) -> bool:
+        """Keep the web interface up and say where things are. Return whether a process was started."""
+        self._publish_root()
+        if self._webui.can_start:
+            if self._webui.start():
+                return True
+            _say(f"The web interface does not come up, see {self._webui.log}")
+        if not self._greeted:
+            self._greeted = True
+            _say(*_guide(self._layout, self._prepared, self._password))
+        return False
+
+    def welcome(self, password: str) -> None:
+        """Remember the one-time password until it is printed."""
+        self._password = password
+
+    def end(self) -> None:
+        """End every process."""
+        _say("Stopping ...")
+        self._webui.stop()
+        end_all(self._layout)
+        _say(f"Stopped. The state stays in {self._layout.root}")
+
+    def _publish_root(self) -> None:
+        with contextlib.suppress(AgentError, OSError), Store.open_existing(self._layout) as store:
+            root = store.roots.present()
+            pem = root.certificates.encode() if root else b""
+            if pem and pem != self._root:
+                replace(root_file(self._layout), pem, mode=0o644)
+                replace(roots_file(self._layout), pem + trusted_roots(self._layout), mode=0o644)
+                self._root = pem
+
+
+def _guide(layout: Layout, prepared: Prepared, password: str = "") -> list[str]:
+    try:
+        with Store.open_existing(layout) as store:
+            return guide(layout, store, prepared, password)
+    except AgentError as error:
+        return error.problem.lines()
+
+
+def _make_log(layout: Layout) -> None:
+    try:
+        layout.log.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(layout.log, mode=0o750)
+        os.close(os.open(layout.log / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640))
+    except OSError as error:
+        raise StateUnwritable(str(layout.log), (error.strerror or str(error)).lower()) from error
+
+
+def _say(*lines: str) -> None:
+    """Print; whoever reads may have gone."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()

@@ -1,0 +1,138 @@
+"""What the demo prints: where things are, what it did, and what to try."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from agent.demo.ca import Ports
+from agent.demo.files import Prepared
+from agent.demo.offers import LOOPBACK, Offer
+from agent.deployment import EndpointRecord, Outcome
+from agent.layout import Layout
+from agent.people import People
+from agent.store import Store
+
+SHOWN = 3
+"""Endpoints to try."""
+CALLED_AS = "CHAINWRIGHT_CALLED_AS"
+"""Set by a script that runs the command and says ``--root`` by itself."""
+
+
+def root_file(layout: Layout) -> Path:
+    """Return where the demo puts the root's certificate for the commands that it prints."""
+    return layout.root / "root.pem"
+
+
+def roots_file(layout: Layout) -> Path:
+    """Return where the demo puts the root's certificate, and those of its CA: whatever is served ends in one of them."""
+    return layout.root / "roots.pem"
+
+
+def guide(layout: Layout, store: Store, prepared: Prepared, password: str = "") -> list[str]:
+    """Return the lines for an appliance that is up. `password`: the one-time password, at the first start."""
+    endpoints = [each for each in store.endpoints.all() if not each.server_name.startswith("chainwright-probe.")]
+    return [
+        f"Demo appliance, its state is in {layout.root}",
+        *_modules(endpoints),
+        *_done(store, prepared.ca),
+        *_problems(store),
+        *[_missing(offer) for offer in prepared.missing],
+        *prepared.notes,
+        *_login(layout, store, password),
+        "Try:",
+        *_commands(layout, sorted(endpoints, key=lambda each: each.module != "webui")),
+        f"Ctrl-C stops it; its state stays. Settings: {layout.conf_d}  Log: {layout.log / 'agent.log'}",
+    ]
+
+
+def command_line(layout: Layout, *arguments: str) -> str:
+    """Return how to call `chainwright` on this appliance, as it can be typed."""
+    wrapper = os.environ.get(CALLED_AS)
+    if wrapper:
+        return shlex.join((wrapper, *arguments))
+    program = sys.argv[0] if sys.argv and Path(sys.argv[0]).name == "chainwright" else "chainwright"
+    short = "chainwright" if shutil.which("chainwright") == program else program
+    return shlex.join((short, "--root", str(layout.root), *arguments))
+
+
+def how_to_add(package: str) -> str:
+    """Return what brings a Debian package, in words."""
+    wrapper = os.environ.get(CALLED_AS)
+    how = f"{shlex.join((wrapper, '--with-services'))}, as root" if wrapper else f"apt-get install {package}"
+    return f"{how}, adds it"
+
+
+def _modules(endpoints: Iterable[EndpointRecord]) -> Iterator[str]:
+    """One line a module: the addresses at which it is seen."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for endpoint in endpoints:
+        found[endpoint.module].append(_url(endpoint))
+    for module, urls in sorted(found.items(), key=lambda item: item[0] != "webui"):
+        yield f"  {module:<14} {'  '.join(dict.fromkeys(urls))}"
+
+
+def _login(layout: Layout, store: Store, password: str) -> Iterator[str]:
+    """Say how to get into the web interface."""
+    another = command_line(layout, "webui", "password")
+    if password:
+        yield f"Log in as admin with the one-time password {password} (another one: {another})."
+    elif any(each.must_change for each in People(store).all()):
+        yield f"Log in as admin; its one-time password was shown at the first start. Another one: {another}"
+
+
+def _url(endpoint: EndpointRecord) -> str:
+    port = endpoint.address.rpartition(":")[2]
+    return f"https://{endpoint.server_name or 'localhost'}:{port}/"
+
+
+def _listed(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _done(store: Store, ca: Ports | None) -> Iterator[str]:
+    root = store.roots.present()
+    if root is None:
+        return
+    in_use = {binding.chain for binding in store.modules.bindings() if binding.chain}
+    sources = Counter(each.source for each in store.chains.records() if each.id in in_use)
+    live = sorted(name for name, each in store.deployments.all().items() if each.outcome is Outcome.LIVE)
+    seen = f", seen to be served by {_listed(live)}" if live else ""
+    yield f'Its own root "{root.subject}" has signed {_chains(sources["local"])}{seen}.'
+    if ca:
+        done = f"has signed {_chains(sources['acme'])}" if sources["acme"] else "is being asked for chains"
+        yield f"Its CA, a Pebble at {ca.url}, {done} in place of local ones."
+
+
+def _chains(number: int) -> str:
+    return f"{number} chain{'' if number == 1 else 's'}"
+
+
+def _problems(store: Store) -> Iterator[str]:
+    for name, deployment in sorted(store.deployments.all().items()):
+        if deployment.outcome is not Outcome.LIVE and deployment.problem is not None:
+            yield f"{name} is {deployment.outcome}: {deployment.problem.cause}"
+
+
+def _missing(offer: Offer) -> str:
+    return f"{offer.module} is not shown: there is no {offer.program} on this machine ({how_to_add(offer.package)})."
+
+
+def _commands(layout: Layout, endpoints: Iterable[EndpointRecord]) -> Iterator[str]:
+    yield f"  {command_line(layout, 'status')}"
+    for endpoint in islice(endpoints, SHOWN):
+        yield f"  {shlex.join(_curl(layout, endpoint))}"
+
+
+def _curl(layout: Layout, endpoint: EndpointRecord) -> list[str]:
+    port = endpoint.address.rpartition(":")[2]
+    name = endpoint.server_name
+    resolve = ["--resolve", f"{name}:{port}:{LOOPBACK}"] if name else []
+    return ["curl", "-L", "--cacert", str(roots_file(layout)), *resolve, _url(endpoint)]

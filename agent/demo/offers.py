@@ -1,0 +1,135 @@
+"""The modules that the demo shows where their service is found on the machine, each with its settings file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+SYSTEM_PROGRAMS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Not on the PATH of an ordinary user."""
+LOOPBACK = "127.0.0.1"
+UPSTREAM = "127.0.0.2"
+"""What is sent here, the demo answers itself. Every 127.0.0.0/8 address is this machine's (RFC 6890)."""
+HOST_NAME = "gateway.example.test"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A module that needs a program."""
+
+    module: str
+    program: str
+    package: str
+    """Debian package that has it."""
+    places: tuple[tuple[str, int], ...]
+    """Addresses and the ports that it would like to have there."""
+    settings: Callable[[str, tuple[int, ...]], str]
+    """`(path of the program, ports) -> text of the settings file`."""
+
+
+def find_program(name: str) -> str | None:
+    """Return the absolute path of a program, also where only root's PATH has it."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *SYSTEM_PROGRAMS))
+    found = shutil.which(name, path=path)
+    return os.path.abspath(found) if found else None  # noqa: PTH100 - a symbolic link is kept
+
+
+def choose_ports(places: Iterable[tuple[str, int]]) -> tuple[int, ...]:
+    """Return the wanted ports, with a free one in place of each that is taken."""
+    with ExitStack() as stack:
+        return tuple(_bind(stack.enter_context(socket.socket()), address, port) for address, port in places)
+
+
+def _bind(listener: socket.socket, address: str, port: int) -> int:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else one that a moment ago was in use is taken
+    try:
+        listener.bind((address, port))
+    except OSError:
+        listener.bind((address, 0))
+    return int(listener.getsockname()[1])
+
+
+def appliance_settings() -> str:
+    """Return the main settings file."""
+    return f"""\
+# The demo appliance. "chainwright demo" wrote this file and those in conf.d/, a file a module, because there were none;
+# they are yours to change, and stay as they are. After a change: chainwright apply
+# A module is switched off by "enabled = false" in its table.
+
+hostname = "{HOST_NAME}"
+sources = ["uploaded", "local"] # no CA is asked, but where conf.d/acme.toml says so
+"""
+
+
+def webui_settings(port: int) -> str:
+    """Return the settings of the web interface."""
+    return f"""\
+# The web interface.
+[modules.webui]
+listen = "{LOOPBACK}:{port}"
+run_as = "root" # who may read its key; for the demo whoever runs it, when that is not root
+
+[services.webui]
+manager = "commands" # the demo keeps the process up; it is told of a new chain by a signal
+"""
+
+
+def _nginx_settings(program: str, ports: tuple[int, ...]) -> str:
+    https, http, upstream = ports
+    user = 'user = "root" # of the workers: whoever runs the demo\n' if os.geteuid() == 0 else ""
+    return f"""\
+# A reverse proxy on an nginx of its own; nothing of the system's nginx is touched.
+[modules.reverse_proxy]
+listen = "{LOOPBACK}:{https}"
+listen_http = "{LOOPBACK}:{http}"
+
+# A site has one chain for all its domains. What is sent to {UPSTREAM}, the demo answers itself.
+[[modules.reverse_proxy.sites]]
+domains = ["www.{HOST_NAME}"]
+upstream = "http://{UPSTREAM}:{upstream}"
+
+[[modules.reverse_proxy.sites]]
+domains = ["shop.{HOST_NAME}", "cart.{HOST_NAME}"]
+upstream = "http://{UPSTREAM}:{upstream}"
+
+[[modules.reverse_proxy.sites]]
+domains = ["intranet.{HOST_NAME}"]
+upstream = "http://{UPSTREAM}:{upstream}"
+redirect = false # served over HTTP as well
+
+[services.nginx]
+main = "own" # our main file, our folders
+manager = "commands" # by signals, not by systemd
+start = true # the agent may start it
+binary = "{program}"
+{user}worker_processes = 1
+"""
+
+
+def _portal_settings(_program: str, ports: tuple[int, ...]) -> str:
+    https, http, upstream = ports
+    group = 'workers_group = "root" # as conf.d/reverse_proxy.toml says of the workers\n' if os.geteuid() == 0 else ""
+    return f"""\
+# The login page of a captive portal, on the nginx and the addresses of the reverse proxy.
+[modules.web_auth]
+domain = "login.{HOST_NAME}"
+listen = "{LOOPBACK}:{https}"
+listen_http = "{LOOPBACK}:{http}"
+upstream = "http://{UPSTREAM}:{upstream}" # the demo lets everybody in whose password is "demo"
+captive = true
+{group}
+[modules.web_auth.brand]
+organization = "Chainwright demo"
+"""
+
+
+NGINX_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8481))
+PORTAL_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8482))
+OFFERS = (
+    Offer("reverse_proxy", "nginx", "nginx-light", NGINX_PLACES, _nginx_settings),
+    Offer("web_auth", "nginx", "nginx-light", PORTAL_PLACES, _portal_settings),
+)

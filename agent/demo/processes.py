@@ -1,0 +1,126 @@
+"""The demo's processes: the web interface, kept up, and whatever has a pid file, ended at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from agent.layout import Layout
+
+GRACE = 10.0
+"""Seconds for a process to end, then it is killed; also for one to begin."""
+PAUSE = 10.0
+"""Seconds before a process that has ended is started again."""
+
+
+class WebUI:
+    """The web interface's process, started again when it ends."""
+
+    def __init__(self, layout: Layout, ring: Callable[[], object]) -> None:
+        """`ring` is called, from another thread, when the process has ended and may be started again."""
+        self._layout = layout
+        self._ring = ring
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: threading.Thread | None = None
+        self._closing = threading.Event()
+        self.pid_file = layout.run / "webui.pid"
+        self.log = layout.log / "webui.log"
+
+    @property
+    def can_start(self) -> bool:
+        """Whether there is a generation to serve, and it's time."""
+        resting = self._watcher is not None and self._watcher.is_alive()
+        return not resting and self._layout.module("webui").live.exists()
+
+    def start(self) -> bool:
+        """Start it, and wait until it listens or has ended."""
+        root = str(self._layout.root)
+        argv = [sys.executable, "-P", "-m", "agent", "--root", root, "webui", "--pid-file", str(self.pid_file)]
+        with self.log.open("ab") as log:
+            # A session of its own: Ctrl-C is for the demo, which then ends this process in its turn.
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self._watcher = threading.Thread(target=self._watch, args=(self._process,), daemon=True)
+        self._watcher.start()
+        return self._comes_up(self._process)
+
+    def stop(self) -> None:
+        """End it."""
+        self._closing.set()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                end(self._process.pid)
+            self._process.wait(GRACE)
+
+    def _comes_up(self, process: subprocess.Popen[bytes]) -> bool:
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline and process.poll() is None:
+            if _number_in(self.pid_file) == process.pid:
+                return True
+            self._closing.wait(0.02)
+        return False
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
+        if not self._closing.wait(PAUSE):
+            self._ring()
+
+
+def end_all(layout: Layout) -> list[str]:
+    """End every process of this appliance that has a pid file, of an earlier demo too. Return their names."""
+    ended = []
+    for pid_file in sorted(layout.run.glob("*.pid")):
+        pid = _number_in(pid_file)
+        with contextlib.suppress(ProcessLookupError):
+            if pid is not None and _belongs_to(pid, layout):
+                end(pid)
+                ended.append(pid_file.stem)
+        # It may name another process by now, which would get the signals that are meant for ours.
+        pid_file.unlink(missing_ok=True)
+    return ended
+
+
+def end(pid: int) -> None:
+    """End a process and wait until it has. Raises `ProcessLookupError`."""
+    with _handle_of(pid) as handle:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, number)
+            if select.select([handle], [], [], GRACE)[0]:
+                return
+
+
+@contextlib.contextmanager
+def _handle_of(pid: int) -> Iterator[int]:
+    """Give a handle that goes on to mean this process when the number is given to another one."""
+    handle = os.pidfd_open(pid)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _belongs_to(pid: int, layout: Layout) -> bool:
+    """Whether the command line of a process names a file below the appliance's root, or the root itself."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    root = os.fsencode(layout.root)
+    return root + b"/" in words or root + b"\0" in words
+
+
+def _number_in(pid_file: Path) -> int | None:
+    try:
+        return int(pid_file.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,71 @@
+"""What a transaction writes down before each step, so that another process can finish or undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from agent.deploy.assembling import Toggle
+from agent.deploy.placement import Placement
+from agent.deployment import RefusedKind
+
+
+@dataclass(frozen=True)
+class Move:
+    """From one generation to another; None: there is none."""
+
+    old: int | None
+    new: int | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that the second half of a transaction needs."""
+
+    id: str
+    job: str
+    modules: Mapping[str, Move]
+    """Every module of the group; those without a difference stay where they are."""
+    entries: Mapping[str, Move]
+    inputs: Mapping[str, str]
+    """Module -> what the attempt was made from."""
+    placements: tuple[Placement, ...]
+    toggles: tuple[Toggle, ...]
+    """Differences that are taken into service."""
+    absent: Mapping[str, str]
+    """Unit -> why it can't be tested or reloaded."""
+    was_dead: tuple[str, ...] | None = None
+    """``module key`` of endpoints at which nobody listened before the switch: they condemn nothing. None: not looked yet."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "modules": {name: [move.old, move.new] for name, move in self.modules.items()},
+            "entries": {name: [move.old, move.new] for name, move in self.entries.items()},
+            "inputs": dict(self.inputs),
+            "placements": [placement.to_json() for placement in self.placements],
+            "toggles": [[each.module, each.slot, str(each.kind), each.subject] for each in self.toggles],
+            "absent": dict(self.absent),
+            "was_dead": None if self.was_dead is None else list(self.was_dead),
+        }
+
+    @classmethod
+    def from_json(cls, transaction_id: str, job: str, row: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(
+            id=transaction_id,
+            job=job,
+            modules={name: Move(*move) for name, move in row["modules"].items()},
+            entries={name: Move(*move) for name, move in row["entries"].items()},
+            inputs=row["inputs"],
+            placements=tuple(Placement.from_json(each) for each in row["placements"]),
+            toggles=tuple(Toggle(each[0], each[1], RefusedKind(each[2]), each[3]) for each in row["toggles"]),
+            absent=row["absent"],
+            was_dead=None if row["was_dead"] is None else tuple(row["was_dead"]),
+        )
+
+    @property
+    def moved(self) -> list[str]:
+        """Modules that get another generation."""
+        return sorted(name for name, move in self.modules.items() if move.old != move.new)

@@ -1,0 +1,184 @@
+"""A generation's directory on disk: complete and durable before anything points to it."""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import os
+import pwd
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agent.chain import Chain
+from agent.deployment import Generation, ManifestFile
+from agent.encoding import Format, Part, encode
+from agent.errors.deploy import OwnerUnknown
+from agent.render import Ownership, Rendering, filled_in
+from agent.writing import make_directory, write_new
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Where generations of one owner are made, and whose they are."""
+
+    owner: str
+    """``module:NAME`` or ``service:NAME``."""
+    state: Path
+    """The generations stand in it."""
+    ownership: Ownership
+
+    def directory(self, number: int) -> Path:
+        """Return the directory of a generation."""
+        return self.state / str(number)
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What files are made of."""
+
+    texts: Mapping[str, str]
+    chain: Callable[[str], Chain]
+    """Opens a chain with its key."""
+
+
+def stage(shop: Shop, number: int, rendering: Rendering, materials: Materials, last: Generation | None) -> Generation:
+    """Write a generation and return it with its checksums. The caller flushes the file system once for all.
+
+    Key and chain files that are the same as in `last` are hard-linked from it, if they are still what was written then.
+    Raises `OwnerUnknown`, OSError.
+    """
+    directory = shop.directory(number)
+    user, group = directory_ids(shop.ownership)
+    make_directory(_parents(shop.state), mode=0o700 if not _others(user, group) else 0o750, owner=user, group=group)
+    _fresh_directory(directory, shop.ownership)
+    for folder in _folders(rendering.files):
+        make_directory(directory / folder, mode=_directory_mode(shop.ownership), owner=user, group=group)
+    known = _known(last)
+    checksums = {}
+    for file in rendering.files:
+        checksums[file.path] = _install(file, shop, directory, number, materials, known.get(file.path))
+    return Generation(shop.owner, number, rendering.files, rendering.chains, rendering.digest, checksums)
+
+
+def with_what_was_made(shop: Shop, generation: Generation) -> Generation:
+    """Return a generation that knows the checksums of files that its preparation has made as well."""
+    directory = shop.directory(generation.number)
+    made = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
+    more = {name: _checksum(path) or "" for name, path in made.items() if name not in generation.checksums}
+    return replace(generation, checksums={**generation.checksums, **more})
+
+
+def remove(shop: Shop, number: int) -> None:
+    """Remove a generation's directory; one that is gone is no error."""
+    shutil.rmtree(shop.directory(number), ignore_errors=True)
+
+
+def damaged(directory: Path, generation: Generation) -> str | None:
+    """Return the first file that is not what the agent wrote, None when all are."""
+    for path, checksum in generation.checksums.items():
+        if _checksum(directory / path) != checksum:
+            return path
+    return None
+
+
+def directory_ids(ownership: Ownership) -> tuple[int, int]:
+    """Return the numeric owner and group of a directory; (-1, -1) leaves the caller's. Raises `OwnerUnknown`."""
+    if os.geteuid() != 0:
+        return -1, -1
+    if ownership.group:
+        return 0, _group_id(ownership.group)
+    return 0, _user(ownership.user).pw_gid if ownership.user else 0
+
+
+def _file_ids(file: ManifestFile) -> tuple[int, int]:
+    if os.geteuid() != 0:
+        return -1, -1
+    user = _user(file.owner).pw_uid if file.owner else 0
+    return user, _group_id(file.group) if file.group else 0
+
+
+def _user(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError as error:
+        raise OwnerUnknown("user", name) from error
+
+
+def _group_id(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise OwnerUnknown("group", name) from error
+
+
+def _others(user: int, group: int) -> bool:
+    return (user, group) not in {(-1, -1), (0, 0)}
+
+
+def _directory_mode(ownership: Ownership) -> int:
+    return 0o750 if _others(*directory_ids(ownership)) else 0o700
+
+
+def _parents(path: Path) -> Path:
+    for parent in (path.parent.parent, path.parent):
+        parent.mkdir(mode=0o711, exist_ok=True)
+    return path
+
+
+def _fresh_directory(directory: Path, ownership: Ownership) -> None:
+    """A directory of that number is left over from a crash before anything pointed to it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    user, group = directory_ids(ownership)
+    make_directory(directory, mode=_directory_mode(ownership), owner=user, group=group)
+
+
+def _folders(files: tuple[ManifestFile, ...]) -> list[str]:
+    found: set[str] = set()
+    for file in files:
+        parts = file.path.split("/")[:-1]
+        found |= {"/".join(parts[: depth + 1]) for depth in range(len(parts))}
+    return sorted(found)
+
+
+def _known(last: Generation | None) -> dict[str, tuple[ManifestFile, str, int]]:
+    if last is None:
+        return {}
+    return {file.path: (file, last.checksums[file.path], last.number) for file in last.files if file.chain}
+
+
+def _install(
+    file: ManifestFile,
+    shop: Shop,
+    directory: Path,
+    number: int,
+    materials: Materials,
+    known: tuple[ManifestFile, str, int] | None,
+) -> str:
+    """Link or write one file and return its checksum."""
+    target = directory / file.path
+    if known and known[0] == file:
+        before = shop.directory(known[2]) / file.path
+        if _checksum(before) == known[1]:
+            os.link(before, target)
+            return known[1]
+    data = content_of(file, str(directory), number, materials)
+    user, group = _file_ids(file)
+    write_new(target, data, mode=file.mode, owner=user, group=group, flush=False)
+    return hashlib.sha256(data).hexdigest()
+
+
+def content_of(file: ManifestFile, directory: str, number: int, materials: Materials) -> bytes:
+    """Return the bytes of one file of a generation."""
+    if file.text is not None:
+        return filled_in(materials.texts[file.text], directory, number).encode()
+    chain = materials.chain(file.chain or "")
+    return encode(chain, [Part(part) for part in file.parts], Format(file.format), index=file.index)
+
+
+def _checksum(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,397 @@
+"""The second half of a transaction: switch, reload, look, keep or go back. Another process can take it over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agent.command import CommandResult, process_of
+from agent.deploy import staging
+from agent.deploy.record import Record
+from agent.deploy.sight import Sight, observe, records_of, sights_of, worth_a_look
+from agent.deploy.sweeping import surplus_of, sweep, sweep_entries
+from agent.deploy.tools import Tools, back_off
+from agent.deploy.units import Candidate, Unit, units_of
+from agent.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
+from agent.errors import AgentError
+from agent.errors.deploy import DiskFailed, ReloadFailed, RollbackFailed, ServiceDown
+from agent.events import Kind
+from agent.probe import Observation
+from agent.store.deployments import TransactionRow
+
+
+@dataclass
+class Failure:
+    """Why a switch can't stay."""
+
+    error: AgentError
+    slots: dict[tuple[str, str], AgentError] = field(default_factory=dict)
+    """`(module, slot)` whose endpoints don't serve what they ought to; empty: the services as a whole."""
+
+
+class Switching:
+    """Carries out what a `Record` says."""
+
+    def __init__(self, tools: Tools, record: Record) -> None:
+        self._tools = tools
+        self.record = record
+        self._down: dict[str, str] = dict(record.absent)
+        modules = tuple(name for name in record.modules if name in tools.fleet.modules)
+        self._units = units_of(tools.fleet, modules, record.entries)
+        self._seen: dict[str, Observation] = {}
+        self._known: dict[tuple[str, bool], list[Sight]] = {}
+
+    # Forward
+
+    def forward(self) -> Failure | None:
+        """Switch, reload and look; store the outcome if all is well. Every step may be done again after a crash."""
+        try:
+            return self._forward()
+        except AgentError as error:  # a plugin that can't say how to reload or where to look: nothing can be believed
+            return Failure(error)
+
+    def _forward(self) -> Failure | None:
+        self._remember_the_dead()
+        self._enter(Step.SWITCHING)
+        if failed := self.place():
+            return Failure(failed)
+        self._enter(Step.RELOADING)
+        failed = self._reload(self._candidate(new=True))
+        if failed:
+            return Failure(failed)
+        self._enter(Step.PROBING)
+        failure = self._look_and_clear()
+        if failure is None:
+            self.keep()
+        return failure
+
+    def place(self) -> AgentError | None:
+        """Carry out the renames, as far as they are not done yet. Return why one can't be."""
+        try:
+            for placement in self.record.placements:
+                placement.redo()
+        except DiskFailed as error:
+            return error
+        return None
+
+    def settle(self) -> None:
+        """Look whether a service that wasn't running has come up; reload it if it doesn't serve yet."""
+        sights = [sight for module in self.record.modules for sight in self._known_sights(module, new=True)]
+        self._seen = observe(self._tools, sights, patient=False)
+        if sights and all(observation.ok for observation in self._seen.values()):
+            self.keep()
+            return
+        failure = self.forward()
+        if failure is not None:
+            self.keep_broken(failure)
+
+    def keep(self) -> None:
+        """Store that the new generations are in service, or wait for their service."""
+        self._enter(Step.KEEPING)
+        tools, record = self._tools, self.record
+        before = tools.store.deployments.all()
+        with tools.store.write():
+            kept = [self._keep_module(module) for module in record.modules]
+            for service, move in record.entries.items():
+                tools.store.deployments.put_entry(service, move.new)
+            tools.store.deployments.end_transaction(record.id)
+        for deployment in kept:
+            last = before.get(deployment.module)
+            if last is None or (last.generation, last.outcome) != (deployment.generation, deployment.outcome):
+                self._tell_kept(deployment)
+        for module in record.moved:
+            sweep(tools, module)
+        for service in record.entries:
+            sweep_entries(tools, service)
+
+    def keep_broken(self, failure: Failure) -> None:
+        """Store that the new generations stay though not all are seen to be served: nothing better is left."""
+        self.keep()
+        seen = {module: error for (module, _slot), error in reversed(failure.slots.items())}
+        for module, error in (seen or dict.fromkeys(self.record.moved or self.record.modules, failure.error)).items():
+            present = self._tools.deployment(module)
+            if present:
+                self._store_problem(present, Outcome.BROKEN, Step.PROBING, error)
+                self._tools.tell(Kind.BROKEN, error.problem.cause, module)
+
+    # Back
+
+    def can_go_back(self) -> bool:
+        """Whether every module has a generation to go back to whose chains are still good."""
+        for module in self.record.moved:
+            old = self.record.modules[module].old
+            generation = self._tools.generation(module, old)
+            if generation is None and self._was_dead(module):
+                return False
+            if old is not None and (generation is None or not self._tools.good(generation)):
+                return False
+        return True
+
+    def back(self, failure: Failure) -> None:
+        """Undo the renames, reload, look whether the old generations are served again, and store it."""
+        self._enter(Step.GOING_BACK)
+        for placement in reversed(self.record.placements):
+            placement.undo()
+        again = self._serve_the_old()
+        with self._tools.store.write():
+            errors = {module: self._store_the_return(module, failure, again) for module in self.record.moved}
+            self._tools.store.deployments.end_transaction(self.record.id)
+        kind = Kind.ROLLED_BACK if again is None else Kind.BROKEN
+        for module, error in errors.items():
+            self._tools.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
+            sweep(self._tools, module)
+        for service in self.record.entries:
+            sweep_entries(self._tools, service)
+
+    def _serve_the_old(self) -> Failure | None:
+        """Reload and look. A reload that fails again is no harm where the old generations are seen all the same."""
+        try:
+            failed = self._reload(self._candidate(new=False), all_of_them=True)
+            unseen = self._look(new=False)
+        except AgentError as error:
+            return Failure(error)
+        return Failure(failed) if failed and (unseen or not self._seen) else unseen
+
+    def abandon(self) -> None:
+        """Undo the renames and forget what was staged, without touching a service."""
+        for placement in reversed(self.record.placements):
+            placement.undo()
+        with self._tools.store.write():
+            for service, move in self.record.entries.items():
+                self._tools.store.deployments.put_entry(service, move.old)
+            self._tools.store.deployments.end_transaction(self.record.id)
+        for module in self.record.moved:
+            if module in self._tools.fleet.modules:
+                sweep(self._tools, module)
+
+    # Steps
+
+    def _enter(self, step: Step) -> None:
+        with self._tools.store.write():
+            store_phase(self._tools, self.record, step)
+        self._tools.tell_step(step, self.record.moved or self.record.modules)
+
+    def _candidate(self, *, new: bool) -> Candidate:
+        contexts = {}
+        for module in sorted({name for unit in self._units for name in unit.modules}):
+            generation = self._generation(module, new=new)
+            if generation is not None:
+                contexts[module] = self._tools.context(module, generation)
+        return Candidate(
+            contexts, {unit.name: self._entry(unit.name, new=new) for unit in self._units if self._shared(unit)}
+        )
+
+    def _entry(self, service: str, *, new: bool) -> Path:
+        shop = self._tools.service_shop(service)
+        move = self.record.entries.get(service)
+        number = (move.new if new else move.old) if move else self._tools.store.deployments.entry(service)
+        return shop.directory(number) if number is not None else shop.state
+
+    def _shared(self, unit: Unit) -> bool:
+        return unit.name in self._tools.fleet.services
+
+    def _generation(self, module: str, *, new: bool) -> Generation | None:
+        move = self.record.modules.get(module)
+        if move is None:
+            return self._tools.live(module)
+        return self._tools.generation(module, move.new if new else move.old)
+
+    def _reload(self, candidate: Candidate, *, all_of_them: bool = False) -> AgentError | None:
+        """Reload each unit once, up to the first that can't be, or all; those that don't run are noted as down.
+
+        Return why the first can't be reloaded.
+        """
+        errors: list[AgentError] = []
+        for unit in self._units:
+            error = self._reload_unit(unit, candidate)
+            errors += [error] if error else []
+            if errors and not all_of_them:
+                break
+        return errors[0] if errors else None
+
+    def _reload_unit(self, unit: Unit, candidate: Candidate) -> AgentError | None:
+        if not self._shared(unit) and unit.name not in candidate.contexts:
+            return None
+        why_down = self._down.get(unit.name) or self._why_down(unit, candidate)
+        if why_down and not self._start(unit, candidate):
+            self._down[unit.name] = why_down
+            return None
+        action = None if why_down else unit.reload(candidate)
+        result = self._tools.runner.run(action) if action else None
+        if result is None or result.ok:
+            return None
+        if result.missing:
+            self._down[unit.name] = result.summary
+            return None
+        return _reload_failed(unit, result)
+
+    def _why_down(self, unit: Unit, candidate: Candidate) -> str:
+        """Say why a unit can't be reloaded, or nothing when it runs."""
+        if self._tools.boot:
+            return "services have not been started yet"
+        how = unit.running(candidate)
+        if isinstance(how, Path):
+            return "" if process_of(how) is not None else f"no process has the number in {how}"
+        if how is not None:
+            result = self._tools.runner.run(how)
+            if result.ok:
+                return ""
+            return result.absence if result.missing else f'"{how}" says that it does not run'
+        keys = [sight.key for module in unit.modules for sight in self._sights(module, new=True)]
+        if keys and all(key in (self.record.was_dead or ()) for key in keys):
+            return "nobody listens at its endpoints"
+        return ""
+
+    def _start(self, unit: Unit, candidate: Candidate) -> bool:
+        command = unit.start(candidate) if self._may_start(unit) else None
+        return command is not None and self._tools.runner.run(command).ok
+
+    def _may_start(self, unit: Unit) -> bool:
+        return unit.may_start and unit.name not in self.record.absent and not self._tools.boot
+
+    # Looking
+
+    def _remember_the_dead(self) -> None:
+        """Look before the switch: an endpoint that is dead already condemns nothing."""
+        if self.record.was_dead is not None or self._tools.boot:
+            return
+        sights = [sight for module in self.record.modules for sight in self._worth(module, new=True)]
+        one_each = {sight.place: sight for sight in reversed(sights)}  # whether anybody listens depends on no name
+        seen = observe(self._tools, list(one_each.values()), patient=False)
+        dead = {place for place, sight in one_each.items() if seen[sight.key].dead}
+        self.record = replace(self.record, was_dead=tuple(sight.key for sight in sights if sight.place in dead))
+
+    def _look_and_clear(self) -> Failure | None:
+        """Look; while large services take their time to reload, remove from disk what will not be kept anyway."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        surplus = [(shop, number) for module in self.record.moved for shop, number in self._surplus(module)]
+        with ThreadPoolExecutor(1, "sweep") as pool:
+            for shop, number in surplus:
+                pool.submit(staging.remove, shop, number)
+            return self._look(new=True)
+
+    def _surplus(self, module: str) -> list[tuple[staging.Shop, int]]:
+        move = self.record.modules[module]
+        shop = self._tools.module_shop(module)
+        return [(shop, number) for number in surplus_of(self._tools, shop, move.new) if number != move.old]
+
+    def _look(self, *, new: bool) -> Failure | None:
+        sights = [
+            each for module in self.record.modules if not self._is_down(module) for each in self._worth(module, new=new)
+        ]
+        self._seen = observe(self._tools, sights, patient=True)
+        failed: dict[tuple[str, str], AgentError] = {}
+        for sight in sights:
+            seen = self._seen[sight.key]
+            if seen.problem is not None and not (seen.dead and sight.key in (self.record.was_dead or ())):
+                failed.setdefault((sight.module, sight.endpoint.slot), seen.problem)
+        if not failed:
+            return None
+        return Failure(next(iter(failed.values())), failed)
+
+    def _worth(self, module: str, *, new: bool) -> list[Sight]:
+        changed = {toggle.slot for toggle in self.record.toggles if toggle.module == module}
+        rows = self._tools.store.endpoints.all()
+        wrong = {f"{each.module} {each.key}" for each in rows if each.module == module and not each.ok}
+        return worth_a_look(self._sights(module, new=new), changed, wrong)
+
+    def _sights(self, module: str, *, new: bool) -> list[Sight]:
+        """Return the module's endpoints, asked once. Raises what asking the module raises."""
+        if (module, new) not in self._known:
+            generation = self._generation(module, new=new)
+            asked = generation is not None and module in self._tools.fleet.modules
+            self._known[module, new] = sights_of(self._tools, module, generation) if generation and asked else []
+        return self._known[module, new]
+
+    def _known_sights(self, module: str, *, new: bool) -> list[Sight]:
+        """Return the module's endpoints as far as it could say."""
+        try:
+            return self._sights(module, new=new)
+        except AgentError:
+            return []
+
+    def _is_down(self, module: str) -> bool:
+        units = [unit for unit in self._units if module in unit.modules]
+        return bool(units) and all(unit.name in self._down for unit in units)
+
+    def _was_dead(self, module: str) -> bool:
+        keys = [sight.key for sight in self._known_sights(module, new=True)]
+        return all(key in (self.record.was_dead or ()) for key in keys)
+
+    # Outcomes
+
+    def _tell_kept(self, deployment: Deployment) -> None:
+        waiting = deployment.outcome is Outcome.WAITING
+        text = deployment.problem.cause if deployment.problem else f"generation {deployment.generation} is in service"
+        kind = Kind.WAITING if waiting else Kind.DEPLOYED
+        self._tools.tell(kind, text, deployment.module, generation=deployment.generation)
+
+    def _keep_module(self, module: str) -> Deployment:
+        tools, record = self._tools, self.record
+        before = {f"{each.module} {each.key}": each for each in tools.store.endpoints.all() if each.module == module}
+        rows = records_of(tools, self._known_sights(module, new=True), self._seen, before)
+        down = self._why_waiting(module, rows)
+        deployment = Deployment(
+            module=module,
+            generation=record.modules[module].new,
+            outcome=Outcome.WAITING if down else Outcome.LIVE,
+            step=str(Step.RELOADING) if down else "",
+            problem=down.problem if down else None,
+            inputs=record.inputs.get(module, ""),
+            at=tools.clock(),
+        )
+        tools.store.endpoints.put(module, rows)
+        tools.store.deployments.put(deployment)
+        accepted = [toggle.subject for toggle in record.toggles if toggle.module == module]
+        if not down:
+            tools.store.deployments.accept(module, accepted)
+        return deployment
+
+    def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> ServiceDown | None:
+        for unit in self._units:
+            if module in unit.modules and unit.name in self._down:
+                return ServiceDown(unit.name, self._down[unit.name])
+        dead = next((row for row in rows if row.problem is not None), None)
+        return ServiceDown(f"{module} at {dead.address}", "nobody listens there") if dead else None
+
+    def _store_the_return(self, module: str, failure: Failure, again: Failure | None) -> AgentError:
+        tools = self._tools
+        move = self.record.modules[module]
+        present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self.record.inputs.get(module, ""))
+        error: AgentError = failure.error
+        if again is not None:
+            error = RollbackFailed(module, again.error.problem.cause.rstrip("."))
+        before = {f"{each.module} {each.key}": each for each in tools.store.endpoints.all() if each.module == module}
+        tools.store.endpoints.put(module, records_of(tools, self._known_sights(module, new=False), self._seen, before))
+        outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
+        self._store_problem(present, outcome, Step.GOING_BACK, error)
+        return error
+
+    def _store_problem(self, present: Deployment, outcome: Outcome, step: Step, error: AgentError) -> None:
+        tools = self._tools
+        last = tools.deployment(present.module)
+        attempts = (last.attempts if last else 0) + 1
+        now = tools.clock()
+        retry_at = now + back_off(attempts)
+        tools.store.deployments.put(
+            replace(
+                present,
+                outcome=outcome,
+                step=str(step),
+                problem=replace(error.problem, retry_at=retry_at),
+                at=now,
+                attempts=attempts,
+                retry_at=retry_at,
+            )
+        )
+
+
+def store_phase(tools: Tools, record: Record, step: Step) -> None:
+    """Keep how far a transaction is. Call inside `Store.write`."""
+    row = TransactionRow(record.id, record.job, str(step), record.to_json())
+    tools.store.deployments.put_transaction(row, tools.clock())
+
+
+def _reload_failed(unit: Unit, result: CommandResult) -> ReloadFailed:
+    return ReloadFailed(unit.name, str(result.action), result.summary.rstrip("."), result.output)

@@ -1,0 +1,264 @@
+"""One candidate: staged, prepared, read back, and shown to the services' own tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.command import Command, CommandResult
+from agent.context import ModulePart
+from agent.deploy import preflight, staging
+from agent.deploy.assembling import Toggle, Wanted, with_moved_parts
+from agent.deploy.placement import Placement, live_link, published
+from agent.deploy.staging import Materials, Shop
+from agent.deploy.tools import Tools
+from agent.deploy.units import Candidate, SharedUnit, Unit, parts_of
+from agent.deployment import Generation, RefusedKind, Step
+from agent.errors import AgentError
+from agent.errors.deploy import CheckRefused, DiskFailed, PrepareFailed
+from agent.render import Rendering
+from agent.writing import flush_file_system
+
+
+@dataclass
+class Staged:
+    """What a trial has put on disk, and what the switch would do."""
+
+    generations: dict[str, Generation] = field(default_factory=dict)
+    """New generations by module; modules without a difference have none."""
+    entries: dict[str, Generation] = field(default_factory=dict)
+    """New entries by shared service."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """SHA-256 -> text with marks, of everything that was rendered anew."""
+    placements: list[Placement] = field(default_factory=list)
+    candidate: Candidate = field(default_factory=lambda: Candidate({}, {}))
+    absent: dict[str, str] = field(default_factory=dict)
+    """Unit -> why it can't be tested: it isn't installed."""
+    culprits: dict[Toggle, AgentError] = field(default_factory=dict)
+    """Differences that the preflight found wrong by itself."""
+    refusal: AgentError | None = None
+    suspect: str = ""
+    """Module that the refusal is about, where one is known."""
+    unprepared: dict[str, AgentError] = field(default_factory=dict)
+    """Module -> its preparation needs a program that isn't there: no matter where a service of its isn't installed either."""
+
+
+class Trial:
+    """Tries candidates of one group of modules and units."""
+
+    def __init__(self, tools: Tools, wanted: Sequence[Wanted], units: Sequence[Unit], repair: frozenset[str]) -> None:
+        self._tools = tools
+        self._wanted = {each.module: each for each in wanted}
+        self._units = units
+        self._repair = repair
+        self.keep_entries = False
+        """Include the modules as the entries in service do, though their templates or settings say otherwise now."""
+
+    def stage(self, accepted: frozenset[Toggle]) -> Staged:
+        """Put a candidate with these differences on disk and test it. Raises `DiskFailed`, `OwnerUnknown`, ..."""
+        staged = Staged()
+        try:
+            self._stage_modules(staged, accepted)
+            self._stage_entries(staged)
+        except OSError as error:
+            self.discard(staged)
+            raise DiskFailed(error.filename or "state", (error.strerror or str(error)).lower()) from error
+        self._preflight(staged, accepted)
+        if not staged.culprits:
+            self._prepare(staged)
+        if not staged.culprits and staged.refusal is None:
+            self._place(staged)
+            self._check(staged, in_place=False)
+            self._judge_the_unprepared(staged, in_place=False)
+        return staged
+
+    def flush(self) -> None:
+        """Make everything that was staged durable."""
+        flush_file_system(self._tools.fleet.layout.state)
+
+    def check_in_place(self, staged: Staged) -> AgentError | None:
+        """Run the tests of services whose main file is the administrator's: after the rename, before the reload."""
+        try:
+            self._check(staged, in_place=True)
+            self._judge_the_unprepared(staged, in_place=True)
+        except AgentError as error:
+            return error
+        return staged.refusal
+
+    def discard(self, staged: Staged) -> None:
+        """Remove what was staged."""
+        for module, generation in staged.generations.items():
+            staging.remove(self._tools.module_shop(module), generation.number)
+        for service, generation in staged.entries.items():
+            staging.remove(self._tools.service_shop(service), generation.number)
+
+    # Stage
+
+    def _stage_modules(self, staged: Staged, accepted: frozenset[Toggle]) -> None:
+        contexts = {}
+        self._tools.tell_step(Step.STAGE, self._wanted)
+        for module in sorted({name for unit in self._units for name in unit.modules}):
+            live = self._tools.live(module)
+            wanted = self._wanted.get(module)
+            if wanted is not None:
+                rendering = wanted.compose(accepted)
+                repair = module in self._repair
+                if repair or ((rendering.files or live) and (live is None or rendering.digest != live.digest)):
+                    shop = self._tools.module_shop(module)
+                    staged.generations[module] = self._stage(staged, shop, rendering, None if repair else live)
+            generation = staged.generations.get(module) or live
+            if generation is not None:
+                contexts[module] = self._tools.context(module, generation)
+        staged.candidate = Candidate(contexts, {})
+
+    def _stage_entries(self, staged: Staged) -> None:
+        entries: dict[str, Path] = {}
+        for unit in self._units:
+            if not isinstance(unit, SharedUnit):
+                continue
+            shop = self._tools.service_shop(unit.name)
+            parts = parts_of(self._tools.fleet, unit.name, unit.modules, staged.candidate.contexts)
+            number = self._tools.store.deployments.entry(unit.name)
+            live = self._tools.store.deployments.generation(shop.owner, number) if number else None
+            rendering = self._entry(unit.name, parts, live)
+            damaged = live is not None and staging.damaged(shop.directory(live.number), live) is not None
+            if rendering.files and (live is None or damaged or live.digest != rendering.digest):
+                staged.entries[unit.name] = self._stage(staged, shop, rendering, None)
+            elif live is None and not rendering.files:
+                entries[unit.name] = shop.state
+            generation = staged.entries.get(unit.name) or live
+            if generation is not None:
+                entries[unit.name] = shop.directory(generation.number)
+        staged.candidate = Candidate(staged.candidate.contexts, entries)
+
+    def _entry(self, service: str, parts: Sequence[ModulePart], live: Generation | None) -> Rendering:
+        """Render an entry, or move the one in service to other generations of the modules that it includes."""
+        before = {part.module: self._tools.live_directory(part.module) for part in parts}
+        if not self.keep_entries or live is None or None in before.values():
+            return self._tools.fleet.render_entry(service, tuple(parts))
+        moved = {str(before[part.module]): str(part.directory) for part in parts}
+        texts = self._tools.store.deployments.texts(file.text for file in live.files if file.text)
+        return with_moved_parts(live, texts, moved)
+
+    def _stage(self, staged: Staged, shop: Shop, rendering: Rendering, last: Generation | None) -> Generation:
+        with self._tools.store.write():
+            number = self._tools.store.deployments.next_number(shop.owner)
+        kept = self._tools.store.deployments.texts(
+            file.text for file in rendering.files if file.text and file.text not in rendering.texts
+        )
+        staged.texts |= rendering.texts
+        return staging.stage(shop, number, rendering, Materials({**rendering.texts, **kept}, self._tools.chain), last)
+
+    # Preflight and preparation
+
+    def _preflight(self, staged: Staged, accepted: frozenset[Toggle]) -> None:
+        self._tools.tell_step(Step.PREFLIGHT, staged.generations)
+        parts = [part for module in staged.generations for part in self._parts(module, staged)]
+        found = preflight.inspect_all(parts, self._tools.clock())
+        for (module, slot), error in found.items():
+            toggles = [toggle for toggle in accepted if (toggle.module, toggle.slot) == (module, slot)]
+            blamed = [toggle for toggle in toggles if toggle.kind is RefusedKind.CHAIN] or toggles
+            staged.culprits |= dict.fromkeys(blamed, error)
+            if not blamed:
+                staged.refusal, staged.suspect = error, module
+
+    def _parts(self, module: str, staged: Staged) -> list[preflight.Staged]:
+        """Return the parts that differ from what is in service: the rest has been looked at before."""
+        generation = staged.generations[module]
+        live = self._tools.live(module)
+        same = set(live.files) if live and module not in self._repair else set()
+        directory = self._tools.module_shop(module).directory(generation.number)
+        found = []
+        for slot, chain in generation.chains.items():
+            files = generation.part(slot)
+            if set(files) <= same:
+                continue
+            need = self._tools.needs.get((module, slot))
+            found.append(preflight.Staged(module, slot, directory, files, self._tools.records[chain], need))
+        return found
+
+    def _prepare(self, staged: Staged) -> None:
+        self._tools.tell_step(Step.PREPARE, staged.generations)
+        for module in staged.generations:
+            commands = self._tools.fleet.hooks.prepare(module, staged.candidate.contexts[module])
+            for command in commands:
+                self._prepare_with(command, module, staged)
+            if commands and staged.refusal is None:
+                shop = self._tools.module_shop(module)
+                staged.generations[module] = staging.with_what_was_made(shop, staged.generations[module])
+
+    def _prepare_with(self, command: Command, module: str, staged: Staged) -> None:
+        result = self._tools.runner.run(command)
+        if result.ok:
+            return
+        failed = PrepareFailed(module, str(command), result.summary, result.output)
+        if result.missing:
+            staged.unprepared[module] = failed
+        elif staged.refusal is None:
+            staged.refusal, staged.suspect = failed, module
+
+    def _judge_the_unprepared(self, staged: Staged, *, in_place: bool) -> None:
+        """What no service is there to read may wait for the service; anything else is refused."""
+        for module, failed in staged.unprepared.items():
+            units = [unit for unit in self._units if module in unit.modules]
+            known = in_place is any(unit.checks_in_place for unit in units)
+            if known and staged.refusal is None and not any(unit.name in staged.absent for unit in units):
+                staged.refusal, staged.suspect = failed, module
+
+    # The switch that would follow
+
+    def _place(self, staged: Staged) -> None:
+        for module, generation in staged.generations.items():
+            live = self._tools.live(module)
+            shop = self._tools.module_shop(module)
+            staged.placements.append(live_link(shop.state, generation.number, live.number if live else None))
+            staged.placements += self._published(shop, generation, live)
+        for service, generation in staged.entries.items():
+            shop = self._tools.service_shop(service)
+            number = self._tools.store.deployments.entry(service)
+            last = self._tools.store.deployments.generation(shop.owner, number) if number else None
+            staged.placements.append(live_link(shop.state, generation.number, last.number if last else None))
+            staged.placements += self._published(shop, generation, last)
+
+    def _published(self, shop: Shop, generation: Generation, last: Generation | None) -> list[Placement]:
+        rooted = self._tools.fleet.layout.rooted
+        before = {file.publish: file.path for file in last.files if file.publish} if last else {}
+        found = []
+        for file in generation.files:
+            if file.publish:
+                old = before.get(file.publish)
+                old_file = shop.directory(last.number) / old if last and old else None
+                new_file = shop.directory(generation.number) / file.path
+                found.append(published(rooted(file.publish), new_file, file.how, old_file))
+        return found
+
+    # The services' own tests
+
+    def _check(self, staged: Staged, *, in_place: bool) -> None:
+        units = [unit for unit in self._units if unit.checks_in_place is in_place]
+        if units:
+            self._tools.tell_step(Step.CHECK, staged.generations)
+        for unit in units:
+            if staged.refusal is None:
+                self._check_unit(unit, staged)
+
+    def _check_unit(self, unit: Unit, staged: Staged) -> None:
+        if isinstance(unit, SharedUnit) or unit.name in staged.candidate.contexts:
+            command = unit.check(staged.candidate)
+            result = self._tools.runner.run(command) if command else None
+            if command is None or result is None or result.ok:
+                return
+            if result.missing:
+                staged.absent[unit.name] = result.absence
+            else:
+                staged.refusal = _refused(unit, command, result)
+
+
+def _refused(unit: Unit, command: Command, result: CommandResult) -> CheckRefused:
+    return CheckRefused(unit.name, str(command), result.summary.rstrip("."), result.output)
+
+
+def changed(wanted: Sequence[Wanted]) -> list[Toggle]:
+    """Return every difference of a group."""
+    return [toggle for each in wanted for toggle in each.toggles()]

@@ -1,0 +1,143 @@
+"""What is tested and reloaded as one: a shared service, or a module's own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from agent.command import Action, Command
+from agent.context import Context, ModulePart, ServiceContext
+from agent.fleet import Fleet, ask_service
+from agent.service import Service
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Which directories a unit is asked about."""
+
+    contexts: Mapping[str, Context]
+    """Every module that has a generation, whether it changes or not."""
+    entries: Mapping[str, Path]
+    """Shared service -> directory of its entry."""
+
+
+class Unit(ABC):
+    """A daemon, as the steps of deploying see it."""
+
+    name: str
+    modules: tuple[str, ...]
+
+    @property
+    def checks_in_place(self) -> bool:
+        """Whether its test reads what is in service: then it runs after the rename."""
+        return False
+
+    @property
+    def may_start(self) -> bool:
+        """Whether the agent may start it."""
+        return False
+
+    @abstractmethod
+    def check(self, candidate: Candidate) -> Command | None:
+        """Return its own test."""
+
+    @abstractmethod
+    def reload(self, candidate: Candidate) -> Action | None:
+        """Return what makes it read its files again."""
+
+    def start(self, candidate: Candidate) -> Command | None:
+        """Return what starts it."""
+        return None
+
+    def running(self, candidate: Candidate) -> Command | Path | None:
+        """Return how to know that it runs; None: by its endpoints."""
+        return None
+
+
+class OwnUnit(Unit):
+    """A module's own service: the module answers."""
+
+    def __init__(self, fleet: Fleet, module: str) -> None:
+        self._hooks = fleet.hooks
+        self.name = module
+        self.modules = (module,)
+
+    def check(self, candidate: Candidate) -> Command | None:
+        """Ask the module."""
+        return self._hooks.check(self.name, candidate.contexts[self.name])
+
+    def reload(self, candidate: Candidate) -> Action | None:
+        """Ask the module."""
+        return self._hooks.reload(self.name, candidate.contexts[self.name])
+
+
+class SharedUnit(Unit):
+    """A registered service: its class answers."""
+
+    def __init__(self, fleet: Fleet, service: str) -> None:
+        self._fleet = fleet
+        self._service: Service = fleet.services[service]
+        self.name = service
+        self.modules = tuple(fleet.modules_of(service))
+
+    @property
+    def checks_in_place(self) -> bool:
+        """As the service says."""
+        return self._service.checks_in_place
+
+    @property
+    def may_start(self) -> bool:
+        """As the administrator says."""
+        return self._service.start
+
+    def check(self, candidate: Candidate) -> Command | None:
+        """Ask the service."""
+        return self._ask("check_with", lambda: self._service.check_with(self._context(candidate)))
+
+    def reload(self, candidate: Candidate) -> Action | None:
+        """Ask the service."""
+        return self._ask("reload_with", lambda: self._service.reload_with(self._context(candidate)))
+
+    def start(self, candidate: Candidate) -> Command | None:
+        """Ask the service."""
+        return self._ask("start_with", lambda: self._service.start_with(self._context(candidate)))
+
+    def running(self, candidate: Candidate) -> Command | Path | None:
+        """Ask the service."""
+        return self._ask("running", lambda: self._service.running(self._context(candidate)))
+
+    def parts(self, candidate: Candidate) -> tuple[ModulePart, ...]:
+        """Return the modules that it includes."""
+        return parts_of(self._fleet, self.name, self.modules, candidate.contexts)
+
+    def _ask(self, what: str, call: Callable[[], T]) -> T:
+        return ask_service(self.name, what, call)
+
+    def _context(self, candidate: Candidate) -> ServiceContext:
+        return self._fleet.service_context(self.name, candidate.entries[self.name], self.parts(candidate))
+
+
+def parts_of(
+    fleet: Fleet, service: str, modules: tuple[str, ...], contexts: Mapping[str, Context]
+) -> tuple[ModulePart, ...]:
+    """Return how a shared service includes the modules that have a generation, in order of their names."""
+    asked = [
+        ModulePart(name, fleet.modules[name].name, contexts[name].directory) for name in modules if name in contexts
+    ]
+    return tuple(sorted((*asked, *fleet.lost.get(service, ())), key=lambda part: part.module))
+
+
+def units_of(fleet: Fleet, modules: tuple[str, ...], services: Iterable[str] = ()) -> list[Unit]:
+    """Return the units that any of `modules` belongs to, and `services`, in order of their names."""
+    found: dict[str, Unit] = {name: SharedUnit(fleet, name) for name in services if name in fleet.services}
+    for module in modules:
+        for service in fleet.modules[module].services:
+            found.setdefault(service, SharedUnit(fleet, service))
+        if not fleet.modules[module].services:
+            found[f"module {module}"] = OwnUnit(fleet, module)
+    return [found[key] for key in sorted(found)]

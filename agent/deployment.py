@@ -1,0 +1,179 @@
+"""Generations, and what became of them, as data."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Self
+
+from agent.errors.problem import Problem
+
+
+class Step(StrEnum):
+    """The steps of deploying, in the order in which a transaction passes through them.
+
+    Each is persisted before it is entered: a process that dies in it is followed by one that knows what to redo or undo.
+    """
+
+    STAGE = "stage"
+    """Generation directories are written."""
+    PREPARE = "prepare"
+    """Commands of the modules run in them (postmap)."""
+    PREFLIGHT = "preflight"
+    """The core reads back what was staged."""
+    CHECK = "check"
+    """The services' own tests."""
+    STAGED = "staged"
+    """Everything is on disk, flushed, and the list of renames is stored."""
+    SWITCHING = "switching"
+    """Renames."""
+    RELOADING = "reloading"
+    """Each service once."""
+    PROBING = "probing"
+    """Endpoints are looked at until they serve the new chains."""
+    KEEPING = "keeping"
+    """The outcome is stored, old generations are removed."""
+    GOING_BACK = "going_back"
+    """Renames are undone, services reloaded, endpoints looked at again."""
+
+
+class Outcome(StrEnum):
+    """What became of the last attempt to deploy a module."""
+
+    LIVE = "live"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled_back"
+    WAITING = "waiting"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """One file of a generation: where it goes and what it's made of, never what it contains."""
+
+    path: str
+    slot: str | None
+    mode: int
+    owner: str
+    group: str
+    text: str | None = None
+    """SHA-256 of the text with marks in place of directory and number; None: made from a chain."""
+    chain: str | None = None
+    parts: tuple[str, ...] = ()
+    format: str = "pem"
+    index: int | None = None
+    publish: str | None = None
+    how: str = "link"
+
+    @property
+    def secret(self) -> bool:
+        """Whether a private key stands in it."""
+        return "key" in self.parts
+
+    def to_json(self) -> list[Any]:
+        """Return a compact row."""
+        return [getattr(self, name) for name in self.__slots__]
+
+    @classmethod
+    def from_json(cls, row: list[Any]) -> Self:
+        """Read what `to_json` wrote."""
+        path, slot, mode, owner, group, text, chain, parts, *rest = row
+        return cls(path, slot, mode, owner, group, text, chain, tuple(parts), *rest)
+
+
+def parts_of(files: Iterable[ManifestFile]) -> dict[str | None, tuple[ManifestFile, ...]]:
+    """Return files by their slot; None: those of the module as a whole."""
+    found: dict[str | None, list[ManifestFile]] = defaultdict(list)
+    for file in files:
+        found[file.slot].append(file)
+    return {slot: tuple(part) for slot, part in found.items()}
+
+
+@dataclass(frozen=True)
+class Generation:
+    """An immutable directory with all that one module, or the entry of one service, is given."""
+
+    owner: str
+    """``module:NAME`` or ``service:NAME``."""
+    number: int
+    files: tuple[ManifestFile, ...]
+    chains: Mapping[str, str]
+    """Slot -> id of the chain."""
+    digest: str
+    """Over the manifest, independent of directory and number."""
+    checksums: Mapping[str, str]
+    """Path -> SHA-256 of what stands on disk."""
+
+    def part(self, slot: str | None) -> tuple[ManifestFile, ...]:
+        """Return the files of one slot; of the module as a whole for None."""
+        return self._parts.get(slot, ())
+
+    @cached_property
+    def _parts(self) -> Mapping[str | None, tuple[ManifestFile, ...]]:
+        return parts_of(self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What is in service of one module, and what became of the last attempt to change it."""
+
+    module: str
+    generation: int | None
+    """The one in service; None: none yet."""
+    outcome: Outcome
+    step: str = ""
+    problem: Problem | None = None
+    inputs: str = ""
+    """What the last attempt was made from: settings, templates, plugin, host facts and chains."""
+    at: datetime | None = None
+    attempts: int = 0
+    """Failures in a row."""
+    retry_at: datetime | None = None
+
+
+class RefusedKind(StrEnum):
+    """What a service refused."""
+
+    CHAIN = "chain"
+    CONFIGURATION = "configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A pair (part of a module, chain or configuration) that did not get into service; tried again with back-off."""
+
+    module: str
+    slot: str
+    """Empty: the module as a whole."""
+    kind: RefusedKind
+    subject: str
+    """Id of the chain, or digest of the configuration."""
+    problem: Problem
+    attempts: int
+    retry_at: datetime
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it is too early to try again."""
+        return now < self.retry_at
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    """What was seen last at one endpoint."""
+
+    module: str
+    key: str
+    slot: str
+    address: str
+    server_name: str
+    chain: str | None
+    """Id of the chain that is expected there."""
+    served_sha256: str | None
+    ok: bool
+    problem: Problem | None
+    checked_at: datetime | None
+    next_at: datetime | None

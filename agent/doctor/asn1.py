@@ -1,0 +1,193 @@
+"""Enough of ASN.1's encodings (X.690) to say what a file is before a parser opens it, and what opening it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice, takewhile
+
+INTEGER, BIT_STRING, OCTET_STRING, OID, SEQUENCE, SET = 0x02, 0x03, 0x04, 0x06, 0x30, 0x31
+CONTEXT_0 = 0xA0
+CONSTRUCTED = 0x20
+JOINED_OCTETS = OCTET_STRING | CONSTRUCTED
+"""An octet string in pieces: BER only, some PKCS#12 programs write it."""
+TIMES = frozenset({0x17, 0x18})
+"""UTCTime, GeneralizedTime."""
+DEEPEST = 16
+"""Levels that are looked at; PKCS#12 has about ten."""
+
+SIGNED_DATA = bytes.fromhex("2a864886f70d010702")  # 1.2.840.113549.1.7.2
+
+
+class Malformed(ValueError):
+    """Not an ASN.1 encoding."""
+
+
+class Kind(Enum):
+    """What an outer structure is; the value is how people call it."""
+
+    CERTIFICATE = "a certificate"
+    KEY = "a private key"
+    ENCRYPTED_KEY = "an encrypted private key"
+    PKCS7 = "a PKCS#7 bundle"
+    PKCS12 = "a PKCS#12 file"
+    REQUEST = "a certificate signing request"
+    REVOCATIONS = "a certificate revocation list"
+    PUBLIC_KEY = "a public key"
+
+
+@dataclass(slots=True)
+class Value:
+    """One encoded value; not frozen, there may be half a million of them."""
+
+    tag: int
+    content: bytes
+    size: int
+    """Bytes of all of it."""
+    parts: tuple[Value, ...] | None = None
+    """What it holds, where that had to be read to find its end."""
+
+    def children(self) -> Iterator[Value]:
+        """Yield the values in it. Raises `Malformed`."""
+        return values(self.content) if self.parts is None else iter(self.parts)
+
+
+def value_at(data: bytes, at: int, depth: int = 0) -> Value:
+    """Read the value that begins at `at`. Raises `Malformed`."""
+    if at + 2 > len(data) or data[at] & 0x1F == 0x1F:  # the long form of tags is in none of the formats
+        raise Malformed
+    tag, first = data[at], data[at + 1]
+    if first == 0x80:
+        return _indefinite(data, at, depth)
+    begin = at + 2 + (first & 0x7F if first & 0x80 else 0)
+    length = int.from_bytes(data[at + 2 : begin], "big") if first & 0x80 else first
+    if begin - at > 6 or begin + length > len(data):
+        raise Malformed
+    return Value(tag, data[begin : begin + length], begin + length - at)
+
+
+def _indefinite(data: bytes, at: int, depth: int) -> Value:
+    """BER only: the value ends with two zeros at its own level."""
+    if not data[at] & CONSTRUCTED or depth >= DEEPEST:
+        raise Malformed
+    end = at + 2
+    parts: list[Value] = []
+    while data[end : end + 2] != b"\0\0":
+        parts.append(value_at(data, end, depth + 1))
+        end += parts[-1].size
+    return Value(data[at], data[at + 2 : end], end + 2 - at, tuple(parts))
+
+
+def values(data: bytes) -> Iterator[Value]:
+    """Yield the values that stand one after the other. Raises `Malformed` where one does not."""
+    at = 0
+    while at < len(data):
+        value = value_at(data, at)
+        yield value
+        at += value.size
+
+
+def kind_of(data: bytes) -> Kind | None:
+    """Return what begins `data`, by its structure; None where it is nothing that is known."""
+    try:
+        outer = value_at(data, 0)
+        parts = list(islice(outer.children(), 3))
+        return _kind(parts, _first(parts)) if outer.tag == SEQUENCE else None
+    except Malformed:
+        return None
+
+
+def _first(parts: Sequence[Value]) -> list[Value]:
+    return list(islice(parts[0].children(), 4)) if parts and parts[0].tag == SEQUENCE else []
+
+
+def _kind(parts: Sequence[Value], first: Sequence[Value]) -> Kind | None:
+    tags = tuple(part.tag for part in parts)
+    simple: dict[tuple[int, ...], Kind] = {
+        (SEQUENCE, BIT_STRING): Kind.PUBLIC_KEY,  # RFC 5280 section 4.1
+        (INTEGER, INTEGER): Kind.PUBLIC_KEY,  # RFC 8017 appendix A.1.1
+        (SEQUENCE, OCTET_STRING): Kind.ENCRYPTED_KEY,  # RFC 5958 section 3
+        (INTEGER, SEQUENCE, OCTET_STRING): Kind.KEY,  # RFC 5958 section 2
+        (INTEGER, INTEGER, INTEGER): Kind.KEY,  # RFC 8017 appendix A.1.2; DSA's is alike
+        (SEQUENCE, SEQUENCE, BIT_STRING): _signed_kind(first),
+    }
+    if tags in simple:
+        return simple[tags]
+    if tags[:2] == (INTEGER, OCTET_STRING):  # RFC 5915 section 3
+        return Kind.KEY
+    if tags[:2] == (INTEGER, SEQUENCE) and parts[0].content == b"\x03":  # RFC 7292 section 4
+        return Kind.PKCS12
+    return Kind.PKCS7 if tags == (OID, CONTEXT_0) and parts[0].content == SIGNED_DATA else None  # RFC 5652 section 5.1
+
+
+def _signed_kind(first: Sequence[Value]) -> Kind:
+    """Three structures are `something, algorithm, signature`: the something's first fields tell them apart."""
+    tags = tuple(value.tag for value in first)
+    if tags[:3] == (INTEGER, SEQUENCE, SEQUENCE) and (len(tags) < 4 or tags[3] == CONTEXT_0):  # RFC 2986 section 4.1
+        return Kind.REQUEST
+    if TIMES.intersection(tags[2:4]):  # RFC 5280 section 5.1
+        return Kind.REVOCATIONS
+    return Kind.CERTIFICATE
+
+
+@dataclass(slots=True)
+class Cost:
+    """What opening a private key, or a file with one, takes."""
+
+    rounds: int = 0
+    """Of key derivation, over all that is encrypted (RFC 8018)."""
+    memory: int = 0
+    """Bytes that scrypt takes (RFC 7914)."""
+    longest: int = 0
+    """Bytes of the longest number or encrypted key: checking an RSA key takes the third power of that."""
+
+
+def cost_of(data: bytes) -> Cost:
+    """Return what it takes to open `data`, as far as it says so in the clear. Never raises."""
+    cost = Cost()
+    _add(cost, values(data), 0)
+    return cost
+
+
+def _add(cost: Cost, found: Iterator[Value], depth: int) -> None:
+    seen: list[Value] = []
+    try:
+        for value in found:
+            seen.append(value)
+            if depth < DEEPEST:
+                _add(cost, _inside(value), depth + 1)
+    except Malformed:
+        pass  # what was read so far counts; the parser says what is wrong
+    _add_parameters(cost, seen)
+
+
+def _inside(value: Value) -> Iterator[Value]:
+    """Octet strings hold encoded values in PKCS#8 and PKCS#12."""
+    if value.tag == JOINED_OCTETS:
+        return values(b"".join(part.content for part in value.children()))
+    if value.tag & CONSTRUCTED:
+        return value.children()
+    nested = value.tag == OCTET_STRING and value.content[:1] == bytes([SEQUENCE])
+    return values(value.content) if nested else iter(())
+
+
+def _add_parameters(cost: Cost, values_: Sequence[Value]) -> None:
+    """A salt is followed by the number of rounds, or by scrypt's three numbers."""
+    tags = [value.tag for value in values_]
+    for number, value in enumerate(values_):
+        if value.tag == INTEGER:
+            cost.longest = max(cost.longest, len(value.content))
+        elif value.tag == OCTET_STRING and tags[number + 1 : number + 2] == [INTEGER]:
+            _add_rounds(cost, [*takewhile(lambda each: each.tag == INTEGER, values_[number + 1 :])])
+    if tags == [SEQUENCE, OCTET_STRING]:
+        cost.longest = max(cost.longest, len(values_[1].content) // 5)  # an RSA key has its modulus about 4.6 times
+
+
+def _add_rounds(cost: Cost, integers: Sequence[Value]) -> None:
+    numbers = [int.from_bytes(each.content[:16], "big") for each in integers[:3]]
+    if len(numbers) == 3:
+        cost.rounds += numbers[0] * numbers[1] * numbers[2]
+        cost.memory = max(cost.memory, 128 * numbers[0] * numbers[1])
+    else:
+        cost.rounds += numbers[0]

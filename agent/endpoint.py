@@ -1,0 +1,93 @@
+"""Where a service can be looked at, what it ought to serve there, and what it does serve."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class StartTLS(StrEnum):
+    """Protocols whose connection begins in the clear (RFC 3207, 3501, 2595)."""
+
+    SMTP = "smtp"
+    IMAP = "imap"
+    POP3 = "pop3"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address, or a UNIX socket where `path` is set."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    path: Path | None = None
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What an endpoint ought to present."""
+
+    fingerprints: tuple[str, ...]
+    """SHA-256 of leaf and intermediates, in the order in which they are sent; lower-case hex."""
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an endpoint presented."""
+
+    fingerprints: tuple[str, ...]
+    """As in `Expected`."""
+    generation: int | None = None
+    """The generation's number where the service shows it."""
+
+
+class Probe(ABC):
+    """One way of looking at a service. Built in: TLS with its STARTTLS variants."""
+
+    @abstractmethod
+    def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:
+        """Make one fresh connection and return what is presented.
+
+        `deadline` is an instant of `time.monotonic`. Raises `agent.errors.ProbeFailed` when there is no answer, or when the
+        layer above TLS is dead. Whether what is presented is what was expected is the core's to judge.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One place at which one slot's chain is seen on the wire. Without `probe` it is TLS."""
+
+    port: int = 0
+    server_name: str = ""
+    """Sent as SNI (RFC 6066 section 3); empty: none is sent."""
+    slot: str = "default"
+    host: str = "127.0.0.1"
+    path: Path | None = None
+    starttls: StartTLS | None = None
+    probe: Probe | None = None
+    handshakes: int | None = None
+    """In a row that must agree after a reload; None: as the settings say. One will do for further names of an address at which
+    others have shown already that the service has settled."""
+    generation_socket: Path | None = None
+    """UNIX socket that answers ``GET /generation`` with the number in service, where the service can show it."""
+
+    @property
+    def address(self) -> Address:
+        """Where to connect to."""
+        return Address(self.host, self.port, self.path)
+
+    def __str__(self) -> str:
+        return f"{self.address} ({self.server_name})" if self.server_name else str(self.address)
+
+    @property
+    def key(self) -> str:
+        """Tell this endpoint from the others of its module."""
+        return f"{self.slot} {self.address} {self.server_name}"

@@ -1,0 +1,95 @@
+"""Every error of Chainwright, in one tree.
+
+```
+AgentError                       code, cause, where, fix, effect, retry_at, detail
+├ NameInvalid        name        this is no DNS name and no address; also a ValueError
+├ SettingsError      settings    the administrator must edit a file; exit code 2
+├ PluginError        plugin      a plugin broke its contract; only its modules stop
+│ └ LoadError                    it, or one of its classes, can't be used at all
+├ ChainError         chain       this key and these certificates are not a chain
+│ └ BrokenChain                  they belong together, but do not lead from the leaf to a root
+├ SourceError        source      a source could not deliver; `retry_at` None = permanent; plugins raise it themselves
+│ ├ OrderCancelled               the agent stops; the order goes on in its next run
+│ ├ LimitError                   the CA was not asked, because it allows so much and no more
+│ ├ Http01Error                  nobody on this machine would answer a CA's challenge
+│ ├ CrlError                     whether a chain was revoked could not be looked up
+│ └ AcmeError                    an ACME CA can't be asked, or it refuses
+├ RootError          root        the root is missing, unreadable or may not sign
+├ StoreError         store       database, master key, lock
+├ DeployError        deploy      a generation was refused, rolled back or is broken
+│ └ ProbeFailed                  an endpoint gave no answer; probes of plugins raise it
+├ UploadError        upload      what an administrator uploads is refused; nothing is stored
+├ HandError          hand        what an administrator asked for by hand can't be done; nothing has changed
+├ PeopleError        people      somebody may not do what was asked, or doesn't get in
+├ ApiError           api         a request to the local API is not answered as it was asked
+├ UsageError         usage       a command was asked for something that does not exist; exit code 2
+└ Unexpected         unexpected  a mistake of the program; the only one with a traceback
+```
+
+Plugins have families of their own (`plugins.webui.errors`). A family is a file here; its classes below those above stand in
+it, and each has one sentence that says what happened (`cause`), where, and the next step (`fix`: a command or a setting), a
+stable `code`, what is served meanwhile (`effect`) and when it is tried again (`retry_at`). The same object, as a `Problem`,
+is shown by the CLI, the status, the API and the event log.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from agent.errors.deploy import DeployError, ProbeFailed
+from agent.errors.problem import AgentError, Problem
+from agent.errors.source import OrderCancelled, SourceError
+
+if TYPE_CHECKING:
+    from agent.errors.api import ApiError as ApiError
+    from agent.errors.chain import ChainError as ChainError
+    from agent.errors.hand import HandError as HandError
+    from agent.errors.name import NameInvalid as NameInvalid
+    from agent.errors.people import PeopleError as PeopleError
+    from agent.errors.plugin import PluginError as PluginError
+    from agent.errors.root import RootError as RootError
+    from agent.errors.settings import SettingsError as SettingsError
+    from agent.errors.store import StoreError as StoreError
+    from agent.errors.upload import UploadError as UploadError
+    from agent.errors.usage import UsageError as UsageError
+
+_FAMILIES = {
+    "ApiError": "api",
+    "ChainError": "chain",
+    "HandError": "hand",
+    "NameInvalid": "name",
+    "PeopleError": "people",
+    "PluginError": "plugin",
+    "RootError": "root",
+    "SettingsError": "settings",
+    "StoreError": "store",
+    "UploadError": "upload",
+    "UsageError": "usage",
+}
+
+__all__ = [
+    "AgentError",
+    "ApiError",
+    "ChainError",
+    "DeployError",
+    "HandError",
+    "NameInvalid",
+    "OrderCancelled",
+    "PeopleError",
+    "PluginError",
+    "ProbeFailed",
+    "Problem",
+    "RootError",
+    "SettingsError",
+    "SourceError",
+    "StoreError",
+    "UploadError",
+    "UsageError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a family when it is first named: a run with nothing to do needs few of them."""
+    if name not in _FAMILIES:
+        raise AttributeError(f"module 'agent.errors' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"agent.errors.{_FAMILIES[name]}"), name)

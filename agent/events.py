@@ -1,0 +1,70 @@
+"""Events: the one bus that progress display, page, daemon and observers follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from agent.errors.problem import rfc3339
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    PASS_STARTED = "pass_started"
+    PASS_ENDED = "pass_ended"
+    SETTINGS_CHANGED = "settings_changed"
+    SETTINGS_REFUSED = "settings_refused"
+    ROOT_CREATED = "root_created"
+    CHAIN_STORED = "chain_stored"
+    CHAIN_REVOKED = "chain_revoked"
+    """Its CA lists a chain as revoked, or a person had it revoked."""
+    INQUIRY_FAILED = "inquiry_failed"
+    """A CA could not be asked about a chain that is in service."""
+    BINDING_CHANGED = "binding_changed"
+    ORDER_STARTED = "order_started"
+    ORDER_STEP = "order_step"
+    ORDER_FAILED = "order_failed"
+    STEP = "step"
+    """A step of deploying, in `detail["step"]`."""
+    REFUSED = "refused"
+    DEPLOYED = "deployed"
+    WAITING = "waiting"
+    ROLLED_BACK = "rolled_back"
+    BROKEN = "broken"
+    DRIFT = "drift"
+    RECOVERED = "recovered"
+    MODULE_FAILED = "module_failed"
+    PLUGIN_FAILED = "plugin_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of `events`."""
+
+    at: datetime
+    kind: Kind
+    text: str
+    """For people, one sentence or a few words."""
+    job: str = ""
+    """Id of the pass."""
+    module: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """JSON types; never a key."""
+    id: int | None = None
+    """Number of the row; grows."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "id": self.id,
+            "at": rfc3339(self.at),
+            "kind": str(self.kind),
+            "job": self.job,
+            "module": self.module,
+            "text": self.text,
+            "detail": dict(self.detail),
+        }

@@ -1,0 +1,141 @@
+"""What a change by hand is held against: needs, chains and bindings as they are."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from agent.binding import UPLOADED, Evidence, bind
+from agent.bound import Binding
+from agent.chain import Chain
+from agent.context import Change, Consequence
+from agent.errors import AgentError
+from agent.errors.hand import AlreadyUploaded, NameNotCovered, NobodyNeeds, NothingToReissue
+from agent.lifecycle.engine import Engine
+from agent.lifecycle.situation import Declarations, Situation
+from agent.names import covers, parse_name
+from agent.need import Need
+from agent.source import ChainRecord
+from agent.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One need whose chain changes."""
+
+    module: str
+    slot: str
+    before: str | None
+    after: str | None
+    """Ids of the chains."""
+    reason: str
+
+
+class Desk:
+    """The needs, chains and bindings that a change by hand is held against."""
+
+    def __init__(
+        self, store: Store, situation: Situation, declarations: Declarations, evidence: Evidence, engine: Engine
+    ) -> None:
+        self.store = store
+        self.situation = situation
+        self.declarations = declarations
+        self.evidence = evidence
+        self._now = engine.clock()
+
+    def bindings(self, chains: Iterable[ChainRecord] | None = None) -> list[Binding]:
+        """Return who would be bound to what, if just `chains` were there."""
+        evidence = self.evidence if chains is None else replace(self.evidence, chains=tuple(chains))
+        return bind(self.declarations.needs, evidence, self._now)
+
+    def record(self, chain: str | None) -> ChainRecord | None:
+        """Return what is known of a chain."""
+        return next((each for each in self.evidence.chains if each.id == chain), None)
+
+    def preview(self, record: ChainRecord, *, for_name: str, keep_unused: bool) -> list[Switch]:
+        """Return what would switch to a new chain, having made sure that it may be stored."""
+        if self.record(record.id) is not None:
+            raise AlreadyUploaded(record.id)
+        if for_name and not any(covers(pattern, parse_name(for_name)) for pattern in record.names):
+            raise NameNotCovered(for_name, record.names)
+        switches = self._difference([*self.evidence.chains, record])
+        if not switches and not keep_unused and not for_name and not self._useful(record):
+            known = {name for need in self.declarations.needs for name in need.names}
+            raise NobodyNeeds(record.names, known)
+        return switches
+
+    def without(self, chain_id: str) -> list[Switch]:
+        """Return what would switch if a chain were gone."""
+        return self._difference([each for each in self.evidence.chains if each.id != chain_id])
+
+    def successors(self, switches: Iterable[Switch]) -> list[str]:
+        """Say what takes over, by name."""
+        found = []
+        for each in switches:
+            record = self.record(each.after)
+            takes = f"a chain of {record.source} takes over" if record else "a new local chain takes over"
+            found.append(f"{each.module}/{each.slot}: {takes}")
+        return found
+
+    def needs_of(self, name: str) -> list[Need]:
+        """Return the needs with a name. Raises `NothingToReissue`, with a suggestion."""
+        wanted = parse_name(name)
+        found = [need for need in self.declarations.needs if wanted in need.names]
+        if not found:
+            known = sorted({each for need in self.declarations.needs for each in need.names})
+            close = difflib.get_close_matches(wanted, known, 1)
+            raise NothingToReissue(name, close[0] if close else "")
+        return found
+
+    def consequences(
+        self, change: Change, engine: Engine
+    ) -> tuple[tuple[tuple[str, Consequence], ...], tuple[str, ...]]:
+        """Ask every module what `change` would break, with what its inspection prints now."""
+        found: list[tuple[str, Consequence]] = []
+        unknown: list[str] = []
+        for module in self.situation.fleet.modules:
+            try:
+                observed = self._observe(module, engine)
+                found += [(module, each) for each in self.situation.hooks.consequences(module, change, observed)]
+            except AgentError:
+                unknown.append(module)
+        return tuple(found), tuple(unknown)
+
+    def _observe(self, module: str, engine: Engine) -> str:
+        deployment = self.store.deployments.all().get(module)
+        number = deployment.generation if deployment else None
+        places = engine.layout.module(module)
+        context = self.situation.fleet.context(module, places.state / str(number or 0), str(number or 0), {})
+        command = self.situation.hooks.inspect(module, context)
+        result = engine.runner.run(command) if command else None
+        return result.output if result and result.ok else ""
+
+    def _difference(self, chains: Iterable[ChainRecord]) -> list[Switch]:
+        before = {binding.key: binding for binding in self.bindings()}
+        return [
+            Switch(after.module, after.slot, before[after.key].chain, after.chain, after.reason)
+            for after in self.bindings(chains)
+            if after.chain != before[after.key].chain
+        ]
+
+    def _useful(self, record: ChainRecord) -> bool:
+        """Whether some need could be bound to it if nothing better were there."""
+        return any(binding.chain == record.id for binding in self.bindings([record]))
+
+
+def record_of(chain: Chain, engine: Engine) -> ChainRecord:
+    """Return what the store would know of an upload."""
+    return ChainRecord(
+        id=chain.id,
+        source=UPLOADED,
+        names=chain.names,
+        key_type=chain.key_type,
+        purposes=chain.purposes,
+        issuer=chain.issuer,
+        serial=chain.serial,
+        not_before=chain.usable_from,
+        not_after=chain.usable_until,
+        fingerprints=chain.fingerprints,
+        created_at=engine.clock(),
+    )

@@ -1,0 +1,220 @@
+"""Writing for many threads: whatever they hand in together becomes durable in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from agent.errors.store import DatabaseRefused
+from agent.store import Store
+
+LINGER = 0.25
+"""Seconds that what nobody waits for may wait for company."""
+BEAT = 20.0
+"""Seconds between two signs of life."""
+PATIENCE = 300.0
+"""Seconds that another writer, which is busy deploying, is waited for."""
+
+T = TypeVar("T")
+
+
+class Pen(Protocol):
+    """How the store is written and read on behalf of a source."""
+
+    def write(self, work: Callable[[Store], T]) -> T:
+        """Return what `work` returns, once what it has written is durable."""
+
+    def later(self, work: Callable[[Store], object]) -> None:
+        """Have `work` done soon; what it raises is nobody's concern."""
+
+    def read(self, work: Callable[[Store], T]) -> T:
+        """Return what `work` finds."""
+
+
+class OwnHand:
+    """Writes with the caller's own connection: for who holds the lock, inside or outside of a transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def write(self, work: Callable[[Store], T]) -> T:
+        """Write at once."""
+        with self._store.write():
+            return work(self._store)
+
+    def later(self, work: Callable[[Store], object]) -> None:
+        """Write at once as well."""
+        self.write(work)
+
+    def read(self, work: Callable[[Store], T]) -> T:
+        """Read what stands there, also what this transaction has written."""
+        return work(self._store)
+
+
+class _Entry:
+    """Something to be written."""
+
+    def __init__(self, work: Callable[[Store], Any], *, urgent: bool) -> None:
+        self.urgent = urgent
+        self.since = time.monotonic()
+        self._work = work
+        self._ended = threading.Event()
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def perform(self, store: Store) -> None:
+        """Write within the group's transaction; what fails is undone alone."""
+        try:
+            with store.part():
+                self._result, self._error = self._work(store), None
+        except Exception as error:
+            if not store.in_transaction:
+                raise
+            self._error = error
+
+    def release(self, failure: BaseException | None) -> None:
+        """Let the waiter go on; `failure` is that of the whole group."""
+        self._error = failure or self._error
+        self._ended.set()
+
+    def result(self) -> Any:
+        """Wait, and return or raise what came of it."""
+        self._ended.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class Scribe:
+    """One thread that writes what others hand in. It starts when there is something, and ends with `close`.
+
+    A commit costs a flush of the disk, whatever is in it: a hundred orders that save their state at the same time pay for
+    one or two.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[], Store],
+        beat: Callable[[Store], object],
+        *,
+        beat_seconds: float = BEAT,
+        patience: float = PATIENCE,
+    ) -> None:
+        """`opened` returns a connection that several threads may use in turn; `beat` is done every `beat_seconds`."""
+        self._opened = opened
+        self._beat = beat
+        self._beat_seconds = beat_seconds
+        self._patience = patience
+        self._state = threading.Condition()
+        self._queue: list[_Entry] = []
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._reading = threading.Lock()
+        self._reader: Store | None = None
+        self.commits = 0
+        """Transactions so far."""
+
+    def write(self, work: Callable[[Store], T]) -> T:
+        """Return what `work` returns, once what it has written is durable. Raises what it raises, `StoreError`."""
+        entry = _Entry(work, urgent=True)
+        self._submit(entry)
+        result: T = entry.result()
+        return result
+
+    def later(self, work: Callable[[Store], object]) -> None:
+        """Have `work` done with the next transaction, at the latest in a quarter of a second."""
+        self._submit(_Entry(work, urgent=False))
+
+    def read(self, work: Callable[[Store], T]) -> T:
+        """Return what `work` finds. It sees all that `write` has written. Raises what it raises, `StoreError`."""
+        with self._reading:
+            if self._reader is None:
+                self._reader = self._opened()
+            return work(self._reader)
+
+    def close(self) -> None:
+        """Write what is left, and close the connections. Whoever comes later starts anew."""
+        with self._state:
+            thread, self._closing = self._thread, True
+            self._state.notify_all()
+        if thread is not None:
+            thread.join()
+        with self._state:
+            self._closing = False
+        with self._reading:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader = None
+
+    def begin(self) -> None:
+        """Start the thread, for its beat."""
+        with self._state:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
+                self._thread.start()
+
+    def _submit(self, entry: _Entry) -> None:
+        with self._state:
+            self._queue.append(entry)
+            self.begin()
+            self._state.notify_all()
+
+    def _run(self) -> None:
+        try:
+            with self._opened() as store:
+                self._serve(store)
+        except Exception as error:  # the database can't be opened a second time
+            with self._state:
+                group, self._queue, self._thread = self._queue, [], None
+            for entry in group:
+                entry.release(error)
+
+    def _serve(self, store: Store) -> None:
+        beat_at = time.monotonic() + self._beat_seconds
+        while True:
+            group = self._next_group(beat_at)
+            if group is None:
+                return
+            if time.monotonic() >= beat_at:
+                group.append(_Entry(self._beat, urgent=False))
+                beat_at = time.monotonic() + self._beat_seconds
+            self._commit(store, group)
+
+    def _next_group(self, beat_at: float) -> list[_Entry] | None:
+        """Wait until somebody waits, or something has waited long enough. None: it's the end."""
+        with self._state:
+            while True:
+                if self._closing and not self._queue:
+                    self._thread = None
+                    return None
+                until = min([beat_at, *(entry.since + LINGER for entry in self._queue[:1])])
+                left = until - time.monotonic()
+                if self._closing or left <= 0 or any(entry.urgent for entry in self._queue):
+                    group, self._queue = self._queue, []
+                    return group
+                self._state.wait(left)
+
+    def _commit(self, store: Store, group: list[_Entry]) -> None:
+        deadline = time.monotonic() + self._patience
+        failure: BaseException | None = None
+        while True:
+            try:
+                with store.write():
+                    for entry in group:
+                        entry.perform(store)
+            except Exception as error:
+                if _is_busy(error) and time.monotonic() < deadline and not self._closing:
+                    continue
+                failure = error
+            break
+        self.commits += 1
+        for entry in group:
+            entry.release(failure)
+
+
+def _is_busy(error: Exception) -> bool:
+    cause = error.__cause__ if isinstance(error, DatabaseRefused) else None
+    return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode == sqlite3.SQLITE_BUSY

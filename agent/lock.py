@@ -1,0 +1,58 @@
+"""The lock: one process at a time plans, stores and deploys."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors import AgentError
+from agent.errors.store import LockHeld, StateUnwritable
+
+PAUSE = 0.05
+Refusal = Callable[[str, str], AgentError]
+"""`(path, holder) -> error`."""
+
+
+@contextmanager
+def held(
+    path: Path,
+    *,
+    wait: float,
+    who: str,
+    pause: Callable[[float], object] = time.sleep,
+    refusal: Refusal = LockHeld,
+) -> Iterator[None]:
+    """Hold the lock. Raises `refusal` when another process has it for more than `wait` seconds."""
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        raise StateUnwritable(str(path), (error.strerror or str(error)).lower()) from error
+    try:
+        _acquire(descriptor, path, time.monotonic() + wait, pause, refusal)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {who}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)  # releases the lock
+
+
+def _acquire(descriptor: int, path: Path, deadline: float, pause: Callable[[float], object], refusal: Refusal) -> None:
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if time.monotonic() >= deadline:
+            raise refusal(str(path), _holder(path))
+        pause(PAUSE)
+
+
+def _holder(path: Path) -> str:
+    """Return who wrote the lock file last, for people."""
+    pid, _, who = path.read_text(errors="replace").strip().partition(" ")
+    return f"pid {pid}, {who}" if pid and who else ""

@@ -1,0 +1,68 @@
+"""A person or program that is known, what it may do, and what it shows to prove it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What somebody may do."""
+
+    VIEWER = "viewer"
+    """Look at everything but keys."""
+    ADMIN = "admin"
+    """Everything."""
+
+    def may(self, needed: Role) -> bool:
+        """Whether this role includes `needed`."""
+        return self is Role.ADMIN or needed is Role.VIEWER
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks."""
+
+    name: str
+    role: Role
+    must_change: bool = False
+    """The password is the one-time one: nothing else may be done before it is changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A person who has logged in."""
+
+    person: Person
+    opened_at: datetime
+    idle_at: datetime
+    """When it ends unless it is used before."""
+    ends_at: datetime
+    """When it ends in any case."""
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a program shows instead of a password; the text itself is not kept."""
+
+    id: str
+    name: str
+    role: Role
+    made_by: str
+    made_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One row of the record of changes."""
+
+    at: datetime
+    who: str
+    address: str
+    action: str
+    subject: str
+    detail: str = ""

@@ -1,0 +1,28 @@
+"""The directories that one module or service may name. Importing this is cheap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Directories under ``--root`` that a module or service may name in its files and commands."""
+
+    root: Path
+    """Prefix of every absolute path of the settings; `/` on an appliance."""
+    state: Path
+    """The directory of this module or service; its generations and the link `live` stand in it."""
+    run: Path
+    """For sockets and pid files; emptied at boot."""
+    log: Path
+
+    @property
+    def live(self) -> Path:
+        """The link to the generation that is in service."""
+        return self.state / "live"
+
+    def rooted(self, path: Path | str) -> Path:
+        """Return an absolute path of the settings below ``--root``."""
+        return self.root / Path(path).relative_to("/")

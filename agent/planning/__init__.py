@@ -1,0 +1,129 @@
+"""What is due now, each action with its reason. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from agent.binding import bind
+from agent.bound import Binding
+from agent.errors.problem import rfc3339
+from agent.need import Need
+from agent.planning.actions import (
+    Action,
+    Deploy,
+    Inquire,
+    Look,
+    MakeRoot,
+    Obtain,
+    Retire,
+    Settle,
+    action_json,
+    describe,
+)
+from agent.planning.inquiries import Inquiries
+from agent.planning.modules import Modules
+from agent.planning.orders import Orders
+from agent.planning.state import WAITING_AGAIN, Declared, State
+from agent.records import ChainRecord
+
+__all__ = [
+    "WAITING_AGAIN",
+    "Action",
+    "Declared",
+    "Deploy",
+    "Inquire",
+    "Look",
+    "MakeRoot",
+    "Obtain",
+    "Plan",
+    "Retire",
+    "Settle",
+    "State",
+    "action_json",
+    "describe",
+    "plan",
+    "plan_json",
+]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The bindings, what is due, and when there is something to do again."""
+
+    bindings: tuple[Binding, ...]
+    actions: tuple[Action, ...]
+    next_at: datetime | None
+    deferred: Mapping[str, datetime] = field(default_factory=dict)
+    """Module -> when its activation window opens."""
+    next_order_at: Mapping[str, datetime] = field(default_factory=dict)
+    """Id of a request -> when a source is asked for it next."""
+    renewals: Mapping[str, datetime] = field(default_factory=dict)
+    """Id of a chain -> when its own source wants to replace it; stays when that is past."""
+
+
+def plan(
+    now: datetime,
+    modules: Sequence[Declared],
+    needs: Sequence[Need],
+    state: State,
+    *,
+    configured: Collection[str] = (),
+    windows: bool = True,
+) -> Plan:
+    """Return what is due at `now`.
+
+    `configured`: modules that stay although they can't be asked in this pass. `windows` False: activate at once, whatever
+    the windows say.
+    """
+    bindings = bind(needs, state.evidence, now)
+    orders = Orders(state, now)
+    for need, binding in zip(needs, bindings, strict=True):
+        orders.consider(need, binding)
+    orders.rejoin()
+    inquiries = Inquiries(state, now)
+    for binding in bindings:
+        inquiries.consider(binding)
+    modules_plan = Modules(state, now, windows)
+    by_module = _by_module(needs)
+    for declared in modules:
+        modules_plan.consider(declared, by_module.get(declared.name, ()), _chosen(bindings, declared.name))
+    modules_plan.retire({declared.name for declared in modules} | set(configured))
+    root = [MakeRoot()] if state.evidence.root is None and any(each.source == "local" for each in orders.due) else []
+    instants = [*orders.instants, *inquiries.instants, *modules_plan.instants]
+    instants += _beginnings(state.evidence.chains, now)
+    return Plan(
+        bindings=tuple(bindings),
+        actions=(*root, *orders.due, *modules_plan.actions, *inquiries.due),
+        next_at=min(instants, default=None),
+        deferred=modules_plan.deferred,
+        next_order_at=orders.next_at,
+        renewals=orders.renewals,
+    )
+
+
+def plan_json(made: Plan) -> dict[str, object]:
+    """Return a plan as plain JSON types."""
+    return {
+        "actions": [action_json(action) for action in made.actions],
+        "next_at": rfc3339(made.next_at) if made.next_at else None,
+        "deferred": {module: rfc3339(at) for module, at in made.deferred.items()},
+    }
+
+
+def _beginnings(chains: Iterable[ChainRecord], now: datetime) -> list[datetime]:
+    """Chains that are not valid yet will be."""
+    return [record.not_before for record in chains if record.not_before > now and record.revoked_at is None]
+
+
+def _by_module(needs: Iterable[Need]) -> dict[str, list[Need]]:
+    found: dict[str, list[Need]] = defaultdict(list)
+    for need in needs:
+        found[need.module].append(need)
+    return found
+
+
+def _chosen(bindings: Iterable[Binding], module: str) -> list[Binding]:
+    return [binding for binding in bindings if binding.module == module]

@@ -1,0 +1,135 @@
+"""What can be due, each action with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent.need import Request
+
+
+@dataclass(frozen=True, slots=True)
+class MakeRoot:
+    """Make the appliance's own root: there is none."""
+
+    reason: str = "the appliance has no root yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Obtain:
+    """Ask a source for a chain."""
+
+    source: str
+    request: Request
+    needs: tuple[tuple[str, str], ...]
+    """Every `(module, slot)` that waits for it; none, where names that stood apart are to be one request again."""
+    reason: str
+    immediate: bool
+    forced: bool = False
+    """A person insists: checks that only spare the CA are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquire:
+    """Ask what the CA says of a chain that is bound."""
+
+    chain: str
+    """Id."""
+    source: str
+    reason: str
+    names: tuple[str, ...] = ()
+    renewal: bool = True
+    """Ask its source."""
+    revocation: bool = True
+    """See whether its CA lists it as revoked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Give a module the chains that it is to have."""
+
+    module: str
+    chains: Mapping[str, str]
+    """Slot -> id."""
+    inputs: str
+    """Digest of everything that the generation is made from."""
+    reason: str
+    bound: Mapping[str, str] = field(default_factory=dict)
+    """Slot -> id of the chain that it is bound to; differs from `chains` where that one was refused."""
+    repair: bool = False
+    """Make every file anew: what is on disk or on the wire isn't what the agent put there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Look again whether a service that wasn't running has come up."""
+
+    module: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """See what the endpoints of a module serve."""
+
+    module: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Take a module out that is no longer configured."""
+
+    module: str
+    reason: str = "it is no longer configured"
+
+
+Action = MakeRoot | Obtain | Inquire | Deploy | Settle | Look | Retire
+
+KINDS: Mapping[type[Action], str] = {
+    MakeRoot: "make_root",
+    Obtain: "obtain",
+    Inquire: "inquire",
+    Deploy: "deploy",
+    Settle: "settle",
+    Look: "look",
+    Retire: "retire",
+}
+VERBS: Mapping[type[Action], str] = {
+    Deploy: "deploy",
+    Settle: "look again at",
+    Look: "look at",
+    Retire: "take out",
+}
+
+
+def describe(action: Action) -> str:
+    """Return one line for people."""
+    return f"{_what(action)}: {action.reason}"
+
+
+def _what(action: Action) -> str:
+    match action:
+        case MakeRoot():
+            return "make a root"
+        case Obtain():
+            return f"ask {action.source} for {', '.join(sorted(action.request.names)[:3])}"
+        case Inquire():
+            return f"ask what the CA says of the chain for {', '.join(action.names[:3])}"
+        case _:
+            return f"{VERBS[type(action)]} {action.module}"
+
+
+def action_json(action: Action) -> dict[str, object]:
+    """Return an action as plain JSON types."""
+    row: dict[str, object] = {"action": KINDS[type(action)], "reason": action.reason}
+    if isinstance(action, Obtain):
+        row |= {"source": action.source, "names": sorted(action.request.names)}
+        row["needs"] = [{"module": module, "slot": slot} for module, slot in action.needs]
+    elif isinstance(action, Inquire):
+        row |= {"source": action.source, "names": list(action.names), "chain": action.chain}
+    elif not isinstance(action, MakeRoot):
+        row["module"] = action.module
+    if isinstance(action, Deploy):
+        row["chains"] = dict(action.chains)
+    return row

@@ -1,0 +1,218 @@
+"""Whether the generation of each module is still right. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from agent.binding import Candidate, Shelf, rank
+from agent.bound import Binding
+from agent.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
+from agent.need import Need
+from agent.planning.actions import Action, Deploy, Look, Retire, Settle
+from agent.planning.state import WAITING_AGAIN, Declared, State
+
+
+class Modules:
+    """Decides for each module whether its generation is still right."""
+
+    def __init__(self, state: State, now: datetime, windows: bool) -> None:
+        self._state = state
+        self._now = now
+        self._windows = windows
+        self._shelf = Shelf(state.evidence.chains, state.evidence.root)
+        self._refusals: dict[str, list[Refusal]] = defaultdict(list)
+        for refusal in state.refusals:
+            self._refusals[refusal.module].append(refusal)
+        self._endpoints: dict[str, list[EndpointRecord]] = defaultdict(list)
+        for endpoint in state.endpoints:
+            self._endpoints[endpoint.module].append(endpoint)
+        self.actions: list[Action] = []
+        self.instants: list[datetime] = []
+        self.deferred: dict[str, datetime] = {}
+
+    def consider(self, declared: Declared, needs: Sequence[Need], bindings: Sequence[Binding]) -> None:
+        """Add the one action that is due for a module, if any."""
+        name = declared.name
+        chains = self._chains(name, needs, bindings)
+        bound = {binding.slot: binding.chain for binding in bindings if binding.chain is not None}
+        live = self._live(name)
+        self._watch_expiry({*bound.values(), *chains.values(), *live.values()})
+        present = self._state.deployments.get(name)
+        wanted = _digest(declared.inputs, bound)
+        reason = self._why_deploy(name, present, wanted, chains) if chains or not needs else ""
+        deferred = bool(reason) and self._defer(declared, present)
+        repair = self._why_repair(name, present)
+        if reason and not deferred:
+            self.actions.append(Deploy(name, chains, wanted, reason, bound))
+        elif repair and present and deferred:
+            kept = {slot: live[slot] for slot in chains if slot in live}
+            self.actions.append(Deploy(name, kept, present.inputs, repair, bound, repair=True))
+        elif repair:
+            self.actions.append(Deploy(name, chains, wanted, repair, bound, repair=True))
+        elif present and present.outcome is Outcome.WAITING:
+            self.instants.append(self._now + WAITING_AGAIN)
+            self.actions.append(Settle(name, "its service was not running"))
+        elif self._look_is_due(name):
+            self.actions.append(Look(name, "its endpoints were not looked at for a while"))
+
+    def retire(self, names: set[str]) -> None:
+        """Take out modules that are gone from the settings."""
+        self.actions += [Retire(name) for name in self._state.deployments if name not in names]
+
+    def _live(self, module: str) -> Mapping[str, str]:
+        return self._state.live_chains.get(module, {})
+
+    def _chains(self, module: str, needs: Sequence[Need], bindings: Sequence[Binding]) -> dict[str, str]:
+        """Choose for each slot the bound chain; one that the service refused gives way until it's tried again.
+
+        Where there is none any more, the last one stays: an expired chain is a lesser evil than another site's.
+        """
+        chosen = {}
+        for need, binding in zip(needs, bindings, strict=True):
+            chain = (
+                self._unless_refused(module, need, binding.chain) if binding.chain else self._last(module, need.slot)
+            )
+            if chain is not None:
+                chosen[need.slot] = chain
+        return chosen
+
+    def _last(self, module: str, slot: str) -> str | None:
+        last = self._shelf.get(self._live(module).get(slot))
+        return last.id if last else None
+
+    def _unless_refused(self, module: str, need: Need, bound: str) -> str:
+        refused = self._refused(module, need.slot)
+        if bound not in refused:
+            return bound
+        live = self._live(module).get(need.slot, "")
+        if self._is_good(live) and live not in refused:
+            return live
+        others = rank(need, self._state.evidence, self._shelf, self._now)
+        return _first_not(refused, others) or bound
+
+    def _refused(self, module: str, slot: str) -> set[str]:
+        """Return the chains that it is too early to try again."""
+        return {
+            refusal.subject
+            for refusal in self._refusals[module]
+            if refusal.kind is RefusedKind.CHAIN and refusal.slot == slot and self._held_back(refusal)
+        }
+
+    def _held_back(self, refusal: Refusal) -> bool:
+        if refusal.holds(self._now):
+            self.instants.append(refusal.retry_at)
+            return True
+        return False
+
+    def _why_deploy(self, module: str, present: Deployment | None, wanted: str, chains: Mapping[str, str]) -> str:
+        if present is None:
+            return "it has no generation yet"
+        if present.inputs != wanted:
+            return self._what_changed(module, chains)
+        if self._is_tried_again(module, present, chains):
+            return "what was refused is tried again"
+        return self._why_another_chain(module, present, chains)
+
+    def _is_tried_again(self, module: str, present: Deployment, chains: Mapping[str, str]) -> bool:
+        refusals = self._refusals[module]
+        if present.outcome is Outcome.REFUSED and not refusals:
+            return present.retry_at is not None and not self._holds_back(present)
+        asked_for = [
+            each for each in refusals if each.kind is RefusedKind.CONFIGURATION or chains.get(each.slot) == each.subject
+        ]
+        return not all(self._held_back(refusal) for refusal in asked_for)
+
+    def _why_another_chain(self, module: str, present: Deployment, chains: Mapping[str, str]) -> str:
+        """Say which slots have another chain in service than they ought to, though nothing is known against that one."""
+        other = {
+            slot: chain
+            for slot, chain in self._live(module).items()
+            if chains.get(slot, chain) != chain and chains[slot] not in self._refused(module, slot)
+        }
+        spoilt = [slot for slot, chain in other.items() if not self._is_good(chain)]
+        if spoilt:
+            return f"the chain in service for {_listed(spoilt)} is no longer good"
+        went_back = present.outcome in {Outcome.BROKEN, Outcome.ROLLED_BACK} or self._is_refused_as_a_whole(present)
+        return f"another chain for {_listed(other)}" if other and not went_back else ""
+
+    def _is_refused_as_a_whole(self, present: Deployment) -> bool:
+        """Whether nothing of the module could be tried, whatever its chains: they wait for the next try with the rest."""
+        whole = [each for each in self._refusals[present.module] if not each.slot and self._held_back(each)]
+        return present.outcome is Outcome.REFUSED and bool(whole)
+
+    def _is_good(self, chain: str) -> bool:
+        record = self._shelf.get(chain)
+        return record is not None and record.good(self._now)
+
+    def _what_changed(self, module: str, chains: Mapping[str, str]) -> str:
+        live = self._live(module)
+        changed = [slot for slot, chain in chains.items() if live.get(slot) != chain]
+        gone = [slot for slot in live if slot not in chains]
+        if changed:
+            return f"another chain for {_listed(changed)}"
+        return f"{_listed(gone)} is no longer needed" if gone else "its settings, templates or host facts changed"
+
+    def _defer(self, declared: Declared, present: Deployment | None) -> bool:
+        """Wait for the window as long as what is in service stays good until then."""
+        live = self._live(declared.name)
+        if not self._windows or declared.window is None or present is None or present.generation is None or not live:
+            return False
+        opens = declared.window.opens_at(self._now)
+        records = [self._shelf.get(chain) for chain in live.values()]
+        good = all(record and record.good(self._now) and record.good(opens) for record in records)
+        if opens <= self._now or not good:
+            return False
+        self.deferred[declared.name] = opens
+        self.instants.append(opens)
+        return True
+
+    def _why_repair(self, module: str, present: Deployment | None) -> str:
+        """Say why what is in service has to be made anew though nothing else is to be deployed."""
+        if present is None or present.generation is None:
+            return ""
+        drifted = present.outcome is Outcome.LIVE and not all(each.ok for each in self._endpoints[module])
+        if not drifted and present.outcome not in {Outcome.BROKEN, Outcome.ROLLED_BACK}:
+            return ""
+        if self._holds_back(present):
+            return ""
+        if drifted:
+            return "what is served is not what was deployed"
+        return "it is broken" if present.outcome is Outcome.BROKEN else "it was rolled back"
+
+    def _holds_back(self, present: Deployment) -> bool:
+        if present.retry_at and present.retry_at > self._now:
+            self.instants.append(present.retry_at)
+            return True
+        return False
+
+    def _look_is_due(self, module: str) -> bool:
+        instants = [endpoint.next_at for endpoint in self._endpoints[module] if endpoint.next_at]
+        for at in instants:
+            self._expect(at)
+        return any(at <= self._now for at in instants)
+
+    def _watch_expiry(self, chains: Iterable[str]) -> None:
+        for chain in chains:
+            record = self._shelf.get(chain)
+            self._expect(record.not_after if record else None)
+
+    def _expect(self, at: datetime | None) -> None:
+        if at and at > self._now:
+            self.instants.append(at)
+
+
+def _digest(inputs: str, chains: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps([inputs, sorted(chains.items())]).encode()).hexdigest()
+
+
+def _first_not(refused: set[str], candidates: Iterable[Candidate]) -> str | None:
+    return next((each.record.id for each in candidates if each.record.id not in refused), None)
+
+
+def _listed(slots: Iterable[str]) -> str:
+    names = list(slots)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,131 @@
+"""Which sources are to be asked, and for what. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from agent.binding import UPLOADED, Shelf, state_of
+from agent.bound import Binding
+from agent.need import Need, Request
+from agent.planning.actions import Obtain
+from agent.planning.state import WAITING_AGAIN, State
+from agent.records import ChainRecord, OrderRecord
+from agent.source import Due, RequestState, Source
+
+
+class Orders:
+    """Walks the ladder for each need and gathers what is to be asked of whom, once for each request."""
+
+    def __init__(self, state: State, now: datetime) -> None:
+        self._state = state
+        self._now = now
+        self._shelf = Shelf(state.evidence.chains, state.evidence.root)
+        self._due: dict[tuple[str, str], Obtain] = {}
+        self._considered: set[str] = set()
+        self.instants: list[datetime] = []
+        self.next_at: dict[str, datetime] = {}
+        self.renewals: dict[str, datetime] = {}
+
+    @property
+    def due(self) -> list[Obtain]:
+        """What is to be asked now."""
+        return list(self._due.values())
+
+    def consider(self, need: Need, binding: Binding) -> None:
+        """Walk down to the first rung that serves or will serve, asking those above it that are due."""
+        self._considered.add(need.request.id)
+        bound = self._shelf.get(binding.chain)
+        uploaded = bound is not None and bound.source == UPLOADED
+        for source in self._state.evidence.rungs(need):
+            if source.name == UPLOADED:
+                if bound is not None and uploaded and not self._in_last_third(bound):
+                    return
+            elif uploaded and source.immediate:
+                return  # it will be asked when the upload ends: only what is bound is renewed
+            elif self._serves(need, source, binding):
+                return
+
+    def rejoin(self) -> None:
+        """Ask for names together again that stood apart and that the CA can validate now.
+
+        They serve their own chains until there is one for all, so that none of them falls back meanwhile.
+        """
+        apart = self._state.evidence.failing
+        for source in self._state.evidence.ladder:
+            still = {each.name for each in apart if each.source == source.name and each.passed_at is None}
+            wanted = {request for each in apart if each.source == source.name for request in each.requests}
+            for request in sorted(wanted, key=lambda each: each.id):
+                if not request.names & still and request.id not in self._considered:
+                    self._rejoin(source, request)
+
+    def _rejoin(self, source: Source, request: Request) -> None:
+        order = self._state.evidence.orders.get((request.id, source.name))
+        at = self._no_earlier(source, order, self._now)
+        self._note(request, source, at, "all its names can be validated again")
+
+    def _serves(self, need: Need, source: Source, binding: Binding) -> bool:
+        """Ask a source that is due. Return whether those below it can be left alone."""
+        asked = state_of(need, source, self._state.evidence, self._shelf, binding.chain, self._now)
+        if not source.offers(need.request, asked).serves:
+            return False
+        due = source.due(need.request, asked, self._now)
+        if asked.chain is not None:
+            self.renewals[asked.chain.id] = due.at
+        stale = asked.chain is not None and self._is_to_be_replaced(need, asked.chain)
+        if stale:
+            due = Due(self._now, "a new chain was asked for")
+        at = self._no_earlier(source, asked.order, due.at)
+        self._note(need.request, source, at, due.reason, need, forced=self._is_forced(need, asked))
+        if asked.chain is not None:
+            self.instants.append(asked.chain.not_after)
+            # A reissue that failed here goes on below: the new chain of a lower rung stands by.
+            return not (stale and asked.order is not None and asked.order.problem is not None)
+        return source.immediate and at is not None and at <= self._now
+
+    def _is_to_be_replaced(self, need: Need, chain: ChainRecord) -> bool:
+        """Whether a person asked for a new chain since this one was made."""
+        asked_at = self._state.evidence.reissues.get(need.request.id)
+        return asked_at is not None and chain.created_at is not None and chain.created_at < asked_at
+
+    def _is_forced(self, need: Need, asked: RequestState) -> bool:
+        """A person insisted, there is no newer chain, and it was not tried since: the next try is one like any other."""
+        if need.request.id not in self._state.evidence.forced or (asked.order and asked.order.problem):
+            return False
+        return asked.chain is None or self._is_to_be_replaced(need, asked.chain)
+
+    def _in_last_third(self, record: ChainRecord) -> bool:
+        begins = record.not_after - (record.not_after - record.not_before) / 3
+        if self._now < begins:
+            self.instants.append(begins)
+        return self._now >= begins
+
+    def _no_earlier(self, source: Source, order: OrderRecord | None, at: datetime) -> datetime | None:
+        """Hold back after a failure, unless the source's settings have changed since."""
+        if order is None or order.problem is None or not order.counts_for(source.settings_digest):
+            return at
+        if order.permanent or order.retry_at is None:
+            return None
+        return max(at, order.retry_at)
+
+    def _note(
+        self,
+        request: Request,
+        source: Source,
+        at: datetime | None,
+        reason: str,
+        need: Need | None = None,
+        *,
+        forced: bool = False,
+    ) -> None:
+        if at is None:
+            return
+        key = (request.id, source.name)
+        if at > self._now:
+            self.instants.append(at)
+            self.next_at[request.id] = min(at, self.next_at.get(request.id, at))
+        elif key in self._state.leased:
+            self.instants.append(self._now + WAITING_AGAIN)
+        else:
+            known = self._due.get(key)
+            waiting = (*(known.needs if known else ()), *((need.key,) if need else ()))
+            self._due[key] = Obtain(source.name, request, waiting, reason, source.immediate, forced)

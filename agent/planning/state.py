@@ -1,0 +1,38 @@
+"""What planning looks at: what the modules declared, and what the store knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from agent.binding import Evidence
+from agent.deployment import Deployment, EndpointRecord, Refusal
+from agent.window import Hours
+
+WAITING_AGAIN = timedelta(seconds=60)
+"""How soon the daemon looks again for a service that wasn't running, and for an order that another process has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a module declared in this pass."""
+
+    name: str
+    inputs: str
+    """Digest of settings, templates, plugin and host facts."""
+    window: Hours | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What the store knows, as far as planning goes."""
+
+    evidence: Evidence
+    deployments: Mapping[str, Deployment]
+    live_chains: Mapping[str, Mapping[str, str]]
+    """Module -> slot -> id of the chain in the generation that is in service."""
+    refusals: tuple[Refusal, ...]
+    endpoints: tuple[EndpointRecord, ...]
+    leased: frozenset[tuple[str, str]] = frozenset()
+    """`(request, source)` that is worked at, or that was tried just now."""

@@ -1,0 +1,20 @@
+"""Which release this is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+RELEASED_AT = datetime(2026, 11, 23, tzinfo=UTC)
+"""No clock that shows an earlier instant is right: an appliance without a battery boots in 1970."""
+
+
+def plausible(moment: datetime) -> datetime:
+    """Return `moment`, or the release's own date when the clock shows one before it."""
+    return max(moment, RELEASED_AT)
+
+
+def version() -> str:
+    """Return the version of the installed distribution."""
+    from importlib.metadata import version as installed
+
+    return installed("chainwright")

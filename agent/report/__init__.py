@@ -1,0 +1,20 @@
+"""The status as data: a pure function of what the store knows and of now."""
+
+from agent.report.build import report
+from agent.report.rows import ChainRow, EndpointRow, ModuleRow, NeedRow, Report, UseRow
+from agent.report.snapshot import Snapshot, read_snapshot
+from agent.report.states import ModuleState, Status
+
+__all__ = [
+    "ChainRow",
+    "EndpointRow",
+    "ModuleRow",
+    "ModuleState",
+    "NeedRow",
+    "Report",
+    "Snapshot",
+    "Status",
+    "UseRow",
+    "read_snapshot",
+    "report",
+]

@@ -1,0 +1,84 @@
+"""The first axis of a chain's status: the certificate and its renewal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from agent import bound
+from agent.bound import Binding
+from agent.errors.problem import Problem
+from agent.records import ChainRecord, OrderRecord
+from agent.report import problems
+from agent.report.snapshot import Snapshot
+from agent.report.states import Status
+
+GRACE = 0.05
+"""Part of its lifetime that a chain may be late with its renewal."""
+Label = tuple[Status, Problem | None]
+
+
+class Certificates:
+    """What becomes of the chains as such, whoever serves them."""
+
+    def __init__(self, snapshot: Snapshot, now: datetime) -> None:
+        self._snapshot = snapshot
+        self._now = now
+        self._requests = {need.key: need.request.id for need in snapshot.needs}
+        self._sources = {record.id: record.source for record in snapshot.chains}
+        self._busy = {request for request, _source in snapshot.leased}
+        self._orders: dict[str, list[OrderRecord]] = defaultdict(list)
+        for order in snapshot.orders:
+            if order.problem is not None:
+                self._orders[order.request].append(order)
+
+    def labels(self, record: ChainRecord, bindings: Sequence[Binding], instead_of: Sequence[str]) -> list[Label]:
+        """Return how a chain stands for each need that is bound to it, and as a stand-in for the chains `instead_of`."""
+        if self._now >= record.not_after:
+            return [(Status.EXPIRED, problems.expired(record.not_after))]
+        if record.revoked_at is not None:
+            return [(Status.FAILED, problems.revoked(record.revoked_at))]
+        others = {self._sources.get(chain, record.source) for chain in instead_of} - {record.source}
+        standing_in = (Status.LOCAL_FALLBACK if others and record.root is not None else Status.VALID, None)
+        return [*(self._label(record, binding) for binding in bindings), standing_in]
+
+    def failure_of(self, need: tuple[str, str]) -> Problem | None:
+        """Return why a source could not deliver for a need that has no chain."""
+        orders = self._orders[self._requests.get(need, "")]
+        return problems.problem_of(_worst(orders))
+
+    def next_action(
+        self, record: ChainRecord, bindings: Sequence[Binding], retries: Sequence[datetime]
+    ) -> datetime | None:
+        """Return when a chain is renewed, or what failed is tried again; None: nothing is planned."""
+        renewal = self._snapshot.renewals.get(record.id)
+        tries = [order.retry_at for binding in bindings for order in self._failures(record, binding) if order.retry_at]
+        instants = [*tries, *retries, *([renewal] if renewal and bindings else [])]
+        return min((at for at in instants if at > self._now), default=None)
+
+    def _label(self, record: ChainRecord, binding: Binding) -> Label:
+        failure = _worst(self._failures(record, binding))
+        if self._requests.get(binding.key) in self._busy:
+            return Status.ISSUING, None
+        problem = problems.meanwhile(failure, record)
+        if failure is not None and failure.permanent:
+            return Status.FAILED, problem
+        if binding.standing is bound.Standing.FALLBACK:
+            return Status.LOCAL_FALLBACK, problem
+        renewal = self._snapshot.renewals.get(record.id)
+        if renewal is not None and self._now > renewal + GRACE * (record.not_after - record.not_before):
+            return Status.OVERDUE, problems.overdue(renewal, failure)
+        by_design = binding.standing is bound.Standing.BY_DESIGN
+        return (Status.LOCAL_BY_DESIGN if by_design else Status.VALID), problem
+
+    def _failures(self, record: ChainRecord, binding: Binding) -> list[OrderRecord]:
+        """Return failed orders that matter: of higher sources for a fallback, else of the chain's own."""
+        fallback = binding.standing is bound.Standing.FALLBACK
+        orders = self._orders[self._requests.get(binding.key, "")]
+        return [order for order in orders if (order.source != record.source) == fallback]
+
+
+def _worst(orders: Sequence[OrderRecord]) -> OrderRecord | None:
+    """Return the failure that a person should see first."""
+    return min(orders, key=lambda order: (not order.permanent, order.source), default=None)

@@ -1,0 +1,208 @@
+"""All about one chain, and all about the root: what a status leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from agent.deployment import EndpointRecord
+from agent.errors.problem import Problem
+from agent.events import Event
+from agent.records import ChainRecord, OrderRecord
+from agent.report.links import Link, links
+from agent.report.problems import problem_of
+from agent.report.rows import ChainRow, UseRow
+from agent.report.snapshot import Snapshot
+from agent.store.roots import RootRecord
+from agent.store.view import View
+
+
+class Served(StrEnum):
+    """What an endpoint presented when it was looked at last, compared with the chain."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    NOTHING = "nothing"
+    """No handshake."""
+    UNSEEN = "unseen"
+    """It was never looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen last at one endpoint."""
+
+    address: str
+    server_name: str
+    served: Served
+    served_sha256: str | None
+    checked_at: datetime | None
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class UseDetails:
+    """Where a chain is used, and what is served there."""
+
+    module: str
+    title: str
+    slot: str
+    reason: str
+    deployment: str | None
+    deployed_at: datetime | None
+    """When the module's generation was put into service, or when that was tried last."""
+    served: Served
+    """The worst of its endpoints."""
+    endpoints: tuple[Sight, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of a source's dealing with a request, where it has failed."""
+
+    source: str
+    attempts: int
+    """Failures in a row."""
+    retry_at: datetime | None
+    permanent: bool
+    """Only a change of settings, or a person who asks, helps."""
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalDetails:
+    """When a chain is renewed, and what stands in the way."""
+
+    at: datetime | None
+    """When its source renews it; None: never, or nothing is bound to it."""
+    next_action_at: datetime | None
+    """Its renewal, or the next try of what failed."""
+    window_start: datetime | None
+    window_end: datetime | None
+    """As its CA suggests (RFC 9773)."""
+    explanation: str
+    """URL of a page on which the CA says why."""
+    problem: Problem | None
+    """Why its CA could not be asked last."""
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainDetails:
+    """All about one chain."""
+
+    chain: ChainRow
+    certificates: tuple[Link, ...]
+    """Leaf, intermediates, and the root where it is known."""
+    used_by: tuple[UseDetails, ...]
+    renewal: RenewalDetails
+    events: tuple[Event, ...]
+    """The newest about the chain, or about the request that it was made for, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootDetails:
+    """All about the root that signs, or that has signed."""
+
+    subject: str
+    sha256: str
+    not_before: datetime
+    not_after: datetime
+    certificates: tuple[Link, ...]
+    """The root, then its parents where it is a subordinate authority."""
+    created_at: datetime
+    retired_at: datetime | None
+    signs: int
+    """Chains in use that it has signed."""
+
+
+def chain_details(snapshot: Snapshot, view: View, row: ChainRow) -> ChainDetails:
+    """Return all about the chain of a row. Raises `CertificateUnreadable`."""
+    record = next(each for each in snapshot.chains if each.id == row.id)
+    return ChainDetails(
+        chain=row,
+        certificates=tuple(links(view.chains.certificates(row.id) or "")),
+        used_by=tuple(_use(snapshot, row, use) for use in row.used_by),
+        renewal=_renewal(snapshot, view, row, record),
+        events=tuple(view.journal.about(row.id, record.request)),
+    )
+
+
+def root_details(snapshot: Snapshot, record: RootRecord) -> RootDetails:
+    """Return all about a root. Raises `CertificateUnreadable`."""
+    in_use = {binding.chain for binding in snapshot.bindings}
+    return RootDetails(
+        subject=record.subject,
+        sha256=record.sha256,
+        not_before=record.not_before,
+        not_after=record.not_after,
+        certificates=tuple(links(record.certificates)),
+        created_at=record.created_at,
+        retired_at=record.retired_at,
+        signs=sum(each.root == record.sha256 and each.id in in_use for each in snapshot.chains),
+    )
+
+
+def _use(snapshot: Snapshot, row: ChainRow, use: UseRow) -> UseDetails:
+    module = next((each for each in snapshot.modules if each.name == use.module), None)
+    deployment = snapshot.deployments.get(use.module)
+    found = [each for each in snapshot.endpoints if (each.module, each.slot) == (use.module, use.slot)]
+    sights = tuple(_sight(row.sha256, each) for each in found)
+    return UseDetails(
+        module=use.module,
+        title=module.title if module else use.module,
+        slot=use.slot,
+        reason=use.reason,
+        deployment=use.deployment,
+        deployed_at=deployment.at if deployment else None,
+        served=_worst([each.served for each in sights]),
+        endpoints=sights,
+    )
+
+
+def _sight(sha256: str, seen: EndpointRecord) -> Sight:
+    return Sight(
+        seen.address, seen.server_name, _served(sha256, seen), seen.served_sha256, seen.checked_at, seen.problem
+    )
+
+
+def _served(sha256: str, seen: EndpointRecord) -> Served:
+    if seen.checked_at is None:
+        return Served.UNSEEN
+    if seen.served_sha256 is None:
+        return Served.NOTHING
+    return Served.SAME if seen.served_sha256 == sha256 else Served.DIFFERENT
+
+
+def _worst(found: list[Served]) -> Served:
+    order = (Served.DIFFERENT, Served.NOTHING, Served.UNSEEN, Served.SAME)
+    return min(found, key=order.index, default=Served.UNSEEN)
+
+
+def _renewal(snapshot: Snapshot, view: View, row: ChainRow, record: ChainRecord) -> RenewalDetails:
+    watch = view.watches.of(row.id)
+    window = watch.window if watch and watch.window else (None, None)
+    return RenewalDetails(
+        at=snapshot.renewals.get(row.id),
+        next_action_at=row.next_action_at,
+        window_start=window[0],
+        window_end=window[1],
+        explanation=watch.explanation if watch else "",
+        problem=Problem.from_json(dict(watch.problem)) if watch and watch.problem else None,
+        attempts=tuple(_attempts(snapshot, record)),
+    )
+
+
+def _attempts(snapshot: Snapshot, record: ChainRecord) -> Iterator[Attempt]:
+    """Yield what failed for the requests of those that are bound to a chain, and for the one that it was made for."""
+    keys = {binding.key for binding in snapshot.bindings if binding.chain == record.id}
+    requests = {need.request.id for need in snapshot.needs if need.key in keys} | {record.request}
+    for order in snapshot.orders:
+        if order.request in requests and order.problem is not None:
+            yield _attempt(order)
+
+
+def _attempt(order: OrderRecord) -> Attempt:
+    return Attempt(order.source, order.attempts, order.retry_at, order.permanent, problem_of(order))

@@ -1,0 +1,73 @@
+"""What the status says of chains that no error stands for: nothing failed, and yet somebody should know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from agent.errors.problem import Problem, rfc3339
+from agent.records import ChainRecord, OrderRecord
+
+APPLY = "Try it now: chainwright apply"
+
+
+def expired(ended: datetime) -> Problem:
+    """Say that a chain in service is past its end."""
+    return Problem("status.expired", f"It expired at {rfc3339(ended)}: clients refuse it.", fix=APPLY)
+
+
+def revoked(at: datetime) -> Problem:
+    """Say that a chain in service is known to be revoked."""
+    return Problem("status.revoked", f"It was revoked at {rfc3339(at)}: clients may refuse it.", fix=APPLY)
+
+
+def meanwhile(order: OrderRecord | None, record: ChainRecord) -> Problem | None:
+    """Return why a source could not deliver, with what is served until it does."""
+    failure = problem_of(order)
+    if failure is None or failure.effect:
+        return failure
+    local = "The local chain is served meanwhile: clients must trust the root."
+    return replace(failure, effect=local if record.root else "The present chain stays in service meanwhile.")
+
+
+def overdue(renewal: datetime, order: OrderRecord | None) -> Problem:
+    """Say since when a chain should have been renewed, and what stood in the way."""
+    failure = problem_of(order)
+    if order is None or failure is None:
+        return Problem("status.overdue", f"It should have been renewed at {rfc3339(renewal)}.", fix=APPLY)
+    tries = "one try" if order.attempts == 1 else f"{order.attempts} tries"
+    cause = f"It should have been renewed at {rfc3339(renewal)}; {tries} failed: {failure.cause}"
+    return Problem("status.overdue", cause, failure.where, failure.fix or APPLY, retry_at=order.retry_at)
+
+
+def no_chain(module: str, slot: str, reason: str) -> Problem:
+    """Say that a need has nothing to serve yet."""
+    cause = f"{reason[:1].upper()}{reason[1:]}." if reason else "It has not been looked at yet."
+    return Problem("status.no_chain", cause, f"{module}/{slot}", f"See why: chainwright explain {module} {slot}")
+
+
+def not_switched(module: str) -> Problem:
+    """Say that a module was not given its chain yet."""
+    return Problem("status.not_deployed", f"{module} was not given this chain yet.", module, APPLY)
+
+
+def window(module: str, opens: datetime) -> Problem:
+    """Say that a chain is kept back until a module may be reloaded."""
+    return Problem(
+        "status.window",
+        f"{module} takes it into service at {rfc3339(opens)}, when its activation window opens.",
+        module,
+        "Don't wait: chainwright apply --now",
+        "The chain before it stays in service until then.",
+        opens,
+    )
+
+
+def observer_failed(name: str, cause: str) -> Problem:
+    """Say that a plugin raised when it was told of an event."""
+    return Problem("status.observer_failed", cause, f"plugin {name}", "Correct or update it, then: chainwright plugins")
+
+
+def problem_of(order: OrderRecord | None) -> Problem | None:
+    """Return an order's last failure."""
+    return Problem.from_json(dict(order.problem)) if order and order.problem else None

@@ -1,0 +1,171 @@
+"""The rows of a status, and their form as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from agent.errors.problem import Problem, rfc3339
+from agent.report.states import DEGRADED, DEGRADED_MODULES, ModuleState, Status
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RootRow:
+    """The root that signs."""
+
+    subject: str
+    sha256: str
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRow:
+    """What was seen last at one endpoint."""
+
+    address: str
+    server_name: str
+    served_sha256: str | None
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UseRow:
+    """One row of "used by"."""
+
+    module: str
+    slot: str
+    reason: str
+    deployment: str | None
+    """live, refused, rolled_back, waiting or broken; None: not deployed yet."""
+    endpoints: tuple[EndpointRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRow:
+    """One chain."""
+
+    id: str
+    names: tuple[str, ...]
+    source: str
+    issuer: str
+    serial: str
+    not_before: datetime
+    not_after: datetime
+    key_type: str
+    sha256: str
+    status: Status
+    problem: Problem | None
+    next_action_at: datetime | None
+    """Its renewal, or the next try of what failed."""
+    used_by: tuple[UseRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NeedRow:
+    """What a module asked for."""
+
+    module: str
+    slot: str
+    names: tuple[str, ...]
+    chain: str | None
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """A chain that the administrator uploaded."""
+
+    id: str
+    names: tuple[str, ...]
+    issuer: str
+    not_after: datetime
+    status: Status
+    used_for: tuple[str, ...]
+    """``module/slot``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRow:
+    """One ``[modules.NAME]`` table."""
+
+    name: str
+    title: str
+    enabled: bool
+    state: ModuleState
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverRow:
+    """A plugin that raised when it was told of an event."""
+
+    name: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole status."""
+
+    now: datetime
+    next_at: datetime | None
+    """When the agent has something to do again."""
+    owner: str
+    """Whose the agent's files are: ``root`` on an appliance."""
+    root: RootRow | None
+    chains: tuple[ChainRow, ...]
+    """The most urgent first, then by their end."""
+    needs: tuple[NeedRow, ...]
+    uploaded: tuple[UploadRow, ...]
+    modules: tuple[ModuleRow, ...]
+    observers: tuple[ObserverRow, ...]
+
+    @property
+    def attention(self) -> list[str]:
+        """Return what is degraded, each once: needs without a chain and chains by their name, modules with other troubles."""
+        chains = [row for row in self.chains if row.status in DEGRADED]
+        needs = [row for row in self.needs if row.chain is None]
+        told = {row.module for row in needs} | {use.module for row in chains for use in row.used_by}
+        modules = [row.name for row in self.modules if row.state in DEGRADED_MODULES and row.name not in told]
+        return list(dict.fromkeys([*(row.names[0] for row in needs), *(row.names[0] for row in chains), *modules]))
+
+    @property
+    def degraded(self) -> bool:
+        """Whether somebody should look: exit code 3."""
+        return bool(self.attention)
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """Return counts: chains, chains by status, and what needs attention."""
+        counts = Counter(str(row.status) for row in self.chains)
+        return {
+            "chains": len(self.chains),
+            **{str(status): counts[status] for status in Status},
+            "attention": len(self.attention),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``chainwright status --json`` prints."""
+        rows = {each.name: plain(getattr(self, each.name)) for each in fields(self)}
+        return {"schema": SCHEMA, "degraded": self.degraded, "summary": self.summary, **rows}
+
+
+def plain(value: Any) -> Any:
+    """Return plain JSON types: instants as RFC 3339 in UTC."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, Problem):
+        return value.to_json()
+    if is_dataclass(value):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    return str(value) if isinstance(value, StrEnum) else value

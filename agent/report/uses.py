@@ -1,0 +1,145 @@
+"""The second axis of a chain's status: what became of it in each module."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.bound import Binding
+from agent.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
+from agent.errors.problem import Problem
+from agent.report import problems
+from agent.report.rows import ModuleRow
+from agent.report.snapshot import Snapshot
+from agent.report.states import ModuleState, Status
+from agent.store.modules import ModuleRecord
+
+STATES = {
+    Outcome.LIVE: ModuleState.OK,
+    Outcome.REFUSED: ModuleState.REFUSED,
+    Outcome.ROLLED_BACK: ModuleState.ROLLED_BACK,
+    Outcome.WAITING: ModuleState.WAITING,
+    Outcome.BROKEN: ModuleState.BROKEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one chain stands in one slot of one module."""
+
+    module: str
+    slot: str
+    reason: str
+    deployment: str | None
+    status: Status
+    problem: Problem | None = None
+    instead_of: str | None = None
+    """Id of the chain that is bound there."""
+
+
+class Uses:
+    """What the modules serve."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._bound = {binding.key: binding for binding in snapshot.bindings}
+        self._modules = {record.name: record for record in snapshot.modules}
+        self._endpoints: dict[tuple[str, str], list[EndpointRecord]] = defaultdict(list)
+        self._refusals: dict[str, list[Refusal]] = defaultdict(list)
+        self._instead: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for endpoint in snapshot.endpoints:
+            self._endpoints[endpoint.module, endpoint.slot].append(endpoint)
+        for refusal in snapshot.refusals:
+            self._refusals[refusal.module].append(refusal)
+        for module, slots in snapshot.live.items():
+            for slot, chain in slots.items():
+                if self._wanted(module, slot) != chain:
+                    self._instead[chain].append((module, slot))
+
+    def endpoints(self, module: str, slot: str) -> Sequence[EndpointRecord]:
+        """Return what was seen where a slot is served."""
+        return self._endpoints[module, slot]
+
+    def retries(self, chain: str) -> list[datetime]:
+        """Return when a chain that was refused is tried again."""
+        return [refusal.retry_at for each in self._refusals.values() for refusal in each if refusal.subject == chain]
+
+    def bound(self, binding: Binding) -> Standing:
+        """Return what became of a chain where it is bound."""
+        deployment, status, problem = self._outcome(binding)
+        return Standing(binding.module, binding.slot, binding.reason, deployment, status, problem)
+
+    def standing_in(self, chain: str) -> list[Standing]:
+        """Return where a chain is in service though another one is bound there."""
+        rows = []
+        for module, slot in self._instead[chain]:
+            wanted = self._wanted(module, slot)
+            reason = (
+                f"in service until {wanted[:12]} is" if wanted else "in service, though nothing asks for it any more"
+            )
+            rows.append(Standing(module, slot, reason, str(Outcome.LIVE), Status.VALID, instead_of=wanted))
+        return rows
+
+    def module(self, record: ModuleRecord) -> ModuleRow:
+        """Return how a module stands."""
+        state, problem = self._state(record)
+        return ModuleRow(record.name, record.title, record.enabled, state, problem)
+
+    def _wanted(self, module: str, slot: str) -> str | None:
+        binding = self._bound.get((module, slot))
+        return binding.chain if binding else None
+
+    def _outcome(self, binding: Binding) -> tuple[str | None, Status, Problem | None]:
+        present = self._snapshot.deployments.get(binding.module)
+        refusal = self._refusal(binding)
+        if refusal is not None:
+            back = present is not None and present.outcome is Outcome.ROLLED_BACK
+            return str(Outcome.ROLLED_BACK if back else Outcome.REFUSED), Status.NOT_DEPLOYED, refusal.problem
+        if present is None:
+            return None, Status.NOT_DEPLOYED, self._why_not_yet(binding.module)
+        live = self._snapshot.live.get(binding.module, {}).get(binding.slot) == binding.chain
+        opens = self._snapshot.deferred.get(binding.module)
+        if opens is not None and not live:
+            return str(Outcome.WAITING), Status.WAITING, problems.window(binding.module, opens)
+        if present.outcome is Outcome.WAITING:
+            return str(Outcome.WAITING), Status.WAITING, present.problem
+        if live and present.outcome is not Outcome.BROKEN:
+            return self._seen(binding)
+        return self._elsewhere(binding.module, present)
+
+    def _seen(self, binding: Binding) -> tuple[str, Status, Problem | None]:
+        """Believe that a chain is served as long as no endpoint says otherwise."""
+        wrong = [each.problem for each in self.endpoints(binding.module, binding.slot) if not each.ok]
+        problem = next((each for each in wrong if each), None)
+        return str(Outcome.LIVE), Status.NOT_DEPLOYED if wrong else Status.VALID, problem
+
+    def _elsewhere(self, module: str, present: Deployment) -> tuple[str | None, Status, Problem | None]:
+        outcome = None if present.outcome is Outcome.LIVE else str(present.outcome)
+        return outcome, Status.NOT_DEPLOYED, present.problem or problems.not_switched(module)
+
+    def _refusal(self, binding: Binding) -> Refusal | None:
+        for each in self._refusals[binding.module]:
+            if (each.slot, each.kind, each.subject) == (binding.slot, RefusedKind.CHAIN, binding.chain):
+                return each
+        return None
+
+    def _why_not_yet(self, module: str) -> Problem:
+        record = self._modules.get(module)
+        return (record.problem if record else None) or problems.not_switched(module)
+
+    def _state(self, record: ModuleRecord) -> tuple[ModuleState, Problem | None]:
+        present = self._snapshot.deployments.get(record.name)
+        if not record.enabled:
+            return ModuleState.DISABLED, None
+        if record.problem is not None:
+            return ModuleState.FAILED, record.problem
+        if present is None:
+            return ModuleState.NEW, None
+        if present.outcome is not Outcome.LIVE:
+            return STATES[present.outcome], present.problem
+        for refusal in self._refusals[record.name]:
+            return ModuleState.REFUSED, refusal.problem
+        wrong = [each for each in self._snapshot.endpoints if each.module == record.name and not each.ok]
+        return (ModuleState.BROKEN, wrong[0].problem) if wrong else (ModuleState.OK, None)

@@ -1,0 +1,22 @@
+"""What is looked at before a CA is asked, because a failed validation costs budget and the CA's words are few.
+
+```
+exchange    one question to some DNS servers
+memory      what several orders ask is asked once
+answer      what the DNS says of a name
+resolvers   the DNS as this network sees it
+authority   the DNS as a CA sees it
+caa         whether this CA may issue
+addresses   whether the name exists, and a CA can go there
+reach       whether it leads here
+trouble     servers that don't answer as they should
+clock       whether the time is plausible
+looking     all of it at the same time
+examining   `Preflight`: look, and look again before an order is stopped
+```
+"""
+
+from agent.sources.acme.preflight.examining import Preflight
+from agent.sources.acme.preflight.findings import Finding, Findings, lines
+
+__all__ = ["Finding", "Findings", "Preflight", "lines"]

@@ -1,0 +1,177 @@
+"""One look at the names of an order: everything that is asked, at the same time, and what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import dns.name
+from dns.rdatatype import AAAA, A
+
+from agent.names import is_address, is_wildcard
+from agent.sources.acme.preflight import addresses, caa, reach, trouble
+from agent.sources.acme.preflight.addresses import Pointing
+from agent.sources.acme.preflight.answer import Answer, View
+from agent.sources.acme.preflight.authority import Authority
+from agent.sources.acme.preflight.caa import Applicant
+from agent.sources.acme.preflight.exchange import Budget, Unanswered
+from agent.sources.acme.preflight.findings import Finding
+from agent.sources.acme.preflight.memory import Memory
+from agent.sources.acme.preflight.reach import Door, Ways
+from agent.sources.acme.preflight.resolvers import Resolvers
+
+T = TypeVar("T")
+
+WORKERS = 16
+"""Questions under way at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is looked at, and for whom."""
+
+    names: tuple[str, ...]
+    applicant: Applicant
+    own: frozenset[str]
+    """This machine's addresses."""
+    private_ca: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Both views of the DNS, and what they have seen lately."""
+
+    resolvers: Resolvers
+    authority: Authority
+    memory: Memory
+    door: Callable[[str, Budget], Door]
+    """Knocks where a name points to. Raises `Unanswered`."""
+    opened_at: float
+    """Nothing was seen before this instant of `time.monotonic`."""
+    vouched: bool
+    """Whether an administrator has named the resolvers: a private CA sees what they see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of one DNS name."""
+
+    name: str
+    outside: Pointing | None
+    """As the CA sees it; None: it sees what this network sees, or where the name points to doesn't matter."""
+    inside: Pointing | None
+    """As this network's resolvers see it; None: where the name points to doesn't matter."""
+    caa: Answer | Unanswered | None
+    """The relevant CAA records."""
+    caa_certain: bool
+    """Whether the CA is bound to see the same ones."""
+
+    @property
+    def believed(self) -> Pointing | None:
+        """Return what to go by: this network's view only if there is no other."""
+        return self.outside if self.outside is not None and self.outside.answers else self.inside
+
+
+def look(subject: Subject, eyes: Eyes, budget: Budget) -> list[Finding]:
+    """Return what is found now, name by name."""
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="preflight") as pool:
+        begun = [_begin(name, subject, eyes, budget, pool) for name in subject.names if not is_address(name)]
+        looks = [join() for join in begun]
+        found = {name: reach.ways(those, subject.own) for name, those in _targets(subject, looks)}
+        doors = _knock(found.values(), eyes, budget, pool)
+    judged = [finding for each in looks for finding in _judge(each, subject, eyes)]
+    return judged + [finding for name, ways in found.items() for finding in reach.judge(name, ways, doors)]
+
+
+# Asking
+
+
+def _begin(name: str, subject: Subject, eyes: Eyes, budget: Budget, pool: Executor) -> Callable[[], Look]:
+    """Begin to ask all there is to ask of one name; return how to wait for it."""
+    target = dns.name.from_text(name.removeprefix("*."))
+    matters = not is_wildcard(name)  # its proof stands in the DNS itself
+    inside = _point(target, eyes.resolvers, budget, pool) if matters else None
+    outside = _point(target, eyes.authority, budget, pool) if matters and not subject.private_ca else None
+    records = pool.submit(_caa, target, subject, eyes, budget)
+
+    def join() -> Look:
+        caa_records, certain = records.result()
+        return Look(name, outside() if outside else None, inside() if inside else None, caa_records, certain)
+
+    return join
+
+
+def _point(target: dns.name.Name, view: View, budget: Budget, pool: Executor) -> Callable[[], Pointing]:
+    ipv4 = pool.submit(attempt, lambda: view.look_up(target, A, budget))
+    ipv6 = pool.submit(attempt, lambda: view.look_up(target, AAAA, budget))
+    return lambda: Pointing(ipv4.result(), ipv6.result())
+
+
+def _caa(
+    target: dns.name.Name, subject: Subject, eyes: Eyes, budget: Budget
+) -> tuple[Answer | Unanswered | None, bool]:
+    """Return the relevant CAA records, and whether the CA is bound to see the same."""
+    if not subject.applicant.identities:
+        return None, False
+    if not subject.private_ca:
+        found = attempt(lambda: caa.relevant_records(target, eyes.authority, budget))
+        if not (isinstance(found, Unanswered) and trouble.is_cut_off(found)):
+            return found, True
+    certain = subject.private_ca and eyes.vouched
+    return attempt(lambda: caa.relevant_records(target, eyes.resolvers, budget)), certain
+
+
+def attempt(find: Callable[[], T]) -> T | Unanswered:
+    """Return what was found, or why nothing was: a preflight must not be what an order fails of."""
+    try:
+        return find()
+    except Unanswered as error:
+        return error
+    except Exception as error:  # whatever a library makes of what a stranger's server sends
+        return Unanswered(f"the answer led to {type(error).__name__}", lasting=False)
+
+
+def _targets(subject: Subject, looks: Iterable[Look]) -> Iterator[tuple[str, Sequence[str]]]:
+    yield from ((each.name, each.believed.addresses) for each in looks if each.believed)
+    yield from ((name, (name,)) for name in subject.names if is_address(name))
+
+
+def _knock(found: Iterable[Ways], eyes: Eyes, budget: Budget, pool: Executor) -> dict[str, Door]:
+    """Try each address once; those for which there was no time are left out."""
+
+    def knock(address: str) -> Door | Unanswered:
+        return attempt(lambda: eyes.memory.recall(("door", address), lambda: eyes.door(address, budget)))
+
+    doors = [*dict.fromkeys(address for each in found for address in each.doors)]
+    tried = zip(doors, pool.map(knock, doors), strict=True)
+    return {address: door for address, door in tried if isinstance(door, Door)}
+
+
+# Judging
+
+
+def _judge(each: Look, subject: Subject, eyes: Eyes) -> Iterator[Finding]:
+    certain = each.believed is each.outside if each.outside is not None else eyes.vouched
+    if each.believed is not None and (
+        found := addresses.judge(each.name, each.believed, certain=certain, private_ca=subject.private_ca)
+    ):
+        yield found
+    if each.outside is not None and each.inside is not None:
+        yield from (trouble.of_authority(each.name, error) for error in each.outside.failures)
+        if split := addresses.judge_horizon(each.name, each.outside, each.inside, subject.own):
+            yield split
+    if each.inside is not None:
+        servers = tuple(address for address, _port in eyes.resolvers.servers)
+        yield from (trouble.of_resolvers(each.name, error, servers) for error in each.inside.failures)
+    yield from _judge_caa(each, subject.applicant)
+
+
+def _judge_caa(each: Look, applicant: Applicant) -> Iterator[Finding]:
+    if isinstance(each.caa, Unanswered):
+        told = {error.zone for those in (each.outside, each.inside) if those for error in those.failures}
+        if each.caa.zone not in told:
+            yield trouble.of_caa(each.name, each.caa)
+    elif each.caa is not None and (found := caa.judge(each.name, each.caa, applicant, certain=each.caa_certain)):
+        yield found

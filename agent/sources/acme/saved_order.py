@@ -1,0 +1,69 @@
+"""What an order needs to go on after a crash: written before the CA is asked, sealed like a key."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from agent.key import generate_key, load_key
+from agent.need import Request
+from agent.signing_request import make_request
+
+if TYPE_CHECKING:
+    from agent.key import PrivateKey
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SavedOrder:
+    """An order, as it is or will be at the CA."""
+
+    directory: str
+    """URL of the CA's directory."""
+    account: str
+    """URL of the account that it belongs to."""
+    key: str
+    """PEM, of the certificate that is asked for."""
+    csr: str
+    """DER, in base64."""
+    url: str = ""
+    """Empty: the CA was not asked yet, or its answer was lost."""
+
+    @classmethod
+    def new(cls, request: Request, directory: str, account: str) -> Self:
+        """Make a key and a signing request."""
+        key = generate_key(request.key_type)
+        csr = make_request(key, sorted(request.names)).public_bytes(Encoding.DER)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return cls(directory, account, pem.decode("ascii"), base64.b64encode(csr).decode("ascii"))
+
+    @classmethod
+    def read(cls, state: Mapping[str, Any], directory: str, account: str) -> Self | None:
+        """Return the order that was saved, if it is one of this account."""
+        if state.get("version") != VERSION:
+            return None
+        saved = cls(**{name: value for name, value in state.items() if name != "version"})
+        return saved if (saved.directory, saved.account) == (directory, account) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {"version": VERSION, **asdict(self)}
+
+    def placed(self, url: str) -> Self:
+        """Return it with the URL that the CA gave it."""
+        return replace(self, url=url)
+
+    @property
+    def private_key(self) -> PrivateKey:
+        """The key itself."""
+        return load_key(self.key.encode("ascii"))
+
+    @property
+    def csr_der(self) -> bytes:
+        """The signing request itself."""
+        return base64.b64decode(self.csr)

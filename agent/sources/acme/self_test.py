@@ -1,0 +1,187 @@
+"""Asking this machine for the answer to a challenge, as a CA would (RFC 8555 section 8.3), and seeing who answers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from agent.connection import NOBODY_LISTENS, connected, in_plain_words, lenient_context, secured
+from agent.deadline import remaining
+from agent.endpoint import Address
+from agent.errors.name import quoted
+
+PATH = "/.well-known/acme-challenge/"
+REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTIONS = 10
+"""As Boulder, the software of Let's Encrypt, has it."""
+LARGEST_ANSWER = 1024
+"""Octets of an answer that are read."""
+SHOWN = 40
+"""Characters of an answer that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where CAs look, also when they are redirected."""
+
+    http: int = 80
+    https: int = 443
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came back at one address."""
+
+    address: Address
+    status: int = 0
+    """Of HTTP; 0: no answer."""
+    reason: str = ""
+    """The words behind the status; without an answer, why not."""
+    server: str = ""
+    """What answered last, by its own account."""
+    body: str = ""
+    """As far as it was read, without white space at its end."""
+    location: str = ""
+    """URL of a redirection that was not followed."""
+    at: str = ""
+    """URL of the last redirection that was followed."""
+    nobody: bool = False
+    """Nobody listens there."""
+
+    def answers(self, key_authorization: str) -> bool:
+        """Whether a CA would be content."""
+        return self.status == 200 and self.body == key_authorization
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is no point in asking for something else."""
+        return not self.status
+
+    def __str__(self) -> str:
+        """Return what was seen as a clause."""
+        who = f"{quoted(self.server)[1:-1]} at {self.address}" if self.server else f"what listens at {self.address}"
+        if not self.status:
+            return f"{self.address}: {self.reason}" + (f" (redirected to {quoted(self.at)})" if self.at else "")
+        if self.location:
+            return f"{who} redirects to {quoted(self.location)}"
+        said = f"{self.status} {self.reason}".rstrip()
+        words = f" with {quoted(self.body[:SHOWN])}" if self.body and self.status == 200 else ""
+        return f"{who} says {said}{words}{f' at {quoted(self.at)}' if self.at else ''}"
+
+
+def ask(name: str, token: str, address: str, ports: Ports, deadline: float, allowed: float) -> Seen:
+    """Ask `address` for the answer to a challenge of `name`, and follow redirections as long as they stay at `address`.
+
+    `deadline` is an instant of `time.monotonic`, `allowed` the seconds until then, for people.
+    """
+    url = f"http://{_authority(name, ports.http)}{PATH}{token}"
+    followed = server = ""
+    for _ in range(MOST_REDIRECTIONS + 1):
+        parts = urlsplit(url)
+        where = Address(address, _port(parts, ports))
+        seen = _get(parts, where, deadline, allowed)
+        server = seen.server if seen.status else server
+        seen = replace(seen, at=followed, server=server, nobody=seen.nobody and not followed)
+        if not seen.location or not _may_follow(seen.location, ports):
+            return seen
+        url = followed = seen.location
+    return seen
+
+
+def _authority(name: str, port: int) -> str:
+    """Return the name as it stands in a URL; a port that is the protocol's own is left out (RFC 9110 section 7.2)."""
+    host = f"[{name}]" if ":" in name else name
+    return host if port == 80 else f"{host}:{port}"
+
+
+def _port(parts: SplitResult, ports: Ports) -> int:
+    return parts.port or (ports.https if parts.scheme == "https" else ports.http)
+
+
+def _may_follow(url: str, ports: Ports) -> bool:
+    """Whether a CA would: `http` and `https` at their own ports only. Certificates don't matter to it."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and _port(parts, ports) in {ports.http, ports.https}
+        )
+    except ValueError:
+        return False
+
+
+def _get(parts: SplitResult, where: Address, deadline: float, allowed: float) -> Seen:
+    try:
+        with _stream(parts, where, deadline) as stream:
+            stream.settimeout(remaining(deadline))
+            stream.sendall(_request(parts))
+            return _read(parts, stream, where, deadline)
+    except RemoteDisconnected:
+        return Seen(where, reason="the connection was closed without an answer")
+    except OSError as error:
+        return Seen(where, reason=in_plain_words(error, allowed), nobody=error.errno in NOBODY_LISTENS)
+    except (HTTPException, ValueError):  # also of a host name in a redirection that is none
+        return Seen(where, reason="what answers is not HTTP")
+
+
+@contextmanager
+def _stream(parts: SplitResult, where: Address, deadline: float) -> Iterator[socket.socket]:
+    with contextlib.ExitStack() as stack:
+        plain = stack.enter_context(connected(where, deadline))
+        if parts.scheme == "http":
+            yield plain
+        else:
+            yield stack.enter_context(secured(plain, lenient_context(), str(parts.hostname), deadline))
+
+
+def _request(parts: SplitResult) -> bytes:
+    target = parts.path or "/"
+    target += f"?{parts.query}" if parts.query else ""
+    head = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc.rpartition('@')[2]}\r\n"
+    head += "User-Agent: chainwright (looking who answers here)\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    return head.encode("ascii", "replace")
+
+
+def _read(parts: SplitResult, stream: socket.socket, where: Address, deadline: float) -> Seen:
+    response = HTTPResponse(_Timed(stream, deadline), method="GET")  # type: ignore[arg-type]
+    try:
+        response.begin()
+        body = response.read(LARGEST_ANSWER).decode("utf-8", "replace").rstrip()
+    finally:
+        response.close()
+    location = response.headers.get("Location", "") if response.status in REDIRECTIONS else ""
+    target = _absolute(parts.geturl(), location) if location else ""
+    return Seen(where, response.status, response.reason, response.headers.get("Server", ""), body, target)
+
+
+def _absolute(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:  # brackets without an address between them
+        return location
+
+
+class _Timed(io.RawIOBase):
+    """A stream whose every piece has to come before the deadline: a server that drips is no faster than one that hangs."""
+
+    def __init__(self, stream: socket.socket, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Return a reader, as `HTTPResponse` asks a socket for one."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._stream.settimeout(remaining(self._deadline))
+        return self._stream.recv_into(buffer)

@@ -1,0 +1,123 @@
+"""Chains of an ACME CA: the settings, and the pure half of the source. What talks to a CA is imported when one is asked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from agent.chain import Chain, KeyType, Purpose
+from agent.fields import PathText, Port, Word
+from agent.names import is_address, is_public, is_wildcard
+from agent.need import Request
+from agent.settings import Subject
+from agent.source import Due, Offer, Office, RequestState, Session, Source, Watch
+from agent.sources.acme.limit_rules import LimitSettings
+from agent.sources.acme.values import KNOWN_DIRECTORIES, DirectoryUrl, ExternalAccount, Mails, Resolvers
+
+MOST_NAMES = 100
+"""Of Let's Encrypt's classic profile; no CA takes more."""
+CERTIFIED = frozenset(KeyType) - {KeyType.ED25519}
+"""Key types that public CAs certify (CA/Browser Forum Baseline Requirements, section 6.1.1.3)."""
+
+
+class AcmeSource(Source):
+    """Chains of an ACME CA (RFC 8555): Let's Encrypt unless `directory` names another one."""
+
+    name: ClassVar[str] = "acme"
+    title: ClassVar[str] = "ACME"
+    uses_account_key: ClassVar[bool] = True
+    watches: ClassVar[bool] = True
+    concurrency: ClassVar[int] = 8
+
+    directory: DirectoryUrl = Field(
+        "letsencrypt", description='the CA: "letsencrypt", "letsencrypt-staging", or the URL of its directory'
+    )
+    contact: Mails = Field((), description="e-mail addresses that the CA may write to")
+    agree_terms: bool = Field(True, description="agree to the terms of service of the CA")
+    profile: Word | None = Field(None, description='what kind of certificate to ask for, for example "tlsserver"')
+    profile_required: bool = Field(
+        False,
+        description="ask for nothing else where the CA does not offer the profile; by default it's only preferred",
+    )
+    preferred_chain: Subject = Field(
+        "default", description='"default", "shortest", or the common name of the issuer at the top of the chain'
+    )
+    trust: PathText | None = Field(None, description="PEM file with the roots that the CA's own server is trusted by")
+    external_account: ExternalAccount | None = Field(
+        None, description="the account at the CA that the ACME account is bound to"
+    )
+    names: Literal["public", "any"] = Field(
+        "public", description='"any" for the CA of a company that certifies local names too'
+    )
+    addresses: bool = Field(False, description="ask for addresses too (RFC 8738)")
+    preflight: bool = Field(True, description="look at DNS, CAA and port 80 before the CA is asked")
+    limits: LimitSettings = Field(LimitSettings(), description="what the CA allows you; a table")
+    resolvers: Resolvers = Field((), description="DNS servers to ask there; by default those of the system")
+    http_port: Port = Field(80, description="where the CA looks for answers to HTTP-01; not 80 for test CAs only")
+
+    @property
+    def directory_url(self) -> str:
+        """Return the URL of the CA's directory."""
+        return KNOWN_DIRECTORIES.get(self.directory, self.directory)
+
+    @property
+    def ca(self) -> str:
+        """Return what people call the CA: the host of its directory where it has no better name."""
+        known = {"letsencrypt": "Let's Encrypt", "letsencrypt-staging": "Let's Encrypt (staging)"}
+        return known.get(self.directory) or str(urlsplit(self.directory).hostname)
+
+    @property
+    def private(self) -> bool:
+        """Return whether the CA is a company's own: it may see another DNS than the world does."""
+        return self.names == "any" or self.trust is not None
+
+    def offers(self, request: Request, state: RequestState) -> Offer:
+        """Serve what the CA certifies and HTTP-01 can prove."""
+        reason = self._why_not(request)
+        return Offer(serves=not reason, reason=reason)
+
+    def _why_not(self, request: Request) -> str:
+        if request.purpose is not Purpose.SERVER:
+            return "it certifies servers only"
+        if request.key_type not in CERTIFIED:
+            return f"it certifies no {request.key_type} keys"
+        if len(request.names) > MOST_NAMES:
+            return f"it certifies at most {MOST_NAMES} names in one chain, not {len(request.names)}"
+        reasons = (self._why_not_the_name(name) for name in sorted(request.names))
+        return next((reason for reason in reasons if reason), "")
+
+    def _why_not_the_name(self, name: str) -> str:
+        if is_wildcard(name):  # HTTP-01 can't prove it (RFC 8555 section 8.3)
+            return f"{name} is a wildcard, which HTTP-01 can't prove"
+        if is_address(name) and not self.addresses:
+            return f"{name} is an address, which it is not asked for (addresses = false)"
+        if self.names == "public" and not is_public(name):
+            return f"{name} is no public name"
+        return ""
+
+    def due(self, request: Request, state: RequestState, now: datetime) -> Due:
+        """Renew when the CA suggests it, inside the safety floor; else by the lifetime, a little earlier on each host."""
+        from agent.sources.acme.renewal_info import renewal_due
+
+        return renewal_due(state.chain, state.watch, now)
+
+    def obtain(self, request: Request, session: Session) -> Chain:
+        """Order a chain, or go on with the order that a process before this one has begun."""
+        from agent.sources.acme.order import obtain
+
+        return obtain(self, request, session)
+
+    def inquire(self, chain: Chain, watch: Watch | None, office: Office) -> Watch | None:
+        """Ask the CA when the chain is to be renewed (RFC 9773)."""
+        from agent.sources.acme.customer import customer_of
+
+        return customer_of(self, office).inquire(chain, watch, office)
+
+    def revoke(self, chain: Chain, reason: str, office: Office) -> None:
+        """Have the CA revoke the chain (RFC 8555 section 7.6)."""
+        from agent.sources.acme.customer import customer_of
+
+        customer_of(self, office).revoke(chain, reason, office)

@@ -1,0 +1,41 @@
+"""Local chains, signed by the appliance's own root: at once, for every name."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from pydantic import Field
+
+from agent.chain import Chain
+from agent.need import Request
+from agent.renewal import renewal_instant
+from agent.source import Due, Offer, RequestState, Session, Source
+
+
+class LocalSource(Source):
+    """Chains of the appliance's own root."""
+
+    name: ClassVar[str] = "local"
+    title: ClassVar[str] = "Local root"
+    immediate: ClassVar[bool] = True
+
+    lifetime_days: int = Field(90, ge=1, le=397, description="lifetime of a local chain in days")
+
+    def offers(self, request: Request, state: RequestState) -> Offer:
+        """Serve every name."""
+        return Offer(serves=True)
+
+    def due(self, request: Request, state: RequestState, now: datetime) -> Due:
+        """Renew at a third of the lifetime left (a half of a short one), and at once when the root has changed."""
+        chain = state.chain
+        if chain is None:
+            return Due(now, "there is no local chain yet")
+        if chain.root != state.root:
+            return Due(now, "the root has changed")
+        at = renewal_instant(chain.not_before, chain.not_after)
+        return Due(at, f"its renewal has been due since {at:%Y-%m-%d}" if at <= now else "in good time")
+
+    def obtain(self, request: Request, session: Session) -> Chain:
+        """Have the root sign a new key."""
+        return session.issue(request, timedelta(days=self.lifetime_days))

@@ -1,0 +1,36 @@
+"""Chains that the administrator uploaded: they serve by coverage, and nothing can be asked of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from agent.chain import Chain
+from agent.errors.source import SourceError
+from agent.need import Request
+from agent.source import Due, Offer, RequestState, Session, Source
+
+NAME = "uploaded"
+
+
+class UploadedSource(Source):
+    """Chains that the administrator uploaded."""
+
+    name: ClassVar[str] = NAME
+    title: ClassVar[str] = "Uploaded"
+
+    def offers(self, request: Request, state: RequestState) -> Offer:
+        """Decline: an upload is found by its names, not made for a request."""
+        return Offer(serves=False, reason="no uploaded chain covers it")
+
+    def due(self, request: Request, state: RequestState, now: datetime) -> Due:
+        """Never: only a person brings a new one."""
+        return Due(datetime.max.replace(tzinfo=now.tzinfo), "only a person uploads")
+
+    def obtain(self, request: Request, session: Session) -> Chain:
+        """Refuse. Raises `SourceError`."""
+        raise SourceError(
+            "An uploaded chain can't be ordered.",
+            where=NAME,
+            fix="Upload one.",
+        )

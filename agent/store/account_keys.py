@@ -1,0 +1,117 @@
+"""The ACME account key: the present one signs; the next one waits for its CAs' consent; those before are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.account_key import thumbprint
+from agent.key import key_pem, load_key
+from agent.sealing import Sealer
+from agent.store.instants import read_known, written
+from agent.writing import replace
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+    from agent.key import PrivateKey
+
+
+class Role(StrEnum):
+    """What an account key is for."""
+
+    PRESENT = "present"
+    NEXT = "next"
+    """Proposed to the CAs (RFC 8555 section 7.3.5), not in use yet."""
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKeyRecord:
+    """What the store knows of an account key without opening it."""
+
+    thumbprint: str
+    """RFC 7638, base64url."""
+    role: Role
+    created_at: datetime
+
+
+class AccountKeys:
+    """The table `account_keys`, and a sealed copy of each key as a file for the day on which the database is lost."""
+
+    def __init__(self, database: Database, sealer: Sealer, private: Path) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._private = private
+
+    def all(self) -> list[AccountKeyRecord]:
+        """Return every account key, the newest first."""
+        rows = self._database.query("select thumbprint, role, created_at from account_keys order by created_at desc")
+        return [_record(row) for row in rows]
+
+    def present(self) -> AccountKeyRecord | None:
+        """Return what is known of the key that signs; None before the first one."""
+        return self._with(Role.PRESENT)
+
+    def proposed(self) -> AccountKeyRecord | None:
+        """Return what is known of the key that is to follow; None when there is none."""
+        return self._with(Role.NEXT)
+
+    def load(self, role: Role = Role.PRESENT) -> PrivateKey | None:
+        """Return the key of a role. Raises `SealBroken`."""
+        query = "select thumbprint, sealed_key from account_keys where role = ? order by created_at desc limit 1"
+        row = self._database.execute(query, [str(role)]).fetchone()
+        return load_key(self._sealer.open(row[1], _context(row[0]))) if row else None
+
+    def add(self, key: PrivateKey, now: datetime) -> AccountKeyRecord:
+        """Keep `key` as the present one; the one before it is retired. Call inside `Store.write`."""
+        self._retire()
+        return self._insert(key, Role.PRESENT, now)
+
+    def propose(self, key: PrivateKey, now: datetime) -> AccountKeyRecord:
+        """Keep `key` as the one that is to follow, in place of an earlier proposal. Call inside `Store.write`.
+
+        The present one goes on signing until `promote`: after a crash in between, each CA knows the account by one of both.
+        """
+        self.withdraw()
+        return self._insert(key, Role.NEXT, now)
+
+    def promote(self) -> None:
+        """Make the proposed key the present one. Call inside `Store.write`, once the CAs know the account by it."""
+        if self.proposed() is not None:
+            self._retire()
+            self._turn(Role.NEXT, Role.PRESENT)
+
+    def withdraw(self) -> None:
+        """Give the proposed key up; it's kept, in case a CA has taken it."""
+        self._turn(Role.NEXT, Role.RETIRED)
+
+    def _with(self, role: Role) -> AccountKeyRecord | None:
+        return next((record for record in self.all() if record.role is role), None)
+
+    def _retire(self) -> None:
+        self._turn(Role.PRESENT, Role.RETIRED)
+
+    def _turn(self, old: Role, new: Role) -> None:
+        self._database.execute("update account_keys set role = ? where role = ?", [str(new), str(old)])
+
+    def _insert(self, key: PrivateKey, role: Role, now: datetime) -> AccountKeyRecord:
+        record = AccountKeyRecord(thumbprint(key), role, now)
+        sealed = self._sealer.seal(key_pem(key), _context(record.thumbprint))
+        replace(self._private / f"account-{record.thumbprint[:16]}.sealed", sealed, mode=0o600)
+        self._database.execute(
+            "insert or replace into account_keys (thumbprint, sealed_key, role, created_at) values (?, ?, ?, ?)",
+            [record.thumbprint, sealed, str(role), written(now)],
+        )
+        return record
+
+
+def _context(thumbprint: str) -> str:
+    return f"account key {thumbprint}"
+
+
+def _record(row: dict[str, Any]) -> AccountKeyRecord:
+    return AccountKeyRecord(row["thumbprint"], Role(row["role"]), read_known(row["created_at"]))

@@ -1,0 +1,161 @@
+"""Chains: certificates in the clear, each key sealed in the same row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from agent.chain import Chain, KeyType, Purpose
+from agent.encoding import Part, encode
+from agent.records import ChainRecord
+from agent.sealing import Sealer
+from agent.store.instants import read, read_known, written
+from agent.store.remembered import Remembered
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+COLUMNS = (
+    "id, source, request, root, names, key_type, purposes, issuer, serial, not_before, not_after, "
+    "fingerprints, created_at, revoked_at, crl"
+)
+ALL_COLUMNS = (*COLUMNS.split(", "), "leaf_not_after", "certificates", "anchor", "sealed_key")
+INSERT = f"insert or replace into chains ({', '.join(ALL_COLUMNS)}) values (:{', :'.join(ALL_COLUMNS)})"  # noqa: S608
+
+
+class Chains:
+    """The table `chains`."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._records: Remembered[tuple[ChainRecord, ...]] = Remembered(database)
+
+    def add(
+        self, chain: Chain, *, source: str, now: datetime, request: str | None = None, root: str | None = None
+    ) -> None:
+        """Keep a chain with its key, in one statement."""
+        self._records.forget()
+        self._database.execute(
+            INSERT,
+            {
+                "id": chain.id,
+                "source": source,
+                "request": request,
+                "root": root,
+                "names": json.dumps(list(chain.names)),
+                "key_type": str(chain.key_type),
+                "purposes": json.dumps(sorted(str(purpose) for purpose in chain.purposes)),
+                "issuer": chain.issuer,
+                "serial": chain.serial,
+                "not_before": written(chain.usable_from),
+                "not_after": written(chain.usable_until),
+                "leaf_not_after": written(chain.not_after),
+                "fingerprints": json.dumps(list(chain.fingerprints)),
+                "certificates": encode(chain, [Part.FULLCHAIN]).decode(),
+                "anchor": encode(chain, [Part.ROOT]).decode() if chain.anchor else "",
+                "sealed_key": self._sealer.seal(encode(chain, [Part.KEY]), _context(chain.id)),
+                "created_at": written(now),
+                "revoked_at": None,
+                "crl": int(bool(chain.crl_urls)),
+            },
+        )
+
+    def records(self) -> list[ChainRecord]:
+        """Return what is known of every chain, without opening one."""
+        return list(self._records.get((), self._read))
+
+    def record(self, chain_id: str) -> ChainRecord | None:
+        """Return what is known of one chain."""
+        rows = self._database.query(f"select {COLUMNS} from chains where id = ?", [chain_id])  # noqa: S608
+        return next((_record(row) for row in rows), None)
+
+    def _read(self) -> tuple[ChainRecord, ...]:
+        return tuple(_record(row) for row in self._database.query(f"select {COLUMNS} from chains"))  # noqa: S608
+
+    def forget(self) -> None:
+        """Read again what was remembered."""
+        self._records.forget()
+
+    def load(self, chain_id: str) -> Chain | None:
+        """Return a chain with its key; None when it isn't there. Raises `SealBroken`."""
+        return next(iter(self.load_many([chain_id])), None)
+
+    def load_many(self, ids: Iterable[str]) -> list[Chain]:
+        """Return the chains that are there, with their keys. Raises `SealBroken`."""
+        query = "select id, certificates, anchor, sealed_key from chains where id = ?"
+        rows = [row for chain_id in ids for row in self._database.query(query, [chain_id])]
+        return [self._chain(row) for row in rows]
+
+    def newest(self, source: str, request: str) -> Chain | None:
+        """Return the chain that a source made last for a request, good or not. Raises `SealBroken`."""
+        query = "select id from chains where source = ? and request = ? order by created_at desc limit 1"
+        row = self._database.execute(query, [source, request]).fetchone()
+        return self.load(row[0]) if row else None
+
+    def revoke(self, chain_id: str, at: datetime) -> None:
+        """Note that a chain was revoked: nothing is bound to it any more."""
+        self._records.forget()
+        self._database.execute("update chains set revoked_at = ? where id = ?", [written(at), chain_id])
+
+    def certificates(self, chain_id: str) -> str | None:
+        """Return leaf, intermediates and the root where it is known, as PEM; no key."""
+        query = "select certificates, anchor from chains where id = ?"
+        row = self._database.execute(query, [chain_id]).fetchone()
+        return row[0] + row[1] if row else None
+
+    def find(self, start: str) -> list[str]:
+        """Return the ids that begin with `start`."""
+        query = "select id from chains where substr(id, 1, ?) = ? order by id"
+        return [row[0] for row in self._database.execute(query, [len(start), start])]
+
+    def delete(self, chain_id: str) -> None:
+        """Forget a chain and its key."""
+        self._records.forget()
+        self._database.table("chains").delete(chain_id)
+
+    def drop_superseded(self, before: datetime) -> None:
+        """Forget chains that a source made before `before` if nothing is bound to them and no generation holds them.
+
+        One stays as long as a source works at the order that replaces it, if it is that source's newest.
+        """
+        self._records.forget()
+        self._database.execute(
+            "delete from chains where request is not null and created_at < ?"
+            " and id not in (select chain from bindings where chain is not null)"
+            " and id not in (select json_each.value from generations, json_each(chains))"
+            " and not (exists (select 1 from orders where request = chains.request and source = chains.source)"
+            " and created_at = (select max(created_at) from chains as same"
+            " where request = chains.request and source = chains.source))",
+            [written(before)],
+        )
+
+    def _chain(self, row: dict[str, Any]) -> Chain:
+        key = self._sealer.open(row["sealed_key"], _context(row["id"]))
+        return Chain.from_pem((row["certificates"] + row["anchor"]).encode(), key)
+
+
+def _context(chain_id: str) -> str:
+    return f"key of chain {chain_id}"
+
+
+def _record(row: dict[str, Any]) -> ChainRecord:
+    return ChainRecord(
+        id=row["id"],
+        source=row["source"],
+        names=tuple(json.loads(row["names"])),
+        key_type=KeyType(row["key_type"]),
+        purposes=tuple(Purpose(purpose) for purpose in json.loads(row["purposes"])),
+        issuer=row["issuer"],
+        serial=row["serial"],
+        not_before=read_known(row["not_before"]),
+        not_after=read_known(row["not_after"]),
+        fingerprints=tuple(json.loads(row["fingerprints"])),
+        request=row["request"],
+        root=row["root"],
+        created_at=read(row["created_at"]),
+        revoked_at=read(row["revoked_at"]),
+        crl=row["crl"] != 0,
+    )

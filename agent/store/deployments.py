@@ -1,0 +1,264 @@
+"""Generations, deployments, refusals and the transactions between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from agent.deployment import Deployment, Generation, ManifestFile, Outcome, Refusal, RefusedKind
+from agent.errors.problem import Problem
+from agent.store.instants import read, read_known, written
+from agent.store.remembered import Remembered
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRow:
+    """A transaction that has not come to its end."""
+
+    id: str
+    job: str
+    phase: str
+    record: Mapping[str, Any]
+
+
+class Deployments:
+    """The tables `generations`, `contents`, `deployments`, `refusals` and `transactions`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._generations: Remembered[Generation | None] = Remembered(database)
+
+    # Generations
+
+    def next_number(self, owner: str) -> int:
+        """Return a number that no generation of `owner` has had."""
+        key = f"last generation of {owner}"
+        row = self._database.execute("select value from meta where key = ?", [key]).fetchone()
+        number = int(row[0]) + 1 if row else 1
+        self._database.table("meta").upsert({"key": key, "value": str(number)}, pk="key")
+        return number
+
+    def put_generation(self, generation: Generation, texts: Mapping[str, str], now: datetime) -> None:
+        """Keep a generation before its directory is made. `texts`: digest -> text with marks."""
+        self._generations.forget()
+        self._database.conn.executemany("insert or ignore into contents (digest, text) values (?, ?)", texts.items())
+        self._database.table("generations").upsert(
+            {
+                "owner": generation.owner,
+                "number": generation.number,
+                "digest": generation.digest,
+                "chains": json.dumps(dict(generation.chains)),
+                "manifest": json.dumps(
+                    [[file.to_json() for file in generation.files], dict(generation.checksums)], separators=(",", ":")
+                ),
+                "created_at": written(now),
+            },
+            pk=("owner", "number"),
+        )
+
+    def generation(self, owner: str, number: int) -> Generation | None:
+        """Return one generation."""
+        return self._generations.get((owner, number), lambda: self._read(owner, number))
+
+    def _read(self, owner: str, number: int) -> Generation | None:
+        rows = self._database.query("select * from generations where owner = ? and number = ?", [owner, number])
+        return next((_generation(row) for row in rows), None)
+
+    def forget(self) -> None:
+        """Read again what was remembered."""
+        self._generations.forget()
+
+    def numbers(self, owner: str) -> list[int]:
+        """Return the numbers of the generations that are kept, oldest first."""
+        query = "select number from generations where owner = ? order by number"
+        return [row[0] for row in self._database.execute(query, [owner])]
+
+    def orphaned(self) -> list[tuple[str, int]]:
+        """Return `(owner, number)` of each generation that holds the key of a chain that was deleted."""
+        query = (
+            "select distinct owner, number from generations, json_each(chains)"
+            " where json_each.value not in (select id from chains)"
+        )
+        return [(row[0], row[1]) for row in self._database.execute(query)]
+
+    def owners(self) -> list[str]:
+        """Return everyone who has a generation."""
+        return [row[0] for row in self._database.execute("select distinct owner from generations order by owner")]
+
+    def drop_generation(self, owner: str, number: int) -> None:
+        """Forget a generation whose directory is gone."""
+        self._generations.forget()
+        self._database.execute("delete from generations where owner = ? and number = ?", [owner, number])
+
+    def texts(self, digests: Iterable[str]) -> dict[str, str]:
+        """Return texts with marks by their digest."""
+        found = {}
+        for digest in digests:
+            row = self._database.execute("select text from contents where digest = ?", [digest]).fetchone()
+            if row:
+                found[digest] = row[0]
+        return found
+
+    def drop_unused_texts(self) -> None:
+        """Forget texts that no generation names any more."""
+        self._database.execute(
+            "delete from contents where digest not in (select json_extract(file.value, '$[5]') from generations,"
+            " json_each(generations.manifest, '$[0]') as file where json_extract(file.value, '$[5]') is not null)"
+        )
+
+    # Deployments
+
+    def all(self) -> dict[str, Deployment]:
+        """Return what is in service, by module."""
+        return {row["module"]: _deployment(row) for row in self._database.query("select * from deployments")}
+
+    def put(self, deployment: Deployment) -> None:
+        """Keep what became of an attempt."""
+        self._database.table("deployments").upsert(
+            {
+                "module": deployment.module,
+                "generation": deployment.generation,
+                "outcome": str(deployment.outcome),
+                "step": deployment.step,
+                "problem": _text(deployment.problem),
+                "inputs": deployment.inputs,
+                "at": written(deployment.at),
+                "attempts": deployment.attempts,
+                "retry_at": written(deployment.retry_at),
+            },
+            pk="module",
+        )
+
+    def drop(self, module: str) -> None:
+        """Forget a module that is no longer configured."""
+        for table in ("deployments", "refusals"):
+            self._database.execute(f"delete from {table} where module = ?", [module])  # noqa: S608
+
+    # Live entries of shared services
+
+    def entry(self, service: str) -> int | None:
+        """Return the number of the entry that a shared service reads."""
+        row = self._database.execute("select value from meta where key = ?", [f"entry of {service}"]).fetchone()
+        return int(row[0]) if row else None
+
+    def put_entry(self, service: str, number: int | None) -> None:
+        """Keep the number of the entry that a shared service reads."""
+        key = f"entry of {service}"
+        if number is None:
+            self._database.execute("delete from meta where key = ?", [key])
+        else:
+            self._database.table("meta").upsert({"key": key, "value": str(number)}, pk="key")
+
+    # Refusals
+
+    def refusals(self) -> list[Refusal]:
+        """Return every pair that was refused."""
+        return [
+            Refusal(
+                module=row["module"],
+                slot=row["slot"],
+                kind=RefusedKind(row["kind"]),
+                subject=row["subject"],
+                problem=Problem.from_json(json.loads(row["problem"])),
+                attempts=row["attempts"],
+                retry_at=read_known(row["retry_at"]),
+            )
+            for row in self._database.query("select * from refusals order by module, slot")
+        ]
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Remember a pair that was refused."""
+        self._database.table("refusals").upsert(
+            {
+                "module": refusal.module,
+                "slot": refusal.slot,
+                "kind": str(refusal.kind),
+                "subject": refusal.subject,
+                "problem": _text(refusal.problem),
+                "attempts": refusal.attempts,
+                "retry_at": written(refusal.retry_at),
+            },
+            pk=("module", "slot", "kind", "subject"),
+        )
+
+    def forgive(self, but: Sequence[str], now: datetime) -> None:
+        """Let what was refused or rolled back be tried again at `now`, unless its problem has one of these codes."""
+        marks = ", ".join("?" for _ in but)
+        for table in ("refusals", "deployments"):
+            self._database.execute(
+                f"update {table} set retry_at = ? where retry_at > ?"  # noqa: S608
+                f" and json_extract(problem, '$.code') not in ({marks})",
+                [written(now), written(now), *but],
+            )
+
+    def accept(self, module: str, subjects: Iterable[str]) -> None:
+        """Forget refusals of what is in service now."""
+        for subject in subjects:
+            self._database.execute("delete from refusals where module = ? and subject = ?", [module, subject])
+
+    def drop_stale_refusals(self, module: str, wanted: Iterable[str]) -> None:
+        """Forget refusals of what nobody asks for any more."""
+        wanted = set(wanted)
+        for refusal in self.refusals():
+            if refusal.module == module and refusal.subject not in wanted:
+                self.accept(module, [refusal.subject])
+
+    # Transactions
+
+    def transactions(self) -> list[TransactionRow]:
+        """Return the transactions that have not come to their end."""
+        rows = self._database.query("select id, job, phase, record from transactions order by started_at")
+        return [TransactionRow(row["id"], row["job"], row["phase"], json.loads(row["record"])) for row in rows]
+
+    def put_transaction(self, row: TransactionRow, now: datetime) -> None:
+        """Keep how far a transaction is, before its next side effect."""
+        self._database.table("transactions").upsert(
+            {
+                "id": row.id,
+                "job": row.job,
+                "phase": row.phase,
+                "record": json.dumps(dict(row.record)),
+                "started_at": written(now),
+            },
+            pk="id",
+        )
+
+    def end_transaction(self, transaction_id: str) -> None:
+        """Forget a transaction that has come to its end."""
+        self._database.execute("delete from transactions where id = ?", [transaction_id])
+
+
+def _generation(row: dict[str, Any]) -> Generation:
+    files, checksums = json.loads(row["manifest"])
+    return Generation(
+        owner=row["owner"],
+        number=row["number"],
+        files=tuple(ManifestFile.from_json(file) for file in files),
+        chains=json.loads(row["chains"]),
+        digest=row["digest"],
+        checksums=checksums,
+    )
+
+
+def _deployment(row: dict[str, Any]) -> Deployment:
+    return Deployment(
+        module=row["module"],
+        generation=row["generation"],
+        outcome=Outcome(row["outcome"]),
+        step=row["step"] or "",
+        problem=Problem.from_json(json.loads(row["problem"])) if row["problem"] else None,
+        inputs=row["inputs"] or "",
+        at=read(row["at"]),
+        attempts=row["attempts"] or 0,
+        retry_at=read(row["retry_at"]),
+    )
+
+
+def _text(problem: Problem | None) -> str | None:
+    return json.dumps(problem.to_json()) if problem else None

@@ -1,0 +1,77 @@
+"""The table `endpoints`: what was seen on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from agent.deployment import EndpointRecord
+from agent.errors.problem import Problem
+from agent.store.instants import read, written
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+
+class Endpoints:
+    """What was seen last at each endpoint, and when to look again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, module: str, records: Iterable[EndpointRecord]) -> None:
+        """Keep what was seen of one module, in place of the last look."""
+        self._database.execute("delete from endpoints where module = ?", [module])
+        self._database.table("endpoints").insert_all(_row(record) for record in records)
+
+    def update(self, records: Iterable[EndpointRecord]) -> None:
+        """Keep a new look at some endpoints."""
+        self._database.table("endpoints").upsert_all([_row(record) for record in records], pk=("module", "key"))
+
+    def keep_modules(self, modules: Iterable[str]) -> None:
+        """Forget the endpoints of modules that are gone."""
+        names = list(modules)
+        marks = ", ".join("?" for _ in names)
+        self._database.execute(f"delete from endpoints where module not in ({marks})", names)  # noqa: S608
+
+    def all(self) -> list[EndpointRecord]:
+        """Return every endpoint."""
+        rows = self._database.query("select * from endpoints order by module, key")
+        return [
+            EndpointRecord(
+                module=row["module"],
+                key=row["key"],
+                slot=row["slot"],
+                address=row["address"],
+                server_name=row["server_name"],
+                chain=row["chain"],
+                served_sha256=row["served_sha256"],
+                ok=bool(row["ok"]),
+                problem=Problem.from_json(json.loads(row["problem"])) if row["problem"] else None,
+                checked_at=read(row["checked_at"]),
+                next_at=read(row["next_at"]),
+            )
+            for row in rows
+        ]
+
+    def earliest(self) -> datetime | None:
+        """Return when the next look is due."""
+        return read(self._database.execute("select min(next_at) from endpoints").fetchone()[0])
+
+
+def _row(record: EndpointRecord) -> dict[str, object]:
+    return {
+        "module": record.module,
+        "key": record.key,
+        "slot": record.slot,
+        "address": record.address,
+        "server_name": record.server_name,
+        "chain": record.chain,
+        "served_sha256": record.served_sha256,
+        "ok": int(record.ok),
+        "problem": json.dumps(record.problem.to_json()) if record.problem else None,
+        "checked_at": written(record.checked_at),
+        "next_at": written(record.next_at),
+    }

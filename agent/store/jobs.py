@@ -1,0 +1,95 @@
+"""Jobs: what somebody set going through the local API, and how it ended. Their steps are rows of `events`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from agent.errors.problem import Problem
+from agent.store.instants import read, read_known, written
+from agent.store.processes import is_alive, process_name
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+KEPT = 1000
+"""Rows."""
+STARTING = timedelta(seconds=60)
+"""So long a job's process may take to say that it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job."""
+
+    id: str
+    """That of the passes that it consists of."""
+    action: str
+    subject: str
+    who: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    problem: Problem | None = None
+    """Why it failed."""
+    process: str = ""
+
+    def lost(self, now: datetime) -> bool:
+        """Whether it has neither ended nor a living process."""
+        if self.ended_at is not None:
+            return False
+        return not is_alive(self.process) if self.process else now > self.started_at + STARTING
+
+
+class Jobs:
+    """The table `jobs`. Call what changes it inside `Store.write`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, record: JobRecord) -> None:
+        """Keep a job that is about to start; the oldest go."""
+        self._database.execute(
+            "insert into jobs (id, action, subject, who, started_at) values (?, ?, ?, ?, ?)",
+            [record.id, record.action, record.subject, record.who, written(record.started_at)],
+        )
+        self._database.execute(
+            "delete from jobs where rowid <= (select max(rowid) from jobs) - ?",
+            [KEPT],
+        )
+
+    def take(self, job: str) -> None:
+        """Note that this process is the job's."""
+        self._database.execute("update jobs set process = ? where id = ?", [process_name(), job])
+
+    def end(self, job: str, now: datetime, exit_code: int, problem: Problem | None = None) -> None:
+        """Note how a job ended, unless that is known."""
+        self._database.execute(
+            "update jobs set ended_at = ?, exit_code = ?, problem = ? where id = ? and ended_at is null",
+            [written(now), exit_code, json.dumps(problem.to_json()) if problem else None, job],
+        )
+
+    def get(self, job: str) -> JobRecord | None:
+        """Return one job."""
+        rows = self._database.query("select * from jobs where id = ?", [job])
+        return next((_record(row) for row in rows), None)
+
+    def newest(self, limit: int) -> list[JobRecord]:
+        """Return the newest jobs, the newest first."""
+        return [_record(row) for row in self._database.query("select * from jobs order by rowid desc limit ?", [limit])]
+
+
+def _record(row: dict[str, Any]) -> JobRecord:
+    return JobRecord(
+        id=row["id"],
+        action=row["action"],
+        subject=row["subject"],
+        who=row["who"],
+        started_at=read_known(row["started_at"]),
+        ended_at=read(row["ended_at"]),
+        exit_code=row["exit_code"],
+        problem=Problem.from_json(json.loads(row["problem"])) if row["problem"] else None,
+        process=row["process"] or "",
+    )

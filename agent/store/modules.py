@@ -1,0 +1,150 @@
+"""Modules as the last pass saw them, their needs and bindings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from agent.bound import Binding, Standing
+from agent.chain import KeyType, Purpose
+from agent.errors.problem import Problem
+from agent.need import Need
+from agent.store.instants import read, written
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRecord:
+    """One ``[modules.NAME]`` table, as the last pass saw it."""
+
+    name: str
+    plugin: str
+    title: str
+    enabled: bool
+    services: tuple[str, ...]
+    """Shared services that it is part of."""
+    problem: Problem | None
+
+
+class Modules:
+    """The tables `modules`, `needs` and `bindings`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, records: Iterable[ModuleRecord]) -> None:
+        """Keep the list of modules, in place of the last one."""
+        self._database.execute("delete from modules")
+        for record in records:
+            self._database.table("modules").insert(
+                {
+                    "name": record.name,
+                    "plugin": record.plugin,
+                    "services": json.dumps(record.services),
+                    "title": record.title,
+                    "enabled": int(record.enabled),
+                    "problem": json.dumps(record.problem.to_json()) if record.problem else None,
+                }
+            )
+
+    def all(self) -> list[ModuleRecord]:
+        """Return the modules in order of their names."""
+        rows = self._database.query("select * from modules order by name")
+        return [
+            ModuleRecord(
+                name=row["name"],
+                plugin=row["plugin"],
+                title=row["title"],
+                enabled=bool(row["enabled"]),
+                services=tuple(json.loads(row["services"])),
+                problem=_problem(row["problem"]),
+            )
+            for row in rows
+        ]
+
+    def put_needs(self, needs: Sequence[Need]) -> None:
+        """Keep the needs, in place of the last ones, if they differ."""
+        if list(needs) == self.needs():
+            return
+        self._database.execute("delete from needs")
+        rows = [{"module": need.module, "slot": need.slot, "need": _need_text(need)} for need in needs]
+        self._database.table("needs").insert_all(rows)
+
+    def needs(self, module: str = "") -> list[Need]:
+        """Return the needs that were declared last, of one module or all."""
+        where = "where module = ?" if module else ""
+        query = f"select module, need from needs {where} order by rowid"  # noqa: S608
+        return [_need(row) for row in self._database.query(query, [module] if module else [])]
+
+    def put_bindings(self, bindings: Iterable[Binding], now: datetime) -> list[Binding]:
+        """Keep the bindings, in place of the last ones. Return those whose chain changed."""
+        before = {binding.key: binding for binding in self.bindings()}
+        bindings = list(bindings)
+        if before == {binding.key: binding for binding in bindings}:
+            return []
+        since = dict(self._since())
+        changed = [each for each in bindings if each.chain != getattr(before.get(each.key), "chain", None)]
+        since.update({binding.key: written(now) or "" for binding in changed})
+        self._database.execute("delete from bindings")
+        self._database.table("bindings").insert_all(
+            {
+                "module": binding.module,
+                "slot": binding.slot,
+                "chain": binding.chain,
+                "reason": binding.reason,
+                "standing": str(binding.standing),
+                "since": since.get(binding.key),
+            }
+            for binding in bindings
+        )
+        return changed
+
+    def bindings(self) -> list[Binding]:
+        """Return the bindings in the order in which they were kept."""
+        rows = self._database.query("select module, slot, chain, reason, standing from bindings order by rowid")
+        return [
+            Binding(row["module"], row["slot"], row["chain"], row["reason"], Standing(row["standing"])) for row in rows
+        ]
+
+    def bound_since(self, module: str, slot: str) -> datetime | None:
+        """Return since when a need has had its chain."""
+        return read(dict(self._since()).get((module, slot)))
+
+    def _since(self) -> list[tuple[tuple[str, str], str]]:
+        rows = self._database.execute("select module, slot, since from bindings")
+        return [((row[0], row[1]), row[2]) for row in rows]
+
+
+def _problem(text: str | None) -> Problem | None:
+    return Problem.from_json(json.loads(text)) if text else None
+
+
+def _need_text(need: Need) -> str:
+    return json.dumps(
+        {
+            "names": need.names,
+            "slot": need.slot,
+            "key_types": need.key_types,
+            "purpose": need.purpose,
+            "sources": need.sources,
+            "pin": need.pin,
+        }
+    )
+
+
+def _need(row: dict[str, Any]) -> Need:
+    values = json.loads(row["need"])
+    return Need(
+        names=tuple(values["names"]),
+        slot=values["slot"],
+        key_types=tuple(KeyType(each) for each in values["key_types"]),
+        purpose=Purpose(values["purpose"]),
+        sources=tuple(values["sources"]) if values["sources"] is not None else None,
+        pin=values["pin"],
+        module=row["module"],
+    )

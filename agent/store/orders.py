@@ -1,0 +1,175 @@
+"""Orders: a source's dealing with one request, resumable after a crash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from agent.errors.problem import Problem
+from agent.records import OrderRecord
+from agent.sealing import Sealer
+from agent.store.instants import read, read_known, written
+from agent.store.processes import is_alive, process_name
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+LEASE = timedelta(seconds=60)
+"""A lease whose holder hasn't renewed it for so long is taken over."""
+COLUMNS = "request, source, attempts, retry_at, problem, permanent, settings_digest"
+ASK_AGAIN = (
+    "insert into reissues (request, asked_at, forced) values (?, ?, ?)"
+    " on conflict (request) do update set asked_at = excluded.asked_at, forced = excluded.forced"
+)
+
+
+class Orders:
+    """The table `orders`."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+
+    def records(self) -> list[OrderRecord]:
+        """Return every order that is remembered."""
+        return [_record(row) for row in self._database.query(f"select {COLUMNS} from orders")]  # noqa: S608
+
+    def record(self, request: str, source: str) -> OrderRecord | None:
+        """Return what became of one order so far."""
+        query = f"select {COLUMNS} from orders where request = ? and source = ?"  # noqa: S608
+        return next((_record(row) for row in self._database.query(query, [request, source])), None)
+
+    def saved(self, request: str, source: str) -> dict[str, Any]:
+        """Return what the source saved last; empty at first."""
+        query = "select sealed_state from orders where request = ? and source = ?"
+        row = self._database.execute(query, [request, source]).fetchone()
+        if not row or row[0] is None:
+            return {}
+        state: dict[str, Any] = json.loads(self._sealer.open(row[0], _context(request, source)))
+        return state
+
+    def save(self, request: str, source: str, state: Mapping[str, Any]) -> None:
+        """Keep what a source needs to go on after a crash."""
+        sealed = self._sealer.seal(json.dumps(dict(state)).encode(), _context(request, source))
+        self._put(request, source, {"sealed_state": sealed})
+
+    def succeeded(self, request: str, source: str) -> None:
+        """Forget an order: its chain is in the store."""
+        self._database.execute("delete from orders where request = ? and source = ?", [request, source])
+
+    def failed(self, record: OrderRecord) -> None:
+        """Remember a failure. What the source saved stays, for the next try."""
+        self._put(
+            record.request,
+            record.source,
+            {
+                "attempts": record.attempts,
+                "retry_at": written(record.retry_at),
+                "problem": json.dumps(dict(record.problem)) if record.problem else None,
+                "permanent": int(record.permanent),
+                "settings_digest": record.settings_digest,
+            },
+        )
+
+    def forget_failures(self, request: str) -> None:
+        """Let every source be asked at once again."""
+        self._database.execute(
+            "update orders set attempts = 0, retry_at = null, permanent = 0, problem = null where request = ?",
+            [request],
+        )
+
+    def forget_unneeded(self, needed: Collection[str], before: datetime) -> None:
+        """Forget orders for requests that nobody needs any more, unless they were to be tried again after `before`.
+
+        A request comes and goes with the names that fail: its back-off stays for a while.
+        """
+        query = "select request, source from orders where lease_process is null and coalesce(retry_at, '') < ?"
+        for request, source in self._database.execute(query, [written(before)]).fetchall():
+            if request not in needed:
+                self.succeeded(request, source)
+
+    def ask_again(self, request: str, now: datetime, *, force: bool = False) -> None:
+        """Note that a person wants a new chain for a request; it's done when a source has one that is younger.
+
+        `force`: checks that only spare the CA are left out at the first try.
+        """
+        self._database.execute(ASK_AGAIN, [request, written(now), int(force)])
+
+    def reissues(self) -> dict[str, datetime]:
+        """Return when a person last asked for a new chain, by request."""
+        rows = self._database.execute("select request, asked_at from reissues")
+        return {row[0]: read_known(row[1]) for row in rows}
+
+    def forced(self) -> frozenset[str]:
+        """Return the requests for which a person insisted when asking for a new chain."""
+        return frozenset(row[0] for row in self._database.execute("select request from reissues where forced = 1"))
+
+    def calm(self, request: str) -> None:
+        """Note that nobody insists any more: there is a new chain."""
+        self._database.execute("update reissues set forced = 0 where request = ? and forced = 1", [request])
+
+    def lease(self, request: str, source: str, now: datetime) -> bool:
+        """Take the order for this process. False while another living process has it. Call inside `Store.write`."""
+        query = "select lease_process, lease_at from orders where request = ? and source = ?"
+        row = self._database.execute(query, [request, source]).fetchone()
+        if row and row[0] and row[0] != process_name() and _holds(row[0], row[1], now):
+            return False
+        self._put(request, source, {"lease_process": process_name(), "lease_at": written(now)})
+        return True
+
+    def renew(self, now: datetime) -> None:
+        """Show that the holder of all leases of this process lives."""
+        self._database.execute("update orders set lease_at = ? where lease_process = ?", [written(now), process_name()])
+
+    def release(self, request: str, source: str) -> None:
+        """Give the lease back."""
+        self._database.execute(
+            "update orders set lease_process = null, lease_at = null where request = ? and source = ?",
+            [request, source],
+        )
+
+    def leased(self, now: datetime) -> set[tuple[str, str]]:
+        """Return `(request, source)` of the orders that a living process works at."""
+        rows = self._database.query(
+            "select request, source, lease_process, lease_at from orders where lease_process != ''"
+        )
+        return {(row["request"], row["source"]) for row in rows if _holds(row["lease_process"], row["lease_at"], now)}
+
+    def _put(self, request: str, source: str, values: dict[str, Any]) -> None:
+        """Set some columns of a row, which is made if need be. The columns' names are this file's own."""
+        columns = ["request", "source", *values]
+        changes = ", ".join(f"{column} = excluded.{column}" for column in values)
+        self._database.execute(
+            f"insert into orders ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"  # noqa: S608
+            f" on conflict (request, source) do update set {changes}",
+            [request, source, *values.values()],
+        )
+
+
+def _holds(process: str, since: str | None, now: datetime) -> bool:
+    """Whether a lease counts. One from the future doesn't: the clock was set back."""
+    held_at = read(since)
+    return held_at is not None and timedelta() <= now - held_at < LEASE and is_alive(process)
+
+
+def _context(request: str, source: str) -> str:
+    return f"order of {source} for {request}"
+
+
+def _record(row: dict[str, Any]) -> OrderRecord:
+    return OrderRecord(
+        request=row["request"],
+        source=row["source"],
+        attempts=row["attempts"] or 0,
+        retry_at=read(row["retry_at"]),
+        problem=json.loads(row["problem"]) if row["problem"] else None,
+        permanent=bool(row["permanent"]),
+        settings_digest=row["settings_digest"] or "",
+    )
+
+
+def problem_of(record: OrderRecord) -> Problem | None:
+    """Return the last failure as a problem."""
+    return Problem.from_json(dict(record.problem)) if record.problem else None

@@ -1,0 +1,94 @@
+"""Own roots: the present one signs, those before it are kept and listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.authority import Root
+from agent.sealing import Sealer
+from agent.store.instants import read, read_known, written
+from agent.writing import replace
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+COLUMNS = "sha256, subject, not_before, not_after, certificates, created_at, retired_at"
+
+
+@dataclass(frozen=True, slots=True)
+class RootRecord:
+    """What the store knows of a root without opening it."""
+
+    sha256: str
+    subject: str
+    not_before: datetime
+    not_after: datetime
+    certificates: str
+    """PEM: the root's certificate, then its parents."""
+    created_at: datetime
+    retired_at: datetime | None
+
+
+class Roots:
+    """The table `roots`, and a sealed copy of each key as a file for the day on which the database is lost."""
+
+    def __init__(self, database: Database, sealer: Sealer, private: Path) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._private = private
+
+    def add(self, root: Root, now: datetime) -> None:
+        """Keep `root` as the present one; the one before it is retired. Call inside `Store.write`."""
+        sealed = self._sealer.seal(root.key_pem(), _context(root.sha256))
+        replace(self._private / f"root-{root.sha256[:16]}.sealed", sealed, mode=0o600)
+        replace(self._private / f"root-{root.sha256[:16]}.pem", root.pem(), mode=0o600)
+        self._database.execute("update roots set retired_at = ? where retired_at is null", [written(now)])
+        self._database.table("roots").insert(
+            {
+                "sha256": root.sha256,
+                "subject": root.subject,
+                "not_before": written(root.not_before),
+                "not_after": written(root.not_after),
+                "certificates": root.pem().decode(),
+                "sealed_key": sealed,
+                "created_at": written(now),
+                "retired_at": None,
+            },
+            replace=True,
+        )
+
+    def present(self) -> RootRecord | None:
+        """Return what is known of the root that signs; None before the first one."""
+        return next((record for record in self.all() if record.retired_at is None), None)
+
+    def all(self) -> list[RootRecord]:
+        """Return every root, the newest first."""
+        rows = self._database.query(f"select {COLUMNS} from roots order by created_at desc")  # noqa: S608
+        return [_record(row) for row in rows]
+
+    def load(self) -> Root | None:
+        """Return the root that signs, with its key. Raises `SealBroken`."""
+        rows = self._database.query("select sha256, certificates, sealed_key from roots where retired_at is null")
+        for row in rows:
+            key = self._sealer.open(row["sealed_key"], _context(row["sha256"]))
+            return Root.from_pem(row["certificates"].encode(), key)
+        return None
+
+
+def _context(sha256: str) -> str:
+    return f"key of root {sha256}"
+
+
+def _record(row: dict[str, Any]) -> RootRecord:
+    return RootRecord(
+        sha256=row["sha256"],
+        subject=row["subject"],
+        not_before=read_known(row["not_before"]),
+        not_after=read_known(row["not_after"]),
+        certificates=row["certificates"],
+        created_at=read_known(row["created_at"]),
+        retired_at=read(row["retired_at"]),
+    )

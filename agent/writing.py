@@ -1,0 +1,95 @@
+"""Files that are complete, durable and of the right owner and mode from their first instant."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+
+def write_new(path: Path, data: bytes, *, mode: int, owner: int = -1, group: int = -1, flush: bool = True) -> None:
+    """Create `path` exclusively with its final mode and owner. Raises FileExistsError.
+
+    `owner` and `group` are numeric ids; -1 leaves the caller's. `flush` False: the caller flushes the file system once.
+    """
+    # 0600 until the owner is right: a group that the caller happens to have must not look in meanwhile.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _settle(descriptor, mode, owner, group)
+            file.write(data)
+            if flush:
+                file.flush()
+                os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)  # the disk is full: half a file would be taken for a whole one
+        raise
+    if flush:
+        flush_directory(path.parent)
+
+
+def create(path: Path, data: bytes, *, mode: int) -> None:
+    """Create `path` as a whole: nobody sees a part of it, not even after a crash. Raises FileExistsError."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    write_new(beside, data, mode=mode)
+    try:
+        path.hardlink_to(beside)
+    finally:
+        beside.unlink()
+    flush_directory(path.parent)
+
+
+def replace(path: Path, data: bytes, *, mode: int) -> None:
+    """Write `path` as a whole: a reader sees the old content or the new one."""
+    beside = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        beside.unlink()
+    write_new(beside, data, mode=mode)
+    beside.rename(path)
+    flush_directory(path.parent)
+
+
+def make_directory(path: Path, *, mode: int, owner: int = -1, group: int = -1) -> None:
+    """Create one directory with its final mode and owner; one that exists gets them too."""
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    _settle(path, mode, owner, group)
+
+
+def _settle(target: Path | int, mode: int, owner: int, group: int) -> None:
+    """Set owner and mode where they are others: a generation has thousands of files, and each change is one on disk."""
+    status = os.stat(target)  # noqa: PTH116 - of a path or of a descriptor
+    if owner not in {-1, status.st_uid} or group not in {-1, status.st_gid}:
+        os.chown(target, owner, group)
+        status = os.stat(target)  # noqa: PTH116 - a change of owner may take bits of the mode away
+    if stat.S_IMODE(status.st_mode) != mode:
+        os.chmod(target, mode)  # noqa: PTH101
+
+
+def flush_directory(path: Path) -> None:
+    """Make renames and new names in `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_file_system(path: Path) -> None:
+    """Make everything that was written below `path` durable in one go (syncfs(2); sync(2) where libc lacks it)."""
+    import ctypes
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.syncfs(descriptor) != 0:
+            os.sync()
+    except AttributeError:
+        os.sync()
+    finally:
+        os.close(descriptor)
