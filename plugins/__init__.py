@@ -1,0 +1,1 @@
+"""The built-in modules: a folder each, through the public API of `agent` only."""

@@ -1,0 +1,22 @@
+"""Mail: a main name and further domains, served by postfix and dovecot with the same chains."""
+
+from __future__ import annotations
+
+from agent import Module, Service, hookimpl
+from plugins.mail.dovecot import Dovecot
+from plugins.mail.module import Mail
+from plugins.mail.postfix import Postfix
+
+__all__ = ["Dovecot", "Mail", "Postfix"]
+
+
+@hookimpl
+def register_modules() -> list[type[Module]]:
+    """Return mail."""
+    return [Mail]
+
+
+@hookimpl
+def register_services() -> list[type[Service]]:
+    """Return its two daemons."""
+    return [Postfix, Dovecot]

@@ -1,0 +1,43 @@
+"""A name that mail is served under, and its chains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from agent import KeyType
+
+PROBE_LABEL = "chainwright-probe"
+"""Stands for the asterisk where a wildcard is looked at on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One name, and what its slots accept: one, or one of each of two kinds of keys."""
+
+    name: str
+    accepted: Mapping[str, tuple[KeyType, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One name that has a chain, or two."""
+
+    name: str
+    slots: tuple[str, ...]
+
+    @property
+    def concrete(self) -> str:
+        """A name that a client may ask for."""
+        return self.name.replace("*", PROBE_LABEL, 1)
+
+    @property
+    def in_postfix(self) -> str:
+        """The name as postfix looks it up (postconf(5), tls_server_sni_maps): what is below a name has a dot before it."""
+        return self.name.removeprefix("*")
+
+
+def served(domains: Iterable[Domain], chains: Mapping[str, object]) -> list[Served]:
+    """Return the names that have chains, with the slots that have one."""
+    found = [Served(each.name, tuple(slot for slot in each.accepted if slot in chains)) for each in domains]
+    return [each for each in found if each.slots]

@@ -1,0 +1,106 @@
+"""postfix as a service. It can't include files of others, so the module renders all of it, or your main.cf names our files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from agent import Command, Module, PathText, Service, ServiceContext, Word
+
+FILES = Path(__file__).with_name("postfix_files.py")
+CHECK = Path(__file__).with_name("postfix_check.py")
+"""Programs that import nothing of ours: started by path, they are there at once."""
+
+
+class Postfix(Service):
+    """postfix."""
+
+    name: ClassVar[str] = "postfix"
+    title: ClassVar[str] = "postfix"
+
+    main: Literal["include", "own"] = Field(
+        "include",
+        description='"include": your main.cf names our files; "own": ours is the whole configuration of an instance of its own',
+    )
+    manager: Literal["systemd", "commands"] = Field(
+        "systemd", description="how postfix is reloaded and started: by its unit, or by its own command"
+    )
+    unit: Word = Field("postfix", description='systemd unit, for manager = "systemd"')
+    programs: PathText = Field(
+        "/usr/sbin", description="directory of postfix, postconf and postmap; not looked for below --root"
+    )
+    configuration: PathText = Field("/etc/postfix", description='directory of your main.cf, for main = "include"')
+    queue: PathText | None = Field(
+        None,
+        description='queue_directory; default: /var/spool/postfix, for main = "own" /var/spool/chainwright-postfix',
+    )
+    data: PathText = Field("/var/lib/chainwright-postfix", description='data_directory, for main = "own"')
+    map_type: Literal["hash", "btree", "lmdb", "cdb"] = Field(
+        "hash", description="type of the map of names; one that this postfix can make (postconf -m)"
+    )
+
+    def contradictions(self, modules: Mapping[str, Module]) -> Iterable[tuple[str, str]]:
+        """Refuse a second module: postfix has one default chain and one map of names."""
+        first, *others = sorted(modules)
+        for name in others:
+            yield name, f'the module "{first}" has this postfix already; write all names into its domains'
+
+    @property
+    def checks_in_place(self) -> bool:
+        """Whether your main.cf is looked at, which names what is in service."""
+        return self.main == "include"
+
+    def check_with(self, context: ServiceContext) -> Command | None:
+        """Look for mistakes of syntax, and whether your main.cf names our files. Nothing of postfix's looks into those."""
+        if not context.parts:
+            return None
+        generation = context.parts[0].directory
+        if self.main == "own":
+            return self._check(str(generation / "postfix"))
+        wanted = self.lines(generation.parent / "live")
+        return self._check(str(context.places.rooted(self.configuration)), *wanted)
+
+    def reload_with(self, context: ServiceContext) -> Command | None:
+        """Reload; what could not be made while postfix wasn't installed is made first."""
+        return self._run(context, "reload")
+
+    def start_with(self, context: ServiceContext) -> Command | None:
+        """Start."""
+        return self._run(context, "start")
+
+    def running(self, context: ServiceContext) -> Path:
+        """Look for the master: Debian's unit says "active" whether it runs or not."""
+        return context.places.rooted(self.queue_path) / "pid/master.pid"
+
+    @property
+    def queue_path(self) -> str:
+        """Where the queue is, below ``--root``."""
+        return self.queue or ("/var/spool/chainwright-postfix" if self.main == "own" else "/var/spool/postfix")
+
+    def lines(self, generation: Path) -> tuple[str, ...]:
+        """Return what your main.cf must say; `generation` is the link to what is in service."""
+        return (
+            f"smtpd_tls_chain_files = {generation}/postfix/default.pem",
+            f"tls_server_sni_maps = {self.map_type}:{generation}/postfix/sni",
+        )
+
+    def make_files(self, generation: Path, then: tuple[str, ...] = ()) -> Command:
+        """Return what makes postfix's forms of the chains, where they aren't there yet, and goes on with `then`."""
+        postmap = f"{self.programs}/postmap"
+        argv = (sys.executable, "-I", str(FILES), postmap, self.map_type, str(generation / "postfix"), *then)
+        return Command(argv, strict=not then)
+
+    def _check(self, directory: str, *wanted: str) -> Command:
+        return Command((sys.executable, "-I", str(CHECK), self.programs, directory, *wanted))
+
+    def _run(self, context: ServiceContext, verb: str) -> Command | None:
+        if not context.parts:
+            return None
+        live = context.parts[0].directory.parent / "live"
+        directory = live / "postfix" if self.main == "own" else context.places.rooted(self.configuration)
+        by_itself = (f"{self.programs}/postfix", "-c", str(directory), verb)
+        return self.make_files(live, ("systemctl", verb, self.unit) if self.manager == "systemd" else by_itself)

@@ -1,0 +1,68 @@
+"""Test a configuration of postfix as far as its own programs go, and look whether it names certain files.
+
+Called as ``python postfix_check.py PROGRAMS DIRECTORY ["NAME = VALUE"...]``. Exit code 127: postfix isn't installed. No program
+of postfix's looks into the chains or the map.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+NOT_FOUND = 127
+NO_TLS = "smtpd_tls_security_level = may"
+"""What a main.cf needs that says nothing of TLS."""
+
+
+def ask(*argv: str) -> str:
+    """Return what a program prints; end with its complaint when it fails."""
+    result = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        sys.exit(result.stderr.strip() or f'"{" ".join(argv)}" ended with {result.returncode}; its log may say why')
+    return result.stdout
+
+
+def settings(postconf: str, directory: str, *names: str) -> dict[str, str]:
+    """Return settings as postfix understands them, other settings in them filled in."""
+    lines = ask(postconf, "-c", directory, "-x", *names).splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+
+
+def missing(postconf: str, directory: str, wanted: Sequence[str]) -> list[str]:
+    """Return those of the lines ``NAME = VALUE`` that a main.cf lacks; further values beside ours do no harm."""
+    values = dict(line.split(" = ") for line in wanted)
+    found = settings(postconf, directory, *values, "smtpd_tls_security_level", "smtpd_use_tls")
+    lacking = [
+        f"{name} = {value}" for name, value in values.items() if value not in found[name].replace(",", " ").split()
+    ]
+    if not found["smtpd_tls_security_level"] and found["smtpd_use_tls"] != "yes":
+        lacking.append(NO_TLS)
+    return lacking
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Test; the first complaint ends it."""
+    programs, directory, *wanted = arguments
+    postconf, postfix = f"{programs}/postconf", f"{programs}/postfix"
+    for program in (postconf, postfix):
+        if shutil.which(program) is None:
+            sys.stderr.write(f"{program} is not installed\n")
+            sys.exit(NOT_FOUND)
+    ask(postconf, "-c", directory, "-n")
+    ask(postconf, "-c", directory, "-M")
+    lacking = missing(postconf, directory, wanted) if wanted else []
+    if lacking:
+        lines = " ".join(f"'{line}'" for line in lacking)
+        sys.exit(f"{directory}/main.cf does not name the agent's files; add them: postconf -c {directory} -e {lines}")
+    # Its own directories are postfix's to make, but for the one that it must stand in for that.
+    Path(settings(postconf, directory, "queue_directory")["queue_directory"]).mkdir(parents=True, exist_ok=True)
+    ask(postfix, "-c", directory, "check")
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    main(sys.argv[1:])

@@ -1,0 +1,20 @@
+"""nginx, which any number of modules share: with one test, one reload, and each module's faults its own.
+
+A module on nginx is a subclass of `NginxModule` with a template ``http.conf.j2``. What is named here is what such a module
+may import.
+"""
+
+from __future__ import annotations
+
+from agent import Service, hookimpl
+from plugins.nginx.module import NginxModule
+from plugins.nginx.service import Nginx
+from plugins.nginx.upstream import Backend
+
+__all__ = ["Backend", "Nginx", "NginxModule"]
+
+
+@hookimpl
+def register_services() -> list[type[Service]]:
+    """Return nginx."""
+    return [Nginx]

@@ -1,0 +1,123 @@
+"""`NginxModule`: a module whose servers run in the nginx that all such modules share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from agent import (
+    ChainFile,
+    Context,
+    Endpoint,
+    HostFacts,
+    KeyType,
+    ListenAddress,
+    ListenAddresses,
+    Module,
+    Probe,
+    Template,
+    Text,
+)
+from plugins.nginx.claims import EVERY_NAME, NO_NAME, Claim
+from plugins.nginx.generation import generation_socket
+
+
+class NginxModule(Module):
+    """Declares what every module on nginx has: where it listens, and the files that its servers include.
+
+    A subclass has a template ``http.conf.j2``, with its servers as they stand inside nginx's ``http { }``. Each includes
+    ``{{ dir }}/tls.conf`` or, for plain HTTP, ``{{ dir }}/http01.conf``; ``{{ dir }}/proxy.conf`` stands before a ``proxy_pass``.
+    Names that no module serves are refused by ``default.conf``, which nginx reads before the servers of all modules.
+    """
+
+    services: ClassVar[tuple[str, ...]] = ("nginx",)
+    key_types: ClassVar[tuple[KeyType, ...]] = (
+        KeyType.ECDSA_P256,
+        KeyType.RSA_2048,
+        KeyType.ECDSA_P384,
+        KeyType.RSA_3072,
+        KeyType.RSA_4096,
+        KeyType.ED25519,
+    )
+    files: ClassVar[tuple[ChainFile | Template | Text, ...]] = (
+        Template(path="tls.conf"),
+        Template(path="http01.conf"),
+        Template(path="proxy.conf"),
+        Template(path="default.conf"),
+        Template(path="http.conf"),
+    )
+
+    listen: ListenAddresses = Field(
+        ("0.0.0.0:443", "[::]:443"), validate_default=True, min_length=1, description="where HTTPS is served"
+    )
+    listen_http: ListenAddresses = Field(
+        ("0.0.0.0:80", "[::]:80"),
+        validate_default=True,
+        description="where HTTP is redirected and HTTP-01 challenges are answered; [] for nowhere",
+    )
+    http2: bool = Field(True, description="offer HTTP/2")
+
+    # What a plugin overrides
+
+    def server_names(self) -> Iterable[str]:
+        """Return every name that this module's servers may have, in any pass: two modules can't have the same."""
+        return ()
+
+    @property
+    def answers_no_name(self) -> bool:
+        """Whether clients that send no name are served: then the default server is one of these, not the one that refuses."""
+        return False
+
+    @property
+    def answers_every_name(self) -> bool:
+        """Whether plain HTTP is answered whatever the Host header says."""
+        return False
+
+    # For plugins
+
+    def https_addresses(self, host: HostFacts) -> tuple[ListenAddress, ...]:
+        """Return where HTTPS is served on this host."""
+        return _usable(self.listen, host)
+
+    def http_addresses(self, host: HostFacts) -> tuple[ListenAddress, ...]:
+        """Return where HTTP is served on this host."""
+        return _usable(self.listen_http, host)
+
+    def endpoint(
+        self, context: Context, server_name: str, *, slot: str = "default", probe: Probe | None = None
+    ) -> Endpoint:
+        """Return the first address, looked at by one name, with the socket that shows the generation's number."""
+        first = self.https_addresses(context.host)[0]
+        return Endpoint(
+            host=first.looked_at,
+            port=first.port,
+            server_name=server_name,
+            slot=slot,
+            probe=probe,
+            generation_socket=generation_socket(context.places, context.module),
+        )
+
+    def claims(self) -> Iterator[Claim]:
+        """Give what this module answers to, at each of its addresses."""
+        names = [*self.server_names(), *([NO_NAME] if self.answers_no_name else [])]
+        for address in self.listen:
+            yield from (Claim(str(address), name, tls=True) for name in names)
+        for address in self.listen_http:
+            plain = [EVERY_NAME] if self.answers_every_name else names
+            yield from (Claim(str(address), name, tls=False) for name in plain)
+
+    @model_validator(mode="after")
+    def _each_address_once(self) -> Self:
+        counts = Counter((*self.listen, *self.listen_http))
+        twice = [address for address, count in counts.items() if count > 1]
+        if twice:
+            raise ValueError(f"{twice[0]} stands twice in listen and listen_http")
+        return self
+
+
+def _usable(addresses: tuple[ListenAddress, ...], host: HostFacts) -> tuple[ListenAddress, ...]:
+    """Leave out ``[::]`` on a host without IPv6, where nginx would not start with it."""
+    return tuple(address for address in addresses if address.usable(host.addresses)) or addresses

@@ -1,0 +1,27 @@
+"""Looking at the login page itself, over the connection that presented the chain."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+
+from agent import Endpoint, ProbeFailed, TLSProbe
+
+
+@dataclass(frozen=True)
+class PageProbe(TLSProbe):
+    """Ask ``GET /``: nginx answers the handshake of a page that its workers may not read."""
+
+    def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
+        """Return nothing, as the generation has a socket of its own. Raises `ProbeFailed`."""
+        connection = HTTPConnection(endpoint.server_name)
+        connection.sock = stream
+        try:
+            connection.request("GET", "/", headers={"Connection": "close"})
+            status = connection.getresponse().status
+        except HTTPException as error:
+            raise ProbeFailed(str(endpoint), "GET / is not answered in HTTP") from error
+        if status >= 400:
+            raise ProbeFailed(str(endpoint), f"GET / is answered with {status}")
+        return None

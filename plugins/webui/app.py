@@ -1,0 +1,150 @@
+"""The application: addresses, and what happens when something goes wrong on the way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from plugins.webui import guard
+from plugins.webui.catalogue import Catalogue
+from plugins.webui.client import Api, Refused
+from plugins.webui.errors import (
+    AgentSilent,
+    FormMalformed,
+    FormStale,
+    FormTooLarge,
+    FormTooSlow,
+    FromElsewhere,
+    OnlyForAdmins,
+    PageFailed,
+    TemplateBroken,
+    UploadForgotten,
+    WebUIError,
+)
+from plugins.webui.headers import Hardened
+from plugins.webui.pending import Pending
+from plugins.webui.remembered import Remembered
+from plugins.webui.rendering import Pages
+from plugins.webui.routes import PAGES
+from plugins.webui.statics import Statics
+from plugins.webui.visit import House, Visit, let_out
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+STATUSES: dict[type[WebUIError], int] = {
+    AgentSilent: 503,
+    FromElsewhere: 403,
+    OnlyForAdmins: 403,
+    FormStale: 403,
+    FormMalformed: 400,
+    FormTooLarge: 413,
+    FormTooSlow: 408,
+    UploadForgotten: 410,
+}
+
+log = logging.getLogger("chainwright.webui")
+
+
+def application(templates: Sequence[Path], socket: Path) -> Hardened:
+    """Return the application.
+
+    `templates`: the module's template directories, the operator's first; `socket`: that of the agent's API.
+    """
+    statics = Statics()
+    house = House(Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, Pending(), Remembered())
+    answering = Answering(house)
+    routes = [
+        Route("/generation", _generation),
+        *(Route(path, answering.endpoint(handler), methods=[method]) for method, path, handler in PAGES),
+    ]
+    app = Starlette(routes=routes, exception_handlers={404: answering.unknown, 405: answering.refused})
+    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
+    return Hardened(app)
+
+
+class Answering:
+    """From a request to an answer, whatever goes wrong."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Return what Starlette calls for an address."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._answer(Visit(request, self._house), handler)
+
+        return endpoint
+
+    async def unknown(self, request: Request, _: Exception) -> Response:
+        """Answer where there is no page."""
+        if request.method not in guard.SAFE:
+            return await self.refused(request, _)
+        return await self._answer(Visit(request, self._house), _nowhere)
+
+    async def refused(self, request: Request, _: Exception) -> Response:
+        """Answer where there is a page, but not for this method."""
+        return await self._answer(Visit(request, self._house), _only_read, guarded=False)
+
+    async def _answer(self, visit: Visit, handler: Handler, *, guarded: bool = True) -> Response:
+        try:
+            return await self._checked(visit, handler, guarded)
+        except TemplateBroken as error:
+            log.error("%s", " ".join(str(error).splitlines()))
+            text = f"A template of this page is broken ({TemplateBroken.code}); the log says where.\n"
+            return PlainTextResponse(text, 500)
+        except Exception:
+            log.exception("%s %s failed", visit.request.method, visit.request.url.path)
+            failed = PageFailed().problem.to_json()
+            return visit.plain("problem.html.j2", 500, problem=failed, title_key="problem")
+
+    async def _checked(self, visit: Visit, handler: Handler, guarded: bool) -> Response:
+        try:
+            if guarded:
+                guard.check_origin(visit.request.method, visit.request.headers)
+            return await handler(visit)
+        except Refused as refused:
+            return await _of_agent(visit, refused)
+        except TemplateBroken:
+            raise
+        except WebUIError as error:
+            status = STATUSES[type(error)]
+            return visit.plain("problem.html.j2", status, problem=error.problem.to_json(), title_key="problem")
+
+
+async def _of_agent(visit: Visit, refused: Refused) -> Response:
+    """Show what the agent refuses; who is not logged in, or has to change the password first, is sent there."""
+    if refused.status == 401:
+        return let_out(visit.go("/login", **_back(visit)))
+    if refused.code == "people.password_change_needed":
+        return visit.go("/password")
+    await visit.known()
+    return visit.plain("problem.html.j2", refused.status, problem=refused.problem, title_key="problem")
+
+
+def _back(visit: Visit) -> dict[str, str]:
+    """Return where to go on after the login: only to what can be looked at."""
+    address = visit.request.url
+    if visit.request.method != "GET" or visit.partial or address.path == "/certificates":
+        return {}
+    return {"next": address.path}
+
+
+async def _generation(request: Request) -> Response:
+    return JSONResponse({"generation": request.state.chain.generation})
+
+
+async def _nowhere(visit: Visit) -> Response:
+    return visit.plain("problem.html.j2", 404, problem=None, title_key="nowhere", who=await visit.known())
+
+
+async def _only_read(visit: Visit) -> Response:
+    answer = visit.plain("problem.html.j2", 405, problem=None, title_key="only_read")
+    answer.headers["allow"] = "GET, HEAD"
+    return answer

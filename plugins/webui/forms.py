@@ -1,0 +1,127 @@
+"""Reading what a form sends, within limits."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from plugins.webui.errors import FormMalformed, FormTooLarge, FormTooSlow
+
+LARGEST = 2 * 2**20
+"""Octets of a form: a chain has a few thousand."""
+MOST_FIELDS = 50
+LONGEST_WAIT = 30.0
+"""Seconds for a whole form."""
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))')
+PARAMETER = re.compile(r'[; ](name|filename)="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that was chosen."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was sent."""
+
+    fields: Mapping[str, str] = field(repr=False)
+    files: tuple[File, ...] = ()
+
+    def get(self, name: str) -> str:
+        """Return a field, empty if it was not sent."""
+        return self.fields.get(name, "")
+
+
+async def read_form(request: Request, *, seconds: float = LONGEST_WAIT) -> Form:
+    """Return the form of a request. Raises `FormTooLarge`, `FormTooSlow` and `FormMalformed`."""
+    kind = request.headers.get("content-type", "")
+    plain = kind.partition(";")[0].strip().lower()
+    if plain not in {URLENCODED, MULTIPART}:
+        raise FormMalformed("its type is not that of a form")
+    try:
+        async with asyncio.timeout(seconds):
+            body = await _body(request)
+    except TimeoutError as error:
+        raise FormTooSlow(seconds) from error
+    return _multipart(kind, body) if plain == MULTIPART else Form(_urlencoded(body))
+
+
+async def _body(request: Request) -> bytes:
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > LARGEST:
+        raise FormTooLarge(LARGEST)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST:
+            raise FormTooLarge(LARGEST)
+    return bytes(body)
+
+
+def _urlencoded(body: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
+    except ValueError as error:
+        raise FormMalformed("its fields cannot be read") from error
+
+
+def _multipart(kind: str, body: bytes) -> Form:
+    """Read multipart/form-data (RFC 7578) as browsers write it; content is kept octet by octet."""
+    boundary = BOUNDARY.search(kind)
+    if boundary is None:
+        raise FormMalformed("it has no boundary")
+    preamble, *parts = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode("latin-1"))
+    if preamble or not parts or not parts.pop().startswith(b"--") or len(parts) > MOST_FIELDS:
+        raise FormMalformed("its parts cannot be read")
+    fields: dict[str, str] = {}
+    files: list[File] = []
+    for part in parts:
+        _sort(part, fields, files)
+    return Form(fields, tuple(files))
+
+
+def _sort(part: bytes, fields: dict[str, str], files: list[File]) -> None:
+    head, separator, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    said = dict(PARAMETER.findall(head.decode(errors="replace")))
+    if not separator or "name" not in said:
+        raise FormMalformed("a part has no name")
+    if "filename" in said:
+        if content or said["filename"]:
+            files.append(File(said["filename"], content))
+        return
+    try:
+        fields[said["name"]] = content.decode()
+    except UnicodeDecodeError as error:
+        raise FormMalformed("a field is not UTF-8") from error
+
+
+def multipart(fields: Mapping[str, str], files: Iterable[File], name: str = "files") -> tuple[bytes, str]:
+    """Return a form as octets, and its type. Names of files are replaced: they may hold anything."""
+    boundary = secrets.token_hex(16)
+    parts = [
+        *((f'form-data; name="{key}"', value.encode()) for key, value in fields.items()),
+        *((f'form-data; name="{name}"; filename="{_plain(file.name)}"', file.content) for file in files),
+    ]
+    body = b"".join(
+        f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n".encode() + content + b"\r\n"
+        for disposition, content in parts
+    )
+    return body + f"--{boundary}--\r\n".encode(), f"{MULTIPART}; boundary={boundary}"
+
+
+def _plain(name: str) -> str:
+    """Return a file's name with nothing in it that could end a header."""
+    kept = "".join(each if each.isalnum() or each in "._- " else "_" for each in name.rpartition("/")[2])
+    return kept[:100] or "file"

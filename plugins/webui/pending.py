@@ -1,0 +1,57 @@
+"""Uploads between their preview and the confirmation: in memory, for minutes, and never in a page."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from plugins.webui.errors import UploadForgotten
+from plugins.webui.forms import File
+
+KEPT = 600.0
+"""Seconds."""
+MOST = 8
+"""Uploads of all sessions; the oldest is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What was sent for a preview."""
+
+    session: str = field(repr=False)
+    fields: Mapping[str, str] = field(repr=False)
+    files: tuple[File, ...]
+    until: float
+
+
+class Pending:
+    """The uploads that wait."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._uploads: dict[str, Upload] = {}
+
+    def keep(self, session: str, fields: Mapping[str, str], files: tuple[File, ...]) -> str:
+        """Return the word by which an upload is found again, in the same session."""
+        self._drop(lambda each: each.until <= self._clock() or each.session == session)
+        while len(self._uploads) >= MOST:
+            self._uploads.pop(next(iter(self._uploads)))
+        word = secrets.token_urlsafe(16)
+        self._uploads[word] = Upload(session, fields, files, self._clock() + KEPT)
+        return word
+
+    def find(self, session: str, word: str) -> Upload:
+        """Return an upload. Raises `UploadForgotten`."""
+        upload = self._uploads.get(word)
+        if upload is None or upload.session != session or upload.until <= self._clock():
+            raise UploadForgotten
+        return upload
+
+    def forget(self, session: str) -> None:
+        """Drop what a session has sent."""
+        self._drop(lambda each: each.session == session)
+
+    def _drop(self, goes: Callable[[Upload], bool]) -> None:
+        self._uploads = {word: each for word, each in self._uploads.items() if not goes(each)}

@@ -1,0 +1,44 @@
+"""What a person saw last, for when the agent does not answer: in memory, and no longer than their session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+Json = Mapping[str, Any]
+Seen = tuple[Json, Json, Json]
+"""Who it was, and both pages of the status."""
+MOST = 8
+"""Sessions; the one that was longest away is forgotten first."""
+
+
+def utc_now() -> datetime:
+    """Return the system's clock."""
+    return datetime.now(UTC)
+
+
+class Remembered:
+    """The last answers, by session."""
+
+    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
+        self._seen: dict[str, Seen] = {}
+
+    def keep(self, session: str, who: Json, valid: Json, uploaded: Json) -> None:
+        """Remember what was shown."""
+        self._seen.pop(session, None)
+        while len(self._seen) >= MOST:
+            self._seen.pop(next(iter(self._seen)))
+        self._seen[session] = (who, valid, uploaded)
+
+    def find(self, session: str) -> Seen | None:
+        """Return what was shown last, None if nothing was, or the session would have ended by now."""
+        seen = self._seen.get(session)
+        if seen is None or self._clock() >= datetime.fromisoformat(seen[0]["idle_at"]):
+            return None
+        return seen
+
+    def forget(self, session: str) -> None:
+        """Drop what a session has seen."""
+        self._seen.pop(session, None)

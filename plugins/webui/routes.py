@@ -1,0 +1,48 @@
+"""The table of the pages' addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import Response
+
+from plugins.webui.pages import certificates, chain, connection, jobs, login, people, record, root, upload
+from plugins.webui.visit import Visit
+
+PAGES: tuple[tuple[str, str, Callable[[Visit], Awaitable[Response]]], ...] = (
+    ("GET", "/", certificates.index),
+    ("GET", "/certificates", certificates.show),
+    ("POST", "/check", certificates.check),
+    ("POST", "/reissue", certificates.reissue),
+    ("GET", "/certificates/{id}", chain.show),
+    ("GET", "/certificates/{id}/download", chain.download),
+    ("GET", "/certificates/{id}/export", chain.ask_passphrase),
+    ("POST", "/certificates/{id}/export", chain.export),
+    ("GET", "/certificates/{id}/delete", chain.ask_delete),
+    ("POST", "/certificates/{id}/delete", chain.delete),
+    ("GET", "/upload", upload.show),
+    ("POST", "/upload", upload.preview),
+    ("POST", "/upload/confirm", upload.confirm),
+    ("GET", "/root", root.show),
+    ("GET", "/root/download", root.download),
+    ("GET", "/root/reissue", root.ask_reissue),
+    ("POST", "/root/reissue", root.reissue),
+    ("GET", "/root/replace", root.ask_replace),
+    ("POST", "/root/replace", root.preview),
+    ("POST", "/root/replace/confirm", root.replace),
+    ("GET", "/jobs/{id}", jobs.show),
+    ("GET", "/jobs/{id}/steps", jobs.steps),
+    ("GET", "/events", record.events),
+    ("GET", "/audit", record.audit),
+    ("GET", "/tokens", people.tokens),
+    ("POST", "/tokens", people.make_token),
+    ("POST", "/tokens/revoke", people.revoke_token),
+    ("GET", "/login", login.show),
+    ("POST", "/login", login.log_in),
+    ("POST", "/logout", login.log_out),
+    ("GET", "/password", login.ask_password),
+    ("POST", "/password", login.change_password),
+    ("GET", "/connection", connection.show),
+    ("GET", "/static/{name}", connection.static),
+)
+"""Method, address and who answers."""

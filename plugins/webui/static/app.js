@@ -1,0 +1,65 @@
+"use strict";
+// What pages do beyond links, forms and htmx: dialogs, copying, and searching while one types. Without it all of them work.
+
+const dialog = document.getElementById("dialog");
+const body = document.getElementById("dialog-body");
+let reload = false;
+
+// A link or form marked data-dialog shows its answer in the dialog.
+function prepare(root) {
+  for (const link of root.querySelectorAll("a[data-dialog]:not([hx-get])")) {
+    link.setAttribute("hx-get", link.getAttribute("href"));
+    link.setAttribute("hx-target", "#dialog-body");
+  }
+  for (const form of root.querySelectorAll("form[data-dialog]:not([hx-post])")) {
+    form.setAttribute("hx-post", form.getAttribute("action"));
+    form.setAttribute("hx-target", "#dialog-body");
+  }
+  for (const button of root.querySelectorAll("button[data-copy][hidden]")) button.hidden = !navigator.clipboard;
+}
+
+function search(form) {
+  const filter = form.querySelector("input[type=search]");
+  let waiting = 0;
+  filter.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      const query = new URLSearchParams(new FormData(form));
+      if (!filter.value) query.delete("filter");
+      const address = "/certificates" + (query.size ? "?" + query : "");
+      history.replaceState(null, "", address);
+      htmx.ajax("GET", address, { target: "#tables", swap: "outerMorph" });
+    }, 250);
+  });
+}
+
+if (dialog) {
+  prepare(document);
+  const filter = document.querySelector("form.filter");
+  if (filter) search(filter);
+
+  document.addEventListener("htmx:after:swap", () => {
+    prepare(document);
+    htmx.process(document.body);
+    if (body.childElementCount && !dialog.open) dialog.showModal();
+    if (body.querySelector("#job")) reload = true;
+  });
+  dialog.addEventListener("close", () => {
+    body.replaceChildren();
+    if (reload) location.reload();
+  });
+  document.addEventListener("click", async (event) => {
+    const target = event.target.closest("[data-close], [data-copy]");
+    if (event.target === dialog) dialog.close();
+    if (!target) return;
+    if (target.hasAttribute("data-close") && dialog.open) {
+      event.preventDefault();
+      dialog.close();
+    } else if (target.hasAttribute("data-copy")) {
+      await navigator.clipboard.writeText(target.dataset.copy);
+      const before = target.textContent;
+      target.textContent = target.dataset.done;
+      setTimeout(() => (target.textContent = before), 1500);
+    }
+  });
+}

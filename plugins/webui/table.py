@@ -1,0 +1,195 @@
+"""From the agent's status to the rows that the two tables print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent import is_address, is_public
+from plugins.webui.catalogue import Texts
+
+MARKS = {
+    "expired": "bad",
+    "failed": "bad",
+    "missing": "bad",
+    "not_deployed": "bad",
+    "overdue": "warn",
+    "local_fallback": "warn",
+    "waiting": "wait",
+    "issuing": "busy",
+    "local_by_design": "good",
+    "valid": "good",
+    "unused": "off",
+}
+"""Status -> the shape and colour that stand beside its word."""
+DEGRADED = frozenset({"expired", "failed", "missing", "not_deployed", "overdue", "local_fallback"})
+RETRIED = frozenset({"not_deployed", "missing", "expired", "overdue", "failed", "local_fallback"})
+"""What "try now" may help with."""
+USE_MARKS = {"live": "good", "waiting": "wait", "refused": "bad", "rolled_back": "bad", "broken": "bad"}
+SHOWN_NAMES = 2
+RECENT = timedelta(days=1)
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One module that uses a chain."""
+
+    title: str
+    slot: str
+    mark: str
+    word: str
+    served: str
+    """What its endpoints present, in words; empty where they present this chain."""
+    is_one_of_several: bool = False
+    """Whether the module uses the chain in other slots too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A chain, one use of it, or a need that has none."""
+
+    id: str
+    """Empty: there is no chain."""
+    anchor: str
+    status: str
+    mark: str
+    label: str
+    names: tuple[str, ...]
+    source: str
+    issuer: str
+    not_after: str | None
+    uses: tuple[Use, ...]
+    note: str
+    problem: Json | None
+    next_at: str | None
+    made_by_ca_at: datetime | None
+
+    @property
+    def shown_names(self) -> tuple[str, ...]:
+        """Return the names that have room."""
+        return self.names[:SHOWN_NAMES]
+
+    @property
+    def further_names(self) -> int:
+        """Return how many have not."""
+        return max(0, len(self.names) - SHOWN_NAMES)
+
+    def recent(self, now: datetime) -> bool:
+        """Whether a CA made it so short a time ago that another one should be asked for with care."""
+        return self.made_by_ca_at is not None and now < self.made_by_ca_at + RECENT
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is worth looking again soon."""
+        return self.status == "issuing"
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether trying now may help."""
+        return self.status in RETRIED
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether clients see a warning unless they have the root."""
+        return self.status == "local_fallback"
+
+
+class Table:
+    """Makes rows in the words of one language."""
+
+    def __init__(self, texts: Texts, modules: Sequence[Json]) -> None:
+        self._texts = texts
+        self._titles = {str(each["name"]): str(each["title"]) for each in modules}
+
+    def rows(self, found: Sequence[Json]) -> list[Row]:
+        """Return the rows of a page of the status."""
+        return [self._row(each) for each in found]
+
+    def _row(self, found: Json) -> Row:
+        need, chain, use = found["need"], found["chain"], found["use"]
+        return self._missing(need) if need else self.chain(chain, [use] if use else chain["used_by"], use)
+
+    def _missing(self, need: Json) -> Row:
+        return Row(
+            id="",
+            anchor=f"need-{need['module']}-{need['slot']}",
+            status="missing",
+            mark=MARKS["missing"],
+            label=self._texts("status.missing"),
+            names=tuple(need["names"]),
+            source="",
+            issuer="",
+            not_after=None,
+            uses=(Use(self.title(need["module"]), need["slot"], "bad", self._texts("use.none"), ""),),
+            note="",
+            problem=need["problem"],
+            next_at=(need["problem"] or {}).get("retry_at"),
+            made_by_ca_at=None,
+        )
+
+    def chain(self, chain: Json, uses: Sequence[Json], one: Json | None = None) -> Row:
+        """Return the row of a chain; `one`: the use that the row stands for."""
+        status = str(chain["status"])
+        place = f"-{one['module']}-{one['slot']}" if one else ""
+        return Row(
+            id=chain["id"],
+            anchor=f"chain-{chain['id'][:16]}{place}",
+            status=status,
+            mark=MARKS.get(status, "off"),
+            label=self._texts.named("status", status),
+            names=_hosts_first(chain["names"]),
+            source=self._texts.named("source", chain["source"]),
+            issuer=chain["issuer"],
+            not_after=chain["not_after"],
+            uses=tuple(self._use(chain, each, uses) for each in uses),
+            note=self._note(chain),
+            problem=chain["problem"],
+            next_at=chain["next_action_at"],
+            made_by_ca_at=datetime.fromisoformat(chain["not_before"]) if chain["source"] == "acme" else None,
+        )
+
+    def title(self, module: str) -> str:
+        """Return what people call a module."""
+        return self._titles.get(module, module)
+
+    def _note(self, chain: Json) -> str:
+        """Return the second line of a row that has no problem to tell."""
+        if chain["problem"]:
+            return ""
+        status = chain["status"]
+        if status == "local_by_design":
+            return self._texts(f"note.local_by_design.{_why_local(chain['names'])}")
+        return self._texts.rows.get(f"note.{status}", "")
+
+    def _use(self, chain: Json, use: Json, uses: Sequence[Json]) -> Use:
+        deployment = use["deployment"]
+        served = "; ".join(self._served(chain, each) for each in use["endpoints"] if not _same(chain, each))
+        mark = USE_MARKS.get(str(deployment), "wait")
+        if served and mark == "good":
+            mark = "warn"
+        word = self._texts.named("deployment", deployment or "none")
+        several = sum(each["module"] == use["module"] for each in uses) > 1
+        return Use(self.title(use["module"]), use["slot"], mark, word, served, several)
+
+    def _served(self, chain: Json, endpoint: Json) -> str:
+        what = "another" if endpoint["served_sha256"] else "nothing"
+        where = f"{endpoint['address']} {endpoint['server_name']}".rstrip()
+        return self._texts(f"served.{what}", where=where)
+
+
+def _same(chain: Json, endpoint: Json) -> bool:
+    return bool(endpoint["served_sha256"] == chain["sha256"])
+
+
+def _hosts_first(names: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=is_address))
+
+
+def _why_local(names: list[str]) -> str:
+    if any(is_address(name) for name in names):
+        return "address"
+    return "policy" if all(is_public(name) for name in names) else "name"
