@@ -1,0 +1,161 @@
+"""(f) The page with many chains: first byte, size, and what agent and web interface hold beside Caddy with as many names.
+
+python bench/webui.py [CHAINS]        Caddy is left out where it isn't installed: apt-get install caddy
+"""
+
+import http.client
+import shutil
+import signal
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+from appliance import Appliance, appliance, free_port, site, wait_for
+from memory import pss, show
+
+TIMES = 25
+PASSWORD = "a long pass phrase"
+IDLE = 75
+"""Seconds after which the process of the API has ended, as nobody asks."""
+LONGEST = 120
+CADDY = """\
+{{
+    admin off
+    local_certs
+    skip_install_trust
+    http_port {plain}
+    https_port {tls}
+    storage file_system {storage}
+}}
+{names} {{
+    respond "."
+}}
+"""
+
+
+class Page:
+    """The web interface, asked over a fresh connection each time, as a browser does first."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.check_hostname = False
+        self._context.verify_mode = ssl.CERT_NONE
+        self._cookie = ""
+
+    def log_in(self) -> None:
+        form = urlencode({"user": "admin", "password": PASSWORD})
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+        connection = http.client.HTTPSConnection("localhost", self._port, timeout=LONGEST, context=self._context)
+        connection.request("POST", "/login", form, headers)
+        self._cookie = (connection.getresponse().headers["set-cookie"] or "").partition(";")[0]
+        connection.close()
+
+    def ask(self, path: str) -> tuple[float, float, bytes]:
+        """Return the seconds until the first byte and until the last one, handshake included, and the page."""
+        begin = time.perf_counter()
+        with (
+            socket.create_connection(("127.0.0.1", self._port), timeout=LONGEST) as plain,
+            self._context.wrap_socket(plain, server_hostname="localhost") as stream,
+        ):
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as browsers do
+            request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {self._cookie}\r\nConnection: close\r\n\r\n"
+            stream.sendall(request.encode())
+            answer = stream.recv(1)
+            first = time.perf_counter() - begin
+            while part := stream.recv(65536):
+                answer += part
+        assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
+        return first, time.perf_counter() - begin, answer.partition(b"\r\n\r\n")[2]
+
+
+@contextmanager
+def running(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def until(found: object) -> None:
+    """Wait until a call returns something."""
+    deadline = time.monotonic() + LONGEST
+    while not found():  # type: ignore[operator]
+        if time.monotonic() > deadline:
+            sys.exit(f"not within {LONGEST} s: {found}")
+        time.sleep(0.1)
+
+
+def look(made: Appliance, chains: int, port: int) -> None:
+    """Measure on one appliance."""
+    with running(*made.command("run")) as agent:
+        until((made.root / "var/lib/chainwright/modules/webui/live").exists)
+        with running(*made.command("webui", "--pid-file", str(made.root / "run/chainwright/webui.pid"))) as web:
+            password = subprocess.Popen(
+                made.command("webui", "password", "--stdin"), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            password.communicate(PASSWORD.encode())
+            page = Page(port)
+            wait_for(page.log_in)
+            until(lambda: f">{chains + 1}<".encode() in page.ask("/certificates")[2])
+            times(page)
+            api = [int(pid) for pid in children(agent.pid)]
+            show("agent + web interface + API, in use", pss(agent.pid) + pss(web.pid) + sum(map(pss, api)))
+            time.sleep(IDLE)
+            assert not children(agent.pid), "the process of the API has not ended"
+            show("agent, idle", pss(agent.pid))
+            show("web interface, idle", pss(web.pid))
+            show("both, idle", pss(agent.pid) + pss(web.pid))
+
+
+def children(pid: int) -> list[str]:
+    return [pid for task in Path(f"/proc/{pid}/task").iterdir() for pid in (task / "children").read_text().split()]
+
+
+def times(page: Page) -> None:
+    """Print what it takes to get the pages."""
+    for path in ("/generation", "/certificates", "/certificates?view=modules", "/certificates?filter=s99&attention=1"):
+        taken = [page.ask(path) for _ in range(TIMES)]
+        first, last = (statistics.median(each[at] for each in taken) * 1000 for at in (0, 1))
+        print(f"{path:<42} {first:6.0f} ms first byte {last:6.0f} ms last byte {len(taken[0][2]) / 1000:8.1f} kB")
+
+
+def caddy(chains: int) -> None:
+    """Print what Caddy holds that has made and serves as many chains."""
+    program = shutil.which("caddy")
+    if program is None:
+        print("there is no Caddy on this machine to compare with: apt-get install caddy")
+        return
+    with tempfile.TemporaryDirectory(prefix="chainwright-bench-") as directory:
+        settings = Path(directory) / "Caddyfile"
+        names = ", ".join(site(number) for number in range(chains))
+        settings.write_text(
+            CADDY.format(plain=free_port(), tls=free_port(), storage=f"{directory}/storage", names=names)
+        )
+        with running(program, "run", "--config", str(settings), "--adapter", "caddyfile") as process:
+            until(lambda: len(list(Path(directory).glob("storage/certificates/*/*/*.crt"))) >= chains)
+            time.sleep(IDLE)
+            show(f"caddy, idle, {chains} names", pss(process.pid))
+
+
+def main(chains: int) -> None:
+    for count in (1, chains):
+        print(f"{count} chains beside the web interface's own")
+        with appliance() as made:
+            look(made, count, made.page(count))
+        caddy(count)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
