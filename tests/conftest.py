@@ -1,0 +1,43 @@
+"""Fixtures that several files of tests use."""
+
+import os
+
+import pytest
+from deployed import Deployed
+from ports import free_port
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what needs root where there is none, but not in continuous integration."""
+    if os.geteuid() != 0 and not os.environ.get("CI"):
+        needing = [item for item in items if item.get_closest_marker("root")]
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if item not in needing]
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.fail("this test needs root, and continuous integration is to have it", pytrace=False)
+
+
+@pytest.fixture
+def appliance(tmp_path, monkeypatch):
+    """An empty appliance with toyd on PATH; a test writes settings and installs plugins."""
+    made = Deployed(tmp_path)
+    monkeypatch.setenv("PATH", made.path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tunnel(appliance):
+    """An appliance with the module `tunnel`, whose daemon runs and serves."""
+    appliance.drop_in("tunnel")
+    appliance.port = free_port()
+    appliance.settings(
+        f'hostname = "gw"\n[probe]\ntimeout = 3\n[modules.tunnel]\nport = {appliance.port}\ndomain = "t.example.test"\n'
+    )
+    appliance.apply()
+    appliance.start("toyd", appliance.layout.module("tunnel").live / "toyd.conf")
+    appliance.apply()
+    return appliance

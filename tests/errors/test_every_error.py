@@ -1,0 +1,108 @@
+"""Rules that hold for the whole tree of errors."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import agent.errors
+import plugins
+from agent.errors import AgentError, Problem
+
+FAMILIES = [name for _, name, _ in pkgutil.iter_modules(agent.errors.__path__, "agent.errors.")]
+OF_PLUGINS = [
+    f"plugins.{path.parent.name}.errors"
+    for place in plugins.__path__
+    for path in sorted(Path(place).glob("*/errors.py"))
+]
+BUILT_BY_OTHERS = {"SourceError"}
+"""Plugins build their own sentences with it."""
+
+
+def every_class() -> list[type[AgentError]]:
+    for name in (*FAMILIES, *OF_PLUGINS):
+        importlib.import_module(name)
+    shipped = (*FAMILIES, *OF_PLUGINS)
+    return sorted({each for each in below(AgentError) if each.__module__ in shipped}, key=lambda each: each.code)
+
+
+def below(kind: type[AgentError]) -> Iterator[type[AgentError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from below(each)
+
+
+def examples() -> list[AgentError]:
+    names = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py") if path.stem != "test_every_error")
+    found = [importlib.import_module(f"errors.{name}").EXAMPLES for name in names]
+    return [error for listed in found for error, _message in listed]
+
+
+CLASSES = every_class()
+EXAMPLES = examples()
+
+
+def is_concrete(kind: type[AgentError]) -> bool:
+    """Whether it builds a sentence of its own; the others are families."""
+    return "__init__" in vars(kind) and kind.__name__ != "LoadError"
+
+
+def test_every_error_has_an_example_whose_whole_message_is_tested():
+    shown = {type(error) for error in EXAMPLES}
+    assert [each.__name__ for each in CLASSES if is_concrete(each) and each not in shown] == []
+    assert {each.__name__ for each in shown if not is_concrete(each)} <= BUILT_BY_OTHERS
+
+
+def test_codes_are_unique_and_of_their_family():
+    codes = [each.code for each in CLASSES]
+    assert len(set(codes)) == len(codes)
+    assert all(re.fullmatch(r"[a-z]+(\.[a-z_]+)?", code) for code in codes)
+    for each in CLASSES:
+        family = [kind for kind in each.__mro__ if kind in CLASSES][-1]
+        assert each.code.split(".")[0] == family.code.split(".")[0]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: error.code)
+def test_every_error_is_one_sentence_with_a_next_step(error: AgentError):
+    problem = error.problem
+    assert problem.code == type(error).code
+    assert problem.cause.endswith((".", "?"))
+    assert not problem.cause.endswith("..")
+    assert problem.fix
+    assert str(error).strip() == str(error)
+    assert "None" not in str(error)
+    assert not problem.effect or problem.effect.endswith(".")
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: error.code)
+def test_every_error_goes_through_json_unchanged(error: AgentError):
+    assert Problem.from_json(json.loads(json.dumps(error.problem.to_json()))) == error.problem
+
+
+def test_the_tree_is_drawn_as_it_is():
+    drawn = re.findall(r"[├└] (\w+)", agent.errors.__doc__ or "")
+    of_the_core = [each for each in CLASSES if each.__module__ in FAMILIES]
+    top = {each.__name__ for each in of_the_core if each.__bases__[0] is AgentError}
+    assert top <= set(drawn)
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_families_are_imported_when_they_are_named():
+    for name in agent.errors.__all__:
+        assert getattr(agent.errors, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):
+        _ = agent.errors.Nonsense
+
+
+def test_a_problem_without_a_place_or_a_next_step_is_still_a_sentence():
+    assert Problem("x", "It failed.").lines() == ["It failed."]
+    assert Problem("x", "It failed.", "here", "Do.", "Served.").lines() == ["here: It failed.", "Served. Do."]
+    at = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert Problem("x", "It failed.", retry_at=at).to_json()["retry_at"] == "2026-11-01T12:00:00Z"

@@ -1,0 +1,66 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from agent.errors import AgentError
+from agent.errors.root import (
+    NamesMissing,
+    RequestInvalid,
+    RootExpired,
+    RootKeyMismatch,
+    RootMayNotSign,
+    RootMissing,
+    RootParentsWrong,
+)
+
+EXAMPLES: list[tuple[AgentError, str]] = [
+    (
+        RootMayNotSign("Toy CA", "its key usage does not include keyCertSign"),
+        (
+            '"Toy CA" can\'t be the root: its key usage does not include keyCertSign.\n'
+            "Give a certificate authority that may sign certificates, with its key."
+        ),
+    ),
+    (
+        RootKeyMismatch("Toy CA"),
+        (
+            'The private key does not belong to the certificate of the root "Toy CA".\n'
+            "Give the key that belongs to the certificate of this authority."
+        ),
+    ),
+    (
+        RootParentsWrong("Toy CA", "It was issued by somebody else."),
+        (
+            'The certificates above the root "Toy CA" do not lead up from it: It was issued by somebody else.\n'
+            "Give the certificates of the authorities above it, each before that of its own issuer."
+        ),
+    ),
+    (
+        RootExpired("Toy CA", datetime(2036, 11, 1, 12, tzinfo=UTC)),
+        (
+            'The root "Toy CA" ended at 2036-11-01T12:00:00Z and can\'t sign any more.\n'
+            "Make a new one with `chainwright root reissue`, or upload one."
+        ),
+    ),
+    (
+        RequestInvalid("its signature does not verify with the key in it"),
+        (
+            "The certificate signing request can't be signed: its signature does not verify with the key in it.\n"
+            "Make a new one on the device that has the key."
+        ),
+    ),
+    (
+        NamesMissing(),
+        "A certificate without a name was asked of the root.\nName at least one DNS name or IP address.",
+    ),
+    (RootMissing(), "root: The appliance has no root yet.\nRun the agent once: chainwright apply"),
+]
+
+
+@pytest.mark.parametrize(("error", "message"), EXAMPLES, ids=lambda value: getattr(value, "code", ""))
+def test_the_whole_message(error: AgentError, message: str):
+    assert str(error) == message
+
+
+def test_codes_are_of_one_family():
+    assert all(error.code.startswith("root.") for error, _ in EXAMPLES)

@@ -1,0 +1,298 @@
+"""One class a module that has a real service: a module joins the tests of faults by such a class and its row in SUBJECTS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from deployed import until
+from mailed import DOORS, OWN, descendants
+from ports import free_port
+from proxied import NGINX, alive, table
+
+from agent.command import process_of
+from agent.endpoint import StartTLS
+from agent.layout import Layout
+
+NOWHERE = "/nowhere"
+HOUSE = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Door:
+    """One endpoint, as a client sees it."""
+
+    slot: str
+    port: int
+    name: str = ""
+    starttls: StartTLS | None = None
+
+
+class Subject(ABC):
+    """A module whose service is run here as an administrator would, without systemd."""
+
+    name: ClassVar[str]
+    slot: ClassVar[str] = "default"
+    """The one whose files are damaged."""
+    part: ClassVar[str]
+    """Pattern of the files of that slot in a generation."""
+    template: ClassVar[tuple[str, str, str]]
+    """A template that an operator may override, a text that the service refuses, and what it says then."""
+    reads_as_root: ClassVar[bool] = os.geteuid() == 0
+    """Whether a file that nobody may read is no obstacle to the service."""
+    installed_by: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    """Settings of services that name a program, as they are where it isn't installed. Empty: it is always there."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    @abstractmethod
+    def settings(self, *, installed: bool) -> str:
+        """Return the tables of the module and its services."""
+
+    @abstractmethod
+    def doors(self) -> Iterable[Door]:
+        """Return where clients come in."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the service with what is in service, and wait until it is up."""
+
+    @abstractmethod
+    def pid_files(self) -> Iterable[Path]:
+        """Return where the numbers of the main processes stand."""
+
+    @property
+    def live_links(self) -> list[Path]:
+        """What a switch changes on disk."""
+        services = [self.layout.service(name).live for name in (*self.services, self.name)]
+        return [link for link in (*services, self.layout.module(self.name).live) if link.is_symlink()]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return tuple(self.installed_by)
+
+    def service_tables(self, *, installed: bool, **common: object) -> str:
+        return "".join(
+            table(f"services.{service}", {**common, **({} if installed else absent)})
+            for service, absent in self.installed_by.items()
+        )
+
+    def kill(self) -> None:
+        """End all processes as the OOM killer does."""
+        for pid_file in self.pid_files():
+            pid = process_of(pid_file)
+            pids = [pid, *descendants(pid)] if pid else []
+            for each in pids:
+                end(each)
+            until(lambda pids=pids: not any(alive(each) for each in pids), what=f"{self.name} is dead")
+
+
+def end(pid: int) -> None:
+    """Kill a process that may have ended."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def run(*argv: str | Path) -> None:
+    """Run what puts itself into the background."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([str(each) for each in argv], check=True, timeout=30, **quiet)
+
+
+class OnNginx(Subject):
+    """A module in an nginx of the agent's own."""
+
+    installed_by: ClassVar = {"nginx": {"binary": f"{NOWHERE}/nginx"}}
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self.port, self.http_port = free_port(), free_port()
+
+    def nginx_settings(self, *, installed: bool, **module: object) -> str:
+        where = {"listen": f"127.0.0.1:{self.port}", "listen_http": f"127.0.0.1:{self.http_port}"}
+        service = {"main": "own", "manager": "commands", "worker_processes": 1}
+        service |= {"user": "www-data"} if os.geteuid() == 0 else {}
+        return self.service_tables(installed=installed, **service) + table(f"modules.{self.name}", {**where, **module})
+
+    def start(self) -> None:
+        for socket_file in self.layout.run.glob("*-generation.sock"):
+            socket_file.unlink()
+        run(NGINX, "-e", "stderr", "-c", self.layout.service("nginx").live / "nginx.conf")
+        until(lambda: all(map(process_of, self.pid_files())), what="nginx is up")
+
+    def pid_files(self) -> list[Path]:
+        return [self.layout.run / "nginx.pid"]
+
+
+class ReverseProxy(OnNginx):
+    name = "reverse_proxy"
+    slot = "a.example.test"
+    part = "sites/a.example.test.*.pem"
+    template = (
+        "reverse_proxy/site.conf.j2",
+        '{% include "default:site.conf.j2" %}\nwrong on purpose;\n',
+        'unknown directive "wrong"',
+    )
+    sites: ClassVar = ("a.example.test", "b.example.test")
+
+    def settings(self, *, installed: bool) -> str:
+        text = self.nginx_settings(installed=installed)
+        for site in self.sites:
+            text += table("[modules.reverse_proxy.sites]", {"domains": [site], "upstream": "http://127.0.0.1:9"})
+        return text
+
+    def doors(self) -> list[Door]:
+        return [Door(site, self.port, site) for site in self.sites]
+
+
+class WebAuth(OnNginx):
+    name = "web_auth"
+    part = "*.pem"
+    template = (
+        "web_auth/http.conf.j2",
+        '{% include "default:http.conf.j2" %}\nwrong on purpose;\n',
+        'unknown directive "wrong"',
+    )
+    domain = "login.example.test"
+
+    def settings(self, *, installed: bool) -> str:
+        return self.nginx_settings(installed=installed, domain=self.domain, upstream="http://127.0.0.1:9")
+
+    def doors(self) -> list[Door]:
+        return [Door(self.slot, self.port, self.domain)]
+
+
+# The interpreter may stand where another user can't read it, so all is imported before the change of user.
+WEBUI = """
+import os, sys
+from pathlib import Path
+import encodings.idna, uvicorn.protocols.http.h11_impl, uvicorn.lifespan.off, anyio._backends._asyncio
+from plugins.webui.process import run
+from agent.layout import Layout
+root, pid_file, port, user, group = sys.argv[1:]
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid(int(group), int(group), int(group))
+    os.setresuid(int(user), int(user), int(user))
+run(Layout(Path(root)).module("webui"), [], listen=[("127.0.0.1", int(port))], pid_file=Path(pid_file))
+"""
+
+
+class WebUI(Subject):
+    """Its process is a user of its own, who owns nothing."""
+
+    name = "webui"
+    slot = "name"
+    part = "name/*.pem"
+    template = ("webui/generation.json.j2", "{ wrong on purpose\n", "The generation is not described rightly")
+    reads_as_root = False
+    domain = "gw.example.test"
+    user = "www-data"
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self.port = free_port()
+        self.place = layout.root / "webui"
+        self.place.mkdir()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return ("webui",)
+
+    def settings(self, *, installed: bool) -> str:
+        where = {"listen": f"127.0.0.1:{self.port}", "domain": self.domain, "run_as": self.user}
+        service = {"manager": "commands", "pid_file": f"/{self.place.relative_to(self.layout.root)}/pid"}
+        return table("services.webui", service) + table("modules.webui", where)
+
+    def doors(self) -> list[Door]:
+        return [Door("name", self.port, self.domain), Door("address", self.port)]
+
+    def start(self) -> None:
+        user, group = identity(self.user)
+        if os.geteuid() == 0:
+            os.chown(self.place, user, group)
+        argv = [self.layout.root, *self.pid_files(), self.port, user, group]
+        with (self.place / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", WEBUI, *map(str, argv)], stderr=log, cwd=HOUSE, stdin=subprocess.DEVNULL
+            )
+        until(
+            lambda: all(map(process_of, self.pid_files())),
+            what=f"webui is up: {(self.place / 'log').read_text()}",
+        )
+
+    def pid_files(self) -> list[Path]:
+        return [self.place / "pid"]
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(20)
+            self.process = None
+
+
+def identity(user: str) -> tuple[int, int]:
+    import pwd
+
+    found = pwd.getpwnam(user)
+    return found.pw_uid, found.pw_gid
+
+
+class Mail(Subject):
+    """Two daemons: each fault hits both."""
+
+    name = "mail"
+    slot = "mail.a.test"
+    part = "chains/mail.a.test.*pem"
+    template = ("mail/dovecot.conf.j2", "wrong_on_purpose = yes\n", "wrong_on_purpose")
+    installed_by: ClassVar = {
+        "postfix": {"programs": NOWHERE},
+        "dovecot": {"binary": f"{NOWHERE}/dovecot", "doveconf": f"{NOWHERE}/doveconf"},
+    }
+    names: ClassVar = {"default": "mail.example.test", "mail.a.test": "mail.a.test"}
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self.ports = {door: free_port() for door in ("smtp", "smtps", "imap")}
+
+    def settings(self, *, installed: bool) -> str:
+        where = {door: f"127.0.0.1:{self.ports[door]}" if door in self.ports else [] for door in DOORS}
+        main, *others = self.names.values()
+        return self.service_tables(installed=installed, **OWN) + table(
+            "modules.mail", {"hostname": main, "domains": others, **where}
+        )
+
+    def doors(self) -> list[Door]:
+        return [
+            Door(slot, port, name, DOORS[door])
+            for door, port in self.ports.items()
+            for slot, name in self.names.items()
+        ]
+
+    def start(self) -> None:
+        for pid_file in self.pid_files():
+            if process_of(pid_file) is None:  # dovecot takes one that nobody has waited for to be running
+                pid_file.unlink(missing_ok=True)
+        run("/usr/sbin/postfix", "-c", self.layout.module("mail").live / "postfix", "start")
+        run("/usr/sbin/dovecot", "-c", self.layout.service("dovecot").live / "dovecot.conf")
+        until(lambda: all(map(process_of, self.pid_files())), what="postfix and dovecot are up")
+
+    def pid_files(self) -> list[Path]:
+        return [
+            self.layout.root / "var/spool/chainwright-postfix/pid/master.pid",
+            self.layout.run / "dovecot/master.pid",
+        ]
+
+
+SUBJECTS: tuple[type[Subject], ...] = (ReverseProxy, WebAuth, WebUI, Mail)

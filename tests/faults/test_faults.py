@@ -1,0 +1,224 @@
+"""One fault at a time, in every module that has a real service: what was served is still served, and nobody else is touched."""
+
+import damage
+import pytest
+from faulty import Faulty, retarget
+from subjects import SUBJECTS
+
+from agent.command import Command
+from agent.deployment import Outcome, Step
+from agent.events import Kind
+
+# What was staged is damaged before the core reads it back
+
+STAGED = {
+    damage.wrong_key: "key",
+    damage.garbage_key: "key",
+    damage.garbage_chain: "certificate",
+    damage.leaf_only: "does not hold the whole chain in its order",
+    damage.missing_key: "can't be read (No such file or directory)",
+    damage.missing_chain: "can't be read (No such file or directory)",
+}
+
+
+@pytest.mark.parametrize("damaged", STAGED, ids=lambda each: each.__name__)
+def test_a_chain_whose_files_are_damaged_is_not_deployed_while_all_others_are(box, damaged):
+    before, neighbour = box.bound(), box.neighbour()
+    box.ask_for_new_chains()
+    box.damage_the_staged(damaged)
+    box.apply()
+    asked_for, slot = box.bound(), box.subject.slot
+    assert asked_for[slot] != before[slot]
+    assert box.wire() == box.expected({**asked_for, slot: before[slot]})
+    assert box.neighbour() == neighbour
+    problem = box.told("refused")
+    assert (problem["code"], problem["where"]) == ("deploy.preflight", f"{box.name}/{slot}")
+    assert STAGED[damaged] in problem["cause"]
+    assert_it_deploys_when_the_fault_is_gone(box)
+
+
+def assert_it_deploys_when_the_fault_is_gone(box: Faulty) -> None:
+    box.runner.rest()
+    box.patience()
+    box.try_again()
+    assert_all_is_well(box)
+
+
+def assert_all_is_well(box: Faulty) -> None:
+    assert box.present.outcome is Outcome.LIVE, box.present
+    assert box.refused() == []
+    assert box.wire() == box.expected(box.bound())
+    assert box.told("ok") is None
+
+
+def test_a_file_that_the_service_may_not_read_spoils_nothing(box):
+    before, neighbour = box.bound(), box.neighbour()
+    box.ask_for_new_chains()
+    box.damage_the_staged(damage.unreadable)
+    box.patience(2)
+    box.apply()
+    assert box.neighbour() == neighbour
+    if box.subject.reads_as_root:
+        assert box.wire() == box.expected(box.bound()) != box.expected(before)
+    else:
+        slot = box.subject.slot
+        assert box.wire() == box.expected({**box.bound(), slot: before[slot]})
+        assert box.told("refused")["code"] in {"deploy.wrong_chain", "deploy.preflight"}
+    box.runner.rest()
+    box.patience()
+    box.try_again()
+    assert box.wire() == box.expected(box.bound()) != box.expected(before)
+
+
+def test_a_template_that_the_service_refuses_holds_up_no_new_chain(box):
+    before, neighbour = box.bound(), box.neighbour()
+    name, text, refusal = box.subject.template
+    override = box.layout.templates / name
+    override.parent.mkdir(parents=True)
+    override.write_text(text)
+    box.ask_for_new_chains()
+    box.apply()
+    assert box.wire() == box.expected(box.bound()) != box.expected(before)
+    assert box.neighbour() == neighbour
+    problem = box.told("refused")
+    assert problem["code"] == "deploy.check_refused"
+    assert refusal in problem["cause"]
+    override.unlink()
+    box.apply()
+    assert_all_is_well(box)
+
+
+# The service does not do what it is told
+
+
+def test_a_reload_that_hangs_is_ended_and_taken_back(box):
+    before, neighbour = box.bound(), box.neighbour()
+    box.ask_for_new_chains()
+    box.runner.instead = Command(("sleep", "60"), timeout=0.2)
+    box.apply()
+    assert box.wire() == box.expected(before)
+    assert box.neighbour() == neighbour
+    problem = box.told("rolled_back")
+    assert problem["code"] == "deploy.reload_failed"
+    assert "no answer within 0.2 s" in problem["cause"]
+    assert_it_deploys_when_the_fault_is_gone(box)
+
+
+def test_a_reload_that_says_it_is_done_and_does_nothing_is_seen_and_taken_back(box):
+    before, neighbour = box.bound(), box.neighbour()
+    box.ask_for_new_chains()
+    box.runner.instead = Command(("true",))
+    box.patience(2)
+    box.apply()
+    assert box.wire() == box.expected(before)
+    assert box.neighbour() == neighbour
+    assert box.told("rolled_back")["code"] == "deploy.wrong_chain"
+    assert_it_deploys_when_the_fault_is_gone(box)
+
+
+def test_a_service_that_goes_on_with_the_old_chain_after_its_reload_is_seen_and_taken_back(box):
+    before, neighbour = box.bound(), box.neighbour()
+    box.ask_for_new_chains()
+    box.put_back_the_links()
+    box.patience(2)
+    box.apply()
+    assert box.wire() == box.expected(before)
+    assert box.neighbour() == neighbour
+    assert box.told("rolled_back")["code"] == "deploy.wrong_chain"
+    assert_it_deploys_when_the_fault_is_gone(box)
+
+
+# The service is not there
+
+
+def test_a_service_that_was_killed_is_waited_for_and_picked_up_with_the_new_chain(box):
+    before, neighbour = box.bound(), box.neighbour()
+    box.subject.kill()
+    box.ask_for_new_chains()
+    box.apply()
+    assert_it_waits(box, "no process has the number in")
+    assert box.bound() != before
+    assert box.neighbour() == neighbour
+    box.subject.start()
+    box.apply()
+    assert_all_is_well(box)
+
+
+def test_a_service_that_dies_of_its_reload_gets_back_what_it_ran_with(box):
+    before, neighbour = box.bound(), box.neighbour()
+    box.ask_for_new_chains()
+    box.runner.steps = {Step.PROBING: box.subject.kill}
+    box.apply()
+    assert Kind.ROLLED_BACK in [event.kind for event in box.events if event.module == box.name]
+    assert box.neighbour() == neighbour
+    box.subject.start()
+    served, good = box.wire(), [box.expected(before), box.expected(box.bound())]
+    assert all(chain in [each[door] for each in good] for door, chain in served.items())
+    assert_it_deploys_when_the_fault_is_gone(box)
+
+
+@pytest.mark.parametrize("box", [each for each in SUBJECTS if each.installed_by], indirect=True)
+def test_a_service_that_is_no_longer_installed_is_waited_for_and_picked_up_when_it_is_back(box):
+    before, neighbour = box.bound(), box.neighbour()
+    box.subject.kill()
+    box.configure(installed=False)
+    box.ask_for_new_chains()
+    box.apply()
+    assert_it_waits(box, "is not installed")
+    assert box.bound() != before
+    assert box.neighbour() == neighbour
+    box.configure()
+    box.subject.start()
+    box.apply()
+    assert_all_is_well(box)
+
+
+def assert_it_waits(box: Faulty, cause: str) -> None:
+    problem = box.told("waiting")
+    assert problem["code"] == "deploy.service_down"
+    assert cause in problem["cause"]
+
+
+# Somebody else damages what is in service
+
+
+def swapped_key(box: Faulty) -> None:
+    damage.wrong_key(box.files())
+
+
+def truncated_chain(box: Faulty) -> None:
+    damage.leaf_only(box.files())
+
+
+def removed_file(box: Faulty) -> None:
+    damage.missing_key(box.files())
+
+
+def link_to_nowhere(box: Faulty) -> None:
+    retarget(box.layout.module(box.name).live, "nowhere")
+
+
+def every_link_to_nowhere(box: Faulty) -> None:
+    for link in box.subject.live_links:
+        retarget(link, "nowhere")
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [swapped_key, truncated_chain, removed_file, link_to_nowhere, every_link_to_nowhere],
+    ids=lambda each: each.__name__,
+)
+def test_damage_to_what_is_in_service_is_found_by_the_next_look_and_repaired_without_a_ca(box, damaged):
+    before, asked, neighbour = box.bound(), box.asked(), box.neighbour()
+    damaged(box)
+    box.look()
+    assert [event.module for event in box.events if event.kind == Kind.DRIFT] == [box.name]
+    assert box.bound() == before
+    assert box.asked() == asked
+    assert_all_is_well(box)
+    assert box.neighbour() == neighbour
+    box.files()
+    assert all(link.resolve().is_dir() for link in box.subject.live_links)
+    box.subject.kill()
+    box.subject.start()
+    assert box.wire() == box.expected(before)

@@ -1,0 +1,89 @@
+"""The systemd units: systemd takes every line, and they agree with what the programs do."""
+
+import configparser
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent.cli.commands import HOMES
+from agent.daemon import TICK
+from agent.layout import Layout
+from plugins.webui import WebUI
+from plugins.webui.service import PID_FILE, WebUIService
+
+UNITS = sorted((Path(__file__).parents[2] / "packaging/systemd").glob("*.service"))
+NAMES = [unit.name for unit in UNITS]
+LOOSEST = {"chainwright.service": 40, "chainwright-boot.service": 40, "chainwright-web.service": 20}
+"""Ten times the exposure that `systemd-analyze security` may find."""
+LAYOUT = Layout(Path("/"))
+
+
+def read(name: str) -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(next(unit for unit in UNITS if unit.name == name).read_text())
+    return parser["Service"]
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A directory with the units as they are, but for a program that is on every machine."""
+    for unit in UNITS:
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/local/sbin/chainwright", "/bin/true"))
+    return tmp_path
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_systemd_understands_every_line(installed: Path) -> None:
+    done = analyze("verify", *sorted(installed.iterdir()))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_unit_may_do_little_that_it_does_not_need(installed: Path, name: str) -> None:
+    done = analyze("security", "--offline=true", "--no-pager", f"--threshold={LOOSEST[name]}", installed / name)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_unit_calls_a_command_that_there_is(name: str) -> None:
+    program, command = read(name)["ExecStart"].split()
+    assert program == "/usr/local/sbin/chainwright"
+    assert command in HOMES
+
+
+@pytest.mark.parametrize("name", ["chainwright.service", "chainwright-boot.service"])
+def test_systemd_makes_the_directories_with_the_modes_that_the_agent_gives_them(name: str) -> None:
+    service = read(name)
+    assert Path("/var/lib", service["StateDirectory"]) == LAYOUT.state
+    assert Path("/run", service["RuntimeDirectory"]) == LAYOUT.run
+    assert Path("/var/log", service["LogsDirectory"]) == LAYOUT.log
+    modes = [service[f"{kind}DirectoryMode"] for kind in ("State", "Runtime", "Logs")]
+    assert modes == ["0711", "0755", "0755"]
+    assert service["RuntimeDirectoryPreserve"] == "yes", "the lock and the sockets of services stand there"
+
+
+def test_the_web_interface_runs_as_the_user_that_its_files_are_for() -> None:
+    service = read("chainwright-web.service")
+    user = WebUI.model_fields["run_as"].default
+    assert (service["User"], service["Group"]) == (user, user)
+    assert Path("/run", service["RuntimeDirectory"]) == Path(PID_FILE).parent
+    assert f"{WebUIService.model_fields['unit'].default}.service" in NAMES
+
+
+def test_the_watchdog_is_more_patient_than_the_loop() -> None:
+    minutes = re.fullmatch(r"(\d+)min", read("chainwright.service")["WatchdogSec"])
+    assert minutes is not None
+    assert int(minutes[1]) * 60 > 2 * TICK
+
+
+def test_services_start_after_their_files_are_there() -> None:
+    text = next(unit for unit in UNITS if unit.name == "chainwright-boot.service").read_text()
+    assert re.search(r"^Before=.*\bbasic\.target\b", text, re.MULTILINE)
+    assert "DefaultDependencies=no" in text
+    assert "WantedBy=basic.target" in text

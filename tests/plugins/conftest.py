@@ -1,0 +1,64 @@
+"""Modules on their real services."""
+
+from collections.abc import Iterator
+
+import pytest
+from mailed import Mailed
+from nginx_appliance import NginxAppliance
+from nginx_clients import answer
+from proxied import INCLUDED, Proxied
+from servers import listening
+
+
+@pytest.fixture
+def box() -> Iterator[NginxAppliance]:
+    """Generations are made by hand, and nginx runs when a test starts it."""
+    with NginxAppliance.make() as appliance:
+        yield appliance
+
+
+@pytest.fixture
+def upstream() -> Iterator[int]:
+    """The port of a server behind the proxy that says what it was asked."""
+    with listening(answer) as running:
+        yield running.port
+
+
+@pytest.fixture
+def proxied() -> Iterator[Proxied]:
+    """An appliance with three sites, not applied yet."""
+    with Proxied.make() as appliance:
+        appliance.configure()
+        yield appliance
+
+
+@pytest.fixture
+def serving(proxied) -> Proxied:
+    """Three sites are served by the agent's own nginx."""
+    proxied.bring_up()
+    return proxied
+
+
+@pytest.fixture
+def included() -> Iterator[Proxied]:
+    """Three sites are served by an nginx whose main file is the administrator's."""
+    with Proxied.make(service=dict(INCLUDED)) as appliance:
+        appliance.write_main_file()
+        appliance.configure()
+        appliance.bring_up()
+        yield appliance
+
+
+@pytest.fixture
+def mailed() -> Iterator[Mailed]:
+    """An appliance with mail under three names, not applied yet."""
+    with Mailed.make() as appliance:
+        appliance.configure()
+        yield appliance
+
+
+@pytest.fixture
+def mailing(mailed) -> Mailed:
+    """Mail is served by a postfix and a dovecot of the agent's own."""
+    mailed.bring_up()
+    return mailed

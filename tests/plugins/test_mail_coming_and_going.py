@@ -1,0 +1,100 @@
+"""Mail daemons that do not run yet, no longer, or are not installed: waited for, never a rollback."""
+
+import pytest
+from mailed import MAIN, OWN, Mailed
+
+from agent.deployment import Outcome
+
+pytestmark = pytest.mark.root
+
+
+def problem_of(box: Mailed) -> str:
+    deployment = box.deployment("mail")
+    assert deployment.outcome is Outcome.WAITING
+    return deployment.problem.cause.replace(str(box.root), "ROOT")
+
+
+NO_DOVECOT = "The service can't be reloaded: no process has the number in ROOT/run/chainwright/dovecot/master.pid."
+NO_POSTFIX = (
+    "The service can't be reloaded: no process has the number in ROOT/var/spool/chainwright-postfix/pid/master.pid."
+)
+
+
+def test_while_neither_runs_everything_is_in_place_and_waits_until_somebody_starts_them(mailed):
+    mailed.apply()
+    assert problem_of(mailed) == NO_DOVECOT
+    for service in mailed.pid_files:
+        mailed.start_daemon(service)
+    mailed.assert_served()
+    mailed.runner.ran.clear()
+    mailed.apply()
+    assert mailed.deployment("mail").outcome is Outcome.LIVE
+    assert mailed.deployment("mail").problem is None
+    assert mailed.runner.ran == []
+
+
+@pytest.mark.parametrize(("down", "up", "door"), [("dovecot", "postfix", "smtps"), ("postfix", "dovecot", "imaps")])
+def test_one_that_does_not_run_keeps_no_new_chain_from_the_other(mailing, down, up, door):
+    mailing.stop_daemon(down)
+    mailing.renew()
+    mailing.apply()
+    assert problem_of(mailing) == {"dovecot": NO_DOVECOT, "postfix": NO_POSTFIX}[down]
+    assert mailing.leaf(door, MAIN) == mailing.chains()["default"]
+    mailing.start_daemon(down)
+    mailing.apply()
+    assert mailing.deployment("mail").outcome is Outcome.LIVE
+    mailing.assert_served()
+
+
+def test_the_agent_starts_them_where_it_may(mailed):
+    starting = {**OWN, "start": True}
+    mailed.configure(postfix=starting, dovecot=starting)
+    mailed.apply()
+    assert mailed.deployment("mail").outcome is Outcome.LIVE
+    mailed.assert_served()
+
+
+def test_both_are_found_dead_by_the_next_look_and_picked_up_when_they_are_back(mailing):
+    for service in mailing.pid_files:
+        mailing.stop_daemon(service)
+    mailing.clock.advance(minutes=16)
+    mailing.apply()
+    assert problem_of(mailing) == NO_DOVECOT
+    for service in mailing.pid_files:
+        mailing.start_daemon(service)
+    mailing.apply()
+    assert mailing.deployment("mail").outcome is Outcome.LIVE
+
+
+def test_while_dovecot_is_not_installed_postfix_gets_its_chains(mailed):
+    mailed.configure(dovecot={**OWN, "binary": "/usr/sbin/no-such", "doveconf": "/usr/bin/no-such-doveconf"})
+    mailed.apply()
+    assert problem_of(mailed) == "The service can't be reloaded: /usr/bin/no-such-doveconf is not installed."
+    mailed.start_daemon("postfix")
+    mailed.apply()
+    assert mailed.leaf("smtps", MAIN) == mailed.chains()["default"]
+    mailed.configure(dovecot=OWN)
+    mailed.apply()
+    mailed.start_daemon("dovecot")
+    mailed.apply()
+    assert mailed.deployment("mail").outcome is Outcome.LIVE
+    mailed.assert_served()
+
+
+def test_what_postfix_has_to_make_itself_is_made_when_it_is_installed(mailed):
+    programs = mailed.root / "sbin"
+    mailed.configure(postfix={**OWN, "programs": str(programs)})
+    mailed.apply()
+    mailed.start_daemon("dovecot")
+    mailed.apply()
+    assert problem_of(mailed) == NO_POSTFIX
+    assert mailed.leaf("imaps", MAIN) == mailed.chains()["default"]
+    made = mailed.live("mail") / "postfix/sni.db"
+    assert not made.exists()
+    programs.symlink_to("/usr/sbin")
+    (mailed.root / "var/spool/chainwright-postfix").mkdir(parents=True)
+    mailed.start_daemon("postfix")
+    mailed.apply()
+    assert mailed.deployment("mail").outcome is Outcome.LIVE
+    assert made.stat().st_mode & 0o777 == 0o600
+    mailed.assert_served()

@@ -1,0 +1,177 @@
+"""Mail from settings to the wire: the whole core on a real postfix and a real dovecot."""
+
+import shutil
+import ssl
+import threading
+from collections import Counter
+
+import pytest
+from mailed import ACCOUNT, ASKED, DOORS, MAIN, NAMES, PASSWORD, Mailed
+
+from agent.deployment import Outcome
+from agent.planning import Obtain
+
+pytestmark = pytest.mark.root
+SWAPS = 2
+QUARTER = 16
+"""Minutes, after which endpoints and files are looked at again."""
+
+
+def test_each_name_is_served_with_its_own_chain_through_every_door(mailing):
+    mailing.assert_served()
+    assert len(set(mailing.chains().values())) == 3
+    assert {each.slot for each in mailing.records()} == set(ASKED.values())
+    assert len(mailing.records()) == 3 * len(DOORS)
+    assert all(each.ok for each in mailing.records())
+
+
+def test_clients_that_send_no_name_get_the_main_names_chain(mailing):
+    bound = mailing.chains()["default"]
+    assert {door: mailing.leaf(door, None) for door in DOORS} == dict.fromkeys(DOORS, bound)
+
+
+def test_new_chains_for_all_names_cost_one_test_and_one_reload_of_each_daemon(mailing):
+    before = mailing.chains()
+    mailing.renew()
+    mailing.apply()
+    assert set(before.values()).isdisjoint(mailing.chains().values())
+    mailing.assert_served()
+    runner = mailing.runner
+    assert (runner.count("doveconf"), runner.count("postfix_check")) == (1, 1)
+    assert (runner.count("SIGHUP"), runner.count(" reload")) == (1, 1)
+    assert len(runner.ran) == 5  # and what makes postfix's forms of the chains
+
+
+def test_a_pass_with_nothing_to_do_runs_nothing(mailing):
+    assert mailing.apply().performed == ()
+    assert mailing.runner.ran == []
+
+
+def test_a_further_name_comes_and_goes(mailing):
+    mailing.configure(domains=[*NAMES, "mail.c.test"])
+    mailing.apply()
+    bound = mailing.chains()["mail.c.test"]
+    assert {mailing.leaf(door, "mail.c.test") for door in DOORS} == {bound}
+    mailing.configure(domains=NAMES)
+    mailing.apply()
+    assert {mailing.leaf(door, "mail.c.test") for door in DOORS} == {mailing.chains()["default"]}
+    assert not list(mailing.live("mail").rglob("mail.c.test*"))
+
+
+def test_the_map_of_names_is_as_secret_as_the_keys_in_it(mailing):
+    files = {path.name: path.stat().st_mode & 0o777 for path in mailing.live("mail").rglob("*") if path.is_file()}
+    secret = {name for name in files if name.endswith((".pem", "sni", "sni.db"))}
+    assert {"sni", "sni.db", "default.pem"} <= secret
+    assert {files[name] for name in secret} == {0o600}
+
+
+def test_another_minimum_of_tls_is_seen_on_the_wire(mailing):
+    path = mailing.override(
+        "mail/dovecot.conf.j2", '{% include "default:dovecot.conf.j2" %}\nssl_min_protocol = TLSv1.3\n'
+    )
+    mailing.apply()
+    with pytest.raises(ssl.SSLError):
+        mailing.leaf("imaps", MAIN, "aECDSA")  # of TLS 1.2
+    path.unlink()
+    mailing.apply()
+    assert mailing.leaf("imaps", MAIN, "aECDSA") == mailing.chains()["default"]
+
+
+# Connections across swaps
+
+
+def say(stream: ssl.SSLSocket, command: str, last: str) -> str:
+    """Send a command and return its answer, up to the line that begins with `last`."""
+    stream.sendall(f"{command}\r\n".encode())
+    text = b""
+    while not any(line.startswith(last.encode()) for line in text.splitlines()) or not text.endswith(b"\n"):
+        data = stream.recv(4096)
+        assert data, text
+        text += data
+    return text.decode()
+
+
+def test_sessions_go_on_across_swaps(mailed):
+    mailed.with_account()
+    mailed.bring_up()
+    with mailed.connect("submission") as smtp, mailed.connect("imap") as imap:
+        assert say(smtp, "EHLO client.test", "250 ")
+        assert say(imap, f"a LOGIN {ACCOUNT} {PASSWORD}", "a ").splitlines()[-1].startswith("a OK")
+        assert "a OK" in say(imap, "a SELECT INBOX", "a ")
+        for _ in range(SWAPS):
+            before = mailed.leaf("imap"), mailed.leaf("submission")
+            mailed.renew()
+            mailed.apply()
+            assert set(before).isdisjoint({mailed.leaf("imap"), mailed.leaf("submission")})
+            assert say(smtp, "NOOP", "250 ").startswith("250 ")
+            assert say(imap, "a NOOP", "a ").startswith("a OK")
+        assert say(smtp, "MAIL FROM:<>", "250 ").startswith("250 ")
+        assert say(smtp, "QUIT", "221 ").startswith("221 ")
+        assert "BYE" in say(imap, "a LOGOUT", "a ")
+
+
+def visit(box: Mailed, door: str, stop: threading.Event, results: list[str]) -> None:
+    while not stop.is_set():
+        for name in ASKED:
+            try:
+                results.append(f"{name} {box.leaf(door, name)}")
+            except (OSError, AssertionError) as error:
+                results.append(f"{door} {name}: {error!r}")
+
+
+def test_no_handshake_fails_under_load_across_swaps(mailing):
+    served = [mailing.chains()]
+    stop = threading.Event()
+    results: list[str] = []
+    threads = [threading.Thread(target=visit, args=(mailing, door, stop, results)) for door in DOORS]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(SWAPS):
+            mailing.renew()
+            mailing.apply()
+            served.append(mailing.chains())
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    mailing.assert_served()
+    possible = {f"{name} {chains[slot]}" for chains in served for name, slot in ASKED.items()}
+    assert Counter(each for each in results if each not in possible) == {}
+    assert len(results) > 50
+
+
+# Damage by somebody else
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["postfix/default.pem", "postfix/sni.db", "chains/default.key.pem", "chains/mail.a.test.pem", "dovecot.conf"],
+)
+def test_a_damaged_file_is_found_by_the_next_look_and_made_again_without_a_ca(mailing, name):
+    before = mailing.chains()
+    damaged = mailing.live("mail") / name
+    damaged.write_text("-----BEGIN NONSENSE-----\n")
+    assert mailing.apply().performed == ()
+    mailing.clock.advance(minutes=QUARTER)
+    mailing.apply()
+    assert mailing.deployment("mail").outcome is Outcome.LIVE
+    assert mailing.chains() == before
+    mailing.assert_served()
+    assert "NONSENSE" not in (mailing.live("mail") / name).read_text(errors="replace")
+    assert not any(isinstance(each, Obtain) for each in mailing.apply().performed)
+
+
+def test_a_map_that_is_gone_cuts_off_every_client_that_sends_a_name_and_comes_back(mailing):
+    (mailing.live("mail") / "postfix/sni.db").unlink()
+    mailing.clock.advance(minutes=QUARTER)
+    mailing.apply()
+    mailing.assert_served()
+    assert mailing.deployment("mail").outcome is Outcome.LIVE
+
+
+def test_a_generation_that_is_gone_comes_back(mailing):
+    shutil.rmtree(mailing.live("mail"))
+    mailing.clock.advance(minutes=QUARTER)
+    mailing.apply()
+    mailing.assert_served()

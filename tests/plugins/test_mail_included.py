@@ -1,0 +1,217 @@
+"""Mail on the administrator's own postfix and dovecot: their files name ours, and nothing of theirs is overwritten."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mailed import DOORS, Mailed
+
+from agent.deployment import Outcome
+
+pytestmark = pytest.mark.root
+INCLUDED = {"main": "include", "manager": "commands"}
+MAIN_CF = """# The administrator's.
+compatibility_level = 3.6
+queue_directory = {root}/var/spool/postfix
+data_directory = {root}/var/lib/postfix
+maillog_file = {root}/postfix.log
+maillog_file_prefixes = {root}
+myhostname = their.example.test
+mydestination = their.example.test
+alias_maps =
+"""
+DOVECOT_CONF = """# The administrator's.
+base_dir = {root}/run/dovecot
+state_dir = {root}/var/lib/dovecot
+log_path = {root}/dovecot.log
+protocols = imap pop3
+ssl_cert = <{root}/their.pem
+ssl_key = <{root}/their.pem
+passdb {{
+  driver = pam
+}}
+userdb {{
+  driver = passwd
+}}
+{listeners}
+!include_try {root}/etc/dovecot/conf.d/*.conf
+"""
+
+
+class Included(Mailed):
+    """The administrator has a postfix and a dovecot."""
+
+    @property
+    def pid_files(self) -> dict[str, Path]:
+        return {
+            "postfix": self.root / "var/spool/postfix/pid/master.pid",
+            "dovecot": self.root / "run/dovecot/master.pid",
+        }
+
+    @property
+    def main_cf(self) -> Path:
+        return self.root / "etc/postfix/main.cf"
+
+    @property
+    def dovecot_conf(self) -> Path:
+        return self.root / "etc/dovecot/dovecot.conf"
+
+    def write_their_files(self) -> None:
+        for path in (
+            self.main_cf,
+            self.dovecot_conf,
+            self.root / "var/spool/postfix/x",
+            self.root / "var/lib/dovecot/x",
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        (self.root / "etc/dovecot/conf.d").mkdir()
+        own_pair = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        pair = str(self.root / "their.pem")
+        subprocess.run(
+            [*own_pair, "-subj", "/CN=their.example.test", "-keyout", pair, "-out", f"{pair}.crt"],
+            check=True,
+            capture_output=True,
+        )
+        Path(pair).write_text(Path(pair).read_text() + Path(f"{pair}.crt").read_text())
+        self.main_cf.write_text(MAIN_CF.format(root=self.root))
+        self.dovecot_conf.write_text(DOVECOT_CONF.format(root=self.root, listeners=self._listeners()))
+        (self.main_cf.parent / "master.cf").write_text(self._processes())
+
+    def _listeners(self) -> str:
+        doors = [door for door in DOORS if door[:4] in {"imap", "pop3"}]
+        return "".join(
+            f"service {door[:4]}-login {{\n  inet_listener {door} {{\n    address = 127.0.0.1\n    port = {self.ports[door]}\n"
+            f"{'    ssl = yes' if door.endswith('s') else ''}\n  }}\n}}\n"
+            for door in doors
+        )
+
+    def _processes(self) -> str:
+        options = {"smtps": " -o smtpd_tls_wrappermode=yes"}
+        text = "".join(
+            f"127.0.0.1:{self.ports[door]} inet n - n - - smtpd{options.get(door, '')}\n"
+            for door in ("smtp", "submission", "smtps")
+        )
+        names = "cleanup qmgr tlsmgr anvil postlogd:postlog"
+        for each in names.split():
+            program, _, service = each.partition(":")
+            kind = "unix-dgram" if service else "unix"
+            text += f"{service or program} {kind} n - n - {'1' if program != 'cleanup' else '0'} {program}\n"
+        return text + "rewrite unix - - n - - trivial-rewrite\n"
+
+    def start_daemon(self, service: str) -> None:
+        argv = {
+            "postfix": ["/usr/sbin/postfix", "-c", str(self.main_cf.parent), "start"],
+            "dovecot": ["/usr/sbin/dovecot", "-c", str(self.dovecot_conf)],
+        }
+        self.run_daemon(service, argv[service])
+
+    def add_lines(self) -> None:
+        """Do what the refusal says."""
+        problem = self.deployment("mail").problem
+        said = re.search(r"add them: (postconf .*?)\.?$", problem.cause)
+        subprocess.run([f"/usr/sbin/{shlex.split(said[1])[0]}", *shlex.split(said[1])[1:]], check=True)
+
+
+@pytest.fixture
+def theirs() -> Iterator[Included]:
+    with Included.make(postfix=dict(INCLUDED), dovecot=dict(INCLUDED)) as appliance:
+        appliance.write_their_files()
+        appliance.configure()
+        yield appliance
+
+
+@pytest.fixture
+def included(theirs) -> Included:
+    """Mail is served by the administrator's daemons."""
+    theirs.apply()
+    theirs.add_lines()
+    for service in theirs.pid_files:
+        theirs.start_daemon(service)
+    theirs.apply(retry=True)
+    deployment = theirs.deployment("mail")
+    assert deployment.outcome is Outcome.LIVE, deployment.problem
+    theirs.runner.ran.clear()
+    return theirs
+
+
+def test_the_lines_that_a_main_cf_lacks_are_named_and_nothing_is_changed_until_they_are_there(theirs):
+    before = theirs.main_cf.read_text()
+    theirs.apply()
+    deployment = theirs.deployment("mail")
+    assert deployment.outcome is Outcome.REFUSED
+    live = theirs.layout.module("mail").live
+    assert deployment.problem.cause.endswith(
+        f"{theirs.main_cf} does not name the agent's files; add them: postconf -c {theirs.main_cf.parent} -e "
+        f"'smtpd_tls_chain_files = {live}/postfix/default.pem' 'tls_server_sni_maps = hash:{live}/postfix/sni' "
+        "'smtpd_tls_security_level = may'."
+    )
+    assert theirs.main_cf.read_text() == before
+    assert not live.exists()
+    assert not (theirs.root / "etc/dovecot/conf.d/99-chainwright.conf").exists()
+
+
+def test_each_name_is_served_and_their_files_are_as_they_were(included):
+    before = included.main_cf.read_text(), included.dovecot_conf.read_text()
+    included.assert_served()
+    included.renew()
+    included.apply()
+    included.assert_served()
+    assert (included.main_cf.read_text(), included.dovecot_conf.read_text()) == before
+    live = included.layout.service("dovecot").live
+    assert (included.root / "etc/dovecot/conf.d/99-chainwright.conf").read_text() == (
+        f"# Made by Chainwright; changes here are lost.\n!include {live}/dovecot.conf\n"
+    )
+
+
+def test_further_chains_and_maps_of_theirs_do_no_harm(included):
+    text = included.main_cf.read_text()
+    pair = included.root / "their.pem"
+    included.main_cf.write_text(
+        re.sub(r"(smtpd_tls_chain_files = \S+)", rf"ours = \1\n\1,\n    {pair}", text).replace(
+            "ours = smtpd_tls_chain_files", "ours"
+        )
+    )
+    included.renew()
+    included.apply()
+    assert included.deployment("mail").outcome is Outcome.LIVE
+
+
+def test_lines_that_are_taken_out_again_are_missed_and_nothing_switches(included):
+    before = included.seen()
+    text = included.main_cf.read_text()
+    included.main_cf.write_text(MAIN_CF.format(root=included.root))
+    included.renew()
+    included.apply()
+    deployment = included.deployment("mail")
+    assert deployment.outcome is Outcome.REFUSED
+    assert "does not name the agent's files" in deployment.problem.cause
+    included.main_cf.write_text(text)
+    assert included.seen() == before
+    included.apply(retry=True)
+    included.assert_served()
+
+
+def test_their_own_mistake_is_named_and_nothing_switches(included):
+    before = included.seen()
+    text = included.dovecot_conf.read_text()
+    included.dovecot_conf.write_text(text + "ssl_sert = no\n")
+    included.renew()
+    included.apply()
+    assert "Unknown setting: ssl_sert" in included.deployment("mail").problem.cause
+    included.dovecot_conf.write_text(text)
+    assert included.seen() == before
+    included.apply(retry=True)
+    included.assert_served()
+
+
+def test_a_module_that_is_gone_takes_nothing_with_it_that_is_theirs(included):
+    """Their main.cf still names our files, and their dovecot includes what is left of ours: an empty entry."""
+    text = included.layout.settings.read_text()
+    included.layout.settings.write_text(text[: text.index("[modules.mail]")])
+    included.apply()
+    assert not list(included.layout.module("mail").state.glob("[0-9]*"))
+    argv = ["/usr/bin/doveconf", "-c", str(included.dovecot_conf), "-x", "-h", "base_dir"]
+    assert subprocess.run(argv, capture_output=True, check=False).returncode == 0

@@ -1,0 +1,46 @@
+"""The pages of the modules name every setting."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from plugins.nginx import Nginx
+from plugins.reverse_proxy import ReverseProxy
+from plugins.reverse_proxy.site import Site
+from plugins.web_auth import WebAuth
+from plugins.web_auth.look import Brand, Texts
+from plugins.webui import WebUI
+from plugins.webui.service import WebUIService
+
+PAGES = Path(__file__).parents[2] / "docs/modules"
+DECLARATIONS = [
+    ("reverse_proxy", ReverseProxy),
+    ("reverse_proxy", Site),
+    ("nginx", Nginx),
+    ("web_auth", WebAuth),
+    ("web_auth", Texts),
+    ("web_auth", Brand),
+    ("webui", WebUI),
+    ("webui", WebUIService),
+]
+
+
+@pytest.mark.parametrize(("page", "declaration"), DECLARATIONS)
+def test_a_module_s_page_names_each_setting(page: str, declaration: type[BaseModel]):
+    text = (PAGES / f"{page}.md").read_text()
+    assert [name for name in declaration.model_fields if f"`{name}`" not in text] == []
+
+
+def test_the_page_of_nginx_shows_somebody_else_s_module_as_it_is_tested():
+    place = PAGES.parents[1] / "tests/third_party/status_page"
+    page = (PAGES / "nginx.md").read_text()
+    shown = {
+        place / "status_page.py": re.findall(r"```python\n(.*?)```", page, re.DOTALL),
+        place / "templates/http.conf.j2": re.findall(r"```\n(include .*?)```", page, re.DOTALL),
+        place / "templates/server.conf.j2": re.findall(r"```\n(server .*?)```", page, re.DOTALL),
+    }
+    for path, blocks in shown.items():
+        assert len(blocks) == 1
+        assert blocks[0] in path.read_text()

@@ -1,0 +1,86 @@
+"""nginx that does not run yet, no longer, or is not installed: waited for, never a rollback."""
+
+from proxied import OWN, SITES, Proxied
+
+from agent.deployment import Outcome
+
+
+def problem_of(box: Proxied) -> str:
+    deployment = box.deployment("reverse_proxy")
+    assert deployment.outcome is Outcome.WAITING
+    return deployment.problem.cause.replace(str(box.root), "ROOT")
+
+
+NOT_RUNNING = "The service can't be reloaded: no process has the number in ROOT/run/chainwright/nginx.pid."
+
+
+def test_while_nginx_does_not_run_everything_is_in_place_and_waits_until_somebody_starts_it(proxied):
+    proxied.apply()
+    assert problem_of(proxied) == NOT_RUNNING
+    proxied.start_nginx()
+    proxied.assert_served(*SITES)
+    assert proxied.deployment("reverse_proxy").outcome is Outcome.WAITING
+    proxied.runner.ran.clear()
+    proxied.apply()
+    assert proxied.deployment("reverse_proxy").outcome is Outcome.LIVE
+    assert proxied.deployment("reverse_proxy").problem is None
+    assert proxied.runner.ran == []
+
+
+def test_chains_are_renewed_while_it_waits_and_nginx_starts_with_them(proxied):
+    proxied.apply()
+    before = proxied.chains()
+    proxied.renew()
+    proxied.apply()
+    assert problem_of(proxied) == NOT_RUNNING
+    assert set(before.values()).isdisjoint(proxied.chains().values())
+    proxied.start_nginx()
+    proxied.assert_served(*SITES)
+
+
+def test_the_agent_starts_it_where_it_may(proxied):
+    proxied.configure(service={**OWN, "start": True})
+    proxied.apply()
+    assert proxied.deployment("reverse_proxy").outcome is Outcome.LIVE
+    proxied.assert_served(*SITES)
+    proxied.kill_nginx()
+    proxied.clock.advance(minutes=16)
+    proxied.apply()
+    proxied.assert_served(*SITES)
+    assert proxied.deployment("reverse_proxy").outcome is Outcome.LIVE
+
+
+def test_a_killed_nginx_is_found_by_the_next_look_and_picked_up_when_it_is_back(serving):
+    serving.kill_nginx()
+    assert serving.apply().performed == ()
+    serving.clock.advance(minutes=16)
+    serving.apply()
+    assert problem_of(serving) == NOT_RUNNING
+    serving.start_nginx()
+    serving.apply()
+    assert serving.deployment("reverse_proxy").outcome is Outcome.LIVE
+    serving.assert_served(*SITES)
+
+
+def test_a_killed_nginx_does_not_spoil_a_renewal(serving):
+    before = serving.chains()
+    serving.kill_nginx()
+    serving.renew()
+    serving.apply()
+    assert problem_of(serving) == NOT_RUNNING
+    assert set(before.values()).isdisjoint(serving.chains().values())
+    serving.start_nginx()
+    serving.apply()
+    assert serving.deployment("reverse_proxy").outcome is Outcome.LIVE
+    serving.assert_served(*SITES)
+
+
+def test_while_nginx_is_not_installed_everything_is_in_place_and_waits(proxied):
+    proxied.configure(service={**OWN, "binary": "/usr/sbin/no-such-nginx", "start": True})
+    proxied.apply()
+    assert problem_of(proxied) == "The service can't be reloaded: /usr/sbin/no-such-nginx is not installed."
+    assert (proxied.live("reverse_proxy") / "sites" / f"{SITES[0]}.key.pem").exists()
+    proxied.configure(service={**OWN, "start": True})
+    proxied.apply()
+    assert proxied.deployment("reverse_proxy").outcome is Outcome.LIVE
+    proxied.assert_served(*SITES)

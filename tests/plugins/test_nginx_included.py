@@ -1,0 +1,242 @@
+"""The administrator's own nginx.conf includes ours: tested after the rename and before the reload."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from deployed import until
+from proxied import INCLUDED, SITES, Proxied
+
+from agent.deployment import Outcome, Step
+from agent.errors.deploy import ServiceRefusesPresent
+
+DYING = Path(__file__).parents[1] / "dying.py"
+RENEWAL = 61 * 86400.0
+PUBLISHED = "etc/nginx/conf.d/chainwright.conf"
+
+SECOND = """
+[modules.other]
+plugin = "reverse_proxy"
+listen = "127.0.0.1:{port}"
+listen_http = []
+[[modules.other.sites]]
+domains = ["z.example.test"]
+upstream = "http://127.0.0.1:9"
+"""
+
+
+def live_links(box: Proxied) -> list[str]:
+    return [str(path.readlink()) for path in sorted(box.layout.state.glob("*/*/live"))]
+
+
+def assert_consistent(box: Proxied) -> None:
+    """The links name what the store says is in service, and all of it is there."""
+    with box.store() as store:
+        assert store.deployments.transactions() == []
+        generation = store.deployments.generation("module:reverse_proxy", box.deployment("reverse_proxy").generation)
+        entry = store.deployments.entry("nginx")
+    assert live_links(box) == [str(generation.number), str(entry)]
+    assert all((box.live("reverse_proxy") / file.path).exists() for file in generation.files)
+
+
+def test_each_site_is_served_and_the_administrators_file_is_as_it_was(included):
+    before = included.main_file.read_text()
+    included.renew()
+    included.apply()
+    included.assert_served(*SITES)
+    assert included.main_file.read_text() == before
+    assert (included.root / PUBLISHED).read_text() == (
+        f'# Made by Chainwright; changes here are lost.\ninclude "{included.layout.service("nginx").live}/http.conf";\n'
+    )
+    assert [str(action).split()[0] for action in included.runner.ran] == ["/usr/sbin/nginx", "SIGHUP"]
+
+
+class Watching:
+    """Remembers what the links named whenever a step was entered."""
+
+    def __init__(self, box: Proxied) -> None:
+        self.seen: list[tuple[str, list[str]]] = []
+        self._box = box
+
+    def __call__(self, event) -> None:
+        if event.kind == "step":
+            self.seen.append((event.detail["step"], live_links(self._box)))
+
+
+def test_it_is_tested_after_the_rename_and_before_the_reload(included):
+    before = live_links(included)
+    watching = Watching(included)
+    included.renew()
+    engine = included.engine()
+    engine.bus.listeners = [watching]
+    engine.apply(wait=0)
+    steps = dict(watching.seen)
+    assert steps[Step.STAGED] != before  # the second time: the test's renames are the switch's
+    assert steps[Step.CHECK] != before
+    order = [step for step, _links in watching.seen]
+    assert order.index(Step.CHECK) < order.index(Step.RELOADING)
+
+
+def test_a_refusal_undoes_the_rename_and_reloads_nothing(included):
+    before = live_links(included)
+    included.override("reverse_proxy/http.conf.j2", "wrong on purpose;\n")
+    included.apply()
+    assert live_links(included) == before
+    assert included.runner.count("SIGHUP") == 0
+    problem = included.deployment("reverse_proxy").problem
+    text = re.sub(r"\d{4}/\S+ \S+ \[emerg\] \d+#\d+:", "[emerg]", "\n".join(problem.lines()))
+    assert text.replace(str(included.root), "ROOT") == (
+        'nginx: "/usr/sbin/nginx -e stderr -t -c ROOT/etc/nginx/nginx.conf" refused the new configuration: [emerg] unknown '
+        'directive "wrong" in ROOT/var/lib/chainwright/modules/reverse_proxy/2/http.conf:1.\n'
+        "What was served is still served. Correct the setting or template that it names, then: chainwright apply"
+    )
+    included.assert_served(*SITES)
+    assert_consistent(included)
+
+
+def test_one_sites_fault_is_found_and_the_others_get_their_new_chains(included):
+    included.configure(upstreams={SITES[1]: "http://nowhere.invalid"})
+    included.renew()
+    included.apply()
+    included.assert_served(*SITES)
+    assert [each.slot for each in included.refusals()] == [SITES[1]]
+    assert included.runner.count("SIGHUP") == 1
+    assert_consistent(included)
+    with included.store() as store:
+        on_disk = sorted(int(path.name) for path in included.layout.service("nginx").state.glob("[0-9]*"))
+        assert store.deployments.numbers("service:nginx") == on_disk
+
+
+def test_the_administrators_own_mistake_is_named_changes_nothing_and_blames_no_chain(included):
+    text = included.main_file.read_text()
+    before, links = {name: included.seen(name)[0] for name in SITES}, live_links(included)
+    included.main_file.write_text(text.replace("access_log off;", "access_log of"))
+    included.renew()
+    included.apply()
+    assert {name: included.seen(name)[0] for name in SITES} == before
+    assert live_links(included) == links
+    deployment = included.deployment("reverse_proxy")
+    assert (deployment.outcome, deployment.problem.code) == (Outcome.REFUSED, ServiceRefusesPresent.code)
+    assert str(included.main_file) in deployment.problem.cause
+    included.main_file.write_text(text)
+    included.apply(retry=True)
+    included.assert_served(*SITES)
+    assert included.refusals() == []
+
+
+def test_a_module_that_could_not_be_taken_out_is_taken_out_when_nginx_accepts_it_again(included):
+    included.configure(more=SECOND.format(port=included.port))
+    included.apply()
+    text = included.main_file.read_text()
+    included.main_file.write_text(text.replace("access_log off;", "access_log of"))
+    included.configure(more="")
+    included.apply()
+    assert included.seen("z.example.test")[0] != ""
+    included.main_file.write_text(text)
+    included.apply()
+    until(lambda: included.seen("z.example.test")[0] == "", what="nginx has let go of it")
+    assert list(included.layout.module("other").state.glob("**/key.pem")) == []
+    included.assert_served(*SITES)
+    assert included.apply().performed == ()
+
+
+def test_a_foreign_file_at_the_published_path_is_not_overwritten():
+    with Proxied.make(service=dict(INCLUDED)) as box:
+        box.write_main_file()
+        box.configure()
+        foreign = box.root / PUBLISHED
+        foreign.write_text("# mine\n")
+        box.apply()
+        problem = box.deployment("reverse_proxy").problem
+        assert "\n".join(problem.lines()) == (
+            f"{foreign}: The administrator's own file stands where a file of the agent belongs; it is not overwritten.\n"
+            "What was served is still served. Move it away, then: chainwright apply"
+        )
+        assert foreign.read_text() == "# mine\n"
+        foreign.unlink()
+        box.clock.advance(minutes=2)
+        box.bring_up()
+        box.assert_served(*SITES)
+
+
+def test_where_nginx_is_not_installed_the_file_is_in_place_before_its_directory_is():
+    with Proxied.make(service={**INCLUDED, "binary": "/usr/sbin/no-such-nginx"}) as box:
+        box.configure()
+        box.apply()
+        deployment = box.deployment("reverse_proxy")
+        assert deployment.outcome is Outcome.WAITING
+        assert deployment.problem.cause == "The service can't be reloaded: /usr/sbin/no-such-nginx is not installed."
+        assert (box.root / PUBLISHED).exists()
+        box.write_main_file()
+        box.configure(service=dict(INCLUDED))
+        box.start_nginx()
+        box.apply()
+        assert box.deployment("reverse_proxy").outcome is Outcome.LIVE
+        box.assert_served(*SITES)
+
+
+def test_a_fixed_path_that_can_not_be_written_is_named_and_the_pass_goes_on():
+    with Proxied.make(service=dict(INCLUDED)) as box:
+        (box.root / "etc/nginx").mkdir(parents=True)
+        (box.root / "etc/nginx/conf.d").write_text("a file where the directory should be\n")
+        box.configure()
+        box.apply()
+        problem = box.deployment("reverse_proxy").problem
+        assert problem.code == "deploy.disk"
+        assert problem.where == str(box.root / PUBLISHED)
+        assert_nothing_is_left_open(box)
+
+
+def assert_nothing_is_left_open(box: Proxied) -> None:
+    with box.store() as store:
+        assert store.deployments.transactions() == []
+
+
+# A crash at every step, and before every rename
+
+
+def die_at(box: Proxied, where: str) -> None:
+    argv = [sys.executable, str(DYING), str(box.root), where, str(box.clock.offset.total_seconds())]
+    assert subprocess.run(argv, check=False).returncode == 9, f"it never came to {where}"
+
+
+def restart(box: Proxied) -> None:
+    """As after a power cut: nginx reads what is on disk."""
+    box.kill_nginx()
+    box.start_nginx()
+
+
+def assert_served_whole(box: Proxied, before: dict[str, str]) -> None:
+    """Each site serves one of its chains, with the key that matches: the handshake would fail otherwise."""
+    now = box.chains()
+    assert all(box.seen(name)[0] in {before[name], now[name]} for name in SITES)
+
+
+@pytest.mark.parametrize("step", [step for step in Step if step is not Step.GOING_BACK])
+def test_a_crash_at_any_step_leaves_what_nginx_can_start_with_and_the_next_run_converges(included, step):
+    before = included.chains()
+    included.renew()
+    die_at(included, step)
+    assert_served_whole(included, before)
+    restart(included)
+    assert_served_whole(included, before)
+    included.apply()
+    included.assert_served(*SITES)
+    assert_consistent(included)
+    assert included.apply().performed == ()
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_a_crash_before_any_rename_of_a_hunt_for_a_culprit_does_so_too(included, number):
+    before = included.chains()
+    included.configure(upstreams={SITES[1]: "http://nowhere.invalid"})
+    included.renew()
+    die_at(included, f"rename:{number}")
+    included.engine().boot()
+    restart(included)
+    assert_served_whole(included, before)
+    included.apply()
+    included.assert_served(*SITES)
+    assert_consistent(included)

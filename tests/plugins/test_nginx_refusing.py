@@ -1,0 +1,163 @@
+"""What nginx refuses is left out and named; what was served is still served, and new chains go on."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from proxied import SITES, Proxied
+
+from agent.deployment import Outcome, RefusedKind
+
+# Templates that nginx or Jinja refuses
+
+
+def whole_message(box: Proxied) -> str:
+    """Return what an administrator reads of the module's problem, without directory, instant and process."""
+    problem = box.deployment("reverse_proxy").problem
+    assert problem is not None
+    text = "\n".join(problem.lines()).replace(str(box.root), "ROOT")
+    return re.sub(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[emerg\] \d+#\d+:", "[emerg]", text)
+
+
+def assert_refused(box: Proxied, message: str, before: dict[str, str]) -> None:
+    assert box.deployment("reverse_proxy").outcome is Outcome.REFUSED
+    assert whole_message(box) == message
+    assert "SIGHUP" not in " ".join(map(str, box.runner.ran))
+    assert box.chains() == before
+    box.assert_served(*SITES)
+
+
+BY_NGINX = (
+    'nginx: "/usr/sbin/nginx -e stderr -t -c ROOT/var/lib/chainwright/services/nginx/{entry}/nginx.conf" refused the new '
+    "configuration: [emerg] {reason} in ROOT/var/lib/chainwright/{place}.\n"
+    "What was served is still served. Correct the setting or template that it names, then: chainwright apply"
+)
+BY_JINJA = (
+    "ROOT/etc/chainwright/templates/{name}, line {line}: The template can't be rendered: {reason}.\n"
+    "What was served is still served. Correct or remove the template, then: chainwright apply"
+)
+WRONG = '{{% include "default:{name}" %}}\nwrong on purpose;\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "place"),
+    [
+        ("reverse_proxy/site.conf.j2", 3, "modules/reverse_proxy/3/sites/a.example.test.conf:{lines}"),
+        ("reverse_proxy/http.conf.j2", 2, "modules/reverse_proxy/2/http.conf:{lines}"),
+        ("nginx/nginx.conf.j2", 3, "services/nginx/3/nginx.conf:{lines}"),
+        ("nginx/http.conf.j2", 3, "services/nginx/3/http.conf:{lines}"),
+    ],
+)
+def test_a_template_that_nginx_refuses_changes_nothing_and_the_error_says_what_nginx_said(serving, name, entry, place):
+    before = serving.chains()
+    live = serving.layout.state / re.sub(r"/\d/", "/live/", place.partition(":")[0])
+    lines = len(live.read_text().splitlines()) + 1
+    serving.override(name, WRONG.format(name=name.split("/")[1]))
+    serving.apply()
+    reason = 'unknown directive "wrong"'
+    assert_refused(serving, BY_NGINX.format(entry=entry, reason=reason, place=place.format(lines=lines)), before)
+
+
+@pytest.mark.parametrize(
+    "name", ["reverse_proxy/site.conf.j2", "reverse_proxy/http.conf.j2", "nginx/nginx.conf.j2", "nginx/http.conf.j2"]
+)
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("\n{% if %}\n", "Expected an expression, got 'end of statement block'"),
+        ("\n{{ nothing }}\n", "'nothing' is undefined"),
+    ],
+)
+def test_a_template_that_can_not_be_rendered_changes_nothing(serving, name, text, reason):
+    before = serving.chains()
+    serving.override(name, text)
+    serving.apply()
+    assert_refused(serving, BY_JINJA.format(name=name, line=2, reason=reason), before)
+
+
+@pytest.mark.parametrize("name", ["reverse_proxy/site.conf.j2", "reverse_proxy/http.conf.j2", "nginx/nginx.conf.j2"])
+@pytest.mark.parametrize("text", ["wrong on purpose;\n", "{% if %}"])
+def test_new_chains_go_on_while_a_template_is_refused_and_its_correction_is_taken_at_once(serving, name, text):
+    override = serving.override(name, text)
+    serving.apply()
+    before = serving.chains()
+    serving.renew()
+    serving.apply()
+    assert set(before.values()).isdisjoint(serving.chains().values())
+    serving.assert_served(*SITES)
+    assert serving.refusals()
+    override.write_text(f'{{% include "default:{name.split("/")[1]}" %}}\n# mended\n')
+    serving.apply()
+    assert serving.refusals() == []
+    assert serving.deployment("reverse_proxy").problem is None
+    serving.assert_served(*SITES)
+    assert "# mended" in "".join(path.read_text() for path in serving.layout.state.glob("*/*/live/**/*.conf"))
+
+
+# Upstreams that don't resolve
+
+NOWHERE = "http://nowhere.invalid"
+
+
+def test_an_upstream_that_does_not_resolve_stops_no_new_chain_its_own_included(serving):
+    serving.configure(upstreams={SITES[1]: NOWHERE})
+    serving.apply()
+    assert [(each.slot, each.kind) for each in serving.refusals()] == [(SITES[1], RefusedKind.CONFIGURATION)]
+    before = serving.chains()
+    serving.renew()
+    serving.apply()
+    assert set(before.values()).isdisjoint(serving.chains().values())
+    serving.assert_served(*SITES)
+    assert 'host not found in upstream "nowhere.invalid"' in serving.refusals()[0].problem.cause
+    live = (serving.live("reverse_proxy") / "sites" / f"{SITES[1]}.conf").read_text()
+    assert f"proxy_pass {serving.upstream};" in live
+
+
+def test_its_renewal_in_the_same_pass_as_the_mistake_is_served_too(serving):
+    serving.configure(upstreams={SITES[1]: NOWHERE})
+    serving.renew()
+    serving.apply()
+    serving.assert_served(*SITES)
+    assert [each.slot for each in serving.refusals()] == [SITES[1]]
+
+
+def test_a_new_site_with_an_upstream_that_does_not_resolve_is_left_out_until_the_setting_is_mended(serving):
+    serving.configure(sites=(*SITES, "d.example.test"), upstreams={"d.example.test": NOWHERE})
+    serving.apply()
+    serving.assert_served(*SITES)
+    assert serving.seen("d.example.test") == ("", "0 (ok)")
+    assert not (serving.live("reverse_proxy") / "sites" / "d.example.test.conf").exists()
+    serving.renew()
+    serving.apply()
+    serving.assert_served(*SITES)
+    serving.configure(upstreams={})
+    serving.apply()
+    serving.assert_served(*SITES, "d.example.test")
+    assert serving.refusals() == []
+
+
+@pytest.mark.root
+def test_it_is_taken_in_by_itself_once_its_name_resolves(serving):
+    name = f"chainwright-{serving.port}.invalid"
+    serving.configure(sites=(*SITES, "d.example.test"), upstreams={"d.example.test": f"http://{name}"})
+    serving.apply()
+    assert [each.slot for each in serving.refusals()] == ["d.example.test"]
+    serving.clock.advance(minutes=2)
+    with resolving(name):
+        serving.apply()
+    serving.assert_served(*SITES, "d.example.test")
+    assert serving.refusals() == []
+
+
+@contextmanager
+def resolving(name: str) -> Iterator[None]:
+    """Let this machine know a name meanwhile."""
+    hosts = Path("/etc/hosts")
+    line = f"127.0.0.1 {name}\n"
+    hosts.write_text(f"{hosts.read_text().rstrip()}\n{line}")
+    try:
+        yield
+    finally:
+        hosts.write_text(hosts.read_text().replace(line, ""))

@@ -1,0 +1,242 @@
+"""The web interface as a module: settings, needs, files, and its own process seen by its own probe."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import golden
+import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from ports import free_port
+from pydantic import ValidationError
+from servers import Maker, listening, securing
+from staged import PATIENCE, StagedAppliance, switch, wait_until
+
+from agent import Context, Endpoint, Expected, HostFacts, ProbeFailed, ServiceContext, Signal
+from agent.command import process_of
+from agent.context import ModulePart
+from agent.layout import Layout
+from agent.probe import judge
+from agent.render import filled_in
+from plugins.webui import WebUI
+from plugins.webui.probe import WebUIProbe
+from plugins.webui.service import WebUIService
+
+HOUSE = Path(__file__).parents[2]
+HOST = HostFacts("gw", ("127.0.0.1", "192.0.2.1", "::1"))
+LAUNCHER = """
+import sys
+from pathlib import Path
+from plugins.webui.server import serve
+live, pid_file, port, templates = sys.argv[1:]
+serve(
+    Path(live),
+    listen=[("127.0.0.1", int(port))],
+    pid_file=Path(pid_file),
+    templates=[Path(templates)],
+    api=Path(live).with_name("api.sock"),
+)
+"""
+
+
+@dataclass
+class WebUIAppliance(StagedAppliance):
+    """An appliance whose web interface runs as a process of its own."""
+
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self, module: WebUI, context: Context, pid_file: Path) -> None:
+        switch(context.places.state, context.directory)
+        arguments = [context.places.live, pid_file, str(module.listen[0].port), HOUSE / "templates/webui"]
+        self.process = subprocess.Popen([sys.executable, "-c", LAUNCHER, *arguments], cwd=HOUSE)
+        wait_until(lambda: process_of(pid_file))
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def box() -> Iterator[WebUIAppliance]:
+    with WebUIAppliance.make(host=HOST) as appliance:
+        yield appliance
+
+
+def slots(module: WebUI, host: HostFacts = HOST) -> dict[str, tuple[str, ...]]:
+    return {need.slot: need.names for need in module.declare_needs(host)}
+
+
+def refusal(**settings) -> str:
+    with pytest.raises(ValidationError) as caught:
+        WebUI(**settings)
+    return " ".join(error["msg"] for error in caught.value.errors())
+
+
+def test_without_a_domain_there_is_only_the_address_slot():
+    assert slots(WebUI()) == {"address": ("gw", "localhost", "127.0.0.1", "192.0.2.1", "::1")}
+
+
+def test_a_domain_has_a_slot_of_its_own():
+    module = WebUI(domain="GW.example.com", names=["gw.lan", "10.0.0.1"])
+    assert slots(module) == {
+        "address": ("gw", "localhost", "127.0.0.1", "192.0.2.1", "::1", "gw.lan", "10.0.0.1"),
+        "name": ("gw.example.com",),
+    }
+
+
+def test_the_address_slot_is_local_only_whatever_the_module_says():
+    address, name = WebUI(domain="gw.example.com", sources=["uploaded", "acme"], pin="x").declare_needs(HOST)
+    assert (address.sources, address.pin) == (("local",), None)
+    assert (name.sources, name.pin) == (("uploaded", "acme"), "x")
+
+
+@pytest.mark.parametrize(
+    ("host_name", "names"),
+    [
+        ("gw.example.com", ("gw", "localhost")),
+        ("gw.lan", ("gw.lan", "gw", "localhost")),
+        ("localhost", ("localhost",)),
+    ],
+)
+def test_a_public_host_name_stays_out_of_the_address_slot_but_for_its_label(host_name, names):
+    assert slots(WebUI(), HostFacts(host_name, ("127.0.0.1",)))["address"] == (*names, "127.0.0.1")
+
+
+def test_a_local_domain_stands_in_its_own_slot_only():
+    assert slots(WebUI(domain="gw.lan"), HostFacts("gw.lan", ("127.0.0.1",))) == {
+        "address": ("gw", "localhost", "127.0.0.1"),
+        "name": ("gw.lan",),
+    }
+
+
+def test_settings_that_would_mix_public_and_local_names_are_refused():
+    assert "names are local ones, and gw.example.com is public; make it the domain" in refusal(names=["gw.example.com"])
+    assert "domain must be a name; the address 10.0.0.1 belongs into names" in refusal(domain="10.0.0.1")
+    assert "not a wildcard" in refusal(domain="*.example.com")
+
+
+@pytest.mark.parametrize("domain", [None, "gw.example.com"])
+def test_the_generation_is_described_as_it_was_read(box, domain):
+    module = WebUI(domain=domain)
+    rendering = box.rendering(module, box.context(module, "webui"))
+    texts = {file.path: rendering.texts[file.text] for file in rendering.files if file.text}
+    text = filled_in(texts["generation.json"], "/nowhere", 7)
+    golden.compare(f"webui/{'domain' if domain else 'address'}", {"generation.json": text})
+    assert json.loads(text)["generation"] == 7
+
+
+def test_keys_are_roots_and_read_by_the_group_of_the_process(box):
+    module = WebUI(run_as="someone")
+    assert (module.file_user, module.file_group) == ("", "someone")
+    context = box.stage(module)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in context.directory.rglob("*") if path.is_file()}
+    assert modes == {"key.pem": 0o640, "fullchain.pem": 0o640, "generation.json": 0o640}
+
+
+def test_the_default_is_looked_at_without_a_name_and_the_domain_with_it(box):
+    module = WebUI(domain="gw.example.com", listen=["0.0.0.0:8443", "[::]:8443"])
+    endpoints = module.probes(box.context(module, "webui"))
+    assert [(each.slot, str(each.address), each.server_name) for each in endpoints] == [
+        ("address", "127.0.0.1:8443", ""),
+        ("name", "127.0.0.1:8443", "gw.example.com"),
+    ]
+
+
+def expected(box: WebUIAppliance, context: Context, slot: str) -> Expected:
+    intermediate = box.chains[slot].intermediates[0].fingerprint(SHA256()).hex()
+    return Expected((context.chains[slot].id, intermediate), int(context.generation))
+
+
+def look(box: WebUIAppliance, module: WebUI, context: Context) -> list[object]:
+    """Return what is wrong with each endpoint, None where nothing is."""
+    wanted = [(each, expected(box, context, each.slot)) for each in module.probes(context)]
+    return [judge(each, each.probe.look(each, time.monotonic() + PATIENCE, what), what) for each, what in wanted]
+
+
+def test_the_process_is_seen_with_both_chains_and_takes_the_next_generation_by_its_service(box):
+    module = WebUI(domain="gw.example.com", listen=f"127.0.0.1:{free_port()}")
+    service = WebUIService(manager="commands")
+    first = box.stage(module)
+    box.start(module, first, service.pid_path(box.layout.service("webui")))
+    assert look(box, module, first) == [None, None]
+
+    box.chains.clear()
+    second = box.stage(module)
+    entry = entry_of(second, box.layout)
+    assert box.runner.run(service.check_with(entry)).ok
+    switch(second.places.state, second.directory)
+    action = service.reload_with(entry)
+    assert isinstance(action, Signal)
+    assert box.runner.run(action).ok
+    wait_until(lambda: look(box, module, second) == [None, None])
+    assert [problem.code for problem in look(box, module, first)] == ["deploy.wrong_chain"] * 2
+
+
+def test_a_change_of_the_configuration_alone_is_seen_by_its_number(box):
+    module = WebUI(listen=f"127.0.0.1:{free_port()}")
+    context = box.stage(module)
+    box.start(module, context, WebUIService(manager="commands").pid_path(box.layout.service("webui")))
+    (problem,) = look(box, module, replace(context, generation="2"))
+    assert problem.code == "deploy.wrong_generation"
+
+
+def entry_of(context: Context, layout: Layout) -> ServiceContext:
+    part = ModulePart(context.module, "webui", context.directory)
+    places = layout.service("webui")
+    return ServiceContext("webui", places.state / "1", (part,), context.host, context.http01, places)
+
+
+def test_the_check_loads_the_candidate_as_the_process_will(box):
+    module = WebUI(domain="gw.example.com")
+    context = box.stage(module)
+    (context.directory / "name/key.pem").write_bytes((context.directory / "address/key.pem").read_bytes())
+    result = box.runner.run(WebUIService().check_with(entry_of(context, box.layout)))
+    assert not result.ok
+    assert "This private key does not belong to the first certificate" in result.summary
+
+
+def test_under_systemd_the_unit_is_asked():
+    places = Layout(Path("/")).service("webui")
+    context = ServiceContext("webui", places.state / "1", (), HOST, None, places)
+    service = WebUIService()
+    assert str(service.reload_with(context)) == "systemctl reload chainwright-web"
+    assert str(service.running(context)) == "systemctl is-active --quiet chainwright-web"
+    assert str(service.start_with(context)) == "systemctl start chainwright-web"
+    assert service.pid_path(places) == Path("/run/chainwright-web/webui.pid")
+
+
+def test_without_systemd_the_process_is_found_by_its_pid_file_and_started_by_nobody():
+    places = Layout(Path("/srv/box")).service("webui")
+    context = ServiceContext("webui", places.state / "1", (), HOST, None, places)
+    service = WebUIService(manager="commands")
+    assert service.running(context) == Path("/srv/box/run/chainwright/webui.pid")
+    assert service.start_with(context) is None
+
+
+ANSWERS = {
+    "it is dead": b"",
+    "it has a page only": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+    "it has no number": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    "it is not HTTP": b"220 mail ready\r\n",
+    "it is broken": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_a_process_that_is_dead_behind_its_handshake_is_found(tmp_path, answer):
+    material = Maker(tmp_path).make()
+
+    def speak(stream) -> None:
+        stream.recv(4096)
+        stream.sendall(answer)
+
+    with listening(securing(material.context, speak)) as running:
+        endpoint = Endpoint(port=running.port, probe=WebUIProbe())
+        with pytest.raises(ProbeFailed, match="/generation is"):
+            WebUIProbe().look(endpoint, time.monotonic() + PATIENCE, Expected(material.fingerprints, 1))

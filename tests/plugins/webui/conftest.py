@@ -1,0 +1,80 @@
+"""The web interface as a real process."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from webui_appliance import ADDRESS, Appliance, Pair, Root
+from webui_desk import NOW, SESSION, WHO, Browser, Desk, chain, desk, status
+
+from agent.errors.problem import rfc3339
+
+
+@pytest.fixture(scope="session")
+def root() -> Root:
+    return Root(datetime.now(UTC))
+
+
+@pytest.fixture(scope="session")
+def rsa(root: Root) -> Pair:
+    return root.issue(*ADDRESS, key_type="rsa")
+
+
+@pytest.fixture(scope="session")
+def ecdsa(root: Root) -> Pair:
+    return root.issue(*ADDRESS)
+
+
+@pytest.fixture
+def appliance(root: Root, tmp_path: Path) -> Iterator[Appliance]:
+    box = Appliance(root, tmp_path)
+    yield box
+    if box.process and box.process.poll() is None:
+        box.process.kill()
+        box.process.wait()
+
+
+@pytest.fixture
+def serving(appliance: Appliance, ecdsa: Pair) -> Appliance:
+    appliance.stage(1, ecdsa)
+    appliance.switch(1)
+    appliance.start()
+    return appliance
+
+
+@pytest.fixture
+def serving_with_override(appliance: Appliance, ecdsa: Pair, tmp_path: Path) -> Appliance:
+    (tmp_path / "operator").mkdir()
+    appliance.templates.insert(0, tmp_path / "operator")
+    appliance.stage(1, ecdsa)
+    appliance.switch(1)
+    appliance.start()
+    return appliance
+
+
+@pytest.fixture(scope="module")
+def house(root: Root, ecdsa: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    """A web interface for all tests of a module: it keeps nothing between two sessions."""
+    box = Appliance(root, tmp_path_factory.mktemp("house"))
+    box.stage(1, ecdsa)
+    box.switch(1)
+    box.start()
+    yield box
+    assert box.stop() == 0
+    assert "Traceback" not in box.log
+
+
+@pytest.fixture
+def agent(house: Appliance) -> Iterator[Desk]:
+    """The agent's API, with an administrator who has logged in and two chains."""
+    with desk(house.api) as made:
+        made.says("GET /v1/session", {**WHO, "idle_at": rfc3339(NOW + timedelta(minutes=30))})
+        made.says("GET /v1/status", status(chain()))
+        made.says("GET /v1/status?view=uploaded&limit=50&offset=0", status())
+        yield made
+
+
+@pytest.fixture
+def browser(house: Appliance) -> Browser:
+    return Browser(house, {"__Host-chainwright": SESSION})

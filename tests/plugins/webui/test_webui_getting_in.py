@@ -1,0 +1,343 @@
+"""Who gets in, and what nobody can have the web interface do."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+
+import pytest
+from starlette.requests import Request
+from starlette.types import Message
+from webui_appliance import Appliance, Pair
+from webui_desk import SESSION, WHO, Browser, Desk, problem
+
+from plugins.webui.errors import FormTooSlow
+from plugins.webui.forms import read_form
+
+COOKIE = "__Host-chainwright"
+LOGIN = {"user": "admin", "password": "correct horse", "next": ""}
+OPENED = {**WHO, "token": "cws_new", "idle_at": "2099-01-01T00:00:00Z"}
+CHANGES = [
+    "/check",
+    "/reissue",
+    "/logout",
+    "/password",
+    "/tokens",
+    "/tokens/revoke",
+    "/root/reissue",
+    "/upload/confirm",
+]
+UPLOADS = ["/upload", "/root/replace"]
+
+
+@pytest.fixture
+def stranger(house: Appliance) -> Browser:
+    return Browser(house)
+
+
+def test_without_a_session_every_page_leads_to_the_login(agent: Desk, stranger: Browser) -> None:
+    agent.says("GET /v1/session", problem("api.login_needed", "Neither."), 401)
+    agent.says("GET /v1/status", problem("api.login_needed", "Neither."), 401)
+    agent.says("GET /v1/root", problem("api.login_needed", "Neither."), 401)
+    for path, where in [
+        ("/certificates", "/login"),
+        ("/root", "/login?next=%2Froot"),
+        ("/password", "/login?next=%2Fpassword"),
+    ]:
+        answer = stranger.ask("GET", path, None, {}, follow=False)
+        assert (answer.status, answer.headers["location"]) == (303, where)
+
+
+def test_a_script_whose_session_has_ended_has_the_browser_go_to_the_login(agent: Desk, browser: Browser) -> None:
+    agent.says("GET /v1/session", problem("people.session_ended", "It has ended."), 401)
+    answer = browser.get("/certificates", HX_Request="true")
+    assert (answer.status, answer.headers["hx-redirect"]) == (200, "/login")
+    assert f'{COOKIE}=""; ' in answer.headers["set-cookie"]
+
+
+def test_the_cookie_is_for_this_host_only_and_for_no_script(agent: Desk, stranger: Browser) -> None:
+    agent.says("POST /v1/session", OPENED, 201)
+    answer = stranger.post("/login", LOGIN, follow=False)
+    assert (answer.status, answer.headers["location"]) == (303, "/certificates")
+    assert answer.headers["set-cookie"] == f"{COOKIE}=cws_new; HttpOnly; Path=/; SameSite=strict; Secure"
+    ((headers, body),) = agent.calls("POST /v1/session")
+    assert json.loads(body) == {"user": "admin", "password": "correct horse"}
+    assert headers["Chainwright-Client"] == "127.0.0.1"
+    assert "Authorization" not in headers
+
+
+def test_an_earlier_session_of_the_browser_ends_when_another_one_begins(agent: Desk, browser: Browser) -> None:
+    agent.says("POST /v1/session", OPENED, 201)
+    agent.says("DELETE /v1/session", None)
+    browser.post("/login", LOGIN, follow=False)
+    ((headers, _),) = agent.calls("DELETE /v1/session")
+    assert headers["Authorization"] == f"Bearer {SESSION}"
+    assert browser.cookies[COOKIE] == "cws_new"
+
+
+def test_a_wrong_password_is_told_and_the_name_stays_but_not_the_password(agent: Desk, stranger: Browser) -> None:
+    agent.says("POST /v1/session", problem("people.login_refused", "Name or password is wrong.", fix="Set it."), 401)
+    page = stranger.post("/login", {**LOGIN, "user": '"><b>'})
+    assert page.status == 401
+    assert "Name or password is wrong. How to fix it: Set it." in page.words
+    assert "correct horse" not in page.text
+    assert 'value="&#34;&gt;&lt;b&gt;"' in page.text
+    assert page.headers["set-cookie"] is None
+
+
+def test_who_has_tried_too_often_is_told_when_to_try_again(agent: Desk, stranger: Browser) -> None:
+    agent.says("POST /v1/session", problem("people.too_many_tries", "Too many logins have failed."), 429)
+    page = stranger.post("/login", LOGIN)
+    assert (page.status, "Too many logins have failed." in page.words) == (429, True)
+
+
+@pytest.mark.parametrize(
+    ("after", "where"),
+    [
+        ("/root", "/root"),
+        ("", "/certificates"),
+        ("//evil.example/x", "/certificates"),
+        ("/\\evil.example", "/certificates"),
+        ("https://evil.example/", "/certificates"),
+        ("javascript:alert(1)", "/certificates"),
+        ("/a\r\nSet-Cookie: x=y", "/certificates"),
+        ("/\t/evil.example", "/certificates"),
+    ],
+)
+def test_after_the_login_one_stays_here(agent: Desk, stranger: Browser, after: str, where: str) -> None:
+    agent.says("POST /v1/session", OPENED, 201)
+    answer = stranger.post("/login", {**LOGIN, "next": after}, follow=False)
+    assert answer.headers["location"] == where
+    assert answer.headers.get_all("set-cookie") == [f"{COOKIE}=cws_new; HttpOnly; Path=/; SameSite=strict; Secure"]
+
+
+def test_the_one_time_password_opens_nothing_but_its_own_change(agent: Desk, stranger: Browser) -> None:
+    agent.says("POST /v1/session", {**OPENED, "must_change": True}, 201)
+    agent.says("GET /v1/session", {**WHO, "must_change": True, "idle_at": None})
+    agent.says("GET /v1/root", problem("people.password_change_needed", "Change it."), 403)
+    page = stranger.post("/login", LOGIN)
+    assert "The one-time password is good for this only." in page.words
+    assert stranger.ask("GET", "/root", None, {}, follow=False).headers["location"] == "/password"
+    differ = stranger.post("/password", {"form_token": page.token, "old": "a", "new": "b", "again": "c"})
+    assert "not typed the same way twice" in differ.words
+    agent.says("POST /v1/password", problem("people.password_refused", "Too short."), 422)
+    refused = stranger.post("/password", {"form_token": page.token, "old": "a", "new": "b", "again": "b"})
+    assert (refused.status, "Too short." in refused.words) == (422, True)
+    agent.says("POST /v1/password", {**OPENED, "token": "cws_third"})
+    done = stranger.post("/password", {"form_token": page.token, "old": "a", "new": "b", "again": "b"}, follow=False)
+    assert done.headers["location"] == "/certificates"
+    assert stranger.cookies[COOKIE] == "cws_third"
+
+
+def test_logging_out_ends_the_session_at_the_agent_too(agent: Desk, browser: Browser) -> None:
+    agent.says("DELETE /v1/session", None)
+    token = browser.get("/certificates").token
+    answer = browser.post("/logout", {"form_token": token}, follow=False)
+    assert (answer.status, answer.headers["location"]) == (303, "/login")
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+    assert len(agent.calls("DELETE /v1/session")) == 1
+
+
+# Forged requests
+
+
+FORGED: list[Mapping[str, str]] = [
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
+    {"Sec_Fetch_Site": "nonsense"},
+    {"Sec_Fetch_Site": "same-origin", "Origin": "https://evil.example"},
+    {"Sec_Fetch_Site": "same-origin", "Origin": "null"},
+]
+
+
+@pytest.mark.parametrize("headers", FORGED, ids=str)
+@pytest.mark.parametrize("path", [*CHANGES, "/login"])
+def test_a_request_of_another_site_changes_nothing(
+    agent: Desk, browser: Browser, path: str, headers: Mapping[str, str]
+) -> None:
+    token = browser.get("/certificates").token
+    page = browser.post(path, {"form_token": token, "name": "x"}, **headers)
+    assert (page.status, agent.changes()) == (403, [])
+    assert "This was not asked for by a page of this web interface" in page.words
+
+
+@pytest.mark.parametrize("origin", [None, "https://localhost", "https://evil.example", ""])
+def test_a_browser_that_does_not_know_fetch_metadata_must_name_its_origin(
+    agent: Desk, browser: Browser, origin: str | None
+) -> None:
+    token = browser.get("/certificates").token
+    body = f"form_token={token}".encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} | ({} if origin is None else {"Origin": origin})
+    assert browser.ask("POST", "/check", body, headers).status == 403
+    assert agent.changes() == []
+    agent.says("POST /v1/apply", {"job": "j1"}, 202)
+    here = {**headers, "Origin": f"https://localhost:{browser.appliance.port}"}
+    assert browser.ask("POST", "/check", body, here, follow=False).headers["location"] == "/jobs/j1"
+
+
+@pytest.mark.parametrize("token", ["", "0" * 64, "é" * 10])
+@pytest.mark.parametrize("path", CHANGES)
+def test_a_form_without_the_sessions_token_changes_nothing(
+    agent: Desk, browser: Browser, path: str, token: str
+) -> None:
+    page = browser.post(path, {"form_token": token, "name": "x"})
+    assert (page.status, agent.changes()) == (403, [])
+    assert "The form was made for a session that has ended" in page.words
+
+
+def test_the_token_of_another_session_is_worth_nothing(agent: Desk, house: Appliance, browser: Browser) -> None:
+    token = browser.get("/certificates").token
+    assert Browser(house, {COOKIE: "cws_other"}).post("/check", {"form_token": token}).status == 403
+    assert agent.changes() == []
+
+
+@pytest.mark.parametrize("path", UPLOADS)
+def test_an_upload_needs_the_token_too(agent: Desk, browser: Browser, path: str) -> None:
+    assert browser.upload(path, {}, {"a.pem": b"x"}).status == 403
+    assert agent.changes() == []
+
+
+def test_the_form_token_does_not_give_the_session_away(agent: Desk, browser: Browser) -> None:
+    page = browser.get("/certificates")
+    assert SESSION not in page.text
+    assert re.fullmatch(r"[0-9a-f]{64}", page.token)
+
+
+# What is sent
+
+
+def test_more_than_two_mebibytes_are_refused_whatever_their_length_says(agent: Desk, browser: Browser) -> None:
+    page = browser.upload("/upload", {}, {"big.pem": b"x" * (2 * 2**20)})
+    assert (page.status, agent.changes()) == (413, [])
+    assert "That is more than 2 MiB." in page.words
+    chunked = browser.appliance.https()
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Sec-Fetch-Site": "same-origin",
+        "Transfer-Encoding": "chunked",
+        "Cookie": f"{COOKIE}={SESSION}",
+    }
+    chunked.request("POST", "/check", iter([b"x" * 2**20] * 3), headers, encode_chunked=True)
+    assert chunked.getresponse().status == 413
+    chunked.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/plain", b"form_token=x"),
+        ("application/json", b"{}"),
+        ("application/x-www-form-urlencoded", b"\xff=\xff"),
+        ("application/x-www-form-urlencoded", b"a=%FF"),
+        ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % at for at in range(60))),
+        ("multipart/form-data", b"--b--"),
+        ("multipart/form-data; boundary=b", b""),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\xff\r\n--b--\r\n',
+        ),
+        ("multipart/form-data; boundary=b", b"preamble\r\n--b--\r\n"),
+    ],
+)
+def test_what_is_no_form_is_refused(agent: Desk, browser: Browser, kind: str, body: bytes) -> None:
+    page = browser.ask("POST", "/check", body, {"Content-Type": kind, "Sec-Fetch-Site": "same-origin"})
+    assert (page.status, agent.changes()) == (400, [])
+    assert "What was sent is not a form" in page.words
+
+
+@pytest.mark.parametrize("session", ['"\\015\\012X-Evil: 1"', "a b", "é", "x" * 300, '"'])
+def test_a_cookie_that_is_no_session_never_reaches_the_agent(agent: Desk, house: Appliance, session: str) -> None:
+    agent.says("GET /v1/session", problem("api.login_needed", "Neither."), 401)
+    answer = Browser(house, {COOKIE: session}).ask("GET", "/password", None, {}, follow=False)
+    assert answer.status == 303
+    assert [headers for _, headers, _ in agent.asked if {"Authorization", "X-Evil"} & set(headers)] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/certificates/..%2F..%2Fsession",
+        "/certificates/%0d%0aX-Evil:%201",
+        "/certificates/a%3Fconfirmed=1",
+        "/jobs/..%2Ftokens",
+        "/jobs/%0d%0a",
+        "/certificates/%2e%2e/download",
+    ],
+)
+def test_what_stands_in_an_address_stays_one_word_of_the_agents_address(
+    agent: Desk, browser: Browser, path: str
+) -> None:
+    assert browser.get(path).status in {404, 503}
+    asked = [line for line, _, _ in agent.asked if not line.startswith("GET /v1/session")]
+    assert [
+        line for line in asked if not re.fullmatch(r"GET /v1/(chains|jobs)/[A-Za-z0-9.%-]+(/download)?", line)
+    ] == []
+    assert [headers for _, headers, _ in agent.asked if "X-Evil" in headers] == []
+
+
+def test_a_name_of_a_file_can_not_end_a_header(agent: Desk, browser: Browser) -> None:
+    token = browser.get("/certificates").token
+    agent.says("POST /v1/uploads/preview", problem("upload.no", "No."), 422)
+    browser.upload("/upload", {"form_token": token}, {"..%0d%0a/a%22; x=\\": b"\x00\r\n--c\xff"})
+    ((headers, body),) = agent.calls("POST /v1/uploads/preview")
+    head, _, rest = body.partition(b"\r\n\r\n")
+    assert head.count(b"\r\n") == 1
+    assert b'filename="a_22_ x__"' in head
+    assert rest.startswith(b"\x00\r\n--c\xff\r\n--")
+    assert headers["Content-Type"].startswith("multipart/form-data; boundary=")
+
+
+def test_a_form_that_never_ends_is_not_waited_for() -> None:
+    async def receive() -> Message:
+        return await asyncio.Future()
+
+    headers = [(b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"9")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    with pytest.raises(FormTooSlow, match="within 0 seconds"):
+        asyncio.run(read_form(request, seconds=0.05))
+
+
+def test_who_connects_and_asks_for_nothing_is_cut_off(appliance: Appliance, ecdsa: Pair) -> None:
+    appliance.patience = 0.5
+    appliance.stage(1, ecdsa)
+    appliance.switch(1)
+    appliance.start()
+    with appliance.connect() as silent, appliance.connect() as slow:
+        slow.sendall(b"GET /login HTTP/1.1\r\nX: ")
+        assert silent.recv(1) == slow.recv(1) == b""
+    kept = appliance.https()
+    kept.request("GET", "/generation")
+    assert kept.getresponse().read() == b'{"generation":1}'
+    held = kept.sock
+    with appliance.connect() as later:
+        assert later.recv(1) == b""  # so long ago was the first request
+    kept.request("GET", "/generation")
+    assert kept.getresponse().status == 200
+    assert kept.sock is held
+    kept.close()
+
+
+def test_a_line_of_headers_that_never_ends_is_not_taken(house: Appliance) -> None:
+    answer = b""
+    with house.connect() as stream, suppress(OSError):  # it may be cut off while it's still speaking
+        stream.sendall(b"GET /login HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n")
+        answer = stream.recv(65536)
+    assert answer.partition(b"\r\n")[0] in {b"", b"HTTP/1.1 400 Bad Request", b"HTTP/1.1 400 "}
+
+
+def test_nobody_is_sent_to_where_the_host_header_says(house: Appliance) -> None:
+    with house.connect() as stream:
+        stream.sendall(
+            b"GET / HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: evil.example\r\nConnection: close\r\n\r\n"
+        )
+        answer = b"".join(iter(lambda: stream.recv(65536), b"")).decode()
+    assert "location: /certificates\r\n" in answer
+    assert "evil" not in answer
+
+
+def test_the_agent_hears_the_address_of_the_connection_and_not_of_a_header(agent: Desk, browser: Browser) -> None:
+    browser.get("/certificates", X_Forwarded_For="203.0.113.9", Forwarded="for=203.0.113.9")
+    assert {headers["Chainwright-Client"] for _, headers, _ in agent.asked} == {"127.0.0.1"}

@@ -1,0 +1,199 @@
+"""The house: imports point only downwards, plugins stand outside, and what is heavy is imported when it is used."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import importlib
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import agent
+import plugins
+
+LAYERS = {
+    "callers": "__main__ api cli demo daemon log notify poke reception schedule waking",
+    "lifecycle": "lifecycle bus host lock release",
+    "people": "people",
+    "reporting": "report freshness",
+    "deploying": "deploy",
+    "probing": "probe starttls",
+    "rendering": "fleet render templates",
+    "planning": "planning binding explaining",
+    "sources": "crl sources renewal",
+    "store": "store migrations sealing",
+    "settings and plugins": (
+        "plugins settings settings_files settings_loading settings_problems settings_shown secret_keys "
+        "anchors doctor contract discovery hooks trusted"
+    ),
+    "nouns": (
+        "account_key addresses appliance authority bound certificate chain command connection context deadline deployment "
+        "encoding endpoint errors events fields file hookspecs key layout markers module names need path paths pem places "
+        "profile purpose records service signing_request slots source window writing"
+    ),
+}
+"""From above to below. A new file of `agent/` is a noun of one of them: name it here."""
+
+RANK = {name: rank for rank, names in enumerate(LAYERS.values()) for name in names.split()}
+CORE = Path(next(iter(agent.__path__)))
+PLUGINS = Path(next(iter(plugins.__path__)))
+
+HEAVY = {
+    "cryptography": {
+        *("agent.certificate", "agent.path", "agent.profile", "agent.signing_request", "agent.doctor"),
+        *("agent.crl.judging", "agent.crl.revocation_list"),
+        *(f"agent.doctor.{path.stem}" for path in (CORE / "doctor").glob("[a-z]*.py")),
+    },
+    "sqlite_utils": {"agent.migrations"},
+    "idna": set(),
+    "jinja2": set(),
+    "acme": set(),
+    "josepy": set(),
+    "requests": set(),
+    "dns": set(),
+    "starlette": set(),
+    "uvicorn": set(),
+}
+"""What takes long to import, and the modules that do so at once: they are themselves imported when they are used."""
+WITHOUT_PYDANTIC = ("chain", "cli", "errors", "freshness", "layout", "names", "need", "records", "report", "store")
+"""A run that has nothing to do, and a status, get along with these."""
+
+
+def dotted(path: Path, root: Path) -> str:
+    return ".".join(path.relative_to(root.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+LIGHT = {
+    f"agent.sources.acme{name}"
+    for name in ("", ".limit_rules", ".renewal_info", ".resources", ".source", ".steps", ".values")
+}
+ON_DEMAND = {dotted(path, CORE) for place in ("sources/acme", "api") for path in (CORE / place).rglob("*.py")} - LIGHT
+"""The protocol: imported when a CA is asked, with all that it needs. The local API: a process of its own."""
+MODULES = {dotted(path, CORE): path for path in sorted(CORE.rglob("*.py"))}
+OUTSIDE = {dotted(path, PLUGINS): path for path in sorted(PLUGINS.rglob("*.py"))}
+
+
+@cache
+def imported(path: Path, *, at_once: bool = False) -> frozenset[str]:
+    """Return the modules of `agent` and `plugins` that a file imports: wherever in it, or when it is itself imported."""
+    tree = ast.parse(path.read_text())
+    found = set()
+    for node in tree.body if at_once else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    ours = {name for name in found if name.split(".")[0] in {"agent", "plugins"}}
+    return frozenset(module for name in ours if (module := home(name)))
+
+
+def home(name: str) -> str:
+    """Return the module in which an imported name stands."""
+    while name not in MODULES and name not in OUTSIDE and "." in name:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def noun(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_every_file_has_its_place_in_one_layer():
+    placed = [name for names in LAYERS.values() for name in names.split()]
+    assert sorted(placed) == sorted(set(placed)), "in two layers"
+    there = {noun(module) for module in MODULES} - {""}
+    assert there - set(placed) == set(), "in no layer: name it in LAYERS"
+    assert set(placed) - there == set(), "gone: take it out of LAYERS"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "agent"])
+def test_imports_point_only_downwards(module: str):
+    upwards = [
+        other
+        for other in imported(MODULES[module])
+        if other.startswith("agent.") and RANK[noun(other)] < RANK[noun(module)]
+    ]
+    assert upwards == []
+
+
+def test_no_file_needs_itself_in_a_roundabout_way():
+    between: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        between.setdefault(noun(module), set()).update(noun(other) for other in imported(path))
+    graphlib.TopologicalSorter({name: others - {name, ""} for name, others in between.items() if name}).prepare()
+    files = {module: imported(path, at_once=True) - {module} for module, path in MODULES.items() if module != "agent"}
+    graphlib.TopologicalSorter(files).prepare()
+
+
+def test_the_core_knows_no_plugin_but_for_the_command_that_starts_one():
+    known = {
+        module: [other for other in imported(path) if other.startswith("plugins")] for module, path in MODULES.items()
+    }
+    assert {module: others for module, others in known.items() if others} == {
+        "agent.cli.webui": ["plugins.webui.process"]
+    }
+
+
+SHARED = {"plugins.nginx"}
+"""Services that several modules are on: a module may import what they name in `__all__`, as it does of `agent`."""
+
+
+@pytest.mark.parametrize("module", OUTSIDE)
+def test_plugins_import_the_public_api_themselves_and_the_service_that_they_share_only(module: str):
+    own = ".".join(module.split(".")[:2])
+    allowed = {"agent"} | (SHARED - {own})
+    foreign = [
+        other for other in imported(OUTSIDE[module]) if other not in allowed and not (other + ".").startswith(own + ".")
+    ]
+    assert foreign == []
+
+
+@pytest.mark.parametrize("shared", sorted(SHARED))
+def test_of_a_shared_service_only_public_names_are_imported(shared: str):
+    public = set(importlib.import_module(shared).__all__)
+    users = [path for module, path in OUTSIDE.items() if not f"{module}.".startswith(f"{shared}.")]
+    for path in users:
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not isinstance(node, ast.Import) or shared not in {alias.name for alias in node.names}, path
+            if isinstance(node, ast.ImportFrom) and node.module == shared:
+                assert {alias.name for alias in node.names} <= public, path
+
+
+def loaded(modules: list[str], heavy: list[str]) -> list[str]:
+    """Return which of `heavy` are there after importing `modules` in a new process."""
+    script = (
+        "import importlib, json, sys\n"
+        "modules, heavy = json.loads(sys.argv[1])\n"
+        "for module in modules: importlib.import_module(module)\n"
+        "print(json.dumps([name for name in heavy if name in sys.modules]))"
+    )
+    argument = json.dumps([modules, heavy])
+    said = subprocess.run([sys.executable, "-c", script, argument], capture_output=True, text=True, check=True)
+    return json.loads(said.stdout)
+
+
+def test_what_is_heavy_is_not_imported_before_it_is_used():
+    for heavy, users in HEAVY.items():
+        light = [module for module in MODULES if module not in users | ON_DEMAND | {"agent.__main__"}]
+        assert loaded(light, [heavy]) == [], heavy
+
+
+def test_what_is_said_to_be_heavy_is():
+    for heavy, users in HEAVY.items():
+        for user in users:
+            assert loaded([user], [heavy]) == [heavy], user
+
+
+def test_a_run_with_nothing_to_do_imports_neither_pydantic_nor_pluggy():
+    names = [f"agent.{name}" for name in WITHOUT_PYDANTIC]
+    assert loaded(names, ["pydantic", "pluggy", "click", "asyncio", "ssl"]) == []
+
+
+def test_the_public_api_is_there_and_loads_nothing_until_it_is_named():
+    assert loaded(["agent"], ["agent.chain", "agent.errors", "pydantic"]) == []
+    assert [name for name in agent.__all__ if getattr(agent, name) is None] == []

@@ -1,0 +1,40 @@
+"""A CA with an intermediate in the directory `desk`; for each chain that it is asked for, `count` there gets a line."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import toy_ca
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificates
+
+from agent import Chain, Due, Offer, Request, RequestState, Session, Source, hookimpl, is_address
+
+
+class Tiered(Source):
+    """A CA with an intermediate."""
+
+    name = "tiered"
+    desk: str
+
+    def offers(self, request: Request, state: RequestState) -> Offer:
+        addresses = sorted(filter(is_address, request.names))
+        return Offer(serves=not addresses, reason=f"{addresses[0]} is an address" if addresses else "")
+
+    def due(self, request: Request, state: RequestState, now: datetime) -> Due:
+        if state.chain is None:
+            return Due(now, "there is no chain of tiered yet")
+        return Due(state.chain.not_after - timedelta(days=30), "a third is left")
+
+    def obtain(self, request: Request, session: Session) -> Chain:
+        desk = Path(self.desk)
+        with (desk / "count").open("a") as count:
+            count.write(f"{min(request.names)}\n")
+        intermediate, root = load_pem_x509_certificates((desk / "ca.pem").read_bytes())
+        signer = toy_ca.Party(load_pem_private_key((desk / "ca.key").read_bytes(), None), intermediate)
+        leaf = signer.leaf(*sorted(request.names), now=session.now())
+        return Chain.build(leaf.key, [leaf.certificate, intermediate], [root])
+
+
+@hookimpl
+def register_sources() -> list[type[Source]]:
+    return [Tiered]

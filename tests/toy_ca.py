@@ -1,0 +1,127 @@
+"""Certificates of any shape, right or wrong, for tests that need more than the product's own root makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@cache
+def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def p256_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def named(cn: str | None) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)] if cn else [])
+
+
+def pem(*certificates: x509.Certificate) -> bytes:
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+
+
+def key_pem(key) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@dataclass(frozen=True)
+class Party:
+    """A key and its certificate; an authority can issue."""
+
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    certificate: x509.Certificate
+
+    def authority(self, cn: str, **options) -> Party:
+        return issue(cn, issuer=self, ca=True, **options)
+
+    def leaf(self, *names: str, **options) -> Party:
+        return issue(names[0] if names else None, issuer=self, names=names, **options)
+
+
+def root(cn: str = "Toy Root", **options) -> Party:
+    return issue(cn, issuer=None, ca=True, **{"days": 3650, **options})
+
+
+def issue(
+    cn: str | None,
+    *,
+    issuer: Party | None,
+    names: tuple[str, ...] = (),
+    ca: bool = False,
+    key=None,
+    pathlen: int | None = None,
+    cert_sign: bool | None = None,
+    constraints: bool = True,
+    identifiers: bool = True,
+    now: datetime = NOW,
+    days: int = 90,
+    digest: hashes.HashAlgorithm | None = None,
+    extensions: tuple[x509.ExtensionType, ...] = (),
+) -> Party:
+    key = key or p256_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(named(cn))
+        .issuer_name(issuer.certificate.subject if issuer else named(cn))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + days * DAY)
+    )
+    if constraints:
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=pathlen), critical=True)
+    if cert_sign is not None:
+        builder = builder.add_extension(key_usage(cert_sign=cert_sign), critical=True)
+    if identifiers:
+        signer = issuer.key if issuer else key
+        for extension in (
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
+        ):
+            builder = builder.add_extension(extension, critical=False)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName([general(name) for name in names]), critical=False)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return Party(key, builder.sign(issuer.key if issuer else key, digest or hashes.SHA256()))
+
+
+def general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def key_usage(*, cert_sign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=cert_sign,
+        crl_sign=cert_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def crl_points(*urls: str) -> tuple[x509.ExtensionType, ...]:
+    """Return the extension that says where lists of revoked certificates are (RFC 5280 section 4.2.1.13)."""
+    points = [x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None) for url in urls]
+    return (x509.CRLDistributionPoints(points),) if points else ()
