@@ -63,7 +63,7 @@ def test_a_file_that_the_service_may_not_read_spoils_nothing(box):
     else:
         slot = box.subject.slot
         assert box.wire() == box.expected({**box.bound(), slot: before[slot]})
-        assert box.told("refused")["code"] in {"deploy.wrong_chain", "deploy.preflight"}
+        assert box.told("rolled_back")["code"] == "deploy.wrong_chain"
     box.runner.rest()
     box.patience()
     box.try_again()
