@@ -184,20 +184,20 @@ def expected(web: str) -> dict[str, tuple[int, str, str]]:
         f"{state}/http-01": (0o755, *root),
         f"{state}/private": (0o700, *root),
         f"{state}/private/*": (0o600, *root),
-        f"{modules}/webui": (0o750, "root", web),
+        f"{modules}/webui": (0o711, *root),
         f"{modules}/webui/*": (0o750, "root", web),
         f"{modules}/webui/*/generation.json": (0o640, "root", web),
         f"{modules}/webui/*/*": (0o750, "root", web),
         f"{modules}/webui/*/*/fullchain.pem": (0o640, "root", web),
         f"{modules}/webui/*/*/key.pem": (0o640, "root", web),
-        f"{modules}/reverse_proxy": (0o700, *root),
+        f"{modules}/reverse_proxy": (0o711, *root),
         f"{modules}/reverse_proxy/*": (0o700, *root),
         f"{modules}/reverse_proxy/*/*.conf": (0o640, *root),
         f"{modules}/reverse_proxy/*/sites": (0o700, *root),
         f"{modules}/reverse_proxy/*/sites/*.conf": (0o640, *root),
         f"{modules}/reverse_proxy/*/sites/*.fullchain.pem": (0o600, *root),
         f"{modules}/reverse_proxy/*/sites/*.key.pem": (0o600, *root),
-        f"{state}/services/nginx": (0o700, *root),
+        f"{state}/services/nginx": (0o711, *root),
         f"{state}/services/nginx/*": (0o700, *root),
         f"{state}/services/nginx/*/*": (0o640, *root),
         "var/log/chainwright": (0o750, *root),
@@ -300,6 +300,6 @@ def test_without_root_it_all_works_with_the_callers_ownership():
         state = proxied.layout.state
         assert {(path.lstat().st_uid, path.lstat().st_gid) for path in state.rglob("*")} == {(NOBODY, NOBODY)}
         keys = {stat.S_IMODE(path.stat().st_mode) for path in state.rglob("*key.pem")}
-        directories = {stat.S_IMODE(path.stat().st_mode) for path in (state / "modules").glob("*")}
-        assert (keys, directories) == ({0o600}, {0o700})
+        generations = {stat.S_IMODE(path.stat().st_mode) for path in (state / "modules").glob("*/[0-9]*")}
+        assert (keys, generations) == ({0o600}, {0o700})
         proxied.assert_served(*SITES)

@@ -51,7 +51,8 @@ def stage(shop: Shop, number: int, rendering: Rendering, materials: Materials, l
     """
     directory = shop.directory(number)
     user, group = directory_ids(shop.ownership)
-    make_directory(_parents(shop.state), mode=0o700 if not _others(user, group) else 0o750, owner=user, group=group)
+    # Not the group's: the generation in service may be another group's, and must stay in its reach whatever becomes of this.
+    make_directory(_parents(shop.state), mode=0o711, owner=min(user, 0), group=min(group, 0))
     _fresh_directory(directory, shop.ownership)
     for folder in _folders(rendering.files):
         make_directory(directory / folder, mode=_directory_mode(shop.ownership), owner=user, group=group)

@@ -222,6 +222,18 @@ def test_a_page_that_the_workers_may_not_read_is_not_believed():
         assert_served(box)
 
 
+@pytest.mark.root
+def test_a_group_that_may_not_read_the_page_is_taken_back_and_the_page_is_still_there():
+    with Proxied.make(service={**OWN, "user": "www-data"}) as box:
+        box.configure(more=portal_table(box))
+        box.bring_up()
+        assert_served(box)
+        box.configure(more=portal_table(box, workers_group="games"))
+        box.apply()
+        assert box.deployment("web_auth").outcome is Outcome.ROLLED_BACK
+        assert ask(box.port).status == 200
+
+
 # Plain HTTP
 
 
