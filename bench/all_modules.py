@@ -112,6 +112,7 @@ def other(link: Path) -> str:
 def by_hand(links: Sequence[Path], reload: Callable[[], object], doors: Doors) -> float:
     """Switch to another generation and back, and return the seconds that the first took."""
     before, targets = seen(doors), [(link, link.resolve().name, other(link)) for link in links]
+    taken = 0.0
     for which in (2, 1):
         begin = time.perf_counter()
         for target in targets:
