@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -25,6 +25,8 @@ ROOT_LIFETIME = timedelta(days=3652)
 LEAF_LIFETIME = timedelta(days=90)
 LONGEST_LEAF = timedelta(days=397)
 """Clients of old distrust more (CA/Browser Forum ballot SC31)."""
+PEER_LIFETIME = LONGEST_LEAF
+"""Somebody has to carry a peer certificate to its device: the last third of this is the time for it."""
 BACKDATED = timedelta(minutes=5)
 """For clients whose clock is a little behind."""
 
@@ -145,11 +147,16 @@ class Root:
         """Sign a leaf for canonical `names` and a new key (or `key`). Raises `RootExpired` and `NamesMissing`."""
         _verify_it_can_sign(self, names, now)
         key = key or generate_key(key_type)
-        leaf = self._sign(key.public_key(), names, purpose, now, lifetime)
+        leaf = self._sign(key.public_key(), names, (purpose,), now, lifetime)
         return Chain(key, leaf, self.intermediates, self.anchor)
 
     def sign_request(
-        self, csr: bytes, names: Sequence[str], purpose: Purpose, now: datetime, lifetime: timedelta = LEAF_LIFETIME
+        self,
+        csr: bytes,
+        names: Sequence[str],
+        purposes: Purpose | Collection[Purpose],
+        now: datetime,
+        lifetime: timedelta = LEAF_LIFETIME,
     ) -> PeerCertificate:
         """Sign a leaf for the key of a PEM request (RFC 2986). Its names are `names`, whatever the request says.
 
@@ -158,14 +165,15 @@ class Root:
         from agent.signing_request import load_request
 
         _verify_it_can_sign(self, names, now)
-        leaf = self._sign(load_request(csr), names, purpose, now, lifetime)
+        wanted = (purposes,) if isinstance(purposes, Purpose) else tuple(sorted(set(purposes)))
+        leaf = self._sign(load_request(csr), names, wanted, now, lifetime)
         return PeerCertificate(leaf, self.intermediates, self.anchor)
 
     def _sign(
         self,
         public_key: CertificatePublicKeyTypes,
         names: Sequence[str],
-        purpose: Purpose,
+        purposes: Sequence[Purpose],
         now: datetime,
         lifetime: timedelta,
     ) -> x509.Certificate:
@@ -174,7 +182,7 @@ class Root:
 
         begin = max(now - BACKDATED, self.not_before)
         end = min(max(now, begin) + lifetime, begin + LONGEST_LEAF, self.usable_until)
-        return leaf_certificate(self.key, self.certificate, public_key, names, purpose, begin, end)
+        return leaf_certificate(self.key, self.certificate, public_key, names, purposes, begin, end)
 
     def __repr__(self) -> str:
         return f"<Root {self.sha256[:12]} {self.subject} until {rfc3339(self.not_after)}>"

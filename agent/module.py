@@ -50,6 +50,9 @@ class Module(BaseModel):
     inspect: ClassVar[Argv] = ()
     disruptive: ClassVar[bool] = False
     """A reload drops sessions."""
+    verifies_peers: ClassVar[bool] = False
+    """It verifies what the appliance's root has signed for others: it is given the roots with their lists of revoked
+    certificates (`Context.issuers`), and a new generation when one of them changes."""
     user: ClassVar[str] = ""
     """Owner of the module's secret files by default; empty: root."""
     group: ClassVar[str] = ""

@@ -44,7 +44,7 @@ def leaf_certificate(
     issuer: x509.Certificate,
     public_key: CertificatePublicKeyTypes,
     names: Sequence[str],
-    purpose: Purpose,
+    purposes: Sequence[Purpose],
     not_before: datetime,
     not_after: datetime,
 ) -> x509.Certificate:
@@ -59,7 +59,7 @@ def leaf_certificate(
         _builder(subject, issuer.subject, public_key, not_before, not_after)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True, key_encipherment=encipherment), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([USAGES[purpose]]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([USAGES[each] for each in purposes]), critical=False)
         .add_extension(x509.SubjectAlternativeName(general_names(names)), critical=not short)  # RFC 5280 4.2.1.6
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(_authority_key_id(issuer), critical=False)
