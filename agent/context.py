@@ -111,7 +111,7 @@ class Change:
     kind: str
     """``root``, ``chain`` or ``setting``."""
     subject: str
-    """Id of the chain, SHA-256 of the new root, or the setting's key."""
+    """Id of the chain that goes, SHA-256 of the new root, or the setting's key; empty while that is not known."""
     slots: tuple[str, ...] = ()
     """Slots of this module whose chain would change."""
 

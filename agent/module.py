@@ -96,7 +96,12 @@ class Module(BaseModel):
         return self._command(self.inspect, context)
 
     def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
-        """Return what `change` would break, by name. `observed` is the output of the inspection."""
+        """Return what `change` would break, by name. `observed` is the output of the inspection.
+
+        Default: that sessions drop, where a reload does that and a chain changes.
+        """
+        if self.disruptive and change.slots:
+            return [Consequence("Whoever is connected is cut off when the new chain is taken.", "outage")]
         return ()
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.api import chains, changes, histories, jobs, openapi, roots, sessions, statuses, tokens, uploads
+from agent.api import chains, changes, effects, histories, jobs, openapi, roots, sessions, statuses, tokens, uploads
 
 ROUTES = (
     *sessions.ROUTES,
@@ -10,6 +10,7 @@ ROUTES = (
     *statuses.ROUTES,
     *chains.ROUTES,
     *changes.ROUTES,
+    *effects.ROUTES,
     *uploads.ROUTES,
     *roots.ROUTES,
     *jobs.ROUTES,

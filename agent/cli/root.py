@@ -16,6 +16,7 @@ from agent.errors.usage import FileUnwritable
 from agent.report import read_snapshot
 
 if TYPE_CHECKING:
+    from agent.lifecycle.hand import Effects
     from agent.report import Snapshot
     from agent.store.roots import RootRecord
 
@@ -128,14 +129,16 @@ def list_(invocation: Invocation) -> None:
 @root.command(
     "reissue",
     example="""
+$ chainwright root reissue --dry-run
 $ chainwright root reissue
 2 local chains will be signed again and deployed: reverse_proxy/www.example.com, webui/address.
 Type REISSUE to go on:
 """,
 )
+@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @click.option("--yes-reissue-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
-def reissue(invocation: Invocation, confirmed: bool) -> int:
+def reissue(invocation: Invocation, dry_run: bool, confirmed: bool) -> int:
     """Make a new root, sign the local chains again and deploy them. What breaks is listed first, by name."""
     from agent.cli.apply import perform
     from agent.cli.confirming import confirm_root
@@ -143,7 +146,10 @@ def reissue(invocation: Invocation, confirmed: bool) -> int:
     from agent.lifecycle.hand import Hand
 
     hand = Hand(Engine(invocation.layout, who="chainwright root reissue"))
-    confirm_root(hand.root_effects(), word="REISSUE", flag="--yes-reissue-root", given=confirmed)
+    effects = hand.root_effects()
+    if dry_run:
+        return _print_effects(invocation, effects)
+    confirm_root(effects, word="REISSUE", flag="--yes-reissue-root", given=confirmed)
     made = hand.reissue_root()
     note(f"New root: {made.subject}, SHA-256 {made.sha256}")
     return perform(invocation)
@@ -160,10 +166,16 @@ Type REPLACE to go on:
 @click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="The root's private key.")
 @click.option("--passphrase-file", type=click.Path(dir_okay=False, path_type=Path), help="Passphrase of the key.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @click.option("--yes-replace-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
 def upload(
-    invocation: Invocation, files: tuple[Path, ...], key: Path | None, passphrase_file: Path | None, confirmed: bool
+    invocation: Invocation,
+    files: tuple[Path, ...],
+    key: Path | None,
+    passphrase_file: Path | None,
+    dry_run: bool,
+    confirmed: bool,
 ) -> int:
     """Replace the root by one of your own: self-signed, or a company's subordinate authority with its parents."""
     from agent.cli.apply import perform
@@ -177,9 +189,23 @@ def upload(
     found = diagnose_root(pieces, passphrase=passphrase_of(passphrase_file), now=invocation.now())
     hand = Hand(Engine(invocation.layout, who="chainwright root upload"))
     note(f"New root: {found.subject}, until {found.not_after:%Y-%m-%d}, SHA-256 {found.sha256}")
-    confirm_root(hand.root_effects(found.sha256), word="REPLACE", flag="--yes-replace-root", given=confirmed)
+    effects = hand.root_effects(found.sha256)
+    if dry_run:
+        return _print_effects(invocation, effects, subject=found.subject, sha256=found.sha256)
+    confirm_root(effects, word="REPLACE", flag="--yes-replace-root", given=confirmed)
     hand.upload_root(found)
     return perform(invocation)
+
+
+def _print_effects(invocation: Invocation, effects: Effects, **about: str) -> int:
+    from agent.cli.confirming import effect_lines, effects_json
+
+    if invocation.as_json:
+        print_json({**about, "effects": effects_json(effects)})
+        return 0
+    for line in [*effect_lines(effects), "Nothing was changed."]:
+        click.echo(line)
+    return 0
 
 
 def _root_json(each: RootRecord) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from agent.authority import Root
 from agent.binding import UPLOADED
 from agent.chain import Chain
-from agent.context import Change, Consequence
 from agent.errors.deploy import ChainGone
 from agent.errors.hand import ChainInUse, NotDeletable, NotInLadder, RootAlreadyPresent
+from agent.lifecycle.consequences import Answers
 from agent.lifecycle.desk import Desk, Switch, record_of
 from agent.lifecycle.engine import Engine
 from agent.lifecycle.inquiries import revoked_event
@@ -28,7 +28,7 @@ from agent.store import Store
 if TYPE_CHECKING:
     from agent.key import PrivateKey
 
-__all__ = ["Effects", "Hand", "Switch"]
+__all__ = ["Answers", "Effects", "Hand", "Switch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Effects:
 
     resigned: tuple[str, ...]
     """``module/slot`` whose local chain is signed again."""
-    consequences: tuple[tuple[str, Consequence], ...]
-    """By module."""
-    unknown: tuple[str, ...]
-    """Modules that could not say."""
+    peers: tuple[str, ...]
+    """``module/label`` whose peer certificate is signed again, and has to be carried to its device."""
+    answers: Answers
+    """What the modules say that breaks, by name."""
 
 
 class Hand:
@@ -85,7 +85,25 @@ class Hand:
                 desk.store.chains.delete(chain_id)
             return switches
 
+    def chain_effects(self, chain_id: str) -> Answers:
+        """Return what another chain in the place of this one would break: those that use it are asked."""
+        with self._opened() as desk:
+            return self._asked(
+                desk, "chain", chain_id, [each.key for each in desk.bindings() if each.chain == chain_id]
+            )
+
     # Reissue
+
+    def reissue_effects(self, names: Sequence[str] = ()) -> Answers:
+        """Return what new chains for these names, or all, would break. Raises `NothingToReissue`."""
+        with self._opened() as desk:
+            needs = [need for name in names for need in desk.needs_of(name)] if names else desk.declarations.needs
+            return self._asked(desk, "chain", "", [need.key for need in needs])
+
+    @staticmethod
+    def _asked(desk: Desk, kind: str, subject: str, keys: Iterable[tuple[str, str]]) -> Answers:
+        slots = _by_module(keys)
+        return desk.consequences(kind, subject, slots, [each for each in slots if each in desk.situation.fleet.modules])
 
     def reissue(self, names: Sequence[str] = (), *, force: bool = False) -> list[str]:
         """Ask for a new chain of each request that has one of `names`; all requests without names.
@@ -203,12 +221,17 @@ class Hand:
         """Return what another root would do, by name, asking every module what it would break."""
         with self._opened() as desk:
             local = [
-                binding
+                binding.key
                 for binding in desk.bindings()
                 if (record := desk.record(binding.chain)) is not None and record.root is not None
             ]
-            found, unknown = desk.consequences(Change("root", sha256, tuple(each.slot for each in local)), self._engine)
-            return Effects(tuple(f"{each.module}/{each.slot}" for each in local), found, unknown)
+            answers = desk.consequences("root", sha256, _by_module(local))
+            peers = [each for each in desk.store.peers.all() if each.current]
+            return Effects(
+                tuple(f"{module}/{slot}" for module, slot in local),
+                tuple(f"{each.module}/{each.label}" for each in peers),
+                answers,
+            )
 
     def reissue_root(self) -> Root:
         """Make a new root. Local chains are signed again by the next pass; the old root is kept."""
@@ -238,3 +261,10 @@ class Hand:
 
     def _record(self, chain: Chain) -> ChainRecord:
         return record_of(chain, self._engine)
+
+
+def _by_module(keys: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for module, slot in dict.fromkeys(keys):
+        found[module] = (*found.get(module, ()), slot)
+    return found

@@ -128,6 +128,8 @@ def test_what_another_root_breaks_is_said_by_name_before(shared):
         "resigned": ["tunnel/default"],
         "consequences": [],
         "unknown": [],
+        "uninspected": [],
+        "peers": [],
     }
 
 
