@@ -27,7 +27,7 @@ def test_what_the_root_has_signed_for_others_is_listed_and_downloaded(branches):
     found = branches.viewer.get("/v1/root/peers").json
     (row,) = found["peers"]
     assert (row["serial"], row["module"], row["label"], row["state"]) == (serial, "branches", "branch-1", "good")
-    assert (row["purposes"], row["names"]) == (["client", "server"], ["branch-1.example.test"])
+    assert (row["purposes"], row["names"]) == (["server", "client"], ["branch-1.example.test"])
     assert row["not_before"] < row["renew_at"] < row["not_after"]
     assert (found["crl"]["number"], found["crl"]["revoked"]) == (1, 0)
     reply = branches.viewer.get(f"/v1/root/peers/{serial}/download")
