@@ -28,6 +28,7 @@ _HOMES = {
     "HostFacts": "need",
     "Host": "fields",
     "Http01": "context",
+    "Issuer": "context",
     "KeyType": "chain",
     "Kind": "events",
     "ListenAddress": "fields",
@@ -40,12 +41,15 @@ _HOMES = {
     "Office": "source",
     "OrderCancelled": "errors",
     "Part": "encoding",
+    "Peer": "peer",
+    "PeerState": "peer",
     "PathText": "fields",
     "Places": "places",
     "Port": "fields",
     "Probe": "endpoint",
     "ProbeFailed": "errors",
     "Purpose": "chain",
+    "Reason": "revocation",
     "Request": "need",
     "RequestState": "source",
     "Secret": "fields",
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
     from agent.context import Consequence as Consequence
     from agent.context import Context as Context
     from agent.context import Http01 as Http01
+    from agent.context import Issuer as Issuer
     from agent.context import ModulePart as ModulePart
     from agent.context import ServiceContext as ServiceContext
     from agent.encoding import Format as Format
@@ -123,9 +128,12 @@ if TYPE_CHECKING:
     from agent.need import HostFacts as HostFacts
     from agent.need import Need as Need
     from agent.need import Request as Request
+    from agent.peer import Peer as Peer
+    from agent.peer import PeerState as PeerState
     from agent.places import Places as Places
     from agent.probe import TLSProbe as TLSProbe
     from agent.records import Watch as Watch
+    from agent.revocation import Reason as Reason
     from agent.service import Service as Service
     from agent.slots import slot_of as slot_of
     from agent.slots import slots_by_key_type as slots_by_key_type

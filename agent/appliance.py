@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from agent.chain import PeerCertificate
+from agent.chain import PeerCertificate, Purpose
+from agent.encoding import Part
+from agent.peer import Peer
+from agent.revocation import Reason
 
 
 class Appliance(Protocol):
-    """List, apply, sign: what a plugin's command may ask of the core."""
+    """List, apply, sign, revoke: what a plugin's command may ask of the core.
+
+    `module` is the name of the instance on whose behalf a command acts: what another one has signed is not there for it.
+    """
 
     def status(self) -> Mapping[str, Any]:
         """Return what ``chainwright status --json`` prints."""
@@ -17,5 +23,26 @@ class Appliance(Protocol):
     def apply(self) -> int:
         """Run ``chainwright apply`` and return its exit code."""
 
-    def sign(self, csr: bytes, names: Sequence[str], *, module: str, label: str) -> PeerCertificate:
-        """Have the root sign a certificate for someone's PEM request (RFC 2986) and keep it under `module` and `label`."""
+    def sign(
+        self,
+        csr: bytes,
+        names: Sequence[str],
+        *,
+        module: str,
+        label: str,
+        purposes: Collection[Purpose] = (Purpose.SERVER,),
+    ) -> PeerCertificate:
+        """Have the root sign a certificate for someone's PEM request (RFC 2986) and keep it under `module` and `label`.
+
+        It replaces the one with the same label, which is believed until it ends unless it is revoked. The root signs it
+        again before it ends, and when the root changes.
+        """
+
+    def peers(self, *, module: str) -> list[Peer]:
+        """Return every peer certificate of a module: by label, the newest first."""
+
+    def export(self, serial: str, *, module: str, parts: Sequence[Part] = (Part.FULLCHAIN,)) -> bytes:
+        """Return parts of a peer certificate's path as PEM: its leaf, what leads to the root, the root. There is no key."""
+
+    def revoke(self, serial: str, *, module: str, reason: Reason = Reason.UNSPECIFIED) -> list[Peer]:
+        """Revoke a peer certificate, and those that it has replaced; return them. The next `apply` lists them."""

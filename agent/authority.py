@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,18 +13,22 @@ from agent.errors.chain import ChainError, KeyMismatch
 from agent.errors.problem import rfc3339
 from agent.errors.root import NamesMissing, RootExpired, RootKeyMismatch, RootMayNotSign, RootParentsWrong
 from agent.key import key_pem
+from agent.revocation import RevocationList
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from agent.key import PrivateKey
+    from agent.revocation import Revocation
 
 ROOT_LIFETIME = timedelta(days=3652)
 """Ten years."""
 LEAF_LIFETIME = timedelta(days=90)
 LONGEST_LEAF = timedelta(days=397)
 """Clients of old distrust more (CA/Browser Forum ballot SC31)."""
+LIST_LIFETIME = timedelta(days=30)
+"""Of a list of revoked certificates: a new one is made when a third of it is left, and whenever something is revoked."""
 BACKDATED = timedelta(minutes=5)
 """For clients whose clock is a little behind."""
 
@@ -145,11 +149,16 @@ class Root:
         """Sign a leaf for canonical `names` and a new key (or `key`). Raises `RootExpired` and `NamesMissing`."""
         _verify_it_can_sign(self, names, now)
         key = key or generate_key(key_type)
-        leaf = self._sign(key.public_key(), names, purpose, now, lifetime)
+        leaf = self._sign(key.public_key(), names, (purpose,), now, lifetime)
         return Chain(key, leaf, self.intermediates, self.anchor)
 
     def sign_request(
-        self, csr: bytes, names: Sequence[str], purpose: Purpose, now: datetime, lifetime: timedelta = LEAF_LIFETIME
+        self,
+        csr: bytes,
+        names: Sequence[str],
+        purposes: Purpose | Collection[Purpose],
+        now: datetime,
+        lifetime: timedelta = LEAF_LIFETIME,
     ) -> PeerCertificate:
         """Sign a leaf for the key of a PEM request (RFC 2986). Its names are `names`, whatever the request says.
 
@@ -158,14 +167,39 @@ class Root:
         from agent.signing_request import load_request
 
         _verify_it_can_sign(self, names, now)
-        leaf = self._sign(load_request(csr), names, purpose, now, lifetime)
+        wanted = (purposes,) if isinstance(purposes, Purpose) else tuple(sorted(set(purposes)))
+        leaf = self._sign(load_request(csr), names, wanted, now, lifetime)
         return PeerCertificate(leaf, self.intermediates, self.anchor)
+
+    @property
+    def lists_revoked(self) -> bool:
+        """Whether it may sign lists of revoked certificates (RFC 5280 section 4.2.1.3)."""
+        from cryptography import x509
+
+        from agent.certificate import extension
+
+        usage = extension(self.certificate, x509.KeyUsage)
+        return usage is None or usage.crl_sign
+
+    def list_revoked(self, entries: Iterable[Revocation], number: int, now: datetime) -> RevocationList:
+        """Sign a list of what it has revoked (RFC 5280 section 5). Where it may not, the list has no PEM."""
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        from agent.profile import revocation_list
+
+        listed = sorted(entries, key=lambda each: (each.at, each.serial))
+        serials = tuple(sorted(each.serial for each in listed))
+        until = min(now + LIST_LIFETIME, self.usable_until)
+        if not self.lists_revoked or until <= now:
+            return RevocationList(self.sha256, number, now, until, serials, "")
+        made = revocation_list(self.key, self.certificate, listed, number, now, until)
+        return RevocationList(self.sha256, number, now, until, serials, made.public_bytes(Encoding.PEM).decode())
 
     def _sign(
         self,
         public_key: CertificatePublicKeyTypes,
         names: Sequence[str],
-        purpose: Purpose,
+        purposes: Sequence[Purpose],
         now: datetime,
         lifetime: timedelta,
     ) -> x509.Certificate:
@@ -174,7 +208,7 @@ class Root:
 
         begin = max(now - BACKDATED, self.not_before)
         end = min(max(now, begin) + lifetime, begin + LONGEST_LEAF, self.usable_until)
-        return leaf_certificate(self.key, self.certificate, public_key, names, purpose, begin, end)
+        return leaf_certificate(self.key, self.certificate, public_key, names, purposes, begin, end)
 
     def __repr__(self) -> str:
         return f"<Root {self.sha256[:12]} {self.subject} until {rfc3339(self.not_after)}>"

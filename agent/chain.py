@@ -212,6 +212,15 @@ class PeerCertificate(CertificationPath):
         object.__setattr__(self, "intermediates", tuple(self.intermediates))
         verify_path(self.leaf, self.intermediates, self.anchor)
 
+    @classmethod
+    def from_pem(cls, certificates: bytes) -> Self:
+        """Read back what was written in order: leaf, intermediates, and the root where it is known."""
+        from agent.certificate import is_self_signed
+
+        leaf, *issuers = load_certificates(certificates)
+        anchor = issuers.pop() if issuers and is_self_signed(issuers[-1]) else None
+        return cls(leaf, tuple(issuers), anchor)
+
 
 def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
     """Read every certificate in `pem`, in order; other blocks are skipped. Raises `CertificateUnreadable`."""

@@ -47,6 +47,20 @@ class Http01:
 
 
 @dataclass(frozen=True, slots=True)
+class Issuer:
+    """One root of the appliance, for modules that verify what it has signed for others (`Module.verifies_peers`)."""
+
+    sha256: str
+    subject: str
+    certificates: str
+    """PEM: the root's certificate, then those above it where it is somebody's subordinate CA."""
+    crl: str
+    """PEM: its newest list of revoked certificates (RFC 5280 section 5); empty where it can't sign one."""
+    present: bool
+    """It signs now. Why an earlier one was replaced only the operator knows: its key may be in wrong hands."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """One generation of one module."""
 
@@ -62,6 +76,8 @@ class Context:
     places: Places
     services: Mapping[str, BaseModel] = field(default_factory=dict)
     """Those that the module names, as the operator has set them: for files of a service that can't include others'."""
+    issuers: tuple[Issuer, ...] = ()
+    """The present root first, then earlier ones; none unless the module `verifies_peers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +109,12 @@ class Change:
     """Something that the administrator is about to do."""
 
     kind: str
-    """``root``, ``chain`` or ``setting``."""
+    """``root``, ``chain``, ``peer`` or ``setting``."""
     subject: str
-    """Id of the chain, SHA-256 of the new root, or the setting's key."""
+    """Id of the chain that goes, SHA-256 of the new root, serial number of the peer certificate, or the setting's key.
+
+    Empty while that is not known.
+    """
     slots: tuple[str, ...] = ()
     """Slots of this module whose chain would change."""
 

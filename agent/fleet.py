@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +16,7 @@ from agent.context import (
     ChainFacts,
     Context,
     Http01,
+    Issuer,
     ModulePart,
     ServiceContext,
 )
@@ -46,6 +47,8 @@ class Fleet:
     services: Mapping[str, Service]
     host: HostFacts
     http01: Http01
+    issuers: tuple[Issuer, ...] = ()
+    """The appliance's roots, for modules that verify what they have signed."""
     lost: Mapping[str, tuple[ModulePart, ...]] = field(default_factory=dict)
     """Shared service -> live generations of modules that can't be asked now; they stay in service."""
     _templates: dict[type, Templates] = field(default_factory=dict)
@@ -66,6 +69,7 @@ class Fleet:
             http01=self.http01,
             places=self.layout.module(module),
             services={name: self.services[name] for name in self.modules[module].services},
+            issuers=self.issuers if self.modules[module].verifies_peers else (),
         )
 
     def service_context(self, service: str, directory: Path, parts: tuple[ModulePart, ...]) -> ServiceContext:
@@ -98,7 +102,9 @@ class Fleet:
         settings = self.modules[module]
         made_of: list[Module | Service] = [settings, *(self.services[service] for service in settings.services)]
         seen = [_seen(each, self._paths(each)) for each in made_of]
-        told = [self.host.to_json(), str(self.http01.webroot), self.http01.thumbprint, str(self.layout.root)]
+        told: list[object] = [self.host.to_json(), str(self.http01.webroot), self.http01.thumbprint]
+        told.append(str(self.layout.root))
+        told += [astuple(each) for each in self.issuers] if settings.verifies_peers else []
         return hashlib.sha256(json.dumps([seen, told]).encode()).hexdigest()
 
     def sources(self) -> list[Path]:

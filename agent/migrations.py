@@ -258,3 +258,26 @@ def m007_jobs(db: Database) -> None:
         },
         pk="id",
     )
+
+
+@migrations()
+def m008_peers(db: Database) -> None:
+    """What becomes of peer certificates, and what own roots have revoked."""
+    from agent.certificate import load_certificates
+
+    for column in ("serial", "purposes", "replaced_at", "reason", "retry_at", "problem"):
+        db.table("peers").add_column(column, str)
+    for row in list(db.query("select sha256, certificate from peers")):
+        serial = f"{load_certificates(row['certificate'].encode())[0].serial_number:x}"
+        db.table("peers").update(row["sha256"], {"serial": serial, "purposes": '["server"]'})
+    db.table("peers").create_index(["serial"])
+    db.table("revocations").create(
+        {"root": str, "serial": str, "at": str, "reason": str, "not_after": str}, pk=("root", "serial")
+    )
+    db.table("revocation_lists").create(
+        {"root": str, "number": int, "this_update": str, "next_update": str, "serials": str, "pem": str}, pk="root"
+    )
+    for table in ("peers", "revocations"):
+        for change in ("insert", "update", "delete"):
+            when = f"{table}_{change} after {change} on {table}"
+            db.execute(f"create trigger {when} begin delete from meta where key = 'trusted'; end")  # noqa: S608

@@ -50,6 +50,9 @@ class Module(BaseModel):
     inspect: ClassVar[Argv] = ()
     disruptive: ClassVar[bool] = False
     """A reload drops sessions."""
+    verifies_peers: ClassVar[bool] = False
+    """It verifies what the appliance's root has signed for others: it is given the roots with their lists of revoked
+    certificates (`Context.issuers`), and a new generation when one of them changes."""
     user: ClassVar[str] = ""
     """Owner of the module's secret files by default; empty: root."""
     group: ClassVar[str] = ""
@@ -93,7 +96,12 @@ class Module(BaseModel):
         return self._command(self.inspect, context)
 
     def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
-        """Return what `change` would break, by name. `observed` is the output of the inspection."""
+        """Return what `change` would break, by name. `observed` is the output of the inspection.
+
+        Default: that sessions drop, where a reload does that and a chain changes.
+        """
+        if self.disruptive and change.slots:
+            return [Consequence("Whoever is connected is cut off when the new chain is taken.", "outage")]
         return ()
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:

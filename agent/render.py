@@ -120,6 +120,7 @@ def _context_values(context: Context) -> dict[str, Any]:
         "http01": context.http01,
         "places": context.places,
         "services": context.services,
+        "issuers": context.issuers,
     }
 
 

@@ -33,8 +33,8 @@ LAYERS = {
     ),
     "nouns": (
         "account_key addresses appliance authority bound certificate chain command connection context deadline deployment "
-        "encoding endpoint errors events fields file hookspecs key layout markers module names need path paths pem places "
-        "profile purpose records service signing_request slots source window writing"
+        "encoding endpoint errors events fields file hookspecs key layout markers module names need path paths peer pem places "
+        "profile purpose records revocation service signing_request slots source window writing"
     ),
 }
 """From above to below. A new file of `agent/` is a noun of one of them: name it here."""

@@ -12,6 +12,7 @@ from pydantic import Field
 from agent.api.access import Access
 from agent.api.call import Answer, Call
 from agent.api.chains import PEM, attachment
+from agent.api.effects import ChainEffects, answered
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.route import Input, Lane, Route
 from agent.api.uploads import Given
@@ -73,24 +74,13 @@ class RootPage:
 
 
 @dataclass(frozen=True, slots=True)
-class ConsequenceRow:
-    """What another root would break in one module, by name."""
-
-    module: str
-    sentence: str
-    severity: str
-    """info, warning or outage."""
-
-
-@dataclass(frozen=True, slots=True)
-class RootEffects:
+class RootEffects(ChainEffects):
     """What another root would do."""
 
     resigned: tuple[str, ...]
     """``module/slot`` whose local chain is signed again."""
-    consequences: tuple[ConsequenceRow, ...]
-    unknown: tuple[str, ...]
-    """Modules that could not say."""
+    peers: tuple[str, ...]
+    """``module/label`` whose peer certificate is signed again, and has to be carried to its device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +170,7 @@ def _taken(call: Call, root: Root, action: str) -> Answer:
 
 
 def _effects(found: Effects) -> RootEffects:
-    rows = tuple(ConsequenceRow(module, each.sentence, each.severity) for module, each in found.consequences)
-    return RootEffects(found.resigned, rows, found.unknown)
+    return RootEffects(*answered(found.answers), found.resigned, found.peers)
 
 
 def _written(record: RootRecord, form: RootFormat) -> tuple[bytes, str, str]:

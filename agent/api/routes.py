@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from agent.api import chains, changes, histories, jobs, openapi, roots, sessions, statuses, tokens, uploads
+from agent.api import (
+    chains,
+    changes,
+    effects,
+    histories,
+    jobs,
+    openapi,
+    roots,
+    sessions,
+    signed,
+    statuses,
+    tokens,
+    uploads,
+)
 
 ROUTES = (
     *sessions.ROUTES,
@@ -10,8 +23,10 @@ ROUTES = (
     *statuses.ROUTES,
     *chains.ROUTES,
     *changes.ROUTES,
+    *effects.ROUTES,
     *uploads.ROUTES,
     *roots.ROUTES,
+    *signed.ROUTES,
     *jobs.ROUTES,
     *histories.ROUTES,
     *openapi.ROUTES,

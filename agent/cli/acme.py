@@ -10,7 +10,7 @@ import click
 
 from agent.cli.apply import perform
 from agent.cli.commands import Family, Invocation, command
-from agent.cli.confirming import switch_lines
+from agent.cli.confirming import answer_lines, switch_lines
 from agent.cli.job import job_option, kept
 from agent.cli.output import columns, note, print_json
 from agent.cli.references import chain_named
@@ -175,7 +175,7 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
     with kept(invocation, job) as ending, _hand(invocation) as hand:
         found = chain_named(invocation, chain)
         if not yes:
-            for line in switch_lines(hand.without(found)):
+            for line in [*answer_lines(hand.chain_effects(found)), *switch_lines(hand.without(found))]:
                 note(line)
             raise NotConfirmed("--yes")
         for line in switch_lines(hand.revoke(found, reason)):

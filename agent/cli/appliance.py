@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agent.chain import Purpose
 from agent.cli.commands import Family, Invocation
+from agent.encoding import Part
 from agent.errors.settings import SettingsRefused
+from agent.revocation import Reason
+from agent.store import Store
 
 if TYPE_CHECKING:
     from agent.chain import PeerCertificate
+    from agent.peer import Peer
     from agent.plugins import PluginCommands
 
 
@@ -32,14 +37,43 @@ class CommandLineAppliance:
 
         return perform(self._invocation)
 
-    def sign(self, csr: bytes, names: Sequence[str], *, module: str, label: str) -> PeerCertificate:
+    def sign(
+        self,
+        csr: bytes,
+        names: Sequence[str],
+        *,
+        module: str,
+        label: str,
+        purposes: Collection[Purpose] = (Purpose.SERVER,),
+    ) -> PeerCertificate:
         """Have the root sign a certificate for someone's PEM request (RFC 2986) and keep it under `module` and `label`.
 
         Raises `RootMissing`, `RequestInvalid`, `NameInvalid`, `StoreError`.
         """
         from agent.lifecycle.peers import sign
 
-        return sign(self._invocation.layout, csr, names, module=module, label=label, now=self._invocation.now())
+        now = self._invocation.now()
+        return sign(self._invocation.layout, csr, names, module=module, label=label, purposes=purposes, now=now)
+
+    def peers(self, *, module: str) -> list[Peer]:
+        """Return every peer certificate of a module: by label, the newest first."""
+        with Store.open_existing(self._invocation.layout) as store:
+            return [each for each in store.peers.all() if each.module == module]
+
+    def export(self, serial: str, *, module: str, parts: Sequence[Part] = (Part.FULLCHAIN,)) -> bytes:
+        """Return parts of a peer certificate's path as PEM. Raises `PeerUnknown`, `NotEncodable`."""
+        from agent.lifecycle.peers import export, find
+
+        with Store.open_existing(self._invocation.layout) as store:
+            return export(store, find(store, serial, module), parts)
+
+    def revoke(self, serial: str, *, module: str, reason: Reason = Reason.UNSPECIFIED) -> list[Peer]:
+        """Revoke a peer certificate, and those that it has replaced. Raises `PeerUnknown`, `RevokedBefore`."""
+        from agent.lifecycle import Engine
+        from agent.lifecycle.revoking import Revoker
+
+        engine = Engine(self._invocation.layout, who=f"the command of {module}")
+        return Revoker(engine).revoke_peer(serial, module, Reason(reason))
 
 
 def plugin_commands(invocation: Invocation) -> list[PluginCommands]:

@@ -6,6 +6,7 @@ import click
 
 from agent.cli.apply import TIMEOUT, perform
 from agent.cli.commands import Invocation, command
+from agent.cli.confirming import answer_lines
 from agent.cli.output import note
 
 
@@ -35,6 +36,8 @@ def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, fo
     if bool(names) == everything:
         raise click.UsageError("Name what to reissue, or say --all.")
     hand = Hand(Engine(invocation.layout, who="chainwright reissue"))
+    for line in answer_lines(hand.reissue_effects(names)):
+        note(line)
     for name in hand.reissue(names, force=force):
         if uploaded := hand.uploaded_for(name):
             note(f"{name}: an uploaded chain serves it ({uploaded}); to go back to the other sources, delete that one.")

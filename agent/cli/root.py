@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.cli import signed
 from agent.cli.commands import Family, Invocation
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import counted, when
@@ -16,13 +17,14 @@ from agent.errors.usage import FileUnwritable
 from agent.report import read_snapshot
 
 if TYPE_CHECKING:
+    from agent.lifecycle.hand import Effects
     from agent.report import Snapshot
     from agent.store.roots import RootRecord
 
 
 @click.group("root", cls=Family, epilog="\b\nExample:\n  $ chainwright root download >root.pem", no_args_is_help=True)
 def root() -> None:
-    """Show or download the root that signs the local chains."""
+    """Show or replace the root that signs the local chains, and see to what else it has signed."""
 
 
 @root.command(
@@ -42,17 +44,17 @@ def show(invocation: Invocation) -> None:
     snapshot = read_snapshot(invocation.layout, now)
     found = _present(snapshot)
     in_use = {binding.chain for binding in snapshot.bindings}
-    signed = [record for record in snapshot.chains if record.root == found.sha256 and record.id in in_use]
+    made = [record for record in snapshot.chains if record.root == found.sha256 and record.id in in_use]
     if invocation.as_json:
         row = {"subject": found.subject, "sha256": found.sha256, "not_before": rfc3339(found.not_before)}
-        print_json({"root": {**row, "not_after": rfc3339(found.not_after), "signs": len(signed)}})
+        print_json({"root": {**row, "not_after": rfc3339(found.not_after), "signs": len(made)}})
         return
     rows = [
         ["subject", found.subject],
         ["SHA-256", found.sha256],
         ["valid", f"from {rfc3339(found.not_before)}"],
         ["", f"until {rfc3339(found.not_after)} ({when(found.not_after, now)})"],
-        ["signs", f"{counted(len(signed), 'chain')} in use"],
+        ["signs", f"{counted(len(made), 'chain')} in use"],
     ]
     for line in columns(rows):
         click.echo(line)
@@ -128,14 +130,16 @@ def list_(invocation: Invocation) -> None:
 @root.command(
     "reissue",
     example="""
+$ chainwright root reissue --dry-run
 $ chainwright root reissue
 2 local chains will be signed again and deployed: reverse_proxy/www.example.com, webui/address.
 Type REISSUE to go on:
 """,
 )
+@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @click.option("--yes-reissue-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
-def reissue(invocation: Invocation, confirmed: bool) -> int:
+def reissue(invocation: Invocation, dry_run: bool, confirmed: bool) -> int:
     """Make a new root, sign the local chains again and deploy them. What breaks is listed first, by name."""
     from agent.cli.apply import perform
     from agent.cli.confirming import confirm_root
@@ -143,7 +147,10 @@ def reissue(invocation: Invocation, confirmed: bool) -> int:
     from agent.lifecycle.hand import Hand
 
     hand = Hand(Engine(invocation.layout, who="chainwright root reissue"))
-    confirm_root(hand.root_effects(), word="REISSUE", flag="--yes-reissue-root", given=confirmed)
+    effects = hand.root_effects()
+    if dry_run:
+        return _print_effects(invocation, effects)
+    confirm_root(effects, word="REISSUE", flag="--yes-reissue-root", given=confirmed)
     made = hand.reissue_root()
     note(f"New root: {made.subject}, SHA-256 {made.sha256}")
     return perform(invocation)
@@ -160,10 +167,16 @@ Type REPLACE to go on:
 @click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="The root's private key.")
 @click.option("--passphrase-file", type=click.Path(dir_okay=False, path_type=Path), help="Passphrase of the key.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @click.option("--yes-replace-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
 def upload(
-    invocation: Invocation, files: tuple[Path, ...], key: Path | None, passphrase_file: Path | None, confirmed: bool
+    invocation: Invocation,
+    files: tuple[Path, ...],
+    key: Path | None,
+    passphrase_file: Path | None,
+    dry_run: bool,
+    confirmed: bool,
 ) -> int:
     """Replace the root by one of your own: self-signed, or a company's subordinate authority with its parents."""
     from agent.cli.apply import perform
@@ -177,9 +190,23 @@ def upload(
     found = diagnose_root(pieces, passphrase=passphrase_of(passphrase_file), now=invocation.now())
     hand = Hand(Engine(invocation.layout, who="chainwright root upload"))
     note(f"New root: {found.subject}, until {found.not_after:%Y-%m-%d}, SHA-256 {found.sha256}")
-    confirm_root(hand.root_effects(found.sha256), word="REPLACE", flag="--yes-replace-root", given=confirmed)
+    effects = hand.root_effects(found.sha256)
+    if dry_run:
+        return _print_effects(invocation, effects, subject=found.subject, sha256=found.sha256)
+    confirm_root(effects, word="REPLACE", flag="--yes-replace-root", given=confirmed)
     hand.upload_root(found)
     return perform(invocation)
+
+
+def _print_effects(invocation: Invocation, effects: Effects, **about: str) -> int:
+    from agent.cli.confirming import effect_lines, effects_json
+
+    if invocation.as_json:
+        print_json({**about, "effects": effects_json(effects)})
+        return 0
+    for line in [*effect_lines(effects), "Nothing was changed."]:
+        click.echo(line)
+    return 0
 
 
 def _root_json(each: RootRecord) -> dict[str, object]:
@@ -190,3 +217,7 @@ def _root_json(each: RootRecord) -> dict[str, object]:
         "not_after": rfc3339(each.not_after),
         "retired_at": rfc3339(each.retired_at) if each.retired_at else None,
     }
+
+
+for _each in (signed.peers, signed.export, signed.crl, signed.revoke):
+    root.add_command(_each)

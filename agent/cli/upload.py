@@ -9,7 +9,7 @@ import click
 
 from agent.cli.apply import perform
 from agent.cli.commands import Invocation, command
-from agent.cli.confirming import switch_lines
+from agent.cli.confirming import answer_lines, switch_lines
 from agent.cli.output import columns, note, print_json
 from agent.cli.references import chain_named
 from agent.cli.words import shortened, when
@@ -119,7 +119,10 @@ def delete(invocation: Invocation, chain: str, yes: bool) -> int:
     from agent.lifecycle.hand import Hand
 
     chain_id = chain_named(invocation, chain, source=UPLOADED)
-    for line in switch_lines(Hand(Engine(invocation.layout, who="chainwright delete")).delete(chain_id, confirmed=yes)):
+    hand = Hand(Engine(invocation.layout, who="chainwright delete"))
+    for line in answer_lines(hand.chain_effects(chain_id)):
+        note(line)
+    for line in switch_lines(hand.delete(chain_id, confirmed=yes)):
         note(line)
     return perform(invocation)
 

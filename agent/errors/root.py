@@ -97,3 +97,42 @@ class RootMissing(RootError):
             where="root",
             fix="Run the agent once: chainwright apply",
         )
+
+
+class PeerUnknown(RootError):
+    """Nothing that the root has signed has this serial number."""
+
+    code = "root.peer_unknown"
+
+    def __init__(self, serial: str) -> None:
+        super().__init__(
+            f"The root has signed nothing with the serial number {quoted(serial)}.",
+            where="root",
+            fix="See what it has signed for others: chainwright root peers",
+        )
+
+
+class RevokedBefore(RootError):
+    """What is to be revoked was revoked."""
+
+    code = "root.revoked_before"
+
+    def __init__(self, serial: str, at: datetime) -> None:
+        super().__init__(
+            f"The certificate with the serial number {serial} was revoked at {rfc3339(at)}.",
+            where="root",
+            fix="See the root's list: chainwright root crl",
+        )
+
+
+class ListMissing(RootError):
+    """A root has no list of revoked certificates: no pass was made since, or it may not sign one."""
+
+    code = "root.list_missing"
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(
+            f"The root {quoted(subject)} has no list of revoked certificates: {reason}.",
+            where="root",
+            fix="Run the agent once, or upload a root that may sign such lists.",
+        )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from agent.binding import UPLOADED, Evidence, bind
 from agent.bound import Binding
 from agent.chain import Chain
-from agent.context import Change, Consequence
-from agent.errors import AgentError
 from agent.errors.hand import AlreadyUploaded, NameNotCovered, NobodyNeeds, NothingToReissue
+from agent.lifecycle.consequences import Answers, Inquirer, Slots
 from agent.lifecycle.engine import Engine
-from agent.lifecycle.situation import Declarations, Situation
+from agent.lifecycle.situation import Declarations, Situation, declare, read_situation, state_of
+from agent.lock import held
 from agent.names import covers, parse_name
 from agent.need import Need
 from agent.source import ChainRecord
@@ -43,6 +44,7 @@ class Desk:
         self.declarations = declarations
         self.evidence = evidence
         self._now = engine.clock()
+        self._runner = engine.runner
 
     def bindings(self, chains: Iterable[ChainRecord] | None = None) -> list[Binding]:
         """Return who would be bound to what, if just `chains` were there."""
@@ -88,28 +90,17 @@ class Desk:
             raise NothingToReissue(name, close[0] if close else "")
         return found
 
-    def consequences(
-        self, change: Change, engine: Engine
-    ) -> tuple[tuple[tuple[str, Consequence], ...], tuple[str, ...]]:
-        """Ask every module what `change` would break, with what its inspection prints now."""
-        found: list[tuple[str, Consequence]] = []
-        unknown: list[str] = []
-        for module in self.situation.fleet.modules:
-            try:
-                observed = self._observe(module, engine)
-                found += [(module, each) for each in self.situation.hooks.consequences(module, change, observed)]
-            except AgentError:
-                unknown.append(module)
-        return tuple(found), tuple(unknown)
+    def consequences(self, change: str, subject: str, slots: Slots, modules: Iterable[str] | None = None) -> Answers:
+        """Ask modules what a change would break; all of them without `modules`."""
+        inquirer = Inquirer(self.situation, self.store, self._runner)
+        return inquirer.ask(change, subject, slots, self.situation.fleet.modules if modules is None else modules)
 
-    def _observe(self, module: str, engine: Engine) -> str:
-        deployment = self.store.deployments.all().get(module)
-        number = deployment.generation if deployment else None
-        places = engine.layout.module(module)
-        context = self.situation.fleet.context(module, places.state / str(number or 0), str(number or 0), {})
-        command = self.situation.hooks.inspect(module, context)
-        result = engine.runner.run(command) if command else None
-        return result.output if result and result.ok else ""
+    def asked(self, change: str, subject: str, keys: Iterable[tuple[str, str]]) -> Answers:
+        """Ask the modules of these needs what another chain for them would break."""
+        slots = by_module(keys)
+        return self.consequences(
+            change, subject, slots, [each for each in slots if each in self.situation.fleet.modules]
+        )
 
     def _difference(self, chains: Iterable[ChainRecord]) -> list[Switch]:
         before = {binding.key: binding for binding in self.bindings()}
@@ -139,3 +130,20 @@ def record_of(chain: Chain, engine: Engine) -> ChainRecord:
         fingerprints=chain.fingerprints,
         created_at=engine.clock(),
     )
+
+
+def by_module(keys: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return slots by their module, each once."""
+    found: dict[str, tuple[str, ...]] = {}
+    for module, slot in dict.fromkeys(keys):
+        found[module] = (*found.get(module, ()), slot)
+    return found
+
+
+@contextmanager
+def opened(engine: Engine, wait: float) -> Iterator[Desk]:
+    """Give the desk, under the lock, for which another process is waited `wait` seconds. Raises `LockHeld`."""
+    with held(engine.layout.lock, wait=wait, who=engine.who), Store.open(engine.layout) as store:
+        situation = read_situation(engine.layout, store, engine.host)
+        declarations = declare(situation, store)
+        yield Desk(store, situation, declarations, state_of(situation, store, engine.clock()).evidence, engine)

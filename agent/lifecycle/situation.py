@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent.binding import Evidence
-from agent.context import Http01, ModulePart
+from agent.context import Http01, Issuer, ModulePart
 from agent.errors import AgentError, Problem
 from agent.errors.settings import SettingsRefused
 from agent.fleet import Fleet
@@ -103,6 +103,7 @@ def read_situation(
         services=settings.services,
         host=replace(facts, failing=store.failing.names(settings.rungs)) if store else facts,
         http01=Http01(layout.webroot, _thumbprint(settings, store) if store else None),
+        issuers=_issuers(settings, store) if store else (),
         lost=_lost_parts(layout, settings, store) if store else {},
     )
     return Situation(settings, fleet)
@@ -175,6 +176,11 @@ def state_of(
         refusals=tuple(store.deployments.refusals()),
         endpoints=tuple(store.endpoints.all()),
         leased=resting | store.orders.leased(now),
+        roots={each.sha256: each.not_after for each in store.roots.all()},
+        peers=tuple(store.peers.all()),
+        held_back=store.peers.held_back(),
+        revocations=tuple(store.revocations.all()),
+        lists=store.revocations.lists(),
     )
 
 
@@ -189,6 +195,32 @@ def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> Module
     last = next((record for record in store.modules.all() if record.name == entry.name), None)
     services = entry.module.services if entry.module else last.services if last else ()
     return ModuleRecord(entry.name, entry.plugin, entry.title, entry.enabled, services, problem)
+
+
+def with_issuers(situation: Situation, store: Store) -> Situation:
+    """Return the situation with the roots and their lists as they are now."""
+    found = _issuers(situation.settings, store)
+    if found == situation.fleet.issuers:
+        return situation
+    return replace(situation, fleet=replace(situation.fleet, issuers=found))
+
+
+def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:
+    """Return the appliance's roots when some module verifies what they have signed."""
+    if not any(module.verifies_peers for module in settings.modules.values()):
+        return ()
+    lists = store.revocations.lists()
+    found = [
+        Issuer(
+            each.sha256,
+            each.subject,
+            each.certificates,
+            lists[each.sha256].pem if each.sha256 in lists else "",
+            each.retired_at is None,
+        )
+        for each in store.roots.all()
+    ]
+    return tuple(sorted(found, key=lambda each: not each.present))
 
 
 def _lost_parts(layout: Layout, settings: Settings, store: Store) -> dict[str, tuple[ModulePart, ...]]:

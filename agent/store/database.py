@@ -32,6 +32,7 @@ from agent.store.memories import Memories
 from agent.store.modules import Modules
 from agent.store.orders import Orders
 from agent.store.peers import Peers
+from agent.store.revocations import Revocations
 from agent.store.roots import Roots
 from agent.store.watches import Watches
 from agent.writing import make_directory, write_new
@@ -148,6 +149,11 @@ class Store:
     def peers(self) -> Peers:
         """Peer certificates, without keys."""
         return Peers(self.database)
+
+    @cached_property
+    def revocations(self) -> Revocations:
+        """What own roots have revoked, and their lists."""
+        return Revocations(self.database)
 
     @cached_property
     def orders(self) -> Orders:

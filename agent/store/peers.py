@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agent.chain import PeerCertificate
+from agent.chain import PeerCertificate, Purpose
 from agent.encoding import Part, encode
-from agent.store.instants import written
+from agent.peer import Peer
+from agent.revocation import Reason
+from agent.store.instants import read, read_known, written
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+COLUMNS = (
+    "serial, sha256, module, label, names, purposes, root, not_before, not_after, created_at, replaced_at, revoked_at, "
+    "reason"
+)
 
 
 class Peers:
@@ -23,20 +31,89 @@ class Peers:
     def add(
         self, peer: PeerCertificate, *, csr: bytes, module: str, label: str, root: str, names: list[str], now: datetime
     ) -> None:
-        """Keep a certificate and the request that it was made from: a new root signs it again."""
+        """Keep a certificate and the request that it was made from; those before it of the same peer are replaced."""
+        self._database.execute(
+            "update peers set replaced_at = ? where module = ? and label = ? and replaced_at is null",
+            [written(now), module, label],
+        )
         self._database.table("peers").insert(
             {
                 "sha256": peer.id,
+                "serial": peer.serial,
                 "module": module,
                 "label": label,
                 "root": root,
                 "names": json.dumps(names),
+                "purposes": json.dumps([str(each) for each in peer.purposes]),
                 "not_before": written(peer.usable_from),
                 "not_after": written(peer.usable_until),
-                "certificate": encode(peer, [Part.FULLCHAIN]).decode(),
+                "certificate": encode(peer, [Part.FULLCHAIN, Part.ROOT]).decode(),
                 "csr": csr.decode("ascii", errors="replace"),
                 "created_at": written(now),
                 "revoked_at": None,
             },
             replace=True,
         )
+
+    def all(self) -> list[Peer]:
+        """Return every certificate: by module and label, the newest first."""
+        query = f"select {COLUMNS} from peers order by module, label, created_at desc, replaced_at is not null"  # noqa: S608
+        return [_peer(row) for row in self._database.query(query)]
+
+    def find(self, serial: str) -> Peer | None:
+        """Return the certificate with a serial number (lower-case hex)."""
+        return next((each for each in self.all() if each.serial == serial), None)
+
+    def certificates(self, sha256: str) -> str:
+        """Return leaf, intermediates and the root where it is known, as PEM."""
+        return str(self._one(sha256, "certificate"))
+
+    def request(self, sha256: str) -> bytes:
+        """Return the PEM request that a certificate was made from."""
+        return str(self._one(sha256, "csr")).encode()
+
+    def _one(self, sha256: str, column: str) -> Any:
+        row = self._database.execute(f"select {column} from peers where sha256 = ?", [sha256]).fetchone()  # noqa: S608
+        return row[0]
+
+    def revoke(self, peers: Iterable[Peer], at: datetime, reason: Reason) -> None:
+        """Note that certificates were revoked: they are not signed again."""
+        for each in peers:
+            self._database.execute(
+                "update peers set revoked_at = ?, reason = ? where sha256 = ?", [written(at), str(reason), each.sha256]
+            )
+
+    def hold_back(self, peer: Peer, problem: Mapping[str, Any], retry_at: datetime) -> None:
+        """Note why a certificate could not be signed again, and when to try again."""
+        self._database.execute(
+            "update peers set problem = ?, retry_at = ? where sha256 = ?",
+            [json.dumps(problem), written(retry_at), peer.sha256],
+        )
+
+    def held_back(self) -> dict[str, datetime]:
+        """Return, by SHA-256, when it is tried again to sign a certificate anew."""
+        rows = self._database.execute("select sha256, retry_at from peers where retry_at is not null").fetchall()
+        return {row[0]: read_known(row[1]) for row in rows}
+
+    def problems(self) -> dict[str, dict[str, Any]]:
+        """Return, by SHA-256, why a certificate could not be signed anew: `Problem` as JSON."""
+        query = "select sha256, problem from peers where problem is not null and replaced_at is null"
+        return {row[0]: json.loads(row[1]) for row in self._database.execute(query).fetchall()}
+
+
+def _peer(row: dict[str, Any]) -> Peer:
+    return Peer(
+        serial=row["serial"],
+        sha256=row["sha256"],
+        module=row["module"],
+        label=row["label"],
+        names=tuple(json.loads(row["names"])),
+        purposes=tuple(Purpose(each) for each in json.loads(row["purposes"])),
+        root=row["root"],
+        not_before=read_known(row["not_before"]),
+        not_after=read_known(row["not_after"]),
+        created_at=read_known(row["created_at"]),
+        replaced_at=read(row["replaced_at"]),
+        revoked_at=read(row["revoked_at"]),
+        reason=Reason(row["reason"]) if row["reason"] else None,
+    )

@@ -17,6 +17,8 @@ from agent.store.jobs import Jobs
 from agent.store.journal import Journal
 from agent.store.modules import Modules
 from agent.store.orders import Orders
+from agent.store.peers import Peers
+from agent.store.revocations import Revocations
 from agent.store.roots import Roots
 from agent.store.watches import Watches
 
@@ -40,6 +42,8 @@ class View:
         self.roots = Roots(reader, closed, path.parent)
         self.chains = Chains(reader, closed)
         self.orders = Orders(reader, closed)
+        self.peers = Peers(reader)
+        self.revocations = Revocations(reader)
         self.modules = Modules(reader)
         self.deployments = Deployments(reader)
         self.endpoints = Endpoints(reader)

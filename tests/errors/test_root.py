@@ -4,8 +4,11 @@ import pytest
 
 from agent.errors import AgentError
 from agent.errors.root import (
+    ListMissing,
     NamesMissing,
+    PeerUnknown,
     RequestInvalid,
+    RevokedBefore,
     RootExpired,
     RootKeyMismatch,
     RootMayNotSign,
@@ -54,6 +57,27 @@ EXAMPLES: list[tuple[AgentError, str]] = [
         "A certificate without a name was asked of the root.\nName at least one DNS name or IP address.",
     ),
     (RootMissing(), "root: The appliance has no root yet.\nRun the agent once: chainwright apply"),
+    (
+        PeerUnknown("4f2a"),
+        (
+            'root: The root has signed nothing with the serial number "4f2a".\n'
+            "See what it has signed for others: chainwright root peers"
+        ),
+    ),
+    (
+        RevokedBefore("4f2a", datetime(2026, 11, 1, 12, tzinfo=UTC)),
+        (
+            "root: The certificate with the serial number 4f2a was revoked at 2026-11-01T12:00:00Z.\n"
+            "See the root's list: chainwright root crl"
+        ),
+    ),
+    (
+        ListMissing("Toy CA", "its key usage does not include cRLSign"),
+        (
+            'root: The root "Toy CA" has no list of revoked certificates: its key usage does not include cRLSign.\n'
+            "Run the agent once, or upload a root that may sign such lists."
+        ),
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
+from plugins.webui.client import Refused
 from plugins.webui.errors import AgentSilent
 from plugins.webui.table import Table
 from plugins.webui.visit import Visit
@@ -17,6 +18,8 @@ from plugins.webui.visit import Visit
 PAGE = 50
 """Rows."""
 LONGEST_FILTER = 100
+WINDOW = "status.window"
+"""Code of what waits for an activation window."""
 VIEWS = ("chains", "modules")
 
 Json = Mapping[str, Any]
@@ -64,6 +67,7 @@ def _values(visit: Visit, valid: Json, uploaded: Json) -> dict[str, Any]:
         "filter": _filter(visit.request.query_params),
         "query": visit.request.url.query,
         "link": Links(visit.request.query_params),
+        "waits": [each for each in valid["modules"] if (each["problem"] or {}).get("code") == WINDOW],
         "troubles": [each for each in valid["modules"] if each["problem"] and each["state"] == "failed"],
     }
 
@@ -146,11 +150,22 @@ async def check(visit: Visit) -> Response:
 
 
 async def reissue(visit: Visit) -> Response:
-    """Have the agent ask for a new chain; one that a CA made just now is asked about first, as CAs count."""
+    """Have the agent ask for a new chain; first ask back where that drops something, or a CA made one just now: CAs count."""
     form = await visit.form()
     name = form.get("name")
-    if form.get("recent") == "1":
-        return await visit.page("reissue.html.j2", name=name)
+    if form.get("confirmed") != "1":
+        recent, effects = form.get("recent") == "1", await _reissue_effects(visit, name)
+        if recent or effects["consequences"] or effects["unknown"] or effects["uninspected"]:
+            return await visit.page("reissue.html.j2", name=name, recent=recent, effects=effects)
     started = await visit.ask("POST", "/v1/reissue", {"names": [name]})
     kept = {"kept": started["kept"][0]["chain"]} if started["kept"] else {}
     return visit.follow(started["job"], **kept)
+
+
+async def _reissue_effects(visit: Visit, name: str) -> Json:
+    """Return what modules say that a new chain breaks. Why there could be none is said when it is asked for."""
+    try:
+        found: Json = await visit.get("/v1/reissue/effects", name=name)
+    except Refused:
+        return {"consequences": [], "unknown": [], "uninspected": []}
+    return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import Response
 
@@ -53,8 +55,13 @@ async def export(visit: Visit) -> Response:
 async def ask_delete(visit: Visit) -> Response:
     """Say who uses a chain, and ask whether it's to be deleted."""
     await visit.require_admin()
-    details = await visit.get(f"/v1/chains/{visit.path('id')}")
-    return await visit.page("delete.html.j2", details=details, problem=None)
+    return await _deletion(visit, 200, None)
+
+
+async def _deletion(visit: Visit, status: int, problem: Mapping[str, Any] | None) -> Response:
+    path = f"/v1/chains/{visit.path('id')}"
+    details, effects = await asyncio.gather(visit.get(path), visit.get(f"{path}/effects"))
+    return await visit.page("delete.html.j2", status, details=details, effects=effects, problem=problem)
 
 
 async def delete(visit: Visit) -> Response:
@@ -66,8 +73,7 @@ async def delete(visit: Visit) -> Response:
     except Refused as refused:
         if refused.status != 409:
             raise
-        details = await visit.get(path)
-        return await visit.page("delete.html.j2", 409, details=details, problem=refused.problem)
+        return await _deletion(visit, 409, refused.problem)
     return visit.follow(job["job"])
 
 
