@@ -41,8 +41,8 @@ class Switching:
         self._seen: dict[str, Observation] = {}
         self._known: dict[tuple[str, bool], list[Sight]] = {}
         self._reloaded: set[str] = set()
-        """Units that ran when they were told to read their files. One that is gone now did not survive that, as where a restart
-        is its reload: on the way back it's told again, not taken for one that nobody has started."""
+        """Units that ran when they were told to read their files, by what may be a restart. One that is gone now did not come up
+        again: on the way back it's told again, not taken for one that nobody has started."""
 
     # Forward
 
@@ -221,7 +221,7 @@ class Switching:
             return None
         action = None if why_down else unit.reload(candidate)
         result = self._tools.runner.run(action) if action else None
-        if result is not None and not result.missing:
+        if result is not None and unit.disruptive:
             self._reloaded.add(unit.name)
         if result is None or result.ok:
             return None

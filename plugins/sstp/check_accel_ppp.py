@@ -1,8 +1,8 @@
 """Test a configuration of accel-ppp, which has no test of its own: what it can't read, it would only say in its log.
 
 Called as ``python check_accel_ppp.py PROGRAM MAIN_FILE INCLUDED_FILE LINE``: the line is what the main file must say to have ours
-included. Exit code 127: accel-ppp isn't installed. Sections are read as accel-ppp does (accel-pppd/triton/conf_file.c): of two with
-one name the first one counts, and so does the first of two lines with one name.
+included. Exit code 127: accel-ppp isn't installed. Sections are read as accel-ppp does (accel-pppd/triton/conf_file.c): of two
+with one name the first one counts, and so does the first of two lines with one name.
 """
 
 from __future__ import annotations

@@ -48,16 +48,29 @@ def check(configuration: Path) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings["pem_cert"], settings["pem_key"])
     except OSError as error:
-        sys.exit(f"{configuration}: pem_cert and pem_key can't be used: {error.strerror or error}")
+        sys.exit(f"{configuration}: pem_cert and pem_key can't be used: {_reason(error)}")
     if shutil.which(settings["pppd"]) is None:
         sys.exit(f"{configuration}: pppd {settings['pppd']} can't be run; sstp-server does not start without it")
 
 
+def check_port(configuration: Path) -> None:
+    """Look whether a port that isn't served now is another program's."""
+    present = configuration.parent.parent / "live" / configuration.name
+    if not present.exists() or place_of(read(present)) == (place := place_of(read(configuration))):
+        return
+    if _takes_connections(place):
+        sys.exit(f"{configuration}: another program listens at {place[0]} port {place[1]} already")
+
+
+def place_of(settings: dict[str, str]) -> tuple[str, int]:
+    """Return where this machine reaches it."""
+    address = settings["listen"].split(",")[0]
+    return ANY.get(address, address), int(settings.get("listen_port", "443"))
+
+
 def start(program: str, configuration: Path, pid_file: Path, log: Path) -> None:
     """Start it, and wait until it takes connections; end with what it said last where it doesn't come up."""
-    settings = read(configuration)
-    address = settings["listen"].split(",")[0]
-    place = (ANY.get(address, address), int(settings.get("listen_port", "443")))
+    place = place_of(read(configuration))
     if _takes_connections(place):
         sys.exit(f"error: another program listens at {place[0]} port {place[1]} already")
     with log.open("ab") as file:
@@ -104,6 +117,11 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
+def _reason(error: OSError) -> str:
+    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return str(reason or error).replace("_", " ").lower()
+
+
 def _takes_connections(place: tuple[str, int]) -> bool:
     with suppress(OSError), socket.create_connection(place, timeout=1) as plain:
         return bool(plain.getsockname() != plain.getpeername())  # a socket may meet itself where nobody listens
@@ -130,10 +148,12 @@ def main(verb: str, program: str, configuration: Path, pid_file: Path, log: Path
         sys.stderr.write(f"{program} is not installed\n")
         sys.exit(NOT_FOUND)
     check(configuration)
+    if verb == "check":
+        check_port(configuration)
+        return
     if verb == "restart":
         stop(pid_file)
-    if verb != "check":
-        start(program, configuration, pid_file, log)
+    start(program, configuration, pid_file, log)
 
 
 if __name__ == "__main__":
