@@ -7,7 +7,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Self
 from deployed import Deployed, served, until
 from ports import free_port
 from proxied import alive, table
+from servers import Maker, Material
 
 from agent.command import process_of
 from agent.connection import lenient_context, presented
@@ -89,11 +89,17 @@ class SSTPAppliance(Deployed):
         options.touch()
         self.configure(service={**SSTPD, "binary": find_sstpd(), "pppd": pppd})
 
-    def with_toy_accel_ppp(self, *flags: str) -> None:
+    def with_toy_accel_ppp(self, *flags: str, **service: object) -> None:
         """Have SSTP served by the toy that behaves like accel-ppp. `flags`: those of tests/toy_accel_pppd.py."""
-        toy = Path(__file__).with_name("toy_accel_pppd.py")
-        program = self.program("accel-pppd", f'#!/bin/sh\nexec {sys.executable} {toy} {" ".join(flags)} "$@"\n')
-        self.configure(service={**ACCEL_PPP, "binary": program})
+        toy = [
+            sys.executable,
+            str(HOUSE / "tests/toy_accel_pppd.py"),
+            "--control",
+            str(self.control("accel-pppd")),
+            *flags,
+        ]
+        program = self.program("accel-pppd", f'#!/bin/sh\nexec {" ".join(toy)} "$@"\n')
+        self.configure(service={**ACCEL_PPP, "binary": program, **service})
 
     # The daemon
 
@@ -113,10 +119,21 @@ class SSTPAppliance(Deployed):
         self.pid_file.write_text(f"{self.started[-1].pid}\n")
         until(lambda: served(self.port), what="sstp-server is up")
 
-    def start_accel_ppp(self, main_file: Path | None = None) -> None:
+    @property
+    def main_file(self) -> Path:
+        """Of accel-ppp."""
+        own = self.layout.service("sstp").live / "accel-ppp.conf"
+        return own if self.service["main"] == "own" else self.layout.rooted("/etc/accel-ppp.conf")
+
+    def write_main_file(self, text: str) -> None:
+        """Write the administrator's own accel-ppp.conf."""
+        self.main_file.parent.mkdir(parents=True, exist_ok=True)
+        self.main_file.write_text(text.format(root=self.root))
+
+    def start_accel_ppp(self) -> None:
         """Start accel-ppp as an administrator would."""
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
-        main_file = main_file or self.layout.service("sstp").live / "accel-ppp.conf"
+        main_file = self.main_file
         argv = [str(self.service["binary"]), "-p", str(self.pid_file), "-c", str(main_file)]
         self.layout.log.mkdir(parents=True, exist_ok=True)
         self._start(argv, "accel-pppd")
@@ -180,6 +197,10 @@ class SSTPAppliance(Deployed):
             .replace(sys.executable, "python")
         )
 
+    def other_pair(self) -> Material:
+        """Return a chain that has nothing to do with the appliance."""
+        return Maker(self.root).make(DOMAIN)
+
     def connect(self) -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
         try:
@@ -221,16 +242,3 @@ def is_over(stream: ssl.SSLSocket) -> bool:
         while stream.recv(4096):
             pass
     return True
-
-
-@contextmanager
-def in_thread(target) -> Iterator[threading.Event]:
-    """Run `target(stop)` beside the test."""
-    stop = threading.Event()
-    thread = threading.Thread(target=target, args=[stop])
-    thread.start()
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join(30)

@@ -8,6 +8,7 @@ with one name the first one counts, and so does the first of two lines with one 
 from __future__ import annotations
 
 import shutil
+import ssl
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,10 +18,7 @@ from pathlib import Path
 NOT_FOUND = 127
 LONGEST_LINE = 1022
 """Octets; what is longer is cut in two."""
-DEEPEST = 10
-"""Files that include each other."""
 SSTP, RANGES = "sstp", "client-ip-range"
-SECRETS = ("ssl-pemfile", "ssl-keyfile", "ssl-ca-file")
 
 
 @dataclass
@@ -47,21 +45,20 @@ class Reading:
     def __init__(self, main_file: Path) -> None:
         self.sections: list[Section] = []
         self.files: list[Path] = []
-        self._read(main_file, "", None)
+        self._read(main_file, "", None, ())
 
     def first(self, name: str) -> Section | None:
         """Return the section that counts."""
         return next((each for each in self.sections if each.name == name), None)
 
-    def _read(self, file: Path, named_by: str, section: Section | None, depth: int = 0) -> None:
-        if depth > DEEPEST:
-            sys.exit(f"error: {file} is included by itself")
+    def _read(self, file: Path, named_by: str, section: Section | None, above: tuple[Path, ...]) -> None:
+        if file in above:
+            sys.exit(f"error: {file} includes itself")
         self.files.append(file)
         for number, line in self._lines(file, named_by):
             if line.startswith("$include"):
-                self._read(
-                    Path(line.removeprefix("$include").strip()), f", named by {file}:{number},", section, depth + 1
-                )
+                named = Path(line.removeprefix("$include").strip())
+                self._read(named, f", named by {file}:{number},", section, (*above, file))
             elif line.startswith("["):
                 section = Section(self._title(line, f"{file}:{number}"), file)
                 self.sections.append(section)
@@ -119,9 +116,16 @@ def _check_modules(reading: Reading, main_file: Path) -> None:
 
 
 def _check_files(sstp: Section) -> None:
-    for name in SECRETS:
-        if (path := sstp.value(name)) and not Path(path).is_file():
-            sys.exit(f"error: {sstp.file}: {name} {path} is not there")
+    """accel-ppp says in its log only what it can't use, and sessions are bound to a leaf whose key it has refused."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pem, key = sstp.value("ssl-pemfile"), sstp.value("ssl-keyfile")
+    try:
+        context.load_cert_chain(pem, key or None)
+        context.load_verify_locations(sstp.value("ssl-ca-file") or pem)
+    except OSError as error:
+        reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        said = str(reason or error).replace("_", " ").lower()
+        sys.exit(f"error: {sstp.file}: ssl-pemfile, ssl-keyfile and ssl-ca-file can't be used: {said}")
 
 
 def _check_ranges(reading: Reading, main_file: Path, bind: str) -> None:
