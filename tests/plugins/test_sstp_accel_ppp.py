@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import struct
+from pathlib import Path
 
 import pytest
-from deployed import until
+from deployed import CountingRunner, until
 from sstp_appliance import ACCEL_PPP, PPP_CALL, SSTPAppliance, received
 
+from agent.command import Action, CommandResult, Signal
 from agent.deployment import Outcome
 from agent.lifecycle.hand import Hand
 from plugins.sstp.packets import END_OF_HEAD, request
@@ -306,15 +308,39 @@ def test_the_real_one_swaps_chains_and_answers_a_call(company):
         assert box.presented()[0] == box.chain() != before[0]
 
 
-@pytest.mark.accel_ppp
-@pytest.mark.root
-def test_the_real_one_keeps_its_chain_when_a_reload_fails_and_gets_its_files_back(company):
+class SpoilingRunner(CountingRunner):
+    """Puts another key in place once, after everything has been tested and before the reload."""
+
+    def __init__(self, key: Path, content: str) -> None:
+        super().__init__()
+        self._key = key
+        self._content = content
+
+    def run(self, action: Action) -> CommandResult:
+        if isinstance(action, Signal) and self._content:
+            self._key.unlink()
+            self._key.write_text(self._content)
+            self._content = ""
+        return super().run(action)
+
+
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=[pytest.mark.accel_ppp, pytest.mark.root])])
+def test_a_key_that_is_spoilt_before_the_reload_is_taken_back_with_a_second_one(real):
     with SSTPAppliance.make() as box:
-        box.configure(service={**ACCEL_PPP, "binary": shutil.which("accel-pppd")})
+        box.with_toy_accel_ppp()
+        if real:
+            box.configure(service={**ACCEL_PPP, "binary": shutil.which("accel-pppd")})
         box.bring_up()
         before = box.presented()
-        box.override("sstp.conf.j2", template_with_key("{{ dir }}/nowhere.pem"))
+        box.runner = SpoilingRunner(box.layout.module("sstp").live / "key.pem", box.other_pair().key_file.read_text())
         box.renew()
         box.apply()
-        assert box.presented()[0] in {before[0], box.chain()}
-        assert box.deployment("sstp").outcome is not Outcome.BROKEN
+        assert box.deployment("sstp").outcome is Outcome.ROLLED_BACK
+        assert box.runner.count("SIGUSR1") == 2
+        assert box.presented() == before
+        if not real:
+            until(lambda: is_bound(box, before[0]), what="the second reload")
+        box.clock.advance(minutes=2)
+        box.apply()
+        assert box.deployment("sstp").outcome is Outcome.LIVE
+        assert box.presented()[0] == box.chain() != before[0]

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -14,6 +15,7 @@ from agent.command import Command, SystemRunner
 from agent.deployment import Outcome
 from agent.key import KeyType, generate_key
 from agent.lifecycle.hand import Hand
+from plugins.sstp.run_sstpd import stop
 from plugins.sstp.service import RUN_SSTPD
 from plugins.sstp.sessions import main_process, sessions
 
@@ -254,6 +256,26 @@ def test_a_port_that_another_program_has_is_refused_and_nobody_is_disconnected(v
         assert vpn.cause().endswith(f"/2/sstpd.conf: another program listens at 127.0.0.1 port {taken} already.")
         assert sessions(vpn.pid) == ["127.0.0.1"]
         assert vpn.presented() == before
+
+
+def test_a_number_that_is_another_programs_by_now_is_left_alone(vpn):
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            stop(str(vpn.service["binary"]), vpn.root / "nothing.pid")
+            (vpn.root / "other.pid").write_text(f"{other.pid}\n")
+            stop(str(vpn.service["binary"]), vpn.root / "other.pid")
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_a_configuration_that_somebody_has_spoilt_is_made_again(vpn):
+    (vpn.live("sstp") / "sstpd.conf").write_text("what is this\n")
+    vpn.clock.advance(minutes=16)
+    vpn.apply()
+    assert vpn.deployment("sstp").outcome is Outcome.LIVE
+    assert "pem_cert" in (vpn.live("sstp") / "sstpd.conf").read_text()
+    assert vpn.presented()[0] == vpn.chain()
 
 
 def test_another_port_is_served_after_the_restart(vpn):
