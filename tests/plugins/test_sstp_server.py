@@ -116,6 +116,9 @@ def test_a_look_starts_no_session_and_leaves_none_behind(vpn):
     assert "Unsupported encapsulated protocol." in log
 
 
+RESTARTED = "sstp-server is restarted, as it reads a chain only at its start."
+
+
 def consequences(box: SSTPAppliance) -> list[tuple[str, str]]:
     found = Hand(box.engine(), wait=0).root_effects()
     assert found.unknown == ()
@@ -124,18 +127,21 @@ def consequences(box: SSTPAppliance) -> list[tuple[str, str]]:
 
 def test_a_change_of_root_counts_the_sessions_that_drop_by_name(vpn):
     assert consequences(vpn) == [
-        ("sstp-server is restarted, as it reads a chain only at its start; no session is up.", "info")
+        ("No SSTP session is up; sstp-server is restarted, as it reads a chain only at its start.", "info")
     ]
     with vpn.session():
         until(lambda: len(sessions(vpn.pid)) == 1, what="the session's pppd")
         assert consequences(vpn) == [
-            ("1 SSTP session drops (127.0.0.1), as sstp-server reads a chain only at its start.", "outage")
+            (
+                "1 SSTP session drops (127.0.0.1); sstp-server is restarted, as it reads a chain only at its start.",
+                "outage",
+            )
         ]
         with vpn.session():
             until(lambda: len(sessions(vpn.pid)) == 2, what="the other session's pppd")
             assert consequences(vpn) == [
                 (
-                    "2 SSTP sessions drop (127.0.0.1, 127.0.0.1), as sstp-server reads a chain only at its start.",
+                    f"2 SSTP sessions drop (127.0.0.1, 127.0.0.1); {RESTARTED}",
                     "outage",
                 )
             ]
@@ -156,7 +162,7 @@ def test_nobody_is_named_where_it_does_not_run(box):
     box.apply()
     assert main_process("pid", str(box.pid_file)) is None
     assert consequences(box) == [
-        ("sstp-server is restarted, as it reads a chain only at its start; no session is up.", "info")
+        ("No SSTP session is up; sstp-server is restarted, as it reads a chain only at its start.", "info")
     ]
 
 
