@@ -1,7 +1,7 @@
 """Read a configuration as it is going to be loaded, and complain of what charon would not take.
 
-Called as ``python -m plugins.ikev2.check PROGRAM DIRECTORY...``. swanctl has no test of its own: after a mistake of syntax it unloads
-every connection, and ends with 0. Exit code 127: PROGRAM, the daemon, isn't installed.
+Called as ``python -m plugins.ikev2.check PROGRAM DIRECTORY...``. swanctl has no test of its own: after a mistake of syntax it
+unloads every connection, and ends with 0. Exit code 127: PROGRAM, the daemon, isn't installed.
 """
 
 from __future__ import annotations

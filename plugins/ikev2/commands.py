@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -44,11 +44,11 @@ def _add_sign(commands: click.Group, appliance: Appliance) -> None:
         "names",
         multiple=True,
         required=True,
-        help="Name or address of the branch; the `peer` of its connection.",
+        help="Name or address of the branch: `peer` in the settings.",
     )
     @module_option
     @output_option
-    def sign(branch: str, csr: click.utils.LazyFile, names: tuple[str, ...], module: str, output: Path | None) -> None:
+    def sign(branch: str, csr: IO[bytes], names: tuple[str, ...], module: str, output: Path | None) -> None:
         """Have the root sign the request CSR of BRANCH, for --name. Prints its certificate, and the root to trust."""
         appliance.sign(csr.read(), names, module=module, label=branch, purposes=PURPOSES)
         _write(_exported(appliance, branch, module), output)

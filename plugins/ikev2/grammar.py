@@ -100,7 +100,7 @@ class _Parser:
     def _value(self) -> str:
         """A value ends with its line, or with the section that it stands in."""
         words = []
-        while self._peek().kind in {"word", "quoted", "equals"}:
+        while self._peek().kind in {"word", "quoted"}:
             token = self._next()
             words.append(_unquoted(token.text) if token.kind == "quoted" else token.text)
         return " ".join(words)

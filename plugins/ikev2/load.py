@@ -1,7 +1,7 @@
 """Have charon serve what stands in directories laid out like /etc/swanctl, over vici.
 
-Called as ``python -m plugins.ikev2.load --socket SOCKET --state FILE DIRECTORY...``. Keys come first, then certificates, users and
-pools, then the connections, and only then is taken away what is no longer used: there is no instant without credentials,
+Called as ``python -m plugins.ikev2.load --socket SOCKET --state FILE DIRECTORY...``. Keys come first, then certificates, users
+and pools, then the connections, and only then is taken away what is no longer used: there is no instant without credentials,
 and tunnels that are up stay up. Where charon refuses something, it is given again what was loaded before, and the exit code is 1.
 What somebody else has loaded, swanctl for example, is left alone: FILE remembers what was loaded here.
 """

@@ -115,12 +115,8 @@ class IKEv2(Module):
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Dial in as far as that goes without a password; where only certificates are taken, ask charon for its own."""
         service = _service(context)
-        dialled = {self._slot_of(each): each for each in self.connections if each.auth is Auth.EAP_MSCHAPV2}
         for slot in context.chains:
-            if slot in dialled:
-                yield self._dialled(slot, dialled[slot], service)
-            else:
-                yield Endpoint(path=service.socket(context.places), slot=slot, probe=ViciProbe(), handshakes=1)
+            yield Endpoint(path=service.socket(context.places), slot=slot, probe=ViciProbe(), handshakes=1)
 
     def inspect_with(self, context: Context) -> Command:
         """Ask who is connected."""
@@ -135,10 +131,6 @@ class IKEv2(Module):
     def connection_names(self) -> tuple[str, ...]:
         """Of all connections, as charon is told them."""
         return (*(each.name for each in self.connections), *(each.name for each in self.branches))
-
-    def _dialled(self, slot: str, connection: RoadWarrior, service: StrongSwan) -> Endpoint:
-        name = connection.domain or self.domain
-        return Endpoint(port=service.port, server_name=name, slot=slot, probe=ViciProbe())
 
     def _file(self, name: str, slot: str, template: str, values: Mapping[str, object]) -> Template:
         return Template(path=f"conf.d/{name}.conf", slot=slot, template=template, values=values)
@@ -234,7 +226,7 @@ def _secrets(users: Iterable[User]) -> str:
     for user in users:
         encoded = base64.b64encode(user.password.reveal().encode()).decode()
         name = base64.b32encode(user.name.encode()).decode().lower().rstrip("=")
-        lines += [f"  eap-{name} {{", f'    id = "{user.name}"', f"    secret = 0s{encoded}", "  }"]
+        lines += [f"  eap-{name} {{", f'    id = "{user.name}"', f'    secret = "0s{encoded}"', "  }"]
     return "\n".join([*lines, "}", ""])
 
 

@@ -23,7 +23,7 @@ class StrongSwan(Service):
 
     main: Literal["include", "own"] = Field(
         "include",
-        description='"include": the charon of your strongswan.conf, beside what your swanctl.conf says; "own": a charon of its own',
+        description='"include": your charon, beside what your swanctl.conf says; "own": a charon of its own',
     )
     manager: Literal["systemd", "commands"] = Field(
         "systemd", description="how charon is started: by its unit, or by its program"
@@ -31,7 +31,7 @@ class StrongSwan(Service):
     unit: Word = Field("strongswan", description='systemd unit, for manager = "systemd"')
     drop_in: bool = Field(
         True,
-        description='have the unit load our configuration whenever it starts or reloads, for manager = "systemd" and main = "include"',
+        description='have the unit load our configuration at each start and reload, for manager = "systemd", main = "include"',
     )
     binary: PathText = Field("/usr/sbin/charon-systemd", description="the program; not looked for below --root")
     vici: PathText | None = Field(
