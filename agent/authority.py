@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,12 +13,14 @@ from agent.errors.chain import ChainError, KeyMismatch
 from agent.errors.problem import rfc3339
 from agent.errors.root import NamesMissing, RootExpired, RootKeyMismatch, RootMayNotSign, RootParentsWrong
 from agent.key import key_pem
+from agent.revocation import RevocationList
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from agent.key import PrivateKey
+    from agent.revocation import Revocation
 
 ROOT_LIFETIME = timedelta(days=3652)
 """Ten years."""
@@ -27,6 +29,8 @@ LONGEST_LEAF = timedelta(days=397)
 """Clients of old distrust more (CA/Browser Forum ballot SC31)."""
 PEER_LIFETIME = LONGEST_LEAF
 """Somebody has to carry a peer certificate to its device: the last third of this is the time for it."""
+LIST_LIFETIME = timedelta(days=30)
+"""Of a list of revoked certificates: a new one is made when a third of it is left, and whenever something is revoked."""
 BACKDATED = timedelta(minutes=5)
 """For clients whose clock is a little behind."""
 
@@ -168,6 +172,30 @@ class Root:
         wanted = (purposes,) if isinstance(purposes, Purpose) else tuple(sorted(set(purposes)))
         leaf = self._sign(load_request(csr), names, wanted, now, lifetime)
         return PeerCertificate(leaf, self.intermediates, self.anchor)
+
+    @property
+    def lists_revoked(self) -> bool:
+        """Whether it may sign lists of revoked certificates (RFC 5280 section 4.2.1.3)."""
+        from cryptography import x509
+
+        from agent.certificate import extension
+
+        usage = extension(self.certificate, x509.KeyUsage)
+        return usage is None or usage.crl_sign
+
+    def list_revoked(self, entries: Iterable[Revocation], number: int, now: datetime) -> RevocationList:
+        """Sign a list of what it has revoked (RFC 5280 section 5). Where it may not, the list has no PEM."""
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        from agent.profile import revocation_list
+
+        listed = sorted(entries, key=lambda each: (each.at, each.serial))
+        serials = tuple(sorted(each.serial for each in listed))
+        until = min(now + LIST_LIFETIME, self.usable_until)
+        if not self.lists_revoked or until <= now:
+            return RevocationList(self.sha256, number, now, until, serials, "")
+        made = revocation_list(self.key, self.certificate, listed, number, now, until)
+        return RevocationList(self.sha256, number, now, until, serials, made.public_bytes(Encoding.PEM).decode())
 
     def _sign(
         self,

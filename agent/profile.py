@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -15,9 +15,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.chain import Purpose
 from agent.names import is_address
+from agent.revocation import Reason
 
 if TYPE_CHECKING:
     from agent.key import PrivateKey
+    from agent.revocation import Revocation
 
 LONGEST_ATTRIBUTE = 64
 """Characters of a common name or an organization (RFC 5280 appendix A, ub-common-name, ub-organization-name)."""
@@ -65,6 +67,37 @@ def leaf_certificate(
         .add_extension(_authority_key_id(issuer), critical=False)
         .sign(issuer_key, digest_for(issuer_key))
     )
+
+
+def revocation_list(
+    issuer_key: PrivateKey,
+    issuer: x509.Certificate,
+    entries: Iterable[Revocation],
+    number: int,
+    this_update: datetime,
+    next_update: datetime,
+) -> x509.CertificateRevocationList:
+    """Return a list of revoked certificates (RFC 5280 section 5), whole and of all reasons."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.subject)
+        .last_update(this_update.replace(microsecond=0))
+        .next_update(next_update.replace(microsecond=0))
+        .add_extension(_authority_key_id(issuer), critical=False)
+        .add_extension(x509.CRLNumber(number), critical=False)
+    )
+    for entry in entries:
+        builder = builder.add_revoked_certificate(_entry(entry))
+    return builder.sign(issuer_key, digest_for(issuer_key))
+
+
+def _entry(entry: Revocation) -> x509.RevokedCertificate:
+    """RFC 5280 section 5.3.1: the reason is left out rather than said to be unspecified."""
+    builder = x509.RevokedCertificateBuilder().serial_number(int(entry.serial, 16))
+    builder = builder.revocation_date(entry.at.replace(microsecond=0))
+    if entry.reason is not Reason.UNSPECIFIED:
+        builder = builder.add_extension(x509.CRLReason(x509.ReasonFlags(str(entry.reason))), critical=False)
+    return builder.build()
 
 
 def _builder(

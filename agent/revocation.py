@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +20,26 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RevocationList:
+    """The newest list of one root."""
+
+    root: str
+    number: int
+    """CRLNumber (RFC 5280 section 5.2.3): grows by one."""
+    this_update: datetime
+    next_update: datetime
+    serials: tuple[str, ...]
+    """What it holds, sorted."""
+    pem: str
+    """Empty where the root may not sign lists."""
+
+    @property
+    def der(self) -> bytes:
+        """The same in DER."""
+        return b64decode("".join(self.pem.splitlines()[1:-1]))
+
+
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """One entry of a root's list."""
 
@@ -31,16 +52,6 @@ class Revocation:
     not_after: datetime
     """Of the certificate: some time afterwards it need not be listed."""
 
-
-@dataclass(frozen=True, slots=True)
-class RevocationList:
-    """The newest list of one root."""
-
-    root: str
-    number: int
-    """CRLNumber (RFC 5280 section 5.2.3): grows by one."""
-    this_update: datetime
-    next_update: datetime
-    serials: tuple[str, ...]
-    """What it holds, sorted."""
-    pem: str
+    def must_be_listed(self, last: RevocationList | None) -> bool:
+        """Whether the next list holds it: until it stood in one that was made after the certificate's end (section 3.3)."""
+        return last is None or last.this_update <= self.not_after

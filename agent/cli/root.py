@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.cli import signed
 from agent.cli.commands import Family, Invocation
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import counted, when
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group("root", cls=Family, epilog="\b\nExample:\n  $ chainwright root download >root.pem", no_args_is_help=True)
 def root() -> None:
-    """Show or download the root that signs the local chains."""
+    """Show or replace the root that signs the local chains, and see to what else it has signed."""
 
 
 @root.command(
@@ -43,17 +44,17 @@ def show(invocation: Invocation) -> None:
     snapshot = read_snapshot(invocation.layout, now)
     found = _present(snapshot)
     in_use = {binding.chain for binding in snapshot.bindings}
-    signed = [record for record in snapshot.chains if record.root == found.sha256 and record.id in in_use]
+    made = [record for record in snapshot.chains if record.root == found.sha256 and record.id in in_use]
     if invocation.as_json:
         row = {"subject": found.subject, "sha256": found.sha256, "not_before": rfc3339(found.not_before)}
-        print_json({"root": {**row, "not_after": rfc3339(found.not_after), "signs": len(signed)}})
+        print_json({"root": {**row, "not_after": rfc3339(found.not_after), "signs": len(made)}})
         return
     rows = [
         ["subject", found.subject],
         ["SHA-256", found.sha256],
         ["valid", f"from {rfc3339(found.not_before)}"],
         ["", f"until {rfc3339(found.not_after)} ({when(found.not_after, now)})"],
-        ["signs", f"{counted(len(signed), 'chain')} in use"],
+        ["signs", f"{counted(len(made), 'chain')} in use"],
     ]
     for line in columns(rows):
         click.echo(line)
@@ -216,3 +217,7 @@ def _root_json(each: RootRecord) -> dict[str, object]:
         "not_after": rfc3339(each.not_after),
         "retired_at": rfc3339(each.retired_at) if each.retired_at else None,
     }
+
+
+for _each in (signed.peers, signed.export, signed.crl, signed.revoke):
+    root.add_command(_each)

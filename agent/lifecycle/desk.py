@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from agent.binding import UPLOADED, Evidence, bind
@@ -12,7 +13,8 @@ from agent.chain import Chain
 from agent.errors.hand import AlreadyUploaded, NameNotCovered, NobodyNeeds, NothingToReissue
 from agent.lifecycle.consequences import Answers, Inquirer, Slots
 from agent.lifecycle.engine import Engine
-from agent.lifecycle.situation import Declarations, Situation
+from agent.lifecycle.situation import Declarations, Situation, declare, read_situation, state_of
+from agent.lock import held
 from agent.names import covers, parse_name
 from agent.need import Need
 from agent.source import ChainRecord
@@ -93,6 +95,13 @@ class Desk:
         inquirer = Inquirer(self.situation, self.store, self._runner)
         return inquirer.ask(change, subject, slots, self.situation.fleet.modules if modules is None else modules)
 
+    def asked(self, change: str, subject: str, keys: Iterable[tuple[str, str]]) -> Answers:
+        """Ask the modules of these needs what another chain for them would break."""
+        slots = by_module(keys)
+        return self.consequences(
+            change, subject, slots, [each for each in slots if each in self.situation.fleet.modules]
+        )
+
     def _difference(self, chains: Iterable[ChainRecord]) -> list[Switch]:
         before = {binding.key: binding for binding in self.bindings()}
         return [
@@ -121,3 +130,20 @@ def record_of(chain: Chain, engine: Engine) -> ChainRecord:
         fingerprints=chain.fingerprints,
         created_at=engine.clock(),
     )
+
+
+def by_module(keys: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return slots by their module, each once."""
+    found: dict[str, tuple[str, ...]] = {}
+    for module, slot in dict.fromkeys(keys):
+        found[module] = (*found.get(module, ()), slot)
+    return found
+
+
+@contextmanager
+def opened(engine: Engine, wait: float) -> Iterator[Desk]:
+    """Give the desk, under the lock, for which another process is waited `wait` seconds. Raises `LockHeld`."""
+    with held(engine.layout.lock, wait=wait, who=engine.who), Store.open(engine.layout) as store:
+        situation = read_situation(engine.layout, store, engine.host)
+        declarations = declare(situation, store)
+        yield Desk(store, situation, declarations, state_of(situation, store, engine.clock()).evidence, engine)

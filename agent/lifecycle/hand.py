@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +15,13 @@ from agent.chain import Chain
 from agent.errors.deploy import ChainGone
 from agent.errors.hand import ChainInUse, NotDeletable, NotInLadder, RootAlreadyPresent
 from agent.lifecycle.consequences import Answers
-from agent.lifecycle.desk import Desk, Switch, record_of
+from agent.lifecycle.desk import Desk, Switch, by_module, opened, record_of
 from agent.lifecycle.engine import Engine
-from agent.lifecycle.inquiries import revoked_event
 from agent.lifecycle.office import SourceOffice
+from agent.lifecycle.revoking import mark_revoked
 from agent.lifecycle.roots import make_root
-from agent.lifecycle.situation import declare, read_situation, state_of, with_account_key
-from agent.lock import held
+from agent.lifecycle.situation import with_account_key
 from agent.source import ChainRecord, Office, Source
-from agent.store import Store
 
 if TYPE_CHECKING:
     from agent.key import PrivateKey
@@ -88,9 +86,7 @@ class Hand:
     def chain_effects(self, chain_id: str) -> Answers:
         """Return what another chain in the place of this one would break: those that use it are asked."""
         with self._opened() as desk:
-            return self._asked(
-                desk, "chain", chain_id, [each.key for each in desk.bindings() if each.chain == chain_id]
-            )
+            return desk.asked("chain", chain_id, [each.key for each in desk.bindings() if each.chain == chain_id])
 
     # Reissue
 
@@ -98,12 +94,7 @@ class Hand:
         """Return what new chains for these names, or all, would break. Raises `NothingToReissue`."""
         with self._opened() as desk:
             needs = [need for name in names for need in desk.needs_of(name)] if names else desk.declarations.needs
-            return self._asked(desk, "chain", "", [need.key for need in needs])
-
-    @staticmethod
-    def _asked(desk: Desk, kind: str, subject: str, keys: Iterable[tuple[str, str]]) -> Answers:
-        slots = _by_module(keys)
-        return desk.consequences(kind, subject, slots, [each for each in slots if each in desk.situation.fleet.modules])
+            return desk.asked("chain", "", [need.key for need in needs])
 
     def reissue(self, names: Sequence[str] = (), *, force: bool = False) -> list[str]:
         """Ask for a new chain of each request that has one of `names`; all requests without names.
@@ -158,18 +149,8 @@ class Hand:
             source.revoke(chain, reason, office)
         with self._opened() as desk:
             switches = desk.without(chain_id)
-            self._mark_revoked(desk.store, record, reason)
+            mark_revoked(self._engine, desk.store, record, reason)
             return switches
-
-    def _mark_revoked(self, store: Store, record: ChainRecord, reason: str) -> None:
-        now = self._engine.clock()
-        detail = {"source": record.source, "names": list(record.names), "chain": record.id}
-        with store.write():
-            store.chains.revoke(record.id, now)
-            if record.request is not None:
-                store.orders.forget_failures(record.request)
-            known = self._engine.bus.record(store, [revoked_event(now, reason, detail, now, "")])
-        self._engine.bus.show(store, known)
 
     @contextmanager
     def office(self, source: str, **about: Any) -> Iterator[tuple[Source, Office]]:
@@ -225,11 +206,11 @@ class Hand:
                 for binding in desk.bindings()
                 if (record := desk.record(binding.chain)) is not None and record.root is not None
             ]
-            answers = desk.consequences("root", sha256, _by_module(local))
-            peers = [each for each in desk.store.peers.all() if each.current]
+            answers = desk.consequences("root", sha256, by_module(local))
+            present = [each for each in desk.store.peers.all() if each.current]
             return Effects(
                 tuple(f"{module}/{slot}" for module, slot in local),
-                tuple(f"{each.module}/{each.label}" for each in peers),
+                tuple(f"{each.module}/{each.label}" for each in present),
                 answers,
             )
 
@@ -251,20 +232,8 @@ class Hand:
             with desk.store.write():
                 desk.store.roots.add(root, self._engine.clock())
 
-    @contextmanager
-    def _opened(self) -> Iterator[Desk]:
-        engine = self._engine
-        with held(engine.layout.lock, wait=self._wait, who=engine.who), Store.open(engine.layout) as store:
-            situation = read_situation(engine.layout, store, engine.host)
-            declarations = declare(situation, store)
-            yield Desk(store, situation, declarations, state_of(situation, store, engine.clock()).evidence, engine)
+    def _opened(self) -> AbstractContextManager[Desk]:
+        return opened(self._engine, self._wait)
 
     def _record(self, chain: Chain) -> ChainRecord:
         return record_of(chain, self._engine)
-
-
-def _by_module(keys: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for module, slot in dict.fromkeys(keys):
-        found[module] = (*found.get(module, ()), slot)
-    return found

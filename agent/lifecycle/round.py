@@ -22,8 +22,22 @@ from agent.events import Event, Kind
 from agent.lifecycle.office import Means
 from agent.lifecycle.orders import Delivery, ask, settle_deliveries
 from agent.lifecycle.sessions import OrderSession
-from agent.lifecycle.situation import Declarations, Situation, declare, state_of
-from agent.planning import Action, Deploy, Look, MakeRoot, Obtain, Plan, Retire, Settle, State, describe, plan
+from agent.lifecycle.situation import Declarations, Situation, declare, state_of, with_issuers
+from agent.planning import (
+    Action,
+    Deploy,
+    ListRevoked,
+    Look,
+    MakeRoot,
+    Obtain,
+    Plan,
+    Retire,
+    Settle,
+    SignAgain,
+    State,
+    describe,
+    plan,
+)
 from agent.probe import Looker
 from agent.source import ChainRecord, Source
 from agent.store import Store
@@ -122,7 +136,9 @@ class Round:
         if boot:
             look_at_files(self._tools(boot=True))
         made = self.plan(windows=windows)
-        self._prepare_root(made)
+        if self._prepare_root(made):
+            made = self.plan(windows=windows)
+        self._sign(made)
         self._obtain_at_once([action for action in made.actions if isinstance(action, Obtain) and action.immediate])
         made = self.plan(windows=windows)
         self._keep_bindings(made)
@@ -160,10 +176,26 @@ class Round:
 
     # Root and chains
 
-    def _prepare_root(self, made: Plan) -> None:
-        for action in made.actions:
-            if isinstance(action, MakeRoot):
-                self._make_root(action)
+    def _prepare_root(self, made: Plan) -> bool:
+        """Return whether there is a new root."""
+        wanted = [action for action in made.actions if isinstance(action, MakeRoot)]
+        for action in wanted:
+            self._make_root(action)
+        return bool(wanted)
+
+    def _sign(self, made: Plan) -> None:
+        """Have the roots sign what is due beside chains, and tell the modules that it concerns."""
+        from agent.lifecycle.signing import Clerk
+
+        due = [action for action in made.actions if isinstance(action, ListRevoked | SignAgain)]
+        if not due:
+            return
+        clerk = Clerk(self._store, self._bus, self._clock(), self._job)
+        self.performed += clerk.perform(due)
+        situation = with_issuers(self._situation, self._store)
+        if situation is not self._situation:
+            self._situation = situation
+            del self.declarations
 
     def _make_root(self, action: MakeRoot) -> None:
         from agent.lifecycle.roots import make_root

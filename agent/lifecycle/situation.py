@@ -176,6 +176,11 @@ def state_of(
         refusals=tuple(store.deployments.refusals()),
         endpoints=tuple(store.endpoints.all()),
         leased=resting | store.orders.leased(now),
+        roots={each.sha256: each.not_after for each in store.roots.all()},
+        peers=tuple(store.peers.all()),
+        held_back=store.peers.held_back(),
+        revocations=tuple(store.revocations.all()),
+        lists=store.revocations.lists(),
     )
 
 
@@ -190,6 +195,14 @@ def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> Module
     last = next((record for record in store.modules.all() if record.name == entry.name), None)
     services = entry.module.services if entry.module else last.services if last else ()
     return ModuleRecord(entry.name, entry.plugin, entry.title, entry.enabled, services, problem)
+
+
+def with_issuers(situation: Situation, store: Store) -> Situation:
+    """Return the situation with the roots and their lists as they are now."""
+    found = _issuers(situation.settings, store)
+    if found == situation.fleet.issuers:
+        return situation
+    return replace(situation, fleet=replace(situation.fleet, issuers=found))
 
 
 def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:

@@ -15,17 +15,20 @@ from agent.planning.actions import (
     Action,
     Deploy,
     Inquire,
+    ListRevoked,
     Look,
     MakeRoot,
     Obtain,
     Retire,
     Settle,
+    SignAgain,
     action_json,
     describe,
 )
 from agent.planning.inquiries import Inquiries
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
+from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, Declared, State
 from agent.records import ChainRecord
 
@@ -35,12 +38,14 @@ __all__ = [
     "Declared",
     "Deploy",
     "Inquire",
+    "ListRevoked",
     "Look",
     "MakeRoot",
     "Obtain",
     "Plan",
     "Retire",
     "Settle",
+    "SignAgain",
     "State",
     "action_json",
     "describe",
@@ -91,12 +96,14 @@ def plan(
     for declared in modules:
         modules_plan.consider(declared, by_module.get(declared.name, ()), _chosen(bindings, declared.name))
     modules_plan.retire({declared.name for declared in modules} | set(configured))
+    signing = Signing(state, now)
+    signing.consider()
     root = [MakeRoot()] if state.evidence.root is None and any(each.source == "local" for each in orders.due) else []
     instants = [*orders.instants, *inquiries.instants, *modules_plan.instants]
-    instants += _beginnings(state.evidence.chains, now)
+    instants += [*signing.instants, *_beginnings(state.evidence.chains, now)]
     return Plan(
         bindings=tuple(bindings),
-        actions=(*root, *orders.due, *modules_plan.actions, *inquiries.due),
+        actions=(*root, *signing.lists, *signing.peers, *orders.due, *modules_plan.actions, *inquiries.due),
         next_at=min(instants, default=None),
         deferred=modules_plan.deferred,
         next_order_at=orders.next_at,

@@ -16,6 +16,26 @@ class MakeRoot:
 
 
 @dataclass(frozen=True, slots=True)
+class ListRevoked:
+    """Make a new list of what a root has revoked."""
+
+    root: str
+    """SHA-256."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignAgain:
+    """Sign a peer's request once more."""
+
+    peer: str
+    """SHA-256 of the present certificate."""
+    module: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Obtain:
     """Ask a source for a chain."""
 
@@ -84,10 +104,12 @@ class Retire:
     reason: str = "it is no longer configured"
 
 
-Action = MakeRoot | Obtain | Inquire | Deploy | Settle | Look | Retire
+Action = MakeRoot | ListRevoked | SignAgain | Obtain | Inquire | Deploy | Settle | Look | Retire
 
 KINDS: Mapping[type[Action], str] = {
     MakeRoot: "make_root",
+    ListRevoked: "list_revoked",
+    SignAgain: "sign_again",
     Obtain: "obtain",
     Inquire: "inquire",
     Deploy: "deploy",
@@ -112,6 +134,10 @@ def _what(action: Action) -> str:
     match action:
         case MakeRoot():
             return "make a root"
+        case ListRevoked():
+            return "list what the root has revoked"
+        case SignAgain():
+            return f"sign {action.module}/{action.label} again"
         case Obtain():
             return f"ask {action.source} for {', '.join(sorted(action.request.names)[:3])}"
         case Inquire():
@@ -128,6 +154,10 @@ def action_json(action: Action) -> dict[str, object]:
         row["needs"] = [{"module": module, "slot": slot} for module, slot in action.needs]
     elif isinstance(action, Inquire):
         row |= {"source": action.source, "names": list(action.names), "chain": action.chain}
+    elif isinstance(action, ListRevoked):
+        row["root"] = action.root
+    elif isinstance(action, SignAgain):
+        row |= {"module": action.module, "label": action.label, "peer": action.peer}
     elif not isinstance(action, MakeRoot):
         row["module"] = action.module
     if isinstance(action, Deploy):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from agent.binding import Evidence
 from agent.deployment import Deployment, EndpointRecord, Refusal
+from agent.peer import Peer
+from agent.revocation import Revocation, RevocationList
 from agent.window import Hours
 
 WAITING_AGAIN = timedelta(seconds=60)
@@ -36,3 +38,11 @@ class State:
     endpoints: tuple[EndpointRecord, ...]
     leased: frozenset[tuple[str, str]] = frozenset()
     """`(request, source)` that is worked at, or that was tried just now."""
+    roots: Mapping[str, datetime] = field(default_factory=dict)
+    """SHA-256 of each own root whose key we have -> when it ends."""
+    peers: tuple[Peer, ...] = ()
+    held_back: Mapping[str, datetime] = field(default_factory=dict)
+    """SHA-256 of a peer certificate that could not be signed again -> when to try again."""
+    revocations: tuple[Revocation, ...] = ()
+    lists: Mapping[str, RevocationList] = field(default_factory=dict)
+    """SHA-256 of a root -> its newest list."""

@@ -69,10 +69,11 @@ class Roots:
         rows = self._database.query(f"select {COLUMNS} from roots order by created_at desc")  # noqa: S608
         return [_record(row) for row in rows]
 
-    def load(self) -> Root | None:
-        """Return the root that signs, with its key. Raises `SealBroken`."""
-        rows = self._database.query("select sha256, certificates, sealed_key from roots where retired_at is null")
-        for row in rows:
+    def load(self, sha256: str = "") -> Root | None:
+        """Return the root that signs, or the one with this fingerprint, with its key. Raises `SealBroken`."""
+        chosen = "sha256 = ?" if sha256 else "retired_at is null"
+        query = f"select sha256, certificates, sealed_key from roots where {chosen}"  # noqa: S608
+        for row in self._database.query(query, [sha256] if sha256 else []):
             key = self._sealer.open(row["sealed_key"], _context(row["sha256"]))
             return Root.from_pem(row["certificates"].encode(), key)
         return None

@@ -1,0 +1,67 @@
+"""What the own roots have to sign beside local chains: lists of what they have revoked, and peers again. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from agent.peer import Peer
+from agent.planning.actions import ListRevoked, SignAgain
+from agent.planning.state import State
+from agent.renewal import renewal_instant
+
+
+class Signing:
+    """Gathers lists and peer certificates that are due."""
+
+    def __init__(self, state: State, now: datetime) -> None:
+        self._state = state
+        self._now = now
+        self.lists: list[ListRevoked] = []
+        self.peers: list[SignAgain] = []
+        self.instants: list[datetime] = []
+
+    def consider(self) -> None:
+        """Consider every root that has not ended, and every peer's present certificate."""
+        for root, ends in self._state.roots.items():
+            if self._now < ends and (why := self._why_list(root)):
+                self.lists.append(ListRevoked(root, why))
+        present = self._state.evidence.root
+        if present is None or self._now >= self._state.roots.get(present, self._now):
+            return
+        for peer in self._state.peers:
+            if peer.current and (why := self._why_again(peer, present)) and not self._is_held_back(peer):
+                self.peers.append(SignAgain(peer.sha256, peer.module, peer.label, why))
+
+    def _why_list(self, root: str) -> str:
+        known = self._state.lists.get(root)
+        if known is None:
+            return "the root has none yet"
+        revoked = {each.serial for each in self._state.revocations if each.root == root and each.must_be_listed(known)}
+        if revoked - set(known.serials):
+            return "a certificate was revoked"
+        if not known.pem:
+            return ""
+        if known.this_update > self._now:
+            return "the one before is of the future"
+        return self._when_due(renewal_instant(known.this_update, known.next_update))
+
+    def _why_again(self, peer: Peer, present: str) -> str:
+        if peer.root != present:
+            return "the root has changed"
+        ends = self._state.roots[present]
+        if peer.not_after >= ends:
+            return ""  # the root itself has to be replaced first
+        return self._when_due(renewal_instant(peer.not_before, peer.not_after))
+
+    def _when_due(self, at: datetime) -> str:
+        if at > self._now:
+            self.instants.append(at)
+            return ""
+        return f"its renewal has been due since {at:%Y-%m-%d}"
+
+    def _is_held_back(self, peer: Peer) -> bool:
+        at = self._state.held_back.get(peer.sha256)
+        if at is None or at <= self._now:
+            return False
+        self.instants.append(at)
+        return True

@@ -1,0 +1,86 @@
+"""What the own roots have signed for others, as it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.errors.problem import Problem
+from agent.peer import Peer, PeerState
+from agent.renewal import renewal_instant
+from agent.store.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    """One peer certificate."""
+
+    serial: str
+    """Lower-case hex."""
+    sha256: str
+    module: str
+    label: str
+    names: tuple[str, ...]
+    purposes: tuple[str, ...]
+    """server, client or both."""
+    root: str
+    """SHA-256 of the root that signed it."""
+    not_before: datetime
+    not_after: datetime
+    state: PeerState
+    renew_at: datetime | None
+    """When it is signed again; None: it isn't."""
+    replaced_at: datetime | None
+    revoked_at: datetime | None
+    reason: str | None
+    """Why it was revoked (RFC 5280 section 5.3.1)."""
+    problem: Problem | None
+    """Why it could not be signed again last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """The newest list of what a root has revoked."""
+
+    root: str
+    """SHA-256."""
+    number: int
+    this_update: datetime
+    next_update: datetime
+    revoked: int
+    """Certificates in it."""
+
+
+def peer_rows(view: View, now: datetime) -> list[PeerRow]:
+    """Return every peer certificate: by module and label, the newest first."""
+    problems = view.peers.problems()
+    return [_row(each, problems.get(each.sha256), now) for each in view.peers.all()]
+
+
+def list_row(view: View, root: str) -> ListRow | None:
+    """Return what there is to say of a root's list; None: there is none."""
+    found = view.revocations.lists().get(root)
+    if found is None or not found.pem:
+        return None
+    return ListRow(found.root, found.number, found.this_update, found.next_update, len(found.serials))
+
+
+def _row(peer: Peer, problem: dict[str, object] | None, now: datetime) -> PeerRow:
+    state = peer.state(now)
+    return PeerRow(
+        serial=peer.serial,
+        sha256=peer.sha256,
+        module=peer.module,
+        label=peer.label,
+        names=peer.names,
+        purposes=tuple(str(each) for each in peer.purposes),
+        root=peer.root,
+        not_before=peer.not_before,
+        not_after=peer.not_after,
+        state=state,
+        renew_at=renewal_instant(peer.not_before, peer.not_after) if peer.current else None,
+        replaced_at=peer.replaced_at,
+        revoked_at=peer.revoked_at,
+        reason=str(peer.reason) if peer.reason else None,
+        problem=Problem.from_json(problem) if problem else None,
+    )

@@ -1,0 +1,98 @@
+"""Head office of a toy VPN: believes branches whose certificates the appliance's root has signed."""
+
+from collections.abc import Iterable
+
+import click
+
+from agent import (
+    Appliance,
+    Change,
+    ChainFile,
+    Command,
+    Consequence,
+    Context,
+    HostFacts,
+    Module,
+    Name,
+    Need,
+    Part,
+    PathText,
+    Purpose,
+    Reason,
+    Text,
+    hookimpl,
+)
+
+BOTH = (Purpose.SERVER, Purpose.CLIENT)
+
+
+class Branches(Module):
+    """Tunnels to branches."""
+
+    name = "branches"
+    files = (ChainFile(path="office.pem", parts=(Part.KEY, Part.FULLCHAIN)),)
+    reload = ("true",)
+    disruptive = True
+    verifies_peers = True
+    unprobed = "nothing listens in a test"
+    domain: Name
+    up: PathText
+    """A file with one branch a line: those whose tunnels are up."""
+
+    def needs(self, host: HostFacts) -> Iterable[Need]:
+        return [self.need(self.domain, slot="office", sources=("local",))]
+
+    def render(self, context: Context) -> Iterable[Text]:
+        for issuer in context.issuers:
+            if issuer.present:
+                yield Text(path="root.pem", text=issuer.certificates)
+                yield Text(path="root.crl", text=issuer.crl)
+
+    def inspect_with(self, context: Context) -> Command:
+        return Command(("cat", str(self.up)))
+
+    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+        for branch in observed.split():
+            if change.kind == "root":
+                yield Consequence(f"The tunnel to {branch} stops until it has the new root.", "outage")
+            elif change.slots:
+                yield Consequence(f"The tunnel to {branch} drops once.")
+        if change.kind == "peer":
+            yield Consequence("A tunnel stops for good.", "outage")
+
+
+@hookimpl
+def register_modules() -> list[type[Module]]:
+    return [Branches]
+
+
+@hookimpl
+def register_commands(commands: click.Group, appliance: Appliance) -> None:
+    @commands.command("sign")
+    @click.argument("file", type=click.File("rb"))
+    @click.argument("label")
+    @click.argument("names", nargs=-1)
+    def sign(file, label, names):
+        """Sign a branch's request."""
+        peer = appliance.sign(file.read(), names, module="branches", label=label, purposes=BOTH)
+        click.echo(peer.serial)
+
+    @commands.command("list")
+    def list_() -> None:
+        """List branches."""
+        for each in appliance.peers(module="branches"):
+            click.echo(f"{each.label} {each.serial} {','.join(each.purposes)}")
+
+    @commands.command("export")
+    @click.argument("serial")
+    def export(serial):
+        """Print a branch's certificate and the root."""
+        click.echo(appliance.export(serial, module="branches", parts=(Part.FULLCHAIN, Part.ROOT)), nl=False)
+
+    @commands.command("revoke")
+    @click.argument("serial")
+    def revoke(serial):
+        """Take a branch out."""
+        for each in appliance.revoke(serial, module="branches", reason=Reason.KEY_COMPROMISE):
+            click.echo(each.serial)
+        return appliance.apply()
