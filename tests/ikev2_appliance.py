@@ -21,7 +21,7 @@ from agent.deployment import Outcome
 from plugins.ikev2.vici_socket import plain, session
 
 DOMAIN = "vpn.example.test"
-ALICE = {"name": "alice", "password": "correct-horse; } \" battery"}
+ALICE = {"name": "alice", "password": 'correct-horse; } " battery'}
 ROAD = {"name": "road", "pools": ["10.88.0.0/24"], "local_ts": ["10.77.0.0/24"]}
 CARDS = {"name": "cards", "auth": "pubkey", "pools": ["10.89.0.0/24"], "local_ts": ["10.77.0.0/24"]}
 
@@ -68,7 +68,12 @@ class IKEv2Appliance(Deployed):
         for name, value in changes.items():
             setattr(self, name, value)
         own = {"main": "own", "manager": "commands", "start": True, "port": self.port, "port_nat_t": self.port_nat_t}
-        values = {"domain": self.domain, "connections": self.connections, "users": self.users, "branches": self.branches}
+        values = {
+            "domain": self.domain,
+            "connections": self.connections,
+            "users": self.users,
+            "branches": self.branches,
+        }
         text = 'hostname = "gw"\naddresses = ["127.0.0.1"]\n[probe]\ntimeout = 5\n'
         for table, settings in (("services.strongswan", own | self.service), ("modules.ikev2", values | self.module)):
             text += f"[{table}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in settings.items())

@@ -38,7 +38,7 @@ def consequences_of(
         return  # a chain or a setting is loaded beside what is up
     sessions = sessions_in(observed)
     for branch in branches:
-        if branch.by_own_root:
+        if branch.issued is None:
             yield _of_branch(branch, [each for each in sessions if each.connection == branch.name])
     for connection in connections:
         found = [each for each in sessions if each.connection == connection.name]
@@ -57,9 +57,9 @@ def sessions_in(observed: str) -> list[Session]:
 
 def _of_branch(branch: Branch, sessions: Sequence[Session]) -> Consequence:
     up = f" It is up now ({_listed(sessions)}) and drops when it next authenticates." if sessions else ""
+    certificate = f" and a certificate of it (chainwright ikev2 export {branch.name})" if branch.by_own_root else ""
     return Consequence(
-        f"The connection {branch.name} with {branch.peer} stops until its peer has the new root and a certificate "
-        f"of it (chainwright ikev2 export {branch.name}).{up}",
+        f"The connection {branch.name} with {branch.peer} stops until its peer has the new root{certificate}.{up}",
         "outage",
     )
 

@@ -121,7 +121,11 @@ class Loading:
             for child in children:
                 if child not in up:
                     request = {"ike": connection, "child": child, "timeout": BEGINS_AT_ONCE}
-                    self._ask(f"the connection {connection}", self._charon.initiate, request)
+                    self._ask(f"the connection {connection}", self._begin_one, request)
+
+    def _begin_one(self, request: Any) -> None:
+        for _ in self._charon.initiate(request):
+            """What charon says of it stands in its log too."""
 
     @staticmethod
     def _ask(what: str, call: Any, message: Any) -> Any:
