@@ -49,6 +49,7 @@ class Loaded:
 
     def remember(self, path: Path) -> None:
         """Write it, as a whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)  # at boot charon may be there before the agent
         draft = path.with_name(f".{path.name}.new")
         draft.write_text(json.dumps(vars(self)))
         draft.replace(path)

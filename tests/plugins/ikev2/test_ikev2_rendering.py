@@ -60,7 +60,9 @@ def entry(**service) -> dict[str, str]:
     )
     templates = Templates(search_path(Layout(Path("/nowhere")).templates, "strongswan", StrongSwan), "strongswan")
     rendering = render_entry(declaration, context, templates)
-    return {file.path: rendering.texts[file.text].replace(sys.executable, "PYTHON") for file in rendering.files if file.text}
+    return {
+        file.path: rendering.texts[file.text].replace(sys.executable, "PYTHON") for file in rendering.files if file.text
+    }
 
 
 # Rendering
