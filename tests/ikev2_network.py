@@ -82,7 +82,20 @@ def cable() -> Iterator[tuple[Site, Site]]:
         for site in (left, right):
             ip("netns", "add", site.namespace)
         ends = [f"cw{mark}{letter}" for letter in "xy"]
-        ip("link", "add", ends[0], "netns", left.namespace, "type", "veth", "peer", "name", ends[1], "netns", right.namespace)
+        ip(
+            "link",
+            "add",
+            ends[0],
+            "netns",
+            left.namespace,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            ends[1],
+            "netns",
+            right.namespace,
+        )
         for site, end in zip((left, right), ends, strict=True):
             ip("-n", site.namespace, "link", "set", "lo", "up")
             ip("-n", site.namespace, "addr", "add", f"{site.inner}/32", "dev", "lo")

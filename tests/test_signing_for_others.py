@@ -45,7 +45,9 @@ def test_a_peer_is_signed_again_with_its_own_key_when_a_third_of_the_time_is_lef
     office.appliance.clock.advance(days=200)
     assert "sign branches" not in str(office.appliance.apply().performed)
     office.appliance.clock.advance(days=70)
-    assert any(line.startswith("sign branches/branch-1 again: its renewal") for line in office.appliance.apply().performed)
+    assert any(
+        line.startswith("sign branches/branch-1 again: its renewal") for line in office.appliance.apply().performed
+    )
     assert states(office) == [("branch-1", "good"), ("branch-1", "replaced")]
     new = office.peers()[0].serial
     assert office.certificate(new).public_key() == office.certificate(old).public_key()

@@ -87,14 +87,17 @@ class Loading:
             self.loaded.connections.append(name)
 
     def verify(self) -> None:
-        """Make sure that charon has the key of each leaf: it says nothing when it has not. Raises `Refused`."""
+        """Make sure that charon has the key of each leaf: it says nothing when it has not. Raises `Refused`.
+
+        An older key of the same leaf doesn't count, as it is going to be unloaded.
+        """
         usable = {
             bytes(each["data"])
             for each in self._charon.list_certs({"type": "X509", "flag": "NONE"})
             if plain(each.get("has_privkey")) == "yes"
         }
         for path, leaf in self._configuration.leaves.items():
-            if leaf not in usable:
+            if leaf not in usable or _key_id(leaf) not in self.loaded.keys:
                 raise Refused(f"charon has no key for {path}")
 
     def remove(self, before: Loaded) -> None:
@@ -136,6 +139,14 @@ class Loading:
             return call(message)
         except CommandException as error:
             raise Refused(f"charon refuses {what}: {str(error).removeprefix('Command failed: ')}") from None
+
+
+def _key_id(leaf: bytes) -> str:
+    """Return what charon calls a certificate's key: SHA-1 of it (RFC 5280 section 4.2.1.2, method 1)."""
+    from cryptography import x509
+
+    public_key = x509.load_der_x509_certificate(leaf).public_key()
+    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
 
 
 def _children_of(sa: dict[str, Any]) -> list[str]:

@@ -65,7 +65,9 @@ def test_with_a_password_a_client_gets_a_tunnel_that_outlives_a_swap_of_the_chai
     assert client.dial("home"), client.log()
 
 
-def test_with_a_certificate_of_the_root_a_client_gets_a_tunnel_that_outlives_a_swap_of_the_chain(sites, gateway, client):
+def test_with_a_certificate_of_the_root_a_client_gets_a_tunnel_that_outlives_a_swap_of_the_chain(
+    sites, gateway, client
+):
     with_certificate(client, gateway)
     assert client.dial("home"), client.log()
     with echoing(sites[0]), Conversation.to(sites[1], sites[0].inner) as talk:
