@@ -109,9 +109,12 @@ class Change:
     """Something that the administrator is about to do."""
 
     kind: str
-    """``root``, ``chain`` or ``setting``."""
+    """``root``, ``chain``, ``peer`` or ``setting``."""
     subject: str
-    """Id of the chain that goes, SHA-256 of the new root, or the setting's key; empty while that is not known."""
+    """Id of the chain that goes, SHA-256 of the new root, serial number of the peer certificate, or the setting's key.
+
+    Empty while that is not known.
+    """
     slots: tuple[str, ...] = ()
     """Slots of this module whose chain would change."""
 

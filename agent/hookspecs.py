@@ -213,9 +213,10 @@ def probes(context: Context) -> list[Endpoint]:  # type: ignore[empty-body]
 
 @hookspec(firstresult=True)
 def inspect_command(context: Context) -> Command | None:
-    """Return a command that prints what runs now: sessions, IPsec peers.
+    """Return a command that prints what runs now: sessions, IPsec peers. `context` is that of the generation in service.
 
-    When it raises, or the command fails: the consequences are asked with an empty observation, and this is said.
+    It gets ten seconds at most: a person waits. When it raises, or the command fails: the consequences are asked with an
+    empty observation, and this is said.
 
     ```python
     @hookimpl
@@ -228,6 +229,9 @@ def inspect_command(context: Context) -> Command | None:
 @hookspec
 def consequences_of(change: Change, observed: str) -> list[Consequence]:  # type: ignore[empty-body]
     """Return what a change of root, chain or setting would break, by name; `observed` is the inspection's output.
+
+    `change.kind` is ``root``, ``chain`` (it is deleted, reissued or revoked), ``peer`` (a certificate that the root has signed
+    for somebody is revoked) or ``setting``; `change.slots` are the module's own slots that get another chain.
 
     When it raises: the administrator is told that this module could not say.
 

@@ -152,10 +152,10 @@ CASES = {
         Status.WAITING,
         Problem(
             "status.window",
-            "mail takes it into service at 2026-11-01T12:10:00Z, when its activation window opens.",
+            "mail takes what is new into service at 2026-11-01T12:10:00Z, when its activation window opens.",
             "mail",
             "Don't wait: chainwright apply --now",
-            "The chain before it stays in service until then.",
+            "What was there before stays in service until then.",
             SOON,
         ),
     ),

@@ -24,6 +24,7 @@ from agent.store import Store
 
 if TYPE_CHECKING:
     from agent.lifecycle.hand import Hand
+    from agent.lifecycle.revoking import Revoker
 
 
 FRESH = timedelta(seconds=1)
@@ -97,6 +98,13 @@ class Office:
         from agent.lifecycle.hand import Hand
 
         return Hand(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
+
+    def revoker(self) -> Revoker:
+        """Return what takes back what a root has signed, under the lock."""
+        from agent.lifecycle import Engine
+        from agent.lifecycle.revoking import Revoker
+
+        return Revoker(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
 
     def json(self, content: object) -> bytes:
         """Return what is sent of dataclasses and plain JSON types: one line, without the paths of the agent's own files."""

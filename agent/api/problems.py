@@ -37,7 +37,7 @@ from agent.errors.people import (
     TooManyTries,
 )
 from agent.errors.problem import AgentError, Problem
-from agent.errors.root import RootError, RootMissing
+from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootError, RootMissing
 from agent.errors.settings import SettingsError
 from agent.errors.source import SourceError
 from agent.errors.store import LockHeld, StoreError
@@ -84,6 +84,9 @@ STATUSES: dict[type[AgentError], int] = {
     ChainError: 422,
     RootError: 422,
     RootMissing: 404,
+    ListMissing: 404,
+    PeerUnknown: 404,
+    RevokedBefore: 409,
     SourceError: 502,
     SettingsError: 503,
     StoreError: 503,

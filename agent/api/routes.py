@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from agent.api import chains, changes, effects, histories, jobs, openapi, roots, sessions, statuses, tokens, uploads
+from agent.api import (
+    chains,
+    changes,
+    effects,
+    histories,
+    jobs,
+    openapi,
+    roots,
+    sessions,
+    signed,
+    statuses,
+    tokens,
+    uploads,
+)
 
 ROUTES = (
     *sessions.ROUTES,
@@ -13,6 +26,7 @@ ROUTES = (
     *effects.ROUTES,
     *uploads.ROUTES,
     *roots.ROUTES,
+    *signed.ROUTES,
     *jobs.ROUTES,
     *histories.ROUTES,
     *openapi.ROUTES,

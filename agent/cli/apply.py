@@ -116,13 +116,13 @@ def boot(invocation: Invocation) -> None:
 
 
 def _print(result: Result, status: Report, *, idle: bool) -> None:
-    from agent.cli.status import attention_lines
+    from agent.cli.status import attention_lines, waiting_lines
 
     done = f"Done: {counted(len(result.performed), 'action')}." if result.performed else "Done."
     click.echo(f"{'Nothing to do.' if idle and not result.performed else done}{_next(status)}")
     if result.unfinished:
         note("Orders are unfinished; the next run goes on with them.")
-    for line in attention_lines(status):
+    for line in [*waiting_lines(status), *attention_lines(status)]:
         note(line)
 
 

@@ -11,10 +11,12 @@ from agent.cli.commands import Invocation, command
 from agent.cli.output import columns, width
 from agent.cli.words import counted, shortened, when
 from agent.errors.problem import Problem
-from agent.report import ChainRow, ModuleState, Report, Status, UseRow, read_snapshot, report
+from agent.report import ChainRow, ModuleRow, ModuleState, Report, Status, UseRow, read_snapshot, report
 from agent.report.states import DEGRADED_MODULES
 
 EXIT_DEGRADED = 3
+WINDOW = "status.window"
+"""Code of what waits for an activation window."""
 LOOKS: dict[Status, tuple[str, str]] = {
     Status.EXPIRED: ("x", "red"),
     Status.FAILED: ("x", "red"),
@@ -152,7 +154,22 @@ def _modules(found: Report) -> Iterator[list[str]]:
         if module.enabled and module.state is not ModuleState.OK:
             bad = module.state in DEGRADED_MODULES
             label = f"{'x' if bad else 'o'} {module.state.replace('_', ' ')}"
-            yield [click.style(label, fg="red" if bad else "blue"), module.name, module.title]
+            yield [click.style(label, fg="red" if bad else "blue"), module.name, _about(module, found.now)]
+
+
+def _about(module: ModuleRow, now: datetime) -> str:
+    """Return its title, and until when it waits for its activation window."""
+    problem = module.problem
+    if problem is None or problem.code != WINDOW or problem.retry_at is None:
+        return module.title
+    return f"{module.title}; its activation window opens {when(problem.retry_at, now)}"
+
+
+def waiting_lines(found: Report) -> Iterator[str]:
+    """Say which modules take what is new when their activation window opens."""
+    for module in found.modules:
+        if module.problem is not None and module.problem.code == WINDOW and module.problem.retry_at is not None:
+            yield f"{module.name}: kept back until its activation window opens {when(module.problem.retry_at, found.now)}."
 
 
 def _footnotes(found: Report, show_all: bool) -> Iterator[str]:

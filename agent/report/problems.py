@@ -52,13 +52,13 @@ def not_switched(module: str) -> Problem:
 
 
 def window(module: str, opens: datetime) -> Problem:
-    """Say that a chain is kept back until a module may be reloaded."""
+    """Say that a chain, or something else that has changed, is kept back until a module may be reloaded."""
     return Problem(
         "status.window",
-        f"{module} takes it into service at {rfc3339(opens)}, when its activation window opens.",
+        f"{module} takes what is new into service at {rfc3339(opens)}, when its activation window opens.",
         module,
         "Don't wait: chainwright apply --now",
-        "The chain before it stays in service until then.",
+        "What was there before stays in service until then.",
         opens,
     )
 

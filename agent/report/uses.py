@@ -139,7 +139,14 @@ class Uses:
             return ModuleState.NEW, None
         if present.outcome is not Outcome.LIVE:
             return STATES[present.outcome], present.problem
-        for refusal in self._refusals[record.name]:
+        return self._troubles(record.name) or self._waits(record.name) or (ModuleState.OK, None)
+
+    def _troubles(self, module: str) -> tuple[ModuleState, Problem | None] | None:
+        for refusal in self._refusals[module]:
             return ModuleState.REFUSED, refusal.problem
-        wrong = [each for each in self._snapshot.endpoints if each.module == record.name and not each.ok]
-        return (ModuleState.BROKEN, wrong[0].problem) if wrong else (ModuleState.OK, None)
+        wrong = [each for each in self._snapshot.endpoints if each.module == module and not each.ok]
+        return (ModuleState.BROKEN, wrong[0].problem) if wrong else None
+
+    def _waits(self, module: str) -> tuple[ModuleState, Problem | None] | None:
+        opens = self._snapshot.deferred.get(module)
+        return (ModuleState.WAITING, problems.window(module, opens)) if opens is not None else None

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
 
-from plugins.webui.pages import certificates, chain, connection, jobs, login, people, record, root, upload
+from plugins.webui.pages import certificates, chain, connection, jobs, login, people, record, root, signed, upload
 from plugins.webui.visit import Visit
 
 PAGES: tuple[tuple[str, str, Callable[[Visit], Awaitable[Response]]], ...] = (
@@ -25,6 +25,10 @@ PAGES: tuple[tuple[str, str, Callable[[Visit], Awaitable[Response]]], ...] = (
     ("POST", "/upload/confirm", upload.confirm),
     ("GET", "/root", root.show),
     ("GET", "/root/download", root.download),
+    ("GET", "/root/crl", signed.crl),
+    ("GET", "/root/signed/{id}", signed.download),
+    ("GET", "/root/signed/{id}/revoke", signed.ask_revoke),
+    ("POST", "/root/signed/{id}/revoke", signed.revoke),
     ("GET", "/root/reissue", root.ask_reissue),
     ("POST", "/root/reissue", root.reissue),
     ("GET", "/root/replace", root.ask_replace),

@@ -209,6 +209,7 @@ class Branches(Module):
 
     name = "branches"
     inspect = ("echo", "branch-1")
+    reload = ("true",)
     unprobed = "a test"
 
     def needs(self, host):
@@ -233,3 +234,14 @@ def test_what_modules_say_that_another_root_breaks_is_told_by_name(appliance):
     assert found["consequences"] == [
         {"module": "branches", "sentence": "The tunnel to branch-1 stops.", "severity": "outage"}
     ]
+
+
+def test_an_inspection_that_fails_is_a_note_and_stops_nothing(appliance):
+    source = BRANCHES.replace('("echo", "branch-1")', '("false",)')
+    (appliance.layout.plugins / "branches.py").write_text(source)
+    appliance.settings('hostname = "gw"\n[modules.branches]\n')
+    appliance.apply()
+    with ApiProcess(appliance.layout) as api:
+        found = api.root.get("/v1/root/effects").json
+    assert found["uninspected"] == [{"module": "branches", "reason": "exit code 1"}]
+    assert [each["sentence"] for each in found["consequences"]] == ["The tunnel to  stops."]

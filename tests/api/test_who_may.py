@@ -22,14 +22,18 @@ from agent.people import People, Role
 NOBODY = 65534
 TESTS = Path(__file__).parents[1]
 BY_NAME = {f"{route.method} {route.path}": route for route in ROUTES}
-OPEN = {"POST /v1/session", "GET /v1/root/download", "GET /v1/openapi.json"}
+OPEN = {"POST /v1/session", "GET /v1/root/download", "GET /v1/root/crl", "GET /v1/openapi.json"}
 OWN = {"GET /v1/session", "DELETE /v1/session", "POST /v1/password"}
 LOOKING = {
     "GET /v1/status",
     "GET /v1/chains/{id}",
     "GET /v1/chains/{id}/download",
     "GET /v1/root",
+    "GET /v1/chains/{id}/effects",
     "GET /v1/root/effects",
+    "GET /v1/root/peers",
+    "GET /v1/root/peers/{id}/download",
+    "GET /v1/root/signed/{id}/effects",
     "GET /v1/jobs",
     "GET /v1/jobs/{id}",
     "GET /v1/jobs/{id}/events",

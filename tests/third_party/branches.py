@@ -6,8 +6,8 @@ import click
 
 from agent import (
     Appliance,
-    Change,
     ChainFile,
+    Change,
     Command,
     Consequence,
     Context,

@@ -17,6 +17,8 @@ from plugins.webui.visit import Visit
 PAGE = 50
 """Rows."""
 LONGEST_FILTER = 100
+WINDOW = "status.window"
+"""Code of what waits for an activation window."""
 VIEWS = ("chains", "modules")
 
 Json = Mapping[str, Any]
@@ -64,6 +66,7 @@ def _values(visit: Visit, valid: Json, uploaded: Json) -> dict[str, Any]:
         "filter": _filter(visit.request.query_params),
         "query": visit.request.url.query,
         "link": Links(visit.request.query_params),
+        "waits": [each for each in valid["modules"] if (each["problem"] or {}).get("code") == WINDOW],
         "troubles": [each for each in valid["modules"] if each["problem"] and each["state"] == "failed"],
     }
 

@@ -20,8 +20,9 @@ NEEDS_PASSPHRASE = {"upload.passphrase_missing", "upload.passphrase_wrong"}
 
 async def show(visit: Visit) -> Response:
     """Show all about the root, and how to install it."""
-    _, found = await asyncio.gather(visit.who(), visit.get("/v1/root"))
-    return await visit.page("root.html.j2", root=found["root"], earlier=found["earlier"])
+    _, found, signed = await asyncio.gather(visit.who(), visit.get("/v1/root"), visit.get("/v1/root/peers"))
+    values = {"root": found["root"], "earlier": found["earlier"], "peers": signed["peers"], "crl": signed["crl"]}
+    return await visit.page("root.html.j2", **values)
 
 
 async def download(visit: Visit) -> Response:

@@ -1,0 +1,155 @@
+"""The root's page without scripts: what it has signed for others, its list, and what a change breaks."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from webui_desk import CHAIN, NOW, ROOT, WHO, Browser, Desk, chain, status
+
+from agent.api.effects import ChainEffects, ConsequenceRow, UninspectedRow
+from agent.api.roots import RootEffects
+from agent.api.signed import PeerPage, WithdrawalEffects
+from agent.api.uploads import SwitchRow
+from agent.errors import Problem
+from agent.errors.problem import rfc3339
+from agent.peer import PeerState
+from agent.report import ModuleRow, ModuleState
+from agent.report.peers import ListRow, PeerRow
+from agent.report.problems import window
+from agent.report.rows import plain
+
+SERIAL = "5d0c66a13e"
+PEER = PeerRow(
+    serial=SERIAL,
+    sha256="cd" * 32,
+    module="ikev2",
+    label="branch-1",
+    names=("branch1.example.com",),
+    purposes=("client", "server"),
+    root="ab" * 32,
+    not_before=NOW,
+    not_after=NOW + timedelta(days=397),
+    state=PeerState.GOOD,
+    renew_at=NOW + timedelta(days=264),
+    replaced_at=None,
+    revoked_at=None,
+    reason=None,
+    problem=None,
+)
+LIST = ListRow("ab" * 32, 7, NOW, NOW + timedelta(days=30), 2)
+STOPS = ConsequenceRow("ikev2", "The tunnel to <north> stops.", "outage")
+UNSEEN = UninspectedRow("sstp", "no answer within 10 s")
+TAKEN = WithdrawalEffects((STOPS,), (), (), SERIAL, PEER.names, "ikev2/branch-1", ())
+
+
+def says(agent: Desk) -> None:
+    """Answer the root's page, and what else is named by its address."""
+    agent.says("GET /v1/root", {"root": plain(ROOT), "earlier": []})
+    agent.says("GET /v1/root/peers", plain(PeerPage((PEER,), LIST)))
+    agent.says(f"GET /v1/root/signed/{SERIAL}/effects", plain(TAKEN))
+
+
+def test_the_root_s_page_lists_what_it_has_signed_for_others_and_its_list(agent: Desk, browser: Browser) -> None:
+    says(agent)
+    page = browser.get("/root")
+    for words in ("branch-1", "ikev2", "branch1.example.com", "client, server", "good", "2 entries", "List 7"):
+        assert words in page.words
+    for link in (f"/root/signed/{SERIAL}", f"/root/signed/{SERIAL}/revoke", "/root/crl", "/root/crl?format=der"):
+        assert f'href="{link}"' in page.text
+
+
+def test_who_may_only_look_is_not_offered_to_revoke(agent: Desk, browser: Browser) -> None:
+    says(agent)
+    agent.says("GET /v1/session", {**WHO, "role": "viewer", "idle_at": rfc3339(NOW + timedelta(minutes=30))})
+    page = browser.get("/root")
+    assert f"/root/signed/{SERIAL}" in page.text
+    assert "/revoke" not in page.text
+    assert browser.get(f"/root/signed/{SERIAL}/revoke").status == 403
+
+
+def test_what_was_revoked_says_why(agent: Desk, browser: Browser) -> None:
+    says(agent)
+    gone = {**plain(PEER), "state": "revoked", "reason": "keyCompromise"}
+    agent.says("GET /v1/root/peers", {"peers": [gone], "crl": None})
+    page = browser.get("/root")
+    assert "its key may be in wrong hands" in page.words
+    assert "/revoke" not in page.text
+
+
+def test_revoking_names_what_stops_first_and_is_then_a_job(agent: Desk, browser: Browser) -> None:
+    says(agent)
+    page = browser.get(f"/root/signed/{SERIAL}/revoke")
+    assert "The tunnel to <north> stops." in page.words
+    assert "<north>" not in page.text
+    agent.says("POST /v1/root/revoke", {"job": "0a" * 8}, 202)
+    fields = {"form_token": page.token, "reason": "superseded"}
+    answer = browser.post(f"/root/signed/{SERIAL}/revoke", fields, follow=False)
+    assert answer.headers["location"] == f"/jobs/{'0a' * 8}"
+    ((_, body),) = agent.calls("POST /v1/root/revoke")
+    assert json.loads(body) == {"serial": SERIAL, "reason": "superseded", "confirmed": True}
+
+
+def test_what_is_revoked_already_is_said_on_the_same_page(agent: Desk, browser: Browser) -> None:
+    says(agent)
+    page = browser.get(f"/root/signed/{SERIAL}/revoke")
+    refused = {**Problem("root.revoked_before", "", fix="Look.").to_json(), "title": "It was revoked."}
+    agent.says("POST /v1/root/revoke", refused, 409)
+    fields = {"form_token": page.token, "reason": "superseded"}
+    answer = browser.post(f"/root/signed/{SERIAL}/revoke", fields)
+    assert (answer.status, "It was revoked." in answer.words) == (409, True)
+
+
+@pytest.mark.parametrize("address", [f"/root/signed/{SERIAL}", "/root/crl", "/root/crl?format=der"])
+def test_files_are_passed_on(agent: Desk, browser: Browser, address: str) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/pkix-crl\r\nContent-Length: 4\r\nConnection: close\r\n\r\n"
+    agent.says(f"GET /v1/root/peers/{SERIAL}/download", head + b"file")
+    agent.says("GET /v1/root/crl?format=pem", head + b"file")
+    agent.says("GET /v1/root/crl?format=der", head + b"file")
+    answer = browser.get(address)
+    assert (answer.headers["content-type"], answer.text) == ("application/pkix-crl", "file")
+
+
+def test_a_new_root_names_what_stops_what_is_signed_and_what_could_not_be_seen(agent: Desk, browser: Browser) -> None:
+    says(agent)
+    found = RootEffects((STOPS,), ("mail",), (UNSEEN,), ("webui/address",), ("ikev2/branch-1",))
+    agent.says("GET /v1/root/effects", plain(found))
+    page = browser.get("/root/reissue")
+    for words in (
+        "The tunnel to <north> stops.",
+        "1 peer certificate is signed again",
+        "ikev2/branch-1",
+        "could not say what they would lose: mail",
+        "What runs in sstp could not be seen: no answer within 10 s.",
+    ):
+        assert words in page.words
+
+
+def test_deleting_a_chain_names_what_drops(agent: Desk, browser: Browser) -> None:
+    path = f"/v1/chains/{CHAIN.id}"
+    use = {"module": "mail", "title": "Mail", "slot": "default"}
+    agent.says(f"GET {path}", {"chain": plain(chain()), "used_by": [use]})
+    agent.says(f"GET {path}/effects", plain(ChainEffects((STOPS,), (), (UNSEEN,))))
+    page = browser.get(f"/certificates/{CHAIN.id}/delete")
+    assert "The tunnel to <north> stops." in page.words
+    assert "What runs in sstp could not be seen" in page.words
+
+
+def test_revoking_a_local_chain_says_what_takes_over(agent: Desk, browser: Browser) -> None:
+    switch = SwitchRow("mail", "default", CHAIN.id, None, "a new local chain takes over")
+    found = WithdrawalEffects((), (), (), "41a", CHAIN.names, "", (switch,))
+    agent.says("GET /v1/root/signed/41a/effects", plain(found))
+    page = browser.get("/root/signed/41a/revoke")
+    assert "a new local chain takes over" in page.words
+    assert "A new local certificate, with a new key, takes its place at once." in page.words
+
+
+def test_a_module_that_waits_for_its_window_says_until_when(agent: Desk, browser: Browser) -> None:
+    opens = NOW + timedelta(hours=3, minutes=5)
+    modules = (ModuleRow("mail", "Mail", True, ModuleState.WAITING, window("mail", opens)),)
+    agent.says("GET /v1/status", status(chain(), modules=modules))
+    page = browser.get("/certificates")
+    assert "Mail waits for its time window" in page.words
+    assert rfc3339(opens) in page.words
+    assert "in 3 hours" in page.words
