@@ -196,6 +196,16 @@ class IKEv2(Module):
         return self
 
     @model_validator(mode="after")
+    def _clients_tell_connections_apart(self) -> Self:
+        dialled = Counter((each.domain or self.domain, each.auth) for each in self.connections)
+        for (domain, auth), count in dialled.items():
+            if count > 1:
+                raise ValueError(
+                    f"{count} connections with {auth} can't both be dialled as {domain}; give one another domain"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _who_begins_knows_where(self) -> Self:
         lost = [each.name for each in self.branches if each.start and each.address == "%any"]
         if lost:

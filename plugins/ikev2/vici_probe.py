@@ -20,6 +20,8 @@ class ViciProbe(Probe):
         try:
             with session(endpoint.path) as charon:
                 found = dict(_certificates(charon))
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise ProbeFailed(str(endpoint), f"nobody listens there ({error.strerror})", dead=True) from None
         except OSError as error:
             raise ProbeFailed(str(endpoint), (error.strerror or str(error)).lower()) from None
         leaf, *_ = expected.fingerprints

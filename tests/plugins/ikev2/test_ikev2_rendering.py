@@ -144,7 +144,7 @@ def test_connections_that_dial_one_name_share_a_chain_unless_they_accept_other_k
     connections = [
         ROAD,
         CARDS,
-        {**ROAD, "name": "new", "key_types": ["ecdsa-p256"]},
+        {**CARDS, "name": "new", "auth": "eap-tls", "key_types": ["ecdsa-p256"]},
         {**ROAD, "name": "far", "domain": "b.test"},
     ]
     needs = vpn(connections=connections).declare_needs(HOST)
@@ -188,6 +188,7 @@ def test_what_the_other_side_has_signed_is_uploaded_and_nothing_else_is_taken():
         ({"connections": [ROAD, ROAD]}, 'the connection "road" stands there twice'),
         ({"branches": [{**NORTH, "name": "road"}]}, 'the connection "road" stands there twice'),
         ({"users": [ALICE, ALICE]}, 'the user "alice" stands there twice'),
+        ({"connections": [ROAD, {**ROAD, "name": "too"}]}, "can't both be dialled as vpn.example.test"),
         ({"users": []}, 'nobody can dial in by the connection "road"'),
         ({"branches": [{**NORTH, "start": True}]}, "can't begin here without an address"),
         ({"connections": [{**ROAD, "key_types": ["ed25519"]}]}, "which IKEv2 has no use for"),
