@@ -47,6 +47,11 @@ class Service(BaseModel):
         """True where the administrator's main file includes ours: then the check runs after the rename."""
         return False
 
+    @property
+    def disruptive(self) -> bool:
+        """True where what `reload_with` returns drops sessions."""
+        return False
+
     def check_with(self, context: ServiceContext) -> Command | None:
         """Return the service's own test of the candidate entry in ``context.directory``."""
         return None

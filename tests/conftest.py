@@ -1,6 +1,7 @@
 """Fixtures that several files of tests use."""
 
 import os
+import shutil
 
 import pytest
 from deployed import Deployed
@@ -8,11 +9,17 @@ from ports import free_port
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs root where there is none, but not in continuous integration."""
+    """Leave out what needs root where there is none, but not in continuous integration; and what no package brings."""
     if os.geteuid() != 0 and not os.environ.get("CI"):
-        needing = [item for item in items if item.get_closest_marker("root")]
-        config.hook.pytest_deselected(items=needing)
-        items[:] = [item for item in items if item not in needing]
+        leave_out(config, items, "root")
+    if shutil.which("accel-pppd", path=f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin") is None:
+        leave_out(config, items, "accel_ppp")
+
+
+def leave_out(config, items, marker):
+    needing = [item for item in items if item.get_closest_marker(marker)]
+    config.hook.pytest_deselected(items=needing)
+    items[:] = [item for item in items if item not in needing]
 
 
 def pytest_runtest_setup(item):

@@ -34,6 +34,8 @@ class Demo:
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "agent")
     pebble: str = "no-such-pebble"
     """Name of the program; "pebble": a machine that has it."""
+    sstpd: str = "no-such-sstpd"
+    """Name or path of the program; another one: a machine without sstp-server."""
     outputs: int = 0
 
     def __post_init__(self) -> None:
@@ -66,8 +68,8 @@ class Demo:
             )
 
     def demo_command(self, *arguments: str) -> list[str]:
-        """Return this file as a program; its arguments are the directory, nginx, Pebble, and the port if one is asked for."""
-        return [sys.executable, str(HERE), "demo", str(self.root), self.nginx, self.pebble, *arguments]
+        """Return this file as a program; its arguments are the directory, three programs, and the port if one is asked for."""
+        return [sys.executable, str(HERE), "demo", str(self.root), self.nginx, self.pebble, self.sstpd, *arguments]
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the demo's state to its end."""
@@ -148,7 +150,7 @@ class DemoProcess:
         return self.process.wait(60)
 
 
-def _main(root: str, nginx: str, pebble: str, port: str = "") -> int:
+def _main(root: str, nginx: str, pebble: str, sstpd: str, port: str = "") -> int:
     from agent.demo import demo
     from agent.demo.ca import PEBBLE
     from agent.demo.offers import OFFERS
@@ -159,7 +161,8 @@ def _main(root: str, nginx: str, pebble: str, port: str = "") -> int:
     known = {each.module: each for each in OFFERS}
     proxy = replace(known["reverse_proxy"], program=nginx, places=free(known["reverse_proxy"].places))
     shared, own = proxy.places[:2], free(known["web_auth"].places[2:])  # one nginx, one address
-    offers = [proxy, replace(known["web_auth"], program=nginx, places=(*shared, *own))]
+    vpn = replace(known["sstp"], program=sstpd, places=free(known["sstp"].places))
+    offers = [proxy, replace(known["web_auth"], program=nginx, places=(*shared, *own)), vpn]
     ca = replace(PEBBLE, program=pebble, places=free(PEBBLE.places))
     return demo(Layout(Path(root)), int(port) if port else None, offers=offers, ca=ca)
 

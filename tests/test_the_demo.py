@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from daemon_process import Agent
 from demo_process import SITES, Demo
 from deployed import until
 from ports import free_port
+from sstp_appliance import find_sstpd
 
 from agent.demo.ca import configured_ports, settings_file
 from agent.demo.offers import HOST_NAME
@@ -108,7 +110,7 @@ def test_the_commands_that_it_prints_work_as_printed(demo):
 @needs_nginx
 def test_it_says_in_about_ten_lines_where_things_are_and_what_it_did(demo):
     with demo.up(str(demo.port)) as running:
-        assert len(running.lines) <= 13
+        assert len(running.lines) <= 14
         assert running.lines[0] == f"Demo appliance, its state is in {demo.root}"
         assert running.lines[4] == (
             'Its own root "gateway.example.test Root CA" has signed 5 chains, seen to be served by reverse_proxy, web_auth '
@@ -323,7 +325,7 @@ def all_certified(demo, running):
 def test_local_chains_are_replaced_by_those_of_its_ca(certified):
     with certified.up(str(certified.port)) as running:
         until(lambda: all_certified(certified, running), seconds=60, what="the CA's chains")
-        assert len(running.lines) <= 13
+        assert len(running.lines) <= 14
         assert running.lines[5].startswith("Its CA, a Pebble at https://127.0.0.1:")
         assert certified.call("status").stdout.count(" acme ") == len(SITES) + 1
         assert certified.fetch(running.urls("webui")[0]), "the address has a chain of the own root"
@@ -430,3 +432,38 @@ def test_settings_that_name_another_ca_are_left_alone(certified, text):
     with certified.up() as running:
         assert not [line for line in running.lines if "CA" in line.replace("Root CA", "")]
         assert not (certified.layout.run / "pebble.pid").exists()
+
+
+# SSTP
+
+
+@pytest.fixture
+def tunnelling(place):
+    """A demo on a machine with nothing but sstp-server."""
+    return Demo(place / "var", ABSENT, sstpd=find_sstpd())
+
+
+def test_sstp_is_served_by_a_private_sstp_server_and_seen_to_be(tunnelling):
+    with tunnelling.up(str(tunnelling.port)) as running:
+        (place_of_it,) = running.urls("sstp")
+        assert place_of_it.startswith(f"vpn.{HOST_NAME}:")
+        assert "seen to be served by sstp and webui." in running.text
+        (row,) = [
+            each for each in json.loads(tunnelling.call("status", "--json").stdout)["modules"] if each["name"] == "sstp"
+        ]
+        assert row["state"] == "ok"
+        assert len(running.curls()) == 1, "a browser finds nothing at SSTP"
+        assert (tunnelling.layout.run / "sstpd.pid").exists()
+        assert running.ends() == 0
+        assert tunnelling.processes() == []
+    with tunnelling.up() as running:
+        assert running.urls("sstp") == [place_of_it]
+        assert "seen to be served by sstp and webui." in running.text
+
+
+def test_without_sstp_server_it_is_said_how_to_get_it(bare):
+    with bare.up(str(bare.port)) as running:
+        assert (
+            "sstp is not shown: there is no no-such-sstpd on this machine (pipx install sstp-server, adds it)."
+            in running.lines
+        )

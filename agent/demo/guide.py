@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.demo.ca import Ports
 from agent.demo.files import Prepared
-from agent.demo.offers import LOOPBACK, Offer
+from agent.demo.offers import LOOPBACK, OFFERS, Offer
 from agent.deployment import EndpointRecord, Outcome
 from agent.layout import Layout
 from agent.people import People
@@ -47,7 +47,7 @@ def guide(layout: Layout, store: Store, prepared: Prepared, password: str = "") 
         *prepared.notes,
         *_login(layout, store, password),
         "Try:",
-        *_commands(layout, sorted(endpoints, key=lambda each: each.module != "webui")),
+        *_commands(layout, sorted(filter(_is_page, endpoints), key=lambda each: each.module != "webui")),
         f"Ctrl-C stops it; its state stays. Settings: {layout.conf_d}  Log: {layout.log / 'agent.log'}",
     ]
 
@@ -62,10 +62,10 @@ def command_line(layout: Layout, *arguments: str) -> str:
     return shlex.join((short, "--root", str(layout.root), *arguments))
 
 
-def how_to_add(package: str) -> str:
-    """Return what brings a Debian package, in words."""
+def how_to_add(package: str, installer: str = "apt-get install") -> str:
+    """Return what brings a package, in words."""
     wrapper = os.environ.get(CALLED_AS)
-    how = f"{shlex.join((wrapper, '--with-services'))}, as root" if wrapper else f"apt-get install {package}"
+    how = f"{shlex.join((wrapper, '--with-services'))}, as root" if wrapper else f"{installer} {package}"
     return f"{how}, adds it"
 
 
@@ -73,7 +73,7 @@ def _modules(endpoints: Iterable[EndpointRecord]) -> Iterator[str]:
     """One line a module: the addresses at which it is seen."""
     found: dict[str, list[str]] = defaultdict(list)
     for endpoint in endpoints:
-        found[endpoint.module].append(_url(endpoint))
+        found[endpoint.module].append(_url(endpoint) if _is_page(endpoint) else _place(endpoint))
     for module, urls in sorted(found.items(), key=lambda item: item[0] != "webui"):
         yield f"  {module:<14} {'  '.join(dict.fromkeys(urls))}"
 
@@ -88,8 +88,16 @@ def _login(layout: Layout, store: Store, password: str) -> Iterator[str]:
 
 
 def _url(endpoint: EndpointRecord) -> str:
+    return f"https://{_place(endpoint)}/"
+
+
+def _place(endpoint: EndpointRecord) -> str:
     port = endpoint.address.rpartition(":")[2]
-    return f"https://{endpoint.server_name or 'localhost'}:{port}/"
+    return f"{endpoint.server_name or 'localhost'}:{port}"
+
+
+def _is_page(endpoint: EndpointRecord) -> bool:
+    return endpoint.module not in {each.module for each in OFFERS if not each.pages}
 
 
 def _listed(names: list[str]) -> str:
@@ -122,7 +130,8 @@ def _problems(store: Store) -> Iterator[str]:
 
 
 def _missing(offer: Offer) -> str:
-    return f"{offer.module} is not shown: there is no {offer.program} on this machine ({how_to_add(offer.package)})."
+    how = how_to_add(offer.package, offer.installer)
+    return f"{offer.module} is not shown: there is no {offer.program} on this machine ({how})."
 
 
 def _commands(layout: Layout, endpoints: Iterable[EndpointRecord]) -> Iterator[str]:

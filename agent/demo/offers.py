@@ -24,11 +24,15 @@ class Offer:
     module: str
     program: str
     package: str
-    """Debian package that has it."""
+    """Package that has it."""
     places: tuple[tuple[str, int], ...]
     """Addresses and the ports that it would like to have there."""
     settings: Callable[[str, tuple[int, ...]], str]
     """`(path of the program, ports) -> text of the settings file`."""
+    installer: str = "apt-get install"
+    """What brings the package."""
+    pages: bool = True
+    """Whether a browser finds something there."""
 
 
 def find_program(name: str) -> str | None:
@@ -127,9 +131,28 @@ organization = "Chainwright demo"
 """
 
 
+def _sstp_settings(program: str, ports: tuple[int, ...]) -> str:
+    (port,) = ports
+    return f"""\
+# SSTP on an sstp-server of its own. Clients get as far as their login: it has no users, and without pppd no tunnels.
+[modules.sstp]
+domain = "vpn.{HOST_NAME}"
+listen = "{LOOPBACK}:{port}"
+
+[services.sstp]
+server = "sstp-server"
+manager = "commands" # by its program, not by systemd
+start = true # the agent may start it
+binary = "{program}"
+pppd = "{NO_PPPD}"
+"""
+
+
+NO_PPPD = "/bin/false"
 NGINX_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8481))
 PORTAL_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8482))
 OFFERS = (
     Offer("reverse_proxy", "nginx", "nginx-light", NGINX_PLACES, _nginx_settings),
     Offer("web_auth", "nginx", "nginx-light", PORTAL_PLACES, _portal_settings),
+    Offer("sstp", "sstpd", "sstp-server", ((LOOPBACK, 8445),), _sstp_settings, "pipx install", pages=False),
 )

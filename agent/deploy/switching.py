@@ -40,6 +40,9 @@ class Switching:
         self._units = units_of(tools.fleet, modules, record.entries)
         self._seen: dict[str, Observation] = {}
         self._known: dict[tuple[str, bool], list[Sight]] = {}
+        self._reloaded: set[str] = set()
+        """Units that ran when they were told to read their files, by what may be a restart. One that is gone now did not come up
+        again: on the way back it's told again, not taken for one that nobody has started."""
 
     # Forward
 
@@ -212,12 +215,14 @@ class Switching:
     def _reload_unit(self, unit: Unit, candidate: Candidate) -> AgentError | None:
         if not self._shared(unit) and unit.name not in candidate.contexts:
             return None
-        why_down = self._down.get(unit.name) or self._why_down(unit, candidate)
+        why_down = "" if unit.name in self._reloaded else self._down.get(unit.name) or self._why_down(unit, candidate)
         if why_down and not self._start(unit, candidate):
             self._down[unit.name] = why_down
             return None
         action = None if why_down else unit.reload(candidate)
         result = self._tools.runner.run(action) if action else None
+        if result is not None and unit.disruptive:
+            self._reloaded.add(unit.name)
         if result is None or result.ok:
             return None
         if result.missing:

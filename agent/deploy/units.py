@@ -42,6 +42,11 @@ class Unit(ABC):
         """Whether the agent may start it."""
         return False
 
+    @property
+    def disruptive(self) -> bool:
+        """Whether to reload it drops sessions: it may be a restart, which brings up what has ended too."""
+        return False
+
     @abstractmethod
     def check(self, candidate: Candidate) -> Command | None:
         """Return its own test."""
@@ -64,8 +69,14 @@ class OwnUnit(Unit):
 
     def __init__(self, fleet: Fleet, module: str) -> None:
         self._hooks = fleet.hooks
+        self._module = fleet.modules[module]
         self.name = module
         self.modules = (module,)
+
+    @property
+    def disruptive(self) -> bool:
+        """As the module says."""
+        return self._module.disruptive
 
     def check(self, candidate: Candidate) -> Command | None:
         """Ask the module."""
@@ -89,6 +100,11 @@ class SharedUnit(Unit):
     def checks_in_place(self) -> bool:
         """As the service says."""
         return self._service.checks_in_place
+
+    @property
+    def disruptive(self) -> bool:
+        """As the service says."""
+        return self._service.disruptive
 
     @property
     def may_start(self) -> bool:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from deployed import until
+from deployed import served, until
 from mailed import DOORS, OWN, descendants
 from ports import free_port
 from proxied import NGINX, alive, table
+from sstp_appliance import SSTPD, find_sstpd
 
 from agent.command import process_of
 from agent.endpoint import StartTLS
@@ -295,4 +296,51 @@ class Mail(Subject):
         ]
 
 
-SUBJECTS: tuple[type[Subject], ...] = (ReverseProxy, WebAuth, WebUI, Mail)
+class SSTP(Subject):
+    """sstp-server, which has no reload: it is restarted by a program of the module."""
+
+    name = "sstp"
+    part = "*.pem"
+    template = (
+        "sstp/sstpd.conf.j2",
+        '{% include "default:sstpd.conf.j2" %}\nwrong on purpose\n',
+        "contains parsing errors",
+    )
+    installed_by: ClassVar = {"sstp": {"binary": f"{NOWHERE}/sstpd"}}
+    domain = "vpn.example.test"
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def settings(self, *, installed: bool) -> str:
+        service = {**SSTPD, "pppd": "/bin/false"} | ({"binary": find_sstpd()} if installed else {})
+        where = {"domain": self.domain, "listen": f"127.0.0.1:{self.port}"}
+        return self.service_tables(installed=installed, **service) + table("modules.sstp", where)
+
+    def doors(self) -> list[Door]:
+        return [Door(self.slot, self.port, self.domain)]
+
+    def start(self) -> None:
+        if all(map(process_of, self.pid_files())):
+            return  # it died of a restart, so the agent has brought it back
+        argv = [find_sstpd(), "-f", str(self.layout.module("sstp").live / "sstpd.conf")]
+        with (self.layout.root / "sstpd.out").open("ab") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        (self.layout.run / "sstpd.pid").write_text(f"{self.process.pid}\n")
+        until(lambda: served(self.port), what="sstp-server is up")
+
+    def pid_files(self) -> list[Path]:
+        return [self.layout.run / "sstpd.pid"]
+
+    def kill(self) -> None:
+        """The agent has started another one where it has restarted ours."""
+        super().kill()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(20)
+            self.process = None
+
+
+SUBJECTS: tuple[type[Subject], ...] = (ReverseProxy, WebAuth, WebUI, Mail, SSTP)

@@ -92,5 +92,6 @@ def copied_checkout(parent: Path) -> Checkout:
     checkout.program("uv", UV)
     (checkout.path / "packaging/services.list").write_text("# nothing\n")
     (checkout.path / "packaging/test-packages.list").write_text("")
+    (checkout.path / "packaging/sstp-server.sh").write_text("ensure_sstp_server() { :; }\n")
     (checkout.path / "packaging/test-cas.sh").write_text("ensure_test_cas() { :; }\n")
     return checkout

@@ -9,7 +9,13 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 CHECKOUT = Path(__file__).parents[2]
-LOCKS = ["requirements.lock", "requirements-test.lock", "packaging/acme2certifier.lock"]
+LOCKS = [
+    "requirements.lock",
+    "requirements-test.lock",
+    "packaging/acme2certifier.lock",
+    "packaging/sstp-server.lock",
+    "packaging/sstp-server-build.lock",
+]
 PINNED = re.compile(r"([a-z0-9.-]+)==([^ ;]+)( ; [^\\]+)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
 from plugins.reverse_proxy.site import Site
+from plugins.sstp import SSTP, SSTPService
 from plugins.web_auth import WebAuth
 from plugins.web_auth.look import Brand, Texts
 from plugins.webui import WebUI
@@ -24,6 +25,8 @@ DECLARATIONS = [
     ("web_auth", Brand),
     ("webui", WebUI),
     ("webui", WebUIService),
+    ("sstp", SSTP),
+    ("sstp", SSTPService),
 ]
 
 

@@ -1,0 +1,160 @@
+"""Test, start or restart sstp-server, which has no test of its own, no reload, and writes no file with its number.
+
+Called as ``python run_sstpd.py check|start|restart PROGRAM CONFIGURATION PID_FILE LOG``. Exit code 127: it isn't installed. What
+would end it at its start is looked for first, as until it is up again nobody is connected.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from configparser import ConfigParser, Error
+from contextlib import suppress
+from pathlib import Path
+
+NOT_FOUND = 127
+GRACE = 10.0
+"""Seconds for it to end, then it is killed; also for it to come up."""
+PAUSE = 0.02
+ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where an address that means "every" is reached
+
+
+def read(configuration: Path) -> dict[str, str]:
+    """Return the settings, as sstp-server reads them; end with a complaint where they can't be read."""
+    parser = ConfigParser()
+    try:
+        with configuration.open() as file:
+            parser.read_file(file)
+        return dict(parser.items("DEFAULT"))
+    except (OSError, Error, UnicodeDecodeError) as error:
+        sys.exit(f"{configuration}: {str(error).splitlines()[0]}")
+
+
+def check(configuration: Path) -> None:
+    """Look for everything that sstp-server needs to come up; end with the first complaint."""
+    settings = read(configuration)
+    missing = next((name for name in ("listen", "pem_cert", "pem_key", "pppd") if not settings.get(name)), None)
+    if missing:
+        sys.exit(f'{configuration}: it has no "{missing}"')
+    if not settings.get("listen_port", "443").isdecimal():
+        sys.exit(f'{configuration}: listen_port must be a number, and it is "{settings["listen_port"]}"')
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings["pem_cert"], settings["pem_key"])
+    except OSError as error:
+        sys.exit(f"{configuration}: pem_cert and pem_key can't be used: {_reason(error)}")
+    if shutil.which(settings["pppd"]) is None:
+        sys.exit(f"{configuration}: pppd {settings['pppd']} can't be run; sstp-server does not start without it")
+
+
+def check_port(configuration: Path) -> None:
+    """Look whether a port that isn't served now is another program's."""
+    present = configuration.parent.parent / "live" / configuration.name
+    if not present.exists() or place_of(read(present)) == (place := place_of(read(configuration))):
+        return
+    if _takes_connections(place):
+        sys.exit(f"{configuration}: another program listens at {place[0]} port {place[1]} already")
+
+
+def place_of(settings: dict[str, str]) -> tuple[str, int]:
+    """Return where this machine reaches it."""
+    address = settings["listen"].split(",")[0]
+    return ANY.get(address, address), int(settings.get("listen_port", "443"))
+
+
+def start(program: str, configuration: Path, pid_file: Path, log: Path) -> None:
+    """Start it, and wait until it takes connections; end with what it said last where it doesn't come up."""
+    place = place_of(read(configuration))
+    if _takes_connections(place):
+        sys.exit(f"error: another program listens at {place[0]} port {place[1]} already")
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [program, "-f", str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    draft = pid_file.with_name(f"{pid_file.name}.new")
+    draft.write_text(f"{process.pid}\n")
+    draft.replace(pid_file)
+    _wait(lambda: process.poll() is not None or _takes_connections(place))
+    if process.poll() is not None:
+        pid_file.unlink()
+        sys.exit(f"error: sstp-server ended at its start: {_last_line(log)}")
+    if not _takes_connections(place):
+        sys.exit(f"error: sstp-server takes no connections at {place[0]} port {place[1]} within {GRACE:g} s")
+
+
+def stop(pid_file: Path) -> None:
+    """End it, and with it every session, if it runs."""
+    try:
+        pid = int(pid_file.read_text().split()[0])
+        handle = os.pidfd_open(pid)  # goes on to mean this process when the number is given to another one
+    except (OSError, ValueError, IndexError):
+        return
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, number)
+            if _wait(lambda: _has_ended(pid)):
+                return
+    finally:
+        os.close(handle)
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process is gone, or a zombie (proc(5)): nobody may wait for it where its parent goes on."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return True
+
+
+def _reason(error: OSError) -> str:
+    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return str(reason or error).replace("_", " ").lower()
+
+
+def _takes_connections(place: tuple[str, int]) -> bool:
+    with suppress(OSError), socket.create_connection(place, timeout=1) as plain:
+        return bool(plain.getsockname() != plain.getpeername())  # a socket may meet itself where nobody listens
+    return False
+
+
+def _wait(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + GRACE
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def main(verb: str, program: str, configuration: Path, pid_file: Path, log: Path) -> None:
+    """Do what `verb` says."""
+    if shutil.which(program) is None:
+        sys.stderr.write(f"{program} is not installed\n")
+        sys.exit(NOT_FOUND)
+    check(configuration)
+    if verb == "check":
+        check_port(configuration)
+        return
+    if verb == "restart":
+        stop(pid_file)
+    start(program, configuration, pid_file, log)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], *map(Path, sys.argv[3:6]))

@@ -1,0 +1,185 @@
+"""The daemon as a service: accel-ppp, which reads its files again when it is told to, or sstp-server, which is restarted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from agent import (
+    Command,
+    ListenAddress,
+    Module,
+    PathText,
+    Places,
+    Service,
+    ServiceContext,
+    Signal,
+    Template,
+    Text,
+    Word,
+)
+
+HERE = Path(__file__).parent
+CHECK_ACCEL_PPP = HERE / "check_accel_ppp.py"
+RUN_SSTPD = HERE / "run_sstpd.py"
+SESSIONS = HERE / "sessions.py"
+"""Programs that import nothing of ours: started by path, they are there at once."""
+
+
+class SSTPService(Service):
+    """SSTP server."""
+
+    name: ClassVar[str] = "sstp"
+    title: ClassVar[str] = "SSTP server"
+
+    server: Literal["accel-ppp", "sstp-server"] = Field("accel-ppp", description="which daemon serves SSTP")
+    main: Literal["include", "own"] = Field(
+        "include",
+        description='of accel-ppp. "include": yours includes our file; "own": ours is the main file of an accel-ppp of its own',
+    )
+    manager: Literal["systemd", "commands"] = Field(
+        "systemd", description="how the daemon is reloaded and started: by its unit, or by a signal and its program"
+    )
+    unit: Word | None = Field(None, description='systemd unit, for manager = "systemd"; default: the server\'s name')
+    binary: PathText | None = Field(
+        None,
+        description="the program; not looked for below --root; default: /usr/sbin/accel-pppd, or /usr/local/bin/sstpd",
+    )
+    configuration: PathText = Field("/etc/accel-ppp.conf", description='your main file, for main = "include"')
+    include: PathText = Field(
+        "/etc/accel-ppp.d/chainwright.conf", description='what your main file includes, for main = "include"'
+    )
+    pid_file: PathText | None = Field(
+        None, description="default: /run/accel-pppd.pid; for a daemon of the agent's own in its run/"
+    )
+    cli: ListenAddress = Field(
+        "127.0.0.1:2001",
+        validate_default=True,
+        description='where accel-cmd reaches accel-ppp, for main = "own"',
+    )
+    secrets: PathText = Field(
+        "/etc/ppp/chap-secrets", description='users and their passwords, for an accel-ppp with main = "own"'
+    )
+    pppd: PathText = Field(
+        "/usr/sbin/pppd", description="what sstp-server starts for each session; not looked for below --root"
+    )
+    pppd_options: PathText = Field(
+        "/etc/ppp/options.sstpd", description="options of that pppd, where it is said who may log in"
+    )
+
+    def contradictions(self, modules: Mapping[str, Module]) -> Iterable[tuple[str, str]]:
+        """Refuse a second module: both daemons have one chain."""
+        first, *others = sorted(modules)
+        for name in others:
+            yield name, f'the module "{first}" has this SSTP server already, and it has one chain only'
+
+    @property
+    def restarts(self) -> bool:
+        """Whether it has no reload: sstp-server reads its files at its start only."""
+        return self.server == "sstp-server"
+
+    @property
+    def disruptive(self) -> bool:
+        """A restart ends every session; a reload of accel-ppp ends none."""
+        return self.restarts
+
+    @property
+    def checks_in_place(self) -> bool:
+        """Whether only the configuration in service can be tested, as your main file names it."""
+        return not self.restarts and self.main == "include"
+
+    def render(self, context: ServiceContext) -> Iterable[Template | Text]:
+        """Return accel-ppp's main file, or what yours includes; sstp-server can't include anything."""
+        if self.restarts:
+            return
+        yield Template(path="included.conf")
+        if self.main == "own":
+            yield Template(path="accel-ppp.conf")
+            return
+        yield Text(
+            path="include.conf",
+            text=f"# Made by Chainwright; changes here are lost.\n$include {context.places.live}/included.conf\n",
+            publish=Path(self.include),
+            how="copy",
+        )
+
+    def check_with(self, context: ServiceContext) -> Command | None:
+        """Read the configuration as the daemon would: neither has a test of its own."""
+        if self.restarts:
+            return self._sstpd("check", context, self._generation(context))
+        main_file = self._main_file(context.places, context.directory)
+        entry = context.directory if self.main == "own" else context.places.live
+        line = f"$include {context.places.rooted(self.include)}"
+        return self._own_program(CHECK_ACCEL_PPP, self.program, str(main_file), f"{entry}/included.conf", line)
+
+    def reload_with(self, context: ServiceContext) -> Command | Signal | None:
+        """Reload accel-ppp, which looks once a second whether it was told to; restart sstp-server."""
+        if self.manager == "systemd":
+            return Command(("systemctl", "restart" if self.restarts else "reload", self.unit_name))
+        if self.restarts:
+            return self._sstpd("restart", context, self._live(context))
+        return Signal(self.pid_path(context.places), "USR1")
+
+    def running(self, context: ServiceContext) -> Command | Path:
+        """Ask systemd, or look for the process."""
+        if self.manager == "systemd":
+            return Command(("systemctl", "is-active", "--quiet", self.unit_name))
+        return self.pid_path(context.places)
+
+    def start_with(self, context: ServiceContext) -> Command | None:
+        """Start."""
+        if self.manager == "systemd":
+            return Command(("systemctl", "start", self.unit_name))
+        if self.restarts:
+            return self._sstpd("start", context, self._live(context))
+        main_file = self._main_file(context.places, context.places.live)
+        return Command((self.program, "-d", "-p", str(self.pid_path(context.places)), "-c", str(main_file)))
+
+    def sessions(self, places: Places) -> Command | None:
+        """Return what says who is connected, where a reload ends sessions."""
+        if not self.restarts:
+            return None
+        if self.manager == "systemd":
+            return self._own_program(SESSIONS, "unit", self.unit_name)
+        return self._own_program(SESSIONS, "pid", str(self.pid_path(places)))
+
+    @property
+    def program(self) -> str:
+        """The daemon."""
+        return self.binary or ("/usr/local/bin/sstpd" if self.restarts else "/usr/sbin/accel-pppd")
+
+    @property
+    def unit_name(self) -> str:
+        """The unit that runs it."""
+        return self.unit or self.server
+
+    def pid_path(self, places: Places) -> Path:
+        """Return where the daemon's number stands."""
+        if self.pid_file is None and (self.restarts or self.main == "own"):
+            return places.run / ("sstpd.pid" if self.restarts else "accel-pppd.pid")
+        return places.rooted(self.pid_file or "/run/accel-pppd.pid")
+
+    def _main_file(self, places: Places, entry: Path) -> Path:
+        return entry / "accel-ppp.conf" if self.main == "own" else places.rooted(self.configuration)
+
+    def _sstpd(self, verb: str, context: ServiceContext, generation: Path | None) -> Command | None:
+        """Return what tests, starts or restarts sstp-server with the files of a generation."""
+        if generation is None:
+            return None
+        pid_file, log = self.pid_path(context.places), context.places.log / "sstpd.log"
+        return self._own_program(RUN_SSTPD, verb, self.program, f"{generation}/sstpd.conf", str(pid_file), str(log))
+
+    def _generation(self, context: ServiceContext) -> Path | None:
+        return context.parts[0].directory if context.parts else None
+
+    def _live(self, context: ServiceContext) -> Path | None:
+        generation = self._generation(context)
+        return generation.parent / "live" if generation else None
+
+    @staticmethod
+    def _own_program(path: Path, *arguments: str) -> Command:
+        return Command((sys.executable, "-I", str(path), *arguments))
