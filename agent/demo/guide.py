@@ -73,7 +73,8 @@ def _modules(endpoints: Iterable[EndpointRecord]) -> Iterator[str]:
     """One line a module: the addresses at which it is seen."""
     found: dict[str, list[str]] = defaultdict(list)
     for endpoint in endpoints:
-        found[endpoint.module].append(_url(endpoint) if _is_page(endpoint) else _place(endpoint))
+        if not endpoint.address.startswith("unix:"):
+            found[endpoint.module].append(_url(endpoint) if _is_page(endpoint) else _place(endpoint))
     for module, urls in sorted(found.items(), key=lambda item: item[0] != "webui"):
         yield f"  {module:<14} {'  '.join(dict.fromkeys(urls))}"
 

@@ -84,6 +84,11 @@ class RoadWarrior(BaseModel):
     esp_proposals: tuple[Proposal, ...] = Field(("default",), min_length=1, description="algorithms of ESP")
 
     @property
+    def by_password(self) -> bool:
+        """Whether clients have users and passwords."""
+        return self.auth is Auth.EAP_MSCHAPV2
+
+    @property
     def by_certificate(self) -> bool:
         """Whether clients have certificates."""
-        return self.auth is not Auth.EAP_MSCHAPV2
+        return not self.by_password

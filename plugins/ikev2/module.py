@@ -30,8 +30,9 @@ from agent import (
     slot_of,
 )
 from plugins.ikev2.branch import HEAD_OFFICE, Branch
-from plugins.ikev2.connection import Auth, RoadWarrior, User
+from plugins.ikev2.connection import RoadWarrior, User
 from plugins.ikev2.consequences import consequences_of
+from plugins.ikev2.probe import IkeProbe
 from plugins.ikev2.service import StrongSwan
 from plugins.ikev2.vici_probe import ViciProbe
 
@@ -115,8 +116,12 @@ class IKEv2(Module):
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Dial in as far as that goes without a password; where only certificates are taken, ask charon for its own."""
         service = _service(context)
+        dialled = {self._slot_of(each): each.domain or self.domain for each in self.connections if each.by_password}
         for slot in context.chains:
-            yield Endpoint(path=service.socket(context.places), slot=slot, probe=ViciProbe(), handshakes=1)
+            if slot in dialled:
+                yield Endpoint(port=service.port, server_name=dialled[slot], slot=slot, probe=IkeProbe())
+            else:
+                yield Endpoint(path=service.socket(context.places), slot=slot, probe=ViciProbe(), handshakes=1)
 
     def inspect_with(self, context: Context) -> Command:
         """Ask who is connected."""
@@ -190,7 +195,7 @@ class IKEv2(Module):
 
     @model_validator(mode="after")
     def _passwords_have_users(self) -> Self:
-        wanting = [each.name for each in self.connections if each.auth is Auth.EAP_MSCHAPV2]
+        wanting = [each.name for each in self.connections if each.by_password]
         if wanting and not self.users:
             raise ValueError(f'nobody can dial in by the connection "{wanting[0]}"; write users')
         return self
