@@ -89,6 +89,11 @@ class RoadWarrior(BaseModel):
         return self.auth is Auth.EAP_MSCHAPV2
 
     @property
+    def by_eap(self) -> bool:
+        """Whether the server proves who it is before its client does (RFC 7296 section 2.16)."""
+        return self.auth is not Auth.PUBKEY
+
+    @property
     def by_certificate(self) -> bool:
         """Whether clients have certificates."""
         return not self.by_password

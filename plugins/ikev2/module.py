@@ -30,7 +30,7 @@ from agent import (
     slot_of,
 )
 from plugins.ikev2.branch import HEAD_OFFICE, Branch
-from plugins.ikev2.connection import RoadWarrior, User
+from plugins.ikev2.connection import Auth, RoadWarrior, User
 from plugins.ikev2.consequences import consequences_of
 from plugins.ikev2.probe import IkeProbe
 from plugins.ikev2.service import StrongSwan
@@ -116,7 +116,7 @@ class IKEv2(Module):
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Dial in as far as that goes without a password; where only certificates are taken, ask charon for its own."""
         service = _service(context)
-        dialled = {self._slot_of(each): each.domain or self.domain for each in self.connections if each.by_password}
+        dialled = {self._slot_of(each): each.domain or self.domain for each in self.connections if each.by_eap}
         for slot in context.chains:
             if slot in dialled:
                 yield Endpoint(port=service.port, server_name=dialled[slot], slot=slot, probe=IkeProbe())
@@ -202,11 +202,12 @@ class IKEv2(Module):
 
     @model_validator(mode="after")
     def _clients_tell_connections_apart(self) -> Self:
-        dialled = Counter((each.domain or self.domain, each.auth) for each in self.connections)
-        for (domain, auth), count in dialled.items():
+        dialled = Counter((each.domain or self.domain, each.by_eap) for each in self.connections)
+        for (domain, by_eap), count in dialled.items():
             if count > 1:
+                what = "EAP" if by_eap else Auth.PUBKEY
                 raise ValueError(
-                    f"{count} connections with {auth} can't both be dialled as {domain}; give one another domain"
+                    f"{count} connections with {what} can't be dialled as {domain}; give each a domain of its own"
                 )
         return self
 
