@@ -27,8 +27,6 @@ ROOT_LIFETIME = timedelta(days=3652)
 LEAF_LIFETIME = timedelta(days=90)
 LONGEST_LEAF = timedelta(days=397)
 """Clients of old distrust more (CA/Browser Forum ballot SC31)."""
-PEER_LIFETIME = LONGEST_LEAF
-"""Somebody has to carry a peer certificate to its device: the last third of this is the time for it."""
 LIST_LIFETIME = timedelta(days=30)
 """Of a list of revoked certificates: a new one is made when a third of it is left, and whenever something is revoked."""
 BACKDATED = timedelta(minutes=5)

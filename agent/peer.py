@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from agent.purpose import Purpose
 from agent.revocation import Reason
+
+LIFETIME = timedelta(days=397)
+"""Somebody has to carry a peer certificate to its device: the last third of this is the time for it."""
+CUT_SHORT = timedelta(days=1)
 
 
 class PeerState(StrEnum):
@@ -52,8 +56,18 @@ class Peer:
 
     @property
     def current(self) -> bool:
-        """Whether it is the one of its peer that is renewed."""
+        """Whether it is the one of its peer that is signed again."""
         return self.replaced_at is None and self.revoked_at is None
+
+    @property
+    def renew_at(self) -> datetime | None:
+        """When it is signed again though the root stays: when a third of its time is left.
+
+        None: never. Where its root's own end has cut it short, a new one would last no longer: the root has to be replaced.
+        """
+        if not self.current or self.not_after < self.created_at + LIFETIME - CUT_SHORT:
+            return None
+        return self.not_after - LIFETIME / 3
 
 
 def serial_of(text: str) -> str:

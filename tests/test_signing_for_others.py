@@ -77,6 +77,17 @@ def test_when_a_peer_is_due_is_when_the_agent_wakes(office):
     assert plan.next_at <= peer.not_after - (peer.not_after - peer.not_before) / 3
 
 
+def test_one_that_the_root_s_own_end_has_cut_short_is_not_signed_again_in_vain(office):
+    made = toy_ca.root(now=office.appliance.clock(), days=200)
+    Hand(office.appliance.engine(), wait=0).upload_root(Root(made.key, made.certificate))
+    office.sign("branch-1")
+    office.appliance.clock.advance(days=190)
+    office.appliance.apply()
+    (peer,) = office.peers()
+    assert peer.renew_at is None
+    assert peer.not_after == made.certificate.not_valid_after_utc
+
+
 def test_a_new_root_signs_every_peer_again(office):
     old = office.sign("branch-1")
     root = Hand(office.appliance.engine(), wait=0).reissue_root()

@@ -15,7 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import toy_ca
 import toy_ladder
+from sqlite_utils import Database
 from staged import Authority
 
 from agent import migrations as steps
@@ -131,6 +133,20 @@ def test_every_step_of_the_schema_is_applied_once_and_recorded(layout: Layout):
             rows = store.database.execute("select migration_set, name from _sqlite_migrations order by id").fetchall()
             assert rows == [("chainwright", name) for name in sorted(vars(steps)) if re.match(r"m\d", name)]
             assert steps.migrations.pending(store.database) == []
+
+
+def test_a_peer_certificate_of_an_earlier_schema_gets_its_serial_number_and_purpose(layout: Layout):
+    leaf = toy_ca.root().leaf("b.example.test").certificate
+    layout.private.mkdir(parents=True)
+    earlier = Database(layout.database)
+    steps.migrations.apply(earlier, stop_before="m008_peers")
+    row = {"module": "ikev2", "label": "b", "root": "aa", "names": '["b.example.test"]', "csr": "", "sha256": "cd"}
+    dates = dict.fromkeys(("not_before", "not_after", "created_at"), "2026-11-01T12:00:00Z")
+    earlier.table("peers").insert({**row, **dates, "certificate": toy_ca.pem(leaf).decode()})
+    earlier.close()
+    with Store.open(layout) as store:
+        (peer,) = store.peers.all()
+    assert (peer.serial, peer.purposes, peer.current) == (f"{leaf.serial_number:x}", (Purpose.SERVER,), True)
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(layout: Layout):

@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from pydantic import Field
+
 from agent.api.access import Access
 from agent.api.call import Answer, Call
 from agent.api.chains import known
-from agent.api.route import Lane, Route
+from agent.api.route import Input, Lane, Route
 
 if TYPE_CHECKING:
     from agent.lifecycle.consequences import Answers
+
+
+class ReissueQuery(Input):
+    """For which name new chains are wanted."""
+
+    name: str = Field("", max_length=253, description="empty: all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,12 @@ def show(call: Call) -> Answer:
     return Answer(ChainEffects(*answered(call.office.hand().chain_effects(record.id))))
 
 
+def of_reissue(call: Call) -> Answer:
+    """Say what new chains would break. Raises `NothingToReissue` and `NameInvalid`."""
+    query: ReissueQuery = call.query
+    return Answer(ChainEffects(*answered(call.office.hand().reissue_effects((query.name,) if query.name else ()))))
+
+
 def answered(found: Answers) -> Answered:
     """Return the fields of `ChainEffects`."""
     rows = tuple(ConsequenceRow(module, each.sentence, each.severity) for module, each in found.consequences)
@@ -67,5 +81,16 @@ ROUTES = (
         ChainEffects,
         lane=Lane.CHANGE,
         problems=(404, 503),
+    ),
+    Route(
+        "GET",
+        "/v1/reissue/effects",
+        Access.VIEWER,
+        of_reissue,
+        "Say what new chains for a name would break, by name",
+        ChainEffects,
+        query=ReissueQuery,
+        lane=Lane.CHANGE,
+        problems=(422, 503),
     ),
 )

@@ -69,10 +69,11 @@ class CommandLineAppliance:
 
     def revoke(self, serial: str, *, module: str, reason: Reason = Reason.UNSPECIFIED) -> list[Peer]:
         """Revoke a peer certificate, and those that it has replaced. Raises `PeerUnknown`, `RevokedBefore`."""
-        from agent.lifecycle.peers import find, revoke
+        from agent.lifecycle import Engine
+        from agent.lifecycle.revoking import Revoker
 
-        with Store.open_existing(self._invocation.layout) as store:
-            return revoke(store, find(store, serial, module), Reason(reason), self._invocation.now())
+        engine = Engine(self._invocation.layout, who=f"the command of {module}")
+        return Revoker(engine).revoke_peer(serial, module, Reason(reason))
 
 
 def plugin_commands(invocation: Invocation) -> list[PluginCommands]:

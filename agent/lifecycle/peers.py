@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from agent.authority import PEER_LIFETIME
 from agent.chain import PeerCertificate, Purpose
 from agent.encoding import Part, encode
 from agent.errors.root import PeerUnknown, RevokedBefore, RootMissing
 from agent.layout import Layout
 from agent.names import parse_name
-from agent.peer import Peer, serial_of
+from agent.peer import LIFETIME, Peer, serial_of
 from agent.revocation import Reason, Revocation
 from agent.store import Store
 
@@ -35,7 +34,7 @@ def sign(
         root = store.roots.load()
         if root is None:
             raise RootMissing
-        peer = root.sign_request(csr, canonical, purposes, now, PEER_LIFETIME)
+        peer = root.sign_request(csr, canonical, purposes, now, LIFETIME)
         with store.write():
             store.peers.add(peer, csr=csr, module=module, label=label, root=root.sha256, names=canonical, now=now)
         return peer
@@ -50,7 +49,7 @@ def sign_again(store: Store, peer: Peer, now: datetime) -> PeerCertificate:
     if root is None:
         raise RootMissing
     csr = store.peers.request(peer.sha256)
-    made = root.sign_request(csr, peer.names, peer.purposes, now, PEER_LIFETIME)
+    made = root.sign_request(csr, peer.names, peer.purposes, now, LIFETIME)
     names = list(peer.names)
     with store.write():
         store.peers.add(made, csr=csr, module=peer.module, label=peer.label, root=root.sha256, names=names, now=now)

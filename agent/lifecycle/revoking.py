@@ -10,7 +10,7 @@ from agent.lifecycle.consequences import Answers
 from agent.lifecycle.desk import Desk, Switch, opened
 from agent.lifecycle.engine import Engine
 from agent.lifecycle.inquiries import revoked_event
-from agent.lifecycle.peers import revoke
+from agent.lifecycle.peers import find, revoke
 from agent.peer import Peer, serial_of
 from agent.records import ChainRecord
 from agent.revocation import Reason, Revocation
@@ -69,12 +69,19 @@ class Revoker:
             self._revoke_chain(desk.store, record, reason)
             return switches
 
-    def _revoke_peer(self, store: Store, peer: Peer, reason: Reason) -> None:
+    def revoke_peer(self, serial: str, module: str, reason: Reason) -> list[Peer]:
+        """Revoke a peer certificate of one module. Return it, and those that were revoked with it. Raises as `revoke` does."""
+        with opened(self._engine, self._wait) as desk:
+            return self._revoke_peer(desk.store, find(desk.store, serial, module), reason)
+
+    def _revoke_peer(self, store: Store, peer: Peer, reason: Reason) -> list[Peer]:
         now = self._engine.clock()
-        serials = [each.serial for each in revoke(store, peer, reason, now)]
+        found = revoke(store, peer, reason, now)
+        serials = [each.serial for each in found]
         text = f"{peer.module}/{peer.label} was revoked: {reason}"
         event = Event(now, Kind.REVOKED_BY_ROOT, text, "", peer.module, {"label": peer.label, "serials": serials})
         self._engine.bus.publish(store, event)
+        return found
 
     def _revoke_chain(self, store: Store, record: ChainRecord, reason: Reason) -> None:
         if record.revoked_at is not None:

@@ -48,10 +48,7 @@ class Signing:
     def _why_again(self, peer: Peer, present: str) -> str:
         if peer.root != present:
             return "the root has changed"
-        ends = self._state.roots[present]
-        if peer.not_after >= ends:
-            return ""  # the root itself has to be replaced first
-        return self._when_due(renewal_instant(peer.not_before, peer.not_after))
+        return self._when_due(peer.renew_at) if peer.renew_at else ""
 
     def _when_due(self, at: datetime) -> str:
         if at > self._now:

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from agent.errors.problem import Problem
 from agent.peer import Peer, PeerState
-from agent.renewal import renewal_instant
 from agent.store.view import View
 
 
@@ -29,7 +28,7 @@ class PeerRow:
     not_after: datetime
     state: PeerState
     renew_at: datetime | None
-    """When it is signed again; None: it isn't."""
+    """When it is signed again though the root stays; None: it isn't."""
     replaced_at: datetime | None
     revoked_at: datetime | None
     reason: str | None
@@ -78,7 +77,7 @@ def _row(peer: Peer, problem: dict[str, object] | None, now: datetime) -> PeerRo
         not_before=peer.not_before,
         not_after=peer.not_after,
         state=state,
-        renew_at=renewal_instant(peer.not_before, peer.not_after) if peer.current else None,
+        renew_at=peer.renew_at,
         replaced_at=peer.replaced_at,
         revoked_at=peer.revoked_at,
         reason=str(peer.reason) if peer.reason else None,

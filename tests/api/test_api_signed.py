@@ -78,5 +78,9 @@ def test_a_local_chain_is_revoked_and_another_takes_its_place(branches):
 
 def test_what_another_chain_breaks_is_said_by_name(branches):
     branches.office.up.write_text("north\n")
+    for target in (f"chains/{branches.chain()}/effects", "reissue/effects?name=office.example.test"):
+        found = branches.viewer.get(f"/v1/{target}").json
+        assert [each["sentence"] for each in found["consequences"]] == ["The tunnel to north drops once."]
+    assert branches.viewer.get("/v1/reissue/effects?name=x.example.test").code == "hand.nothing_to_reissue"
     found = branches.viewer.get(f"/v1/chains/{branches.chain()}/effects").json
     assert [each["sentence"] for each in found["consequences"]] == ["The tunnel to north drops once."]

@@ -30,6 +30,7 @@ LOOKING = {
     "GET /v1/chains/{id}/download",
     "GET /v1/root",
     "GET /v1/chains/{id}/effects",
+    "GET /v1/reissue/effects",
     "GET /v1/root/effects",
     "GET /v1/root/peers",
     "GET /v1/root/peers/{id}/download",

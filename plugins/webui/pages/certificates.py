@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
+from plugins.webui.client import Refused
 from plugins.webui.errors import AgentSilent
 from plugins.webui.table import Table
 from plugins.webui.visit import Visit
@@ -149,11 +150,22 @@ async def check(visit: Visit) -> Response:
 
 
 async def reissue(visit: Visit) -> Response:
-    """Have the agent ask for a new chain; one that a CA made just now is asked about first, as CAs count."""
+    """Have the agent ask for a new chain; first ask back where that drops something, or a CA made one just now: CAs count."""
     form = await visit.form()
     name = form.get("name")
-    if form.get("recent") == "1":
-        return await visit.page("reissue.html.j2", name=name)
+    if form.get("confirmed") != "1":
+        recent, effects = form.get("recent") == "1", await _reissue_effects(visit, name)
+        if recent or effects["consequences"] or effects["unknown"] or effects["uninspected"]:
+            return await visit.page("reissue.html.j2", name=name, recent=recent, effects=effects)
     started = await visit.ask("POST", "/v1/reissue", {"names": [name]})
     kept = {"kept": started["kept"][0]["chain"]} if started["kept"] else {}
     return visit.follow(started["job"], **kept)
+
+
+async def _reissue_effects(visit: Visit, name: str) -> Json:
+    """Return what modules say that a new chain breaks. Why there could be none is said when it is asked for."""
+    try:
+        found: Json = await visit.get("/v1/reissue/effects", name=name)
+    except Refused:
+        return {"consequences": [], "unknown": [], "uninspected": []}
+    return found

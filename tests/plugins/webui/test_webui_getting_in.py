@@ -39,7 +39,8 @@ def stranger(house: Appliance) -> Browser:
 def test_without_a_session_every_page_leads_to_the_login(agent: Desk, stranger: Browser) -> None:
     agent.says("GET /v1/session", problem("api.login_needed", "Neither."), 401)
     agent.says("GET /v1/status", problem("api.login_needed", "Neither."), 401)
-    agent.says("GET /v1/root", problem("api.login_needed", "Neither."), 401)
+    for address in ("/v1/root", "/v1/root/peers"):
+        agent.says(f"GET {address}", problem("api.login_needed", "Neither."), 401)
     for path, where in [
         ("/certificates", "/login"),
         ("/root", "/login?next=%2Froot"),
@@ -115,7 +116,8 @@ def test_after_the_login_one_stays_here(agent: Desk, stranger: Browser, after: s
 def test_the_one_time_password_opens_nothing_but_its_own_change(agent: Desk, stranger: Browser) -> None:
     agent.says("POST /v1/session", {**OPENED, "must_change": True}, 201)
     agent.says("GET /v1/session", {**WHO, "must_change": True, "idle_at": None})
-    agent.says("GET /v1/root", problem("people.password_change_needed", "Change it."), 403)
+    for address in ("/v1/root", "/v1/root/peers"):
+        agent.says(f"GET {address}", problem("people.password_change_needed", "Change it."), 403)
     page = stranger.post("/login", LOGIN)
     assert "The one-time password is good for this only." in page.words
     assert stranger.ask("GET", "/root", None, {}, follow=False).headers["location"] == "/password"

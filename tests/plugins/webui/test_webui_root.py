@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -134,6 +135,18 @@ def test_deleting_a_chain_names_what_drops(agent: Desk, browser: Browser) -> Non
     page = browser.get(f"/certificates/{CHAIN.id}/delete")
     assert "The tunnel to <north> stops." in page.words
     assert "What runs in sstp could not be seen" in page.words
+
+
+def test_a_reissue_that_drops_something_is_asked_about_first(agent: Desk, browser: Browser) -> None:
+    token = browser.get("/certificates").token
+    agent.says("GET /v1/reissue/effects", plain(ChainEffects((STOPS,), (), ())))
+    asked = browser.post("/reissue", {"form_token": token, "name": "mail.example.com"})
+    assert "The tunnel to <north> stops." in asked.words
+    assert agent.calls("POST /v1/reissue") == []
+    agent.says("POST /v1/reissue", {"job": "0a" * 8, "names": [], "kept": []}, 202)
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text.partition("<main")[2]))
+    answer = browser.post("/reissue", fields, follow=False)
+    assert answer.headers["location"] == f"/jobs/{'0a' * 8}"
 
 
 def test_revoking_a_local_chain_says_what_takes_over(agent: Desk, browser: Browser) -> None:
