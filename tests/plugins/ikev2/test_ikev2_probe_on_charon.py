@@ -6,6 +6,7 @@ import hashlib
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -174,6 +175,13 @@ def test_twenty_looks_leave_nothing_behind(charon: Charon, remote: str, asks_who
     charon.serve(LEAF, CA, ROOT, connections=road(remote={"auth": remote, **asked}))
     assert {look(charon.port) for _ in range(20)} == {fingerprints(LEAF, CA)}
     assert charon.ctl("--list-sas") == ""
+
+
+def test_many_looks_at_once_are_all_answered(serving: Charon):
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(lambda _: look(serving.port), range(40)))
+    assert set(seen) == {fingerprints(LEAF, CA)}
+    assert serving.ctl("--list-sas") == ""
 
 
 # What is refused
