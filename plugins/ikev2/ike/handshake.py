@@ -35,15 +35,19 @@ def proved_chain(host: str, port: int, deadline: float, *, identity: str, client
     `deadline` is an instant of `time.monotonic`. Raises `IkeFailure`, and `OSError` as sockets do.
     """
     with closing(connect(host, port)) as stream:
-        transport = Transport(stream, port, deadline)
-        agreement = initiate(transport)
-        session = Session(transport, agreement)
-        payloads = _authenticated(session, identity, client)
-        try:
-            _check_refusal(payloads)
-            return _proved(agreement, payloads, identity)
-        finally:
-            _take_leave(session, payloads)
+        return converse(Transport(stream, port, deadline), identity=identity, client=client)
+
+
+def converse(transport: Transport, *, identity: str, client: str) -> list[bytes]:
+    """Do so over what is connected."""
+    agreement = initiate(transport)
+    session = Session(transport, agreement)
+    payloads = _authenticated(session, identity, client)
+    try:
+        _check_refusal(payloads)
+        return _proved(agreement, payloads, identity)
+    finally:
+        _take_leave(session, payloads)
 
 
 def _authenticated(session: Session, identity: str, client: str) -> list[Payload]:
