@@ -13,8 +13,11 @@ die() {
     exit 1
 }
 
-have() { # COMMAND, also where only root's PATH has it
-    (PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin && command -v "$1" >/dev/null)
+have() { # COMMAND, also where only root's PATH has it, or FILE
+    case $1 in
+    /*) [ -f "$1" ] ;;
+    *) (PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin && command -v "$1" >/dev/null) ;;
+    esac
 }
 
 # --- Debian packages ---

@@ -36,6 +36,8 @@ class Demo:
     """Name of the program; "pebble": a machine that has it."""
     sstpd: str = "no-such-sstpd"
     """Name or path of the program; another one: a machine without sstp-server."""
+    charon: str = "no-such-charon"
+    """Name of the program; "charon-systemd": a machine that has strongSwan."""
     outputs: int = 0
 
     def __post_init__(self) -> None:
@@ -68,8 +70,18 @@ class Demo:
             )
 
     def demo_command(self, *arguments: str) -> list[str]:
-        """Return this file as a program; its arguments are the directory, three programs, and the port if one is asked for."""
-        return [sys.executable, str(HERE), "demo", str(self.root), self.nginx, self.pebble, self.sstpd, *arguments]
+        """Return this file as a program; its arguments are the directory, four programs, and the port if one is asked for."""
+        return [
+            sys.executable,
+            str(HERE),
+            "demo",
+            str(self.root),
+            self.nginx,
+            self.pebble,
+            self.sstpd,
+            self.charon,
+            *arguments,
+        ]
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the demo's state to its end."""
@@ -150,7 +162,7 @@ class DemoProcess:
         return self.process.wait(60)
 
 
-def _main(root: str, nginx: str, pebble: str, sstpd: str, port: str = "") -> int:
+def _main(root: str, nginx: str, pebble: str, sstpd: str, charon: str, port: str = "") -> int:
     from agent.demo import demo
     from agent.demo.ca import PEBBLE
     from agent.demo.offers import OFFERS
@@ -162,7 +174,8 @@ def _main(root: str, nginx: str, pebble: str, sstpd: str, port: str = "") -> int
     proxy = replace(known["reverse_proxy"], program=nginx, places=free(known["reverse_proxy"].places))
     shared, own = proxy.places[:2], free(known["web_auth"].places[2:])  # one nginx, one address
     vpn = replace(known["sstp"], program=sstpd, places=free(known["sstp"].places))
-    offers = [proxy, replace(known["web_auth"], program=nginx, places=(*shared, *own)), vpn]
+    road = replace(known["ikev2"], program=charon, places=free(known["ikev2"].places))
+    offers = [proxy, replace(known["web_auth"], program=nginx, places=(*shared, *own)), road, vpn]
     ca = replace(PEBBLE, program=pebble, places=free(PEBBLE.places))
     return demo(Layout(Path(root)), int(port) if port else None, offers=offers, ca=ca)
 

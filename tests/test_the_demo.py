@@ -110,7 +110,7 @@ def test_the_commands_that_it_prints_work_as_printed(demo):
 @needs_nginx
 def test_it_says_in_about_ten_lines_where_things_are_and_what_it_did(demo):
     with demo.up(str(demo.port)) as running:
-        assert len(running.lines) <= 14
+        assert len(running.lines) <= 15
         assert running.lines[0] == f"Demo appliance, its state is in {demo.root}"
         assert running.lines[4] == (
             'Its own root "gateway.example.test Root CA" has signed 5 chains, seen to be served by reverse_proxy, web_auth '
@@ -325,7 +325,7 @@ def all_certified(demo, running):
 def test_local_chains_are_replaced_by_those_of_its_ca(certified):
     with certified.up(str(certified.port)) as running:
         until(lambda: all_certified(certified, running), seconds=60, what="the CA's chains")
-        assert len(running.lines) <= 14
+        assert len(running.lines) <= 15
         assert running.lines[5].startswith("Its CA, a Pebble at https://127.0.0.1:")
         assert certified.call("status").stdout.count(" acme ") == len(SITES) + 1
         assert certified.fetch(running.urls("webui")[0]), "the address has a chain of the own root"
@@ -467,3 +467,27 @@ def test_without_sstp_server_it_is_said_how_to_get_it(bare):
             "sstp is not shown: there is no no-such-sstpd on this machine (pipx install sstp-server, adds it)."
             in running.lines
         )
+
+
+# IKEv2
+
+
+@pytest.mark.root
+def test_ikev2_is_served_by_a_private_charon_and_seen_to_be(place):
+    demo = Demo(place / "var", ABSENT, charon="charon-systemd")
+    with demo.up(str(demo.port)) as running:
+        assert "seen to be served by ikev2 and webui." in running.text
+        rows = {each["name"]: each for each in json.loads(demo.call("status", "--json").stdout)["modules"]}
+        assert rows["ikev2"]["state"] == "ok"
+        assert (demo.layout.conf_d / "ikev2.toml").stat().st_mode & 0o777 == 0o600
+        assert len(running.curls()) == 1, "a browser finds nothing at IKEv2"
+        assert running.ends() == 0
+        assert demo.processes() == []
+    with demo.up() as running:
+        assert "seen to be served by ikev2 and webui." in running.text
+
+
+def test_without_strongswan_it_is_said_how_to_get_it(bare):
+    with bare.up(str(bare.port)) as running:
+        (line,) = [each for each in running.lines if each.startswith("ikev2 is not shown")]
+        assert line.endswith("(apt-get install charon-systemd libcharon-extauth-plugins, adds it).")

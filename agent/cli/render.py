@@ -34,7 +34,8 @@ server { ... }
 def render(invocation: Invocation, module: str, path: str | None) -> None:
     """Print the files that MODULE would be given now, with its present chains; nothing is written.
 
-    Keys are never printed: of files that are made from a chain it is said what they would hold.
+    Keys are never printed: of files that are made from a chain it is said what they would hold. Nor is a file that only its
+    owner may read: passwords stand in it.
     """
     rendering, directory, number = _render(invocation.layout, module, invocation.now())
     files = [_File(file, rendering, directory, number) for file in rendering.files]
@@ -86,7 +87,8 @@ class _File:
         from agent.render import filled_in
 
         self.entry = entry
-        self.text = filled_in(rendering.texts[entry.text], directory, number) if entry.text else None
+        shown = entry.text is not None and bool(entry.mode & 0o040)
+        self.text = filled_in(rendering.texts[entry.text or ""], directory, number) if shown else None
         self.place = f"{directory}/{entry.path}"
 
     def lines(self, *, alone: bool) -> Iterator[str]:
@@ -107,5 +109,7 @@ class _File:
 
     def _contents(self) -> str:
         entry = self.entry
+        if entry.text:
+            return "not shown: only its owner may read it"
         index = f" number {entry.index}" if entry.index is not None else ""
         return f"{' + '.join(entry.parts)}{index} of chain {(entry.chain or '')[:12]}, {entry.format}"

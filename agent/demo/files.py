@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -101,9 +102,11 @@ def _is_ours(path: Path) -> bool:
 def _prepare(path: Path, offer: Offer) -> bool:
     """Return whether the module can be shown."""
     program = find_program(offer.program)
-    if program is not None and not path.exists():
-        _write(path, offer.settings(program, choose_ports(offer.places)))
-    return program is not None
+    if program is None or (offer.as_root and os.geteuid() != 0):
+        return False
+    if not path.exists():
+        replace(path, offer.settings(program, choose_ports(offer.places)).encode(), mode=offer.mode)
+    return True
 
 
 def _prepare_ca(layout: Layout, ca: CA) -> None:

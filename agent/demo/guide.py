@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.demo.ca import Ports
 from agent.demo.files import Prepared
-from agent.demo.offers import LOOPBACK, OFFERS, Offer
+from agent.demo.offers import LOOPBACK, OFFERS, Offer, find_program
 from agent.deployment import EndpointRecord, Outcome
 from agent.layout import Layout
 from agent.people import People
@@ -73,7 +73,8 @@ def _modules(endpoints: Iterable[EndpointRecord]) -> Iterator[str]:
     """One line a module: the addresses at which it is seen."""
     found: dict[str, list[str]] = defaultdict(list)
     for endpoint in endpoints:
-        found[endpoint.module].append(_url(endpoint) if _is_page(endpoint) else _place(endpoint))
+        if not endpoint.address.startswith("unix:"):
+            found[endpoint.module].append(_url(endpoint) if _is_page(endpoint) else _place(endpoint))
     for module, urls in sorted(found.items(), key=lambda item: item[0] != "webui"):
         yield f"  {module:<14} {'  '.join(dict.fromkeys(urls))}"
 
@@ -130,6 +131,8 @@ def _problems(store: Store) -> Iterator[str]:
 
 
 def _missing(offer: Offer) -> str:
+    if offer.as_root and find_program(offer.program):
+        return f"{offer.module} is not shown: {offer.program} needs root rights."
     how = how_to_add(offer.package, offer.installer)
     return f"{offer.module} is not shown: there is no {offer.program} on this machine ({how})."
 

@@ -33,6 +33,10 @@ class Offer:
     """What brings the package."""
     pages: bool = True
     """Whether a browser finds something there."""
+    as_root: bool = False
+    """Whether the program does nothing for anybody else."""
+    mode: int = 0o644
+    """Of the settings file; a password may stand in it."""
 
 
 def find_program(name: str) -> str | None:
@@ -148,11 +152,54 @@ pppd = "{NO_PPPD}"
 """
 
 
+def _ikev2_settings(program: str, ports: tuple[int, ...]) -> str:
+    ike, nat_t = ports
+    return f"""\
+# IKEv2 on a charon of its own, for this machine only. Clients can log in; there is no network behind it.
+[modules.ikev2]
+domain = "vpn.{HOST_NAME}"
+
+[[modules.ikev2.connections]]
+name = "road-warriors"
+pools = ["10.88.0.0/24"]
+
+[[modules.ikev2.users]]
+name = "demo"
+password = "demo"
+
+# A site that has a certificate of the appliance's root: chainwright ikev2 sign north REQUEST --name north.example.test
+[[modules.ikev2.branches]]
+name = "north"
+peer = "north.example.test"
+local_ts = ["10.77.0.0/24"]
+remote_ts = ["10.78.0.0/24"]
+
+[services.strongswan]
+main = "own" # our strongswan.conf; nothing of the system's strongSwan is touched
+manager = "commands" # by its program, not by systemd
+start = true # the agent may start it
+binary = "{program}"
+interfaces = ["lo"]
+port = {ike}
+port_nat_t = {nat_t}
+"""
+
+
 NO_PPPD = "/bin/false"
 NGINX_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8481))
 PORTAL_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8482))
 OFFERS = (
     Offer("reverse_proxy", "nginx", "nginx-light", NGINX_PLACES, _nginx_settings),
     Offer("web_auth", "nginx", "nginx-light", PORTAL_PLACES, _portal_settings),
+    Offer(
+        "ikev2",
+        "charon-systemd",
+        "charon-systemd libcharon-extauth-plugins",
+        ((LOOPBACK, 15500), (LOOPBACK, 15501)),
+        _ikev2_settings,
+        pages=False,
+        as_root=True,
+        mode=0o600,
+    ),
     Offer("sstp", "sstpd", "sstp-server", ((LOOPBACK, 8445),), _sstp_settings, "pipx install", pages=False),
 )

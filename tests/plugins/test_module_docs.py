@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from plugins.ikev2.branch import Branch
+from plugins.ikev2.connection import RoadWarrior, User
+from plugins.ikev2.module import IKEv2
+from plugins.ikev2.service import StrongSwan
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
 from plugins.reverse_proxy.site import Site
@@ -25,6 +29,11 @@ DECLARATIONS = [
     ("web_auth", Brand),
     ("webui", WebUI),
     ("webui", WebUIService),
+    ("ikev2", IKEv2),
+    ("ikev2", RoadWarrior),
+    ("ikev2", Branch),
+    ("ikev2", User),
+    ("ikev2", StrongSwan),
     ("sstp", SSTP),
     ("sstp", SSTPService),
 ]

@@ -1,0 +1,210 @@
+"""Have charon serve what stands in directories laid out like /etc/swanctl, over vici.
+
+Called as ``python -m plugins.ikev2.load --socket SOCKET --state FILE DIRECTORY...``. Keys come first, then certificates, users
+and pools, then the connections, and only then is taken away what is no longer used: there is no instant without credentials,
+and tunnels that are up stay up. Where charon refuses something, it is given again what was loaded before, and the exit code is 1.
+What somebody else has loaded, swanctl for example, is left alone: FILE remembers what was loaded here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from plugins.ikev2.configuration import Configuration, read
+from plugins.ikev2.grammar import Unreadable
+from plugins.ikev2.vici_socket import plain, session
+
+BEGINS_AT_ONCE = "-1"
+"""Milliseconds to wait for a connection that is begun: none (vici, ``initiate``)."""
+
+
+class Refused(Exception):
+    """charon did not take something. Its text is a sentence."""
+
+
+@dataclass
+class Loaded:
+    """What was loaded here, by what charon calls it."""
+
+    directories: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    pools: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    connections: list[str] = field(default_factory=list)
+
+    @classmethod
+    def remembered(cls, path: Path) -> Loaded:
+        """Return what `path` says; nothing where it isn't there or is damaged: then nothing is taken away."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            return cls()
+
+    def remember(self, path: Path) -> None:
+        """Write it, as a whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)  # at boot charon may be there before the agent
+        draft = path.with_name(f".{path.name}.new")
+        draft.write_text(json.dumps(vars(self)))
+        draft.replace(path)
+
+
+class Loading:
+    """One loading into one charon."""
+
+    def __init__(self, charon: Any, configuration: Configuration) -> None:
+        self._charon = charon
+        self._configuration = configuration
+        self.loaded = Loaded()
+
+    def add(self) -> None:
+        """Load everything. Raises `Refused` at the first thing that charon doesn't take."""
+        wanted = self._configuration
+        for path, key in wanted.keys.items():
+            answer = self._ask(f"the key {path}", self._charon.load_key, {"type": "any", "data": key})
+            self.loaded.keys.append(plain(answer["id"]))
+        for kind, flag, files in (
+            ("X509", "CA", wanted.authorities),
+            ("X509", "NONE", wanted.leaves),
+            ("X509_CRL", "NONE", wanted.lists),
+        ):
+            for path, data in files.items():
+                self._ask(path, self._charon.load_cert, {"type": kind, "flag": flag, "data": data})
+        for name, secret in wanted.secrets.items():
+            self._ask(f"the secret {name}", self._charon.load_shared, secret)
+            self.loaded.secrets.append(name)
+        for name, pool in wanted.pools.items():
+            self._ask(f"the pool {name}", self._charon.load_pool, {name: pool})
+            self.loaded.pools.append(name)
+        for name, connection in wanted.connections.items():
+            self._ask(f"the connection {name}", self._charon.load_conn, {name: connection})
+            self.loaded.connections.append(name)
+
+    def verify(self) -> None:
+        """Make sure that charon has the key of each leaf: it says nothing when it has not. Raises `Refused`.
+
+        An older key of the same leaf doesn't count, as it is going to be unloaded.
+        """
+        usable = {
+            bytes(each["data"])
+            for each in self._charon.list_certs({"type": "X509", "flag": "NONE"})
+            if plain(each.get("has_privkey")) == "yes"
+        }
+        for path, leaf in self._configuration.leaves.items():
+            if leaf not in usable or _key_id(leaf) not in self.loaded.keys:
+                raise Refused(f"charon has no key for {path}")
+
+    def remove(self, before: Loaded) -> None:
+        """Unload what was loaded before and isn't any more; what charon has forgotten meanwhile is gone as well."""
+        from vici.exception import CommandException  # type: ignore[import-untyped]
+
+        for unload, argument, old, new in (
+            (self._charon.unload_conn, "name", before.connections, self.loaded.connections),
+            (self._charon.unload_pool, "name", before.pools, self.loaded.pools),
+            (self._charon.unload_shared, "id", before.secrets, self.loaded.secrets),
+            (self._charon.unload_key, "id", before.keys, self.loaded.keys),
+        ):
+            for each in old:
+                if each not in new:
+                    try:
+                        unload({argument: each})
+                    except CommandException as error:
+                        sys.stderr.write(f"{each} is left behind: {error}\n")
+        self._charon.flush_certs()
+
+    def begin(self) -> None:
+        """Begin the connections that this side begins, where they aren't up."""
+        for connection, children in self._configuration.initiated.items():
+            up = [child for sa in self._charon.list_sas({"ike": connection}) for child in _children_of(sa)]
+            for child in children:
+                if child not in up:
+                    request = {"ike": connection, "child": child, "timeout": BEGINS_AT_ONCE}
+                    self._ask(f"the connection {connection}", self._begin_one, request)
+
+    def _begin_one(self, request: Any) -> None:
+        for _ in self._charon.initiate(request):
+            """What charon says of it stands in its log too."""
+
+    @staticmethod
+    def _ask(what: str, call: Any, message: Any) -> Any:
+        from vici.exception import CommandException
+
+        try:
+            return call(message)
+        except CommandException as error:
+            raise Refused(f"charon refuses {what}: {str(error).removeprefix('Command failed: ')}") from None
+
+
+def _key_id(leaf: bytes) -> str:
+    """Return what charon calls a certificate's key: SHA-1 of it (RFC 5280 section 4.2.1.2, method 1)."""
+    from cryptography import x509
+
+    public_key = x509.load_der_x509_certificate(leaf).public_key()
+    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
+
+
+def _children_of(sa: dict[str, Any]) -> list[str]:
+    return [plain(child["name"]) for each in sa.values() for child in each.get("child-sas", {}).values()]
+
+
+def load(charon: Any, configuration: Configuration, before: Loaded) -> Loaded:
+    """Load, verify, unload; return what is loaded now. Raises `Refused` after what was loaded before is back."""
+    loading = Loading(charon, configuration)
+    try:
+        loading.add()
+        loading.verify()
+    except Refused:
+        _go_back(charon, before, loading.loaded)
+        raise
+    loading.remove(before)
+    loading.begin()
+    return loading.loaded
+
+
+def _go_back(charon: Any, before: Loaded, tried: Loaded) -> None:
+    """Load again what was loaded before, and take away what was tried, as far as that is possible."""
+    try:
+        loading = Loading(charon, read([Path(each) for each in before.directories]))
+        loading.add()
+        loading.remove(tried)
+    except (Refused, Unreadable) as error:
+        sys.stderr.write(f"what was loaded before can't be loaded again: {error}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Load; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m plugins.ikev2.load", description="Load a configuration into charon."
+    )
+    parser.add_argument("directories", nargs="*", type=Path, metavar="DIRECTORY")
+    parser.add_argument("--socket", type=Path, required=True, help="charon's vici socket")
+    parser.add_argument("--state", type=Path, required=True, help="remembers what was loaded")
+    chosen = parser.parse_args(arguments)
+    directories = [each.resolve() for each in chosen.directories]
+    try:
+        configuration = read(directories)
+        with session(chosen.socket) as charon:
+            loaded = load(charon, configuration, Loaded.remembered(chosen.state))
+    except (Unreadable, Refused) as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _complain(f"charon does not answer at {chosen.socket}: {(error.strerror or str(error)).lower()}")
+    loaded.directories = [str(each) for each in directories]
+    loaded.remember(chosen.state)
+    return 0
+
+
+def _complain(text: str) -> int:
+    sys.stderr.write(f"error: {text}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    sys.exit(main())

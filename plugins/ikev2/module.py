@@ -1,0 +1,252 @@
+"""The module: its settings, needs, files and endpoints."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from agent import (
+    ChainFacts,
+    ChainFile,
+    Change,
+    Command,
+    Consequence,
+    Context,
+    Endpoint,
+    Host,
+    HostFacts,
+    KeyType,
+    Module,
+    Need,
+    Part,
+    Template,
+    Text,
+    slot_of,
+)
+from plugins.ikev2.branch import HEAD_OFFICE, Branch
+from plugins.ikev2.connection import Auth, RoadWarrior, User
+from plugins.ikev2.consequences import consequences_of
+from plugins.ikev2.probe import IkeProbe
+from plugins.ikev2.service import StrongSwan
+from plugins.ikev2.vici_probe import ViciProbe
+
+MAIN_SLOT = "default"
+"""Of the main name, with the module's key types."""
+CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
+SECRET = 0o600
+
+
+class IKEv2(Module):
+    """IKEv2 VPN."""
+
+    name: ClassVar[str] = "ikev2"
+    title: ClassVar[str] = "IKEv2 VPN"
+    services: ClassVar[tuple[str, ...]] = ("strongswan",)
+    verifies_peers: ClassVar[bool] = True
+    # RSA first: clients of older systems refuse the other.
+    key_types: ClassVar[tuple[KeyType, ...]] = (
+        KeyType.RSA_2048,
+        KeyType.RSA_3072,
+        KeyType.RSA_4096,
+        KeyType.ECDSA_P256,
+        KeyType.ECDSA_P384,
+    )
+
+    domain: Host = Field(description="name or address that clients dial")
+    connections: tuple[RoadWarrior, ...] = Field((), description="connections that clients dial in by")
+    users: tuple[User, ...] = Field((), description="who may dial in with a password")
+    branches: tuple[Branch, ...] = Field((), description="connections to other sites")
+    identity: Host | None = Field(None, description="name by which branches know this side; default: the domain")
+
+    # What is asked for
+
+    def needs(self, host: HostFacts) -> Iterable[Need]:
+        """Ask for a chain by the ladder for road warriors, and for those of the sites."""
+        for (domain, key_types), slot in self._slots.items():
+            yield self.need(domain, slot=slot, key_types=key_types)
+        if any(each.issued is None for each in self.branches):
+            yield self.need(self.identity or self.domain, slot=HEAD_OFFICE, sources=("local",), pin=None)
+        for slot, name in {each.slot: each.issued for each in self.branches if each.issued}.items():
+            yield self.need(name, slot=slot, sources=("uploaded",), pin=None)
+
+    # Files: a generation is laid out like /etc/swanctl, and names nothing outside of itself
+
+    def receive(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
+        """Put each certificate into a file of its own: charon's formats know one a file."""
+        for slot, chain in chains.items():
+            yield ChainFile(path=f"private/{slot}.pem", slot=slot, parts=(Part.KEY,))
+            yield ChainFile(path=f"x509/{slot}.pem", slot=slot, parts=(Part.LEAF,))
+            for index in range(chain.intermediates):
+                yield ChainFile(
+                    path=f"x509ca/{slot}.{index + 1}.pem", slot=slot, parts=(Part.INTERMEDIATES,), index=index
+                )
+            yield ChainFile(path=f"x509ca/{slot}.root.pem", slot=slot, parts=(Part.ROOT,))
+
+    def render(self, context: Context) -> Iterable[Template | Text]:
+        """Return a file a connection, of the slot whose chain it names; users, and what verifies peers."""
+        issuers = list(_certificates_of_the_root(context))
+        if issuers and self._verifies_by_own_root:
+            yield from (Text(path=f"x509ca/{name}", text=text) for name, text in issuers)
+            yield from _list_of_the_root(context)
+        own = issuers[0][0] if issuers else ""
+        for connection in self.connections:
+            if connection.client_ca or own or not connection.by_certificate:
+                values = {"connection": connection, "issuers": connection.client_ca or (own,)}
+                yield self._file(connection.name, self._slot_of(connection), "road-warrior.conf.j2", values)
+        for branch in self.branches:
+            issuer = f"{branch.slot}.root.pem" if branch.issued else own
+            if branch.remote_ca or issuer:
+                values = {
+                    "branch": branch,
+                    "issuers": branch.remote_ca or (issuer,),
+                    "identity": self._identity(branch),
+                }
+                yield self._file(branch.name, branch.slot, "branch.conf.j2", values)
+        if self.users:
+            yield Text(path="conf.d/users.conf", text=_secrets(self.users), mode=SECRET)
+
+    # What is looked at
+
+    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+        """Dial in as far as that goes without a password; where only certificates are taken, ask charon for its own."""
+        service = _service(context)
+        dialled = {self._slot_of(each): each.domain or self.domain for each in self.connections if each.by_eap}
+        for slot in context.chains:
+            if slot in dialled:
+                yield Endpoint(port=service.port, server_name=dialled[slot], slot=slot, probe=IkeProbe())
+            else:
+                yield Endpoint(path=service.socket(context.places), slot=slot, probe=ViciProbe(), handshakes=1)
+
+    def inspect_with(self, context: Context) -> Command:
+        """Ask who is connected."""
+        return _service(context).sessions(context.places)
+
+    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+        """Name the sites that another root cuts off, and who is connected by what would change."""
+        slots = {each.name: self._slot_of(each) for each in self.connections}
+        return consequences_of(change, observed, self.branches, self.connections, slots)
+
+    @property
+    def connection_names(self) -> tuple[str, ...]:
+        """Of all connections, as charon is told them."""
+        return (*(each.name for each in self.connections), *(each.name for each in self.branches))
+
+    def _file(self, name: str, slot: str, template: str, values: Mapping[str, object]) -> Template:
+        return Template(path=f"conf.d/{name}.conf", slot=slot, template=template, values=values)
+
+    def _identity(self, branch: Branch) -> str:
+        return branch.issued or self.identity or self.domain
+
+    @property
+    def _verifies_by_own_root(self) -> bool:
+        clients = any(each.by_certificate and not each.client_ca for each in self.connections)
+        return clients or any(each.by_own_root for each in self.branches)
+
+    @cached_property
+    def _slots(self) -> dict[tuple[str, tuple[KeyType, ...]], str]:
+        """Connections that dial the same name and accept the same key types share a chain."""
+        found: dict[tuple[str, tuple[KeyType, ...]], str] = {}
+        for each in self.connections:
+            domain, accepted = each.domain or self.domain, each.key_types or self.accepted_key_types
+            base = MAIN_SLOT if domain == self.domain else slot_of(domain, 100)
+            usual = accepted == self.accepted_key_types
+            found[domain, accepted] = base if usual else f"{base}.{accepted[0]}"
+        return found
+
+    def _slot_of(self, connection: RoadWarrior) -> str:
+        return self._slots[connection.domain or self.domain, connection.key_types or self.accepted_key_types]
+
+    # What is refused
+
+    @model_validator(mode="after")
+    def _something_is_served(self) -> Self:
+        if not self.connections and not self.branches:
+            raise ValueError("it serves nobody; write connections or branches")
+        return self
+
+    @model_validator(mode="after")
+    def _each_name_once(self) -> Self:
+        for what, names in (("connection", self.connection_names), ("user", [each.name for each in self.users])):
+            twice = [name for name, count in Counter(names).items() if count > 1]
+            if twice:
+                raise ValueError(f'the {what} "{twice[0]}" stands there twice')
+        return self
+
+    @model_validator(mode="after")
+    def _each_slot_once(self) -> Self:
+        twice = [slot for slot, count in Counter(self._slots.values()).items() if count > 1]
+        if twice:
+            raise ValueError(f'two chains would be called "{twice[0]}"; give these connections the same key_types')
+        return self
+
+    @model_validator(mode="after")
+    def _key_types_are_accepted(self) -> Self:
+        for each in self.connections:
+            odd = [key_type for key_type in each.key_types if key_type not in self.key_types]
+            if odd:
+                raise ValueError(f'the connection "{each.name}" has the key type {odd[0]}, which IKEv2 has no use for')
+        return self
+
+    @model_validator(mode="after")
+    def _passwords_have_users(self) -> Self:
+        wanting = [each.name for each in self.connections if each.by_password]
+        if wanting and not self.users:
+            raise ValueError(f'nobody can dial in by the connection "{wanting[0]}"; write users')
+        return self
+
+    @model_validator(mode="after")
+    def _clients_tell_connections_apart(self) -> Self:
+        dialled = Counter((each.domain or self.domain, each.by_eap) for each in self.connections)
+        for (domain, by_eap), count in dialled.items():
+            if count > 1:
+                what = "EAP" if by_eap else Auth.PUBKEY
+                raise ValueError(
+                    f"{count} connections with {what} can't be dialled as {domain}; give each a domain of its own"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _who_begins_knows_where(self) -> Self:
+        lost = [each.name for each in self.branches if each.start and each.address == "%any"]
+        if lost:
+            raise ValueError(f'the connection "{lost[0]}" can\'t begin here without an address')
+        return self
+
+
+def _certificates_of_the_root(context: Context) -> Iterator[tuple[str, str]]:
+    """Yield the root that signs now, and those above it, each for a file of its own.
+
+    An earlier one is not trusted: why it was replaced only the operator knows.
+    """
+    for issuer in context.issuers:
+        if issuer.present:
+            for number, text in enumerate(CERTIFICATE.findall(issuer.certificates)):
+                yield f"issuer.{number}.pem", text
+
+
+def _list_of_the_root(context: Context) -> Iterator[Text]:
+    for issuer in context.issuers:
+        if issuer.present and issuer.crl:
+            yield Text(path="x509crl/issuer.pem", text=issuer.crl)
+
+
+def _secrets(users: Iterable[User]) -> str:
+    """Write passwords in base64 (swanctl.conf(5)): no character of theirs means anything to a parser."""
+    lines = ["secrets {"]
+    for user in users:
+        encoded = base64.b64encode(user.password.reveal().encode()).decode()
+        name = base64.b32encode(user.name.encode()).decode().lower().rstrip("=")
+        lines += [f"  eap-{name} {{", f'    id = "{user.name}"', f'    secret = "0s{encoded}"', "  }"]
+    return "\n".join([*lines, "}", ""])
+
+
+def _service(context: Context) -> StrongSwan:
+    found = context.services["strongswan"]
+    assert isinstance(found, StrongSwan)
+    return found

@@ -1,0 +1,110 @@
+"""strongSwan as a service: charon takes its configuration over vici, from a program of ours, without a window or a lie."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from agent import Command, Module, PathText, Places, Port, Service, ServiceContext, Template, Text, Word
+
+STATE = "strongswan-loaded.json"
+"""In the agent's run/, which is emptied at boot, as charon is."""
+
+
+class StrongSwan(Service):
+    """strongSwan."""
+
+    name: ClassVar[str] = "strongswan"
+    title: ClassVar[str] = "strongSwan"
+
+    main: Literal["include", "own"] = Field(
+        "include",
+        description='"include": your charon, beside what your swanctl.conf says; "own": a charon of its own',
+    )
+    manager: Literal["systemd", "commands"] = Field(
+        "systemd", description="how charon is started: by its unit, or by its program"
+    )
+    unit: Word = Field("strongswan", description='systemd unit, for manager = "systemd"')
+    drop_in: bool = Field(
+        True,
+        description='have the unit load our configuration at each start and reload, for manager = "systemd", main = "include"',
+    )
+    binary: PathText = Field("/usr/sbin/charon-systemd", description="the program; not looked for below --root")
+    vici: PathText | None = Field(
+        None, description="charon's control socket; default: /run/charon.vici, for main = \"own\" in the agent's run/"
+    )
+    port: Port = Field(500, description='of IKE: where it is looked at, and for main = "own" where it is served')
+    port_nat_t: Port = Field(4500, description="of IKE and ESP behind address translation; likewise")
+    interfaces: tuple[Word, ...] = Field(
+        (), description='network interfaces that it serves; default: all; for main = "own"'
+    )
+    userspace: bool = Field(
+        False, description='encrypt in charon itself, where the kernel has no IPsec (kernel-libipsec); for main = "own"'
+    )
+
+    def contradictions(self, modules: Mapping[str, Module]) -> Iterable[tuple[str, str]]:
+        """Refuse a second connection of one name: charon would replace the first."""
+        owners: dict[str, str] = {}
+        for name, module in sorted(modules.items()):
+            for connection in getattr(module, "connection_names", ()):
+                owner = owners.setdefault(connection, name)
+                if owner != name:
+                    yield name, f'the module "{owner}" has a connection called "{connection}" already'
+
+    def render(self, context: ServiceContext) -> Iterable[Template | Text]:
+        """Return strongswan.conf of our own charon, or what has your unit load our configuration."""
+        values = {"load": " ".join(self._load(context).argv)}
+        if self.main == "own":
+            yield Template(path="strongswan.conf", values={**values, "vici": self.socket(context.places)})
+        elif self.manager == "systemd" and self.drop_in:
+            place = Path(f"/etc/systemd/system/{self.unit}.service.d/chainwright.conf")
+            yield Template(path="unit.conf", values=values, publish=place, how="copy")
+
+    def check_with(self, context: ServiceContext) -> Command:
+        """Read what would be loaded: strongSwan has no test."""
+        return _python("check", self.binary, *(str(part.directory) for part in context.parts))
+
+    def reload_with(self, context: ServiceContext) -> Command:
+        """Load it."""
+        return self._load(context)
+
+    def running(self, context: ServiceContext) -> Command:
+        """Ask charon."""
+        return _python("sas", str(self.socket(context.places)))
+
+    def inspect_with(self, context: ServiceContext) -> Command:
+        """List who is connected."""
+        return self.sessions(context.places)
+
+    def start_with(self, context: ServiceContext) -> Command:
+        """Start; its own configuration has charon load ours."""
+        if self.manager == "systemd":
+            return Command(("systemctl", "start", self.unit))
+        places = context.places
+        log, pid_file = places.log / "charon.log", places.run / "charon.pid"
+        configuration = places.live / "strongswan.conf" if self.main == "own" else places.rooted("/etc/strongswan.conf")
+        return _python("start", self.binary, str(configuration), str(self.socket(places)), str(pid_file), str(log))
+
+    def sessions(self, places: Places) -> Command:
+        """Return what lists who is connected."""
+        return _python("sas", str(self.socket(places)))
+
+    def socket(self, places: Places) -> Path:
+        """Return where charon is spoken to."""
+        if self.vici is None and self.main == "own":
+            return places.run / "charon.vici"
+        return places.rooted(self.vici or "/run/charon.vici")
+
+    def _load(self, context: ServiceContext) -> Command:
+        """Return what loads the generations in service of all modules."""
+        places = context.places
+        live = [str(part.directory.parent / "live") for part in context.parts]
+        return _python("load", "--socket", str(self.socket(places)), "--state", str(places.run / STATE), *live)
+
+
+def _python(program: str, *arguments: str) -> Command:
+    return Command((sys.executable, "-P", "-m", f"plugins.ikev2.{program}", *arguments))

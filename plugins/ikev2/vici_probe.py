@@ -1,0 +1,36 @@
+"""Looking at a chain that charon shows to nobody without a certificate: charon is asked for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from agent import Endpoint, Expected, Probe, ProbeFailed, Served
+
+
+class ViciProbe(Probe):
+    """Ask charon whether it has the leaf with its key, and the intermediates."""
+
+    def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:
+        """Return what of the expected chain charon has, from the leaf on."""
+        from plugins.ikev2.vici_socket import session
+
+        assert endpoint.path is not None
+        try:
+            with session(endpoint.path) as charon:
+                found = dict(_certificates(charon))
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise ProbeFailed(str(endpoint), f"nobody listens there ({error.strerror})", dead=True) from None
+        except OSError as error:
+            raise ProbeFailed(str(endpoint), (error.strerror or str(error)).lower()) from None
+        leaf, *_ = expected.fingerprints
+        if not found.get(leaf):
+            raise ProbeFailed(str(endpoint), f"charon has no key for the certificate {leaf[:12]}")
+        return Served(tuple(each for each in expected.fingerprints if each in found))
+
+
+def _certificates(charon: Any) -> Iterator[tuple[str, bool]]:
+    """Yield each certificate's SHA-256, and whether charon has its key."""
+    for each in charon.list_certs({"type": "X509"}):
+        yield hashlib.sha256(each["data"]).hexdigest(), each.get("has_privkey") == b"yes"
