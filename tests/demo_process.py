@@ -34,6 +34,8 @@ class Demo:
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "agent")
     pebble: str = "no-such-pebble"
     """Name of the program; "pebble": a machine that has it."""
+    postfix: str = ""
+    """Name of the program; empty: mail is not among what the demo offers."""
     outputs: int = 0
 
     def __post_init__(self) -> None:
@@ -66,8 +68,9 @@ class Demo:
             )
 
     def demo_command(self, *arguments: str) -> list[str]:
-        """Return this file as a program; its arguments are the directory, nginx, Pebble, and the port if one is asked for."""
-        return [sys.executable, str(HERE), "demo", str(self.root), self.nginx, self.pebble, *arguments]
+        """Return this file as a program; its arguments are the directory, programs, and the port if one is asked for."""
+        programs = (self.nginx, self.pebble, self.postfix)
+        return [sys.executable, str(HERE), "demo", str(self.root), *programs, *arguments]
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the demo's state to its end."""
@@ -148,7 +151,7 @@ class DemoProcess:
         return self.process.wait(60)
 
 
-def _main(root: str, nginx: str, pebble: str, port: str = "") -> int:
+def _main(root: str, nginx: str, pebble: str, postfix: str, port: str = "") -> int:
     from agent.demo import demo
     from agent.demo.ca import PEBBLE
     from agent.demo.offers import OFFERS
@@ -160,6 +163,8 @@ def _main(root: str, nginx: str, pebble: str, port: str = "") -> int:
     proxy = replace(known["reverse_proxy"], program=nginx, places=free(known["reverse_proxy"].places))
     shared, own = proxy.places[:2], free(known["web_auth"].places[2:])  # one nginx, one address
     offers = [proxy, replace(known["web_auth"], program=nginx, places=(*shared, *own))]
+    if postfix:
+        offers.append(replace(known["mail"], program=postfix, places=free(known["mail"].places)))
     ca = replace(PEBBLE, program=pebble, places=free(PEBBLE.places))
     return demo(Layout(Path(root)), int(port) if port else None, offers=offers, ca=ca)
 

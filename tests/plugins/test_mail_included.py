@@ -94,7 +94,7 @@ class Included(Mailed):
             f"127.0.0.1:{self.ports[door]} inet n - n - - smtpd{options.get(door, '')}\n"
             for door in ("smtp", "submission", "smtps")
         )
-        names = "cleanup qmgr tlsmgr anvil postlogd:postlog"
+        names = "cleanup qmgr tlsmgr anvil proxymap postlogd:postlog"
         for each in names.split():
             program, _, service = each.partition(":")
             kind = "unix-dgram" if service else "unix"
