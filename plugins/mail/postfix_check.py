@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NOT_FOUND = 127
+CHAINS = "smtpd_tls_chain_files"
 NO_TLS = "smtpd_tls_security_level = may"
 """What a main.cf needs that says nothing of TLS."""
 
@@ -32,13 +33,24 @@ def settings(postconf: str, directory: str, *names: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
 
 
+def corrected(name: str, value: str, found: str) -> str | None:
+    """Return the line that a setting needs; None: it has what it needs.
+
+    Further maps may come after ours: of two that know a name postfix takes the first. Ours is the only file of chains: where two
+    are for one kind of key, postfix serves no TLS at all.
+    """
+    words = found.replace(",", " ").split()
+    others = [] if name == CHAINS else [each for each in words if each != value]
+    wanted = [value, *others]
+    return None if words == wanted else f"{name} = {', '.join(wanted)}"
+
+
 def missing(postconf: str, directory: str, wanted: Sequence[str]) -> list[str]:
-    """Return those of the lines ``NAME = VALUE`` that a main.cf lacks; further values beside ours do no harm."""
+    """Return the lines that a main.cf lacks of those ``NAME = VALUE``, with further maps that stand there."""
     values = dict(line.split(" = ") for line in wanted)
     found = settings(postconf, directory, *values, "smtpd_tls_security_level", "smtpd_use_tls")
-    lacking = [
-        f"{name} = {value}" for name, value in values.items() if value not in found[name].replace(",", " ").split()
-    ]
+    lines = (corrected(name, value, found[name]) for name, value in values.items())
+    lacking = [line for line in lines if line]
     if not found["smtpd_tls_security_level"] and found["smtpd_use_tls"] != "yes":
         lacking.append(NO_TLS)
     return lacking
