@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from plugins.mail import Dovecot, Mail, Postfix
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
 from plugins.reverse_proxy.site import Site
@@ -16,6 +17,9 @@ from plugins.webui.service import WebUIService
 
 PAGES = Path(__file__).parents[2] / "docs/modules"
 DECLARATIONS = [
+    ("mail", Mail),
+    ("mail", Postfix),
+    ("mail", Dovecot),
     ("reverse_proxy", ReverseProxy),
     ("reverse_proxy", Site),
     ("nginx", Nginx),
