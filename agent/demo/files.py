@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def _is_ours(path: Path) -> bool:
 def _prepare(layout: Layout, offer: Offer) -> Hindrance | None:
     """Return why the module can't be shown."""
     path, program = layout.conf_d / f"{offer.module}.toml", find_program(offer.program)
-    hindered = hindrance(offer, layout.root)
+    hindered = hindrance(offer, layout.root, os.geteuid())
     if program is not None and hindered is None and not path.exists():
         _write(path, offer.settings(program, choose_ports(offer.places)))
     return hindered

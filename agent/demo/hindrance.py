@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,9 +21,12 @@ class Hindrance:
     """Debian package, or several, that would put it right; empty: none does."""
 
 
-def hindrance(offer: Offer, root: Path) -> Hindrance | None:
-    """Return the first thing that is in the way of a module whose state stands below `root`; None: nothing."""
-    return next(chain(_of_programs(offer), _of_rights(offer, root)), None)
+def hindrance(offer: Offer, root: Path, user: int) -> Hindrance | None:
+    """Return the first thing that is in the way of a module whose state stands below `root`; None: nothing.
+
+    `user`: number of whoever runs the demo.
+    """
+    return next(chain(_of_programs(offer), _of_rights(offer, root, user)), None)
 
 
 def _of_programs(offer: Offer) -> Iterator[Hindrance]:
@@ -33,10 +35,10 @@ def _of_programs(offer: Offer) -> Iterator[Hindrance]:
             yield Hindrance(offer.module, f"there is no {program} on this machine", offer.package)
 
 
-def _of_rights(offer: Offer, root: Path) -> Iterator[Hindrance]:
+def _of_rights(offer: Offer, root: Path, user: int) -> Iterator[Hindrance]:
     if not offer.as_root:
         return
-    if os.geteuid() != 0:
+    if user != 0:
         yield Hindrance(offer.module, f"only root can start {offer.program}")
     for place in reversed((root, *root.parents)):
         if place.exists() and not place.stat().st_mode & stat.S_IXOTH:
