@@ -96,7 +96,7 @@ def _pid_files(layout: Layout) -> list[tuple[str, Path]]:
     """Return those that are there, by the names of their programs."""
     elsewhere = [(name, layout.rooted(path)) for name, path in MASTERS.items()]
     found = [*((each.stem, each) for each in layout.run.glob("*.pid")), *elsewhere]
-    return sorted(each for each in found if each[1].exists())
+    return sorted((each for each in found if each[1].exists()), key=lambda each: f"{each[0]}.pid")
 
 
 def end(pid: int) -> None:

@@ -1,6 +1,7 @@
 """Test a configuration of postfix as far as its own programs go, and look whether it names certain files.
 
-Called as ``python postfix_check.py PROGRAMS DIRECTORY ["NAME = VALUE"...]``. Exit code 127: postfix isn't installed. No program
+Called as ``python postfix_check.py PROGRAMS DIRECTORY ["NAME = VALUE"...]``, or with ``--without PLACE``, to see that its main.cf
+names nothing below PLACE, which is about to go. Exit code 127: postfix isn't installed. No program
 of postfix's looks into the chains or the map.
 """
 
@@ -15,6 +16,8 @@ from pathlib import Path
 
 NOT_FOUND = 127
 CHAINS = "smtpd_tls_chain_files"
+MAPS = "tls_server_sni_maps"
+WITHOUT = "--without"
 NO_TLS = "smtpd_tls_security_level = may"
 """What a main.cf needs that says nothing of TLS."""
 
@@ -56,10 +59,25 @@ def missing(postconf: str, directory: str, wanted: Sequence[str]) -> list[str]:
     return lacking
 
 
+def refuse_to_go(postconf: str, directory: str, place: str) -> None:
+    """End with a complaint where a main.cf names files in `place`: without them, postfix serves no TLS."""
+    if shutil.which(postconf) is None or not Path(directory, "main.cf").exists():
+        return
+    named = [name for name, value in settings(postconf, directory, CHAINS, MAPS).items() if place in value]
+    if named:
+        sys.exit(
+            f"{directory}/main.cf still names the agent's files; name files of your own there, or none: "
+            f"postconf -c {directory} -X {' '.join(named)}"
+        )
+
+
 def main(arguments: Sequence[str]) -> None:
     """Test; the first complaint ends it."""
     programs, directory, *wanted = arguments
     postconf, postfix = f"{programs}/postconf", f"{programs}/postfix"
+    if wanted[:1] == [WITHOUT]:
+        refuse_to_go(postconf, directory, wanted[1])
+        return
     for program in (postconf, postfix):
         if shutil.which(program) is None:
             sys.stderr.write(f"{program} is not installed\n")

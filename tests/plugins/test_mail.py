@@ -87,6 +87,7 @@ def test_a_second_module_of_mail_is_refused_as_postfix_has_one_map():
     assert list(Postfix().contradictions(modules)) == [
         ("other", 'the module "mail" has this postfix already; write all names into its domains')
     ]
+    assert list(Postfix().contradictions({})) == []
 
 
 # Files
@@ -280,6 +281,9 @@ def test_private_daemons_are_tested_on_the_candidate_and_started_on_what_is_live
     assert postfix.running(context) == Path("/var/spool/chainwright-postfix/pid/master.pid")
 
 
-def test_without_a_module_postfix_is_left_alone():
+def test_without_a_module_postfix_is_asked_whether_it_can_do_without_its_files():
     context = service_context("postfix", parts=False)
-    assert (SERVICES["postfix"].check_with(context), SERVICES["postfix"].reload_with(context)) == (None, None)
+    check = SERVICES["postfix"].check_with(context)
+    assert check.argv[3:] == ("/usr/sbin", "/etc/postfix", "--without", "/var/lib/chainwright/modules/")
+    assert SERVICES["postfix"].reload_with(context) is None
+    assert PRIVATE["postfix"].check_with(context) is None

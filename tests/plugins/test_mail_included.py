@@ -12,6 +12,7 @@ from mailed import DOORS, Mailed
 from agent.deployment import Outcome
 
 pytestmark = pytest.mark.root
+OF_POSTFIX = ("smtp", "submission", "smtps")
 INCLUDED = {"main": "include", "manager": "commands"}
 MAIN_CF = """# The administrator's.
 compatibility_level = 3.6
@@ -241,3 +242,18 @@ def test_a_module_that_is_gone_leaves_what_their_files_still_name(included):
         included.stop_daemon(service)
         included.start_daemon(service)
     assert included.seen() == before
+
+
+def test_a_module_is_not_taken_out_while_their_main_cf_names_its_files(included):
+    """dovecot lets go of them by itself: what it includes of ours is empty then."""
+    before = {door: included.leaf(door) for door in OF_POSTFIX}
+    included.configure(module={"enabled": False})
+    included.apply()
+    assert {door: included.leaf(door) for door in OF_POSTFIX} == before
+    assert (included.live("mail") / "postfix/default.pem").exists()
+    included.say("smtpd_tls_chain_files", str(included.root / "their.pem"))
+    included.say("tls_server_sni_maps", "")
+    included.apply()
+    assert not list(included.layout.module("mail").state.rglob("*.pem"))
+    argv = ["/usr/bin/doveconf", "-c", str(included.dovecot_conf), "-x", "-h", "base_dir"]
+    assert subprocess.run(argv, capture_output=True, check=False).returncode == 0
