@@ -7,7 +7,7 @@ from pathlib import Path
 
 import golden
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from staged import StagedAppliance
@@ -170,6 +170,7 @@ EVIL = st.text(st.sampled_from(list("ab.*{}#;\"'\\$<>=!|@:/ \n\r\t\0é")), min_s
 BREAKING = re.compile(r"[{}#;\"'\\$<>!|\s\0]")
 
 
+@settings(deadline=None)
 @given(text=EVIL, field=st.sampled_from(["hostname", "domains", "smtp", "imap"]))
 def test_no_setting_that_is_printed_lets_a_line_through(text, field):
     assume(BREAKING.search(text.strip()))
@@ -177,6 +178,7 @@ def test_no_setting_that_is_printed_lets_a_line_through(text, field):
         mail(**{field: [text] if field == "domains" else text})
 
 
+@settings(deadline=None)
 @given(text=EVIL, field=st.sampled_from(["unit", "programs", "configuration", "queue", "data"]))
 def test_no_setting_of_postfix_lets_a_line_through(text, field):
     assume(BREAKING.search(text))
