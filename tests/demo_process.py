@@ -38,6 +38,8 @@ class Demo:
     """Name or path of the program; another one: a machine without sstp-server."""
     charon: str = "no-such-charon"
     """Name of the program; "charon-systemd": a machine that has strongSwan."""
+    postfix: str = ""
+    """Name of the program; empty: mail is not among what the demo offers."""
     outputs: int = 0
 
     def __post_init__(self) -> None:
@@ -70,18 +72,9 @@ class Demo:
             )
 
     def demo_command(self, *arguments: str) -> list[str]:
-        """Return this file as a program; its arguments are the directory, four programs, and the port if one is asked for."""
-        return [
-            sys.executable,
-            str(HERE),
-            "demo",
-            str(self.root),
-            self.nginx,
-            self.pebble,
-            self.sstpd,
-            self.charon,
-            *arguments,
-        ]
+        """Return this file as a program; its arguments are the directory, programs, and the port if one is asked for."""
+        programs = (self.nginx, self.pebble, self.sstpd, self.charon, self.postfix)
+        return [sys.executable, str(HERE), "demo", str(self.root), *programs, *arguments]
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the demo's state to its end."""
@@ -162,7 +155,7 @@ class DemoProcess:
         return self.process.wait(60)
 
 
-def _main(root: str, nginx: str, pebble: str, sstpd: str, charon: str, port: str = "") -> int:
+def _main(root: str, nginx: str, pebble: str, sstpd: str, charon: str, postfix: str, port: str = "") -> int:
     from agent.demo import demo
     from agent.demo.ca import PEBBLE
     from agent.demo.offers import OFFERS
@@ -176,6 +169,8 @@ def _main(root: str, nginx: str, pebble: str, sstpd: str, charon: str, port: str
     vpn = replace(known["sstp"], program=sstpd, places=free(known["sstp"].places))
     road = replace(known["ikev2"], program=charon, places=free(known["ikev2"].places))
     offers = [proxy, replace(known["web_auth"], program=nginx, places=(*shared, *own)), road, vpn]
+    if postfix:
+        offers.append(replace(known["mail"], program=postfix, places=free(known["mail"].places)))
     ca = replace(PEBBLE, program=pebble, places=free(PEBBLE.places))
     return demo(Layout(Path(root)), int(port) if port else None, offers=offers, ca=ca)
 

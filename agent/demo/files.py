@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from agent.demo.ca import CA, PEBBLE, Ports, acme_settings, configured_ports, proxied_http_port, settings_file
+from agent.demo.hindrance import Hindrance, hindrance
 from agent.demo.offers import (
     LOOPBACK,
     OFFERS,
@@ -34,8 +35,8 @@ PROXIED = ("reverse_proxy", "web_auth")
 class Prepared:
     """What was found."""
 
-    missing: tuple[Offer, ...]
-    """Those whose program is not there."""
+    missing: tuple[Hindrance, ...]
+    """Modules that can't be shown, each with what is in the way."""
     notes: tuple[str, ...]
     """What differs from what was asked for."""
     ca: Ports | None = None
@@ -48,7 +49,7 @@ def prepare(layout: Layout, port: int | None, offers: Sequence[Offer] = OFFERS, 
         layout.conf_d.mkdir(parents=True, exist_ok=True)
         _write_missing(layout.settings, appliance_settings())
         notes = list(_prepare_webui(layout.conf_d / "webui.toml", port))
-        missing = [offer for offer in offers if not _prepare(layout.conf_d / f"{offer.module}.toml", offer)]
+        missing = [each for each in (_prepare(layout, offer) for offer in offers) if each]
         _prepare_ca(layout, ca)
     except OSError as error:
         raise StateUnwritable(str(layout.etc), (error.strerror or str(error)).lower()) from error
@@ -99,14 +100,13 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _prepare(path: Path, offer: Offer) -> bool:
-    """Return whether the module can be shown."""
-    program = find_program(offer.program)
-    if program is None or (offer.as_root and os.geteuid() != 0):
-        return False
-    if not path.exists():
+def _prepare(layout: Layout, offer: Offer) -> Hindrance | None:
+    """Return why the module can't be shown."""
+    path, program = layout.conf_d / f"{offer.module}.toml", find_program(offer.program)
+    hindered = hindrance(offer, layout.root, os.geteuid())
+    if program is not None and hindered is None and not path.exists():
         replace(path, offer.settings(program, choose_ports(offer.places)).encode(), mode=offer.mode)
-    return True
+    return hindered
 
 
 def _prepare_ca(layout: Layout, ca: CA) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from agent.demo.ca import Ports
 from agent.demo.files import Prepared
-from agent.demo.offers import LOOPBACK, OFFERS, Offer, find_program
+from agent.demo.hindrance import Hindrance
+from agent.demo.offers import LOOPBACK, OFFERS
+from agent.demo.schemes import protocols_of_mail
 from agent.deployment import EndpointRecord, Outcome
 from agent.layout import Layout
 from agent.people import People
@@ -21,6 +23,8 @@ from agent.store import Store
 
 SHOWN = 3
 """Endpoints to try."""
+MAIL = "mail"
+"""No browser goes there."""
 CALLED_AS = "CHAINWRIGHT_CALLED_AS"
 """Set by a script that runs the command and says ``--root`` by itself."""
 
@@ -37,13 +41,17 @@ def roots_file(layout: Layout) -> Path:
 
 def guide(layout: Layout, store: Store, prepared: Prepared, password: str = "") -> list[str]:
     """Return the lines for an appliance that is up. `password`: the one-time password, at the first start."""
-    endpoints = [each for each in store.endpoints.all() if not each.server_name.startswith("chainwright-probe.")]
+    known = store.endpoints.all()
+    endpoints = [
+        each for each in known if each.module != MAIL and not each.server_name.startswith("chainwright-probe.")
+    ]
     return [
         f"Demo appliance, its state is in {layout.root}",
         *_modules(endpoints),
+        *_mail(layout, [each for each in known if each.module == MAIL]),
         *_done(store, prepared.ca),
         *_problems(store),
-        *[_missing(offer) for offer in prepared.missing],
+        *[_missing(each) for each in prepared.missing],
         *prepared.notes,
         *_login(layout, store, password),
         "Try:",
@@ -77,6 +85,16 @@ def _modules(endpoints: Iterable[EndpointRecord]) -> Iterator[str]:
             found[endpoint.module].append(_url(endpoint) if _is_page(endpoint) else _place(endpoint))
     for module, urls in sorted(found.items(), key=lambda item: item[0] != "webui"):
         yield f"  {module:<14} {'  '.join(dict.fromkeys(urls))}"
+
+
+def _mail(layout: Layout, endpoints: Iterable[EndpointRecord]) -> Iterator[str]:
+    """Name the protocols of mail with their ports, after the names that each is seen to serve."""
+    protocols = protocols_of_mail(layout)
+    names = dict.fromkeys(each.server_name for each in endpoints)
+    ports = {each.address: each.address.rpartition(":")[2] for each in endpoints}
+    seen = [f"{protocol} {ports[address]}" for address, protocol in protocols.items() if address in ports]
+    if seen:
+        yield f"  {MAIL:<14} {_listed(list(names))}: {', '.join(seen)}"
 
 
 def _login(layout: Layout, store: Store, password: str) -> Iterator[str]:
@@ -130,11 +148,9 @@ def _problems(store: Store) -> Iterator[str]:
             yield f"{name} is {deployment.outcome}: {deployment.problem.cause}"
 
 
-def _missing(offer: Offer) -> str:
-    if offer.as_root and find_program(offer.program):
-        return f"{offer.module} is not shown: {offer.program} needs root rights."
-    how = how_to_add(offer.package, offer.installer)
-    return f"{offer.module} is not shown: there is no {offer.program} on this machine ({how})."
+def _missing(hindrance: Hindrance) -> str:
+    cure = f" ({how_to_add(hindrance.package, hindrance.installer)})" if hindrance.package else ""
+    return f"{hindrance.module} is not shown: {hindrance.reason}{cure}."
 
 
 def _commands(layout: Layout, endpoints: Iterable[EndpointRecord]) -> Iterator[str]:

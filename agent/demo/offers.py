@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 SYSTEM_PROGRAMS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Not on the PATH of an ordinary user."""
@@ -19,12 +20,12 @@ HOST_NAME = "gateway.example.test"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A module that needs a program."""
+    """A module that needs programs."""
 
     module: str
     program: str
     package: str
-    """Package that has it."""
+    """Package that has it; more than one where `also` takes further ones."""
     places: tuple[tuple[str, int], ...]
     """Addresses and the ports that it would like to have there."""
     settings: Callable[[str, tuple[int, ...]], str]
@@ -33,8 +34,12 @@ class Offer:
     """What brings the package."""
     pages: bool = True
     """Whether a browser finds something there."""
+    also: tuple[str, ...] = ()
+    """Further programs that it needs."""
     as_root: bool = False
-    """Whether the program does nothing for anybody else."""
+    """Whether only root can start its service."""
+    gives_up_rights: bool = False
+    """Whether its processes are then users of their own, who have to get to the state."""
     mode: int = 0o644
     """Of the settings file; a password may stand in it."""
 
@@ -186,6 +191,40 @@ port_nat_t = {nat_t}
 
 
 NO_PPPD = "/bin/false"
+def _mail_settings(program: str, ports: tuple[int, ...]) -> str:
+    doors = "\n".join(f'{door} = "{LOOPBACK}:{port}"' for door, port in zip(MAIL_DOORS, ports, strict=True))
+    return f"""\
+# Mail on a postfix and a dovecot of its own; nothing of the system's is touched. What they are sent stays on this machine.
+[modules.mail]
+hostname = "mail.{HOST_NAME}"
+domains = ["post.{HOST_NAME}"] # told apart by the name that a client asks for
+{doors}
+
+[services.postfix]
+main = "own" # our main.cf and master.cf, our folders
+manager = "commands" # by its own command, not by systemd
+start = true # the agent may start it
+programs = "{Path(program).parent}"
+
+[services.dovecot]
+main = "own"
+manager = "commands"
+start = true
+binary = "{find_program("dovecot") or "/usr/sbin/dovecot"}"
+"""
+
+
+MAIL_DOORS = {
+    "smtp": 8425,
+    "submission": 8587,
+    "smtps": 8465,
+    "imap": 8143,
+    "imaps": 8993,
+    "pop3": 8110,
+    "pop3s": 8995,
+}
+"""Protocols, which are also the names of the settings, with the ports that they would like to have."""
+MAIL_PLACES = tuple((LOOPBACK, port) for port in MAIL_DOORS.values())
 NGINX_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8481))
 PORTAL_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8482))
 OFFERS = (
@@ -202,4 +241,15 @@ OFFERS = (
         mode=0o600,
     ),
     Offer("sstp", "sstpd", "sstp-server", ((LOOPBACK, 8445),), _sstp_settings, "pipx install", pages=False),
+    Offer(
+        "mail",
+        "postfix",
+        "postfix dovecot-imapd dovecot-pop3d",
+        MAIL_PLACES,
+        _mail_settings,
+        pages=False,
+        also=("dovecot", "/usr/lib/dovecot/imap", "/usr/lib/dovecot/pop3"),
+        as_root=True,
+        gives_up_rights=True,
+    ),
 )

@@ -20,6 +20,9 @@ GRACE = 10.0
 PAUSE = 10.0
 """Seconds before a process that has ended is started again."""
 
+MASTERS = {"dovecot": "/run/chainwright/dovecot/master.pid", "postfix": "/var/spool/chainwright-postfix/pid/master.pid"}
+"""Below ``--root``: pid files that aren't beside the others."""
+
 
 class WebUI:
     """The web interface's process, started again when it ends."""
@@ -78,15 +81,22 @@ class WebUI:
 def end_all(layout: Layout) -> list[str]:
     """End every process of this appliance that has a pid file, of an earlier demo too. Return their names."""
     ended = []
-    for pid_file in sorted(layout.run.glob("*.pid")):
+    for name, pid_file in _pid_files(layout):
         pid = _number_in(pid_file)
         with contextlib.suppress(ProcessLookupError):
             if pid is not None and _belongs_to(pid, layout):
                 end(pid)
-                ended.append(pid_file.stem)
+                ended.append(name)
         # It may name another process by now, which would get the signals that are meant for ours.
         pid_file.unlink(missing_ok=True)
     return ended
+
+
+def _pid_files(layout: Layout) -> list[tuple[str, Path]]:
+    """Return those that are there, by the names of their programs."""
+    elsewhere = [(name, layout.rooted(path)) for name, path in MASTERS.items()]
+    found = [*((each.stem, each) for each in layout.run.glob("*.pid")), *elsewhere]
+    return sorted((each for each in found if each[1].exists()), key=lambda each: f"{each[0]}.pid")
 
 
 def end(pid: int) -> None:
@@ -110,13 +120,14 @@ def _handle_of(pid: int) -> Iterator[int]:
 
 
 def _belongs_to(pid: int, layout: Layout) -> bool:
-    """Whether the command line of a process names a file below the appliance's root, or the root itself."""
+    """Whether the command line of a process names a file below the appliance's root, or the root itself, or it works there."""
+    process = Path(f"/proc/{pid}")
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        words, place = (process / "cmdline").read_bytes(), (process / "cwd").readlink()
     except OSError:
         return False
     root = os.fsencode(layout.root)
-    return root + b"/" in words or root + b"\0" in words
+    return root + b"/" in words or root + b"\0" in words or place.is_relative_to(layout.root)
 
 
 def _number_in(pid_file: Path) -> int | None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from agent import Command, Module, PathText, Service, ServiceContext, Word
+from agent import Command, Module, PathText, Service, ServiceContext, Text, Word
 
 FILES = Path(__file__).with_name("postfix_files.py")
 CHECK = Path(__file__).with_name("postfix_check.py")
@@ -45,9 +45,15 @@ class Postfix(Service):
 
     def contradictions(self, modules: Mapping[str, Module]) -> Iterable[tuple[str, str]]:
         """Refuse a second module: postfix has one default chain and one map of names."""
-        first, *others = sorted(modules)
-        for name in others:
-            yield name, f'the module "{first}" has this postfix already; write all names into its domains'
+        names = sorted(modules)
+        for name in names[1:]:
+            yield name, f'the module "{names[0]}" has this postfix already; write all names into its domains'
+
+    def render(self, context: ServiceContext) -> Iterable[Text]:
+        """Return a note of whose files your main.cf names: the core keeps them as long as it stands."""
+        if self.main == "include":
+            places = "".join(f"{part.directory.parent}/\n" for part in context.parts)
+            yield Text(path="named", text=f"# Your main.cf names files in:\n{places}")
 
     @property
     def checks_in_place(self) -> bool:
@@ -55,9 +61,14 @@ class Postfix(Service):
         return self.main == "include"
 
     def check_with(self, context: ServiceContext) -> Command | None:
-        """Look for mistakes of syntax, and whether your main.cf names our files. Nothing of postfix's looks into those."""
+        """Look for mistakes of syntax, and whether your main.cf names our files. Nothing of postfix's looks into those.
+
+        Where there is no module any more, your main.cf must no longer name them.
+        """
         if not context.parts:
-            return None
+            modules = context.places.state.parent.parent / "modules"
+            directory = str(context.places.rooted(self.configuration))
+            return self._check(directory, "--without", f"{modules}/") if self.main == "include" else None
         generation = context.parts[0].directory
         if self.main == "own":
             return self._check(str(generation / "postfix"))

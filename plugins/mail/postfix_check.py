@@ -1,6 +1,7 @@
 """Test a configuration of postfix as far as its own programs go, and look whether it names certain files.
 
-Called as ``python postfix_check.py PROGRAMS DIRECTORY ["NAME = VALUE"...]``. Exit code 127: postfix isn't installed. No program
+Called as ``python postfix_check.py PROGRAMS DIRECTORY ["NAME = VALUE"...]``, or with ``--without PLACE``, to see that its main.cf
+names nothing below PLACE, which is about to go. Exit code 127: postfix isn't installed. No program
 of postfix's looks into the chains or the map.
 """
 
@@ -14,6 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NOT_FOUND = 127
+CHAINS = "smtpd_tls_chain_files"
+MAPS = "tls_server_sni_maps"
+WITHOUT = "--without"
 NO_TLS = "smtpd_tls_security_level = may"
 """What a main.cf needs that says nothing of TLS."""
 
@@ -32,22 +36,48 @@ def settings(postconf: str, directory: str, *names: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
 
 
+def corrected(name: str, value: str, found: str) -> str | None:
+    """Return the line that a setting needs; None: it has what it needs.
+
+    Further maps may come after ours: of two that know a name postfix takes the first. Ours is the only file of chains: where two
+    are for one kind of key, postfix serves no TLS at all.
+    """
+    words = found.replace(",", " ").split()
+    others = [] if name == CHAINS else [each for each in words if each != value]
+    wanted = [value, *others]
+    return None if words == wanted else f"{name} = {', '.join(wanted)}"
+
+
 def missing(postconf: str, directory: str, wanted: Sequence[str]) -> list[str]:
-    """Return those of the lines ``NAME = VALUE`` that a main.cf lacks; further values beside ours do no harm."""
+    """Return the lines that a main.cf lacks of those ``NAME = VALUE``, with further maps that stand there."""
     values = dict(line.split(" = ") for line in wanted)
     found = settings(postconf, directory, *values, "smtpd_tls_security_level", "smtpd_use_tls")
-    lacking = [
-        f"{name} = {value}" for name, value in values.items() if value not in found[name].replace(",", " ").split()
-    ]
+    lines = (corrected(name, value, found[name]) for name, value in values.items())
+    lacking = [line for line in lines if line]
     if not found["smtpd_tls_security_level"] and found["smtpd_use_tls"] != "yes":
         lacking.append(NO_TLS)
     return lacking
+
+
+def refuse_to_go(postconf: str, directory: str, place: str) -> None:
+    """End with a complaint where a main.cf names files in `place`: without them, postfix serves no TLS."""
+    if shutil.which(postconf) is None or not Path(directory, "main.cf").exists():
+        return
+    named = [name for name, value in settings(postconf, directory, CHAINS, MAPS).items() if place in value]
+    if named:
+        sys.exit(
+            f"{directory}/main.cf still names the agent's files; name files of your own there, or none: "
+            f"postconf -c {directory} -X {' '.join(named)}"
+        )
 
 
 def main(arguments: Sequence[str]) -> None:
     """Test; the first complaint ends it."""
     programs, directory, *wanted = arguments
     postconf, postfix = f"{programs}/postconf", f"{programs}/postfix"
+    if wanted[:1] == [WITHOUT]:
+        refuse_to_go(postconf, directory, wanted[1])
+        return
     for program in (postconf, postfix):
         if shutil.which(program) is None:
             sys.stderr.write(f"{program} is not installed\n")

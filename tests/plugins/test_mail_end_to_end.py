@@ -13,6 +13,7 @@ from agent.planning import Obtain
 
 pytestmark = pytest.mark.root
 SWAPS = 2
+THOUSAND = 1000
 QUARTER = 16
 """Minutes, after which endpoints and files are looked at again."""
 
@@ -139,6 +140,35 @@ def test_no_handshake_fails_under_load_across_swaps(mailing):
     possible = {f"{name} {chains[slot]}" for chains in served for name, slot in ASKED.items()}
     assert Counter(each for each in results if each not in possible) == {}
     assert len(results) > 50
+
+
+# Many names
+
+
+def test_a_thousand_names_are_served_each_with_its_own_chain_and_renewed(mailed):
+    """The three that are told apart are at the ends of the list and in its middle."""
+    names = [f"m{number}.many.test" for number in range(THOUSAND - 1)]
+    mailed.configure(domains=names, module={"key_type": "ecdsa-p256"})
+    mailed.bring_up()
+    looked_at = (MAIN, names[0], names[len(names) // 2], names[-1])
+    slots = ("default", *looked_at[1:])
+
+    def served() -> set[tuple[str, str]]:
+        return {
+            (name, mailed.leaf(door, name)) for name in looked_at for door in ("submission", "smtps", "imap", "imaps")
+        }
+
+    before = mailed.chains()
+    assert len(set(before.values())) == THOUSAND
+    assert served() == {(name, before[slot]) for name, slot in zip(looked_at, slots, strict=True)}
+    mailed.renew()
+    mailed.apply()
+    after = mailed.chains()
+    assert set(before.values()).isdisjoint(after.values())
+    assert mailed.deployment("mail").outcome is Outcome.LIVE
+    assert served() == {(name, after[slot]) for name, slot in zip(looked_at, slots, strict=True)}
+    assert all(each.ok for each in mailed.records())
+    assert {each.slot for each in mailed.records()} == set(after)
 
 
 # Damage by somebody else

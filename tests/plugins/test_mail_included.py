@@ -12,6 +12,7 @@ from mailed import DOORS, Mailed
 from agent.deployment import Outcome
 
 pytestmark = pytest.mark.root
+OF_POSTFIX = ("smtp", "submission", "smtps")
 INCLUDED = {"main": "include", "manager": "commands"}
 MAIN_CF = """# The administrator's.
 compatibility_level = 3.6
@@ -38,6 +39,15 @@ userdb {{
 }}
 {listeners}
 !include_try {root}/etc/dovecot/conf.d/*.conf
+"""
+PROCESSES = """\
+cleanup   unix       n  -  n  -    0  cleanup
+qmgr      unix       n  -  n  300  1  qmgr
+tlsmgr    unix       -  -  n  -    1  tlsmgr
+rewrite   unix       -  -  n  -    -  trivial-rewrite
+proxymap  unix       -  -  n  -    -  proxymap
+anvil     unix       -  -  n  -    1  anvil
+postlog   unix-dgram n  -  n  -    1  postlogd
 """
 
 
@@ -94,12 +104,7 @@ class Included(Mailed):
             f"127.0.0.1:{self.ports[door]} inet n - n - - smtpd{options.get(door, '')}\n"
             for door in ("smtp", "submission", "smtps")
         )
-        names = "cleanup qmgr tlsmgr anvil postlogd:postlog"
-        for each in names.split():
-            program, _, service = each.partition(":")
-            kind = "unix-dgram" if service else "unix"
-            text += f"{service or program} {kind} n - n - {'1' if program != 'cleanup' else '0'} {program}\n"
-        return text + "rewrite unix - - n - - trivial-rewrite\n"
+        return text + PROCESSES
 
     def start_daemon(self, service: str) -> None:
         argv = {
@@ -107,6 +112,11 @@ class Included(Mailed):
             "dovecot": ["/usr/sbin/dovecot", "-c", str(self.dovecot_conf)],
         }
         self.run_daemon(service, argv[service])
+
+    def say(self, name: str, value: str) -> None:
+        """Change their main.cf."""
+        argv = ["/usr/sbin/postconf", "-c", str(self.main_cf.parent), "-e", f"{name} = {value}"]
+        subprocess.run(argv, check=True)
 
     def add_lines(self) -> None:
         """Do what the refusal says."""
@@ -166,17 +176,31 @@ def test_each_name_is_served_and_their_files_are_as_they_were(included):
     )
 
 
-def test_further_chains_and_maps_of_theirs_do_no_harm(included):
-    text = included.main_cf.read_text()
-    pair = included.root / "their.pem"
-    included.main_cf.write_text(
-        re.sub(r"(smtpd_tls_chain_files = \S+)", rf"ours = \1\n\1,\n    {pair}", text).replace(
-            "ours = smtpd_tls_chain_files", "ours"
-        )
-    )
+def test_a_chain_of_theirs_beside_ours_is_refused_as_postfix_would_serve_no_tls_at_all(included):
+    ours = f"{included.layout.module('mail').live}/postfix/default.pem"
+    included.say("smtpd_tls_chain_files", f"{included.root}/their.pem, {ours}")
     included.renew()
     included.apply()
+    assert included.deployment("mail").outcome is Outcome.REFUSED
+    assert f"-e 'smtpd_tls_chain_files = {ours}'" in included.deployment("mail").problem.cause
+    included.add_lines()
+    included.apply(retry=True)
     assert included.deployment("mail").outcome is Outcome.LIVE
+    included.assert_served()
+
+
+def test_a_map_of_theirs_stands_after_ours(included):
+    ours = f"hash:{included.layout.module('mail').live}/postfix/sni"
+    theirs = included.root / "their-names"
+    theirs.touch()
+    included.say("tls_server_sni_maps", f"texthash:{theirs}, {ours}")
+    included.renew()
+    included.apply()
+    assert f"-e 'tls_server_sni_maps = {ours}, texthash:{theirs}'" in included.deployment("mail").problem.cause
+    included.add_lines()
+    included.apply(retry=True)
+    assert included.deployment("mail").outcome is Outcome.LIVE
+    included.assert_served()
 
 
 def test_lines_that_are_taken_out_again_are_missed_and_nothing_switches(included):
@@ -207,11 +231,29 @@ def test_their_own_mistake_is_named_and_nothing_switches(included):
     included.assert_served()
 
 
-def test_a_module_that_is_gone_takes_nothing_with_it_that_is_theirs(included):
-    """Their main.cf still names our files, and their dovecot includes what is left of ours: an empty entry."""
+def test_a_module_that_is_gone_leaves_what_their_files_still_name(included):
+    """The tables are gone, and with them what would tell the daemons so; both serve what they had."""
+    before = included.seen()
     text = included.layout.settings.read_text()
-    included.layout.settings.write_text(text[: text.index("[modules.mail]")])
+    included.layout.settings.write_text(text[: text.index("[services.postfix]")])
     included.apply()
-    assert not list(included.layout.module("mail").state.glob("[0-9]*"))
+    assert included.chains() == {}
+    for service in included.pid_files:
+        included.stop_daemon(service)
+        included.start_daemon(service)
+    assert included.seen() == before
+
+
+def test_a_module_is_not_taken_out_while_their_main_cf_names_its_files(included):
+    """dovecot lets go of them by itself: what it includes of ours is empty then."""
+    before = {door: included.leaf(door) for door in OF_POSTFIX}
+    included.configure(module={"enabled": False})
+    included.apply()
+    assert {door: included.leaf(door) for door in OF_POSTFIX} == before
+    assert (included.live("mail") / "postfix/default.pem").exists()
+    included.say("smtpd_tls_chain_files", str(included.root / "their.pem"))
+    included.say("tls_server_sni_maps", "")
+    included.apply()
+    assert not list(included.layout.module("mail").state.rglob("*.pem"))
     argv = ["/usr/bin/doveconf", "-c", str(included.dovecot_conf), "-x", "-h", "base_dir"]
     assert subprocess.run(argv, capture_output=True, check=False).returncode == 0

@@ -10,6 +10,7 @@ from plugins.ikev2.branch import Branch
 from plugins.ikev2.connection import RoadWarrior, User
 from plugins.ikev2.module import IKEv2
 from plugins.ikev2.service import StrongSwan
+from plugins.mail import Dovecot, Mail, Postfix
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
 from plugins.reverse_proxy.site import Site
@@ -21,6 +22,9 @@ from plugins.webui.service import WebUIService
 
 PAGES = Path(__file__).parents[2] / "docs/modules"
 DECLARATIONS = [
+    ("mail", Mail),
+    ("mail", Postfix),
+    ("mail", Dovecot),
     ("reverse_proxy", ReverseProxy),
     ("reverse_proxy", Site),
     ("nginx", Nginx),

@@ -1,0 +1,19 @@
+"""What is spoken at an address of the demo, for the lines that it prints."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from agent.demo.offers import MAIL_DOORS
+from agent.layout import Layout
+
+
+def protocols_of_mail(layout: Layout) -> dict[str, str]:
+    """Return the protocol at each address that the settings of mail name; none where they can't be read."""
+    try:
+        table: dict[str, Any] = tomllib.loads((layout.conf_d / "mail.toml").read_text())["modules"]["mail"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    found = {door: table.get(door) for door in MAIL_DOORS}
+    return {address: door for door, address in found.items() if isinstance(address, str)}

@@ -1,0 +1,291 @@
+"""Mail as data: settings, needs, files, endpoints, commands."""
+
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import golden
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from staged import StagedAppliance
+
+from agent import Endpoint, HostFacts, KeyType, StartTLS
+from agent.context import DIRECTORY_MARK, ModulePart, ServiceContext
+from agent.layout import Layout
+from agent.render import filled_in, render_entry
+from agent.templates import Templates, search_path
+from plugins.mail import Dovecot, Mail, Postfix
+from plugins.mail.doors import DOORS, FEW
+
+HOST = HostFacts("gw", ("127.0.0.1", "::1"))
+NAME = "mail.example.com"
+TWO = {"domains": ["mail.example.org", "*.example.net"]}
+SERVICES = {"postfix": Postfix(), "dovecot": Dovecot()}
+PRIVATE = {
+    "postfix": Postfix(main="own", manager="commands"),
+    "dovecot": Dovecot(main="own", manager="commands"),
+}
+NEWER = {**PRIVATE, "dovecot": Dovecot(main="own", manager="commands", version="2.4")}
+
+
+def mail(**more) -> Mail:
+    return Mail(**{"hostname": NAME, **more})
+
+
+def refusal(**more) -> str:
+    with pytest.raises(ValidationError) as caught:
+        mail(**more)
+    return " ".join(error["msg"] for error in caught.value.errors())
+
+
+def test_a_name_is_all_that_has_to_be_said():
+    (need,) = mail().declare_needs(HOST)
+    assert (need.slot, need.names, need.key_types[0]) == ("default", (NAME,), KeyType.ECDSA_P256)
+
+
+def test_each_further_name_has_a_slot_of_its_own():
+    needs = mail(**TWO).declare_needs(HOST)
+    assert {need.slot: need.names for need in needs} == {
+        "default": (NAME,),
+        "mail.example.org": ("mail.example.org",),
+        "_wildcard.example.net": ("*.example.net",),
+    }
+
+
+def test_two_key_types_are_two_slots_a_name_and_neither_accepts_the_others_kind():
+    needs = mail(domains=["mail.example.org"], second_key_type="rsa-2048").declare_needs(HOST)
+    assert [(need.slot, need.key_types[0]) for need in needs] == [
+        ("default", KeyType.ECDSA_P256),
+        ("default.rsa", KeyType.RSA_2048),
+        ("mail.example.org", KeyType.ECDSA_P256),
+        ("mail.example.org.rsa", KeyType.RSA_2048),
+    ]
+    for first, second in (needs[:2], needs[2:]):
+        assert set(first.key_types).isdisjoint(second.key_types)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"hostname": "192.0.2.1"}, "192.0.2.1 is an address; mail is served under names"),
+        ({"domains": ["a.example.com", "A.example.com."]}, "a.example.com stands twice in hostname and domains"),
+        ({"domains": [NAME]}, f"{NAME} stands twice in hostname and domains"),
+        ({"domains": ["default"]}, 'two chains would be called "default"; leave one of the domains out'),
+        ({"second_key_type": "ecdsa-p384"}, "one must be RSA and the other not"),
+        ({"imaps": "0.0.0.0:465", "imap": []}, "two protocols can't both be served at 0.0.0.0:465"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, sentence):
+    assert sentence in refusal(**settings)
+
+
+def test_a_second_module_of_mail_is_refused_as_postfix_has_one_map():
+    modules = {"mail": mail(), "other": mail(hostname="other.example.com")}
+    assert list(Postfix().contradictions(modules)) == [
+        ("other", 'the module "mail" has this postfix already; write all names into its domains')
+    ]
+    assert list(Postfix().contradictions({})) == []
+
+
+# Files
+
+
+def rendered(module: Mail, services: dict) -> dict[str, str]:
+    kinds = {name: type(each) for name, each in services.items()}
+    with StagedAppliance.make(services=kinds) as box:
+        context = box.context(module, "mail", services=services)
+        rendering = box.rendering(module, context)
+        texts = {file.path: rendering.texts[file.text] for file in rendering.files if file.text}
+        where = f"{context.places.state}/7"
+        return {path: filled_in(text, where, 7).replace(str(box.root), "") for path, text in texts.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "services", "settings"),
+    [
+        ("include", SERVICES, TWO),
+        ("own", PRIVATE, {**TWO, "pop3": 110, "imap": [], "submission": []}),
+        ("own-2.4", NEWER, {**TWO, "second_key_type": "rsa-2048"}),
+    ],
+)
+def test_the_files_are_as_they_were_read(name, services, settings):
+    golden.compare(f"mail/{name}", rendered(mail(**settings), services))
+
+
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [("include", SERVICES["dovecot"]), ("own", PRIVATE["dovecot"]), ("own-2.4", NEWER["dovecot"])],
+)
+def test_dovecots_entry_is_as_it_was_read(name, service):
+    golden.compare(f"dovecot/{name}", {path: text for path, (text, _) in entry(service).items()})
+
+
+def test_what_dovecot_includes_is_published_as_a_copy():
+    _, file = entry(SERVICES["dovecot"])["include.conf"]
+    assert (str(file.publish), file.how) == ("/etc/dovecot/conf.d/99-chainwright.conf", "copy")
+
+
+def entry(service: Dovecot) -> dict[str, tuple]:
+    context = service_context("dovecot", DIRECTORY_MARK)
+    templates = Templates(search_path(Layout(Path("/")).templates, "dovecot", Dovecot), "dovecot")
+    rendering = render_entry(service, context, templates)
+    where = f"{context.places.state}/3"
+    return {file.path: (filled_in(rendering.texts[file.text], where, 3), file) for file in rendering.files}
+
+
+def service_context(name: str, directory: str = "/entry", *, parts: bool = True) -> ServiceContext:
+    layout = Layout(Path("/"))
+    part = ModulePart("mail", "mail", layout.modules / "mail/7")
+    places = layout.service(name)
+    return ServiceContext(name, Path(directory), (part,) if parts else (), HOST, None, places)
+
+
+def test_dovecot_gets_more_memory_only_for_many_names():
+    few = rendered(mail(domains=[f"m{number}.example.com" for number in range(20)]), SERVICES)
+    assert "vsz_limit" not in few["dovecot.conf"]
+    module = mail(domains=[f"m{number}.example.com" for number in range(250)])
+    with StagedAppliance.make(services={"dovecot": Dovecot}) as box:
+        chain = box.authority.chain(NAME)
+        box.chains = {need.slot: chain for need in module.declare_needs(HOST)}
+        rendering = box.rendering(module, box.context(module, "mail", services=SERVICES))
+    (text,) = [rendering.texts[file.text] for file in rendering.files if file.path == "dovecot.conf"]
+    assert Counter(re.findall(r"service (\S+) \{\n  vsz_limit = 381 M", text)) == {
+        "config": 1,
+        "imap-login": 1,
+        "pop3-login": 1,
+    }
+
+
+def test_keys_are_for_root_alone():
+    with StagedAppliance.make() as box:
+        context = box.context(mail(**TWO), "mail", services=SERVICES)
+        modes = {file.path: file.mode for file in box.rendering(mail(**TWO), context).files}
+    assert {modes["chains/default.pem"], modes["chains/default.key.pem"]} == {0o600}
+
+
+EVIL = st.text(st.sampled_from(list("ab.*{}#;\"'\\$<>=!|@:/ \n\r\t\0é")), min_size=1, max_size=12)
+BREAKING = re.compile(r"[{}#;\"'\\$<>!|\s\0]")
+
+
+@settings(deadline=None)
+@given(text=EVIL, field=st.sampled_from(["hostname", "domains", "smtp", "imap"]))
+def test_no_setting_that_is_printed_lets_a_line_through(text, field):
+    assume(BREAKING.search(text.strip()))
+    with pytest.raises(ValidationError):
+        mail(**{field: [text] if field == "domains" else text})
+
+
+@settings(deadline=None)
+@given(text=EVIL, field=st.sampled_from(["unit", "programs", "configuration", "queue", "data"]))
+def test_no_setting_of_postfix_lets_a_line_through(text, field):
+    assume(BREAKING.search(text))
+    for value in (text, f"/{text}"):
+        with pytest.raises(ValidationError):
+            Postfix(**{field: value})
+
+
+# Endpoints
+
+
+def endpoints(module: Mail, host: HostFacts = HOST) -> list[Endpoint]:
+    with StagedAppliance.make(host=host) as box:
+        needs = module.declare_needs(host)
+        box.chains = {need.slot: box.authority.chain(*need.names, key_type=need.key_types[0]) for need in needs[:1]}
+        box.chains = dict.fromkeys((need.slot for need in needs), next(iter(box.chains.values())))
+        return module.probes(box.context(module, "mail", services=SERVICES))
+
+
+def test_every_door_is_looked_at_with_its_starttls():
+    found = {(each.port, each.starttls) for each in endpoints(mail(pop3=110, pop3s=995))}
+    assert found == {
+        (25, StartTLS.SMTP),
+        (587, StartTLS.SMTP),
+        (465, None),
+        (143, StartTLS.IMAP),
+        (993, None),
+        (110, StartTLS.POP3),
+        (995, None),
+    }
+
+
+def test_a_wildcard_is_looked_at_by_a_name_that_it_covers():
+    assert {each.server_name for each in endpoints(mail(**TWO))} == {
+        NAME,
+        "mail.example.org",
+        "chainwright-probe.example.net",
+    }
+
+
+def test_a_door_without_an_address_is_closed():
+    assert {each.port for each in endpoints(mail(smtp=[], submission=[], imap=[]))} == {465, 993}
+
+
+def test_of_many_names_each_is_looked_at_through_one_door_of_each_daemon_and_the_main_one_through_all():
+    names = [f"m{number}.example.com" for number in range(FEW)]
+    by_slot: dict[str, list[Endpoint]] = {}
+    for each in endpoints(mail(domains=names, pop3=110)):
+        by_slot.setdefault(each.slot, []).append(each)
+    assert len(by_slot.pop("default")) == 6
+    of_postfix = {25, 465, 587}
+    assert {len(found) for found in by_slot.values()} == {2}
+    assert {len({each.port for each in found} & of_postfix) for found in by_slot.values()} == {1}
+    assert len({each.port for found in by_slot.values() for each in found}) == 6
+
+
+def test_a_host_without_ipv6_is_not_asked_for_it():
+    without = HostFacts("gw", ("127.0.0.1",))
+    for door in DOORS[:5]:
+        assert [each.host for each in mail().addresses(door, without)] == ["0.0.0.0"]
+        assert [each.host for each in mail().addresses(door, HOST)] == ["0.0.0.0", "::"]
+
+
+# Commands
+
+
+def test_daemons_under_systemd_are_tested_reloaded_and_started_as_debian_does():
+    postfix, dovecot = SERVICES["postfix"], SERVICES["dovecot"]
+    check = dovecot.check_with(service_context("dovecot"))
+    assert str(check) == "/usr/bin/doveconf -c /etc/dovecot/dovecot.conf -x -h base_dir"
+    assert str(dovecot.reload_with(service_context("dovecot"))) == "systemctl reload dovecot"
+    assert str(dovecot.start_with(service_context("dovecot"))) == "systemctl start dovecot"
+    assert dovecot.running(service_context("dovecot")) == Path("/run/dovecot/master.pid")
+    context, live = service_context("postfix"), "/var/lib/chainwright/modules/mail/live"
+    assert postfix.check_with(context).argv[3:] == (
+        "/usr/sbin",
+        "/etc/postfix",
+        f"smtpd_tls_chain_files = {live}/postfix/default.pem",
+        f"tls_server_sni_maps = hash:{live}/postfix/sni",
+    )
+    assert postfix.reload_with(context).argv[3:] == (
+        *("/usr/sbin/postmap", "hash", f"{live}/postfix"),
+        *("systemctl", "reload", "postfix"),
+    )
+    assert postfix.running(context) == Path("/var/spool/postfix/pid/master.pid")
+
+
+def test_private_daemons_are_tested_on_the_candidate_and_started_on_what_is_live():
+    postfix, dovecot = PRIVATE["postfix"], PRIVATE["dovecot"]
+    check = dovecot.check_with(service_context("dovecot"))
+    assert str(check) == "/usr/bin/doveconf -c /entry/dovecot.conf -x -h base_dir"
+    live = "/var/lib/chainwright/services/dovecot/live"
+    assert str(dovecot.start_with(service_context("dovecot"))) == f"/usr/sbin/dovecot -c {live}/dovecot.conf"
+    assert (
+        str(dovecot.reload_with(service_context("dovecot")))
+        == "SIGHUP to the process of /run/chainwright/dovecot/master.pid"
+    )
+    context, module = service_context("postfix"), "/var/lib/chainwright/modules/mail"
+    assert postfix.check_with(context).argv[3:] == ("/usr/sbin", f"{module}/7/postfix")
+    assert postfix.start_with(context).argv[-4:] == ("/usr/sbin/postfix", "-c", f"{module}/live/postfix", "start")
+    assert postfix.start_with(context).argv[:2] == (sys.executable, "-I")
+    assert postfix.running(context) == Path("/var/spool/chainwright-postfix/pid/master.pid")
+
+
+def test_without_a_module_postfix_is_asked_whether_it_can_do_without_its_files():
+    context = service_context("postfix", parts=False)
+    check = SERVICES["postfix"].check_with(context)
+    assert check.argv[3:] == ("/usr/sbin", "/etc/postfix", "--without", "/var/lib/chainwright/modules/")
+    assert SERVICES["postfix"].reload_with(context) is None
+    assert PRIVATE["postfix"].check_with(context) is None
