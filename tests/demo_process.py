@@ -21,6 +21,8 @@ from agent.layout import Layout
 
 HERE = Path(__file__)
 SITES = ["intranet", "shop", "www"]
+NOHUP = "TEST_NOHUP"
+"""In the environment: leave SIGHUP as it was found."""
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Demo:
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "agent")
     pebble: str = "no-such-pebble"
     """Name of the program; "pebble": a machine that has it."""
+    before: tuple[str, ...] = ()
+    """Command that starts the demo in its place, as nohup(1)."""
     outputs: int = 0
 
     def __post_init__(self) -> None:
@@ -67,7 +71,7 @@ class Demo:
 
     def demo_command(self, *arguments: str) -> list[str]:
         """Return this file as a program; its arguments are the directory, nginx, Pebble, and the port if one is asked for."""
-        return [sys.executable, str(HERE), "demo", str(self.root), self.nginx, self.pebble, *arguments]
+        return [*self.before, sys.executable, str(HERE), "demo", str(self.root), self.nginx, self.pebble, *arguments]
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the demo's state to its end."""
@@ -152,6 +156,9 @@ def _main(root: str, nginx: str, pebble: str, port: str = "") -> int:
     from agent.demo import demo
     from agent.demo.ca import PEBBLE
     from agent.demo.offers import OFFERS
+
+    if os.environ.get(NOHUP) is None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have been called by nohup(1)
 
     def free(places: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
         return tuple((address, free_port()) for address, _ in places)
