@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from agent.api import chains, changes, histories, jobs, openapi, roots, sessions, statuses, tokens, uploads
+from agent.api import chains, changes, histories, jobs, openapi, roots, sessions, statuses, tokens, uploads, users
 
 ROUTES = (
     *sessions.ROUTES,
     *tokens.ROUTES,
+    *users.ROUTES,
     *statuses.ROUTES,
     *chains.ROUTES,
     *changes.ROUTES,

@@ -60,6 +60,7 @@ def test_what_only_an_administrator_may_is_everything_that_changes_something_or_
     assert {name for name, route in BY_NAME.items() if route.access is Access.ADMIN} == changing | {
         "GET /v1/audit",
         "GET /v1/tokens",
+        "GET /v1/users",
     }
 
 

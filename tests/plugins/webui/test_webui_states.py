@@ -78,7 +78,7 @@ def test_what_failed_is_told_with_its_cause_what_is_served_what_to_do_and_when_i
     page = browser.get(PAGE)
     assert (
         "vpn.example.com: Port 80 refused the connection. The local chain is served meanwhile. "
-        "How to fix it: Open TCP/80 to this server. Next try in 3 hours . What was said exactly errno 111" in page.words
+        "What to do: Open TCP/80 to this server. Next try in 3 hours . What was said exactly errno 111" in page.words
     )
     assert "1 of 1 needs attention: mail.example.com" in page.words
     assert "Try now" in page.row("mail.example.com")
@@ -295,5 +295,5 @@ def test_a_person_is_told_what_the_agent_refuses(agent: Desk, browser: Browser) 
     )
     page = browser.get(f"{PAGE}/{CHAIN.id}")
     assert page.status == 404
-    assert "There is no such chain. How to fix it: Look." in page.words
+    assert "There is no such chain. What to do: Look." in page.words
     assert SESSION not in page.text
