@@ -305,6 +305,12 @@ def test_a_token_is_shown_once_and_is_good_until_it_is_revoked(shared):
     ]
 
 
+def test_users_are_listed_without_anything_that_opens_a_door(shared):
+    users = shared.admin.get("/v1/users").json["users"]
+    assert {each["name"]: each["role"] for each in users}["ann"] == "admin"
+    assert {frozenset(each) for each in users} == {frozenset({"name", "role", "must_change"})}
+
+
 def test_a_token_expires(box):
     made = box.admin.post("/v1/tokens", {"name": "short", "role": "admin", "days": 1}).json
     program = box.api.root.bearing(made["token"])
