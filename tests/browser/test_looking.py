@@ -97,6 +97,14 @@ def test_what_nobody_uses_is_folded_away_behind_one_line(troubled, visit, script
         expect(fold.get_by_role("table")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [320, 700, 970, 985, 1060, 1240, 1900])
+def test_the_tables_fit_into_any_window(troubled, visit, width):
+    visitor = visit(troubled, viewport={"width": width, "height": 800})
+    visitor.page.locator("#unused summary").click()
+    visitor.looks()
+    assert visitor.fits()
+
+
 def test_a_row_stands_for_a_certificate_or_for_a_use_of_one(troubled, visit, scripts):
     visitor = visit(troubled, java_script_enabled=scripts)
     assert visitor.page.locator("tbody").filter(has_text="vpn.example.com").count() == 1
