@@ -1,4 +1,4 @@
-"""(f) The page with many chains: first byte, size, and what agent and web interface hold beside Caddy with as many names.
+"""(g) The page with many chains: first byte, size, and what agent and web interface hold beside Caddy with as many names.
 
 python bench/webui.py [CHAINS]        Caddy is left out where it isn't installed: apt-get install caddy
 """
