@@ -43,7 +43,7 @@ class CertificateFacts:
     """Canonical, in the certificate's order; those that aren't names are left out."""
     subject: str
     issuer: str
-    """Short: common name, else organization."""
+    """Organization and common name, as in ``Let's Encrypt R11``."""
     serial: str
     """Lower-case hex."""
     not_before: datetime
@@ -61,7 +61,7 @@ def describe(certificate: x509.Certificate) -> CertificateFacts:
         sha256=sha256_of(certificate),
         names=names_of(certificate),
         subject=title,
-        issuer=short(certificate.issuer),
+        issuer=issuer_title(certificate),
         serial=f"{certificate.serial_number:x}",
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
@@ -228,10 +228,24 @@ def title_of(certificate: x509.Certificate) -> str:
     return names[0] if names else f"serial {certificate.serial_number:x}"
 
 
+def issuer_title(certificate: x509.Certificate) -> str:
+    """Return what people call its issuer: the organization too, where the common name doesn't say who that is."""
+    name = short(certificate.issuer)
+    for organization in _texts(certificate.issuer, NameOID.ORGANIZATION_NAME)[:1]:
+        word = organization.partition(" ")[0].strip(",.").casefold()
+        if word not in name.casefold():
+            return _printable(f"{organization} {name}")
+    return name
+
+
 def short(name: x509.Name) -> str:
     """Return common name, else organization, else all of it; fit to be printed."""
     texts = _texts(name, NameOID.COMMON_NAME) or _texts(name, NameOID.ORGANIZATION_NAME) or [name.rfc4514_string()]
-    return "".join(char if char.isprintable() else "?" for char in texts[0][:LONGEST_TITLE])
+    return _printable(texts[0])
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text[:LONGEST_TITLE])
 
 
 def _texts(name: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:

@@ -1,4 +1,4 @@
-"""(g) A pass that changes the chain of all modules, beside the bare reloads of their services, one after the other.
+"""(h) A pass that changes the chain of all modules, beside the bare reloads of their services, one after the other.
 
 Both are timed until a handshake at each endpoint shows the other chain. The bare reload switches to the generation before by
 hand. Each transaction alone shows what is gained by their going side by side.

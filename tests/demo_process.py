@@ -21,6 +21,8 @@ from agent.layout import Layout
 
 HERE = Path(__file__)
 SITES = ["intranet", "shop", "www"]
+NOHUP = "TEST_NOHUP"
+"""In the environment: leave SIGHUP as it was found."""
 
 
 @dataclass
@@ -40,6 +42,8 @@ class Demo:
     """Name of the program; "charon-systemd": a machine that has strongSwan."""
     postfix: str = ""
     """Name of the program; empty: mail is not among what the demo offers."""
+    before: tuple[str, ...] = ()
+    """Command that starts the demo in its place, as nohup(1)."""
     outputs: int = 0
 
     def __post_init__(self) -> None:
@@ -74,7 +78,7 @@ class Demo:
     def demo_command(self, *arguments: str) -> list[str]:
         """Return this file as a program; its arguments are the directory, programs, and the port if one is asked for."""
         programs = (self.nginx, self.pebble, self.sstpd, self.charon, self.postfix)
-        return [sys.executable, str(HERE), "demo", str(self.root), *programs, *arguments]
+        return [*self.before, sys.executable, str(HERE), "demo", str(self.root), *programs, *arguments]
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the demo's state to its end."""
@@ -159,6 +163,9 @@ def _main(root: str, nginx: str, pebble: str, sstpd: str, charon: str, postfix: 
     from agent.demo import demo
     from agent.demo.ca import PEBBLE
     from agent.demo.offers import OFFERS
+
+    if os.environ.get(NOHUP) is None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have been called by nohup(1)
 
     def free(places: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
         return tuple((address, free_port()) for address, _ in places)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_ca import DAY, NOW, issue, key_pem, p256_key, pem, root, rsa_key
 
+from agent.certificate import describe
 from agent.chain import (
     Chain,
     KeyType,
@@ -312,6 +313,21 @@ def test_the_common_name_counts_only_where_there_are_no_alternative_names():
     )
     mixed = issue("www.example.com", issuer=ROOT, extensions=(mail,))
     assert Chain(mixed.key, mixed.certificate).names == ("b.example",)
+
+
+@pytest.mark.parametrize(
+    ("organization", "name", "shown"),
+    [
+        ("Let's Encrypt", "R11", "Let's Encrypt R11"),
+        ("Example Commerce Ltd", "Example Commerce CA 4", "Example Commerce CA 4"),
+        ("EXAMPLE, Inc.", "Example G2", "Example G2"),
+        ("", "gw Root CA", "gw Root CA"),
+        ("Toy\x1b[2J", "R1", "Toy?[2J R1"),
+    ],
+)
+def test_an_issuer_is_called_by_its_organization_too_where_its_name_does_not_say_who_that_is(organization, name, shown):
+    leaf = ROOT.authority(name, organization=organization).leaf("www.example.com")
+    assert describe(leaf.certificate).issuer == shown
 
 
 def test_an_issuer_without_a_common_name_is_called_by_its_organization_and_nothing_unprintable_is_shown():

@@ -12,6 +12,7 @@ from agent.bound import Binding, Standing
 from agent.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
 from agent.errors.problem import Problem
 from agent.report import Snapshot, Status, report
+from agent.report.rows import Progress
 from agent.report.states import DEGRADED, URGENCY
 from agent.source import OrderRecord
 from agent.store.modules import ModuleRecord
@@ -233,6 +234,19 @@ def test_the_chain_that_stands_in_for_a_refused_one_has_its_row_in_used_by():
     assert stand_in.used_by[0].reason == f"in service until {TOY.id[:12]} is"
 
 
+def test_a_local_chain_that_serves_until_a_window_opens_needs_nobody():
+    found = snapshot(serves=LOCAL, deferred={"mail": SOON})
+    assert (row(found, LOCAL).status, report(found, NOW).degraded) == (Status.VALID, False)
+
+
+def test_what_is_being_asked_for_is_told_with_its_last_step_and_its_beginning():
+    key = (WWW.request.id, "toy")
+    progress = {key: Progress("toy", "looking at DNS", NOW - DAY)}
+    found = snapshot(LOCAL, Standing.FALLBACK, leased=frozenset({key}), progress=progress)
+    assert row(found, LOCAL).progress == progress[key]
+    assert row(snapshot(LOCAL, Standing.FALLBACK, progress=progress), LOCAL).progress is None
+
+
 def test_an_older_chain_of_the_same_source_that_stands_in_is_as_good_as_any():
     older = toy("01de5", WWW, since=NOW - 30 * DAY)
     refusal = Refusal("mail", "default", RefusedKind.CHAIN, TOY.id, REFUSED, attempts=1, retry_at=SOON)
@@ -387,6 +401,7 @@ def test_the_form_as_json_is_exactly_this():
                         "endpoints": [],
                     }
                 ],
+                "progress": None,
             },
             {
                 "id": TOY.id,
@@ -417,6 +432,7 @@ def test_the_form_as_json_is_exactly_this():
                         ],
                     }
                 ],
+                "progress": None,
             },
         ],
         "needs": [

@@ -16,13 +16,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from asking_api import Client
 from daemon_process import Agent
-from demo_process import SITES, Demo
+from demo_process import NOHUP, SITES, Demo
 from deployed import until
 from ports import free_port
 from sstp_appliance import find_sstpd
 
 from agent.demo.ca import configured_ports, settings_file
 from agent.demo.offers import HOST_NAME
+from agent.demo.processes import end_all
 
 ABSENT = "no-such-program"
 needs_nginx = pytest.mark.usefixtures("nginx")
@@ -179,6 +180,32 @@ def test_it_ends_when_it_is_told_to_or_when_its_terminal_goes(bare, number):
     with bare.up(str(bare.port)) as running:
         assert running.ends(number) == 0
         assert bare.processes() == []
+
+
+def test_with_nohup_it_stays_when_its_terminal_goes(place):
+    bare = Demo(place / "var", ABSENT, {NOHUP: "1"}, before=("nohup",))
+    with bare.up(str(bare.port)) as running:
+        running.process.send_signal(signal.SIGHUP)
+        assert bare.call("apply").returncode == 0
+        assert bare.fetch(running.urls("webui")[0])
+        assert not running.over
+        assert running.ends() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_ends_while_it_is_still_starting(bare, number):
+    output = bare.root.parent / "starting.out"
+    process = bare.start(output, str(bare.port))
+    try:
+        until(bare.layout.api.exists, seconds=40, what="it has begun")  # its first pass and its processes are to come
+        process.send_signal(number)
+        assert process.wait(60) == 0
+        assert bare.processes() == []
+        assert output.read_text().splitlines()[-1] == f"Stopped. The state stays in {bare.root}"
+    finally:
+        process.kill()
+        process.wait()
+        end_all(bare.layout)
 
 
 def test_a_second_demo_says_that_one_is_up_and_where(bare):

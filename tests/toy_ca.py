@@ -26,8 +26,9 @@ def p256_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def named(cn: str | None) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)] if cn else [])
+def named(cn: str | None, organization: str = "") -> x509.Name:
+    words = {NameOID.ORGANIZATION_NAME: organization, NameOID.COMMON_NAME: cn}
+    return x509.Name([x509.NameAttribute(oid, word) for oid, word in words.items() if word])
 
 
 def pem(*certificates: x509.Certificate) -> bytes:
@@ -71,12 +72,14 @@ def issue(
     days: int = 90,
     digest: hashes.HashAlgorithm | None = None,
     extensions: tuple[x509.ExtensionType, ...] = (),
+    organization: str = "",
 ) -> Party:
     key = key or p256_key()
+    subject = named(cn, organization)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(named(cn))
-        .issuer_name(issuer.certificate.subject if issuer else named(cn))
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - DAY)

@@ -117,5 +117,6 @@ def _mark(database: Path) -> tuple[tuple[int, int], ...]:
     for path in (database, database.with_name(f"{database.name}-wal")):
         with contextlib.suppress(FileNotFoundError):
             status = path.stat()
-            found.append((status.st_mtime_ns, status.st_size))
+            if status.st_size:  # an empty one comes and goes with whoever only reads
+                found.append((status.st_mtime_ns, status.st_size))
     return tuple(found)

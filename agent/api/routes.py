@@ -15,11 +15,13 @@ from agent.api import (
     statuses,
     tokens,
     uploads,
+    users,
 )
 
 ROUTES = (
     *sessions.ROUTES,
     *tokens.ROUTES,
+    *users.ROUTES,
     *statuses.ROUTES,
     *chains.ROUTES,
     *changes.ROUTES,

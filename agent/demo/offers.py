@@ -191,6 +191,8 @@ port_nat_t = {nat_t}
 
 
 NO_PPPD = "/bin/false"
+
+
 def _mail_settings(program: str, ports: tuple[int, ...]) -> str:
     doors = "\n".join(f'{door} = "{LOOPBACK}:{port}"' for door, port in zip(MAIL_DOORS, ports, strict=True))
     return f"""\

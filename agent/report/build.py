@@ -84,6 +84,7 @@ class _Building:
             problem=problem,
             next_action_at=self._certificates.next_action(record, bindings, self.uses.retries(record.id)),
             used_by=tuple(self._use(each) for each in standings),
+            progress=self._certificates.progress(bindings) if status is Status.ISSUING else None,
         )
 
     def _label(

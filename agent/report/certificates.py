@@ -11,6 +11,7 @@ from agent.bound import Binding
 from agent.errors.problem import Problem
 from agent.records import ChainRecord, OrderRecord
 from agent.report import problems
+from agent.report.rows import Progress
 from agent.report.snapshot import Snapshot
 from agent.report.states import Status
 
@@ -56,6 +57,12 @@ class Certificates:
         tries = [order.retry_at for binding in bindings for order in self._failures(record, binding) if order.retry_at]
         instants = [*tries, *retries, *([renewal] if renewal and bindings else [])]
         return min((at for at in instants if at > self._now), default=None)
+
+    def progress(self, bindings: Sequence[Binding]) -> Progress | None:
+        """Return how far the first source is that is asked for one of these needs."""
+        requests = {self._requests.get(binding.key) for binding in bindings}
+        found = [each for (request, _), each in self._snapshot.progress.items() if request in requests]
+        return min(found, key=lambda each: each.since, default=None)
 
     def _label(self, record: ChainRecord, binding: Binding) -> Label:
         failure = _worst(self._failures(record, binding))

@@ -47,6 +47,17 @@ class UseRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a source is that is being asked right now."""
+
+    source: str
+    step: str
+    """What it did or said last, a few words; empty at first."""
+    since: datetime
+    """When it began."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChainRow:
     """One chain."""
 
@@ -64,6 +75,8 @@ class ChainRow:
     next_action_at: datetime | None
     """Its renewal, or the next try of what failed."""
     used_by: tuple[UseRow, ...]
+    progress: Progress | None = None
+    """With `Status.ISSUING`, once the source has begun."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from agent.bound import Binding
 from agent.deployment import Deployment, EndpointRecord, Refusal
+from agent.events import Kind
 from agent.layout import Layout
 from agent.need import Need
 from agent.records import ChainRecord, OrderRecord
+from agent.report.rows import Progress
 from agent.store.instants import read, read_known
 from agent.store.modules import ModuleRecord
 from agent.store.roots import RootRecord
@@ -33,6 +35,8 @@ class Snapshot:
     orders: tuple[OrderRecord, ...] = ()
     leased: frozenset[tuple[str, str]] = frozenset()
     """`(request, source)` that a living process works at."""
+    progress: Mapping[tuple[str, str], Progress] = field(default_factory=dict)
+    """How far those are."""
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
     live: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Module -> slot -> id of the chain in the generation that is in service."""
@@ -65,6 +69,7 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
 
 def read_view(view: View, now: datetime, owner: str = "root") -> Snapshot:
     """Read what an opened store knows."""
+    leased = frozenset(view.orders.leased(now))
     return Snapshot(
         root=view.roots.present(),
         chains=tuple(view.chains.records()),
@@ -73,7 +78,8 @@ def read_view(view: View, now: datetime, owner: str = "root") -> Snapshot:
         needs=tuple(view.modules.needs()),
         bindings=tuple(view.modules.bindings()),
         orders=tuple(view.orders.records()),
-        leased=frozenset(view.orders.leased(now)),
+        leased=leased,
+        progress=_progress(view, leased),
         deployments=view.deployments.all(),
         live=view.live_chains(),
         deferred=_instants(view, "deferred"),
@@ -83,6 +89,17 @@ def read_view(view: View, now: datetime, owner: str = "root") -> Snapshot:
         next_at=read(view.meta("next at") or None),
         owner=owner,
     )
+
+
+def _progress(view: View, leased: frozenset[tuple[str, str]]) -> dict[tuple[str, str], Progress]:
+    """Return what the events say of each order that is under way."""
+    found: dict[tuple[str, str], Progress] = {}
+    for event in view.journal.orders() if leased else ():
+        key = str(event.detail.get("request", "")), str(event.detail.get("source", ""))
+        if key in leased:
+            begun = event.kind is Kind.ORDER_STARTED or key not in found
+            found[key] = Progress(key[1], "", event.at) if begun else replace(found[key], step=event.text)
+    return found
 
 
 def _kept(view: View, key: str) -> dict[str, str]:

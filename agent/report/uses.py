@@ -36,7 +36,7 @@ class Standing:
     status: Status
     problem: Problem | None = None
     instead_of: str | None = None
-    """Id of the chain that is bound there."""
+    """Id of the chain that is bound there, unless that one only waits for the module's activation window."""
 
 
 class Uses:
@@ -79,7 +79,8 @@ class Uses:
             reason = (
                 f"in service until {wanted[:12]} is" if wanted else "in service, though nothing asks for it any more"
             )
-            rows.append(Standing(module, slot, reason, str(Outcome.LIVE), Status.VALID, instead_of=wanted))
+            instead_of = None if module in self._snapshot.deferred else wanted
+            rows.append(Standing(module, slot, reason, str(Outcome.LIVE), Status.VALID, instead_of=instead_of))
         return rows
 
     def module(self, record: ModuleRecord) -> ModuleRow:

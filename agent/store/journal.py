@@ -51,6 +51,11 @@ class Journal:
         )
         return [_event(row) for row in self._database.query(query, [chain, request, limit])][::-1]
 
+    def orders(self) -> list[Event]:
+        """Return what orders did, oldest first: when they began, and each of their steps."""
+        query = "select * from events where kind in (?, ?) order by id"
+        return [_event(row) for row in self._database.query(query, [str(Kind.ORDER_STARTED), str(Kind.ORDER_STEP)])]
+
     def trim(self, keep: int = KEPT) -> None:
         """Drop what is older than the newest `keep` rows."""
         self._database.execute("delete from events where id <= (select max(id) from events) - ?", [keep])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import jinja2
 
 UNITS = ((31_536_000, "year"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)Z")
 
 
 class Pages:
@@ -80,6 +83,7 @@ def _environment(directories: Sequence[Path]) -> jinja2.Environment:
         "stamp": stamp,
         "colons": colons,
         "breakable": breakable,
+        "readable": readable,
     }
     environment.filters.update(filters)
     return environment
@@ -102,6 +106,11 @@ def day(text: str) -> str:
 def stamp(text: str) -> str:
     """Return an instant in RFC 3339 as people read it, UTC."""
     return f"{instant(text):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def readable(sentence: str) -> str:
+    """Return a sentence with its instants in RFC 3339 as people read them, UTC."""
+    return INSTANT.sub(r"\1 \2 UTC", sentence)
 
 
 def when(text: str, now: datetime, texts: Texts) -> str:

@@ -29,6 +29,7 @@ RETRIED = frozenset({"not_deployed", "missing", "expired", "overdue", "failed", 
 """What "try now" may help with."""
 USE_MARKS = {"live": "good", "waiting": "wait", "refused": "bad", "rolled_back": "bad", "broken": "bad"}
 SHOWN_NAMES = 2
+LETS_ENCRYPT = "Let's Encrypt"
 RECENT = timedelta(days=1)
 
 Json = Mapping[str, Any]
@@ -67,6 +68,9 @@ class Row:
     problem: Json | None
     next_at: str | None
     made_by_ca_at: datetime | None
+    step: str = ""
+    """What the source that is being asked does, in a sentence."""
+    progress: Json | None = None
 
     @property
     def shown_names(self) -> tuple[str, ...]:
@@ -142,7 +146,7 @@ class Table:
             mark=MARKS.get(status, "off"),
             label=self._texts.named("status", status),
             names=_hosts_first(chain["names"]),
-            source=self._texts.named("source", chain["source"]),
+            source=self._source(chain),
             issuer=chain["issuer"],
             not_after=chain["not_after"],
             uses=tuple(self._use(chain, each, uses) for each in uses),
@@ -150,11 +154,26 @@ class Table:
             problem=chain["problem"],
             next_at=chain["next_action_at"],
             made_by_ca_at=datetime.fromisoformat(chain["not_before"]) if chain["source"] == "acme" else None,
+            step=self._step(chain["progress"]),
+            progress=chain["progress"],
         )
 
     def title(self, module: str) -> str:
         """Return what people call a module."""
         return self._titles.get(module, module)
+
+    def _source(self, chain: Json) -> str:
+        """Return where a chain came from; a CA that everybody knows is called by its name."""
+        known = chain["source"] == "acme" and LETS_ENCRYPT in chain["issuer"]
+        return self._texts("source.lets_encrypt") if known else self._texts.named("source", chain["source"])
+
+    def _step(self, progress: Json | None) -> str:
+        if progress is None:
+            return ""
+        source = self._texts.named("source", progress["source"])
+        return self._texts(
+            "progress.step" if progress["step"] else "progress.begun", source=source, step=progress["step"]
+        )
 
     def _note(self, chain: Json) -> str:
         """Return the second line of a row that has no problem to tell."""
@@ -167,7 +186,8 @@ class Table:
 
     def _use(self, chain: Json, use: Json, uses: Sequence[Json]) -> Use:
         deployment = use["deployment"]
-        served = "; ".join(self._served(chain, each) for each in use["endpoints"] if not _same(chain, each))
+        others = [] if deployment == "waiting" else [each for each in use["endpoints"] if not _same(chain, each)]
+        served = "; ".join(self._served(chain, each) for each in others)
         mark = USE_MARKS.get(str(deployment), "wait")
         if served and mark == "good":
             mark = "warn"

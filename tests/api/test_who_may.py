@@ -65,6 +65,7 @@ def test_what_only_an_administrator_may_is_everything_that_changes_something_or_
     assert {name for name, route in BY_NAME.items() if route.access is Access.ADMIN} == changing | {
         "GET /v1/audit",
         "GET /v1/tokens",
+        "GET /v1/users",
     }
 
 
@@ -307,6 +308,12 @@ def test_a_token_is_shown_once_and_is_good_until_it_is_revoked(shared):
         ("ann", "token revoked", made.json["id"]),
         ("ann", "token made", "monitoring"),
     ]
+
+
+def test_users_are_listed_without_anything_that_opens_a_door(shared):
+    users = shared.admin.get("/v1/users").json["users"]
+    assert {each["name"]: each["role"] for each in users}["ann"] == "admin"
+    assert {frozenset(each) for each in users} == {frozenset({"name", "role", "must_change"})}
 
 
 def test_a_token_expires(box):

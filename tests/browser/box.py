@@ -18,6 +18,7 @@ from toy_ca import Party, root
 
 from agent.chain import Chain
 from agent.errors.problem import AgentError
+from agent.events import Event, Kind
 from agent.log import Log
 from agent.people import People, Role
 from agent.reception import Reception
@@ -25,7 +26,7 @@ from agent.records import OrderRecord
 
 HERE = Path(__file__).parent
 PASSWORDS = {"admin": "a long pass phrase", "guest": "another pass phrase"}
-CA = "Let's Encrypt R12"
+CA = "R12"
 CHECK = """#!/bin/sh
 [ -e "$0.$1" ] && ! diff -rq "$2" "$3" >/dev/null || exit 0
 cat "$0.$1" >&2
@@ -164,7 +165,11 @@ class Box(Deployed):
     def ordered(self, *names: str) -> None:
         """Let this process have an order under way."""
         with self.store() as store, store.write():
-            assert store.orders.lease(self.request(*names), "acme", self.clock())
+            request, begun = self.request(*names), self.clock() - timedelta(seconds=42)
+            assert store.orders.lease(request, "acme", self.clock())
+            about = {"source": "acme", "names": list(names), "request": request}
+            store.journal.add(Event(begun, Kind.ORDER_STARTED, "it is wanted", detail=about))
+            store.journal.add(Event(self.clock(), Kind.ORDER_STEP, "the CA looks at 0 of 1 names", detail=about))
 
     def renew(self) -> None:
         """Show that what is under way still is."""
@@ -213,5 +218,5 @@ class Box(Deployed):
 
 def _authority(now: datetime) -> Party:
     return root("Toy Root X1", now=now - timedelta(days=100), days=3650).authority(
-        CA, now=now - timedelta(days=100), days=400
+        CA, organization="Let's Encrypt", now=now - timedelta(days=100), days=400
     )

@@ -84,6 +84,11 @@ class Remote(Named):
     title: ClassVar[str] = "VPN (SSTP)"
 
 
+class Kiosk(Named):
+    name: ClassVar[str] = "kiosk"
+    title: ClassVar[str] = "Kiosk"
+
+
 class Hotspot(Named):
     name: ClassVar[str] = "hotspot"
     title: ClassVar[str] = "Captive portal"
@@ -122,4 +127,4 @@ def register_services() -> list[type[Service]]:
 
 @hookimpl
 def register_modules() -> list[type[Module]]:
-    return [Mailboxes, Sites, Remote, Hotspot, Tunnels]
+    return [Mailboxes, Sites, Remote, Kiosk, Hotspot, Tunnels]

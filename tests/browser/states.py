@@ -28,6 +28,9 @@ names = ["vpn.example.com"]
 names = ["vpn.example.com"]
 [modules.hotspot]
 names = ["wifi.example.com"]
+[modules.kiosk]
+names = ["kiosk.example.com"]
+window = "{hours}"
 [modules.tills]
 plugin = "hotspot"
 sources = ["uploaded"]
@@ -73,11 +76,12 @@ class Shop:
 def troubled(box: Box) -> None:
     """Lay the appliance out, and let all of it happen."""
     now = box.clock()
-    box.lay_out(MODULES, webui='domain = "gw.example.com"', acme=True)
+    hours = f"{now + timedelta(hours=3):%H:%M}-{now + timedelta(hours=4):%H:%M}"
+    box.lay_out(MODULES.replace("{hours}", hours), webui='domain = "gw.example.com"', acme=True)
     shop = Shop.at(now)
     Hand(box.engine(), wait=0).upload(shop.chain("*.example.org", "example.org", now=now, days=262))
     Hand(box.engine(), wait=0).upload(shop.chain("unused.example.net", now=now, days=31), keep_unused=True)
-    for name in ("gw", "www", "wifi"):
+    for name in ("gw", "www", "wifi", "kiosk"):
         box.certified(f"{name}.example.com")
     box.certified("mail.example.com", since=timedelta(days=59))
     box.certified("old.example.com", since=timedelta(days=20))

@@ -15,7 +15,11 @@ WORDS = {
     "cloud.example.com": ("Renewal overdue", "3 tries failed: Let's Encrypt allows no more for now"),
     "blog.example.com": ("Local fallback", "Apache/2.4.62 at 203.0.113.7:80 says 404 Not Found."),
     "wifi.example.com": ("Waiting", "Start or install the service; the next pass looks again."),
-    "shop.example.com": ("Issuing…", "The present one stays in service until then."),
+    "kiosk.example.com": (
+        "Waiting",
+        "when its activation window opens. The chain before it stays in service until then.",
+    ),
+    "shop.example.com": ("Issuing…", "ACME: the CA looks at 0 of 1 names. Begun "),
     "localhost": (
         "Valid (local)",
         "Local by design: public authorities certify no addresses of a network of your own.",
@@ -49,9 +53,8 @@ def test_each_state_has_its_words(troubled, visit, scheme, width):
 
 def test_what_is_urgent_stands_first_and_the_root_last(troubled, visit):
     visitor = visit(troubled)
-    labels = visitor.page.locator("section").first.locator(".status").all_inner_texts()
-    order = [label for label in dict.fromkeys(labels) if label != "Unused"]
-    assert order == [
+    labels = visitor.page.locator("section").first.locator(".card").first.locator(".status").all_inner_texts()
+    assert list(dict.fromkeys(labels)) == [
         "No certificate",
         "Expired",
         "Failed",
@@ -76,6 +79,30 @@ def test_no_page_keeps_anybody_out(troubled, visit, user, width, scheme):
         visitor.go(path)
         visitor.looks(re.sub(r"\W+", "-", path).strip("-"))
         assert visitor.fits(), path
+
+
+def test_what_nobody_uses_is_folded_away_behind_one_line(troubled, visit, scripts):
+    visitor = visit(troubled, java_script_enabled=scripts)
+    fold = visitor.page.locator("#unused")
+    expect(fold.locator("summary")).to_have_text(re.compile(r"^\d+ unused certificates$"))
+    expect(fold.get_by_role("table")).to_be_hidden()
+    fold.locator("summary").focus()
+    visitor.page.keyboard.press("Enter")
+    expect(fold.get_by_role("table")).to_be_visible()
+    expect(fold).to_contain_text("unused.example.net")
+    visitor.looks()
+    if scripts:  # a row that works has the tables brought up to date
+        with visitor.page.expect_response("**/certificates"):
+            pass
+        expect(fold.get_by_role("table")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [320, 700, 970, 985, 1060, 1240, 1900])
+def test_the_tables_fit_into_any_window(troubled, visit, width):
+    visitor = visit(troubled, viewport={"width": width, "height": 800})
+    visitor.page.locator("#unused summary").click()
+    visitor.looks()
+    assert visitor.fits()
 
 
 def test_a_row_stands_for_a_certificate_or_for_a_use_of_one(troubled, visit, scripts):

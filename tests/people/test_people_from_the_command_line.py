@@ -1,11 +1,15 @@
 """Who gets into the web interface, as it is said on the appliance itself."""
 
+import contextlib
 import json
 
 import pytest
 from deployed import Deployed
 from terminal import Terminal
 
+from agent.errors.people import LoginRefused, TooManyTries
+from agent.people import People
+from agent.people.throttle import FAILURES_OF_NAME
 from agent.store import Store
 
 GOOD = "four plain words here\n"
@@ -36,6 +40,19 @@ def test_a_password_is_not_taken_from_a_script_by_accident(console):
     )
     assert console.run("webui", "password", "--stdin", typed="short\n").returncode == 1
     assert console.run("webui", "users").stdout == "USER  ROLE\n"
+
+
+def test_guessing_from_everywhere_does_not_keep_the_console_out(appliance, console):
+    console.run("webui", "password", "--stdin", typed=GOOD)
+    with Store.open(appliance.layout) as store:
+        people = People(store)
+        for number in range(1, FAILURES_OF_NAME + 1):
+            with contextlib.suppress(LoginRefused, TooManyTries):
+                people.check_password("admin", "not the password", f"198.51.100.{number}", appliance.clock())
+        with pytest.raises(TooManyTries):
+            people.check_password("admin", GOOD.strip(), "203.0.113.1", appliance.clock())
+    assert console.run("webui", "password", "--stdin", typed="another four plain words\n").returncode == 0
+    assert console.run("status").returncode == 0
 
 
 def test_a_user_is_let_in_no_more_but_not_the_last_administrator(console):

@@ -1,7 +1,8 @@
-"""What programs show to the agent's API instead of a password."""
+"""Who may get in: people, and programs with a token instead of a password."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -48,6 +49,6 @@ async def revoke_token(visit: Visit) -> Response:
 async def _shown(
     visit: Visit, status: int = 200, made: Mapping[str, Any] | None = None, problem: Mapping[str, Any] | None = None
 ) -> Response:
-    found = await visit.get("/v1/tokens")
-    rows = found["tokens"]
-    return await visit.page("tokens.html.j2", status, tokens=rows, made=made, problem=problem, roles=ROLES, days=DAYS)
+    found, people = await asyncio.gather(visit.get("/v1/tokens"), visit.get("/v1/users"))
+    values = {"tokens": found["tokens"], "users": people["users"], "roles": ROLES, "days": DAYS}
+    return await visit.page("tokens.html.j2", status, made=made, problem=problem, **values)

@@ -4,6 +4,8 @@
 const dialog = document.getElementById("dialog");
 const body = document.getElementById("dialog-body");
 let reload = false;
+let kept = new Set();
+const unfolded = new Set(); // what was opened stays open when rows are brought up to date
 
 // A link or form marked data-dialog shows its answer in the dialog.
 function prepare(root) {
@@ -38,7 +40,12 @@ if (dialog) {
   const filter = document.querySelector("form.filter");
   if (filter) search(filter);
 
+  document.addEventListener("toggle", ({ target }) => {
+    if (target.id) unfolded[target.open ? "add" : "delete"](target.id);
+  }, true);
+  document.addEventListener("htmx:before:swap", () => (kept = new Set(unfolded)));
   document.addEventListener("htmx:after:swap", () => {
+    for (const id of kept) document.getElementById(id)?.setAttribute("open", "");
     prepare(document);
     htmx.process(document.body);
     if (body.childElementCount && !dialog.open) dialog.showModal();

@@ -81,7 +81,7 @@ def test_a_wrong_password_is_told_and_the_name_stays_but_not_the_password(agent:
     agent.says("POST /v1/session", problem("people.login_refused", "Name or password is wrong.", fix="Set it."), 401)
     page = stranger.post("/login", {**LOGIN, "user": '"><b>'})
     assert page.status == 401
-    assert "Name or password is wrong. How to fix it: Set it." in page.words
+    assert "Name or password is wrong. What to do: Set it." in page.words
     assert "correct horse" not in page.text
     assert 'value="&#34;&gt;&lt;b&gt;"' in page.text
     assert page.headers["set-cookie"] is None

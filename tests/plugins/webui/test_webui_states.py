@@ -13,6 +13,8 @@ from webui_desk import CHAIN, LIVE, NOW, SESSION, WHO, Browser, Desk, chain, pro
 from agent.errors import Problem
 from agent.errors.problem import rfc3339
 from agent.report import EndpointRow, ModuleRow, ModuleState, NeedRow, Status
+from agent.report.problems import window
+from agent.report.rows import Progress
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.table import MARKS
 
@@ -78,7 +80,7 @@ def test_what_failed_is_told_with_its_cause_what_is_served_what_to_do_and_when_i
     page = browser.get(PAGE)
     assert (
         "vpn.example.com: Port 80 refused the connection. The local chain is served meanwhile. "
-        "How to fix it: Open TCP/80 to this server. Next try in 3 hours . What was said exactly errno 111" in page.words
+        "What to do: Open TCP/80 to this server. Next try in 3 hours . What was said exactly errno 111" in page.words
     )
     assert "1 of 1 needs attention: mail.example.com" in page.words
     assert "Try now" in page.row("mail.example.com")
@@ -126,6 +128,49 @@ def test_only_while_something_is_being_issued_the_tables_look_again(agent: Desk,
     assert again in browser.get(f"{PAGE}?view=modules").text
 
 
+def test_what_is_being_issued_says_who_is_asked_what_happened_last_and_since_when(
+    agent: Desk, browser: Browser
+) -> None:
+    progress = Progress("acme", "the CA has the order", NOW - timedelta(minutes=2))
+    agent.says("GET /v1/status", status(chain(status=Status.ISSUING, progress=progress)))
+    row = browser.get(PAGE).row("mail.example.com")
+    assert "ACME: the CA has the order." in row
+    assert "Begun" in row
+    assert "stays in service until the new one is there" in row
+    agent.says("GET /v1/status", status(chain(status=Status.ISSUING, progress=replace(progress, step=""))))
+    assert "ACME is being asked." in browser.get(PAGE).row("mail.example.com")
+
+
+def test_a_ca_that_everybody_knows_is_called_by_its_name(agent: Desk, browser: Browser) -> None:
+    agent.says(
+        "GET /v1/status", status(chain(issuer="Let's Encrypt R11"), chain(id="56" * 32, names=("b.example.com",)))
+    )
+    page = browser.get(PAGE)
+    assert "Let&#39;s Encrypt</td>" in page.row("mail.example.com")
+    assert "ACME</td>" in page.row("b.example.com")
+
+
+def test_what_waits_for_its_window_says_until_when(agent: Desk, browser: Browser) -> None:
+    opens = NOW + timedelta(hours=3)
+    problem = window("mail", opens)
+    agent.says("GET /v1/status", status(chain(status=Status.WAITING, problem=problem)))
+    words = browser.get(PAGE).words
+    assert f"takes it into service at {opens:%Y-%m-%d %H:%M} UTC, when its activation window opens." in words
+    assert "It is taken into service in" in words
+    assert "Next try" not in words
+
+
+def test_a_try_whose_time_has_come_is_not_told_as_past(agent: Desk, browser: Browser) -> None:
+    problem = replace(REFUSED, retry_at=NOW - timedelta(minutes=5))
+    agent.says(
+        "GET /v1/status", status(chain(status=Status.FAILED, problem=problem), next_at=NOW - timedelta(minutes=5))
+    )
+    words = browser.get(PAGE).words
+    assert "It is tried again with the next check." in words
+    assert "A check is due." in words
+    assert "5 minutes ago" not in words
+
+
 def test_a_script_gets_the_tables_alone(agent: Desk, browser: Browser) -> None:
     part = browser.get(PAGE, HX_Request="true").text
     assert part.strip().startswith('<div id="tables"')
@@ -135,8 +180,12 @@ def test_a_script_gets_the_tables_alone(agent: Desk, browser: Browser) -> None:
 def test_rows_that_are_not_used_any_more_stand_below_the_root(agent: Desk, browser: Browser) -> None:
     unused = chain(id="56" * 32, names=("old.example.com",), status=Status.UNUSED, used_by=())
     agent.says("GET /v1/status", status(chain(), unused))
-    page = browser.get(PAGE).text.replace("<wbr>", "")
-    assert page.index("mail.example.com") < page.index("gw Root CA") < page.index("old.example.com")
+    page = browser.get(PAGE)
+    text = page.text.replace("<wbr>", "")
+    assert text.index("mail.example.com") < text.index("gw Root CA") < text.index("old.example.com")
+    assert "1 unused certificate No module uses them." in page.words
+    assert '<details id="unused" class="fold">' in text
+    assert '<details id="unused" class="fold" open>' in browser.get(f"{PAGE}?filter=old").text, "it was looked for"
 
 
 def test_what_certificates_and_services_say_is_escaped(agent: Desk, browser: Browser) -> None:
@@ -295,5 +344,5 @@ def test_a_person_is_told_what_the_agent_refuses(agent: Desk, browser: Browser) 
     )
     page = browser.get(f"{PAGE}/{CHAIN.id}")
     assert page.status == 404
-    assert "There is no such chain. How to fix it: Look." in page.words
+    assert "There is no such chain. What to do: Look." in page.words
     assert SESSION not in page.text

@@ -365,6 +365,7 @@ def test_the_root_is_for_everybody_in_three_forms(box: Whole) -> None:
 
 def test_tokens_are_shown_once_and_revoked(admin: Browser) -> None:
     form = admin.get("/tokens").token
+    assert "admin (you) Administrator: may do everything Their own" in admin.get("/tokens").words
     made = admin.post("/tokens", {"form_token": form, "name": "monitoring", "role": "viewer", "days": "30"})
     text = re.search(r"cwt_[\w-]+", made.words)
     assert text
