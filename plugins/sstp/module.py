@@ -30,6 +30,7 @@ from plugins.sstp.service import SSTPService
 from plugins.sstp.sessions import NAME as SSTP_SERVER
 
 SLOT = "default"
+RESTARTED = "sstp-server is restarted, as it reads a chain only at its start"
 NAMED = 20
 """Sessions that are named one by one; there may be thousands."""
 
@@ -97,13 +98,7 @@ class SSTP(Module):
         if first != SSTP_SERVER or (change.slots and SLOT not in change.slots):
             return
         sessions = [line.removeprefix("session ") for line in lines if line.startswith("session ")]
-        yield (
-            _dropped(sessions)
-            if sessions
-            else Consequence(
-                "sstp-server is restarted, as it reads a chain only at its start; no session is up.", "info"
-            )
-        )
+        yield _dropped(sessions) if sessions else Consequence(f"No SSTP session is up; {RESTARTED}.", "info")
 
     @property
     def tunnels(self) -> str:
@@ -140,6 +135,4 @@ def _dropped(sessions: list[str]) -> Consequence:
     """Name them, as far as people read on."""
     more = [f"{len(sessions) - NAMED} more"] if len(sessions) > NAMED else []
     what = "1 SSTP session drops" if len(sessions) == 1 else f"{len(sessions)} SSTP sessions drop"
-    return Consequence(
-        f"{what} ({', '.join([*sessions[:NAMED], *more])}), as sstp-server reads a chain only at its start.", "outage"
-    )
+    return Consequence(f"{what} ({', '.join([*sessions[:NAMED], *more])}); {RESTARTED}.", "outage")

@@ -55,11 +55,18 @@ def check(configuration: Path) -> None:
 
 def check_port(configuration: Path) -> None:
     """Look whether a port that isn't served now is another program's."""
-    present = configuration.parent.parent / "live" / configuration.name
-    if not present.exists() or place_of(read(present)) == (place := place_of(read(configuration))):
-        return
-    if _takes_connections(place):
+    place = place_of(read(configuration))
+    if place != _present_place(configuration) and _takes_connections(place):
         sys.exit(f"{configuration}: another program listens at {place[0]} port {place[1]} already")
+
+
+def _present_place(configuration: Path) -> tuple[str, int]:
+    """Where it serves now; where that can't be read, the new place is taken for the same."""
+    parser = ConfigParser()
+    with suppress(OSError, Error, UnicodeDecodeError, KeyError, ValueError):
+        parser.read_string((configuration.parent.parent / "live" / configuration.name).read_text())
+        return place_of(dict(parser.items("DEFAULT")))
+    return place_of(read(configuration))
 
 
 def place_of(settings: dict[str, str]) -> tuple[str, int]:
@@ -92,7 +99,7 @@ def start(program: str, configuration: Path, pid_file: Path, log: Path) -> None:
         sys.exit(f"error: sstp-server takes no connections at {place[0]} port {place[1]} within {GRACE:g} s")
 
 
-def stop(pid_file: Path) -> None:
+def stop(program: str, pid_file: Path) -> None:
     """End it, and with it every session, if it runs."""
     try:
         pid = int(pid_file.read_text().split()[0])
@@ -101,12 +108,23 @@ def stop(pid_file: Path) -> None:
         return
     try:
         for number in (signal.SIGTERM, signal.SIGKILL):
+            if not _runs(program, pid):
+                return
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, number)
             if _wait(lambda: _has_ended(pid)):
                 return
     finally:
         os.close(handle)
+
+
+def _runs(program: str, pid: int) -> bool:
+    """Whether a process is the program: a number that was left behind may be anybody's by now."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(Path(program).name) in {os.path.basename(word) for word in words}  # noqa: PTH119 - octets
 
 
 def _has_ended(pid: int) -> bool:
@@ -152,7 +170,7 @@ def main(verb: str, program: str, configuration: Path, pid_file: Path, log: Path
         check_port(configuration)
         return
     if verb == "restart":
-        stop(pid_file)
+        stop(program, pid_file)
     start(program, configuration, pid_file, log)
 
 

@@ -4,22 +4,16 @@ import os
 import shutil
 import signal
 import struct
+from pathlib import Path
 
 import pytest
-from deployed import until
+from deployed import CountingRunner, until
 from sstp_appliance import ACCEL_PPP, PPP_CALL, SSTPAppliance, received
 
+from agent.command import Action, CommandResult, Signal
 from agent.deployment import Outcome
 from agent.lifecycle.hand import Hand
 from plugins.sstp.packets import END_OF_HEAD, request
-
-MAIN_FILE = """$include {root}/etc/accel-ppp.d/chainwright.conf
-[modules]
-sstp
-[client-ip-range]
-127.0.0.0/8
-"""
-INCLUDE = {"main": "include"}
 
 
 @pytest.fixture
@@ -35,15 +29,6 @@ def vpn(box):
     """accel-ppp runs and serves."""
     box.bring_up()
     return box
-
-
-@pytest.fixture
-def included():
-    """An accel-ppp whose main file is the administrator's, not applied yet."""
-    with SSTPAppliance.make() as appliance:
-        appliance.with_toy_accel_ppp(**INCLUDE)
-        appliance.write_main_file(MAIN_FILE)
-        yield appliance
 
 
 def is_bound(box: SSTPAppliance, leaf: str) -> bool:
@@ -197,79 +182,6 @@ def test_sstp_that_is_dead_behind_a_good_handshake_is_seen_and_said(vpn):
     assert vpn.deployment("sstp").outcome is Outcome.LIVE
 
 
-# Your main file includes ours
-
-
-def test_an_administrators_main_file_includes_ours_and_stays_as_it_is(included):
-    before = included.main_file.read_text()
-    included.bring_up()
-    included.renew()
-    included.apply()
-    assert included.presented()[0] == included.chain()
-    assert included.main_file.read_text() == before
-    included_file = included.layout.rooted("/etc/accel-ppp.d/chainwright.conf")
-    assert included_file.read_text().splitlines()[1] == f"$include {included.layout.service('sstp').live}/included.conf"
-
-
-def said_of(box: SSTPAppliance, main_file: str) -> str:
-    box.write_main_file(main_file)
-    box.apply()
-    assert box.deployment("sstp").outcome is Outcome.REFUSED
-    assert not box.layout.rooted("/etc/accel-ppp.d/chainwright.conf").exists()
-    return box.cause().partition('" refused the new configuration: ')[2]
-
-
-LINE = "$include {root}/etc/accel-ppp.d/chainwright.conf\n"
-MODULES = "[modules]\nsstp\n"
-RANGES = "[client-ip-range]\n127.0.0.0/8\n"
-
-
-@pytest.mark.parametrize(
-    ("main_file", "sentence"),
-    [
-        (
-            MODULES + RANGES,
-            "error: ROOT/etc/accel-ppp.conf does not include the agent's file; add as its first line: "
-            + LINE.format(root="ROOT").strip()
-            + ".",
-        ),
-        (
-            MODULES + RANGES + "[sstp]\nport=443\n" + LINE,
-            "error: ROOT/etc/accel-ppp.conf has a section [sstp] before that of the agent; remove it.",
-        ),
-        (
-            LINE + RANGES,
-            "error: ROOT/etc/accel-ppp.conf does not load SSTP; add a line to [modules]: sstp.",
-        ),
-        (
-            LINE + MODULES + "[client-ip-range]\n10.0.0.0/8\n192.168.0.0-255\nrubbish\n",
-            "error: ROOT/etc/accel-ppp.conf does not let the agent look at SSTP; add a line to [client-ip-range]: 127.0.0.1/32.",
-        ),
-        (LINE + "[modules\n", 'error: ROOT/etc/accel-ppp.conf:2: a section without its "]".'),
-        ("sstp\n" + LINE, "error: ROOT/etc/accel-ppp.conf:1: a line before the first section."),
-        (
-            LINE + "$include /nowhere.conf\n",
-            "error: /nowhere.conf, named by ROOT/etc/accel-ppp.conf:2, can't be read: No such file or directory.",
-        ),
-        (LINE + "$include {root}/etc/accel-ppp.conf\n", "error: ROOT/etc/accel-ppp.conf includes itself."),
-        (
-            LINE + MODULES + RANGES + f"# {'x' * 1100}\n",
-            "error: ROOT/etc/accel-ppp.conf:6: the line is too long for accel-ppp.",
-        ),
-    ],
-)
-def test_what_its_main_file_lacks_is_said_with_the_line_to_add_and_nothing_is_left_behind(
-    included, main_file, sentence
-):
-    assert said_of(included, main_file) == sentence
-
-
-@pytest.mark.parametrize("ranges", ["disable", "127.0.0.0-255", "127.0.0.1/32", "0.0.0.0/0"])
-def test_every_way_to_let_the_agents_own_look_in_is_understood(included, ranges):
-    included.write_main_file(LINE + MODULES + f"[client-ip-range]\n{ranges}\n[sstp]\nport=1\n")
-    included.bring_up()
-
-
 def test_a_template_that_names_a_key_of_somebody_elses_is_refused_before_the_reload(vpn):
     other = vpn.other_pair()
     vpn.override("sstp.conf.j2", template_with_key(str(other.key_file)))
@@ -306,15 +218,39 @@ def test_the_real_one_swaps_chains_and_answers_a_call(company):
         assert box.presented()[0] == box.chain() != before[0]
 
 
-@pytest.mark.accel_ppp
-@pytest.mark.root
-def test_the_real_one_keeps_its_chain_when_a_reload_fails_and_gets_its_files_back(company):
+class SpoilingRunner(CountingRunner):
+    """Puts another key in place once, after everything has been tested and before the reload."""
+
+    def __init__(self, key: Path, content: str) -> None:
+        super().__init__()
+        self._key = key
+        self._content = content
+
+    def run(self, action: Action) -> CommandResult:
+        if isinstance(action, Signal) and self._content:
+            self._key.unlink()
+            self._key.write_text(self._content)
+            self._content = ""
+        return super().run(action)
+
+
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=[pytest.mark.accel_ppp, pytest.mark.root])])
+def test_a_key_that_is_spoilt_before_the_reload_is_taken_back_with_a_second_one(real):
     with SSTPAppliance.make() as box:
-        box.configure(service={**ACCEL_PPP, "binary": shutil.which("accel-pppd")})
+        box.with_toy_accel_ppp()
+        if real:
+            box.configure(service={**ACCEL_PPP, "binary": shutil.which("accel-pppd")})
         box.bring_up()
         before = box.presented()
-        box.override("sstp.conf.j2", template_with_key("{{ dir }}/nowhere.pem"))
+        box.runner = SpoilingRunner(box.layout.module("sstp").live / "key.pem", box.other_pair().key_file.read_text())
         box.renew()
         box.apply()
-        assert box.presented()[0] in {before[0], box.chain()}
-        assert box.deployment("sstp").outcome is not Outcome.BROKEN
+        assert box.deployment("sstp").outcome is Outcome.ROLLED_BACK
+        assert box.runner.count("SIGUSR1") == 2
+        assert box.presented() == before
+        if not real:
+            until(lambda: is_bound(box, before[0]), what="the second reload")
+        box.clock.advance(minutes=2)
+        box.apply()
+        assert box.deployment("sstp").outcome is Outcome.LIVE
+        assert box.presented()[0] == box.chain() != before[0]

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -14,6 +15,7 @@ from agent.command import Command, SystemRunner
 from agent.deployment import Outcome
 from agent.key import KeyType, generate_key
 from agent.lifecycle.hand import Hand
+from plugins.sstp.run_sstpd import stop
 from plugins.sstp.service import RUN_SSTPD
 from plugins.sstp.sessions import main_process, sessions
 
@@ -114,6 +116,9 @@ def test_a_look_starts_no_session_and_leaves_none_behind(vpn):
     assert "Unsupported encapsulated protocol." in log
 
 
+RESTARTED = "sstp-server is restarted, as it reads a chain only at its start."
+
+
 def consequences(box: SSTPAppliance) -> list[tuple[str, str]]:
     found = Hand(box.engine(), wait=0).root_effects()
     assert found.unknown == ()
@@ -122,18 +127,21 @@ def consequences(box: SSTPAppliance) -> list[tuple[str, str]]:
 
 def test_a_change_of_root_counts_the_sessions_that_drop_by_name(vpn):
     assert consequences(vpn) == [
-        ("sstp-server is restarted, as it reads a chain only at its start; no session is up.", "info")
+        ("No SSTP session is up; sstp-server is restarted, as it reads a chain only at its start.", "info")
     ]
     with vpn.session():
         until(lambda: len(sessions(vpn.pid)) == 1, what="the session's pppd")
         assert consequences(vpn) == [
-            ("1 SSTP session drops (127.0.0.1), as sstp-server reads a chain only at its start.", "outage")
+            (
+                "1 SSTP session drops (127.0.0.1); sstp-server is restarted, as it reads a chain only at its start.",
+                "outage",
+            )
         ]
         with vpn.session():
             until(lambda: len(sessions(vpn.pid)) == 2, what="the other session's pppd")
             assert consequences(vpn) == [
                 (
-                    "2 SSTP sessions drop (127.0.0.1, 127.0.0.1), as sstp-server reads a chain only at its start.",
+                    f"2 SSTP sessions drop (127.0.0.1, 127.0.0.1); {RESTARTED}",
                     "outage",
                 )
             ]
@@ -154,7 +162,7 @@ def test_nobody_is_named_where_it_does_not_run(box):
     box.apply()
     assert main_process("pid", str(box.pid_file)) is None
     assert consequences(box) == [
-        ("sstp-server is restarted, as it reads a chain only at its start; no session is up.", "info")
+        ("No SSTP session is up; sstp-server is restarted, as it reads a chain only at its start.", "info")
     ]
 
 
@@ -254,6 +262,26 @@ def test_a_port_that_another_program_has_is_refused_and_nobody_is_disconnected(v
         assert vpn.cause().endswith(f"/2/sstpd.conf: another program listens at 127.0.0.1 port {taken} already.")
         assert sessions(vpn.pid) == ["127.0.0.1"]
         assert vpn.presented() == before
+
+
+def test_a_number_that_is_another_programs_by_now_is_left_alone(vpn):
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            stop(str(vpn.service["binary"]), vpn.root / "nothing.pid")
+            (vpn.root / "other.pid").write_text(f"{other.pid}\n")
+            stop(str(vpn.service["binary"]), vpn.root / "other.pid")
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+def test_a_configuration_that_somebody_has_spoilt_is_made_again(vpn):
+    (vpn.live("sstp") / "sstpd.conf").write_text("what is this\n")
+    vpn.clock.advance(minutes=16)
+    vpn.apply()
+    assert vpn.deployment("sstp").outcome is Outcome.LIVE
+    assert "pem_cert" in (vpn.live("sstp") / "sstpd.conf").read_text()
+    assert vpn.presented()[0] == vpn.chain()
 
 
 def test_another_port_is_served_after_the_restart(vpn):
