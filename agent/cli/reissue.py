@@ -48,7 +48,7 @@ def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, fo
     "renew",
     example="""
 $ chainwright renew
-Nothing to do. Next: in 60 days.
+Nothing to do. Next: in 20 days.
 """,
 )
 @click.option("--timeout", type=click.FloatRange(min=0), default=TIMEOUT, show_default=True, help="Seconds for orders.")
