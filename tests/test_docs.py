@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from pages import (
     ROOT,
@@ -33,6 +34,7 @@ from agent.report import ModuleState, Status
 from agent.settings import CoreSettings, DeploySettings, ProbeSettings, RootSettings
 from agent.settings_loading import _Header, load
 from agent.sources import BUILT_IN, LocalSource
+from plugins.ikev2.commands import add_commands
 
 PAGES = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
@@ -90,12 +92,22 @@ def test_every_command_is_documented():
     compare("docs/operation.md", "commands", command_table())
 
 
+def commands_of_plugins() -> set[str]:
+    group = click.Group("ikev2")
+    add_commands(group, Unasked())
+    return {f"ikev2 {name}" for name in group.commands}
+
+
+class Unasked:
+    """An appliance that no command asks."""
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_command_that_a_page_names_exists(page: Path):
-    known = set(re.findall(r"^\| `([a-z ]+)` \|", command_table(), re.MULTILINE)) | {"COMMAND"}
+    known = set(re.findall(r"^\| `([a-z ]+)` \|", command_table(), re.MULTILINE)) | {"COMMAND"} | commands_of_plugins()
     families = {name.partition(" ")[0] for name in known if " " in name}
     for first, second in re.findall(
-        r"(?:`|\$ |# |\./run )(?:--root \S+ )?(?:chainwright |(?<=run ))([a-z]+)(?: ([a-z]+))?", read(str(page))
+        r"(?:`|\$ |# |\./run )(?:--root \S+ )?(?:chainwright |(?<=run ))([a-z0-9]+)(?: ([a-z]+))?", read(str(page))
     ):
         assert (f"{first} {second}" if first in families and second else first) in known | families, f"{first} {second}"
 

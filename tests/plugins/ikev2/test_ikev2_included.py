@@ -1,0 +1,100 @@
+"""A charon that is the administrator's: the agent's connections stand beside those of swanctl.conf, also after a restart."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from charon import SWANCTL, Charon
+from deployed import until
+from ikev2_appliance import CARDS, ROAD, IKEv2Appliance
+
+from agent.deployment import Outcome
+
+pytestmark = pytest.mark.root
+
+THEIRS = {"theirs": {"local": {"auth": "psk"}, "remote": {"auth": "psk"}, "children": {"net": {}}}}
+UNIT = "etc/systemd/system/strongswan.service.d/chainwright.conf"
+
+
+class Included(IKEv2Appliance):
+    """Its charon runs before the agent does."""
+
+    charon_of_theirs: Charon
+
+    @property
+    def socket(self) -> Path:
+        return self.charon_of_theirs.socket
+
+
+@pytest.fixture
+def included() -> Iterator[Included]:
+    with Charon.running() as charon, Included.make(port=charon.port) as appliance:
+        appliance.charon_of_theirs = charon
+        (appliance.root / "run").mkdir(exist_ok=True)
+        link = appliance.root / "run/charon.vici"
+        link.symlink_to(charon.socket)
+        appliance.service = {"main": "include", "manager": "systemd", "start": False}
+        charon.configure(connections=THEIRS)
+        charon.load()
+        appliance.configure(connections=[ROAD, CARDS])
+        appliance.apply()
+        appliance.assert_live()
+        yield appliance
+
+
+def commands_of(unit: Path, key: str) -> list[list[str]]:
+    """Return the commands that a unit has systemd run."""
+    lines = [line.partition("=")[2] for line in unit.read_text().splitlines() if line.startswith(f"{key}=")]
+    return [line.removeprefix("-").split() for line in lines]
+
+
+def test_connections_of_both_are_served(included):
+    assert included.loaded()["connections"] == ["cards", "road", "theirs"]
+    assert included.leaves_with_keys() == set(included.chains().values())
+
+
+def test_a_reload_by_swanctl_takes_ours_away_and_the_unit_loads_them_again(included):
+    included.charon_of_theirs.ctl("--load-all", "--noprompt")
+    assert included.loaded()["connections"] == ["theirs"]
+    for argv in commands_of(included.root / UNIT, "ExecReload"):
+        subprocess.run(argv, check=True, timeout=60)
+    assert included.loaded()["connections"] == ["cards", "road", "theirs"]
+    assert included.leaves_with_keys() == set(included.chains().values())
+
+
+def test_after_a_start_the_unit_loads_ours_before_the_agent_runs(included):
+    included.charon_of_theirs.stop()
+    shutil.rmtree(included.layout.run)  # as at boot
+    included.charon_of_theirs.start()
+    until(included.answers, what="charon is up")
+    for argv in commands_of(included.root / UNIT, "ExecStartPost"):
+        subprocess.run(argv, check=True, timeout=60)
+    assert included.loaded()["connections"] == ["cards", "road"]
+    assert included.leaves_with_keys() == set(included.chains().values())
+
+
+def test_what_a_reload_by_swanctl_took_away_is_found_missing_and_loaded_again(included):
+    included.charon_of_theirs.ctl("--load-all", "--noprompt")
+    included.clock.advance(minutes=16)
+    included.apply()
+    included.apply()
+    assert included.deployment("ikev2").outcome is Outcome.LIVE
+    assert included.loaded()["connections"] == ["cards", "road", "theirs"]
+
+
+def test_swanctl_itself_can_load_a_generation(included):
+    """It is laid out as swanctl wants it, so its own programs show it as well."""
+    generation = included.live("ikev2")
+    shutil.copytree(generation, included.root / "swanctl")
+    (included.root / "swanctl/swanctl.conf").write_text("include conf.d/*.conf\n")
+    environment = {**os.environ, "SWANCTL_DIR": str(included.root / "swanctl")}
+    environment["STRONGSWAN_CONF"] = str(included.charon_of_theirs.directory / "strongswan.conf")
+    said = subprocess.run(
+        [SWANCTL, "--load-all", "--noprompt"], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert said.returncode == 0, said.stderr
+    assert "loaded connection 'road'" in said.stdout
+    assert included.leaves_with_keys() == set(included.chains().values())
