@@ -95,7 +95,7 @@ class SSTP(Module):
     def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Say whose sessions drop: sstp-server reads a chain only at its start. accel-ppp keeps all of them."""
         first, *lines = observed.splitlines() or [""]
-        if first != SSTP_SERVER or (change.slots and SLOT not in change.slots):
+        if first != SSTP_SERVER or SLOT not in change.slots:
             return
         sessions = [line.removeprefix("session ") for line in lines if line.startswith("session ")]
         yield _dropped(sessions) if sessions else Consequence(f"No SSTP session is up; {RESTARTED}.", "info")

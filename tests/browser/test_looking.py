@@ -17,7 +17,7 @@ WORDS = {
     "wifi.example.com": ("Waiting", "Start or install the service; the next pass looks again."),
     "kiosk.example.com": (
         "Waiting",
-        "when its activation window opens. The chain before it stays in service until then.",
+        "when its activation window opens. What was there before stays in service until then.",
     ),
     "shop.example.com": ("Issuing…", "ACME: the CA looks at 0 of 1 names. Begun "),
     "localhost": (

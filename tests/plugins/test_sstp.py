@@ -201,7 +201,7 @@ def consequences(observed: str, *slots: str) -> list[tuple[str, str]]:
 
 def test_many_sessions_are_counted_and_the_first_named():
     lines = [f"session 192.0.2.{number}" for number in range(1, 24)]
-    ((sentence, severity),) = consequences("\n".join(["sstp-server", *lines]))
+    ((sentence, severity),) = consequences("\n".join(["sstp-server", *lines]), "default")
     assert sentence.startswith("23 SSTP sessions drop (192.0.2.1, 192.0.2.2, ")
     assert sentence.endswith(", 192.0.2.20, 3 more); sstp-server is restarted, as it reads a chain only at its start.")
     assert severity == "outage"

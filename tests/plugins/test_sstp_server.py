@@ -121,8 +121,8 @@ RESTARTED = "sstp-server is restarted, as it reads a chain only at its start."
 
 def consequences(box: SSTPAppliance) -> list[tuple[str, str]]:
     found = Hand(box.engine(), wait=0).root_effects()
-    assert found.unknown == ()
-    return [(each.sentence, each.severity) for module, each in found.consequences if module == "sstp"]
+    assert found.answers.unknown == ()
+    return [(each.sentence, each.severity) for module, each in found.answers.consequences if module == "sstp"]
 
 
 def test_a_change_of_root_counts_the_sessions_that_drop_by_name(vpn):

@@ -164,5 +164,5 @@ def test_a_module_that_waits_for_its_window_says_until_when(agent: Desk, browser
     agent.says("GET /v1/status", status(chain(), modules=modules))
     page = browser.get("/certificates")
     assert "Mail waits for its time window" in page.words
-    assert rfc3339(opens) in page.words
+    assert f"{opens:%Y-%m-%d %H:%M} UTC" in page.words
     assert "in 3 hours" in page.words

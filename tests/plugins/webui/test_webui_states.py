@@ -155,7 +155,7 @@ def test_what_waits_for_its_window_says_until_when(agent: Desk, browser: Browser
     problem = window("mail", opens)
     agent.says("GET /v1/status", status(chain(status=Status.WAITING, problem=problem)))
     words = browser.get(PAGE).words
-    assert f"takes it into service at {opens:%Y-%m-%d %H:%M} UTC, when its activation window opens." in words
+    assert f"takes what is new into service at {opens:%Y-%m-%d %H:%M} UTC, when its activation window opens." in words
     assert "It is taken into service in" in words
     assert "Next try" not in words
 
