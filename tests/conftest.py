@@ -5,7 +5,15 @@ import shutil
 
 import pytest
 from deployed import Deployed
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from ports import free_port
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis_settings.register_profile(
+    "patient", hypothesis_settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -120,7 +120,9 @@ def test_a_new_chain_costs_one_test_and_one_signal_and_no_connection(vpn):
 
 
 def test_a_change_of_root_ends_no_session(vpn):
-    assert [each for module, each in Hand(vpn.engine(), wait=0).root_effects().answers.consequences if module == "sstp"] == []
+    assert [
+        each for module, each in Hand(vpn.engine(), wait=0).root_effects().answers.consequences if module == "sstp"
+    ] == []
 
 
 # What goes wrong
