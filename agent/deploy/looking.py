@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from agent.deploy import staging
 from agent.deploy.sight import observe, records_of, sights_of
@@ -84,14 +83,7 @@ def _damage_of_entries(tools: Tools, module: str) -> str | None:
 
 
 def _damage(shop: staging.Shop, generation: Generation) -> str | None:
-    return staging.damaged(shop.directory(generation.number), generation) or _misplaced(shop.state, generation)
-
-
-def _misplaced(state: Path, generation: Generation) -> str | None:
-    """Return the link that no longer points to the generation in service."""
-    live = state / "live"
-    right = live.is_symlink() and str(live.readlink()) == str(generation.number)
-    return None if right else live.name
+    return staging.damaged(shop.directory(generation.number), generation) or staging.misplaced(shop.state, generation)
 
 
 def _store(tools: Tools, deployment: Deployment) -> None:

@@ -108,8 +108,14 @@ def _is_expected(file: ManifestFile, certificates: Sequence[x509.Certificate], r
             raise PreflightRefused(where, f"{name} does not hold the whole chain in its order")
     elif "leaf" in parts and fingerprints[:1] != [record.id]:
         raise PreflightRefused(where, f"{name} does not hold the leaf of the chain")
-    elif "intermediates" in parts and file.index is None and tuple(fingerprints) != record.fingerprints[1:]:
+    elif "intermediates" in parts and tuple(fingerprints) != _intermediates(file, record):
         raise PreflightRefused(where, f"{name} does not hold the intermediates of the chain")
+
+
+def _intermediates(file: ManifestFile, record: ChainRecord) -> tuple[str, ...]:
+    """Return those that a file ought to hold: all, or one where each has a file of its own."""
+    every = record.fingerprints[1:]
+    return every if file.index is None else every[file.index : file.index + 1]
 
 
 def _matches(keys: Sequence[PrivateKey], leaf: x509.Certificate | None, where: str) -> None:

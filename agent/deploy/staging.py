@@ -76,6 +76,13 @@ def remove(shop: Shop, number: int) -> None:
     shutil.rmtree(shop.directory(number), ignore_errors=True)
 
 
+def misplaced(state: Path, generation: Generation) -> str | None:
+    """Return the link that no longer points to the generation in service."""
+    live = state / "live"
+    right = live.is_symlink() and str(live.readlink()) == str(generation.number)
+    return None if right else live.name
+
+
 def damaged(directory: Path, generation: Generation) -> str | None:
     """Return the first file that is not what the agent wrote, None when all are."""
     for path, checksum in generation.checksums.items():

@@ -122,7 +122,9 @@ class Trial:
             number = self._tools.store.deployments.entry(unit.name)
             live = self._tools.store.deployments.generation(shop.owner, number) if number else None
             rendering = self._entry(unit.name, parts, live)
-            damaged = live is not None and staging.damaged(shop.directory(live.number), live) is not None
+            damaged = live is not None and bool(
+                staging.damaged(shop.directory(live.number), live) or staging.misplaced(shop.state, live)
+            )
             if rendering.files and (live is None or damaged or live.digest != rendering.digest):
                 staged.entries[unit.name] = self._stage(staged, shop, rendering, None)
             elif live is None and not rendering.files:

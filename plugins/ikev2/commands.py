@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -38,7 +38,7 @@ def add_commands(commands: click.Group, appliance: Appliance) -> None:
 def _add_sign(commands: click.Group, appliance: Appliance) -> None:
     @commands.command("sign")
     @click.argument("branch")
-    @click.argument("csr", type=click.File("rb"))
+    @click.argument("csr", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     @click.option(
         "--name",
         "names",
@@ -48,9 +48,9 @@ def _add_sign(commands: click.Group, appliance: Appliance) -> None:
     )
     @module_option
     @output_option
-    def sign(branch: str, csr: IO[bytes], names: tuple[str, ...], module: str, output: Path | None) -> None:
+    def sign(branch: str, csr: Path, names: tuple[str, ...], module: str, output: Path | None) -> None:
         """Have the root sign the request CSR of BRANCH, for --name. Prints its certificate, and the root to trust."""
-        appliance.sign(csr.read(), names, module=module, label=branch, purposes=PURPOSES)
+        appliance.sign(csr.read_bytes(), names, module=module, label=branch, purposes=PURPOSES)
         _write(_exported(appliance, branch, module), output)
 
 

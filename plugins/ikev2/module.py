@@ -97,14 +97,14 @@ class IKEv2(Module):
         own = issuers[0][0] if issuers else ""
         for connection in self.connections:
             if connection.client_ca or own or not connection.by_certificate:
-                values = {"connection": connection, "issuers": connection.client_ca or (own,)}
+                values = {"connection": connection, "issuers": _rooted(context, connection.client_ca) or (own,)}
                 yield self._file(connection.name, self._slot_of(connection), "road-warrior.conf.j2", values)
         for branch in self.branches:
             issuer = f"{branch.slot}.root.pem" if branch.issued else own
             if branch.remote_ca or issuer:
                 values = {
                     "branch": branch,
-                    "issuers": branch.remote_ca or (issuer,),
+                    "issuers": _rooted(context, branch.remote_ca) or (issuer,),
                     "identity": self._identity(branch),
                 }
                 yield self._file(branch.name, branch.slot, "branch.conf.j2", values)
@@ -234,6 +234,10 @@ def _list_of_the_root(context: Context) -> Iterator[Text]:
     for issuer in context.issuers:
         if issuer.present and issuer.crl:
             yield Text(path="x509crl/issuer.pem", text=issuer.crl)
+
+
+def _rooted(context: Context, paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(str(context.places.rooted(path)) for path in paths)
 
 
 def _secrets(users: Iterable[User]) -> str:

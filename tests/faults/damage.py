@@ -53,8 +53,12 @@ def garbage_chain(files: Sequence[Path]) -> None:
 
 
 def leaf_only(files: Sequence[Path]) -> None:
-    """Cut the chain off behind its first certificate."""
+    """Cut the chain off behind its first certificate; where each has a file, put the first in place of the second."""
     damaged = 0
+    if beside := [path for path in files if path.parent.name == "x509ca" and ".root." not in path.name]:
+        (leaf,) = (path for path in files if path.parent.name == "x509")
+        put(beside[0], leaf.read_bytes())
+        return
     for path in files:
         found = CERTIFICATE.findall(path.read_bytes())
         if len(found) > 1:

@@ -6,21 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from charon import CHARON
 from deployed import served, until
 from mailed import DOORS, OWN, descendants
 from ports import free_port
 from proxied import NGINX, alive, table
 from sstp_appliance import SSTPD, find_sstpd
 
+from agent import Endpoint, Expected, ProbeFailed
 from agent.command import process_of
 from agent.endpoint import StartTLS
 from agent.layout import Layout
+from plugins.ikev2.probe import IkeProbe
 
 NOWHERE = "/nowhere"
 HOUSE = Path(__file__).parents[2]
@@ -51,8 +55,17 @@ class Subject(ABC):
     installed_by: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     """Settings of services that name a program, as they are where it isn't installed. Empty: it is always there."""
 
+    down: ClassVar[str] = "no process has the number in"
+    """What is said of it when it doesn't run."""
+    asking: ClassVar[str] = ""
+    """A word of the command that asks whether it runs, where that is one."""
+
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
+
+    def presented(self, door: Door) -> tuple[str, ...]:
+        """Return what a client is presented, SHA-256 of each; nothing: openssl will see."""
+        return ()
 
     @abstractmethod
     def settings(self, *, installed: bool) -> str:
@@ -343,4 +356,61 @@ class SSTP(Subject):
             self.process = None
 
 
-SUBJECTS: tuple[type[Subject], ...] = (ReverseProxy, WebAuth, WebUI, Mail, SSTP)
+class IKEv2(Subject):
+    """A charon of the agent's own, which is told everything over its control socket."""
+
+    name = "ikev2"
+    part = "*/default*.pem"
+    template = (
+        "ikev2/road-warrior.conf.j2",
+        '{% include "default:road-warrior.conf.j2" %}\nwrong on purpose\n',
+        "is neither a section nor a setting",
+    )
+    installed_by: ClassVar = {"strongswan": {"binary": f"{NOWHERE}/charon-systemd"}}
+    down = "says that it does not run"
+    asking = "plugins.ikev2.sas"
+    domain = "vpn.example.test"
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self.port, self.port_nat_t = free_port(), free_port()
+
+    def settings(self, *, installed: bool) -> str:
+        ports = {"port": self.port, "port_nat_t": self.port_nat_t}
+        pool = '[[modules.ikev2.connections]]\nname = "road"\npools = ["10.88.0.0/24"]\n'
+        user = f'[[modules.ikev2.users]]\nname = "alice"\npassword_file = "/{self.password.relative_to(self.layout.root)}"\n'
+        service = self.service_tables(installed=installed, main="own", manager="commands", **ports)
+        return service + table("modules.ikev2", {"domain": self.domain}) + pool + user
+
+    @property
+    def password(self) -> Path:
+        path = self.layout.root / "password"
+        path.touch(mode=0o600)
+        path.write_text("secret")
+        return path
+
+    def doors(self) -> list[Door]:
+        return [Door(self.slot, self.port, self.domain)]
+
+    def presented(self, door: Door) -> tuple[str, ...]:
+        endpoint = Endpoint(port=door.port, server_name=door.name)
+        return IkeProbe().look(endpoint, time.monotonic() + 10, Expected((), 0)).fingerprints
+
+    def start(self) -> None:
+        configuration = self.layout.service("strongswan").live / "strongswan.conf"
+        (pid_file,) = self.pid_files()
+        argv = [CHARON, configuration, self.layout.run / "charon.vici", pid_file, self.layout.root / "charon.out"]
+        run(sys.executable, "-P", "-m", "plugins.ikev2.start", *argv)
+        until(self._serves, what="charon has loaded what is in service")
+
+    def _serves(self) -> bool:
+        try:
+            return bool(self.presented(*self.doors()))
+        except ProbeFailed:
+            return False
+
+    def pid_files(self) -> list[Path]:
+        return [self.layout.run / "charon.pid"]
+
+
+SUBJECTS: tuple[type[Subject], ...] = (ReverseProxy, WebAuth, WebUI, Mail, SSTP, IKEv2)

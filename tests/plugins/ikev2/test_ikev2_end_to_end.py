@@ -1,17 +1,24 @@
 """IKEv2 as the agent deploys it, on a private charon: engine, store, vici."""
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
+import toy_ca
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from deployed import until
 from ikev2_appliance import ALICE, CARDS, DOMAIN, ROAD, IKEv2Appliance
 from proxied import alive
 
+from agent import Endpoint, Expected
 from agent.deployment import Outcome
+from plugins.ikev2.probe import IkeProbe
 
 pytestmark = pytest.mark.root
 
@@ -164,3 +171,28 @@ def test_a_charon_started_anew_loads_what_was_deployed_last_without_the_agent(se
     until(lambda: serving.leaves_with_keys() == set(serving.chains().values()), what="the chain is loaded")
     assert serving.loaded()["connections"] == ["road"]
     assert serving.domain == DOMAIN
+
+
+def test_one_uploaded_wildcard_chain_serves_every_slot_but_the_head_office_s(vpn):
+    vpn.configure(connections=[ROAD, CARDS, {**ROAD, "name": "far", "domain": "far.example.test"}], branches=[NORTH])
+    vpn.apply()
+    vpn.assert_live()
+    root = toy_ca.root(now=vpn.clock())
+    ca = root.authority("Toy CA", now=vpn.clock(), days=400)
+    leaf = ca.leaf("*.example.test", now=vpn.clock())
+    path = vpn.root / "wildcard.pem"
+    path.write_bytes(toy_ca.key_pem(leaf.key) + toy_ca.pem(leaf.certificate, ca.certificate, root.certificate))
+    assert "Done" in (said := command(vpn, "upload", str(path))), said
+    vpn.apply()
+    vpn.assert_live()
+    uploaded = sha256(leaf.certificate)
+    chains = vpn.chains()
+    assert {slot for slot, chain in chains.items() if chain == uploaded} == {"default", "far.example.test"}
+    assert chains["head-office"] != uploaded
+    for name in (DOMAIN, "far.example.test"):
+        served = IkeProbe().look(Endpoint(port=vpn.port, server_name=name), time.monotonic() + 10, Expected((), 0))
+        assert served.fingerprints == (uploaded, sha256(ca.certificate))
+
+
+def sha256(certificate: x509.Certificate) -> str:
+    return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()

@@ -45,7 +45,7 @@ def rendered(module: IKEv2, *issuers: Issuer, keep_secrets: bool = False, **serv
         rendering = box.rendering(module, context)
         texts = {file.path: rendering.texts[file.text] for file in rendering.files if file.text}
         return {
-            path: filled_in(text, "/there", 7)
+            path: filled_in(text, "/there", 7).replace(str(box.root), "")
             for path, text in texts.items()
             if path != "conf.d/users.conf" or keep_secrets
         }
