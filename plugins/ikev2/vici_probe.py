@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from agent import Endpoint, Expected, Probe, ProbeFailed, Served
+
+SHORTEST = 0.01
+"""Seconds: a socket with none would wait for nothing."""
 
 
 class ViciProbe(Probe):
@@ -17,11 +21,14 @@ class ViciProbe(Probe):
         from plugins.ikev2.vici_socket import session
 
         assert endpoint.path is not None
+        allowed = max(deadline - time.monotonic(), SHORTEST)
         try:
-            with session(endpoint.path) as charon:
+            with session(endpoint.path, allowed) as charon:
                 found = dict(_certificates(charon))
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise ProbeFailed(str(endpoint), f"nobody listens there ({error.strerror})", dead=True) from None
+        except TimeoutError:
+            raise ProbeFailed(str(endpoint), f"no answer within {allowed:.1f} s") from None
         except OSError as error:
             raise ProbeFailed(str(endpoint), (error.strerror or str(error)).lower()) from None
         leaf, *_ = expected.fingerprints

@@ -13,12 +13,12 @@ TIMEOUT = 20.0
 
 
 @contextmanager
-def session(path: Path) -> Iterator[Any]:
-    """Give a `vici.Session`. Raises `OSError` where nobody listens."""
+def session(path: Path, timeout: float = TIMEOUT) -> Iterator[Any]:
+    """Give a `vici.Session`; `timeout` in seconds. Raises `OSError` where nobody listens, and later when charon is silent."""
     from vici import Session  # type: ignore[import-untyped]
 
     with socket.socket(socket.AF_UNIX) as stream:
-        stream.settimeout(TIMEOUT)
+        stream.settimeout(timeout)
         stream.connect(str(path))
         yield Session(stream)
 
