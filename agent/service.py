@@ -67,7 +67,3 @@ class Service(BaseModel):
     def running(self, context: ServiceContext) -> Command | Path | None:
         """Return how to know that it runs: a command that ends with 0, or its pid file. None: by its endpoints."""
         return None
-
-    def inspect_with(self, context: ServiceContext) -> Command | None:
-        """Return a command that prints what runs now (sessions, peers)."""
-        return None

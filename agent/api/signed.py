@@ -23,7 +23,6 @@ from agent.store.view import View
 
 DER_CRL = "application/pkix-crl"
 SERIAL = r"^[0-9A-Fa-f:]{1,80}$"
-NO_LIST = "no pass was made since it was taken into service, or its key usage does not include cRLSign"
 
 
 class ListFormat(StrEnum):
@@ -97,7 +96,7 @@ def crl(call: Call) -> Answer:
     if root is None:
         raise RootMissing
     if found is None or not found.pem:
-        raise ListMissing(root.subject, NO_LIST)
+        raise ListMissing(root.subject)
     if query.format is ListFormat.DER:
         return Answer(found.der, media_type=DER_CRL, headers=attachment((root.subject,), "crl"))
     return Answer(found.pem.encode(), media_type=PEM, headers=attachment((root.subject,), "crl.pem"))

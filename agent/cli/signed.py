@@ -21,7 +21,6 @@ from agent.store.view import View
 if TYPE_CHECKING:
     from agent.lifecycle.revoking import Signed
 
-NO_LIST = "no pass was made since it was taken into service, or its key usage does not include cRLSign"
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -114,7 +113,7 @@ def _list_of(view: View, sha256: str) -> tuple[RevocationList, ListRow]:
         raise RootMissing
     row = list_row(view, roots[0].sha256)
     if row is None:
-        raise ListMissing(roots[0].subject, NO_LIST)
+        raise ListMissing(roots[0].subject)
     return view.revocations.lists()[row.root], row
 
 

@@ -126,13 +126,14 @@ class RevokedBefore(RootError):
 
 
 class ListMissing(RootError):
-    """A root has no list of revoked certificates: no pass was made since, or it may not sign one."""
+    """A root has no list of revoked certificates."""
 
     code = "root.list_missing"
 
-    def __init__(self, subject: str, reason: str) -> None:
+    def __init__(self, subject: str) -> None:
         super().__init__(
-            f"The root {quoted(subject)} has no list of revoked certificates: {reason}.",
+            f"The root {quoted(subject)} has no list of revoked certificates: no pass was made since it was taken into "
+            "service, or its key usage does not include cRLSign.",
             where="root",
             fix="Run the agent once, or upload a root that may sign such lists.",
         )

@@ -76,10 +76,6 @@ class StrongSwan(Service):
         """Ask charon."""
         return _python("sas", str(self.socket(context.places)))
 
-    def inspect_with(self, context: ServiceContext) -> Command:
-        """List who is connected."""
-        return self.sessions(context.places)
-
     def start_with(self, context: ServiceContext) -> Command:
         """Start; its own configuration has charon load ours."""
         if self.manager == "systemd":

@@ -72,9 +72,10 @@ EXAMPLES: list[tuple[AgentError, str]] = [
         ),
     ),
     (
-        ListMissing("Toy CA", "its key usage does not include cRLSign"),
+        ListMissing("Toy CA"),
         (
-            'root: The root "Toy CA" has no list of revoked certificates: its key usage does not include cRLSign.\n'
+            'root: The root "Toy CA" has no list of revoked certificates: no pass was made since it was taken into service, '
+            "or its key usage does not include cRLSign.\n"
             "Run the agent once, or upload a root that may sign such lists."
         ),
     ),
