@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from agent.chain import PeerCertificate, Purpose
@@ -22,6 +22,9 @@ class Appliance(Protocol):
 
     def apply(self) -> int:
         """Run ``chainwright apply`` and return its exit code."""
+
+    def answer(self, data: Mapping[str, Any], lines: Iterable[str]) -> None:
+        """Print what a command has found out: `data` where ``--json`` is asked for, with the schema number, else `lines`."""
 
     def sign(
         self,

@@ -95,14 +95,16 @@ def register_commands(commands: click.Group, appliance: Appliance) -> None:
     """Add commands to ``chainwright``.
 
     `commands` is a click group named after the plugin, left out while it is empty; `appliance` is all that a command gets
-    of the core. When it raises: the plugin's commands are missing and ``chainwright plugins`` says why.
+    of the core. What a command finds out goes through its `answer`, which minds ``--json``. When it raises: the plugin's
+    commands are missing and ``chainwright plugins`` says why.
 
     ```python
     @hookimpl
     def register_commands(commands: click.Group, appliance: Appliance) -> None:
         @commands.command("count")
         def count() -> None:
-            click.echo(len(appliance.status()["chains"]))
+            count = len(appliance.status()["chains"])
+            appliance.answer({"chains": count}, [str(count)])
     ```
     """
 

@@ -165,11 +165,14 @@ class ThreeChains:
     def status(self) -> dict[str, Any]:
         return {"chains": [1, 2, 3]}
 
+    def answer(self, data: dict[str, Any], lines: list[str]) -> None:
+        click.echo(f"{data} {lines}")
+
 
 def test_the_example_of_a_command_answers():
     group = click.Group("example")
     plugin("register_commands").register_commands(group, ThreeChains())
-    assert CliRunner().invoke(group, ["count"]).output == "3\n"
+    assert CliRunner().invoke(group, ["count"]).output == "{'chains': 3} ['3']\n"
 
 
 def test_the_example_of_an_observer_is_told():

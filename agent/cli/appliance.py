@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from agent.chain import Purpose
 from agent.cli.commands import Family, Invocation
@@ -36,6 +38,16 @@ class CommandLineAppliance:
         from agent.cli.apply import perform
 
         return perform(self._invocation)
+
+    def answer(self, data: Mapping[str, Any], lines: Iterable[str]) -> None:
+        """Print `data` where ``--json`` is asked for, else `lines`."""
+        from agent.cli.output import print_json
+
+        if self._invocation.as_json:
+            print_json(data)
+            return
+        for line in lines:
+            click.echo(line)
 
     def sign(
         self,

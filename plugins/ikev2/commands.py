@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 MODULE = "ikev2"
 PURPOSES = (Purpose.SERVER, Purpose.CLIENT)
 """Either side of a connection may begin it."""
+NOBODY = "No branch has a certificate yet. One is made by: chainwright ikev2 sign BRANCH REQUEST --name NAME"
 PATH_PARTS = (Part.FULLCHAIN, Part.ROOT)
 
 module_option = click.option(
     "--module", default=MODULE, show_default=True, metavar="NAME", help="Instance whose connection it is."
 )
-output_option = click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file in place of the terminal."
+out_option = click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file instead of stdout."
 )
 
 
@@ -47,11 +49,11 @@ def _add_sign(commands: click.Group, appliance: Appliance) -> None:
         help="Name or address of the branch: `peer` in the settings.",
     )
     @module_option
-    @output_option
-    def sign(branch: str, csr: Path, names: tuple[str, ...], module: str, output: Path | None) -> None:
+    @out_option
+    def sign(branch: str, csr: Path, names: tuple[str, ...], module: str, out: Path | None) -> None:
         """Have the root sign the request CSR of BRANCH, for --name. Prints its certificate, and the root to trust."""
         appliance.sign(csr.read_bytes(), names, module=module, label=branch, purposes=PURPOSES)
-        _write(_exported(appliance, branch, module), output)
+        _deliver(appliance, branch, module, out)
 
 
 def _add_list(commands: click.Group, appliance: Appliance) -> None:
@@ -59,9 +61,8 @@ def _add_list(commands: click.Group, appliance: Appliance) -> None:
     @module_option
     def list_(module: str) -> None:
         """List the branches that have a certificate."""
-        for peer in appliance.peers(module=module):
-            if peer.replaced_at is None:
-                click.echo(_line(peer))
+        found = [peer for peer in appliance.peers(module=module) if peer.replaced_at is None]
+        appliance.answer({"peers": [_json(each) for each in found]}, map(_line, found) if found else [NOBODY])
 
 
 def _add_show(commands: click.Group, appliance: Appliance) -> None:
@@ -70,19 +71,18 @@ def _add_show(commands: click.Group, appliance: Appliance) -> None:
     @module_option
     def show(branch: str, module: str) -> None:
         """Show every certificate of BRANCH, the newest first."""
-        for peer in _certificates_of(appliance, branch, module):
-            click.echo(_line(peer))
-            click.echo(f"    serial {peer.serial}  sha256 {peer.sha256}  root {peer.root[:12]}")
+        found = _certificates_of(appliance, branch, module)
+        appliance.answer({"peers": [_json(each) for each in found]}, chain.from_iterable(map(_lines, found)))
 
 
 def _add_export(commands: click.Group, appliance: Appliance) -> None:
     @commands.command("export")
     @click.argument("branch")
     @module_option
-    @output_option
-    def export(branch: str, module: str, output: Path | None) -> None:
+    @out_option
+    def export(branch: str, module: str, out: Path | None) -> None:
         """Print the present certificate of BRANCH, what leads to the root, and the root: all that goes to the branch."""
-        _write(_exported(appliance, branch, module), output)
+        _deliver(appliance, branch, module, out)
 
 
 def _add_revoke(commands: click.Group, appliance: Appliance) -> None:
@@ -91,17 +91,19 @@ def _add_revoke(commands: click.Group, appliance: Appliance) -> None:
     @module_option
     def revoke(branch: str, module: str) -> None:
         """Revoke the certificate of BRANCH; the next apply has strongSwan refuse it."""
-        for peer in appliance.revoke(_present(appliance, branch, module).serial, module=module):
-            click.echo(f"revoked {peer.serial}")
-        click.echo("strongSwan refuses it after: chainwright apply")
+        found = appliance.revoke(_certificates_of(appliance, branch, module)[0].serial, module=module)
+        lines = [*(f"revoked {each.serial}" for each in found), "strongSwan refuses it after: chainwright apply"]
+        appliance.answer({"revoked": [each.serial for each in found]}, lines)
 
 
-def _exported(appliance: Appliance, branch: str, module: str) -> bytes:
-    return appliance.export(_present(appliance, branch, module).serial, module=module, parts=PATH_PARTS)
-
-
-def _present(appliance: Appliance, branch: str, module: str) -> Peer:
-    return _certificates_of(appliance, branch, module)[0]
+def _deliver(appliance: Appliance, branch: str, module: str, out: Path | None) -> None:
+    """Print the present certificate of a branch with all that leads to the root, or write it."""
+    peer = _certificates_of(appliance, branch, module)[0]
+    pem = appliance.export(peer.serial, module=module, parts=PATH_PARTS)
+    if out is not None:
+        _write(out, pem)
+    row = {**_json(peer), "pem": pem.decode(), "file": str(out) if out else None}
+    appliance.answer(row, [] if out else [pem.decode().rstrip("\n")])
 
 
 def _certificates_of(appliance: Appliance, branch: str, module: str) -> list[Peer]:
@@ -119,8 +121,24 @@ def _line(peer: Peer) -> str:
     return f"{peer.label}  {', '.join(peer.names)}  {state}{until}"
 
 
-def _write(pem: bytes, output: Path | None) -> None:
-    if output is None:
-        click.echo(pem.decode().rstrip("\n"))
-    else:
-        output.write_bytes(pem)
+def _write(path: Path, pem: bytes) -> None:
+    try:
+        path.write_bytes(pem)
+    except OSError as error:
+        raise click.FileError(str(path), hint=error.strerror) from None
+
+
+def _lines(peer: Peer) -> list[str]:
+    return [_line(peer), f"    serial {peer.serial}  sha256 {peer.sha256}  root {peer.root[:12]}"]
+
+
+def _json(peer: Peer) -> dict[str, object]:
+    return {
+        "branch": peer.label,
+        "names": list(peer.names),
+        "serial": peer.serial,
+        "sha256": peer.sha256,
+        "root": peer.root,
+        "until": f"{peer.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "state": str(peer.state(datetime.now(UTC))),
+    }

@@ -40,7 +40,7 @@ class Pair:
     def take_home(self) -> None:
         """Bring what the head office has for the branch to the branch: the documented steps."""
         pem, key = self.branch.root / "north.pem", self.branch.root / "north.key"
-        self.office.command("ikev2", "export", "north", "--output", str(pem))
+        self.office.command("ikev2", "export", "north", "--out", str(pem))
         key.write_bytes(self.key)
         self.branch.command("upload", str(pem), "--key", str(key))
         self.branch.deploy()

@@ -1,14 +1,34 @@
 """What `chainwright ikev2` says, without an appliance behind it."""
 
+from datetime import UTC, datetime
+
 import click
 import pytest
 from click.testing import CliRunner
 
+from agent import Peer, Purpose
 from plugins.ikev2.commands import add_commands
+
+SIGNED = datetime(2026, 11, 1, tzinfo=UTC)
+NORTH = Peer(
+    serial="4f2a",
+    sha256="ab" * 32,
+    module="ikev2",
+    label="north",
+    names=("north.example.test",),
+    purposes=(Purpose.SERVER, Purpose.CLIENT),
+    root="cd" * 32,
+    not_before=SIGNED,
+    not_after=datetime(2999, 1, 1, tzinfo=UTC),
+    created_at=SIGNED,
+)
 
 
 class NobodySigned:
     """An appliance that has signed nothing."""
+
+    def answer(self, data, lines) -> None:
+        click.echo(f"{data}\n" + "\n".join(lines))
 
     def peers(self, *, module: str) -> list:
         return []
@@ -35,3 +55,34 @@ def test_a_request_is_signed_for_a_name_that_somebody_has_typed(tmp_path):
     result = CliRunner().invoke(group, ["sign", "north", str(tmp_path / "a.csr")])
     assert result.exit_code == 2
     assert "--name" in result.output
+
+
+def test_where_nobody_has_a_certificate_that_is_said():
+    group = click.Group("ikev2")
+    add_commands(group, NobodySigned())
+    assert CliRunner().invoke(group, ["list"]).output == (
+        "{'peers': []}\n"
+        "No branch has a certificate yet. One is made by: chainwright ikev2 sign BRANCH REQUEST --name NAME\n"
+    )
+
+
+class NorthSigned(NobodySigned):
+    """An appliance that has signed one."""
+
+    def peers(self, *, module: str) -> list[Peer]:
+        return [NORTH]
+
+    def export(self, serial: str, **more) -> bytes:
+        return b"PEM of " + serial.encode() + b"\n"
+
+
+def test_a_certificate_goes_to_the_terminal_or_to_a_file_or_nowhere(tmp_path):
+    group = click.Group("ikev2")
+    add_commands(group, NorthSigned())
+    assert CliRunner().invoke(group, ["export", "north"]).output.endswith("\nPEM of 4f2a\n")
+    out = tmp_path / "north.pem"
+    assert "PEM of" not in CliRunner().invoke(group, ["export", "north", "--out", str(out)]).output.partition("\n")[2]
+    assert out.read_bytes() == b"PEM of 4f2a\n"
+    result = CliRunner().invoke(group, ["export", "north", "--out", str(tmp_path / "no/north.pem")])
+    assert result.exit_code == 1
+    assert "north.pem': No such file or directory" in result.output
