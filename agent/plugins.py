@@ -96,8 +96,6 @@ class Registry:
     refused: Mapping[str, PluginError] = field(default_factory=dict)
     """Modules that a plugin registers, but that can't be used."""
     plugins: tuple[PluginRecord, ...] = ()
-    owners: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
-    """Plugin by kind and name of what it contributes: ``("module", "mail")``."""
 
     @classmethod
     def load(
@@ -131,11 +129,6 @@ class Registry:
     def broken(self) -> dict[str, PluginError]:
         """Return the first error of each broken plugin by its name."""
         return {each.name: each.errors[0] for each in self.plugins if each.errors}
-
-    def plugin_of(self, kind: str, name: str) -> PluginRecord | None:
-        """Return the plugin that contributes the ``module``, ``service``, ``source`` or ``DNS solver`` called `name`."""
-        owner = self.owners.get((kind, name))
-        return next((each for each in self.plugins if each.name == owner), None)
 
     def commands(self, make_group: Callable[[str], click.Group], appliance: Appliance) -> list[PluginCommands]:
         """Ask each enabled plugin for its commands; those that have none are left out."""
@@ -263,7 +256,6 @@ class _Loading:
             dns_solvers=self.by_kind["DNS solver"],
             refused=self.refused,
             plugins=tuple(self.records.get(index) or _not_enabled(each) for index, each in everything),
-            owners={key: owner.plugin for key, owner in self.owners.items()},
         )
 
 

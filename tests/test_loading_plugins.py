@@ -54,7 +54,6 @@ def test_a_drop_in_file_contributes_its_module(appliance: ToyAppliance):
         "contributions": ["module stunnel"],
         "problems": [],
     }
-    assert registry.plugin_of("module", "stunnel") is record(registry, "stunnel")
     assert record(registry, "stunnel").home == path.parent
     assert not list(path.parent.glob("__pycache__"))
 
@@ -102,7 +101,6 @@ def test_two_plugins_may_bring_the_very_same_service(appliance: ToyAppliance, mo
     monkeypatch.syspath_prepend(place)
     registry = appliance.registry("toy_a", "toy_b")
     assert [record(registry, name).state for name in ("toy_a", "toy_b")] == ["on", "on"]
-    assert registry.plugin_of("service", "tunneld") is record(registry, "toy_a")
 
 
 def test_a_drop_in_may_postpone_its_annotations(appliance: ToyAppliance):
@@ -340,7 +338,6 @@ def test_of_two_plugins_with_the_same_module_the_first_keeps_it(
         f'plugin "also" ({path}): The module "stunnel" is already registered by toy_tunnels (toy-tunnels 1.2).\n'
         f"{OFF} Remove one of the two, then: chainwright plugins"
     )
-    assert registry.plugin_of("module", "stunnel") is record(registry, "toy_tunnels")
 
 
 def test_of_two_plugins_of_the_same_name_the_installed_one_keeps_it(

@@ -129,13 +129,6 @@ def test_after_a_change_of_key_the_account_is_known_by_the_new_one(pebble_with, 
         assert client.order(order.url).status == "pending"
 
 
-def test_an_authorization_can_be_given_up(pebble, desk):
-    with asking(pebble, desk) as client:
-        order = client.new_order(["given-up.example.com"])
-        client.deactivate_authorization(order.authorizations[0])
-        assert client.authorization(order.authorizations[0]).status == "deactivated"
-
-
 def test_a_name_s_authorization_lists_challenges_that_the_library_does_not_know(pebble, desk):
     with asking(pebble, desk) as client:
         order = client.new_order(["*.wild.example.com"])

@@ -206,10 +206,6 @@ class AcmeClient:
         """Have the account known by another key (RFC 8555 section 7.3.5), and sign with that from now on."""
         self._connection.change_key(new, self._patience)
 
-    def deactivate_authorization(self, url: str) -> None:
-        """Give an authorization up (RFC 8555 section 7.5.2)."""
-        self.send(url, {"status": "deactivated"})
-
     # How it is asked
 
     def post(
