@@ -14,21 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from agent.markers import hookspec
+from agent.contract.markers import hookspec
 
 if TYPE_CHECKING:
     import click
 
-    from agent.appliance import Appliance
-    from agent.command import Action, Command
-    from agent.context import ChainFacts, Change, Consequence, Context
-    from agent.endpoint import Endpoint
-    from agent.events import Event
-    from agent.file import ChainFile, Template, Text
-    from agent.module import Module
-    from agent.need import HostFacts, Need
-    from agent.service import Service
-    from agent.source import DnsSolver, Source
+    from agent.contract.appliance import Appliance
+    from agent.contract.context import ChainFacts, Change, Consequence, Context
+    from agent.contract.endpoint import Endpoint
+    from agent.contract.file import ChainFile, Template, Text
+    from agent.contract.module import Module
+    from agent.contract.service import Service
+    from agent.contract.source import DnsSolver, Source
+    from agent.model.events import Event
+    from agent.model.need import HostFacts, Need
+    from agent.system.command import Action, Command
 
 
 # Contributions

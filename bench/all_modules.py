@@ -18,9 +18,9 @@ from pathlib import Path
 from appliance import NGINX, Appliance, appliance, free_port, stop, timed, wait_for
 from one_chain import PAUSE, presented
 
-from agent.layout import Layout
-from agent.lifecycle import Engine
-from agent.lifecycle.hand import Hand
+from agent.engine.engine import Engine
+from agent.operations.operations import Hand
+from agent.system.layout import Layout
 
 SITES = [f"s{number}.example.test" for number in range(10)]
 PORTAL, MAIL, PAGE = "portal.example.test", "mail.example.test", "gw.example.test"

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from appliance import Appliance, Prepared, appliance, free_port, head, interleaved, process, row, site, timed, wait_for
 from bare_ca import pair
 
-from agent.layout import Layout
-from agent.lifecycle import Engine
-from agent.lifecycle.hand import Hand
+from agent.engine.engine import Engine
+from agent.operations.operations import Hand
+from agent.system.layout import Layout
 
 PAUSE = 0.02
 

@@ -28,16 +28,16 @@ from appliance import HERE, NGINX, Appliance, Prepared, Taken, head, interleaved
 from bare_ca import key_pem
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.account_key import thumbprint
-from agent.events import Event, Kind
-from agent.layout import Layout
-from agent.lifecycle import Engine
+from agent.engine.engine import Engine
+from agent.model.events import Event, Kind
+from agent.pki.account_key import thumbprint
 from agent.store import Store
+from agent.system.layout import Layout
 
 if TYPE_CHECKING:
-    from pebble import Pebble
+    from support.cas.pebble import Pebble
 
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests/acme")]  # the tests' CA is this one's too
+sys.path.insert(0, str(HERE.parent / "tests"))  # the tests' CA is this one's too
 TRUST = "/listener-root.pem"
 LABELS = {
     "bare": "bare loop",
@@ -187,7 +187,7 @@ class Scene:
 
 @contextmanager
 def scene(names: int, sleep: int) -> Iterator[Scene]:
-    from pebble import Options, Pebble
+    from support.cas.pebble import Options, Pebble
 
     with tempfile.TemporaryDirectory(prefix="chainwright-bench-") as directory:
         place = Path(directory)

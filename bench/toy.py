@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from agent import ChainFile, Context, Endpoint, Expected, HostFacts, Module, Need, Part, Probe, Served, hookimpl
+from chainwright import ChainFile, Context, Endpoint, Expected, HostFacts, Module, Need, Part, Probe, Served, hookimpl
 
 
 class FileProbe(Probe):

@@ -1,1 +1,1 @@
-"""The built-in modules: a folder each, through the public API of `agent` only."""
+"""The plugins that come with Chainwright: a folder each, on the public API `chainwright` alone."""

@@ -4,10 +4,11 @@ import os
 import shutil
 
 import pytest
-from deployed import Deployed
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from ports import free_port
+
+from support.appliances.deployed import Deployed
+from support.ports import free_port
 
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis_settings.register_profile(

@@ -14,42 +14,50 @@ from pathlib import Path
 import pytest
 
 import agent
+import chainwright
 import plugins
 
-LAYERS = {
-    "callers": "__main__ api cli demo daemon log notify poke reception schedule waking",
-    "lifecycle": "lifecycle bus host lock release",
-    "people": "people",
-    "reporting": "report freshness",
-    "deploying": "deploy",
-    "probing": "probe starttls",
-    "rendering": "fleet render templates",
-    "planning": "planning binding explaining",
-    "sources": "crl sources renewal",
-    "store": "store migrations sealing",
-    "settings and plugins": (
-        "plugins settings settings_files settings_loading settings_problems settings_shown secret_keys "
-        "anchors doctor contract discovery hooks trusted"
+ROOMS = (
+    *(
+        "cli",
+        "demo",
+        "daemon",
+        "api",
+        "operations",
+        "engine",
+        "report",
+        "deploy",
+        "sources",
+        "planning",
+        "probing",
+        "rendering",
     ),
-    "nouns": (
-        "account_key addresses appliance authority bound certificate chain command connection context deadline deployment "
-        "encoding endpoint errors events fields file hookspecs key layout markers module names need path paths peer pem places "
-        "profile purpose records revocation service signing_request slots source window writing"
-    ),
-}
-"""From above to below. A new file of `agent/` is a noun of one of them: name it here."""
+    *("auth", "store", "config", "registry", "contract", "model", "inspection", "crl", "pki", "system", "errors"),
+)
+"""From above to below: a file imports from its own room and those after it. A new room gets its place here."""
 
-RANK = {name: rank for rank, names in enumerate(LAYERS.values()) for name in names.split()}
+FRONT_DOORS = {"__main__": "cli", "hookspecs": "contract"}
+"""The only files beside the rooms, and the rooms that they belong to."""
+
+RANK = {name: rank for rank, name in enumerate(ROOMS)} | {
+    door: rank for door, room in FRONT_DOORS.items() for rank in [ROOMS.index(room)]
+}
 CORE = Path(next(iter(agent.__path__)))
 PLUGINS = Path(next(iter(plugins.__path__)))
 
 HEAVY = {
     "cryptography": {
-        *("agent.certificate", "agent.path", "agent.profile", "agent.signing_request", "agent.doctor"),
-        *("agent.crl.judging", "agent.crl.revocation_list"),
-        *(f"agent.doctor.{path.stem}" for path in (CORE / "doctor").glob("[a-z]*.py")),
+        *(
+            "agent.pki.certificate",
+            "agent.pki.path",
+            "agent.pki.profile",
+            "agent.pki.signing_request",
+            "agent.inspection",
+        ),
+        *("agent.crl.checking", "agent.crl.revocation_list"),
+        *(f"agent.inspection.{path.stem}" for path in (CORE / "inspection").glob("[a-z]*.py")),
     },
-    "sqlite_utils": {"agent.migrations"},
+    "sqlite_utils": {"agent.store.migrations"},
     "idna": set(),
     "jinja2": set(),
     "acme": set(),
@@ -60,7 +68,10 @@ HEAVY = {
     "uvicorn": set(),
 }
 """What takes long to import, and the modules that do so at once: they are themselves imported when they are used."""
-WITHOUT_PYDANTIC = ("chain", "cli", "errors", "freshness", "layout", "names", "need", "records", "report", "store")
+WITHOUT_PYDANTIC = (
+    *("cli", "errors", "report", "store", "engine.freshness", "model.need", "model.records"),
+    *("pki.chain", "system.layout", "system.names"),
+)
 """A run that has nothing to do, and a status, get along with these."""
 
 
@@ -88,13 +99,13 @@ def imported(path: Path, *, at_once: bool = False) -> frozenset[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    ours = {name for name in found if name.split(".")[0] in {"agent", "plugins"}}
+    ours = {name for name in found if name.split(".")[0] in {"agent", "chainwright", "plugins"}}
     return frozenset(module for name in ours if (module := home(name)))
 
 
 def home(name: str) -> str:
     """Return the module in which an imported name stands."""
-    while name not in MODULES and name not in OUTSIDE and "." in name:
+    while name not in MODULES and name not in OUTSIDE and name != "chainwright" and "." in name:
         name = name.rpartition(".")[0]
     return name
 
@@ -103,12 +114,10 @@ def noun(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def test_every_file_has_its_place_in_one_layer():
-    placed = [name for names in LAYERS.values() for name in names.split()]
-    assert sorted(placed) == sorted(set(placed)), "in two layers"
-    there = {noun(module) for module in MODULES} - {""}
-    assert there - set(placed) == set(), "in no layer: name it in LAYERS"
-    assert set(placed) - there == set(), "gone: take it out of LAYERS"
+def test_every_file_lies_in_a_room():
+    assert {noun(module) for module in MODULES} - {""} == {*ROOMS, *FRONT_DOORS}
+    beside = {path.stem for path in CORE.glob("*.py")} - {"__init__"}
+    assert beside == set(FRONT_DOORS)
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "agent"])
@@ -140,13 +149,13 @@ def test_the_core_knows_no_plugin_but_for_the_command_that_starts_one():
 
 
 SHARED = {"plugins.nginx"}
-"""Services that several modules are on: a module may import what they name in `__all__`, as it does of `agent`."""
+"""Services that several modules are on: a module may import what they name in `__all__`, as it does of `chainwright`."""
 
 
 @pytest.mark.parametrize("module", OUTSIDE)
 def test_plugins_import_the_public_api_themselves_and_the_service_that_they_share_only(module: str):
     own = ".".join(module.split(".")[:2])
-    allowed = {"agent"} | (SHARED - {own})
+    allowed = {"chainwright"} | (SHARED - {own})
     foreign = [
         other for other in imported(OUTSIDE[module]) if other not in allowed and not (other + ".").startswith(own + ".")
     ]
@@ -195,5 +204,5 @@ def test_a_run_with_nothing_to_do_imports_neither_pydantic_nor_pluggy():
 
 
 def test_the_public_api_is_there_and_loads_nothing_until_it_is_named():
-    assert loaded(["agent"], ["agent.chain", "agent.errors", "pydantic"]) == []
-    assert [name for name in agent.__all__ if getattr(agent, name) is None] == []
+    assert loaded(["chainwright"], ["agent", "typing", "pydantic"]) == []
+    assert [name for name in chainwright.__all__ if getattr(chainwright, name) is None] == []

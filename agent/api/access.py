@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from agent.people import Person, Role, Session
+from agent.auth import Person, Role, Session
 
 ROOT = Person("root (uid 0)", Role.ADMIN)
 """The machine's own root: whoever is that may read the store anyway."""

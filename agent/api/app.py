@@ -16,12 +16,12 @@ from starlette.responses import Response, StreamingResponse
 
 from agent.api import problems
 from agent.api.access import Caller
-from agent.api.call import Answer, Call
-from agent.api.callers import identify
-from agent.api.lanes import Lanes
-from agent.api.office import Office
-from agent.api.reading import Content, check_headers, lower_names, read_input, read_query
+from agent.api.authentication import identify
+from agent.api.executors import Lanes
+from agent.api.request import Answer, Call
+from agent.api.request_body import Content, check_headers, lower_names, read_input, read_query
 from agent.api.route import Follower, Lane, Route
+from agent.api.services import Office
 from agent.errors.api import ApiFailed, MethodUnknown, NothingHere
 from agent.errors.problem import AgentError
 

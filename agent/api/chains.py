@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from agent.api.access import Access
-from agent.api.call import Answer, Call
-from agent.api.office import Office
+from agent.api.request import Answer, Call
 from agent.api.route import Route
+from agent.api.services import Office
 from agent.errors.usage import UnknownChain
-from agent.records import ChainRecord
+from agent.model.records import ChainRecord
 from agent.report import ChainRow
 from agent.report.details import ChainDetails, chain_details
 from agent.store.view import View

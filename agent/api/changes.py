@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import Field
 
 from agent.api.access import Access
-from agent.api.call import Answer, Call
 from agent.api.chains import attachment, known
 from agent.api.jobs import JobStarted, begin, started
+from agent.api.request import Answer, Call
 from agent.api.route import Input, Lane, Route
 from agent.errors.api import NotConfirmed
 from agent.errors.usage import UnknownChain
@@ -127,7 +127,7 @@ def delete(call: Call) -> Answer:
 
 def export(call: Call) -> Answer:
     """Return a chain with its key, protected by a passphrase. It is written down first. Raises `UnknownChain`."""
-    from agent.encoding import Format, Part, encode
+    from agent.pki.encoding import Format, Part, encode
 
     wish: Export = call.body
     record = known(call.office, call.path["id"])

@@ -13,13 +13,13 @@ from enum import StrEnum
 from pydantic import Field
 
 from agent.api.access import Access
-from agent.api.call import Answer, Call
+from agent.api.request import Answer, Call
 from agent.api.route import Input, Route
+from agent.auth import People
+from agent.auth.person import Audit
 from agent.errors.api import JobLost, JobUnknown
 from agent.errors.problem import Problem
-from agent.events import Event
-from agent.people import People
-from agent.people.person import Audit
+from agent.model.events import Event
 from agent.store import Store
 from agent.store.jobs import JobRecord
 from agent.store.view import View

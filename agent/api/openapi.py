@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from agent.api.access import Access
-from agent.api.call import JSON, Answer, Call
-from agent.api.callers import CLIENT
+from agent.api.authentication import CLIENT
 from agent.api.problems import MEDIA_TYPE
+from agent.api.request import JSON, Answer, Call
 from agent.api.route import Input, Route
-from agent.release import version
+from agent.system.release import version
 
 REFERENCE = "#/components/schemas/{model}"
 FORM = "multipart/form-data"

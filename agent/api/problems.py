@@ -21,11 +21,7 @@ from agent.errors.api import (
     RequestTooLarge,
     RequestTooSlow,
 )
-from agent.errors.chain import ChainError
-from agent.errors.deploy import ChainGone
-from agent.errors.hand import ChainInUse, HandError, NameNotCovered, NothingToReissue
-from agent.errors.name import NameInvalid
-from agent.errors.people import (
+from agent.errors.auth import (
     LoginRefused,
     NotAllowed,
     PasswordChangeNeeded,
@@ -36,6 +32,10 @@ from agent.errors.people import (
     TokenUnknown,
     TooManyTries,
 )
+from agent.errors.chain import ChainError
+from agent.errors.deploy import ChainGone
+from agent.errors.name import NameInvalid
+from agent.errors.operations import ChainInUse, HandError, NameNotCovered, NothingToReissue
 from agent.errors.problem import AgentError, Problem
 from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootError, RootMissing
 from agent.errors.settings import SettingsError

@@ -17,8 +17,8 @@ import uvicorn.server
 
 from agent.api.app import application
 from agent.api.connection import Connection
-from agent.api.office import Office
 from agent.api.routes import ROUTES
+from agent.api.services import Office
 
 KEEP_ALIVE = 15
 """Seconds that an idle connection is held."""

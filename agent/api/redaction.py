@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent.layout import Layout
+from agent.system.layout import Layout
 
 REST = r"[^\s\"'`,;:()\[\]]*"
 """What a path goes on with in a sentence or in a service's output."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from agent.api.access import Access
-from agent.api.call import Answer, Call
 from agent.api.chains import PEM, attachment
-from agent.api.effects import ChainEffects, answered
+from agent.api.consequences import ChainEffects, answered
 from agent.api.jobs import JobStarted, begin, started
+from agent.api.request import Answer, Call
 from agent.api.route import Input, Lane, Route
 from agent.api.uploads import Given
 from agent.errors.api import NotTyped
@@ -24,8 +24,8 @@ from agent.store.roots import RootRecord
 from agent.store.view import View
 
 if TYPE_CHECKING:
-    from agent.authority import Root
-    from agent.lifecycle.hand import Effects
+    from agent.operations.operations import Effects
+    from agent.pki.authority import Root
 
 DER = "application/pkix-cert"
 PROFILE = "application/x-apple-aspen-config"
@@ -159,7 +159,7 @@ def _require(typed: str, word: str) -> None:
 
 
 def _diagnose(call: Call, given: Given) -> Root:
-    from agent.doctor import diagnose_root
+    from agent.inspection import diagnose_root
 
     return diagnose_root(given.pieces(), passphrase=given.secret, now=call.now)
 
@@ -186,7 +186,7 @@ def _written(record: RootRecord, form: RootFormat) -> tuple[bytes, str, str]:
 def _der(record: RootRecord) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from agent.certificate import load_certificates
+    from agent.pki.certificate import load_certificates
 
     return load_certificates(record.certificates.encode())[0].public_bytes(Encoding.DER)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from agent.api.access import Access
-from agent.api.call import Answer, Call
+from agent.api.request import Answer, Call
 
 Handler = Callable[[Call], Answer]
 Follower = Callable[[Call], AsyncIterator[bytes]]

@@ -8,12 +8,12 @@ from datetime import datetime
 from pydantic import Field
 
 from agent.api.access import Access
-from agent.api.call import Answer, Call
+from agent.api.request import Answer, Call
 from agent.api.route import Input, Lane, Route
+from agent.auth import Person, Role, Session
+from agent.auth.passwords import LONGEST
+from agent.auth.person import Audit
 from agent.errors.api import NoOwnPassword
-from agent.people import Person, Role, Session
-from agent.people.passwords import LONGEST
-from agent.people.person import Audit
 
 LONGEST_NAME = 64
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from agent.api.access import Access
-from agent.api.call import Answer, Call
+from agent.api.request import Answer, Call
 from agent.api.route import Input, Route, Whole
-from agent.people import Role, Token
-from agent.people.people import LONGEST_TOKEN
+from agent.auth import Role, Token
+from agent.auth.accounts import LONGEST_TOKEN
 
 
 class TokenWish(Input):

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from agent.api.access import Access
-from agent.api.call import Answer, Call
 from agent.api.chains import known
 from agent.api.jobs import JobStarted, begin, started
+from agent.api.request import Answer, Call
 from agent.api.route import Input, Lane, Route
-from agent.errors.hand import HandError, NotDeletable
+from agent.errors.operations import HandError, NotDeletable
 from agent.errors.problem import Problem
 from agent.report.links import Link, links
 
 if TYPE_CHECKING:
-    from agent.doctor import Diagnosis, Piece
-    from agent.lifecycle.hand import Switch
+    from agent.inspection import Diagnosis, Piece
+    from agent.operations.operations import Switch
 
 UPLOADED = "uploaded"
 MOST_FILES = 20
@@ -41,7 +41,7 @@ class Given(Input):
 
     def pieces(self) -> list[Piece]:
         """Return it as the upload doctor wants it."""
-        from agent.doctor import Piece
+        from agent.inspection import Piece
 
         pasted = [Piece(PASTED, self.paste.encode())] if self.paste.strip() else []
         return [*(Piece(name, content) for name, content in self.files), *pasted]
@@ -146,15 +146,15 @@ def switch_rows(switches: list[Switch]) -> tuple[SwitchRow, ...]:
 
 
 def _diagnose(call: Call, upload: Upload) -> Diagnosis:
-    from agent.doctor import diagnose
-    from agent.lifecycle.anchors import known_anchors
+    from agent.inspection import diagnose
+    from agent.operations.known_anchors import known_anchors
 
     anchors = known_anchors(call.office.layout)
     return diagnose(upload.pieces(), passphrase=upload.secret, anchors=anchors, now=call.now)
 
 
 def _preview(diagnosis: Diagnosis, switches: list[Switch], refusal: Problem | None) -> UploadPreview:
-    from agent.encoding import Part, encode
+    from agent.pki.encoding import Part, encode
 
     chain = diagnosis.chain
     return UploadPreview(

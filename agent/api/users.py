@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.api.access import Access
-from agent.api.call import Answer, Call
+from agent.api.request import Answer, Call
 from agent.api.route import Route
-from agent.people import Person
+from agent.auth import Person
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def config_apply() -> int:
 
 
 def _run(program: str, arguments: list[str]) -> int:
-    from agent.cli.resting import rest
+    from agent.cli.fast_path import rest
 
     code = rest(arguments)
     if code is not None:

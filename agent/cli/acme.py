@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from agent.cli.apply import perform
+from agent.cli.chain_names import chain_named
 from agent.cli.commands import Family, Invocation, command
-from agent.cli.confirming import answer_lines, switch_lines
+from agent.cli.confirmation import answer_lines, switch_lines
 from agent.cli.job import job_option, kept
 from agent.cli.output import columns, note, print_json
-from agent.cli.references import chain_named
 from agent.cli.words import span, when
 from agent.errors.problem import rfc3339
 from agent.errors.usage import NotConfirmed
 
 if TYPE_CHECKING:
-    from agent.lifecycle.hand import Hand
-    from agent.sources.acme.care import Care
+    from agent.operations.operations import Hand
+    from agent.sources.acme.account_admin import Care
     from agent.sources.acme.limits import Standing
     from agent.sources.acme.resources import Account
     from agent.sources.acme.source import AcmeSource
@@ -108,7 +108,7 @@ def check(invocation: Invocation, names: tuple[str, ...]) -> int:
 
     Exit code 3: it would be in vain.
     """
-    from agent.names import parse_name
+    from agent.system.names import parse_name
 
     wanted = [parse_name(name) for name in names]
     with _caring(invocation) as (_, care, _thumbprint):
@@ -132,7 +132,7 @@ new orders                     2     300  3 hours  now
 @click.pass_obj
 def limits(invocation: Invocation, names: tuple[str, ...]) -> None:
     """Show how much of the CA's rate limits is used up, for an order of NAMES, and when the next is allowed."""
-    from agent.names import parse_name
+    from agent.system.names import parse_name
 
     now = invocation.now()
     with _caring(invocation) as (_, care, _thumbprint):
@@ -185,8 +185,8 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
 
 @contextmanager
 def _hand(invocation: Invocation) -> Iterator[Hand]:
-    from agent.lifecycle import Engine
-    from agent.lifecycle.hand import Hand
+    from agent.engine.engine import Engine
+    from agent.operations.operations import Hand
 
     yield Hand(Engine(invocation.layout, who=f"chainwright {ACME}"))
 
@@ -199,7 +199,7 @@ def _caring(invocation: Invocation) -> Iterator[tuple[AcmeSource, Care, str]]:
 
 
 def _care(source: Any, office: Any) -> Care:
-    from agent.sources.acme.care import Care
+    from agent.sources.acme.account_admin import Care
 
     return Care(source, office)
 

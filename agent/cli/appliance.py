@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.chain import Purpose
 from agent.cli.commands import Family, Invocation
-from agent.encoding import Part
 from agent.errors.settings import SettingsRefused
-from agent.revocation import Reason
+from agent.pki.chain import Purpose
+from agent.pki.encoding import Part
+from agent.pki.revocation import Reason
 from agent.store import Store
 
 if TYPE_CHECKING:
-    from agent.chain import PeerCertificate
-    from agent.peer import Peer
-    from agent.plugins import PluginCommands
+    from agent.model.peer import Peer
+    from agent.pki.chain import PeerCertificate
+    from agent.registry.plugins import PluginCommands
 
 
 class CommandLineAppliance:
@@ -62,7 +62,7 @@ class CommandLineAppliance:
 
         Raises `RootMissing`, `RequestInvalid`, `NameInvalid`, `StoreError`.
         """
-        from agent.lifecycle.peers import sign
+        from agent.operations.peers import sign
 
         now = self._invocation.now()
         return sign(self._invocation.layout, csr, names, module=module, label=label, purposes=purposes, now=now)
@@ -74,15 +74,15 @@ class CommandLineAppliance:
 
     def export(self, serial: str, *, module: str, parts: Sequence[Part] = (Part.FULLCHAIN,)) -> bytes:
         """Return parts of a peer certificate's path as PEM. Raises `PeerUnknown`, `NotEncodable`."""
-        from agent.lifecycle.peers import export, find
+        from agent.operations.peers import export, find
 
         with Store.open_existing(self._invocation.layout) as store:
             return export(store, find(store, serial, module), parts)
 
     def revoke(self, serial: str, *, module: str, reason: Reason = Reason.UNSPECIFIED) -> list[Peer]:
         """Revoke a peer certificate, and those that it has replaced. Raises `PeerUnknown`, `RevokedBefore`."""
-        from agent.lifecycle import Engine
-        from agent.lifecycle.revoking import Revoker
+        from agent.engine.engine import Engine
+        from agent.operations.revocation import Revoker
 
         engine = Engine(self._invocation.layout, who=f"the command of {module}")
         return Revoker(engine).revoke_peer(serial, module, Reason(reason))
@@ -90,9 +90,9 @@ class CommandLineAppliance:
 
 def plugin_commands(invocation: Invocation) -> list[PluginCommands]:
     """Return the commands of the plugins that the settings name; none while the settings can't be read."""
-    from agent.plugins import Registry
-    from agent.settings_files import read_settings
-    from agent.settings_loading import wanted
+    from agent.config.files import read_settings
+    from agent.config.loading import wanted
+    from agent.registry.plugins import Registry
     from agent.sources import BUILT_IN
 
     try:

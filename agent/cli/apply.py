@@ -14,7 +14,7 @@ from agent.cli.plan import preview
 from agent.cli.words import counted, when
 
 if TYPE_CHECKING:
-    from agent.lifecycle import Result
+    from agent.engine.engine import Result
     from agent.report import Report
 
 DEGRADED = 3
@@ -74,9 +74,9 @@ def perform(
 ) -> int:
     """Run passes until nothing is due, print what was done, and return the exit code. `job`: id of all of them."""
     from agent.cli.progress import Progress
-    from agent.lifecycle import Engine
-    from agent.poke import poke
+    from agent.engine.engine import Engine
     from agent.report import read_snapshot, report
+    from agent.system.poke import poke
 
     with closing(Progress(quiet=invocation.as_json)) as progress:
         engine = Engine(invocation.layout, listeners=[progress], who="chainwright apply", job=job)
@@ -105,7 +105,7 @@ def boot(invocation: Invocation) -> None:
 
     Local chains and last good generations only: no network, no reload, no waiting.
     """
-    from agent.lifecycle import Engine
+    from agent.engine.engine import Engine
 
     performed = Engine(invocation.layout, who="chainwright boot").boot()
     if invocation.as_json:

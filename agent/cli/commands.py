@@ -13,10 +13,10 @@ import click
 
 from agent.cli.output import wants_colour
 from agent.errors.usage import UnknownCommand
-from agent.layout import Layout
+from agent.system.layout import Layout
 
 if TYPE_CHECKING:
-    from agent.plugins import PluginCommands
+    from agent.registry.plugins import PluginCommands
 
 HOMES = {
     "acme": "agent.cli.acme",
@@ -63,7 +63,7 @@ class Invocation:
 
     def now(self) -> datetime:
         """Return the present instant, UTC; never one before the release."""
-        from agent.release import plausible
+        from agent.system.release import plausible
 
         return plausible(datetime.now(UTC))
 
@@ -249,7 +249,7 @@ def _version_option() -> click.Option:
 
 def _print_version(context: click.Context, _option: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        from agent.release import version
+        from agent.system.release import version
 
         click.echo(f"chainwright {version()}")
         context.exit()

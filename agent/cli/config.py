@@ -11,7 +11,7 @@ from agent.cli.output import note, print_json
 from agent.cli.words import counted
 
 if TYPE_CHECKING:
-    from agent.settings import Settings
+    from agent.config.settings import Settings
 
 DEGRADED = 3
 
@@ -34,7 +34,7 @@ def check(invocation: Invocation) -> int:
 
     Exits with 2 when they can't, with 3 when a plugin that they name is broken.
     """
-    from agent.lifecycle.situation import load_settings
+    from agent.engine.pass_inputs import load_settings
 
     settings, _registry = load_settings(invocation.layout)
     broken = [entry.error.problem for entry in settings.entries.values() if entry.enabled and entry.error]
@@ -60,8 +60,8 @@ hostname = "gw"  # /etc/chainwright/chainwright.toml
 @click.pass_obj
 def show(invocation: Invocation, origin: bool) -> None:
     """Print the settings that are in effect, defaults too, as TOML. Secrets are masked."""
-    from agent.lifecycle.situation import load_settings
-    from agent.settings_shown import shown_tables, toml_lines
+    from agent.config.shown import shown_tables, toml_lines
+    from agent.engine.pass_inputs import load_settings
 
     settings, _registry = load_settings(invocation.layout)
     tables = shown_tables(settings)

@@ -15,7 +15,7 @@ from agent.cli.progress import line_of
 from agent.errors.problem import rfc3339
 
 if TYPE_CHECKING:
-    from agent.events import Event
+    from agent.model.events import Event
     from agent.store.view import View
 
 PAUSE = 0.3

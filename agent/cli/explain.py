@@ -17,14 +17,14 @@ from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownModule, UnknownSlot
 
 if TYPE_CHECKING:
-    from agent.binding import Evidence
-    from agent.bound import Binding
-    from agent.deployment import EndpointRecord, Refusal
-    from agent.explaining import Rung
-    from agent.layout import Layout
-    from agent.need import Need
+    from agent.config.settings import ModuleEntry
+    from agent.model.binding import Binding
+    from agent.model.deployment import EndpointRecord, Refusal
+    from agent.model.need import Need
+    from agent.planning.binding import Evidence
+    from agent.planning.explanation import Rung
     from agent.report import Snapshot
-    from agent.settings import ModuleEntry
+    from agent.system.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def explain(invocation: Invocation, module: str, slot: str | None) -> None:
 def _look(
     layout: Layout, now: datetime, module: str, slot: str | None
 ) -> tuple[ModuleEntry, Snapshot, list[Explanation]]:
-    from agent.lifecycle.situation import declare, read_situation, state_of
+    from agent.engine.pass_inputs import declare, read_situation, state_of
     from agent.report import read_snapshot
     from agent.store import Store
 
@@ -88,8 +88,8 @@ def _look(
 
 
 def _explanation(need: Need, evidence: Evidence, snapshot: Snapshot, now: datetime) -> Explanation:
-    from agent.binding import bind
-    from agent.explaining import rungs
+    from agent.planning.binding import bind
+    from agent.planning.explanation import rungs
 
     (binding,) = bind([need], evidence, now)
     return Explanation(

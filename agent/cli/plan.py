@@ -35,7 +35,7 @@ def plan(invocation: Invocation, exit_code: bool) -> int:
 
 def preview(invocation: Invocation, *, exit_code: bool, windows: bool = True) -> int:
     """Print the plan and return the exit code."""
-    from agent.lifecycle import Engine
+    from agent.engine.engine import Engine
     from agent.planning import plan_json
 
     made = Engine(invocation.layout, who="chainwright plan").plan(windows=windows)

@@ -29,7 +29,7 @@ def plugins(invocation: Invocation) -> int:
 
     Exits with 3 when a plugin that the settings enable is broken.
     """
-    from agent.settings_loading import load_all
+    from agent.config.loading import load_all
     from agent.sources import BUILT_IN
 
     found = load_all(invocation.layout, BUILT_IN).plugins

@@ -10,7 +10,7 @@ import click
 
 from agent.cli.commands import Program
 from agent.cli.output import print_json
-from agent.errors.hand import NothingToReissue
+from agent.errors.operations import NothingToReissue
 from agent.errors.problem import AgentError
 from agent.errors.settings import SettingsError, SettingsRefused
 from agent.errors.store import LockHeld

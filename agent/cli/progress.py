@@ -9,7 +9,7 @@ import threading
 
 import click
 
-from agent.events import Event, Kind
+from agent.model.events import Event, Kind
 
 LASTING = {
     Kind.ROOT_CREATED,

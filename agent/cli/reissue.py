@@ -6,7 +6,7 @@ import click
 
 from agent.cli.apply import TIMEOUT, perform
 from agent.cli.commands import Invocation, command
-from agent.cli.confirming import answer_lines
+from agent.cli.confirmation import answer_lines
 from agent.cli.output import note
 
 
@@ -30,8 +30,8 @@ def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, fo
     What a CA's limits hold back stays held back; --force leaves out only the checks of names, DNS and port 80.
     A good chain stays in service until the new one is there. A name that an uploaded chain serves keeps that one.
     """
-    from agent.lifecycle import Engine
-    from agent.lifecycle.hand import Hand
+    from agent.engine.engine import Engine
+    from agent.operations.operations import Hand
 
     if bool(names) == everything:
         raise click.UsageError("Name what to reissue, or say --all.")
@@ -55,8 +55,8 @@ Nothing to do. Next: in 20 days.
 @click.pass_obj
 def renew(invocation: Invocation, timeout: float) -> int:
     """Renew what is due, and try at once again what has failed: sources, and chains that a service didn't take."""
-    from agent.lifecycle import Engine
-    from agent.lifecycle.hand import Hand
+    from agent.engine.engine import Engine
+    from agent.operations.operations import Hand
 
     Hand(Engine(invocation.layout, who="chainwright renew")).retry_now()
     return perform(invocation, timeout=timeout)

@@ -15,10 +15,10 @@ from agent.errors.usage import ModuleUnusable, UnknownFile, UnknownModule
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from agent.deployment import ManifestFile
-    from agent.layout import Layout
-    from agent.render import Rendering
-    from agent.settings import ModuleEntry
+    from agent.config.settings import ModuleEntry
+    from agent.model.deployment import ManifestFile
+    from agent.rendering.render import Rendering
+    from agent.system.layout import Layout
 
 
 @command(
@@ -52,9 +52,9 @@ def render(invocation: Invocation, module: str, path: str | None) -> None:
 
 
 def _render(layout: Layout, module: str, now: datetime) -> tuple[Rendering, str, int]:
-    from agent.binding import bind
-    from agent.fleet import facts_of
-    from agent.lifecycle.situation import declare, read_situation, state_of
+    from agent.engine.pass_inputs import declare, read_situation, state_of
+    from agent.planning.binding import bind
+    from agent.rendering.enabled_modules import facts_of
     from agent.store import Store
 
     with Store.open_existing(layout) as store:
@@ -84,7 +84,7 @@ class _File:
     """One file of the rendering, filled in as generation `number`."""
 
     def __init__(self, entry: ManifestFile, rendering: Rendering, directory: str, number: int) -> None:
-        from agent.render import filled_in
+        from agent.rendering.render import filled_in
 
         self.entry = entry
         shown = entry.text is not None and bool(entry.mode & 0o040)

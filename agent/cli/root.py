@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli import signed
+from agent.cli import peers
 from agent.cli.commands import Family, Invocation
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import counted, when
@@ -17,7 +17,7 @@ from agent.errors.usage import FileUnwritable
 from agent.report import read_snapshot
 
 if TYPE_CHECKING:
-    from agent.lifecycle.hand import Effects
+    from agent.operations.operations import Effects
     from agent.report import Snapshot
     from agent.store.roots import RootRecord
 
@@ -85,7 +85,7 @@ def download(invocation: Invocation, out: Path | None) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from agent.writing import replace
+    from agent.system.writing import replace
 
     try:
         replace(path.absolute(), text.encode(), mode=0o644)
@@ -142,9 +142,9 @@ Type REISSUE to go on:
 def reissue(invocation: Invocation, dry_run: bool, confirmed: bool) -> int:
     """Make a new root, sign the local chains again and deploy them. What breaks is listed first, by name."""
     from agent.cli.apply import perform
-    from agent.cli.confirming import confirm_root
-    from agent.lifecycle import Engine
-    from agent.lifecycle.hand import Hand
+    from agent.cli.confirmation import confirm_root
+    from agent.engine.engine import Engine
+    from agent.operations.operations import Hand
 
     hand = Hand(Engine(invocation.layout, who="chainwright root reissue"))
     effects = hand.root_effects()
@@ -180,11 +180,11 @@ def upload(
 ) -> int:
     """Replace the root by one of your own: self-signed, or a company's subordinate authority with its parents."""
     from agent.cli.apply import perform
-    from agent.cli.confirming import confirm_root
+    from agent.cli.confirmation import confirm_root
     from agent.cli.upload import passphrase_of, pieces_of
-    from agent.doctor import diagnose_root
-    from agent.lifecycle import Engine
-    from agent.lifecycle.hand import Hand
+    from agent.engine.engine import Engine
+    from agent.inspection import diagnose_root
+    from agent.operations.operations import Hand
 
     pieces = pieces_of([*files, *([key] if key else [])])
     found = diagnose_root(pieces, passphrase=passphrase_of(passphrase_file), now=invocation.now())
@@ -199,7 +199,7 @@ def upload(
 
 
 def _print_effects(invocation: Invocation, effects: Effects, **about: str) -> int:
-    from agent.cli.confirming import effect_lines, effects_json
+    from agent.cli.confirmation import effect_lines, effects_json
 
     if invocation.as_json:
         print_json({**about, "effects": effects_json(effects)})
@@ -219,5 +219,5 @@ def _root_json(each: RootRecord) -> dict[str, object]:
     }
 
 
-for _each in (signed.peers, signed.export, signed.crl, signed.revoke):
+for _each in (peers.peers, peers.export, peers.crl, peers.revoke):
     root.add_command(_each)

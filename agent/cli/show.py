@@ -19,11 +19,11 @@ from agent.errors.usage import AmbiguousId, UnknownChain
 from agent.report import ChainRow, Report, Status, read_snapshot, report
 
 if TYPE_CHECKING:
-    from agent.events import Event
-    from agent.layout import Layout
-    from agent.records import Watch
+    from agent.model.events import Event
+    from agent.model.records import Watch
     from agent.report import Snapshot
     from agent.store.view import View
+    from agent.system.layout import Layout
 
 ID = re.compile(r"[0-9a-f]{4,64}")
 
@@ -88,7 +88,7 @@ def choose(found: Report, name: str) -> Sequence[ChainRow]:
 
     Raises `UnknownChain` or `AmbiguousId`.
     """
-    from agent.names import covers_all
+    from agent.system.names import covers_all
 
     lower = name.lower().rstrip(".")
     named = [row for row in found.chains if lower in row.names] or [
@@ -120,7 +120,7 @@ def _details(layout: Layout, snapshot: Snapshot, row: ChainRow) -> Shown:
 def _links(pem: str) -> Iterator[Link]:
     from cryptography.hazmat.primitives import hashes
 
-    from agent.certificate import load_certificates, sha256_of, title_of
+    from agent.pki.certificate import load_certificates, sha256_of, title_of
 
     for each in load_certificates(pem.encode()):
         sha1 = each.fingerprint(hashes.SHA1()).hex()  # noqa: S303 - an old name for a certificate, nothing relies on it

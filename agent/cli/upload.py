@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.cli.apply import perform
+from agent.cli.chain_names import chain_named
 from agent.cli.commands import Invocation, command
-from agent.cli.confirming import answer_lines, switch_lines
+from agent.cli.confirmation import answer_lines, switch_lines
 from agent.cli.output import columns, note, print_json
-from agent.cli.references import chain_named
 from agent.cli.words import shortened, when
 from agent.errors.problem import rfc3339
 from agent.errors.usage import FileUnreadable, FileUnwritable, PassphraseNeeded
@@ -19,8 +19,8 @@ from agent.errors.usage import FileUnreadable, FileUnwritable, PassphraseNeeded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.doctor import Diagnosis, Piece
-    from agent.lifecycle.hand import Switch
+    from agent.inspection import Diagnosis, Piece
+    from agent.operations.operations import Switch
 
 EXISTING = click.Path(exists=False, dir_okay=False, path_type=Path)
 UPLOADED = "uploaded"
@@ -55,8 +55,8 @@ def upload(
     dry_run: bool,
 ) -> int:
     """Upload a chain that was bought elsewhere: PEM in any order, DER, PKCS#7 or PKCS#12, in one file or several."""
-    from agent.lifecycle import Engine
-    from agent.lifecycle.hand import Hand
+    from agent.engine.engine import Engine
+    from agent.operations.operations import Hand
 
     diagnosis = _diagnose(invocation, [*files, *([key] if key else [])], passphrase_file)
     old = chain_named(invocation, replace, source=UPLOADED) if replace else None
@@ -115,8 +115,8 @@ Done: 1 action.
 @click.pass_obj
 def delete(invocation: Invocation, chain: str, yes: bool) -> int:
     """Delete an uploaded chain, by its id or by one of its names."""
-    from agent.lifecycle import Engine
-    from agent.lifecycle.hand import Hand
+    from agent.engine.engine import Engine
+    from agent.operations.operations import Hand
 
     chain_id = chain_named(invocation, chain, source=UPLOADED)
     hand = Hand(Engine(invocation.layout, who="chainwright delete"))
@@ -149,7 +149,7 @@ def export(
     out: Path | None,
 ) -> None:
     """Write a chain as PEM, or with its key as PKCS#12. CHAIN is an id or a name."""
-    from agent.encoding import Format, Part, encode
+    from agent.pki.encoding import Format, Part, encode
     from agent.store import Store
 
     if (with_key or pkcs12) and out is None:
@@ -168,7 +168,7 @@ def export(
 
 def pieces_of(files: Sequence[Path]) -> list[Piece]:
     """Read files for the doctor. Raises `FileUnreadable`."""
-    from agent.doctor import Piece
+    from agent.inspection import Piece
 
     return [Piece(path.name, _read(path)) for path in files]
 
@@ -186,8 +186,8 @@ def _read(path: Path) -> bytes:
 
 
 def _diagnose(invocation: Invocation, files: Sequence[Path], passphrase_file: Path | None) -> Diagnosis:
-    from agent.doctor import diagnose
-    from agent.lifecycle.anchors import known_anchors
+    from agent.inspection import diagnose
+    from agent.operations.known_anchors import known_anchors
 
     return diagnose(
         pieces_of(files),
@@ -218,7 +218,7 @@ def _deliver(data: bytes, out: Path | None, *, secret: bool) -> None:
     if out is None:
         click.echo(data, nl=False)
         return
-    from agent.writing import write_new
+    from agent.system.writing import write_new
 
     try:
         write_new(out.absolute(), data, mode=0o600 if secret else 0o644)

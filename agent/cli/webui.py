@@ -18,7 +18,7 @@ from agent.errors.problem import rfc3339
 from agent.errors.usage import PasswordNeeded
 
 if TYPE_CHECKING:
-    from agent.people import People
+    from agent.auth import People
 
 ROLES = ("admin", "viewer")
 CONSOLE = "console"
@@ -42,7 +42,7 @@ def webui(context: click.Context, listen: tuple[str, ...], pid_file: Path | None
     if context.invoked_subcommand is not None:
         return
     from agent.cli.commands import invocation
-    from agent.templates import built_in_directory
+    from agent.rendering.templates import built_in_directory
     from plugins.webui.process import run as run_webui
 
     layout = invocation(context).layout
@@ -54,7 +54,7 @@ webui.params.append(json_option())  # an error of its own is then JSON too, as e
 
 
 def _address(text: str) -> tuple[str, int]:
-    from agent.fields import parse_listen
+    from agent.contract.fields import parse_listen
 
     try:
         found = parse_listen(text)
@@ -89,7 +89,7 @@ def password(invocation: Invocation, user: str, role: str | None, from_stdin: bo
 
     This works on the appliance itself even while logins are held back because too many have failed.
     """
-    from agent.people import Role
+    from agent.auth import Role
 
     chosen = _typed(user, from_stdin)
     with _people(invocation) as people:
@@ -124,7 +124,7 @@ def token() -> None:
 @click.pass_obj
 def create(invocation: Invocation, name: str, role: str, days: int) -> None:
     """Make a token and print it, once: it can't be shown again."""
-    from agent.people import Role
+    from agent.auth import Role
 
     with _people(invocation) as people:
         now = invocation.now()
@@ -197,7 +197,7 @@ def audit(invocation: Invocation, limit: int) -> None:
 
 @contextmanager
 def _people(invocation: Invocation) -> Iterator[People]:
-    from agent.people import People
+    from agent.auth import People
     from agent.store import Store
 
     with Store.open_existing(invocation.layout) as store:
@@ -205,7 +205,7 @@ def _people(invocation: Invocation) -> Iterator[People]:
 
 
 def _record(people: People, invocation: Invocation, action: str, subject: str) -> None:
-    from agent.people.person import Audit
+    from agent.auth.person import Audit
 
     people.audit(Audit(invocation.now(), CONSOLE, CONSOLE, action, subject))
 

@@ -25,7 +25,7 @@ def when(moment: datetime, now: datetime) -> str:
 
 def shortened(names: Sequence[str], shown: int = 1) -> str:
     """Return the first names, those of hosts before addresses, and how many more there are."""
-    from agent.names import is_address
+    from agent.system.names import is_address
 
     more = len(names) - shown
     first = sorted(names, key=is_address)[:shown]

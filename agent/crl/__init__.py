@@ -5,28 +5,16 @@ Importing this is cheap: cryptography is loaded when the first list is read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agent.crl.lists import RevocationLists
+from agent.crl.cache import RevocationLists
+from agent.crl.revocation import Revocation
 
 if TYPE_CHECKING:
-    from agent.chain import Chain
+    from agent.pki.chain import Chain
 
 __all__ = ["Revocation", "RevocationLists", "check_revocation"]
-
-
-@dataclass(frozen=True, slots=True)
-class Revocation:
-    """What the lists say of a chain."""
-
-    revoked_at: datetime | None
-    """Since when one of its certificates is revoked; None: none is, as far as it can be known."""
-    reason: str = ""
-    """CRLReason (RFC 5280 section 5.3.1), as in ``keyCompromise``, behind the certificate's name where it's not the leaf."""
-    next_at: datetime | None = None
-    """When to look again; None: there is nothing to look at."""
 
 
 def check_revocation(chain: Chain, now: datetime, lists: RevocationLists | None = None) -> Revocation:
@@ -36,6 +24,6 @@ def check_revocation(chain: Chain, now: datetime, lists: RevocationLists | None 
     take a minute for each list that has to be fetched. Raises `agent.errors.crl.CrlError`, with the instant at which to look
     again, where no certificate is known to be revoked and one can't be judged.
     """
-    from agent.crl.judging import judge
+    from agent.crl.checking import judge
 
     return judge(chain, now, lists or RevocationLists())

@@ -13,7 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Self
 
-from agent.crl.fetched import Fetched, FetchFailedError, Validators
+from agent.crl.fetch_result import Fetched, FetchFailedError, Validators
 
 LARGEST = 20 * 1024 * 1024
 """Bytes; the largest lists of public CAs are about half of it."""

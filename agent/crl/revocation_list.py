@@ -11,8 +11,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
 
-from agent.certificate import MALFORMED, extension, is_authority, quietly
 from agent.errors.problem import rfc3339
+from agent.pki.certificate import MALFORMED, extension, is_authority, quietly
 
 AHEAD = timedelta(minutes=5)
 """By how much the CA's clock may be ahead."""

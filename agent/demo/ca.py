@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.demo.offers import LOOPBACK, NGINX_PLACES, find_program
-from agent.layout import Layout
+from agent.demo.modules import LOOPBACK, NGINX_PLACES, find_program
+from agent.system.layout import Layout
 
 TRUST = "/var/lib/pebble/listener-root.pem"
 """Below ``--root``: what the CA's own server is trusted by."""

@@ -11,25 +11,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from agent.daemon import Daemon
+from agent.daemon.api_supervisor import Reception
+from agent.daemon.log import Level, Log
+from agent.daemon.loop import Daemon
+from agent.daemon.sd_notify import Notifier
+from agent.daemon.wakeup import Waking
 from agent.demo.ca import CA, PEBBLE, configured_ports
 from agent.demo.files import Prepared, prepare, upstream_ports
 from agent.demo.guide import guide, how_to_add, root_file, roots_file
-from agent.demo.offers import OFFERS, Offer
+from agent.demo.modules import OFFERS, Offer
 from agent.demo.pebble import Pebble, trusted_roots
 from agent.demo.processes import WebUI, end_all
 from agent.demo.upstream import serving
+from agent.engine.engine import utc_now
 from agent.errors import AgentError
 from agent.errors.store import AgentUp, StateUnwritable
-from agent.layout import Layout
-from agent.lifecycle.engine import utc_now
-from agent.lock import held
-from agent.log import Level, Log
-from agent.notify import Notifier
-from agent.reception import Reception
 from agent.store import Store
-from agent.waking import Waking
-from agent.writing import make_directory, replace
+from agent.system.layout import Layout
+from agent.system.lock import held
+from agent.system.writing import make_directory, replace
 
 DEFAULT_ROOT = "chainwright-demo"
 """In the current directory, where nobody names another one: a demo has no business in the machine's own."""
@@ -62,7 +62,7 @@ def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
     if left:
         _say(f"Ended what an earlier demo had left: {', '.join(left)}.")
     with (
-        (layout.log / "agent.log").open("a") as file,
+        (layout.log / "agent.daemon.log").open("a") as file,
         serving(upstream_ports(layout)) as taken,
         Waking(layout, stops=ENDS, pokes=()) as waking,
         Reception(layout, DemoLog(file), layout.log / "api.log") as reception,
@@ -168,7 +168,7 @@ def _make_log(layout: Layout) -> None:
     try:
         layout.log.parent.mkdir(parents=True, exist_ok=True)
         make_directory(layout.log, mode=0o750)
-        os.close(os.open(layout.log / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640))
+        os.close(os.open(layout.log / "agent.daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640))
     except OSError as error:
         raise StateUnwritable(str(layout.log), (error.strerror or str(error)).lower()) from error
 

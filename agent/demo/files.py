@@ -11,8 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from agent.demo.ca import CA, PEBBLE, Ports, acme_settings, configured_ports, proxied_http_port, settings_file
-from agent.demo.hindrance import Hindrance, hindrance
-from agent.demo.offers import (
+from agent.demo.modules import (
     LOOPBACK,
     OFFERS,
     UPSTREAM,
@@ -22,9 +21,10 @@ from agent.demo.offers import (
     find_program,
     webui_settings,
 )
+from agent.demo.requirements import Hindrance, hindrance
 from agent.errors.store import StateUnwritable
-from agent.layout import Layout
-from agent.writing import replace
+from agent.system.layout import Layout
+from agent.system.writing import replace
 
 WEBUI_PORT = 8443
 PROXIED = ("reverse_proxy", "web_auth")

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from agent.auth import People
 from agent.demo.ca import Ports
 from agent.demo.files import Prepared
-from agent.demo.hindrance import Hindrance
-from agent.demo.offers import LOOPBACK, OFFERS
+from agent.demo.modules import LOOPBACK, OFFERS
+from agent.demo.requirements import Hindrance
 from agent.demo.schemes import protocols_of_mail
-from agent.deployment import EndpointRecord, Outcome
-from agent.layout import Layout
-from agent.people import People
+from agent.model.deployment import EndpointRecord, Outcome
 from agent.store import Store
+from agent.system.layout import Layout
 
 SHOWN = 3
 """Endpoints to try."""
@@ -56,7 +56,7 @@ def guide(layout: Layout, store: Store, prepared: Prepared, password: str = "") 
         *_login(layout, store, password),
         "Try:",
         *_commands(layout, sorted(filter(_is_page, endpoints), key=lambda each: each.module != "webui")),
-        f"Ctrl-C stops it; its state stays. Settings: {layout.conf_d}  Log: {layout.log / 'agent.log'}",
+        f"Ctrl-C stops it; its state stays. Settings: {layout.conf_d}  Log: {layout.log / 'agent.daemon.log'}",
     ]
 
 

@@ -13,19 +13,19 @@ import urllib.request
 from collections.abc import Sequence
 from datetime import timedelta
 
-from agent.authority import Root
 from agent.demo.ca import TRUST, Ports
-from agent.demo.offers import LOOPBACK, choose_ports
+from agent.demo.modules import LOOPBACK, choose_ports
 from agent.demo.processes import GRACE
-from agent.encoding import Part, encode
+from agent.engine.engine import utc_now
 from agent.errors import AgentError
-from agent.key import KeyType
-from agent.layout import Layout
-from agent.lifecycle.engine import utc_now
-from agent.purpose import Purpose
-from agent.release import RELEASED_AT
+from agent.pki.authority import Root
+from agent.pki.encoding import Part, encode
+from agent.pki.key import KeyType
+from agent.pki.purpose import Purpose
 from agent.store import Store
-from agent.writing import make_directory, replace
+from agent.system.layout import Layout
+from agent.system.release import RELEASED_AT
+from agent.system.writing import make_directory, replace
 
 LIFETIME = timedelta(days=90)
 """Of what it signs, as Let's Encrypt's."""
@@ -122,7 +122,7 @@ class Pebble:
 
     def _trust_what_it_signs(self) -> None:
         """Let the appliance know the root that the CA has made, and forget those by which nothing is signed any more."""
-        from agent.certificate import load_certificates, title_of
+        from agent.pki.certificate import load_certificates, title_of
 
         used = {f"pebble-{_mark(issuer)}.pem" for issuer in self._issuers()}
         for path in self._layout.trust.glob(ROOT_FILES):

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from agent.layout import Layout
+from agent.system.layout import Layout
 
 GRACE = 10.0
 """Seconds for a process to end, then it is killed; also for one to begin."""

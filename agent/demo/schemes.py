@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from agent.demo.offers import MAIL_DOORS
-from agent.layout import Layout
+from agent.demo.modules import MAIL_DOORS
+from agent.system.layout import Layout
 
 
 def protocols_of_mail(layout: Layout) -> dict[str, str]:

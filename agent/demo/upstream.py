@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
-from agent.demo.offers import UPSTREAM
+from agent.demo.modules import UPSTREAM
 
 LARGEST_FORM = 16 * 1024
 PASSWORD = "demo"  # noqa: S105 - it opens nothing

@@ -6,16 +6,16 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 
 from agent.deploy import staging
+from agent.deploy.deploy_context import Tools
 from agent.deploy.record import Move, Record
-from agent.deploy.sweeping import sweep
+from agent.deploy.retention import sweep
 from agent.deploy.switching import Switching
-from agent.deploy.tools import Tools
 from agent.deploy.transaction import Group, Transaction
-from agent.deployment import Step
-from agent.events import Kind
-from agent.fleet import Fleet
+from agent.model.deployment import Step
+from agent.model.events import Kind
 from agent.planning import Deploy
-from agent.render import Ownership
+from agent.rendering.enabled_modules import Fleet
+from agent.rendering.render import Ownership
 
 AT_ONCE = 4
 NOT_YET_SWITCHED = {Step.STAGE, Step.PREPARE, Step.PREFLIGHT, Step.CHECK, Step.STAGED}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from agent.deploy.assembling import Toggle
-from agent.deployment import RefusedKind
+from agent.deploy.differences import Toggle
 from agent.errors import AgentError
+from agent.model.deployment import RefusedKind
 
 Trial = Callable[[frozenset[Toggle]], AgentError | None]
 """Stages and tests a generation with these differences; returns the refusal, or None when it is accepted."""

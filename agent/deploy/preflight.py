@@ -8,19 +8,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.deployment import ManifestFile
-from agent.encoding import Format, Part, decode_parts
+from agent.contract.source import ChainRecord
 from agent.errors import AgentError
 from agent.errors.deploy import PreflightRefused
-from agent.names import covers_all
-from agent.need import Need
-from agent.source import ChainRecord
+from agent.model.deployment import ManifestFile
+from agent.model.need import Need
+from agent.pki.encoding import Format, Part, decode_parts
+from agent.system.names import covers_all
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from agent.encoding import Content
-    from agent.key import PrivateKey
+    from agent.pki.encoding import Content
+    from agent.pki.key import PrivateKey
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _read(path: Path, file: ManifestFile, where: str) -> Content:
 
 
 def _is_expected(file: ManifestFile, certificates: Sequence[x509.Certificate], record: ChainRecord, where: str) -> None:
-    from agent.certificate import sha256_of
+    from agent.pki.certificate import sha256_of
 
     fingerprints = [sha256_of(certificate) for certificate in certificates]
     name = Path(file.path).name
@@ -119,7 +119,7 @@ def _intermediates(file: ManifestFile, record: ChainRecord) -> tuple[str, ...]:
 
 
 def _matches(keys: Sequence[PrivateKey], leaf: x509.Certificate | None, where: str) -> None:
-    from agent.path import verify_pair
+    from agent.pki.path import verify_pair
 
     if leaf is None:
         raise PreflightRefused(where, "no file holds the leaf of the chain")

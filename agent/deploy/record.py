@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from agent.deploy.assembling import Toggle
-from agent.deploy.placement import Placement
-from agent.deployment import RefusedKind
+from agent.deploy.differences import Toggle
+from agent.deploy.renames import Placement
+from agent.model.deployment import RefusedKind
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent.chain import Chain
-from agent.deployment import Generation, ManifestFile
-from agent.encoding import Format, Part, encode
 from agent.errors.deploy import OwnerUnknown
-from agent.render import Ownership, Rendering, filled_in
-from agent.writing import make_directory, write_new
+from agent.model.deployment import Generation, ManifestFile
+from agent.pki.chain import Chain
+from agent.pki.encoding import Format, Part, encode
+from agent.rendering.render import Ownership, Rendering, filled_in
+from agent.system.writing import make_directory, write_new
 
 
 @dataclass(frozen=True)

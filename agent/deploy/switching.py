@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from agent.command import CommandResult, process_of
 from agent.deploy import staging
+from agent.deploy.deploy_context import Tools, back_off
+from agent.deploy.endpoint_check import Sight, observe, records_of, sights_of, worth_a_look
 from agent.deploy.record import Record
-from agent.deploy.sight import Sight, observe, records_of, sights_of, worth_a_look
-from agent.deploy.sweeping import surplus_of, sweep, sweep_entries
-from agent.deploy.tools import Tools, back_off
+from agent.deploy.retention import surplus_of, sweep, sweep_entries
 from agent.deploy.units import Candidate, Unit, units_of
-from agent.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.errors import AgentError
 from agent.errors.deploy import DiskFailed, ReloadFailed, RollbackFailed, ServiceDown
-from agent.events import Kind
-from agent.probe import Observation
+from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
+from agent.model.events import Kind
+from agent.probing.probe import Observation
 from agent.store.deployments import TransactionRow
+from agent.system.command import CommandResult, process_of
 
 
 @dataclass

@@ -6,20 +6,20 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agent.deploy.assembling import Toggle, Wanted, with_last_configuration
+from agent.deploy.deploy_context import Tools, back_off
+from agent.deploy.differences import Toggle, Wanted, with_last_configuration
 from agent.deploy.isolation import Isolation
 from agent.deploy.record import Move, Record
-from agent.deploy.sweeping import sweep, sweep_entries
+from agent.deploy.retention import sweep, sweep_entries
 from agent.deploy.switching import Failure, Switching, store_phase
-from agent.deploy.tools import Tools, back_off
 from agent.deploy.trial import Staged, Trial, changed
 from agent.deploy.units import Unit, units_of
-from agent.deployment import Deployment, Outcome, Refusal, RefusedKind, Step
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, ServiceRefusesPresent
-from agent.events import Kind
+from agent.model.deployment import Deployment, Outcome, Refusal, RefusedKind, Step
+from agent.model.events import Kind
 from agent.planning import Deploy
-from agent.render import Rendering
+from agent.rendering.render import Rendering
 
 ROUNDS = 3
 """Switches in one pass: the first, and again without what was refused on the wire."""

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.command import Command, CommandResult
-from agent.context import ModulePart
+from agent.contract.context import ModulePart
 from agent.deploy import preflight, staging
-from agent.deploy.assembling import Toggle, Wanted, with_moved_parts
-from agent.deploy.placement import Placement, live_link, published
+from agent.deploy.deploy_context import Tools
+from agent.deploy.differences import Toggle, Wanted, with_moved_parts
+from agent.deploy.renames import Placement, live_link, published
 from agent.deploy.staging import Materials, Shop
-from agent.deploy.tools import Tools
 from agent.deploy.units import Candidate, SharedUnit, Unit, parts_of
-from agent.deployment import Generation, RefusedKind, Step
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, DiskFailed, PrepareFailed
-from agent.render import Rendering
-from agent.writing import flush_file_system
+from agent.model.deployment import Generation, RefusedKind, Step
+from agent.rendering.render import Rendering
+from agent.system.command import Command, CommandResult
+from agent.system.writing import flush_file_system
 
 
 @dataclass

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from agent.command import Action, Command
-from agent.context import Context, ModulePart, ServiceContext
-from agent.fleet import Fleet, ask_service
-from agent.service import Service
+from agent.contract.context import Context, ModulePart, ServiceContext
+from agent.contract.service import Service
+from agent.rendering.enabled_modules import Fleet, ask_service
+from agent.system.command import Action, Command
 
 T = TypeVar("T")
 

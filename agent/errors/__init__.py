@@ -40,10 +40,10 @@ from agent.errors.source import OrderCancelled, SourceError
 
 if TYPE_CHECKING:
     from agent.errors.api import ApiError as ApiError
+    from agent.errors.auth import PeopleError as PeopleError
     from agent.errors.chain import ChainError as ChainError
-    from agent.errors.hand import HandError as HandError
     from agent.errors.name import NameInvalid as NameInvalid
-    from agent.errors.people import PeopleError as PeopleError
+    from agent.errors.operations import HandError as HandError
     from agent.errors.plugin import PluginError as PluginError
     from agent.errors.root import RootError as RootError
     from agent.errors.settings import SettingsError as SettingsError
@@ -54,9 +54,9 @@ if TYPE_CHECKING:
 _FAMILIES = {
     "ApiError": "api",
     "ChainError": "chain",
-    "HandError": "hand",
+    "HandError": "operations",
     "NameInvalid": "name",
-    "PeopleError": "people",
+    "PeopleError": "auth",
     "PluginError": "plugin",
     "RootError": "root",
     "SettingsError": "settings",

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from agent.binding import bind
-from agent.bound import Binding
 from agent.errors.problem import rfc3339
-from agent.need import Need
+from agent.model.binding import Binding
+from agent.model.need import Need
+from agent.model.records import ChainRecord
 from agent.planning.actions import (
     Action,
     Deploy,
@@ -25,12 +25,12 @@ from agent.planning.actions import (
     action_json,
     describe,
 )
+from agent.planning.binding import bind
 from agent.planning.inquiries import Inquiries
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
 from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, Declared, State
-from agent.records import ChainRecord
 
 __all__ = [
     "WAITING_AGAIN",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.need import Request
+from agent.model.need import Request
 
 
 @dataclass(frozen=True, slots=True)

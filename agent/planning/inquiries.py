@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from agent.binding import UPLOADED, Shelf
-from agent.bound import Binding
+from agent.model.binding import Binding
+from agent.model.records import ChainRecord
 from agent.planning.actions import Inquire
+from agent.planning.binding import UPLOADED, Shelf
 from agent.planning.state import State
-from agent.records import ChainRecord
 
 LATEST = timedelta(hours=6)
 PART = 20

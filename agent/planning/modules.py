@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from agent.binding import Candidate, Shelf, rank
-from agent.bound import Binding
-from agent.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
-from agent.need import Need
+from agent.model.binding import Binding
+from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
+from agent.model.need import Need
 from agent.planning.actions import Action, Deploy, Look, Retire, Settle
+from agent.planning.binding import Candidate, Shelf, rank
 from agent.planning.state import WAITING_AGAIN, Declared, State
 
 

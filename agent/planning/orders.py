@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from agent.binding import UPLOADED, Shelf, state_of
-from agent.bound import Binding
-from agent.need import Need, Request
+from agent.contract.source import Due, RequestState, Source
+from agent.model.binding import Binding
+from agent.model.need import Need, Request
+from agent.model.records import ChainRecord, OrderRecord
 from agent.planning.actions import Obtain
+from agent.planning.binding import UPLOADED, Shelf, state_of
 from agent.planning.state import WAITING_AGAIN, State
-from agent.records import ChainRecord, OrderRecord
-from agent.source import Due, RequestState, Source
 
 
 class Orders:

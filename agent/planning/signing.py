@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from agent.peer import Peer
+from agent.model.peer import Peer
 from agent.planning.actions import ListRevoked, SignAgain
+from agent.planning.renewal import renewal_instant
 from agent.planning.state import State
-from agent.renewal import renewal_instant
 
 
 class Signing:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from agent.binding import Evidence
-from agent.deployment import Deployment, EndpointRecord, Refusal
-from agent.peer import Peer
-from agent.revocation import Revocation, RevocationList
-from agent.window import Hours
+from agent.contract.window import Hours
+from agent.model.deployment import Deployment, EndpointRecord, Refusal
+from agent.model.peer import Peer
+from agent.pki.revocation import Revocation, RevocationList
+from agent.planning.binding import Evidence
 
 WAITING_AGAIN = timedelta(seconds=60)
 """How soon the daemon looks again for a service that wasn't running, and for an order that another process has."""

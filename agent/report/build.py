@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 
-from agent.bound import Binding
 from agent.errors.problem import Problem
-from agent.records import ChainRecord
+from agent.model.binding import Binding
+from agent.model.records import ChainRecord
 from agent.report import problems
 from agent.report.certificates import Certificates
 from agent.report.rows import ChainRow, EndpointRow, NeedRow, ObserverRow, Report, RootRow, UploadRow, UseRow

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from agent.deployment import EndpointRecord
 from agent.errors.problem import Problem
-from agent.events import Event
-from agent.records import ChainRecord, OrderRecord
+from agent.model.deployment import EndpointRecord
+from agent.model.events import Event
+from agent.model.records import ChainRecord, OrderRecord
 from agent.report.links import Link, links
 from agent.report.problems import problem_of
 from agent.report.rows import ChainRow, UseRow

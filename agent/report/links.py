@@ -26,7 +26,7 @@ def links(pem: str) -> Iterator[Link]:
     """Yield the certificates of a text, in order; nothing for an empty one. Raises `CertificateUnreadable`."""
     from cryptography.hazmat.primitives import hashes
 
-    from agent.certificate import load_certificates, sha256_of, short, title_of
+    from agent.pki.certificate import load_certificates, sha256_of, short, title_of
 
     for each in load_certificates(pem.encode()) if pem else ():
         yield Link(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.errors.problem import Problem
-from agent.peer import Peer, PeerState
+from agent.model.peer import Peer, PeerState
 from agent.store.view import View
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from agent.errors.problem import Problem, rfc3339
-from agent.records import ChainRecord, OrderRecord
+from agent.model.records import ChainRecord, OrderRecord
 
 APPLY = "Try it now: chainwright apply"
 

@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from agent.bound import Binding
-from agent.deployment import Deployment, EndpointRecord, Refusal
-from agent.events import Kind
-from agent.layout import Layout
-from agent.need import Need
-from agent.records import ChainRecord, OrderRecord
+from agent.model.binding import Binding
+from agent.model.deployment import Deployment, EndpointRecord, Refusal
+from agent.model.events import Kind
+from agent.model.need import Need
+from agent.model.records import ChainRecord, OrderRecord
 from agent.report.rows import Progress
 from agent.store.instants import read, read_known
 from agent.store.modules import ModuleRecord
 from agent.store.roots import RootRecord
 from agent.store.view import View
+from agent.system.layout import Layout
 
 
 @dataclass(frozen=True)

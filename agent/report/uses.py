@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.bound import Binding
-from agent.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
 from agent.errors.problem import Problem
+from agent.model.binding import Binding
+from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
 from agent.report import problems
 from agent.report.rows import ModuleRow
 from agent.report.snapshot import Snapshot

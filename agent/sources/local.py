@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from agent.chain import Chain
-from agent.need import Request
-from agent.renewal import renewal_instant
-from agent.source import Due, Offer, RequestState, Session, Source
+from agent.contract.source import Due, Offer, RequestState, Session, Source
+from agent.model.need import Request
+from agent.pki.chain import Chain
+from agent.planning.renewal import renewal_instant
 
 
 class LocalSource(Source):

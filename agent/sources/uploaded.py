@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from agent.chain import Chain
+from agent.contract.source import Due, Offer, RequestState, Session, Source
 from agent.errors.source import SourceError
-from agent.need import Request
-from agent.source import Due, Offer, RequestState, Session, Source
+from agent.model.need import Request
+from agent.pki.chain import Chain
 
 NAME = "uploaded"
 

@@ -8,16 +8,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.account_key import thumbprint
-from agent.key import key_pem, load_key
-from agent.sealing import Sealer
+from agent.pki.account_key import thumbprint
+from agent.pki.key import key_pem, load_key
 from agent.store.instants import read_known, written
-from agent.writing import replace
+from agent.store.sealing import Sealer
+from agent.system.writing import replace
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-    from agent.key import PrivateKey
+    from agent.pki.key import PrivateKey
 
 
 class Role(StrEnum):

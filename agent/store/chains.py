@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from agent.chain import Chain, KeyType, Purpose
-from agent.encoding import Part, encode
-from agent.records import ChainRecord
-from agent.sealing import Sealer
+from agent.model.records import ChainRecord
+from agent.pki.chain import Chain, KeyType, Purpose
+from agent.pki.encoding import Part, encode
 from agent.store.instants import read, read_known, written
-from agent.store.remembered import Remembered
+from agent.store.read_cache import Remembered
+from agent.store.sealing import Sealer
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

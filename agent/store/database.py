@@ -18,24 +18,24 @@ from agent.errors.store import (
     SealBroken,
     StateUnwritable,
 )
-from agent.layout import Layout
-from agent.sealing import Sealer, create_master_key, master_key_path, read_master_key
 from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
 from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
+from agent.store.events import Journal
 from agent.store.failing_names import FailingNames
 from agent.store.jobs import Jobs
-from agent.store.journal import Journal
 from agent.store.ledger import Ledger
-from agent.store.memories import Memories
 from agent.store.modules import Modules
 from agent.store.orders import Orders
 from agent.store.peers import Peers
 from agent.store.revocations import Revocations
 from agent.store.roots import Roots
+from agent.store.sealing import Sealer, create_master_key, master_key_path, read_master_key
+from agent.store.source_memory import Memories
 from agent.store.watches import Watches
-from agent.writing import make_directory, write_new
+from agent.system.layout import Layout
+from agent.system.writing import make_directory, write_new
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -282,7 +282,7 @@ def _transaction(database: Database) -> Iterator[None]:
 
 
 def _migrate(database: Database, path: Path) -> None:
-    from agent import migrations as steps
+    from agent.store import migrations as steps
 
     migrations = steps.migrations
     unknown = [step.name for step in migrations.applied(database) if step.name not in vars(steps)]

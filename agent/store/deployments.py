@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from agent.deployment import Deployment, Generation, ManifestFile, Outcome, Refusal, RefusedKind
 from agent.errors.problem import Problem
+from agent.model.deployment import Deployment, Generation, ManifestFile, Outcome, Refusal, RefusedKind
 from agent.store.instants import read, read_known, written
-from agent.store.remembered import Remembered
+from agent.store.read_cache import Remembered
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

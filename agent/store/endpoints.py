@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agent.deployment import EndpointRecord
 from agent.errors.problem import Problem
+from agent.model.deployment import EndpointRecord
 from agent.store.instants import read, written
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from agent.chain import KeyType, Purpose
-from agent.need import Request
-from agent.records import FailingName
+from agent.model.need import Request
+from agent.model.records import FailingName
+from agent.pki.chain import KeyType, Purpose
 from agent.store.instants import read, read_known, written
 
 if TYPE_CHECKING:

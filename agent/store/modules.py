@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from agent.bound import Binding, Standing
-from agent.chain import KeyType, Purpose
 from agent.errors.problem import Problem
-from agent.need import Need
+from agent.model.binding import Binding, Standing
+from agent.model.need import Need
+from agent.pki.chain import KeyType, Purpose
 from agent.store.instants import read, written
 
 if TYPE_CHECKING:

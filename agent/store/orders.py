@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.problem import Problem
-from agent.records import OrderRecord
-from agent.sealing import Sealer
+from agent.model.records import OrderRecord
 from agent.store.instants import read, read_known, written
 from agent.store.processes import is_alive, process_name
+from agent.store.sealing import Sealer
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

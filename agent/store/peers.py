@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from agent.chain import PeerCertificate, Purpose
-from agent.encoding import Part, encode
-from agent.peer import Peer
-from agent.revocation import Reason
+from agent.model.peer import Peer
+from agent.pki.chain import PeerCertificate, Purpose
+from agent.pki.encoding import Part, encode
+from agent.pki.revocation import Reason
 from agent.store.instants import read, read_known, written
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from agent.revocation import Reason, Revocation, RevocationList
+from agent.pki.revocation import Reason, Revocation, RevocationList
 from agent.store.instants import read_known, written
 
 if TYPE_CHECKING:

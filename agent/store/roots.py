@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.authority import Root
-from agent.sealing import Sealer
+from agent.pki.authority import Root
 from agent.store.instants import read, read_known, written
-from agent.writing import replace
+from agent.store.sealing import Sealer
+from agent.system.writing import replace
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

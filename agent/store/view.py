@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from agent.errors.store import NoStateYet, StateUnwritable
-from agent.layout import Layout
 from agent.store.chains import Chains
 from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
+from agent.store.events import Journal
 from agent.store.jobs import Jobs
-from agent.store.journal import Journal
 from agent.store.modules import Modules
 from agent.store.orders import Orders
 from agent.store.peers import Peers
 from agent.store.revocations import Revocations
 from agent.store.roots import Roots
 from agent.store.watches import Watches
+from agent.system.layout import Layout
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-    from agent.sealing import Sealer
+    from agent.store.sealing import Sealer
 
 BUSY_SECONDS = 10
 

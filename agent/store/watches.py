@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from agent.records import Watch
+from agent.model.records import Watch
 from agent.store.instants import read, read_known, written
 
 if TYPE_CHECKING:

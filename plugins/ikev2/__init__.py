@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent import hookimpl
+from chainwright import hookimpl
 
 if TYPE_CHECKING:
     import click
 
-    from agent import Appliance, Module, Service
+    from chainwright import Appliance, Module, Service
 
 # Its programs are part of this package, and must be there at once: what is heavy is imported by who asks for it.
 

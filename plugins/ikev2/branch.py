@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent import Host, PathText, Port, slot_of
+from chainwright import Host, PathText, Port, slot_of
 from plugins.ikev2.connection import ConnectionName, Network, Proposal
 
 HEAD_OFFICE = "head-office"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent import Part, Peer, PeerState, Purpose
+from chainwright import Part, Peer, PeerState, Purpose
 
 if TYPE_CHECKING:
-    from agent import Appliance
+    from chainwright import Appliance
 
 MODULE = "ikev2"
 PURPOSES = (Purpose.SERVER, Purpose.CLIENT)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from agent import Host, KeyType, PathText, Secret
+from chainwright import Host, KeyType, PathText, Secret
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 USER = re.compile(r"[A-Za-z0-9._@+-]{1,128}")

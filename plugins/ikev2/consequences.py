@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent import Change, Consequence
+from chainwright import Change, Consequence
 from plugins.ikev2.branch import Branch
 from plugins.ikev2.connection import RoadWarrior
 

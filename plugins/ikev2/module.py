@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from agent import (
+from chainwright import (
     ChainFacts,
     ChainFile,
     Change,

@@ -8,7 +8,7 @@ import socket
 import time
 from dataclasses import dataclass
 
-from agent import Endpoint, Expected, Probe, ProbeFailed, Served
+from chainwright import Endpoint, Expected, Probe, ProbeFailed, Served
 
 NOBODY_LISTENS = {
     errno.ECONNREFUSED: "connection refused",

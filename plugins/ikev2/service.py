@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from agent import Command, Module, PathText, Places, Port, Service, ServiceContext, Template, Text, Word
+from chainwright import Command, Module, PathText, Places, Port, Service, ServiceContext, Template, Text, Word
 
 STATE = "strongswan-loaded.json"
 """In the agent's run/, which is emptied at boot, as charon is."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from agent import Endpoint, Expected, Probe, ProbeFailed, Served
+from chainwright import Endpoint, Expected, Probe, ProbeFailed, Served
 
 SHORTEST = 0.01
 """Seconds: a socket with none would wait for nothing."""

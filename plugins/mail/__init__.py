@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import Module, Service, hookimpl
+from chainwright import Module, Service, hookimpl
 from plugins.mail.dovecot import Dovecot
 from plugins.mail.module import Mail
 from plugins.mail.postfix import Postfix

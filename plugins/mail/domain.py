@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agent import KeyType
+from chainwright import KeyType
 
 PROBE_LABEL = "chainwright-probe"
 """Stands for the asterisk where a wildcard is looked at on the wire."""

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from agent import (
+from chainwright import (
     ChainFile,
     Command,
     Context,
@@ -33,7 +33,7 @@ from agent import (
     told_apart,
 )
 from plugins.mail.domain import Domain, Served, served
-from plugins.mail.doors import DOORS, Door, Places, chosen
+from plugins.mail.listeners import DOORS, Door, Places, chosen
 from plugins.mail.postfix import Postfix
 
 MAIN_SLOT = "default"

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from agent import Command, Module, PathText, Service, ServiceContext, Text, Word
+from chainwright import Command, Module, PathText, Service, ServiceContext, Text, Word
 
 FILES = Path(__file__).with_name("postfix_files.py")
 CHECK = Path(__file__).with_name("postfix_check.py")

@@ -6,7 +6,7 @@ may import.
 
 from __future__ import annotations
 
-from agent import Service, hookimpl
+from chainwright import Service, hookimpl
 from plugins.nginx.module import NginxModule
 from plugins.nginx.service import Nginx
 from plugins.nginx.upstream import Backend

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent import Places
+from chainwright import Places
 
 SOCKET_PATH_LIMIT = 107
 """Bytes of a UNIX socket's path (unix(7): 108 with the final zero)."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from agent import Command, Module, PathText, Places, Service, ServiceContext, Signal, Template, Text, Word
+from chainwright import Command, Module, PathText, Places, Service, ServiceContext, Signal, Template, Text, Word
 from plugins.nginx.claims import contradictions
 from plugins.nginx.generation import generation_socket
 

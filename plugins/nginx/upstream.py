@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from agent import Upstream
+from chainwright import Upstream
 
 
 def _with_whole_path(url: Upstream) -> Upstream:

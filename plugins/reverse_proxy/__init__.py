@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from agent import (
+from chainwright import (
     ChainFacts,
     ChainFile,
     Context,

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from agent import KeyType, Name, covers, is_address, is_public, slot_of
+from chainwright import KeyType, Name, covers, is_address, is_public, slot_of
 from plugins.nginx import Backend
 
 LOCAL_ENDING = ".local"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import Module, Service, hookimpl
+from chainwright import Module, Service, hookimpl
 from plugins.sstp.module import SSTP
 from plugins.sstp.service import SSTPService
 

@@ -6,7 +6,7 @@ import ssl
 import time
 from dataclasses import dataclass
 
-from agent import Endpoint, ProbeFailed, TLSProbe
+from chainwright import Endpoint, ProbeFailed, TLSProbe
 from plugins.sstp.packets import (
     END_OF_HEAD,
     Message,

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from agent import (
+from chainwright import (
     Command,
     ListenAddress,
     Module,

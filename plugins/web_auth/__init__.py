@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, StrictBool
 
-from agent import (
+from chainwright import (
     ChainFile,
     Context,
     Endpoint,
@@ -24,7 +24,7 @@ from agent import (
     is_address,
 )
 from plugins.nginx import Backend, NginxModule
-from plugins.web_auth.look import Brand, Texts
+from plugins.web_auth.appearance import Brand, Texts
 
 API = "/captive-portal/api"
 """Path of the captive-portal API; its address is what DHCP announces (RFC 8910)."""

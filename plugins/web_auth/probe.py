@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 
-from agent import Endpoint, ProbeFailed, TLSProbe
+from chainwright import Endpoint, ProbeFailed, TLSProbe
 
 
 @dataclass(frozen=True)

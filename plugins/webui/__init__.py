@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent import hookimpl
+from chainwright import hookimpl
 
 if TYPE_CHECKING:
-    from agent import Module, Service
+    from chainwright import Module, Service
     from plugins.webui.module import WebUI as WebUI
 
 __all__ = ["WebUI"]

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from plugins.webui import guard
+from plugins.webui import csrf
+from plugins.webui.cache import Remembered
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.client import Api, Refused
 from plugins.webui.errors import (
@@ -28,12 +29,11 @@ from plugins.webui.errors import (
     WebUIError,
 )
 from plugins.webui.headers import Hardened
-from plugins.webui.pending import Pending
-from plugins.webui.remembered import Remembered
 from plugins.webui.rendering import Pages
+from plugins.webui.request_context import House, Visit, let_out
 from plugins.webui.routes import PAGES
-from plugins.webui.statics import Statics
-from plugins.webui.visit import House, Visit, let_out
+from plugins.webui.static_files import Statics
+from plugins.webui.upload_drafts import Pending
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -84,7 +84,7 @@ class Answering:
 
     async def unknown(self, request: Request, _: Exception) -> Response:
         """Answer where there is no page."""
-        if request.method not in guard.SAFE:
+        if request.method not in csrf.SAFE:
             return await self.refused(request, _)
         return await self._answer(Visit(request, self._house), _nowhere)
 
@@ -107,7 +107,7 @@ class Answering:
     async def _checked(self, visit: Visit, handler: Handler, guarded: bool) -> Response:
         try:
             if guarded:
-                guard.check_origin(visit.request.method, visit.request.headers)
+                csrf.check_origin(visit.request.method, visit.request.headers)
             return await handler(visit)
         except Refused as refused:
             return await _of_agent(visit, refused)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import AgentError
+from chainwright import AgentError
 from plugins.webui.generation import load_generation
 
 

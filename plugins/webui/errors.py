@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent import AgentError
+from chainwright import AgentError
 
 _DEPLOY = "Run `chainwright apply` to deploy the web interface."
 _DEPLOY_AGAIN = "Run `chainwright apply` to deploy the web interface again."

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from agent import (
+from chainwright import (
     ChainFile,
     Context,
     Endpoint,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import Places
+from chainwright import Places
 from plugins.webui.client import SOCKET
 from plugins.webui.generation import listen_of
 from plugins.webui.pid_file import PID_FILE

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 
 from plugins.webui.pages import certificates, chain, connection, jobs, login, people, record, root, signed, upload
-from plugins.webui.visit import Visit
+from plugins.webui.request_context import Visit
 
 PAGES: tuple[tuple[str, str, Callable[[Visit], Awaitable[Response]]], ...] = (
     ("GET", "/", certificates.index),

@@ -20,7 +20,7 @@ import uvicorn.server
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from agent import AgentError
+from chainwright import AgentError
 from plugins.webui.app import application
 from plugins.webui.errors import CannotListen, PidFileUnwritable
 from plugins.webui.generation import load_generation

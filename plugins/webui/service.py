@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from agent import Command, PathText, Places, Service, ServiceContext, Signal, Word
+from chainwright import Command, PathText, Places, Service, ServiceContext, Signal, Word
 from plugins.webui.pid_file import PID_FILE
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent import is_address, is_public
+from chainwright import is_address, is_public
 from plugins.webui.catalogue import Texts
 
 MARKS = {

@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from api_process import ApiProcess
-from asking_api import Client, Reply
-from deployed import Deployed, served, until
-from ports import free_port
 
-from agent.authority import Root
-from agent.chain import Chain, KeyType, Purpose
-from agent.encoding import Part, encode
-from agent.people import People, Role
+from agent.auth import People, Role
+from agent.pki.authority import Root
+from agent.pki.chain import Chain, KeyType, Purpose
+from agent.pki.encoding import Part, encode
+from support.appliances.deployed import Deployed, served, until
+from support.clients.api import Client, Reply
+from support.ports import free_port
+from support.processes.api import ApiProcess
 
 NAME = "t.example.test"
 ANN = "four plain words here"

@@ -9,7 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import pkcs12
-from deployed import served
+
+from support.appliances.deployed import served
 
 NAME = "t.example.test"
 PASSPHRASE = "a good pass phrase"

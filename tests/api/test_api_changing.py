@@ -6,15 +6,15 @@ import plistlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from api_process import ApiProcess
-from conftest import NAME, bought, pem_of
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.authority import Root
-from agent.layout import Layout
+from agent.pki.authority import Root
 from agent.store import Store
+from agent.system.layout import Layout
+from conftest import NAME, bought, pem_of
+from support.processes.api import ApiProcess
 
 
 def company_ca(name: str = "Company CA") -> tuple[Root, bytes]:
@@ -201,7 +201,7 @@ def test_before_the_agent_has_run_there_is_nothing_to_look_at(tmp_path):
 
 
 BRANCHES = """
-from agent import Consequence, Module, hookimpl
+from chainwright import Consequence, Module, hookimpl
 
 
 class Branches(Module):

@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
-from api_process import ApiProcess
-from asking_api import Client, Reply
-from conftest import ANN, make_people, make_tunnel
-from deployed import until
 
-from agent.api.reading import Parser
+from agent.api.request_body import Parser
 from agent.api.routes import ROUTES
-from agent.lock import held
+from agent.system.lock import held
+from conftest import ANN, make_people, make_tunnel
+from support.appliances.deployed import until
+from support.clients.api import Client, Reply
+from support.processes.api import ApiProcess
 
 CLOSE = b"\r\nConnection: close\r\n\r\n"
 KEY = re.compile(rb"PRIVATE KEY|\\$argon2|cw[st]_")

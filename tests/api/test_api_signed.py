@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from api_process import ApiProcess
-from branching import HeadOffice
-from conftest import ANN, VIC, Box, make_people
 from cryptography import x509
+
+from conftest import ANN, VIC, Box, make_people
+from support.appliances.branching import HeadOffice
+from support.processes.api import ApiProcess
 
 
 @pytest.fixture

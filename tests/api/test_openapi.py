@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import schemathesis
-from api_process import ApiProcess
-from conftest import make_people, make_tunnel
-from deployed import Deployed
 from hypothesis import HealthCheck, settings
-from over_unix import BASE, session_over
 from schemathesis.config import SchemathesisConfig
 
 from agent.api.access import Access
 from agent.api.openapi import document
 from agent.api.routes import ROUTES
-from agent.people import People, Role
+from agent.auth import People, Role
+from conftest import make_people, make_tunnel
+from support.appliances.deployed import Deployed
+from support.clients.over_unix import BASE, session_over
+from support.processes.api import ApiProcess
 
 WELL_FORMED = ["2xx", 401, 403, 404, 409, 422, 429, 503]
 """Of what is as documented, 400 is never said."""

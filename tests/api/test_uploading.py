@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from conftest import NAME, bought, pem_of
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from agent.encoding import Format, Part, encode
+from agent.pki.encoding import Format, Part, encode
+from conftest import NAME, bought, pem_of
 
 PASSPHRASE = "correct horse"
 

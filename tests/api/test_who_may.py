@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from api_process import ApiProcess
-from conftest import ANN, VIC, make_people, make_tunnel
 
 from agent.api.access import Access
 from agent.api.route import Route
 from agent.api.routes import ROUTES
-from agent.people import People, Role
+from agent.auth import People, Role
+from conftest import ANN, VIC, make_people, make_tunnel
+from support.processes.api import ApiProcess
 
 NOBODY = 65534
 TESTS = Path(__file__).parents[1]

@@ -12,17 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from deployed import Deployed, until
-from ports import free_port
-from toy_ca import Party, root
-
-from agent.chain import Chain
+from agent.auth import People, Role
+from agent.daemon.api_supervisor import Reception
+from agent.daemon.log import Log
 from agent.errors.problem import AgentError
-from agent.events import Event, Kind
-from agent.log import Log
-from agent.people import People, Role
-from agent.reception import Reception
-from agent.records import OrderRecord
+from agent.model.events import Event, Kind
+from agent.model.records import OrderRecord
+from agent.pki.chain import Chain
+from support.appliances.deployed import Deployed, until
+from support.cas.certificates import Party, root
+from support.ports import free_port
 
 HERE = Path(__file__).parent
 PASSWORDS = {"admin": "a long pass phrase", "guest": "another pass phrase"}
@@ -100,7 +99,7 @@ class Box(Deployed):
                 people.add(name, Role.ADMIN if name == "admin" else Role.VIEWER, password, self.clock())
 
     def open_agent(self) -> None:
-        log = self._agent.enter_context((self.root / "agent.log").open("a"))
+        log = self._agent.enter_context((self.root / "agent.daemon.log").open("a"))
         reception = Reception(self.layout, Log(log, self.clock), self.root / "api.log")
         self._agent.enter_context(reception).admit(["root"])
 
@@ -154,7 +153,7 @@ class Box(Deployed):
             store.orders.failed(record)
 
     def _acme_digest(self) -> str:
-        from agent.lifecycle.situation import load_settings
+        from agent.engine.pass_inputs import load_settings
 
         return load_settings(self.layout)[0].rungs["acme"].settings_digest
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from agent import (
+from chainwright import (
     Action,
     ChainFile,
     Change,

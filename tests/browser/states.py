@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from box import Box
-from toy_ca import Party, root
-from uploads import bundle_of
 
-from agent.chain import Chain
 from agent.errors.acme import ProfileRefused, RateLimited
 from agent.errors.http01 import AnsweredByAnother
-from agent.lifecycle.hand import Hand
+from agent.operations.operations import Hand
+from agent.pki.chain import Chain
+from support.cas.certificates import Party, root
+from support.fakes.uploads import bundle_of
 
 MODULES = """
 [modules.mailboxes]

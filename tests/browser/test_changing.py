@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import load_pem_x509_certificate
 from playwright.sync_api import expect
 from states import Shop
-from toy_ca import key_pem, pem, root
-from uploads import bundle_of, encrypted_pem
+
+from support.cas.certificates import key_pem, pem, root
+from support.fakes.uploads import bundle_of, encrypted_pem
 
 
 def files(*given: tuple[str, bytes]) -> Sequence[dict]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from demo_process import Demo, DemoProcess
 from playwright.sync_api import expect
 from states import Shop
 
-from agent.lifecycle.engine import utc_now
+from agent.engine.engine import utc_now
+from support.processes.demo import Demo, DemoProcess
 
 SHOP = "shop.gateway.example.test"
 

@@ -1,7 +1,7 @@
 import pytest
 
 from agent.errors import AgentError
-from agent.errors.hand import (
+from agent.errors.operations import (
     AlreadyUploaded,
     ChainInUse,
     NameNotCovered,

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.errors import AgentError
-from agent.errors.people import (
+from agent.errors.auth import (
     LoginRefused,
     NotAllowed,
     PasswordChangeNeeded,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import AgentError
+from chainwright import AgentError
 from plugins.webui import errors
 
 LIVE = Path("/var/lib/chainwright/modules/webui/live")

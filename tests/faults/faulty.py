@@ -15,18 +15,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-import toy_ca
 from damage import CERTIFICATE, Damage
-from deployed import CountingRunner, Deployed, served
-from ports import free_port
 from subjects import Door, Subject
 
-from agent.command import Action, Command, CommandResult, SystemRunner
-from agent.deployment import Deployment, Outcome, Step
-from agent.events import Event, Kind
-from agent.lifecycle import Engine
-from agent.lifecycle.hand import Hand
+from agent.engine.engine import Engine
+from agent.model.deployment import Deployment, Outcome, Step
+from agent.model.events import Event, Kind
+from agent.operations.operations import Hand
 from agent.report import read_snapshot, report
+from agent.system.command import Action, Command, CommandResult, SystemRunner
+from support.appliances.deployed import CountingRunner, Deployed, served
+from support.cas import certificates as toy_ca
+from support.ports import free_port
 
 Chain = tuple[str, ...]
 """SHA-256 of each certificate that is presented."""

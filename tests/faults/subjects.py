@@ -13,21 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from charon import CHARON
-from deployed import served, until
-from mailed import DOORS, OWN, descendants
-from ports import free_port
-from proxied import NGINX, alive, table
-from sstp_appliance import SSTPD, find_sstpd
-
-from agent import Endpoint, Expected, ProbeFailed
-from agent.command import process_of
-from agent.endpoint import StartTLS
-from agent.layout import Layout
+from agent.contract.endpoint import StartTLS
+from agent.system.command import process_of
+from agent.system.layout import Layout
+from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.ikev2.probe import IkeProbe
+from support.appliances.deployed import served, until
+from support.appliances.mailed import DOORS, OWN, descendants
+from support.appliances.proxied import NGINX, alive, table
+from support.appliances.sstp import SSTPD, find_sstpd
+from support.paths import CHECKOUT
+from support.ports import free_port
+from support.servers.charon import CHARON
 
 NOWHERE = "/nowhere"
-HOUSE = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -192,7 +191,7 @@ import os, sys
 from pathlib import Path
 import encodings.idna, uvicorn.protocols.http.h11_impl, uvicorn.lifespan.off, anyio._backends._asyncio
 from plugins.webui.process import run
-from agent.layout import Layout
+from agent.system.layout import Layout
 root, pid_file, port, user, group = sys.argv[1:]
 if os.geteuid() == 0:
     os.setgroups([])
@@ -239,7 +238,7 @@ class WebUI(Subject):
         argv = [self.layout.root, *self.pid_files(), self.port, user, group]
         with (self.place / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", WEBUI, *map(str, argv)], stderr=log, cwd=HOUSE, stdin=subprocess.DEVNULL
+                [sys.executable, "-c", WEBUI, *map(str, argv)], stderr=log, cwd=CHECKOUT, stdin=subprocess.DEVNULL
             )
         until(
             lambda: all(map(process_of, self.pid_files())),

@@ -5,9 +5,9 @@ import pytest
 from faulty import Faulty, retarget
 from subjects import SUBJECTS
 
-from agent.command import Command
-from agent.deployment import Outcome, Step
-from agent.events import Kind
+from agent.model.deployment import Outcome, Step
+from agent.model.events import Kind
+from agent.system.command import Command
 
 # What was staged is damaged before the core reads it back
 

@@ -2,13 +2,13 @@ import itertools
 import re
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-CHECKOUT = Path(__file__).parents[2]
+from support.paths import CHECKOUT
+
 LOCKS = [
     "requirements.lock",
     "requirements-test.lock",

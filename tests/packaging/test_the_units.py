@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from agent.cli.commands import HOMES
-from agent.daemon import TICK
-from agent.layout import Layout
+from agent.daemon.loop import TICK
+from agent.system.layout import Layout
 from plugins.webui import WebUI
 from plugins.webui.service import PID_FILE, WebUIService
+from support.paths import CHECKOUT
 
-UNITS = sorted((Path(__file__).parents[2] / "packaging/systemd").glob("*.service"))
+UNITS = sorted((CHECKOUT / "packaging/systemd").glob("*.service"))
 NAMES = [unit.name for unit in UNITS]
 LOOSEST = {"chainwright.service": 40, "chainwright-boot.service": 40, "chainwright-web.service": 20}
 """Ten times the exposure that `systemd-analyze security` may find."""

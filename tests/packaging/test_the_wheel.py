@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from demo_process import Demo
 
-CHECKOUT = Path(__file__).parents[2]
+from support.paths import CHECKOUT
+from support.processes.demo import Demo
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -49,7 +49,7 @@ def files_below(folder: Path) -> set[str]:
 
 
 def test_the_wheel_has_every_template_below_its_package(wheel: Path) -> None:
-    prefix = "agent/templates/"
+    prefix = "agent/rendering/templates/"
     shipped = {name.removeprefix(prefix) for name in zipfile.ZipFile(wheel).namelist() if name.startswith(prefix)}
     assert shipped == files_below(CHECKOUT / "templates") != set()
 
@@ -64,7 +64,7 @@ def test_the_wheel_has_what_the_browser_gets_with_its_licence_and_the_texts(whee
 def test_the_wheel_has_the_licence_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if name.endswith("/licenses/LICENSE")] != []
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"agent", "plugins"}
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"agent", "chainwright", "plugins"}
 
 
 def test_an_environment_away_from_the_checkout_uses_what_the_wheel_has(installed: Path) -> None:
@@ -74,7 +74,7 @@ def test_an_environment_away_from_the_checkout_uses_what_the_wheel_has(installed
 
 
 def test_an_environment_away_from_the_checkout_finds_the_templates(installed: Path) -> None:
-    script = "from agent.templates import built_in_directory; print(built_in_directory())"
+    script = "from agent.rendering.templates import built_in_directory; print(built_in_directory())"
     found = Path(run(installed / "bin/python", "-c", script, cwd=installed).strip())
     assert found.is_relative_to(installed)
     assert files_below(found) == files_below(CHECKOUT / "templates")

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from mailed import Mailed
-from nginx_appliance import NginxAppliance
-from nginx_clients import answer
-from proxied import INCLUDED, Proxied
-from servers import listening
+
+from support.appliances.mailed import Mailed
+from support.appliances.nginx import NginxAppliance
+from support.appliances.proxied import INCLUDED, Proxied
+from support.clients.http import answer
+from support.servers.local import listening
 
 
 @pytest.fixture

@@ -5,20 +5,20 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import golden
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from staged import StagedAppliance
 
-from agent import Endpoint, HostFacts, KeyType, StartTLS
-from agent.context import DIRECTORY_MARK, ModulePart, ServiceContext
-from agent.layout import Layout
-from agent.render import filled_in, render_entry
-from agent.templates import Templates, search_path
+from agent.contract.context import DIRECTORY_MARK, ModulePart, ServiceContext
+from agent.rendering.render import filled_in, render_entry
+from agent.rendering.templates import Templates, search_path
+from agent.system.layout import Layout
+from chainwright import Endpoint, HostFacts, KeyType, StartTLS
 from plugins.mail import Dovecot, Mail, Postfix
-from plugins.mail.doors import DOORS, FEW
+from plugins.mail.listeners import DOORS, FEW
+from support import golden
+from support.appliances.staged import StagedAppliance
 
 HOST = HostFacts("gw", ("127.0.0.1", "::1"))
 NAME = "mail.example.com"

@@ -1,9 +1,9 @@
 """Mail daemons that do not run yet, no longer, or are not installed: waited for, never a rollback."""
 
 import pytest
-from mailed import MAIN, OWN, Mailed
 
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
+from support.appliances.mailed import MAIN, OWN, Mailed
 
 pytestmark = pytest.mark.root
 

@@ -6,10 +6,10 @@ import threading
 from collections import Counter
 
 import pytest
-from mailed import ACCOUNT, ASKED, DOORS, MAIN, NAMES, PASSWORD, Mailed
 
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
 from agent.planning import Obtain
+from support.appliances.mailed import ACCOUNT, ASKED, DOORS, MAIN, NAMES, PASSWORD, Mailed
 
 pytestmark = pytest.mark.root
 SWAPS = 2

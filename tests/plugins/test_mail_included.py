@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mailed import DOORS, Mailed
 
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
+from support.appliances.mailed import DOORS, Mailed
 
 pytestmark = pytest.mark.root
 OF_POSTFIX = ("smtp", "submission", "smtps")

@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from mailed import MAIN, NAMES, OWN, Mailed
 
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
 from plugins.mail.postfix import FILES
+from support.appliances.mailed import MAIN, NAMES, OWN, Mailed
 
 pytestmark = pytest.mark.root
 ANOTHER = "mail.c.test"

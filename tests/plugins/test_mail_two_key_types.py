@@ -1,9 +1,9 @@
 """Mail names with an ECDSA and an RSA chain, on a real postfix and a real dovecot."""
 
 import pytest
-from mailed import ASKED, DOORS, Mailed
 
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
+from support.appliances.mailed import ASKED, DOORS, Mailed
 
 pytestmark = pytest.mark.root
 SECOND = {"second_key_type": "rsa-2048"}

@@ -16,7 +16,7 @@ from plugins.reverse_proxy import ReverseProxy
 from plugins.reverse_proxy.site import Site
 from plugins.sstp import SSTP, SSTPService
 from plugins.web_auth import WebAuth
-from plugins.web_auth.look import Brand, Texts
+from plugins.web_auth.appearance import Brand, Texts
 from plugins.webui import WebUI
 from plugins.webui.service import WebUIService
 

@@ -6,13 +6,13 @@ import signal
 from contextlib import suppress
 
 import pytest
-from nginx_appliance import NginxAppliance, alive
-from nginx_clients import THREE, ask, ask_plainly, connect, presented, proxy, s_client, status_of
-from ports import free_port
-from staged import http, switch, wait_until
 
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
+from support.appliances.nginx import NginxAppliance, alive
+from support.appliances.staged import http, switch, wait_until
+from support.clients.http import THREE, ask, ask_plainly, connect, presented, proxy, s_client, status_of
+from support.ports import free_port
 
 
 def test_each_site_is_served_with_its_own_chain(box, upstream):

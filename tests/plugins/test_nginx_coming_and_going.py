@@ -1,8 +1,7 @@
 """nginx that does not run yet, no longer, or is not installed: waited for, never a rollback."""
 
-from proxied import OWN, SITES, Proxied
-
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
+from support.appliances.proxied import OWN, SITES, Proxied
 
 
 def problem_of(box: Proxied) -> str:

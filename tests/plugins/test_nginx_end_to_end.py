@@ -11,11 +11,11 @@ from contextlib import ExitStack
 from itertools import pairwise
 
 import pytest
-from deployed import until
-from proxied import SITES, Proxied
-from servers import listening
 
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
+from support.appliances.deployed import until
+from support.appliances.proxied import SITES, Proxied
+from support.servers.local import listening
 
 
 def test_each_site_is_served_with_its_own_chain(serving):

@@ -3,16 +3,15 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from deployed import until
-from proxied import INCLUDED, SITES, Proxied
 
-from agent.deployment import Outcome, Step
 from agent.errors.deploy import ServiceRefusesPresent
+from agent.model.deployment import Outcome, Step
+from support.appliances.deployed import until
+from support.appliances.proxied import INCLUDED, SITES, Proxied
+from support.paths import DYING
 
-DYING = Path(__file__).parents[1] / "dying.py"
 RENEWAL = 61 * 86400.0
 PUBLISHED = "etc/nginx/conf.d/chainwright.conf"
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from proxied import SITES, Proxied
 
-from agent.deployment import Outcome, RefusedKind
+from agent.model.deployment import Outcome, RefusedKind
+from support.appliances.proxied import SITES, Proxied
 
 # Templates that nginx or Jinja refuses
 

@@ -3,23 +3,23 @@
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from nginx_clients import status_of
-from portal import DOMAIN, ask, ask_plainly
-from ports import free_port
-from proxied import INCLUDED, OWN, SITES, Proxied, table
-from staged import http
 
-from agent.authority import Root
-from agent.chain import Chain, KeyType, Purpose
-from agent.deployment import Outcome, RefusedKind
 from agent.errors.settings import SettingsRefused
-from agent.lifecycle.hand import Hand
-from agent.templates import built_in_directory
+from agent.model.deployment import Outcome, RefusedKind
+from agent.operations.operations import Hand
+from agent.pki.authority import Root
+from agent.pki.chain import Chain, KeyType, Purpose
+from agent.rendering.templates import built_in_directory
+from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied, table
+from support.appliances.staged import http
+from support.clients.http import status_of
+from support.clients.portal import DOMAIN, ask, ask_plainly
+from support.paths import THIRD_PARTY
+from support.ports import free_port
 
-THIRD_PARTY = Path(__file__).parents[1] / "third_party/status_page"
+STATUS_PAGE = THIRD_PARTY / "status_page"
 MODULES = ("reverse_proxy", "web_auth")
 WITH_CA = 'sources = ["uploaded", "acme", "local"]'
 OFFLINE = table("acme", {"directory": "https://127.0.0.1:9/directory", "resolvers": ["127.0.0.1:9"]})
@@ -39,7 +39,7 @@ def status_page_table(box: Proxied, **more: object) -> str:
 
 
 def install_status_page(box: Proxied) -> None:
-    shutil.copytree(THIRD_PARTY, box.layout.plugins, dirs_exist_ok=True)
+    shutil.copytree(STATUS_PAGE, box.layout.plugins, dirs_exist_ok=True)
 
 
 def bring_up(box: Proxied) -> None:
@@ -269,7 +269,7 @@ def test_an_administrator_s_default_site_may_stay_on_the_same_port():
 
 
 def test_somebody_else_s_module_for_nginx_is_under_forty_lines():
-    assert len((THIRD_PARTY / "status_page.py").read_text().splitlines()) < 40
+    assert len((STATUS_PAGE / "status_page.py").read_text().splitlines()) < 40
 
 
 def test_somebody_else_s_module_shares_the_same_address(both):

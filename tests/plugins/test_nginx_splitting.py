@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from nginx_clients import ask, ask_plainly, presented, proxy, status_of
-from proxied import Proxied
-from staged import HOST, wait_until
 
-from agent.deployment import Outcome
-from agent.events import Kind
-from agent.need import HostFacts
+from agent.model.deployment import Outcome
+from agent.model.events import Kind
+from agent.model.need import HostFacts
 from plugins.reverse_proxy import ReverseProxy
+from support.appliances.proxied import Proxied
+from support.appliances.staged import HOST, wait_until
+from support.clients.http import ask, ask_plainly, presented, proxy, status_of
 
 SITE = {"domains": ["a.example.com", "b.example.com", "c.example.com"]}
 

@@ -1,12 +1,12 @@
 """A site with an ECDSA and an RSA chain, on a real nginx."""
 
 import pytest
-from nginx_clients import presented, proxy, s_client
-from proxied import SITES, Proxied
-from staged import HOST, wait_until
 
-from agent.deployment import Outcome
-from agent.need import HostFacts
+from agent.model.deployment import Outcome
+from agent.model.need import HostFacts
+from support.appliances.proxied import SITES, Proxied
+from support.appliances.staged import HOST, wait_until
+from support.clients.http import presented, proxy, s_client
 
 RSA_ONLY = ("-tls1_2", "-cipher", "aRSA")
 ECDSA_ONLY = ("-tls1_2", "-cipher", "aECDSA")

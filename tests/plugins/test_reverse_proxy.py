@@ -4,21 +4,21 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import golden
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from nginx_appliance import NginxAppliance
 from pydantic import ValidationError
 
-from agent import Endpoint, HostFacts, KeyType
-from agent.context import DIRECTORY_MARK, ModulePart, ServiceContext
-from agent.layout import Layout
-from agent.render import filled_in, render_entry
-from agent.templates import Templates, search_path
+from agent.contract.context import DIRECTORY_MARK, ModulePart, ServiceContext
+from agent.rendering.render import filled_in, render_entry
+from agent.rendering.templates import Templates, search_path
+from agent.system.layout import Layout
+from chainwright import Endpoint, HostFacts, KeyType
 from plugins.nginx import Nginx
 from plugins.nginx.generation import generation_socket
 from plugins.reverse_proxy import ReverseProxy
+from support import golden
+from support.appliances.nginx import NginxAppliance
 
 HOST = HostFacts("gw", ("127.0.0.1", "::1"))
 UPSTREAM = "http://10.0.0.5:8080"

@@ -3,18 +3,19 @@
 import sys
 from pathlib import Path
 
-import golden
 import pytest
 from pydantic import ValidationError
-from staged import StagedAppliance
 
-from agent import Change, Command, Endpoint, HostFacts, KeyType, Signal
-from agent.context import Http01, ModulePart, ServiceContext
-from agent.layout import Layout
-from agent.render import filled_in, render_entry
-from agent.templates import Templates, search_path
+from agent.contract.context import Http01, ModulePart, ServiceContext
+from agent.rendering.render import filled_in, render_entry
+from agent.rendering.templates import Templates, search_path
+from agent.system.layout import Layout
+from chainwright import Change, Command, Endpoint, HostFacts, KeyType, Signal
 from plugins.sstp import SSTP, SSTPService
 from plugins.sstp.probe import SSTPProbe
+from support import golden
+from support.appliances.staged import StagedAppliance
+from support.paths import CHECKOUT
 
 HOST = HostFacts("gw", ("127.0.0.1", "::1"))
 ROOT = Path("/")
@@ -121,7 +122,7 @@ def test_addresses_for_clients_leave_out_those_that_nobody_can_have():
 
 
 def said(action) -> str:
-    return str(action).replace(sys.executable, "python").replace(str(Path(__file__).parents[2]), "HOUSE")
+    return str(action).replace(sys.executable, "python").replace(str(CHECKOUT), "CHECKOUT")
 
 
 def test_with_systemd_accel_ppp_is_reloaded_and_sstp_server_restarted():
@@ -155,13 +156,13 @@ def test_without_systemd_accel_ppp_gets_a_signal():
 
 def test_the_check_reads_what_will_run():
     context = service_context()
-    program = "python -I HOUSE/plugins/sstp/check_accel_ppp.py /usr/sbin/accel-pppd"
+    program = "python -I CHECKOUT/plugins/sstp/check_accel_ppp.py /usr/sbin/accel-pppd"
     line = "$include /etc/accel-ppp.d/chainwright.conf"
     assert said(SERVERS["own"].check_with(context)) == f"{program} /entry/accel-ppp.conf /entry/included.conf {line}"
     live = "/var/lib/chainwright/services/sstp/live/included.conf"
     assert said(SERVERS["include"].check_with(context)) == f"{program} /etc/accel-ppp.conf {live} {line}"
     assert said(SERVERS["sstp-server"].check_with(context)) == (
-        f"python -I HOUSE/plugins/sstp/run_sstpd.py check /usr/local/bin/sstpd {PART}/sstpd.conf "
+        f"python -I CHECKOUT/plugins/sstp/run_sstpd.py check /usr/local/bin/sstpd {PART}/sstpd.conf "
         "/run/chainwright/sstpd.pid /var/log/chainwright/sstpd.log"
     )
 
@@ -186,7 +187,7 @@ def test_sessions_are_asked_for_only_where_they_drop():
     places = Layout(ROOT).service("sstp")
     assert SERVERS["own"].sessions(places) is None
     assert said(SERVERS["sstp-server"].sessions(places)) == (
-        "python -I HOUSE/plugins/sstp/sessions.py pid /run/chainwright/sstpd.pid"
+        "python -I CHECKOUT/plugins/sstp/sessions.py pid /run/chainwright/sstpd.pid"
     )
     assert said(SSTPService(server="sstp-server").sessions(places)).endswith("sessions.py unit sstp-server")
 

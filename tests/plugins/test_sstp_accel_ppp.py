@@ -7,13 +7,13 @@ import struct
 from pathlib import Path
 
 import pytest
-from deployed import CountingRunner, until
-from sstp_appliance import ACCEL_PPP, PPP_CALL, SSTPAppliance, received
 
-from agent.command import Action, CommandResult, Signal
-from agent.deployment import Outcome
-from agent.lifecycle.hand import Hand
+from agent.model.deployment import Outcome
+from agent.operations.operations import Hand
+from agent.system.command import Action, CommandResult, Signal
 from plugins.sstp.packets import END_OF_HEAD, request
+from support.appliances.deployed import CountingRunner, until
+from support.appliances.sstp import ACCEL_PPP, PPP_CALL, SSTPAppliance, received
 
 
 @pytest.fixture
@@ -64,9 +64,8 @@ def test_an_old_one_that_takes_intermediates_from_elsewhere_sends_the_same(compa
 @pytest.fixture
 def company():
     """Have the root be a company's subordinate CA, which is sent as an intermediate then."""
-    import toy_ca
-
-    from agent.authority import Root
+    from agent.pki.authority import Root
+    from support.cas import certificates as toy_ca
 
     def take(box: SSTPAppliance) -> None:
         box.apply()
@@ -197,9 +196,9 @@ def test_a_template_that_names_a_key_of_somebody_elses_is_refused_before_the_rel
 
 
 def template_with_key(path: str) -> str:
-    from sstp_appliance import HOUSE
+    from support.paths import CHECKOUT
 
-    return (HOUSE / "templates/sstp/sstp.conf.j2").read_text().replace("{{ dir }}/key.pem", path)
+    return (CHECKOUT / "templates/sstp/sstp.conf.j2").read_text().replace("{{ dir }}/key.pem", path)
 
 
 # The real one

@@ -1,9 +1,9 @@
 """SSTP on an accel-ppp whose main file is the administrator's: it includes ours, and stays as it is."""
 
 import pytest
-from sstp_appliance import SSTPAppliance
 
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
+from support.appliances.sstp import SSTPAppliance
 
 MAIN_FILE = """$include {root}/etc/accel-ppp.d/chainwright.conf
 [modules]

@@ -8,10 +8,9 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import Maker, listening, securing
 
-from agent import Endpoint, Expected, ProbeFailed
-from agent.probe import judge
+from agent.probing.probe import judge
+from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.sstp.packets import (
     Message,
     NotSSTP,
@@ -22,6 +21,7 @@ from plugins.sstp.packets import (
     request,
 )
 from plugins.sstp.probe import SSTPProbe
+from support.servers.local import Maker, listening, securing
 
 WELCOME = b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\nServer: x\r\n\r\n"
 DEAD = "The endpoint gives no proper answer: SSTP is dead behind a good handshake: "

@@ -6,18 +6,18 @@ import subprocess
 import sys
 
 import pytest
-import toy_ca
-from deployed import until
-from ports import free_port
-from sstp_appliance import DOMAIN, SSTPAppliance, is_over
 
-from agent.command import Command, SystemRunner
-from agent.deployment import Outcome
-from agent.key import KeyType, generate_key
-from agent.lifecycle.hand import Hand
+from agent.model.deployment import Outcome
+from agent.operations.operations import Hand
+from agent.pki.key import KeyType, generate_key
+from agent.system.command import Command, SystemRunner
 from plugins.sstp.run_sstpd import stop
 from plugins.sstp.service import RUN_SSTPD
 from plugins.sstp.sessions import main_process, sessions
+from support.appliances.deployed import until
+from support.appliances.sstp import DOMAIN, SSTPAppliance, is_over
+from support.cas import certificates as toy_ca
+from support.ports import free_port
 
 
 @pytest.fixture

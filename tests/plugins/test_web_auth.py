@@ -3,18 +3,18 @@
 import re
 from pathlib import Path
 
-import golden
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from nginx_appliance import NginxAppliance
 from pydantic import ValidationError
 
-from agent import HostFacts, KeyType
-from agent.render import filled_in
+from agent.rendering.render import filled_in
+from chainwright import HostFacts, KeyType
 from plugins.nginx.claims import EVERY_NAME, Claim
 from plugins.web_auth import WebAuth
 from plugins.web_auth.probe import PageProbe
+from support import golden
+from support.appliances.nginx import NginxAppliance
 
 HOST = HostFacts("gw", ("127.0.0.1", "::1"))
 SMALLEST = {"domain": "portal.example.com", "upstream": "http://127.0.0.1:8000"}

@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from nginx_appliance import NginxAppliance
-from nginx_clients import presented, s_client
-from portal import DOMAIN, ask, ask_plainly, authorize, portal
-from ports import free_port
-from servers import listening
 
 from plugins.nginx import Nginx
 from plugins.web_auth import WebAuth
+from support.appliances.nginx import NginxAppliance
+from support.clients.http import presented, s_client
+from support.clients.portal import DOMAIN, ask, ask_plainly, authorize, portal
+from support.ports import free_port
+from support.servers.local import listening
 
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -9,25 +9,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import golden
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
-from ports import free_port
 from pydantic import ValidationError
-from servers import Maker, listening, securing
-from staged import PATIENCE, StagedAppliance, switch, wait_until
 
-from agent import Context, Endpoint, Expected, HostFacts, ProbeFailed, ServiceContext, Signal
-from agent.command import process_of
-from agent.context import ModulePart
-from agent.layout import Layout
-from agent.probe import judge
-from agent.render import filled_in
+from agent.contract.context import ModulePart
+from agent.probing.probe import judge
+from agent.rendering.render import filled_in
+from agent.system.command import process_of
+from agent.system.layout import Layout
+from chainwright import Context, Endpoint, Expected, HostFacts, ProbeFailed, ServiceContext, Signal
 from plugins.webui import WebUI
 from plugins.webui.probe import WebUIProbe
 from plugins.webui.service import WebUIService
+from support import golden
+from support.appliances.staged import PATIENCE, StagedAppliance, switch, wait_until
+from support.paths import CHECKOUT
+from support.ports import free_port
+from support.servers.local import Maker, listening, securing
 
-HOUSE = Path(__file__).parents[2]
 HOST = HostFacts("gw", ("127.0.0.1", "192.0.2.1", "::1"))
 LAUNCHER = """
 import sys
@@ -52,8 +52,8 @@ class WebUIAppliance(StagedAppliance):
 
     def start(self, module: WebUI, context: Context, pid_file: Path) -> None:
         switch(context.places.state, context.directory)
-        arguments = [context.places.live, pid_file, str(module.listen[0].port), HOUSE / "templates/webui"]
-        self.process = subprocess.Popen([sys.executable, "-c", LAUNCHER, *arguments], cwd=HOUSE)
+        arguments = [context.places.live, pid_file, str(module.listen[0].port), CHECKOUT / "templates/webui"]
+        self.process = subprocess.Popen([sys.executable, "-c", LAUNCHER, *arguments], cwd=CHECKOUT)
         wait_until(lambda: process_of(pid_file))
 
     def stop(self) -> None:

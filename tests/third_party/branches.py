@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import click
 
-from agent import (
+from chainwright import (
     Appliance,
     ChainFile,
     Change,

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import toy_ca
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 
-from agent import (
+from agent.contract.context import Context
+from agent.pki.account_key import thumbprint
+from chainwright import (
     Chain,
     ChainFile,
     Due,
@@ -36,8 +37,7 @@ from agent import (
     Watch,
     hookimpl,
 )
-from agent.account_key import thumbprint
-from agent.context import Context
+from support.cas import certificates as toy_ca
 
 LOG = threading.Lock()
 

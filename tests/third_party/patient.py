@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent import Chain, Due, Offer, OrderCancelled, Request, RequestState, Session, Source, hookimpl
+from chainwright import Chain, Due, Offer, OrderCancelled, Request, RequestState, Session, Source, hookimpl
 
 
 class Patient(Source):

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent import Chain, Due, Offer, Request, RequestState, Session, Source, SourceError, hookimpl, is_public
+from chainwright import Chain, Due, Offer, Request, RequestState, Session, Source, SourceError, hookimpl, is_public
 
 
 class Picky(Source):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from agent import (
+from chainwright import (
     Action,
     ChainFile,
     Command,

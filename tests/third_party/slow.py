@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from agent import Chain, Due, Offer, Request, RequestState, Session, Source, SourceError, hookimpl
+from chainwright import Chain, Due, Offer, Request, RequestState, Session, Source, SourceError, hookimpl
 
 
 class Slow(Source):

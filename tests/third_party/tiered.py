@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import toy_ca
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 
-from agent import Chain, Due, Offer, Request, RequestState, Session, Source, hookimpl, is_address
+from chainwright import Chain, Due, Offer, Request, RequestState, Session, Source, hookimpl, is_address
+from support.cas import certificates as toy_ca
 
 
 class Tiered(Source):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from agent import ChainFile, Context, Endpoint, HostFacts, Module, Name, Need, Part, Port, Signal, Template, hookimpl
+from chainwright import ChainFile, Context, Endpoint, HostFacts, Module, Name, Need, Part, Signal, Template, hookimpl
 
 
 class Tunnel(Module):
@@ -14,7 +14,7 @@ class Tunnel(Module):
         Template(path="toyd.conf"),
     )
     check = ("toyd", "--check", "{dir}/toyd.conf")
-    port: Port = 993
+    port: int = 993
     domain: Name
 
     def needs(self, host: HostFacts) -> Iterable[Need]:

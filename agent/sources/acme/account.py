@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 from acme.messages import Directory as LibraryDirectory
 from acme.messages import ExternalAccountBinding
 
-from agent.account_key import thumbprint
 from agent.errors.account import ExternalAccountMissing, RekeyUnfinished, TermsNotAgreed
 from agent.errors.acme import said
-from agent.sources.acme.answer import Answer
+from agent.pki.account_key import thumbprint
 from agent.sources.acme.client import AcmeClient, CaProblem
-from agent.sources.acme.reading import account_of
+from agent.sources.acme.parsing import account_of
 from agent.sources.acme.resources import Account, ProblemDocument, account_from, account_json
+from agent.sources.acme.response import Answer
 from agent.sources.acme.signing import Signer
 from agent.sources.acme.steps import Step
 
 if TYPE_CHECKING:
-    from agent.key import PrivateKey
-    from agent.source import Office
+    from agent.contract.source import Office
+    from agent.pki.key import PrivateKey
 
 ExternalAccount = tuple[str, str, str]
 """Key identifier, MAC key in base64url, and its algorithm: ``HS256``."""

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.names import is_address
-from agent.sources.acme.answer import Answer
 from agent.sources.acme.connection import Connection, Patience, utc_now
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.pace import Pace
-from agent.sources.acme.reading import authorization_of, challenge_of, issued_of, order_of, renewal_info_of
+from agent.sources.acme.parsing import authorization_of, challenge_of, issued_of, order_of, renewal_info_of
 from agent.sources.acme.resources import Account, Authorization, Challenge, Directory, Issued, Order, RenewalInfo
+from agent.sources.acme.response import Answer
+from agent.sources.acme.retries import PAUSES
 from agent.sources.acme.signing import Signer
-from agent.sources.acme.tries import PAUSES
+from agent.system.names import is_address
 
 if TYPE_CHECKING:
-    from agent.key import PrivateKey
-    from agent.source import Office
+    from agent.contract.source import Office
+    from agent.pki.key import PrivateKey
 
 __all__ = ["AcmeClient", "CaProblem", "CaUnreachable", "certificate_id"]
 

@@ -12,18 +12,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.account_key import thumbprint
-from agent.sources.acme.answer import Answer
+from agent.pki.account_key import thumbprint
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
 from agent.sources.acme.network import Message, Network
 from agent.sources.acme.pace import Pace
-from agent.sources.acme.reading import directory_of
+from agent.sources.acme.parsing import directory_of
 from agent.sources.acme.resources import Account, Directory
+from agent.sources.acme.response import Answer
+from agent.sources.acme.retries import asking
 from agent.sources.acme.signing import Signer
-from agent.sources.acme.tries import asking
 
 if TYPE_CHECKING:
-    from agent.key import PrivateKey
+    from agent.pki.key import PrivateKey
 
 DIRECTORY_KEPT = timedelta(days=1).total_seconds()
 FAILURE_KEPT = 5.0

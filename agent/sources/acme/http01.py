@@ -25,14 +25,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 
-from agent.addresses import own_addresses
-from agent.context import Http01
+from agent.contract.context import Http01
 from agent.errors.http01 import TokenMalformed, WebrootUnwritable
-from agent.names import is_public
 from agent.sources.acme.responder import EVERYWHERE, NAME, Responder
 from agent.sources.acme.self_test import Ports, Seen, ask
 from agent.sources.acme.unanswered import By, Found, Unopened, Unwritten, refusal
 from agent.sources.acme.webroot import TOKEN, Webroot
+from agent.system.addresses import own_addresses
+from agent.system.names import is_public
 
 LOOPBACK = ("127.0.0.1", "::1")
 MOST_ADDRESSES = 16

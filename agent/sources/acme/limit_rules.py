@@ -11,8 +11,8 @@ from ipaddress import ip_network
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.names import WILDCARD, is_address
 from agent.sources.acme.values import KNOWN_DIRECTORIES
+from agent.system.names import WILDCARD, is_address
 
 SECOND_LEVEL = frozenset({
     "ac", "co", "com", "edu", "gob", "gouv", "gov", "go", "id", "info", "ltd", "me", "mil", "ne", "net", "nom", "or", "org",

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from agent.contract.source import Ledger, Memory
 from agent.errors.limits import LimitError, RateLimitAhead, RateLimitInForce, in_words
-from agent.names import WILDCARD
-from agent.source import Ledger, Memory
 from agent.sources.acme.limit_rules import (
     Kind,
     Rule,
@@ -32,6 +31,7 @@ from agent.sources.acme.limit_rules import (
     set_of,
 )
 from agent.sources.acme.resources import ProblemDocument
+from agent.system.names import WILDCARD
 
 EVERYTHING, ORDERS, ACCOUNTS = Scope(Kind.EVERYTHING), Scope(Kind.ORDERS), Scope(Kind.ACCOUNTS)
 LONGEST_BLOCK = timedelta(days=8)
@@ -97,7 +97,7 @@ class _Use:
 class Limits:
     """The limits of one CA, for all orders of this process. Any thread may use it.
 
-    They're kept even where a person insists (`agent.source.Session.forced`): the CA would refuse.
+    They're kept even where a person insists (`agent.contract.source.Session.forced`): the CA would refuse.
     """
 
     def __init__(self, ledger: Ledger, memory: Memory, rules: Rules, directory: str, ca: str) -> None:

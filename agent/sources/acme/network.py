@@ -19,15 +19,15 @@ from josepy.errors import DeserializationError
 from josepy.json_util import decode_b64jose
 from requests.utils import get_environ_proxies
 
-from agent.names import is_address
-from agent.sources.acme.answer import Answer
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.nonces import Nonces
 from agent.sources.acme.pace import Pace
+from agent.sources.acme.response import Answer
 from agent.sources.acme.retry_after import http_date
 from agent.sources.acme.signing import Signer
 from agent.sources.acme.trust import TrustingAdapter, trusting
 from agent.sources.acme.unreachable import CONNECT_TIMEOUT, READ_TIMEOUT, unreachable
+from agent.system.names import is_address
 
 NONCE_TRIES = 8
 """In a row. With 30 % of all nonces rejected, one request of 15000 has to pause; with the library's two, one of eleven fails."""

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 from agent.errors import OrderCancelled
 from agent.errors.order import ChainUnexpected, OrderUnfinished
-from agent.sources.acme.authorizing import Authorizing
+from agent.sources.acme.authorizations import Authorizing
+from agent.sources.acme.ca_context import customer_of
+from agent.sources.acme.chain_preference import preferred
 from agent.sources.acme.client import CaProblem, CaUnreachable
-from agent.sources.acme.customer import customer_of
-from agent.sources.acme.gate import Gate
-from agent.sources.acme.placing import Placing
-from agent.sources.acme.preferring import preferred
+from agent.sources.acme.delivery_checks import NotAsOrdered, verified
+from agent.sources.acme.order_placement import Placing
+from agent.sources.acme.pre_order_checks import Gate
 from agent.sources.acme.problems import next_try
 from agent.sources.acme.steps import Step
-from agent.sources.acme.verifying import NotAsOrdered, verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.chain import Chain
+    from agent.contract.source import Session
     from agent.errors import SourceError
-    from agent.need import Request
-    from agent.source import Session
-    from agent.sources.acme.customer import Customer
-    from agent.sources.acme.placing import Placed
+    from agent.model.need import Request
+    from agent.pki.chain import Chain
+    from agent.sources.acme.ca_context import Customer
+    from agent.sources.acme.order_placement import Placed
     from agent.sources.acme.resources import Order
     from agent.sources.acme.rhythm import Rhythm
     from agent.sources.acme.saved_order import SavedOrder

@@ -34,9 +34,9 @@ from agent.errors.acme import (
     TrustFileUnusable,
 )
 from agent.errors.validation import NameFailure, NamesRejected, ValidationFailed
-from agent.names import is_wildcard
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
 from agent.sources.acme.resources import ProblemDocument
+from agent.system.names import is_wildcard
 
 DELAYS = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
 """After the first, second, third failure in a row, and after each further one (Let's Encrypt's integration guide)."""

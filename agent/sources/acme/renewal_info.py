@@ -7,17 +7,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from agent.contract.source import Due
 from agent.errors.renewal import RenewalInfoUnknown
-from agent.records import ChainRecord, Watch
-from agent.renewal import renewal_instant, safety_floor
-from agent.source import Due
+from agent.model.records import ChainRecord, Watch
+from agent.planning.renewal import renewal_instant, safety_floor
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.resources import RenewalInfo
 
 if TYPE_CHECKING:
     import random
 
-    from agent.chain import Chain
+    from agent.pki.chain import Chain
 
 JITTER = 0.02
 """Part of the lifetime by which hosts renew earlier than by the ratio, each another part of it."""

@@ -133,7 +133,7 @@ def plain_type(uri: str) -> str:
 
 
 def account_json(account: Account) -> dict[str, Any]:
-    """Return an account as plain JSON types, for `agent.source.Memory`."""
+    """Return an account as plain JSON types, for `agent.contract.source.Memory`."""
     return {
         "directory": account.directory,
         "url": account.url,

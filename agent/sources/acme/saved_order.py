@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from agent.key import generate_key, load_key
-from agent.need import Request
-from agent.signing_request import make_request
+from agent.model.need import Request
+from agent.pki.key import generate_key, load_key
+from agent.pki.signing_request import make_request
 
 if TYPE_CHECKING:
-    from agent.key import PrivateKey
+    from agent.pki.key import PrivateKey
 
 VERSION = 1
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from agent.connection import NOBODY_LISTENS, connected, in_plain_words, lenient_context, secured
-from agent.deadline import remaining
-from agent.endpoint import Address
+from agent.contract.endpoint import Address
 from agent.errors.name import quoted
+from agent.probing.connection import NOBODY_LISTENS, connected, in_plain_words, lenient_context, secured
+from agent.system.deadline import remaining
 
 PATH = "/.well-known/acme-challenge/"
 REDIRECTIONS = frozenset({301, 302, 303, 307, 308})

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from agent.chain import Chain, KeyType, Purpose
-from agent.fields import PathText, Port, Word
-from agent.names import is_address, is_public, is_wildcard
-from agent.need import Request
-from agent.settings import Subject
-from agent.source import Due, Offer, Office, RequestState, Session, Source, Watch
+from agent.config.settings import Subject
+from agent.contract.fields import PathText, Port, Word
+from agent.contract.source import Due, Offer, Office, RequestState, Session, Source, Watch
+from agent.model.need import Request
+from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.limit_rules import LimitSettings
 from agent.sources.acme.values import KNOWN_DIRECTORIES, DirectoryUrl, ExternalAccount, Mails, Resolvers
+from agent.system.names import is_address, is_public, is_wildcard
 
 MOST_NAMES = 100
 """Of Let's Encrypt's classic profile; no CA takes more."""
@@ -112,12 +112,12 @@ class AcmeSource(Source):
 
     def inquire(self, chain: Chain, watch: Watch | None, office: Office) -> Watch | None:
         """Ask the CA when the chain is to be renewed (RFC 9773)."""
-        from agent.sources.acme.customer import customer_of
+        from agent.sources.acme.ca_context import customer_of
 
         return customer_of(self, office).inquire(chain, watch, office)
 
     def revoke(self, chain: Chain, reason: str, office: Office) -> None:
         """Have the CA revoke the chain (RFC 8555 section 7.6)."""
-        from agent.sources.acme.customer import customer_of
+        from agent.sources.acme.ca_context import customer_of
 
         customer_of(self, office).revoke(chain, reason, office)

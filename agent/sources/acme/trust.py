@@ -9,7 +9,7 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 
-from agent.anchors import SYSTEM_BUNDLE
+from agent.pki.anchors import SYSTEM_BUNDLE
 from agent.sources.acme.failures import CaUnreachable, Trouble
 
 CONNECTIONS = 16

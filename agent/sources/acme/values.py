@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
-from agent.fields import Listen, Secret, SecretText, one_or_several, parse_listen
-from agent.names import is_address, is_wildcard, parse_name
+from agent.contract.fields import Listen, Secret, SecretText, one_or_several, parse_listen
+from agent.system.names import is_address, is_wildcard, parse_name
 
 KNOWN_DIRECTORIES = {
     "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",

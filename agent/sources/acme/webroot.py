@@ -9,7 +9,7 @@ import stat
 import time
 from pathlib import Path
 
-from agent.writing import write_new
+from agent.system.writing import write_new
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """RFC 8555 section 8.3: base64url."""

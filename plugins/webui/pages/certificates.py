@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from plugins.webui.client import Refused
 from plugins.webui.errors import AgentSilent
+from plugins.webui.request_context import Visit
 from plugins.webui.table import Table
-from plugins.webui.visit import Visit
 
 PAGE = 50
 """Rows."""

@@ -9,8 +9,8 @@ from typing import Any
 from starlette.responses import Response
 
 from plugins.webui.client import Answer, Refused
+from plugins.webui.request_context import Visit
 from plugins.webui.table import MARKS, Table
-from plugins.webui.visit import Visit
 
 PKCS12 = "application/x-pkcs12"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from plugins.webui.own_chain import chain_facts
+from plugins.webui.connection_chain import chain_facts
+from plugins.webui.request_context import Visit
 from plugins.webui.tls import SlotChain
-from plugins.webui.visit import Visit
 
 
 async def show(visit: Visit) -> Response:

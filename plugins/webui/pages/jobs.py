@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from plugins.webui.visit import Visit
+from plugins.webui.request_context import Visit
 
 END = "end"
 """Name of the agent's last event."""

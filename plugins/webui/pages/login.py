@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from plugins.webui.client import Refused
-from plugins.webui.visit import Visit, let_in, let_out
+from plugins.webui.request_context import Visit, let_in, let_out
 
 HOME = "/certificates"
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from plugins.webui.client import Refused
-from plugins.webui.visit import Visit
+from plugins.webui.request_context import Visit
 
 ROLES = ("viewer", "admin")
 DAYS = ("30", "90", "366")

@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.responses import Response
 
-from plugins.webui.visit import Visit
+from plugins.webui.request_context import Visit
 
 MOST = 200
 """Rows."""

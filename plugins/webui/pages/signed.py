@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from plugins.webui.client import Refused
 from plugins.webui.pages.chain import attachment
-from plugins.webui.visit import Visit
+from plugins.webui.request_context import Visit
 
 FORMATS = ("pem", "der")
 REASONS = (

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from plugins.webui.client import Refused
 from plugins.webui.forms import File, Form, multipart
-from plugins.webui.visit import Visit
+from plugins.webui.request_context import Visit
 
 SENT = ("paste", "passphrase", "for", "replace")
 """What the agent's API takes beside files."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from ikev2_appliance import IKEv2Appliance
+
+from support.appliances.ikev2 import IKEv2Appliance
 
 
 @pytest.fixture

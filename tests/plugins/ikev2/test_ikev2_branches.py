@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
-from deployed import until
-from ikev2_network import Conversation, Site, SiteAppliance, cable, echoing
-from toy_requests import request_for
+
+from support.appliances.deployed import until
+from support.appliances.ikev2_network import Conversation, Site, SiteAppliance, cable, echoing
+from support.cas.signing_requests import request_for
 
 pytestmark = pytest.mark.root
 

@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from agent import Peer, Purpose
+from chainwright import Peer, Purpose
 from plugins.ikev2.commands import add_commands
 
 SIGNED = datetime(2026, 11, 1, tzinfo=UTC)

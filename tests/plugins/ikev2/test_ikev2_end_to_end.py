@@ -9,16 +9,16 @@ import sys
 import time
 
 import pytest
-import toy_ca
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from deployed import until
-from ikev2_appliance import ALICE, CARDS, DOMAIN, ROAD, IKEv2Appliance
-from proxied import alive
 
-from agent import Endpoint, Expected
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
+from chainwright import Endpoint, Expected
 from plugins.ikev2.probe import IkeProbe
+from support.appliances.deployed import until
+from support.appliances.ikev2 import ALICE, CARDS, DOMAIN, ROAD, IKEv2Appliance
+from support.appliances.proxied import alive
+from support.cas import certificates as toy_ca
 
 pytestmark = pytest.mark.root
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from charon import SWANCTL, Charon
-from deployed import until
-from ikev2_appliance import CARDS, ROAD, IKEv2Appliance
 
-from agent.deployment import Outcome
+from agent.model.deployment import Outcome
+from support.appliances.deployed import until
+from support.appliances.ikev2 import CARDS, ROAD, IKEv2Appliance
+from support.servers.charon import SWANCTL, Charon
 
 pytestmark = pytest.mark.root
 

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from ikev2_appliance import CARDS, ROAD, IKEv2Appliance
 
-from agent.key import KeyType, generate_key
+from agent.pki.key import KeyType, generate_key
 from plugins.ikev2.configuration import read
 from plugins.ikev2.grammar import Unreadable, parse
+from support.appliances.ikev2 import CARDS, ROAD, IKEv2Appliance
 
 SIMPLE = """connections {{
   road {{

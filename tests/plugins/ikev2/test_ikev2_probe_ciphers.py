@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ike_responder import turned
 
 from plugins.ikev2.ike.ciphers import Protection
 from plugins.ikev2.ike.failure import IkeFailure
 from plugins.ikev2.ike.keys import derive
 from plugins.ikev2.ike.proposal import Choice
+from support.servers.ike_responder import turned
 
 COVERED = bytes(range(32))
 PLAIN = b"what nobody else reads"

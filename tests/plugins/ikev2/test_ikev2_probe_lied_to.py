@@ -8,21 +8,21 @@ import time
 from collections.abc import Callable
 
 import pytest
-import toy_ca
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from fuzz import NEVER_HANGS, changed, fuzzed, some_changes
 from hypothesis import given
 from hypothesis import strategies as st
-from ike_responder import EAP_IDENTITY, Responder, Wire, proposal, served
-from toy_ca import Party
 
-from agent import Endpoint, Expected, ProbeFailed
+from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.ikev2.ike.failure import IkeFailure
 from plugins.ikev2.ike.handshake import converse
 from plugins.ikev2.ike.message import Payload, PayloadType
 from plugins.ikev2.ike.notification import notify
 from plugins.ikev2.probe import IkeProbe
+from support.cas import certificates as toy_ca
+from support.cas.certificates import Party
+from support.fuzz import NEVER_HANGS, changed, fuzzed, some_changes
+from support.servers.ike_responder import EAP_IDENTITY, Responder, Wire, proposal, served
 
 NAME = "gw.example.test"
 CA = toy_ca.root().authority("Toy Intermediate")

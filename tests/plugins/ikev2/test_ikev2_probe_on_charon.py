@@ -10,17 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-import toy_ca
-from charon import Charon
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from ports import free_port
-from toy_ca import Party
 
-from agent import Endpoint, Expected, ProbeFailed
+from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.ikev2.ike.initiation import initiate
 from plugins.ikev2.ike.transport import Transport, connect
 from plugins.ikev2.probe import IkeProbe
+from support.cas import certificates as toy_ca
+from support.cas.certificates import Party
+from support.ports import free_port
+from support.servers.charon import Charon
 
 NAME = "gw.example.test"
 NOW = datetime.now(UTC)

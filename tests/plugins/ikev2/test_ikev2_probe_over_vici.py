@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import Endpoint, Expected, ProbeFailed
+from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.ikev2.vici_probe import ViciProbe
 
 LEAF = "ab" * 32

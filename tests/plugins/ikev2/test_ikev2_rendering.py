@@ -6,19 +6,19 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import golden
 import pytest
-from ikev2_appliance import ALICE, CARDS, DOMAIN, ROAD
 from pydantic import ValidationError
-from staged import StagedAppliance
 
-from agent import Change, HostFacts, Issuer, KeyType
-from agent.context import ModulePart, ServiceContext
-from agent.layout import Layout
-from agent.render import filled_in, render_entry
-from agent.templates import Templates, search_path
+from agent.contract.context import ModulePart, ServiceContext
+from agent.rendering.render import filled_in, render_entry
+from agent.rendering.templates import Templates, search_path
+from agent.system.layout import Layout
+from chainwright import Change, HostFacts, Issuer, KeyType
 from plugins.ikev2.module import IKEv2
 from plugins.ikev2.service import StrongSwan
+from support import golden
+from support.appliances.ikev2 import ALICE, CARDS, DOMAIN, ROAD
+from support.appliances.staged import StagedAppliance
 
 HOST = HostFacts("gw", ("127.0.0.1", "::1"))
 SITES = {"local_ts": ["10.77.0.0/24"], "remote_ts": ["10.78.0.0/24"]}

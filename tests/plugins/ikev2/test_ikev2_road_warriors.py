@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-import toy_ca
-from ikev2_appliance import ALICE, CARDS, DOMAIN, ROAD
-from ikev2_network import Client, Conversation, SiteAppliance, cable, echoing
-from toy_requests import request_for
+
+from support.appliances.ikev2 import ALICE, CARDS, DOMAIN, ROAD
+from support.appliances.ikev2_network import Client, Conversation, SiteAppliance, cable, echoing
+from support.cas import certificates as toy_ca
+from support.cas.signing_requests import request_for
 
 pytestmark = pytest.mark.root
 

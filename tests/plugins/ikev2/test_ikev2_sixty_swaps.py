@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
-from deployed import until
-from ikev2_appliance import DOMAIN, IKEv2Appliance
 
-from agent import Endpoint, Expected
+from chainwright import Endpoint, Expected
 from plugins.ikev2.load import main
 from plugins.ikev2.probe import IkeProbe
+from support.appliances.deployed import until
+from support.appliances.ikev2 import DOMAIN, IKEv2Appliance
 
 pytestmark = pytest.mark.root
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from webui_appliance import ADDRESS, Appliance, Pair, Root
-from webui_desk import NOW, SESSION, WHO, Browser, Desk, chain, desk, status
 
 from agent.errors.problem import rfc3339
+from support.appliances.webui import ADDRESS, Appliance, Pair, Root
+from support.fakes.api import NOW, SESSION, WHO, Browser, Desk, chain, desk, status
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,9 @@ import hashlib
 import re
 
 import pytest
-from webui_appliance import HOUSE, Appliance, Pair, Root
+
+from support.appliances.webui import Appliance, Pair, Root
+from support.paths import CHECKOUT
 
 
 def pairs(text: str) -> str:
@@ -121,7 +123,7 @@ def test_what_a_page_needs_comes_from_here_and_is_kept_for_ever_under_an_address
 
 
 def test_what_is_not_ours_is_what_its_authors_published() -> None:
-    static = HOUSE / "plugins/webui/static"
+    static = CHECKOUT / "plugins/webui/static"
     sums = dict(
         re.findall(
             r"^\| `(htmx[^`]*\.js)` \| `[^`]*` \| `([0-9a-f]{64})` \|$", (static / "README.md").read_text(), re.M

@@ -9,11 +9,11 @@ from contextlib import suppress
 import pytest
 from starlette.requests import Request
 from starlette.types import Message
-from webui_appliance import Appliance, Pair
-from webui_desk import SESSION, WHO, Browser, Desk, problem
 
 from plugins.webui.errors import FormTooSlow
 from plugins.webui.forms import read_form
+from support.appliances.webui import Appliance, Pair
+from support.fakes.api import SESSION, WHO, Browser, Desk, problem
 
 COOKIE = "__Host-chainwright"
 LOGIN = {"user": "admin", "password": "correct horse", "next": ""}

@@ -4,9 +4,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from webui_appliance import Appliance, Pair, Root
 
 from plugins.webui.server import Site
+from support.appliances.webui import Appliance, Pair, Root
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

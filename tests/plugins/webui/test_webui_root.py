@@ -7,19 +7,19 @@ import re
 from datetime import timedelta
 
 import pytest
-from webui_desk import CHAIN, NOW, ROOT, WHO, Browser, Desk, chain, status
 
-from agent.api.effects import ChainEffects, ConsequenceRow, UninspectedRow
+from agent.api.consequences import ChainEffects, ConsequenceRow, UninspectedRow
+from agent.api.peers import PeerPage, WithdrawalEffects
 from agent.api.roots import RootEffects
-from agent.api.signed import PeerPage, WithdrawalEffects
 from agent.api.uploads import SwitchRow
 from agent.errors import Problem
 from agent.errors.problem import rfc3339
-from agent.peer import PeerState
+from agent.model.peer import PeerState
 from agent.report import ModuleRow, ModuleState
 from agent.report.peers import ListRow, PeerRow
 from agent.report.problems import window
 from agent.report.rows import plain
+from support.fakes.api import CHAIN, NOW, ROOT, WHO, Browser, Desk, chain, status
 
 SERIAL = "5d0c66a13e"
 PEER = PeerRow(

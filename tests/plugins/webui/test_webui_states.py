@@ -7,8 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from webui_appliance import HOUSE, Appliance
-from webui_desk import CHAIN, LIVE, NOW, SESSION, WHO, Browser, Desk, chain, problem, status
 
 from agent.errors import Problem
 from agent.errors.problem import rfc3339
@@ -17,6 +15,9 @@ from agent.report.problems import window
 from agent.report.rows import Progress
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.table import MARKS
+from support.appliances.webui import Appliance
+from support.fakes.api import CHAIN, LIVE, NOW, SESSION, WHO, Browser, Desk, chain, problem, status
+from support.paths import CHECKOUT
 
 PAGE = "/certificates"
 REFUSED = Problem(
@@ -303,8 +304,8 @@ def test_an_answer_that_makes_no_sense_is_no_answer(
 
 def test_every_text_that_a_template_names_is_there_and_each_is_used() -> None:
     rows = set(Catalogue().choose("").rows)
-    templates = [path.read_text() for path in sorted((HOUSE / "templates/webui").glob("*.html.j2"))]
-    code = [path.read_text() for path in sorted((HOUSE / "plugins/webui").rglob("*.py"))]
+    templates = [path.read_text() for path in sorted((CHECKOUT / "templates/webui").glob("*.html.j2"))]
+    code = [path.read_text() for path in sorted((CHECKOUT / "plugins/webui").rglob("*.py"))]
     whole = "\n".join([*templates, *code])
     named = set(re.findall(r'\bt(?:exts)?\(f?"([a-z0-9_.]+)"', whole)) - {""}
     stems = {key.removesuffix(".one").removesuffix(".many") for key in rows}
@@ -317,7 +318,7 @@ def test_every_text_that_a_template_names_is_there_and_each_is_used() -> None:
 
 
 def test_another_language_is_a_file_and_falls_back_to_english(tmp_path: Path) -> None:
-    english = (HOUSE / "plugins/webui/texts/en.toml").read_text()
+    english = (CHECKOUT / "plugins/webui/texts/en.toml").read_text()
     (tmp_path / "en.toml").write_text(english)
     (tmp_path / "de.toml").write_text('[time]\nday.one = "1 Tag"\nday.many = "{n} Tage"\n')
     texts = Catalogue(tmp_path).choose("fr;q=0.9, de-AT, en;q=0.5")

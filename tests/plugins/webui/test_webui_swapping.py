@@ -8,7 +8,8 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from webui_appliance import ADDRESS, Appliance, Pair, Root, wait_until
+
+from support.appliances.webui import ADDRESS, Appliance, Pair, Root, wait_until
 
 
 def test_no_handshake_fails_while_generations_of_both_key_types_are_swapped(

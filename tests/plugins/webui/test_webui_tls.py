@@ -8,7 +8,8 @@ import warnings
 from contextlib import suppress
 
 import pytest
-from webui_appliance import Appliance, Pair, Root
+
+from support.appliances.webui import Appliance, Pair, Root
 
 
 def test_the_slot_is_chosen_by_name(appliance: Appliance, root: Root, ecdsa: Pair) -> None:

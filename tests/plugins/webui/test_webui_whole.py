@@ -18,23 +18,24 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from toy_ca import Party, key_pem, pem
-from toy_ca import root as toy_root
-from webui_appliance import HOUSE, PATIENCE, Appliance, Root, wait_until
-from webui_desk import Answer, Browser
 
-from agent.layout import Layout
-from agent.people import People, Role
+from agent.auth import People, Role
 from agent.store import Store
+from agent.system.layout import Layout
+from support.appliances.webui import PATIENCE, Appliance, Root, wait_until
+from support.cas.certificates import Party, key_pem, pem
+from support.cas.certificates import root as toy_root
+from support.fakes.api import Answer, Browser
+from support.paths import CHECKOUT
 
 LAUNCHER = """
 import os, socket, sys
 from html import unescape
 from pathlib import Path
-from agent.api.callers import Peers
-from agent.api.office import Office
+from agent.api.authentication import Peers
+from agent.api.services import Office
 from agent.api.process import serve
-from agent.layout import Layout
+from agent.system.layout import Layout
 layout = Layout(Path(sys.argv[1]))
 with socket.socket(socket.AF_UNIX) as listener:
     listener.bind(str(layout.api))
@@ -70,7 +71,7 @@ class Whole(Appliance):
 
     def agent(self, *words: str) -> None:
         command = [sys.executable, "-P", "-m", "agent", "--root", str(self.directory), *words]
-        done = subprocess.run(command, cwd=HOUSE, capture_output=True, timeout=PATIENCE * 3, check=False)
+        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=PATIENCE * 3, check=False)
         assert done.returncode in {0, 3}, done.stderr
 
     def bring_up(self) -> None:
@@ -81,7 +82,7 @@ class Whole(Appliance):
         self.agent("apply")
         self.launch(port=self.port)
         self.wait_for_log("is served on https://")
-        self.processes.append(subprocess.Popen([sys.executable, "-c", LAUNCHER, self.directory], cwd=HOUSE))
+        self.processes.append(subprocess.Popen([sys.executable, "-c", LAUNCHER, self.directory], cwd=CHECKOUT))
         wait_until(self.api.exists, lambda: "the API's socket")
         self.agent("apply")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from agent import ChainFile, Context, Endpoint, HostFacts, Module, Name, Need, Part, Template, hookimpl
+from chainwright import ChainFile, Context, Endpoint, HostFacts, Module, Name, Need, Part, Template, hookimpl
 from plugins.nginx import NginxModule
 
 

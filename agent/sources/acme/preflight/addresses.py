@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.errors.acme import AGAIN
-from agent.names import is_public
 from agent.sources.acme.preflight.answer import Answer, plain
 from agent.sources.acme.preflight.exchange import Unanswered
 from agent.sources.acme.preflight.findings import Finding, listed
+from agent.system.names import is_public
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import TypeVar
 import dns.name
 from dns.rdatatype import AAAA, A
 
-from agent.names import is_address, is_wildcard
 from agent.sources.acme.preflight import addresses, caa, reach, trouble
 from agent.sources.acme.preflight.addresses import Pointing
 from agent.sources.acme.preflight.answer import Answer, View
@@ -21,6 +20,7 @@ from agent.sources.acme.preflight.findings import Finding
 from agent.sources.acme.preflight.memory import Memory
 from agent.sources.acme.preflight.reach import Door, Ways
 from agent.sources.acme.preflight.resolvers import Resolvers
+from agent.system.names import is_address, is_wildcard
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agent.errors.acme import AGAIN
-from agent.names import is_public
 from agent.sources.acme.preflight.exchange import SLICE, Budget
 from agent.sources.acme.preflight.findings import Finding, listed
+from agent.system.names import is_public
 
 HTTP_PORT = 80
 """The one at which HTTP-01 is answered (RFC 8555 section 8.3)."""

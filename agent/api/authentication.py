@@ -1,0 +1,87 @@
+"""Finding out who calls: the peer's uid says which process it is, a session or a token which person."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.api.access import LOCAL, ROOT, Access, Caller
+from agent.auth import People
+from agent.auth.bearer_tokens import SESSION_PREFIX
+from agent.errors.api import LoginNeeded, PeerRefused, RequestMalformed
+from agent.errors.auth import NotAllowed, PasswordChangeNeeded, TokenRefused
+
+CLIENT = "chainwright-client"
+"""Header in which the web interface passes the address of the browser."""
+BEARER = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Whose processes may connect: those of root, of the agent's own user, and of the web interface's."""
+
+    own: int
+    """Uid of the agent."""
+    web: frozenset[int]
+    """Uids under which the web interface runs."""
+
+    def check(self, uid: int) -> None:
+        """Raise `PeerRefused` unless processes of this user may connect."""
+        if uid not in {0, self.own, *self.web}:
+            raise PeerRefused(uid)
+
+
+def identify(
+    peers: Peers, uid: int, headers: Mapping[str, str], access: Access, people: People, now: datetime
+) -> Caller:
+    """Return who calls, having made sure that they may. `headers`: names in lower case.
+
+    Root needs no session, unless it is the web interface that runs as root and passes somebody else's request on.
+    Raises `PeopleError` and `ApiError`.
+    """
+    address = _address(peers, uid, headers)
+    shown = headers.get("authorization", "")
+    if not shown and uid == 0 and CLIENT not in headers:
+        return Caller(ROOT, address)
+    if access is Access.PUBLIC:
+        return Caller(None, address)
+    caller = _known(_text(shown), address, people, now)
+    _check(caller, access)
+    return caller
+
+
+def _address(peers: Peers, uid: int, headers: Mapping[str, str]) -> str:
+    told = headers.get(CLIENT)
+    if told is None or uid not in peers.web:
+        return LOCAL if uid == 0 else f"{LOCAL}, uid {uid}"
+    try:
+        address = ipaddress.ip_address(told.partition("%")[0])  # without a zone (RFC 4007): it means nothing elsewhere
+    except ValueError:
+        raise RequestMalformed("it must be an IP address", "Chainwright-Client") from None
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _text(shown: str) -> str:
+    if not shown:
+        raise LoginNeeded
+    if not shown.lower().startswith(BEARER):
+        raise TokenRefused
+    return shown[len(BEARER) :].strip()
+
+
+def _known(text: str, address: str, people: People, now: datetime) -> Caller:
+    if text.startswith(SESSION_PREFIX):
+        session = people.session(text, now)
+        return Caller(session.person, address, text, session)
+    return Caller(people.whoever(text, now), address, text)
+
+
+def _check(caller: Caller, access: Access) -> None:
+    person = caller.person
+    assert person is not None
+    if person.must_change and access is not Access.PERSON:
+        raise PasswordChangeNeeded
+    if not person.role.may(access.role):
+        raise NotAllowed(person.name, person.role, access.role)

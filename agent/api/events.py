@@ -1,0 +1,76 @@
+"""What happened, and who changed what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from agent.api.access import Access
+from agent.api.chains import known
+from agent.api.request import Answer, Call
+from agent.api.route import Input, Route
+from agent.auth.person import Audit
+from agent.model.events import Event
+from agent.store.view import View
+
+
+class EventsQuery(Input):
+    """Which events."""
+
+    module: str = Field("", max_length=128)
+    chain: str = Field("", max_length=64, description="id of a chain: those about it, or about its request")
+    limit: int = Field(50, ge=1, le=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class EventList:
+    """Events, oldest first."""
+
+    events: tuple[Event, ...]
+
+
+class AuditQuery(Input):
+    """How many rows."""
+
+    limit: int = Field(100, ge=1, le=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditList:
+    """Rows of the record of changes, the newest first."""
+
+    audit: tuple[Audit, ...]
+
+
+def events(call: Call) -> Answer:
+    """Return the newest events. Raises `UnknownChain`."""
+    query: EventsQuery = call.query
+    request = known(call.office, query.chain).request if query.chain else None
+    with View.open(call.office.layout) as view:
+        if query.chain:
+            found = view.journal.about(query.chain, request, query.limit)
+            return Answer(EventList(tuple(each for each in found if query.module in {"", each.module})))
+        return Answer(EventList(tuple(view.journal.since(module=query.module, limit=query.limit))))
+
+
+def audit(call: Call) -> Answer:
+    """Return who changed what."""
+    query: AuditQuery = call.query
+    with call.office.people() as people:
+        return Answer(AuditList(tuple(people.audits(query.limit))))
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/events",
+        Access.VIEWER,
+        events,
+        "List what happened last, oldest first",
+        EventList,
+        query=EventsQuery,
+        problems=(404,),
+    ),
+    Route("GET", "/v1/audit", Access.ADMIN, audit, "List who changed what, from where", AuditList, query=AuditQuery),
+)

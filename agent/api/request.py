@@ -1,0 +1,47 @@
+"""What a route's handler is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from agent.api.access import Caller
+from agent.api.services import Office
+from agent.auth.person import Audit
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, after it is known who calls and that it is as documented."""
+
+    office: Office
+    caller: Caller
+    now: datetime
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Any = None
+    """The route's `query` model."""
+    body: Any = None
+    """The route's `body` model."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+
+    def note(self, action: str, subject: str, detail: str = "") -> None:
+        """Write down what was done, by whom, from where."""
+        row = Audit(self.now, self.caller.name, self.caller.address, action, subject, detail)
+        with self.office.people() as people:
+            people.audit(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent."""
+
+    content: object = None
+    """Bytes as they are; a dataclass or plain JSON types as JSON; None: nothing."""
+    status: int = 200
+    media_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)

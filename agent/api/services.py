@@ -1,0 +1,122 @@
+"""What every handler works with: the store's people and rows, the agent's hand, and who starts jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.api.authentication import Peers
+from agent.api.job_processes import Starter
+from agent.api.limits import Limits
+from agent.api.redaction import redaction
+from agent.auth import People
+from agent.report import Report, Snapshot, read_snapshot, report
+from agent.report.rows import plain
+from agent.store import Store
+from agent.system.layout import Layout
+from agent.system.release import plausible
+
+if TYPE_CHECKING:
+    from agent.operations.operations import Hand
+    from agent.operations.revocation import Revoker
+
+
+FRESH = timedelta(seconds=1)
+
+
+def utc_now() -> datetime:
+    """Return the system's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What was read of the store a moment ago."""
+
+    mark: tuple[tuple[int, int], ...]
+    at: datetime
+    snapshot: Snapshot
+    report: Report
+
+    def good(self, mark: tuple[tuple[int, int], ...], now: datetime) -> bool:
+        """Whether nothing was written since, and it is not a second old: time alone changes a status, too."""
+        return mark == self.mark and timedelta() <= now - self.at < FRESH
+
+
+class Office:
+    """One for the process. Handlers use it from several threads."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        peers: Peers,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        starter: Starter | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.layout = layout
+        self.peers = peers
+        self._clock = clock
+        self.limits = limits or Limits()
+        self._clean = redaction(layout)
+        self.starter = starter or Starter(layout, self.now)
+        self._looking = threading.Lock()
+        self._sight: _Sight | None = None
+
+    def now(self) -> datetime:
+        """Return the present instant, UTC; never one before the release."""
+        return plausible(self._clock())
+
+    @contextlib.contextmanager
+    def people(self) -> Iterator[People]:
+        """Open the store for who there is. Raises `StoreError`."""
+        with Store.open_existing(self.layout) as store:
+            yield People(store)
+
+    def status(self, now: datetime) -> tuple[Snapshot, Report]:
+        """Return what the store knows, and what that means now. Raises `StoreError`.
+
+        A page asks more than once; with 1,000 chains that would be felt.
+        """
+        with self._looking:
+            mark = _mark(self.layout.database)
+            if self._sight is None or not self._sight.good(mark, now):
+                snapshot = read_snapshot(self.layout, now)
+                self._sight = _Sight(mark, now, snapshot, report(snapshot, now))
+            return self._sight.snapshot, self._sight.report
+
+    def hand(self) -> Hand:
+        """Return what changes the store under the lock."""
+        from agent.engine.engine import Engine
+        from agent.operations.operations import Hand
+
+        return Hand(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
+
+    def revoker(self) -> Revoker:
+        """Return what takes back what a root has signed, under the lock."""
+        from agent.engine.engine import Engine
+        from agent.operations.revocation import Revoker
+
+        return Revoker(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
+
+    def json(self, content: object) -> bytes:
+        """Return what is sent of dataclasses and plain JSON types: one line, without the paths of the agent's own files."""
+        return json.dumps(self._clean(plain(content)), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _mark(database: Path) -> tuple[tuple[int, int], ...]:
+    """Return what changes with each write to the store: time and size of the file, and of that with the latest changes."""
+    found = []
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        with contextlib.suppress(FileNotFoundError):
+            status = path.stat()
+            if status.st_size:  # an empty one comes and goes with whoever only reads
+                found.append((status.st_mtime_ns, status.st_size))
+    return tuple(found)

@@ -1,0 +1,136 @@
+"""The status, in pages: chains, or what each module uses, or what was uploaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from agent.api.access import Access
+from agent.api.request import Answer, Call
+from agent.api.route import Input, Route
+from agent.report import ChainRow, ModuleRow, NeedRow, Report, UseRow
+from agent.report.details import RootDetails, root_details
+from agent.report.rows import ObserverRow
+from agent.report.states import DEGRADED
+
+MOST = 500
+"""Rows of a page."""
+UPLOADED = "uploaded"
+
+
+class View(StrEnum):
+    """What a row stands for."""
+
+    CHAINS = "chains"
+    """A chain with all that use it, or a need without a chain."""
+    MODULES = "modules"
+    """One use of a chain by a module, or a need without a chain."""
+    UPLOADED = "uploaded"
+    """A chain that an administrator uploaded."""
+
+
+class StatusQuery(Input):
+    """Which rows."""
+
+    view: View = View.CHAINS
+    filter: str = Field("", max_length=253, description="part of a name, issuer, source, module or status")
+    attention: bool = Field(False, description="only rows that somebody should look at")
+    offset: int = Field(0, ge=0, le=1_000_000)
+    limit: int = Field(100, ge=1, le=MOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table."""
+
+    chain: ChainRow | None
+    """None: a need without a chain."""
+    need: NeedRow | None
+    """A need without a chain."""
+    use: UseRow | None
+    """With `View.MODULES`: the use that the row stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPage:
+    """The status, with some of its rows."""
+
+    now: datetime
+    next_at: datetime | None
+    """When the agent has something to do again."""
+    owner: str
+    """Whose the agent's files are: ``root`` on an appliance."""
+    degraded: bool
+    """Whether somebody should look."""
+    summary: dict[str, int]
+    """Counts: chains, chains by status, and what needs attention."""
+    attention: tuple[str, ...]
+    """What needs attention, the first hundred by name."""
+    root: RootDetails | None
+    modules: tuple[ModuleRow, ...]
+    observers: tuple[ObserverRow, ...]
+    view: View
+    rows: tuple[Row, ...]
+    """The most urgent first."""
+    total: int
+    """Rows that there are, also on other pages."""
+    offset: int
+    limit: int
+
+
+def show(call: Call) -> Answer:
+    """Return one page of the status."""
+    query: StatusQuery = call.query
+    snapshot, found = call.office.status(call.now)
+    rows = [row for row in _rows(found, query.view) if _wanted(row, query)]
+    page = StatusPage(
+        now=found.now,
+        next_at=found.next_at,
+        owner=found.owner,
+        degraded=found.degraded,
+        summary=found.summary,
+        attention=tuple(found.attention[:100]),
+        root=root_details(snapshot, snapshot.root) if snapshot.root else None,
+        modules=found.modules,
+        observers=found.observers,
+        view=query.view,
+        rows=tuple(rows[query.offset : query.offset + query.limit]),
+        total=len(rows),
+        offset=query.offset,
+        limit=query.limit,
+    )
+    return Answer(page)
+
+
+def _rows(found: Report, view: View) -> Iterator[Row]:
+    """Yield every row of a view. What has nothing to serve at all is the most urgent."""
+    if view is not View.UPLOADED:
+        yield from (Row(None, need, None) for need in found.needs if need.chain is None)
+    for chain in found.chains:
+        if view is View.MODULES:
+            yield from (Row(chain, None, use) for use in chain.used_by)
+        elif view is View.CHAINS or chain.source == UPLOADED:
+            yield Row(chain, None, None)
+
+
+def _wanted(row: Row, query: StatusQuery) -> bool:
+    if query.attention and row.chain is not None and row.chain.status not in DEGRADED:
+        return False
+    return not query.filter or any(query.filter.lower() in word.lower() for word in _words(row))
+
+
+def _words(row: Row) -> Iterator[str]:
+    if row.need is not None:
+        yield from (*row.need.names, row.need.module)
+    if row.chain is not None:
+        yield from (*row.chain.names, row.chain.issuer, row.chain.source, str(row.chain.status), row.chain.id)
+        yield from (use.module for use in ([row.use] if row.use else row.chain.used_by))
+
+
+ROUTES = (
+    Route("GET", "/v1/status", Access.VIEWER, show, "Show the status, one page of it", StatusPage, query=StatusQuery),
+)

@@ -1,0 +1,182 @@
+"""The one way to people, sessions, tokens and the record of changes."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent.auth import bearer_tokens, passwords
+from agent.auth.audit_log import Record
+from agent.auth.person import Audit, Person, Role, Session, Token
+from agent.auth.sessions import Sessions
+from agent.auth.throttle import Throttle
+from agent.auth.tokens import Tokens
+from agent.errors.auth import (
+    LoginRefused,
+    PersonRefused,
+    PersonUnknown,
+    TokenRefused,
+)
+from agent.store import Store
+from agent.store.instants import written
+
+FIRST = "admin"
+"""Name of the administrator who is there from the beginning."""
+NAME = re.compile(r"[a-z][a-z0-9._-]{0,31}")
+NAME_RULE = "it must be 1 to 32 lower-case letters, digits, dots, hyphens or underscores, and begin with a letter"
+LONGEST_TOKEN = timedelta(days=366)
+
+
+class People:
+    """Stands on the store; each method that changes something is one durable transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._database = store.database
+        self._sessions = Sessions(store.database)
+        self._tokens = Tokens(store.database)
+        self._throttle = Throttle(store.database)
+        self._record = Record(store.database)
+
+    # Who there is
+
+    def all(self) -> list[Person]:
+        """Return everybody, in the order of their names."""
+        rows = self._database.query("select name, role, must_change from people order by name")
+        return [_person(row) for row in rows]
+
+    def one_time_password(self, now: datetime) -> str | None:
+        """Return a password for the first login, at the first start and as long as nobody has one; else None."""
+        if self._database.execute("select 1 from people limit 1").fetchone() is not None:
+            return None
+        password = passwords.one_time()
+        self._put(FIRST, Role.ADMIN, password, now, must_change=True)
+        return password
+
+    def add(self, name: str, role: Role, password: str, now: datetime) -> Person:
+        """Let somebody in. Raises `PersonRefused` and `PasswordRefused`."""
+        if not NAME.fullmatch(name):
+            raise PersonRefused(name, NAME_RULE, "Choose another name.")
+        if self._kept(name) is not None:
+            raise PersonRefused(name, "there is one already", f"Change the password: chainwright webui password {name}")
+        passwords.check_new(password, name)
+        return self._put(name, role, password, now)
+
+    def remove(self, name: str) -> None:
+        """Let somebody out, at once. Raises `PersonUnknown`, and `PersonRefused` for the last administrator."""
+        if self._kept(name) is None:
+            raise PersonUnknown(name)
+        if [each.name for each in self.all() if each.role is Role.ADMIN] == [name]:
+            raise PersonRefused(name, "nobody else is an administrator", "Make another one first.")
+        with self._store.write():
+            self._sessions.close_all(name)
+            self._database.execute("delete from people where name = ?", [name])
+
+    def set_password(self, name: str, password: str, now: datetime) -> None:
+        """Change a password and end every session of its owner. Raises `PersonUnknown` and `PasswordRefused`."""
+        row = self._kept(name)
+        if row is None:
+            raise PersonUnknown(name)
+        passwords.check_new(password, name)
+        self._put(name, Role(row["role"]), password, now)
+
+    # Getting in
+
+    def check_password(self, name: str, password: str, address: str, now: datetime) -> Person:
+        """Return who it is. Raises `TooManyTries` and `LoginRefused`."""
+        self._throttle.check(name, address, now)
+        row = self._kept(name)
+        good = passwords.matches(password, row["password"] if row else passwords.NOBODY)
+        with self._store.write():
+            self._throttle.note(name, address, now, good=good and row is not None)
+        if row is None or not good:
+            raise LoginRefused
+        return _person(row)
+
+    def open_session(self, person: Person, address: str, now: datetime) -> tuple[str, Session]:
+        """Return the text that the browser shows from now on, and the session."""
+        with self._store.write():
+            return self._sessions.open(person, address, now)
+
+    def session(self, text: str, now: datetime) -> Session:
+        """Return the session of a text, and note that it's used. Raises `SessionEnded`."""
+        session = self._sessions.find(text, now)
+        with self._store.write():
+            self._sessions.seen(text, session, now)
+        return session
+
+    def close_session(self, text: str) -> None:
+        """End a session; no error if there is none."""
+        with self._store.write():
+            self._sessions.close(text)
+
+    # Tokens
+
+    def token(self, text: str, now: datetime) -> Person:
+        """Return whom a token stands for, and note that it's used. Raises `TokenRefused`."""
+        person = self._tokens.holder(text, now)
+        with self._store.write():
+            self._tokens.used(text, now)
+        return person
+
+    def make_token(self, name: str, role: Role, made_by: str, now: datetime, lifetime: timedelta) -> tuple[str, Token]:
+        """Make a token; its text is shown once. Raises `PersonRefused` for a name or a lifetime that can't be."""
+        if not NAME.fullmatch(name):
+            raise PersonRefused(name, NAME_RULE, "Choose another name.")
+        if not timedelta() < lifetime <= LONGEST_TOKEN:
+            raise PersonRefused(name, f"a token lives for at most {LONGEST_TOKEN.days} days", "Choose a shorter time.")
+        with self._store.write():
+            return self._tokens.make(name, role, made_by, now, now + lifetime)
+
+    def tokens(self) -> list[Token]:
+        """Return every token, the newest first."""
+        return self._tokens.all()
+
+    def revoke_token(self, token: str) -> None:
+        """Forget a token by its id. Raises `TokenUnknown`."""
+        with self._store.write():
+            self._tokens.revoke(token)
+
+    def whoever(self, text: str, now: datetime) -> Person:
+        """Return whom a bearer text stands for: a session's or a token's. Raises `SessionEnded` or `TokenRefused`."""
+        if text.startswith(bearer_tokens.SESSION_PREFIX):
+            return self.session(text, now).person
+        if text.startswith(bearer_tokens.TOKEN_PREFIX):
+            return self.token(text, now)
+        raise TokenRefused
+
+    # The record
+
+    def audit(self, row: Audit) -> None:
+        """Write down what somebody did."""
+        with self._store.write():
+            self._record.add(row)
+
+    def audits(self, limit: int = 100) -> list[Audit]:
+        """Return the newest rows of the record, the newest first."""
+        return self._record.newest(limit)
+
+    def _kept(self, name: str) -> dict[str, Any] | None:
+        query = "select name, role, must_change, password from people where name = ?"
+        return next(iter(self._database.query(query, [name])), None)
+
+    def _put(self, name: str, role: Role, password: str, now: datetime, *, must_change: bool = False) -> Person:
+        kept = passwords.encoded(password)
+        with self._store.write():
+            self._sessions.close_all(name)
+            self._database.table("people").upsert(
+                {
+                    "name": name,
+                    "role": str(role),
+                    "password": kept,
+                    "must_change": int(must_change),
+                    "changed_at": written(now),
+                },
+                pk="name",
+            )
+        return Person(name, role, must_change)
+
+
+def _person(row: dict[str, Any]) -> Person:
+    return Person(row["name"], Role(row["role"]), bool(row["must_change"]))

@@ -1,0 +1,34 @@
+"""The record of changes: who did what, from where. Rows are only ever added; the oldest go when there are very many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.auth.person import Audit
+from agent.store.instants import read_known, written
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+KEPT = 50_000
+"""Rows."""
+
+
+class Record:
+    """The table `audits`. Call `add` inside `Store.write`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, row: Audit) -> None:
+        """Write a row down."""
+        self._database.execute(
+            "insert into audits (at, who, address, action, subject, detail) values (?, ?, ?, ?, ?, ?)",
+            [written(row.at), row.who, row.address, row.action, row.subject, row.detail],
+        )
+        self._database.execute("delete from audits where id <= (select max(id) from audits) - ?", [KEPT])
+
+    def newest(self, limit: int) -> list[Audit]:
+        """Return the newest rows, the newest first."""
+        query = "select at, who, address, action, subject, detail from audits order by id desc limit ?"
+        return [Audit(read_known(row[0]), *row[1:]) for row in self._database.execute(query, [limit])]

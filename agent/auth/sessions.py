@@ -1,0 +1,74 @@
+"""Sessions: opaque, on the server's side, with an idle and an absolute end."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agent.auth import bearer_tokens
+from agent.auth.person import Person, Role, Session
+from agent.errors.auth import SessionEnded
+from agent.store.instants import read_known, written
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+IDLE = timedelta(minutes=30)
+ABSOLUTE = timedelta(hours=12)
+SEEN_EVERY = timedelta(minutes=1)
+"""How exact the idle time is: a page that refreshes itself is not to write to the disk each time."""
+COLUMNS = "sessions.opened_at, sessions.seen_at, sessions.ends_at, sessions.address, people.name, people.role, people.must_change"
+
+
+class Sessions:
+    """The table `sessions`. Call what changes it inside `Store.write`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, person: Person, address: str, now: datetime) -> tuple[str, Session]:
+        """Open a session; return the text that the browser shows, which isn't kept."""
+        self._database.execute(
+            "delete from sessions where ends_at <= ? or seen_at <= ?", [written(now), written(now - IDLE)]
+        )
+        text = bearer_tokens.make(bearer_tokens.SESSION_PREFIX)
+        self._database.table("sessions").insert(
+            {
+                "sha256": bearer_tokens.digest(text),
+                "person": person.name,
+                "address": address,
+                "opened_at": written(now),
+                "seen_at": written(now),
+                "ends_at": written(now + ABSOLUTE),
+            }
+        )
+        return text, Session(person, now, now + IDLE, now + ABSOLUTE, address)
+
+    def find(self, text: str, now: datetime) -> Session:
+        """Return the session of a text, with the person as they are now. Raises `SessionEnded`."""
+        query = f"select {COLUMNS} from sessions join people on people.name = sessions.person where sha256 = ?"  # noqa: S608
+        row = self._database.execute(query, [bearer_tokens.digest(text)]).fetchone()
+        if row is None:
+            raise SessionEnded
+        opened, seen, ends = (read_known(value) for value in row[:3])
+        # A clock that was set back before the session was opened says nothing about its age.
+        if not opened <= now < min(ends, seen + IDLE):
+            raise SessionEnded
+        return Session(Person(row[4], Role(row[5]), bool(row[6])), opened, seen + IDLE, ends, row[3])
+
+    def seen(self, text: str, session: Session, now: datetime) -> bool:
+        """Note that a session is used. Return whether it was worth writing."""
+        if now < session.idle_at - IDLE + SEEN_EVERY:
+            return False
+        self._database.execute(
+            "update sessions set seen_at = ? where sha256 = ?", [written(now), bearer_tokens.digest(text)]
+        )
+        return True
+
+    def close(self, text: str) -> None:
+        """End a session."""
+        self._database.execute("delete from sessions where sha256 = ?", [bearer_tokens.digest(text)])
+
+    def close_all(self, name: str) -> None:
+        """End every session of a person."""
+        self._database.execute("delete from sessions where person = ?", [name])

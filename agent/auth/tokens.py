@@ -1,0 +1,75 @@
+"""API tokens: what a program shows, with a role and an end."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from agent.auth import bearer_tokens
+from agent.auth.person import Person, Role, Token
+from agent.errors.auth import TokenRefused, TokenUnknown
+from agent.store.instants import read, read_known, written
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+
+class Tokens:
+    """The table `tokens`. Call what changes it inside `Store.write`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def make(self, name: str, role: Role, made_by: str, now: datetime, expires_at: datetime) -> tuple[str, Token]:
+        """Make a token; return its text, which isn't kept."""
+        text = bearer_tokens.make(bearer_tokens.TOKEN_PREFIX)
+        token = Token(secrets.token_hex(4), name, role, made_by, now, expires_at, None)
+        self._database.table("tokens").insert(
+            {
+                "id": token.id,
+                "sha256": bearer_tokens.digest(text),
+                "name": name,
+                "role": str(role),
+                "made_by": made_by,
+                "made_at": written(now),
+                "expires_at": written(expires_at),
+                "used_at": None,
+            }
+        )
+        return text, token
+
+    def all(self) -> list[Token]:
+        """Return every token, the newest first."""
+        return [_token(row) for row in self._database.query("select * from tokens order by made_at desc")]
+
+    def holder(self, text: str, now: datetime) -> Person:
+        """Return whom a text stands for. Raises `TokenRefused`."""
+        query = "select * from tokens where sha256 = ?"
+        token = next((_token(row) for row in self._database.query(query, [bearer_tokens.digest(text)])), None)
+        if token is None or not token.made_at <= now < token.expires_at:
+            raise TokenRefused
+        return Person(f"token {token.name}", token.role)
+
+    def used(self, text: str, now: datetime) -> None:
+        """Note when a token was used last."""
+        self._database.execute(
+            "update tokens set used_at = ? where sha256 = ?", [written(now), bearer_tokens.digest(text)]
+        )
+
+    def revoke(self, token: str) -> None:
+        """Forget a token by its id. Raises `TokenUnknown`."""
+        if not self._database.execute("delete from tokens where id = ?", [token]).rowcount:
+            raise TokenUnknown(token)
+
+
+def _token(row: dict[str, Any]) -> Token:
+    return Token(
+        id=row["id"],
+        name=row["name"],
+        role=Role(row["role"]),
+        made_by=row["made_by"],
+        made_at=read_known(row["made_at"]),
+        expires_at=read_known(row["expires_at"]),
+        used_at=read(row["used_at"]),
+    )

@@ -1,0 +1,58 @@
+"""``chainwright apply`` when nothing is due: over before click is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+DEGRADED = 3
+VALUES = frozenset({"--root", "--timeout", "--wait"})
+"""Options with a value that such a run may have."""
+FLAGS = frozenset({"--no-color", "--no-wait"})
+
+
+def rest(arguments: Sequence[str]) -> int | None:
+    """Return the exit code of an ``apply`` that has nothing to do; None: this is another command, or has something to do."""
+    root = _root(arguments)
+    if root is None:
+        return None
+    from agent.engine.freshness import still_fresh
+    from agent.system.release import RELEASED_AT
+
+    now = max(time.time(), RELEASED_AT.timestamp())
+    fresh = still_fresh(root, now)
+    if fresh is None:
+        return None
+    print(f"Nothing to do.{_next(fresh.until, now)}", flush=True)
+    if fresh.attention:
+        print(f"{fresh.attention} in need of attention: chainwright status", file=sys.stderr)
+    return DEGRADED if fresh.attention else 0
+
+
+def _root(arguments: Sequence[str]) -> str | None:
+    """Return the root that ``apply`` is asked for; None when there is anything else on the command line."""
+    root = "/"
+    commands = []
+    left = iter(arguments)
+    for each in left:
+        name, is_equal, value = each.partition("=")
+        if name in VALUES:
+            value = value if is_equal else next(left, "")
+            if name != "--root" and not value.isdigit():
+                return None
+            root = value if name == "--root" else root
+        elif each not in FLAGS:
+            commands.append(each)
+    return os.path.abspath(root) if commands == ["apply"] and root else None  # noqa: PTH100
+
+
+def _next(until: float | None, now: float) -> str:
+    if until is None:
+        return ""
+    from datetime import timedelta
+
+    from agent.cli.words import span
+
+    return f" Next: in {span(timedelta(seconds=until - now))}."

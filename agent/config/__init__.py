@@ -1,0 +1,1 @@
+"""The settings: reading, merging and validating them, and showing them."""

@@ -1,0 +1,179 @@
+"""Reading ``chainwright.toml`` and ``conf.d/*.toml``, and merging them with the origin of each key."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from agent.errors.settings import SettingsProblem, SettingsRefused
+from agent.system.layout import Layout
+from agent.system.ownership import distrust, read
+
+Key = tuple[str | int, ...]
+"""A path into the settings: ``("modules", "mail", "port")``; a number is the entry of an array of tables."""
+
+PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Which file says what. Holds no values, so it may be kept and shown."""
+
+    main: Path
+    """Named when no file says anything about a key."""
+    values: Mapping[Key, Path] = field(default_factory=dict)
+    tables: Mapping[Key, Path] = field(default_factory=dict)
+    """The last file that speaks of a table."""
+    private: frozenset[Path] = frozenset()
+    """Files that nobody but their owner can read: secrets may stand in them."""
+
+    def of(self, key: Key) -> Path:
+        """Return the file that the administrator has to edit about `key`."""
+        for end in range(len(key), 0, -1):
+            found = self.values.get(key[:end]) or self.tables.get(key[:end])
+            if found:
+                return found
+        return self.main
+
+    def of_value(self, key: Key) -> Path | None:
+        """Return the file that gave `key` its value, None: a default."""
+        return next((self.values[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.values), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """All files merged. Holds secrets: never kept, shown or logged."""
+
+    values: dict[str, Any] = field(repr=False)
+    origins: Origins
+
+
+def read_settings(layout: Layout) -> Tree:
+    """Read and merge all files; none at all is an empty tree. Raises `SettingsRefused` with every file's error."""
+    problems: list[SettingsProblem] = []
+    parts: list[tuple[Path, dict[str, Any]]] = []
+    private: set[Path] = set()
+    for path in _paths(layout, problems):
+        values = _parse(path, private, problems)
+        parts.append((path, values))
+    if problems:
+        raise SettingsRefused(problems)
+    return merge(parts, main=layout.settings, private=private)
+
+
+def merge(parts: Iterable[tuple[Path, dict[str, Any]]], *, main: Path, private: Iterable[Path] = ()) -> Tree:
+    """Merge: later files win key by key, arrays of tables append, all other arrays replace."""
+    merged: dict[str, Any] = {}
+    values: dict[Key, Path] = {}
+    tables: dict[Key, Path] = {}
+    for path, part in parts:
+        _merge_table(merged, part, (), _Marks(path, values, tables))
+    return Tree(merged, Origins(main, values, tables, frozenset(private)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    file: Path
+    values: dict[Key, Path]
+    tables: dict[Key, Path]
+
+    def forget(self, key: Key) -> None:
+        """Drop what is recorded of `key` and below: another file replaces it."""
+        for known in (self.values, self.tables):
+            for each in [each for each in known if each[: len(key)] == key]:
+                del known[each]
+
+
+def _merge_table(into: dict[str, Any], part: dict[str, Any], at: Key, marks: _Marks) -> None:
+    if at:
+        marks.tables[at] = marks.file
+    for name, value in part.items():
+        key = (*at, name)
+        old = into.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            _merge_table(old, value, key, marks)
+        elif _is_array_of_tables(value) and _is_array_of_tables(old):
+            _append(old, value, key, marks)
+        else:
+            if name in into:
+                marks.forget(key)
+            into[name] = _fresh(value, key, marks)
+
+
+def _fresh(value: Any, key: Key, marks: _Marks) -> Any:
+    """Return a copy of `value`, with its origins marked."""
+    if isinstance(value, dict):
+        table: dict[str, Any] = {}
+        _merge_table(table, value, key, marks)
+        return table
+    if _is_array_of_tables(value):
+        rows: list[dict[str, Any]] = []
+        _append(rows, value, key, marks)
+        return rows
+    marks.values[key] = marks.file
+    return value
+
+
+def _append(rows: list[dict[str, Any]], more: list[dict[str, Any]], key: Key, marks: _Marks) -> None:
+    marks.tables[key] = marks.file
+    for row in more:
+        rows.append(_fresh(row, (*key, len(rows)), marks))
+
+
+def _is_array_of_tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _paths(layout: Layout, problems: list[SettingsProblem]) -> Iterator[Path]:
+    if layout.settings.exists() or layout.settings.is_symlink():
+        yield layout.settings
+    if not layout.conf_d.is_dir():
+        return
+    doubt = distrust(layout.conf_d, layout.conf_d.stat(), 0o002)
+    if doubt:
+        problems.append(_whole(layout.conf_d, f"{doubt.reason}; {doubt.cure}"))
+        return
+    yield from sorted(layout.conf_d.glob("*.toml"))
+
+
+def _parse(path: Path, private: set[Path], problems: list[SettingsProblem]) -> dict[str, Any]:
+    try:
+        reading = read(path)
+        doubt = distrust(path, reading.status, 0o002)
+        if doubt:
+            problems.append(_whole(path, f"{doubt.reason}; {doubt.cure}"))
+            return {}
+        if reading.private:
+            private.add(path)
+        return tomllib.loads(reading.data.decode())
+    except OSError as error:
+        problems.append(_whole(path, f"it can't be read: {error.strerror}"))
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        problems.append(_whole(path, f"line {line} is not UTF-8 text"))
+    except tomllib.TOMLDecodeError as error:
+        problems.append(_syntax(path, str(error), reading.data.decode()))
+    except RecursionError:
+        problems.append(_whole(path, "its arrays or tables are nested too deeply"))
+    return {}
+
+
+def _whole(path: Path, cause: str) -> SettingsProblem:
+    return SettingsProblem(str(path), "", "", cause)
+
+
+def _syntax(path: Path, message: str, text: str) -> SettingsProblem:
+    """The parser only tells the place as part of its sentence."""
+    match = PLACE.search(message)
+    if not match:
+        return _whole(path, message)
+    line, column = match[1], match[2]
+    if line is None:
+        lines = text.splitlines() or [""]
+        line, column = str(len(lines)), str(len(lines[-1]) + 1)
+    cause = message[: match.start()]
+    return _whole(path, f"line {line}, column {column}: {cause[:1].lower()}{cause[1:]}")

@@ -1,0 +1,181 @@
+"""pydantic's findings as sentences that name file, table and key, and say what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from agent.config.files import Key, Origins
+from agent.contract.fields import Secret
+from agent.errors.settings import SettingsProblem
+
+SENTENCES = {
+    "missing": "is missing",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "string_type": "must be a text in quotes",
+    "list_type": 'must be a list, for example ["a", "b"]',
+    "tuple_type": 'must be a list, for example ["a", "b"]',
+    "set_type": 'must be a list, for example ["a", "b"]',
+    "frozen_set_type": 'must be a list, for example ["a", "b"]',
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} entries, has {actual_length}",
+    "too_long": "must have at most {max_length} entries, has {actual_length}",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
+    "none_required": "must not be set",
+}
+CLOSE_ENOUGH = 0.6
+INSTANCE_TABLES = ("modules", "services", "source", "dns")
+"""Tables of tables, one an instance; all other top-level keys are the core's."""
+OWN_TABLES = frozenset({"acme"})
+"""Sources whose settings stand in a table of their own instead of ``[source.NAME]``: what most administrators write."""
+
+
+def source_key(name: str) -> Key:
+    """Return where the settings of a source stand."""
+    return (name,) if name in OWN_TABLES else ("source", name)
+
+
+def unknown(what: str, word: str, known: Collection[str], title: str) -> str:
+    """Return `what`, a sentence about `word`, which is not among `known`, with the closest of those and the list."""
+    names = ", ".join(sorted(known)) or "none"
+    close = difflib.get_close_matches(word, list(known), 1, CLOSE_ENOUGH)
+    if close:
+        return f'{what}; did you mean "{close[0]}"? {title.capitalize()}: {names}'
+    return f"{what}; {title}: {names}"
+
+
+def problem(origins: Origins, key: Key, cause: str) -> SettingsProblem:
+    """Return `cause` with the file, table and key that the administrator knows `key` by."""
+    table, rest = split(key)
+    return SettingsProblem(str(origins.of(key)), table, rest, cause)
+
+
+def split(key: Key) -> tuple[str, str]:
+    """Return table and key below it: two levels for the tables of instances, one for those of the core."""
+    depth = 2 if key and key[0] in INSTANCE_TABLES else 1
+    if len(key) < 2 or isinstance(key[1], int):
+        return "", written(key)
+    return ".".join(map(str, key[:depth])), written(key[depth:])
+
+
+def written(key: Key) -> str:
+    """Write a path into a table: ``sites[#2].upstream``; entries count from one."""
+    text = ""
+    for part in key:
+        text += f"[#{part + 1}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def translate(
+    error: ValidationError, model: type[BaseModel], key: Key, raw: Mapping[str, Any], *, also: Collection[str] = ()
+) -> Iterator[tuple[Key, str]]:
+    """Yield key and sentence of each finding about the table at `key`; `also` are keys of the core in the same table."""
+    found: dict[Key, list[str]] = {}
+    for row in error.errors(include_url=False, include_input=False):
+        place = _place(row["loc"], raw, keep_last=row["type"] == "missing")
+        sentence = _sentence(row, model, place, also if len(place) == 1 else ())
+        sentences = found.setdefault(place, [])
+        if sentence not in sentences:
+            sentences.append(sentence)
+    for place, sentences in found.items():
+        yield (*key, *place), " or ".join(sentences)
+
+
+def _place(location: Key, raw: Any, *, keep_last: bool) -> Key:
+    """Return `location` without pydantic's own marks, such as the members of a union."""
+    place: list[str | int] = []
+    for index, part in enumerate(location):
+        try:
+            raw = raw[part]
+        except (KeyError, IndexError, TypeError):
+            if keep_last and index == len(location) - 1:
+                place.append(part)
+            continue
+        place.append(part)
+    return tuple(place)
+
+
+def _sentence(row: ErrorDetails, model: type[BaseModel], place: Key, also: Collection[str]) -> str:
+    kind, context = row["type"], row.get("ctx", {})
+    if kind == "extra_forbidden":
+        keys = {*allowed_keys(model, place[:-1]), *also}
+        return unknown("unknown key", str(place[-1]), keys, "allowed")
+    if kind in SENTENCES:
+        return SENTENCES[kind].format_map(context)
+    if kind in {"value_error", "assertion_error"}:
+        return _one_line(str(context.get("error") or row["msg"]))
+    return _one_line(row["msg"][:1].lower() + row["msg"][1:])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).rstrip(".")
+
+
+def allowed_keys(model: type[BaseModel], place: Key) -> set[str]:
+    """Return the keys of the table at `place` below `model`, with ``KEY_file`` for secrets."""
+    keys: set[str] = set()
+    for each in models_at(model, place):
+        for name, field in each.model_fields.items():
+            key = field.alias or name
+            keys.add(key)
+            if holds_secret(field.annotation):
+                keys.add(f"{key}_file")
+    return keys
+
+
+def models_at(model: type[BaseModel], place: Key) -> list[type[BaseModel]]:
+    """Return the models that the table at `place` may be: several where the field is a union."""
+    models = [model]
+    for part in place:
+        if isinstance(part, str):
+            fields = [
+                field for each in models for name, field in each.model_fields.items() if part in {name, field.alias}
+            ]
+            if fields:
+                models = [found for field in fields for found in nested_models(field.annotation)]
+    return models
+
+
+def nested_models(annotation: Any) -> list[type[BaseModel]]:
+    """Return every model that a field's type names, through lists, dicts and unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in nested_models(argument)]
+
+
+def members(annotation: Any) -> tuple[Any, ...]:
+    """Return the types that a union joins, or the one type itself, without `Annotated`."""
+    kind = get_origin(annotation)
+    if kind is Annotated:
+        return members(get_args(annotation)[0])
+    if kind in {Union, UnionType}:
+        return tuple(each for argument in get_args(annotation) for each in members(argument))
+    return (annotation,)
+
+
+def holds_secret(annotation: Any) -> bool:
+    """Whether a field's type is `Secret`, or a union with it."""
+    return Secret in members(annotation)

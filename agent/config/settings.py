@@ -1,0 +1,163 @@
+"""The settings: what an administrator may write, validated, with every error at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from agent.config.files import Origins
+from agent.contract.fields import Host
+from agent.contract.module import Module
+from agent.contract.service import Service
+from agent.contract.source import DnsSolver, Source
+from agent.errors.plugin import PluginError
+from agent.pki.key import KeyType
+from agent.system.names import is_address, parse_name
+
+
+def _host_name(text: str) -> str:
+    if is_address(text):
+        raise ValueError("must be a host name, not an address")
+    return text
+
+
+def _address(text: str) -> str:
+    name = parse_name(text)
+    if not is_address(name):
+        raise ValueError("must be an IP address, for example 192.0.2.1 or 2001:db8::1")
+    return name
+
+
+def _ladder(sources: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((each for each in sources if sources.count(each) > 1), None)
+    if twice is not None:
+        raise ValueError(f'names "{twice}" twice')
+    return sources
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must not hold control characters")
+    return text
+
+
+HostName = Annotated[Host, AfterValidator(_host_name)]
+Address = Annotated[str, AfterValidator(_address)]
+Subject = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+"""RFC 5280 appendix A: ub-common-name and ub-organization-name are 64."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class RootSettings(_Table):
+    """``[root]``: how the appliance's own root is made. Changes apply to the next root."""
+
+    subject: Subject | None = Field(None, description='common name; default: the host name and "Root CA"')
+    organization: Subject | None = None
+    lifetime_days: int = Field(3650, ge=1, le=36500)
+    key_type: KeyType = KeyType.ECDSA_P256
+
+
+class ProbeSettings(_Table):
+    """``[probe]``: how endpoints are looked at."""
+
+    interval: int = Field(900, ge=1, le=604_800, description="seconds between two looks at an endpoint for drift")
+    handshakes: int = Field(3, ge=1, le=20, description="fresh connections in a row that must agree after a switch")
+    timeout: float = Field(10.0, gt=0, le=300, allow_inf_nan=False, description="seconds for one endpoint")
+
+
+class DeploySettings(_Table):
+    """``[deploy]``: what is kept of earlier deployments."""
+
+    keep: int = Field(3, ge=1, le=100, description="generations of each module")
+
+
+class CoreSettings(_Table):
+    """All but the tables of modules, services, sources and DNS solvers."""
+
+    sources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_ladder)] = ("uploaded", "acme", "local")
+    """The ladder: where chains come from, in order of preference."""
+    plugins: tuple[str, ...] = Field((), description="plugins that are enabled without a module of theirs")
+    hostname: HostName | None = Field(None, description="instead of what the system says")
+    addresses: tuple[Address, ...] | None = Field(None, description="instead of what the system says")
+    root: RootSettings = RootSettings()
+    probe: ProbeSettings = ProbeSettings()
+    deploy: DeploySettings = DeploySettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleEntry:
+    """One ``[modules.NAME]`` table, whether or not it can be used."""
+
+    name: str
+    plugin: str
+    """Name of the module's class: `Module.name`."""
+    title: str
+    enabled: bool
+    module: Module | None = None
+    """None: disabled, or `error` says why it can't be used."""
+    error: PluginError | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, validated. Holds no text of a secret outside of `agent.contract.fields.SecretText`."""
+
+    core: CoreSettings
+    entries: Mapping[str, ModuleEntry]
+    """Every module table by name, sorted; those that are disabled or broken too."""
+    services: Mapping[str, Service]
+    """Registered services that a module uses or a table configures."""
+    rungs: Mapping[str, Source]
+    """The sources of the ladder with their settings, in its order."""
+    dns_solvers: Mapping[str, DnsSolver]
+    """Those that a ``[dns.NAME]`` table configures."""
+    origins: Origins = field(repr=False)
+    secret_files: tuple[Path, ...] = ()
+    """Files outside of the settings in which secrets stand."""
+
+    @property
+    def modules(self) -> dict[str, Module]:
+        """Return the modules that are enabled and can be used."""
+        return {name: entry.module for name, entry in self.entries.items() if entry.module is not None}
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the ladder."""
+        return self.core.sources
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Return the plugins that are enabled without a module of theirs."""
+        return self.core.plugins
+
+    @property
+    def hostname(self) -> str | None:
+        """Return the host name to use instead of what the system says, canonical."""
+        return self.core.hostname
+
+    @property
+    def addresses(self) -> tuple[str, ...] | None:
+        """Return the addresses to use instead of what the system says, canonical."""
+        return self.core.addresses
+
+    @property
+    def root(self) -> RootSettings:
+        """Return ``[root]``."""
+        return self.core.root
+
+    @property
+    def probe(self) -> ProbeSettings:
+        """Return ``[probe]``."""
+        return self.core.probe
+
+    @property
+    def deploy(self) -> DeploySettings:
+        """Return ``[deploy]``."""
+        return self.core.deploy

@@ -1,0 +1,138 @@
+"""What ``config show`` prints: the effective settings, defaults too, with the file of each key; secrets masked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from agent.config.files import Key, Origins
+from agent.config.problems import source_key
+from agent.config.settings import Settings
+
+BARE = re.compile(r"[A-Za-z0-9_-]+")
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One effective value."""
+
+    value: Any
+    """JSON types; a secret is a mask, None is not set."""
+    origin: str
+    """The file that says so, or ``default``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTable:
+    """One table. Its key ends in a number where it is an entry of an array of tables."""
+
+    key: Key
+    values: Mapping[str, Shown]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "table": list(self.key),
+            "values": {name: {"value": each.value, "origin": each.origin} for name, each in self.values.items()},
+        }
+
+
+def shown_tables(settings: Settings) -> list[ShownTable]:
+    """Return every table that is in effect, in the order in which TOML can be written."""
+    tables = list(_tables((), _dump(settings.core), settings.origins))
+    for name, entry in settings.entries.items():
+        head = {"enabled": entry.enabled, "plugin": entry.plugin}
+        rest = _dump(entry.module) if entry.module else {}
+        tables += _tables(("modules", name), head | rest, settings.origins)
+    for key, instance in _instances(settings):
+        tables += _tables(key, _dump(instance), settings.origins)
+    return tables
+
+
+def _instances(settings: Settings) -> Iterator[tuple[Key, BaseModel]]:
+    yield from ((("services", name), each) for name, each in settings.services.items())
+    yield from ((source_key(name), each) for name, each in settings.rungs.items())
+    yield from ((("dns", name), each) for name, each in settings.dns_solvers.items())
+
+
+def toml_lines(tables: Iterable[ShownTable], *, origin: bool) -> Iterator[str]:
+    """Yield TOML that says the same; with `origin` a comment after each key names its file."""
+    for table in tables:
+        if table.key:
+            yield ""
+            yield _heading(table.key)
+        for name, each in table.values.items():
+            comment = f"  # {each.origin}" if origin else ""
+            yield f"# {_word(name)} is not set{comment}" if each.value is None else _assignment(name, each, comment)
+
+
+def _dump(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True, fallback=str, warnings=False)
+
+
+def _tables(key: Key, values: Mapping[str, Any], origins: Origins) -> Iterator[ShownTable]:
+    """Yield a table, then those that stand in it."""
+    plain = {name: value for name, value in values.items() if not (_is_table(value) or _is_array_of_tables(value))}
+    yield ShownTable(key, {name: Shown(value, _origin((*key, name), origins)) for name, value in plain.items()})
+    for name, value in values.items():
+        if _is_table(value):
+            yield from _tables((*key, name), value, origins)
+        elif _is_array_of_tables(value):
+            for index, row in enumerate(value):
+                yield from _tables((*key, name, index), row, origins)
+
+
+def _origin(key: Key, origins: Origins) -> str:
+    """A secret's value may come from ``KEY_file``."""
+    found = origins.of_value(key) or origins.of_value((*key[:-1], f"{key[-1]}_file"))
+    return str(found) if found else DEFAULT
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_array_of_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _heading(key: Key) -> str:
+    words = ".".join(_word(part) for part in key if isinstance(part, str))
+    return f"[[{words}]]" if isinstance(key[-1], int) else f"[{words}]"
+
+
+def _assignment(name: str, each: Shown, comment: str) -> str:
+    return f"{_word(name)} = {_literal(each.value)}{comment}"
+
+
+def _word(name: str) -> str:
+    return name if BARE.fullmatch(name) else _text(name)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(_literal(each) for each in value if each is not None)}]"
+    if isinstance(value, dict):
+        pairs = (f"{_word(name)} = {_literal(each)}" for name, each in value.items() if each is not None)
+        return f"{{{', '.join(pairs)}}}"
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Write a TOML basic string; whatever could upset a terminal is escaped."""
+    return '"' + "".join(_character(each) for each in text) + '"'
+
+
+def _character(each: str) -> str:
+    if each in {'"', "\\"}:
+        return f"\\{each}"
+    return each if each.isprintable() else f"\\U{ord(each):08x}"

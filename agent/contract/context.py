@@ -1,0 +1,128 @@
+"""What a plugin is told when it is asked: facts and places, no handles and no keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.model.need import HostFacts
+from agent.pki.chain import KeyType
+from agent.system.places import Places
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+DIRECTORY_MARK = "/@generation-directory@"
+"""Stands for a generation's own directory until it is staged, so that a digest doesn't depend on the number."""
+NUMBER_MARK = "@generation-number@"
+"""Stands for a generation's number until it is staged."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFacts:
+    """What a plugin may know of a chain."""
+
+    id: str
+    """SHA-256 of the leaf, lower-case hex."""
+    names: tuple[str, ...]
+    source: str
+    issuer: str
+    key_type: KeyType
+    not_after: datetime
+    intermediates: int
+    """How many intermediates are sent after the leaf."""
+
+
+@dataclass(frozen=True, slots=True)
+class Http01:
+    """Where answers to HTTP-01 challenges (RFC 8555 section 8.3) go."""
+
+    webroot: Path
+    """Files below it are served under ``/.well-known/acme-challenge/``."""
+    thumbprint: str | None = None
+    """Of the ACME account key (RFC 7638): a server that knows it can answer without a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """One root of the appliance, for modules that verify what it has signed for others (`Module.verifies_peers`)."""
+
+    sha256: str
+    subject: str
+    certificates: str
+    """PEM: the root's certificate, then those above it where it is somebody's subordinate CA."""
+    crl: str
+    """PEM: its newest list of revoked certificates (RFC 5280 section 5); empty where it can't sign one."""
+    present: bool
+    """It signs now. Why an earlier one was replaced only the operator knows: its key may be in wrong hands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One generation of one module."""
+
+    module: str
+    directory: Path
+    """The generation's own; a mark while files are rendered, the real one for commands and probes."""
+    generation: str
+    """The generation's number as text; a mark while files are rendered."""
+    chains: Mapping[str, ChainFacts]
+    """By slot. A slot without a usable chain is not in it."""
+    host: HostFacts
+    http01: Http01
+    places: Places
+    services: Mapping[str, BaseModel] = field(default_factory=dict)
+    """Those that the module names, as the operator has set them: for files of a service that can't include others'."""
+    issuers: tuple[Issuer, ...] = ()
+    """The present root first, then earlier ones; none unless the module `verifies_peers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModulePart:
+    """One module's generation, as a shared service includes it."""
+
+    module: str
+    plugin: str
+    """Name of the module's class: two instances of one plugin may stand in one service."""
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceContext:
+    """One candidate entry of one service."""
+
+    service: str
+    directory: Path
+    """Of this entry; the check command is given files of this one, the daemon reads `places.live`."""
+    parts: tuple[ModulePart, ...]
+    """Modules in order of their names; those without a generation are left out."""
+    host: HostFacts
+    http01: Http01
+    places: Places
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that the administrator is about to do."""
+
+    kind: str
+    """``root``, ``chain``, ``peer`` or ``setting``."""
+    subject: str
+    """Id of the chain that goes, SHA-256 of the new root, serial number of the peer certificate, or the setting's key.
+
+    Empty while that is not known.
+    """
+    slots: tuple[str, ...] = ()
+    """Slots of this module whose chain would change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What a change would break, by name."""
+
+    sentence: str
+    severity: str = "warning"
+    """``info``, ``warning`` or ``outage``."""

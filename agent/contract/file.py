@@ -1,0 +1,77 @@
+"""The files of a generation, as a module declares them. The core makes, opens and installs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from agent.pki.encoding import Format, Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """What every file of a generation has. Owner and group default to the module's."""
+
+    path: str
+    """Relative to the generation; ``{slot}`` makes it one file a slot."""
+    mode: int = 0o640
+    owner: str | None = None
+    group: str | None = None
+    slot: str | None = None
+    """The part that it belongs to; None with ``{slot}`` in the path: each, otherwise the module as a whole."""
+    publish: Path | None = None
+    """A fixed path that the daemon wants. Must be complete in itself: key and chain in one."""
+    how: Literal["link", "copy"] = "link"
+
+    def __post_init__(self) -> None:
+        parts = [
+            part for part in self.path.split("/") if part not in {"", "."}
+        ]  # a path object takes four times as long
+        if self.path.startswith("/") or ".." in parts or not parts:
+            raise ValueError(f'file path "{self.path}" must be relative to the generation, without ".."')
+        if self.mode & 0o007:
+            raise ValueError(f'file "{self.path}" must not be open to other users (mode {self.mode:04o})')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainFile(File):
+    """Key and chain parts, encoded by the core: the plugin never sees a key."""
+
+    parts: tuple[Part, ...]
+    format: Format = Format.PEM
+    index: int | None = None
+    """Which certificate of the one part, where a service reads one certificate a file."""
+    mode: int = 0o600
+
+    def __post_init__(self) -> None:
+        File.__post_init__(self)
+        object.__setattr__(self, "parts", tuple(Part(part) for part in self.parts))
+
+    @property
+    def secret(self) -> bool:
+        """Whether a private key stands in it."""
+        return Part.KEY in self.parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template(File):
+    """A configuration file made from a Jinja2 template of the module."""
+
+    template: str = ""
+    """Name below the module's templates; default: the file's own name with ``.j2``."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Given to the template besides `module`, `instance`, `dir`, `generation`, `chains`, `host`, `http01` (and `slot`)."""
+
+    @property
+    def source(self) -> str:
+        """Name of the template."""
+        return self.template or f"{PurePosixPath(self.path).name}.j2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text(File):
+    """A file whose text the module makes itself (JSON, a table). Use a template for configuration languages."""
+
+    text: str

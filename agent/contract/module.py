@@ -1,0 +1,205 @@
+"""`Module`: a class is a plugin's declaration, an instance is the operator's ``[modules.NAME]`` table, validated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.contract.context import ChainFacts, Change, Consequence, Context
+from agent.contract.endpoint import Endpoint
+from agent.contract.file import ChainFile, File, Template, Text
+from agent.contract.markers import hookimpl
+from agent.contract.window import Window
+from agent.model.need import HostFacts, Need
+from agent.pki.chain import KeyType
+from agent.system.command import Action, Command
+
+Argv = tuple[str, ...]
+
+
+class Module(BaseModel):
+    """Something of the appliance that uses chains.
+
+    Fields are the operator's settings; class attributes and methods are the plugin's answers. Most plugins set
+    `name`, `files`, `check`, `reload` and override `needs` and `endpoints`. In `files` and commands ``{slot}`` and ``{dir}``
+    (the generation's own directory), ``{live}`` and ``{run}`` are filled in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    # pluggy keeps its plugins in sets and compares them: an instance is itself, whatever its settings are.
+    __eq__ = object.__eq__
+
+    def __hash__(self) -> int:
+        # A method of its own: object's would be taken for "none" and replaced by one that hashes every setting.
+        return object.__hash__(self)
+
+    name: ClassVar[str] = ""
+    """Of the plugin; also of the instance unless ``plugin = "..."`` names it."""
+    title: ClassVar[str] = ""
+    """For people; default: the first line of the docstring."""
+    files: ClassVar[tuple[File, ...]] = ()
+    key_types: ClassVar[tuple[KeyType, ...]] = (KeyType.ECDSA_P256, KeyType.RSA_2048)
+    """Accepted by the service, in order of preference."""
+    services: ClassVar[tuple[str, ...]] = ()
+    """Registered services that read these files; empty: a service of its own, tested and reloaded by what follows."""
+    prepare: ClassVar[Argv] = ()
+    check: ClassVar[Argv] = ()
+    reload: ClassVar[Argv] = ()
+    inspect: ClassVar[Argv] = ()
+    disruptive: ClassVar[bool] = False
+    """A reload drops sessions."""
+    verifies_peers: ClassVar[bool] = False
+    """It verifies what the appliance's root has signed for others: it is given the roots with their lists of revoked
+    certificates (`Context.issuers`), and a new generation when one of them changes."""
+    user: ClassVar[str] = ""
+    """Owner of the module's secret files by default; empty: root."""
+    group: ClassVar[str] = ""
+    """Group of the module's directories and files; empty: root, and nobody else looks in."""
+    unprobed: ClassVar[str] = ""
+    """Why nothing can be seen on the wire, for the rare module that has no endpoint."""
+
+    sources: tuple[str, ...] | None = Field(None, description="rungs of the ladder that this module may use")
+    key_type: KeyType | None = Field(None, description="key type to ask for; one that the service accepts")
+    pin: str | None = Field(None, description="id or name of the uploaded chain to prefer")
+    window: Window | None = Field(None, description='when a new chain may be activated, for example "03:00-05:00"')
+
+    # What a plugin overrides
+
+    def needs(self, host: HostFacts) -> Iterable[Need]:
+        """Return the chains that this module asks for."""
+        raise NotImplementedError
+
+    def receive(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
+        """Say what files of key and chain parts come of `chains`. Default: those in `files`."""
+        return [file for file in self.files if isinstance(file, ChainFile)]
+
+    def render(self, context: Context) -> Iterable[Template | Text]:
+        """Return the configuration files. Default: those in `files`."""
+        return [file for file in self.files if isinstance(file, Template | Text)]
+
+    def prepare_with(self, context: Context) -> Iterable[Command]:
+        """Return what runs in the staging directory before the check (postmap)."""
+        return [command] if (command := self._command(self.prepare, context)) else []
+
+    def check_with(self, context: Context) -> Command | None:
+        """Return the service's own test of this generation."""
+        return self._command(self.check, context)
+
+    def reload_with(self, context: Context) -> Action | None:
+        """Return what makes the service read its files again."""
+        return self._command(self.reload, context)
+
+    def inspect_with(self, context: Context) -> Command | None:
+        """Return a command that prints what runs now (sessions, peers)."""
+        return self._command(self.inspect, context)
+
+    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+        """Return what `change` would break, by name. `observed` is the output of the inspection.
+
+        Default: that sessions drop, where a reload does that and a chain changes.
+        """
+        if self.disruptive and change.slots:
+            return [Consequence("Whoever is connected is cut off when the new chain is taken.", "outage")]
+        return ()
+
+    def endpoints(self, context: Context) -> Iterable[Endpoint]:
+        """Return where each slot's chain is seen on the wire."""
+        return ()
+
+    # The life of a module: asked by the core, so that a policy plugin can wrap each of them
+
+    @hookimpl
+    def declare_needs(self, host: HostFacts) -> list[Need]:
+        """Answer `agent.hookspecs.declare_needs`."""
+        return list(self.needs(host))
+
+    @hookimpl
+    def receive_chains(self, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
+        """Answer `agent.hookspecs.receive_chains`."""
+        return list(self.receive(chains))
+
+    @hookimpl
+    def render_files(self, context: Context) -> list[Template | Text]:
+        """Answer `agent.hookspecs.render_files`."""
+        return list(self.render(context))
+
+    @hookimpl
+    def prepare_command(self, context: Context) -> list[Command]:
+        """Answer `agent.hookspecs.prepare_command`."""
+        return list(self.prepare_with(context))
+
+    @hookimpl
+    def check_command(self, context: Context) -> Command | None:
+        """Answer `agent.hookspecs.check_command`."""
+        return self.check_with(context)
+
+    @hookimpl
+    def reload_command(self, context: Context) -> Action | None:
+        """Answer `agent.hookspecs.reload_command`."""
+        return self.reload_with(context)
+
+    @hookimpl
+    def inspect_command(self, context: Context) -> Command | None:
+        """Answer `agent.hookspecs.inspect_command`."""
+        return self.inspect_with(context)
+
+    @hookimpl
+    def consequences_of(self, change: Change, observed: str) -> list[Consequence]:
+        """Answer `agent.hookspecs.consequences_of`."""
+        return list(self.consequences(change, observed))
+
+    @hookimpl
+    def probes(self, context: Context) -> list[Endpoint]:
+        """Answer `agent.hookspecs.probes`."""
+        return list(self.endpoints(context))
+
+    # For plugins
+
+    def need(self, *names: str, slot: str = "default", **more: object) -> Need:
+        """Return a need with this module's key types, sources and pin, unless `more` says otherwise."""
+        defaults: dict[str, object] = {
+            "key_types": self.accepted_key_types,
+            "sources": self.sources,
+            "pin": self.pin,
+        }
+        return Need(names=names, slot=slot, **{**defaults, **more})  # type: ignore[arg-type]
+
+    @property
+    def accepted_key_types(self) -> tuple[KeyType, ...]:
+        """The service's key types, the operator's choice first."""
+        if self.key_type is None:
+            return self.key_types
+        return (self.key_type, *(each for each in self.key_types if each is not self.key_type))
+
+    @property
+    def file_user(self) -> str:
+        """Owner of key files; a plugin whose settings name the user overrides it. Empty: root."""
+        return self.user
+
+    @property
+    def file_group(self) -> str:
+        """Group of directories and files; a plugin whose settings name the group overrides it. Empty: root."""
+        return self.group
+
+    @property
+    def api_user(self) -> str:
+        """User whose processes may connect to the agent's local API; empty: nobody's for this module."""
+        return ""
+
+    @classmethod
+    def heading(cls) -> str:
+        """Return the title for people."""
+        return cls.title or (cls.__doc__ or cls.name).strip().splitlines()[0].rstrip(".")
+
+    @staticmethod
+    def _command(argv: Argv, context: Context) -> Command | None:
+        places = {"{dir}": context.directory, "{live}": context.places.live, "{run}": context.places.run}
+        return Command(tuple(_fill(argument, places) for argument in argv)) if argv else None
+
+
+def _fill(argument: str, places: Mapping[str, object]) -> str:
+    for mark, value in places.items():
+        argument = argument.replace(mark, str(value))
+    return argument

@@ -1,0 +1,69 @@
+"""`Service`: a daemon that is tested and reloaded as one, whether one module uses it or several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.contract.context import ServiceContext
+from agent.contract.file import Template, Text
+from agent.contract.module import Module
+from agent.system.command import Action, Command
+
+
+class Service(BaseModel):
+    """A class is a plugin's declaration, an instance is the operator's ``[services.NAME]`` table, validated.
+
+    Its *entry* is a directory with the files that `render` returns: they include the modules' generations by absolute
+    path. The candidate entry is what is checked; the switch is one rename of the link ``live``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    group: ClassVar[str] = ""
+    """Group of the entry's directory and files; empty: root."""
+
+    start: bool = Field(False, description="whether the agent may start the service when it isn't running")
+
+    def render(self, context: ServiceContext) -> Iterable[Template | Text]:
+        """Return the files of the entry. None where modules only publish files to fixed paths."""
+        return ()
+
+    def contradictions(self, modules: Mapping[str, Module]) -> Iterable[tuple[str, str]]:
+        """Give modules whose settings can't stand beside those of another one, each with the reason.
+
+        `modules`: those that share the service, by name. Asked when the settings are read: they are refused, as a setting
+        is that its own class refuses.
+        """
+        return ()
+
+    @property
+    def checks_in_place(self) -> bool:
+        """True where the administrator's main file includes ours: then the check runs after the rename."""
+        return False
+
+    @property
+    def disruptive(self) -> bool:
+        """True where what `reload_with` returns drops sessions."""
+        return False
+
+    def check_with(self, context: ServiceContext) -> Command | None:
+        """Return the service's own test of the candidate entry in ``context.directory``."""
+        return None
+
+    def reload_with(self, context: ServiceContext) -> Action | None:
+        """Return what makes the service read its files again."""
+        return None
+
+    def start_with(self, context: ServiceContext) -> Command | None:
+        """Return what starts the service."""
+        return None
+
+    def running(self, context: ServiceContext) -> Command | Path | None:
+        """Return how to know that it runs: a command that ends with 0, or its pid file. None: by its endpoints."""
+        return None

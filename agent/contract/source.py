@@ -1,0 +1,223 @@
+"""`Source`: where chains come from. A rung of the ladder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from agent.contract.fields import digest_of_settings
+from agent.model.need import Request
+from agent.model.records import ChainRecord, OrderRecord, Watch
+from agent.pki.chain import Chain
+
+if TYPE_CHECKING:
+    from agent.contract.context import Http01
+    from agent.pki.key import PrivateKey
+
+__all__ = [
+    "ChainRecord",
+    "DnsSolver",
+    "Due",
+    "Ledger",
+    "Memory",
+    "Offer",
+    "Office",
+    "OrderRecord",
+    "RequestState",
+    "Session",
+    "Source",
+    "Watch",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestState:
+    """What `offers` and `due` may look at."""
+
+    chain: ChainRecord | None
+    """This source's newest good chain for the request."""
+    bound: ChainRecord | None
+    """The chain that the request's needs are bound to, whatever its source."""
+    order: OrderRecord | None
+    root: str | None
+    """SHA-256 of the present root."""
+    watch: Watch | None = None
+    """What this source's CA says of `chain`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Whether a source would serve a request; `reason` completes "local by design: ..." when not."""
+
+    serves: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a new chain is to be asked for, and why."""
+
+    at: datetime
+    reason: str
+
+
+class Memory(Protocol):
+    """What a source remembers beyond one order and beyond a restart, each entry under a key; sealed, and durable at once."""
+
+    def read(self, key: str) -> Mapping[str, Any]:
+        """Return what was written last; empty at first."""
+
+    def write(self, key: str, state: Mapping[str, Any]) -> None:
+        """Keep `state` (JSON types) on disk; an empty one is forgotten."""
+
+
+class Ledger(Protocol):
+    """When a source did what, so that it never runs into a limit of its CA; kept for some days."""
+
+    def note(self, kind: str, subjects: Iterable[str]) -> None:
+        """Write down, durably and with the present instant, that `kind` was done to each of `subjects`."""
+
+    def instants(self, kind: str, subject: str, since: datetime) -> list[datetime]:
+        """Return when `kind` was done to `subject` since then, the earliest first."""
+
+
+class Office(Protocol):
+    """What the core gives to a source for work that is not bound to one order. May be used from several threads."""
+
+    @property
+    def memory(self) -> Memory:
+        """What the source remembers."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """When it did what."""
+
+    @property
+    def http01(self) -> Http01:
+        """Where answers to HTTP-01 challenges go."""
+
+    def account_key(self) -> PrivateKey:
+        """Return the appliance's ACME account key, whose thumbprint stands in `http01`; only if `Source.uses_account_key`."""
+
+    def shared(self, make: Callable[[], T]) -> T:
+        """Return one object for all that this source does with its present settings in this process.
+
+        `make` is called at the first time. The object's `close()`, where it has one, is called when the agent stops or
+        the settings of the source have changed and nothing uses it any more.
+        """
+
+    def rooted(self, path: str) -> Path:
+        """Return where a path of the settings stands: below ``--root``."""
+
+    def progress(self, step: str, text: str = "") -> None:
+        """Tell what is being done; shown live."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the agent wants to stop: return as soon as it's safe, by raising `agent.errors.OrderCancelled`."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but wake up when cancelled."""
+
+    def now(self) -> datetime:
+        """Return the present instant, UTC."""
+
+
+class Session(Office, Protocol):
+    """What the core gives to `Source.obtain` for one order."""
+
+    @property
+    def saved(self) -> Mapping[str, Any]:
+        """What was saved last, also by a process that has died since; empty at first."""
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep `state` (JSON types; sealed like a key) on disk before the side effect that it makes possible to resume."""
+
+    @property
+    def attempts(self) -> int:
+        """Failures in a row before this try, those that don't count left out (`SourceError.counts`)."""
+
+    @property
+    def forced(self) -> bool:
+        """Whether a person insists: leave out checks whose only purpose is to spare the CA."""
+
+    @property
+    def replaced(self) -> Chain | None:
+        """The chain of this source that the new one takes the place of, good or not; None at the first order."""
+
+    def issue(self, request: Request, lifetime: timedelta) -> Chain:
+        """Have the appliance's own root sign a chain with a new key. Raises `agent.errors.RootError`."""
+
+
+class Source(BaseModel, ABC):
+    """A rung: a class is a plugin's declaration, an instance is the operator's ``[source.NAME]`` table.
+
+    `offers` and `due` are pure; `obtain` is resumable, shows progress, can be cancelled.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    immediate: ClassVar[bool] = False
+    """Needs no network: obtained in the same pass, under the lock, before anything else."""
+    uses_account_key: ClassVar[bool] = False
+    """The core makes an ACME account key before the first deployment, and tells the services its thumbprint."""
+    watches: ClassVar[bool] = False
+    """`inquire` has something to ask about a chain that is bound."""
+    concurrency: ClassVar[int] = 4
+    """Orders that run at the same time."""
+
+    @property
+    def settings_digest(self) -> str:
+        """SHA-256 of the settings: a failed order is tried again at once when they change."""
+        return digest_of_settings(self)
+
+    @abstractmethod
+    def offers(self, request: Request, state: RequestState) -> Offer:
+        """Whether this source would serve `request`. A rung that can't serve a name declines."""
+
+    @abstractmethod
+    def due(self, request: Request, state: RequestState, now: datetime) -> Due:
+        """When a new chain is to be asked for, given that this source serves the request."""
+
+    @abstractmethod
+    def obtain(self, request: Request, session: Session) -> Chain:
+        """Get a chain. Raises `agent.errors.SourceError`, whose `retry_at` is None when only a change helps."""
+
+    def inquire(self, chain: Chain, watch: Watch | None, office: Office) -> Watch | None:
+        """Ask the CA about a chain of this source that is bound; `watch` is what it said before.
+
+        Raises `agent.errors.SourceError`; it's asked again at its `retry_at`.
+        """
+        return None
+
+    def revoke(self, chain: Chain, reason: str, office: Office) -> None:
+        """Have the CA revoke a chain; `reason` is a CRLReason of RFC 5280 section 5.3.1. Raises `agent.errors.SourceError`."""
+        from agent.errors.source import NotRevocable
+
+        raise NotRevocable(self.name)
+
+
+class DnsSolver(BaseModel, ABC):
+    """Publishes answers to DNS-01 challenges (RFC 8555 section 8.4); an instance is the ``[dns.NAME]`` table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    name: ClassVar[str] = ""
+
+    @abstractmethod
+    def present(self, name: str, value: str) -> None:
+        """Add a TXT record `value` at `name`, beside those that stand there."""
+
+    @abstractmethod
+    def clean_up(self, name: str, value: str) -> None:
+        """Remove exactly that record."""

@@ -1,0 +1,147 @@
+"""The lists that were fetched: one download for all chains of a CA, and one failure."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agent.crl.fetch_result import Fetch, Fetched, FetchFailedError, Validators
+from agent.errors.crl import CrlError, CrlRefused, CrlUnreachable
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from agent.crl.revocation_list import RevocationList
+
+SHORTEST, LONGEST = timedelta(hours=1), timedelta(hours=24)
+"""Between two looks at a list, whatever it says."""
+JITTER = 0.1
+"""Part of that time by which each appliance looks earlier."""
+BEFORE = timedelta(minutes=5)
+"""Who waited for another thread's look has read the clock before that one."""
+BACK_OFF = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+"""After the first, second, ... failure in a row."""
+KEPT = 64 * 1024 * 1024
+"""Bytes of lists that are kept in memory: public CAs cut theirs into a hundred parts of some hundred kilobytes."""
+
+Key = tuple[str, bytes]
+"""URL, and the issuer's public key."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is known of one list."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    known: RevocationList | None = None
+    validators: Validators = field(default_factory=Validators)
+    looked_at: datetime | None = None
+    next_at: datetime | None = None
+    error: CrlError | None = None
+    failures: int = 0
+
+    def rests(self, now: datetime) -> bool:
+        """Whether it's too early to look again. A clock that was set back lets it be looked at."""
+        if self.looked_at is None or self.next_at is None:
+            return False
+        return self.looked_at - BEFORE <= now < self.next_at
+
+
+class RevocationLists:
+    """Lists of revoked certificates, each with the key that it was verified with. Any thread may use it."""
+
+    def __init__(self, *, get: Fetch | None = None, chance: random.Random | None = None, kept: int = KEPT) -> None:
+        self._get = get or _over_http
+        self._chance = chance or random.Random()  # noqa: S311 - spreads load, protects nothing
+        self._kept = kept
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+
+    def obtain(self, urls: Iterable[str], issuer: x509.Certificate, now: datetime) -> tuple[RevocationList, datetime]:
+        """Return the first list of `urls` that can be had and is the issuer's, and when to look again.
+
+        Raises `CrlError`: that of the first URL.
+        """
+        errors: list[CrlError] = []
+        for url in urls:
+            try:
+                return self._obtain(url, issuer, now)
+            except CrlError as error:
+                errors.append(error)
+        raise errors[0]
+
+    def _obtain(self, url: str, issuer: x509.Certificate, now: datetime) -> tuple[RevocationList, datetime]:
+        from agent.crl.revocation_list import key_of
+
+        key = (url, key_of(issuer))
+        with self._lock:
+            entry = self._entries.setdefault(key, _Entry())
+            self._entries.move_to_end(key)
+        with entry.lock:
+            if not entry.rests(now):
+                self._look(entry, url, issuer, now)
+            if entry.known is None or not entry.known.holds(now):
+                assert entry.error is not None
+                raise entry.error.with_traceback(None)
+            assert entry.next_at is not None
+            found = entry.known, entry.next_at
+        self._forget_oldest()
+        return found
+
+    def _look(self, entry: _Entry, url: str, issuer: x509.Certificate, now: datetime) -> None:
+        """Fetch a list, or learn that the one that is there still is the newest."""
+        entry.looked_at = now
+        retry_at = now + BACK_OFF[min(entry.failures, len(BACK_OFF) - 1)]
+        try:
+            entry.known = self._newest(entry, url, issuer, now, retry_at)
+        except CrlError as error:
+            entry.failures += 1
+            entry.error, entry.next_at = error, retry_at
+        else:
+            entry.failures, entry.error = 0, None
+            entry.next_at = now + self._pause(entry.known.next_update - now)
+
+    def _newest(
+        self, entry: _Entry, url: str, issuer: x509.Certificate, now: datetime, retry_at: datetime
+    ) -> RevocationList:
+        from agent.crl.revocation_list import UnusableListError, read_list
+
+        try:
+            fetched = self._get(url, entry.validators if entry.known else Validators())
+            found = entry.known if fetched.body is None else read_list(fetched.body, issuer)
+            if found is None:
+                raise FetchFailedError("the server says that nothing has changed, without having been asked")
+            found.check(now)
+        except FetchFailedError as failure:
+            raise CrlUnreachable(url, failure.reason, retry_at, failure.detail) from failure
+        except UnusableListError as failure:
+            raise CrlRefused(url, failure.reason, retry_at, failure.detail) from failure
+        entry.validators = fetched.validators
+        return found
+
+    def _pause(self, left: timedelta) -> timedelta:
+        pause = min(max(left, SHORTEST), LONGEST)
+        return max(pause * (1 - JITTER * self._chance.random()), SHORTEST)
+
+    def _forget_oldest(self) -> None:
+        """Keep no more than a bounded amount: who asks again fetches again."""
+        with self._lock:
+            size = sum(entry.known.size for entry in self._entries.values() if entry.known)
+            for entry in self._entries.values():
+                if size <= self._kept:
+                    return
+                if entry.known and entry.lock.acquire(blocking=False):
+                    size -= entry.known.size
+                    entry.known = entry.next_at = None
+                    entry.lock.release()
+
+
+def _over_http(url: str, known: Validators) -> Fetched:
+    from agent.crl.fetching import fetch
+
+    return fetch(url, known)

@@ -1,0 +1,1 @@
+"""The agent as a process: its loop, what wakes it, and the process of the local API."""

@@ -1,0 +1,132 @@
+"""What the steps of deploying work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from agent.contract.context import ChainFacts, Context
+from agent.contract.source import ChainRecord
+from agent.deploy.staging import Shop
+from agent.errors.deploy import ChainGone
+from agent.model.deployment import Deployment, Generation, Step
+from agent.model.events import Event, Kind
+from agent.model.need import Need
+from agent.pki.chain import Chain
+from agent.probing.probe import Looker
+from agent.rendering.enabled_modules import Fleet, facts_of
+from agent.rendering.render import Ownership
+from agent.store import Store
+from agent.system.command import Runner
+
+BACK_OFF = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
+"""After the first, second, ... failure in a row."""
+
+Alternative = Callable[[str, str, frozenset[str]], str | None]
+"""`(module, slot, refused chains) -> the next chain down the ladder`."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How endpoints are looked at."""
+
+    interval: timedelta = timedelta(minutes=15)
+    """Between two looks when nothing happens."""
+    handshakes: int = 3
+    """In a row that must agree after a reload."""
+    timeout: float = 10.0
+    """Seconds after a reload."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """One pass's view of the appliance, and its hands. A thread of its own gets `for_thread`."""
+
+    fleet: Fleet
+    store: Store
+    runner: Runner
+    looker: Looker
+    clock: Callable[[], datetime]
+    publish: Callable[[Store, Event], None]
+    """Puts an event on the bus."""
+    records: Mapping[str, ChainRecord]
+    needs: Mapping[tuple[str, str], Need]
+    alternative: Alternative
+    patience: Patience = Patience()
+    keep: int = 3
+    """Generations of a module that are kept."""
+    job: str = ""
+    boot: bool = False
+    """Services have not been started yet: files are put in place, nothing is reloaded or looked at."""
+    _chains: dict[str, Chain] = field(default_factory=dict)
+
+    def for_thread(self) -> Tools:
+        """Return the same tools with a database connection of its own."""
+        return replace(self, store=self.store.again())
+
+    def tell(self, kind: Kind, text: str, module: str = "", **detail: object) -> None:
+        """Put an event on the bus."""
+        self.publish(self.store, Event(self.clock(), kind, text, self.job, module, detail))
+
+    def tell_step(self, step: Step, modules: Iterable[str]) -> None:
+        """Put a step of deploying on the bus."""
+        names = sorted(modules)
+        self.tell(Kind.STEP, str(step), names[0] if len(names) == 1 else "", step=str(step), modules=names)
+
+    def module_shop(self, module: str) -> Shop:
+        """Return where a module's generations are made."""
+        return Shop(f"module:{module}", self.fleet.layout.module(module).state, self.fleet.ownership(module))
+
+    def service_shop(self, service: str) -> Shop:
+        """Return where a shared service's entries are made."""
+        ownership = Ownership(group=self.fleet.services[service].group)
+        return Shop(f"service:{service}", self.fleet.layout.service(service).state, ownership)
+
+    def generation(self, module: str, number: int | None) -> Generation | None:
+        """Return a generation of a module."""
+        return self.store.deployments.generation(f"module:{module}", number) if number is not None else None
+
+    def live(self, module: str) -> Generation | None:
+        """Return the generation of a module that is in service."""
+        deployment = self.deployment(module)
+        return self.generation(module, deployment.generation) if deployment else None
+
+    def live_directory(self, module: str) -> Path | None:
+        """Return the directory of a module's generation in service, also of a module that can't be asked now."""
+        deployment = self.deployment(module)
+        number = deployment.generation if deployment else None
+        return self.fleet.layout.module(module).state / str(number) if number is not None else None
+
+    def deployment(self, module: str) -> Deployment | None:
+        """Return what became of a module so far."""
+        return self.store.deployments.all().get(module)
+
+    def facts(self, chains: Mapping[str, str]) -> dict[str, ChainFacts]:
+        """Return what a plugin may know of the chains of its slots; those that are gone are left out."""
+        return {slot: facts_of(self.records[chain]) for slot, chain in chains.items() if chain in self.records}
+
+    def context(self, module: str, generation: Generation) -> Context:
+        """Return what a module is told of a generation that stands on disk."""
+        directory = self.module_shop(module).directory(generation.number)
+        return self.fleet.context(module, directory, str(generation.number), self.facts(generation.chains))
+
+    def chain(self, chain_id: str) -> Chain:
+        """Return a chain with its key, opened once a pass and only when a file has to be written from it."""
+        if chain_id not in self._chains:
+            found = self.store.chains.load(chain_id)
+            if found is None:
+                raise ChainGone(chain_id)
+            self._chains[chain_id] = found
+        return self._chains[chain_id]
+
+    def good(self, generation: Generation) -> bool:
+        """Whether every chain of a generation is valid now and not deleted."""
+        records = [self.records.get(chain) for chain in generation.chains.values()]
+        return all(record is not None and record.good(self.clock()) for record in records)
+
+
+def back_off(attempts: int) -> timedelta:
+    """Return how long to wait after `attempts` failures in a row."""
+    return BACK_OFF[min(max(attempts, 1), len(BACK_OFF)) - 1]

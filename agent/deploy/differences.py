@@ -1,0 +1,146 @@
+"""What differs from what is in service, and generations composed of some of the differences. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from agent.contract.context import ChainFacts
+from agent.model.deployment import Generation, ManifestFile, RefusedKind
+from agent.rendering.render import Rendering, digest_of
+
+
+@dataclass(frozen=True, slots=True)
+class Toggle:
+    """One difference that can be taken into service without the others."""
+
+    module: str
+    slot: str
+    """Empty: the module as a whole."""
+    kind: RefusedKind
+    subject: str
+    """Id of the chain, or digest of the configuration."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What one module is to have, and what it has."""
+
+    module: str
+    chains: Mapping[str, ChainFacts]
+    """By slot."""
+    rendering: Rendering
+    live: Generation | None
+    render: Callable[[Mapping[str, ChainFacts]], Rendering]
+    """Renders the module with a part of `chains`."""
+
+    def toggles(self) -> list[Toggle]:
+        """Return the differences, chains before configurations: a chain must not wait for somebody's typing error."""
+        chains = self.rendering.chains
+        found = [
+            Toggle(self.module, slot, RefusedKind.CHAIN, chains[slot]) for slot in chains if self._chain_differs(slot)
+        ]
+        for slot in (*chains, "", *self._gone):  # those that are gone last: what names them goes before
+            subject = self._configuration(slot)
+            if subject:
+                found.append(Toggle(self.module, slot, RefusedKind.CONFIGURATION, subject))
+        return found
+
+    def _configuration(self, slot: str) -> str:
+        """Return the digest of a part's configuration when it is another one than in service, else nothing.
+
+        That of a new part is with its chain: another chain for it is worth another try.
+        """
+        wanted = self.rendering.part(slot or None)
+        if self._is_new(slot) or slot in self._gone:
+            return digest_of(wanted)
+        live = _part(self.live, slot)
+        if wanted == live:
+            return ""
+        digest = digest_of(_shape(wanted))
+        return digest if digest != digest_of(_shape(live)) else ""
+
+    def compose(self, accepted: frozenset[Toggle]) -> Rendering:
+        """Return the generation with only the accepted differences."""
+        mine = {(toggle.slot, toggle.kind) for toggle in accepted if toggle.module == self.module}
+        slots = [
+            slot
+            for slot in self.rendering.chains
+            if not self._is_new(slot) or (slot, RefusedKind.CONFIGURATION) in mine
+        ]
+        whole = self.rendering if len(slots) == len(self.rendering.chains) else self._rendered_for(slots)
+        files: list[ManifestFile] = []
+        chains: dict[str, str] = {}
+        for slot in slots:
+            part, chains[slot] = self._compose_part(slot, mine)
+            files += part
+        for slot in self._gone:
+            if self.live and (slot, RefusedKind.CONFIGURATION) not in mine:
+                files += _part(self.live, slot)
+                chains[slot] = self.live.chains[slot]
+        if self.live is None or ("", RefusedKind.CONFIGURATION) in mine:
+            files += whole.part(None)
+        else:
+            files += _part(self.live, "")
+        return Rendering(tuple(files), {**self.rendering.texts, **whole.texts}, chains)
+
+    def _compose_part(self, slot: str, mine: set[tuple[str, RefusedKind]]) -> tuple[list[ManifestFile], str]:
+        wanted, live = self.rendering.part(slot), _part(self.live, slot)
+        new_chain = self._is_new(slot) or (slot, RefusedKind.CHAIN) in mine
+        new_text = self._is_new(slot) or (slot, RefusedKind.CONFIGURATION) in mine
+        kept = self.live.chains[slot] if self.live and not self._is_new(slot) else ""
+        chain = self.rendering.chains[slot] if new_chain or not self._chain_differs(slot) else kept
+        part = wanted if new_text else live
+        return [_with_chain(file, chain) for file in part], chain
+
+    def _rendered_for(self, slots: Iterable[str]) -> Rendering:
+        """The files of the module as a whole may name its slots."""
+        return self.render({slot: self.chains[slot] for slot in slots})
+
+    def _is_new(self, slot: str) -> bool:
+        return slot != "" and (self.live is None or slot not in self.live.chains)
+
+    @cached_property
+    def _gone(self) -> tuple[str, ...]:
+        """Slots in service that nobody needs any more."""
+        return tuple(slot for slot in self.live.chains if slot not in self.rendering.chains) if self.live else ()
+
+    def _chain_differs(self, slot: str) -> bool:
+        return (
+            self.live is not None and slot in self.live.chains and self.live.chains[slot] != self.rendering.chains[slot]
+        )
+
+
+def with_last_configuration(live: Generation, chains: Mapping[str, ChainFacts]) -> Rendering:
+    """Return what is in service with other chains: for a module whose configuration can't be rendered now."""
+    kept = {slot: chains[slot].id if slot in chains else chain for slot, chain in live.chains.items()}
+    files = [replace(file, chain=kept[file.slot or ""]) if file.chain else file for file in live.files]
+    return Rendering(tuple(files), {}, kept)
+
+
+def with_moved_parts(live: Generation, texts: Mapping[str, str], moved: Mapping[str, str]) -> Rendering:
+    """Return a service's entry as it is in service, for other generations of the modules that it includes.
+
+    `texts`: by digest. `moved`: directory of a module's generation -> the one that stands for it now.
+    """
+    places = re.compile("|".join(rf"{re.escape(place)}(?![0-9])" for place in moved) or "(?!)")
+    again = {digest: places.sub(lambda found: moved[found[0]], text) for digest, text in texts.items()}
+    digests = {digest: hashlib.sha256(text.encode()).hexdigest() for digest, text in again.items()}
+    files = tuple(replace(file, text=digests[file.text or ""]) for file in live.files)
+    return Rendering(files, {digests[digest]: text for digest, text in again.items()}, {})
+
+
+def _part(live: Generation | None, slot: str) -> tuple[ManifestFile, ...]:
+    return live.part(slot or None) if live else ()
+
+
+def _shape(files: Iterable[ManifestFile]) -> list[ManifestFile]:
+    """Return files as they are whichever chain is in them."""
+    return [_with_chain(file, "") for file in files]
+
+
+def _with_chain(file: ManifestFile, chain: str) -> ManifestFile:
+    return file if file.chain in {None, chain} else replace(file, chain=chain)

@@ -1,0 +1,125 @@
+"""Renames that can be redone and undone, whatever instant the power went off at."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from agent.errors.deploy import DiskFailed, PublishOccupied
+from agent.system.writing import flush_directory, write_new
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What stands at a place: nothing, a link, or a copy of a generation's file."""
+
+    kind: str
+    """``absent``, ``link`` or ``copy``."""
+    source: str = ""
+    """The link's target, or the file to copy."""
+
+
+ABSENT = Content("absent")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One place outside of the generations that the switch changes, with what stands there before and after."""
+
+    target: str
+    after: Content
+    before: Content
+
+    def redo(self) -> None:
+        """Put the new content there, if it isn't there yet. Raises `DiskFailed`."""
+        _place(Path(self.target), self.after)
+
+    def undo(self) -> None:
+        """Put the old content back, if it isn't there. Raises `DiskFailed`."""
+        _place(Path(self.target), self.before)
+
+    def to_json(self) -> list[Any]:
+        """Return a compact row."""
+        return [self.target, self.after.kind, self.after.source, self.before.kind, self.before.source]
+
+    @classmethod
+    def from_json(cls, row: list[str]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(row[0], Content(row[1], row[2]), Content(row[3], row[4]))
+
+
+def live_link(state: Path, number: int | None, before: int | None) -> Placement:
+    """Return the switch of a module's or service's ``live`` link between two generations."""
+    return Placement(str(state / "live"), _link(number), _link(before))
+
+
+def published(target: Path, file: Path, how: str, before: Path | None) -> Placement:
+    """Return the switch of a file at a fixed path. `before`: the last generation's file, if that one was published.
+
+    Raises `PublishOccupied` when something that isn't the agent's stands there, `DiskFailed` where nothing can be put.
+    """
+    after = Content(how, str(file))
+    old = Content(how, str(before)) if before else ABSENT
+    if not _is(target, old) and not _is(target, after) and os.path.lexists(target):
+        raise PublishOccupied(str(target))
+    if not _is(target, after) and not os.access(_nearest(target.parent), os.W_OK):
+        raise DiskFailed(str(target), "its directory is not writable")
+    return Placement(str(target), after, old)
+
+
+def _link(number: int | None) -> Content:
+    return Content("link", str(number)) if number is not None else ABSENT
+
+
+def _is(target: Path, content: Content) -> bool:
+    if content.kind == "absent":
+        return not os.path.lexists(target)
+    if content.kind == "link":
+        return target.is_symlink() and str(target.readlink()) == content.source
+    return _same(target, Path(content.source))
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return hashlib.sha256(one.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest()
+    except OSError:
+        return False
+
+
+def _nearest(directory: Path) -> Path:
+    """Return the directory, or the one above it in which it will be made."""
+    return next(each for each in (directory, *directory.parents) if each.exists())
+
+
+def _place(target: Path, content: Content) -> None:
+    try:
+        if not _is(target, content):
+            _replace(target, content)
+    except OSError as error:
+        raise DiskFailed(str(target), (error.strerror or str(error)).lower()) from error
+
+
+def _replace(target: Path, content: Content) -> None:
+    if content.kind == "absent":
+        target.unlink(missing_ok=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)  # of a service that isn't installed yet
+        beside = target.with_name(f".{target.name}.chainwright-new")
+        with contextlib.suppress(FileNotFoundError):
+            beside.unlink()
+        if content.kind == "link":
+            beside.symlink_to(content.source)
+        else:
+            _copy(Path(content.source), beside)
+        beside.rename(target)
+    flush_directory(target.parent)
+
+
+def _copy(source: Path, target: Path) -> None:
+    status = source.stat()
+    owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)
+    write_new(target, source.read_bytes(), mode=status.st_mode & 0o777, owner=owner[0], group=owner[1])

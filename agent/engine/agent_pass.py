@@ -1,0 +1,305 @@
+"""One round under the lock: make a root, obtain local chains, bind, deploy, look, and remember when to come back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from agent.contract.context import Http01
+from agent.contract.source import ChainRecord, Source
+from agent.deploy import deployer
+from agent.deploy.deploy_context import Patience, Tools
+from agent.deploy.drift import look, look_at_files
+from agent.engine.bus import Bus
+from agent.engine.order_context import OrderSession
+from agent.engine.orders import Delivery, ask, settle_deliveries
+from agent.engine.pass_inputs import Declarations, Situation, declare, state_of, with_issuers
+from agent.engine.source_context import Means
+from agent.model.binding import Binding
+from agent.model.events import Event, Kind
+from agent.pki.chain import Chain
+from agent.planning import (
+    Action,
+    Deploy,
+    ListRevoked,
+    Look,
+    MakeRoot,
+    Obtain,
+    Plan,
+    Retire,
+    Settle,
+    SignAgain,
+    State,
+    describe,
+    plan,
+)
+from agent.planning.binding import Shelf, rank
+from agent.probing.probe import Looker
+from agent.store import Store
+from agent.store.instants import written
+from agent.system.command import Runner
+
+SUPERSEDED = timedelta(days=1)
+"""A chain that nothing needs any more is kept so long, for whoever looks at what just happened."""
+UNNEEDED = timedelta(days=8)
+"""An order for a request that nobody needs any more is kept so long after its next try would have been."""
+SEEN_ON_THE_WIRE = ("deploy.reload_failed", "deploy.wrong_chain", "deploy.wrong_generation", "deploy.probe_failed")
+"""Codes of what was refused only after the switch."""
+
+
+class Round:
+    """Works on one situation; the store is read again where it may have changed."""
+
+    def __init__(
+        self,
+        store: Store,
+        situation: Situation,
+        bus: Bus,
+        runner: Runner,
+        looker: Looker,
+        clock: Callable[[], datetime],
+        means: Means,
+        resting: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
+        """`means`: for offices of sources that are asked under the lock. `resting`: as for `state_of`."""
+        self._store = store
+        self._situation = situation
+        self._bus = bus
+        self._runner = runner
+        self._looker = looker
+        self._clock = clock
+        self._means = means
+        self._resting = resting
+        self._job = means.job
+        self._made: dict[str, Chain] = {}
+        """Chains of this round that need not be opened again to be deployed."""
+        self.performed: list[str] = []
+
+    @cached_property
+    def declarations(self) -> Declarations:
+        """What the modules declared in this round."""
+        return declare(self._situation, self._store)
+
+    @property
+    def sources(self) -> list[Path]:
+        """Files and directories that this round believed, beside those that every round does."""
+        return [*self._situation.fleet.sources(), *self._situation.settings.secret_files]
+
+    @property
+    def http01(self) -> Http01:
+        """Where answers to HTTP-01 challenges go in this round."""
+        return self._situation.fleet.http01
+
+    @property
+    def calm(self) -> bool:
+        """Whether every module could be asked."""
+        return all(record.problem is None for record in self.declarations.records)
+
+    def plan(self, *, windows: bool = True) -> Plan:
+        """Return what is due now."""
+        declared = self.declarations
+        configured = {record.name for record in declared.records if record.enabled}
+        return plan(
+            self._clock(), declared.modules, declared.needs, self._state(), configured=configured, windows=windows
+        )
+
+    def source(self, name: str) -> Source:
+        """Return a rung by its name."""
+        return self._situation.settings.rungs[name]
+
+    def recover(self, *, boot: bool = False) -> None:
+        """Finish or undo what a crash has left."""
+        if self._store.deployments.transactions():
+            touched = deployer.recover(self._tools(), boot=boot)
+            self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
+
+    def doubt(self) -> None:
+        """Forget when endpoints were looked at: what was seen by another process, or before a reboot, proves nothing."""
+        now = self._clock()
+        with self._store.write():
+            self._store.endpoints.update([replace(each, next_at=now) for each in self._store.endpoints.all()])
+
+    def forgive(self) -> None:
+        """Let what was refused before anything had changed be tried at once: a person says that the cause is mended.
+
+        What was rolled back is another matter: trying it again disturbs the service.
+        """
+        with self._store.write():
+            self._store.deployments.forgive(SEEN_ON_THE_WIRE, self._clock())
+
+    def perform(self, *, windows: bool, boot: bool = False) -> None:
+        """Do all that is due and needs no network."""
+        if boot:
+            look_at_files(self._tools(boot=True))
+        made = self.plan(windows=windows)
+        if self._prepare_root(made):
+            made = self.plan(windows=windows)
+        self._sign(made)
+        self._obtain_at_once([action for action in made.actions if isinstance(action, Obtain) and action.immediate])
+        made = self.plan(windows=windows)
+        self._keep_bindings(made)
+        self._deploy(made, boot=boot)
+        deployer.purge(self._tools())
+        if boot:
+            return
+        wrong = look(self._tools(), [action.module for action in made.actions if isinstance(action, Look)])
+        if wrong:
+            again = self.plan(windows=windows)
+            self._deploy(again, only=set(wrong))
+
+    def close(self, made: Plan) -> None:
+        """Remember what the status and the next run need."""
+        with self._store.write():
+            self._store.modules.put(self.declarations.records)
+            self._store.endpoints.keep_modules(record.name for record in self.declarations.records)
+            self._store.remember("next at", written(made.next_at) or "")
+            self._store.remember("renewals", _json_of(made.renewals))
+            self._store.remember("deferred", _json_of(made.deferred))
+            self._store.remember("failed observers", json.dumps(self._bus.failed))
+            self._store.chains.drop_superseded(self._clock() - SUPERSEDED)
+            self._store.journal.trim()
+            self._store.deployments.drop_unused_texts()
+            self._forget_what_nobody_asks_about()
+
+    def _forget_what_nobody_asks_about(self) -> None:
+        names = {name for need in self.declarations.needs for name in need.names}
+        self._store.failing.keep(names, self._situation.settings.rungs)
+        apart = {request.id for each in self._store.failing.all() for request in each.requests}
+        needed = {need.request.id for need in self.declarations.needs}
+        self._store.orders.forget_unneeded(needed | apart, self._clock() - UNNEEDED)
+        self._store.watches.forget_gone()
+        self._store.ledger.trim(self._clock())
+
+    # Root and chains
+
+    def _prepare_root(self, made: Plan) -> bool:
+        """Return whether there is a new root."""
+        wanted = [action for action in made.actions if isinstance(action, MakeRoot)]
+        for action in wanted:
+            self._make_root(action)
+        return bool(wanted)
+
+    def _sign(self, made: Plan) -> None:
+        """Have the roots sign what is due beside chains, and tell the modules that it concerns."""
+        from agent.engine.root_signer import Clerk
+
+        due = [action for action in made.actions if isinstance(action, ListRevoked | SignAgain)]
+        if not due:
+            return
+        clerk = Clerk(self._store, self._bus, self._clock(), self._job)
+        self.performed += clerk.perform(due)
+        situation = with_issuers(self._situation, self._store)
+        if situation is not self._situation:
+            self._situation = situation
+            del self.declarations
+
+    def _make_root(self, action: MakeRoot) -> None:
+        from agent.engine.own_root import make_root
+
+        root = make_root(self._situation.settings.root, self._situation.fleet.host, self._clock())
+        with self._store.write():
+            self._store.roots.add(root, self._clock())
+        self.performed.append(describe(action))
+        self._tell(Kind.ROOT_CREATED, f"{root.subject}, until {root.not_after:%Y-%m-%d}", sha256=root.sha256)
+
+    def _obtain_at_once(self, actions: Sequence[Obtain]) -> None:
+        """Obtain chains that need no network, all of them in one durable transaction."""
+        if not actions:
+            return
+        import threading
+
+        root, stop = None, threading.Event()
+        deliveries: list[Delivery] = []
+        with self._store.write():
+            for action in actions:
+                source = self.source(action.source)
+                session = OrderSession(self._means, source, action, stop, root)
+                deliveries.append(ask(source, action, session, self._clock))
+                root = session.root
+            settle_deliveries(self._store, self._bus, deliveries, now=self._clock(), job=self._job)
+        for delivery in deliveries:
+            if delivery.chain is not None:
+                self._made[delivery.chain.id] = delivery.chain
+                self.performed.append(describe(delivery.obtain))
+
+    def _keep_bindings(self, made: Plan) -> None:
+        now = self._clock()
+        with self._store.write():
+            self._store.modules.put_needs(self.declarations.needs)
+            changed = self._store.modules.put_bindings(made.bindings, now)
+        self._bus.publish(self._store, *(self._binding_changed(binding) for binding in changed))
+
+    def _binding_changed(self, binding: Binding) -> Event:
+        text = f"{binding.module}/{binding.slot}: {binding.reason}"
+        detail = {"slot": binding.slot, "chain": binding.chain}
+        return Event(self._clock(), Kind.BINDING_CHANGED, text, self._job, binding.module, detail)
+
+    # Deploying
+
+    def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> None:
+        chosen = [action for action in made.actions if only is None or getattr(action, "module", None) in only]
+        deploys = [action for action in chosen if isinstance(action, Deploy) and self._worth(action)]
+        settles = [action for action in chosen if isinstance(action, Settle) and not boot]
+        retired = [action for action in chosen if isinstance(action, Retire)]
+        self._note([*deploys, *retired])
+        tools = self._tools(boot=boot)
+        if deploys:
+            deployer.deploy(tools, deploys)
+        if settles:
+            deployer.settle(tools, [action.module for action in settles])
+        if retired:
+            deployer.retire(tools, [action.module for action in retired])
+
+    def _worth(self, action: Deploy) -> bool:
+        """A module without any chain yet is deployed when it has its first one, or when it needs none."""
+        return bool(action.chains) or not any(need.module == action.module for need in self.declarations.needs)
+
+    def _note(self, actions: Iterable[Action]) -> None:
+        self.performed += [describe(action) for action in actions]
+
+    def _tools(self, *, boot: bool = False) -> Tools:
+        settings = self._situation.settings
+        records = {record.id: record for record in self._store.chains.records()}
+        return Tools(
+            fleet=self._situation.fleet,
+            store=self._store,
+            runner=self._runner,
+            looker=self._looker,
+            clock=self._clock,
+            publish=self._bus.publish,
+            records=records,
+            needs={need.key: need for need in self.declarations.needs},
+            alternative=self._alternative,
+            patience=Patience(
+                timedelta(seconds=settings.probe.interval), settings.probe.handshakes, settings.probe.timeout
+            ),
+            keep=settings.deploy.keep,
+            job=self._job,
+            boot=boot,
+            _chains=self._made,
+        )
+
+    def _alternative(self, module: str, slot: str, refused: frozenset[str]) -> str | None:
+        """Return the next chain down the ladder for a need."""
+        need = next((each for each in self.declarations.needs if each.key == (module, slot)), None)
+        if need is None:
+            return None
+        evidence = self._state().evidence
+        ranked: Iterable[ChainRecord] = (
+            each.record for each in rank(need, evidence, Shelf(evidence.chains), self._clock())
+        )
+        return next((record.id for record in ranked if record.id not in refused), None)
+
+    def _state(self) -> State:
+        return state_of(self._situation, self._store, self._clock(), self._resting)
+
+    def _tell(self, kind: Kind, text: str, module: str = "", **detail: object) -> None:
+        self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))
+
+
+def _json_of(instants: Mapping[str, datetime]) -> str:
+    return json.dumps({name: written(at) for name, at in instants.items()})

@@ -1,0 +1,272 @@
+"""Rounds: under the lock all that needs no network; beside it the orders; then their chains are deployed together."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agent.engine.agent_pass import Round
+from agent.engine.bus import Bus, Listener
+from agent.engine.deferred_orders import Resting
+from agent.engine.freshness import KEY, Fresh, Witness
+from agent.engine.inquiries import Finding, settle_findings
+from agent.engine.orders import Delivery, settle_deliveries
+from agent.engine.pass_inputs import (
+    HostReader,
+    KeptSettings,
+    Loader,
+    Situation,
+    load_settings,
+    read_host_of,
+    read_situation,
+    with_account_key,
+)
+from agent.engine.workers import Workers
+from agent.model.events import Event, Kind
+from agent.planning import Inquire, Obtain, Plan
+from agent.probing.probe import Looker
+from agent.report import Report, read_snapshot, report
+from agent.store import Store
+from agent.system.command import Runner, SystemRunner
+from agent.system.layout import Layout
+from agent.system.lock import held
+from agent.system.release import plausible
+from agent.system.writing import make_directory
+
+GATHER_SECONDS = 10.0
+"""After the first order has ended, others are waited for so long, so that one reload serves them all."""
+GRACE_SECONDS = 5.0
+"""For orders that are asked to stop."""
+INQUIRY_SECONDS = 30.0
+"""A run waits for so long when there is nothing left but inquiries: they can be made in the next one as well."""
+
+
+def utc_now() -> datetime:
+    """Return the system's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended."""
+
+    plan: Plan
+    """What there still is to do, and when."""
+    performed: tuple[str, ...]
+    """Lines for people: what was done."""
+    unfinished: bool
+    """Orders go on in the next run."""
+    report: Report | None = None
+    """What a status says now, where it had to be asked anyway."""
+
+
+class Engine:
+    """Runs passes over one appliance. Clock, runner, looker and host facts can be replaced."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        runner: Runner | None = None,
+        looker: Looker | None = None,
+        host: HostReader = read_host_of,
+        loader: Loader = load_settings,
+        listeners: Sequence[Listener] = (),
+        who: str = "chainwright",
+        job: str = "",
+    ) -> None:
+        """`job`: id of every pass; empty: each gets one of its own."""
+        self.layout = layout
+        self._clock = clock
+        self.runner = runner or SystemRunner()
+        self.looker = looker or Looker()
+        self.host = host
+        self.loader = loader
+        self._report: Report | None = None
+        self.bus = Bus(listeners)
+        self.who = who
+        self._job = job
+        self.workers = Workers(self.bus, self.clock)
+        self._resting = Resting()
+
+    def clock(self) -> datetime:
+        """Return the present instant, UTC; never one before the release."""
+        return plausible(self._clock())
+
+    def plan(self, *, windows: bool = True) -> Plan:
+        """Return what is due, changing nothing."""
+        with Store.open_existing(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
+            situation = read_situation(self.layout, store, self.host, self.loader)
+            return self._round(store, situation, "").plan(windows=windows)
+
+    def apply(
+        self,
+        *,
+        timeout: float = 300.0,
+        wait: float = 60.0,
+        windows: bool = True,
+        retry: bool = False,
+        doubt: bool = False,
+    ) -> Result:
+        """Run rounds until nothing is due and no order runs, or `timeout` seconds have passed.
+
+        `retry`: try at once again what was refused before anything had changed; what was rolled back still waits.
+        `doubt`: first look at every endpoint, whenever it was looked at last.
+        Raises `LockHeld` when another process has the lock for more than `wait` seconds, `SettingsRefused`, `StoreError`.
+        """
+        self._resting = Resting(math.inf)
+        try:
+            return self._apply(time.monotonic() + timeout, wait, windows=windows, retry=retry, doubt=doubt)
+        finally:
+            self.workers.close()
+
+    def _apply(self, deadline: float, wait: float, *, windows: bool, retry: bool, doubt: bool) -> Result:
+        performed: list[str] = []
+        while True:
+            made, done = self.round(wait=wait, windows=windows, retry=retry and not performed, doubt=doubt)
+            performed += done
+            doubt = False
+            if not self.workers.busy:
+                return Result(made, tuple(performed), unfinished=False, report=self._report)
+            if not self._gather(deadline):
+                unfinished = self.workers.ordering
+                self.workers.stop(GRACE_SECONDS)
+                made, done = self.round(wait=wait, windows=windows, orders=False)
+                return Result(made, (*performed, *done), unfinished)
+
+    def round(
+        self, *, wait: float, windows: bool = True, orders: bool = True, doubt: bool = False, retry: bool = False
+    ) -> tuple[Plan, list[str]]:
+        """Run one round: settle what orders brought, do all that needs no network, start the orders that are due.
+
+        `doubt`: look at every endpoint, whenever it was looked at last. `retry`: as for `apply`.
+        """
+        job = self._job or secrets.token_hex(4)
+        with held(self.layout.lock, wait=wait, who=self.who), Store.open(self.layout) as store:
+            _make_places(self.layout)
+            self.bus.publish(store, Event(self.clock(), Kind.PASS_STARTED, self.who, job))
+            witness = Witness(str(self.layout.root))
+            settled = self._settle(store, job)
+            current = self._prepared(store, job)
+            current.performed += settled
+            witness.add(str(path) for path in current.sources)
+            current.recover()
+            self._report = None
+            if doubt:
+                current.doubt()
+            if retry:
+                current.forgive()
+            current.perform(windows=windows)
+            made = current.plan(windows=windows)
+            if orders:
+                self._start(store, current, made, job)
+            current.close(made)
+            if not made.actions and current.calm and not self._agitated:
+                self._rest(store, made, witness)
+            self.bus.publish(store, Event(self.clock(), Kind.PASS_ENDED, self.who, job))
+            return made, current.performed
+
+    @property
+    def _agitated(self) -> bool:
+        """Whether another run would have something to do that the plan doesn't show."""
+        return self.workers.busy or self._resting.failed or self._refused
+
+    @property
+    def _refused(self) -> bool:
+        """Whether other settings are in force than those on disk."""
+        return isinstance(self.loader, KeptSettings) and self.loader.refusal is not None
+
+    def _rest(self, store: Store, made: Plan, witness: Witness) -> None:
+        """Let other runs end at once, as long as nothing is due and nothing changes.
+
+        While something is refused, a person who calls for a pass means that it be tried again.
+        """
+        now = self.clock()
+        snapshot = read_snapshot(self.layout, now)
+        if snapshot.refusals:
+            return
+        self._report = report(snapshot, now)
+        until = made.next_at.timestamp() if made.next_at else None
+        fresh = Fresh(now.timestamp(), until, len(self._report.attention))
+        with store.write():
+            store.remember(KEY, witness.record(fresh))
+
+    def boot(self) -> list[str]:
+        """Make sure that every module has files to start with: local chains and last good generations, no network.
+
+        What a crash has left in the middle is undone, and services are neither reloaded nor waited for.
+        """
+        job = secrets.token_hex(4)
+        with held(self.layout.lock, wait=0.0, who=self.who), Store.open(self.layout) as store:
+            _make_places(self.layout)
+            current = self._prepared(store, job)
+            current.recover(boot=True)
+            current.perform(windows=True, boot=True)
+            current.close(current.plan())
+            return current.performed
+
+    def _settle(self, store: Store, job: str) -> list[str]:
+        """Store what orders and inquiries have brought: needs and chains are read afterwards. Return lines for people."""
+        performed: list[str] = []
+
+        def settle(deliveries: Sequence[Delivery], findings: Sequence[Finding]) -> None:
+            now = self.clock()
+            settle_deliveries(store, self.bus, deliveries, now=now, job=job)
+            performed.extend(settle_findings(store, self.bus, findings, now=now, job=job))
+            performed.extend(str(each) for each in deliveries if each.chain is not None)
+            self._resting.note(deliveries)
+
+        self.workers.hand_over(settle)
+        return performed
+
+    def _prepared(self, store: Store, job: str) -> Round:
+        """Read the situation, and make what every deployment needs."""
+        situation = read_situation(self.layout, store, self.host, self.loader)
+        self.workers.tidy(situation.settings.rungs.values())
+        return self._round(store, with_account_key(situation, store, self.clock()), job)
+
+    def _round(self, store: Store, situation: Situation, job: str) -> Round:
+        self.bus.hooks = situation.hooks
+        means = self.workers.means(store, situation.fleet.http01, job, at_once=True)
+        return Round(
+            store, situation, self.bus, self.runner, self.looker, self.clock, means, resting=self._resting.keys
+        )
+
+    def _start(self, store: Store, current: Round, made: Plan, job: str) -> None:
+        orders = [each for each in made.actions if isinstance(each, Obtain) and not each.immediate]
+        inquiries = [each for each in made.actions if isinstance(each, Inquire)]
+        means = self.workers.means(store, current.http01, job)
+        self.workers.order(store, [(current.source(each.source), each) for each in orders], means)
+        self.workers.inquire(store, [(current.source(each.source), each) for each in inquiries], means)
+
+    def _gather(self, deadline: float) -> bool:
+        """Wait until orders have ended: all, or those of ten seconds after the first. False: the time is up."""
+        first: float | None = None
+        if not self.workers.ordering:
+            deadline = min(deadline, time.monotonic() + INQUIRY_SECONDS)
+        while True:
+            now = time.monotonic()
+            if self.workers.delivered and first is None:
+                first = now
+            if first is not None and (self.workers.all_delivered or now >= first + GATHER_SECONDS):
+                return True
+            if now >= deadline:
+                return False
+            until = min(deadline, first + GATHER_SECONDS) if first is not None else deadline
+            self.workers.wake.wait(max(0.0, until - now))
+            self.workers.wake.clear()
+
+
+def _make_places(layout: Layout) -> None:
+    """Make the directories that services are told of."""
+    for directory in (layout.modules, layout.services):
+        make_directory(directory, mode=0o711)
+    layout.log.parent.mkdir(parents=True, exist_ok=True)
+    for directory in (layout.run, layout.webroot):
+        make_directory(directory, mode=0o755)
+    make_directory(layout.log, mode=0o750)  # who asked for what is nobody else's business

@@ -1,0 +1,137 @@
+"""Whether a pass could find anything to do at all: the way of a run that has nothing to do.
+
+A pass that left nothing undone writes down what it believed: the state of every file that it read, the host's name and
+addresses, and until when nothing becomes due. While all of that is as it was, another pass would do nothing. Any change in the
+store makes the database forget it (`agent.store.migrations.m004_trust`).
+
+Only what Python has loaded anyway, SQLite and sockets: the whole run takes as long as importing pydantic's first tenth.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator
+
+from agent.system.addresses import packed_addresses
+from agent.system.paths import DATABASE, ETC, MASTER_KEY
+
+DEPTH = 8
+"""Directories within each other that are looked into."""
+KEY = "trusted"
+
+
+class Fresh:
+    """What the last pass left: nothing is due before `until`."""
+
+    def __init__(self, since: float, until: float | None, attention: int) -> None:
+        self.since = since
+        self.until = until
+        """Seconds since the epoch; None: nothing is planned at all."""
+        self.attention = attention
+        """How many things need attention."""
+
+    def holds(self, now: float) -> bool:
+        """Whether nothing is due at `now`. A clock that was set back lets a pass look at everything."""
+        return self.since <= now and (self.until is None or now < self.until)
+
+
+class Witness:
+    """What one pass believes. Make it before anything is read, so that what changes meanwhile is not missed."""
+
+    def __init__(self, root: str) -> None:
+        self._facts = "\n".join(_facts(root))
+        self._more: list[str] = []
+        self._seen = ""
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Add files and directories that only the loaded settings name."""
+        self._more = sorted(set(paths))
+        self._seen = "\n".join(_each(self._more))
+
+    def record(self, fresh: Fresh) -> str:
+        """Return what is kept in the database."""
+        head = f"{fresh.since!r} {fresh.until!r} {fresh.attention}"
+        return "\0".join([head, "\n".join(self._more), self._facts, self._seen])
+
+
+def still_fresh(root: str, now: float) -> Fresh | None:
+    """Return what the last pass left, if another one at `now` (seconds since the epoch) would do nothing."""
+    kept = _kept(os.path.join(root, DATABASE))  # noqa: PTH118 - pathlib takes a third of the time that this may take
+    if not kept:
+        return None
+    head, more, *_ = kept.split("\0")
+    fresh = _read(head)
+    if not fresh.holds(now):
+        return None
+    try:
+        witness = Witness(root)
+    except OSError:
+        return None
+    witness.add(more.split("\n") if more else ())
+    return fresh if witness.record(fresh) == kept else None
+
+
+def _read(head: str) -> Fresh:
+    since, until, attention = head.split(" ")
+    return Fresh(float(since), None if until == "None" else float(until), int(attention))
+
+
+def _kept(path: str) -> str:
+    """Return what the last pass wrote down; empty for whatever stands in the way: then a pass says what it is."""
+    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    try:
+        connection = sqlite3.connect(f"file:{escaped}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return ""
+    try:
+        row = connection.execute("select value from meta where key = ?", [KEY]).fetchone()
+    except sqlite3.Error:
+        return ""
+    finally:
+        connection.close()
+    return str(row[0]) if row else ""
+
+
+def _facts(root: str) -> Iterator[str]:
+    """Yield a line for everything that a pass reads, whatever the settings say. Raises OSError."""
+    yield f"host {os.uname().nodename} {' '.join(sorted(each.hex() for each in packed_addresses()))}"
+    with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
+        yield file.read()
+    package = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - as above
+    yield from _state(package, 0)
+    installed = {os.path.dirname(package), *(path for path in sys.path if path.endswith("-packages"))}  # noqa: PTH120
+    for path in sorted(installed):
+        yield from _state(path, 0)  # a distribution that comes, goes or is updated changes its directory
+    yield from _state(os.path.join(root, ETC), DEPTH)  # noqa: PTH118
+    yield from _state(os.path.join(root, MASTER_KEY), 0)  # noqa: PTH118 - without it nothing can be renewed
+
+
+def _each(paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        yield from _state(path, DEPTH)
+
+
+def _state(path: str, depth: int) -> Iterator[str]:
+    """Yield a line for a file, or for a directory and what stands in it. The change time can't be set by anybody."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError as error:
+        yield f"{path} {error.errno}"
+        return
+    directory = status.st_mode & 0o170000 == 0o040000
+    yield f"{path} {status.st_mode} {status.st_ino} {0 if directory else status.st_size} {status.st_ctime_ns}"
+    if directory and depth:
+        yield from _inside(path, depth)
+
+
+def _inside(path: str, depth: int) -> Iterator[str]:
+    try:
+        names = sorted(os.listdir(path))  # noqa: PTH208
+    except OSError as error:
+        yield f"{path}/ {error.errno}"
+        return
+    for name in names:
+        if name != "__pycache__":
+            yield from _state(f"{path}/{name}", depth - 1)

@@ -1,0 +1,147 @@
+"""Asking a source for a chain, and storing what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from agent.contract.source import OrderRecord, Source
+from agent.deploy.deploy_context import back_off
+from agent.engine.bus import Bus
+from agent.engine.order_context import OrderSession
+from agent.errors import AgentError, SourceError
+from agent.errors.source import OrderCancelled, SourceCrashed
+from agent.model.events import Event, Kind
+from agent.model.need import Request
+from agent.pki.chain import Chain
+from agent.planning import Obtain
+from agent.planning.renewal import safety_floor
+from agent.store import Store
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How one order ended."""
+
+    source: Source
+    obtain: Obtain
+    at: datetime
+    chain: Chain | None = None
+    error: AgentError | None = None
+    begun: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.source.name} delivered a chain for {', '.join(sorted(self.obtain.request.names)[:3])}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """`(request, source)`."""
+        return self.obtain.request.id, self.obtain.source
+
+
+def ask(source: Source, obtain: Obtain, session: OrderSession, clock: Callable[[], datetime]) -> Delivery:
+    """Ask a source, whatever it does."""
+    try:
+        chain = source.obtain(obtain.request, session)
+        if not isinstance(chain, Chain):
+            raise TypeError(f"obtain() returned {type(chain).__name__} instead of a Chain")
+        return Delivery(source, obtain, clock(), chain)
+    except AgentError as error:
+        return Delivery(source, obtain, clock(), error=error)
+    except Exception as error:
+        return crashed(source, obtain, error, clock())
+
+
+def crashed(source: Source, obtain: Obtain, error: Exception, now: datetime) -> Delivery:
+    """Return what comes of an order whose source raised something that isn't its contract."""
+    return Delivery(source, obtain, now, error=SourceCrashed(obtain.source, error, now + back_off(1)))
+
+
+def given_back(source: Source, obtain: Obtain, now: datetime) -> Delivery:
+    """Return what comes of an order that was not begun because the agent stops."""
+    return Delivery(source, obtain, now, error=OrderCancelled(obtain.source), begun=False)
+
+
+def settle_deliveries(store: Store, bus: Bus, deliveries: Sequence[Delivery], *, now: datetime, job: str) -> None:
+    """Store chains, and failures with their next tries, in one transaction. Call under the lock."""
+    with store.write():
+        for delivery in deliveries:
+            _settle(store, delivery, now)
+        known = bus.record(store, [_event(each, now, job) for each in deliveries if each.begun])
+    bus.show(store, known)
+
+
+def _settle(store: Store, delivery: Delivery, now: datetime) -> None:
+    if delivery.chain is not None:
+        _store_chain(store, delivery.chain, delivery.obtain, now)
+    elif not isinstance(delivery.error, OrderCancelled):
+        store.orders.failed(_failure(store, delivery, now))
+    if not delivery.source.immediate:
+        _note_names(store, delivery, now)
+        if delivery.chain is not None:
+            store.orders.calm(delivery.obtain.request.id)
+    store.orders.release(*delivery.key)
+
+
+def _store_chain(store: Store, chain: Chain, obtain: Obtain, now: datetime) -> None:
+    root = store.roots.present()
+    own = root.sha256 if root and _signed_by(chain, root.sha256) else None
+    store.chains.add(chain, source=obtain.source, now=now, request=obtain.request.id, root=own)
+    store.orders.succeeded(obtain.request.id, obtain.source)
+
+
+def _signed_by(chain: Chain, sha256: str) -> bool:
+    """An own root that has parents is itself the last intermediate."""
+    return sha256 == chain.anchor_sha256 or sha256 in chain.fingerprints[1:]
+
+
+def _failure(store: Store, delivery: Delivery, now: datetime) -> OrderRecord:
+    error = delivery.error
+    last = store.orders.record(*delivery.key)
+    counts = not isinstance(error, SourceError) or error.counts
+    attempts = (last.attempts if last else 0) + counts
+    return OrderRecord(
+        request=delivery.obtain.request.id,
+        source=delivery.obtain.source,
+        attempts=attempts,
+        retry_at=error.retry_at if isinstance(error, SourceError) else now + back_off(attempts),
+        problem=error.problem.to_json() if error else None,
+        permanent=isinstance(error, SourceError) and error.retry_at is None,
+        settings_digest=delivery.source.settings_digest,
+    )
+
+
+def _note_names(store: Store, delivery: Delivery, now: datetime) -> None:
+    """Remember which names the CA could not validate, so that a module can ask for the others alone."""
+    request, source, again = delivery.obtain.request, delivery.obtain.source, list[Request]()
+    if delivery.chain is not None:
+        again = store.failing.delivered(source, request, now)
+    elif isinstance(delivery.error, SourceError):
+        again = store.failing.settle(source, request, request.names & delivery.error.passed, now)
+        if not _can_wait(store, delivery, now):
+            store.failing.add(source, request.names & delivery.error.failed, request, now)
+    for each in again:
+        store.orders.forget_failures(each.id)
+
+
+def _can_wait(store: Store, delivery: Delivery, now: datetime) -> bool:
+    """Whether there is a chain for all names together that is good for a while: then it's tried again as a whole."""
+    return any(
+        (record.source, record.request) == (delivery.obtain.source, delivery.obtain.request.id)
+        and record.good(now)
+        and now < safety_floor(record.not_before, record.not_after)
+        for record in store.chains.records()
+    )
+
+
+def _event(delivery: Delivery, now: datetime, job: str) -> Event:
+    obtain = delivery.obtain
+    names = sorted(obtain.request.names)
+    detail: dict[str, Any] = {"source": obtain.source, "names": names, "request": obtain.request.id}
+    if delivery.chain is not None:
+        text = f"{obtain.source} delivered a chain until {delivery.chain.usable_until:%Y-%m-%d}"
+        return Event(now, Kind.CHAIN_STORED, text, job, "", {**detail, "chain": delivery.chain.id})
+    cause = delivery.error.problem.cause if delivery.error else ""
+    return Event(now, Kind.ORDER_FAILED, cause, job, "", detail)

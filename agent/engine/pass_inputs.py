@@ -1,0 +1,239 @@
+"""What a pass works on: the settings and plugins as they are on disk now, and what the store knows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from agent.config.loading import load
+from agent.config.settings import ModuleEntry, Settings
+from agent.contract.context import Http01, Issuer, ModulePart
+from agent.engine.host import read_host
+from agent.errors import AgentError, Problem
+from agent.errors.settings import SettingsRefused
+from agent.model.need import HostFacts, Need
+from agent.planning import Declared, State
+from agent.planning.binding import Evidence
+from agent.registry.hooks import Hooks
+from agent.registry.plugins import Registry
+from agent.rendering.enabled_modules import Fleet
+from agent.sources import BUILT_IN
+from agent.store import Store
+from agent.store.modules import ModuleRecord
+from agent.system.layout import Layout
+
+HostReader = Callable[[Settings], HostFacts]
+Loader = Callable[[Layout], tuple[Settings, Registry]]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Settings, plugins and host facts of one pass."""
+
+    settings: Settings
+    fleet: Fleet
+
+    @property
+    def hooks(self) -> Hooks:
+        """Asks the modules."""
+        return self.fleet.hooks
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """What the modules declared."""
+
+    needs: tuple[Need, ...]
+    modules: tuple[Declared, ...]
+    """Those that can be deployed."""
+    records: tuple[ModuleRecord, ...]
+    """Every ``[modules.NAME]`` table."""
+
+
+def read_host_of(settings: Settings) -> HostFacts:
+    """Return the facts of this machine, as far as the settings don't say otherwise."""
+    return read_host(settings.hostname, settings.addresses)
+
+
+def load_settings(layout: Layout) -> tuple[Settings, Registry]:
+    """Load settings and plugins as they stand on disk now. Raises `SettingsRefused`."""
+    return load(layout, BUILT_IN)
+
+
+class KeptSettings:
+    """The settings as they stand on disk, or, while those can't be used, the last ones that could: for the daemon."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Settings, Registry] | None = None
+        self.refusal: SettingsRefused | None = None
+        """Why those on disk can't be used."""
+
+    @property
+    def api_users(self) -> list[str]:
+        """Return the users whose processes may use the local API."""
+        modules = self._last[0].modules.values() if self._last else ()
+        return list(dict.fromkeys(module.api_user for module in modules if module.api_user))
+
+    def __call__(self, layout: Layout) -> tuple[Settings, Registry]:
+        """Load. Raises `SettingsRefused` while there are none to fall back on."""
+        self.refusal = None
+        try:
+            self._last = load_settings(layout)
+        except SettingsRefused as error:
+            self.refusal = error
+            if self._last is None:
+                raise
+        return self._last
+
+
+def read_situation(
+    layout: Layout, store: Store | None, host: HostReader = read_host_of, loader: Loader = load_settings
+) -> Situation:
+    """Load settings and plugins. Raises `SettingsRefused`. `store` None: the first look, before there is one."""
+    settings, registry = loader(layout)
+    modules = settings.modules
+    hooks = Hooks(modules, registry.enabled_plugins)
+    facts = host(settings)
+    fleet = Fleet(
+        layout=layout,
+        hooks=hooks,
+        modules=modules,
+        services=settings.services,
+        host=replace(facts, failing=store.failing.names(settings.rungs)) if store else facts,
+        http01=Http01(layout.webroot, _thumbprint(settings, store) if store else None),
+        issuers=_issuers(settings, store) if store else (),
+        lost=_lost_parts(layout, settings, store) if store else {},
+    )
+    return Situation(settings, fleet)
+
+
+def with_account_key(situation: Situation, store: Store, now: datetime) -> Situation:
+    """Make the ACME account key when a rung uses it and there is none: services answer with it. Call under the lock."""
+    if situation.fleet.http01.thumbprint is not None or not _uses_account_key(situation.settings):
+        return situation
+    from agent.pki.account_key import make_account_key
+
+    with store.write():
+        made = store.account_keys.add(make_account_key(), now)
+    http01 = replace(situation.fleet.http01, thumbprint=made.thumbprint)
+    return replace(situation, fleet=replace(situation.fleet, http01=http01))
+
+
+def _uses_account_key(settings: Settings) -> bool:
+    return any(source.uses_account_key for source in settings.rungs.values())
+
+
+def _thumbprint(settings: Settings, store: Store) -> str | None:
+    present = store.account_keys.present() if _uses_account_key(settings) else None
+    return present.thumbprint if present else None
+
+
+def declare(situation: Situation, store: Store) -> Declarations:
+    """Ask every module for its needs; one that can't be asked keeps its last ones."""
+    needs: list[Need] = []
+    declared: list[Declared] = []
+    records: list[ModuleRecord] = []
+    for name, entry in situation.settings.entries.items():
+        problem = entry.error.problem if entry.error else None
+        if entry.enabled and entry.module is not None:
+            found, problem = _needs(situation, store, name)
+            needs += found
+            window = entry.module.window
+            declared.append(Declared(name, situation.fleet.inputs(name), window))
+        elif entry.enabled:
+            needs += store.modules.needs(name)
+        records.append(_record(store, entry, problem))
+    return Declarations(tuple(needs), tuple(declared), tuple(records))
+
+
+def state_of(
+    situation: Situation, store: Store, now: datetime, resting: frozenset[tuple[str, str]] = frozenset()
+) -> State:
+    """Return what the store knows, as far as planning goes. `resting`: orders that are not to be tried again yet."""
+    root = store.roots.present()
+    evidence = Evidence(
+        ladder=tuple(situation.settings.rungs.values()),
+        chains=tuple(store.chains.records()),
+        orders={(order.request, order.source): order for order in store.orders.records()},
+        root=root.sha256 if root else None,
+        reissues=store.orders.reissues(),
+        forced=store.orders.forced(),
+        watches=store.watches.all(),
+        failing=tuple(store.failing.all()),
+    )
+    deployments = store.deployments.all()
+    live: dict[str, Mapping[str, str]] = {}
+    for module, deployment in deployments.items():
+        if deployment.generation is not None:
+            generation = store.deployments.generation(f"module:{module}", deployment.generation)
+            live[module] = generation.chains if generation else {}
+    return State(
+        evidence=evidence,
+        deployments=deployments,
+        live_chains=live,
+        refusals=tuple(store.deployments.refusals()),
+        endpoints=tuple(store.endpoints.all()),
+        leased=resting | store.orders.leased(now),
+        roots={each.sha256: each.not_after for each in store.roots.all()},
+        peers=tuple(store.peers.all()),
+        held_back=store.peers.held_back(),
+        revocations=tuple(store.revocations.all()),
+        lists=store.revocations.lists(),
+    )
+
+
+def _needs(situation: Situation, store: Store, name: str) -> tuple[list[Need], Problem | None]:
+    try:
+        return situation.hooks.needs(name, situation.fleet.host), None
+    except AgentError as error:
+        return store.modules.needs(name), error.problem
+
+
+def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> ModuleRecord:
+    last = next((record for record in store.modules.all() if record.name == entry.name), None)
+    services = entry.module.services if entry.module else last.services if last else ()
+    return ModuleRecord(entry.name, entry.plugin, entry.title, entry.enabled, services, problem)
+
+
+def with_issuers(situation: Situation, store: Store) -> Situation:
+    """Return the situation with the roots and their lists as they are now."""
+    found = _issuers(situation.settings, store)
+    if found == situation.fleet.issuers:
+        return situation
+    return replace(situation, fleet=replace(situation.fleet, issuers=found))
+
+
+def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:
+    """Return the appliance's roots when some module verifies what they have signed."""
+    if not any(module.verifies_peers for module in settings.modules.values()):
+        return ()
+    lists = store.revocations.lists()
+    found = [
+        Issuer(
+            each.sha256,
+            each.subject,
+            each.certificates,
+            lists[each.sha256].pem if each.sha256 in lists else "",
+            each.retired_at is None,
+        )
+        for each in store.roots.all()
+    ]
+    return tuple(sorted(found, key=lambda each: not each.present))
+
+
+def _lost_parts(layout: Layout, settings: Settings, store: Store) -> dict[str, tuple[ModulePart, ...]]:
+    """Return, by service, the live generations of modules whose plugin can't be loaded: they stay in service."""
+    deployments = store.deployments.all()
+    found: dict[str, list[ModulePart]] = defaultdict(list)
+    for record in store.modules.all():
+        entry = settings.entries.get(record.name)
+        deployment = deployments.get(record.name)
+        if entry is None or entry.module is not None or not entry.enabled or deployment is None:
+            continue
+        if deployment.generation is not None:
+            directory = layout.module(record.name).state / str(deployment.generation)
+            for service in record.services:
+                found[service].append(ModulePart(record.name, record.plugin, directory))
+    return {service: tuple(parts) for service, parts in found.items()}

@@ -1,0 +1,72 @@
+"""One object for all that a source does with its present settings: a pool of connections, nonces, a listener."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeVar
+
+from agent.contract.source import Source
+
+T = TypeVar("T")
+Key = tuple[str, str]
+"""Name of the source, digest of its settings."""
+
+
+class _Slot:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.made = False
+        self.value: Any = None
+
+
+class SharedObjects:
+    """Made when the first order asks for one, kept across passes, closed when the settings have changed."""
+
+    def __init__(self, failed: Callable[[str, Exception], object]) -> None:
+        """`failed` is told the source of an object that could not be closed, and what it raised."""
+        self._lock = threading.Lock()
+        self._slots: dict[Key, _Slot] = {}
+        self._failed = failed
+
+    def of(self, source: Source, make: Callable[[], T]) -> T:
+        """Return the object of a source, made at the first time. Raises what `make` raises."""
+        with self._lock:
+            slot = self._slots.setdefault(key_of(source), _Slot())
+        with slot.lock:
+            if not slot.made:
+                slot.value, slot.made = make(), True
+            found: T = slot.value
+        return found
+
+    def keep(self, used: Collection[Key]) -> None:
+        """Close all others."""
+        with self._lock:
+            gone = {key: slot for key, slot in self._slots.items() if key not in used}
+            for key in gone:
+                del self._slots[key]
+        for (source, _digest), slot in gone.items():
+            self._close(source, slot)
+
+    def close(self) -> None:
+        """Close all."""
+        self.keep(())
+
+    def _close(self, source: str, slot: _Slot) -> None:
+        close = getattr(slot.value, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except Exception as error:
+            self._failed(source, error)
+
+
+def key_of(source: Source) -> Key:
+    """Return what tells a source with its settings from every other."""
+    return source.name, source.settings_digest
+
+
+def keys_of(sources: Iterable[Source]) -> set[Key]:
+    """Return the keys of several."""
+    return {key_of(source) for source in sources}

@@ -1,0 +1,133 @@
+"""What the core gives to a source: its memory, its ledger, its voice, the account key, and one object for all orders."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agent.contract.context import Http01
+from agent.contract.source import Ledger, Memory, Source
+from agent.engine.bus import Bus
+from agent.engine.shared_objects import SharedObjects
+from agent.engine.write_queue import Pen
+from agent.model.events import Event, Kind
+from agent.system.layout import Layout
+
+if TYPE_CHECKING:
+    from agent.pki.key import PrivateKey
+
+T = TypeVar("T")
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all offices of one pass work with."""
+
+    pen: Pen
+    bus: Bus
+    clock: Clock
+    layout: Layout
+    http01: Http01
+    shared: SharedObjects
+    job: str = ""
+
+
+class SourceMemory:
+    """What one source remembers."""
+
+    def __init__(self, pen: Pen, source: str) -> None:
+        self._pen = pen
+        self._source = source
+
+    def read(self, key: str) -> Mapping[str, Any]:
+        """Return what was written last; empty at first."""
+        return self._pen.read(lambda store: store.memories.read(self._source, key))
+
+    def write(self, key: str, state: Mapping[str, Any]) -> None:
+        """Keep `state` on disk; an empty one is forgotten."""
+        self._pen.write(lambda store: store.memories.write(self._source, key, state))
+
+
+class SourceLedger:
+    """When one source did what."""
+
+    def __init__(self, pen: Pen, source: str, clock: Clock) -> None:
+        self._pen = pen
+        self._source = source
+        self._clock = clock
+
+    def note(self, kind: str, subjects: Iterable[str]) -> None:
+        """Write down, durably, that `kind` was done to each of `subjects` now."""
+        done_to, now = tuple(subjects), self._clock()
+        self._pen.write(lambda store: store.ledger.note(self._source, kind, done_to, now))
+
+    def instants(self, kind: str, subject: str, since: datetime) -> list[datetime]:
+        """Return when `kind` was done to `subject` since then, the earliest first."""
+        return self._pen.read(lambda store: store.ledger.instants(self._source, kind, subject, since))
+
+
+class SourceOffice:
+    """`agent.contract.source.Office` for one source. Memory, ledger and shared object outlive it."""
+
+    def __init__(self, means: Means, source: Source, stop: threading.Event, about: Mapping[str, Any]) -> None:
+        """`about`: whom the progress is about, for its events."""
+        self._means = means
+        self._source = source
+        self._stop = stop
+        self._about = about
+        self._memory = SourceMemory(means.pen, source.name)
+        self._ledger = SourceLedger(means.pen, source.name, means.clock)
+
+    @property
+    def memory(self) -> Memory:
+        """What the source remembers."""
+        return self._memory
+
+    @property
+    def ledger(self) -> Ledger:
+        """When it did what."""
+        return self._ledger
+
+    @property
+    def http01(self) -> Http01:
+        """Where answers to HTTP-01 challenges go."""
+        return self._means.http01
+
+    def account_key(self) -> PrivateKey:
+        """Return the appliance's ACME account key. Raises `SealBroken`."""
+        key = self._means.pen.read(lambda store: store.account_keys.load())
+        if key is None:
+            raise LookupError(f"{type(self._source).__name__} asks for the account key without `uses_account_key`")
+        return key
+
+    def shared(self, make: Callable[[], T]) -> T:
+        """Return one object for all that this source does with its present settings in this process."""
+        return self._means.shared.of(self._source, make)
+
+    def rooted(self, path: str) -> Path:
+        """Return where a path of the settings stands: below ``--root``."""
+        return self._means.layout.rooted(path)
+
+    def progress(self, step: str, text: str = "") -> None:
+        """Put a step on the bus."""
+        detail = {"source": self._source.name, "step": step, **self._about}
+        event = Event(self.now(), Kind.ORDER_STEP, text or step, self._means.job, "", detail)
+        self._means.bus.mention(self._means.pen.later, event)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the agent wants to stop."""
+        return self._stop.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but wake up when cancelled."""
+        self._stop.wait(max(0.0, seconds))
+
+    def now(self) -> datetime:
+        """Return the present instant, UTC."""
+        return self._means.clock()

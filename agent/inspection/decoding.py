@@ -1,0 +1,129 @@
+"""Opening keys, certificates and their bundles. A parser's message about a key may quote it, so none is passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    load_der_private_key,
+    load_pem_private_key,
+    pkcs7,
+    pkcs12,
+)
+
+from agent.errors.chain import KeyUnsupported
+from agent.errors.upload import Damaged, OddCertificate, PassphraseMissing, PassphraseWrong, TooCostly
+from agent.inspection.asn1 import Kind, cost_of
+from agent.inspection.pem_blocks import Block
+from agent.pki.certificate import MALFORMED, checked, quietly, title_of
+from agent.pki.key import usable_key
+
+if TYPE_CHECKING:
+    from agent.pki.key import PrivateKey
+
+MOST_ROUNDS = 5_000_000
+"""About a second; PKCS#12 and PKCS#8 are written with 2,048 to 600,000."""
+MOST_MEMORY = 256 * 1024 * 1024
+LONGEST_NUMBER = 1025
+"""Bytes of an RSA modulus of 8,192 bits, which takes four seconds to check."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What stood in one file or block."""
+
+    keys: tuple[PrivateKey, ...] = field(default=(), repr=False)
+    certificates: tuple[x509.Certificate, ...] = ()
+
+
+def open_der(der: bytes, kind: Kind, place: str, passphrase: bytes | None) -> Opened:
+    """Open what is of a `kind` that holds keys or certificates. Raises an `UploadError`, or a `ChainError` about the key."""
+    if kind is Kind.CERTIFICATE:
+        return Opened(certificates=(_certificate(der, place),))
+    if kind is Kind.PKCS7:
+        return Opened(certificates=_bundle(der, place))
+    _refuse_costly(der, place)
+    if kind is Kind.PKCS12:
+        return _open_pkcs12(der, place, passphrase)
+    secret = passphrase if kind is Kind.ENCRYPTED_KEY else None
+    return Opened(keys=(_key(lambda: load_der_private_key(der, secret), kind, place, passphrase),))
+
+
+def open_armored_key(block: Block, place: str, passphrase: bytes | None) -> Opened:
+    """Open a key in OpenSSL's traditional form, encrypted as its headers say. Raises as `open_der` does."""
+    _refuse_costly(block.der, place)
+    encrypted = any(b"ENCRYPTED" in line for line in block.headers)
+    kind = Kind.ENCRYPTED_KEY if encrypted else Kind.KEY
+    text = block.text()
+    secret = passphrase if encrypted else None
+    return Opened(keys=(_key(lambda: load_pem_private_key(text, secret), kind, place, passphrase),))
+
+
+def _refuse_costly(der: bytes, place: str) -> None:
+    cost = cost_of(der)
+    if cost.rounds > MOST_ROUNDS or cost.memory > MOST_MEMORY:
+        raise TooCostly(place, "its encryption takes too much time or memory to undo")
+    if cost.longest > LONGEST_NUMBER:
+        raise TooCostly(place, "it is longer than RSA with 8192 bits")
+
+
+def _key(load: Callable[[], object], kind: Kind, place: str, passphrase: bytes | None) -> PrivateKey:
+    """A wrong passphrase may decrypt to anything, so whatever a parser says of an encrypted key is put down to that."""
+    encrypted = kind is Kind.ENCRYPTED_KEY
+    if encrypted and not passphrase:
+        raise PassphraseMissing(place)
+    try:
+        key = load()
+    except UnsupportedAlgorithm:
+        raise KeyUnsupported("unknown") from None
+    except (ValueError, TypeError):
+        raise (PassphraseWrong(place) if encrypted else Damaged(place, kind.value)) from None
+    return usable_key(key)
+
+
+def _open_pkcs12(der: bytes, place: str, passphrase: bytes | None) -> Opened:
+    """One without a passphrase, or with an empty one, opens whatever passphrase was given."""
+    for secret in dict.fromkeys((passphrase, None)):
+        try:
+            with quietly():
+                content = pkcs12.load_pkcs12(der, secret)
+        except UnsupportedAlgorithm:
+            raise KeyUnsupported("unknown") from None
+        except (*MALFORMED, TypeError):
+            continue
+        found = [content.cert, *content.additional_certs]
+        certificates = tuple(_checked(each.certificate, place) for each in found if each is not None)
+        return Opened((usable_key(content.key),) if content.key else (), certificates)
+    raise PassphraseWrong(place) if passphrase else PassphraseMissing(place)
+
+
+def _bundle(der: bytes, place: str) -> tuple[x509.Certificate, ...]:
+    try:
+        with quietly():
+            found = pkcs7.load_der_pkcs7_certificates(der)
+    except (*MALFORMED, UnsupportedAlgorithm) as error:
+        raise Damaged(place, Kind.PKCS7.value, str(error)) from error
+    return tuple(_checked(certificate, place) for certificate in found)
+
+
+def _certificate(der: bytes, place: str) -> x509.Certificate:
+    try:
+        with quietly():
+            found = x509.load_der_x509_certificate(der)
+    except MALFORMED as error:
+        raise Damaged(place, Kind.CERTIFICATE.value, str(error)) from error
+    return _checked(found, place)
+
+
+def _checked(certificate: x509.Certificate, place: str) -> x509.Certificate:
+    try:
+        with quietly():
+            if certificate.serial_number < 0:
+                raise OddCertificate(title_of(certificate), "its serial number is negative (RFC 5280 section 4.1.2.2)")
+            return checked(certificate)
+    except MALFORMED as error:
+        raise Damaged(place, Kind.CERTIFICATE.value, str(error)) from error

@@ -1,0 +1,190 @@
+"""From files to loose keys and certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent.errors.upload import (
+    BrokenBlock,
+    Damaged,
+    NotACertificate,
+    NothingGiven,
+    TooLarge,
+    TooManyCertificates,
+    TooManyKeys,
+)
+from agent.inspection.asn1 import Kind, Malformed, kind_of, value_at
+from agent.inspection.decoding import Opened, open_armored_key, open_der
+from agent.inspection.file_types import KINDS, OPENSSH_KEY, PARAMETERS, Look, look_at
+from agent.inspection.input_file import Piece
+from agent.inspection.pem_blocks import Block, blocks, plain
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from agent.pki.key import PrivateKey
+
+LARGEST = 1024 * 1024
+"""Bytes of all files together."""
+MOST_CERTIFICATES = 100
+MOST_KEYS = 10
+"""Checking one of RSA takes up to seconds."""
+
+LABELS = {
+    "CERTIFICATE": Kind.CERTIFICATE,
+    "X509 CERTIFICATE": Kind.CERTIFICATE,
+    "TRUSTED CERTIFICATE": Kind.CERTIFICATE,
+    "PKCS7": Kind.PKCS7,
+    "PKCS #7 SIGNED DATA": Kind.PKCS7,
+    "CMS": Kind.PKCS7,
+    "PKCS12": Kind.PKCS12,
+    "PRIVATE KEY": Kind.KEY,
+    "RSA PRIVATE KEY": Kind.KEY,
+    "EC PRIVATE KEY": Kind.KEY,
+    "DSA PRIVATE KEY": Kind.KEY,
+    "ENCRYPTED PRIVATE KEY": Kind.ENCRYPTED_KEY,
+    "CERTIFICATE REQUEST": Kind.REQUEST,
+    "NEW CERTIFICATE REQUEST": Kind.REQUEST,
+    "X509 CRL": Kind.REVOCATIONS,
+    "PUBLIC KEY": Kind.PUBLIC_KEY,
+    "RSA PUBLIC KEY": Kind.PUBLIC_KEY,
+}
+"""RFC 7468, and what OpenSSL writes and reads besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A private key and where it stands."""
+
+    key: PrivateKey = field(repr=False)
+    place: str
+
+
+@dataclass(slots=True)
+class Material:
+    """What was found, each once, in the order in which it was given."""
+
+    keys: list[FoundKey] = field(default_factory=list)
+    certificates: list[x509.Certificate] = field(default_factory=list)
+    duplicates: int = 0
+    opened: int = 0
+    """Keys, counting duplicates."""
+    useless: list[tuple[str, Look]] = field(default_factory=list)
+    """Place and look of what is known, and no part of a chain."""
+    given: list[str] = field(default_factory=list)
+    """What each file holds, for people."""
+
+    def add(self, opened: Opened, place: str) -> None:
+        """Take what was opened; what is there already is counted. Raises `TooManyKeys` and `TooManyCertificates`."""
+        self.opened += len(opened.keys)
+        if self.opened > MOST_KEYS:
+            raise TooManyKeys(MOST_KEYS)
+        for key in opened.keys:
+            known = any(found.key.public_key() == key.public_key() for found in self.keys)
+            self.duplicates += known
+            self.keys += [] if known else [FoundKey(key, place)]
+        for certificate in opened.certificates:
+            known = certificate in self.certificates
+            self.duplicates += known
+            self.certificates += [] if known else [certificate]
+            if len(self.certificates) + self.duplicates > MOST_CERTIFICATES:
+                raise TooManyCertificates(MOST_CERTIFICATES)
+
+
+def read_material(pieces: Iterable[Piece], passphrase: bytes | None) -> Material:
+    """Read every piece. Raises an `UploadError`, or a `ChainError` about a key."""
+    pieces = list(pieces)
+    size = sum(len(piece.data) for piece in pieces)
+    if size > LARGEST:
+        raise TooLarge(size, LARGEST)
+    if not any(piece.data.strip() for piece in pieces):
+        raise NothingGiven
+    material = Material()
+    for piece in pieces:
+        _Reader(piece, passphrase, material).read()
+    if material.useless and not material.keys and not material.certificates:
+        place, look = material.useless[0]
+        raise NotACertificate(place, look.what, look.cure)
+    return material
+
+
+class _Reader:
+    """Reads one piece into the material."""
+
+    def __init__(self, piece: Piece, passphrase: bytes | None, material: Material) -> None:
+        self._piece = piece
+        self._passphrase = passphrase
+        self._material = material
+
+    def read(self) -> None:
+        before = self._counts()
+        if kind_of(self._piece.data) is not None:
+            self._read_binary(self._piece.data)
+        else:
+            self._read_text(plain(self._piece.data))
+        keys, certificates, _ = (now - then for now, then in zip(self._counts(), before, strict=True))
+        words = [_counted(keys, "private key"), _counted(certificates, "certificate")]
+        words += [look.what for _, look in self._material.useless[before[2] :]]
+        self._material.given.append(f"{self._piece.place}: {', '.join(filter(None, words)) or 'nothing new'}")
+
+    def _counts(self) -> tuple[int, int, int]:
+        return len(self._material.keys), len(self._material.certificates), len(self._material.useless)
+
+    def _read_binary(self, data: bytes) -> None:
+        """Several may stand one after the other, with white space at the end."""
+        while data.strip(b"\0 \t\r\n"):
+            kind = kind_of(data)
+            if kind is None:
+                raise Damaged(self._piece.place, "a file of certificates or keys in DER form")
+            size = value_at(data, 0).size
+            self._open(data[:size], kind, self._piece.place)
+            data = data[size:]
+
+    def _read_text(self, text: bytes) -> None:
+        found = list(blocks(text))
+        if not found:
+            self._refuse(text)
+        for number, block in enumerate(found, start=1):
+            place = f"{self._piece.place}, block {number}" if len(found) > 1 else self._piece.place
+            self._read_block(block, number, place)
+
+    def _refuse(self, text: bytes) -> None:
+        """Raise for a file without a block."""
+        if self._piece.data[:1] == b"\x30" and self._piece.data[1:2] >= b"\x80":  # a long SEQUENCE of DER
+            raise Damaged(self._piece.place, "a file of certificates or keys in DER form")
+        look = look_at(text)
+        raise NotACertificate(self._piece.place, look.what, look.cure)
+
+    def _read_block(self, block: Block, number: int, place: str) -> None:
+        if block.broken:
+            raise BrokenBlock(self._piece.place, number, block.label, block.broken)
+        if block.label == "OPENSSH PRIVATE KEY":
+            raise NotACertificate(place, OPENSSH_KEY.what, OPENSSH_KEY.cure)
+        if block.headers and LABELS.get(block.label) is Kind.KEY:
+            self._material.add(open_armored_key(block, place, self._passphrase), place)
+        elif block.label in LABELS:
+            kind = kind_of(block.der)
+            self._open(_first_value(block.der), kind or LABELS[block.label], place)
+        else:
+            parameters = block.label.endswith("PARAMETERS")  # those of curves and Diffie-Hellman stand beside keys
+            self._material.useless.append((place, PARAMETERS if parameters else Look(f'a block "{block.label}"')))
+
+    def _open(self, der: bytes, kind: Kind, place: str) -> None:
+        if kind in KINDS:
+            self._material.useless.append((place, KINDS[kind]))
+        else:
+            self._material.add(open_der(der, kind, place, self._passphrase), place)
+
+
+def _first_value(der: bytes) -> bytes:
+    """OpenSSL's trusted certificates have something behind them."""
+    try:
+        return der[: value_at(der, 0).size]
+    except Malformed:
+        return der
+
+
+def _counted(number: int, what: str) -> str:
+    return "" if not number else f"{number} {what}" if number == 1 else f"{number} {what}s"

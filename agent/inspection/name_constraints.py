@@ -1,0 +1,44 @@
+"""Name constraints of authorities (RFC 5280 section 4.2.1.10): most services' tests overlook them, clients do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from cryptography import x509
+
+from agent.errors.upload import NameNotPermitted
+from agent.pki.certificate import extension, title_of
+from agent.pki.chain import Chain
+from agent.system.names import WILDCARD, is_address
+
+
+def refuse_constrained(chain: Chain) -> None:
+    """Raise `NameNotPermitted` for a name that an authority above the leaf may not issue for."""
+    for authority in (*chain.intermediates, *([chain.anchor] if chain.anchor else [])):
+        constraints = extension(authority, x509.NameConstraints)
+        if constraints is None:
+            continue
+        for name in chain.names:
+            if not _permits(constraints, name):
+                raise NameNotPermitted(name, title_of(authority))
+
+
+def _permits(constraints: x509.NameConstraints, name: str) -> bool:
+    """What is permitted only bounds names of its own kind."""
+    kind = x509.IPAddress if is_address(name) else x509.DNSName
+    permitted = [each for each in constraints.permitted_subtrees or () if isinstance(each, kind)]
+    excluded = [each for each in constraints.excluded_subtrees or () if isinstance(each, kind)]
+    return (not permitted or _among(name, permitted)) and not _among(name, excluded)
+
+
+def _among(name: str, trees: Iterable[x509.GeneralName]) -> bool:
+    return any(_within(name, tree.value) for tree in trees)
+
+
+def _within(name: str, tree: object) -> bool:
+    if isinstance(tree, (IPv4Network, IPv6Network)):
+        return ip_address(name) in tree
+    suffix = str(tree).lower().removeprefix(".")
+    host = name.removeprefix(WILDCARD)
+    return not suffix or host == suffix or host.endswith("." + suffix)

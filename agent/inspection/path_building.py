@@ -1,0 +1,134 @@
+"""From a leaf to its root, through what was given and what is known (RFC 4158, section 2.4: backtracking)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+from agent.errors.chain import SignatureInvalid
+from agent.errors.upload import Incomplete, ParentsMissing
+from agent.pki.anchors import Anchors
+from agent.pki.certificate import extension, is_self_signed, names_as_issuer, sha256_of, short, title_of, verifies
+from agent.pki.path import verify_strength
+
+LONGEST_URL = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A leaf, those above it, and the self-signed one at the end."""
+
+    leaf: x509.Certificate
+    intermediates: tuple[x509.Certificate, ...]
+    root: x509.Certificate | None
+    """None: the leaf is self-signed, or the last intermediate is known itself."""
+
+
+def climb(
+    leaf: x509.Certificate,
+    given: Iterable[x509.Certificate],
+    anchors: Anchors,
+    now: datetime,
+    refusal: type[Incomplete] | type[ParentsMissing] = Incomplete,
+) -> Path:
+    """Return the path from `leaf` to a self-signed certificate, given or known.
+
+    Of issuers with the same key, those that are valid at `now` come first, then the given ones before the known ones, then
+    those that live longest. A given self-signed certificate needs not be known: roots of private authorities are uploaded
+    with the chain. Raises `refusal`, which names the first issuer that is missing, or a `ChainError`.
+    """
+    climber = _Climber(list(given), anchors, now)
+    path = climber.up(leaf)
+    if path is None:
+        raise _why_not(climber.highest, climber.namesake, refusal)
+    root = path.pop() if len(path) > 1 and is_self_signed(path[-1]) else None
+    return Path(path[0], tuple(path[1:]), root)
+
+
+class _Climber:
+    """A search in depth that visits each certificate once: what led nowhere does so by any way."""
+
+    def __init__(self, given: Sequence[x509.Certificate], anchors: Anchors, now: datetime) -> None:
+        self._given = given
+        self._anchors = anchors
+        self._now = now
+        self._known: set[x509.Certificate] = set()
+        self.highest: x509.Certificate | None = None
+        """Where the search first came to an end."""
+        self.namesake: x509.Certificate | None = None
+        """Has the name of its issuer, and did not sign it."""
+
+    def up(self, leaf: x509.Certificate) -> list[x509.Certificate] | None:
+        path, waiting, visited = [leaf], [self._issuers(leaf)], {leaf}
+        while path and not is_self_signed(path[-1]):
+            issuer = next((each for each in waiting[-1] if each not in visited), None)
+            if issuer is not None:
+                path.append(issuer)
+                waiting.append(self._issuers(issuer))
+                visited.add(issuer)
+            elif path[-1] in self._known:  # an intermediate that the administrator trusts
+                break
+            else:
+                self._note(path.pop())
+                waiting.pop()
+        return path or None
+
+    def _issuers(self, certificate: x509.Certificate) -> Iterator[x509.Certificate]:
+        """Yield what signed it, the best first; what is known is only looked at where what is given does not do."""
+        given = self._signers(certificate, self._given)
+        yield from (each for each in given if self._is_valid(each))
+        known = self._signers(certificate, self._anchors.named(certificate.issuer))
+        self._known.update(known)
+        yield from (each for each in known if self._is_valid(each))
+        yield from given
+        yield from known
+
+    def _signers(self, certificate: x509.Certificate, among: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+        named = [each for each in among if each != certificate and names_as_issuer(certificate, each)]
+        signers = [each for each in named if verifies(certificate, each)]
+        if named and not signers and self.namesake is None and self.highest is None:
+            self.namesake = named[0]
+        return sorted(signers, key=lambda each: (each.not_valid_after_utc, sha256_of(each)), reverse=True)
+
+    def _is_valid(self, certificate: x509.Certificate) -> bool:
+        return certificate.not_valid_before_utc <= self._now < certificate.not_valid_after_utc
+
+    def _note(self, certificate: x509.Certificate) -> None:
+        if self.highest is None:
+            self.highest = certificate
+
+
+def _why_not(
+    highest: x509.Certificate | None,
+    namesake: x509.Certificate | None,
+    refusal: type[Incomplete] | type[ParentsMissing],
+) -> Exception:
+    assert highest is not None
+    if namesake is not None and names_as_issuer(highest, namesake):
+        verify_strength(highest)  # what is too weak is not verified at all
+        return SignatureInvalid(title_of(highest), title_of(namesake))
+    return refusal(title_of(highest), short(highest.issuer), issuer_url(highest))
+
+
+def issuer_url(certificate: x509.Certificate) -> str:
+    """Return where the issuer's certificate can be had (RFC 5280 section 4.2.2.1), empty where it doesn't say so."""
+    access = extension(certificate, x509.AuthorityInformationAccess)
+    for description in access or ():
+        value = description.access_location.value
+        if description.access_method == AuthorityInformationAccessOID.CA_ISSUERS and _is_url(value):
+            return str(value)
+    return ""
+
+
+def _is_url(value: object) -> bool:
+    return (
+        isinstance(value, str)
+        and value.startswith(("http://", "https://"))
+        and len(value) <= LONGEST_URL
+        and value.isascii()
+        and value.isprintable()
+    )

@@ -1,0 +1,116 @@
+"""What a module asks for, and what the core makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+
+from agent.pki.chain import KeyType, Purpose
+from agent.system.names import is_address, is_public, parse_name
+
+SLOT = re.compile(r"[a-z0-9_][a-z0-9._-]{0,127}")
+"""A slot is a directory's name and part of addresses and logs."""
+CHAIN_ID = re.compile(r"[0-9a-f]{1,64}", re.IGNORECASE)
+"""The beginning of a chain's id, or all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What the core reads of this machine in each pass."""
+
+    name: str
+    """Host name as configured, a label or a full name, canonical."""
+    addresses: tuple[str, ...]
+    """Every address of every interface but link-local ones, sorted; canonical."""
+    failing: tuple[str, ...] = ()
+    """Names that a CA could not validate lately, sorted: a module with other names beside them may ask for those alone."""
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON types."""
+        return {"name": self.name, "addresses": list(self.addresses), "failing": list(self.failing)}
+
+
+@dataclass(frozen=True)
+class Request:
+    """`(names, key type, purpose)`: needs that agree share one, with its order, back-off, chain and reissue."""
+
+    names: frozenset[str]
+    key_type: KeyType
+    purpose: Purpose = Purpose.SERVER
+
+    @cached_property
+    def id(self) -> str:
+        """SHA-256 over the canonical form, lower-case hex."""
+        text = json.dumps([sorted(self.names), self.key_type, self.purpose])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def public(self) -> bool:
+        """Whether every name can be asked of a public CA."""
+        return all(is_public(name) for name in self.names)
+
+
+@dataclass(frozen=True)
+class Need:
+    """One chain that a module asks for, identified by `(module, slot)` and never by its names."""
+
+    names: tuple[str, ...]
+    slot: str = "default"
+    key_types: tuple[KeyType, ...] = (KeyType.ECDSA_P256, KeyType.RSA_2048)
+    """Accepted, in order of preference; the first is asked for."""
+    purpose: Purpose = Purpose.SERVER
+    sources: tuple[str, ...] | None = None
+    """Allowed rungs of the ladder; None: all."""
+    pin: str | None = None
+    """Id of an uploaded chain (a unique beginning is enough), or one of its names, that is preferred."""
+    module: str = ""
+    """Filled in by the core."""
+
+    def __post_init__(self) -> None:
+        if not SLOT.fullmatch(self.slot):
+            raise ValueError(f'slot "{self.slot}" must be lower-case letters, digits, ".", "_" or "-"')
+        if not self.names:
+            raise ValueError(f'slot "{self.slot}" asks for a chain without a name')
+        if not self.key_types:
+            raise ValueError(f'slot "{self.slot}" accepts no key type')
+        names = tuple(dict.fromkeys(parse_name(name) for name in self.names))
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "pin", _canonical_pin(self.pin))
+        _refuse_a_mix(self.slot, names)
+
+    def of(self, module: str) -> Need:
+        """Return this need with its owner's name."""
+        need = copy(self)  # nothing to validate again
+        object.__setattr__(need, "module", module)
+        return need
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """`(module, slot)`."""
+        return self.module, self.slot
+
+    @cached_property
+    def request(self) -> Request:
+        """What is asked of a source that makes chains to order."""
+        return Request(frozenset(self.names), self.key_types[0], self.purpose)
+
+
+def _canonical_pin(pin: str | None) -> str | None:
+    if not pin:
+        return None
+    return pin.lower() if CHAIN_ID.fullmatch(pin) else parse_name(pin)
+
+
+def _refuse_a_mix(slot: str, names: Iterable[str]) -> None:
+    """A public CA would refuse the whole order for one local name (RFC 8555 section 7.4)."""
+    public = [name for name in names if is_public(name) and not is_address(name)]
+    local = [name for name in names if name not in public]
+    if public and local:
+        raise ValueError(
+            f'slot "{slot}" mixes the public name {public[0]} with {local[0]}, which no public CA certifies: use two slots'
+        )

@@ -1,0 +1,96 @@
+"""What the store remembers of chains and orders, as data. Importing this is cheap: a status needs no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from agent.model.need import Request
+from agent.pki.chain import KeyType, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRecord:
+    """What the store knows of a chain without opening it: enough to bind and to plan."""
+
+    id: str
+    source: str
+    names: tuple[str, ...]
+    key_type: KeyType
+    purposes: tuple[Purpose, ...]
+    issuer: str
+    serial: str
+    not_before: datetime
+    not_after: datetime
+    """The earliest end over leaf and intermediates: afterwards the chain is of no use."""
+    fingerprints: tuple[str, ...]
+    """SHA-256 of leaf and intermediates in the order in which they are sent."""
+    request: str | None = None
+    """Id of the request that it was made for; None: uploaded, serves by coverage."""
+    root: str | None = None
+    """SHA-256 of the own root that signed it."""
+    created_at: datetime | None = None
+    revoked_at: datetime | None = None
+    crl: bool = False
+    """Whether its certificates say where lists of revoked ones are, or that isn't known."""
+
+    def good(self, now: datetime) -> bool:
+        """Whether it is valid at `now` and not known to be revoked."""
+        return self.not_before <= now < self.not_after and self.revoked_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is known of a bound chain beyond itself: what its CA says of its renewal, and when to ask again."""
+
+    chain: str
+    next_at: datetime | None = None
+    """When to ask its source again; None: never."""
+    crl_at: datetime | None = None
+    """When to fetch its CA's list of revoked certificates again; None: never. The core's."""
+    renew_at: datetime | None = None
+    """When to renew, chosen once at random inside the window (RFC 9773 section 4.2)."""
+    window: tuple[datetime, datetime] | None = None
+    """Renewal window that the CA suggested."""
+    explanation: str = ""
+    """URL of a page on which the CA says why."""
+    problem: Mapping[str, Any] | None = None
+    """Why the last inquiry failed: `Problem` as JSON."""
+    attempts: int = 0
+    """Inquiries that failed in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailingName:
+    """A name that a CA could not validate lately: a module asks for its other names alone meanwhile."""
+
+    name: str
+    source: str
+    since: datetime
+    passed_at: datetime | None
+    """When the CA could validate it again; it stays apart until there is a chain for all names together."""
+    requests: tuple[Request, ...]
+    """What it was asked for together with others."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """What became of a source's dealing with one request so far."""
+
+    request: str
+    source: str
+    attempts: int = 0
+    """Failures in a row."""
+    retry_at: datetime | None = None
+    problem: Mapping[str, Any] | None = None
+    """`Problem` as JSON."""
+    permanent: bool = False
+    """The last failure says that only a change of settings helps."""
+    settings_digest: str = ""
+    """Of the source's settings at the last try: when they change, it's tried again at once."""
+
+    def counts_for(self, settings_digest: str) -> bool:
+        """Whether the last failure still holds the source back: its settings are the same."""
+        return self.settings_digest == settings_digest

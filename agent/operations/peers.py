@@ -1,0 +1,77 @@
+"""What the appliance's root signs for others, and what it takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from agent.errors.root import PeerUnknown, RevokedBefore, RootMissing
+from agent.model.peer import LIFETIME, Peer, serial_of
+from agent.pki.chain import PeerCertificate, Purpose
+from agent.pki.encoding import Part, encode
+from agent.pki.revocation import Reason, Revocation
+from agent.store import Store
+from agent.system.layout import Layout
+from agent.system.names import parse_name
+
+
+def sign(
+    layout: Layout,
+    csr: bytes,
+    names: Sequence[str],
+    *,
+    module: str,
+    label: str,
+    now: datetime,
+    purposes: Collection[Purpose] = (Purpose.SERVER,),
+) -> PeerCertificate:
+    """Sign a PEM request (RFC 2986) for `names` and keep the certificate under `module` and `label`.
+
+    Raises `RootMissing`, `RootExpired`, `RequestInvalid`, `NameInvalid`, `NamesMissing`, `StoreError`.
+    """
+    canonical = list(dict.fromkeys(parse_name(name) for name in names))
+    with Store.open_existing(layout) as store:
+        root = store.roots.load()
+        if root is None:
+            raise RootMissing
+        peer = root.sign_request(csr, canonical, purposes, now, LIFETIME)
+        with store.write():
+            store.peers.add(peer, csr=csr, module=module, label=label, root=root.sha256, names=canonical, now=now)
+        return peer
+
+
+def find(store: Store, serial: str, module: str = "") -> Peer:
+    """Return a peer certificate; one of `module`, if that is given. Raises `PeerUnknown`."""
+    peer = store.peers.find(serial_of(serial))
+    if peer is None or (module and peer.module != module):
+        raise PeerUnknown(serial)
+    return peer
+
+
+def export(store: Store, peer: Peer, parts: Sequence[Part]) -> bytes:
+    """Return parts of a peer certificate's path as PEM."""
+    return encode(PeerCertificate.from_pem(store.peers.certificates(peer.sha256).encode()), parts)
+
+
+def revoke(store: Store, peer: Peer, reason: Reason, now: datetime) -> list[Peer]:
+    """Revoke a peer certificate, and with the present one those that it has replaced. Return them.
+
+    The next pass lists them. Raises `RevokedBefore`.
+    """
+    if peer.revoked_at is not None:
+        raise RevokedBefore(peer.serial, peer.revoked_at)
+    found = [each for each in _of_one_key(store, peer) if each.revoked_at is None and each.not_after > now]
+    with store.write():
+        store.peers.revoke(found, now, reason)
+        for each in found:
+            store.revocations.add(Revocation(each.root, each.serial, now, reason, each.not_after))
+    return found
+
+
+def _of_one_key(store: Store, peer: Peer) -> list[Peer]:
+    """Return a certificate, and if it is the present one of its peer, those before it that stand for the same key."""
+    if not peer.current:
+        return [peer]
+    csr = store.peers.request(peer.sha256)
+    same = [each for each in store.peers.all() if (each.module, each.label) == (peer.module, peer.label)]
+    return [each for each in same if each.sha256 == peer.sha256 or store.peers.request(each.sha256) == csr]

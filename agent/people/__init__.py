@@ -1,6 +1,0 @@
-"""Who may do what in the web interface and its API: people, sessions, tokens, roles, and the record of what they did."""
-
-from agent.people.people import People
-from agent.people.person import Person, Role, Session, Token
-
-__all__ = ["People", "Person", "Role", "Session", "Token"]

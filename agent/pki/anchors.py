@@ -1,0 +1,118 @@
+"""The roots that are known: the appliance's own, those in the administrator's directory, and the system's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from agent.errors.chain import CertificateUnreadable
+from agent.errors.upload import TrustUnreadable
+from agent.system.ownership import distrust, read
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from agent.system.layout import Layout
+
+SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Debian's, also on its derivatives and on Alpine."""
+ENDINGS = frozenset({".pem", ".crt", ".cer"})
+OTHERS_WRITE = 0o022
+
+
+class Anchors:
+    """Known certificates, looked up by name. Files are read when the first one is asked for.
+
+    Also holds intermediates where the administrator put some into the directory.
+    """
+
+    def __init__(
+        self, own: Iterable[x509.Certificate] = (), directory: Path | None = None, bundle: Path | None = None
+    ) -> None:
+        self._own = tuple(own)
+        self._directory = directory
+        self._bundle = bundle
+
+    @classmethod
+    def of(cls, certificates: Anchors | Iterable[x509.Certificate]) -> Anchors | Self:
+        """Return `certificates` as anchors."""
+        return certificates if isinstance(certificates, Anchors) else cls(certificates)
+
+    def __iter__(self) -> Iterator[x509.Certificate]:
+        """Yield each certificate once. Raises `TrustUnreadable`."""
+        return iter(dict.fromkeys(each for known in self._by_subject.values() for each in known))
+
+    def named(self, subject: x509.Name) -> Sequence[x509.Certificate]:
+        """Return the certificates of that subject. Raises `TrustUnreadable`."""
+        return self._by_subject.get(subject, [])
+
+    def __contains__(self, certificate: object) -> bool:
+        """Whether a certificate is known. Raises `TrustUnreadable`."""
+        return any(certificate in known for known in self._by_subject.values())
+
+    @cached_property
+    def _by_subject(self) -> dict[x509.Name, list[x509.Certificate]]:
+        found: dict[x509.Name, list[x509.Certificate]] = {}
+        for certificate in (*self._own, *self._of_directory(), *self._of_bundle()):
+            found.setdefault(certificate.subject, []).append(certificate)
+        return found
+
+    def _of_directory(self) -> Iterator[x509.Certificate]:
+        try:
+            paths = sorted(self._directory.iterdir()) if self._directory else []
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise TrustUnreadable(str(self._directory), _reason(error)) from error
+        for path in paths:
+            if path.suffix in ENDINGS:
+                yield from _certificates(path)
+
+    def _of_bundle(self) -> Iterator[x509.Certificate]:
+        """The system's own file is not the administrator's to repair: what can't be read in it is not known."""
+        from agent.pki.certificate import load_certificates
+        from agent.pki.pem import certificate_blocks
+
+        if self._bundle is None or not self._bundle.exists():
+            return
+        for block in certificate_blocks(_content(self._bundle)):
+            try:
+                yield from load_certificates(block)
+            except CertificateUnreadable:
+                continue
+
+
+def load_anchors(
+    layout: Layout, *, own: Iterable[x509.Certificate] = (), bundle: Path | None = SYSTEM_BUNDLE
+) -> Anchors:
+    """Return what is known on this appliance: `own` roots, ``/etc/chainwright/trust/``, the system's bundle.
+
+    Nothing is read yet; a broken file in the directory is named by a `TrustUnreadable` when the roots are first needed.
+    """
+    return Anchors(own, layout.trust, bundle)
+
+
+def _certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    from agent.pki.certificate import load_certificates, load_der_certificate
+
+    data = _content(path)
+    try:
+        return load_certificates(data) if b"-----BEGIN" in data else (load_der_certificate(data),)
+    except CertificateUnreadable as error:
+        raise TrustUnreadable(str(path), error.problem.cause.rstrip(".")) from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        reading = read(path)
+    except OSError as error:
+        raise TrustUnreadable(str(path), _reason(error)) from error
+    if doubt := distrust(path, reading.status, OTHERS_WRITE):
+        raise TrustUnreadable(str(path), doubt.reason, doubt.cure)
+    return reading.data
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,252 @@
+"""What one X.509 certificate (RFC 5280) says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from agent.errors.chain import CertificateUnreadable, KeyUnsupported
+from agent.errors.name import NameInvalid
+from agent.pki.key import KeyType, key_type_of
+from agent.pki.pem import certificate_blocks
+from agent.pki.purpose import Purpose
+from agent.system.names import parse_name
+
+Extension = TypeVar("Extension", bound=x509.ExtensionType)
+
+LONGEST_TITLE = 100
+MALFORMED = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+"""What cryptography raises of a certificate that is not one (RFC 5280 section 4)."""
+WEAK_DIGESTS = frozenset({"md5", "sha1"})
+
+PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: Purpose.SERVER, ExtendedKeyUsageOID.CLIENT_AUTH: Purpose.CLIENT}
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What the rest of the agent wants to know of a leaf, read once."""
+
+    sha256: str
+    """Of the DER form, lower-case hex."""
+    names: tuple[str, ...]
+    """Canonical, in the certificate's order; those that aren't names are left out."""
+    subject: str
+    issuer: str
+    """Organization and common name, as in ``Let's Encrypt R11``."""
+    serial: str
+    """Lower-case hex."""
+    not_before: datetime
+    not_after: datetime
+    key_type: KeyType
+    purposes: tuple[Purpose, ...]
+    authority_key_id: str | None
+    """Subject key identifier of the issuer, lower-case hex."""
+
+
+def describe(certificate: x509.Certificate) -> CertificateFacts:
+    """Read a certificate. Raises `CertificateUnreadable`, `WeakKey` and `KeyUnsupported`."""
+    title = title_of(certificate)
+    return CertificateFacts(
+        sha256=sha256_of(certificate),
+        names=names_of(certificate),
+        subject=title,
+        issuer=issuer_title(certificate),
+        serial=f"{certificate.serial_number:x}",
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        key_type=key_type_of(public_key_of(certificate), title=title),
+        purposes=purposes_of(certificate),
+        authority_key_id=authority_key_id_of(certificate),
+    )
+
+
+def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
+    """Read every certificate in `pem`, in order; other blocks are skipped. Raises `CertificateUnreadable`."""
+    blocks = certificate_blocks(pem)
+    if not blocks:
+        raise CertificateUnreadable("there is none")
+    return tuple(_load(block, number) for number, block in enumerate(blocks, start=1))
+
+
+def _load(block: bytes, number: int) -> x509.Certificate:
+    try:
+        with quietly():
+            return checked(x509.load_pem_x509_certificate(block))
+    except MALFORMED as error:
+        raise CertificateUnreadable(f"number {number} is damaged", str(error)) from error
+
+
+def load_der_certificate(der: bytes) -> x509.Certificate:
+    """Read one certificate in DER. Raises `CertificateUnreadable`."""
+    try:
+        with quietly():
+            return checked(x509.load_der_x509_certificate(der))
+    except MALFORMED as error:
+        raise CertificateUnreadable("it is damaged or not a certificate", str(error)) from error
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep cryptography's warnings to itself: roots that everyone trusts have the serial number 0, and it warns of each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def checked(certificate: x509.Certificate) -> x509.Certificate:
+    """Return `certificate` after reading what cryptography reads late. Raises one of `MALFORMED`."""
+    _ = (certificate.subject, certificate.issuer, certificate.extensions)
+    root = certificate.subject == certificate.issuer  # old ones have the serial number 0
+    if certificate.serial_number < (0 if root else 1):
+        raise ValueError("the serial number is not positive (RFC 5280 section 4.1.2.2)")
+    return certificate
+
+
+def sha256_of(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of the DER form, lower-case hex."""
+    return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+
+
+def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    """Return the public key. Raises `KeyUnsupported` and `CertificateUnreadable`."""
+    try:
+        return certificate.public_key()
+    except UnsupportedAlgorithm as error:
+        raise KeyUnsupported(certificate.public_key_algorithm_oid.dotted_string) from error
+    except ValueError as error:
+        raise CertificateUnreadable(f"the public key of {title_of(certificate)} is damaged", str(error)) from error
+
+
+def extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
+    """Return an extension's value, or None where it's absent. Raises `CertificateUnreadable`."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+    except MALFORMED as error:
+        raise CertificateUnreadable(f"the extensions of {title_of(certificate)} are damaged", str(error)) from error
+
+
+def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the names that it is for: the subject alternative names, the common name only where there are none at all."""
+    alternatives = extension(certificate, x509.SubjectAlternativeName)
+    if alternatives is None:
+        texts = _texts(certificate.subject, NameOID.COMMON_NAME)
+    else:
+        texts = [str(name.value) for name in alternatives if isinstance(name, (x509.DNSName, x509.IPAddress))]
+    return tuple(dict.fromkeys(name for name in map(_name, texts) if name))
+
+
+def _name(text: str) -> str | None:
+    try:
+        return parse_name(text)
+    except NameInvalid:
+        return None
+
+
+def purposes_of(certificate: x509.Certificate) -> tuple[Purpose, ...]:
+    """Return what it may be used for; without an extended key usage, anything (RFC 5280 section 4.2.1.12)."""
+    usage = extension(certificate, x509.ExtendedKeyUsage)
+    if usage is None or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage:
+        return tuple(Purpose)
+    return tuple(purpose for oid, purpose in PURPOSES.items() if oid in usage)
+
+
+def crl_urls_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return where lists of revoked certificates are to be had over HTTP (RFC 5280 section 4.2.1.13)."""
+    points = extension(certificate, x509.CRLDistributionPoints) or ()
+    names = [name for point in points for name in point.full_name or ()]
+    urls = [name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)]
+    return tuple(url for url in urls if url.lower().startswith(("http://", "https://")))
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it says that it is a CA (RFC 5280 section 4.2.1.9)."""
+    constraints = extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
+
+
+def key_id_of(certificate: x509.Certificate) -> str | None:
+    """Return the subject key identifier in hex, None where it's absent."""
+    value = extension(certificate, x509.SubjectKeyIdentifier)
+    return value.digest.hex() if value else None
+
+
+def authority_key_id_of(certificate: x509.Certificate) -> str | None:
+    """Return the issuer's key identifier in hex, None where it's absent."""
+    value = extension(certificate, x509.AuthorityKeyIdentifier)
+    return value.key_identifier.hex() if value and value.key_identifier else None
+
+
+def names_as_issuer(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `certificate` says that `issuer` issued it: by name, and by key identifier where both have one."""
+    if certificate.issuer != issuer.subject:
+        return False
+    wanted, offered = authority_key_id_of(certificate), key_id_of(issuer)
+    return wanted is None or offered is None or wanted == offered
+
+
+def verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the signature on `certificate` is by the key of `issuer`."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def is_self_signed(certificate: x509.Certificate) -> bool:
+    """Whether it is signed with its own key."""
+    return certificate.subject == certificate.issuer and verifies(certificate, certificate)
+
+
+def weak_digest_of(certificate: x509.Certificate) -> str | None:
+    """Return the name of the signature's digest where services and clients refuse it."""
+    try:
+        digest = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
+    return digest.name if digest is not None and digest.name in WEAK_DIGESTS else None
+
+
+def title_of(certificate: x509.Certificate) -> str:
+    """Return what people call it: common name, else organization, else its first name, else its serial number."""
+    if len(certificate.subject.rdns):
+        return short(certificate.subject)
+    names = names_of(certificate)
+    return names[0] if names else f"serial {certificate.serial_number:x}"
+
+
+def issuer_title(certificate: x509.Certificate) -> str:
+    """Return what people call its issuer: the organization too, where the common name doesn't say who that is."""
+    name = short(certificate.issuer)
+    for organization in _texts(certificate.issuer, NameOID.ORGANIZATION_NAME)[:1]:
+        word = organization.partition(" ")[0].strip(",.").casefold()
+        if word not in name.casefold():
+            return _printable(f"{organization} {name}")
+    return name
+
+
+def short(name: x509.Name) -> str:
+    """Return common name, else organization, else all of it; fit to be printed."""
+    texts = _texts(name, NameOID.COMMON_NAME) or _texts(name, NameOID.ORGANIZATION_NAME) or [name.rfc4514_string()]
+    return _printable(texts[0])
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text[:LONGEST_TITLE])
+
+
+def _texts(name: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:
+    return [value for attribute in name.get_attributes_for_oid(oid) if isinstance(value := attribute.value, str)]

@@ -1,0 +1,229 @@
+"""The chain: private key + leaf + intermediates. One that is wrong can't be constructed.
+
+Importing this is cheap: cryptography is loaded when the first chain is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from agent.errors.problem import rfc3339
+from agent.pki.key import KeyType, generate_key, key_type_of, load_key
+from agent.pki.purpose import Purpose
+from agent.system.names import covers_all
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from agent.pki.certificate import CertificateFacts
+    from agent.pki.key import PrivateKey
+
+__all__ = [
+    "CertificationPath",
+    "Chain",
+    "KeyType",
+    "PeerCertificate",
+    "Purpose",
+    "generate_key",
+    "key_type_of",
+    "load_certificates",
+    "load_key",
+]
+
+
+class CertificationPath:
+    """A leaf and what leads from it to its root (RFC 5280 section 6): what `Chain` and `PeerCertificate` share.
+
+    Two are equal when their leaves are.
+    """
+
+    leaf: x509.Certificate
+    intermediates: tuple[x509.Certificate, ...]
+    """Leaf-ward first."""
+    anchor: x509.Certificate | None
+    """The root certificate where it is known. Never served."""
+
+    @cached_property
+    def facts(self) -> CertificateFacts:
+        """What the leaf says of itself."""
+        from agent.pki.certificate import describe
+
+        return describe(self.leaf)
+
+    @property
+    def presented(self) -> tuple[x509.Certificate, ...]:
+        """What a service sends: leaf, then intermediates."""
+        return (self.leaf, *self.intermediates)
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the leaf's DER form, lower-case hex."""
+        return self.facts.sha256
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, ...]:
+        """SHA-256 of leaf and intermediates in the order in which they are sent, lower-case hex."""
+        from agent.pki.certificate import sha256_of
+
+        return (self.id, *map(sha256_of, self.intermediates))
+
+    @cached_property
+    def anchor_sha256(self) -> str | None:
+        """SHA-256 of the root certificate where it is known, lower-case hex."""
+        from agent.pki.certificate import sha256_of
+
+        return sha256_of(self.anchor) if self.anchor else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Canonical names from the subject alternative names; the common name only where there are none."""
+        return self.facts.names
+
+    @property
+    def issuer(self) -> str:
+        """Common name of the leaf's issuer, else its organization."""
+        return self.facts.issuer
+
+    @property
+    def serial(self) -> str:
+        """Serial number of the leaf, lower-case hex."""
+        return self.facts.serial
+
+    @property
+    def not_before(self) -> datetime:
+        """Of the leaf, UTC."""
+        return self.facts.not_before
+
+    @property
+    def not_after(self) -> datetime:
+        """Of the leaf, UTC."""
+        return self.facts.not_after
+
+    @cached_property
+    def usable_from(self) -> datetime:
+        """The latest beginning over leaf and intermediates, UTC."""
+        return max(certificate.not_valid_before_utc for certificate in self.presented)
+
+    @cached_property
+    def usable_until(self) -> datetime:
+        """The earliest end over leaf and intermediates, UTC: afterwards it is of no use."""
+        return min(certificate.not_valid_after_utc for certificate in self.presented)
+
+    @property
+    def key_type(self) -> KeyType:
+        """Type of the leaf's key."""
+        return self.facts.key_type
+
+    @property
+    def purposes(self) -> tuple[Purpose, ...]:
+        """What the leaf may be used for."""
+        return self.facts.purposes
+
+    @property
+    def authority_key_id(self) -> str | None:
+        """Key identifier of the leaf's issuer in hex (RFC 5280 section 4.2.1.1): which root signed it."""
+        return self.facts.authority_key_id
+
+    @cached_property
+    def crl_urls(self) -> tuple[str, ...]:
+        """Where the issuers of leaf and intermediates list what they have revoked, over HTTP."""
+        from agent.pki.certificate import crl_urls_of
+
+        return tuple(url for certificate in self.presented for url in crl_urls_of(certificate))
+
+    def covers(self, names: Iterable[str]) -> bool:
+        """Whether it is good for each of `names` (canonical)."""
+        return covers_all(self.names, names)
+
+    def usable(self, now: datetime) -> bool:
+        """Whether leaf and intermediates are valid at `now`."""
+        return self.usable_from <= now < self.usable_until
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, CertificationPath) and self.leaf == other.leaf
+
+    def __hash__(self) -> int:
+        return hash(self.leaf)
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.names)
+        until = rfc3339(self.usable_until)
+        return f"<{type(self).__name__} {self.id[:12]} {names} issued by {self.issuer} until {until}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Chain(CertificationPath):
+    """Key, leaf and intermediates that belong together.
+
+    Raises a `ChainError` unless the key matches the leaf, the order is right, each signature verifies and each issuer may
+    sign. Validity, names and purposes are compared with what is needed, and at a time, by `usable`, `covers`, `purposes`.
+    """
+
+    key: PrivateKey
+    leaf: x509.Certificate
+    intermediates: tuple[x509.Certificate, ...] = ()
+    anchor: x509.Certificate | None = None
+
+    def __post_init__(self) -> None:
+        from agent.pki.path import verify_pair, verify_path
+
+        object.__setattr__(self, "intermediates", tuple(self.intermediates))
+        verify_pair(self.key, self.leaf)
+        verify_path(self.leaf, self.intermediates, self.anchor)
+
+    @classmethod
+    def build(
+        cls, key: PrivateKey, certificates: Iterable[x509.Certificate], anchors: Iterable[x509.Certificate] = ()
+    ) -> Self:
+        """Make a chain of `key` and certificates in any order, with duplicates, with or without their root.
+
+        `anchors` are roots that are known, for finding `anchor` where the root is not among the certificates. Raises a
+        `ChainError` that says which certificate is wrong, missing or too much.
+        """
+        from agent.pki.path import build_path
+
+        return cls(key, *build_path(key, certificates, anchors))
+
+    @classmethod
+    def from_pem(cls, certificates: bytes, key: bytes) -> Self:
+        """Read back a chain that was written in order: leaf, intermediates, and the root where it is known."""
+        from agent.pki.certificate import is_self_signed
+
+        leaf, *issuers = load_certificates(certificates)
+        anchor = issuers.pop() if issuers and is_self_signed(issuers[-1]) else None
+        return cls(load_key(key), leaf, tuple(issuers), anchor)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PeerCertificate(CertificationPath):
+    """A leaf that the root signed from someone's certificate signing request: there is no key here."""
+
+    leaf: x509.Certificate
+    intermediates: tuple[x509.Certificate, ...] = ()
+    anchor: x509.Certificate | None = None
+
+    def __post_init__(self) -> None:
+        from agent.pki.path import verify_path
+
+        object.__setattr__(self, "intermediates", tuple(self.intermediates))
+        verify_path(self.leaf, self.intermediates, self.anchor)
+
+    @classmethod
+    def from_pem(cls, certificates: bytes) -> Self:
+        """Read back what was written in order: leaf, intermediates, and the root where it is known."""
+        from agent.pki.certificate import is_self_signed
+
+        leaf, *issuers = load_certificates(certificates)
+        anchor = issuers.pop() if issuers and is_self_signed(issuers[-1]) else None
+        return cls(leaf, tuple(issuers), anchor)
+
+
+def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
+    """Read every certificate in `pem`, in order; other blocks are skipped. Raises `CertificateUnreadable`."""
+    from agent.pki.certificate import load_certificates
+
+    return load_certificates(pem)

@@ -1,0 +1,189 @@
+"""Certification paths: building one from loose certificates (RFC 4158) and verifying it (RFC 5280 section 6).
+
+Names, validity periods and purposes are for binding and preflight to judge, at their `now`. Here stands what never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from agent.errors.chain import (
+    IssuerMayNotSign,
+    IssuerMissing,
+    KeyMismatch,
+    LeafIsAuthority,
+    NoLeaf,
+    SignatureInvalid,
+    UnusedCertificates,
+    WeakKey,
+    WeakSignature,
+    WrongIssuer,
+)
+from agent.pki.certificate import (
+    extension,
+    is_authority,
+    is_self_signed,
+    names_as_issuer,
+    public_key_of,
+    sha256_of,
+    short,
+    title_of,
+    verifies,
+    weak_digest_of,
+)
+from agent.pki.key import SMALLEST_RSA, key_type_of
+
+if TYPE_CHECKING:
+    from agent.pki.key import PrivateKey
+
+Certificates = tuple[x509.Certificate, ...]
+
+
+def verify_pair(key: PrivateKey, certificate: x509.Certificate) -> None:
+    """Check that `key` belongs to `certificate`. Raises `KeyMismatch`."""
+    if key.public_key() != public_key_of(certificate):
+        raise KeyMismatch([title_of(certificate)])
+
+
+def verify_path(leaf: x509.Certificate, intermediates: Certificates, anchor: x509.Certificate | None) -> None:
+    """Check a path in the order in which it is presented. Raises a `ChainError` that names the certificate."""
+    key_type_of(public_key_of(leaf), title=title_of(leaf))
+    if is_authority(leaf) and not is_self_signed(leaf):
+        raise LeafIsAuthority(title_of(leaf))
+    for certificate in (leaf, *intermediates):
+        verify_strength(certificate)
+    verify_links((leaf, *intermediates, anchor) if anchor else (leaf, *intermediates))
+    verify_authorities((*intermediates, anchor) if anchor and has_constraints(anchor) else intermediates)
+
+
+def verify_strength(certificate: x509.Certificate) -> None:
+    """Check what clients refuse at any time. Raises `WeakKey` and `WeakSignature`."""
+    key = public_key_of(certificate)
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA:
+        raise WeakKey(key.key_size, title_of(certificate))
+    digest = weak_digest_of(certificate)
+    if digest and certificate.subject != certificate.issuer:  # nobody relies on a root's signature on itself
+        raise WeakSignature(title_of(certificate), digest)
+
+
+def verify_links(path: Certificates) -> None:
+    """Check that each certificate is signed by the next one, and one that stands alone by itself where it says so.
+
+    Raises `WrongIssuer` and `SignatureInvalid`.
+    """
+    for certificate, issuer in pairwise(path):
+        if not names_as_issuer(certificate, issuer):
+            raise WrongIssuer(title_of(certificate), short(certificate.issuer), title_of(issuer))
+        if not verifies(certificate, issuer):
+            raise SignatureInvalid(title_of(certificate), title_of(issuer))
+    top = path[0]
+    if len(path) == 1 and names_as_issuer(top, top) and not verifies(top, top):
+        raise SignatureInvalid(title_of(top), title_of(top))
+
+
+def verify_authorities(issuers: Sequence[x509.Certificate]) -> None:
+    """Check that each of `issuers`, leaf-ward first, may sign the one before it. Raises `IssuerMayNotSign`."""
+    below = 0
+    for issuer in issuers:
+        if reason := why_not_an_issuer(issuer, below):
+            raise IssuerMayNotSign(title_of(issuer), reason)
+        below += issuer.subject != issuer.issuer  # self-issued ones don't count (RFC 5280 section 4.2.1.9)
+
+
+def why_not_an_issuer(certificate: x509.Certificate, below: int) -> str:
+    """Return why it may not sign with `below` authorities between it and the leaf; empty where it may (RFC 5280 6.1.4)."""
+    constraints = extension(certificate, x509.BasicConstraints)
+    if constraints is None or not constraints.ca:
+        return "it is not a certificate authority (basicConstraints)"
+    usage = extension(certificate, x509.KeyUsage)
+    if usage is not None and not usage.key_cert_sign:
+        return "its key usage does not include keyCertSign"
+    if constraints.path_length is not None and below > constraints.path_length:
+        return f"it allows {constraints.path_length} authorities below itself, and there are {below}"
+    return ""
+
+
+def has_constraints(certificate: x509.Certificate) -> bool:
+    """Whether it says if it is a CA; a version 1 root can't, and is trusted for being known."""
+    return extension(certificate, x509.BasicConstraints) is not None
+
+
+def build_path(
+    key: PrivateKey, certificates: Iterable[x509.Certificate], anchors: Iterable[x509.Certificate] = ()
+) -> tuple[x509.Certificate, Certificates, x509.Certificate | None]:
+    """Find the leaf by its key, and order the rest behind it: `(leaf, intermediates, anchor)`. Raises a `ChainError`.
+
+    The order of `certificates` makes no difference. Where an issuer is there twice (cross-signed), the path goes by the
+    one that lives longest. A self-signed root is taken off the end; without one, `anchors` is asked.
+    """
+    given = sorted(set(certificates), key=sha256_of)
+    leaf = _find_leaf(key, given)
+    path = _climb(leaf, given)
+    root = path.pop() if len(path) > 1 and is_self_signed(path[-1]) else None
+    anchor = root or _issuer_among(path[-1], anchors)
+    _refuse_unused(leaf, given, complete=len(path) > 1 or anchor is not None)
+    return leaf, tuple(path[1:]), anchor
+
+
+def _find_leaf(key: PrivateKey, given: Sequence[x509.Certificate]) -> x509.Certificate:
+    public_key = key.public_key()
+    own = [certificate for certificate in given if public_key_of(certificate) == public_key]
+    if own:
+        leaf = max(own, key=lambda each: (not is_authority(each), each.not_valid_after_utc))
+        if is_authority(leaf) and len(given) > 1:
+            raise LeafIsAuthority(title_of(leaf))
+        return leaf
+    leaves = [title_of(certificate) for certificate in given if not is_authority(certificate)]
+    if leaves:
+        raise KeyMismatch(leaves)
+    raise NoLeaf([title_of(certificate) for certificate in given])
+
+
+def _climb(leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+    """Return the path from `leaf` up to a self-signed certificate, or as far as it goes."""
+    path = [leaf]
+    while not is_self_signed(path[-1]):
+        issuers = [each for each in given if each not in path and names_as_issuer(path[-1], each)]
+        if not issuers:
+            break
+        signers = [issuer for issuer in issuers if verifies(path[-1], issuer)]
+        if not signers:
+            verify_strength(path[-1])  # what is too weak isn't verified at all
+            raise SignatureInvalid(title_of(path[-1]), title_of(issuers[0]))
+        path.append(max(signers, key=lambda each: each.not_valid_after_utc))
+    return path
+
+
+def _issuer_among(certificate: x509.Certificate, anchors: Iterable[x509.Certificate]) -> x509.Certificate | None:
+    if is_self_signed(certificate):
+        return None
+    roots = (anchor for anchor in anchors if anchor.subject == anchor.issuer)
+    return next((root for root in roots if names_as_issuer(certificate, root) and verifies(certificate, root)), None)
+
+
+def _refuse_unused(leaf: x509.Certificate, given: Sequence[x509.Certificate], *, complete: bool) -> None:
+    related = _related(leaf, given)
+    unused = [certificate for certificate in given if certificate not in related]
+    if not unused:
+        return
+    titles = [title_of(certificate) for certificate in unused]
+    if not complete and not is_self_signed(leaf) and any(is_authority(certificate) for certificate in unused):
+        raise IssuerMissing(title_of(leaf), short(leaf.issuer), titles)
+    raise UnusedCertificates(title_of(leaf), titles)
+
+
+def _related(leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> set[x509.Certificate]:
+    """Return all that lies on any path from `leaf`: the twin of a cross-signed issuer is not a stranger."""
+    related: set[x509.Certificate] = set()
+    waiting = [leaf]
+    while waiting:
+        certificate = waiting.pop()
+        if certificate not in related:
+            related.add(certificate)
+            waiting += [each for each in given if names_as_issuer(certificate, each)]
+    return related

@@ -1,0 +1,251 @@
+"""Which chain for which need, and why. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from agent.contract.source import ChainRecord, OrderRecord, RequestState, Source, Watch
+from agent.errors.problem import rfc3339
+from agent.model.binding import Binding, Standing
+from agent.model.need import Need
+from agent.model.records import FailingName
+from agent.system.names import covers, covers_all, is_wildcard
+
+UPLOADED = "uploaded"
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What binding and planning look at: the ladder, and what the store knows."""
+
+    ladder: tuple[Source, ...]
+    chains: tuple[ChainRecord, ...]
+    orders: Mapping[tuple[str, str], OrderRecord]
+    """By `(request id, source)`."""
+    root: str | None
+    """SHA-256 of the present root."""
+    reissues: Mapping[str, datetime] = field(default_factory=dict)
+    """Id of a request -> when a person asked for a new chain."""
+    failing: tuple[FailingName, ...] = ()
+    """Names that stand apart because a CA could not validate them."""
+    forced: frozenset[str] = frozenset()
+    """Ids of the requests for which that person insisted."""
+    watches: Mapping[str, Watch] = field(default_factory=dict)
+    """Id of a chain -> what its CA says of it."""
+
+    def rungs(self, need: Need) -> list[Source]:
+        """Return the sources that `need` allows, in the order of the ladder."""
+        return [source for source in self.ladder if need.sources is None or source.name in need.sources]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chain that may serve a need now, and why."""
+
+    record: ChainRecord
+    reason: str
+    stands_in: bool = False
+    """It was made for more names, and serves until there is one for just these."""
+
+
+class Shelf:
+    """The chains, arranged so that a need finds its own without walking over all of them.
+
+    `root` is the SHA-256 of the present root.
+    """
+
+    def __init__(self, chains: Iterable[ChainRecord], root: str | None = None) -> None:
+        self._root = root
+        self._made: dict[tuple[str, str], list[ChainRecord]] = defaultdict(list)
+        self._named: dict[tuple[str, str], list[ChainRecord]] = defaultdict(list)
+        self._by_id: dict[str, ChainRecord] = {}
+        self.uploaded: list[ChainRecord] = []
+        for record in chains:
+            self._by_id[record.id] = record
+            if record.request is None:
+                self.uploaded.append(record)
+            else:
+                self._made[record.source, record.request].append(record)
+                for name in record.names:
+                    self._named[record.source, name].append(record)
+
+    def get(self, chain: str | None) -> ChainRecord | None:
+        """Return a chain by its id."""
+        return self._by_id.get(chain) if chain else None
+
+    def made_for(self, source: str, request: str, now: datetime) -> list[ChainRecord]:
+        """Return good chains of `source` for a request: those of the present root first, the newest of them first."""
+        good = [record for record in self._made.get((source, request), ()) if record.good(now)]
+        return sorted(good, key=self._rank, reverse=True)
+
+    def made_for_more(self, source: str, need: Need, now: datetime) -> list[ChainRecord]:
+        """Return good chains that `source` made for all names of `need` and others, the newest first."""
+        named = self._named.get((source, need.names[0]), ())
+        good = [record for record in named if record.good(now) and set(need.names) < set(record.names)]
+        return sorted(good, key=self._rank, reverse=True)
+
+    def _rank(self, record: ChainRecord) -> tuple[object, ...]:
+        """Clocks are set back: a beginning doesn't tell under which root a chain was made."""
+        present = self._root in {None, record.root} or record.root is None
+        return present, *_age(record)
+
+
+def bind(needs: Sequence[Need], evidence: Evidence, now: datetime) -> list[Binding]:
+    """Return one binding for each need, in the order of `needs`."""
+    shelf = Shelf(evidence.chains, evidence.root)
+    return [_bind(need, evidence, shelf, now) for need in needs]
+
+
+def rank(need: Need, evidence: Evidence, shelf: Shelf, now: datetime) -> list[Candidate]:
+    """Return every chain that may serve `need` now, the best first.
+
+    That is: valid now, not known to be revoked, of an accepted key type and the right purpose, covering all names;
+    chains that a source made serve the request that they were made for, uploaded ones serve by coverage. Where names are
+    asked for apart from now on, a good chain for all of them together stays until there is one for each part: no source
+    that needs the network is so quick that the next rung, which clients may not trust, would be better.
+    """
+    found: list[Candidate] = []
+    for source in evidence.rungs(need):
+        if source.name == UPLOADED:
+            found += _uploads(need, shelf, now)
+        else:
+            made = shelf.made_for(source.name, need.request.id, now)
+            found += [Candidate(record, source.name) for record in made if _fits(need, record)]
+            more = [] if made or source.immediate else shelf.made_for_more(source.name, need, now)
+            found += [Candidate(record, _why_more(record), stands_in=True) for record in more if _fits(need, record)]
+    return found
+
+
+def state_of(
+    need: Need, source: Source, evidence: Evidence, shelf: Shelf, bound: str | None, now: datetime
+) -> RequestState:
+    """Return what `source` may look at when it is asked about a need's request."""
+    made = shelf.made_for(source.name, need.request.id, now)
+    chain = made[0] if made else None
+    return RequestState(
+        chain=chain,
+        bound=shelf.get(bound),
+        order=evidence.orders.get((need.request.id, source.name)),
+        root=evidence.root,
+        watch=evidence.watches.get(chain.id) if chain else None,
+    )
+
+
+def _fits(need: Need, record: ChainRecord) -> bool:
+    return record.key_type in need.key_types and need.purpose in record.purposes
+
+
+def _uploads(need: Need, shelf: Shelf, now: datetime) -> list[Candidate]:
+    fitting = [
+        record
+        for record in shelf.uploaded
+        if record.good(now) and _fits(need, record) and covers_all(record.names, need.names)
+    ]
+    fitting.sort(key=_age, reverse=True)
+    fitting.sort(key=lambda record: (not _pinned(need, record), not _exact(need, record)))
+    return [Candidate(record, _why(need, record, fitting)) for record in fitting]
+
+
+def _age(record: ChainRecord) -> tuple[datetime, datetime, str]:
+    """Certificates count in seconds, so that two of the same begin together."""
+    return record.not_before, record.created_at or record.not_before, record.id
+
+
+def _pinned(need: Need, record: ChainRecord) -> bool:
+    return need.pin is not None and (record.id.startswith(need.pin) or need.pin in record.names)
+
+
+def _exact(need: Need, record: ChainRecord) -> bool:
+    return all(name in record.names for name in need.names)
+
+
+def _why(need: Need, record: ChainRecord, fitting: Sequence[ChainRecord]) -> str:
+    how = [f"covers {_shown(need.names)}"]
+    if _pinned(need, record):
+        return f"uploaded, {how[0]}, pinned"
+    if not _exact(need, record):
+        how.append(f"by {_wildcard_for(need, record)}")
+    same = [other for other in fitting if not _pinned(need, other) and _exact(need, other) == _exact(need, record)]
+    if len(same) > 1 and same[0] is record:
+        how.append(f"the newest of {len(same)}")
+    return f"uploaded, {', '.join(how)}"
+
+
+def _wildcard_for(need: Need, record: ChainRecord) -> str:
+    inexact = [name for name in need.names if name not in record.names]
+    return next(pattern for pattern in record.names if is_wildcard(pattern) and covers(pattern, inexact[0]))
+
+
+def _shown(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"all {len(names)} names"
+
+
+def _why_more(record: ChainRecord) -> str:
+    return f"{record.source}, made for {_shown(record.names)} together"
+
+
+def _bind(need: Need, evidence: Evidence, shelf: Shelf, now: datetime) -> Binding:
+    best = next(iter(rank(need, evidence, shelf, now)), None)
+    if best is None:
+        return Binding(need.module, need.slot, None, _why_missing(need, evidence, shelf, now), Standing.MISSING)
+    standing, reason = _standing(need, best, evidence, shelf, now)
+    return Binding(need.module, need.slot, best.record.id, reason, standing)
+
+
+def _standing(need: Need, best: Candidate, evidence: Evidence, shelf: Shelf, now: datetime) -> tuple[Standing, str]:
+    """Say whether a higher rung could serve, and if none can, why the local root is meant."""
+    own = best.record.source
+    declined: list[str] = []
+    for source in evidence.rungs(need):
+        if source.name == own:
+            break
+        if source.name == UPLOADED:
+            continue
+        state = state_of(need, source, evidence, shelf, best.record.id, now)
+        offer = source.offers(need.request, state)
+        if offer.serves:
+            return Standing.FALLBACK, f"{best.reason} until {source.name} delivers: {outlook(source, state.order)}"
+        declined.append(f"{source.name}: {offer.reason}")
+    if best.stands_in:
+        order = evidence.orders.get((need.request.id, own))
+        source = next(each for each in evidence.ladder if each.name == own)
+        return Standing.STANDS_IN, f"{best.reason}, until it delivers for these alone: {outlook(source, order)}"
+    if own != LOCAL:
+        return Standing.WANTED, best.reason
+    return Standing.BY_DESIGN, f"local by design: {'; '.join(declined) or _why_alone(need, evidence)}"
+
+
+def _why_alone(need: Need, evidence: Evidence) -> str:
+    if need.sources == (LOCAL,):
+        return "no other source is allowed"
+    others = {source.name for source in evidence.rungs(need)} - {UPLOADED, LOCAL}
+    return "the ladder names it before all others" if others else "no other source is configured"
+
+
+def outlook(source: Source, order: OrderRecord | None) -> str:
+    """Return what is to be expected of a source that would serve a request."""
+    if order is None or order.problem is None or not order.counts_for(source.settings_digest):
+        return "it is being asked"
+    cause = str(order.problem.get("cause", "")).rstrip(".")
+    if order.permanent or order.retry_at is None:
+        return f"{cause}, not tried again before its settings change"
+    return f"{cause}, next try {rfc3339(order.retry_at)}"
+
+
+def _why_missing(need: Need, evidence: Evidence, shelf: Shelf, now: datetime) -> str:
+    rungs = evidence.rungs(need)
+    if not rungs:
+        return f"none of the sources {', '.join(need.sources or ())} is in the ladder"
+    reasons = [_why_not(source, need, state_of(need, source, evidence, shelf, None, now)) for source in rungs]
+    return f"no chain yet: {'; '.join(reasons)}"
+
+
+def _why_not(source: Source, need: Need, state: RequestState) -> str:
+    if source.name == UPLOADED:
+        return f"no uploaded chain covers {_shown(need.names)}"
+    offer = source.offers(need.request, state)
+    return f"{source.name}: {outlook(source, state.order) if offer.serves else offer.reason}"

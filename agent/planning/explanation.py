@@ -1,0 +1,57 @@
+"""Why a need has its chain: the ladder, rung by rung. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.contract.source import Source
+from agent.errors.problem import rfc3339
+from agent.model.binding import Binding
+from agent.model.need import Need
+from agent.planning.binding import UPLOADED, Evidence, Shelf, outlook, rank, state_of
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What one source of the ladder has to say to one need."""
+
+    source: str
+    answer: str
+    chain: str | None
+    """Id of the chain that it would serve now."""
+    chosen: bool
+    """The need is bound to that chain."""
+
+
+def rungs(need: Need, binding: Binding, evidence: Evidence, now: datetime) -> list[Rung]:
+    """Return every source of the ladder, the most preferred first."""
+    shelf = Shelf(evidence.chains, evidence.root)
+    best: dict[str, tuple[str, str]] = {}
+    for candidate in rank(need, evidence, shelf, now):
+        record = candidate.record
+        best.setdefault(record.source, (record.id, f"{candidate.reason}, good until {rfc3339(record.not_after)}"))
+    allowed = {source.name for source in evidence.rungs(need)}
+    found = []
+    for source in evidence.ladder:
+        chain, has = best.get(source.name, (None, ""))
+        answer = _answer(need, binding, source, evidence, shelf, now) if source.name in allowed else "not allowed here"
+        texts = [text for text in (has, answer) if text]
+        found.append(Rung(source.name, "; ".join(texts), chain, chain is not None and chain == binding.chain))
+    return found
+
+
+def _answer(need: Need, binding: Binding, source: Source, evidence: Evidence, shelf: Shelf, now: datetime) -> str:
+    """Say what a source does about a need beside what it has; nothing when all is well."""
+    state = state_of(need, source, evidence, shelf, binding.chain, now)
+    if source.name == UPLOADED:
+        covering = any(record.source == UPLOADED for record in (shelf.get(binding.chain),) if record)
+        return "" if covering else f"no good uploaded chain covers {', '.join(need.names)}"
+    offer = source.offers(need.request, state)
+    if not offer.serves:
+        return offer.reason
+    failed = state.order is not None and state.order.problem is not None
+    if failed or state.chain is None:
+        return outlook(source, state.order)
+    due = source.due(need.request, state, now)
+    return f"renewed at {rfc3339(due.at)}" if due.at > now else f"to be renewed: {due.reason}"

@@ -1,0 +1,1 @@
+"""What a client sees when it connects to a service."""

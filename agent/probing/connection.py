@@ -1,0 +1,190 @@
+"""One fresh connection to a service, what it presents there, and what goes wrong on the way, in plain words."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from agent.contract.endpoint import Address, Endpoint
+from agent.errors import ProbeFailed
+from agent.system.deadline import remaining
+from agent.system.names import is_address
+
+NOBODY_LISTENS = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ENOENT: "no such socket",
+    errno.EHOSTUNREACH: "no route to host",
+    errno.ENETUNREACH: "network is unreachable",
+    errno.EADDRNOTAVAIL: "no such address",
+}
+BROKEN_OFF = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN, errno.ECONNABORTED})
+NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
+"""OpenSSL's reasons when the first octets are no TLS record."""
+ALERT_PREFIXES = ("SSLV3_ALERT_", "TLSV1_ALERT_", "TLSV13_ALERT_", "TLSV1_", "TLSV13_")
+LARGEST_ANSWER = 4096
+"""Octets of a generation's answer."""
+
+
+def lenient_context(ciphers: str = "DEFAULT") -> ssl.SSLContext:
+    """Return a context for looking, TLS 1.2 and 1.3: it takes whatever a service presents.
+
+    Security level 0 because a key that is too short for this system's policy is still to be seen, not to be refused.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    return context
+
+
+def restricted_context(authentication: str) -> ssl.SSLContext:
+    """Return a context that sees one of a service's two chains: ``aRSA`` or ``aECDSA``.
+
+    Only up to TLS 1.2 does the cipher suite choose the certificate (RFC 8446 section 1.2).
+    """
+    context = lenient_context(f"ECDHE+{authentication}")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@contextmanager
+def translated(endpoint: Endpoint, deadline: float, what: str = "") -> Iterator[None]:
+    """Raise `ProbeFailed` for whatever a socket raises. `what` goes before the reason."""
+    allowed = deadline - time.monotonic()
+    try:
+        yield
+    except OSError as error:
+        dead = not what and error.errno in NOBODY_LISTENS and not isinstance(error, ssl.SSLError)
+        raise ProbeFailed(str(endpoint), what + in_plain_words(error, allowed), dead=dead) from error
+
+
+def in_plain_words(error: OSError, allowed: float) -> str:
+    """Return why there was no answer, as a clause; `allowed` are the seconds that there were for it."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {max(allowed, 0):.1f} s"
+    if isinstance(error, ssl.SSLError):
+        return _handshake_reason(error)
+    if isinstance(error, socket.gaierror):
+        return f"its host can't be resolved ({error.strerror})"
+    if error.errno in NOBODY_LISTENS:
+        return f"nobody listens there ({NOBODY_LISTENS[error.errno]})"
+    if error.errno in BROKEN_OFF:
+        return "the service broke the connection off"
+    return error.strerror or str(error)
+
+
+def _handshake_reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return "the service broke the handshake off"
+    reason = error.reason or str(error)
+    if reason in NOT_TLS:
+        return "what answers is not TLS"
+    for prefix in ALERT_PREFIXES:
+        if reason.startswith(prefix):
+            return f"the handshake failed: alert {reason.removeprefix(prefix).lower()}"
+    return f"the handshake failed: {reason.replace('_', ' ').lower()}"
+
+
+@contextmanager
+def connected(address: Address, deadline: float) -> Iterator[socket.socket]:
+    """Connect to a TCP address (IPv4, IPv6) or a UNIX socket."""
+    with _dial_unix(address.path, deadline) if address.path else _dial_tcp(address, deadline) as plain:
+        yield plain
+
+
+def _dial_unix(path: Path, deadline: float) -> socket.socket:
+    plain = socket.socket(socket.AF_UNIX)
+    try:
+        plain.settimeout(remaining(deadline))
+        plain.connect(str(path))
+    except OSError:
+        plain.close()
+        raise
+    return plain
+
+
+def _dial_tcp(address: Address, deadline: float) -> socket.socket:
+    plain = socket.create_connection((address.host, address.port), remaining(deadline))
+    # Where nobody listens on a port of the ephemeral range, a socket may meet itself (RFC 9293 section 3.5, figure 7).
+    if plain.getsockname() == plain.getpeername():
+        plain.close()
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    return plain
+
+
+@contextmanager
+def secured(
+    plain: socket.socket, context: ssl.SSLContext, server_name: str, deadline: float
+) -> Iterator[ssl.SSLSocket]:
+    """Make a full handshake. An address is never sent as SNI (RFC 6066 section 3)."""
+    name = server_name if server_name and not is_address(server_name) else None
+    with context.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False) as stream:
+        stream.settimeout(remaining(deadline))
+        stream.do_handshake()
+        stream.settimeout(remaining(deadline))
+        yield stream
+
+
+def presented(stream: ssl.SSLSocket) -> tuple[str, ...]:
+    """Return the SHA-256 fingerprints of the certificates that the service sent, in its order."""
+    return tuple(hashlib.sha256(certificate).hexdigest() for certificate in _unverified_chain(stream))
+
+
+def _unverified_chain(stream: ssl.SSLSocket) -> list[bytes]:
+    """Return DER. Public from Python 3.13; before, only the object below the socket knows more than the leaf."""
+    if sys.version_info >= (3, 13):
+        return stream.get_unverified_chain()
+    from _ssl import ENCODING_DER
+
+    below: Any = stream
+    return [certificate.public_bytes(ENCODING_DER) for certificate in below._sslobj.get_unverified_chain() or ()]
+
+
+def read_generation(endpoint: Endpoint, path: Path, deadline: float) -> int:
+    """Ask ``GET /generation`` over the UNIX socket at `path`: a number, or JSON with the key ``generation``.
+
+    Raises `ProbeFailed`.
+    """
+    what = f"the generation can't be read from unix:{path}: "
+    with translated(endpoint, deadline, what), connected(Address(path=path), deadline) as plain:
+        answer = _get(plain, deadline)
+    try:
+        found = json.loads(answer)
+        return _number(found["generation"] if isinstance(found, dict) else found)
+    except (ValueError, KeyError) as error:
+        shown = ascii(answer[:80].decode("utf-8", "replace"))
+        raise ProbeFailed(str(endpoint), f"{what}the answer is {shown}") from error
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise ValueError
+    return value
+
+
+def _get(plain: socket.socket, deadline: float) -> bytes:
+    """Return the body of the answer to ``GET /generation``."""
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection("localhost")
+    connection.sock = plain
+    plain.settimeout(remaining(deadline))
+    try:
+        connection.request("GET", "/generation", headers={"Connection": "close"})
+        with connection.getresponse() as response:
+            body = response.read(LARGEST_ANSWER)
+    except HTTPException as error:
+        raise OSError(f"the answer is not HTTP ({type(error).__name__})") from error
+    if response.status != 200:
+        raise OSError(f"the answer is {response.status} {response.reason}")
+    return body

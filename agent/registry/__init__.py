@@ -1,0 +1,1 @@
+"""Finding, loading and checking plugins, and calling their hooks."""

@@ -1,0 +1,218 @@
+"""What a plugin must fulfil before the core believes it: hooks that exist, classes that are complete."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from agent import hookspecs
+from agent.contract.file import ChainFile, File
+from agent.contract.module import Module
+from agent.contract.service import Service
+from agent.contract.source import DnsSolver, Source
+from agent.errors.plugin import (
+    HookMisplaced,
+    HookUndecorated,
+    Incomplete,
+    NotAContribution,
+    UnknownArgument,
+    UnknownHook,
+)
+from agent.pki.key import KeyType
+
+NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,63}")
+"""Of plugins, modules, instances, services and sources: also names of directories."""
+NAME_RULE = 'must be lower-case letters, digits, "_" or "-", at most 64'
+CORE_KEYS = frozenset({"enabled", "plugin"})
+"""Keys of ``[modules.NAME]`` that the loader consumes."""
+
+METHODS: Mapping[str, str] = {
+    "declare_needs": "needs",
+    "receive_chains": "receive",
+    "render_files": "render",
+    "prepare_command": "prepare_with",
+    "check_command": "check_with",
+    "reload_command": "reload_with",
+    "probes": "endpoints",
+    "inspect_command": "inspect_with",
+    "consequences_of": "consequences",
+}
+"""The hooks of a module's life, with the plain method that a plugin overrides."""
+
+CONTRIBUTIONS: Mapping[str, tuple[str, type[BaseModel]]] = {
+    "register_modules": ("module", Module),
+    "register_services": ("service", Service),
+    "register_sources": ("source", Source),
+    "register_dns_solvers": ("DNS solver", DnsSolver),
+}
+"""The hooks that return classes, with the word for them and what they must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom an error names."""
+
+    plugin: str
+    origin: str
+    """Distribution and version, or file."""
+
+    def __str__(self) -> str:
+        return f"{self.plugin} ({self.origin})"
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One function that is marked as the answer to a hook."""
+
+    attribute: str
+    hook: str
+    arguments: tuple[str, ...]
+    wrapper: bool
+
+
+def hook_arguments() -> dict[str, tuple[str, ...]]:
+    """Return the arguments of each hook of `agent.hookspecs`."""
+    specs = {name: each for name, each in vars(hookspecs).items() if hasattr(each, "chainwright_spec")}
+    return {name: tuple(inspect.signature(each).parameters) for name, each in specs.items()}
+
+
+def implementations(thing: object) -> Iterator[Implementation]:
+    """Yield what pluggy would register of a plugin, or of the instances of a class, without running any of its code."""
+    for attribute in dir(thing):
+        static = inspect.getattr_static(thing, attribute, None)
+        function = static.__func__ if isinstance(static, staticmethod | classmethod) else static
+        options = getattr(function, "chainwright_impl", None) if inspect.isfunction(function) else None
+        if options:
+            arguments = tuple(inspect.signature(function).parameters)
+            bound = inspect.isclass(thing) and not isinstance(static, staticmethod)
+            yield Implementation(
+                attribute,
+                options["specname"] or attribute,
+                arguments[1:] if bound else arguments,
+                bool(options["wrapper"] or options["hookwrapper"]),
+            )
+
+
+def check_hooks(owner: Owner, plugin: object) -> None:
+    """Raise the first reason why the hooks of a plugin can't be asked."""
+    known = hook_arguments()
+    for each in implementations(plugin):
+        _check_known(owner, each, known)
+        if each.hook in METHODS and not each.wrapper:
+            cure = f'Override "{METHODS[each.hook]}" in a Module class, or wrap the hook: @hookimpl(wrapper=True)'
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a plugin as a whole", cure)
+
+
+def check_module_hooks(owner: Owner, module: type[Module]) -> None:
+    """Raise the first reason why the hooks of a module's instances can't be asked."""
+    known = hook_arguments()
+    for each in implementations(module):
+        _check_known(owner, each, known)
+        if each.hook.startswith("register_"):
+            cure = "Move it to the top level of the plugin"
+            raise HookMisplaced(owner.plugin, owner.origin, each.hook, "a module", cure)
+    marked = {each.hook for each in implementations(module)}
+    for hook, method in METHODS.items():
+        if hook not in marked:
+            raise HookUndecorated(owner.plugin, owner.origin, module.__name__, hook, method)
+
+
+def _check_known(owner: Owner, found: Implementation, known: Mapping[str, tuple[str, ...]]) -> None:
+    if found.hook not in known:
+        close = difflib.get_close_matches(found.hook, known, 1)
+        raise UnknownHook(owner.plugin, owner.origin, found.hook, close[0] if close else None)
+    for argument in found.arguments:
+        if argument not in known[found.hook]:
+            raise UnknownArgument(owner.plugin, owner.origin, found.hook, argument, known[found.hook])
+
+
+def classes(owner: Owner, hook: str, returned: object) -> list[type[BaseModel]]:
+    """Return the classes in what a plugin's answers to `hook` returned. Raises `NotAContribution`."""
+    _, base = CONTRIBUTIONS[hook]
+    if not isinstance(returned, list | tuple | set | frozenset):
+        raise NotAContribution(owner.plugin, owner.origin, hook, type(returned).__name__, base.__name__)
+    for each in returned:
+        if not (inspect.isclass(each) and issubclass(each, base)):
+            shown = each.__name__ if inspect.isclass(each) else type(each).__name__
+            raise NotAContribution(owner.plugin, owner.origin, hook, f"a list with {shown}", base.__name__)
+    return list(returned)
+
+
+def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
+    """Raise `Incomplete` with everything that a contributed class lacks."""
+    kind, _ = CONTRIBUTIONS[hook]
+    reasons = [*_name_reasons(each), *_missing_methods(each)]
+    if issubclass(each, Module):
+        check_module_hooks(owner, each)
+        reasons += _module_reasons(each)
+    if issubclass(each, Service) and each.reload_with is Service.reload_with:
+        reasons.append('it has no "reload_with"')
+    if reasons:
+        raise Incomplete(owner.plugin, owner.origin, kind, each.__name__, reasons)
+
+
+def _name_reasons(each: Any) -> Iterator[str]:
+    if not each.name:
+        yield "it has no name"
+    elif not (isinstance(each.name, str) and NAME.fullmatch(each.name)):
+        yield f'its name "{each.name}" {NAME_RULE}'
+
+
+def _missing_methods(each: type) -> Iterator[str]:
+    for method in sorted(getattr(each, "__abstractmethods__", ())):
+        yield f'it has no "{method}"'
+
+
+def _module_reasons(module: type[Module]) -> Iterator[str]:
+    if not (module.title or module.__doc__):
+        yield "it has neither a docstring nor a title"
+    if _plain(module, "needs"):
+        yield 'it has no "needs"'
+    if not module.services and not module.reload and _plain(module, "reload_with"):
+        yield 'it has none of "reload", "reload_with" and "services"'
+    if not module.unprobed and _plain(module, "endpoints"):
+        yield 'it has no "endpoints", and "unprobed" does not say why'
+    for key in sorted(CORE_KEYS & set(module.model_fields)):
+        yield f'its setting "{key}" belongs to the core'
+    yield from _tuple_reasons(module)
+    yield from _file_reasons(module)
+
+
+def _plain(module: type[Module], method: str) -> bool:
+    """Whether neither a method nor the hook that calls it is overridden."""
+    hook = next(hook for hook, name in METHODS.items() if name == method)
+    return all(getattr(module, each) is getattr(Module, each) for each in (method, hook))
+
+
+def _tuple_reasons(module: type[Module]) -> Iterator[str]:
+    for attribute in ("services", "prepare", "check", "reload", "inspect"):
+        if not _is_tuple(getattr(module, attribute), str):
+            yield f'"{attribute}" must be a tuple of texts, for example ("nginx",)'
+    if not (_is_tuple(module.key_types, KeyType) and module.key_types):
+        yield '"key_types" must be a tuple of KeyType that is not empty'
+    if not _is_tuple(module.files, File):
+        yield '"files" must be a tuple of ChainFile, Template or Text'
+
+
+def _file_reasons(module: type[Module]) -> Iterator[str]:
+    files = module.files if _is_tuple(module.files, File) else ()
+    for file in files:
+        allowed = 0o640 if isinstance(file, ChainFile) and file.secret else 0o770
+        if file.mode & ~allowed:
+            limit = "holds a key: 0600 or 0640" if allowed == 0o640 else "at most 0770"
+            yield f'the mode of "{file.path}" is {file.mode:04o} ({limit})'
+        if file.publish is not None and not file.publish.is_absolute():
+            yield f'"{file.path}" is published to "{file.publish}", which is no absolute path'
+    paths = [file.path for file in files]
+    for path in sorted({path for path in paths if paths.count(path) > 1}):
+        yield f'the file "{path}" is declared twice'
+
+
+def _is_tuple(value: object, kind: type) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, kind) for each in value)

@@ -1,0 +1,106 @@
+"""Finding plugins: the entry-point group ``chainwright`` and root-owned files in ``/etc/chainwright/plugins/``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from agent.errors.plugin import DropInRefused, ImportFailed, PluginError
+from agent.registry.contract_checks import NAME, NAME_RULE, Owner
+from agent.system.layout import Layout
+from agent.system.ownership import distrust, read
+
+GROUP = "chainwright"
+OWN = "chainwright"
+"""Name of our own distribution: its plugins are found by the same way, and come first."""
+WRITABLE = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A plugin that is installed; nothing of it has run yet."""
+
+    owner: Owner
+    load: Callable[[], object] = field(repr=False)
+    """Import it. May raise whatever the plugin raises."""
+    problem: PluginError | None = None
+    """Why it may not be loaded at all."""
+
+
+def candidates(layout: Layout) -> list[Candidate]:
+    """Return what is installed: our own plugins, other distributions' in order of their names, drop-in files."""
+    found = sorted(entry_points(group=GROUP), key=_own_first)
+    return [*map(_installed, found), *_drop_ins(layout.plugins)]
+
+
+def load(candidate: Candidate) -> object:
+    """Import a plugin. Raises `PluginError`, whatever it does."""
+    if candidate.problem:
+        raise candidate.problem
+    try:
+        return candidate.load()
+    except (Exception, SystemExit) as error:
+        raise ImportFailed(candidate.owner.plugin, candidate.owner.origin, error) from error
+
+
+def _own_first(point: EntryPoint) -> tuple[bool, str, str]:
+    name = point.dist.name if point.dist else ""
+    return name != OWN, point.name, name
+
+
+def _installed(point: EntryPoint) -> Candidate:
+    origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    return Candidate(Owner(point.name, origin), point.load)
+
+
+def _drop_ins(directory: Path) -> list[Candidate]:
+    if not directory.is_dir():
+        return []
+    doubt = distrust(directory, directory.stat(), WRITABLE)
+    refusal = DropInRefused(str(directory), doubt.reason, doubt.cure) if doubt else None
+    return [_drop_in(path, refusal) for path in sorted(directory.glob("*.py"))]
+
+
+def _drop_in(path: Path, refusal: PluginError | None) -> Candidate:
+    owner = Owner(path.stem, str(path))
+    if refusal is None and not NAME.fullmatch(path.stem):
+        refusal = DropInRefused(str(path), f'its name "{path.stem}" {NAME_RULE}', f"mv {path} NAME.py")
+    source = b""
+    if refusal is None:
+        try:
+            source = _trusted_source(path)
+        except DropInRefused as error:
+            refusal = error
+    return Candidate(owner, partial(_execute, path, source), refusal)
+
+
+def _trusted_source(path: Path) -> bytes:
+    """Read the file once: what is checked is what will run."""
+    try:
+        reading = read(path, follow=False)
+    except OSError as error:
+        reason = "it is a symbolic link" if path.is_symlink() else f"it can't be read: {error.strerror}"
+        raise DropInRefused(str(path), reason, f"install -m 644 FILE {path}") from error
+    doubt = distrust(path, reading.status, WRITABLE)
+    if doubt:
+        raise DropInRefused(str(path), doubt.reason, doubt.cure)
+    return reading.data
+
+
+def _execute(path: Path, source: bytes) -> ModuleType:
+    """Run a drop-in file as a module, without a cache of its byte code beside it."""
+    name = f"chainwright_plugin_{path.stem}"
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # where pydantic and dataclasses look annotations up
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - a plugin is code, and this one is trusted
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,171 @@
+"""Asking modules: every hook of a module's life, of one module at a time, in its own try."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import pluggy
+
+from agent import hookspecs
+from agent.contract.context import ChainFacts, Change, Consequence, Context
+from agent.contract.endpoint import Endpoint
+from agent.contract.file import ChainFile, Template, Text
+from agent.contract.module import Module
+from agent.errors.plugin import DeclarationRefused, ModuleRaised, ObserverRaised
+from agent.model.events import Event
+from agent.model.need import HostFacts, Need
+from agent.registry.contract_checks import implementations
+from agent.system.command import Action, Command, Signal
+
+T = TypeVar("T")
+Caller = Callable[..., Any]
+
+
+class _Manager(pluggy.PluginManager):
+    """Looks for hooks in a class of modules once, instead of in every attribute of every instance (4 ms each)."""
+
+    def __init__(self) -> None:
+        super().__init__("chainwright")
+        self.add_hookspecs(hookspecs)
+        self._marked: dict[type, frozenset[str]] = {}
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        """Return the options of a hook's implementation; None: it is none."""
+        if isinstance(plugin, Module) and name not in self._marks(type(plugin)):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+    def _marks(self, kind: type[Module]) -> frozenset[str]:
+        if kind not in self._marked:
+            self._marked[kind] = frozenset(each.attribute for each in implementations(kind))
+        return self._marked[kind]
+
+
+class Hooks:
+    """The enabled modules and the plugins that wrap or observe them, in a plugin manager of their own.
+
+    Each method raises `ModuleRaised` for whatever a plugin raises, and `DeclarationRefused` for an answer of the wrong type.
+    """
+
+    def __init__(self, modules: Mapping[str, Module], plugins: Mapping[str, object]) -> None:
+        self._modules = dict(modules)
+        self._manager = _Manager()
+        self._callers: dict[tuple[str, str], Caller] = {}
+        for name, plugin in plugins.items():
+            self._manager.register(plugin, f"plugin {name}")
+        for name, module in modules.items():
+            self._manager.register(module, name)
+        self._observers = list(self._each_observer())
+
+    def needs(self, module: str, host: HostFacts) -> list[Need]:
+        """Ask what chains the module wants; owner filled in, each slot once."""
+        found = self._several("declare_needs", module, (Need,), host=host)
+        slots = [need.slot for need in found]
+        twice = next((slot for slot in slots if slots.count(slot) > 1), None)
+        if twice is not None:
+            raise DeclarationRefused(module, "declare_needs", f'it has the slot "{twice}" twice')
+        return [need.of(module) for need in found]
+
+    def receive(self, module: str, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
+        """Ask what files of key and chain parts come of `chains`."""
+        return self._several("receive_chains", module, (ChainFile,), chains=chains)
+
+    def render(self, module: str, context: Context) -> list[Template | Text]:
+        """Ask for the configuration files."""
+        return self._several("render_files", module, (Template, Text), context=context)
+
+    def prepare(self, module: str, context: Context) -> list[Command]:
+        """Ask for the commands that run in the staging directory."""
+        return self._several("prepare_command", module, (Command,), context=context)
+
+    def check(self, module: str, context: Context) -> Command | None:
+        """Ask for the service's own test."""
+        answer: Command | None = self._one("check_command", module, (Command,), context=context)
+        return answer
+
+    def reload(self, module: str, context: Context) -> Action | None:
+        """Ask for what makes the service read its files again."""
+        answer: Action | None = self._one("reload_command", module, (Command, Signal), context=context)
+        return answer
+
+    def probes(self, module: str, context: Context) -> list[Endpoint]:
+        """Ask where each slot's chain is seen."""
+        return self._several("probes", module, (Endpoint,), context=context)
+
+    def inspect(self, module: str, context: Context) -> Command | None:
+        """Ask for a command that prints what runs now."""
+        answer: Command | None = self._one("inspect_command", module, (Command,), context=context)
+        return answer
+
+    def consequences(self, module: str, change: Change, observed: str) -> list[Consequence]:
+        """Ask what `change` would break."""
+        return self._several("consequences_of", module, (Consequence,), change=change, observed=observed)
+
+    def notify(self, event: Event) -> list[ObserverRaised]:
+        """Tell every observer; return the errors of those that raised."""
+        return [error for name, tell in self._observers if (error := _tell(name, tell, event))]
+
+    def _several(self, hook: str, module: str, kinds: tuple[type, ...], **arguments: object) -> list[Any]:
+        """Flatten one level: each implementation returns a list, and a wrapper may return a flat one."""
+        answer = self._ask(hook, module, lambda caller: _flat(caller(**arguments)))
+        for each in answer:
+            if not isinstance(each, kinds):
+                raise DeclarationRefused(module, hook, f"it holds {_kind(each)}, only {_names(kinds)} may stand there")
+        return list(answer)
+
+    def _one(self, hook: str, module: str, kinds: tuple[type, ...], **arguments: object) -> Any:
+        answer = self._ask(hook, module, lambda caller: caller(**arguments))
+        if answer is not None and not isinstance(answer, kinds):
+            raise DeclarationRefused(module, hook, f"it is {_kind(answer)}, not {_names(kinds)} or None")
+        return answer
+
+    def _ask(self, hook: str, module: str, call: Callable[[Caller], T]) -> T:
+        try:
+            return call(self._caller(hook, module))
+        except (Exception, SystemExit) as error:
+            raise ModuleRaised(module, hook, error) from error
+
+    def _caller(self, hook: str, module: str) -> Caller:
+        """Return the hook without the other modules; plugins that wrap it stay."""
+        key = (hook, module)
+        if key not in self._callers:
+            others = [each for name, each in self._modules.items() if name != module]
+            self._callers[key] = self._manager.subset_hook_caller(hook, others)
+        return self._callers[key]
+
+    def _each_observer(self) -> Iterator[tuple[str, Caller]]:
+        """Yield one caller an observer, so that one that raises keeps nothing from the others."""
+        found = [each for each in self._manager.hook.on_event.get_hookimpls() if not (each.wrapper or each.hookwrapper)]
+        for each in found:
+            others = [other.plugin for other in found if other.plugin is not each.plugin]
+            yield each.plugin_name, self._manager.subset_hook_caller("on_event", others)
+
+
+def _tell(observer: str, tell: Caller, event: Event) -> ObserverRaised | None:
+    try:
+        tell(event=event)
+    except (Exception, SystemExit) as error:
+        return ObserverRaised(observer, event.kind, error)
+    return None
+
+
+def _flat(answers: Any) -> list[object]:
+    """Return the members of lists in a list. What isn't a list is left for the check of types."""
+    if not _is_several(answers):
+        return [answers]
+    return [member for each in answers for member in (each if _is_several(each) else [each])]
+
+
+def _is_several(value: object) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) or inspect.isgenerator(value)
+
+
+def _kind(value: object) -> str:
+    """Name the type only: a value may hold a secret."""
+    return "None" if value is None else f"an object of type {type(value).__name__}"
+
+
+def _names(kinds: tuple[type, ...]) -> str:
+    return " or ".join(kind.__name__ for kind in kinds)

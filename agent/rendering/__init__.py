@@ -1,0 +1,1 @@
+"""From a module and its chains to files, as data."""

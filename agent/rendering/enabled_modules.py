@@ -1,0 +1,163 @@
+"""The enabled modules and their services in one pass, and the way to ask them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from agent.contract.context import (
+    DIRECTORY_MARK,
+    NUMBER_MARK,
+    ChainFacts,
+    Context,
+    Http01,
+    Issuer,
+    ModulePart,
+    ServiceContext,
+)
+from agent.contract.fields import digest_of_settings
+from agent.contract.module import Module
+from agent.contract.service import Service
+from agent.contract.source import ChainRecord
+from agent.errors import AgentError
+from agent.errors.plugin import ModuleRaised
+from agent.model.need import HostFacts
+from agent.rendering.render import Ownership, Rendering, render_entry, render_module
+from agent.rendering.templates import Templates, digest_of, search_path
+from agent.system.layout import Layout
+
+if TYPE_CHECKING:
+    from agent.registry.hooks import Hooks
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Modules by name, registered services by name, and what they are told."""
+
+    layout: Layout
+    hooks: Hooks
+    modules: Mapping[str, Module]
+    services: Mapping[str, Service]
+    host: HostFacts
+    http01: Http01
+    issuers: tuple[Issuer, ...] = ()
+    """The appliance's roots, for modules that verify what they have signed."""
+    lost: Mapping[str, tuple[ModulePart, ...]] = field(default_factory=dict)
+    """Shared service -> live generations of modules that can't be asked now; they stay in service."""
+    _templates: dict[type, Templates] = field(default_factory=dict)
+
+    def ownership(self, module: str) -> Ownership:
+        """Return whose the files of a module are by default."""
+        settings = self.modules[module]
+        return Ownership(settings.file_user, settings.file_group)
+
+    def context(self, module: str, directory: Path, generation: str, chains: Mapping[str, ChainFacts]) -> Context:
+        """Return what a module is told of one generation."""
+        return Context(
+            module=module,
+            directory=directory,
+            generation=generation,
+            chains=chains,
+            host=self.host,
+            http01=self.http01,
+            places=self.layout.module(module),
+            services={name: self.services[name] for name in self.modules[module].services},
+            issuers=self.issuers if self.modules[module].verifies_peers else (),
+        )
+
+    def service_context(self, service: str, directory: Path, parts: tuple[ModulePart, ...]) -> ServiceContext:
+        """Return what a shared service is told of one entry."""
+        return ServiceContext(
+            service=service,
+            directory=directory,
+            parts=parts,
+            host=self.host,
+            http01=self.http01,
+            places=self.layout.service(service),
+        )
+
+    def render(self, module: str, chains: Mapping[str, ChainFacts]) -> Rendering:
+        """Return the files of a module with these chains, with marks for directory and number."""
+        context = self.context(module, Path(DIRECTORY_MARK), NUMBER_MARK, chains)
+        settings = self.modules[module]
+        templates = self._templates_of(settings)
+        return render_module(module, settings, self.hooks, context, templates, self.ownership(module))
+
+    def render_entry(self, service: str, parts: tuple[ModulePart, ...]) -> Rendering:
+        """Return the files of a shared service's entry that includes `parts`."""
+        declaration = self.services[service]
+        context = self.service_context(service, Path(DIRECTORY_MARK), parts)
+        templates = self._templates_of(declaration)
+        return ask_service(service, "render", lambda: render_entry(declaration, context, templates))
+
+    def inputs(self, module: str) -> str:
+        """Return a SHA-256 over all that a module's generation is made from, but for its chains."""
+        settings = self.modules[module]
+        made_of: list[Module | Service] = [settings, *(self.services[service] for service in settings.services)]
+        seen = [_seen(each, self._paths(each)) for each in made_of]
+        told: list[object] = [self.host.to_json(), str(self.http01.webroot), self.http01.thumbprint]
+        told.append(str(self.layout.root))
+        told += [astuple(each) for each in self.issuers] if settings.verifies_peers else []
+        return hashlib.sha256(json.dumps([seen, told]).encode()).hexdigest()
+
+    def sources(self) -> list[Path]:
+        """Return the files and directories that generations are made from: code and templates."""
+        used = {name: self.services[name] for each in self.modules.values() for name in each.services}
+        named: list[Module | Service] = [*self.modules.values(), *used.values()]
+        code = [Path(inspect.getfile(type(each))) for each in named]
+        return [*code, *(path for each in named for path in self._paths(each))]
+
+    def modules_of(self, service: str) -> list[str]:
+        """Return the modules that share a service, in order of their names."""
+        return sorted(name for name, module in self.modules.items() if service in module.services)
+
+    def _paths(self, declaration: Module | Service) -> list[Path]:
+        services = {name: type(self.services[name]) for name in _services_of(declaration)}
+        return search_path(self.layout.templates, declaration.name, type(declaration), services)
+
+    def _templates_of(self, declaration: Module | Service) -> Templates:
+        kind = type(declaration)
+        if kind not in self._templates:
+            overriding = 1 + len(_services_of(declaration))
+            self._templates[kind] = Templates(self._paths(declaration), declaration.name, overriding)
+        return self._templates[kind]
+
+
+def _services_of(declaration: Module | Service) -> tuple[str, ...]:
+    return declaration.services if isinstance(declaration, Module) else ()
+
+
+def ask_service(service: str, what: str, call: Callable[[], T]) -> T:
+    """Ask a service's class. Raises `ModuleRaised` for whatever it raises."""
+    try:
+        return call()
+    except AgentError:
+        raise
+    except Exception as error:
+        raise ModuleRaised(f"service {service}", what, error) from error
+
+
+def facts_of(record: ChainRecord) -> ChainFacts:
+    """Return what a plugin may know of a chain."""
+    return ChainFacts(
+        id=record.id,
+        names=record.names,
+        source=record.source,
+        issuer=record.issuer,
+        key_type=record.key_type,
+        not_after=record.not_after,
+        intermediates=len(record.fingerprints) - 1,
+    )
+
+
+def _seen(declaration: Module | Service, templates: list[Path]) -> list[str]:
+    source = Path(inspect.getfile(type(declaration)))
+    code = hashlib.sha256(source.read_bytes()).hexdigest() if source.exists() else ""
+    return [digest_of_settings(declaration), code, digest_of(templates)]

@@ -1,0 +1,213 @@
+"""Module and chains -> files, as data. Nothing is written here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol, TypeVar
+
+from agent.contract.context import DIRECTORY_MARK, NUMBER_MARK, ChainFacts, Context, ServiceContext
+from agent.contract.file import ChainFile, File, Template, Text
+from agent.contract.service import Service
+from agent.errors.plugin import DeclarationRefused
+from agent.model.deployment import ManifestFile, parts_of
+from agent.rendering.templates import Templates
+
+F = TypeVar("F", bound=File)
+
+
+class Asked(Protocol):
+    """Asks one module the two questions that rendering needs."""
+
+    def receive(self, module: str, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
+        """Ask what files come of the chains."""
+
+    def render(self, module: str, context: Context) -> list[Template | Text]:
+        """Ask for the configuration files."""
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What a generation is made of."""
+
+    files: tuple[ManifestFile, ...]
+    texts: Mapping[str, str]
+    """SHA-256 -> text, with marks for directory and number."""
+    chains: Mapping[str, str]
+    """Slot -> id."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the files; the same for the same files in another generation."""
+        return digest_of(self.files)
+
+    def part(self, slot: str | None) -> tuple[ManifestFile, ...]:
+        """Return the files of one slot; of the module as a whole for None."""
+        return self._parts.get(slot, ())
+
+    @cached_property
+    def _parts(self) -> Mapping[str | None, tuple[ManifestFile, ...]]:
+        return parts_of(self.files)
+
+
+def digest_of(files: Iterable[ManifestFile]) -> str:
+    """Return a SHA-256 over files, whatever their order."""
+    rows = sorted(json.dumps(file.to_json()) for file in files)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Whose files a module's are unless it says otherwise. Empty: root, or the caller."""
+
+    user: str = ""
+    group: str = ""
+
+
+def render_module(
+    name: str, settings: object, asked: Asked, context: Context, templates: Templates, ownership: Ownership
+) -> Rendering:
+    """Return the files of a generation with the chains of ``context.chains``.
+
+    Raises `TemplateRefused`, `DeclarationRefused` or what asking the module raises.
+    """
+    chain_files = _expanded(name, asked.receive(name, context.chains), context.chains)
+    config_files = _expanded(name, asked.render(name, context), context.chains)
+    values = _context_values(context) | {"module": settings}
+    texts: dict[str, str] = {}
+    files = [_chain_entry(name, file, context.chains, ownership) for file in chain_files]
+    files += [_text_entry(file, values, templates, texts, ownership) for file in config_files]
+    _refuse_duplicates(name, files)
+    chains = {slot: chain.id for slot, chain in context.chains.items()}
+    return Rendering(tuple(files), texts, chains)
+
+
+def render_entry(service: Service, context: ServiceContext, templates: Templates) -> Rendering:
+    """Return the files of a shared service's entry."""
+    values = {
+        "service": service,
+        "dir": context.directory,
+        "generation": NUMBER_MARK,
+        "parts": context.parts,
+        "host": context.host,
+        "http01": context.http01,
+        "places": context.places,
+    }
+    texts: dict[str, str] = {}
+    ownership = Ownership(group=service.group)
+    files = [_text_entry(file, values, templates, texts, ownership) for file in service.render(context)]
+    _refuse_duplicates(service.name, files)
+    return Rendering(tuple(files), texts, {})
+
+
+def filled_in(text: str, directory: str, number: int) -> str:
+    """Return a text with directory and number in place of the marks."""
+    return text.replace(DIRECTORY_MARK, directory).replace(NUMBER_MARK, str(number))
+
+
+def _context_values(context: Context) -> dict[str, Any]:
+    return {
+        "instance": context.module,
+        "dir": context.directory,
+        "generation": context.generation,
+        "chains": context.chains,
+        "host": context.host,
+        "http01": context.http01,
+        "places": context.places,
+        "services": context.services,
+        "issuers": context.issuers,
+    }
+
+
+def _expanded(name: str, files: Iterable[F], slots: Mapping[str, object]) -> list[F]:
+    """Make one file a slot of those with ``{slot}`` in their path, and leave out parts that have no chain."""
+    found: list[F] = []
+    for file in files:
+        if file.slot is not None:
+            found += [_for_slot(file, file.slot)] if file.slot in slots else []
+        elif "{slot}" in file.path:
+            found += [_for_slot(file, slot) for slot in slots]
+        elif isinstance(file, ChainFile):
+            found += [_for_slot(file, _only(name, file, slots))] if slots else []
+        else:
+            found.append(file)
+    return found
+
+
+def _for_slot(file: F, slot: str) -> F:
+    publish = Path(str(file.publish).replace("{slot}", slot)) if file.publish else None
+    return replace(file, path=file.path.replace("{slot}", slot), publish=publish, slot=slot)
+
+
+def _only(name: str, file: ChainFile, slots: Mapping[str, object]) -> str:
+    if len(slots) > 1:
+        reason = f'file "{file.path}" doesn\'t say which of the slots {", ".join(slots)} it is of'
+        raise DeclarationRefused(name, "receive_chains", reason)
+    return next(iter(slots))
+
+
+def _chain_entry(name: str, file: ChainFile, chains: Mapping[str, ChainFacts], ownership: Ownership) -> ManifestFile:
+    if file.slot is None or not file.parts:
+        raise DeclarationRefused(name, "receive_chains", f'file "{file.path}" names no part of a chain')
+    return ManifestFile(
+        path=file.path,
+        slot=file.slot,
+        mode=file.mode,
+        owner=file.owner if file.owner is not None else ownership.user,
+        group=file.group if file.group is not None else ownership.group,
+        chain=chains[file.slot].id,
+        parts=tuple(str(part) for part in file.parts),
+        format=str(file.format),
+        index=file.index,
+        publish=str(file.publish) if file.publish else None,
+        how=file.how,
+    )
+
+
+def _text_entry(
+    file: Template | Text, values: Mapping[str, Any], templates: Templates, texts: dict[str, str], ownership: Ownership
+) -> ManifestFile:
+    if isinstance(file, Template):
+        text = templates.render(file.source, {**values, "slot": file.slot, **file.values})
+    else:
+        text = file.text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    texts[digest] = text
+    return ManifestFile(
+        path=file.path,
+        slot=file.slot,
+        mode=file.mode,
+        owner=file.owner or "",
+        group=file.group if file.group is not None else ownership.group,
+        text=digest,
+        publish=str(file.publish) if file.publish else None,
+        how=file.how,
+    )
+
+
+def _refuse_duplicates(name: str, files: Sequence[ManifestFile]) -> None:
+    seen = {str(PurePosixPath(file.path)) for file in files}
+    if len(seen) < len(files):
+        raise DeclarationRefused(name, "render_files", f'two files are called "{_twice(file.path for file in files)}"')
+    for path in seen:
+        inside = next((parent for parent in _parents(path) if parent in seen), None)
+        if inside:
+            raise DeclarationRefused(name, "render_files", f'"{inside}" is a file and the directory of "{path}"')
+    places = [file.publish for file in files if file.publish]
+    if len(set(places)) < len(places):
+        raise DeclarationRefused(name, "render_files", f'two files are published to "{_twice(places)}"')
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def _twice(paths: Iterable[str]) -> PurePosixPath:
+    counted = Counter(map(PurePosixPath, paths))
+    return counted.most_common(1)[0][0]

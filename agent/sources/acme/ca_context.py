@@ -1,0 +1,184 @@
+"""What the appliance has at one CA: shared by all orders, inquiries and revocations of a process."""
+
+from __future__ import annotations
+
+import random
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from agent.errors.acme import WHERE, RateLimited, RevocationRefused
+from agent.pki.account_key import thumbprint
+from agent.sources.acme.account import Accounts
+from agent.sources.acme.client import AcmeClient, CaProblem, CaUnreachable
+from agent.sources.acme.http01 import Answers
+from agent.sources.acme.limits import Limits, scope_of
+from agent.sources.acme.order_locks import Turns
+from agent.sources.acme.problems import translate
+from agent.sources.acme.renewal_info import inquire
+from agent.sources.acme.rhythm import Rhythm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from agent.contract.source import Office, Watch
+    from agent.errors.acme import AcmeError
+    from agent.pki.chain import Chain
+    from agent.sources.acme.preflight import Preflight
+    from agent.sources.acme.resources import Account
+    from agent.sources.acme.source import AcmeSource
+
+
+REASONS = {
+    "unspecified": 0,
+    "keyCompromise": 1,
+    "affiliationChanged": 3,
+    "superseded": 4,
+    "cessationOfOperation": 5,
+    "privilegeWithdrawn": 9,
+}
+"""CRLReason -> number (RFC 5280 section 5.3.1): those that are about a certificate that isn't a CA's, and for good."""
+
+RHYTHMS = ("validating", "issuing")
+NOTICEABLE = 0.25
+"""Part by which a duration has to differ from what was kept before it's worth a write."""
+
+
+def customer_of(source: AcmeSource, office: Office) -> Customer:
+    """Return the one of this process and these settings."""
+    customer = office.shared(lambda: Customer(source, office))
+    customer.follow(office)
+    return customer
+
+
+class Customer:
+    """Any thread may use it; `close` it at the end."""
+
+    def __init__(self, source: AcmeSource, office: Office) -> None:
+        self._source = source
+        trust = office.rooted(source.trust) if source.trust else None
+        self.client = AcmeClient(source.directory_url, office.account_key(), trust=trust, now=office.now)
+        self.answers = Answers(office.http01, port=source.http_port)
+        self._former: list[Answers] = []
+        rules = source.limits.rules(source.directory_url)
+        self.limits = Limits(office.ledger, office.memory, rules, source.directory_url, source.ca)
+        self.turns = Turns()
+        self._kept = dict(office.memory.read(self._rhythms))
+        self.validating, self.issuing = (Rhythm(self._kept.get(step, ())) for step in RHYTHMS)
+
+    def follow(self, office: Office) -> None:
+        """Use the present account key, which an administrator may have replaced since this was made."""
+        if office.http01.thumbprint == self.client.thumbprint:
+            return
+        key = office.account_key()
+        if thumbprint(key) != office.http01.thumbprint:
+            return  # this office is from before the change
+        with self.client.account_lock:
+            self.client.use(key)
+            self.client.account = None
+            self._former.append(self.answers)  # orders may still be looked at with the former key
+            self.answers = Answers(office.http01, port=self._source.http_port)
+
+    def close(self) -> None:
+        """Stop listening, and close the connections."""
+        for each in (*self._former, self.answers):
+            each.close()
+        self.client.close()
+
+    @cached_property
+    def preflight(self) -> Preflight:
+        """What is looked at before the CA is asked; its DNS takes long to import, and may be switched off."""
+        from agent.sources.acme.preflight import Preflight
+
+        resolvers = [(each.host, each.port) for each in self._source.resolvers]
+        return Preflight(resolvers, http_port=self._source.http_port)
+
+    def account(self, office: Office) -> Account:
+        """Return the account, found or made where it's not remembered. Raises like `Accounts.ensure`, and `LimitError`."""
+        client, accounts = self.client.serving(office), Accounts(office)
+        with client.account_lock:
+            known = accounts.remembered(client)
+            if known is None:
+                self.limits.check_account(office.now())
+            account = accounts.ensure(client, **self._wishes)
+        if known is None and account.created_at is not None:
+            self.limits.note_account()
+        return account
+
+    def recovered(self, error: CaProblem, office: Office) -> bool:
+        """Whether the CA refused the account itself, and accepts it now. Raises like `Accounts.ensure`."""
+        return Accounts(office).recover(error, self.client.serving(office), **self._wishes)
+
+    def keep_rhythms(self, office: Office) -> None:
+        """Let the next process know how long the CA takes, where that isn't what it would think anyway."""
+        learned = dict(zip(RHYTHMS, (self.validating.learned, self.issuing.learned), strict=True))
+        if any(_differ(learned[step], self._kept.get(step, ())) for step in RHYTHMS):
+            self._kept = learned
+            office.memory.write(self._rhythms, learned)
+
+    def inquire(self, chain: Chain, watch: Watch | None, office: Office) -> Watch:
+        """Ask when a chain is to be renewed. Raises `RenewalInfoUnknown`."""
+        return inquire(self.client.serving(office), chain, watch, office.now(), random.SystemRandom())
+
+    def revoke(self, chain: Chain, reason: str, office: Office) -> None:
+        """Have a chain revoked: for the account, or with its own key where another account has ordered it.
+
+        Raises `AcmeError`.
+        """
+        if reason not in REASONS:
+            raise RevocationRefused(self._source.ca, f"{reason} is none of {', '.join(REASONS)}")
+        client = self.client.serving(office)
+        try:
+            self.account(office)
+            try:
+                client.revoke(chain.leaf, REASONS[reason])
+            except CaProblem as error:
+                if error.problem.type != "unauthorized":
+                    raise
+                client.revoke(chain.leaf, REASONS[reason], chain.key)
+        except (CaProblem, CaUnreachable) as error:
+            raise self.translated(error, frozenset(chain.names), office.now()) from error
+
+    def translated(
+        self,
+        error: CaProblem | CaUnreachable,
+        names: frozenset[str],
+        now: datetime,
+        *,
+        attempts: int = 0,
+        passed: frozenset[str] = frozenset(),
+    ) -> AcmeError:
+        """Return for people what the CA said, or that it said nothing; what it limits is remembered."""
+        account, external = self.client.account, self._source.external_account
+        found = translate(
+            error,
+            where=WHERE,
+            names=names,
+            attempts=attempts,
+            now=now,
+            ca=self._source.ca,
+            passed=passed,
+            account=account.url if account else "",
+            external_account=external.kid if external else "",
+        )
+        if isinstance(found, RateLimited) and isinstance(error, CaProblem) and found.retry_at:
+            self.limits.block(scope_of(error.problem, names), found.retry_at, now)
+        return found
+
+    @property
+    def _rhythms(self) -> str:
+        return f"rhythms of {self._source.directory_url}"
+
+    @property
+    def _wishes(self) -> dict[str, Any]:
+        external = self._source.external_account
+        return {
+            "contact": self._source.contact,
+            "agree_terms": self._source.agree_terms,
+            "external_account": (external.kid, external.hmac_key.reveal(), external.algorithm) if external else None,
+            "ca": self._source.ca,
+        }
+
+
+def _differ(learned: Sequence[float], kept: Sequence[float]) -> bool:
+    return bool(learned) and (not kept or abs(learned[0] - kept[0]) > NOTICEABLE * kept[0])

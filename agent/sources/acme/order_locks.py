@@ -1,0 +1,45 @@
+"""One order at a time for the same names: some CAs give the order that is pending to whoever asks for its names again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from agent.contract.source import Session
+from agent.errors import OrderCancelled
+from agent.sources.acme.steps import Step
+
+GLANCE = 0.2
+"""Seconds between two looks at whether the agent wants to stop."""
+
+
+class Turns:
+    """Who orders for which names now. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._taken: set[frozenset[str]] = set()
+
+    @contextmanager
+    def taken(self, names: frozenset[str], session: Session) -> Iterator[None]:
+        """Wait until nobody else orders for just these names. Raises `OrderCancelled`."""
+        self._wait(names, session)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken.discard(names)
+                self._changed.notify_all()
+
+    def _wait(self, names: frozenset[str], session: Session) -> None:
+        tell: Callable[[str, str], None] | None = session.progress
+        with self._changed:
+            while names in self._taken:
+                if tell:
+                    tell(Step.WAITING, "another order for the same names comes first")
+                    tell = None
+                if session.cancelled:
+                    raise OrderCancelled("acme")
+                self._changed.wait(GLANCE)
+            self._taken.add(names)

@@ -1,0 +1,77 @@
+"""The table `events`: the one bus."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from agent.model.events import Event, Kind
+from agent.store.instants import read_known, written
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+KEPT = 10_000
+"""Rows; older ones are dropped at the end of a pass."""
+
+
+class Journal:
+    """Events, oldest first."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, event: Event) -> int:
+        """Keep an event and return its number."""
+        cursor = self._database.execute(
+            "insert into events (at, kind, job, module, text, detail) values (?, ?, ?, ?, ?, ?)",
+            [written(event.at), str(event.kind), event.job, event.module, event.text, json.dumps(dict(event.detail))],
+        )
+        return int(cursor.lastrowid or 0)
+
+    def since(self, number: int = 0, *, job: str = "", module: str = "", limit: int = 1000) -> list[Event]:
+        """Return the events after `number`, oldest first; without `number` the newest `limit`."""
+        where = ["id > ?"]
+        values: list[object] = [number]
+        for column, value in (("job", job), ("module", module)):
+            if value:
+                where.append(f"{column} = ?")
+                values.append(value)
+        order = "asc" if number else "desc"
+        query = f"select * from events where {' and '.join(where)} order by id {order} limit ?"  # noqa: S608
+        events = [_event(row) for row in self._database.query(query, [*values, limit])]
+        return events if number else events[::-1]
+
+    def about(self, chain: str, request: str | None, limit: int = 10) -> list[Event]:
+        """Return the newest events about a chain, or about the request that it was made for, oldest first."""
+        query = (
+            "select * from events where json_extract(detail, '$.chain') = ? or json_extract(detail, '$.request') = ?"
+            " order by id desc limit ?"
+        )
+        return [_event(row) for row in self._database.query(query, [chain, request, limit])][::-1]
+
+    def orders(self) -> list[Event]:
+        """Return what orders did, oldest first: when they began, and each of their steps."""
+        query = "select * from events where kind in (?, ?) order by id"
+        return [_event(row) for row in self._database.query(query, [str(Kind.ORDER_STARTED), str(Kind.ORDER_STEP)])]
+
+    def trim(self, keep: int = KEPT) -> None:
+        """Drop what is older than the newest `keep` rows."""
+        self._database.execute("delete from events where id <= (select max(id) from events) - ?", [keep])
+
+
+def _event(row: dict[str, object]) -> Event:
+    return Event(
+        at=_moment(row["at"]),
+        kind=Kind(str(row["kind"])),
+        text=str(row["text"]),
+        job=str(row["job"] or ""),
+        module=str(row["module"] or ""),
+        detail=json.loads(str(row["detail"] or "{}")),
+        id=int(str(row["id"])),
+    )
+
+
+def _moment(value: object) -> datetime:
+    return read_known(str(value))

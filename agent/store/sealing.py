@@ -1,0 +1,72 @@
+"""Sealing of private keys at rest with the appliance's master key."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from agent.errors.store import MasterKeyLost, MasterKeyRefused, SealBroken, StateUnwritable
+from agent.system.writing import create
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+"""NIST SP 800-38D section 8.2.2: a random nonce of 96 bits."""
+
+
+class Sealer:
+    """Seals with AES-256-GCM. What is sealed is bound to its place by `context`, so that rows can't be swapped."""
+
+    def __init__(self, key: bytes) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._cipher = AESGCM(key)
+
+    def seal(self, data: bytes, context: str) -> bytes:
+        """Return `data` encrypted and authenticated together with `context`."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, data, context.encode())
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """Return what was sealed. Raises `SealBroken` when the key or the context is another one."""
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
+            raise SealBroken(context) from error
+
+
+def master_key_path(path: Path) -> Path:
+    """Return where the key is read: systemd's credential where there is one, else `path`."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(directory) / "master-key" if directory else None
+    return credential if credential and credential.exists() else path
+
+
+def read_master_key(path: Path) -> bytes:
+    """Return the 32 bytes of the master key. Raises `MasterKeyLost`, `MasterKeyRefused`, `StateUnwritable`."""
+    place = master_key_path(path)
+    try:
+        data = place.read_bytes()
+    except FileNotFoundError as error:
+        raise MasterKeyLost(str(place)) from error
+    except OSError as error:
+        raise StateUnwritable(str(place), (error.strerror or str(error)).lower()) from error
+    try:
+        key = bytes.fromhex(data.decode("ascii").strip())
+    except ValueError:  # raised without its origin: the message may quote what was read
+        raise MasterKeyRefused(str(place)) from None
+    if len(key) != KEY_BYTES:
+        raise MasterKeyRefused(str(place))
+    return key
+
+
+def create_master_key(path: Path) -> bytes:
+    """Return a new master key, on disk before it is used; another process's if that was quicker."""
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        create(path, (key.hex() + "\n").encode(), mode=0o600)
+    except FileExistsError:
+        return read_master_key(path)
+    return key

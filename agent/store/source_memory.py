@@ -1,0 +1,46 @@
+"""What sources remember beyond one order: accounts, directories, windows. Sealed like keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from agent.store.sealing import Sealer
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+WRITE = (
+    "insert into memories (source, key, sealed_state) values (?, ?, ?)"
+    " on conflict (source, key) do update set sealed_state = excluded.sealed_state"
+)
+
+
+class Memories:
+    """The table `memories`."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+
+    def read(self, source: str, key: str) -> dict[str, Any]:
+        """Return what was written last; empty at first. Raises `SealBroken`."""
+        query = "select sealed_state from memories where source = ? and key = ?"
+        row = self._database.execute(query, [source, key]).fetchone()
+        if row is None:
+            return {}
+        state: dict[str, Any] = json.loads(self._sealer.open(row[0], _context(source, key)))
+        return state
+
+    def write(self, source: str, key: str, state: Mapping[str, Any]) -> None:
+        """Keep `state`; an empty one is forgotten."""
+        if state:
+            sealed = self._sealer.seal(json.dumps(dict(state)).encode(), _context(source, key))
+            self._database.execute(WRITE, [source, key, sealed])
+        else:
+            self._database.execute("delete from memories where source = ? and key = ?", [source, key])
+
+
+def _context(source: str, key: str) -> str:
+    return f"memory of {source}: {key}"

@@ -1,0 +1,123 @@
+"""Where everything stands under ``--root``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.system.paths import DATABASE, ETC, PRIVATE
+from agent.system.places import Places
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths of one appliance. `root` is `/` on the appliance, any directory for a test, a demo or a chroot."""
+
+    root: Path
+
+    def rooted(self, path: str | Path) -> Path:
+        """Return the absolute path `path` below the root."""
+        return self.root / Path(path).relative_to("/")
+
+    @property
+    def etc(self) -> Path:
+        """The administrator's directory."""
+        return self.root / ETC
+
+    @property
+    def settings(self) -> Path:
+        """The main settings file."""
+        return self.etc / "chainwright.toml"
+
+    @property
+    def conf_d(self) -> Path:
+        """Further settings files, read in order of their names."""
+        return self.etc / "conf.d"
+
+    @property
+    def templates(self) -> Path:
+        """Operator's templates: a directory a module."""
+        return self.etc / "templates"
+
+    @property
+    def plugins(self) -> Path:
+        """Drop-in plugins: root-owned files."""
+        return self.etc / "plugins"
+
+    @property
+    def trust(self) -> Path:
+        """Roots of private CAs, PEM files."""
+        return self.etc / "trust"
+
+    @property
+    def state(self) -> Path:
+        """State that is kept: 0711."""
+        return self.root / "var/lib/chainwright"
+
+    @property
+    def private(self) -> Path:
+        """Database and master key: 0700."""
+        return self.root / PRIVATE
+
+    @property
+    def database(self) -> Path:
+        """SQLite."""
+        return self.root / DATABASE
+
+    @property
+    def master_key(self) -> Path:
+        """Seals every other key."""
+        return self.private / "master.key"
+
+    @property
+    def modules(self) -> Path:
+        """A directory a module, with its generations: 0711."""
+        return self.state / "modules"
+
+    @property
+    def services(self) -> Path:
+        """A directory a shared service, with its entries: 0711."""
+        return self.state / "services"
+
+    @property
+    def webroot(self) -> Path:
+        """Answers to HTTP-01 challenges, readable by every web server."""
+        return self.state / "http-01"
+
+    @property
+    def run(self) -> Path:
+        """Sockets, pid files and the lock; emptied at boot."""
+        return self.root / "run/chainwright"
+
+    @property
+    def lock(self) -> Path:
+        """Held while planning, storing and deploying."""
+        return self.run / "lock"
+
+    @property
+    def daemon_lock(self) -> Path:
+        """Held by the agent's process as long as it lives."""
+        return self.run / "daemon.lock"
+
+    @property
+    def poke(self) -> Path:
+        """Datagram socket: whatever is sent to it starts a pass of the agent."""
+        return self.run / "poke.sock"
+
+    @property
+    def api(self) -> Path:
+        """Stream socket of the local API."""
+        return self.run / "api.sock"
+
+    @property
+    def log(self) -> Path:
+        """Logs of private service instances."""
+        return self.root / "var/log/chainwright"
+
+    def module(self, name: str) -> Places:
+        """Return the places of one module."""
+        return Places(root=self.root, state=self.modules / name, run=self.run, log=self.log)
+
+    def service(self, name: str) -> Places:
+        """Return the places of one shared service."""
+        return Places(root=self.root, state=self.services / name, run=self.run, log=self.log)

@@ -1,0 +1,169 @@
+"""One request of a browser: who it is, what it sent, and how it is answered."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from plugins.webui import csrf
+from plugins.webui.cache import Remembered
+from plugins.webui.catalogue import Catalogue, Texts
+from plugins.webui.client import JSON, Answer, Api, Credentials, Query, Refused
+from plugins.webui.errors import AgentSilent, OnlyForAdmins
+from plugins.webui.forms import Form, read_form
+from plugins.webui.rendering import Pages
+from plugins.webui.static_files import Statics
+from plugins.webui.upload_drafts import Pending
+
+COOKIE = "__Host-chainwright"
+"""The prefix makes browsers insist on Secure, on the path / and on no domain (RFC 6265bis section 4.1.3.2)."""
+ADMIN = "admin"
+SESSION = re.compile(r"[A-Za-z0-9_-]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all requests share."""
+
+    api: Api
+    pages: Pages
+    catalogue: Catalogue
+    statics: Statics
+    pending: Pending
+    remembered: Remembered
+
+
+class Visit:
+    """A request, with everything that answers it."""
+
+    def __init__(self, request: Request, house: House) -> None:
+        self.request = request
+        self.house = house
+        self._form: Form | None = None
+        self._who: Mapping[str, Any] | None = None
+
+    @property
+    def session(self) -> str:
+        """The session's text, empty where the browser shows none, or one that could not be the agent's."""
+        text = self.request.cookies.get(COOKIE, "")
+        return text if SESSION.fullmatch(text) else ""
+
+    @property
+    def texts(self) -> Texts:
+        """The texts in the browser's language."""
+        return self.house.catalogue.choose(self.request.headers.get("accept-language", ""))
+
+    @property
+    def partial(self) -> bool:
+        """Whether htmx asks for a part of a page, to be put into the one that is open."""
+        return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def credentials(self) -> Credentials:
+        """On whose behalf the agent is asked."""
+        client = self.request.client
+        return Credentials(self.session, client.host if client else "")
+
+    def path(self, name: str) -> str:
+        """Return a part of the address, fit to stand in the agent's."""
+        return quote(str(self.request.path_params[name]), safe="")
+
+    # What is asked of the agent
+
+    async def get(self, path: str, **query: str | int) -> Any:
+        """Return what the agent answers to GET. Raises `Refused` and `AgentSilent`."""
+        return await self.house.api.ask(self.credentials, "GET", path, query=query)
+
+    async def ask(self, method: str, path: str, content: object = None, query: Query | None = None) -> Any:
+        """Have the agent change something. Raises `Refused` and `AgentSilent`."""
+        return await self.house.api.ask(self.credentials, method, path, query=query, content=content)
+
+    async def who(self) -> Mapping[str, Any]:
+        """Return who has logged in. Raises `Refused` where nobody has."""
+        if self._who is None:
+            self._who = await self.get("/v1/session")
+        return self._who
+
+    async def known(self) -> Mapping[str, Any] | None:
+        """Return who has logged in; None where nobody has, or the agent does not say."""
+        try:
+            return await self.who() if self.session else None
+        except (Refused, AgentSilent):
+            return None
+
+    async def require_admin(self) -> None:
+        """Raise `OnlyForAdmins` for somebody who may only look, before a form is filled in for nothing."""
+        who = await self.who()
+        if who["role"] != ADMIN:
+            raise OnlyForAdmins(who["user"])
+
+    # What was sent
+
+    async def form(self) -> Form:
+        """Return the form, made sure that it is of this session. Raises `WebUIError`."""
+        if self._form is None:
+            self._form = await read_form(self.request)
+            csrf.check_form_token(self.session, self._form.get(csrf.FIELD))
+        return self._form
+
+    async def export(self, path: str, passphrase: str) -> Answer:
+        """Return a chain with its key, protected by a passphrase. Raises as `get` does."""
+        body = json.dumps({"passphrase": passphrase}).encode()
+        return await self.house.api.send(self.credentials, "POST", path, body=body, kind=JSON)
+
+    async def open_form(self) -> Form:
+        """Return a form that needs no session. Raises `WebUIError`."""
+        return await read_form(self.request)
+
+    # Answers
+
+    async def page(self, name: str, status: int = 200, /, **values: object) -> Response:
+        """Return a page for somebody who has logged in; to htmx, only the part that is in the template of this name."""
+        who = await self.who()
+        return self.plain(name, status, who=who, **values)
+
+    def plain(self, name: str, status: int = 200, /, **values: object) -> Response:
+        """Return a page for anybody."""
+        who = values.setdefault("who", self._who)
+        values.setdefault("may_change", isinstance(who, Mapping) and who["role"] == ADMIN)
+        shared = {
+            "form_token": csrf.form_token(self.session) if self.session else "",
+            "partial": self.partial,
+            "address": self.request.url.path,
+            "slot": getattr(self.request.state, "chain", None),
+        }
+        return self.house.pages.answer(self.texts, name, status, **shared, **values)
+
+    def go(self, path: str, **query: str) -> Response:
+        """Send the browser to another page (303: with GET)."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        if self.partial:
+            return Response(headers={"hx-redirect": target})
+        return RedirectResponse(target, 303)
+
+    def follow(self, job: str, **query: str) -> Response:
+        """Send the browser to a job: in the dialog, if it was asked for with htmx."""
+        target = f"/jobs/{quote(job, safe='')}" + (f"?{urlencode(query)}" if query else "")
+        if self.partial:
+            place = {"path": target, "target": "#dialog-body", "push": "false"}
+            return Response(headers={"hx-location": json.dumps(place)})
+        return RedirectResponse(target, 303)
+
+
+def let_in(response: Response, session: str) -> Response:
+    """Have the browser show this session from now on, to us alone, and not after it is closed."""
+    response.set_cookie(COOKIE, session, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+def let_out(response: Response) -> Response:
+    """Have the browser forget its session."""
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    return response

@@ -1,0 +1,87 @@
+"""Who gets into the web interface, as it is said on the appliance itself."""
+
+import contextlib
+import json
+
+import pytest
+
+from agent.auth import People
+from agent.auth.throttle import FAILURES_OF_NAME
+from agent.errors.auth import LoginRefused, TooManyTries
+from agent.store import Store
+from support.appliances.deployed import Deployed
+from support.clients.terminal import Terminal
+
+GOOD = "four plain words here\n"
+
+
+@pytest.fixture
+def console(appliance: Deployed) -> Terminal:
+    with Store.open(appliance.layout):
+        return Terminal(appliance.root)
+
+
+def test_the_first_password_is_set_and_changed(console):
+    assert console.run("webui", "password", "--stdin", typed=GOOD).stderr == (
+        "admin: the new password is in force, and sessions with the old one have ended.\n"
+    )
+    assert console.run("webui", "password", "--stdin", typed=GOOD).returncode == 0
+    assert console.run("webui", "password", "ann", "--stdin", typed=GOOD).returncode == 0
+    assert console.run("webui", "users").stdout == "USER   ROLE\nadmin  admin\nann    viewer\n"
+    rows = json.loads(console.run("webui", "users", "--json").stdout)["users"]
+    assert rows[0] == {"user": "admin", "role": "admin", "must_change": False}
+
+
+def test_a_password_is_not_taken_from_a_script_by_accident(console):
+    done = console.run("webui", "password", typed=GOOD)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        'Error: There is no terminal on which the new password of "admin" could be typed.',
+    )
+    assert console.run("webui", "password", "--stdin", typed="short\n").returncode == 1
+    assert console.run("webui", "users").stdout == "USER  ROLE\n"
+
+
+def test_guessing_from_everywhere_does_not_keep_the_console_out(appliance, console):
+    console.run("webui", "password", "--stdin", typed=GOOD)
+    with Store.open(appliance.layout) as store:
+        people = People(store)
+        for number in range(1, FAILURES_OF_NAME + 1):
+            with contextlib.suppress(LoginRefused, TooManyTries):
+                people.check_password("admin", "not the password", f"198.51.100.{number}", appliance.clock())
+        with pytest.raises(TooManyTries):
+            people.check_password("admin", GOOD.strip(), "203.0.113.1", appliance.clock())
+    assert console.run("webui", "password", "--stdin", typed="another four plain words\n").returncode == 0
+    assert console.run("status").returncode == 0
+
+
+def test_a_user_is_let_in_no_more_but_not_the_last_administrator(console):
+    console.run("webui", "password", "--stdin", typed=GOOD)
+    console.run("webui", "password", "ann", "--stdin", typed=GOOD)
+    assert console.run("webui", "remove", "ann").stderr == "ann gets in no more.\n"
+    done = console.run("webui", "remove", "admin")
+    assert done.returncode == 1
+    assert 'The user "admin" is refused: nobody else is an administrator.' in done.stderr
+
+
+def test_a_token_is_shown_once_listed_and_revoked(console):
+    made = console.run("webui", "token", "create", "monitoring", "--days", "7")
+    assert made.stdout.startswith("cwt_")
+    row = json.loads(console.run("webui", "token", "list", "--json").stdout)["tokens"][0]
+    assert (row["name"], row["role"], row["made_by"], row["used_at"]) == ("monitoring", "viewer", "console", None)
+    assert "monitoring" in console.run("webui", "token", "list").stdout
+    assert made.stdout.strip() not in console.run("webui", "token", "list", "--json").stdout
+    assert console.run("webui", "token", "revoke", row["id"]).returncode == 0
+    assert console.run("webui", "token", "revoke", row["id"]).returncode == 1
+    assert json.loads(console.run("webui", "token", "create", "x", "--json").stdout)["token"].startswith("cwt_")
+
+
+def test_what_was_done_on_the_console_is_on_record(console):
+    console.run("webui", "password", "--stdin", typed=GOOD)
+    console.run("webui", "token", "create", "monitoring")
+    rows = json.loads(console.run("webui", "audit", "--json").stdout)["audit"]
+    assert [(row["who"], row["action"], row["subject"]) for row in rows] == [
+        ("console", "token made", "monitoring"),
+        ("console", "password set", "admin"),
+    ]
+    assert "token made" in console.run("webui", "audit", "--limit", "1").stdout

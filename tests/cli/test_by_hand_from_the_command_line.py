@@ -1,0 +1,274 @@
+"""The same by hand as a person types it: files, findings, typed words and exit codes."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+from agent.pki.authority import Root
+from agent.pki.chain import KeyType, Purpose
+from agent.pki.encoding import Part, encode
+from support.appliances.deployed import Deployed, served
+from support.cas import certificates as toy_ca
+
+
+@pytest.fixture
+def typed(tunnel):
+    """A function that runs a command on an appliance whose module serves t.example.test."""
+
+    def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
+        return subprocess.run(
+            [*argv, "--root", str(tunnel.root), *arguments],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+            **options,
+        )
+
+    run.appliance = tunnel
+    return run
+
+
+def bought(appliance: Deployed, *names: str):
+    now = appliance.clock()
+    root = Root.create("Shop CA", "", now - timedelta(days=30), now - timedelta(days=30))
+    return root.issue(names, KeyType.ECDSA_P256, Purpose.SERVER, now, timedelta(days=300))
+
+
+def pem(chain, *, root: bool = True) -> bytes:
+    parts = [Part.KEY, Part.FULLCHAIN, *([Part.ROOT] if root else [])]
+    return encode(chain, parts)
+
+
+def write(appliance: Deployed, name: str, data: bytes) -> str:
+    path = appliance.root / name
+    path.write_bytes(data)
+    return str(path)
+
+
+def on_the_wire(appliance: Deployed) -> str:
+    return served(appliance.port, "t.example.test")
+
+
+def test_an_upload_is_examined_stored_and_served(typed):
+    chain = bought(typed.appliance, "t.example.test")
+    done = typed("upload", write(typed.appliance, "shop.pem", pem(chain)), "--for", "t.example.test")
+    assert done.returncode == 0, done.stderr
+    assert on_the_wire(typed.appliance) == chain.id
+    assert "tunnel/default: uploaded, covers t.example.test" in done.stderr
+    listed = json.loads(typed("uploads", "--json").stdout)
+    assert [row["id"] for row in listed["uploaded"]] == [chain.id]
+
+
+def test_a_chain_of_the_own_root_is_complete_without_it(typed):
+    with typed.appliance.store() as store:
+        now = typed.appliance.clock()
+        chain = store.roots.load().issue(
+            ["t.example.test"], KeyType.ECDSA_P256, Purpose.SERVER, now, timedelta(days=30)
+        )
+    done = typed("upload", write(typed.appliance, "own.pem", pem(chain, root=False)))
+    assert done.returncode == 0, done.stderr
+    assert on_the_wire(typed.appliance) == chain.id
+
+
+def test_a_dry_run_says_what_would_switch_and_stores_nothing(typed):
+    before = on_the_wire(typed.appliance)
+    file = write(typed.appliance, "shop.pem", pem(bought(typed.appliance, "*.example.test")))
+    done = typed("upload", file, "--dry-run")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "tunnel/default: uploaded, covers t.example.test, by *.example.test",
+        "Nothing was stored.",
+    ]
+    assert on_the_wire(typed.appliance) == before
+    assert json.loads(typed("uploads", "--json").stdout)["uploaded"] == []
+
+
+def test_an_encrypted_pkcs12_file_with_its_passphrase(typed):
+    chain = bought(typed.appliance, "t.example.test")
+    certificates = [*chain.intermediates, *([chain.anchor] if chain.anchor else [])]
+    data = pkcs12.serialize_key_and_certificates(
+        b"shop", chain.key, chain.leaf, certificates, BestAvailableEncryption(b"sesame")
+    )
+    file = write(typed.appliance, "shop.p12", data)
+    refused = typed("upload", file)
+    assert refused.returncode == 1
+    assert "passphrase" in refused.stderr
+    secret = write(typed.appliance, "secret", b"sesame\n")
+    assert typed("upload", file, "--passphrase-file", secret).returncode == 0
+    assert on_the_wire(typed.appliance) == chain.id
+
+
+def test_a_key_in_a_file_of_its_own(typed):
+    chain = bought(typed.appliance, "t.example.test")
+    certificates = write(typed.appliance, "shop.crt", encode(chain, [Part.FULLCHAIN, Part.ROOT]))
+    key = write(typed.appliance, "shop.key", encode(chain, [Part.KEY]))
+    refused = typed("upload", certificates)
+    assert refused.returncode == 1
+    assert "private key" in refused.stderr
+    assert typed("upload", certificates, "--key", key).returncode == 0
+    assert on_the_wire(typed.appliance) == chain.id
+
+
+def test_a_file_that_is_not_there(typed):
+    done = typed("upload", "/nowhere.pem")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "Error: /nowhere.pem: The file can't be read: no such file or directory.\nCheck its name and its mode.\n"
+    )
+
+
+def test_deleting_says_who_uses_it_and_hands_over_when_told(typed):
+    chain = bought(typed.appliance, "t.example.test")
+    typed("upload", write(typed.appliance, "shop.pem", pem(chain)))
+    refused = typed("delete", chain.id[:12])
+    assert refused.returncode == 1
+    assert "The chain is used by tunnel/default." in refused.stderr
+    assert "tunnel/default: a chain of local takes over" in refused.stderr
+    assert typed("delete", "t.example.test", "--yes").returncode == 0
+    assert on_the_wire(typed.appliance) != chain.id
+
+
+def test_replacing_leaves_only_the_new_one(typed):
+    first = bought(typed.appliance, "t.example.test")
+    typed("upload", write(typed.appliance, "shop.pem", pem(first)))
+    typed.appliance.clock.advance(seconds=1)
+    second = bought(typed.appliance, "t.example.test")
+    done = typed("upload", write(typed.appliance, "next.pem", pem(second)), "--replace", first.id[:12])
+    assert done.returncode == 0, done.stderr
+    assert [row["id"] for row in json.loads(typed("uploads", "--json").stdout)["uploaded"]] == [second.id]
+    assert on_the_wire(typed.appliance) == second.id
+
+
+def test_exporting_gives_certificates_only_unless_asked(typed):
+    plain = typed("export", "t.example.test")
+    assert plain.returncode == 0
+    assert "BEGIN CERTIFICATE" in plain.stdout
+    assert "PRIVATE" not in plain.stdout
+    assert typed("export", "t.example.test", "--with-key").returncode == 2
+
+
+def test_exporting_pkcs12_needs_a_passphrase_and_opens_with_it(typed):
+    out = typed.appliance.root / "t.p12"
+    refused = typed("export", "t.example.test", "--pkcs12", "--out", str(out))
+    assert refused.returncode == 2
+    assert "needs a passphrase" in refused.stderr
+    secret = write(typed.appliance, "secret", b"sesame\n")
+    assert typed("export", "t.example.test", "--pkcs12", "--passphrase-file", secret, "--out", str(out)).returncode == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    key, certificate, _ = pkcs12.load_key_and_certificates(out.read_bytes(), b"sesame")
+    assert key.public_key() == certificate.public_key()
+
+
+def test_a_chain_that_nobody_knows_suggests(typed):
+    done = typed("export", "t.exmple.test")
+    assert done.returncode == 2
+    assert "t.example.test" in done.stderr
+
+
+def test_reissuing_gives_a_new_chain(typed):
+    before = on_the_wire(typed.appliance)
+    done = typed("reissue", "t.example.test")
+    assert done.returncode == 0, done.stderr
+    assert on_the_wire(typed.appliance) not in {before, ""}
+
+
+def test_reissuing_what_an_upload_serves_says_so(typed):
+    chain = bought(typed.appliance, "t.example.test")
+    typed("upload", write(typed.appliance, "shop.pem", pem(chain)))
+    done = typed("reissue", "t.example.test")
+    assert done.returncode == 0
+    assert f"an uploaded chain serves it ({chain.id[:12]})" in done.stderr
+    assert on_the_wire(typed.appliance) == chain.id
+
+
+@pytest.mark.parametrize("arguments", [[], ["t.example.test", "--all"]])
+def test_reissuing_needs_names_or_all(typed, arguments):
+    done = typed("reissue", *arguments)
+    assert done.returncode == 2
+    assert "Name what to reissue, or say --all." in done.stderr
+
+
+def test_renewing_with_nothing_due_does_nothing(typed):
+    done = typed("renew")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Nothing to do.")
+
+
+def test_a_root_is_not_replaced_without_a_word(typed):
+    before = typed("root", "download").stdout
+    done = typed("root", "reissue")
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        "Error: This needs confirmation; nothing was changed.\nIn scripts: --yes-reissue-root\n"
+    )
+    assert "1 local chain will be signed again and deployed: tunnel/default." in done.stderr
+    assert typed("root", "download").stdout == before
+
+
+def test_a_new_root_in_a_script(typed):
+    before = typed("root", "download").stdout
+    done = typed("root", "reissue", "--yes-reissue-root")
+    assert done.returncode == 0, done.stderr
+    assert typed("root", "download").stdout != before
+    roots = json.loads(typed("root", "list", "--json").stdout)["roots"]
+    assert [row["retired_at"] is None for row in roots] == [True, False]
+
+
+@pytest.mark.parametrize(("word", "code"), [("REISSUE", 0), ("reissue", 2), ("", 2)])
+def test_the_typed_word_on_a_terminal(typed, word, code):
+    argv = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*argv, "--root", str(typed.appliance.root), "root", "reissue"],
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        os.close(theirs)
+        os.write(ours, f"{word}\n".encode())
+        assert process.wait(60) == code
+    os.close(ours)
+
+
+def test_an_uploaded_company_authority_signs_from_then_on(typed):
+    company = toy_ca.root("Company Root")
+    appliances = company.authority("Company Appliances")
+    data = toy_ca.key_pem(appliances.key) + toy_ca.pem(appliances.certificate, company.certificate)
+    done = typed("root", "upload", write(typed.appliance, "ca.pem", data), "--yes-replace-root")
+    assert done.returncode == 0, done.stderr
+    assert "New root: Company Appliances" in done.stderr
+    shown = json.loads(typed("root", "show", "--json").stdout)["root"]
+    assert shown["subject"] == "Company Appliances"
+    assert shown["signs"] == 1
+
+
+def test_a_leaf_is_no_root(typed):
+    chain = bought(typed.appliance, "t.example.test")
+    done = typed("root", "upload", write(typed.appliance, "leaf.pem", pem(chain)), "--yes-replace-root")
+    assert done.returncode == 1
+    assert json.loads(typed("root", "list", "--json").stdout)["roots"][0]["retired_at"] is None
+
+
+def test_no_key_is_ever_printed(typed):
+    chain = bought(typed.appliance, "t.example.test")
+    data = pem(chain)
+    lines = data.decode().splitlines()
+    secret = lines[1]
+    outputs = [
+        typed("upload", write(typed.appliance, "shop.pem", data)),
+        typed("upload", write(typed.appliance, "twice.pem", data + data)),
+        typed("upload", write(typed.appliance, "torn.pem", data[: len(data) // 2])),
+        typed("show", "t.example.test"),
+        typed("status", "--json"),
+        typed("events", "--json"),
+    ]
+    assert not any(secret in done.stdout + done.stderr for done in outputs)

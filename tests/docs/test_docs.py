@@ -1,0 +1,289 @@
+"""What the documentation says is what the code does."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+import chainwright
+from agent.cli.program import BUSY, DEGRADED, DONE, DUE, FAILED, INTERRUPTED, USAGE
+from agent.config.loading import _Header, load
+from agent.config.settings import CoreSettings, DeploySettings, ProbeSettings, RootSettings
+from agent.model.deployment import Outcome, Step
+from agent.pki.key import KeyType
+from agent.registry.contract_checks import CORE_KEYS, METHODS, hook_arguments
+from agent.report import ModuleState, Status
+from agent.sources import BUILT_IN, LocalSource
+from agent.system.layout import Layout
+from chainwright import Context, Format, Module, Part, Service
+from plugins.ikev2.commands import add_commands
+from support.pages import (
+    bounds,
+    command_table,
+    compare,
+    error_tables,
+    hook_reference,
+    hook_section,
+    public_names,
+    read,
+    rows,
+    section,
+    status_problems,
+    words,
+    written,
+)
+from support.paths import CHECKOUT
+from test_the_layers import ROOMS
+
+PAGES = sorted(path.relative_to(CHECKOUT) for path in (*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")))
+# Made from the code
+
+
+def test_every_hook_is_documented_with_its_exact_signature():
+    compare("docs/plugins.md", "hooks", hook_reference())
+
+
+def test_a_hook_s_section_names_signature_method_and_example():
+    text = hook_section("declare_needs")
+    assert "declare_needs(host: HostFacts) -> list[Need]\n" in text
+    assert "`needs`" in text
+    assert "@hookimpl" in text
+
+
+def test_every_public_name_is_listed():
+    compare("docs/plugins.md", "names", public_names())
+
+
+def test_every_code_is_documented_with_an_example():
+    compare("docs/errors.md", "errors", error_tables())
+
+
+def test_nothing_that_the_status_says_is_left_out():
+    codes = re.findall(r'"(status\.\w+)"', read("agent/report/problems.py"))
+    assert set(codes) == {problem.code for problem in status_problems()}
+
+
+def test_every_command_is_documented():
+    compare("docs/operation.md", "commands", command_table())
+
+
+def commands_of_plugins() -> set[str]:
+    group = click.Group("ikev2")
+    add_commands(group, Unasked())
+    return {f"ikev2 {name}" for name in group.commands}
+
+
+class Unasked:
+    """An appliance that no command asks."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_command_that_a_page_names_exists(page: Path):
+    known = set(re.findall(r"^\| `([a-z ]+)` \|", command_table(), re.MULTILINE)) | {"COMMAND"} | commands_of_plugins()
+    families = {name.partition(" ")[0] for name in known if " " in name}
+    for first, second in re.findall(
+        r"(?:`|\$ |# |\./run )(?:--root \S+ )?(?:chainwright |(?<=run ))([a-z0-9]+)(?: ([a-z]+))?", read(str(page))
+    ):
+        assert (f"{first} {second}" if first in families and second else first) in known | families, f"{first} {second}"
+
+
+# Operation
+
+
+def states() -> list[list[str]]:
+    found = re.split(r"\n\n(?=Of a module)", section("docs/operation.md", "## What the status says"))
+    return [[words(row[0])[0] for row in rows(part) if words(row[0])] for part in found]
+
+
+def test_every_word_of_the_status_is_explained():
+    chains, modules = states()
+    assert set(chains) == set(Status)
+    assert set(modules) == set(ModuleState)
+
+
+def test_every_exit_code_is_explained():
+    table = rows(section("docs/operation.md", "## Exit codes"))
+    assert {int(row[0]) for row in table if row[0].isdecimal()} == {
+        DONE,
+        FAILED,
+        USAGE,
+        DEGRADED,
+        BUSY,
+        DUE,
+        INTERRUPTED,
+    }
+
+
+# Links
+
+
+def headings(page: Path) -> set[str]:
+    lines = re.sub(r"^```.*?^```", "", read(str(page)), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^#+ (.+)$", lines, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def links(page: Path) -> Iterator[tuple[str, str]]:
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```", "", read(str(page)), flags=re.M | re.S)):
+        if not target.startswith(("http://", "https://")):
+            file, _, anchor = target.partition("#")
+            yield file, anchor
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_leads_somewhere(page: Path):
+    for file, anchor in links(page):
+        target = (CHECKOUT / page.parent / file).resolve() if file else CHECKOUT / page
+        assert target.exists(), f"{page} links to {file}"
+        if anchor:
+            assert anchor in headings(target.relative_to(CHECKOUT)), f"{page} links to {file}#{anchor}"
+
+
+# Settings
+
+TABLES: list[tuple[str, type[BaseModel], set[str]]] = [
+    ("## Top level", CoreSettings, {"root", "probe", "deploy"}),
+    ("## `[root]`", RootSettings, set()),
+    ("## `[probe]`", ProbeSettings, set()),
+    ("## `[deploy]`", DeploySettings, set()),
+    ("## `[source.NAME]`", LocalSource, set()),
+    ("## `[services.NAME]`", Service, set()),
+]
+
+
+@pytest.mark.parametrize(("heading", "model", "elsewhere"), TABLES)
+def test_every_key_of_the_core_is_documented_with_type_and_default(
+    heading: str, model: type[BaseModel], elsewhere: set[str]
+):
+    table = {words(row[0])[0]: row for row in rows(section("docs/settings.md", heading)) if words(row[0])}
+    fields = {name: field for name, field in model.model_fields.items() if name not in elsewhere}
+    assert set(table) == set(fields)
+    for name, field in fields.items():
+        assert table[name][2] == written(field.default), name
+        assert [bound for bound in bounds(model, name) if bound not in re.findall(r"\d+", table[name][1])] == [], name
+
+
+def test_every_key_that_each_module_has_is_documented():
+    table = {words(row[0])[0]: row for row in rows(section("docs/settings.md", "## `[modules.NAME]`")) if words(row[0])}
+    assert set(_Header.model_fields) == set(CORE_KEYS)
+    fields = {**_Header.model_fields, **Module.model_fields}
+    assert {name: row[2] for name, row in table.items()} == {
+        name: written(field.default) for name, field in fields.items() if field.default is not PydanticUndefined
+    }
+
+
+def test_every_key_type_is_named():
+    text = section("docs/settings.md", "## `[modules.NAME]`")
+    assert [each for each in KeyType if f"`{each}`" not in text] == []
+
+
+EXAMPLES = sorted(path for path in (CHECKOUT / "examples").iterdir() if (path / "chainwright.toml").exists())
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_s_settings_can_be_loaded(example: Path, tmp_path: Path):
+    shutil.copytree(example, tmp_path / "etc/chainwright")
+    settings, _registry = load(Layout(tmp_path), BUILT_IN)
+    assert settings.modules
+    assert [entry.error for entry in settings.entries.values()] == [None] * len(settings.entries)
+
+
+def test_the_settings_in_the_text_can_be_loaded(tmp_path: Path):
+    (shown, *_) = re.findall(r"```toml\n(.*?)```", read("docs/settings.md"), re.DOTALL)
+    (tmp_path / "etc/chainwright").mkdir(parents=True)
+    (tmp_path / "etc/chainwright/chainwright.toml").write_text(shown)
+    assert set(load(Layout(tmp_path), BUILT_IN)[0].modules) == {"webui", "reverse_proxy"}
+
+
+# Plugins
+
+
+def class_attributes(kind: type) -> set[str]:
+    return {
+        name
+        for each in kind.__mro__
+        for name, annotation in vars(each).get("__annotations__", {}).items()
+        if each.__module__.startswith("agent") and "ClassVar" in str(annotation) and name.islower()
+    }
+
+
+def test_every_class_attribute_and_method_of_a_module_is_documented():
+    table = rows(section("docs/plugins.md", "## A module"))
+    named = {word.partition("(")[0] for row in table for word in words(row[0])}
+    assert class_attributes(Module) - {"model_config"} <= named
+    assert set(METHODS.values()) <= named
+    assert {word for row in table if len(row) > 1 for word in words(row[1])} >= set(METHODS)
+
+
+def test_every_method_of_a_service_is_documented():
+    named = {
+        word.partition("(")[0]
+        for row in rows(section("docs/plugins.md", "## A shared service"))
+        for word in words(row[0])
+    }
+    public = {name for name in vars(Service) if not name.startswith("_")}
+    assert named == public - {"model_config", "name", "title", "group", "start", *Service.model_fields}
+
+
+def test_every_part_and_format_is_documented():
+    text = section("docs/plugins.md", "### Files, parts and formats")
+    assert [each for each in Part if f"| `{each}` |" not in text] == []
+    assert [each for each in Format if f"`Format.{each.name}`" not in text] == []
+
+
+def test_every_type_of_setting_is_documented():
+    named = {word for row in rows(section("docs/plugins.md", "### Fields")) for word in words(row[0])}
+    assert named == {name for name in chainwright.__all__ if chainwright._HOMES[name] == "contract.fields"}
+
+
+def test_everything_that_a_context_has_is_documented():
+    text = section("docs/plugins.md", "### Contexts")
+    assert [name for name in Context.__slots__ if f"`{name}" not in text] == []
+
+
+def test_what_happens_when_it_raises_is_said_of_every_hook():
+    named = {word for row in rows(section("docs/plugins.md", "## When it raises")) for word in words(row[0])}
+    own = {hook for hook in hook_arguments() if not hook.startswith("register_")}
+    assert own - named == set()
+
+
+def test_the_plugin_of_the_readme_is_the_one_that_is_tested():
+    plugin = read("tests/third_party/tunnel.py")
+    assert f"```python\n{plugin}```\n" in read("README.md")
+    assert len(plugin.splitlines()) < 40
+    assert f"in {len(plugin.splitlines())} lines" in read("README.md")
+
+
+# Architecture
+
+
+def test_every_step_of_deploying_is_documented_in_its_order():
+    table = rows(section("docs/architecture.md", "## How a generation gets into service"))
+    assert [words(row[0])[0] for row in table if words(row[0])] == list(Step)
+
+
+def test_the_rooms_are_drawn_in_their_order():
+    drawn = re.findall(r"^  (\w+)/ ", section("docs/architecture.md", "## Rooms"), re.MULTILINE)
+    assert tuple(drawn) == ROOMS
+
+
+def test_every_outcome_is_named():
+    text = section("docs/architecture.md", "## Words")
+    assert [each for each in Outcome if f"`{each}`" not in text] == []
+
+
+def test_the_files_that_are_named_exist():
+    named = {
+        (page, word)
+        for page in PAGES
+        for word in re.findall(
+            r"`((?:agent|chainwright|plugins|tests|docs|examples|packaging|templates)/[A-Za-z0-9_./]+)`",
+            read(str(page)),
+        )
+    }
+    assert [(str(page), word) for page, word in sorted(named) if not (CHECKOUT / word).exists()] == []

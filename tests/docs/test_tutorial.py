@@ -1,0 +1,120 @@
+"""The tutorial of docs/plugins.md, run as it stands: each file is written, each command typed, each line of output seen."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.paths import CHECKOUT
+from support.ports import free_port
+
+PAGE = CHECKOUT / "docs/plugins.md"
+PLACE = "/src/chainwright"
+PORT = "9993"
+BLOCK = re.compile(
+    r"(?:^`(?P<file>try/[^`]+)`[^\n]*:\n\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+MARK = "=== next"
+WAIT = "for _ in $(seq 200); do [ -e try/run/chainwright/toyd.pid ] && break; sleep 0.05; done"
+VARIABLE = (
+    (re.compile(r"\d{4}-\d\d-\d\d(T[\d:]+Z)?"), "DATE"),
+    (re.compile(r"\b[0-9a-f]{12}\b"), "ID"),
+    (re.compile(r"\b\d+ (second|minute|hour|day)s?\b"), "SPAN"),
+    (re.compile(r"\bSPAN ago\b|\bnow\b"), "WHEN"),
+    (re.compile(r" in [\d.]+s$", re.MULTILINE), " in SPAN"),
+    (re.compile(r"[ \t]+"), " "),
+)
+
+
+@dataclass
+class Typed:
+    """One command and what it prints."""
+
+    command: str
+    output: str
+
+
+def tutorial() -> str:
+    found = re.search(r"^## In ten minutes\n(.*?)^## ", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def steps(text: str) -> Iterator[Typed]:
+    for block in BLOCK.finditer(text):
+        if block["kind"] == "console":
+            for typed in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:
+                command, _, output = typed.partition("\n")
+                yield Typed(command, output)
+        else:
+            assert block["file"], f"no path for {block['text'][:60]!r}"
+            yield Typed(f"cat >{block['file']} <<'END'\n{block['text']}END", "")
+
+
+def script(typed: list[Typed]) -> str:
+    lines = []
+    for each in typed:
+        lines += [each.command + (f"\n{WAIT}" if each.command.endswith("&") else ""), f"echo '{MARK}'"]
+    return "\n".join(lines)
+
+
+def told(text: str) -> str:
+    for pattern, word in VARIABLE:
+        text = pattern.sub(word, text)
+    return "\n".join(line.strip() for line in text.strip().splitlines())
+
+
+def rewrite(typed: list[Typed], printed: list[str], port: str) -> None:
+    """Put what was printed into the page, where it says something else."""
+    text = PAGE.read_text()
+    for each, output in zip(typed, printed, strict=False):
+        if told(output) != told(each.output):
+            before, after = (f"$ {each.command}\n{some}".replace(port, PORT) for some in (each.output, output))
+            place = text.index(before)
+            text = f"{text[:place]}{after}{text[place + len(before) :]}"
+            each.output = output
+    PAGE.write_text(text)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path):
+    """A directory with as much of a checkout as the tutorial uses."""
+    place = tmp_path / "checkout"
+    place.mkdir()
+    for name in ("tests", "pyproject.toml"):
+        (place / name).symlink_to(CHECKOUT / name)
+    (place / ".venv").symlink_to(sys.prefix)
+    (place / "run").write_text(f'#!/bin/sh\nexec {sys.executable} -m agent "$@"\n')
+    (place / "run").chmod(0o755)
+    yield place
+    pid_file = place / "try/run/chainwright/toyd.pid"
+    if pid_file.exists():
+        subprocess.run(["kill", pid_file.read_text()], check=False, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.timeout(300)  # a dozen processes, one after the other
+def test_the_tutorial_does_what_it_says(checkout: Path):
+    port = str(free_port())
+    typed = list(steps(tutorial().replace(PORT, port)))
+    done = subprocess.run(
+        ["bash"],
+        input=script(typed),
+        cwd=checkout,
+        env={**os.environ, "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:xdist", "PYTHONPATH": str(CHECKOUT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    printed = done.stdout.replace(str(checkout), PLACE).split(f"{MARK}\n")
+    if os.environ.get("GOLDEN") == "write":
+        rewrite(typed, printed, port)
+    for each, output in zip(typed, printed, strict=False):
+        assert (each.command, told(output)) == (each.command, told(each.output))
+    assert len(printed) == len(typed) + 1

@@ -1,0 +1,226 @@
+"""The scribe: what many threads hand in becomes durable together, and what fails harms nobody else."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.engine.write_queue import OwnHand, Scribe
+from agent.errors.store import DatabaseRefused
+from agent.store import Store
+from agent.system.layout import Layout
+from support.appliances.deployed import until
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch) -> Layout:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    made = Layout(tmp_path)
+    Store.open(made).close()
+    return made
+
+
+@pytest.fixture
+def scribe(layout: Layout) -> Iterator[Scribe]:
+    with Store.open(layout) as origin:
+        made = Scribe(lambda: origin.again(several=True), lambda store: store.remember("beat", "1"))
+        yield made
+        made.close()
+
+
+def remember(key: str, value: str = "1"):
+    return lambda store: store.remember(key, value)
+
+
+def seen(layout: Layout, key: str) -> str | None:
+    with sqlite3.connect(f"file:{layout.database}?mode=ro", uri=True) as connection:
+        row = connection.execute("select value from meta where key = ?", [key]).fetchone()
+    connection.close()
+    return row[0] if row else None
+
+
+class Gate:
+    """Work that waits inside the scribe's transaction until it is let go."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.leave = threading.Event()
+
+    def __call__(self, store: Store) -> None:
+        self.entered.set()
+        assert self.leave.wait(30)
+
+
+def all_at_once(scribe: Scribe, works: list) -> list[threading.Thread]:
+    """Hand in `works` from a thread each, while the scribe is busy with something else."""
+    gate = Gate()
+    first = threading.Thread(target=scribe.write, args=(gate,))
+    first.start()
+    assert gate.entered.wait(30)
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(scribe._queue) == len(works), what="all have handed in")
+    gate.leave.set()
+    return [first, *threads]
+
+
+def test_what_is_written_is_there_when_the_call_returns(scribe, layout):
+    assert scribe.write(lambda store: store.remember("a", "b") or 7) == 7
+    assert seen(layout, "a") == "b"
+    assert scribe.read(lambda store: store.meta("a")) == "b"
+
+
+def test_what_many_hand_in_at_the_same_time_costs_one_transaction(scribe, layout):
+    works = [lambda number=number: scribe.write(remember(f"k{number}")) for number in range(100)]
+    for thread in all_at_once(scribe, works):
+        thread.join(30)
+    assert scribe.commits == 2
+    assert all(seen(layout, f"k{number}") for number in range(100))
+
+
+def test_one_that_fails_harms_no_other_and_learns_why(scribe, layout):
+    caught: list[BaseException] = []
+
+    def fail(store: Store) -> None:
+        store.remember("half", "1")
+        raise ValueError("no")
+
+    def failing() -> None:
+        try:
+            scribe.write(fail)
+        except ValueError as error:
+            caught.append(error)
+
+    for thread in all_at_once(scribe, [lambda: scribe.write(remember("whole")), failing]):
+        thread.join(30)
+    assert [str(error) for error in caught] == ["no"]
+    assert seen(layout, "whole") == "1"
+    assert seen(layout, "half") is None
+
+
+def test_a_statement_that_the_database_refuses_is_translated(scribe):
+    with pytest.raises(DatabaseRefused, match="no such table"):
+        scribe.write(lambda store: store.database.execute("insert into nowhere values (1)"))
+    scribe.write(remember("after"))
+
+
+def test_a_transaction_that_is_lost_as_a_whole_is_lost_for_all(scribe, layout):
+    """SQLite undoes everything by itself when the disk is full."""
+    caught: list[BaseException] = []
+
+    def lose(store: Store) -> None:
+        store.database.conn.execute("rollback")
+        raise OSError("the disk is full")
+
+    def writing(work) -> None:
+        try:
+            scribe.write(work)
+        except OSError as error:
+            caught.append(error)
+
+    for thread in all_at_once(scribe, [lambda: writing(lose), lambda: writing(remember("other"))]):
+        thread.join(30)
+    assert len(caught) == 2
+    assert seen(layout, "other") is None
+    scribe.write(remember("other"))
+    assert seen(layout, "other") == "1"
+
+
+def test_what_nobody_waits_for_is_written_soon_without_being_pushed(scribe, layout):
+    scribe.later(remember("a"))
+    until(lambda: seen(layout, "a"), what="it is written")
+
+
+def test_what_nobody_waits_for_goes_with_the_next_transaction(scribe, layout):
+    for number in range(50):
+        scribe.later(remember(f"l{number}"))
+    scribe.write(remember("b"))
+    assert all(seen(layout, f"l{number}") for number in range(50))
+
+
+def test_what_nobody_waits_for_may_fail(scribe, layout):
+    scribe.later(lambda _: 1 / 0)
+    scribe.write(remember("a"))
+    assert seen(layout, "a") == "1"
+
+
+def test_what_is_left_is_written_at_the_end_and_whoever_comes_later_starts_anew(scribe, layout):
+    scribe.later(remember("a"))
+    scribe.close()
+    assert seen(layout, "a") == "1"
+    scribe.write(remember("b"))
+    assert seen(layout, "b") == "1"
+    scribe.close()
+    scribe.close()
+
+
+def test_it_gives_signs_of_life(layout):
+    with Store.open(layout) as origin:
+        scribe = Scribe(lambda: origin.again(several=True), remember("beat"), beat_seconds=0.05)
+        scribe.write(remember("a"))
+        until(lambda: seen(layout, "beat"), what="it has given one")
+        scribe.close()
+
+
+def impatient(origin: Store) -> Store:
+    """Return a connection that doesn't wait for other writers by itself."""
+    store = origin.again(several=True)
+    store.database.execute("pragma busy_timeout = 20")
+    return store
+
+
+def test_another_writer_that_takes_its_time_is_waited_for(layout):
+    with Store.open(layout) as origin, Store.open(layout) as other:
+        scribe = Scribe(lambda: impatient(origin), remember("beat"))
+        with other.write():
+            other.remember("a", "1")
+            thread = threading.Thread(target=scribe.write, args=(remember("b"),))
+            thread.start()
+            thread.join(0.3)
+            assert thread.is_alive()
+        thread.join(30)
+        scribe.close()
+    assert seen(layout, "b") == "1"
+
+
+def test_another_writer_that_never_ends_is_said(layout):
+    with Store.open(layout) as origin, Store.open(layout) as other, other.write():
+        other.remember("a", "1")
+        scribe = Scribe(lambda: impatient(origin), remember("beat"), patience=0.1)
+        with pytest.raises(DatabaseRefused, match="locked"):
+            scribe.write(remember("b"))
+        scribe.close()
+
+
+def test_a_database_that_can_not_be_opened_is_said_to_whoever_waits(layout):
+    def refuse() -> Store:
+        raise DatabaseRefused(str(layout.database), "it is gone")
+
+    scribe = Scribe(refuse, lambda _: None)
+    with pytest.raises(DatabaseRefused, match="it is gone"):
+        scribe.write(remember("a"))
+    with pytest.raises(DatabaseRefused, match="it is gone"):
+        scribe.read(lambda store: store.meta("a"))
+    scribe.close()
+
+
+def test_who_holds_the_lock_writes_as_a_part_of_its_own_transaction(layout):
+    with Store.open(layout) as store:
+        own = OwnHand(store)
+
+        def work() -> None:
+            with store.write():
+                own.write(remember("a"))
+                own.later(remember("b"))
+                assert own.read(lambda store: store.meta("a")) == "1"
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            work()
+    assert seen(layout, "a") is None
+    assert seen(layout, "b") is None

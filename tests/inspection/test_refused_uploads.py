@@ -1,0 +1,470 @@
+"""What the upload doctor refuses: each whole sentence, reached by real bytes."""
+
+import base64
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, pkcs7
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+from agent.inspection import Piece
+from agent.inspection.selection import short_digest
+from support.cas.certificates import DAY, NOW, issue, key_pem, named, p256_key, pem, root, rsa_key
+from support.fakes.uploads import (
+    BUNDLE,
+    CA,
+    LEAF,
+    ROOT,
+    WHOLE,
+    bundle_of,
+    der,
+    encrypted_pem,
+    integer,
+    key_der,
+    look,
+    p12,
+    refusal,
+    tlv,
+)
+
+OTHER = CA.leaf("shop.example.org")
+KNOWN = [ROOT.certificate]
+
+PEM_CURE = 'Choose the file whose text begins with "-----BEGIN CERTIFICATE-----", and that of the private key.'
+BLOCK_CURE = "Copy it again as a whole, from its BEGIN line to its END line."
+DAMAGED_CURE = "Get it again from where it comes from; binary files must be copied unchanged."
+SEPARATELY = "Upload them separately, each with its own private key and the certificates of its issuers."
+
+
+# What is refused: nothing useful
+
+
+def test_nothing_at_all_is_refused():
+    message = (
+        "Nothing was given: there is no file and no text.\n"
+        "Give the certificate, its private key and the certificates of its issuers, as PEM, DER, PKCS#7 or PKCS#12."
+    )
+    assert refusal() == message
+    assert refusal(b"", b" \n") == message
+
+
+def test_too_much_is_refused():
+    assert refusal(WHOLE, b" " * 1024 * 1024) == (
+        f"The upload has {len(WHOLE) + 1048576} bytes, and 1048576 are allowed.\n"
+        "Give only the certificate, its private key and the certificates of its issuers."
+    )
+    message = (
+        "The upload holds more than 100 certificates.\n"
+        "Give only those that lead from the certificate to its root, not a whole collection of roots."
+    )
+    assert refusal(WHOLE + pem(ROOT.certificate) * 98) == message
+    assert look(WHOLE + pem(ROOT.certificate) * 97).chain
+    assert refusal(WHOLE, pkcs7.serialize_certificates([CA.certificate] * 98, Encoding.DER)) == message
+    assert refusal(WHOLE, key_pem(LEAF.key) * 10) == (
+        "The upload holds more than 10 private keys.\nGive only the one that the certificate was requested with."
+    )
+    assert look(WHOLE, key_pem(LEAF.key) * 9).chain
+
+
+MANY = 500_000
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"-----BEGIN CERTIFICATE-----\n" * (MANY // 14), 'Block 1 ("CERTIFICATE") is broken: it has no END line.'),
+        (
+            b"-----BEGIN CERTIFICATE-----\n" + b"\n" * MANY + b"-----END CERTIFICATE-----",
+            'Block 1 ("CERTIFICATE") is broken: nothing stands in it.',
+        ),
+        (b"-" * MANY, "it looks like text."),
+        (b"\x30\x80" * MANY, "it is damaged."),
+        (
+            b"\x30\x80\x02\x01\x03" + b"\x30\x80" * 12 + b"\x05\x00" * (MANY // 5) + b"\x00\x00" * 13,
+            "The passphrase does not open it.",
+        ),
+    ],
+    ids=["beginnings", "empty lines", "hyphens", "openings", "values"],
+)
+def test_what_is_made_to_take_long_does_not(data: bytes, reason: str):
+    assert reason in refusal(data, passphrase=b"x")
+
+
+SSH = ed25519.Ed25519PrivateKey.generate()
+PUBLIC = LEAF.key.public_key()
+REQUEST = x509.CertificateSigningRequestBuilder().subject_name(named("x")).sign(LEAF.key, SHA256())
+REVOCATIONS = (
+    x509.CertificateRevocationListBuilder()
+    .issuer_name(ROOT.certificate.subject)
+    .last_update(NOW)
+    .next_update(NOW + DAY)
+    .sign(ROOT.key, SHA256())
+)
+UNPACK = "Unpack it and choose the files in it."
+HTML_CURE = "The link led to a page, not to the file: download the file itself."
+SSH_CURE = (
+    "TLS needs the key in another form: ssh-keygen -p -m PKCS8 -f FILE rewrites it; mostly another file is meant."
+)
+REQUEST_CURE = "Send it to a certificate authority, and upload the certificate that comes back with the key."
+PUBLIC_CURE = "Choose the private key that belongs to it, and the certificate."
+STORE_CURE = "Convert it: keytool -importkeystore -srckeystore FILE -destkeystore chain.p12 -deststoretype PKCS12"
+BINARY_CURE = "Choose the file of the certificate, and that of the private key."
+
+
+@pytest.mark.parametrize(
+    ("data", "what", "cure"),
+    [
+        (b"\n<!DOCTYPE html><html>", "an HTML page", HTML_CURE),
+        (b"<HTML><body>", "an HTML page", HTML_CURE),
+        (b"<?xml version='1.0'?>", "an XML document", PEM_CURE),
+        (b'{"error": "not found"}', "a JSON document", PEM_CURE),
+        (b"hello", "text", PEM_CURE),
+        (base64.encodebytes(der(LEAF.certificate)), "base64 text without its BEGIN and END lines", PEM_CURE),
+        (b"\x7fELF\x00\x01", "a binary file of some other kind", BINARY_CURE),
+        (b"\x30\x03\x02\x01\x05", "a binary file of some other kind", BINARY_CURE),
+        (b"PK\x03\x04rest", "a ZIP archive", UNPACK),
+        (b"\x1f\x8b\x08", "a compressed archive", UNPACK),
+        (b"%PDF-1.7", "a PDF document", PEM_CURE),
+        (b"\xfe\xed\xfe\xed\0\0\0\2", "a Java keystore", STORE_CURE),
+        (b"\xce\xce\xce\xce\0\0\0\2", "a Java keystore", STORE_CURE),
+        (b"PuTTY-User-Key-File-3: ssh-ed25519", "a PuTTY private key", SSH_CURE),
+        (
+            SSH.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
+            "an OpenSSH private key",
+            SSH_CURE,
+        ),
+        (SSH.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH), "an OpenSSH public key", PEM_CURE),
+        (REQUEST.public_bytes(Encoding.PEM), "a certificate signing request", REQUEST_CURE),
+        (REQUEST.public_bytes(Encoding.DER), "a certificate signing request", REQUEST_CURE),
+        (REVOCATIONS.public_bytes(Encoding.PEM), "a certificate revocation list", PEM_CURE),
+        (REVOCATIONS.public_bytes(Encoding.DER), "a certificate revocation list", PEM_CURE),
+        (PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), "a public key", PUBLIC_CURE),
+        (PUBLIC.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), "a public key", PUBLIC_CURE),
+        (rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1), "a public key", PUBLIC_CURE),
+        (
+            b"-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n",
+            "parameters of a key exchange",
+            PEM_CURE,
+        ),
+        (b"-----BEGIN PGP MESSAGE-----\nAAAA\n-----END PGP MESSAGE-----\n", 'a block "PGP MESSAGE"', PEM_CURE),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_something_else_is_refused_by_what_it_looks_like(data: bytes, what: str, cure: str):
+    assert refusal(("file", data)) == (
+        f"file: This is neither a certificate nor a private key; it looks like {what}.\n{cure}"
+    )
+
+
+def test_an_empty_file_among_others_is_refused_by_its_name():
+    assert refusal(WHOLE, ("portal.key", b"")) == (
+        "portal.key: This is neither a certificate nor a private key; it looks like an empty file.\n"
+        "Look whether it was downloaded or copied whole, and choose it again."
+    )
+
+
+BEGIN, END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "number", "label", "reason"),
+    [
+        (BUNDLE[:-30], 2, "CERTIFICATE", "it has no END line"),
+        (BUNDLE[30:], 1, "CERTIFICATE", "it has no BEGIN line"),
+        (pem(CA.certificate) + BEGIN + pem(ROOT.certificate), 2, "CERTIFICATE", "it has no END line"),
+        (key_pem(LEAF.key)[:-20] + BUNDLE, 1, "PRIVATE KEY", "it has no END line"),
+        (
+            key_pem(LEAF.key).replace(b"END PRIVATE", b"END EC PRIVATE"),
+            1,
+            "PRIVATE KEY",
+            'its END line says "EC PRIVATE KEY"',
+        ),
+        (BUNDLE.replace(BEGIN, BEGIN[1:], 1), 1, "CERTIFICATE", "its BEGIN line has not five hyphens on each side"),
+        (BUNDLE.replace(END, END[:-2] + b"\n", 1), 1, "CERTIFICATE", "its END line has not five hyphens on each side"),
+        (BEGIN + END, 1, "CERTIFICATE", "nothing stands in it"),
+        (BUNDLE[:60] + BUNDLE[61:], 1, "CERTIFICATE", "what stands in it is not Base64, or a part is missing"),
+        (
+            BUNDLE[:60] + b"\xc3\xa4" + BUNDLE[61:],
+            1,
+            "CERTIFICATE",
+            "what stands in it is not Base64, or a part is missing",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_block_that_is_not_whole_is_refused_by_its_number(data: bytes, number: int, label: str, reason: str):
+    assert refusal(("chain.pem", data)) == f'chain.pem: Block {number} ("{label}") is broken: {reason}.\n{BLOCK_CURE}'
+
+
+def test_what_is_damaged_inside_is_refused():
+    spoilt = bytearray(der(CA.certificate))
+    spoilt[4] ^= 0x01
+    block = BEGIN + base64.encodebytes(bytes(spoilt)) + END
+    assert refusal(WHOLE, ("ca.pem", block)) == f"ca.pem: This is a certificate, but it is damaged.\n{DAMAGED_CURE}"
+    assert refusal(("a.pem", WHOLE + block)).startswith("a.pem, block 5: This is a certificate")
+    torn = BEGIN + base64.encodebytes(der(CA.certificate)[:-7]) + END
+    assert refusal(WHOLE, ("ca.pem", torn)) == f"ca.pem: This is a certificate, but it is damaged.\n{DAMAGED_CURE}"
+    assert refusal(("leaf.der", der(LEAF.certificate)[:-7])) == (
+        f"leaf.der: This is a file of certificates or keys in DER form, but it is damaged.\n{DAMAGED_CURE}"
+    )
+    assert refusal(("two.der", der(LEAF.certificate) + b"rest")) == (
+        f"two.der: This is a file of certificates or keys in DER form, but it is damaged.\n{DAMAGED_CURE}"
+    )
+    key = bytearray(key_der(LEAF.key))
+    key[-5] ^= 0xFF
+    assert refusal(("a.key", bytes(key))) == f"a.key: This is a private key, but it is damaged.\n{DAMAGED_CURE}"
+    no_certificates = bytes.fromhex("302306092a864886f70d010702a0163014020101310030 0b06092a864886f70d0107013100")
+    assert refusal(("a.p7b", no_certificates)) == f"a.p7b: This is a PKCS#7 bundle, but it is damaged.\n{DAMAGED_CURE}"
+
+
+# What is refused: keys
+
+PASSPHRASE_CURE = (
+    "Enter its passphrase (--passphrase-file FILE), or decrypt it: openssl pkey -in key.pem -out plain.pem"
+)
+ENCRYPTED = {
+    "PKCS#8": encrypted_pem(LEAF.key, b"geheim"),
+    "DER": key_der(LEAF.key, secret=b"geheim"),
+    "traditional": encrypted_pem(LEAF.key, b"geheim", PrivateFormat.TraditionalOpenSSL),
+    "PKCS#12": p12(LEAF, CA, secret=b"geheim"),
+}
+
+
+@pytest.mark.parametrize("data", ENCRYPTED.values(), ids=ENCRYPTED)
+def test_an_encrypted_key_needs_its_passphrase(data: bytes):
+    for passphrase in (None, b""):
+        assert refusal(BUNDLE, ("portal.key", data), passphrase=passphrase) == (
+            f"portal.key: The private key is encrypted, and no passphrase was given.\n{PASSPHRASE_CURE}"
+        )
+    assert refusal(BUNDLE, ("portal.key", data), passphrase=b"hunter2") == (
+        "portal.key: The passphrase does not open it.\n"
+        "Enter the passphrase that it was encrypted with; mind capital letters and the keyboard's layout."
+    )
+
+
+def test_certificates_without_a_key_are_refused_with_what_was_given():
+    files = (("site.crt", pem(LEAF.certificate) + BUNDLE), ("site.csr", REQUEST.public_bytes(Encoding.PEM)))
+    assert refusal(*files, ("again.crt", BUNDLE)) == (
+        "There is no private key in what was given "
+        "(site.crt: 3 certificates; site.csr: a certificate signing request; again.crt: nothing new).\n"
+        'Add it: a block "BEGIN PRIVATE KEY" in the file, or the .key file too.'
+    )
+
+
+def test_a_key_without_a_certificate_is_refused():
+    assert refusal(("site.key", key_pem(LEAF.key))) == (
+        "There is no certificate in what was given (site.key: 1 private key).\n"
+        "Add the certificate that was issued for this key, and those of its issuers."
+    )
+
+
+def test_a_key_of_another_certificate_is_refused_with_what_both_are_known_by():
+    of_leaf, of_key = short_digest(LEAF.key.public_key()), short_digest(OTHER.key.public_key())
+    assert len(of_leaf) == 23
+    assert refusal(pem(LEAF.certificate) + BUNDLE, key_pem(OTHER.key)) == (
+        f"Key and certificate do not match: the SHA-256 of the public key begins with {of_leaf} in the certificate of "
+        f'"www.example.com", and with {of_key} for the private key.\n'
+        "Give the key that the certificate was requested with. Was a new request made later?"
+    )
+
+
+def test_several_keys_that_fit_nothing_are_refused():
+    keys = key_pem(OTHER.key) + key_pem(p256_key())
+    assert refusal(pem(LEAF.certificate) + BUNDLE, ("keys.pem", keys)) == (
+        'Not one of the 2 private keys (keys.pem, block 1, keys.pem, block 2) belongs to "www.example.com".\n'
+        "Give the one key that the certificate was requested with."
+    )
+
+
+def test_a_key_beside_the_one_that_fits_is_refused():
+    assert refusal(("site.pem", WHOLE), ("old.key", key_pem(OTHER.key))) == (
+        'There is a private key that belongs to no certificate (old.key), beside that of "www.example.com" '
+        "(site.pem, block 1).\n"
+        "Leave out the key in old.key, or upload it with its own certificate."
+    )
+
+
+def test_two_chains_at_once_are_refused():
+    assert refusal(WHOLE, bundle_of(OTHER)) == (
+        'There are 2 certificates with their private keys: "www.example.com", "shop.example.org".\n' + SEPARATELY
+    )
+
+
+def test_two_certificates_of_one_key_for_different_names_are_refused():
+    second = issue("b.example.com", issuer=CA, names=("b.example.com",), key=LEAF.key, days=30)
+    assert refusal(WHOLE, pem(second.certificate)) == (
+        'The private key belongs to 2 certificates for different names: "www.example.com", "b.example.com".\n'
+        + SEPARATELY
+    )
+
+
+def test_the_certificate_of_another_service_is_refused():
+    assert refusal(WHOLE, pem(OTHER.certificate)) == (
+        'The certificate of "shop.example.org" has nothing to do with the chain of "www.example.com".\n'
+        "Remove it, or give the certificates that link it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (
+            rsa_key(1024),
+            (
+                "The RSA key has 1024 bits, and services and clients refuse less than 2048.\n"
+                "Make a new key (ECDSA P-256, or RSA with 2048 bits or more) and request a new certificate."
+            ),
+        ),
+        (
+            ec.generate_private_key(ec.SECP521R1()),
+            (
+                'Keys of the type "secp521r1" are not supported.\n'
+                "Use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519."
+            ),
+        ),
+        (
+            dsa.generate_private_key(2048),
+            'Keys of the type "DSA" are not supported.\nUse ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519.',
+        ),
+    ],
+    ids=["short", "curve", "dsa"],
+)
+def test_a_key_that_clients_refuse_is_refused(key, message: str):
+    for form in (key_pem(key), key_der(key), encrypted_pem(key, b"geheim", PrivateFormat.TraditionalOpenSSL)):
+        assert refusal(pem(LEAF.certificate) + BUNDLE, form, passphrase=b"geheim") == message
+
+
+def test_a_key_that_would_take_minutes_is_not_opened():
+    too_slow = (
+        "a.key: The private key is not opened: its encryption takes too much time or memory to undo.\n"
+        "Write it again with usual parameters: openssl pkey -in key.pem -out plain.pem"
+    )
+    salt = tlv(0x04, b"saltsalt")
+    for parameters in (
+        tlv(0x30, salt, integer(2**31 - 1)),  # PBKDF2: rounds
+        tlv(0x30, salt, integer(2**20), integer(8), integer(1)),  # scrypt: memory
+        tlv(0x30, salt, integer(2**14), integer(8), integer(2**10)),  # scrypt: time
+    ):
+        algorithm = tlv(0x30, tlv(0x06, b"\x2a"), tlv(0x30, tlv(0x30, tlv(0x06, b"\x2a"), parameters)))
+        costly = tlv(0x30, algorithm, tlv(0x04, bytes(64)))
+        assert refusal(("a.key", costly), passphrase=b"x") == too_slow
+        content = tlv(0x30, tlv(0x06, b"\x2a"), tlv(0xA0, tlv(0x24, tlv(0x04, tlv(0x30, costly)))))
+        assert refusal(("a.key", tlv(0x30, integer(3), content)), passphrase=b"x") == too_slow
+    for long in (
+        tlv(0x30, integer(0), integer(2**8200), integer(65537), integer(1)),
+        tlv(0x30, tlv(0x30, tlv(0x06, b"\x2a")), tlv(0x04, bytes(9000))),
+    ):
+        assert refusal(("a.key", long), passphrase=b"x") == (
+            "a.key: The private key is not opened: it is longer than RSA with 8192 bits.\n"
+            "Write it again with usual parameters: openssl pkey -in key.pem -out plain.pem"
+        )
+
+
+# What is refused: chains
+
+
+def test_a_missing_issuer_is_named_with_where_it_can_be_had():
+    trust = "the root of a private authority may also stand in /etc/chainwright/trust/."
+    assert refusal(bundle_of(LEAF), anchors=KNOWN) == (
+        'The chain is incomplete: "www.example.com" was issued by "Toy CA", '
+        "which is neither among what was given nor among the known roots.\n"
+        f'Add the certificate of "Toy CA"; {trust}'
+    )
+    assert '"Toy CA" was issued by "Toy Root", which is neither' in refusal(bundle_of(LEAF, CA))
+    url = x509.UniformResourceIdentifier("http://ca.example.com/toy.crt")
+    access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, url)
+    leaf = CA.leaf("www.example.com", extensions=(x509.AuthorityInformationAccess([access]),))
+    assert refusal(bundle_of(leaf, ROOT)).endswith(
+        f'\nAdd the certificate of "Toy CA" (from http://ca.example.com/toy.crt); {trust}'
+    )
+
+
+def test_a_forged_issuer_is_refused():
+    namesake = issue("Toy CA", issuer=ROOT, ca=True, identifiers=False)
+    assert refusal(bundle_of(LEAF, namesake, ROOT)) == (
+        'The signature on the certificate of "www.example.com" does not verify with the key of "Toy CA".\n'
+        'One of the two was altered or belongs to another key of "Toy CA": get both again from there.'
+    )
+
+
+def test_an_issuer_that_may_not_sign_is_refused():
+    pupil = ROOT.authority("Pupil CA", cert_sign=False)
+    assert refusal(bundle_of(pupil.leaf("www.example.com"), pupil, ROOT)) == (
+        'The certificate of "Pupil CA" may not sign what follows from it: its key usage does not include keyCertSign.\n'
+        "Ask the certificate authority for the right intermediate certificates."
+    )
+
+
+def test_a_chain_outside_its_time_is_refused():
+    assert refusal(WHOLE, now=LEAF.certificate.not_valid_after_utc) == (
+        'The certificate of "www.example.com" expired at 2027-01-30T12:00:00Z.\n'
+        "Get a new one from the certificate authority."
+    )
+    assert refusal(WHOLE, now=NOW - 2 * DAY) == (
+        'The certificate of "www.example.com" is not valid before 2026-10-31T12:00:00Z; '
+        "it is 2026-10-30T12:00:00Z here.\n"
+        "Check the clock of the appliance, or upload it from then on."
+    )
+    short = ROOT.authority("Short CA", days=30)
+    assert refusal(bundle_of(short.leaf("www.example.com"), short, ROOT), now=NOW + 31 * DAY) == (
+        'The certificate of "Short CA" expired at 2026-12-01T12:00:00Z.\nGet a new one from the certificate authority.'
+    )
+
+
+def test_the_certificate_of_an_authority_is_no_service_s():
+    message = (
+        'The key belongs to "Toy CA", which is a certificate authority and not a service.\n'
+        "Give the key and the certificate of the service; an authority of your own is uploaded as the root."
+    )
+    assert refusal(bundle_of(CA, ROOT)) == message
+    assert refusal(bundle_of(CA, ROOT), pem(LEAF.certificate)) == message
+    assert refusal(bundle_of(ROOT)).startswith('The key belongs to "Toy Root", which is a certificate authority')
+
+
+def test_only_authorities_and_a_key_of_something_else_are_refused():
+    assert refusal(BUNDLE, key_pem(LEAF.key)) == (
+        'Only certificates of authorities were given ("Toy CA", "Toy Root"), '
+        "so the certificate of the service itself is missing.\n"
+        "Add the certificate that was issued for the names of the service."
+    )
+
+
+def test_a_certificate_for_other_purposes_is_refused():
+    private = x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.4")
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, private])
+    message = (
+        'The certificate of "{}" is not for servers; its extended key usage is clientAuth, 1.3.6.1.4.1.311.10.3.4.\n'
+        "Ask the certificate authority for one with serverAuth (TLS web server authentication)."
+    )
+    leaf = CA.leaf("www.example.com", extensions=(usage,))
+    assert refusal(bundle_of(leaf, CA, ROOT)) == message.format("www.example.com")
+    mail = ROOT.authority("Mail CA", extensions=(usage,))
+    assert refusal(bundle_of(mail.leaf("www.example.com"), mail, ROOT)) == message.format("Mail CA")
+
+
+def test_a_weak_signature_is_refused():
+    sha256, sha1 = (bytes.fromhex(oid) for oid in ("2a864886f70d01010b", "2a864886f70d010105"))  # RFC 8017, with RSA
+    authority = root(key=rsa_key())
+    leaf = authority.leaf("www.example.com")
+    old = der(leaf.certificate).replace(sha256, sha1)
+    assert refusal(key_pem(leaf.key), old, pem(authority.certificate)) == (
+        'The certificate of "www.example.com" is signed with SHA1, which services and clients refuse.\n'
+        "Ask the certificate authority for one that is signed with SHA-256 or better."
+    )
+
+
+def test_a_weak_key_of_an_issuer_is_refused():
+    weak = ROOT.authority("Weak CA", key=rsa_key(1024))
+    assert refusal(bundle_of(weak.leaf("www.example.com"), weak, ROOT)).startswith(
+        'The RSA key of "Weak CA" has 1024 bits, and services and clients refuse less than 2048.'
+    )
+
+
+def test_nothing_of_a_key_or_a_passphrase_is_ever_shown():
+    piece = Piece("site\x1b[2J.key", key_pem(LEAF.key))
+    assert "PRIVATE" not in repr(piece)
+    assert piece.place == "site?[2J.key"
+    assert "geheim" not in refusal(BUNDLE, ENCRYPTED["PKCS#8"], passphrase=b"geheim!")

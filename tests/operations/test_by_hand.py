@@ -1,0 +1,244 @@
+"""Uploads, reissue and the root: what an administrator does by hand, on services that are seen to follow."""
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NobodyNeeds, NothingToReissue
+from agent.model.deployment import Step
+from agent.operations.operations import Hand
+from agent.pki.authority import Root
+from agent.pki.chain import Chain, KeyType, Purpose
+from support.appliances.deployed import Deployed, served
+from support.cas import certificates as toy_ca
+from support.paths import DYING
+from support.ports import free_port
+
+SITES = ("a.example.test", "b.example.test", "c.other.test")
+
+
+@pytest.fixture
+def sites(appliance):
+    appliance.drop_in("shared")
+    appliance.port = free_port()
+    names = ", ".join(f'"{name}"' for name in SITES)
+    appliance.settings(
+        f'hostname = "gw"\nplugins = ["shared"]\n[probe]\ntimeout = 3\n[services.toyd]\nport = {appliance.port}\n'
+        f"[modules.front]\nport = {appliance.port}\nsites = [{names}]\n"
+    )
+    appliance.apply()
+    appliance.start("toyd", appliance.layout.service("toyd").live / "entry.conf")
+    appliance.apply()
+    appliance.runner.ran.clear()
+    return appliance
+
+
+def hand(appliance: Deployed) -> Hand:
+    return Hand(appliance.engine(), wait=0)
+
+
+def bought(appliance: Deployed, *names: str, days: int = 365) -> Chain:
+    """A chain of somebody else's CA."""
+    now = appliance.clock()
+    root = Root.create("Shop CA", "", now - timedelta(days=30), now - timedelta(days=30))
+    return root.issue(names, KeyType.ECDSA_P256, Purpose.SERVER, now, timedelta(days=days))
+
+
+def chains(appliance: Deployed) -> dict[str, str]:
+    with appliance.store() as store:
+        return {binding.slot: binding.chain for binding in store.modules.bindings()}
+
+
+def reasons(appliance: Deployed) -> dict[str, str]:
+    with appliance.store() as store:
+        return {binding.slot: binding.reason for binding in store.modules.bindings()}
+
+
+def wire(appliance: Deployed) -> dict[str, str]:
+    return {name: served(appliance.port, name) for name in SITES}
+
+
+def reloads(appliance: Deployed) -> int:
+    count = appliance.runner.count("SIGHUP")
+    appliance.runner.ran.clear()
+    return count
+
+
+def test_a_wildcard_chain_serves_the_covered_sites_after_one_reload(sites):
+    local = chains(sites)
+    chain = bought(sites, "*.example.test")
+    switches = hand(sites).upload(chain)
+    assert {each.slot for each in switches} == {"a.example.test", "b.example.test"}
+    sites.apply()
+    assert reloads(sites) == 1
+    assert wire(sites) == {SITES[0]: chain.id, SITES[1]: chain.id, SITES[2]: local[SITES[2]]}
+    assert reasons(sites)[SITES[0]] == "uploaded, covers a.example.test, by *.example.test"
+
+
+def test_next_years_chain_takes_over_and_the_reason_says_why(sites):
+    first = bought(sites, "*.example.test")
+    hand(sites).upload(first)
+    sites.apply()
+    sites.clock.advance(days=300)
+    second = bought(sites, "*.example.test")
+    hand(sites).upload(second)
+    reloads(sites)
+    sites.apply()
+    assert reloads(sites) == 1
+    assert wire(sites)[SITES[0]] == second.id
+    assert "the newest of 2" in reasons(sites)[SITES[0]]
+
+
+def test_what_was_uploaded_hands_over_when_it_is_deleted(sites):
+    chain = bought(sites, "*.example.test")
+    hand(sites).upload(chain)
+    sites.apply()
+    reloads(sites)
+    with pytest.raises(ChainInUse) as caught:
+        hand(sites).delete(chain.id, confirmed=False)
+    assert "front/a.example.test: a chain of local takes over" in str(caught.value)
+    hand(sites).delete(chain.id, confirmed=True)
+    sites.apply()
+    assert reloads(sites) == 1
+    assert wire(sites) == chains(sites)
+    assert chain.id not in chains(sites).values()
+
+
+def test_no_generation_keeps_the_key_of_a_deleted_chain(sites):
+    chain = bought(sites, "*.example.test")
+    hand(sites).upload(chain)
+    sites.apply()
+    hand(sites).delete(chain.id, confirmed=True)
+    sites.apply()
+    leaf = chain.presented[0].public_bytes(Encoding.PEM)
+    files = [path for path in sites.layout.modules.glob("**/*.pem") if not path.is_symlink()]
+    assert files
+    assert not any(leaf in path.read_bytes() for path in files)
+
+
+def test_an_upload_for_a_name_must_cover_it(sites):
+    with pytest.raises(NameNotCovered) as caught:
+        hand(sites).upload(bought(sites, "*.example.test"), for_name="c.other.test")
+    assert str(caught.value).startswith('upload: The chain does not cover "c.other.test"; it is for *.example.test.')
+
+
+def test_an_upload_that_nobody_needs_is_refused_or_kept(sites):
+    chain = bought(sites, "www.elsewhere.test")
+    with pytest.raises(NobodyNeeds):
+        hand(sites).upload(chain)
+    with sites.store() as store:
+        assert store.chains.load(chain.id) is None
+    assert hand(sites).upload(chain, keep_unused=True) == []
+    with pytest.raises(AlreadyUploaded):
+        hand(sites).upload(chain)
+
+
+def test_a_preview_stores_nothing(sites):
+    chain = bought(sites, "*.example.test")
+    assert len(hand(sites).preview(chain)) == 2
+    with sites.store() as store:
+        assert store.chains.load(chain.id) is None
+
+
+def test_an_expired_upload_gives_way_without_a_person(sites):
+    chain = bought(sites, "*.example.test", days=30)
+    hand(sites).upload(chain)
+    sites.apply()
+    sites.clock.advance(days=31)
+    sites.apply()
+    assert wire(sites) == chains(sites)
+    assert chain.id not in chains(sites).values()
+
+
+def test_reissuing_one_name_gives_it_a_new_chain_and_leaves_the_others(sites):
+    before = chains(sites)
+    sites.clock.advance(minutes=1)
+    assert hand(sites).reissue(["a.example.test"]) == ["a.example.test"]
+    sites.apply()
+    after = chains(sites)
+    assert after["a.example.test"] != before["a.example.test"]
+    assert after["b.example.test"] == before["b.example.test"]
+    assert wire(sites) == after
+    assert sites.apply().performed == ()
+
+
+def test_reissuing_all(sites):
+    before = chains(sites)
+    sites.clock.advance(minutes=1)
+    hand(sites).reissue()
+    sites.apply()
+    assert set(before.values()).isdisjoint(chains(sites).values())
+    assert reloads(sites) == 1
+
+
+def test_a_typing_error_in_a_name_to_reissue_suggests(sites):
+    with pytest.raises(NothingToReissue) as caught:
+        hand(sites).reissue(["a.exmple.test"])
+    assert "Did you mean a.example.test?" in str(caught.value)
+
+
+def test_a_new_root_signs_every_local_chain_in_one_pass_and_leaves_uploads_alone(sites):
+    upload = bought(sites, "c.other.test")
+    hand(sites).upload(upload)
+    sites.apply()
+    reloads(sites)
+    before = chains(sites)
+    root = hand(sites).reissue_root()
+    sites.apply()
+    after = chains(sites)
+    assert reloads(sites) == 1
+    assert after[SITES[2]] == before[SITES[2]] == upload.id
+    assert wire(sites) == after
+    with sites.store() as store:
+        records = {record.id: record for record in store.chains.records()}
+        assert [each.retired_at is None for each in store.roots.all()].count(True) == 1
+    assert {records[after[name]].root for name in SITES[:2]} == {root.sha256}
+
+
+def test_a_new_root_signs_fifty_local_chains_in_one_pass(appliance):
+    appliance.drop_in("shared")
+    appliance.port = free_port()
+    names = [f"s{number}.example.test" for number in range(50)]
+    appliance.settings(
+        f'hostname = "gw"\nplugins = ["shared"]\n[services.toyd]\nport = {appliance.port}\n'
+        f"[modules.front]\nport = {appliance.port}\nsites = {names}\n"
+    )
+    appliance.apply()
+    appliance.start("toyd", appliance.layout.service("toyd").live / "entry.conf")
+    appliance.apply()
+    reloads(appliance)
+    root = hand(appliance).reissue_root()
+    appliance.apply()
+    assert reloads(appliance) == 1
+    bound = chains(appliance)
+    assert {name: served(appliance.port, name) for name in names} == bound
+    with appliance.store() as store:
+        assert {record.root for record in store.chains.records() if record.id in bound.values()} == {root.sha256}
+        assert all(endpoint.ok for endpoint in store.endpoints.all())
+
+
+@pytest.mark.parametrize("where", ["chain_stored", "binding_changed", *[step for step in Step if step != "going_back"]])
+def test_a_new_root_completes_when_it_is_killed_at_any_step(sites, where):
+    root = hand(sites).reissue_root()
+    argv = [sys.executable, str(DYING), str(sites.root), where, str(sites.clock.offset.total_seconds())]
+    assert subprocess.run(argv, check=False).returncode == 9
+    sites.apply()
+    assert wire(sites) == chains(sites)
+    with sites.store() as store:
+        records = {record.id: record for record in store.chains.records()}
+    assert {records[chain].root for chain in chains(sites).values()} == {root.sha256}
+
+
+def test_an_uploaded_subordinate_authority_is_served_with_its_parents(sites):
+    parent = toy_ca.root("Company Root")
+    authority = parent.authority("Company Appliances")
+    root = Root(authority.key, authority.certificate, (parent.certificate,))
+    hand(sites).upload_root(root)
+    sites.apply()
+    assert wire(sites) == chains(sites)
+    with sites.store() as store:
+        chain = store.chains.load(chains(sites)[SITES[0]])
+    assert [certificate.subject for certificate in chain.presented[1:]] == [authority.certificate.subject]

@@ -1,0 +1,316 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from agent.errors.plugin import DeclarationRefused, ModuleRaised
+from agent.pki.key import KeyType
+from agent.registry.hooks import Hooks
+from agent.system.places import Places
+from chainwright import (
+    ChainFacts,
+    ChainFile,
+    Change,
+    Command,
+    Consequence,
+    Context,
+    Endpoint,
+    Event,
+    HostFacts,
+    Http01,
+    Kind,
+    Module,
+    Need,
+    Part,
+    Signal,
+    Template,
+    Text,
+    hookimpl,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HOST = HostFacts("gw", ("192.0.2.1",))
+ROOT = Path("/nowhere")
+CHAIN = ChainFacts("ab" * 32, ("a.test",), "local", "Root CA", KeyType.ECDSA_P256, NOW, 0)
+CONTEXT = Context("tunnel", ROOT, "1", {"default": CHAIN}, HOST, Http01(ROOT), Places(ROOT, ROOT, ROOT, ROOT))
+CHANGE = Change("root", "ab" * 32)
+EVENT = Event(NOW, Kind.DEPLOYED, "done")
+
+
+class Tunnel(Module):
+    """Tunnels."""
+
+    name = "tunnel"
+    check = ("tunnel", "-t", "{dir}/tunnel.conf")
+    reload = ("tunnel", "reload")
+    inspect = ("tunnel", "sessions")
+    prepare = ("tunnel", "prepare")
+    files = (ChainFile(path="t.pem", parts=(Part.KEY,)), Template(path="t.conf"), Text(path="t.json", text="{}"))
+    domain: str = "a.test"
+
+    def needs(self, host: HostFacts):
+        return [self.need(self.domain), self.need(host.name, slot="name")]
+
+    def endpoints(self, context: Context):
+        return [Endpoint(port=993)]
+
+    def consequences(self, change: Change, observed: str):
+        return [Consequence(f"{observed} drops.")]
+
+
+def asking(*plugins: object, **modules: Module) -> Hooks:
+    return Hooks(modules, {f"plugin{number}": plugin for number, plugin in enumerate(plugins)})
+
+
+ASK: dict[str, Callable[[Hooks, str], Any]] = {
+    "declare_needs": lambda hooks, name: hooks.needs(name, HOST),
+    "receive_chains": lambda hooks, name: hooks.receive(name, CONTEXT.chains),
+    "render_files": lambda hooks, name: hooks.render(name, CONTEXT),
+    "prepare_command": lambda hooks, name: hooks.prepare(name, CONTEXT),
+    "check_command": lambda hooks, name: hooks.check(name, CONTEXT),
+    "reload_command": lambda hooks, name: hooks.reload(name, CONTEXT),
+    "probes": lambda hooks, name: hooks.probes(name, CONTEXT),
+    "inspect_command": lambda hooks, name: hooks.inspect(name, CONTEXT),
+    "consequences_of": lambda hooks, name: hooks.consequences(name, CHANGE, "alice"),
+}
+
+
+def test_each_hook_is_answered_by_attributes_and_plain_methods():
+    hooks = asking(tunnel=Tunnel())
+    assert {hook: ask(hooks, "tunnel") for hook, ask in ASK.items()} == {
+        "declare_needs": [Need(("a.test",), module="tunnel"), Need(("gw",), slot="name", module="tunnel")],
+        "receive_chains": [Tunnel.files[0]],
+        "render_files": [Tunnel.files[1], Tunnel.files[2]],
+        "prepare_command": [Command(("tunnel", "prepare"))],
+        "check_command": Command(("tunnel", "-t", "/nowhere/tunnel.conf")),
+        "reload_command": Command(("tunnel", "reload")),
+        "probes": [Endpoint(port=993)],
+        "inspect_command": Command(("tunnel", "sessions")),
+        "consequences_of": [Consequence("alice drops.")],
+    }
+
+
+def test_one_module_is_asked_at_a_time_though_another_has_the_same_settings():
+    hooks = asking(one=Tunnel(), two=Tunnel(), three=Tunnel(domain="c.test"))
+    assert [need.names for need in hooks.needs("three", HOST)] == [("c.test",), ("gw",)]
+    assert {need.module for need in hooks.needs("one", HOST)} == {"one"}
+    assert hooks.check("two", CONTEXT) == Command(("tunnel", "-t", "/nowhere/tunnel.conf"))
+
+
+class Silent(Module):
+    """Has nothing to say."""
+
+    name = "silent"
+
+    def needs(self, host: HostFacts):
+        return ()
+
+
+def test_a_module_may_have_nothing_to_say():
+    hooks = asking(silent=Silent(), tunnel=Tunnel())
+    empty = {"check_command": None, "reload_command": None, "inspect_command": None}
+    assert {hook: ask(hooks, "silent") for hook, ask in ASK.items()} == {hook: empty.get(hook, []) for hook in ASK}
+
+
+def test_a_signal_is_an_answer_to_reload():
+    class Daemon(Silent):
+        def reload_with(self, context: Context):
+            return Signal(Path("/run/daemon.pid"))
+
+    assert asking(daemon=Daemon()).reload("daemon", CONTEXT) == Signal(Path("/run/daemon.pid"))
+
+
+# Whatever a module does, its name and the hook are told
+
+
+class Crashing(Module):
+    """Raises wherever it is asked."""
+
+    name = "crashing"
+
+    def _fail(self, *_: object) -> Any:
+        raise LookupError("no such session")
+
+    needs = receive = render = prepare_with = check_with = reload_with = inspect_with = endpoints = consequences = _fail
+
+
+@pytest.mark.parametrize("hook", ASK)
+def test_a_module_that_raises_is_named_and_the_next_one_goes_on(hook: str):
+    hooks = asking(crashing=Crashing(), tunnel=Tunnel())
+    with pytest.raises(ModuleRaised) as raised:
+        ASK[hook](hooks, "crashing")
+    assert str(raised.value) == (
+        f"crashing: The plugin failed in {hook}: LookupError: no such session.\n"
+        "What this module serves stays, the others go on. "
+        "Correct its settings, or update the plugin; chainwright plugins names its distribution."
+    )
+    assert raised.value.problem.detail == (
+        f'File "{__file__}", line {Crashing._fail.__code__.co_firstlineno + 1}, in _fail: '
+        'raise LookupError("no such session")'
+    )
+    assert ASK[hook](hooks, "tunnel")
+
+
+def test_a_module_can_not_end_the_agent():
+    class Ending(Silent):
+        def needs(self, host: HostFacts):
+            raise SystemExit(0)
+
+    with pytest.raises(ModuleRaised, match=r"it wanted to end the process \(SystemExit\)"):
+        asking(ending=Ending()).needs("ending", HOST)
+
+
+def test_a_need_that_is_none_is_the_modules_own_mistake():
+    class Mixed(Silent):
+        def needs(self, host: HostFacts):
+            return [self.need("www.example.com", "gw")]
+
+    with pytest.raises(ModuleRaised, match="mixes the public name www\\.example\\.com with gw"):
+        asking(mixed=Mixed()).needs("mixed", HOST)
+
+
+WRONG = {
+    "declare_needs": "it holds an object of type str, only Need may stand there",
+    "receive_chains": "it holds an object of type str, only ChainFile may stand there",
+    "render_files": "it holds an object of type str, only Template or Text may stand there",
+    "prepare_command": "it holds an object of type str, only Command may stand there",
+    "check_command": "it is an object of type list, not Command or None",
+    "reload_command": "it is an object of type list, not Command or Signal or None",
+    "probes": "it holds an object of type str, only Endpoint may stand there",
+    "inspect_command": "it is an object of type list, not Command or None",
+    "consequences_of": "it holds an object of type str, only Consequence may stand there",
+}
+
+
+class Rubbish(Module):
+    """Answers with words."""
+
+    name = "rubbish"
+
+    def _words(self, *_: object) -> Any:
+        return ["secret words"]
+
+    needs = receive = render = prepare_with = check_with = reload_with = inspect_with = endpoints = consequences = (
+        _words
+    )
+
+
+@pytest.mark.parametrize("hook", ASK)
+def test_an_answer_of_the_wrong_type_is_refused_without_showing_it(hook: str):
+    with pytest.raises(DeclarationRefused) as raised:
+        ASK[hook](asking(rubbish=Rubbish()), "rubbish")
+    assert str(raised.value) == (
+        f"rubbish: The plugin's answer to {hook} can't be used: {WRONG[hook]}.\n"
+        "What this module serves stays, the others go on. Update the plugin; chainwright plugins names its distribution."
+    )
+
+
+def test_a_slot_is_asked_for_once():
+    class Twice(Silent):
+        def needs(self, host: HostFacts):
+            return [self.need("a.test"), self.need("b.test")]
+
+    with pytest.raises(DeclarationRefused, match='it has the slot "default" twice'):
+        asking(twice=Twice()).needs("twice", HOST)
+
+
+# Policies
+
+
+class Policy:
+    """Wraps the hooks of every module, as a plugin without a module of its own does."""
+
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+
+    @hookimpl(wrapper=True)
+    def declare_needs(self, host: HostFacts):
+        self.hosts.append(host.name)
+        found = yield
+        return [[Need(need.names, slot=need.slot, sources=("local",)) for need in each] for each in found]
+
+    @hookimpl(wrapper=True)
+    def check_command(self):
+        command = yield
+        return Command(("nice", *command.argv)) if command else None
+
+    @hookimpl(wrapper=True)
+    def probes(self):
+        yield
+        return [Endpoint(port=1), Endpoint(port=2)]
+
+
+def test_a_policy_wraps_what_each_module_says():
+    policy = Policy()
+    hooks = asking(policy, one=Tunnel(), two=Tunnel(domain="b.test"))
+    assert [(need.module, need.names, need.sources) for need in hooks.needs("two", HOST)] == [
+        ("two", ("b.test",), ("local",)),
+        ("two", ("gw",), ("local",)),
+    ]
+    assert policy.hosts == ["gw"]
+    assert hooks.check("one", CONTEXT) == Command(("nice", "tunnel", "-t", "/nowhere/tunnel.conf"))
+    assert [endpoint.port for endpoint in hooks.probes("one", CONTEXT)] == [1, 2]
+
+
+def test_a_policy_may_repair_what_a_module_raises():
+    class Mild:
+        @hookimpl(wrapper=True)
+        def declare_needs(self):
+            try:
+                return (yield)
+            except LookupError:
+                return []
+
+    assert asking(Mild(), crashing=Crashing()).needs("crashing", HOST) == []
+
+
+# Observers
+
+
+def observer(seen: list[str], name: str) -> object:
+    @hookimpl
+    def on_event(event: Event) -> None:
+        seen.append(f"{name} {event.kind}")
+        if name == "bad":
+            raise OSError(113, "No route to host")
+
+    return SimpleNamespace(on_event=on_event)
+
+
+class Curious(Silent):
+    """A module that watches."""
+
+    seen: list[str] = Field(default_factory=list)
+
+    @hookimpl
+    def on_event(self, event: Event) -> None:
+        self.seen.append(event.text)
+
+
+def test_every_observer_is_told_though_one_raises():
+    seen: list[str] = []
+    curious = Curious()
+    plugins = {name: Plugin(observer(seen, name)) for name in ("first", "bad", "last")}
+    hooks = Hooks({"curious": curious, "tunnel": Tunnel()}, plugins)
+    (error,) = hooks.notify(EVENT)
+    assert sorted(seen) == ["bad deployed", "first deployed", "last deployed"]
+    assert curious.seen == ["done"]
+    assert error.observer == "plugin bad"
+    assert str(error).startswith(
+        'plugin bad: It failed on the event "deployed": OSError: [Errno 113] No route to host.'
+    )
+
+
+class Plugin:
+    """A namespace that can stand in a set, like a Python module."""
+
+    def __init__(self, namespace: Any) -> None:
+        self.__dict__.update(vars(namespace))
+
+
+def test_without_observers_nobody_is_told():
+    assert asking(tunnel=Tunnel()).notify(EVENT) == []

@@ -1,0 +1,63 @@
+"""The agent is killed at each step of an order; the next run finishes the same order."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from agent.sources.acme.steps import Step
+from support.appliances.certified import Certified
+from support.appliances.deployed import served
+from support.appliances.proxied import SITES
+
+SITE = SITES[0]
+KILLED = 9
+
+
+@pytest.fixture(params=["pebble", "acme2certifier"])
+def ca(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def appliance(ca) -> Iterator[Certified]:
+    """One site, not applied yet."""
+    with Certified.make(ca=ca) as made:
+        made.configure()
+        yield made
+
+
+def orders(ca) -> int:
+    return len(ca.requests("/order-plz") or ca.requests("/acme/neworders"))
+
+
+@pytest.mark.parametrize("step", [step for step in Step if step is not Step.WAITING])
+def test_the_next_run_finishes_the_same_order(appliance, ca, step):
+    assert appliance.die_at(f"order_step:{step}") == KILLED
+    assert served(appliance.port, SITE), "the local chain is in service since before the order"
+    assert orders(ca) == (step not in {Step.ACCOUNT, Step.PREFLIGHT})
+    appliance.apply()
+    assert orders(ca) == 1
+    assert appliance.sources() == {SITE: "acme"}
+    appliance.assert_certified(SITE)
+
+
+def test_one_order_is_enough_however_often_the_agent_is_killed(appliance, ca):
+    for step in Step.ORDERED, Step.VALIDATED, Step.DOWNLOADED:
+        assert appliance.die_at(f"order_step:{step}") == KILLED
+    appliance.apply()
+    assert orders(ca) == 1
+    appliance.assert_certified(SITE)
+
+
+@pytest.mark.parametrize("where", ["chain_stored", "binding_changed", "switching", "reloading", "probing"])
+def test_a_chain_that_was_issued_is_deployed_by_the_next_run(appliance, ca, where):
+    appliance.acme = {"preflight": False}
+    ca.stop()
+    appliance.configure()
+    appliance.apply()
+    ca.start()
+    appliance.clock.advance(days=1)
+    assert appliance.die_at(where) == KILLED
+    appliance.apply()
+    assert orders(ca) == 1
+    appliance.assert_certified(SITE)

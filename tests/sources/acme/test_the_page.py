@@ -1,0 +1,81 @@
+"""What docs/acme.md says is what the code does."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from agent.config.loading import load
+from agent.errors.http01 import AnsweredByAnother
+from agent.errors.source import SourceError
+from agent.sources import BUILT_IN, AcmeSource
+from agent.sources.acme.limit_rules import FAILURES, LimitSettings
+from agent.sources.acme.self_test import PATH
+from agent.sources.acme.values import ExternalAccount
+from agent.system.layout import Layout
+from errors.test_every_error import CLASSES, is_concrete
+from support.pages import bounds, rows, section, words, written
+from support.paths import CHECKOUT
+
+PAGE = "docs/acme.md"
+TABLES = [
+    ("## Settings", 0, AcmeSource),
+    ("## Settings", 1, ExternalAccount),
+    ("## Settings", 2, LimitSettings),
+]
+OF_THE_CORE = {"source.crashed", "source.cancelled", "source.not_revocable"}
+"""Of every source."""
+
+
+def default_of(default: object) -> str:
+    if default is PydanticUndefined:
+        return ""
+    return "empty" if isinstance(default, BaseModel) else written(default)
+
+
+@pytest.mark.parametrize(("heading", "number", "model"), TABLES, ids=lambda value: getattr(value, "__name__", ""))
+def test_every_setting_is_documented_with_its_default(heading: str, number: int, model: type[BaseModel]):
+    tables = re.findall(r"(?:^\|.*\n)+", section(PAGE, heading), re.MULTILINE)
+    table = {words(row[0])[0]: row for row in rows(tables[number]) if words(row[0])}
+    assert {name: row[2] for name, row in table.items()} == {
+        name: default_of(field.default) for name, field in model.model_fields.items()
+    }
+    for name in table:
+        assert [each for each in bounds(model, name) if each not in re.findall(r"\d+", table[name][1])] == [], name
+
+
+def test_every_error_of_a_ca_is_named():
+    listed = re.findall(r"`(source\.\w+)`", section(PAGE, "## When it fails"))
+    codes = {each.code for each in CLASSES if issubclass(each, SourceError) and is_concrete(each)}
+    assert sorted(listed) == sorted(codes - OF_THE_CORE - {SourceError.code})
+
+
+def test_the_settings_in_the_text_can_be_loaded(tmp_path: Path):
+    for number, shown in enumerate(re.findall(r"```toml\n(.*?)```", (CHECKOUT / PAGE).read_text(), re.DOTALL)):
+        root = tmp_path / str(number)
+        secret = root / "etc/chainwright/secrets/zerossl"
+        secret.parent.mkdir(parents=True)
+        secret.write_text("c2VjcmV0")
+        secret.chmod(0o600)
+        (root / "etc/chainwright/chainwright.toml").write_text(shown)
+        settings, _registry = load(Layout(root), BUILT_IN)
+        assert isinstance(settings.rungs["acme"], AcmeSource)
+
+
+def test_the_lines_for_web_servers_name_what_the_agent_serves():
+    webroot = str(Layout(Path("/")).webroot)
+    lines = re.findall(r"```(?:nginx|apache)\n(.*?)```", (CHECKOUT / PAGE).read_text(), re.DOTALL)
+    assert len(lines) == 2
+    assert all(PATH in each and f'"{webroot}/"' in each for each in lines)
+    error = AnsweredByAnother({"a.example.com": "404"}, 80, Path(webroot), datetime.now(UTC), server="nginx")
+    assert lines[0].strip() in error.problem.fix
+
+
+def test_the_failures_that_are_promised_are_those_that_are_kept():
+    assert (FAILURES.count, FAILURES.window.total_seconds()) == (4, 3600)
+    assert "after four failures within an hour" in section(PAGE, "## Limits")

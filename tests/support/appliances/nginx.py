@@ -1,0 +1,112 @@
+"""A private nginx with generations made by the core's own rendering, switched by hand."""
+
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agent.contract.context import DIRECTORY_MARK, Context, ModulePart, ServiceContext
+from agent.rendering.render import render_entry
+from agent.rendering.templates import Templates, search_path
+from agent.system.command import Signal, process_of
+from plugins.nginx import Nginx
+from plugins.reverse_proxy import ReverseProxy
+from support.appliances.staged import PATIENCE, StagedAppliance, http, switch, wait_until
+
+
+@dataclass
+class NginxAppliance(StagedAppliance):
+    """Directories, and an nginx that may run or not."""
+
+    service: Nginx = field(default_factory=lambda: Nginx(main="own", manager="commands", worker_processes=1))
+    services: Mapping[str, type] = field(default_factory=lambda: {"nginx": Nginx})
+
+    def entry(self, *contexts: Context) -> ServiceContext:
+        """Write an entry with these generations."""
+        places = self.layout.service("nginx")
+        parts = tuple(ModulePart(each.module, "reverse_proxy", each.directory) for each in contexts)
+        context = ServiceContext("nginx", Path(DIRECTORY_MARK), parts, self.host, self.http01, places)
+        templates = Templates(search_path(self.layout.templates, "nginx", Nginx), "nginx")
+        rendering = render_entry(self.service, context, templates)
+        directory = places.state / str(self.number)
+        self.write(rendering, directory)
+        return replace(context, directory=directory)
+
+    def check(self, entry: ServiceContext) -> str:
+        """Run the service's test; return its output if it failed, else nothing."""
+        result = self.runner.run(self.service.check_with(entry))
+        return "" if result.ok else result.output or "failed"
+
+    def start(self, *contexts: Context) -> ServiceContext:
+        """Check, switch and start."""
+        entry = self.entry(*contexts)
+        assert not self.check(entry)
+        switch(entry.places.state, entry.directory)
+        result = self.runner.run(self.service.start_with(entry))
+        assert result.ok, result.output
+        self.wait_for_generation(contexts[-1])
+        return entry
+
+    def serve(self, module: ReverseProxy) -> Context:
+        """Stage and start."""
+        context = self.stage(module)
+        self.start(context)
+        return context
+
+    def reload(self, module: ReverseProxy) -> Context:
+        """Stage, check, switch, reload, and wait until the workers run it."""
+        context = self.stage(module)
+        entry = self.entry(context)
+        assert not self.check(entry)
+        switch(entry.places.state, entry.directory)
+        action = self.service.reload_with(entry)
+        assert isinstance(action, Signal)
+        assert self.runner.run(action).ok
+        self.wait_for_generation(context)
+        return context
+
+    def generation(self, context: Context) -> str:
+        """Return what the generation's socket answers, nothing when nobody is there."""
+        path = self.layout.run / f"{context.module}-generation.sock"
+        try:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(PATIENCE)
+                client.connect(str(path))
+                return http(client, "/generation", "generation").partition("\r\n\r\n")[2]
+        except (ConnectionError, FileNotFoundError):
+            return ""
+
+    def wait_for_generation(self, context: Context) -> None:
+        wait_until(lambda: self.generation(context) == f'{{"generation": {context.generation} }}')
+
+    @property
+    def master(self) -> int | None:
+        return process_of(self.service.pid_path(self.layout.service("nginx")))
+
+    def workers(self) -> list[int]:
+        """Return the master's children."""
+        path = Path(f"/proc/{self.master}/task/{self.master}/children")
+        return [int(number) for number in path.read_text().split()]
+
+    def kill(self) -> None:
+        """End master and workers as the OOM killer does."""
+        pids = [pid for pid in (self.master, *self.workers()) if pid]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(alive(pid) for pid in pids))
+
+    def stop(self) -> None:
+        """End it, with the connections that are still open."""
+        if pid := self.master:
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not alive(pid))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process lives; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,243 @@
+"""A whole appliance whose SSTP is served by a private daemon: engine, store, wire."""
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from agent.model.deployment import EndpointRecord, Outcome, Refusal
+from agent.probing.connection import lenient_context, presented
+from agent.system.command import process_of
+from plugins.sstp.packets import END_OF_HEAD, Message, read_message, request
+from support.appliances.deployed import Deployed, served, until
+from support.appliances.proxied import alive, table
+from support.paths import CHECKOUT
+from support.ports import free_port
+from support.servers.local import Maker, Material
+
+DOMAIN = "vpn.example.test"
+SSTPD = {"server": "sstp-server", "manager": "commands"}
+ACCEL_PPP = {"server": "accel-ppp", "main": "own", "manager": "commands"}
+TOY_PPPD = "#!/bin/sh\n# Stands for pppd: it waits for the end of its session.\ncat >/dev/null\n"
+PPP_CALL = bytes.fromhex("1001000e 0001 0001 00010006 0001")
+"""A call for PPP, as every client begins."""
+
+
+def find_sstpd() -> str:
+    """Return sstp-server's program, as ./test installs it."""
+    found = shutil.which("sstpd", path=f"{os.environ['PATH']}:{CHECKOUT / '.venv-sstp/bin'}")
+    assert found, "install sstp-server, as ./test does"
+    return found
+
+
+@dataclass
+class SSTPAppliance(Deployed):
+    """Its settings are fields: change them, then `configure`."""
+
+    port: int = field(default_factory=free_port)
+    module: dict[str, object] = field(default_factory=dict)
+    service: dict[str, object] = field(default_factory=dict)
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @classmethod
+    @contextmanager
+    def make(cls, **options) -> Iterator[Self]:
+        """Give an appliance in a directory with a short name."""
+        appliance = cls(Path(tempfile.mkdtemp(prefix="cw-")), **options)
+        try:
+            yield appliance
+        finally:
+            appliance.end()
+            shutil.rmtree(appliance.root)
+
+    def configure(self, **changes: object) -> None:
+        """Write the settings."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        values = {"domain": DOMAIN, "listen": f"127.0.0.1:{self.port}", **self.module}
+        text = 'hostname = "gw"\naddresses = ["127.0.0.1"]\n[probe]\ntimeout = 5\n'
+        self.settings(text + table("services.sstp", self.service) + table("modules.sstp", values))
+
+    def override(self, name: str, text: str) -> Path:
+        """Write a template of the operator's."""
+        path = self.layout.templates / "sstp" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def program(self, name: str, text: str) -> str:
+        """Write a program of the test's own."""
+        path = self.root / "bin" / name
+        path.write_text(text)
+        path.chmod(0o755)
+        return str(path)
+
+    def with_sstpd(self) -> None:
+        """Have SSTP served by the real sstp-server, with a toy behind each session."""
+        pppd = self.program("pppd", TOY_PPPD)
+        options = self.layout.rooted("/etc/ppp/options.sstpd")
+        options.parent.mkdir(parents=True)
+        options.touch()
+        self.configure(service={**SSTPD, "binary": find_sstpd(), "pppd": pppd})
+
+    def with_toy_accel_ppp(self, *flags: str, **service: object) -> None:
+        """Have SSTP served by the toy that behaves like accel-ppp. `flags`: those of tests/support/servers/toy_accel_pppd.py."""
+        toy = [
+            sys.executable,
+            str(CHECKOUT / "tests/support/servers/toy_accel_pppd.py"),
+            "--control",
+            str(self.control("accel-pppd")),
+            *flags,
+        ]
+        program = self.program("accel-pppd", f'#!/bin/sh\nexec {" ".join(toy)} "$@"\n')
+        self.configure(service={**ACCEL_PPP, "binary": program, **service})
+
+    # The daemon
+
+    @property
+    def pid_file(self) -> Path:
+        name = "sstpd.pid" if self.service["server"] == "sstp-server" else "accel-pppd.pid"
+        own = name == "sstpd.pid" or self.service.get("main") == "own"
+        return (self.layout.run if own else self.layout.rooted("/run")) / name
+
+    @property
+    def pid(self) -> int | None:
+        return process_of(self.pid_file)
+
+    def start_sstpd(self) -> None:
+        """Start sstp-server as an administrator would."""
+        self._start([str(self.service["binary"]), "-f", str(self.layout.module("sstp").live / "sstpd.conf")], "sstpd")
+        self.pid_file.write_text(f"{self.started[-1].pid}\n")
+        until(lambda: served(self.port), what="sstp-server is up")
+
+    @property
+    def main_file(self) -> Path:
+        """Of accel-ppp."""
+        own = self.layout.service("sstp").live / "accel-ppp.conf"
+        return own if self.service["main"] == "own" else self.layout.rooted("/etc/accel-ppp.conf")
+
+    def write_main_file(self, text: str) -> None:
+        """Write the administrator's own accel-ppp.conf."""
+        self.main_file.parent.mkdir(parents=True, exist_ok=True)
+        self.main_file.write_text(text.format(root=self.root))
+
+    def start_accel_ppp(self) -> None:
+        """Start accel-ppp as an administrator would."""
+        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+        main_file = self.main_file
+        argv = [str(self.service["binary"]), "-p", str(self.pid_file), "-c", str(main_file)]
+        self.layout.log.mkdir(parents=True, exist_ok=True)
+        self._start(argv, "accel-pppd")
+        until(lambda: self.pid is not None and served(self.port), what="accel-ppp is up")
+
+    def _start(self, argv: Sequence[str], name: str) -> None:
+        with (self.root / f"{name}.out").open("ab") as log:
+            self.started.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+
+    def kill(self) -> None:
+        """End it as the OOM killer does."""
+        pid = self.pid
+        assert pid is not None
+        os.kill(pid, 9)
+        until(lambda: not alive(pid), what="the daemon is dead")
+
+    def end(self) -> None:
+        if self.service and self.pid is not None:
+            self.kill()
+        for process in self.started:
+            process.kill()
+            process.wait(10)
+        self.close()
+
+    def bring_up(self) -> None:
+        """Apply, start the daemon by hand, and have it looked at."""
+        self.apply()
+        self.start_sstpd() if self.service["server"] == "sstp-server" else self.start_accel_ppp()
+        self.apply()
+        deployment = self.deployment("sstp")
+        assert deployment.outcome is Outcome.LIVE, deployment.problem
+        self.runner.ran.clear()
+
+    def renew(self) -> None:
+        """Make the chain due."""
+        self.clock.advance(days=61)
+
+    # What is known and what is seen
+
+    def chain(self) -> str:
+        """Return the chain that the module is bound to."""
+        with self.store() as store:
+            (found,) = [each.chain for each in store.modules.bindings()]
+        return found
+
+    def records(self) -> list[EndpointRecord]:
+        with self.store() as store:
+            return store.endpoints.all()
+
+    def refusals(self) -> list[Refusal]:
+        with self.store() as store:
+            return store.deployments.refusals()
+
+    def cause(self) -> str:
+        """Return what is said of the module, with the appliance's own directory left out."""
+        problem = self.deployment("sstp").problem
+        assert problem is not None
+        return (
+            problem.cause.replace(str(self.root), "ROOT")
+            .replace(str(self.port), "PORT")
+            .replace(sys.executable, "python")
+        )
+
+    def other_pair(self) -> Material:
+        """Return a chain that has nothing to do with the appliance."""
+        return Maker(self.root).make(DOMAIN)
+
+    def connect(self) -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        try:
+            return lenient_context().wrap_socket(plain, server_hostname=DOMAIN)
+        except BaseException:
+            plain.close()
+            raise
+
+    def presented(self) -> tuple[str, ...]:
+        """Return the SHA-256 of what a client is sent."""
+        with self.connect() as stream:
+            return presented(stream)
+
+    @contextmanager
+    def session(self) -> Iterator[ssl.SSLSocket]:
+        """Be connected as a client is, up to where PPP begins."""
+        with self.connect() as stream:
+            stream.sendall(request(DOMAIN))
+            head = b""
+            while END_OF_HEAD not in head:
+                head += received(stream)
+            stream.sendall(PPP_CALL)
+            octets = b""
+            while read_message(octets) is None:
+                octets += received(stream)
+            assert read_message(octets) is Message.CALL_CONNECT_ACK
+            yield stream
+
+
+def received(stream: ssl.SSLSocket) -> bytes:
+    data = stream.recv(4096)
+    assert data, "the server has closed the connection"
+    return data
+
+
+def is_over(stream: ssl.SSLSocket) -> bool:
+    """Whether the server has closed a connection; waits for it for as long as the connection's timeout."""
+    with suppress(ConnectionResetError):
+        while stream.recv(4096):
+            pass
+    return True

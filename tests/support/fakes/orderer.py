@@ -1,0 +1,115 @@
+"""An appliance that orders at a test CA, with nothing of the core around the source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agent.model.need import Request
+from agent.pki.chain import Chain
+from agent.pki.key import KeyType
+from agent.sources import AcmeSource
+from agent.sources.acme import order
+from agent.sources.acme.ca_context import Customer, customer_of
+from agent.sources.acme.steps import Step
+from support.fakes.source_context import Desk, OrderDesk
+from support.ports import free_port
+
+Opened = Callable[..., "Orderer"]
+"""What the fixture `at` is."""
+
+
+class Killed(BaseException):
+    """The process ends here, without a chance to do anything."""
+
+
+class Orderer:
+    """One appliance, whose memory outlives its processes: `restarted` is the next one."""
+
+    def __init__(self, ca: Any, directory: Path, desk: Desk | None = None, **settings: Any) -> None:
+        """`ca` is a `Pebble`, an `Acme2Certifier` or a `StubCa`."""
+        self.ca = ca
+        self.directory = directory
+        self.settings = settings
+        trust = getattr(ca, "trust_file", None)
+        defaults = {
+            "directory": ca.directory_url,
+            "trust": str(trust) if trust else None,
+            "http_port": getattr(ca, "http_port", None) or free_port(),
+            "preflight": False,
+            "contact": "admin@example.com",
+        }
+        self.source = AcmeSource(**{**defaults, **settings})
+        self.desk = desk or Desk(directory)
+        self._next: list[Orderer] = []
+
+    def close(self) -> None:
+        self.desk.close()
+        for each in self._next:
+            each.close()
+
+    def restarted(self, ca: Any = None, clock: Callable[[], datetime] | None = None, **settings: Any) -> Orderer:
+        """Return the appliance after its process has died; CA, clock and settings may have been changed meanwhile."""
+        self.desk.close()
+        desk = Desk(self.directory, clock or self.desk.clock, self.desk.key)
+        desk.memory, desk.ledger = self.desk.memory, self.desk.ledger
+        self._next.append(Orderer(ca or self.ca, self.directory, desk, **{**self.settings, **settings}))
+        return self._next[-1]
+
+    def order(self, *names: str, key_type: KeyType = KeyType.ECDSA_P256, **session: Any) -> Chain:
+        return self.obtain(self.session(**session), names, key_type)
+
+    def session(self, **options: Any) -> OrderDesk:
+        return self.desk.session(**options)
+
+    def obtain(
+        self, session: OrderDesk, names: Iterable[str], key_type: KeyType = KeyType.ECDSA_P256, patience: float = 60.0
+    ) -> Chain:
+        return order.obtain(self.source, Request(frozenset(names), key_type), session, patience=patience)
+
+    @property
+    def customer(self) -> Customer:
+        """What all of its orders share."""
+        return customer_of(self.source, self.desk)
+
+    @property
+    def steps(self) -> list[str]:
+        return [step for step, _text in self.desk.steps]
+
+    @property
+    def said(self) -> str:
+        return "\n".join(text for _step, text in self.desk.steps)
+
+
+WAITS = "waits for the certificate"
+"""A point at which a process may die: the CA has the signing request, and the order is not valid yet."""
+
+
+class DyingDesk(OrderDesk):
+    """An order's desk at which the process dies: when something has been saved, a step has been told, or while it waits."""
+
+    def __init__(self, office: Desk, at: str | int, saved: Mapping[str, Any] | None = None) -> None:
+        """`at`: a step, `WAITS`, or the number of the save, from 1."""
+        super().__init__(office, saved=dict(saved or {}))
+        self._at = at
+        self._saves = 0
+        self._step = ""
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        super().save(state)
+        self._saves += 1
+        if self._saves == self._at:
+            raise Killed
+
+    def progress(self, step: str, text: str = "") -> None:
+        self.office.progress(step, text)
+        self._step = step
+        if step == self._at:
+            raise Killed
+
+    def wait(self, seconds: float) -> None:
+        if (self._at, self._step) == (WAITS, Step.FINALIZING):
+            raise Killed
+        self.office.wait(seconds)

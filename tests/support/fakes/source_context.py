@@ -1,0 +1,123 @@
+"""What the core gives to a source, kept in memory: for tests of the ACME source alone, against real CAs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agent.contract.context import Http01
+from agent.pki.account_key import make_account_key, thumbprint
+from agent.pki.chain import Chain
+
+if TYPE_CHECKING:
+    from agent.pki.key import PrivateKey
+
+T = TypeVar("T")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Remembering:
+    """`agent.contract.source.Memory`."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, dict[str, Any]] = {}
+
+    def read(self, key: str) -> Mapping[str, Any]:
+        return dict(self.entries.get(key, {}))
+
+    def write(self, key: str, state: Mapping[str, Any]) -> None:
+        self.entries[key] = dict(state)
+
+
+class Noting:
+    """`agent.contract.source.Ledger`."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self.rows: list[tuple[str, str, datetime]] = []
+
+    def note(self, kind: str, subjects: Iterable[str]) -> None:
+        self.rows += [(kind, subject, self.now()) for subject in subjects]
+
+    def instants(self, kind: str, subject: str, since: datetime) -> list[datetime]:
+        return sorted(at for each, of, at in self.rows if (each, of) == (kind, subject) and at >= since)
+
+
+@dataclass
+class Desk:
+    """`agent.contract.source.Office` for one source of one appliance; `session` gives an order's desk on it."""
+
+    webroot: Path
+    clock: Callable[[], datetime] = utc_now
+    key: PrivateKey = field(default_factory=make_account_key)
+    root: Path = Path("/")
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.memory = Remembering()
+        self.ledger = Noting(self.now)
+        self.http01 = Http01(self.webroot, thumbprint(self.key))
+        self._shared: list[Any] = []
+        self._lock = threading.Lock()
+
+    def account_key(self) -> PrivateKey:
+        return self.key
+
+    def shared(self, make: Callable[[], T]) -> T:
+        with self._lock:
+            if not self._shared:
+                self._shared.append(make())
+            return self._shared[0]
+
+    def rooted(self, path: str) -> Path:
+        return self.root / Path(path).relative_to("/")
+
+    def progress(self, step: str, text: str = "") -> None:
+        self.steps.append((step, text))
+
+    @property
+    def cancelled(self) -> bool:
+        return self.stop.is_set()
+
+    def wait(self, seconds: float) -> None:
+        self.stop.wait(seconds)
+
+    def now(self) -> datetime:
+        return self.clock()
+
+    def session(self, **options: Any) -> OrderDesk:
+        return OrderDesk(self, **options)
+
+    def close(self) -> None:
+        for each in self._shared:
+            each.close()
+        self._shared.clear()
+
+
+@dataclass
+class OrderDesk:
+    """`agent.contract.source.Session`: one order's desk. Give it `saved` to go on where another one stopped."""
+
+    office: Desk
+    attempts: int = 0
+    forced: bool = False
+    replaced: Chain | None = None
+    saved: dict[str, Any] = field(default_factory=dict)
+    on_save: Callable[[Mapping[str, Any]], None] | None = None
+    """Called after each save: a test may raise there, as a crash would."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.office, name)
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        self.saved = dict(state)
+        if self.on_save:
+            self.on_save(state)

@@ -1,0 +1,108 @@
+"""What tests give to the upload doctor."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
+from cryptography.x509 import load_der_x509_certificate
+
+from agent.errors import AgentError
+from agent.inspection import Diagnosis, Piece, diagnose, diagnose_root
+from agent.pki.certificate import quietly
+from support.cas.certificates import NOW, Party, key_pem, pem, root
+
+ROOT = root()
+CA = ROOT.authority("Toy CA", days=400)
+LEAF = CA.leaf("www.example.com", "*.example.com")
+BUNDLE = pem(CA.certificate, ROOT.certificate)
+WHOLE = key_pem(LEAF.key) + pem(LEAF.certificate) + BUNDLE
+
+Given = bytes | tuple[str, bytes]
+
+
+def pieces(*given: Given) -> list[Piece]:
+    """Return files; those without a name are called a, b, c ..."""
+    named = [each if isinstance(each, tuple) else (chr(97 + at), each) for at, each in enumerate(given)]
+    return [Piece(name, data) for name, data in named]
+
+
+def look(*given: Given, **options) -> Diagnosis:
+    return diagnose(pieces(*given), **{"now": NOW, **options})
+
+
+def findings(*given: Given, **options) -> list[str]:
+    return [f"{finding.level}: {finding.sentence}" for finding in look(*given, **options).findings]
+
+
+def refusal(*given: Given, **options) -> str:
+    """Return the whole message with which it is refused."""
+    with pytest.raises(AgentError) as caught:
+        look(*given, **options)
+    return str(caught.value)
+
+
+def root_refusal(*given: Given, **options) -> str:
+    with pytest.raises(AgentError) as caught:
+        diagnose_root(pieces(*given), **{"now": NOW, **options})
+    return str(caught.value)
+
+
+def bundle_of(party: Party, *issuers: Party) -> bytes:
+    """Return key, certificate and those above it."""
+    return key_pem(party.key) + pem(party.certificate, *(each.certificate for each in issuers))
+
+
+def der(certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
+
+
+def key_der(key, form: PrivateFormat = PrivateFormat.PKCS8, secret: bytes = b"") -> bytes:
+    return key.private_bytes(Encoding.DER, form, BestAvailableEncryption(secret) if secret else NoEncryption())
+
+
+def encrypted_pem(key, secret: bytes, form: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
+    return key.private_bytes(Encoding.PEM, form, BestAvailableEncryption(secret))
+
+
+def p12(party: Party, *issuers: Party, secret: bytes = b"") -> bytes:
+    encryption = BestAvailableEncryption(secret) if secret else NoEncryption()
+    others = [each.certificate for each in issuers]
+    return pkcs12.serialize_key_and_certificates(b"portal", party.key, party.certificate, others, encryption)
+
+
+def tlv(tag: int, *parts: bytes) -> bytes:
+    """Return one DER value."""
+    content = b"".join(parts)
+    size = len(content)
+    longer = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    length = bytes([size]) if size < 0x80 else bytes([0x80 | len(longer)]) + longer
+    return bytes([tag]) + length + content
+
+
+def integer(number: int) -> bytes:
+    return tlv(0x02, number.to_bytes((number + (number < 0)).bit_length() // 8 + 1, "big", signed=True))
+
+
+ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")  # RFC 5758 section 3.2
+
+
+def rewritten(party: Party, issuer: Party, old: bytes, new: bytes) -> Party:
+    """Return a certificate with `new` for `old`, as cryptography would not write it, signed again."""
+    before = party.certificate.tbs_certificate_bytes
+    assert before.count(old) == 1
+    after = tlv(0x30, before[4:].replace(old, new))
+    signature = tlv(0x03, b"\0" + issuer.key.sign(after, ec.ECDSA(SHA256())))
+    with quietly():
+        return Party(party.key, load_der_x509_certificate(tlv(0x30, after, ECDSA_WITH_SHA256, signature)))
+
+
+def serial_of(party: Party) -> bytes:
+    return integer(party.certificate.serial_number)

@@ -1,0 +1,181 @@
+"""The parts of the documentation that are made from the code: hooks, errors, public names, settings of the core."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+import chainwright
+from agent import hookspecs
+from agent.cli.commands import Invocation, Program
+from agent.errors import Problem
+from agent.registry.contract_checks import METHODS, hook_arguments
+from agent.report import problems
+from errors.test_every_error import EXAMPLES
+from support.paths import CHECKOUT
+
+AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+END = "<!-- end -->"
+
+
+def compare(page: str, name: str, made: str) -> None:
+    """Compare `made` with what stands in `page` between ``<!-- made: NAME -->`` and ``<!-- end -->``."""
+    path = CHECKOUT / page
+    text = path.read_text()
+    begin = f"<!-- made: {name} -->\n"
+    assert text.count(begin) == 1, f"{page} has no place for {name}"
+    before, _, rest = text.partition(begin)
+    kept, _, after = rest.partition(END)
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(f"{before}{begin}{made}{END}{after}")
+        return
+    assert kept == made, f"{page} is behind the code: GOLDEN=write pytest tests/docs/test_docs.py"
+
+
+# Hooks
+
+
+def signature(hook: str) -> str:
+    """Return a hook as it's declared, without `self`, on one line."""
+    return f"{hook}{inspect.signature(getattr(hookspecs, hook))}".replace("'", "")
+
+
+def hook_section(hook: str) -> str:
+    text = inspect.getdoc(getattr(hookspecs, hook)) or ""
+    method = f"\nOf a `Module`: override the plain method `{METHODS[hook]}`.\n" if hook in METHODS else ""
+    prose, fence, code = text.partition("\n```python")
+    return f"### `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
+
+
+def hook_reference() -> str:
+    return "\n" + "".join(hook_section(hook) for hook in hook_arguments())
+
+
+def public_names() -> str:
+    """Return a table of all that a plugin may import, each with the first line of its docstring."""
+    rows = [f"| `{name}` | {_cell(_described(name))} |\n" for name in chainwright.__all__]
+    return "\n| name | |\n|---|---|\n" + "".join(rows) + "\n"
+
+
+def _described(name: str) -> str:
+    if name in WITHOUT_DOCSTRING:
+        return WITHOUT_DOCSTRING[name]
+    if chainwright._HOMES[name] == "contract.fields":
+        return "A type of setting, see below."
+    return (inspect.getdoc(getattr(chainwright, name)) or "").partition("\n")[0]
+
+
+WITHOUT_DOCSTRING = {
+    "Action": "A `Command` or a `Signal`.",
+    "hookimpl": "Marks a function as the answer to a hook.",
+}
+
+
+# Commands
+
+
+def command_table() -> str:
+    """Return a table of every command with the first sentence of its help; of a family, each of its commands."""
+    program = Program()
+    context = click.Context(program, info_name="chainwright", obj=Invocation(root=Path("/nowhere")))
+    return "\n| command | |\n|---|---|\n" + "".join(_command_rows(program, context, "")) + "\n"
+
+
+def _command_rows(family: click.Group, context: click.Context, prefix: str) -> Iterator[str]:
+    for name in sorted(family.list_commands(context)):
+        command = family.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from _command_rows(command, context, f"{prefix}{name} ")
+        else:
+            yield f"| `{prefix}{name}` | {_cell(command.get_short_help_str(300))} |\n"
+
+
+# Errors
+
+
+def error_tables() -> str:
+    """Return a table of problems for each family, each with the first example of what it says."""
+    first: dict[str, Problem] = {}
+    for problem in (*(error.problem for error in EXAMPLES), *status_problems()):
+        first.setdefault(problem.code, problem)
+    families: dict[str, list[str]] = {}
+    for code in sorted(first):
+        families.setdefault(code.partition(".")[0], []).append(_error_row(first[code]))
+    return "".join(f"\n## {family}\n\n{_HEAD}{''.join(found)}" for family, found in families.items()) + "\n"
+
+
+def status_problems() -> list[Problem]:
+    """Return what the status says by itself, though nothing raised it."""
+    return [
+        problems.expired(AT),
+        problems.revoked(AT),
+        problems.overdue(AT, None),
+        problems.no_chain("mail", "smtp", "no source serves it"),
+        problems.not_switched("mail"),
+        problems.window("mail", AT),
+        problems.observer_failed("notify", "It failed."),
+    ]
+
+
+_HEAD = "| code | for example | meanwhile | next step |\n|---|---|---|---|\n"
+
+
+def _error_row(problem: Problem) -> str:
+    where = f"{problem.where}: " if problem.where else ""
+    cells = (f"`{problem.code}`", _cell(where + problem.cause), _cell(problem.effect), _cell(problem.fix))
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _cell(text: str) -> str:
+    escaped = re.sub(r"([|*_<\[\]])", r"\\\1", " ".join(text.replace("``", "`").split()))
+    return re.sub(r"`([^`]*)`", lambda found: f"`{found[1].replace(chr(92), '')}`", escaped)
+
+
+ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
+
+
+def read(page: str) -> str:
+    return (CHECKOUT / page).read_text()
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands under a heading, up to the next one of its level or above."""
+    level = heading.partition(" ")[0]
+    _, found, rest = f"\n{read(page)}".partition(f"\n{heading}\n")
+    assert found, f"{page} has no heading {heading!r}"
+    return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of every row of a table, without its head."""
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)] for row in ROW.findall(text)]
+
+
+def words(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def written(default: Any) -> str:
+    """Return a default as TOML."""
+    if default is None:
+        return "not set"
+    if isinstance(default, tuple):
+        return f"`[{', '.join(json.dumps(each) for each in default)}]`"
+    return f"`{json.dumps(default)}`"
+
+
+def bounds(model: type[BaseModel], key: str) -> list[str]:
+    found = [
+        getattr(each, name) for each in model.model_fields[key].metadata for name in ("ge", "le") if hasattr(each, name)
+    ]
+    return [str(each) for each in found]

@@ -1,0 +1,114 @@
+"""The agent as a process, and its log; called as a program it is the agent itself, with a clock or a fault of the test's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+HERE = Path(__file__)
+sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
+
+from agent.system.layout import Layout
+from support.appliances.deployed import until
+
+
+@dataclass
+class Agent:
+    """One process of ``chainwright run``."""
+
+    layout: Layout
+    environment: Mapping[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ("-P", "-m", "agent", "run")
+
+    def __enter__(self) -> Agent:
+        self.log_file = self.layout.root / "agent.daemon.log"
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *self.program, "--root", str(self.layout.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environment},
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def log(self) -> list[str]:
+        return self.log_file.read_text().splitlines()
+
+    def count(self, words: str) -> int:
+        return sum(words in line for line in self.log)
+
+    def says(self, words: str, times: int = 1) -> None:
+        """Wait until so many lines of the log hold `words`."""
+
+        def said() -> bool:
+            assert self.process.poll() is None or self.count(words) >= times, self.log
+            return self.count(words) >= times
+
+        until(said, seconds=40, what=words)
+
+    def passes(self, reason: str, times: int = 1) -> None:
+        """Wait until so many passes were made for this reason."""
+        self.says(f"made a pass, because {reason};", times)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def ends(self) -> int:
+        """Ask it to end; return the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+def with_test_s_clock(offset: Path) -> tuple[str, ...]:
+    """Return the program whose clock is ahead by the seconds that stand in the file `offset`."""
+    return (str(HERE), "clock", str(offset))
+
+
+def with_fault(fault: Path) -> tuple[str, ...]:
+    """Return the program in which reading the host's facts raises while the file `fault` is there."""
+    return (str(HERE), "fault", str(fault))
+
+
+def _main(kind: str, file: Path, layout: Layout) -> int:
+    from agent.daemon import loop
+    from agent.daemon.log import Log
+    from agent.daemon.sd_notify import Notifier
+    from agent.daemon.wakeup import Waking
+    from agent.engine.engine import utc_now
+    from agent.engine.pass_inputs import read_host_of
+
+    def clock() -> datetime:
+        offset = 0.0
+        with suppress(OSError, ValueError):
+            offset = float(file.read_text())
+        return datetime.now(UTC) + timedelta(seconds=offset)
+
+    def host(settings):
+        if file.exists():
+            raise RuntimeError("a fault of the test's")
+        return read_host_of(settings)
+
+    if kind == "clock":
+        return loop.run(layout, clock=clock)
+    with Waking(layout) as waking:
+        served = loop.Daemon(layout, Log(sys.stderr, utc_now), waking, Notifier(os.environ))
+        served.engine.host = host
+        served.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1], Path(sys.argv[2]), Layout(Path(sys.argv[-1]))))
