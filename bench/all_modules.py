@@ -19,7 +19,7 @@ from appliance import NGINX, Appliance, appliance, free_port, stop, timed, wait_
 from one_chain import PAUSE, presented
 
 from agent.engine.engine import Engine
-from agent.operations.operations import Hand
+from agent.operations.operations import Operations
 from agent.system.layout import Layout
 
 SITES = [f"s{number}.example.test" for number in range(10)]
@@ -134,7 +134,7 @@ def changed(engine: Engine, doors: Doors) -> float:
     """Ask for new chains, and return the seconds until all that was asked for is served."""
     names = {name for _port, name in doors}
     before = seen(doors)
-    Hand(engine).reissue(sorted(names))
+    Operations(engine).reissue(sorted(names))
     begin = time.perf_counter()
     engine.apply()
     until_changed(before)

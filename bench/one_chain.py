@@ -19,7 +19,7 @@ from appliance import Appliance, Prepared, appliance, free_port, head, interleav
 from bare_ca import pair
 
 from agent.engine.engine import Engine
-from agent.operations.operations import Hand
+from agent.operations.operations import Operations
 from agent.system.layout import Layout
 
 PAUSE = 0.02
@@ -82,23 +82,23 @@ def main(sites: int, times: int) -> None:
     with appliance() as made:
         port = made.proxy(sites, start=True)
         first = timed(process(*made.command("apply")))
-        hand = ByHand(made, sites, port)
-        wait_for(lambda: presented(hand.port, hand.name))
+        operations = ByHand(made, sites, port)
+        wait_for(lambda: presented(operations.port, operations.name))
         before = presented(port, site(sites // 2))
         engine = Engine(Layout(made.root))
 
         def marked(run: Callable[[], object]) -> Callable[[], object]:
             """Time only what follows after somebody has asked for a new chain."""
-            return Prepared(lambda: Hand(engine).reissue([site(sites // 2)]), run)
+            return Prepared(lambda: Operations(engine).reissue([site(sites // 2)]), run)
 
         taken = interleaved(
             times,
-            by_hand=hand.change,
+            by_hand=operations.change,
             command=marked(process(*made.command("apply"))),
             resident=marked(engine.apply),
         )
         assert presented(port, site(sites // 2)) != before
-        apart = interleaved(times, test=hand.test)
+        apart = interleaved(times, test=operations.test)
     head(f"one chain among {sites} sites", "by hand")
     row("nginx -t and a reload by hand", taken["by_hand"], taken["by_hand"])
     row("of which nginx -t", apart["test"], taken["by_hand"])

@@ -29,7 +29,7 @@ from bare_ca import key_pem
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.engine.engine import Engine
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.pki.account_key import thumbprint
 from agent.store import Store
 from agent.system.layout import Layout
@@ -131,7 +131,7 @@ class Scene:
         instants: list[tuple[float, float]] = []
 
         def note(event: Event) -> None:
-            if event.kind is Kind.ORDER_STARTED or event.detail.get("step") == "downloaded":
+            if event.kind is EventKind.ORDER_STARTED or event.detail.get("step") == "downloaded":
                 instants.append((time.perf_counter(), time.process_time()))
 
         Engine(Layout(self.copied.root), listeners=[note]).apply()

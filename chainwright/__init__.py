@@ -30,7 +30,7 @@ _HOMES = {
     "Http01": "contract.context",
     "Issuer": "contract.context",
     "KeyType": "pki.chain",
-    "Kind": "model.events",
+    "EventKind": "model.events",
     "ListenAddress": "contract.fields",
     "ListenAddresses": "contract.fields",
     "Module": "contract.module",
@@ -38,7 +38,7 @@ _HOMES = {
     "Name": "contract.fields",
     "Need": "model.need",
     "Offer": "contract.source",
-    "Office": "contract.source",
+    "SourceContext": "contract.source",
     "OrderCancelled": "errors",
     "Part": "pki.encoding",
     "PathText": "contract.fields",
@@ -49,14 +49,14 @@ _HOMES = {
     "Probe": "contract.endpoint",
     "ProbeFailed": "errors",
     "Purpose": "pki.chain",
-    "Reason": "pki.revocation",
+    "RevocationReason": "pki.revocation",
     "Request": "model.need",
     "RequestState": "contract.source",
     "Secret": "contract.fields",
     "Served": "contract.endpoint",
     "Service": "contract.service",
     "ServiceContext": "contract.context",
-    "Session": "contract.source",
+    "OrderContext": "contract.source",
     "Signal": "system.command",
     "Source": "contract.source",
     "SourceError": "errors",
@@ -116,16 +116,16 @@ if TYPE_CHECKING:
     from agent.contract.source import DnsSolver as DnsSolver
     from agent.contract.source import Due as Due
     from agent.contract.source import Offer as Offer
-    from agent.contract.source import Office as Office
+    from agent.contract.source import OrderContext as OrderContext
     from agent.contract.source import RequestState as RequestState
-    from agent.contract.source import Session as Session
     from agent.contract.source import Source as Source
+    from agent.contract.source import SourceContext as SourceContext
     from agent.errors import AgentError as AgentError
     from agent.errors import OrderCancelled as OrderCancelled
     from agent.errors import ProbeFailed as ProbeFailed
     from agent.errors import SourceError as SourceError
     from agent.model.events import Event as Event
-    from agent.model.events import Kind as Kind
+    from agent.model.events import EventKind as EventKind
     from agent.model.need import HostFacts as HostFacts
     from agent.model.need import Need as Need
     from agent.model.need import Request as Request
@@ -137,7 +137,7 @@ if TYPE_CHECKING:
     from agent.pki.chain import Purpose as Purpose
     from agent.pki.encoding import Format as Format
     from agent.pki.encoding import Part as Part
-    from agent.pki.revocation import Reason as Reason
+    from agent.pki.revocation import RevocationReason as RevocationReason
     from agent.probing.probe import TLSProbe as TLSProbe
     from agent.system.command import Action as Action
     from agent.system.command import Command as Command

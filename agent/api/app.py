@@ -17,11 +17,11 @@ from starlette.responses import Response, StreamingResponse
 from agent.api import problems
 from agent.api.access import Caller
 from agent.api.authentication import identify
-from agent.api.executors import Lanes
-from agent.api.request import Answer, Call
+from agent.api.executors import Executors
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.request_body import Content, check_headers, lower_names, read_input, read_query
 from agent.api.route import Follower, Lane, Route
-from agent.api.services import Office
+from agent.api.services import ApiServices
 from agent.errors.api import ApiFailed, MethodUnknown, NothingHere
 from agent.errors.problem import AgentError
 
@@ -30,9 +30,9 @@ HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 log = logging.getLogger("chainwright.api")
 
 
-def application(office: Office, routes: Iterable[Route]) -> Starlette:
+def application(services: ApiServices, routes: Iterable[Route]) -> Starlette:
     """Return the application. A connection's state names its `peer`, the uid of the process at the other end."""
-    answering = Answering(office)
+    answering = Answering(services)
     by_path = groupby(sorted(routes, key=attrgetter("path")), key=attrgetter("path"))
     app = Starlette(
         routes=[_route(answering, path, {each.method: each for each in found}) for path, found in by_path],
@@ -53,17 +53,17 @@ def _route(answering: Answering, path: str, methods: Mapping[str, Route]) -> sta
 class Answering:
     """From a request to a response: who calls, what is asked, the handler, and what went wrong."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
-        self._lanes = Lanes()
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+        self._executors = Executors()
 
-    async def answer(self, request: Request, route: Route) -> Response:
+    async def answer(self, received: Request, route: Route) -> Response:
         """Answer one request; whatever happens becomes a response."""
-        content = Content(request, self._office.limits)
+        content = Content(received, self._services.limits)
         try:
-            call = await self._call(request, content, route)
-            lane = self._lanes.run(route.lane, partial(route.handler, call))
-            return self._response(await lane, call, None if request.method == "HEAD" else route.follow)
+            request = await self._request(received, content, route)
+            lane = self._executors.run(route.lane, partial(route.handler, request))
+            return self._response(await lane, request, None if received.method == "HEAD" else route.follow)
         except AgentError as error:
             return self._problem(error, closing=not await content.drain())
         except Exception:
@@ -73,9 +73,9 @@ class Answering:
     async def unknown(self, request: Request, error: Exception) -> Response:
         """Answer where no route fits."""
         assert isinstance(error, HTTPException)
-        closing = not await Content(request, self._office.limits).drain()
+        closing = not await Content(request, self._services.limits).drain()
         try:
-            self._office.peers.check(request.state.peer)
+            self._services.peers.check(request.state.peer)
         except AgentError as refused:
             return self._problem(refused, closing=closing)
         if error.status_code == 405:
@@ -83,34 +83,34 @@ class Answering:
             return self._problem(MethodUnknown(request.method, known), closing=closing)
         return self._problem(NothingHere(), closing=closing)
 
-    async def _call(self, request: Request, content: Content, route: Route) -> Call:
+    async def _request(self, request: Request, content: Content, route: Route) -> ApiRequest:
         """Make sure who calls before anything of the content is read."""
         uid: int = request.state.peer
-        self._office.peers.check(uid)
-        check_headers(request, self._office.limits)
-        now, headers = self._office.now(), lower_names(request)
-        caller = await self._lanes.run(Lane.READ, partial(self._identify, uid, headers, route))
+        self._services.peers.check(uid)
+        check_headers(request, self._services.limits)
+        now, headers = self._services.now(), lower_names(request)
+        caller = await self._executors.run(Lane.READ, partial(self._identify, uid, headers, route))
         query = read_query(request, route.query)
         body = await read_input(request, content, route)
-        return Call(self._office, caller, now, request.path_params, query, body, headers)
+        return ApiRequest(self._services, caller, now, request.path_params, query, body, headers)
 
     def _identify(self, uid: int, headers: Mapping[str, str], route: Route) -> Caller:
-        with self._office.people() as people:
-            return identify(self._office.peers, uid, headers, route.access, people, self._office.now())
+        with self._services.accounts() as accounts:
+            return identify(self._services.peers, uid, headers, route.access, accounts, self._services.now())
 
-    def _response(self, answer: Answer, call: Call, follow: Follower | None) -> Response:
+    def _response(self, answer: ApiResponse, request: ApiRequest, follow: Follower | None) -> Response:
         headers = {**HEADERS, **answer.headers}
         if follow is not None:
-            return StreamingResponse(follow(call), answer.status, headers, answer.media_type)
+            return StreamingResponse(follow(request), answer.status, headers, answer.media_type)
         if answer.content is None:
             return Response(status_code=answer.status, headers=headers)
-        content = answer.content if isinstance(answer.content, bytes) else self._office.json(answer.content)
+        content = answer.content if isinstance(answer.content, bytes) else self._services.json(answer.content)
         return Response(content, answer.status, headers, answer.media_type)
 
     def _problem(self, error: AgentError, *, closing: bool) -> Response:
         """`closing`: the rest of the request has not come."""
-        headers = {**HEADERS, **problems.headers_of(error, self._office.now())}
+        headers = {**HEADERS, **problems.headers_of(error, self._services.now())}
         if closing:
             headers["connection"] = "close"
-        content = self._office.json(problems.details_of(error))
+        content = self._services.json(problems.details_of(error))
         return Response(content, problems.status_of(error), headers, problems.MEDIA_TYPE)

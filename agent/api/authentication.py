@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.api.access import LOCAL, ROOT, Access, Caller
-from agent.auth import People
+from agent.auth import Accounts
 from agent.auth.bearer_tokens import SESSION_PREFIX
 from agent.errors.api import LoginNeeded, PeerRefused, RequestMalformed
 from agent.errors.auth import NotAllowed, PasswordChangeNeeded, TokenRefused
@@ -19,7 +19,7 @@ BEARER = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
+class PeerProcesses:
     """Whose processes may connect: those of root, of the agent's own user, and of the web interface's."""
 
     own: int
@@ -34,7 +34,7 @@ class Peers:
 
 
 def identify(
-    peers: Peers, uid: int, headers: Mapping[str, str], access: Access, people: People, now: datetime
+    peers: PeerProcesses, uid: int, headers: Mapping[str, str], access: Access, accounts: Accounts, now: datetime
 ) -> Caller:
     """Return who calls, having made sure that they may. `headers`: names in lower case.
 
@@ -47,12 +47,12 @@ def identify(
         return Caller(ROOT, address)
     if access is Access.PUBLIC:
         return Caller(None, address)
-    caller = _known(_text(shown), address, people, now)
+    caller = _known(_text(shown), address, accounts, now)
     _check(caller, access)
     return caller
 
 
-def _address(peers: Peers, uid: int, headers: Mapping[str, str]) -> str:
+def _address(peers: PeerProcesses, uid: int, headers: Mapping[str, str]) -> str:
     told = headers.get(CLIENT)
     if told is None or uid not in peers.web:
         return LOCAL if uid == 0 else f"{LOCAL}, uid {uid}"
@@ -71,11 +71,11 @@ def _text(shown: str) -> str:
     return shown[len(BEARER) :].strip()
 
 
-def _known(text: str, address: str, people: People, now: datetime) -> Caller:
+def _known(text: str, address: str, accounts: Accounts, now: datetime) -> Caller:
     if text.startswith(SESSION_PREFIX):
-        session = people.session(text, now)
+        session = accounts.session(text, now)
         return Caller(session.person, address, text, session)
-    return Caller(people.whoever(text, now), address, text)
+    return Caller(accounts.whoever(text, now), address, text)
 
 
 def _check(caller: Caller, access: Access) -> None:

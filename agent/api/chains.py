@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from agent.api.access import Access
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Route
-from agent.api.services import Office
+from agent.api.services import ApiServices
 from agent.errors.usage import UnknownChain
 from agent.model.records import ChainRecord
 from agent.report import ChainRow
@@ -18,27 +18,27 @@ PEM = "application/x-pem-file"
 UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
-def show(call: Call) -> Answer:
+def show(request: ApiRequest) -> ApiResponse:
     """Return all about a chain. Raises `UnknownChain`."""
-    snapshot, found = call.office.status(call.now)
-    row = _row(found.chains, call.path["id"])
-    with View.open(call.office.layout) as view:
-        return Answer(chain_details(snapshot, view, row))
+    snapshot, found = request.services.status(request.now)
+    row = _row(found.chains, request.path["id"])
+    with View.open(request.services.layout) as view:
+        return ApiResponse(chain_details(snapshot, view, row))
 
 
-def download(call: Call) -> Answer:
+def download(request: ApiRequest) -> ApiResponse:
     """Return a chain's certificates, leaf first. Raises `UnknownChain`."""
-    record = known(call.office, call.path["id"])
-    with View.open(call.office.layout) as view:
+    record = known(request.services, request.path["id"])
+    with View.open(request.services.layout) as view:
         pem = view.chains.certificates(record.id)
     if pem is None:
         raise UnknownChain(record.id, ())
-    return Answer(pem.encode(), media_type=PEM, headers=attachment(record.names, "pem"))
+    return ApiResponse(pem.encode(), media_type=PEM, headers=attachment(record.names, "pem"))
 
 
-def known(office: Office, chain: str) -> ChainRecord:
+def known(services: ApiServices, chain: str) -> ChainRecord:
     """Return what is known of a chain by its whole id. Raises `UnknownChain`."""
-    with View.open(office.layout) as view:
+    with View.open(services.layout) as view:
         found = view.chains.record(chain)
     if found is None:
         raise UnknownChain(chain, ())

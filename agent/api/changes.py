@@ -11,7 +11,7 @@ from pydantic import Field
 from agent.api.access import Access
 from agent.api.chains import attachment, known
 from agent.api.jobs import JobStarted, begin, started
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.errors.api import NotConfirmed
 from agent.errors.usage import UnknownChain
@@ -87,57 +87,59 @@ class ReissueStarted(JobStarted):
     kept: tuple[Kept, ...]
 
 
-def reissue(call: Call) -> Answer:
+def reissue(request: ApiRequest) -> ApiResponse:
     """Ask for new chains. Raises `NothingToReissue` and `NameInvalid`."""
-    wish: Reissue = call.body
-    names = call.office.hand().reissue(wish.names, force=wish.force)
-    snapshot, _ = call.office.status(call.now)
-    job = begin(call, "reissue", ", ".join(wish.names[:5]), detail="forced" if wish.force else "")
+    wish: Reissue = request.body
+    names = request.services.operations().reissue(wish.names, force=wish.force)
+    snapshot, _ = request.services.status(request.now)
+    job = begin(request, "reissue", ", ".join(wish.names[:5]), detail="forced" if wish.force else "")
     return started(ReissueStarted(job, tuple(names), _kept(snapshot, set(names))))
 
 
-def apply(call: Call) -> Answer:
+def apply(request: ApiRequest) -> ApiResponse:
     """Make a pass."""
-    wish: Pass = call.body
+    wish: Pass = request.body
     if wish.retry:
-        call.office.hand().retry_now()
+        request.services.operations().retry_now()
     words = ("apply", "--look", "--now") if wish.now else ("apply", "--look")
     detail = ", ".join(word for word, said in (("now", wish.now), ("retry", wish.retry)) if said)
-    return started(JobStarted(begin(call, "apply", "everything", words, detail)))
+    return started(JobStarted(begin(request, "apply", "everything", words, detail)))
 
 
-def revoke(call: Call) -> Answer:
+def revoke(request: ApiRequest) -> ApiResponse:
     """Have a chain revoked by its CA. Raises `UnknownChain`, and `NotConfirmed` with what would follow."""
-    wish: Revocation = call.body
-    record = known(call.office, wish.chain)
+    wish: Revocation = request.body
+    record = known(request.services, wish.chain)
     if not wish.confirmed:
-        switches = call.office.hand().without(record.id)
+        switches = request.services.operations().without(record.id)
         raise NotConfirmed([f"{each.module}/{each.slot}: {each.reason}" for each in switches])
     words = ("revoke", record.id, "--reason", str(wish.reason), "--yes")
-    return started(JobStarted(begin(call, "revoke", ", ".join(record.names[:3]), words, f"{record.id}, {wish.reason}")))
+    return started(
+        JobStarted(begin(request, "revoke", ", ".join(record.names[:3]), words, f"{record.id}, {wish.reason}"))
+    )
 
 
-def delete(call: Call) -> Answer:
+def delete(request: ApiRequest) -> ApiResponse:
     """Delete an uploaded chain. Raises `UnknownChain`, `ChainInUse` and `NotDeletable`."""
-    query: Deletion = call.query
-    record = known(call.office, call.path["id"])
-    call.office.hand().delete(record.id, confirmed=query.confirmed)
-    return started(JobStarted(begin(call, "chain deleted", ", ".join(record.names[:3]), detail=record.id)))
+    query: Deletion = request.query
+    record = known(request.services, request.path["id"])
+    request.services.operations().delete(record.id, confirmed=query.confirmed)
+    return started(JobStarted(begin(request, "chain deleted", ", ".join(record.names[:3]), detail=record.id)))
 
 
-def export(call: Call) -> Answer:
+def export(request: ApiRequest) -> ApiResponse:
     """Return a chain with its key, protected by a passphrase. It is written down first. Raises `UnknownChain`."""
     from agent.pki.encoding import Format, Part, encode
 
-    wish: Export = call.body
-    record = known(call.office, call.path["id"])
-    call.note("key exported", ", ".join(record.names[:3]), record.id)
-    with Store.open_existing(call.office.layout) as store:
+    wish: Export = request.body
+    record = known(request.services, request.path["id"])
+    request.note("key exported", ", ".join(record.names[:3]), record.id)
+    with Store.open_existing(request.services.layout) as store:
         chain = store.chains.load(record.id)
     if chain is None:
         raise UnknownChain(record.id, ())
     content = encode(chain, [Part.KEY, Part.FULLCHAIN], Format.PKCS12, password=wish.passphrase.encode())
-    return Answer(content, media_type=PKCS12, headers=attachment(record.names, "p12"))
+    return ApiResponse(content, media_type=PKCS12, headers=attachment(record.names, "p12"))
 
 
 def _kept(snapshot: Snapshot, names: set[str]) -> tuple[Kept, ...]:

@@ -12,7 +12,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.api import problems
-from agent.api.limits import Limits
+from agent.api.limits import ApiLimits
 from agent.errors.api import RequestMalformed
 
 CREDENTIALS = struct.Struct("3i")
@@ -22,7 +22,7 @@ CREDENTIALS = struct.Struct("3i")
 class Connection(H11Protocol):
     """Tells each request the uid of the process at the other end, as `peer` in its state."""
 
-    def __init__(self, limits: Limits, *arguments: Any, **options: Any) -> None:
+    def __init__(self, limits: ApiLimits, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limits = limits
         self._patience: asyncio.TimerHandle | None = None

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.chains import known
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 
 if TYPE_CHECKING:
@@ -53,16 +53,18 @@ class ChainEffects:
 Answered: TypeAlias = tuple[tuple[ConsequenceRow, ...], tuple[str, ...], tuple[UninspectedRow, ...]]
 
 
-def show(call: Call) -> Answer:
+def show(request: ApiRequest) -> ApiResponse:
     """Say what another chain in the place of this one would break. Raises `UnknownChain`."""
-    record = known(call.office, call.path["id"])
-    return Answer(ChainEffects(*answered(call.office.hand().chain_effects(record.id))))
+    record = known(request.services, request.path["id"])
+    return ApiResponse(ChainEffects(*answered(request.services.operations().chain_effects(record.id))))
 
 
-def of_reissue(call: Call) -> Answer:
+def of_reissue(request: ApiRequest) -> ApiResponse:
     """Say what new chains would break. Raises `NothingToReissue` and `NameInvalid`."""
-    query: ReissueQuery = call.query
-    return Answer(ChainEffects(*answered(call.office.hand().reissue_effects((query.name,) if query.name else ()))))
+    query: ReissueQuery = request.query
+    return ApiResponse(
+        ChainEffects(*answered(request.services.operations().reissue_effects((query.name,) if query.name else ())))
+    )
 
 
 def answered(found: Answers) -> Answered:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.chains import known
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
 from agent.auth.person import Audit
 from agent.model.events import Event
@@ -43,22 +43,22 @@ class AuditList:
     audit: tuple[Audit, ...]
 
 
-def events(call: Call) -> Answer:
+def events(request: ApiRequest) -> ApiResponse:
     """Return the newest events. Raises `UnknownChain`."""
-    query: EventsQuery = call.query
-    request = known(call.office, query.chain).request if query.chain else None
-    with View.open(call.office.layout) as view:
+    query: EventsQuery = request.query
+    asked = known(request.services, query.chain).request if query.chain else None
+    with View.open(request.services.layout) as view:
         if query.chain:
-            found = view.journal.about(query.chain, request, query.limit)
-            return Answer(EventList(tuple(each for each in found if query.module in {"", each.module})))
-        return Answer(EventList(tuple(view.journal.since(module=query.module, limit=query.limit))))
+            found = view.journal.about(query.chain, asked, query.limit)
+            return ApiResponse(EventList(tuple(each for each in found if query.module in {"", each.module})))
+        return ApiResponse(EventList(tuple(view.journal.since(module=query.module, limit=query.limit))))
 
 
-def audit(call: Call) -> Answer:
+def audit(request: ApiRequest) -> ApiResponse:
     """Return who changed what."""
-    query: AuditQuery = call.query
-    with call.office.people() as people:
-        return Answer(AuditList(tuple(people.audits(query.limit))))
+    query: AuditQuery = request.query
+    with request.services.accounts() as accounts:
+        return ApiResponse(AuditList(tuple(accounts.audits(query.limit))))
 
 
 ROUTES = (

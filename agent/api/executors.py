@@ -18,7 +18,7 @@ WAITING: Mapping[Lane, int] = {Lane.READ: 64, Lane.CHANGE: 8, Lane.PASSWORD: 16}
 """How many more may wait."""
 
 
-class Lanes:
+class Executors:
     """Use it on one event loop."""
 
     def __init__(self, widths: Mapping[Lane, int] = WIDTHS, waiting: Mapping[Lane, int] = WAITING) -> None:

@@ -15,7 +15,7 @@ from agent.system.layout import Layout
 COMMAND = (sys.executable, "-P", "-m", "agent")
 
 
-class Starter:
+class JobProcesses:
     """Starts them and waits for them, each in a thread."""
 
     def __init__(self, layout: Layout, clock: Callable[[], datetime], command: Sequence[str] = COMMAND) -> None:

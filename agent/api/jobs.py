@@ -13,9 +13,9 @@ from enum import StrEnum
 from pydantic import Field
 
 from agent.api.access import Access
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
-from agent.auth import People
+from agent.auth import Accounts
 from agent.auth.person import Audit
 from agent.errors.api import JobLost, JobUnknown
 from agent.errors.problem import Problem
@@ -78,59 +78,59 @@ class JobsQuery(Input):
     limit: int = Field(20, ge=1, le=200)
 
 
-def begin(call: Call, action: str, subject: str, words: Sequence[str] = ("apply",), detail: str = "") -> str:
+def begin(request: ApiRequest, action: str, subject: str, words: Sequence[str] = ("apply",), detail: str = "") -> str:
     """Write down what was done, and start the process that does what follows; return the job's id. Raises `JobLost`."""
     job = secrets.token_hex(8)
-    record = JobRecord(job, action, subject, call.caller.name, call.now)
-    row = Audit(call.now, call.caller.name, call.caller.address, action, subject, detail)
-    with Store.open_existing(call.office.layout) as store, store.write():
+    record = JobRecord(job, action, subject, request.caller.name, request.now)
+    row = Audit(request.now, request.caller.name, request.caller.address, action, subject, detail)
+    with Store.open_existing(request.services.layout) as store, store.write():
         store.jobs.add(record)
-        People(store).audit(row)
-    call.office.starter.start(job, words)
+        Accounts(store).audit(row)
+    request.services.job_processes.start(job, words)
     return job
 
 
-def started(content: JobStarted) -> Answer:
+def started(content: JobStarted) -> ApiResponse:
     """Return the answer to a change."""
-    return Answer(content, 202, headers={"location": f"/v1/jobs/{content.job}"})
+    return ApiResponse(content, 202, headers={"location": f"/v1/jobs/{content.job}"})
 
 
-def show(call: Call) -> Answer:
+def show(request: ApiRequest) -> ApiResponse:
     """Return one job. Raises `JobUnknown`."""
-    return Answer(_look(call, 0)[0])
+    return ApiResponse(_look(request, 0)[0])
 
 
-def listed(call: Call) -> Answer:
+def listed(request: ApiRequest) -> ApiResponse:
     """Return the newest jobs."""
-    query: JobsQuery = call.query
-    with View.open(call.office.layout) as view:
-        return Answer(JobList(tuple(_job(each, call.now) for each in view.jobs.newest(query.limit))))
+    query: JobsQuery = request.query
+    with View.open(request.services.layout) as view:
+        return ApiResponse(JobList(tuple(_job(each, request.now) for each in view.jobs.newest(query.limit))))
 
 
-def stream(call: Call) -> Answer:
+def stream(request: ApiRequest) -> ApiResponse:
     """Begin to tell the steps of a job. Raises `JobUnknown`."""
-    _look(call, 0)
-    return Answer(media_type=EVENT_STREAM)
+    _look(request, 0)
+    return ApiResponse(media_type=EVENT_STREAM)
 
 
-async def follow(call: Call) -> AsyncIterator[bytes]:
+async def follow(request: ApiRequest) -> AsyncIterator[bytes]:
     """Yield the steps of a job as server-sent events (HTML standard, section 9.2), the last one named ``end``.
 
     The id of each is that of its row: whoever was cut off names the last in ``Last-Event-ID`` and gets the rest.
     """
-    seen = _last_seen(call)
-    deadline = time.monotonic() + call.office.limits.stream_seconds
+    seen = _last_seen(request)
+    deadline = time.monotonic() + request.services.limits.stream_seconds
     spoke = time.monotonic()
     while time.monotonic() < deadline:
-        job, events = await asyncio.to_thread(_look, call, seen)
+        job, events = await asyncio.to_thread(_look, request, seen)
         for event in events:
             seen = event.id or seen
-            yield b"id: %d\ndata: %s\n\n" % (seen, call.office.json(event))
+            yield b"id: %d\ndata: %s\n\n" % (seen, request.services.json(event))
         if events:
             spoke = time.monotonic()
             continue  # there may be more than come at once
         if job.state is not JobState.RUNNING:
-            yield b"event: end\ndata: %s\n\n" % call.office.json(job)
+            yield b"event: end\ndata: %s\n\n" % request.services.json(job)
             return
         if time.monotonic() >= spoke + SIGN_OF_LIFE:
             spoke = time.monotonic()
@@ -138,19 +138,19 @@ async def follow(call: Call) -> AsyncIterator[bytes]:
         await asyncio.sleep(PAUSE)
 
 
-def _look(call: Call, seen: int) -> tuple[Job, list[Event]]:
+def _look(request: ApiRequest, seen: int) -> tuple[Job, list[Event]]:
     """Return a job, and its steps after one. Both in one state of the store: of a job that has ended no step is missing."""
-    name = call.path["id"]
-    with View.open(call.office.layout) as view:
+    name = request.path["id"]
+    with View.open(request.services.layout) as view:
         record = view.jobs.get(name)
         if record is None:
             raise JobUnknown(name)
         # From -1: zero would mean the newest ones only.
-        return _job(record, call.office.now()), view.journal.since(seen or -1, job=name)
+        return _job(record, request.services.now()), view.journal.since(seen or -1, job=name)
 
 
-def _last_seen(call: Call) -> int:
-    text = call.headers.get("last-event-id", "")
+def _last_seen(request: ApiRequest) -> int:
+    text = request.headers.get("last-event-id", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
 
 

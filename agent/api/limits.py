@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ApiLimits:
     """Octets, seconds and numbers; the defaults are those of an appliance."""
 
     content_octets: int = 2 * 1024 * 1024

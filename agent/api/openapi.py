@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from agent.api.access import Access
 from agent.api.authentication import CLIENT
 from agent.api.problems import MEDIA_TYPE
-from agent.api.request import JSON, Answer, Call
+from agent.api.request import JSON, ApiRequest, ApiResponse
 from agent.api.route import Input, Route
 from agent.system.release import version
 
@@ -54,9 +54,9 @@ def _whole() -> Schema:
     return document(ROUTES)
 
 
-def show(_call: Call) -> Answer:
+def show(_request: ApiRequest) -> ApiResponse:
     """Return the document."""
-    return Answer(_whole())
+    return ApiResponse(_whole())
 
 
 def _schemas(table: list[Route]) -> tuple[Mapping[Any, Schema], Schema]:

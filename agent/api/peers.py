@@ -11,13 +11,13 @@ from agent.api.access import Access
 from agent.api.chains import PEM, attachment
 from agent.api.consequences import ChainEffects, answered
 from agent.api.jobs import JobStarted, begin, started
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.api.uploads import SwitchRow, switch_rows
 from agent.errors.api import NotConfirmed
 from agent.errors.root import ListMissing, PeerUnknown, RootMissing
 from agent.model.peer import serial_of
-from agent.pki.revocation import Reason
+from agent.pki.revocation import RevocationReason
 from agent.report.peers import ListRow, PeerRow, list_row, peer_rows
 from agent.store.view import View
 
@@ -45,7 +45,7 @@ class Withdrawal(Input):
     """What the root is to take back."""
 
     serial: str = Field(pattern=SERIAL, description="serial number in hex, of a peer certificate or a local chain")
-    reason: Reason = Reason.UNSPECIFIED
+    reason: RevocationReason = RevocationReason.UNSPECIFIED
     confirmed: bool = Field(False, description="it can't be undone")
 
 
@@ -69,28 +69,28 @@ class WithdrawalEffects(ChainEffects):
     """Needs that get another chain."""
 
 
-def listed(call: Call) -> Answer:
+def listed(request: ApiRequest) -> ApiResponse:
     """Return every peer certificate."""
-    with View.open(call.office.layout) as view:
+    with View.open(request.services.layout) as view:
         present = view.roots.present()
         row = list_row(view, present.sha256) if present else None
-        return Answer(PeerPage(tuple(peer_rows(view, call.now)), row))
+        return ApiResponse(PeerPage(tuple(peer_rows(view, request.now)), row))
 
 
-def download(call: Call) -> Answer:
+def download(request: ApiRequest) -> ApiResponse:
     """Return a peer certificate with what leads to the root, and the root. Raises `PeerUnknown`."""
-    with View.open(call.office.layout) as view:
-        peer = view.peers.find(serial_of(call.path["id"]))
+    with View.open(request.services.layout) as view:
+        peer = view.peers.find(serial_of(request.path["id"]))
         if peer is None:
-            raise PeerUnknown(call.path["id"])
+            raise PeerUnknown(request.path["id"])
         pem = view.peers.certificates(peer.sha256)
-    return Answer(pem.encode(), media_type=PEM, headers=attachment((peer.label,), "pem"))
+    return ApiResponse(pem.encode(), media_type=PEM, headers=attachment((peer.label,), "pem"))
 
 
-def crl(call: Call) -> Answer:
+def crl(request: ApiRequest) -> ApiResponse:
     """Return a root's list of what it has revoked. Raises `RootMissing`, `ListMissing`."""
-    query: ListQuery = call.query
-    with View.open(call.office.layout) as view:
+    query: ListQuery = request.query
+    with View.open(request.services.layout) as view:
         root = next((each for each in view.roots.all() if _is_meant(each.sha256, each.retired_at, query.of)), None)
         found = view.revocations.lists().get(root.sha256) if root else None
     if root is None:
@@ -98,31 +98,31 @@ def crl(call: Call) -> Answer:
     if found is None or not found.pem:
         raise ListMissing(root.subject)
     if query.format is ListFormat.DER:
-        return Answer(found.der, media_type=DER_CRL, headers=attachment((root.subject,), "crl"))
-    return Answer(found.pem.encode(), media_type=PEM, headers=attachment((root.subject,), "crl.pem"))
+        return ApiResponse(found.der, media_type=DER_CRL, headers=attachment((root.subject,), "crl"))
+    return ApiResponse(found.pem.encode(), media_type=PEM, headers=attachment((root.subject,), "crl.pem"))
 
 
 def _is_meant(sha256: str, retired_at: object, of: str) -> bool:
     return sha256 == of if of else retired_at is None
 
 
-def effects(call: Call) -> Answer:
+def effects(request: ApiRequest) -> ApiResponse:
     """Say what taking something back would do. Raises `PeerUnknown`."""
-    found = call.office.revoker().preview(call.path["id"])
+    found = request.services.revoker().preview(request.path["id"])
     rows = switch_rows(list(found.switches))
-    return Answer(WithdrawalEffects(*answered(found.answers), found.serial, found.names, found.peer, rows))
+    return ApiResponse(WithdrawalEffects(*answered(found.answers), found.serial, found.names, found.peer, rows))
 
 
-def revoke(call: Call) -> Answer:
+def revoke(request: ApiRequest) -> ApiResponse:
     """Take back what the root has signed. Raises `PeerUnknown`, and `NotConfirmed` with what would follow."""
-    wish: Withdrawal = call.body
-    found = call.office.revoker().preview(wish.serial)
+    wish: Withdrawal = request.body
+    found = request.services.revoker().preview(wish.serial)
     if not wish.confirmed:
         lines = [f"{each.sentence} ({module})" for module, each in found.answers.consequences]
         raise NotConfirmed([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
     words = ("root", "revoke", found.serial, "--reason", str(wish.reason), "--yes")
     subject = found.peer or ", ".join(found.names[:3])
-    return started(JobStarted(begin(call, "revoke", subject, words, f"{found.serial}, {wish.reason}")))
+    return started(JobStarted(begin(request, "revoke", subject, words, f"{found.serial}, {wish.reason}")))
 
 
 ROUTES = (

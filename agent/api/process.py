@@ -18,7 +18,7 @@ import uvicorn.server
 from agent.api.app import application
 from agent.api.connection import Connection
 from agent.api.routes import ROUTES
-from agent.api.services import Office
+from agent.api.services import ApiServices
 
 KEEP_ALIVE = 15
 """Seconds that an idle connection is held."""
@@ -28,18 +28,18 @@ GRACE = 5
 log = logging.getLogger("chainwright.api")
 
 
-def serve(office: Office, listener: socket.socket) -> None:
+def serve(services: ApiServices, listener: socket.socket) -> None:
     """Answer on `listener` (listening, UNIX) until nobody has asked for some time, or SIGTERM or SIGINT comes."""
     logging.basicConfig(format="api: %(message)s", level=logging.INFO)
-    Server(office).run([listener])
+    Server(services).run([listener])
 
 
 class Server(uvicorn.server.Server):
     """uvicorn's server, which ends when it is idle."""
 
-    def __init__(self, office: Office) -> None:
-        super().__init__(_config(office))
-        self._office = office
+    def __init__(self, services: ApiServices) -> None:
+        super().__init__(_config(services))
+        self._services = services
         self._used = time.monotonic()
 
     @contextlib.contextmanager
@@ -52,16 +52,16 @@ class Server(uvicorn.server.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Look whether it is idle: not even a connection that was accepted and not seen yet, which would be a task."""
-        busy = self.server_state.connections or self._office.starter.running or len(asyncio.all_tasks()) > 1
+        busy = self.server_state.connections or self._services.job_processes.running or len(asyncio.all_tasks()) > 1
         if busy:
             self._used = time.monotonic()
-        return await super().on_tick(counter) or time.monotonic() >= self._used + self._office.limits.idle_seconds
+        return await super().on_tick(counter) or time.monotonic() >= self._used + self._services.limits.idle_seconds
 
 
-def _config(office: Office) -> uvicorn.config.Config:
+def _config(services: ApiServices) -> uvicorn.config.Config:
     return uvicorn.config.Config(
-        application(office, ROUTES),
-        http=cast(Any, partial(Connection, office.limits)),
+        application(services, ROUTES),
+        http=cast(Any, partial(Connection, services.limits)),
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -74,5 +74,5 @@ def _config(office: Office) -> uvicorn.config.Config:
         workers=1,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
-        h11_max_incomplete_event_size=office.limits.headers_octets,
+        h11_max_incomplete_event_size=services.limits.headers_octets,
     )

@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from agent.api.access import Caller
-from agent.api.services import Office
+from agent.api.services import ApiServices
 from agent.auth.person import Audit
 
 JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiRequest:
     """One request, after it is known who calls and that it is as documented."""
 
-    office: Office
+    services: ApiServices
     caller: Caller
     now: datetime
     path: Mapping[str, str] = field(default_factory=dict)
@@ -32,12 +32,12 @@ class Call:
     def note(self, action: str, subject: str, detail: str = "") -> None:
         """Write down what was done, by whom, from where."""
         row = Audit(self.now, self.caller.name, self.caller.address, action, subject, detail)
-        with self.office.people() as people:
-            people.audit(row)
+        with self.services.accounts() as accounts:
+            accounts.audit(row)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What is sent."""
 
     content: object = None

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from agent.api.limits import Limits
+from agent.api.limits import ApiLimits
 from agent.api.route import Input, Route
 from agent.errors.api import RequestMalformed, RequestTooLarge, RequestTooSlow
 
@@ -34,7 +34,7 @@ class Parser(MultiPartParser):
 class Content:
     """The content of one request, as it comes."""
 
-    def __init__(self, request: Request, limits: Limits) -> None:
+    def __init__(self, request: Request, limits: ApiLimits) -> None:
         self._chunks = request.stream()
         self._limits = limits
         self._broken = False
@@ -83,7 +83,7 @@ async def read_input(request: Request, content: Content, route: Route) -> Input 
     return _validated(lambda: body.model_validate_json(found, strict=True), "content")
 
 
-def check_headers(request: Request, limits: Limits) -> None:
+def check_headers(request: Request, limits: ApiLimits) -> None:
     """Raise `RequestMalformed` for headers that are too long; h11 sees to those that don't come at once."""
     if sum(len(name) + len(value) for name, value in request.headers.raw) > limits.headers_octets:
         raise RequestMalformed("its headers are too long")

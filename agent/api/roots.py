@@ -13,7 +13,7 @@ from agent.api.access import Access
 from agent.api.chains import PEM, attachment
 from agent.api.consequences import ChainEffects, answered
 from agent.api.jobs import JobStarted, begin, started
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.api.uploads import Given
 from agent.errors.api import NotTyped
@@ -104,53 +104,53 @@ class RootStarted(JobStarted):
     not_after: datetime
 
 
-def show(call: Call) -> Answer:
+def show(request: ApiRequest) -> ApiResponse:
     """Return all about the root. Raises `RootMissing`."""
-    snapshot, _ = call.office.status(call.now)
-    with View.open(call.office.layout) as view:
+    snapshot, _ = request.services.status(request.now)
+    with View.open(request.services.layout) as view:
         found = [root_details(snapshot, each) for each in view.roots.all()]
     present = [each for each in found if each.retired_at is None]
     if not present:
         raise RootMissing
-    return Answer(RootPage(present[0], tuple(each for each in found if each.retired_at is not None)))
+    return ApiResponse(RootPage(present[0], tuple(each for each in found if each.retired_at is not None)))
 
 
-def download(call: Call) -> Answer:
+def download(request: ApiRequest) -> ApiResponse:
     """Return the root's certificate. Raises `RootMissing`."""
-    query: RootQuery = call.query
-    with View.open(call.office.layout) as view:
+    query: RootQuery = request.query
+    with View.open(request.services.layout) as view:
         record = view.roots.present()
     if record is None:
         raise RootMissing
     content, media_type, ending = _written(record, query.format)
-    return Answer(content, media_type=media_type, headers=attachment((record.subject,), ending))
+    return ApiResponse(content, media_type=media_type, headers=attachment((record.subject,), ending))
 
 
-def effects(call: Call) -> Answer:
+def effects(request: ApiRequest) -> ApiResponse:
     """Say what another root would do, asking every module."""
-    return Answer(_effects(call.office.hand().root_effects()))
+    return ApiResponse(_effects(request.services.operations().root_effects()))
 
 
-def reissue(call: Call) -> Answer:
+def reissue(request: ApiRequest) -> ApiResponse:
     """Make a new root. Raises `NotTyped`."""
-    _require(call.body.typed, REISSUE)
-    return _taken(call, call.office.hand().reissue_root(), "root reissued")
+    _require(request.body.typed, REISSUE)
+    return _taken(request, request.services.operations().reissue_root(), "root reissued")
 
 
-def preview(call: Call) -> Answer:
+def preview(request: ApiRequest) -> ApiResponse:
     """Say what a root is, and what it would do. Raises `UploadError`, `RootError` and `ChainError`."""
-    root = _diagnose(call, call.body)
-    found = _effects(call.office.hand().root_effects(root.sha256))
+    root = _diagnose(request, request.body)
+    found = _effects(request.services.operations().root_effects(root.sha256))
     certificates = tuple(links(root.pem().decode()))
-    return Answer(RootPreview(root.subject, root.sha256, root.not_before, root.not_after, certificates, found))
+    return ApiResponse(RootPreview(root.subject, root.sha256, root.not_before, root.not_after, certificates, found))
 
 
-def replace(call: Call) -> Answer:
+def replace(request: ApiRequest) -> ApiResponse:
     """Take an uploaded root into service. Raises `NotTyped`, and as `preview` does; `RootAlreadyPresent`."""
-    _require(call.body.typed, REPLACE)
-    root = _diagnose(call, call.body)
-    call.office.hand().upload_root(root)
-    return _taken(call, root, "root replaced")
+    _require(request.body.typed, REPLACE)
+    root = _diagnose(request, request.body)
+    request.services.operations().upload_root(root)
+    return _taken(request, root, "root replaced")
 
 
 def _require(typed: str, word: str) -> None:
@@ -158,14 +158,14 @@ def _require(typed: str, word: str) -> None:
         raise NotTyped(word)
 
 
-def _diagnose(call: Call, given: Given) -> Root:
+def _diagnose(request: ApiRequest, given: Given) -> Root:
     from agent.inspection import diagnose_root
 
-    return diagnose_root(given.pieces(), passphrase=given.secret, now=call.now)
+    return diagnose_root(given.pieces(), passphrase=given.secret, now=request.now)
 
 
-def _taken(call: Call, root: Root, action: str) -> Answer:
-    job = begin(call, action, root.subject, detail=root.sha256)
+def _taken(request: ApiRequest, root: Root, action: str) -> ApiResponse:
+    job = begin(request, action, root.subject, detail=root.sha256)
     return started(RootStarted(job, root.subject, root.sha256, root.not_after))
 
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from agent.api.access import Access
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 
-Handler = Callable[[Call], Answer]
-Follower = Callable[[Call], AsyncIterator[bytes]]
+Handler = Callable[[ApiRequest], ApiResponse]
+Follower = Callable[[ApiRequest], AsyncIterator[bytes]]
 
 
 def _whole(value: object) -> object:

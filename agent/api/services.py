@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.api.authentication import Peers
-from agent.api.job_processes import Starter
-from agent.api.limits import Limits
+from agent.api.authentication import PeerProcesses
+from agent.api.job_processes import JobProcesses
+from agent.api.limits import ApiLimits
 from agent.api.redaction import redaction
-from agent.auth import People
+from agent.auth import Accounts
 from agent.report import Report, Snapshot, read_snapshot, report
 from agent.report.rows import plain
 from agent.store import Store
@@ -23,7 +23,7 @@ from agent.system.layout import Layout
 from agent.system.release import plausible
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Hand
+    from agent.operations.operations import Operations
     from agent.operations.revocation import Revoker
 
 
@@ -49,24 +49,24 @@ class _Sight:
         return mark == self.mark and timedelta() <= now - self.at < FRESH
 
 
-class Office:
+class ApiServices:
     """One for the process. Handlers use it from several threads."""
 
     def __init__(
         self,
         layout: Layout,
-        peers: Peers,
+        peers: PeerProcesses,
         *,
         clock: Callable[[], datetime] = utc_now,
-        starter: Starter | None = None,
-        limits: Limits | None = None,
+        job_processes: JobProcesses | None = None,
+        limits: ApiLimits | None = None,
     ) -> None:
         self.layout = layout
         self.peers = peers
         self._clock = clock
-        self.limits = limits or Limits()
+        self.limits = limits or ApiLimits()
         self._clean = redaction(layout)
-        self.starter = starter or Starter(layout, self.now)
+        self.job_processes = job_processes or JobProcesses(layout, self.now)
         self._looking = threading.Lock()
         self._sight: _Sight | None = None
 
@@ -75,10 +75,10 @@ class Office:
         return plausible(self._clock())
 
     @contextlib.contextmanager
-    def people(self) -> Iterator[People]:
+    def accounts(self) -> Iterator[Accounts]:
         """Open the store for who there is. Raises `StoreError`."""
         with Store.open_existing(self.layout) as store:
-            yield People(store)
+            yield Accounts(store)
 
     def status(self, now: datetime) -> tuple[Snapshot, Report]:
         """Return what the store knows, and what that means now. Raises `StoreError`.
@@ -92,12 +92,12 @@ class Office:
                 self._sight = _Sight(mark, now, snapshot, report(snapshot, now))
             return self._sight.snapshot, self._sight.report
 
-    def hand(self) -> Hand:
+    def operations(self) -> Operations:
         """Return what changes the store under the lock."""
         from agent.engine.engine import Engine
-        from agent.operations.operations import Hand
+        from agent.operations.operations import Operations
 
-        return Hand(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
+        return Operations(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
 
     def revoker(self) -> Revoker:
         """Return what takes back what a root has signed, under the lock."""

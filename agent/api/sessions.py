@@ -8,7 +8,7 @@ from datetime import datetime
 from pydantic import Field
 
 from agent.api.access import Access
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.auth import Person, Role, Session
 from agent.auth.passwords import LONGEST
@@ -54,44 +54,44 @@ class LoggedIn(WhoIs):
     """What is shown from now on: ``Authorization: Bearer TOKEN``."""
 
 
-def open_session(call: Call) -> Answer:
+def open_session(request: ApiRequest) -> ApiResponse:
     """Log in. Raises `LoginRefused` and `TooManyTries`."""
-    login: Login = call.body
-    with call.office.people() as people:
-        person = people.check_password(login.user, login.password, call.caller.address, call.now)
-        text, session = people.open_session(person, call.caller.address, call.now)
-        people.audit(Audit(call.now, person.name, call.caller.address, "logged in", person.name))
-    return Answer(_logged_in(text, session), 201)
+    login: Login = request.body
+    with request.services.accounts() as accounts:
+        person = accounts.check_password(login.user, login.password, request.caller.address, request.now)
+        text, session = accounts.open_session(person, request.caller.address, request.now)
+        accounts.audit(Audit(request.now, person.name, request.caller.address, "logged in", person.name))
+    return ApiResponse(_logged_in(text, session), 201)
 
 
-def show(call: Call) -> Answer:
+def show(request: ApiRequest) -> ApiResponse:
     """Say who asks."""
-    person = call.caller.person
+    person = request.caller.person
     assert person is not None
-    return Answer(_who(person, call.caller.session))
+    return ApiResponse(_who(person, request.caller.session))
 
 
-def close(call: Call) -> Answer:
+def close(request: ApiRequest) -> ApiResponse:
     """Log out."""
-    with call.office.people() as people:
-        people.close_session(call.caller.text)
-    call.note("logged out", call.caller.name)
-    return Answer(status=204)
+    with request.services.accounts() as accounts:
+        accounts.close_session(request.caller.text)
+    request.note("logged out", request.caller.name)
+    return ApiResponse(status=204)
 
 
-def change_password(call: Call) -> Answer:
+def change_password(request: ApiRequest) -> ApiResponse:
     """Change one's own password: every session of that person ends, and a new one begins."""
-    change: PasswordChange = call.body
-    session = call.caller.session
+    change: PasswordChange = request.body
+    session = request.caller.session
     if session is None:
-        raise NoOwnPassword(call.caller.name)
+        raise NoOwnPassword(request.caller.name)
     name = session.person.name
-    with call.office.people() as people:
-        person = people.check_password(name, change.old, call.caller.address, call.now)
-        people.set_password(name, change.new, call.now)
-        text, opened = people.open_session(replace(person, must_change=False), call.caller.address, call.now)
-    call.note("password set", name)
-    return Answer(_logged_in(text, opened))
+    with request.services.accounts() as accounts:
+        person = accounts.check_password(name, change.old, request.caller.address, request.now)
+        accounts.set_password(name, change.new, request.now)
+        text, opened = accounts.open_session(replace(person, must_change=False), request.caller.address, request.now)
+    request.note("password set", name)
+    return ApiResponse(_logged_in(text, opened))
 
 
 def _who(person: Person, session: Session | None) -> WhoIs:

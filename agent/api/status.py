@@ -10,7 +10,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from agent.api.access import Access
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
 from agent.report import ChainRow, ModuleRow, NeedRow, Report, UseRow
 from agent.report.details import RootDetails, root_details
@@ -22,7 +22,7 @@ MOST = 500
 UPLOADED = "uploaded"
 
 
-class View(StrEnum):
+class StatusView(StrEnum):
     """What a row stands for."""
 
     CHAINS = "chains"
@@ -36,7 +36,7 @@ class View(StrEnum):
 class StatusQuery(Input):
     """Which rows."""
 
-    view: View = View.CHAINS
+    view: StatusView = StatusView.CHAINS
     filter: str = Field("", max_length=253, description="part of a name, issuer, source, module or status")
     attention: bool = Field(False, description="only rows that somebody should look at")
     offset: int = Field(0, ge=0, le=1_000_000)
@@ -52,7 +52,7 @@ class Row:
     need: NeedRow | None
     """A need without a chain."""
     use: UseRow | None
-    """With `View.MODULES`: the use that the row stands for."""
+    """With `StatusView.MODULES`: the use that the row stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class StatusPage:
     root: RootDetails | None
     modules: tuple[ModuleRow, ...]
     observers: tuple[ObserverRow, ...]
-    view: View
+    view: StatusView
     rows: tuple[Row, ...]
     """The most urgent first."""
     total: int
@@ -82,10 +82,10 @@ class StatusPage:
     limit: int
 
 
-def show(call: Call) -> Answer:
+def show(request: ApiRequest) -> ApiResponse:
     """Return one page of the status."""
-    query: StatusQuery = call.query
-    snapshot, found = call.office.status(call.now)
+    query: StatusQuery = request.query
+    snapshot, found = request.services.status(request.now)
     rows = [row for row in _rows(found, query.view) if _wanted(row, query)]
     page = StatusPage(
         now=found.now,
@@ -103,17 +103,17 @@ def show(call: Call) -> Answer:
         offset=query.offset,
         limit=query.limit,
     )
-    return Answer(page)
+    return ApiResponse(page)
 
 
-def _rows(found: Report, view: View) -> Iterator[Row]:
+def _rows(found: Report, view: StatusView) -> Iterator[Row]:
     """Yield every row of a view. What has nothing to serve at all is the most urgent."""
-    if view is not View.UPLOADED:
+    if view is not StatusView.UPLOADED:
         yield from (Row(None, need, None) for need in found.needs if need.chain is None)
     for chain in found.chains:
-        if view is View.MODULES:
+        if view is StatusView.MODULES:
             yield from (Row(chain, None, use) for use in chain.used_by)
-        elif view is View.CHAINS or chain.source == UPLOADED:
+        elif view is StatusView.CHAINS or chain.source == UPLOADED:
             yield Row(chain, None, None)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from agent.api.access import Access
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route, Whole
 from agent.auth import Role, Token
 from agent.auth.accounts import LONGEST_TOKEN
@@ -38,27 +38,29 @@ class TokenList:
     tokens: tuple[Token, ...]
 
 
-def listed(call: Call) -> Answer:
+def listed(request: ApiRequest) -> ApiResponse:
     """Return every token."""
-    with call.office.people() as people:
-        return Answer(TokenList(tuple(people.tokens())))
+    with request.services.accounts() as accounts:
+        return ApiResponse(TokenList(tuple(accounts.tokens())))
 
 
-def make(call: Call) -> Answer:
+def make(request: ApiRequest) -> ApiResponse:
     """Make a token. Raises `PersonRefused`."""
-    wish: TokenWish = call.body
-    with call.office.people() as people:
-        text, token = people.make_token(wish.name, wish.role, call.caller.name, call.now, timedelta(days=wish.days))
-    call.note("token made", wish.name, f"{token.id}, {wish.role}, {wish.days} days")
-    return Answer(TokenMade(token.id, text, token.expires_at), 201)
+    wish: TokenWish = request.body
+    with request.services.accounts() as accounts:
+        text, token = accounts.make_token(
+            wish.name, wish.role, request.caller.name, request.now, timedelta(days=wish.days)
+        )
+    request.note("token made", wish.name, f"{token.id}, {wish.role}, {wish.days} days")
+    return ApiResponse(TokenMade(token.id, text, token.expires_at), 201)
 
 
-def revoke(call: Call) -> Answer:
+def revoke(request: ApiRequest) -> ApiResponse:
     """Let a token be good for nothing. Raises `TokenUnknown`."""
-    with call.office.people() as people:
-        people.revoke_token(call.path["id"])
-    call.note("token revoked", call.path["id"])
-    return Answer(status=204)
+    with request.services.accounts() as accounts:
+        accounts.revoke_token(request.path["id"])
+    request.note("token revoked", request.path["id"])
+    return ApiResponse(status=204)
 
 
 ROUTES = (

@@ -11,14 +11,14 @@ from pydantic import Field, WithJsonSchema
 from agent.api.access import Access
 from agent.api.chains import known
 from agent.api.jobs import JobStarted, begin, started
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.errors.operations import HandError, NotDeletable
 from agent.errors.problem import Problem
 from agent.report.links import Link, links
 
 if TYPE_CHECKING:
-    from agent.inspection import Diagnosis, Piece
+    from agent.inspection import Diagnosis, InputFile
     from agent.operations.operations import Switch
 
 UPLOADED = "uploaded"
@@ -39,12 +39,12 @@ class Given(Input):
     paste: str = Field("", max_length=LONGEST_PASTE, repr=False)
     passphrase: str = Field("", max_length=LONGEST_PASSPHRASE, repr=False)
 
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[InputFile]:
         """Return it as the upload doctor wants it."""
-        from agent.inspection import Piece
+        from agent.inspection import InputFile
 
-        pasted = [Piece(PASTED, self.paste.encode())] if self.paste.strip() else []
-        return [*(Piece(name, content) for name, content in self.files), *pasted]
+        pasted = [InputFile(PASTED, self.paste.encode())] if self.paste.strip() else []
+        return [*(InputFile(name, content) for name, content in self.files), *pasted]
 
     @property
     def secret(self) -> bytes | None:
@@ -111,33 +111,35 @@ class UploadStarted(JobStarted):
     """Its id."""
 
 
-def preview(call: Call) -> Answer:
+def preview(request: ApiRequest) -> ApiResponse:
     """Say what an upload would do. Raises `UploadError` and `ChainError`."""
-    upload: Upload = call.body
-    diagnosis = _diagnose(call, upload)
+    upload: Upload = request.body
+    diagnosis = _diagnose(request, upload)
     switches: list[Switch] = []
     refusal = None
     try:
-        switches = call.office.hand().preview(diagnosis.chain, for_name=upload.for_name, keep_unused=upload.keep_unused)
+        switches = request.services.operations().preview(
+            diagnosis.chain, for_name=upload.for_name, keep_unused=upload.keep_unused
+        )
     except HandError as error:
         refusal = error.problem
-    return Answer(_preview(diagnosis, switches, refusal))
+    return ApiResponse(_preview(diagnosis, switches, refusal))
 
 
-def store(call: Call) -> Answer:
+def store(request: ApiRequest) -> ApiResponse:
     """Store an upload, and have it deployed. Raises `UploadError`, `ChainError` and `HandError`."""
-    upload: Upload = call.body
-    diagnosis = _diagnose(call, upload)
-    old = known(call.office, upload.replace) if upload.replace else None
+    upload: Upload = request.body
+    diagnosis = _diagnose(request, upload)
+    old = known(request.services, upload.replace) if upload.replace else None
     if old is not None and old.source != UPLOADED:
         raise NotDeletable(old.id, old.source)
-    hand = call.office.hand()
-    hand.upload(diagnosis.chain, for_name=upload.for_name, keep_unused=upload.keep_unused)
+    operations = request.services.operations()
+    operations.upload(diagnosis.chain, for_name=upload.for_name, keep_unused=upload.keep_unused)
     if old is not None:
-        hand.delete(old.id, confirmed=True)
+        operations.delete(old.id, confirmed=True)
     subject = ", ".join(diagnosis.names[:3])
     detail = f"{diagnosis.chain.id}, instead of {old.id}" if old else diagnosis.chain.id
-    return started(UploadStarted(begin(call, "chain uploaded", subject, detail=detail), diagnosis.chain.id))
+    return started(UploadStarted(begin(request, "chain uploaded", subject, detail=detail), diagnosis.chain.id))
 
 
 def switch_rows(switches: list[Switch]) -> tuple[SwitchRow, ...]:
@@ -145,12 +147,12 @@ def switch_rows(switches: list[Switch]) -> tuple[SwitchRow, ...]:
     return tuple(SwitchRow(each.module, each.slot, each.before, each.after, each.reason) for each in switches)
 
 
-def _diagnose(call: Call, upload: Upload) -> Diagnosis:
+def _diagnose(request: ApiRequest, upload: Upload) -> Diagnosis:
     from agent.inspection import diagnose
     from agent.operations.known_anchors import known_anchors
 
-    anchors = known_anchors(call.office.layout)
-    return diagnose(upload.pieces(), passphrase=upload.secret, anchors=anchors, now=call.now)
+    anchors = known_anchors(request.services.layout)
+    return diagnose(upload.pieces(), passphrase=upload.secret, anchors=anchors, now=request.now)
 
 
 def _preview(diagnosis: Diagnosis, switches: list[Switch], refusal: Problem | None) -> UploadPreview:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.api.access import Access
-from agent.api.request import Answer, Call
+from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Route
 from agent.auth import Person
 
@@ -17,10 +17,10 @@ class UserList:
     users: tuple[Person, ...]
 
 
-def listed(call: Call) -> Answer:
+def listed(request: ApiRequest) -> ApiResponse:
     """Return everybody."""
-    with call.office.people() as people:
-        return Answer(UserList(tuple(people.all())))
+    with request.services.accounts() as accounts:
+        return ApiResponse(UserList(tuple(accounts.all())))
 
 
 ROUTES = (Route("GET", "/v1/users", Access.ADMIN, listed, "List who may log in", UserList),)

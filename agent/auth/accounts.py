@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agent.auth import bearer_tokens, passwords
-from agent.auth.audit_log import Record
+from agent.auth.audit_log import AuditLog
 from agent.auth.person import Audit, Person, Role, Session, Token
 from agent.auth.sessions import Sessions
 from agent.auth.throttle import Throttle
@@ -28,7 +28,7 @@ NAME_RULE = "it must be 1 to 32 lower-case letters, digits, dots, hyphens or und
 LONGEST_TOKEN = timedelta(days=366)
 
 
-class People:
+class Accounts:
     """Stands on the store; each method that changes something is one durable transaction."""
 
     def __init__(self, store: Store) -> None:
@@ -37,7 +37,7 @@ class People:
         self._sessions = Sessions(store.database)
         self._tokens = Tokens(store.database)
         self._throttle = Throttle(store.database)
-        self._record = Record(store.database)
+        self._record = AuditLog(store.database)
 
     # Who there is
 

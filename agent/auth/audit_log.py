@@ -14,7 +14,7 @@ KEPT = 50_000
 """Rows."""
 
 
-class Record:
+class AuditLog:
     """The table `audits`. Call `add` inside `Store.write`."""
 
     def __init__(self, database: Database) -> None:

@@ -19,9 +19,9 @@ from agent.errors.problem import rfc3339
 from agent.errors.usage import NotConfirmed
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Hand
-    from agent.sources.acme.account_admin import Care
-    from agent.sources.acme.limits import Standing
+    from agent.operations.operations import Operations
+    from agent.sources.acme.account_admin import AccountAdmin
+    from agent.sources.acme.limits import LimitUsage
     from agent.sources.acme.resources import Account
     from agent.sources.acme.source import AcmeSource
 
@@ -71,11 +71,11 @@ def rekey(invocation: Invocation) -> int:
 
     After a crash in the middle, run it again: it goes on with the same key.
     """
-    with _hand(invocation) as hand:
-        new = hand.propose_account_key()
-        with hand.office(ACME) as (source, office):
-            _care(source, office).roll_over(new)
-        hand.promote_account_key()
+    with _operations(invocation) as operations:
+        new = operations.propose_account_key()
+        with operations.context(ACME) as (source, context):
+            _care(source, context).roll_over(new)
+        operations.promote_account_key()
     note("The account is known by a new key.")
     return perform(invocation)
 
@@ -172,36 +172,36 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
 
     CHAIN is one of its names, or the beginning of its id.
     """
-    with kept(invocation, job) as ending, _hand(invocation) as hand:
+    with kept(invocation, job) as ending, _operations(invocation) as operations:
         found = chain_named(invocation, chain)
         if not yes:
-            for line in [*answer_lines(hand.chain_effects(found)), *switch_lines(hand.without(found))]:
+            for line in [*answer_lines(operations.chain_effects(found)), *switch_lines(operations.without(found))]:
                 note(line)
             raise NotConfirmed("--yes")
-        for line in switch_lines(hand.revoke(found, reason)):
+        for line in switch_lines(operations.revoke(found, reason)):
             note(line)
         return ending(perform(invocation, job=job))
 
 
 @contextmanager
-def _hand(invocation: Invocation) -> Iterator[Hand]:
+def _operations(invocation: Invocation) -> Iterator[Operations]:
     from agent.engine.engine import Engine
-    from agent.operations.operations import Hand
+    from agent.operations.operations import Operations
 
-    yield Hand(Engine(invocation.layout, who=f"chainwright {ACME}"))
+    yield Operations(Engine(invocation.layout, who=f"chainwright {ACME}"))
 
 
 @contextmanager
-def _caring(invocation: Invocation) -> Iterator[tuple[AcmeSource, Care, str]]:
+def _caring(invocation: Invocation) -> Iterator[tuple[AcmeSource, AccountAdmin, str]]:
     """Yield the source as it is configured, what can be done about it, and the account key's thumbprint."""
-    with _hand(invocation) as hand, hand.office(ACME) as (source, office):
-        yield cast("AcmeSource", source), _care(source, office), office.http01.thumbprint or ""
+    with _operations(invocation) as operations, operations.context(ACME) as (source, context):
+        yield cast("AcmeSource", source), _care(source, context), context.http01.thumbprint or ""
 
 
-def _care(source: Any, office: Any) -> Care:
-    from agent.sources.acme.account_admin import Care
+def _care(source: Any, context: Any) -> AccountAdmin:
+    from agent.sources.acme.account_admin import AccountAdmin
 
-    return Care(source, office)
+    return AccountAdmin(source, context)
 
 
 def _row(found: Account | None) -> dict[str, Any] | None:
@@ -210,7 +210,7 @@ def _row(found: Account | None) -> dict[str, Any] | None:
     return account_json(found) if found else None
 
 
-def _limit(each: Standing) -> dict[str, Any]:
+def _limit(each: LimitUsage) -> dict[str, Any]:
     return {
         "limit": each.limit,
         "used": each.used,

@@ -16,9 +16,9 @@ def api(invocation: Invocation, fd: int, web: tuple[int, ...]) -> None:
     import os
     import socket
 
-    from agent.api.authentication import Peers
+    from agent.api.authentication import PeerProcesses
     from agent.api.process import serve
-    from agent.api.services import Office
+    from agent.api.services import ApiServices
 
     with socket.socket(fileno=fd) as listener:
-        serve(Office(invocation.layout, Peers(os.geteuid(), frozenset(web))), listener)
+        serve(ApiServices(invocation.layout, PeerProcesses(os.geteuid(), frozenset(web))), listener)

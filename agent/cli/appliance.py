@@ -11,7 +11,7 @@ from agent.cli.commands import Family, Invocation
 from agent.errors.settings import SettingsRefused
 from agent.pki.chain import Purpose
 from agent.pki.encoding import Part
-from agent.pki.revocation import Reason
+from agent.pki.revocation import RevocationReason
 from agent.store import Store
 
 if TYPE_CHECKING:
@@ -79,13 +79,15 @@ class CommandLineAppliance:
         with Store.open_existing(self._invocation.layout) as store:
             return export(store, find(store, serial, module), parts)
 
-    def revoke(self, serial: str, *, module: str, reason: Reason = Reason.UNSPECIFIED) -> list[Peer]:
+    def revoke(
+        self, serial: str, *, module: str, reason: RevocationReason = RevocationReason.UNSPECIFIED
+    ) -> list[Peer]:
         """Revoke a peer certificate, and those that it has replaced. Raises `PeerUnknown`, `RevokedBefore`."""
         from agent.engine.engine import Engine
         from agent.operations.revocation import Revoker
 
         engine = Engine(self._invocation.layout, who=f"the command of {module}")
-        return Revoker(engine).revoke_peer(serial, module, Reason(reason))
+        return Revoker(engine).revoke_peer(serial, module, RevocationReason(reason))
 
 
 def plugin_commands(invocation: Invocation) -> list[PluginCommands]:

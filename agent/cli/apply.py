@@ -80,7 +80,7 @@ def perform(
 
     with closing(Progress(quiet=invocation.as_json)) as progress:
         engine = Engine(invocation.layout, listeners=[progress], who="chainwright apply", job=job)
-        result = engine.apply(timeout=timeout, wait=wait, windows=windows, retry=True, doubt=look)
+        result = engine.apply(timeout=timeout, wait=wait, windows=windows, retry=True, recheck_endpoints=look)
     poke(invocation.layout)
     now = invocation.now()
     status = result.report or report(read_snapshot(invocation.layout, now), now)

@@ -69,17 +69,17 @@ def explain(invocation: Invocation, module: str, slot: str | None) -> None:
 def _look(
     layout: Layout, now: datetime, module: str, slot: str | None
 ) -> tuple[ModuleEntry, Snapshot, list[Explanation]]:
-    from agent.engine.pass_inputs import declare, read_situation, state_of
+    from agent.engine.pass_inputs import declare, read_pass_inputs, state_of
     from agent.report import read_snapshot
     from agent.store import Store
 
     with Store.open_existing(layout) as store:
-        situation = read_situation(layout, store)
-        entries = situation.settings.entries
+        inputs = read_pass_inputs(layout, store)
+        entries = inputs.settings.entries
         if module not in entries:
             raise UnknownModule(module, entries)
-        needs = [need for need in declare(situation, store).needs if need.module == module]
-        evidence = state_of(situation, store, now).evidence
+        needs = [need for need in declare(inputs, store).needs if need.module == module]
+        evidence = state_of(inputs, store, now).evidence
     if slot is not None and slot not in {need.slot for need in needs}:
         raise UnknownSlot(module, slot, [need.slot for need in needs])
     snapshot = read_snapshot(layout, now)

@@ -22,13 +22,13 @@ def rest(arguments: Sequence[str]) -> int | None:
     from agent.system.release import RELEASED_AT
 
     now = max(time.time(), RELEASED_AT.timestamp())
-    fresh = still_fresh(root, now)
-    if fresh is None:
+    up_to_date = still_fresh(root, now)
+    if up_to_date is None:
         return None
-    print(f"Nothing to do.{_next(fresh.until, now)}", flush=True)
-    if fresh.attention:
-        print(f"{fresh.attention} in need of attention: chainwright status", file=sys.stderr)
-    return DEGRADED if fresh.attention else 0
+    print(f"Nothing to do.{_next(up_to_date.until, now)}", flush=True)
+    if up_to_date.attention:
+        print(f"{up_to_date.attention} in need of attention: chainwright status", file=sys.stderr)
+    return DEGRADED if up_to_date.attention else 0
 
 
 def _root(arguments: Sequence[str]) -> str | None:

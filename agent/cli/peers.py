@@ -13,7 +13,7 @@ from agent.cli.output import columns, note, print_json, width
 from agent.cli.words import shortened, when
 from agent.errors.root import ListMissing, PeerUnknown, RootMissing
 from agent.errors.usage import FileUnwritable, NotConfirmed
-from agent.pki.revocation import Reason, RevocationList
+from agent.pki.revocation import RevocationList, RevocationReason
 from agent.report.peers import ListRow, PeerRow, list_row, peer_rows
 from agent.report.rows import plain
 from agent.store.view import View
@@ -128,8 +128,8 @@ Done: 2 actions.
 @click.argument("serial")
 @click.option(
     "--reason",
-    type=click.Choice([str(each) for each in Reason]),
-    default=str(Reason.UNSPECIFIED),
+    type=click.Choice([str(each) for each in RevocationReason]),
+    default=str(RevocationReason.UNSPECIFIED),
     show_default=True,
     help="Stands in the list.",
 )
@@ -154,7 +154,7 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
             note(line)
         if not yes:
             raise NotConfirmed("--yes")
-        revoker.revoke(serial, Reason(reason))
+        revoker.revoke(serial, RevocationReason(reason))
         return ending(perform(invocation, job=job))
 
 

@@ -9,26 +9,26 @@ import threading
 
 import click
 
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 
 LASTING = {
-    Kind.ROOT_CREATED,
-    Kind.CHAIN_STORED,
-    Kind.CHAIN_REVOKED,
-    Kind.ORDER_STARTED,
-    Kind.ORDER_FAILED,
-    Kind.REFUSED,
-    Kind.DEPLOYED,
-    Kind.WAITING,
-    Kind.ROLLED_BACK,
-    Kind.BROKEN,
-    Kind.DRIFT,
-    Kind.RECOVERED,
-    Kind.MODULE_FAILED,
-    Kind.PLUGIN_FAILED,
+    EventKind.ROOT_CREATED,
+    EventKind.CHAIN_STORED,
+    EventKind.CHAIN_REVOKED,
+    EventKind.ORDER_STARTED,
+    EventKind.ORDER_FAILED,
+    EventKind.REFUSED,
+    EventKind.DEPLOYED,
+    EventKind.WAITING,
+    EventKind.ROLLED_BACK,
+    EventKind.BROKEN,
+    EventKind.DRIFT,
+    EventKind.RECOVERED,
+    EventKind.MODULE_FAILED,
+    EventKind.PLUGIN_FAILED,
 }
 """What stays on the screen."""
-PASSING = {Kind.STEP, Kind.ORDER_STEP}
+PASSING = {EventKind.STEP, EventKind.ORDER_STEP}
 """What is overwritten by the next step, and left out where nothing can be overwritten."""
 ERASE = "\r\x1b[K"
 
@@ -77,7 +77,7 @@ class Progress:
 def line_of(event: Event) -> str:
     """Return who it is about, and what happened."""
     names = event.detail.get("names") or event.detail.get("modules") or ()
-    if event.kind is Kind.ROOT_CREATED:
+    if event.kind is EventKind.ROOT_CREATED:
         return f"root: {event.text}"
     who = event.module or ", ".join(str(each) for each in list(names)[:3])
     return f"{who}: {event.text}" if who else event.text

@@ -31,15 +31,15 @@ def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, fo
     A good chain stays in service until the new one is there. A name that an uploaded chain serves keeps that one.
     """
     from agent.engine.engine import Engine
-    from agent.operations.operations import Hand
+    from agent.operations.operations import Operations
 
     if bool(names) == everything:
         raise click.UsageError("Name what to reissue, or say --all.")
-    hand = Hand(Engine(invocation.layout, who="chainwright reissue"))
-    for line in answer_lines(hand.reissue_effects(names)):
+    operations = Operations(Engine(invocation.layout, who="chainwright reissue"))
+    for line in answer_lines(operations.reissue_effects(names)):
         note(line)
-    for name in hand.reissue(names, force=force):
-        if uploaded := hand.uploaded_for(name):
+    for name in operations.reissue(names, force=force):
+        if uploaded := operations.uploaded_for(name):
             note(f"{name}: an uploaded chain serves it ({uploaded}); to go back to the other sources, delete that one.")
     return perform(invocation, timeout=timeout)
 
@@ -56,7 +56,7 @@ Nothing to do. Next: in 20 days.
 def renew(invocation: Invocation, timeout: float) -> int:
     """Renew what is due, and try at once again what has failed: sources, and chains that a service didn't take."""
     from agent.engine.engine import Engine
-    from agent.operations.operations import Hand
+    from agent.operations.operations import Operations
 
-    Hand(Engine(invocation.layout, who="chainwright renew")).retry_now()
+    Operations(Engine(invocation.layout, who="chainwright renew")).retry_now()
     return perform(invocation, timeout=timeout)

@@ -52,23 +52,23 @@ def render(invocation: Invocation, module: str, path: str | None) -> None:
 
 
 def _render(layout: Layout, module: str, now: datetime) -> tuple[Rendering, str, int]:
-    from agent.engine.pass_inputs import declare, read_situation, state_of
+    from agent.engine.pass_inputs import declare, read_pass_inputs, state_of
     from agent.planning.binding import bind
     from agent.rendering.enabled_modules import facts_of
     from agent.store import Store
 
     with Store.open_existing(layout) as store:
-        situation = read_situation(layout, store)
-        _must_be_usable(module, situation.settings.entries)
-        needs = [need for need in declare(situation, store).needs if need.module == module]
-        evidence = state_of(situation, store, now).evidence
+        inputs = read_pass_inputs(layout, store)
+        _must_be_usable(module, inputs.settings.entries)
+        needs = [need for need in declare(inputs, store).needs if need.module == module]
+        evidence = state_of(inputs, store, now).evidence
         numbers = store.deployments.numbers(f"module:{module}")
     records = {record.id: record for record in evidence.chains}
     bindings = [binding for binding in bind(needs, evidence, now) if binding.chain is not None]
     chains = {binding.slot: facts_of(records[binding.chain or ""]) for binding in bindings}
     number = max(numbers, default=0) + 1
     directory = layout.module(module).state / str(number)
-    return situation.fleet.render(module, chains), str(directory), number
+    return inputs.enabled.render(module, chains), str(directory), number
 
 
 def _must_be_usable(module: str, entries: Any) -> None:

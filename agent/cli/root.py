@@ -144,14 +144,14 @@ def reissue(invocation: Invocation, dry_run: bool, confirmed: bool) -> int:
     from agent.cli.apply import perform
     from agent.cli.confirmation import confirm_root
     from agent.engine.engine import Engine
-    from agent.operations.operations import Hand
+    from agent.operations.operations import Operations
 
-    hand = Hand(Engine(invocation.layout, who="chainwright root reissue"))
-    effects = hand.root_effects()
+    operations = Operations(Engine(invocation.layout, who="chainwright root reissue"))
+    effects = operations.root_effects()
     if dry_run:
         return _print_effects(invocation, effects)
     confirm_root(effects, word="REISSUE", flag="--yes-reissue-root", given=confirmed)
-    made = hand.reissue_root()
+    made = operations.reissue_root()
     note(f"New root: {made.subject}, SHA-256 {made.sha256}")
     return perform(invocation)
 
@@ -184,17 +184,17 @@ def upload(
     from agent.cli.upload import passphrase_of, pieces_of
     from agent.engine.engine import Engine
     from agent.inspection import diagnose_root
-    from agent.operations.operations import Hand
+    from agent.operations.operations import Operations
 
     pieces = pieces_of([*files, *([key] if key else [])])
     found = diagnose_root(pieces, passphrase=passphrase_of(passphrase_file), now=invocation.now())
-    hand = Hand(Engine(invocation.layout, who="chainwright root upload"))
+    operations = Operations(Engine(invocation.layout, who="chainwright root upload"))
     note(f"New root: {found.subject}, until {found.not_after:%Y-%m-%d}, SHA-256 {found.sha256}")
-    effects = hand.root_effects(found.sha256)
+    effects = operations.root_effects(found.sha256)
     if dry_run:
         return _print_effects(invocation, effects, subject=found.subject, sha256=found.sha256)
     confirm_root(effects, word="REPLACE", flag="--yes-replace-root", given=confirmed)
-    hand.upload_root(found)
+    operations.upload_root(found)
     return perform(invocation)
 
 

@@ -19,7 +19,7 @@ from agent.errors.usage import FileUnreadable, FileUnwritable, PassphraseNeeded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.inspection import Diagnosis, Piece
+    from agent.inspection import Diagnosis, InputFile
     from agent.operations.operations import Switch
 
 EXISTING = click.Path(exists=False, dir_okay=False, path_type=Path)
@@ -56,19 +56,19 @@ def upload(
 ) -> int:
     """Upload a chain that was bought elsewhere: PEM in any order, DER, PKCS#7 or PKCS#12, in one file or several."""
     from agent.engine.engine import Engine
-    from agent.operations.operations import Hand
+    from agent.operations.operations import Operations
 
     diagnosis = _diagnose(invocation, [*files, *([key] if key else [])], passphrase_file)
     old = chain_named(invocation, replace, source=UPLOADED) if replace else None
-    hand = Hand(Engine(invocation.layout, who="chainwright upload"))
+    operations = Operations(Engine(invocation.layout, who="chainwright upload"))
     for finding in diagnosis.findings:
         note(f"{finding.level}  {finding.sentence}")
     if dry_run:
-        switches = hand.preview(diagnosis.chain, for_name=for_name, keep_unused=keep_unused)
+        switches = operations.preview(diagnosis.chain, for_name=for_name, keep_unused=keep_unused)
         return _print_preview(invocation, diagnosis, switches)
-    switches = hand.upload(diagnosis.chain, for_name=for_name, keep_unused=keep_unused)
+    switches = operations.upload(diagnosis.chain, for_name=for_name, keep_unused=keep_unused)
     if old is not None:
-        hand.delete(old, confirmed=True)
+        operations.delete(old, confirmed=True)
     for line in switch_lines(switches):
         note(line)
     return perform(invocation)
@@ -116,13 +116,13 @@ Done: 1 action.
 def delete(invocation: Invocation, chain: str, yes: bool) -> int:
     """Delete an uploaded chain, by its id or by one of its names."""
     from agent.engine.engine import Engine
-    from agent.operations.operations import Hand
+    from agent.operations.operations import Operations
 
     chain_id = chain_named(invocation, chain, source=UPLOADED)
-    hand = Hand(Engine(invocation.layout, who="chainwright delete"))
-    for line in answer_lines(hand.chain_effects(chain_id)):
+    operations = Operations(Engine(invocation.layout, who="chainwright delete"))
+    for line in answer_lines(operations.chain_effects(chain_id)):
         note(line)
-    for line in switch_lines(hand.delete(chain_id, confirmed=yes)):
+    for line in switch_lines(operations.delete(chain_id, confirmed=yes)):
         note(line)
     return perform(invocation)
 
@@ -166,11 +166,11 @@ def export(
     _deliver(data, out, secret=with_key or pkcs12)
 
 
-def pieces_of(files: Sequence[Path]) -> list[Piece]:
+def pieces_of(files: Sequence[Path]) -> list[InputFile]:
     """Read files for the doctor. Raises `FileUnreadable`."""
-    from agent.inspection import Piece
+    from agent.inspection import InputFile
 
-    return [Piece(path.name, _read(path)) for path in files]
+    return [InputFile(path.name, _read(path)) for path in files]
 
 
 def passphrase_of(path: Path | None) -> bytes | None:

@@ -18,7 +18,7 @@ from agent.errors.problem import rfc3339
 from agent.errors.usage import PasswordNeeded
 
 if TYPE_CHECKING:
-    from agent.auth import People
+    from agent.auth import Accounts
 
 ROLES = ("admin", "viewer")
 CONSOLE = "console"
@@ -67,8 +67,8 @@ def _address(text: str) -> tuple[str, int]:
 @click.pass_obj
 def users(invocation: Invocation) -> None:
     """List who gets into the web interface."""
-    with _people(invocation) as people:
-        found = people.all()
+    with _accounts(invocation) as accounts:
+        found = accounts.all()
     if invocation.as_json:
         print_json(
             {"users": [{"user": each.name, "role": each.role, "must_change": each.must_change} for each in found]}
@@ -92,12 +92,12 @@ def password(invocation: Invocation, user: str, role: str | None, from_stdin: bo
     from agent.auth import Role
 
     chosen = _typed(user, from_stdin)
-    with _people(invocation) as people:
-        if any(each.name == user for each in people.all()):
-            people.set_password(user, chosen, invocation.now())
+    with _accounts(invocation) as accounts:
+        if any(each.name == user for each in accounts.all()):
+            accounts.set_password(user, chosen, invocation.now())
         else:
-            people.add(user, Role(role or ("admin" if user == "admin" else "viewer")), chosen, invocation.now())
-        _record(people, invocation, "password set", user)
+            accounts.add(user, Role(role or ("admin" if user == "admin" else "viewer")), chosen, invocation.now())
+        _record(accounts, invocation, "password set", user)
     note(f"{user}: the new password is in force, and sessions with the old one have ended.")
 
 
@@ -106,9 +106,9 @@ def password(invocation: Invocation, user: str, role: str | None, from_stdin: bo
 @click.pass_obj
 def remove(invocation: Invocation, user: str) -> None:
     """Let USER in no more, at once. The last administrator stays."""
-    with _people(invocation) as people:
-        people.remove(user)
-        _record(people, invocation, "user removed", user)
+    with _accounts(invocation) as accounts:
+        accounts.remove(user)
+        _record(accounts, invocation, "user removed", user)
     note(f"{user} gets in no more.")
 
 
@@ -126,10 +126,10 @@ def create(invocation: Invocation, name: str, role: str, days: int) -> None:
     """Make a token and print it, once: it can't be shown again."""
     from agent.auth import Role
 
-    with _people(invocation) as people:
+    with _accounts(invocation) as accounts:
         now = invocation.now()
-        text, made = people.make_token(name, Role(role), CONSOLE, now, timedelta(days=days))
-        _record(people, invocation, "token made", name)
+        text, made = accounts.make_token(name, Role(role), CONSOLE, now, timedelta(days=days))
+        _record(accounts, invocation, "token made", name)
     if invocation.as_json:
         print_json({"token": text, "id": made.id, "expires_at": rfc3339(made.expires_at)})
         return
@@ -142,8 +142,8 @@ def create(invocation: Invocation, name: str, role: str, days: int) -> None:
 def listed(invocation: Invocation) -> None:
     """List the tokens, without their texts."""
     now = invocation.now()
-    with _people(invocation) as people:
-        found = people.tokens()
+    with _accounts(invocation) as accounts:
+        found = accounts.tokens()
     if invocation.as_json:
         shown = ("id", "name", "role", "made_by")
         instants = ("made_at", "expires_at", "used_at")
@@ -173,9 +173,9 @@ def listed(invocation: Invocation) -> None:
 @click.pass_obj
 def revoke(invocation: Invocation, identifier: str) -> None:
     """Let a token be good for nothing from now on."""
-    with _people(invocation) as people:
-        people.revoke_token(identifier)
-        _record(people, invocation, "token revoked", identifier)
+    with _accounts(invocation) as accounts:
+        accounts.revoke_token(identifier)
+        _record(accounts, invocation, "token revoked", identifier)
     note(f"{identifier} is good for nothing any more.")
 
 
@@ -184,8 +184,8 @@ def revoke(invocation: Invocation, identifier: str) -> None:
 @click.pass_obj
 def audit(invocation: Invocation, limit: int) -> None:
     """Print who changed what, from where: the newest first."""
-    with _people(invocation) as people:
-        found = people.audits(limit)
+    with _accounts(invocation) as accounts:
+        found = accounts.audits(limit)
     if invocation.as_json:
         keys = ("who", "address", "action", "subject", "detail")
         print_json({"audit": [{"at": rfc3339(row.at), **{key: getattr(row, key) for key in keys}} for row in found]})
@@ -196,18 +196,18 @@ def audit(invocation: Invocation, limit: int) -> None:
 
 
 @contextmanager
-def _people(invocation: Invocation) -> Iterator[People]:
-    from agent.auth import People
+def _accounts(invocation: Invocation) -> Iterator[Accounts]:
+    from agent.auth import Accounts
     from agent.store import Store
 
     with Store.open_existing(invocation.layout) as store:
-        yield People(store)
+        yield Accounts(store)
 
 
-def _record(people: People, invocation: Invocation, action: str, subject: str) -> None:
+def _record(accounts: Accounts, invocation: Invocation, action: str, subject: str) -> None:
     from agent.auth.person import Audit
 
-    people.audit(Audit(invocation.now(), CONSOLE, CONSOLE, action, subject))
+    accounts.audit(Audit(invocation.now(), CONSOLE, CONSOLE, action, subject))
 
 
 def _typed(user: str, from_stdin: bool) -> str:

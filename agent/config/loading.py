@@ -40,7 +40,7 @@ class _Crashed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedPlugins:
     """Which plugins the settings speak of."""
 
     enabled: frozenset[str]
@@ -62,7 +62,7 @@ def load_all(layout: Layout, builtin_sources: Iterable[type[Source]]) -> Registr
     return Registry.load(layout, names.enabled, also=None, builtin_sources=builtin_sources)
 
 
-def wanted(tree: Tree) -> Wanted:
+def wanted(tree: Tree) -> WantedPlugins:
     """Return which plugins are to be loaded; never raises, whatever stands in the files."""
     on: set[str] = set()
     off: set[str] = set()
@@ -75,7 +75,7 @@ def wanted(tree: Tree) -> Wanted:
     for kind in ("services", "source", "dns"):
         on |= set(_tables(tree, kind))
     on |= OWN_TABLES & set(tree.values)
-    return Wanted(frozenset(on), frozenset(off - on))
+    return WantedPlugins(frozenset(on), frozenset(off - on))
 
 
 def build(tree: Tree, registry: Registry, layout: Layout) -> Settings:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from agent.model.peer import Peer
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part
-from agent.pki.revocation import Reason
+from agent.pki.revocation import RevocationReason
 
 
 class Appliance(Protocol):
@@ -47,5 +47,7 @@ class Appliance(Protocol):
     def export(self, serial: str, *, module: str, parts: Sequence[Part] = (Part.FULLCHAIN,)) -> bytes:
         """Return parts of a peer certificate's path as PEM: its leaf, what leads to the root, the root. There is no key."""
 
-    def revoke(self, serial: str, *, module: str, reason: Reason = Reason.UNSPECIFIED) -> list[Peer]:
+    def revoke(
+        self, serial: str, *, module: str, reason: RevocationReason = RevocationReason.UNSPECIFIED
+    ) -> list[Peer]:
         """Revoke a peer certificate, and those that it has replaced; return them. The next `apply` lists them."""

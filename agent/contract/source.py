@@ -27,11 +27,11 @@ __all__ = [
     "Ledger",
     "Memory",
     "Offer",
-    "Office",
+    "OrderContext",
     "OrderRecord",
     "RequestState",
-    "Session",
     "Source",
+    "SourceContext",
     "Watch",
 ]
 
@@ -89,7 +89,7 @@ class Ledger(Protocol):
         """Return when `kind` was done to `subject` since then, the earliest first."""
 
 
-class Office(Protocol):
+class SourceContext(Protocol):
     """What the core gives to a source for work that is not bound to one order. May be used from several threads."""
 
     @property
@@ -131,7 +131,7 @@ class Office(Protocol):
         """Return the present instant, UTC."""
 
 
-class Session(Office, Protocol):
+class OrderContext(SourceContext, Protocol):
     """What the core gives to `Source.obtain` for one order."""
 
     @property
@@ -190,17 +190,17 @@ class Source(BaseModel, ABC):
         """When a new chain is to be asked for, given that this source serves the request."""
 
     @abstractmethod
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         """Get a chain. Raises `agent.errors.SourceError`, whose `retry_at` is None when only a change helps."""
 
-    def inquire(self, chain: Chain, watch: Watch | None, office: Office) -> Watch | None:
+    def inquire(self, chain: Chain, watch: Watch | None, context: SourceContext) -> Watch | None:
         """Ask the CA about a chain of this source that is bound; `watch` is what it said before.
 
         Raises `agent.errors.SourceError`; it's asked again at its `retry_at`.
         """
         return None
 
-    def revoke(self, chain: Chain, reason: str, office: Office) -> None:
+    def revoke(self, chain: Chain, reason: str, context: SourceContext) -> None:
         """Have the CA revoke a chain; `reason` is a CRLReason of RFC 5280 section 5.3.1. Raises `agent.errors.SourceError`."""
         from agent.errors.source import NotRevocable
 

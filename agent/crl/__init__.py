@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent.crl.cache import RevocationLists
-from agent.crl.revocation import Revocation
+from agent.crl.revocation import RevocationStatus
 
 if TYPE_CHECKING:
     from agent.pki.chain import Chain
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Revocation", "RevocationLists", "check_revocation"]
 
 
-def check_revocation(chain: Chain, now: datetime, lists: RevocationLists | None = None) -> Revocation:
+def check_revocation(chain: Chain, now: datetime, lists: RevocationLists | None = None) -> RevocationStatus:
     """Look whether leaf and intermediates are on the lists that they name, as far as the issuer's certificate is known.
 
     `lists` keeps what was fetched: give the same one to all calls, so that a list is fetched once for all chains of a CA. May

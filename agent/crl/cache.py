@@ -16,7 +16,7 @@ from agent.errors.crl import CrlError, CrlRefused, CrlUnreachable
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from agent.crl.revocation_list import RevocationList
+    from agent.crl.revocation_list import FetchedList
 
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(hours=24)
 """Between two looks at a list, whatever it says."""
@@ -38,7 +38,7 @@ class _Entry:
     """What is known of one list."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    known: RevocationList | None = None
+    known: FetchedList | None = None
     validators: Validators = field(default_factory=Validators)
     looked_at: datetime | None = None
     next_at: datetime | None = None
@@ -62,7 +62,7 @@ class RevocationLists:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
 
-    def obtain(self, urls: Iterable[str], issuer: x509.Certificate, now: datetime) -> tuple[RevocationList, datetime]:
+    def obtain(self, urls: Iterable[str], issuer: x509.Certificate, now: datetime) -> tuple[FetchedList, datetime]:
         """Return the first list of `urls` that can be had and is the issuer's, and when to look again.
 
         Raises `CrlError`: that of the first URL.
@@ -75,7 +75,7 @@ class RevocationLists:
                 errors.append(error)
         raise errors[0]
 
-    def _obtain(self, url: str, issuer: x509.Certificate, now: datetime) -> tuple[RevocationList, datetime]:
+    def _obtain(self, url: str, issuer: x509.Certificate, now: datetime) -> tuple[FetchedList, datetime]:
         from agent.crl.revocation_list import key_of
 
         key = (url, key_of(issuer))
@@ -108,7 +108,7 @@ class RevocationLists:
 
     def _newest(
         self, entry: _Entry, url: str, issuer: x509.Certificate, now: datetime, retry_at: datetime
-    ) -> RevocationList:
+    ) -> FetchedList:
         from agent.crl.revocation_list import UnusableListError, read_list
 
         try:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from agent.crl.cache import RevocationLists
-from agent.crl.revocation import Revocation
+from agent.crl.revocation import RevocationStatus
 from agent.crl.revocation_list import Entry, UnusableListError
 from agent.errors.crl import CrlError, CrlRefused
 from agent.pki.certificate import extension, short
@@ -21,7 +21,7 @@ AGAIN = timedelta(hours=6)
 """When a list that is about other certificates is looked at again."""
 
 
-def judge(chain: Chain, now: datetime, lists: RevocationLists) -> Revocation:
+def judge(chain: Chain, now: datetime, lists: RevocationLists) -> RevocationStatus:
     """Return what is known of leaf and intermediates whose issuer is known. Raises `CrlError`."""
     issuers = (*chain.intermediates, *([chain.anchor] if chain.anchor else []))
     errors: list[CrlError] = []
@@ -34,11 +34,11 @@ def judge(chain: Chain, now: datetime, lists: RevocationLists) -> Revocation:
                 errors.append(error)
                 continue
             if entry:
-                return Revocation(entry.revoked_at, _reason(certificate, chain, entry), next_at)
+                return RevocationStatus(entry.revoked_at, _reason(certificate, chain, entry), next_at)
             instants.append(next_at)
     if errors:
         raise min(errors, key=lambda error: error.retry_at or now)
-    return Revocation(None, "", min(instants, default=None))
+    return RevocationStatus(None, "", min(instants, default=None))
 
 
 def places_of(certificate: x509.Certificate) -> Iterator[Places]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Revocation:
+class RevocationStatus:
     """What the lists say of a chain."""
 
     revoked_at: datetime | None

@@ -41,7 +41,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class RevocationList:
+class FetchedList:
     """A list whose signature is its issuer's."""
 
     crl: x509.CertificateRevocationList
@@ -92,12 +92,12 @@ class RevocationList:
         return "it is about certificates of CAs only" if part.only_contains_ca_certs and not authority else ""
 
 
-def read_list(body: bytes, issuer: x509.Certificate) -> RevocationList:
+def read_list(body: bytes, issuer: x509.Certificate) -> FetchedList:
     """Read a list in DER or PEM and verify that it is the issuer's. Raises `UnusableListError`."""
     try:
         with quietly():
             crl = _load(body)
-            found = RevocationList(crl, len(body), crl.last_update_utc, _next_update(crl), _part(crl))
+            found = FetchedList(crl, len(body), crl.last_update_utc, _next_update(crl), _part(crl))
             _verify(crl, issuer)
     except (*MALFORMED, UnsupportedAlgorithm, TypeError) as error:
         raise UnusableListError(DAMAGED, str(error)) from error

@@ -31,7 +31,7 @@ PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)
 """Seconds after the first, second, ... failure in a row, before the process is started again."""
 
 
-class Reception:
+class ApiSupervisor:
     """Use it as a context manager. It works in a thread of its own: a pass may take long, and somebody may want to look."""
 
     def __init__(self, layout: Layout, log: Log, output: Path | None = None) -> None:

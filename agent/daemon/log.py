@@ -12,7 +12,7 @@ from typing import TextIO
 from agent.errors import AgentError
 from agent.errors.problem import rfc3339
 from agent.errors.settings import escaped
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 
 
 class Level(IntEnum):
@@ -24,17 +24,17 @@ class Level(IntEnum):
 
 
 LEVELS = {
-    Kind.BROKEN: Level.ERROR,
-    Kind.MODULE_FAILED: Level.ERROR,
-    Kind.PLUGIN_FAILED: Level.ERROR,
-    Kind.CHAIN_REVOKED: Level.WARNING,
-    Kind.DRIFT: Level.WARNING,
-    Kind.ORDER_FAILED: Level.WARNING,
-    Kind.REFUSED: Level.WARNING,
-    Kind.ROLLED_BACK: Level.WARNING,
-    Kind.WAITING: Level.WARNING,
+    EventKind.BROKEN: Level.ERROR,
+    EventKind.MODULE_FAILED: Level.ERROR,
+    EventKind.PLUGIN_FAILED: Level.ERROR,
+    EventKind.CHAIN_REVOKED: Level.WARNING,
+    EventKind.DRIFT: Level.WARNING,
+    EventKind.ORDER_FAILED: Level.WARNING,
+    EventKind.REFUSED: Level.WARNING,
+    EventKind.ROLLED_BACK: Level.WARNING,
+    EventKind.WAITING: Level.WARNING,
 }
-UNLOGGED = {Kind.PASS_STARTED, Kind.PASS_ENDED, Kind.SETTINGS_REFUSED}
+UNLOGGED = {EventKind.PASS_STARTED, EventKind.PASS_ENDED, EventKind.SETTINGS_REFUSED}
 """The daemon says these itself: why it makes a pass, and each error of the settings."""
 
 

@@ -10,19 +10,19 @@ import traceback
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from agent.daemon.api_supervisor import Reception
+from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.log import Level, Log, reaches_journal
 from agent.daemon.schedule import Instant, Schedule
 from agent.daemon.sd_notify import Notifier
-from agent.daemon.wakeup import Waking
+from agent.daemon.wakeup import Wakeup
 from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine, utc_now
-from agent.engine.freshness import Fresh, Witness
+from agent.engine.freshness import InputsFingerprint, UpToDate
 from agent.engine.pass_inputs import KeptSettings
 from agent.errors import AgentError
 from agent.errors.problem import rfc3339
 from agent.errors.settings import SettingsRefused
 from agent.errors.store import AgentUp, LockHeld
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.planning import Plan
 from agent.store import Store
 from agent.system.layout import Layout
@@ -48,10 +48,10 @@ def run(layout: Layout, *, clock: Callable[[], datetime] = utc_now) -> int:
     log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
     with (
         held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentUp),
-        Waking(layout) as waking,
-        Reception(layout, log) as reception,
+        Wakeup(layout) as wakeup,
+        ApiSupervisor(layout, log) as api_supervisor,
     ):
-        Daemon(layout, log, waking, Notifier(os.environ), clock=clock, admit=reception.admit).serve()
+        Daemon(layout, log, wakeup, Notifier(os.environ), clock=clock, admit=api_supervisor.admit).serve()
     return 0
 
 
@@ -62,7 +62,7 @@ class Daemon:
         self,
         layout: Layout,
         log: Log,
-        waking: Waking,
+        wakeup: Wakeup,
         notifier: Notifier,
         *,
         clock: Callable[[], datetime] = utc_now,
@@ -78,9 +78,9 @@ class Daemon:
         """
         self._settings = KeptSettings()
         self.engine = Engine(layout, clock=clock, loader=self._settings, listeners=[self._on_event], who=who)
-        self.engine.workers.wake = waking.bell
+        self.engine.workers.wake = wakeup.wake_event
         self._log = log
-        self._waking = waking
+        self._wakeup = wakeup
         self._notifier = notifier
         self._attend = attend
         self._admit = admit
@@ -99,16 +99,16 @@ class Daemon:
         self._log.say(f"the agent is up, pid {os.getpid()}")
         self._admit_as_before()
         attended = False
-        while not self._waking.stopping:
+        while not self._wakeup.stopping:
             reason = self._reason(attended)
             if reason:
                 self._pass(reason)
-            if self._waking.stopping:
+            if self._wakeup.stopping:
                 break
             self._notifier.alive()
             attended = self._attend()
             if not attended:
-                self._waking.wait(self._seconds())
+                self._wakeup.wait(self._seconds())
         self._end()
 
     # When
@@ -118,7 +118,7 @@ class Daemon:
 
     def _reason(self, attended: bool) -> str:
         due = self._schedule.due(self._now())
-        poked = self._waking.poked()
+        poked = self._wakeup.poked()
         started = "the process of a service was started" if attended else ""
         return poked or due or started or self._ended() or self._corrected()
 
@@ -130,7 +130,7 @@ class Daemon:
     def _files(self) -> str:
         """Return what changes with every file that a pass reads."""
         try:
-            return Witness(str(self.engine.layout.root)).record(Fresh(0.0, None, 0))
+            return InputsFingerprint(str(self.engine.layout.root)).record(UpToDate(0.0, None, 0))
         except OSError:
             return ""
 
@@ -158,7 +158,7 @@ class Daemon:
     def _pass(self, reason: str) -> None:
         self._refused = self._files()
         try:
-            made, _ = self.engine.round(wait=0.0, doubt=not self._has_looked)
+            made, _ = self.engine.run_pass(wait=0.0, recheck_endpoints=not self._has_looked)
         except LockHeld as error:
             self._schedule.locked(self._now(), reason)
             self._say_once("lock", " ".join(error.problem.lines()), Level.INFO)
@@ -216,10 +216,10 @@ class Daemon:
         """Make a password for the first login, as soon as there is something to log in at."""
         if self._welcomed or not self._settings.api_users:
             return
-        from agent.auth import People
+        from agent.auth import Accounts
 
         with contextlib.suppress(AgentError), Store.open_existing(self.engine.layout) as store:
-            password = People(store).one_time_password(self.engine.clock())
+            password = Accounts(store).one_time_password(self.engine.clock())
             self._welcomed = True
             if password:
                 self._welcome(password)
@@ -251,7 +251,7 @@ class Daemon:
         if news and refusal is None:
             self._log.say("the settings can be used again")
         elif news and refusal is not None:
-            event = Event(self.engine.clock(), Kind.SETTINGS_REFUSED, refusal.problem.cause)
+            event = Event(self.engine.clock(), EventKind.SETTINGS_REFUSED, refusal.problem.cause)
             with contextlib.suppress(AgentError), Store.open_existing(self.engine.layout) as store:
                 self.engine.bus.publish(store, event)
         return news
@@ -270,7 +270,7 @@ class Daemon:
 
     def _store_deliveries(self) -> None:
         try:
-            self.engine.round(wait=CLOSING_WAIT, orders=False)
+            self.engine.run_pass(wait=CLOSING_WAIT, orders=False)
         except AgentError as error:
             self._log.error(error)
         except Exception:

@@ -21,7 +21,7 @@ POKE_SIZE = 512
 """What a poke says doesn't matter."""
 
 
-class Bell(threading.Event):
+class WakeEvent(threading.Event):
     """An event whose `set` can be slept on together with sockets."""
 
     def __init__(self, ring: Callable[[], object]) -> None:
@@ -34,7 +34,7 @@ class Bell(threading.Event):
         self._ring()
 
 
-class Waking:
+class Wakeup:
     """Use it as a context manager, in the main thread: only that one is told of signals."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Waking:
             stack.callback(self._path.unlink, missing_ok=True)
             self._take_signals(stack)
             self._cleanup = stack.pop_all()
-        self.bell = Bell(self._wake)
+        self.wake_event = WakeEvent(self._wake)
         return self
 
     def __exit__(

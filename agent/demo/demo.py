@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from agent.daemon.api_supervisor import Reception
+from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.log import Level, Log
 from agent.daemon.loop import Daemon
 from agent.daemon.sd_notify import Notifier
-from agent.daemon.wakeup import Waking
+from agent.daemon.wakeup import Wakeup
 from agent.demo.ca import CA, PEBBLE, configured_ports
 from agent.demo.files import Prepared, prepare, upstream_ports
 from agent.demo.guide import guide, how_to_add, root_file, roots_file
-from agent.demo.modules import OFFERS, Offer
+from agent.demo.modules import OFFERS, DemoModule
 from agent.demo.pebble import Pebble, trusted_roots
 from agent.demo.processes import WebUI, end_all
 from agent.demo.upstream import serving
@@ -38,7 +38,7 @@ ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """SIGHUP too: the terminal has gone."""
 
 
-def demo(layout: Layout, port: int | None = None, *, offers: Sequence[Offer] = OFFERS, ca: CA = PEBBLE) -> int:
+def demo(layout: Layout, port: int | None = None, *, offers: Sequence[DemoModule] = OFFERS, ca: CA = PEBBLE) -> int:
     """Run the demo appliance until Ctrl-C; return the exit code.
 
     `port`: of the web interface; None: as the settings say, 8443 at the first start if it's free. When a demo is up on
@@ -64,20 +64,20 @@ def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
     with (
         (layout.log / "agent.daemon.log").open("a") as file,
         serving(upstream_ports(layout)) as taken,
-        Waking(layout, stops=ENDS, pokes=()) as waking,
-        Reception(layout, DemoLog(file), layout.log / "api.log") as reception,
+        Wakeup(layout, stops=ENDS, pokes=()) as wakeup,
+        ApiSupervisor(layout, DemoLog(file), layout.log / "api.log") as api_supervisor,
     ):
         notes = [f"Another program has the port {each} of the demo's upstream." for each in taken]
         notes += _start_ca(layout, prepared, ca)
-        appliance = DemoAppliance(layout, dataclasses.replace(prepared, notes=(*prepared.notes, *notes)), waking)
+        appliance = DemoAppliance(layout, dataclasses.replace(prepared, notes=(*prepared.notes, *notes)), wakeup)
         log = DemoLog(file)
         daemon = Daemon(
             layout,
             log,
-            waking,
+            wakeup,
             Notifier({}),
             attend=appliance.attend,
-            admit=reception.admit,
+            admit=api_supervisor.admit,
             welcome=appliance.welcome,
             who=WHO,
         )
@@ -115,10 +115,10 @@ class DemoLog(Log):
 class DemoAppliance:
     """What the demo does beside the agent's loop."""
 
-    def __init__(self, layout: Layout, prepared: Prepared, waking: Waking) -> None:
+    def __init__(self, layout: Layout, prepared: Prepared, wakeup: Wakeup) -> None:
         self._layout = layout
         self._prepared = prepared
-        self._webui = WebUI(layout, waking.bell.set)
+        self._webui = WebUI(layout, wakeup.wake_event.set)
         self._greeted = False
         self._root = b""
         self._password = ""

@@ -15,13 +15,13 @@ from agent.demo.modules import (
     LOOPBACK,
     OFFERS,
     UPSTREAM,
-    Offer,
+    DemoModule,
     appliance_settings,
     choose_ports,
     find_program,
     webui_settings,
 )
-from agent.demo.requirements import Hindrance, hindrance
+from agent.demo.requirements import MissingRequirement, missing_requirement
 from agent.errors.store import StateUnwritable
 from agent.system.layout import Layout
 from agent.system.writing import replace
@@ -35,7 +35,7 @@ PROXIED = ("reverse_proxy", "web_auth")
 class Prepared:
     """What was found."""
 
-    missing: tuple[Hindrance, ...]
+    missing: tuple[MissingRequirement, ...]
     """Modules that can't be shown, each with what is in the way."""
     notes: tuple[str, ...]
     """What differs from what was asked for."""
@@ -43,7 +43,7 @@ class Prepared:
     """Where the settings want the CA of the demo; None: nowhere."""
 
 
-def prepare(layout: Layout, port: int | None, offers: Sequence[Offer] = OFFERS, ca: CA = PEBBLE) -> Prepared:
+def prepare(layout: Layout, port: int | None, offers: Sequence[DemoModule] = OFFERS, ca: CA = PEBBLE) -> Prepared:
     """Write the files that are missing, and the port of the web interface where `port` says so. Raises `StateUnwritable`."""
     try:
         layout.conf_d.mkdir(parents=True, exist_ok=True)
@@ -100,10 +100,10 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _prepare(layout: Layout, offer: Offer) -> Hindrance | None:
+def _prepare(layout: Layout, offer: DemoModule) -> MissingRequirement | None:
     """Return why the module can't be shown."""
     path, program = layout.conf_d / f"{offer.module}.toml", find_program(offer.program)
-    hindered = hindrance(offer, layout.root, os.geteuid())
+    hindered = missing_requirement(offer, layout.root, os.geteuid())
     if program is not None and hindered is None and not path.exists():
         replace(path, offer.settings(program, choose_ports(offer.places)).encode(), mode=offer.mode)
     return hindered

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from agent.auth import People
+from agent.auth import Accounts
 from agent.demo.ca import Ports
 from agent.demo.files import Prepared
 from agent.demo.modules import LOOPBACK, OFFERS
-from agent.demo.requirements import Hindrance
+from agent.demo.requirements import MissingRequirement
 from agent.demo.schemes import protocols_of_mail
 from agent.model.deployment import EndpointRecord, Outcome
 from agent.store import Store
@@ -102,7 +102,7 @@ def _login(layout: Layout, store: Store, password: str) -> Iterator[str]:
     another = command_line(layout, "webui", "password")
     if password:
         yield f"Log in as admin with the one-time password {password} (another one: {another})."
-    elif any(each.must_change for each in People(store).all()):
+    elif any(each.must_change for each in Accounts(store).all()):
         yield f"Log in as admin; its one-time password was shown at the first start. Another one: {another}"
 
 
@@ -148,7 +148,7 @@ def _problems(store: Store) -> Iterator[str]:
             yield f"{name} is {deployment.outcome}: {deployment.problem.cause}"
 
 
-def _missing(hindrance: Hindrance) -> str:
+def _missing(hindrance: MissingRequirement) -> str:
     cure = f" ({how_to_add(hindrance.package, hindrance.installer)})" if hindrance.package else ""
     return f"{hindrance.module} is not shown: {hindrance.reason}{cure}."
 

@@ -19,7 +19,7 @@ HOST_NAME = "gateway.example.test"
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class DemoModule:
     """A module that needs programs."""
 
     module: str
@@ -230,9 +230,9 @@ MAIL_PLACES = tuple((LOOPBACK, port) for port in MAIL_DOORS.values())
 NGINX_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8481))
 PORTAL_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8482))
 OFFERS = (
-    Offer("reverse_proxy", "nginx", "nginx-light", NGINX_PLACES, _nginx_settings),
-    Offer("web_auth", "nginx", "nginx-light", PORTAL_PLACES, _portal_settings),
-    Offer(
+    DemoModule("reverse_proxy", "nginx", "nginx-light", NGINX_PLACES, _nginx_settings),
+    DemoModule("web_auth", "nginx", "nginx-light", PORTAL_PLACES, _portal_settings),
+    DemoModule(
         "ikev2",
         "charon-systemd",
         "charon-systemd libcharon-extauth-plugins",
@@ -242,8 +242,8 @@ OFFERS = (
         as_root=True,
         mode=0o600,
     ),
-    Offer("sstp", "sstpd", "sstp-server", ((LOOPBACK, 8445),), _sstp_settings, "pipx install", pages=False),
-    Offer(
+    DemoModule("sstp", "sstpd", "sstp-server", ((LOOPBACK, 8445),), _sstp_settings, "pipx install", pages=False),
+    DemoModule(
         "mail",
         "postfix",
         "postfix dovecot-imapd dovecot-pop3d",

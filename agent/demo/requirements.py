@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from agent.demo.modules import Offer, find_program
+from agent.demo.modules import DemoModule, find_program
 
 
 @dataclass(frozen=True, slots=True)
-class Hindrance:
+class MissingRequirement:
     """What stands in the way."""
 
     module: str
@@ -23,7 +23,7 @@ class Hindrance:
     """What brings it."""
 
 
-def hindrance(offer: Offer, root: Path, user: int) -> Hindrance | None:
+def missing_requirement(offer: DemoModule, root: Path, user: int) -> MissingRequirement | None:
     """Return the first thing that is in the way of a module whose state stands below `root`; None: nothing.
 
     `user`: number of whoever runs the demo.
@@ -31,19 +31,21 @@ def hindrance(offer: Offer, root: Path, user: int) -> Hindrance | None:
     return next(chain(_of_programs(offer), _of_rights(offer, root, user)), None)
 
 
-def _of_programs(offer: Offer) -> Iterator[Hindrance]:
+def _of_programs(offer: DemoModule) -> Iterator[MissingRequirement]:
     for program in (offer.program, *offer.also):
         if find_program(program) is None:
-            yield Hindrance(offer.module, f"there is no {program} on this machine", offer.package, offer.installer)
+            yield MissingRequirement(
+                offer.module, f"there is no {program} on this machine", offer.package, offer.installer
+            )
 
 
-def _of_rights(offer: Offer, root: Path, user: int) -> Iterator[Hindrance]:
+def _of_rights(offer: DemoModule, root: Path, user: int) -> Iterator[MissingRequirement]:
     if not offer.as_root:
         return
     if user != 0:
-        yield Hindrance(offer.module, f"only root can start {offer.program}")
+        yield MissingRequirement(offer.module, f"only root can start {offer.program}")
     if not offer.gives_up_rights:
         return
     for place in reversed((root, *root.parents)):
         if place.exists() and not place.stat().st_mode & stat.S_IXOTH:
-            yield Hindrance(offer.module, f"{place} is closed to the users as which {offer.program} works")
+            yield MissingRequirement(offer.module, f"{place} is closed to the users as which {offer.program} works")

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from agent.contract.context import ChainFacts, Context
 from agent.contract.source import ChainRecord
-from agent.deploy.staging import Shop
+from agent.deploy.staging import GenerationDir
 from agent.errors.deploy import ChainGone
 from agent.model.deployment import Deployment, Generation, Step
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.model.need import Need
 from agent.pki.chain import Chain
-from agent.probing.probe import Looker
-from agent.rendering.enabled_modules import Fleet, facts_of
+from agent.probing.probe import Prober
+from agent.rendering.enabled_modules import EnabledModules, facts_of
 from agent.rendering.render import Ownership
 from agent.store import Store
 from agent.system.command import Runner
@@ -29,7 +29,7 @@ Alternative = Callable[[str, str, frozenset[str]], str | None]
 
 
 @dataclass(frozen=True)
-class Patience:
+class WaitPolicy:
     """How endpoints are looked at."""
 
     interval: timedelta = timedelta(minutes=15)
@@ -41,20 +41,20 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Tools:
+class DeployContext:
     """One pass's view of the appliance, and its hands. A thread of its own gets `for_thread`."""
 
-    fleet: Fleet
+    enabled: EnabledModules
     store: Store
     runner: Runner
-    looker: Looker
+    prober: Prober
     clock: Callable[[], datetime]
     publish: Callable[[Store, Event], None]
     """Puts an event on the bus."""
     records: Mapping[str, ChainRecord]
     needs: Mapping[tuple[str, str], Need]
     alternative: Alternative
-    patience: Patience = Patience()
+    wait_policy: WaitPolicy = WaitPolicy()
     keep: int = 3
     """Generations of a module that are kept."""
     job: str = ""
@@ -62,27 +62,29 @@ class Tools:
     """Services have not been started yet: files are put in place, nothing is reloaded or looked at."""
     _chains: dict[str, Chain] = field(default_factory=dict)
 
-    def for_thread(self) -> Tools:
+    def for_thread(self) -> DeployContext:
         """Return the same tools with a database connection of its own."""
         return replace(self, store=self.store.again())
 
-    def tell(self, kind: Kind, text: str, module: str = "", **detail: object) -> None:
+    def tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         """Put an event on the bus."""
         self.publish(self.store, Event(self.clock(), kind, text, self.job, module, detail))
 
     def tell_step(self, step: Step, modules: Iterable[str]) -> None:
         """Put a step of deploying on the bus."""
         names = sorted(modules)
-        self.tell(Kind.STEP, str(step), names[0] if len(names) == 1 else "", step=str(step), modules=names)
+        self.tell(EventKind.STEP, str(step), names[0] if len(names) == 1 else "", step=str(step), modules=names)
 
-    def module_shop(self, module: str) -> Shop:
+    def module_shop(self, module: str) -> GenerationDir:
         """Return where a module's generations are made."""
-        return Shop(f"module:{module}", self.fleet.layout.module(module).state, self.fleet.ownership(module))
+        return GenerationDir(
+            f"module:{module}", self.enabled.layout.module(module).state, self.enabled.ownership(module)
+        )
 
-    def service_shop(self, service: str) -> Shop:
+    def service_shop(self, service: str) -> GenerationDir:
         """Return where a shared service's entries are made."""
-        ownership = Ownership(group=self.fleet.services[service].group)
-        return Shop(f"service:{service}", self.fleet.layout.service(service).state, ownership)
+        ownership = Ownership(group=self.enabled.services[service].group)
+        return GenerationDir(f"service:{service}", self.enabled.layout.service(service).state, ownership)
 
     def generation(self, module: str, number: int | None) -> Generation | None:
         """Return a generation of a module."""
@@ -97,7 +99,7 @@ class Tools:
         """Return the directory of a module's generation in service, also of a module that can't be asked now."""
         deployment = self.deployment(module)
         number = deployment.generation if deployment else None
-        return self.fleet.layout.module(module).state / str(number) if number is not None else None
+        return self.enabled.layout.module(module).state / str(number) if number is not None else None
 
     def deployment(self, module: str) -> Deployment | None:
         """Return what became of a module so far."""
@@ -110,7 +112,7 @@ class Tools:
     def context(self, module: str, generation: Generation) -> Context:
         """Return what a module is told of a generation that stands on disk."""
         directory = self.module_shop(module).directory(generation.number)
-        return self.fleet.context(module, directory, str(generation.number), self.facts(generation.chains))
+        return self.enabled.context(module, directory, str(generation.number), self.facts(generation.chains))
 
     def chain(self, chain_id: str) -> Chain:
         """Return a chain with its key, opened once a pass and only when a file has to be written from it."""

@@ -6,32 +6,32 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 
 from agent.deploy import staging
-from agent.deploy.deploy_context import Tools
-from agent.deploy.record import Move, Record
+from agent.deploy.deploy_context import DeployContext
+from agent.deploy.record import Move, TransactionRecord
 from agent.deploy.retention import sweep
 from agent.deploy.switching import Switching
 from agent.deploy.transaction import Group, Transaction
 from agent.model.deployment import Step
-from agent.model.events import Kind
+from agent.model.events import EventKind
 from agent.planning import Deploy
-from agent.rendering.enabled_modules import Fleet
+from agent.rendering.enabled_modules import EnabledModules
 from agent.rendering.render import Ownership
 
 AT_ONCE = 4
 NOT_YET_SWITCHED = {Step.STAGE, Step.PREPARE, Step.PREFLIGHT, Step.CHECK, Step.STAGED}
 
 
-def deploy(tools: Tools, deploys: Sequence[Deploy]) -> None:
+def deploy(context: DeployContext, deploys: Sequence[Deploy]) -> None:
     """Deploy what is due."""
-    groups = grouped(tools.fleet, deploys)
-    _side_by_side(tools, [_transaction(group) for group in groups])
+    groups = grouped(context.enabled, deploys)
+    _side_by_side(context, [_transaction(group) for group in groups])
 
 
-def grouped(fleet: Fleet, deploys: Sequence[Deploy]) -> list[Group]:
+def grouped(enabled: EnabledModules, deploys: Sequence[Deploy]) -> list[Group]:
     """Return groups of modules that hang together by the services that they share."""
     groups: list[tuple[set[str], dict[str, Deploy]]] = []
     for each in deploys:
-        services = set(fleet.modules[each.module].services) or {f"module {each.module}"}
+        services = set(enabled.modules[each.module].services) or {f"module {each.module}"}
         together = {each.module: each}
         rest = []
         for known, members in groups:
@@ -44,100 +44,102 @@ def grouped(fleet: Fleet, deploys: Sequence[Deploy]) -> list[Group]:
     return [Group(members) for _services, members in groups]
 
 
-def recover(tools: Tools, *, boot: bool = False) -> list[str]:
+def recover(context: DeployContext, *, boot: bool = False) -> list[str]:
     """Finish or undo the transactions that a crash has left. Return the modules concerned.
 
     Before the switch: what was staged is dropped. From the switch on: it is done again, looked at, and kept or undone;
     before the services of a booting machine have started it is undone, because nobody has seen it on the wire.
     """
     touched: list[str] = []
-    for row in tools.store.deployments.transactions():
-        record = Record.from_json(row.id, row.job, row.record)
-        _finish(tools, record, Step(row.phase), boot=boot)
+    for row in context.store.deployments.transactions():
+        record = TransactionRecord.from_json(row.id, row.job, row.record)
+        _finish(context, record, Step(row.phase), boot=boot)
         touched += record.moved
-        tools.tell(Kind.RECOVERED, f"an interrupted transaction was resumed at {row.phase}", modules=record.moved)
+        context.tell(
+            EventKind.RECOVERED, f"an interrupted transaction was resumed at {row.phase}", modules=record.moved
+        )
     return touched
 
 
-def settle(tools: Tools, modules: Sequence[str]) -> None:
+def settle(context: DeployContext, modules: Sequence[str]) -> None:
     """Look again whether services that weren't running have come up."""
-    present = tools.store.deployments.all()
-    groups = grouped(tools.fleet, [Deploy(name, {}, present[name].inputs, "") for name in modules])
-    _side_by_side(tools, [_settling(_still(tools, group)) for group in groups])
+    present = context.store.deployments.all()
+    groups = grouped(context.enabled, [Deploy(name, {}, present[name].inputs, "") for name in modules])
+    _side_by_side(context, [_settling(_still(context, group)) for group in groups])
 
 
-def retire(tools: Tools, modules: Sequence[str]) -> None:
+def retire(context: DeployContext, modules: Sequence[str]) -> None:
     """Take out modules that are no longer configured: first from the services' entries, then their files and keys.
 
     Where a service still includes one, because it refuses every other entry, the next pass tries again.
     """
-    for service in tools.fleet.services:
-        Transaction(tools, Group({}, (service,))).run()
-    named = _named_by_entries(tools, tools.fleet.services)
-    with tools.store.write():
+    for service in context.enabled.services:
+        Transaction(context, Group({}, (service,))).run()
+    named = _named_by_entries(context, context.enabled.services)
+    with context.store.write():
         for module in modules:
-            if f"{tools.fleet.layout.module(module).state}/" not in named:
-                tools.store.deployments.drop(module)
-                tools.store.endpoints.put(module, [])
-    remove_orphans(tools)
+            if f"{context.enabled.layout.module(module).state}/" not in named:
+                context.store.deployments.drop(module)
+                context.store.endpoints.put(module, [])
+    remove_orphans(context)
 
 
-def purge(tools: Tools) -> None:
+def purge(context: DeployContext) -> None:
     """Remove every generation that isn't in service and holds the key of a chain that was deleted."""
-    live = {f"module:{name}": each.generation for name, each in tools.store.deployments.all().items()}
-    for owner, number in tools.store.deployments.orphaned():
+    live = {f"module:{name}": each.generation for name, each in context.store.deployments.all().items()}
+    for owner, number in context.store.deployments.orphaned():
         if live.get(owner) != number:
             name = owner.partition(":")[2]
-            staging.remove(staging.Shop(owner, tools.fleet.layout.module(name).state, Ownership()), number)
-            with tools.store.write():
-                tools.store.deployments.drop_generation(owner, number)
+            staging.remove(staging.GenerationDir(owner, context.enabled.layout.module(name).state, Ownership()), number)
+            with context.store.write():
+                context.store.deployments.drop_generation(owner, number)
 
 
-def remove_orphans(tools: Tools) -> None:
+def remove_orphans(context: DeployContext) -> None:
     """Remove files of modules that are gone, unless the entry of a service that is gone too still names them."""
-    named = _named_by_entries(tools, ("*",))
-    for owner in tools.store.deployments.owners():
+    named = _named_by_entries(context, ("*",))
+    for owner in context.store.deployments.owners():
         kind, _, name = owner.partition(":")
-        shop = staging.Shop(owner, tools.fleet.layout.module(name).state, Ownership())
-        if kind != "module" or name in tools.fleet.modules or f"{shop.state}/" in named:
+        generation_dir = staging.GenerationDir(owner, context.enabled.layout.module(name).state, Ownership())
+        if kind != "module" or name in context.enabled.modules or f"{generation_dir.state}/" in named:
             continue
-        for number in tools.store.deployments.numbers(owner):
-            staging.remove(shop, number)
-            with tools.store.write():
-                tools.store.deployments.drop_generation(owner, number)
-        (shop.state / "live").unlink(missing_ok=True)
+        for number in context.store.deployments.numbers(owner):
+            staging.remove(generation_dir, number)
+            with context.store.write():
+                context.store.deployments.drop_generation(owner, number)
+        (generation_dir.state / "live").unlink(missing_ok=True)
 
 
-def _named_by_entries(tools: Tools, services: Iterable[str]) -> str:
+def _named_by_entries(context: DeployContext, services: Iterable[str]) -> str:
     """Return the text of the entries of these services that stand on disk."""
-    entries = (path for service in services for path in tools.fleet.layout.services.glob(f"{service}/live/*"))
+    entries = (path for service in services for path in context.enabled.layout.services.glob(f"{service}/live/*"))
     return "\n".join(entry.read_text(errors="replace") for entry in entries if entry.is_file())
 
 
-def _still(tools: Tools, group: Group) -> Record:
+def _still(context: DeployContext, group: Group) -> TransactionRecord:
     """Return a transaction that changes nothing on disk."""
-    numbers = {name: tools.store.deployments.all()[name].generation for name in group.deploys}
-    return Record(
+    numbers = {name: context.store.deployments.all()[name].generation for name in group.deploys}
+    return TransactionRecord(
         id=secrets.token_hex(8),
-        job=tools.job,
+        job=context.job,
         modules={name: Move(number, number) for name, number in numbers.items()},
         entries={},
         inputs={name: deploy.inputs for name, deploy in group.deploys.items()},
         placements=(),
-        toggles=(),
+        differences=(),
         absent={},
     )
 
 
-def _finish(tools: Tools, record: Record, phase: Step, *, boot: bool) -> None:
-    switching = Switching(tools, record)
-    gone = [module for module in record.modules if module not in tools.fleet.modules]
+def _finish(context: DeployContext, record: TransactionRecord, phase: Step, *, boot: bool) -> None:
+    switching = Switching(context, record)
+    gone = [module for module in record.modules if module not in context.enabled.modules]
     if boot or gone or phase in NOT_YET_SWITCHED:
         switching.abandon()
     elif phase is Step.GOING_BACK:
         switching.abandon()
         for module in record.moved:
-            sweep(tools, module)
+            sweep(context, module)
     elif phase is Step.KEEPING:
         switching.settle()
     else:
@@ -148,24 +150,24 @@ def _finish(tools: Tools, record: Record, phase: Step, *, boot: bool) -> None:
             switching.keep_broken(failure)
 
 
-def _transaction(group: Group) -> Callable[[Tools], None]:
-    return lambda tools: Transaction(tools, group).run()
+def _transaction(group: Group) -> Callable[[DeployContext], None]:
+    return lambda context: Transaction(context, group).run()
 
 
-def _settling(record: Record) -> Callable[[Tools], None]:
-    return lambda tools: Switching(tools, record).settle()
+def _settling(record: TransactionRecord) -> Callable[[DeployContext], None]:
+    return lambda context: Switching(context, record).settle()
 
 
-def _side_by_side(tools: Tools, jobs: Sequence[Callable[[Tools], object]]) -> None:
+def _side_by_side(context: DeployContext, jobs: Sequence[Callable[[DeployContext], object]]) -> None:
     """Run jobs in threads, each with a database connection of its own; one alone runs in this thread."""
     if len(jobs) <= 1:
         for job in jobs:
-            job(tools)
+            job(context)
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    def run(job: Callable[[Tools], object]) -> None:
-        mine = tools.for_thread()
+    def run(job: Callable[[DeployContext], object]) -> None:
+        mine = context.for_thread()
         try:
             job(mine)
         finally:

@@ -14,7 +14,7 @@ from agent.rendering.render import Rendering, digest_of
 
 
 @dataclass(frozen=True, slots=True)
-class Toggle:
+class Difference:
     """One difference that can be taken into service without the others."""
 
     module: str
@@ -26,7 +26,7 @@ class Toggle:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Target:
     """What one module is to have, and what it has."""
 
     module: str
@@ -37,16 +37,18 @@ class Wanted:
     render: Callable[[Mapping[str, ChainFacts]], Rendering]
     """Renders the module with a part of `chains`."""
 
-    def toggles(self) -> list[Toggle]:
+    def differences(self) -> list[Difference]:
         """Return the differences, chains before configurations: a chain must not wait for somebody's typing error."""
         chains = self.rendering.chains
         found = [
-            Toggle(self.module, slot, RefusedKind.CHAIN, chains[slot]) for slot in chains if self._chain_differs(slot)
+            Difference(self.module, slot, RefusedKind.CHAIN, chains[slot])
+            for slot in chains
+            if self._chain_differs(slot)
         ]
         for slot in (*chains, "", *self._gone):  # those that are gone last: what names them goes before
             subject = self._configuration(slot)
             if subject:
-                found.append(Toggle(self.module, slot, RefusedKind.CONFIGURATION, subject))
+                found.append(Difference(self.module, slot, RefusedKind.CONFIGURATION, subject))
         return found
 
     def _configuration(self, slot: str) -> str:
@@ -63,9 +65,9 @@ class Wanted:
         digest = digest_of(_shape(wanted))
         return digest if digest != digest_of(_shape(live)) else ""
 
-    def compose(self, accepted: frozenset[Toggle]) -> Rendering:
+    def compose(self, accepted: frozenset[Difference]) -> Rendering:
         """Return the generation with only the accepted differences."""
-        mine = {(toggle.slot, toggle.kind) for toggle in accepted if toggle.module == self.module}
+        mine = {(difference.slot, difference.kind) for difference in accepted if difference.module == self.module}
         slots = [
             slot
             for slot in self.rendering.chains

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from agent.contract.endpoint import Endpoint, Expected
-from agent.deploy.deploy_context import Tools
+from agent.deploy.deploy_context import DeployContext
 from agent.model.deployment import EndpointRecord, Generation
 from agent.probing.probe import Observation
 
@@ -15,7 +15,7 @@ SAMPLE = 8
 
 
 @dataclass(frozen=True)
-class Sight:
+class EndpointCheck:
     """One endpoint of one module, and what it ought to serve."""
 
     module: str
@@ -34,69 +34,72 @@ class Sight:
         return str(self.endpoint.address), type(self.endpoint.probe)
 
 
-def sights_of(tools: Tools, module: str, generation: Generation) -> list[Sight]:
+def checks_of(context: DeployContext, module: str, generation: Generation) -> list[EndpointCheck]:
     """Return every endpoint of a module's generation. Raises what asking the module raises."""
-    endpoints = tools.fleet.hooks.probes(module, tools.context(module, generation))
+    endpoints = context.enabled.hooks.probes(module, context.context(module, generation))
     found = []
     for endpoint in endpoints:
         chain = generation.chains.get(endpoint.slot)
-        if chain is not None and chain in tools.records:
-            expected = Expected(tools.records[chain].fingerprints, generation.number)
-            found.append(Sight(module, endpoint, expected, chain))
+        if chain is not None and chain in context.records:
+            expected = Expected(context.records[chain].fingerprints, generation.number)
+            found.append(EndpointCheck(module, endpoint, expected, chain))
     return found
 
 
-def worth_a_look(sights: Iterable[Sight], slots: set[str], wrong: set[str]) -> list[Sight]:
+def worth_a_look(checks: Iterable[EndpointCheck], slots: set[str], wrong: set[str]) -> list[EndpointCheck]:
     """Return the endpoints of changed slots; where none changed, some of the others. Always those that were wrong last time.
 
-    `wrong`: their `Sight.key`.
+    `wrong`: their `EndpointCheck.key`.
     """
-    sights = list(sights)
-    chosen = [each for each in sights if each.endpoint.slot in slots] or sights[:SAMPLE]
+    checks = list(checks)
+    chosen = [each for each in checks if each.endpoint.slot in slots] or checks[:SAMPLE]
     keys = {each.key for each in chosen}
-    return [*chosen, *(each for each in sights if each.key in wrong - keys)]
+    return [*chosen, *(each for each in checks if each.key in wrong - keys)]
 
 
-def observe(tools: Tools, sights: list[Sight], *, patient: bool) -> dict[str, Observation]:
-    """Look at endpoints and return what was seen by `Sight.key`."""
-    if not sights:
+def observe(context: DeployContext, checks: list[EndpointCheck], *, patient: bool) -> dict[str, Observation]:
+    """Look at endpoints and return what was seen by `EndpointCheck.key`."""
+    if not checks:
         return {}
-    seen = tools.looker.observe(
-        [(sight.endpoint, sight.expected) for sight in sights],
-        timeout=tools.patience.timeout,
-        handshakes=tools.patience.handshakes,
+    seen = context.prober.observe(
+        [(check.endpoint, check.expected) for check in checks],
+        timeout=context.wait_policy.timeout,
+        handshakes=context.wait_policy.handshakes,
         patient=patient,
     )
-    return {sight.key: observation for sight, observation in zip(sights, seen, strict=True)}
+    return {check.key: observation for check, observation in zip(checks, seen, strict=True)}
 
 
 def records_of(
-    tools: Tools, sights: Iterable[Sight], seen: Mapping[str, Observation], before: Mapping[str, EndpointRecord]
+    context: DeployContext,
+    checks: Iterable[EndpointCheck],
+    seen: Mapping[str, Observation],
+    before: Mapping[str, EndpointRecord],
 ) -> list[EndpointRecord]:
     """Return what is kept of each endpoint: what was seen now, else what was seen last of the same chain."""
-    now = tools.clock()
+    now = context.clock()
     rows = []
-    for sight in sights:
-        observation = seen.get(sight.key)
-        last = before.get(sight.key)
-        if observation is None and last is not None and last.chain == sight.chain:
+    for check in checks:
+        observation = seen.get(check.key)
+        last = before.get(check.key)
+        if observation is None and last is not None and last.chain == check.chain:
             rows.append(last)
             continue
         served = observation.served if observation else None
         problem = observation.problem if observation else None
         rows.append(
             EndpointRecord(
-                module=sight.module,
-                key=sight.endpoint.key,
-                slot=sight.endpoint.slot,
-                address=str(sight.endpoint.address),
-                server_name=sight.endpoint.server_name,
-                chain=sight.chain,
+                module=check.module,
+                key=check.endpoint.key,
+                slot=check.endpoint.slot,
+                address=str(check.endpoint.address),
+                server_name=check.endpoint.server_name,
+                chain=check.chain,
                 served_sha256=served.fingerprints[0] if served and served.fingerprints else None,
                 ok=observation is None or observation.ok,
                 problem=problem.problem if problem else None,
                 checked_at=now if observation else None,
-                next_at=now + tools.patience.interval if observation else now,
+                next_at=now + context.wait_policy.interval if observation else now,
             )
         )
     return rows

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from agent.deploy.differences import Toggle
+from agent.deploy.differences import Difference
 from agent.errors import AgentError
 from agent.model.deployment import RefusedKind
 
-Trial = Callable[[frozenset[Toggle]], AgentError | None]
+Trial = Callable[[frozenset[Difference]], AgentError | None]
 """Stages and tests a generation with these differences; returns the refusal, or None when it is accepted."""
 
 MOST_TRIALS = 40
@@ -21,24 +21,24 @@ class Isolation:
     """The differences that a service accepts, and those that it refuses with the reason."""
 
     trial: Trial
-    accepted: frozenset[Toggle] = frozenset()
-    refused: dict[Toggle, AgentError] = field(default_factory=dict)
+    accepted: frozenset[Difference] = frozenset()
+    refused: dict[Difference, AgentError] = field(default_factory=dict)
     trials: int = 0
 
-    def run(self, toggles: Sequence[Toggle], whole: AgentError) -> None:
+    def run(self, differences: Sequence[Difference], whole: AgentError) -> None:
         """Find the largest set that is accepted. `whole`: why all of them together were refused.
 
         New chains are tried with the last good configuration first, then changed configurations are halved.
         """
-        chains = [toggle for toggle in toggles if toggle.kind is RefusedKind.CHAIN]
-        rest = [toggle for toggle in toggles if toggle.kind is not RefusedKind.CHAIN]
+        chains = [difference for difference in differences if difference.kind is RefusedKind.CHAIN]
+        rest = [difference for difference in differences if difference.kind is not RefusedKind.CHAIN]
         if not rest or not chains:
-            self._halve(toggles, whole)
+            self._halve(differences, whole)
             return
         self._take(chains, whole)
         self._take(rest, whole)
 
-    def _take(self, group: Sequence[Toggle], reason: AgentError) -> None:
+    def _take(self, group: Sequence[Difference], reason: AgentError) -> None:
         """Accept a group as a whole, or its accepted parts."""
         if not group:
             return
@@ -52,7 +52,7 @@ class Isolation:
         else:
             self._halve(group, error)
 
-    def _halve(self, group: Sequence[Toggle], reason: AgentError) -> None:
+    def _halve(self, group: Sequence[Difference], reason: AgentError) -> None:
         if len(group) == 1:
             self.refused[group[0]] = reason
             return

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from agent.deploy.differences import Toggle
+from agent.deploy.differences import Difference
 from agent.deploy.renames import Placement
 from agent.model.deployment import RefusedKind
 
@@ -20,7 +20,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Record:
+class TransactionRecord:
     """Everything that the second half of a transaction needs."""
 
     id: str
@@ -31,7 +31,7 @@ class Record:
     inputs: Mapping[str, str]
     """Module -> what the attempt was made from."""
     placements: tuple[Placement, ...]
-    toggles: tuple[Toggle, ...]
+    differences: tuple[Difference, ...]
     """Differences that are taken into service."""
     absent: Mapping[str, str]
     """Unit -> why it can't be tested or reloaded."""
@@ -45,7 +45,7 @@ class Record:
             "entries": {name: [move.old, move.new] for name, move in self.entries.items()},
             "inputs": dict(self.inputs),
             "placements": [placement.to_json() for placement in self.placements],
-            "toggles": [[each.module, each.slot, str(each.kind), each.subject] for each in self.toggles],
+            "toggles": [[each.module, each.slot, str(each.kind), each.subject] for each in self.differences],
             "absent": dict(self.absent),
             "was_dead": None if self.was_dead is None else list(self.was_dead),
         }
@@ -60,7 +60,7 @@ class Record:
             entries={name: Move(*move) for name, move in row["entries"].items()},
             inputs=row["inputs"],
             placements=tuple(Placement.from_json(each) for each in row["placements"]),
-            toggles=tuple(Toggle(each[0], each[1], RefusedKind(each[2]), each[3]) for each in row["toggles"]),
+            differences=tuple(Difference(each[0], each[1], RefusedKind(each[2]), each[3]) for each in row["toggles"]),
             absent=row["absent"],
             was_dead=None if row["was_dead"] is None else tuple(row["was_dead"]),
         )

@@ -20,7 +20,7 @@ from agent.system.writing import make_directory, write_new
 
 
 @dataclass(frozen=True)
-class Shop:
+class GenerationDir:
     """Where generations of one owner are made, and whose they are."""
 
     owner: str
@@ -43,37 +43,39 @@ class Materials:
     """Opens a chain with its key."""
 
 
-def stage(shop: Shop, number: int, rendering: Rendering, materials: Materials, last: Generation | None) -> Generation:
+def stage(
+    generation_dir: GenerationDir, number: int, rendering: Rendering, materials: Materials, last: Generation | None
+) -> Generation:
     """Write a generation and return it with its checksums. The caller flushes the file system once for all.
 
     Key and chain files that are the same as in `last` are hard-linked from it, if they are still what was written then.
     Raises `OwnerUnknown`, OSError.
     """
-    directory = shop.directory(number)
-    user, group = directory_ids(shop.ownership)
+    directory = generation_dir.directory(number)
+    user, group = directory_ids(generation_dir.ownership)
     # Not the group's: the generation in service may be another group's, and must stay in its reach whatever becomes of this.
-    make_directory(_parents(shop.state), mode=0o711, owner=min(user, 0), group=min(group, 0))
-    _fresh_directory(directory, shop.ownership)
+    make_directory(_parents(generation_dir.state), mode=0o711, owner=min(user, 0), group=min(group, 0))
+    _fresh_directory(directory, generation_dir.ownership)
     for folder in _folders(rendering.files):
-        make_directory(directory / folder, mode=_directory_mode(shop.ownership), owner=user, group=group)
+        make_directory(directory / folder, mode=_directory_mode(generation_dir.ownership), owner=user, group=group)
     known = _known(last)
     checksums = {}
     for file in rendering.files:
-        checksums[file.path] = _install(file, shop, directory, number, materials, known.get(file.path))
-    return Generation(shop.owner, number, rendering.files, rendering.chains, rendering.digest, checksums)
+        checksums[file.path] = _install(file, generation_dir, directory, number, materials, known.get(file.path))
+    return Generation(generation_dir.owner, number, rendering.files, rendering.chains, rendering.digest, checksums)
 
 
-def with_what_was_made(shop: Shop, generation: Generation) -> Generation:
+def with_what_was_made(generation_dir: GenerationDir, generation: Generation) -> Generation:
     """Return a generation that knows the checksums of files that its preparation has made as well."""
-    directory = shop.directory(generation.number)
+    directory = generation_dir.directory(generation.number)
     made = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
     more = {name: _checksum(path) or "" for name, path in made.items() if name not in generation.checksums}
     return replace(generation, checksums={**generation.checksums, **more})
 
 
-def remove(shop: Shop, number: int) -> None:
+def remove(generation_dir: GenerationDir, number: int) -> None:
     """Remove a generation's directory; one that is gone is no error."""
-    shutil.rmtree(shop.directory(number), ignore_errors=True)
+    shutil.rmtree(generation_dir.directory(number), ignore_errors=True)
 
 
 def misplaced(state: Path, generation: Generation) -> str | None:
@@ -158,7 +160,7 @@ def _known(last: Generation | None) -> dict[str, tuple[ManifestFile, str, int]]:
 
 def _install(
     file: ManifestFile,
-    shop: Shop,
+    generation_dir: GenerationDir,
     directory: Path,
     number: int,
     materials: Materials,
@@ -167,7 +169,7 @@ def _install(
     """Link or write one file and return its checksum."""
     target = directory / file.path
     if known and known[0] == file:
-        before = shop.directory(known[2]) / file.path
+        before = generation_dir.directory(known[2]) / file.path
         if _checksum(before) == known[1]:
             os.link(before, target)
             return known[1]

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.deploy import staging
-from agent.deploy.deploy_context import Tools, back_off
-from agent.deploy.endpoint_check import Sight, observe, records_of, sights_of, worth_a_look
-from agent.deploy.record import Record
+from agent.deploy.deploy_context import DeployContext, back_off
+from agent.deploy.endpoint_check import EndpointCheck, checks_of, observe, records_of, worth_a_look
+from agent.deploy.record import TransactionRecord
 from agent.deploy.retention import surplus_of, sweep, sweep_entries
 from agent.deploy.units import Candidate, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import DiskFailed, ReloadFailed, RollbackFailed, ServiceDown
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
-from agent.model.events import Kind
+from agent.model.events import EventKind
 from agent.probing.probe import Observation
 from agent.store.deployments import TransactionRow
 from agent.system.command import CommandResult, process_of
@@ -30,16 +30,16 @@ class Failure:
 
 
 class Switching:
-    """Carries out what a `Record` says."""
+    """Carries out what a `TransactionRecord` says."""
 
-    def __init__(self, tools: Tools, record: Record) -> None:
-        self._tools = tools
+    def __init__(self, context: DeployContext, record: TransactionRecord) -> None:
+        self._context = context
         self.record = record
         self._down: dict[str, str] = dict(record.absent)
-        modules = tuple(name for name in record.modules if name in tools.fleet.modules)
-        self._units = units_of(tools.fleet, modules, record.entries)
+        modules = tuple(name for name in record.modules if name in context.enabled.modules)
+        self._units = units_of(context.enabled, modules, record.entries)
         self._seen: dict[str, Observation] = {}
-        self._known: dict[tuple[str, bool], list[Sight]] = {}
+        self._known: dict[tuple[str, bool], list[EndpointCheck]] = {}
         self._reloaded: set[str] = set()
         """Units that ran when they were told to read their files, by what may be a restart. One that is gone now did not come up
         again: on the way back it's told again, not taken for one that nobody has started."""
@@ -79,9 +79,9 @@ class Switching:
 
     def settle(self) -> None:
         """Look whether a service that wasn't running has come up; reload it if it doesn't serve yet."""
-        sights = [sight for module in self.record.modules for sight in self._known_sights(module, new=True)]
-        self._seen = observe(self._tools, sights, patient=False)
-        if sights and all(observation.ok for observation in self._seen.values()):
+        checks = [check for module in self.record.modules for check in self._known_sights(module, new=True)]
+        self._seen = observe(self._context, checks, patient=False)
+        if checks and all(observation.ok for observation in self._seen.values()):
             self.keep()
             return
         failure = self.forward()
@@ -91,31 +91,31 @@ class Switching:
     def keep(self) -> None:
         """Store that the new generations are in service, or wait for their service."""
         self._enter(Step.KEEPING)
-        tools, record = self._tools, self.record
-        before = tools.store.deployments.all()
-        with tools.store.write():
+        context, record = self._context, self.record
+        before = context.store.deployments.all()
+        with context.store.write():
             kept = [self._keep_module(module) for module in record.modules]
             for service, move in record.entries.items():
-                tools.store.deployments.put_entry(service, move.new)
-            tools.store.deployments.end_transaction(record.id)
+                context.store.deployments.put_entry(service, move.new)
+            context.store.deployments.end_transaction(record.id)
         for deployment in kept:
             last = before.get(deployment.module)
             if last is None or (last.generation, last.outcome) != (deployment.generation, deployment.outcome):
                 self._tell_kept(deployment)
         for module in record.moved:
-            sweep(tools, module)
+            sweep(context, module)
         for service in record.entries:
-            sweep_entries(tools, service)
+            sweep_entries(context, service)
 
     def keep_broken(self, failure: Failure) -> None:
         """Store that the new generations stay though not all are seen to be served: nothing better is left."""
         self.keep()
         seen = {module: error for (module, _slot), error in reversed(failure.slots.items())}
         for module, error in (seen or dict.fromkeys(self.record.moved or self.record.modules, failure.error)).items():
-            present = self._tools.deployment(module)
+            present = self._context.deployment(module)
             if present:
                 self._store_problem(present, Outcome.BROKEN, Step.PROBING, error)
-                self._tools.tell(Kind.BROKEN, error.problem.cause, module)
+                self._context.tell(EventKind.BROKEN, error.problem.cause, module)
 
     # Back
 
@@ -123,10 +123,10 @@ class Switching:
         """Whether every module has a generation to go back to whose chains are still good."""
         for module in self.record.moved:
             old = self.record.modules[module].old
-            generation = self._tools.generation(module, old)
+            generation = self._context.generation(module, old)
             if generation is None and self._was_dead(module):
                 return False
-            if old is not None and (generation is None or not self._tools.good(generation)):
+            if old is not None and (generation is None or not self._context.good(generation)):
                 return False
         return True
 
@@ -136,15 +136,15 @@ class Switching:
         for placement in reversed(self.record.placements):
             placement.undo()
         again = self._serve_the_old()
-        with self._tools.store.write():
+        with self._context.store.write():
             errors = {module: self._store_the_return(module, failure, again) for module in self.record.moved}
-            self._tools.store.deployments.end_transaction(self.record.id)
-        kind = Kind.ROLLED_BACK if again is None else Kind.BROKEN
+            self._context.store.deployments.end_transaction(self.record.id)
+        kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
         for module, error in errors.items():
-            self._tools.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
-            sweep(self._tools, module)
+            self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
+            sweep(self._context, module)
         for service in self.record.entries:
-            sweep_entries(self._tools, service)
+            sweep_entries(self._context, service)
 
     def _serve_the_old(self) -> Failure | None:
         """Reload and look. A reload that fails again is no harm where the old generations are seen all the same."""
@@ -159,45 +159,45 @@ class Switching:
         """Undo the renames and forget what was staged, without touching a service."""
         for placement in reversed(self.record.placements):
             placement.undo()
-        with self._tools.store.write():
+        with self._context.store.write():
             for service, move in self.record.entries.items():
-                self._tools.store.deployments.put_entry(service, move.old)
-            self._tools.store.deployments.end_transaction(self.record.id)
+                self._context.store.deployments.put_entry(service, move.old)
+            self._context.store.deployments.end_transaction(self.record.id)
         for module in self.record.moved:
-            if module in self._tools.fleet.modules:
-                sweep(self._tools, module)
+            if module in self._context.enabled.modules:
+                sweep(self._context, module)
 
     # Steps
 
     def _enter(self, step: Step) -> None:
-        with self._tools.store.write():
-            store_phase(self._tools, self.record, step)
-        self._tools.tell_step(step, self.record.moved or self.record.modules)
+        with self._context.store.write():
+            store_phase(self._context, self.record, step)
+        self._context.tell_step(step, self.record.moved or self.record.modules)
 
     def _candidate(self, *, new: bool) -> Candidate:
         contexts = {}
         for module in sorted({name for unit in self._units for name in unit.modules}):
             generation = self._generation(module, new=new)
             if generation is not None:
-                contexts[module] = self._tools.context(module, generation)
+                contexts[module] = self._context.context(module, generation)
         return Candidate(
             contexts, {unit.name: self._entry(unit.name, new=new) for unit in self._units if self._shared(unit)}
         )
 
     def _entry(self, service: str, *, new: bool) -> Path:
-        shop = self._tools.service_shop(service)
+        generation_dir = self._context.service_shop(service)
         move = self.record.entries.get(service)
-        number = (move.new if new else move.old) if move else self._tools.store.deployments.entry(service)
-        return shop.directory(number) if number is not None else shop.state
+        number = (move.new if new else move.old) if move else self._context.store.deployments.entry(service)
+        return generation_dir.directory(number) if number is not None else generation_dir.state
 
     def _shared(self, unit: Unit) -> bool:
-        return unit.name in self._tools.fleet.services
+        return unit.name in self._context.enabled.services
 
     def _generation(self, module: str, *, new: bool) -> Generation | None:
         move = self.record.modules.get(module)
         if move is None:
-            return self._tools.live(module)
-        return self._tools.generation(module, move.new if new else move.old)
+            return self._context.live(module)
+        return self._context.generation(module, move.new if new else move.old)
 
     def _reload(self, candidate: Candidate, *, all_of_them: bool = False) -> AgentError | None:
         """Reload each unit once, up to the first that can't be, or all; those that don't run are noted as down.
@@ -220,7 +220,7 @@ class Switching:
             self._down[unit.name] = why_down
             return None
         action = None if why_down else unit.reload(candidate)
-        result = self._tools.runner.run(action) if action else None
+        result = self._context.runner.run(action) if action else None
         if result is not None and unit.disruptive:
             self._reloaded.add(unit.name)
         if result is None or result.ok:
@@ -232,87 +232,93 @@ class Switching:
 
     def _why_down(self, unit: Unit, candidate: Candidate) -> str:
         """Say why a unit can't be reloaded, or nothing when it runs."""
-        if self._tools.boot:
+        if self._context.boot:
             return "services have not been started yet"
         how = unit.running(candidate)
         if isinstance(how, Path):
             return "" if process_of(how) is not None else f"no process has the number in {how}"
         if how is not None:
-            result = self._tools.runner.run(how)
+            result = self._context.runner.run(how)
             if result.ok:
                 return ""
             return result.absence if result.missing else f'"{how}" says that it does not run'
-        keys = [sight.key for module in unit.modules for sight in self._sights(module, new=True)]
+        keys = [check.key for module in unit.modules for check in self._checks(module, new=True)]
         if keys and all(key in (self.record.was_dead or ()) for key in keys):
             return "nobody listens at its endpoints"
         return ""
 
     def _start(self, unit: Unit, candidate: Candidate) -> bool:
         command = unit.start(candidate) if self._may_start(unit) else None
-        return command is not None and self._tools.runner.run(command).ok
+        return command is not None and self._context.runner.run(command).ok
 
     def _may_start(self, unit: Unit) -> bool:
-        return unit.may_start and unit.name not in self.record.absent and not self._tools.boot
+        return unit.may_start and unit.name not in self.record.absent and not self._context.boot
 
     # Looking
 
     def _remember_the_dead(self) -> None:
         """Look before the switch: an endpoint that is dead already condemns nothing."""
-        if self.record.was_dead is not None or self._tools.boot:
+        if self.record.was_dead is not None or self._context.boot:
             return
-        sights = [sight for module in self.record.modules for sight in self._worth(module, new=True)]
-        one_each = {sight.place: sight for sight in reversed(sights)}  # whether anybody listens depends on no name
-        seen = observe(self._tools, list(one_each.values()), patient=False)
-        dead = {place for place, sight in one_each.items() if seen[sight.key].dead}
-        self.record = replace(self.record, was_dead=tuple(sight.key for sight in sights if sight.place in dead))
+        checks = [check for module in self.record.modules for check in self._worth(module, new=True)]
+        one_each = {check.place: check for check in reversed(checks)}  # whether anybody listens depends on no name
+        seen = observe(self._context, list(one_each.values()), patient=False)
+        dead = {place for place, check in one_each.items() if seen[check.key].dead}
+        self.record = replace(self.record, was_dead=tuple(check.key for check in checks if check.place in dead))
 
     def _look_and_clear(self) -> Failure | None:
         """Look; while large services take their time to reload, remove from disk what will not be kept anyway."""
         from concurrent.futures import ThreadPoolExecutor
 
-        surplus = [(shop, number) for module in self.record.moved for shop, number in self._surplus(module)]
+        surplus = [
+            (generation_dir, number) for module in self.record.moved for generation_dir, number in self._surplus(module)
+        ]
         with ThreadPoolExecutor(1, "sweep") as pool:
-            for shop, number in surplus:
-                pool.submit(staging.remove, shop, number)
+            for generation_dir, number in surplus:
+                pool.submit(staging.remove, generation_dir, number)
             return self._look(new=True)
 
-    def _surplus(self, module: str) -> list[tuple[staging.Shop, int]]:
+    def _surplus(self, module: str) -> list[tuple[staging.GenerationDir, int]]:
         move = self.record.modules[module]
-        shop = self._tools.module_shop(module)
-        return [(shop, number) for number in surplus_of(self._tools, shop, move.new) if number != move.old]
+        generation_dir = self._context.module_shop(module)
+        return [
+            (generation_dir, number)
+            for number in surplus_of(self._context, generation_dir, move.new)
+            if number != move.old
+        ]
 
     def _look(self, *, new: bool) -> Failure | None:
-        sights = [
+        checks = [
             each for module in self.record.modules if not self._is_down(module) for each in self._worth(module, new=new)
         ]
-        self._seen = observe(self._tools, sights, patient=True)
+        self._seen = observe(self._context, checks, patient=True)
         failed: dict[tuple[str, str], AgentError] = {}
-        for sight in sights:
-            seen = self._seen[sight.key]
-            if seen.problem is not None and not (seen.dead and sight.key in (self.record.was_dead or ())):
-                failed.setdefault((sight.module, sight.endpoint.slot), seen.problem)
+        for check in checks:
+            seen = self._seen[check.key]
+            if seen.problem is not None and not (seen.dead and check.key in (self.record.was_dead or ())):
+                failed.setdefault((check.module, check.endpoint.slot), seen.problem)
         if not failed:
             return None
         return Failure(next(iter(failed.values())), failed)
 
-    def _worth(self, module: str, *, new: bool) -> list[Sight]:
-        changed = {toggle.slot for toggle in self.record.toggles if toggle.module == module}
-        rows = self._tools.store.endpoints.all()
+    def _worth(self, module: str, *, new: bool) -> list[EndpointCheck]:
+        changed = {difference.slot for difference in self.record.differences if difference.module == module}
+        rows = self._context.store.endpoints.all()
         wrong = {f"{each.module} {each.key}" for each in rows if each.module == module and not each.ok}
-        return worth_a_look(self._sights(module, new=new), changed, wrong)
+        return worth_a_look(self._checks(module, new=new), changed, wrong)
 
-    def _sights(self, module: str, *, new: bool) -> list[Sight]:
+    def _checks(self, module: str, *, new: bool) -> list[EndpointCheck]:
         """Return the module's endpoints, asked once. Raises what asking the module raises."""
         if (module, new) not in self._known:
             generation = self._generation(module, new=new)
-            asked = generation is not None and module in self._tools.fleet.modules
-            self._known[module, new] = sights_of(self._tools, module, generation) if generation and asked else []
+            asked = generation is not None and module in self._context.enabled.modules
+            self._known[module, new] = checks_of(self._context, module, generation) if generation and asked else []
         return self._known[module, new]
 
-    def _known_sights(self, module: str, *, new: bool) -> list[Sight]:
+    def _known_sights(self, module: str, *, new: bool) -> list[EndpointCheck]:
         """Return the module's endpoints as far as it could say."""
         try:
-            return self._sights(module, new=new)
+            return self._checks(module, new=new)
         except AgentError:
             return []
 
@@ -321,7 +327,7 @@ class Switching:
         return bool(units) and all(unit.name in self._down for unit in units)
 
     def _was_dead(self, module: str) -> bool:
-        keys = [sight.key for sight in self._known_sights(module, new=True)]
+        keys = [check.key for check in self._known_sights(module, new=True)]
         return all(key in (self.record.was_dead or ()) for key in keys)
 
     # Outcomes
@@ -329,13 +335,13 @@ class Switching:
     def _tell_kept(self, deployment: Deployment) -> None:
         waiting = deployment.outcome is Outcome.WAITING
         text = deployment.problem.cause if deployment.problem else f"generation {deployment.generation} is in service"
-        kind = Kind.WAITING if waiting else Kind.DEPLOYED
-        self._tools.tell(kind, text, deployment.module, generation=deployment.generation)
+        kind = EventKind.WAITING if waiting else EventKind.DEPLOYED
+        self._context.tell(kind, text, deployment.module, generation=deployment.generation)
 
     def _keep_module(self, module: str) -> Deployment:
-        tools, record = self._tools, self.record
-        before = {f"{each.module} {each.key}": each for each in tools.store.endpoints.all() if each.module == module}
-        rows = records_of(tools, self._known_sights(module, new=True), self._seen, before)
+        context, record = self._context, self.record
+        before = {f"{each.module} {each.key}": each for each in context.store.endpoints.all() if each.module == module}
+        rows = records_of(context, self._known_sights(module, new=True), self._seen, before)
         down = self._why_waiting(module, rows)
         deployment = Deployment(
             module=module,
@@ -344,13 +350,13 @@ class Switching:
             step=str(Step.RELOADING) if down else "",
             problem=down.problem if down else None,
             inputs=record.inputs.get(module, ""),
-            at=tools.clock(),
+            at=context.clock(),
         )
-        tools.store.endpoints.put(module, rows)
-        tools.store.deployments.put(deployment)
-        accepted = [toggle.subject for toggle in record.toggles if toggle.module == module]
+        context.store.endpoints.put(module, rows)
+        context.store.deployments.put(deployment)
+        accepted = [difference.subject for difference in record.differences if difference.module == module]
         if not down:
-            tools.store.deployments.accept(module, accepted)
+            context.store.deployments.accept(module, accepted)
         return deployment
 
     def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> ServiceDown | None:
@@ -361,25 +367,27 @@ class Switching:
         return ServiceDown(f"{module} at {dead.address}", "nobody listens there") if dead else None
 
     def _store_the_return(self, module: str, failure: Failure, again: Failure | None) -> AgentError:
-        tools = self._tools
+        context = self._context
         move = self.record.modules[module]
         present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self.record.inputs.get(module, ""))
         error: AgentError = failure.error
         if again is not None:
             error = RollbackFailed(module, again.error.problem.cause.rstrip("."))
-        before = {f"{each.module} {each.key}": each for each in tools.store.endpoints.all() if each.module == module}
-        tools.store.endpoints.put(module, records_of(tools, self._known_sights(module, new=False), self._seen, before))
+        before = {f"{each.module} {each.key}": each for each in context.store.endpoints.all() if each.module == module}
+        context.store.endpoints.put(
+            module, records_of(context, self._known_sights(module, new=False), self._seen, before)
+        )
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
         self._store_problem(present, outcome, Step.GOING_BACK, error)
         return error
 
     def _store_problem(self, present: Deployment, outcome: Outcome, step: Step, error: AgentError) -> None:
-        tools = self._tools
-        last = tools.deployment(present.module)
+        context = self._context
+        last = context.deployment(present.module)
         attempts = (last.attempts if last else 0) + 1
-        now = tools.clock()
+        now = context.clock()
         retry_at = now + back_off(attempts)
-        tools.store.deployments.put(
+        context.store.deployments.put(
             replace(
                 present,
                 outcome=outcome,
@@ -392,10 +400,10 @@ class Switching:
         )
 
 
-def store_phase(tools: Tools, record: Record, step: Step) -> None:
+def store_phase(context: DeployContext, record: TransactionRecord, step: Step) -> None:
     """Keep how far a transaction is. Call inside `Store.write`."""
     row = TransactionRow(record.id, record.job, str(step), record.to_json())
-    tools.store.deployments.put_transaction(row, tools.clock())
+    context.store.deployments.put_transaction(row, context.clock())
 
 
 def _reload_failed(unit: Unit, result: CommandResult) -> ReloadFailed:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from agent.contract.context import ModulePart
 from agent.deploy import preflight, staging
-from agent.deploy.deploy_context import Tools
-from agent.deploy.differences import Toggle, Wanted, with_moved_parts
+from agent.deploy.deploy_context import DeployContext
+from agent.deploy.differences import Difference, Target, with_moved_parts
 from agent.deploy.renames import Placement, live_link, published
-from agent.deploy.staging import Materials, Shop
+from agent.deploy.staging import GenerationDir, Materials
 from agent.deploy.units import Candidate, SharedUnit, Unit, parts_of
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, DiskFailed, PrepareFailed
@@ -22,7 +22,7 @@ from agent.system.writing import flush_file_system
 
 
 @dataclass
-class Staged:
+class StagedCandidate:
     """What a trial has put on disk, and what the switch would do."""
 
     generations: dict[str, Generation] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Staged:
     candidate: Candidate = field(default_factory=lambda: Candidate({}, {}))
     absent: dict[str, str] = field(default_factory=dict)
     """Unit -> why it can't be tested: it isn't installed."""
-    culprits: dict[Toggle, AgentError] = field(default_factory=dict)
+    culprits: dict[Difference, AgentError] = field(default_factory=dict)
     """Differences that the preflight found wrong by itself."""
     refusal: AgentError | None = None
     suspect: str = ""
@@ -47,17 +47,19 @@ class Staged:
 class Trial:
     """Tries candidates of one group of modules and units."""
 
-    def __init__(self, tools: Tools, wanted: Sequence[Wanted], units: Sequence[Unit], repair: frozenset[str]) -> None:
-        self._tools = tools
+    def __init__(
+        self, context: DeployContext, wanted: Sequence[Target], units: Sequence[Unit], repair: frozenset[str]
+    ) -> None:
+        self._context = context
         self._wanted = {each.module: each for each in wanted}
         self._units = units
         self._repair = repair
         self.keep_entries = False
         """Include the modules as the entries in service do, though their templates or settings say otherwise now."""
 
-    def stage(self, accepted: frozenset[Toggle]) -> Staged:
+    def stage(self, accepted: frozenset[Difference]) -> StagedCandidate:
         """Put a candidate with these differences on disk and test it. Raises `DiskFailed`, `OwnerUnknown`, ..."""
-        staged = Staged()
+        staged = StagedCandidate()
         try:
             self._stage_modules(staged, accepted)
             self._stage_entries(staged)
@@ -75,9 +77,9 @@ class Trial:
 
     def flush(self) -> None:
         """Make everything that was staged durable."""
-        flush_file_system(self._tools.fleet.layout.state)
+        flush_file_system(self._context.enabled.layout.state)
 
-    def check_in_place(self, staged: Staged) -> AgentError | None:
+    def check_in_place(self, staged: StagedCandidate) -> AgentError | None:
         """Run the tests of services whose main file is the administrator's: after the rename, before the reload."""
         try:
             self._check(staged, in_place=True)
@@ -86,112 +88,121 @@ class Trial:
             return error
         return staged.refusal
 
-    def discard(self, staged: Staged) -> None:
+    def discard(self, staged: StagedCandidate) -> None:
         """Remove what was staged."""
         for module, generation in staged.generations.items():
-            staging.remove(self._tools.module_shop(module), generation.number)
+            staging.remove(self._context.module_shop(module), generation.number)
         for service, generation in staged.entries.items():
-            staging.remove(self._tools.service_shop(service), generation.number)
+            staging.remove(self._context.service_shop(service), generation.number)
 
     # Stage
 
-    def _stage_modules(self, staged: Staged, accepted: frozenset[Toggle]) -> None:
+    def _stage_modules(self, staged: StagedCandidate, accepted: frozenset[Difference]) -> None:
         contexts = {}
-        self._tools.tell_step(Step.STAGE, self._wanted)
+        self._context.tell_step(Step.STAGE, self._wanted)
         for module in sorted({name for unit in self._units for name in unit.modules}):
-            live = self._tools.live(module)
+            live = self._context.live(module)
             wanted = self._wanted.get(module)
             if wanted is not None:
                 rendering = wanted.compose(accepted)
                 repair = module in self._repair
                 if repair or ((rendering.files or live) and (live is None or rendering.digest != live.digest)):
-                    shop = self._tools.module_shop(module)
-                    staged.generations[module] = self._stage(staged, shop, rendering, None if repair else live)
+                    generation_dir = self._context.module_shop(module)
+                    staged.generations[module] = self._stage(
+                        staged, generation_dir, rendering, None if repair else live
+                    )
             generation = staged.generations.get(module) or live
             if generation is not None:
-                contexts[module] = self._tools.context(module, generation)
+                contexts[module] = self._context.context(module, generation)
         staged.candidate = Candidate(contexts, {})
 
-    def _stage_entries(self, staged: Staged) -> None:
+    def _stage_entries(self, staged: StagedCandidate) -> None:
         entries: dict[str, Path] = {}
         for unit in self._units:
             if not isinstance(unit, SharedUnit):
                 continue
-            shop = self._tools.service_shop(unit.name)
-            parts = parts_of(self._tools.fleet, unit.name, unit.modules, staged.candidate.contexts)
-            number = self._tools.store.deployments.entry(unit.name)
-            live = self._tools.store.deployments.generation(shop.owner, number) if number else None
+            generation_dir = self._context.service_shop(unit.name)
+            parts = parts_of(self._context.enabled, unit.name, unit.modules, staged.candidate.contexts)
+            number = self._context.store.deployments.entry(unit.name)
+            live = self._context.store.deployments.generation(generation_dir.owner, number) if number else None
             rendering = self._entry(unit.name, parts, live)
             damaged = live is not None and bool(
-                staging.damaged(shop.directory(live.number), live) or staging.misplaced(shop.state, live)
+                staging.damaged(generation_dir.directory(live.number), live)
+                or staging.misplaced(generation_dir.state, live)
             )
             if rendering.files and (live is None or damaged or live.digest != rendering.digest):
-                staged.entries[unit.name] = self._stage(staged, shop, rendering, None)
+                staged.entries[unit.name] = self._stage(staged, generation_dir, rendering, None)
             elif live is None and not rendering.files:
-                entries[unit.name] = shop.state
+                entries[unit.name] = generation_dir.state
             generation = staged.entries.get(unit.name) or live
             if generation is not None:
-                entries[unit.name] = shop.directory(generation.number)
+                entries[unit.name] = generation_dir.directory(generation.number)
         staged.candidate = Candidate(staged.candidate.contexts, entries)
 
     def _entry(self, service: str, parts: Sequence[ModulePart], live: Generation | None) -> Rendering:
         """Render an entry, or move the one in service to other generations of the modules that it includes."""
-        before = {part.module: self._tools.live_directory(part.module) for part in parts}
+        before = {part.module: self._context.live_directory(part.module) for part in parts}
         if not self.keep_entries or live is None or None in before.values():
-            return self._tools.fleet.render_entry(service, tuple(parts))
+            return self._context.enabled.render_entry(service, tuple(parts))
         moved = {str(before[part.module]): str(part.directory) for part in parts}
-        texts = self._tools.store.deployments.texts(file.text for file in live.files if file.text)
+        texts = self._context.store.deployments.texts(file.text for file in live.files if file.text)
         return with_moved_parts(live, texts, moved)
 
-    def _stage(self, staged: Staged, shop: Shop, rendering: Rendering, last: Generation | None) -> Generation:
-        with self._tools.store.write():
-            number = self._tools.store.deployments.next_number(shop.owner)
-        kept = self._tools.store.deployments.texts(
+    def _stage(
+        self, staged: StagedCandidate, generation_dir: GenerationDir, rendering: Rendering, last: Generation | None
+    ) -> Generation:
+        with self._context.store.write():
+            number = self._context.store.deployments.next_number(generation_dir.owner)
+        kept = self._context.store.deployments.texts(
             file.text for file in rendering.files if file.text and file.text not in rendering.texts
         )
         staged.texts |= rendering.texts
-        return staging.stage(shop, number, rendering, Materials({**rendering.texts, **kept}, self._tools.chain), last)
+        return staging.stage(
+            generation_dir, number, rendering, Materials({**rendering.texts, **kept}, self._context.chain), last
+        )
 
     # Preflight and preparation
 
-    def _preflight(self, staged: Staged, accepted: frozenset[Toggle]) -> None:
-        self._tools.tell_step(Step.PREFLIGHT, staged.generations)
+    def _preflight(self, staged: StagedCandidate, accepted: frozenset[Difference]) -> None:
+        self._context.tell_step(Step.PREFLIGHT, staged.generations)
         parts = [part for module in staged.generations for part in self._parts(module, staged)]
-        found = preflight.inspect_all(parts, self._tools.clock())
+        found = preflight.inspect_all(parts, self._context.clock())
         for (module, slot), error in found.items():
-            toggles = [toggle for toggle in accepted if (toggle.module, toggle.slot) == (module, slot)]
-            blamed = [toggle for toggle in toggles if toggle.kind is RefusedKind.CHAIN] or toggles
+            differences = [
+                difference for difference in accepted if (difference.module, difference.slot) == (module, slot)
+            ]
+            blamed = [difference for difference in differences if difference.kind is RefusedKind.CHAIN] or differences
             staged.culprits |= dict.fromkeys(blamed, error)
             if not blamed:
                 staged.refusal, staged.suspect = error, module
 
-    def _parts(self, module: str, staged: Staged) -> list[preflight.Staged]:
+    def _parts(self, module: str, staged: StagedCandidate) -> list[preflight.Staged]:
         """Return the parts that differ from what is in service: the rest has been looked at before."""
         generation = staged.generations[module]
-        live = self._tools.live(module)
+        live = self._context.live(module)
         same = set(live.files) if live and module not in self._repair else set()
-        directory = self._tools.module_shop(module).directory(generation.number)
+        directory = self._context.module_shop(module).directory(generation.number)
         found = []
         for slot, chain in generation.chains.items():
             files = generation.part(slot)
             if set(files) <= same:
                 continue
-            need = self._tools.needs.get((module, slot))
-            found.append(preflight.Staged(module, slot, directory, files, self._tools.records[chain], need))
+            need = self._context.needs.get((module, slot))
+            found.append(preflight.Staged(module, slot, directory, files, self._context.records[chain], need))
         return found
 
-    def _prepare(self, staged: Staged) -> None:
-        self._tools.tell_step(Step.PREPARE, staged.generations)
+    def _prepare(self, staged: StagedCandidate) -> None:
+        self._context.tell_step(Step.PREPARE, staged.generations)
         for module in staged.generations:
-            commands = self._tools.fleet.hooks.prepare(module, staged.candidate.contexts[module])
+            commands = self._context.enabled.hooks.prepare(module, staged.candidate.contexts[module])
             for command in commands:
                 self._prepare_with(command, module, staged)
             if commands and staged.refusal is None:
-                shop = self._tools.module_shop(module)
-                staged.generations[module] = staging.with_what_was_made(shop, staged.generations[module])
+                generation_dir = self._context.module_shop(module)
+                staged.generations[module] = staging.with_what_was_made(generation_dir, staged.generations[module])
 
-    def _prepare_with(self, command: Command, module: str, staged: Staged) -> None:
-        result = self._tools.runner.run(command)
+    def _prepare_with(self, command: Command, module: str, staged: StagedCandidate) -> None:
+        result = self._context.runner.run(command)
         if result.ok:
             return
         failed = PrepareFailed(module, str(command), result.summary, result.output)
@@ -200,7 +211,7 @@ class Trial:
         elif staged.refusal is None:
             staged.refusal, staged.suspect = failed, module
 
-    def _judge_the_unprepared(self, staged: Staged, *, in_place: bool) -> None:
+    def _judge_the_unprepared(self, staged: StagedCandidate, *, in_place: bool) -> None:
         """What no service is there to read may wait for the service; anything else is refused."""
         for module, failed in staged.unprepared.items():
             units = [unit for unit in self._units if module in unit.modules]
@@ -210,45 +221,47 @@ class Trial:
 
     # The switch that would follow
 
-    def _place(self, staged: Staged) -> None:
+    def _place(self, staged: StagedCandidate) -> None:
         for module, generation in staged.generations.items():
-            live = self._tools.live(module)
-            shop = self._tools.module_shop(module)
-            staged.placements.append(live_link(shop.state, generation.number, live.number if live else None))
-            staged.placements += self._published(shop, generation, live)
+            live = self._context.live(module)
+            generation_dir = self._context.module_shop(module)
+            staged.placements.append(live_link(generation_dir.state, generation.number, live.number if live else None))
+            staged.placements += self._published(generation_dir, generation, live)
         for service, generation in staged.entries.items():
-            shop = self._tools.service_shop(service)
-            number = self._tools.store.deployments.entry(service)
-            last = self._tools.store.deployments.generation(shop.owner, number) if number else None
-            staged.placements.append(live_link(shop.state, generation.number, last.number if last else None))
-            staged.placements += self._published(shop, generation, last)
+            generation_dir = self._context.service_shop(service)
+            number = self._context.store.deployments.entry(service)
+            last = self._context.store.deployments.generation(generation_dir.owner, number) if number else None
+            staged.placements.append(live_link(generation_dir.state, generation.number, last.number if last else None))
+            staged.placements += self._published(generation_dir, generation, last)
 
-    def _published(self, shop: Shop, generation: Generation, last: Generation | None) -> list[Placement]:
-        rooted = self._tools.fleet.layout.rooted
+    def _published(
+        self, generation_dir: GenerationDir, generation: Generation, last: Generation | None
+    ) -> list[Placement]:
+        rooted = self._context.enabled.layout.rooted
         before = {file.publish: file.path for file in last.files if file.publish} if last else {}
         found = []
         for file in generation.files:
             if file.publish:
                 old = before.get(file.publish)
-                old_file = shop.directory(last.number) / old if last and old else None
-                new_file = shop.directory(generation.number) / file.path
+                old_file = generation_dir.directory(last.number) / old if last and old else None
+                new_file = generation_dir.directory(generation.number) / file.path
                 found.append(published(rooted(file.publish), new_file, file.how, old_file))
         return found
 
     # The services' own tests
 
-    def _check(self, staged: Staged, *, in_place: bool) -> None:
+    def _check(self, staged: StagedCandidate, *, in_place: bool) -> None:
         units = [unit for unit in self._units if unit.checks_in_place is in_place]
         if units:
-            self._tools.tell_step(Step.CHECK, staged.generations)
+            self._context.tell_step(Step.CHECK, staged.generations)
         for unit in units:
             if staged.refusal is None:
                 self._check_unit(unit, staged)
 
-    def _check_unit(self, unit: Unit, staged: Staged) -> None:
+    def _check_unit(self, unit: Unit, staged: StagedCandidate) -> None:
         if isinstance(unit, SharedUnit) or unit.name in staged.candidate.contexts:
             command = unit.check(staged.candidate)
-            result = self._tools.runner.run(command) if command else None
+            result = self._context.runner.run(command) if command else None
             if command is None or result is None or result.ok:
                 return
             if result.missing:
@@ -261,6 +274,6 @@ def _refused(unit: Unit, command: Command, result: CommandResult) -> CheckRefuse
     return CheckRefused(unit.name, str(command), result.summary.rstrip("."), result.output)
 
 
-def changed(wanted: Sequence[Wanted]) -> list[Toggle]:
+def changed(wanted: Sequence[Target]) -> list[Difference]:
     """Return every difference of a group."""
-    return [toggle for each in wanted for toggle in each.toggles()]
+    return [difference for each in wanted for difference in each.differences()]

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from agent.contract.context import Context, ModulePart, ServiceContext
 from agent.contract.service import Service
-from agent.rendering.enabled_modules import Fleet, ask_service
+from agent.rendering.enabled_modules import EnabledModules, ask_service
 from agent.system.command import Action, Command
 
 T = TypeVar("T")
@@ -67,9 +67,9 @@ class Unit(ABC):
 class OwnUnit(Unit):
     """A module's own service: the module answers."""
 
-    def __init__(self, fleet: Fleet, module: str) -> None:
-        self._hooks = fleet.hooks
-        self._module = fleet.modules[module]
+    def __init__(self, enabled: EnabledModules, module: str) -> None:
+        self._hooks = enabled.hooks
+        self._module = enabled.modules[module]
         self.name = module
         self.modules = (module,)
 
@@ -90,11 +90,11 @@ class OwnUnit(Unit):
 class SharedUnit(Unit):
     """A registered service: its class answers."""
 
-    def __init__(self, fleet: Fleet, service: str) -> None:
-        self._fleet = fleet
-        self._service: Service = fleet.services[service]
+    def __init__(self, enabled: EnabledModules, service: str) -> None:
+        self._enabled = enabled
+        self._service: Service = enabled.services[service]
         self.name = service
-        self.modules = tuple(fleet.modules_of(service))
+        self.modules = tuple(enabled.modules_of(service))
 
     @property
     def checks_in_place(self) -> bool:
@@ -129,31 +129,31 @@ class SharedUnit(Unit):
 
     def parts(self, candidate: Candidate) -> tuple[ModulePart, ...]:
         """Return the modules that it includes."""
-        return parts_of(self._fleet, self.name, self.modules, candidate.contexts)
+        return parts_of(self._enabled, self.name, self.modules, candidate.contexts)
 
     def _ask(self, what: str, call: Callable[[], T]) -> T:
         return ask_service(self.name, what, call)
 
     def _context(self, candidate: Candidate) -> ServiceContext:
-        return self._fleet.service_context(self.name, candidate.entries[self.name], self.parts(candidate))
+        return self._enabled.service_context(self.name, candidate.entries[self.name], self.parts(candidate))
 
 
 def parts_of(
-    fleet: Fleet, service: str, modules: tuple[str, ...], contexts: Mapping[str, Context]
+    enabled: EnabledModules, service: str, modules: tuple[str, ...], contexts: Mapping[str, Context]
 ) -> tuple[ModulePart, ...]:
     """Return how a shared service includes the modules that have a generation, in order of their names."""
     asked = [
-        ModulePart(name, fleet.modules[name].name, contexts[name].directory) for name in modules if name in contexts
+        ModulePart(name, enabled.modules[name].name, contexts[name].directory) for name in modules if name in contexts
     ]
-    return tuple(sorted((*asked, *fleet.lost.get(service, ())), key=lambda part: part.module))
+    return tuple(sorted((*asked, *enabled.lost.get(service, ())), key=lambda part: part.module))
 
 
-def units_of(fleet: Fleet, modules: tuple[str, ...], services: Iterable[str] = ()) -> list[Unit]:
+def units_of(enabled: EnabledModules, modules: tuple[str, ...], services: Iterable[str] = ()) -> list[Unit]:
     """Return the units that any of `modules` belongs to, and `services`, in order of their names."""
-    found: dict[str, Unit] = {name: SharedUnit(fleet, name) for name in services if name in fleet.services}
+    found: dict[str, Unit] = {name: SharedUnit(enabled, name) for name in services if name in enabled.services}
     for module in modules:
-        for service in fleet.modules[module].services:
-            found.setdefault(service, SharedUnit(fleet, service))
-        if not fleet.modules[module].services:
-            found[f"module {module}"] = OwnUnit(fleet, module)
+        for service in enabled.modules[module].services:
+            found.setdefault(service, SharedUnit(enabled, service))
+        if not enabled.modules[module].services:
+            found[f"module {module}"] = OwnUnit(enabled, module)
     return [found[key] for key in sorted(found)]

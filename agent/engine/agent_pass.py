@@ -12,15 +12,15 @@ from pathlib import Path
 from agent.contract.context import Http01
 from agent.contract.source import ChainRecord, Source
 from agent.deploy import deployer
-from agent.deploy.deploy_context import Patience, Tools
+from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import look, look_at_files
 from agent.engine.bus import Bus
-from agent.engine.order_context import OrderSession
+from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
-from agent.engine.pass_inputs import Declarations, Situation, declare, state_of, with_issuers
-from agent.engine.source_context import Means
+from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
+from agent.engine.source_context import SourceServices
 from agent.model.binding import Binding
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.pki.chain import Chain
 from agent.planning import (
     Action,
@@ -37,8 +37,8 @@ from agent.planning import (
     describe,
     plan,
 )
-from agent.planning.binding import Shelf, rank
-from agent.probing.probe import Looker
+from agent.planning.binding import ChainIndex, rank
+from agent.probing.probe import Prober
 from agent.store import Store
 from agent.store.instants import written
 from agent.system.command import Runner
@@ -51,30 +51,30 @@ SEEN_ON_THE_WIRE = ("deploy.reload_failed", "deploy.wrong_chain", "deploy.wrong_
 """Codes of what was refused only after the switch."""
 
 
-class Round:
+class Pass:
     """Works on one situation; the store is read again where it may have changed."""
 
     def __init__(
         self,
         store: Store,
-        situation: Situation,
+        inputs: PassInputs,
         bus: Bus,
         runner: Runner,
-        looker: Looker,
+        prober: Prober,
         clock: Callable[[], datetime],
-        means: Means,
-        resting: frozenset[tuple[str, str]] = frozenset(),
+        services: SourceServices,
+        deferred: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
-        """`means`: for offices of sources that are asked under the lock. `resting`: as for `state_of`."""
+        """`services`: for offices of sources that are asked under the lock. `deferred`: as for `state_of`."""
         self._store = store
-        self._situation = situation
+        self._inputs = inputs
         self._bus = bus
         self._runner = runner
-        self._looker = looker
+        self._prober = prober
         self._clock = clock
-        self._means = means
-        self._resting = resting
-        self._job = means.job
+        self._services = services
+        self._deferred = deferred
+        self._job = services.job
         self._made: dict[str, Chain] = {}
         """Chains of this round that need not be opened again to be deployed."""
         self.performed: list[str] = []
@@ -82,20 +82,20 @@ class Round:
     @cached_property
     def declarations(self) -> Declarations:
         """What the modules declared in this round."""
-        return declare(self._situation, self._store)
+        return declare(self._inputs, self._store)
 
     @property
     def sources(self) -> list[Path]:
         """Files and directories that this round believed, beside those that every round does."""
-        return [*self._situation.fleet.sources(), *self._situation.settings.secret_files]
+        return [*self._inputs.enabled.sources(), *self._inputs.settings.secret_files]
 
     @property
     def http01(self) -> Http01:
         """Where answers to HTTP-01 challenges go in this round."""
-        return self._situation.fleet.http01
+        return self._inputs.enabled.http01
 
     @property
-    def calm(self) -> bool:
+    def all_modules_ok(self) -> bool:
         """Whether every module could be asked."""
         return all(record.problem is None for record in self.declarations.records)
 
@@ -109,32 +109,32 @@ class Round:
 
     def source(self, name: str) -> Source:
         """Return a rung by its name."""
-        return self._situation.settings.rungs[name]
+        return self._inputs.settings.rungs[name]
 
     def recover(self, *, boot: bool = False) -> None:
         """Finish or undo what a crash has left."""
         if self._store.deployments.transactions():
-            touched = deployer.recover(self._tools(), boot=boot)
+            touched = deployer.recover(self._deploy_context(), boot=boot)
             self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
 
-    def doubt(self) -> None:
+    def recheck_endpoints(self) -> None:
         """Forget when endpoints were looked at: what was seen by another process, or before a reboot, proves nothing."""
         now = self._clock()
         with self._store.write():
             self._store.endpoints.update([replace(each, next_at=now) for each in self._store.endpoints.all()])
 
-    def forgive(self) -> None:
+    def reset_backoff(self) -> None:
         """Let what was refused before anything had changed be tried at once: a person says that the cause is mended.
 
         What was rolled back is another matter: trying it again disturbs the service.
         """
         with self._store.write():
-            self._store.deployments.forgive(SEEN_ON_THE_WIRE, self._clock())
+            self._store.deployments.reset_backoff(SEEN_ON_THE_WIRE, self._clock())
 
     def perform(self, *, windows: bool, boot: bool = False) -> None:
         """Do all that is due and needs no network."""
         if boot:
-            look_at_files(self._tools(boot=True))
+            look_at_files(self._deploy_context(boot=True))
         made = self.plan(windows=windows)
         if self._prepare_root(made):
             made = self.plan(windows=windows)
@@ -143,10 +143,10 @@ class Round:
         made = self.plan(windows=windows)
         self._keep_bindings(made)
         self._deploy(made, boot=boot)
-        deployer.purge(self._tools())
+        deployer.purge(self._deploy_context())
         if boot:
             return
-        wrong = look(self._tools(), [action.module for action in made.actions if isinstance(action, Look)])
+        wrong = look(self._deploy_context(), [action.module for action in made.actions if isinstance(action, Look)])
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
@@ -167,7 +167,7 @@ class Round:
 
     def _forget_what_nobody_asks_about(self) -> None:
         names = {name for need in self.declarations.needs for name in need.names}
-        self._store.failing.keep(names, self._situation.settings.rungs)
+        self._store.failing.keep(names, self._inputs.settings.rungs)
         apart = {request.id for each in self._store.failing.all() for request in each.requests}
         needed = {need.request.id for need in self.declarations.needs}
         self._store.orders.forget_unneeded(needed | apart, self._clock() - UNNEEDED)
@@ -185,26 +185,26 @@ class Round:
 
     def _sign(self, made: Plan) -> None:
         """Have the roots sign what is due beside chains, and tell the modules that it concerns."""
-        from agent.engine.root_signer import Clerk
+        from agent.engine.root_signer import RootSigner
 
         due = [action for action in made.actions if isinstance(action, ListRevoked | SignAgain)]
         if not due:
             return
-        clerk = Clerk(self._store, self._bus, self._clock(), self._job)
-        self.performed += clerk.perform(due)
-        situation = with_issuers(self._situation, self._store)
-        if situation is not self._situation:
-            self._situation = situation
+        root_signer = RootSigner(self._store, self._bus, self._clock(), self._job)
+        self.performed += root_signer.perform(due)
+        inputs = with_issuers(self._inputs, self._store)
+        if inputs is not self._inputs:
+            self._inputs = inputs
             del self.declarations
 
     def _make_root(self, action: MakeRoot) -> None:
         from agent.engine.own_root import make_root
 
-        root = make_root(self._situation.settings.root, self._situation.fleet.host, self._clock())
+        root = make_root(self._inputs.settings.root, self._inputs.enabled.host, self._clock())
         with self._store.write():
             self._store.roots.add(root, self._clock())
         self.performed.append(describe(action))
-        self._tell(Kind.ROOT_CREATED, f"{root.subject}, until {root.not_after:%Y-%m-%d}", sha256=root.sha256)
+        self._tell(EventKind.ROOT_CREATED, f"{root.subject}, until {root.not_after:%Y-%m-%d}", sha256=root.sha256)
 
     def _obtain_at_once(self, actions: Sequence[Obtain]) -> None:
         """Obtain chains that need no network, all of them in one durable transaction."""
@@ -217,7 +217,7 @@ class Round:
         with self._store.write():
             for action in actions:
                 source = self.source(action.source)
-                session = OrderSession(self._means, source, action, stop, root)
+                session = StoredOrderContext(self._services, source, action, stop, root)
                 deliveries.append(ask(source, action, session, self._clock))
                 root = session.root
             settle_deliveries(self._store, self._bus, deliveries, now=self._clock(), job=self._job)
@@ -236,7 +236,7 @@ class Round:
     def _binding_changed(self, binding: Binding) -> Event:
         text = f"{binding.module}/{binding.slot}: {binding.reason}"
         detail = {"slot": binding.slot, "chain": binding.chain}
-        return Event(self._clock(), Kind.BINDING_CHANGED, text, self._job, binding.module, detail)
+        return Event(self._clock(), EventKind.BINDING_CHANGED, text, self._job, binding.module, detail)
 
     # Deploying
 
@@ -246,13 +246,13 @@ class Round:
         settles = [action for action in chosen if isinstance(action, Settle) and not boot]
         retired = [action for action in chosen if isinstance(action, Retire)]
         self._note([*deploys, *retired])
-        tools = self._tools(boot=boot)
+        deploy_context = self._deploy_context(boot=boot)
         if deploys:
-            deployer.deploy(tools, deploys)
+            deployer.deploy(deploy_context, deploys)
         if settles:
-            deployer.settle(tools, [action.module for action in settles])
+            deployer.settle(deploy_context, [action.module for action in settles])
         if retired:
-            deployer.retire(tools, [action.module for action in retired])
+            deployer.retire(deploy_context, [action.module for action in retired])
 
     def _worth(self, action: Deploy) -> bool:
         """A module without any chain yet is deployed when it has its first one, or when it needs none."""
@@ -261,20 +261,20 @@ class Round:
     def _note(self, actions: Iterable[Action]) -> None:
         self.performed += [describe(action) for action in actions]
 
-    def _tools(self, *, boot: bool = False) -> Tools:
-        settings = self._situation.settings
+    def _deploy_context(self, *, boot: bool = False) -> DeployContext:
+        settings = self._inputs.settings
         records = {record.id: record for record in self._store.chains.records()}
-        return Tools(
-            fleet=self._situation.fleet,
+        return DeployContext(
+            enabled=self._inputs.enabled,
             store=self._store,
             runner=self._runner,
-            looker=self._looker,
+            prober=self._prober,
             clock=self._clock,
             publish=self._bus.publish,
             records=records,
             needs={need.key: need for need in self.declarations.needs},
             alternative=self._alternative,
-            patience=Patience(
+            wait_policy=WaitPolicy(
                 timedelta(seconds=settings.probe.interval), settings.probe.handshakes, settings.probe.timeout
             ),
             keep=settings.deploy.keep,
@@ -290,14 +290,14 @@ class Round:
             return None
         evidence = self._state().evidence
         ranked: Iterable[ChainRecord] = (
-            each.record for each in rank(need, evidence, Shelf(evidence.chains), self._clock())
+            each.record for each in rank(need, evidence, ChainIndex(evidence.chains), self._clock())
         )
         return next((record.id for record in ranked if record.id not in refused), None)
 
     def _state(self) -> State:
-        return state_of(self._situation, self._store, self._clock(), self._resting)
+        return state_of(self._inputs, self._store, self._clock(), self._deferred)
 
-    def _tell(self, kind: Kind, text: str, module: str = "", **detail: object) -> None:
+    def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.registry.hooks import Hooks
 from agent.store import Store
 
@@ -60,7 +60,7 @@ class Bus:
         if self.failed.get(observer) == cause:
             return
         self.failed[observer] = cause
-        note = Event(event.at, Kind.PLUGIN_FAILED, cause, event.job, "", {"plugin": observer})
+        note = Event(event.at, EventKind.PLUGIN_FAILED, cause, event.job, "", {"plugin": observer})
         later(lambda store: store.journal.add(note))
         for listener in self.listeners:
             listener(note)

@@ -13,7 +13,7 @@ Key = tuple[str, str]
 """`(request, source)`."""
 
 
-class Resting:
+class DeferredOrders:
     """For how long: one run of `apply`, or a minute of a process that goes on.
 
     A failure that says when to try again, and says so in good time, rests by itself.

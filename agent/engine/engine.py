@@ -9,26 +9,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from agent.engine.agent_pass import Round
+from agent.engine.agent_pass import Pass
 from agent.engine.bus import Bus, Listener
-from agent.engine.deferred_orders import Resting
-from agent.engine.freshness import KEY, Fresh, Witness
-from agent.engine.inquiries import Finding, settle_findings
+from agent.engine.deferred_orders import DeferredOrders
+from agent.engine.freshness import KEY, InputsFingerprint, UpToDate
+from agent.engine.inquiries import InquiryResult, settle_findings
 from agent.engine.orders import Delivery, settle_deliveries
 from agent.engine.pass_inputs import (
     HostReader,
     KeptSettings,
     Loader,
-    Situation,
+    PassInputs,
     load_settings,
     read_host_of,
-    read_situation,
+    read_pass_inputs,
     with_account_key,
 )
 from agent.engine.workers import Workers
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.planning import Inquire, Obtain, Plan
-from agent.probing.probe import Looker
+from agent.probing.probe import Prober
 from agent.report import Report, read_snapshot, report
 from agent.store import Store
 from agent.system.command import Runner, SystemRunner
@@ -73,7 +73,7 @@ class Engine:
         *,
         clock: Callable[[], datetime] = utc_now,
         runner: Runner | None = None,
-        looker: Looker | None = None,
+        prober: Prober | None = None,
         host: HostReader = read_host_of,
         loader: Loader = load_settings,
         listeners: Sequence[Listener] = (),
@@ -84,7 +84,7 @@ class Engine:
         self.layout = layout
         self._clock = clock
         self.runner = runner or SystemRunner()
-        self.looker = looker or Looker()
+        self.prober = prober or Prober()
         self.host = host
         self.loader = loader
         self._report: Report | None = None
@@ -92,7 +92,7 @@ class Engine:
         self.who = who
         self._job = job
         self.workers = Workers(self.bus, self.clock)
-        self._resting = Resting()
+        self._deferred = DeferredOrders()
 
     def clock(self) -> datetime:
         """Return the present instant, UTC; never one before the release."""
@@ -101,8 +101,8 @@ class Engine:
     def plan(self, *, windows: bool = True) -> Plan:
         """Return what is due, changing nothing."""
         with Store.open_existing(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
-            situation = read_situation(self.layout, store, self.host, self.loader)
-            return self._round(store, situation, "").plan(windows=windows)
+            inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
+            return self._run_pass(store, inputs, "").plan(windows=windows)
 
     def apply(
         self,
@@ -111,77 +111,87 @@ class Engine:
         wait: float = 60.0,
         windows: bool = True,
         retry: bool = False,
-        doubt: bool = False,
+        recheck_endpoints: bool = False,
     ) -> Result:
         """Run rounds until nothing is due and no order runs, or `timeout` seconds have passed.
 
         `retry`: try at once again what was refused before anything had changed; what was rolled back still waits.
-        `doubt`: first look at every endpoint, whenever it was looked at last.
+        `recheck_endpoints`: first look at every endpoint, whenever it was looked at last.
         Raises `LockHeld` when another process has the lock for more than `wait` seconds, `SettingsRefused`, `StoreError`.
         """
-        self._resting = Resting(math.inf)
+        self._deferred = DeferredOrders(math.inf)
         try:
-            return self._apply(time.monotonic() + timeout, wait, windows=windows, retry=retry, doubt=doubt)
+            return self._apply(
+                time.monotonic() + timeout, wait, windows=windows, retry=retry, recheck_endpoints=recheck_endpoints
+            )
         finally:
             self.workers.close()
 
-    def _apply(self, deadline: float, wait: float, *, windows: bool, retry: bool, doubt: bool) -> Result:
+    def _apply(self, deadline: float, wait: float, *, windows: bool, retry: bool, recheck_endpoints: bool) -> Result:
         performed: list[str] = []
         while True:
-            made, done = self.round(wait=wait, windows=windows, retry=retry and not performed, doubt=doubt)
+            made, done = self.run_pass(
+                wait=wait, windows=windows, retry=retry and not performed, recheck_endpoints=recheck_endpoints
+            )
             performed += done
-            doubt = False
+            recheck_endpoints = False
             if not self.workers.busy:
                 return Result(made, tuple(performed), unfinished=False, report=self._report)
             if not self._gather(deadline):
                 unfinished = self.workers.ordering
                 self.workers.stop(GRACE_SECONDS)
-                made, done = self.round(wait=wait, windows=windows, orders=False)
+                made, done = self.run_pass(wait=wait, windows=windows, orders=False)
                 return Result(made, (*performed, *done), unfinished)
 
-    def round(
-        self, *, wait: float, windows: bool = True, orders: bool = True, doubt: bool = False, retry: bool = False
+    def run_pass(
+        self,
+        *,
+        wait: float,
+        windows: bool = True,
+        orders: bool = True,
+        recheck_endpoints: bool = False,
+        retry: bool = False,
     ) -> tuple[Plan, list[str]]:
         """Run one round: settle what orders brought, do all that needs no network, start the orders that are due.
 
-        `doubt`: look at every endpoint, whenever it was looked at last. `retry`: as for `apply`.
+        `recheck_endpoints`: look at every endpoint, whenever it was looked at last. `retry`: as for `apply`.
         """
         job = self._job or secrets.token_hex(4)
         with held(self.layout.lock, wait=wait, who=self.who), Store.open(self.layout) as store:
             _make_places(self.layout)
-            self.bus.publish(store, Event(self.clock(), Kind.PASS_STARTED, self.who, job))
-            witness = Witness(str(self.layout.root))
+            self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
+            fingerprint = InputsFingerprint(str(self.layout.root))
             settled = self._settle(store, job)
             current = self._prepared(store, job)
             current.performed += settled
-            witness.add(str(path) for path in current.sources)
+            fingerprint.add(str(path) for path in current.sources)
             current.recover()
             self._report = None
-            if doubt:
-                current.doubt()
+            if recheck_endpoints:
+                current.recheck_endpoints()
             if retry:
-                current.forgive()
+                current.reset_backoff()
             current.perform(windows=windows)
             made = current.plan(windows=windows)
             if orders:
                 self._start(store, current, made, job)
             current.close(made)
-            if not made.actions and current.calm and not self._agitated:
-                self._rest(store, made, witness)
-            self.bus.publish(store, Event(self.clock(), Kind.PASS_ENDED, self.who, job))
+            if not made.actions and current.all_modules_ok and not self._has_hidden_work:
+                self._rest(store, made, fingerprint)
+            self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
             return made, current.performed
 
     @property
-    def _agitated(self) -> bool:
+    def _has_hidden_work(self) -> bool:
         """Whether another run would have something to do that the plan doesn't show."""
-        return self.workers.busy or self._resting.failed or self._refused
+        return self.workers.busy or self._deferred.failed or self._refused
 
     @property
     def _refused(self) -> bool:
         """Whether other settings are in force than those on disk."""
         return isinstance(self.loader, KeptSettings) and self.loader.refusal is not None
 
-    def _rest(self, store: Store, made: Plan, witness: Witness) -> None:
+    def _rest(self, store: Store, made: Plan, fingerprint: InputsFingerprint) -> None:
         """Let other runs end at once, as long as nothing is due and nothing changes.
 
         While something is refused, a person who calls for a pass means that it be tried again.
@@ -192,9 +202,9 @@ class Engine:
             return
         self._report = report(snapshot, now)
         until = made.next_at.timestamp() if made.next_at else None
-        fresh = Fresh(now.timestamp(), until, len(self._report.attention))
+        fresh = UpToDate(now.timestamp(), until, len(self._report.attention))
         with store.write():
-            store.remember(KEY, witness.record(fresh))
+            store.remember(KEY, fingerprint.record(fresh))
 
     def boot(self) -> list[str]:
         """Make sure that every module has files to start with: local chains and last good generations, no network.
@@ -214,35 +224,35 @@ class Engine:
         """Store what orders and inquiries have brought: needs and chains are read afterwards. Return lines for people."""
         performed: list[str] = []
 
-        def settle(deliveries: Sequence[Delivery], findings: Sequence[Finding]) -> None:
+        def settle(deliveries: Sequence[Delivery], findings: Sequence[InquiryResult]) -> None:
             now = self.clock()
             settle_deliveries(store, self.bus, deliveries, now=now, job=job)
             performed.extend(settle_findings(store, self.bus, findings, now=now, job=job))
             performed.extend(str(each) for each in deliveries if each.chain is not None)
-            self._resting.note(deliveries)
+            self._deferred.note(deliveries)
 
         self.workers.hand_over(settle)
         return performed
 
-    def _prepared(self, store: Store, job: str) -> Round:
+    def _prepared(self, store: Store, job: str) -> Pass:
         """Read the situation, and make what every deployment needs."""
-        situation = read_situation(self.layout, store, self.host, self.loader)
-        self.workers.tidy(situation.settings.rungs.values())
-        return self._round(store, with_account_key(situation, store, self.clock()), job)
+        inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
+        self.workers.tidy(inputs.settings.rungs.values())
+        return self._run_pass(store, with_account_key(inputs, store, self.clock()), job)
 
-    def _round(self, store: Store, situation: Situation, job: str) -> Round:
-        self.bus.hooks = situation.hooks
-        means = self.workers.means(store, situation.fleet.http01, job, at_once=True)
-        return Round(
-            store, situation, self.bus, self.runner, self.looker, self.clock, means, resting=self._resting.keys
+    def _run_pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
+        self.bus.hooks = inputs.hooks
+        services = self.workers.services(store, inputs.enabled.http01, job, at_once=True)
+        return Pass(
+            store, inputs, self.bus, self.runner, self.prober, self.clock, services, deferred=self._deferred.keys
         )
 
-    def _start(self, store: Store, current: Round, made: Plan, job: str) -> None:
+    def _start(self, store: Store, current: Pass, made: Plan, job: str) -> None:
         orders = [each for each in made.actions if isinstance(each, Obtain) and not each.immediate]
         inquiries = [each for each in made.actions if isinstance(each, Inquire)]
-        means = self.workers.means(store, current.http01, job)
-        self.workers.order(store, [(current.source(each.source), each) for each in orders], means)
-        self.workers.inquire(store, [(current.source(each.source), each) for each in inquiries], means)
+        services = self.workers.services(store, current.http01, job)
+        self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
+        self.workers.inquire(store, [(current.source(each.source), each) for each in inquiries], services)
 
     def _gather(self, deadline: float) -> bool:
         """Wait until orders have ended: all, or those of ten seconds after the first. False: the time is up."""

@@ -22,7 +22,7 @@ DEPTH = 8
 KEY = "trusted"
 
 
-class Fresh:
+class UpToDate:
     """What the last pass left: nothing is due before `until`."""
 
     def __init__(self, since: float, until: float | None, attention: int) -> None:
@@ -37,7 +37,7 @@ class Fresh:
         return self.since <= now and (self.until is None or now < self.until)
 
 
-class Witness:
+class InputsFingerprint:
     """What one pass believes. Make it before anything is read, so that what changes meanwhile is not missed."""
 
     def __init__(self, root: str) -> None:
@@ -50,13 +50,13 @@ class Witness:
         self._more = sorted(set(paths))
         self._seen = "\n".join(_each(self._more))
 
-    def record(self, fresh: Fresh) -> str:
+    def record(self, fresh: UpToDate) -> str:
         """Return what is kept in the database."""
         head = f"{fresh.since!r} {fresh.until!r} {fresh.attention}"
         return "\0".join([head, "\n".join(self._more), self._facts, self._seen])
 
 
-def still_fresh(root: str, now: float) -> Fresh | None:
+def still_fresh(root: str, now: float) -> UpToDate | None:
     """Return what the last pass left, if another one at `now` (seconds since the epoch) would do nothing."""
     kept = _kept(os.path.join(root, DATABASE))  # noqa: PTH118 - pathlib takes a third of the time that this may take
     if not kept:
@@ -66,16 +66,16 @@ def still_fresh(root: str, now: float) -> Fresh | None:
     if not fresh.holds(now):
         return None
     try:
-        witness = Witness(root)
+        fingerprint = InputsFingerprint(root)
     except OSError:
         return None
-    witness.add(more.split("\n") if more else ())
-    return fresh if witness.record(fresh) == kept else None
+    fingerprint.add(more.split("\n") if more else ())
+    return fresh if fingerprint.record(fresh) == kept else None
 
 
-def _read(head: str) -> Fresh:
+def _read(head: str) -> UpToDate:
     since, until, attention = head.split(" ")
-    return Fresh(float(since), None if until == "None" else float(until), int(attention))
+    return UpToDate(float(since), None if until == "None" else float(until), int(attention))
 
 
 def _kept(path: str) -> str:

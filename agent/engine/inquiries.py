@@ -10,11 +10,11 @@ from functools import partial
 from agent.contract.source import Source
 from agent.crl import RevocationLists, check_revocation
 from agent.engine.bus import Bus
-from agent.engine.source_context import SourceOffice
+from agent.engine.source_context import StoredSourceContext
 from agent.errors import AgentError, SourceError
 from agent.errors.problem import rfc3339
 from agent.errors.source import OrderCancelled, SourceCrashed
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.model.records import Watch
 from agent.pki.chain import Chain
 from agent.planning import Inquire
@@ -29,7 +29,7 @@ BEGUN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Finding:
+class InquiryResult:
     """What came of one inquiry."""
 
     inquire: Inquire
@@ -55,21 +55,21 @@ def ask_about(
     load: Callable[[], Chain],
     before: Watch | None,
     source: Source,
-    office: SourceOffice,
+    context: StoredSourceContext,
     lists: RevocationLists,
-) -> Finding:
+) -> InquiryResult:
     """Ask what is due, whatever the source does. `load` opens the chain; `lists` are those that were fetched already."""
-    inquiry = _Inquiry(action, load, before, office.now)
+    inquiry = _Inquiry(action, load, before, context.now)
     if action.renewal:
-        inquiry.attempt(partial(inquiry.ask_source, source, office), "next_at")
-    if action.revocation and not office.cancelled:
+        inquiry.attempt(partial(inquiry.ask_source, source, context), "next_at")
+    if action.revocation and not context.cancelled:
         inquiry.attempt(partial(inquiry.look_for_revocation, lists), "crl_at")
-    return inquiry.finding(cancelled=office.cancelled)
+    return inquiry.finding(cancelled=context.cancelled)
 
 
-def not_begun(action: Inquire, before: Watch | None) -> Finding:
+def not_begun(action: Inquire, before: Watch | None) -> InquiryResult:
     """Return what comes of an inquiry that could not be made."""
-    return Finding(action, None, before)
+    return InquiryResult(action, None, before)
 
 
 class _Inquiry:
@@ -94,9 +94,9 @@ class _Inquiry:
         except Exception as error:
             self._fail(SourceCrashed(self._action.source, error, self._clock()), instant)
 
-    def ask_source(self, source: Source, office: SourceOffice) -> None:
+    def ask_source(self, source: Source, context: StoredSourceContext) -> None:
         """Have the source ask its CA."""
-        answer = source.inquire(self._load(), self._before, office)
+        answer = source.inquire(self._load(), self._before, context)
         if answer is not None and not isinstance(answer, Watch):
             raise TypeError(f"inquire() returned {type(answer).__name__} instead of a Watch")
         found = answer or replace(self._watch, next_at=None)
@@ -110,13 +110,13 @@ class _Inquiry:
         self._revoked_at, self._reason = found.revoked_at, found.reason
         self._watch = replace(self._watch, crl_at=max(found.next_at, now + SOONEST) if found.next_at else None)
 
-    def finding(self, *, cancelled: bool) -> Finding:
+    def finding(self, *, cancelled: bool) -> InquiryResult:
         """Return what came of it."""
         if cancelled or isinstance(self._error, OrderCancelled):
             return not_begun(self._action, self._before)
         problem = self._error.problem.to_json() if self._error else None
         watch = replace(self._watch, problem=problem, attempts=self._failures if self._error else 0)
-        return Finding(self._action, watch, self._before, self._revoked_at, self._reason)
+        return InquiryResult(self._action, watch, self._before, self._revoked_at, self._reason)
 
     @property
     def _failures(self) -> int:
@@ -131,7 +131,7 @@ class _Inquiry:
         self._watch = replace(self._watch, next_at=at) if instant == "next_at" else replace(self._watch, crl_at=at)
 
 
-def settle_findings(store: Store, bus: Bus, findings: Sequence[Finding], *, now: datetime, job: str) -> list[str]:
+def settle_findings(store: Store, bus: Bus, findings: Sequence[InquiryResult], *, now: datetime, job: str) -> list[str]:
     """Store what was found out, in one transaction; return lines for people. Call under the lock.
 
     A chain that was revoked is good for nothing any more: the next one takes over in the same pass.
@@ -143,10 +143,10 @@ def settle_findings(store: Store, bus: Bus, findings: Sequence[Finding], *, now:
             events += _events(finding, now, job)
         known = bus.record(store, events)
     bus.show(store, known)
-    return [event.text for event in events if event.kind is Kind.CHAIN_REVOKED]
+    return [event.text for event in events if event.kind is EventKind.CHAIN_REVOKED]
 
 
-def _settle(store: Store, finding: Finding) -> None:
+def _settle(store: Store, finding: InquiryResult) -> None:
     if finding.watch is not None:
         store.watches.put(finding.watch)
     elif finding.before is not None:
@@ -157,7 +157,7 @@ def _settle(store: Store, finding: Finding) -> None:
         store.chains.revoke(finding.inquire.chain, finding.revoked_at)
 
 
-def _events(finding: Finding, now: datetime, job: str) -> list[Event]:
+def _events(finding: InquiryResult, now: datetime, job: str) -> list[Event]:
     action = finding.inquire
     detail = {"source": action.source, "names": list(action.names), "chain": action.chain}
     if finding.revoked_at is not None:
@@ -165,11 +165,11 @@ def _events(finding: Finding, now: datetime, job: str) -> list[Event]:
     problem = finding.watch.problem if finding.watch else None
     if problem is None or (finding.before and finding.before.problem):
         return []  # nothing to say, or said before
-    return [Event(now, Kind.INQUIRY_FAILED, str(problem["cause"]), job, "", detail)]
+    return [Event(now, EventKind.INQUIRY_FAILED, str(problem["cause"]), job, "", detail)]
 
 
 def revoked_event(at: datetime, reason: str, detail: Mapping[str, object], now: datetime, job: str) -> Event:
     """Say that a chain was revoked, and what becomes of it."""
     why = f" ({reason})" if reason else ""
     text = f"its chain was revoked at {rfc3339(at)}{why}: another one takes over"
-    return Event(now, Kind.CHAIN_REVOKED, text, job, "", detail)
+    return Event(now, EventKind.CHAIN_REVOKED, text, job, "", detail)

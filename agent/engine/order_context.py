@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from agent.contract.source import Source
-from agent.engine.source_context import Means, SourceOffice
+from agent.engine.source_context import SourceServices, StoredSourceContext
 from agent.errors.root import RootMissing
 from agent.model.need import Request
 from agent.pki.authority import Root
@@ -18,14 +18,14 @@ from agent.pki.chain import Chain
 from agent.planning import Obtain
 
 
-class OrderSession(SourceOffice):
+class StoredOrderContext(StoredSourceContext):
     """`agent.contract.source.Session` for one order."""
 
     def __init__(
-        self, means: Means, source: Source, obtain: Obtain, stop: threading.Event, root: Root | None = None
+        self, services: SourceServices, source: Source, obtain: Obtain, stop: threading.Event, root: Root | None = None
     ) -> None:
         about = {"names": sorted(obtain.request.names), "request": obtain.request.id}
-        super().__init__(means, source, stop, about)
+        super().__init__(services, source, stop, about)
         self._key = (obtain.request.id, obtain.source)
         self._forced = obtain.forced
         self._saved: Mapping[str, Any] | None = None
@@ -36,19 +36,19 @@ class OrderSession(SourceOffice):
     def saved(self) -> Mapping[str, Any]:
         """What was saved last, also by a process that has died since."""
         if self._saved is None:
-            self._saved = self._means.pen.read(lambda store: store.orders.saved(*self._key))
+            self._saved = self._services.writer.read(lambda store: store.orders.saved(*self._key))
         return self._saved
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Keep `state` on disk, sealed."""
         plain: dict[str, Any] = json.loads(json.dumps(dict(state)))  # what a next process will read
-        self._means.pen.write(lambda store: store.orders.save(*self._key, plain))
+        self._services.writer.write(lambda store: store.orders.save(*self._key, plain))
         self._saved = plain
 
     @cached_property
     def attempts(self) -> int:
         """Failures in a row before this try, those that don't count left out."""
-        record = self._means.pen.read(lambda store: store.orders.record(*self._key))
+        record = self._services.writer.read(lambda store: store.orders.record(*self._key))
         return record.attempts if record else 0
 
     @property
@@ -60,12 +60,12 @@ class OrderSession(SourceOffice):
     def replaced(self) -> Chain | None:
         """The newest chain of this source for this request, good or not."""
         request, source = self._key
-        return self._means.pen.read(lambda store: store.chains.newest(source, request))
+        return self._services.writer.read(lambda store: store.chains.newest(source, request))
 
     def issue(self, request: Request, lifetime: timedelta) -> Chain:
         """Have the root sign a chain with a new key."""
         if self.root is None:
-            self.root = self._means.pen.read(lambda store: store.roots.load())
+            self.root = self._services.writer.read(lambda store: store.roots.load())
         if self.root is None:
             raise RootMissing
         return self.root.issue(sorted(request.names), request.key_type, request.purpose, self.now(), lifetime)

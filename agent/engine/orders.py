@@ -10,10 +10,10 @@ from typing import Any
 from agent.contract.source import OrderRecord, Source
 from agent.deploy.deploy_context import back_off
 from agent.engine.bus import Bus
-from agent.engine.order_context import OrderSession
+from agent.engine.order_context import StoredOrderContext
 from agent.errors import AgentError, SourceError
 from agent.errors.source import OrderCancelled, SourceCrashed
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.pki.chain import Chain
 from agent.planning import Obtain
@@ -41,7 +41,7 @@ class Delivery:
         return self.obtain.request.id, self.obtain.source
 
 
-def ask(source: Source, obtain: Obtain, session: OrderSession, clock: Callable[[], datetime]) -> Delivery:
+def ask(source: Source, obtain: Obtain, session: StoredOrderContext, clock: Callable[[], datetime]) -> Delivery:
     """Ask a source, whatever it does."""
     try:
         chain = source.obtain(obtain.request, session)
@@ -81,7 +81,7 @@ def _settle(store: Store, delivery: Delivery, now: datetime) -> None:
     if not delivery.source.immediate:
         _note_names(store, delivery, now)
         if delivery.chain is not None:
-            store.orders.calm(delivery.obtain.request.id)
+            store.orders.clear_forced(delivery.obtain.request.id)
     store.orders.release(*delivery.key)
 
 
@@ -142,6 +142,6 @@ def _event(delivery: Delivery, now: datetime, job: str) -> Event:
     detail: dict[str, Any] = {"source": obtain.source, "names": names, "request": obtain.request.id}
     if delivery.chain is not None:
         text = f"{obtain.source} delivered a chain until {delivery.chain.usable_until:%Y-%m-%d}"
-        return Event(now, Kind.CHAIN_STORED, text, job, "", {**detail, "chain": delivery.chain.id})
+        return Event(now, EventKind.CHAIN_STORED, text, job, "", {**detail, "chain": delivery.chain.id})
     cause = delivery.error.problem.cause if delivery.error else ""
-    return Event(now, Kind.ORDER_FAILED, cause, job, "", detail)
+    return Event(now, EventKind.ORDER_FAILED, cause, job, "", detail)

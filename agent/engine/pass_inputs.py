@@ -18,7 +18,7 @@ from agent.planning import Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
 from agent.registry.plugins import Registry
-from agent.rendering.enabled_modules import Fleet
+from agent.rendering.enabled_modules import EnabledModules
 from agent.sources import BUILT_IN
 from agent.store import Store
 from agent.store.modules import ModuleRecord
@@ -29,16 +29,16 @@ Loader = Callable[[Layout], tuple[Settings, Registry]]
 
 
 @dataclass(frozen=True)
-class Situation:
+class PassInputs:
     """Settings, plugins and host facts of one pass."""
 
     settings: Settings
-    fleet: Fleet
+    enabled: EnabledModules
 
     @property
     def hooks(self) -> Hooks:
         """Asks the modules."""
-        return self.fleet.hooks
+        return self.enabled.hooks
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class KeptSettings:
         return self._last
 
 
-def read_situation(
+def read_pass_inputs(
     layout: Layout, store: Store | None, host: HostReader = read_host_of, loader: Loader = load_settings
-) -> Situation:
+) -> PassInputs:
     """Load settings and plugins. Raises `SettingsRefused`. `store` None: the first look, before there is one."""
     settings, registry = loader(layout)
     modules = settings.modules
     hooks = Hooks(modules, registry.enabled_plugins)
     facts = host(settings)
-    fleet = Fleet(
+    enabled = EnabledModules(
         layout=layout,
         hooks=hooks,
         modules=modules,
@@ -106,19 +106,19 @@ def read_situation(
         issuers=_issuers(settings, store) if store else (),
         lost=_lost_parts(layout, settings, store) if store else {},
     )
-    return Situation(settings, fleet)
+    return PassInputs(settings, enabled)
 
 
-def with_account_key(situation: Situation, store: Store, now: datetime) -> Situation:
+def with_account_key(inputs: PassInputs, store: Store, now: datetime) -> PassInputs:
     """Make the ACME account key when a rung uses it and there is none: services answer with it. Call under the lock."""
-    if situation.fleet.http01.thumbprint is not None or not _uses_account_key(situation.settings):
-        return situation
+    if inputs.enabled.http01.thumbprint is not None or not _uses_account_key(inputs.settings):
+        return inputs
     from agent.pki.account_key import make_account_key
 
     with store.write():
         made = store.account_keys.add(make_account_key(), now)
-    http01 = replace(situation.fleet.http01, thumbprint=made.thumbprint)
-    return replace(situation, fleet=replace(situation.fleet, http01=http01))
+    http01 = replace(inputs.enabled.http01, thumbprint=made.thumbprint)
+    return replace(inputs, enabled=replace(inputs.enabled, http01=http01))
 
 
 def _uses_account_key(settings: Settings) -> bool:
@@ -130,18 +130,18 @@ def _thumbprint(settings: Settings, store: Store) -> str | None:
     return present.thumbprint if present else None
 
 
-def declare(situation: Situation, store: Store) -> Declarations:
+def declare(inputs: PassInputs, store: Store) -> Declarations:
     """Ask every module for its needs; one that can't be asked keeps its last ones."""
     needs: list[Need] = []
     declared: list[Declared] = []
     records: list[ModuleRecord] = []
-    for name, entry in situation.settings.entries.items():
+    for name, entry in inputs.settings.entries.items():
         problem = entry.error.problem if entry.error else None
         if entry.enabled and entry.module is not None:
-            found, problem = _needs(situation, store, name)
+            found, problem = _needs(inputs, store, name)
             needs += found
             window = entry.module.window
-            declared.append(Declared(name, situation.fleet.inputs(name), window))
+            declared.append(Declared(name, inputs.enabled.inputs(name), window))
         elif entry.enabled:
             needs += store.modules.needs(name)
         records.append(_record(store, entry, problem))
@@ -149,12 +149,12 @@ def declare(situation: Situation, store: Store) -> Declarations:
 
 
 def state_of(
-    situation: Situation, store: Store, now: datetime, resting: frozenset[tuple[str, str]] = frozenset()
+    inputs: PassInputs, store: Store, now: datetime, deferred: frozenset[tuple[str, str]] = frozenset()
 ) -> State:
-    """Return what the store knows, as far as planning goes. `resting`: orders that are not to be tried again yet."""
+    """Return what the store knows, as far as planning goes. `deferred`: orders that are not to be tried again yet."""
     root = store.roots.present()
     evidence = Evidence(
-        ladder=tuple(situation.settings.rungs.values()),
+        ladder=tuple(inputs.settings.rungs.values()),
         chains=tuple(store.chains.records()),
         orders={(order.request, order.source): order for order in store.orders.records()},
         root=root.sha256 if root else None,
@@ -175,7 +175,7 @@ def state_of(
         live_chains=live,
         refusals=tuple(store.deployments.refusals()),
         endpoints=tuple(store.endpoints.all()),
-        leased=resting | store.orders.leased(now),
+        leased=deferred | store.orders.leased(now),
         roots={each.sha256: each.not_after for each in store.roots.all()},
         peers=tuple(store.peers.all()),
         held_back=store.peers.held_back(),
@@ -184,9 +184,9 @@ def state_of(
     )
 
 
-def _needs(situation: Situation, store: Store, name: str) -> tuple[list[Need], Problem | None]:
+def _needs(inputs: PassInputs, store: Store, name: str) -> tuple[list[Need], Problem | None]:
     try:
-        return situation.hooks.needs(name, situation.fleet.host), None
+        return inputs.hooks.needs(name, inputs.enabled.host), None
     except AgentError as error:
         return store.modules.needs(name), error.problem
 
@@ -197,12 +197,12 @@ def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> Module
     return ModuleRecord(entry.name, entry.plugin, entry.title, entry.enabled, services, problem)
 
 
-def with_issuers(situation: Situation, store: Store) -> Situation:
+def with_issuers(inputs: PassInputs, store: Store) -> PassInputs:
     """Return the situation with the roots and their lists as they are now."""
-    found = _issuers(situation.settings, store)
-    if found == situation.fleet.issuers:
-        return situation
-    return replace(situation, fleet=replace(situation.fleet, issuers=found))
+    found = _issuers(inputs.settings, store)
+    if found == inputs.enabled.issuers:
+        return inputs
+    return replace(inputs, enabled=replace(inputs.enabled, issuers=found))
 
 
 def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:

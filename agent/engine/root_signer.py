@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from agent.engine.bus import Bus
 from agent.errors import AgentError
 from agent.errors.root import RootMissing
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.model.peer import LIFETIME, Peer
 from agent.pki.chain import PeerCertificate
 from agent.planning import ListRevoked, SignAgain, describe
@@ -18,7 +18,7 @@ TRIED_AGAIN = timedelta(days=1)
 """After so long it's tried again to sign what could not be signed."""
 
 
-class Clerk:
+class RootSigner:
     """Performs `ListRevoked` and `SignAgain`. What can't be signed holds up nothing else."""
 
     def __init__(self, store: Store, bus: Bus, now: datetime, job: str) -> None:
@@ -50,7 +50,7 @@ class Clerk:
         if last is None or not made.pem:
             return False
         text = f"{root.subject}: list {made.number} of revoked certificates, {len(made.serials)} in it"
-        self._tell(Kind.REVOCATIONS_LISTED, text, root=root.sha256, number=made.number)
+        self._tell(EventKind.REVOCATIONS_LISTED, text, root=root.sha256, number=made.number)
         return True
 
     def _again(self, action: SignAgain) -> bool:
@@ -60,17 +60,19 @@ class Clerk:
             made = sign_again(self._store, peer, self._now)
         except AgentError as error:
             self._hold_back(peer, error)
-            self._tell(Kind.PEER_FAILED, f"{peer.label}: {error.problem.cause}", peer.module, **about)
+            self._tell(EventKind.PEER_FAILED, f"{peer.label}: {error.problem.cause}", peer.module, **about)
             return False
         text = f"{peer.module}/{peer.label} was signed again, until {made.not_after:%Y-%m-%d}: {action.reason}"
-        self._tell(Kind.PEER_SIGNED, text, peer.module, **{**about, "serial": made.serial, "replaces": peer.serial})
+        self._tell(
+            EventKind.PEER_SIGNED, text, peer.module, **{**about, "serial": made.serial, "replaces": peer.serial}
+        )
         return True
 
     def _hold_back(self, peer: Peer, error: AgentError) -> None:
         with self._store.write():
             self._store.peers.hold_back(peer, error.problem.to_json(), self._now + TRIED_AGAIN)
 
-    def _tell(self, kind: Kind, text: str, module: str = "", **detail: object) -> None:
+    def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._now, kind, text, self._job, module, detail))
 
 

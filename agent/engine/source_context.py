@@ -13,8 +13,8 @@ from agent.contract.context import Http01
 from agent.contract.source import Ledger, Memory, Source
 from agent.engine.bus import Bus
 from agent.engine.shared_objects import SharedObjects
-from agent.engine.write_queue import Pen
-from agent.model.events import Event, Kind
+from agent.engine.write_queue import Writer
+from agent.model.events import Event, EventKind
 from agent.system.layout import Layout
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
-class Means:
+class SourceServices:
     """What all offices of one pass work with."""
 
-    pen: Pen
+    writer: Writer
     bus: Bus
     clock: Clock
     layout: Layout
@@ -40,48 +40,50 @@ class Means:
 class SourceMemory:
     """What one source remembers."""
 
-    def __init__(self, pen: Pen, source: str) -> None:
-        self._pen = pen
+    def __init__(self, writer: Writer, source: str) -> None:
+        self._writer = writer
         self._source = source
 
     def read(self, key: str) -> Mapping[str, Any]:
         """Return what was written last; empty at first."""
-        return self._pen.read(lambda store: store.memories.read(self._source, key))
+        return self._writer.read(lambda store: store.memories.read(self._source, key))
 
     def write(self, key: str, state: Mapping[str, Any]) -> None:
         """Keep `state` on disk; an empty one is forgotten."""
-        self._pen.write(lambda store: store.memories.write(self._source, key, state))
+        self._writer.write(lambda store: store.memories.write(self._source, key, state))
 
 
 class SourceLedger:
     """When one source did what."""
 
-    def __init__(self, pen: Pen, source: str, clock: Clock) -> None:
-        self._pen = pen
+    def __init__(self, writer: Writer, source: str, clock: Clock) -> None:
+        self._writer = writer
         self._source = source
         self._clock = clock
 
     def note(self, kind: str, subjects: Iterable[str]) -> None:
         """Write down, durably, that `kind` was done to each of `subjects` now."""
         done_to, now = tuple(subjects), self._clock()
-        self._pen.write(lambda store: store.ledger.note(self._source, kind, done_to, now))
+        self._writer.write(lambda store: store.ledger.note(self._source, kind, done_to, now))
 
     def instants(self, kind: str, subject: str, since: datetime) -> list[datetime]:
         """Return when `kind` was done to `subject` since then, the earliest first."""
-        return self._pen.read(lambda store: store.ledger.instants(self._source, kind, subject, since))
+        return self._writer.read(lambda store: store.ledger.instants(self._source, kind, subject, since))
 
 
-class SourceOffice:
+class StoredSourceContext:
     """`agent.contract.source.Office` for one source. Memory, ledger and shared object outlive it."""
 
-    def __init__(self, means: Means, source: Source, stop: threading.Event, about: Mapping[str, Any]) -> None:
+    def __init__(
+        self, services: SourceServices, source: Source, stop: threading.Event, about: Mapping[str, Any]
+    ) -> None:
         """`about`: whom the progress is about, for its events."""
-        self._means = means
+        self._services = services
         self._source = source
         self._stop = stop
         self._about = about
-        self._memory = SourceMemory(means.pen, source.name)
-        self._ledger = SourceLedger(means.pen, source.name, means.clock)
+        self._memory = SourceMemory(services.writer, source.name)
+        self._ledger = SourceLedger(services.writer, source.name, services.clock)
 
     @property
     def memory(self) -> Memory:
@@ -96,28 +98,28 @@ class SourceOffice:
     @property
     def http01(self) -> Http01:
         """Where answers to HTTP-01 challenges go."""
-        return self._means.http01
+        return self._services.http01
 
     def account_key(self) -> PrivateKey:
         """Return the appliance's ACME account key. Raises `SealBroken`."""
-        key = self._means.pen.read(lambda store: store.account_keys.load())
+        key = self._services.writer.read(lambda store: store.account_keys.load())
         if key is None:
             raise LookupError(f"{type(self._source).__name__} asks for the account key without `uses_account_key`")
         return key
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return one object for all that this source does with its present settings in this process."""
-        return self._means.shared.of(self._source, make)
+        return self._services.shared.of(self._source, make)
 
     def rooted(self, path: str) -> Path:
         """Return where a path of the settings stands: below ``--root``."""
-        return self._means.layout.rooted(path)
+        return self._services.layout.rooted(path)
 
     def progress(self, step: str, text: str = "") -> None:
         """Put a step on the bus."""
         detail = {"source": self._source.name, "step": step, **self._about}
-        event = Event(self.now(), Kind.ORDER_STEP, text or step, self._means.job, "", detail)
-        self._means.bus.mention(self._means.pen.later, event)
+        event = Event(self.now(), EventKind.ORDER_STEP, text or step, self._services.job, "", detail)
+        self._services.bus.mention(self._services.writer.later, event)
 
     @property
     def cancelled(self) -> bool:
@@ -130,4 +132,4 @@ class SourceOffice:
 
     def now(self) -> datetime:
         """Return the present instant, UTC."""
-        return self._means.clock()
+        return self._services.clock()

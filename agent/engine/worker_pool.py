@@ -26,7 +26,7 @@ class Task:
     """Returns what comes of it when it was not begun."""
 
 
-class Crew:
+class WorkerPool:
     """Does tasks: first come, first served. What came of them is handed to `deliver`, in the thread that did it."""
 
     def __init__(self, deliver: Callable[[Key, Any], object]) -> None:

@@ -11,22 +11,22 @@ from agent.contract.context import Http01
 from agent.contract.source import Source
 from agent.crl import RevocationLists
 from agent.engine.bus import Bus
-from agent.engine.inquiries import Finding, ask_about, begin, not_begun
-from agent.engine.order_context import OrderSession
+from agent.engine.inquiries import InquiryResult, ask_about, begin, not_begun
+from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, given_back
 from agent.engine.shared_objects import SharedObjects, key_of, keys_of
-from agent.engine.source_context import Clock, Means, SourceOffice
-from agent.engine.worker_pool import Crew, Key, Task
-from agent.engine.write_queue import BEAT, OwnHand, Scribe
+from agent.engine.source_context import Clock, SourceServices, StoredSourceContext
+from agent.engine.worker_pool import Key, Task, WorkerPool
+from agent.engine.write_queue import BEAT, DirectWriter, WriteQueue
 from agent.errors.deploy import ChainGone
 from agent.errors.plugin import reason_of
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.model.records import Watch
 from agent.pki.chain import Chain
 from agent.planning import Inquire, Obtain
 from agent.store import Store
 
-Outcome = Delivery | Finding
+Outcome = Delivery | InquiryResult
 INQUIRY_GRACE = 1.0
 """Seconds for inquiries that are asked to stop: nothing is lost with them."""
 
@@ -39,9 +39,9 @@ class Workers:
         self._bus = bus
         self._clock = clock
         self._opened: Store | None = None
-        self._scribe = Scribe(self._connect, self._renew_leases, beat_seconds=beat_seconds)
+        self._write_queue = WriteQueue(self._connect, self._renew_leases, beat_seconds=beat_seconds)
         self._shared = SharedObjects(self._note_failed_close)
-        self._orders, self._inquiries = Crew(self._deliver), Crew(self._deliver)
+        self._orders, self._inquiries = WorkerPool(self._deliver), WorkerPool(self._deliver)
         self._lists = RevocationLists()
         self._ordered: dict[Key, Source] = {}
         self._inquired: dict[Key, Source] = {}
@@ -50,30 +50,30 @@ class Workers:
         self.wake = threading.Event()
         """Set when something has ended, or by whoever wants the loop to look again."""
 
-    def means(self, store: Store, http01: Http01, job: str, *, at_once: bool = False) -> Means:
+    def services(self, store: Store, http01: Http01, job: str, *, at_once: bool = False) -> SourceServices:
         """Return what offices work with; `at_once`: with the caller's connection, for who holds the lock."""
         self._opened = store
-        pen = OwnHand(store) if at_once else self._scribe
-        return Means(pen, self._bus, self._clock, store.layout, http01, self._shared, job)
+        writer = DirectWriter(store) if at_once else self._write_queue
+        return SourceServices(writer, self._bus, self._clock, store.layout, http01, self._shared, job)
 
     # Beginning
 
-    def order(self, store: Store, orders: Iterable[tuple[Source, Obtain]], means: Means) -> None:
+    def order(self, store: Store, orders: Iterable[tuple[Source, Obtain]], services: SourceServices) -> None:
         """Begin orders, but for those that this or another living process works at. Call under the lock."""
         fresh = [(source, obtain) for source, obtain in orders if _key_of_order(obtain) not in self._ordered]
         if not fresh:
             return
         with store.write():
             fresh = [each for each in fresh if store.orders.lease(*_key_of_order(each[1]), self._clock())]
-            known = self._bus.record(store, [self._started(obtain, means.job) for _, obtain in fresh])
+            known = self._bus.record(store, [self._started(obtain, services.job) for _, obtain in fresh])
         self._bus.show(store, known)
         for source, obtain in fresh:
             self._ordered[_key_of_order(obtain)] = source
-            self._scribe.begin()  # it shows that the holder of the leases lives
+            self._write_queue.begin()  # it shows that the holder of the leases lives
             back = partial(self._give_back, source, obtain)
-            self._orders.add(Task(_key_of_order(obtain), source, partial(self._ask, source, obtain, means), back))
+            self._orders.add(Task(_key_of_order(obtain), source, partial(self._ask, source, obtain, services), back))
 
-    def inquire(self, store: Store, inquiries: Iterable[tuple[Source, Inquire]], means: Means) -> None:
+    def inquire(self, store: Store, inquiries: Iterable[tuple[Source, Inquire]], services: SourceServices) -> None:
         """Begin inquiries that are not running yet. Call under the lock."""
         fresh = [(source, action) for source, action in inquiries if _key_of_inquiry(action) not in self._inquired]
         if not fresh:
@@ -83,7 +83,7 @@ class Workers:
         for (source, action), before in zip(fresh, known, strict=True):
             key = _key_of_inquiry(action)
             self._inquired[key] = source
-            work = partial(self._ask_about, source, action, before, means)
+            work = partial(self._ask_about, source, action, before, services)
             self._inquiries.add(Task(key, source, work, partial(not_begun, action, before)))
 
     # How far they are
@@ -116,14 +116,14 @@ class Workers:
         with self._lock:
             return any(key in self._ended for key in self._ordered)
 
-    def hand_over(self, settle: Callable[[Sequence[Delivery], Sequence[Finding]], object]) -> None:
+    def hand_over(self, settle: Callable[[Sequence[Delivery], Sequence[InquiryResult]], object]) -> None:
         """Have settled what has ended. What could not be stored stays for the next round."""
         with self._lock:
             ended = dict(self._ended)
         if not ended:
             return
         deliveries = [each for each in ended.values() if isinstance(each, Delivery)]
-        settle(deliveries, [each for each in ended.values() if isinstance(each, Finding)])
+        settle(deliveries, [each for each in ended.values() if isinstance(each, InquiryResult)])
         with self._lock:
             for key in ended:
                 del self._ended[key]
@@ -146,21 +146,21 @@ class Workers:
     def close(self) -> None:
         """Close what sources shared, and end the writer. Whatever comes later starts anew."""
         self._shared.close()
-        self._scribe.close()
+        self._write_queue.close()
 
     # In their threads
 
-    def _ask(self, source: Source, obtain: Obtain, means: Means, stop: threading.Event) -> Delivery:
-        return ask(source, obtain, OrderSession(means, source, obtain, stop), self._clock)
+    def _ask(self, source: Source, obtain: Obtain, services: SourceServices, stop: threading.Event) -> Delivery:
+        return ask(source, obtain, StoredOrderContext(services, source, obtain, stop), self._clock)
 
     def _give_back(self, source: Source, obtain: Obtain) -> Delivery:
         return given_back(source, obtain, self._clock())
 
     def _ask_about(
-        self, source: Source, action: Inquire, before: Watch | None, means: Means, stop: threading.Event
-    ) -> Finding:
-        office = SourceOffice(means, source, stop, {"names": list(action.names), "chain": action.chain})
-        return ask_about(action, partial(_chain, means, action.chain), before, source, office, self._lists)
+        self, source: Source, action: Inquire, before: Watch | None, services: SourceServices, stop: threading.Event
+    ) -> InquiryResult:
+        context = StoredSourceContext(services, source, stop, {"names": list(action.names), "chain": action.chain})
+        return ask_about(action, partial(_chain, services, action.chain), before, source, context, self._lists)
 
     def _deliver(self, key: Key, outcome: Outcome) -> None:
         with self._lock:
@@ -179,12 +179,12 @@ class Workers:
 
     def _note_failed_close(self, source: str, error: Exception) -> None:
         cause = f"Closing what the source {source} shared failed: {reason_of(error)}."
-        event = Event(self._clock(), Kind.PLUGIN_FAILED, cause, detail={"plugin": source})
-        self._bus.mention(self._scribe.later, event)
+        event = Event(self._clock(), EventKind.PLUGIN_FAILED, cause, detail={"plugin": source})
+        self._bus.mention(self._write_queue.later, event)
 
     def _started(self, obtain: Obtain, job: str) -> Event:
         detail = {"source": obtain.source, "names": sorted(obtain.request.names), "request": obtain.request.id}
-        return Event(self._clock(), Kind.ORDER_STARTED, obtain.reason, job, "", detail)
+        return Event(self._clock(), EventKind.ORDER_STARTED, obtain.reason, job, "", detail)
 
 
 def _join(threads: Iterable[threading.Thread], seconds: float) -> None:
@@ -201,8 +201,8 @@ def _key_of_inquiry(action: Inquire) -> Key:
     return "inquiry", action.chain
 
 
-def _chain(means: Means, chain_id: str) -> Chain:
-    chain = means.pen.read(lambda store: store.chains.load(chain_id))
+def _chain(services: SourceServices, chain_id: str) -> Chain:
+    chain = services.writer.read(lambda store: store.chains.load(chain_id))
     if chain is None:
         raise ChainGone(chain_id)
     return chain

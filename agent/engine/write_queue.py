@@ -21,7 +21,7 @@ PATIENCE = 300.0
 T = TypeVar("T")
 
 
-class Pen(Protocol):
+class Writer(Protocol):
     """How the store is written and read on behalf of a source."""
 
     def write(self, work: Callable[[Store], T]) -> T:
@@ -34,7 +34,7 @@ class Pen(Protocol):
         """Return what `work` finds."""
 
 
-class OwnHand:
+class DirectWriter:
     """Writes with the caller's own connection: for who holds the lock, inside or outside of a transaction."""
 
     def __init__(self, store: Store) -> None:
@@ -88,7 +88,7 @@ class _Entry:
         return self._result
 
 
-class Scribe:
+class WriteQueue:
     """One thread that writes what others hand in. It starts when there is something, and ends with `close`.
 
     A commit costs a flush of the disk, whatever is in it: a hundred orders that save their state at the same time pay for

@@ -24,7 +24,7 @@ class Malformed(ValueError):
     """Not an ASN.1 encoding."""
 
 
-class Kind(Enum):
+class EncodingKind(Enum):
     """What an outer structure is; the value is how people call it."""
 
     CERTIFICATE = "a certificate"
@@ -88,7 +88,7 @@ def values(data: bytes) -> Iterator[Value]:
         at += value.size
 
 
-def kind_of(data: bytes) -> Kind | None:
+def kind_of(data: bytes) -> EncodingKind | None:
     """Return what begins `data`, by its structure; None where it is nothing that is known."""
     try:
         outer = value_at(data, 0)
@@ -102,33 +102,35 @@ def _first(parts: Sequence[Value]) -> list[Value]:
     return list(islice(parts[0].children(), 4)) if parts and parts[0].tag == SEQUENCE else []
 
 
-def _kind(parts: Sequence[Value], first: Sequence[Value]) -> Kind | None:
+def _kind(parts: Sequence[Value], first: Sequence[Value]) -> EncodingKind | None:
     tags = tuple(part.tag for part in parts)
-    simple: dict[tuple[int, ...], Kind] = {
-        (SEQUENCE, BIT_STRING): Kind.PUBLIC_KEY,  # RFC 5280 section 4.1
-        (INTEGER, INTEGER): Kind.PUBLIC_KEY,  # RFC 8017 appendix A.1.1
-        (SEQUENCE, OCTET_STRING): Kind.ENCRYPTED_KEY,  # RFC 5958 section 3
-        (INTEGER, SEQUENCE, OCTET_STRING): Kind.KEY,  # RFC 5958 section 2
-        (INTEGER, INTEGER, INTEGER): Kind.KEY,  # RFC 8017 appendix A.1.2; DSA's is alike
+    simple: dict[tuple[int, ...], EncodingKind] = {
+        (SEQUENCE, BIT_STRING): EncodingKind.PUBLIC_KEY,  # RFC 5280 section 4.1
+        (INTEGER, INTEGER): EncodingKind.PUBLIC_KEY,  # RFC 8017 appendix A.1.1
+        (SEQUENCE, OCTET_STRING): EncodingKind.ENCRYPTED_KEY,  # RFC 5958 section 3
+        (INTEGER, SEQUENCE, OCTET_STRING): EncodingKind.KEY,  # RFC 5958 section 2
+        (INTEGER, INTEGER, INTEGER): EncodingKind.KEY,  # RFC 8017 appendix A.1.2; DSA's is alike
         (SEQUENCE, SEQUENCE, BIT_STRING): _signed_kind(first),
     }
     if tags in simple:
         return simple[tags]
     if tags[:2] == (INTEGER, OCTET_STRING):  # RFC 5915 section 3
-        return Kind.KEY
+        return EncodingKind.KEY
     if tags[:2] == (INTEGER, SEQUENCE) and parts[0].content == b"\x03":  # RFC 7292 section 4
-        return Kind.PKCS12
-    return Kind.PKCS7 if tags == (OID, CONTEXT_0) and parts[0].content == SIGNED_DATA else None  # RFC 5652 section 5.1
+        return EncodingKind.PKCS12
+    return (
+        EncodingKind.PKCS7 if tags == (OID, CONTEXT_0) and parts[0].content == SIGNED_DATA else None
+    )  # RFC 5652 section 5.1
 
 
-def _signed_kind(first: Sequence[Value]) -> Kind:
+def _signed_kind(first: Sequence[Value]) -> EncodingKind:
     """Three structures are `something, algorithm, signature`: the something's first fields tell them apart."""
     tags = tuple(value.tag for value in first)
     if tags[:3] == (INTEGER, SEQUENCE, SEQUENCE) and (len(tags) < 4 or tags[3] == CONTEXT_0):  # RFC 2986 section 4.1
-        return Kind.REQUEST
+        return EncodingKind.REQUEST
     if TIMES.intersection(tags[2:4]):  # RFC 5280 section 5.1
-        return Kind.REVOCATIONS
-    return Kind.CERTIFICATE
+        return EncodingKind.REVOCATIONS
+    return EncodingKind.CERTIFICATE
 
 
 @dataclass(slots=True)

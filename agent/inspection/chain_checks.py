@@ -36,7 +36,7 @@ USAGES = {
 }
 
 
-class Level(StrEnum):
+class FindingLevel(StrEnum):
     """How much a finding matters."""
 
     OK = "ok"
@@ -48,7 +48,7 @@ class Level(StrEnum):
 class Finding:
     """One thing that the doctor saw."""
 
-    level: Level
+    level: FindingLevel
     sentence: str
     """Without a full stop."""
 
@@ -104,9 +104,9 @@ def refuse_unusable(chain: Chain, now: datetime) -> None:
 
 def findings_of(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Finding]:
     """Yield what there is to know of a chain that is accepted."""
-    yield Finding(Level.OK, "key matches")
+    yield Finding(FindingLevel.OK, "key matches")
     yield _completeness(chain)
-    yield Finding(Level.OK, f"valid until {chain.usable_until:%Y-%m-%d}")
+    yield Finding(FindingLevel.OK, f"valid until {chain.usable_until:%Y-%m-%d}")
     yield from _of_time(chain, now)
     yield from _of_names(chain.leaf)
     yield from _of_usage(chain.leaf)
@@ -115,9 +115,9 @@ def findings_of(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Findi
 
 def _completeness(chain: Chain) -> Finding:
     if chain.anchor is None and not chain.intermediates:
-        return Finding(Level.WARNING, "self-signed: every client must be told to trust it")
+        return Finding(FindingLevel.WARNING, "self-signed: every client must be told to trust it")
     above = [*chain.intermediates, *([chain.anchor] if chain.anchor else [])]
-    return Finding(Level.OK, f"chain complete ({' > '.join(title_of(each) for each in above)})")
+    return Finding(FindingLevel.OK, f"chain complete ({' > '.join(title_of(each) for each in above)})")
 
 
 def _of_time(chain: Chain, now: datetime) -> Iterator[Finding]:
@@ -125,36 +125,36 @@ def _of_time(chain: Chain, now: datetime) -> Iterator[Finding]:
     if left < SOON:
         days = left.days
         when = "within a day" if days < 1 else "in 1 day" if days == 1 else f"in {days} days"
-        yield Finding(Level.WARNING, f"expires {when}")
+        yield Finding(FindingLevel.WARNING, f"expires {when}")
     for certificate, issuer in pairwise(chain.presented):
         if issuer.not_valid_after_utc < certificate.not_valid_after_utc:
             yield Finding(
-                Level.WARNING,
+                FindingLevel.WARNING,
                 f"{quoted(title_of(issuer))} expires before {quoted(title_of(certificate))}: "
                 f"the chain ends on {issuer.not_valid_after_utc:%Y-%m-%d}",
             )
     if chain.not_after - chain.not_before > LONGEST_LIFE:
-        yield Finding(Level.WARNING, f"valid for more than {LONGEST_LIFE.days} days: Apple's clients refuse it")
+        yield Finding(FindingLevel.WARNING, f"valid for more than {LONGEST_LIFE.days} days: Apple's clients refuse it")
 
 
 def _of_names(leaf: x509.Certificate) -> Iterator[Finding]:
     alternatives = extension(leaf, x509.SubjectAlternativeName)
     if alternatives is None:
-        yield Finding(Level.WARNING, "has no SAN: modern clients refuse it")
+        yield Finding(FindingLevel.WARNING, "has no SAN: modern clients refuse it")
     unusable = [text for text in _dns_names(leaf) if not _is_name(text)]
     if unusable:
-        yield Finding(Level.WARNING, f"names that no client accepts: {_listed(unusable)}")
+        yield Finding(FindingLevel.WARNING, f"names that no client accepts: {_listed(unusable)}")
     addresses = [text for text in _dns_names(leaf) if _is_name(text) and is_address(parse_name(text))]
     if addresses:
         yield Finding(
-            Level.WARNING, f"addresses among the DNS names, where no modern client looks: {_listed(addresses)}"
+            FindingLevel.WARNING, f"addresses among the DNS names, where no modern client looks: {_listed(addresses)}"
         )
 
 
 def _of_usage(leaf: x509.Certificate) -> Iterator[Finding]:
     usage = extension(leaf, x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
-        yield Finding(Level.WARNING, "its key usage lacks digitalSignature: clients with TLS 1.3 refuse it")
+        yield Finding(FindingLevel.WARNING, "its key usage lacks digitalSignature: clients with TLS 1.3 refuse it")
 
 
 def _of_root(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Finding]:
@@ -164,11 +164,11 @@ def _of_root(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Finding]
     if root.not_valid_after_utc <= now:
         ended = f"{root.not_valid_after_utc:%Y-%m-%d}"
         yield Finding(
-            Level.WARNING, f"the root {quoted(title_of(root))} expired on {ended}: some clients refuse the chain"
+            FindingLevel.WARNING, f"the root {quoted(title_of(root))} expired on {ended}: some clients refuse the chain"
         )
     if root not in anchors:
         yield Finding(
-            Level.NOTE,
+            FindingLevel.NOTE,
             f"the root {quoted(title_of(root))} is not among the known ones: clients must be told to trust it",
         )
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from agent.errors.chain import KeyUnsupported
 from agent.errors.upload import Damaged, OddCertificate, PassphraseMissing, PassphraseWrong, TooCostly
-from agent.inspection.asn1 import Kind, cost_of
+from agent.inspection.asn1 import EncodingKind, cost_of
 from agent.inspection.pem_blocks import Block
 from agent.pki.certificate import MALFORMED, checked, quietly, title_of
 from agent.pki.key import usable_key
@@ -40,16 +40,16 @@ class Opened:
     certificates: tuple[x509.Certificate, ...] = ()
 
 
-def open_der(der: bytes, kind: Kind, place: str, passphrase: bytes | None) -> Opened:
+def open_der(der: bytes, kind: EncodingKind, place: str, passphrase: bytes | None) -> Opened:
     """Open what is of a `kind` that holds keys or certificates. Raises an `UploadError`, or a `ChainError` about the key."""
-    if kind is Kind.CERTIFICATE:
+    if kind is EncodingKind.CERTIFICATE:
         return Opened(certificates=(_certificate(der, place),))
-    if kind is Kind.PKCS7:
+    if kind is EncodingKind.PKCS7:
         return Opened(certificates=_bundle(der, place))
     _refuse_costly(der, place)
-    if kind is Kind.PKCS12:
+    if kind is EncodingKind.PKCS12:
         return _open_pkcs12(der, place, passphrase)
-    secret = passphrase if kind is Kind.ENCRYPTED_KEY else None
+    secret = passphrase if kind is EncodingKind.ENCRYPTED_KEY else None
     return Opened(keys=(_key(lambda: load_der_private_key(der, secret), kind, place, passphrase),))
 
 
@@ -57,7 +57,7 @@ def open_armored_key(block: Block, place: str, passphrase: bytes | None) -> Open
     """Open a key in OpenSSL's traditional form, encrypted as its headers say. Raises as `open_der` does."""
     _refuse_costly(block.der, place)
     encrypted = any(b"ENCRYPTED" in line for line in block.headers)
-    kind = Kind.ENCRYPTED_KEY if encrypted else Kind.KEY
+    kind = EncodingKind.ENCRYPTED_KEY if encrypted else EncodingKind.KEY
     text = block.text()
     secret = passphrase if encrypted else None
     return Opened(keys=(_key(lambda: load_pem_private_key(text, secret), kind, place, passphrase),))
@@ -71,9 +71,9 @@ def _refuse_costly(der: bytes, place: str) -> None:
         raise TooCostly(place, "it is longer than RSA with 8192 bits")
 
 
-def _key(load: Callable[[], object], kind: Kind, place: str, passphrase: bytes | None) -> PrivateKey:
+def _key(load: Callable[[], object], kind: EncodingKind, place: str, passphrase: bytes | None) -> PrivateKey:
     """A wrong passphrase may decrypt to anything, so whatever a parser says of an encrypted key is put down to that."""
-    encrypted = kind is Kind.ENCRYPTED_KEY
+    encrypted = kind is EncodingKind.ENCRYPTED_KEY
     if encrypted and not passphrase:
         raise PassphraseMissing(place)
     try:
@@ -106,7 +106,7 @@ def _bundle(der: bytes, place: str) -> tuple[x509.Certificate, ...]:
         with quietly():
             found = pkcs7.load_der_pkcs7_certificates(der)
     except (*MALFORMED, UnsupportedAlgorithm) as error:
-        raise Damaged(place, Kind.PKCS7.value, str(error)) from error
+        raise Damaged(place, EncodingKind.PKCS7.value, str(error)) from error
     return tuple(_checked(certificate, place) for certificate in found)
 
 
@@ -115,7 +115,7 @@ def _certificate(der: bytes, place: str) -> x509.Certificate:
         with quietly():
             found = x509.load_der_x509_certificate(der)
     except MALFORMED as error:
-        raise Damaged(place, Kind.CERTIFICATE.value, str(error)) from error
+        raise Damaged(place, EncodingKind.CERTIFICATE.value, str(error)) from error
     return _checked(found, place)
 
 
@@ -126,4 +126,4 @@ def _checked(certificate: x509.Certificate, place: str) -> x509.Certificate:
                 raise OddCertificate(title_of(certificate), "its serial number is negative (RFC 5280 section 4.1.2.2)")
             return checked(certificate)
     except MALFORMED as error:
-        raise Damaged(place, Kind.CERTIFICATE.value, str(error)) from error
+        raise Damaged(place, EncodingKind.CERTIFICATE.value, str(error)) from error

@@ -11,7 +11,7 @@ from agent.errors.root import RootMayNotSign
 from agent.errors.upload import ParentsMissing
 from agent.inspection.chain_checks import (
     Finding,
-    Level,
+    FindingLevel,
     findings_of,
     refuse_authority,
     refuse_by_time,
@@ -20,7 +20,7 @@ from agent.inspection.chain_checks import (
     refuse_unusable,
 )
 from agent.inspection.file_types import PARAMETERS
-from agent.inspection.input_file import Piece
+from agent.inspection.input_file import InputFile
 from agent.inspection.material import Material, read_material
 from agent.inspection.path_building import Path, climb
 from agent.inspection.selection import Choice, choose, refuse_strangers
@@ -53,7 +53,7 @@ class Diagnosis:
 
 
 def diagnose(
-    pieces: Iterable[Piece],
+    pieces: Iterable[InputFile],
     *,
     passphrase: bytes | None = None,
     anchors: Anchors | Iterable[x509.Certificate] = (),
@@ -79,7 +79,7 @@ def diagnose(
     return Diagnosis(chain, (*findings_of(chain, known, now), *_findings(material, choice, path, unused)))
 
 
-def diagnose_root(pieces: Iterable[Piece], *, passphrase: bytes | None = None, now: datetime) -> Root:
+def diagnose_root(pieces: Iterable[InputFile], *, passphrase: bytes | None = None, now: datetime) -> Root:
     """Make a root of an authority's certificate, its key, and its parents where it is a subordinate one.
 
     Raises an `UploadError`, a `RootError` where it may not sign, or a `ChainError` about its key or a signature.
@@ -106,19 +106,19 @@ def _unused(choice: Choice, path: Path) -> list[x509.Certificate]:
 def _findings(material: Material, choice: Choice, path: Path, unused: list[x509.Certificate]) -> Iterator[Finding]:
     """Yield what was done with what was given."""
     if path.root in choice.others:
-        yield Finding(Level.NOTE, "root included, will not be served")
+        yield Finding(FindingLevel.NOTE, "root included, will not be served")
     for certificate in path.intermediates:
         if certificate not in choice.others:
-            yield Finding(Level.NOTE, f'"{title_of(certificate)}" was not given, and taken from the known ones')
+            yield Finding(FindingLevel.NOTE, f'"{title_of(certificate)}" was not given, and taken from the known ones')
     yield from _left_out(material.duplicates, "duplicate", "duplicates")
     yield from _left_out(len(choice.older), "older certificate", "older certificates")
     of_no_use = ("certificate that the chain does not need", "certificates that the chain does not need")
     yield from _left_out(len(unused), *of_no_use)
     for place, look in material.useless:
         if look is not PARAMETERS:
-            yield Finding(Level.NOTE, f"{look.what} left out ({place})")
+            yield Finding(FindingLevel.NOTE, f"{look.what} left out ({place})")
 
 
 def _left_out(number: int, one: str, many: str) -> Iterator[Finding]:
     if number:
-        yield Finding(Level.NOTE, f"{number} {one if number == 1 else many} left out")
+        yield Finding(FindingLevel.NOTE, f"{number} {one if number == 1 else many} left out")

@@ -8,7 +8,7 @@ LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class InputFile:
     """One file, or one pasted text."""
 
     name: str

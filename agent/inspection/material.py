@@ -15,10 +15,10 @@ from agent.errors.upload import (
     TooManyCertificates,
     TooManyKeys,
 )
-from agent.inspection.asn1 import Kind, Malformed, kind_of, value_at
+from agent.inspection.asn1 import EncodingKind, Malformed, kind_of, value_at
 from agent.inspection.decoding import Opened, open_armored_key, open_der
-from agent.inspection.file_types import KINDS, OPENSSH_KEY, PARAMETERS, Look, look_at
-from agent.inspection.input_file import Piece
+from agent.inspection.file_types import KINDS, OPENSSH_KEY, PARAMETERS, FileType, file_type_of
+from agent.inspection.input_file import InputFile
 from agent.inspection.pem_blocks import Block, blocks, plain
 
 if TYPE_CHECKING:
@@ -33,23 +33,23 @@ MOST_KEYS = 10
 """Checking one of RSA takes up to seconds."""
 
 LABELS = {
-    "CERTIFICATE": Kind.CERTIFICATE,
-    "X509 CERTIFICATE": Kind.CERTIFICATE,
-    "TRUSTED CERTIFICATE": Kind.CERTIFICATE,
-    "PKCS7": Kind.PKCS7,
-    "PKCS #7 SIGNED DATA": Kind.PKCS7,
-    "CMS": Kind.PKCS7,
-    "PKCS12": Kind.PKCS12,
-    "PRIVATE KEY": Kind.KEY,
-    "RSA PRIVATE KEY": Kind.KEY,
-    "EC PRIVATE KEY": Kind.KEY,
-    "DSA PRIVATE KEY": Kind.KEY,
-    "ENCRYPTED PRIVATE KEY": Kind.ENCRYPTED_KEY,
-    "CERTIFICATE REQUEST": Kind.REQUEST,
-    "NEW CERTIFICATE REQUEST": Kind.REQUEST,
-    "X509 CRL": Kind.REVOCATIONS,
-    "PUBLIC KEY": Kind.PUBLIC_KEY,
-    "RSA PUBLIC KEY": Kind.PUBLIC_KEY,
+    "CERTIFICATE": EncodingKind.CERTIFICATE,
+    "X509 CERTIFICATE": EncodingKind.CERTIFICATE,
+    "TRUSTED CERTIFICATE": EncodingKind.CERTIFICATE,
+    "PKCS7": EncodingKind.PKCS7,
+    "PKCS #7 SIGNED DATA": EncodingKind.PKCS7,
+    "CMS": EncodingKind.PKCS7,
+    "PKCS12": EncodingKind.PKCS12,
+    "PRIVATE KEY": EncodingKind.KEY,
+    "RSA PRIVATE KEY": EncodingKind.KEY,
+    "EC PRIVATE KEY": EncodingKind.KEY,
+    "DSA PRIVATE KEY": EncodingKind.KEY,
+    "ENCRYPTED PRIVATE KEY": EncodingKind.ENCRYPTED_KEY,
+    "CERTIFICATE REQUEST": EncodingKind.REQUEST,
+    "NEW CERTIFICATE REQUEST": EncodingKind.REQUEST,
+    "X509 CRL": EncodingKind.REVOCATIONS,
+    "PUBLIC KEY": EncodingKind.PUBLIC_KEY,
+    "RSA PUBLIC KEY": EncodingKind.PUBLIC_KEY,
 }
 """RFC 7468, and what OpenSSL writes and reads besides."""
 
@@ -71,7 +71,7 @@ class Material:
     duplicates: int = 0
     opened: int = 0
     """Keys, counting duplicates."""
-    useless: list[tuple[str, Look]] = field(default_factory=list)
+    useless: list[tuple[str, FileType]] = field(default_factory=list)
     """Place and look of what is known, and no part of a chain."""
     given: list[str] = field(default_factory=list)
     """What each file holds, for people."""
@@ -93,7 +93,7 @@ class Material:
                 raise TooManyCertificates(MOST_CERTIFICATES)
 
 
-def read_material(pieces: Iterable[Piece], passphrase: bytes | None) -> Material:
+def read_material(pieces: Iterable[InputFile], passphrase: bytes | None) -> Material:
     """Read every piece. Raises an `UploadError`, or a `ChainError` about a key."""
     pieces = list(pieces)
     size = sum(len(piece.data) for piece in pieces)
@@ -113,7 +113,7 @@ def read_material(pieces: Iterable[Piece], passphrase: bytes | None) -> Material
 class _Reader:
     """Reads one piece into the material."""
 
-    def __init__(self, piece: Piece, passphrase: bytes | None, material: Material) -> None:
+    def __init__(self, piece: InputFile, passphrase: bytes | None, material: Material) -> None:
         self._piece = piece
         self._passphrase = passphrase
         self._material = material
@@ -154,7 +154,7 @@ class _Reader:
         """Raise for a file without a block."""
         if self._piece.data[:1] == b"\x30" and self._piece.data[1:2] >= b"\x80":  # a long SEQUENCE of DER
             raise Damaged(self._piece.place, "a file of certificates or keys in DER form")
-        look = look_at(text)
+        look = file_type_of(text)
         raise NotACertificate(self._piece.place, look.what, look.cure)
 
     def _read_block(self, block: Block, number: int, place: str) -> None:
@@ -162,16 +162,16 @@ class _Reader:
             raise BrokenBlock(self._piece.place, number, block.label, block.broken)
         if block.label == "OPENSSH PRIVATE KEY":
             raise NotACertificate(place, OPENSSH_KEY.what, OPENSSH_KEY.cure)
-        if block.headers and LABELS.get(block.label) is Kind.KEY:
+        if block.headers and LABELS.get(block.label) is EncodingKind.KEY:
             self._material.add(open_armored_key(block, place, self._passphrase), place)
         elif block.label in LABELS:
             kind = kind_of(block.der)
             self._open(_first_value(block.der), kind or LABELS[block.label], place)
         else:
             parameters = block.label.endswith("PARAMETERS")  # those of curves and Diffie-Hellman stand beside keys
-            self._material.useless.append((place, PARAMETERS if parameters else Look(f'a block "{block.label}"')))
+            self._material.useless.append((place, PARAMETERS if parameters else FileType(f'a block "{block.label}"')))
 
-    def _open(self, der: bytes, kind: Kind, place: str) -> None:
+    def _open(self, der: bytes, kind: EncodingKind, place: str) -> None:
         if kind in KINDS:
             self._material.useless.append((place, KINDS[kind]))
         else:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Standing(StrEnum):
+class LadderPosition(StrEnum):
     """How a binding stands on the ladder."""
 
     WANTED = "wanted"
@@ -29,7 +29,7 @@ class Binding:
     slot: str
     chain: str | None
     reason: str
-    standing: Standing
+    standing: LadderPosition
 
     @property
     def key(self) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from agent.errors.problem import rfc3339
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What happened."""
 
     PASS_STARTED = "pass_started"
@@ -54,7 +54,7 @@ class Event:
     """One row of `events`."""
 
     at: datetime
-    kind: Kind
+    kind: EventKind
     text: str
     """For people, one sentence or a few words."""
     job: str = ""

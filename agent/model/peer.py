@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from agent.pki.purpose import Purpose
-from agent.pki.revocation import Reason
+from agent.pki.revocation import RevocationReason
 
 LIFETIME = timedelta(days=397)
 """Somebody has to carry a peer certificate to its device: the last third of this is the time for it."""
@@ -43,7 +43,7 @@ class Peer:
     created_at: datetime
     replaced_at: datetime | None = None
     revoked_at: datetime | None = None
-    reason: Reason | None = None
+    reason: RevocationReason | None = None
     """Why it was revoked."""
 
     def state(self, now: datetime) -> PeerState:

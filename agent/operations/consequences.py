@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from agent.contract.context import Change, Consequence
-from agent.engine.pass_inputs import Situation
+from agent.engine.pass_inputs import PassInputs
 from agent.errors import AgentError
 from agent.rendering.enabled_modules import facts_of
 from agent.store import Store
@@ -37,8 +37,8 @@ class Answers:
 class Inquirer:
     """Asks modules about one change. Nothing that goes wrong in a module is more than a note."""
 
-    def __init__(self, situation: Situation, store: Store, runner: Runner) -> None:
-        self._situation = situation
+    def __init__(self, inputs: PassInputs, store: Store, runner: Runner) -> None:
+        self._inputs = inputs
         self._store = store
         self._runner = runner
 
@@ -53,7 +53,7 @@ class Inquirer:
         for module in asked:
             change = Change(kind, subject, slots.get(module, ()))
             try:
-                answer = self._situation.hooks.consequences(module, change, observed.get(module, ""))
+                answer = self._inputs.hooks.consequences(module, change, observed.get(module, ""))
                 found += [(module, each) for each in answer]
             except AgentError:
                 unknown.append(module)
@@ -74,14 +74,14 @@ class Inquirer:
 
     def _command(self, module: str) -> Command | None:
         """Ask for the inspection of what is in service."""
-        fleet, deployment = self._situation.fleet, self._store.deployments.all().get(module)
+        enabled, deployment = self._inputs.enabled, self._store.deployments.all().get(module)
         number = deployment.generation if deployment and deployment.generation is not None else 0
         generation = self._store.deployments.generation(f"module:{module}", number) if number else None
         records = {record.id: record for record in self._store.chains.records()}
         served = generation.chains if generation else {}
         chains = {slot: facts_of(records[chain]) for slot, chain in served.items() if chain in records}
-        directory = fleet.layout.module(module).state / str(number)
-        return self._situation.hooks.inspect(module, fleet.context(module, directory, str(number), chains))
+        directory = enabled.layout.module(module).state / str(number)
+        return self._inputs.hooks.inspect(module, enabled.context(module, directory, str(number), chains))
 
     def _observe(self, commands: Mapping[str, Command]) -> tuple[dict[str, str], dict[str, str]]:
         """Run the inspections side by side. Return what they print, and why those that failed did."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from agent.contract.source import ChainRecord
 from agent.engine.engine import Engine
-from agent.engine.pass_inputs import Declarations, Situation, declare, read_situation, state_of
+from agent.engine.pass_inputs import Declarations, PassInputs, declare, read_pass_inputs, state_of
 from agent.errors.operations import AlreadyUploaded, NameNotCovered, NobodyNeeds, NothingToReissue
 from agent.model.binding import Binding
 from agent.model.need import Need
@@ -33,14 +33,14 @@ class Switch:
     reason: str
 
 
-class Desk:
+class LockedState:
     """The needs, chains and bindings that a change by hand is held against."""
 
     def __init__(
-        self, store: Store, situation: Situation, declarations: Declarations, evidence: Evidence, engine: Engine
+        self, store: Store, inputs: PassInputs, declarations: Declarations, evidence: Evidence, engine: Engine
     ) -> None:
         self.store = store
-        self.situation = situation
+        self.inputs = inputs
         self.declarations = declarations
         self.evidence = evidence
         self._now = engine.clock()
@@ -92,14 +92,14 @@ class Desk:
 
     def consequences(self, change: str, subject: str, slots: Slots, modules: Iterable[str] | None = None) -> Answers:
         """Ask modules what a change would break; all of them without `modules`."""
-        inquirer = Inquirer(self.situation, self.store, self._runner)
-        return inquirer.ask(change, subject, slots, self.situation.fleet.modules if modules is None else modules)
+        inquirer = Inquirer(self.inputs, self.store, self._runner)
+        return inquirer.ask(change, subject, slots, self.inputs.enabled.modules if modules is None else modules)
 
     def asked(self, change: str, subject: str, keys: Iterable[tuple[str, str]]) -> Answers:
         """Ask the modules of these needs what another chain for them would break."""
         slots = by_module(keys)
         return self.consequences(
-            change, subject, slots, [each for each in slots if each in self.situation.fleet.modules]
+            change, subject, slots, [each for each in slots if each in self.inputs.enabled.modules]
         )
 
     def _difference(self, chains: Iterable[ChainRecord]) -> list[Switch]:
@@ -141,9 +141,9 @@ def by_module(keys: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
 
 
 @contextmanager
-def opened(engine: Engine, wait: float) -> Iterator[Desk]:
+def locked_state(engine: Engine, wait: float) -> Iterator[LockedState]:
     """Give the desk, under the lock, for which another process is waited `wait` seconds. Raises `LockHeld`."""
     with held(engine.layout.lock, wait=wait, who=engine.who), Store.open(engine.layout) as store:
-        situation = read_situation(engine.layout, store, engine.host)
-        declarations = declare(situation, store)
-        yield Desk(store, situation, declarations, state_of(situation, store, engine.clock()).evidence, engine)
+        inputs = read_pass_inputs(engine.layout, store, engine.host)
+        declarations = declare(inputs, store)
+        yield LockedState(store, inputs, declarations, state_of(inputs, store, engine.clock()).evidence, engine)

@@ -9,7 +9,7 @@ from agent.errors.root import PeerUnknown, RevokedBefore, RootMissing
 from agent.model.peer import LIFETIME, Peer, serial_of
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
-from agent.pki.revocation import Reason, Revocation
+from agent.pki.revocation import Revocation, RevocationReason
 from agent.store import Store
 from agent.system.layout import Layout
 from agent.system.names import parse_name
@@ -53,7 +53,7 @@ def export(store: Store, peer: Peer, parts: Sequence[Part]) -> bytes:
     return encode(PeerCertificate.from_pem(store.peers.certificates(peer.sha256).encode()), parts)
 
 
-def revoke(store: Store, peer: Peer, reason: Reason, now: datetime) -> list[Peer]:
+def revoke(store: Store, peer: Peer, reason: RevocationReason, now: datetime) -> list[Peer]:
     """Revoke a peer certificate, and with the present one those that it has replaced. Return them.
 
     The next pass lists them. Raises `RevokedBefore`.

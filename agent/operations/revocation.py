@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from agent.engine.engine import Engine
 from agent.engine.inquiries import revoked_event
 from agent.errors.root import PeerUnknown, RevokedBefore
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.model.peer import Peer, serial_of
 from agent.model.records import ChainRecord
 from agent.operations.consequences import Answers
-from agent.operations.locked_state import Desk, Switch, opened
+from agent.operations.locked_state import LockedState, Switch, locked_state
 from agent.operations.peers import find, revoke
-from agent.pki.revocation import Reason, Revocation
+from agent.pki.revocation import Revocation, RevocationReason
 from agent.store import Store
 
 
@@ -43,47 +43,47 @@ class Revoker:
 
         Raises `PeerUnknown`.
         """
-        with opened(self._engine, self._wait) as desk:
-            peer, record = self._signed(desk, serial)
+        with locked_state(self._engine, self._wait) as state:
+            peer, record = self._signed(state, serial)
             if peer is not None:
-                modules = [each for each in [peer.module] if each in desk.situation.fleet.modules]
-                answers = desk.consequences("peer", peer.serial, {}, modules)
+                modules = [each for each in [peer.module] if each in state.inputs.enabled.modules]
+                answers = state.consequences("peer", peer.serial, {}, modules)
                 return Signed(peer.serial, peer.names, f"{peer.module}/{peer.label}", (), answers)
             assert record is not None
-            keys = [each.key for each in desk.bindings() if each.chain == record.id]
-            answers = desk.asked("chain", record.id, keys)
-            return Signed(record.serial, record.names, "", tuple(desk.without(record.id)), answers)
+            keys = [each.key for each in state.bindings() if each.chain == record.id]
+            answers = state.asked("chain", record.id, keys)
+            return Signed(record.serial, record.names, "", tuple(state.without(record.id)), answers)
 
-    def revoke(self, serial: str, reason: Reason = Reason.UNSPECIFIED) -> list[Switch]:
+    def revoke(self, serial: str, reason: RevocationReason = RevocationReason.UNSPECIFIED) -> list[Switch]:
         """Revoke a peer certificate, or a local chain, which is no longer good then: a new one is made.
 
         The next pass lists it. Raises `PeerUnknown` and `RevokedBefore`.
         """
-        with opened(self._engine, self._wait) as desk:
-            peer, record = self._signed(desk, serial)
+        with locked_state(self._engine, self._wait) as state:
+            peer, record = self._signed(state, serial)
             if peer is not None:
-                self._revoke_peer(desk.store, peer, reason)
+                self._revoke_peer(state.store, peer, reason)
                 return []
             assert record is not None
-            switches = desk.without(record.id)
-            self._revoke_chain(desk.store, record, reason)
+            switches = state.without(record.id)
+            self._revoke_chain(state.store, record, reason)
             return switches
 
-    def revoke_peer(self, serial: str, module: str, reason: Reason) -> list[Peer]:
+    def revoke_peer(self, serial: str, module: str, reason: RevocationReason) -> list[Peer]:
         """Revoke a peer certificate of one module. Return it, and those that were revoked with it. Raises as `revoke` does."""
-        with opened(self._engine, self._wait) as desk:
-            return self._revoke_peer(desk.store, find(desk.store, serial, module), reason)
+        with locked_state(self._engine, self._wait) as state:
+            return self._revoke_peer(state.store, find(state.store, serial, module), reason)
 
-    def _revoke_peer(self, store: Store, peer: Peer, reason: Reason) -> list[Peer]:
+    def _revoke_peer(self, store: Store, peer: Peer, reason: RevocationReason) -> list[Peer]:
         now = self._engine.clock()
         found = revoke(store, peer, reason, now)
         serials = [each.serial for each in found]
         text = f"{peer.module}/{peer.label} was revoked: {reason}"
-        event = Event(now, Kind.REVOKED_BY_ROOT, text, "", peer.module, {"label": peer.label, "serials": serials})
+        event = Event(now, EventKind.REVOKED_BY_ROOT, text, "", peer.module, {"label": peer.label, "serials": serials})
         self._engine.bus.publish(store, event)
         return found
 
-    def _revoke_chain(self, store: Store, record: ChainRecord, reason: Reason) -> None:
+    def _revoke_chain(self, store: Store, record: ChainRecord, reason: RevocationReason) -> None:
         if record.revoked_at is not None:
             raise RevokedBefore(record.serial, record.revoked_at)
         entry = Revocation(record.root or "", record.serial, self._engine.clock(), reason, record.not_after)
@@ -91,10 +91,10 @@ class Revoker:
             store.revocations.add(entry)
         mark_revoked(self._engine, store, record, str(reason))
 
-    def _signed(self, desk: Desk, serial: str) -> tuple[Peer | None, ChainRecord | None]:
+    def _signed(self, state: LockedState, serial: str) -> tuple[Peer | None, ChainRecord | None]:
         wanted = serial_of(serial)
-        peer = desk.store.peers.find(wanted)
-        found = [each for each in desk.evidence.chains if each.root is not None and each.serial == wanted]
+        peer = state.store.peers.find(wanted)
+        found = [each for each in state.evidence.chains if each.root is not None and each.serial == wanted]
         if peer is None and not found:
             raise PeerUnknown(serial)
         return peer, next(iter(found), None)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.pki.chain import Purpose
-from agent.pki.revocation import Reason
+from agent.pki.revocation import RevocationReason
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _entry(entry: Revocation) -> x509.RevokedCertificate:
     """RFC 5280 section 5.3.1: the reason is left out rather than said to be unspecified."""
     builder = x509.RevokedCertificateBuilder().serial_number(int(entry.serial, 16))
     builder = builder.revocation_date(entry.at.replace(microsecond=0))
-    if entry.reason is not Reason.UNSPECIFIED:
+    if entry.reason is not RevocationReason.UNSPECIFIED:
         builder = builder.add_extension(x509.CRLReason(x509.ReasonFlags(str(entry.reason))), critical=False)
     return builder.build()
 

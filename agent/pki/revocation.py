@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class RevocationReason(StrEnum):
     """CRLReason of RFC 5280 section 5.3.1, those that a root gives for what it has signed."""
 
     UNSPECIFIED = "unspecified"
@@ -48,7 +48,7 @@ class Revocation:
     serial: str
     """Lower-case hex."""
     at: datetime
-    reason: Reason
+    reason: RevocationReason
     not_after: datetime
     """Of the certificate: some time afterwards it need not be listed."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from agent.contract.source import ChainRecord, OrderRecord, RequestState, Source, Watch
 from agent.errors.problem import rfc3339
-from agent.model.binding import Binding, Standing
+from agent.model.binding import Binding, LadderPosition
 from agent.model.need import Need
 from agent.model.records import FailingName
 from agent.system.names import covers, covers_all, is_wildcard
@@ -43,7 +43,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class RankedChain:
     """A chain that may serve a need now, and why."""
 
     record: ChainRecord
@@ -52,7 +52,7 @@ class Candidate:
     """It was made for more names, and serves until there is one for just these."""
 
 
-class Shelf:
+class ChainIndex:
     """The chains, arranged so that a need finds its own without walking over all of them.
 
     `root` is the SHA-256 of the present root.
@@ -96,11 +96,11 @@ class Shelf:
 
 def bind(needs: Sequence[Need], evidence: Evidence, now: datetime) -> list[Binding]:
     """Return one binding for each need, in the order of `needs`."""
-    shelf = Shelf(evidence.chains, evidence.root)
-    return [_bind(need, evidence, shelf, now) for need in needs]
+    index = ChainIndex(evidence.chains, evidence.root)
+    return [_bind(need, evidence, index, now) for need in needs]
 
 
-def rank(need: Need, evidence: Evidence, shelf: Shelf, now: datetime) -> list[Candidate]:
+def rank(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
     """Return every chain that may serve `need` now, the best first.
 
     That is: valid now, not known to be revoked, of an accepted key type and the right purpose, covering all names;
@@ -108,27 +108,27 @@ def rank(need: Need, evidence: Evidence, shelf: Shelf, now: datetime) -> list[Ca
     asked for apart from now on, a good chain for all of them together stays until there is one for each part: no source
     that needs the network is so quick that the next rung, which clients may not trust, would be better.
     """
-    found: list[Candidate] = []
+    found: list[RankedChain] = []
     for source in evidence.rungs(need):
         if source.name == UPLOADED:
-            found += _uploads(need, shelf, now)
+            found += _uploads(need, index, now)
         else:
-            made = shelf.made_for(source.name, need.request.id, now)
-            found += [Candidate(record, source.name) for record in made if _fits(need, record)]
-            more = [] if made or source.immediate else shelf.made_for_more(source.name, need, now)
-            found += [Candidate(record, _why_more(record), stands_in=True) for record in more if _fits(need, record)]
+            made = index.made_for(source.name, need.request.id, now)
+            found += [RankedChain(record, source.name) for record in made if _fits(need, record)]
+            more = [] if made or source.immediate else index.made_for_more(source.name, need, now)
+            found += [RankedChain(record, _why_more(record), stands_in=True) for record in more if _fits(need, record)]
     return found
 
 
 def state_of(
-    need: Need, source: Source, evidence: Evidence, shelf: Shelf, bound: str | None, now: datetime
+    need: Need, source: Source, evidence: Evidence, index: ChainIndex, bound: str | None, now: datetime
 ) -> RequestState:
     """Return what `source` may look at when it is asked about a need's request."""
-    made = shelf.made_for(source.name, need.request.id, now)
+    made = index.made_for(source.name, need.request.id, now)
     chain = made[0] if made else None
     return RequestState(
         chain=chain,
-        bound=shelf.get(bound),
+        bound=index.get(bound),
         order=evidence.orders.get((need.request.id, source.name)),
         root=evidence.root,
         watch=evidence.watches.get(chain.id) if chain else None,
@@ -139,15 +139,15 @@ def _fits(need: Need, record: ChainRecord) -> bool:
     return record.key_type in need.key_types and need.purpose in record.purposes
 
 
-def _uploads(need: Need, shelf: Shelf, now: datetime) -> list[Candidate]:
+def _uploads(need: Need, index: ChainIndex, now: datetime) -> list[RankedChain]:
     fitting = [
         record
-        for record in shelf.uploaded
+        for record in index.uploaded
         if record.good(now) and _fits(need, record) and covers_all(record.names, need.names)
     ]
     fitting.sort(key=_age, reverse=True)
     fitting.sort(key=lambda record: (not _pinned(need, record), not _exact(need, record)))
-    return [Candidate(record, _why(need, record, fitting)) for record in fitting]
+    return [RankedChain(record, _why(need, record, fitting)) for record in fitting]
 
 
 def _age(record: ChainRecord) -> tuple[datetime, datetime, str]:
@@ -188,15 +188,17 @@ def _why_more(record: ChainRecord) -> str:
     return f"{record.source}, made for {_shown(record.names)} together"
 
 
-def _bind(need: Need, evidence: Evidence, shelf: Shelf, now: datetime) -> Binding:
-    best = next(iter(rank(need, evidence, shelf, now)), None)
+def _bind(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> Binding:
+    best = next(iter(rank(need, evidence, index, now)), None)
     if best is None:
-        return Binding(need.module, need.slot, None, _why_missing(need, evidence, shelf, now), Standing.MISSING)
-    standing, reason = _standing(need, best, evidence, shelf, now)
+        return Binding(need.module, need.slot, None, _why_missing(need, evidence, index, now), LadderPosition.MISSING)
+    standing, reason = _standing(need, best, evidence, index, now)
     return Binding(need.module, need.slot, best.record.id, reason, standing)
 
 
-def _standing(need: Need, best: Candidate, evidence: Evidence, shelf: Shelf, now: datetime) -> tuple[Standing, str]:
+def _standing(
+    need: Need, best: RankedChain, evidence: Evidence, index: ChainIndex, now: datetime
+) -> tuple[LadderPosition, str]:
     """Say whether a higher rung could serve, and if none can, why the local root is meant."""
     own = best.record.source
     declined: list[str] = []
@@ -205,18 +207,21 @@ def _standing(need: Need, best: Candidate, evidence: Evidence, shelf: Shelf, now
             break
         if source.name == UPLOADED:
             continue
-        state = state_of(need, source, evidence, shelf, best.record.id, now)
+        state = state_of(need, source, evidence, index, best.record.id, now)
         offer = source.offers(need.request, state)
         if offer.serves:
-            return Standing.FALLBACK, f"{best.reason} until {source.name} delivers: {outlook(source, state.order)}"
+            return (
+                LadderPosition.FALLBACK,
+                f"{best.reason} until {source.name} delivers: {outlook(source, state.order)}",
+            )
         declined.append(f"{source.name}: {offer.reason}")
     if best.stands_in:
         order = evidence.orders.get((need.request.id, own))
         source = next(each for each in evidence.ladder if each.name == own)
-        return Standing.STANDS_IN, f"{best.reason}, until it delivers for these alone: {outlook(source, order)}"
+        return LadderPosition.STANDS_IN, f"{best.reason}, until it delivers for these alone: {outlook(source, order)}"
     if own != LOCAL:
-        return Standing.WANTED, best.reason
-    return Standing.BY_DESIGN, f"local by design: {'; '.join(declined) or _why_alone(need, evidence)}"
+        return LadderPosition.WANTED, best.reason
+    return LadderPosition.BY_DESIGN, f"local by design: {'; '.join(declined) or _why_alone(need, evidence)}"
 
 
 def _why_alone(need: Need, evidence: Evidence) -> str:
@@ -236,11 +241,11 @@ def outlook(source: Source, order: OrderRecord | None) -> str:
     return f"{cause}, next try {rfc3339(order.retry_at)}"
 
 
-def _why_missing(need: Need, evidence: Evidence, shelf: Shelf, now: datetime) -> str:
+def _why_missing(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> str:
     rungs = evidence.rungs(need)
     if not rungs:
         return f"none of the sources {', '.join(need.sources or ())} is in the ladder"
-    reasons = [_why_not(source, need, state_of(need, source, evidence, shelf, None, now)) for source in rungs]
+    reasons = [_why_not(source, need, state_of(need, source, evidence, index, None, now)) for source in rungs]
     return f"no chain yet: {'; '.join(reasons)}"
 
 

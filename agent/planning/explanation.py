@@ -9,7 +9,7 @@ from agent.contract.source import Source
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding
 from agent.model.need import Need
-from agent.planning.binding import UPLOADED, Evidence, Shelf, outlook, rank, state_of
+from agent.planning.binding import UPLOADED, ChainIndex, Evidence, outlook, rank, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +26,26 @@ class Rung:
 
 def rungs(need: Need, binding: Binding, evidence: Evidence, now: datetime) -> list[Rung]:
     """Return every source of the ladder, the most preferred first."""
-    shelf = Shelf(evidence.chains, evidence.root)
+    index = ChainIndex(evidence.chains, evidence.root)
     best: dict[str, tuple[str, str]] = {}
-    for candidate in rank(need, evidence, shelf, now):
+    for candidate in rank(need, evidence, index, now):
         record = candidate.record
         best.setdefault(record.source, (record.id, f"{candidate.reason}, good until {rfc3339(record.not_after)}"))
     allowed = {source.name for source in evidence.rungs(need)}
     found = []
     for source in evidence.ladder:
         chain, has = best.get(source.name, (None, ""))
-        answer = _answer(need, binding, source, evidence, shelf, now) if source.name in allowed else "not allowed here"
+        answer = _answer(need, binding, source, evidence, index, now) if source.name in allowed else "not allowed here"
         texts = [text for text in (has, answer) if text]
         found.append(Rung(source.name, "; ".join(texts), chain, chain is not None and chain == binding.chain))
     return found
 
 
-def _answer(need: Need, binding: Binding, source: Source, evidence: Evidence, shelf: Shelf, now: datetime) -> str:
+def _answer(need: Need, binding: Binding, source: Source, evidence: Evidence, index: ChainIndex, now: datetime) -> str:
     """Say what a source does about a need beside what it has; nothing when all is well."""
-    state = state_of(need, source, evidence, shelf, binding.chain, now)
+    state = state_of(need, source, evidence, index, binding.chain, now)
     if source.name == UPLOADED:
-        covering = any(record.source == UPLOADED for record in (shelf.get(binding.chain),) if record)
+        covering = any(record.source == UPLOADED for record in (index.get(binding.chain),) if record)
         return "" if covering else f"no good uploaded chain covers {', '.join(need.names)}"
     offer = source.offers(need.request, state)
     if not offer.serves:

@@ -12,7 +12,7 @@ from agent.model.binding import Binding
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
 from agent.model.need import Need
 from agent.planning.actions import Action, Deploy, Look, Retire, Settle
-from agent.planning.binding import Candidate, Shelf, rank
+from agent.planning.binding import ChainIndex, RankedChain, rank
 from agent.planning.state import WAITING_AGAIN, Declared, State
 
 
@@ -23,7 +23,7 @@ class Modules:
         self._state = state
         self._now = now
         self._windows = windows
-        self._shelf = Shelf(state.evidence.chains, state.evidence.root)
+        self._index = ChainIndex(state.evidence.chains, state.evidence.root)
         self._refusals: dict[str, list[Refusal]] = defaultdict(list)
         for refusal in state.refusals:
             self._refusals[refusal.module].append(refusal)
@@ -81,7 +81,7 @@ class Modules:
         return chosen
 
     def _last(self, module: str, slot: str) -> str | None:
-        last = self._shelf.get(self._live(module).get(slot))
+        last = self._index.get(self._live(module).get(slot))
         return last.id if last else None
 
     def _unless_refused(self, module: str, need: Need, bound: str) -> str:
@@ -91,7 +91,7 @@ class Modules:
         live = self._live(module).get(need.slot, "")
         if self._is_good(live) and live not in refused:
             return live
-        others = rank(need, self._state.evidence, self._shelf, self._now)
+        others = rank(need, self._state.evidence, self._index, self._now)
         return _first_not(refused, others) or bound
 
     def _refused(self, module: str, slot: str) -> set[str]:
@@ -145,7 +145,7 @@ class Modules:
         return present.outcome is Outcome.REFUSED and bool(whole)
 
     def _is_good(self, chain: str) -> bool:
-        record = self._shelf.get(chain)
+        record = self._index.get(chain)
         return record is not None and record.good(self._now)
 
     def _what_changed(self, module: str, chains: Mapping[str, str]) -> str:
@@ -162,7 +162,7 @@ class Modules:
         if not self._windows or declared.window is None or present is None or present.generation is None or not live:
             return False
         opens = declared.window.opens_at(self._now)
-        records = [self._shelf.get(chain) for chain in live.values()]
+        records = [self._index.get(chain) for chain in live.values()]
         good = all(record and record.good(self._now) and record.good(opens) for record in records)
         if opens <= self._now or not good:
             return False
@@ -197,7 +197,7 @@ class Modules:
 
     def _watch_expiry(self, chains: Iterable[str]) -> None:
         for chain in chains:
-            record = self._shelf.get(chain)
+            record = self._index.get(chain)
             self._expect(record.not_after if record else None)
 
     def _expect(self, at: datetime | None) -> None:
@@ -209,7 +209,7 @@ def _digest(inputs: str, chains: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps([inputs, sorted(chains.items())]).encode()).hexdigest()
 
 
-def _first_not(refused: set[str], candidates: Iterable[Candidate]) -> str | None:
+def _first_not(refused: set[str], candidates: Iterable[RankedChain]) -> str | None:
     return next((each.record.id for each in candidates if each.record.id not in refused), None)
 
 

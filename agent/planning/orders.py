@@ -9,7 +9,7 @@ from agent.model.binding import Binding
 from agent.model.need import Need, Request
 from agent.model.records import ChainRecord, OrderRecord
 from agent.planning.actions import Obtain
-from agent.planning.binding import UPLOADED, Shelf, state_of
+from agent.planning.binding import UPLOADED, ChainIndex, state_of
 from agent.planning.state import WAITING_AGAIN, State
 
 
@@ -19,7 +19,7 @@ class Orders:
     def __init__(self, state: State, now: datetime) -> None:
         self._state = state
         self._now = now
-        self._shelf = Shelf(state.evidence.chains, state.evidence.root)
+        self._index = ChainIndex(state.evidence.chains, state.evidence.root)
         self._due: dict[tuple[str, str], Obtain] = {}
         self._considered: set[str] = set()
         self.instants: list[datetime] = []
@@ -34,7 +34,7 @@ class Orders:
     def consider(self, need: Need, binding: Binding) -> None:
         """Walk down to the first rung that serves or will serve, asking those above it that are due."""
         self._considered.add(need.request.id)
-        bound = self._shelf.get(binding.chain)
+        bound = self._index.get(binding.chain)
         uploaded = bound is not None and bound.source == UPLOADED
         for source in self._state.evidence.rungs(need):
             if source.name == UPLOADED:
@@ -65,7 +65,7 @@ class Orders:
 
     def _serves(self, need: Need, source: Source, binding: Binding) -> bool:
         """Ask a source that is due. Return whether those below it can be left alone."""
-        asked = state_of(need, source, self._state.evidence, self._shelf, binding.chain, self._now)
+        asked = state_of(need, source, self._state.evidence, self._index, binding.chain, self._now)
         if not source.offers(need.request, asked).serves:
             return False
         due = source.due(need.request, asked, self._now)

@@ -115,7 +115,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Looker:
+class Prober:
     """Looks at many endpoints at once."""
 
     wait: Callable[[float], object] = time.sleep

@@ -22,7 +22,7 @@ WRITABLE = 0o022
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class FoundPlugin:
     """A plugin that is installed; nothing of it has run yet."""
 
     owner: Owner
@@ -32,13 +32,13 @@ class Candidate:
     """Why it may not be loaded at all."""
 
 
-def candidates(layout: Layout) -> list[Candidate]:
+def candidates(layout: Layout) -> list[FoundPlugin]:
     """Return what is installed: our own plugins, other distributions' in order of their names, drop-in files."""
     found = sorted(entry_points(group=GROUP), key=_own_first)
     return [*map(_installed, found), *_drop_ins(layout.plugins)]
 
 
-def load(candidate: Candidate) -> object:
+def load(candidate: FoundPlugin) -> object:
     """Import a plugin. Raises `PluginError`, whatever it does."""
     if candidate.problem:
         raise candidate.problem
@@ -53,12 +53,12 @@ def _own_first(point: EntryPoint) -> tuple[bool, str, str]:
     return name != OWN, point.name, name
 
 
-def _installed(point: EntryPoint) -> Candidate:
+def _installed(point: EntryPoint) -> FoundPlugin:
     origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-    return Candidate(Owner(point.name, origin), point.load)
+    return FoundPlugin(Owner(point.name, origin), point.load)
 
 
-def _drop_ins(directory: Path) -> list[Candidate]:
+def _drop_ins(directory: Path) -> list[FoundPlugin]:
     if not directory.is_dir():
         return []
     doubt = distrust(directory, directory.stat(), WRITABLE)
@@ -66,7 +66,7 @@ def _drop_ins(directory: Path) -> list[Candidate]:
     return [_drop_in(path, refusal) for path in sorted(directory.glob("*.py"))]
 
 
-def _drop_in(path: Path, refusal: PluginError | None) -> Candidate:
+def _drop_in(path: Path, refusal: PluginError | None) -> FoundPlugin:
     owner = Owner(path.stem, str(path))
     if refusal is None and not NAME.fullmatch(path.stem):
         refusal = DropInRefused(str(path), f'its name "{path.stem}" {NAME_RULE}', f"mv {path} NAME.py")
@@ -76,7 +76,7 @@ def _drop_in(path: Path, refusal: PluginError | None) -> Candidate:
             source = _trusted_source(path)
         except DropInRefused as error:
             refusal = error
-    return Candidate(owner, partial(_execute, path, source), refusal)
+    return FoundPlugin(owner, partial(_execute, path, source), refusal)
 
 
 def _trusted_source(path: Path) -> bytes:

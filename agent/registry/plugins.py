@@ -24,7 +24,7 @@ from agent.errors.plugin import (
     ServiceUnknown,
 )
 from agent.registry.contract_checks import CONTRIBUTIONS, Owner, check_class, check_hooks, classes
-from agent.registry.discovery import Candidate, candidates, load
+from agent.registry.discovery import FoundPlugin, candidates, load
 from agent.system.layout import Layout
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ Contribution = tuple[str, type[BaseModel]]
 class _Loading:
     """Collects contributions; who comes first keeps a name."""
 
-    def __init__(self, found: list[Candidate], builtin_sources: Iterable[type[Source]]) -> None:
+    def __init__(self, found: list[FoundPlugin], builtin_sources: Iterable[type[Source]]) -> None:
         self.candidates = found
         self.records: dict[int, PluginRecord] = {}
         self.by_kind: dict[str, dict[str, type[Any]]] = {kind: {} for kind, _ in CONTRIBUTIONS.values()}
@@ -185,7 +185,7 @@ class _Loading:
     def _not_loaded(self) -> set[str]:
         return {each.owner.plugin for index, each in enumerate(self.candidates) if index not in self.records}
 
-    def _record(self, candidate: Candidate, *, enabled: bool) -> PluginRecord:
+    def _record(self, candidate: FoundPlugin, *, enabled: bool) -> PluginRecord:
         owner = candidate.owner
         try:
             self._refuse_a_second(owner)
@@ -259,7 +259,7 @@ class _Loading:
         )
 
 
-def _not_enabled(candidate: Candidate) -> PluginRecord:
+def _not_enabled(candidate: FoundPlugin) -> PluginRecord:
     return PluginRecord(candidate.owner, enabled=False, errors=(candidate.problem,) if candidate.problem else ())
 
 

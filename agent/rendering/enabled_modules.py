@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Fleet:
+class EnabledModules:
     """Modules by name, registered services by name, and what they are told."""
 
     layout: Layout

@@ -13,7 +13,7 @@ from agent.report.certificates import Certificates
 from agent.report.rows import ChainRow, EndpointRow, NeedRow, ObserverRow, Report, RootRow, UploadRow, UseRow
 from agent.report.snapshot import Snapshot
 from agent.report.states import URGENCY, Status, worst
-from agent.report.uses import Standing, Uses
+from agent.report.uses import ServiceState, Uses
 
 UPLOADED = "uploaded"
 
@@ -88,7 +88,7 @@ class _Building:
         )
 
     def _label(
-        self, record: ChainRecord, bindings: list[Binding], standings: list[Standing]
+        self, record: ChainRecord, bindings: list[Binding], standings: list[ServiceState]
     ) -> tuple[Status, Problem | None]:
         if not standings:
             return Status.UNUSED, None
@@ -98,7 +98,7 @@ class _Building:
         status = worst([each for each, _ in found])
         return status, next((problem for each, problem in found if each is status and problem), None)
 
-    def _use(self, standing: Standing) -> UseRow:
+    def _use(self, standing: ServiceState) -> UseRow:
         seen = self.uses.endpoints(standing.module, standing.slot)
         rows = tuple(EndpointRow(each.address, each.server_name, each.served_sha256, each.ok) for each in seen)
         return UseRow(standing.module, standing.slot, standing.reason, standing.deployment, rows)

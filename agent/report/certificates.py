@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from agent.errors.problem import Problem
-from agent.model.binding import Binding, Standing
+from agent.model.binding import Binding, LadderPosition
 from agent.model.records import ChainRecord, OrderRecord
 from agent.report import problems
 from agent.report.rows import Progress
@@ -70,17 +70,17 @@ class Certificates:
         problem = problems.meanwhile(failure, record)
         if failure is not None and failure.permanent:
             return Status.FAILED, problem
-        if binding.standing is Standing.FALLBACK:
+        if binding.standing is LadderPosition.FALLBACK:
             return Status.LOCAL_FALLBACK, problem
         renewal = self._snapshot.renewals.get(record.id)
         if renewal is not None and self._now > renewal + GRACE * (record.not_after - record.not_before):
             return Status.OVERDUE, problems.overdue(renewal, failure)
-        by_design = binding.standing is Standing.BY_DESIGN
+        by_design = binding.standing is LadderPosition.BY_DESIGN
         return (Status.LOCAL_BY_DESIGN if by_design else Status.VALID), problem
 
     def _failures(self, record: ChainRecord, binding: Binding) -> list[OrderRecord]:
         """Return failed orders that matter: of higher sources for a fallback, else of the chain's own."""
-        fallback = binding.standing is Standing.FALLBACK
+        fallback = binding.standing is LadderPosition.FALLBACK
         orders = self._orders[self._requests.get(binding.key, "")]
         return [order for order in orders if (order.source != record.source) == fallback]
 

@@ -19,7 +19,7 @@ from agent.store.roots import RootRecord
 from agent.store.view import View
 
 
-class Served(StrEnum):
+class ServedDetails(StrEnum):
     """What an endpoint presented when it was looked at last, compared with the chain."""
 
     SAME = "same"
@@ -31,12 +31,12 @@ class Served(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class EndpointDetails:
     """What was seen last at one endpoint."""
 
     address: str
     server_name: str
-    served: Served
+    served: ServedDetails
     served_sha256: str | None
     checked_at: datetime | None
     problem: Problem | None
@@ -53,9 +53,9 @@ class UseDetails:
     deployment: str | None
     deployed_at: datetime | None
     """When the module's generation was put into service, or when that was tried last."""
-    served: Served
+    served: ServedDetails
     """The worst of its endpoints."""
-    endpoints: tuple[Sight, ...]
+    endpoints: tuple[EndpointDetails, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,23 +162,23 @@ def _use(snapshot: Snapshot, row: ChainRow, use: UseRow) -> UseDetails:
     )
 
 
-def _sight(sha256: str, seen: EndpointRecord) -> Sight:
-    return Sight(
+def _sight(sha256: str, seen: EndpointRecord) -> EndpointDetails:
+    return EndpointDetails(
         seen.address, seen.server_name, _served(sha256, seen), seen.served_sha256, seen.checked_at, seen.problem
     )
 
 
-def _served(sha256: str, seen: EndpointRecord) -> Served:
+def _served(sha256: str, seen: EndpointRecord) -> ServedDetails:
     if seen.checked_at is None:
-        return Served.UNSEEN
+        return ServedDetails.UNSEEN
     if seen.served_sha256 is None:
-        return Served.NOTHING
-    return Served.SAME if seen.served_sha256 == sha256 else Served.DIFFERENT
+        return ServedDetails.NOTHING
+    return ServedDetails.SAME if seen.served_sha256 == sha256 else ServedDetails.DIFFERENT
 
 
-def _worst(found: list[Served]) -> Served:
-    order = (Served.DIFFERENT, Served.NOTHING, Served.UNSEEN, Served.SAME)
-    return min(found, key=order.index, default=Served.UNSEEN)
+def _worst(found: list[ServedDetails]) -> ServedDetails:
+    order = (ServedDetails.DIFFERENT, ServedDetails.NOTHING, ServedDetails.UNSEEN, ServedDetails.SAME)
+    return min(found, key=order.index, default=ServedDetails.UNSEEN)
 
 
 def _renewal(snapshot: Snapshot, view: View, row: ChainRow, record: ChainRecord) -> RenewalDetails:

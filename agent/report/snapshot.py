@@ -10,7 +10,7 @@ from datetime import datetime
 
 from agent.model.binding import Binding
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
-from agent.model.events import Kind
+from agent.model.events import EventKind
 from agent.model.need import Need
 from agent.model.records import ChainRecord, OrderRecord
 from agent.report.rows import Progress
@@ -97,7 +97,7 @@ def _progress(view: View, leased: frozenset[tuple[str, str]]) -> dict[tuple[str,
     for event in view.journal.orders() if leased else ():
         key = str(event.detail.get("request", "")), str(event.detail.get("source", ""))
         if key in leased:
-            begun = event.kind is Kind.ORDER_STARTED or key not in found
+            begun = event.kind is EventKind.ORDER_STARTED or key not in found
             found[key] = Progress(key[1], "", event.at) if begun else replace(found[key], step=event.text)
     return found
 

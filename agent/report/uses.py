@@ -26,7 +26,7 @@ STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServiceState:
     """How one chain stands in one slot of one module."""
 
     module: str
@@ -66,12 +66,12 @@ class Uses:
         """Return when a chain that was refused is tried again."""
         return [refusal.retry_at for each in self._refusals.values() for refusal in each if refusal.subject == chain]
 
-    def bound(self, binding: Binding) -> Standing:
+    def bound(self, binding: Binding) -> ServiceState:
         """Return what became of a chain where it is bound."""
         deployment, status, problem = self._outcome(binding)
-        return Standing(binding.module, binding.slot, binding.reason, deployment, status, problem)
+        return ServiceState(binding.module, binding.slot, binding.reason, deployment, status, problem)
 
-    def standing_in(self, chain: str) -> list[Standing]:
+    def standing_in(self, chain: str) -> list[ServiceState]:
         """Return where a chain is in service though another one is bound there."""
         rows = []
         for module, slot in self._instead[chain]:
@@ -80,7 +80,7 @@ class Uses:
                 f"in service until {wanted[:12]} is" if wanted else "in service, though nothing asks for it any more"
             )
             instead_of = None if module in self._snapshot.deferred else wanted
-            rows.append(Standing(module, slot, reason, str(Outcome.LIVE), Status.VALID, instead_of=instead_of))
+            rows.append(ServiceState(module, slot, reason, str(Outcome.LIVE), Status.VALID, instead_of=instead_of))
         return rows
 
     def module(self, record: ModuleRecord) -> ModuleRow:

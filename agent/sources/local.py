@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from agent.contract.source import Due, Offer, RequestState, Session, Source
+from agent.contract.source import Due, Offer, OrderContext, RequestState, Source
 from agent.model.need import Request
 from agent.pki.chain import Chain
 from agent.planning.renewal import renewal_instant
@@ -36,6 +36,6 @@ class LocalSource(Source):
         at = renewal_instant(chain.not_before, chain.not_after)
         return Due(at, f"its renewal has been due since {at:%Y-%m-%d}" if at <= now else "in good time")
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         """Have the root sign a new key."""
         return session.issue(request, timedelta(days=self.lifetime_days))

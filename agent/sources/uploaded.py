@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from agent.contract.source import Due, Offer, RequestState, Session, Source
+from agent.contract.source import Due, Offer, OrderContext, RequestState, Source
 from agent.errors.source import SourceError
 from agent.model.need import Request
 from agent.pki.chain import Chain
@@ -27,7 +27,7 @@ class UploadedSource(Source):
         """Never: only a person brings a new one."""
         return Due(datetime.max.replace(tzinfo=now.tzinfo), "only a person uploads")
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         """Refuse. Raises `SourceError`."""
         raise SourceError(
             "An uploaded chain can't be ordered.",

@@ -11,7 +11,7 @@ from agent.model.records import ChainRecord
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
 from agent.store.instants import read, read_known, written
-from agent.store.read_cache import Remembered
+from agent.store.read_cache import ReadCache
 from agent.store.sealing import Sealer
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Chains:
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
-        self._records: Remembered[tuple[ChainRecord, ...]] = Remembered(database)
+        self._records: ReadCache[tuple[ChainRecord, ...]] = ReadCache(database)
 
     def add(
         self, chain: Chain, *, source: str, now: datetime, request: str | None = None, root: str | None = None

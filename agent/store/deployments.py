@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent.errors.problem import Problem
 from agent.model.deployment import Deployment, Generation, ManifestFile, Outcome, Refusal, RefusedKind
 from agent.store.instants import read, read_known, written
-from agent.store.read_cache import Remembered
+from agent.store.read_cache import ReadCache
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -32,7 +32,7 @@ class Deployments:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._generations: Remembered[Generation | None] = Remembered(database)
+        self._generations: ReadCache[Generation | None] = ReadCache(database)
 
     # Generations
 
@@ -187,7 +187,7 @@ class Deployments:
             pk=("module", "slot", "kind", "subject"),
         )
 
-    def forgive(self, but: Sequence[str], now: datetime) -> None:
+    def reset_backoff(self, but: Sequence[str], now: datetime) -> None:
         """Let what was refused or rolled back be tried again at `now`, unless its problem has one of these codes."""
         marks = ", ".join("?" for _ in but)
         for table in ("refusals", "deployments"):

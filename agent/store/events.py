@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.store.instants import read_known, written
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ class Journal:
     def orders(self) -> list[Event]:
         """Return what orders did, oldest first: when they began, and each of their steps."""
         query = "select * from events where kind in (?, ?) order by id"
-        return [_event(row) for row in self._database.query(query, [str(Kind.ORDER_STARTED), str(Kind.ORDER_STEP)])]
+        return [
+            _event(row)
+            for row in self._database.query(query, [str(EventKind.ORDER_STARTED), str(EventKind.ORDER_STEP)])
+        ]
 
     def trim(self, keep: int = KEPT) -> None:
         """Drop what is older than the newest `keep` rows."""
@@ -64,7 +67,7 @@ class Journal:
 def _event(row: dict[str, object]) -> Event:
     return Event(
         at=_moment(row["at"]),
-        kind=Kind(str(row["kind"])),
+        kind=EventKind(str(row["kind"])),
         text=str(row["text"]),
         job=str(row["job"] or ""),
         module=str(row["module"] or ""),

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.problem import Problem
-from agent.model.binding import Binding, Standing
+from agent.model.binding import Binding, LadderPosition
 from agent.model.need import Need
 from agent.pki.chain import KeyType, Purpose
 from agent.store.instants import read, written
@@ -108,7 +108,8 @@ class Modules:
         """Return the bindings in the order in which they were kept."""
         rows = self._database.query("select module, slot, chain, reason, standing from bindings order by rowid")
         return [
-            Binding(row["module"], row["slot"], row["chain"], row["reason"], Standing(row["standing"])) for row in rows
+            Binding(row["module"], row["slot"], row["chain"], row["reason"], LadderPosition(row["standing"]))
+            for row in rows
         ]
 
     def bound_since(self, module: str, slot: str) -> datetime | None:

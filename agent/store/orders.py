@@ -106,7 +106,7 @@ class Orders:
         """Return the requests for which a person insisted when asking for a new chain."""
         return frozenset(row[0] for row in self._database.execute("select request from reissues where forced = 1"))
 
-    def calm(self, request: str) -> None:
+    def clear_forced(self, request: str) -> None:
         """Note that nobody insists any more: there is a new chain."""
         self._database.execute("update reissues set forced = 0 where request = ? and forced = 1", [request])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agent.model.peer import Peer
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
-from agent.pki.revocation import Reason
+from agent.pki.revocation import RevocationReason
 from agent.store.instants import read, read_known, written
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Peers:
         row = self._database.execute(f"select {column} from peers where sha256 = ?", [sha256]).fetchone()  # noqa: S608
         return row[0]
 
-    def revoke(self, peers: Iterable[Peer], at: datetime, reason: Reason) -> None:
+    def revoke(self, peers: Iterable[Peer], at: datetime, reason: RevocationReason) -> None:
         """Note that certificates were revoked: they are not signed again."""
         for each in peers:
             self._database.execute(
@@ -115,5 +115,5 @@ def _peer(row: dict[str, Any]) -> Peer:
         created_at=read_known(row["created_at"]),
         replaced_at=read(row["replaced_at"]),
         revoked_at=read(row["revoked_at"]),
-        reason=Reason(row["reason"]) if row["reason"] else None,
+        reason=RevocationReason(row["reason"]) if row["reason"] else None,
     )

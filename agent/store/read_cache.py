@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Remembered(Generic[T]):
+class ReadCache(Generic[T]):
     """Values that were made from rows. They are forgotten when another connection has written.
 
     Whoever changes the rows through this connection says so by `forget`, and so does who undoes such a change.

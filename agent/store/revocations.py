@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from agent.pki.revocation import Reason, Revocation, RevocationList
+from agent.pki.revocation import Revocation, RevocationList, RevocationReason
 from agent.store.instants import read_known, written
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ class Revocations:
         rows = self._database.query("select * from revocations order by at, serial")
         return [
             Revocation(
-                row["root"], row["serial"], read_known(row["at"]), Reason(row["reason"]), read_known(row["not_after"])
+                row["root"],
+                row["serial"],
+                read_known(row["at"]),
+                RevocationReason(row["reason"]),
+                read_known(row["not_after"]),
             )
             for row in rows
         ]

@@ -15,7 +15,7 @@ NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class VpnSession:
     """One IKE SA (RFC 7296) as `plugins.ikev2.sas` prints it."""
 
     connection: str
@@ -47,15 +47,15 @@ def consequences_of(
             yield _of_clients(connection, found, by_own_root=by_own_root)
 
 
-def sessions_in(observed: str) -> list[Session]:
+def sessions_in(observed: str) -> list[VpnSession]:
     """Return what an inspection has printed."""
     rows = [json.loads(line) for line in observed.splitlines() if line.startswith("{")]
     return [
-        Session(row["connection"], row["user"], row["remote_host"]) for row in rows if row["state"] == "ESTABLISHED"
+        VpnSession(row["connection"], row["user"], row["remote_host"]) for row in rows if row["state"] == "ESTABLISHED"
     ]
 
 
-def _of_branch(branch: Branch, sessions: Sequence[Session]) -> Consequence:
+def _of_branch(branch: Branch, sessions: Sequence[VpnSession]) -> Consequence:
     up = f" It is up now ({_listed(sessions)}) and drops when it next authenticates." if sessions else ""
     certificate = f" and a certificate of it (chainwright ikev2 export {branch.name})" if branch.by_own_root else ""
     return Consequence(
@@ -64,7 +64,7 @@ def _of_branch(branch: Branch, sessions: Sequence[Session]) -> Consequence:
     )
 
 
-def _of_clients(connection: RoadWarrior, sessions: Sequence[Session], *, by_own_root: bool) -> Consequence:
+def _of_clients(connection: RoadWarrior, sessions: Sequence[VpnSession], *, by_own_root: bool) -> Consequence:
     what = "have the new root and certificates of it" if by_own_root else "have the new root"
     up = f" Connected now, and dropped when they next authenticate: {_listed(sessions)}." if sessions else ""
     return Consequence(
@@ -73,6 +73,6 @@ def _of_clients(connection: RoadWarrior, sessions: Sequence[Session], *, by_own_
     )
 
 
-def _listed(sessions: Sequence[Session]) -> str:
+def _listed(sessions: Sequence[VpnSession]) -> str:
     more = [f"{len(sessions) - NAMED} more"] if len(sessions) > NAMED else []
     return ", ".join([*map(str, sessions[:NAMED]), *more])

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from plugins.webui import csrf
-from plugins.webui.cache import Remembered
+from plugins.webui.cache import SessionCache
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.client import Api, Refused
 from plugins.webui.errors import (
@@ -30,12 +30,12 @@ from plugins.webui.errors import (
 )
 from plugins.webui.headers import Hardened
 from plugins.webui.rendering import Pages
-from plugins.webui.request_context import House, Visit, let_out
+from plugins.webui.request_context import AppState, RequestContext, let_out
 from plugins.webui.routes import PAGES
 from plugins.webui.static_files import Statics
 from plugins.webui.upload_drafts import Pending
 
-Handler = Callable[[Visit], Awaitable[Response]]
+Handler = Callable[[RequestContext], Awaitable[Response]]
 
 STATUSES: dict[type[WebUIError], int] = {
     AgentSilent: 503,
@@ -57,8 +57,10 @@ def application(templates: Sequence[Path], socket: Path) -> Hardened:
     `templates`: the module's template directories, the operator's first; `socket`: that of the agent's API.
     """
     statics = Statics()
-    house = House(Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, Pending(), Remembered())
-    answering = Answering(house)
+    app_state = AppState(
+        Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, Pending(), SessionCache()
+    )
+    answering = Answering(app_state)
     routes = [
         Route("/generation", _generation),
         *(Route(path, answering.endpoint(handler), methods=[method]) for method, path, handler in PAGES),
@@ -71,14 +73,14 @@ def application(templates: Sequence[Path], socket: Path) -> Hardened:
 class Answering:
     """From a request to an answer, whatever goes wrong."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, app_state: AppState) -> None:
+        self._app_state = app_state
 
     def endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Return what Starlette calls for an address."""
 
         async def endpoint(request: Request) -> Response:
-            return await self._answer(Visit(request, self._house), handler)
+            return await self._answer(RequestContext(request, self._app_state), handler)
 
         return endpoint
 
@@ -86,52 +88,52 @@ class Answering:
         """Answer where there is no page."""
         if request.method not in csrf.SAFE:
             return await self.refused(request, _)
-        return await self._answer(Visit(request, self._house), _nowhere)
+        return await self._answer(RequestContext(request, self._app_state), _nowhere)
 
     async def refused(self, request: Request, _: Exception) -> Response:
         """Answer where there is a page, but not for this method."""
-        return await self._answer(Visit(request, self._house), _only_read, guarded=False)
+        return await self._answer(RequestContext(request, self._app_state), _only_read, guarded=False)
 
-    async def _answer(self, visit: Visit, handler: Handler, *, guarded: bool = True) -> Response:
+    async def _answer(self, request: RequestContext, handler: Handler, *, guarded: bool = True) -> Response:
         try:
-            return await self._checked(visit, handler, guarded)
+            return await self._checked(request, handler, guarded)
         except TemplateBroken as error:
             log.error("%s", " ".join(str(error).splitlines()))
             text = f"A template of this page is broken ({TemplateBroken.code}); the log says where.\n"
             return PlainTextResponse(text, 500)
         except Exception:
-            log.exception("%s %s failed", visit.request.method, visit.request.url.path)
+            log.exception("%s %s failed", request.request.method, request.request.url.path)
             failed = PageFailed().problem.to_json()
-            return visit.plain("problem.html.j2", 500, problem=failed, title_key="problem")
+            return request.plain("problem.html.j2", 500, problem=failed, title_key="problem")
 
-    async def _checked(self, visit: Visit, handler: Handler, guarded: bool) -> Response:
+    async def _checked(self, request: RequestContext, handler: Handler, guarded: bool) -> Response:
         try:
             if guarded:
-                csrf.check_origin(visit.request.method, visit.request.headers)
-            return await handler(visit)
+                csrf.check_origin(request.request.method, request.request.headers)
+            return await handler(request)
         except Refused as refused:
-            return await _of_agent(visit, refused)
+            return await _of_agent(request, refused)
         except TemplateBroken:
             raise
         except WebUIError as error:
             status = STATUSES[type(error)]
-            return visit.plain("problem.html.j2", status, problem=error.problem.to_json(), title_key="problem")
+            return request.plain("problem.html.j2", status, problem=error.problem.to_json(), title_key="problem")
 
 
-async def _of_agent(visit: Visit, refused: Refused) -> Response:
+async def _of_agent(request: RequestContext, refused: Refused) -> Response:
     """Show what the agent refuses; who is not logged in, or has to change the password first, is sent there."""
     if refused.status == 401:
-        return let_out(visit.go("/login", **_back(visit)))
+        return let_out(request.go("/login", **_back(request)))
     if refused.code == "people.password_change_needed":
-        return visit.go("/password")
-    await visit.known()
-    return visit.plain("problem.html.j2", refused.status, problem=refused.problem, title_key="problem")
+        return request.go("/password")
+    await request.known()
+    return request.plain("problem.html.j2", refused.status, problem=refused.problem, title_key="problem")
 
 
-def _back(visit: Visit) -> dict[str, str]:
+def _back(request: RequestContext) -> dict[str, str]:
     """Return where to go on after the login: only to what can be looked at."""
-    address = visit.request.url
-    if visit.request.method != "GET" or visit.partial or address.path == "/certificates":
+    address = request.request.url
+    if request.request.method != "GET" or request.partial or address.path == "/certificates":
         return {}
     return {"next": address.path}
 
@@ -140,11 +142,11 @@ async def _generation(request: Request) -> Response:
     return JSONResponse({"generation": request.state.chain.generation})
 
 
-async def _nowhere(visit: Visit) -> Response:
-    return visit.plain("problem.html.j2", 404, problem=None, title_key="nowhere", who=await visit.known())
+async def _nowhere(request: RequestContext) -> Response:
+    return request.plain("problem.html.j2", 404, problem=None, title_key="nowhere", who=await request.known())
 
 
-async def _only_read(visit: Visit) -> Response:
-    answer = visit.plain("problem.html.j2", 405, problem=None, title_key="only_read")
+async def _only_read(request: RequestContext) -> Response:
+    answer = request.plain("problem.html.j2", 405, problem=None, title_key="only_read")
     answer.headers["allow"] = "GET, HEAD"
     return answer

@@ -18,7 +18,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Remembered:
+class SessionCache:
     """The last answers, by session."""
 
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:

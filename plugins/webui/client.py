@@ -37,7 +37,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AgentResponse:
     """What the agent said."""
 
     status: int
@@ -79,7 +79,7 @@ class Api:
 
     async def send(
         self, who: Credentials, method: str, path: str, *, query: Query | None = None, body: bytes = b"", kind: str = ""
-    ) -> Answer:
+    ) -> AgentResponse:
         """Return the agent's answer, whatever its content is. Raises as `ask` does."""
         try:
             async with asyncio.timeout(LONGEST_WAIT), self._sent(who, method, path, query, body, kind) as answering:
@@ -160,14 +160,14 @@ class _Answering:
             if isinstance(event, h11.Data):
                 yield bytes(event.data)
 
-    async def whole(self) -> Answer:
+    async def whole(self) -> AgentResponse:
         await self.begin()
         body = bytearray()
         async for part in self.parts():
             body += part
             if len(body) > LARGEST_ANSWER:
                 raise h11.RemoteProtocolError("the answer is too long")
-        return Answer(self.status, self._headers, bytes(body))
+        return AgentResponse(self.status, self._headers, bytes(body))
 
     async def _next(self) -> object:
         while (event := self._machine.next_event()) is h11.NEED_DATA:
@@ -175,7 +175,7 @@ class _Answering:
         return event
 
 
-def _good(answer: Answer) -> Answer:
+def _good(answer: AgentResponse) -> AgentResponse:
     if answer.status < 400:
         return answer
     try:

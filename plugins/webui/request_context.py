@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from plugins.webui import csrf
-from plugins.webui.cache import Remembered
+from plugins.webui.cache import SessionCache
 from plugins.webui.catalogue import Catalogue, Texts
-from plugins.webui.client import JSON, Answer, Api, Credentials, Query, Refused
+from plugins.webui.client import JSON, AgentResponse, Api, Credentials, Query, Refused
 from plugins.webui.errors import AgentSilent, OnlyForAdmins
 from plugins.webui.forms import Form, read_form
 from plugins.webui.rendering import Pages
@@ -29,7 +29,7 @@ SESSION = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class AppState:
     """What all requests share."""
 
     api: Api
@@ -37,15 +37,15 @@ class House:
     catalogue: Catalogue
     statics: Statics
     pending: Pending
-    remembered: Remembered
+    remembered: SessionCache
 
 
-class Visit:
+class RequestContext:
     """A request, with everything that answers it."""
 
-    def __init__(self, request: Request, house: House) -> None:
+    def __init__(self, request: Request, app_state: AppState) -> None:
         self.request = request
-        self.house = house
+        self.app_state = app_state
         self._form: Form | None = None
         self._who: Mapping[str, Any] | None = None
 
@@ -58,7 +58,7 @@ class Visit:
     @property
     def texts(self) -> Texts:
         """The texts in the browser's language."""
-        return self.house.catalogue.choose(self.request.headers.get("accept-language", ""))
+        return self.app_state.catalogue.choose(self.request.headers.get("accept-language", ""))
 
     @property
     def partial(self) -> bool:
@@ -79,11 +79,11 @@ class Visit:
 
     async def get(self, path: str, **query: str | int) -> Any:
         """Return what the agent answers to GET. Raises `Refused` and `AgentSilent`."""
-        return await self.house.api.ask(self.credentials, "GET", path, query=query)
+        return await self.app_state.api.ask(self.credentials, "GET", path, query=query)
 
     async def ask(self, method: str, path: str, content: object = None, query: Query | None = None) -> Any:
         """Have the agent change something. Raises `Refused` and `AgentSilent`."""
-        return await self.house.api.ask(self.credentials, method, path, query=query, content=content)
+        return await self.app_state.api.ask(self.credentials, method, path, query=query, content=content)
 
     async def who(self) -> Mapping[str, Any]:
         """Return who has logged in. Raises `Refused` where nobody has."""
@@ -113,10 +113,10 @@ class Visit:
             csrf.check_form_token(self.session, self._form.get(csrf.FIELD))
         return self._form
 
-    async def export(self, path: str, passphrase: str) -> Answer:
+    async def export(self, path: str, passphrase: str) -> AgentResponse:
         """Return a chain with its key, protected by a passphrase. Raises as `get` does."""
         body = json.dumps({"passphrase": passphrase}).encode()
-        return await self.house.api.send(self.credentials, "POST", path, body=body, kind=JSON)
+        return await self.app_state.api.send(self.credentials, "POST", path, body=body, kind=JSON)
 
     async def open_form(self) -> Form:
         """Return a form that needs no session. Raises `WebUIError`."""
@@ -139,7 +139,7 @@ class Visit:
             "address": self.request.url.path,
             "slot": getattr(self.request.state, "chain", None),
         }
-        return self.house.pages.answer(self.texts, name, status, **shared, **values)
+        return self.app_state.pages.answer(self.texts, name, status, **shared, **values)
 
     def go(self, path: str, **query: str) -> Response:
         """Send the browser to another page (303: with GET)."""

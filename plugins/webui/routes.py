@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 
 from plugins.webui.pages import certificates, chain, connection, jobs, login, people, record, root, signed, upload
-from plugins.webui.request_context import Visit
+from plugins.webui.request_context import RequestContext
 
-PAGES: tuple[tuple[str, str, Callable[[Visit], Awaitable[Response]]], ...] = (
+PAGES: tuple[tuple[str, str, Callable[[RequestContext], Awaitable[Response]]], ...] = (
     ("GET", "/", certificates.index),
     ("GET", "/certificates", certificates.show),
     ("POST", "/check", certificates.check),

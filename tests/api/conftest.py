@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.auth import People, Role
+from agent.auth import Accounts, Role
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
@@ -59,7 +59,7 @@ class Box:
     def audit(self) -> list[tuple[str, str, str, str]]:
         """Return who did what to what, from where: the newest first."""
         with self.appliance.store() as store:
-            return [(row.who, row.action, row.subject, row.address) for row in People(store).audits()]
+            return [(row.who, row.action, row.subject, row.address) for row in Accounts(store).audits()]
 
 
 def bought(*names: str, days: int = 365) -> Chain:
@@ -77,9 +77,9 @@ def pem_of(chain: Chain, *, key: bool = True) -> bytes:
 def make_people(appliance: Deployed) -> None:
     now = datetime.now(UTC)
     with appliance.store() as store:
-        people = People(store)
-        people.add("ann", Role.ADMIN, ANN, now)
-        people.add("vic", Role.VIEWER, VIC, now)
+        accounts = Accounts(store)
+        accounts.add("ann", Role.ADMIN, ANN, now)
+        accounts.add("vic", Role.VIEWER, VIC, now)
 
 
 def make_tunnel(appliance: Deployed) -> None:

@@ -14,7 +14,7 @@ from schemathesis.config import SchemathesisConfig
 from agent.api.access import Access
 from agent.api.openapi import document
 from agent.api.routes import ROUTES
-from agent.auth import People, Role
+from agent.auth import Accounts, Role
 from conftest import make_people, make_tunnel
 from support.appliances.deployed import Deployed
 from support.clients.over_unix import BASE, session_over
@@ -39,7 +39,7 @@ def asked(tmp_path_factory):
         make_tunnel(appliance)
         make_people(appliance)
         with appliance.store() as store:
-            text, _ = People(store).make_token("fuzz", Role.ADMIN, "test", datetime.now(UTC), timedelta(days=1))
+            text, _ = Accounts(store).make_token("fuzz", Role.ADMIN, "test", datetime.now(UTC), timedelta(days=1))
         with (
             ApiProcess(appliance.layout, web=(os.geteuid(),), command=("true",)) as api,
             session_over(appliance.layout.api, {"Authorization": f"Bearer {text}"}) as session,

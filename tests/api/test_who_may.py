@@ -15,7 +15,7 @@ import pytest
 from agent.api.access import Access
 from agent.api.route import Route
 from agent.api.routes import ROUTES
-from agent.auth import People, Role
+from agent.auth import Accounts, Role
 from conftest import ANN, VIC, make_people, make_tunnel
 from support.processes.api import ApiProcess
 
@@ -170,7 +170,7 @@ def test_the_web_interface_s_user_is_let_in_and_believed_whose_request_it_passes
         headers = {**session.headers, "Chainwright-Client": "2001:db8::7"}
         assert ask_as(NOBODY, appliance.layout, "DELETE", "/v1/session", json.dumps(headers))["status"] == 204
         with appliance.store() as store:
-            found = [(row.action, row.address) for row in People(store).audits()]
+            found = [(row.action, row.address) for row in Accounts(store).audits()]
         # Root is not the web interface here: what it says of a browser is not believed.
         assert found == [("logged out", "2001:db8::7"), ("logged in", "local")]
 
@@ -258,7 +258,7 @@ def test_password_checks_wait_for_each_other_and_only_so_many(box):
 def test_the_one_time_password_opens_nothing_but_its_own_change(appliance):
     make_tunnel(appliance)
     with appliance.store() as store:
-        first = People(store).one_time_password(datetime.now(UTC))
+        first = Accounts(store).one_time_password(datetime.now(UTC))
     with ApiProcess(appliance.layout, web=(0,)) as api:
         session = api.log_in("admin", first)
         assert session.get("/v1/session").json["must_change"] is True
@@ -348,7 +348,7 @@ def test_a_token_that_can_t_be_is_refused(shared, wish, code):
 
 def test_a_user_who_is_removed_is_out_at_once(box):
     with box.appliance.store() as store:
-        People(store).remove("vic")
+        Accounts(store).remove("vic")
     assert box.viewer.get("/v1/status").code == "people.session_ended"
 
 

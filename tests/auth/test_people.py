@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.auth import People, Person, Role
+from agent.auth import Accounts, Person, Role
 from agent.auth.passwords import NOBODY, matches
 from agent.auth.person import Audit
 from agent.auth.sessions import ABSOLUTE, IDLE
@@ -31,19 +31,19 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def people(tmp_path):
+def accounts(tmp_path):
     with Store.open(Layout(tmp_path)) as store:
-        yield People(store)
+        yield Accounts(store)
 
 
 @pytest.fixture
-def ann(people):
-    return people.add("ann", Role.ADMIN, GOOD, NOW)
+def ann(accounts):
+    return accounts.add("ann", Role.ADMIN, GOOD, NOW)
 
 
-def fail(people, name, address, times, at=NOW):
+def fail(accounts, name, address, times, at=NOW):
     for _ in range(times):
-        people._throttle.note(name, address, at, good=False)
+        accounts._throttle.note(name, address, at, good=False)
 
 
 def dump(tmp_path):
@@ -51,30 +51,30 @@ def dump(tmp_path):
     return "\n".join(connection.iterdump())
 
 
-def test_there_is_no_default_password_but_one_for_the_first_login_that_must_be_changed(people):
-    first = people.one_time_password(NOW)
-    assert people.one_time_password(NOW) is None
-    person = people.check_password("admin", first, HOME, NOW)
+def test_there_is_no_default_password_but_one_for_the_first_login_that_must_be_changed(accounts):
+    first = accounts.one_time_password(NOW)
+    assert accounts.one_time_password(NOW) is None
+    person = accounts.check_password("admin", first, HOME, NOW)
     assert person == Person("admin", Role.ADMIN, must_change=True)
-    people.set_password("admin", GOOD, NOW)
-    assert people.check_password("admin", GOOD, HOME, NOW).must_change is False
+    accounts.set_password("admin", GOOD, NOW)
+    assert accounts.check_password("admin", GOOD, HOME, NOW).must_change is False
     with pytest.raises(LoginRefused):
-        people.check_password("admin", first, HOME, NOW)
+        accounts.check_password("admin", first, HOME, NOW)
 
 
 def test_two_appliances_have_different_first_passwords(tmp_path):
     made = set()
     for name in ("a", "b"):
         with Store.open(Layout(tmp_path / name)) as store:
-            made.add(People(store).one_time_password(NOW))
+            made.add(Accounts(store).one_time_password(NOW))
     assert len(made) == 2
     assert all(len(each) == 19 for each in made)
 
 
 @pytest.mark.parametrize("name", ["ann", "nobody", "", "ann'--", "x" * 300])
-def test_a_wrong_password_and_a_wrong_name_are_told_alike(people, ann, name):
+def test_a_wrong_password_and_a_wrong_name_are_told_alike(accounts, ann, name):
     with pytest.raises(LoginRefused) as refused:
-        people.check_password(name, "wrong", HOME, NOW)
+        accounts.check_password(name, "wrong", HOME, NOW)
     assert str(refused.value) == str(LoginRefused())
 
 
@@ -94,120 +94,120 @@ def test_a_name_that_nobody_has_takes_the_same_work():
         ("ann-ann-ann-1", "it would be guessed at once"),
     ],
 )
-def test_a_new_password_must_be_one(people, ann, password, reason):
+def test_a_new_password_must_be_one(accounts, ann, password, reason):
     with pytest.raises(PasswordRefused) as refused:
-        people.set_password("ann", password, NOW)
+        accounts.set_password("ann", password, NOW)
     assert reason in str(refused.value)
     assert password not in str(refused.value)
-    assert people.check_password("ann", GOOD, HOME, NOW) == ann
+    assert accounts.check_password("ann", GOOD, HOME, NOW) == ann
 
 
-def test_nothing_that_opens_a_door_is_in_the_database(people, ann, tmp_path):
-    session, _ = people.open_session(ann, HOME, NOW)
-    token, _ = people.make_token("backup", Role.VIEWER, "ann", NOW, timedelta(days=1))
+def test_nothing_that_opens_a_door_is_in_the_database(accounts, ann, tmp_path):
+    session, _ = accounts.open_session(ann, HOME, NOW)
+    token, _ = accounts.make_token("backup", Role.VIEWER, "ann", NOW, timedelta(days=1))
     dumped = dump(tmp_path)
     assert not any(secret in dumped for secret in (GOOD, session, token))
 
 
-def test_a_session_ends_when_it_is_idle_and_in_any_case(people, ann):
-    text, session = people.open_session(ann, HOME, NOW)
-    assert people.session(text, NOW + IDLE - MINUTE).person == ann
+def test_a_session_ends_when_it_is_idle_and_in_any_case(accounts, ann):
+    text, session = accounts.open_session(ann, HOME, NOW)
+    assert accounts.session(text, NOW + IDLE - MINUTE).person == ann
     at = NOW
     while at + IDLE - MINUTE < NOW + ABSOLUTE:
         at += IDLE - MINUTE
-        people.session(text, at)
+        accounts.session(text, at)
     with pytest.raises(SessionEnded):
-        people.session(text, session.ends_at)
-    text, _ = people.open_session(ann, HOME, NOW)
+        accounts.session(text, session.ends_at)
+    text, _ = accounts.open_session(ann, HOME, NOW)
     with pytest.raises(SessionEnded):
-        people.session(text, NOW + IDLE)
+        accounts.session(text, NOW + IDLE)
 
 
-def test_a_session_ends_by_logging_out_by_a_new_password_and_with_its_owner(people, ann):
-    people.add("bob", Role.VIEWER, GOOD, NOW)
-    first, _ = people.open_session(ann, HOME, NOW)
-    people.close_session(first)
-    second, _ = people.open_session(ann, HOME, NOW)
-    people.set_password("ann", GOOD + "!", NOW)
-    third, _ = people.open_session(Person("bob", Role.VIEWER), HOME, NOW)
-    people.remove("bob")
+def test_a_session_ends_by_logging_out_by_a_new_password_and_with_its_owner(accounts, ann):
+    accounts.add("bob", Role.VIEWER, GOOD, NOW)
+    first, _ = accounts.open_session(ann, HOME, NOW)
+    accounts.close_session(first)
+    second, _ = accounts.open_session(ann, HOME, NOW)
+    accounts.set_password("ann", GOOD + "!", NOW)
+    third, _ = accounts.open_session(Person("bob", Role.VIEWER), HOME, NOW)
+    accounts.remove("bob")
     for text in (first, second, third, "cws_made-up", "", "cwt_x"):
         with pytest.raises(SessionEnded):
-            people.session(text, NOW)
+            accounts.session(text, NOW)
 
 
-def test_a_session_from_the_future_is_none(people, ann):
-    text, _ = people.open_session(ann, HOME, NOW)
+def test_a_session_from_the_future_is_none(accounts, ann):
+    text, _ = accounts.open_session(ann, HOME, NOW)
     with pytest.raises(SessionEnded):
-        people.session(text, NOW - MINUTE)
+        accounts.session(text, NOW - MINUTE)
 
 
-def test_a_token_has_a_role_and_an_end(people):
-    text, token = people.make_token("backup", Role.VIEWER, "ann", NOW, timedelta(days=30))
-    assert people.whoever(text, NOW + timedelta(days=29)) == Person("token backup", Role.VIEWER)
-    assert people.tokens()[0].used_at == NOW + timedelta(days=29)
+def test_a_token_has_a_role_and_an_end(accounts):
+    text, token = accounts.make_token("backup", Role.VIEWER, "ann", NOW, timedelta(days=30))
+    assert accounts.whoever(text, NOW + timedelta(days=29)) == Person("token backup", Role.VIEWER)
+    assert accounts.tokens()[0].used_at == NOW + timedelta(days=29)
     with pytest.raises(TokenRefused):
-        people.token(text, NOW + timedelta(days=30))
-    people.revoke_token(token.id)
+        accounts.token(text, NOW + timedelta(days=30))
+    accounts.revoke_token(token.id)
     with pytest.raises(TokenRefused):
-        people.token(text, NOW)
+        accounts.token(text, NOW)
     with pytest.raises(TokenUnknown):
-        people.revoke_token(token.id)
+        accounts.revoke_token(token.id)
     with pytest.raises(TokenRefused):
-        people.whoever("whatever", NOW)
-    assert people.tokens() == []
+        accounts.whoever("whatever", NOW)
+    assert accounts.tokens() == []
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(), timedelta(days=-1), timedelta(days=400)])
-def test_no_token_lives_for_ever(people, lifetime):
+def test_no_token_lives_for_ever(accounts, lifetime):
     with pytest.raises(PersonRefused, match="at most 366 days"):
-        people.make_token("backup", Role.VIEWER, "ann", NOW, lifetime)
+        accounts.make_token("backup", Role.VIEWER, "ann", NOW, lifetime)
 
 
-def test_an_address_that_guesses_is_held_back_for_a_quarter_of_an_hour(people, ann):
-    fail(people, "ann", HOME, FAILURES_OF_ADDRESS)
+def test_an_address_that_guesses_is_held_back_for_a_quarter_of_an_hour(accounts, ann):
+    fail(accounts, "ann", HOME, FAILURES_OF_ADDRESS)
     with pytest.raises(TooManyTries) as refused:
-        people.check_password("ann", GOOD, HOME, NOW + MINUTE)
+        accounts.check_password("ann", GOOD, HOME, NOW + MINUTE)
     assert refused.value.retry_at == NOW + WINDOW
-    assert people.check_password("ann", GOOD, HOME, NOW + WINDOW) == ann
+    assert accounts.check_password("ann", GOOD, HOME, NOW + WINDOW) == ann
 
 
-def test_guessing_from_everywhere_does_not_lock_the_administrator_out(people, ann):
-    assert people.check_password("ann", GOOD, HOME, NOW - timedelta(days=2)) == ann
+def test_guessing_from_everywhere_does_not_lock_the_administrator_out(accounts, ann):
+    assert accounts.check_password("ann", GOOD, HOME, NOW - timedelta(days=2)) == ann
     for number in range(FAILURES_OF_NAME):
-        fail(people, "ann", f"198.51.100.{number}", 1)
-    assert people.check_password("ann", GOOD, HOME, NOW + MINUTE) == ann
+        fail(accounts, "ann", f"198.51.100.{number}", 1)
+    assert accounts.check_password("ann", GOOD, HOME, NOW + MINUTE) == ann
     with pytest.raises(TooManyTries):
-        people.check_password("ann", GOOD, "203.0.113.1", NOW + MINUTE)
+        accounts.check_password("ann", GOOD, "203.0.113.1", NOW + MINUTE)
 
 
-def test_a_good_login_clears_its_own_failures_only(people, ann):
-    people.add("bob", Role.VIEWER, GOOD, NOW)
-    fail(people, "ann", HOME, FAILURES_OF_ADDRESS)
-    people._throttle.note("bob", HOME, NOW, good=True)
+def test_a_good_login_clears_its_own_failures_only(accounts, ann):
+    accounts.add("bob", Role.VIEWER, GOOD, NOW)
+    fail(accounts, "ann", HOME, FAILURES_OF_ADDRESS)
+    accounts._throttle.note("bob", HOME, NOW, good=True)
     with pytest.raises(TooManyTries):
-        people.check_password("ann", GOOD, HOME, NOW)
-    fail(people, "bob", "192.0.2.8", FAILURES_OF_ADDRESS - 1)
-    people.check_password("bob", GOOD, "192.0.2.8", NOW)
-    fail(people, "bob", "192.0.2.8", 1, NOW + MINUTE)
-    assert people.check_password("bob", GOOD, "192.0.2.8", NOW + MINUTE).name == "bob"
+        accounts.check_password("ann", GOOD, HOME, NOW)
+    fail(accounts, "bob", "192.0.2.8", FAILURES_OF_ADDRESS - 1)
+    accounts.check_password("bob", GOOD, "192.0.2.8", NOW)
+    fail(accounts, "bob", "192.0.2.8", 1, NOW + MINUTE)
+    assert accounts.check_password("bob", GOOD, "192.0.2.8", NOW + MINUTE).name == "bob"
 
 
-def test_the_last_administrator_stays(people, ann):
+def test_the_last_administrator_stays(accounts, ann):
     with pytest.raises(PersonRefused, match="nobody else is an administrator"):
-        people.remove("ann")
-    people.add("bob", Role.ADMIN, GOOD, NOW)
-    people.remove("ann")
-    assert [each.name for each in people.all()] == ["bob"]
-    for unknown in (lambda: people.remove("ann"), lambda: people.set_password("ann", GOOD, NOW)):
+        accounts.remove("ann")
+    accounts.add("bob", Role.ADMIN, GOOD, NOW)
+    accounts.remove("ann")
+    assert [each.name for each in accounts.all()] == ["bob"]
+    for unknown in (lambda: accounts.remove("ann"), lambda: accounts.set_password("ann", GOOD, NOW)):
         with pytest.raises(PersonUnknown):
             unknown()
 
 
 @pytest.mark.parametrize("name", ["", "Ann", "1ann", "a b", "a\n", "x" * 33, "ann"])
-def test_a_name_is_plain_and_there_once(people, ann, name):
+def test_a_name_is_plain_and_there_once(accounts, ann, name):
     with pytest.raises(PersonRefused):
-        people.add(name, Role.VIEWER, GOOD, NOW)
+        accounts.add(name, Role.VIEWER, GOOD, NOW)
 
 
 def test_a_role_includes_what_is_below_it():
@@ -215,8 +215,8 @@ def test_a_role_includes_what_is_below_it():
     assert [Role.VIEWER.may(each) for each in Role] == [True, False]
 
 
-def test_what_was_done_is_on_record_the_newest_first(people):
+def test_what_was_done_is_on_record_the_newest_first(accounts):
     rows = [Audit(NOW + MINUTE * number, "ann", HOME, "reissue", f"site {number}") for number in range(3)]
     for row in rows:
-        people.audit(row)
-    assert people.audits(2) == rows[:0:-1]
+        accounts.audit(row)
+    assert accounts.audits(2) == rows[:0:-1]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from agent.auth import People
+from agent.auth import Accounts
 from agent.auth.throttle import FAILURES_OF_NAME
 from agent.errors.auth import LoginRefused, TooManyTries
 from agent.store import Store
@@ -45,12 +45,12 @@ def test_a_password_is_not_taken_from_a_script_by_accident(console):
 def test_guessing_from_everywhere_does_not_keep_the_console_out(appliance, console):
     console.run("webui", "password", "--stdin", typed=GOOD)
     with Store.open(appliance.layout) as store:
-        people = People(store)
+        accounts = Accounts(store)
         for number in range(1, FAILURES_OF_NAME + 1):
             with contextlib.suppress(LoginRefused, TooManyTries):
-                people.check_password("admin", "not the password", f"198.51.100.{number}", appliance.clock())
+                accounts.check_password("admin", "not the password", f"198.51.100.{number}", appliance.clock())
         with pytest.raises(TooManyTries):
-            people.check_password("admin", GOOD.strip(), "203.0.113.1", appliance.clock())
+            accounts.check_password("admin", GOOD.strip(), "203.0.113.1", appliance.clock())
     assert console.run("webui", "password", "--stdin", typed="another four plain words\n").returncode == 0
     assert console.run("status").returncode == 0
 

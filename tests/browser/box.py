@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent.auth import People, Role
-from agent.daemon.api_supervisor import Reception
+from agent.auth import Accounts, Role
+from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.log import Log
 from agent.errors.problem import AgentError
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord
 from agent.pki.chain import Chain
 from support.appliances.deployed import Deployed, until
@@ -81,7 +81,7 @@ class Box(Deployed):
 
     def pass_over(self) -> None:
         """Make a pass; nobody is asked."""
-        self.engine().round(wait=0, orders=False)
+        self.engine().run_pass(wait=0, orders=False)
 
     def open(self) -> None:
         """Start the web interface and what answers it, and let the people in."""
@@ -94,13 +94,13 @@ class Box(Deployed):
         until(lambda: pid_file.exists() or process.poll() is not None, what="the web interface is up")
         self.pass_over()  # it was not up when it was deployed
         with self.store() as store:
-            people = People(store)
+            people = Accounts(store)
             for name, password in PASSWORDS.items():
                 people.add(name, Role.ADMIN if name == "admin" else Role.VIEWER, password, self.clock())
 
     def open_agent(self) -> None:
         log = self._agent.enter_context((self.root / "agent.daemon.log").open("a"))
-        reception = Reception(self.layout, Log(log, self.clock), self.root / "api.log")
+        reception = ApiSupervisor(self.layout, Log(log, self.clock), self.root / "api.log")
         self._agent.enter_context(reception).admit(["root"])
 
     def close_agent(self) -> None:
@@ -119,7 +119,7 @@ class Box(Deployed):
     def end_sessions(self, user: str) -> None:
         """End the sessions of somebody, as a new password does."""
         with self.store() as store:
-            People(store).set_password(user, PASSWORDS[user], self.clock())
+            Accounts(store).set_password(user, PASSWORDS[user], self.clock())
 
     def close(self) -> None:
         self._agent.close()
@@ -167,8 +167,8 @@ class Box(Deployed):
             request, begun = self.request(*names), self.clock() - timedelta(seconds=42)
             assert store.orders.lease(request, "acme", self.clock())
             about = {"source": "acme", "names": list(names), "request": request}
-            store.journal.add(Event(begun, Kind.ORDER_STARTED, "it is wanted", detail=about))
-            store.journal.add(Event(self.clock(), Kind.ORDER_STEP, "the CA looks at 0 of 1 names", detail=about))
+            store.journal.add(Event(begun, EventKind.ORDER_STARTED, "it is wanted", detail=about))
+            store.journal.add(Event(self.clock(), EventKind.ORDER_STEP, "the CA looks at 0 of 1 names", detail=about))
 
     def renew(self) -> None:
         """Show that what is under way still is."""

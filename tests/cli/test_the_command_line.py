@@ -20,7 +20,7 @@ from agent.cli.commands import HOMES, Program
 from agent.cli.output import columns
 from agent.cli.program import run
 from agent.cli.words import shortened, span, when
-from agent.daemon.wakeup import Waking
+from agent.daemon.wakeup import Wakeup
 from agent.system.lock import held
 from agent.system.poke import poke
 from support.appliances.deployed import served, until
@@ -358,7 +358,7 @@ def test_boot_makes_files_without_a_service_and_without_a_reload(appliance, term
 def test_apply_pokes_the_daemon(up, tunnel):
     tunnel.settings(tunnel.layout.settings.read_text().replace("t.example", "u.example"))
     assert not poke(tunnel.layout)
-    with Waking(tunnel.layout) as waking:
+    with Wakeup(tunnel.layout) as waking:
         assert up.run("apply").returncode == 0
         waking.wait(10)
         assert waking.poked()

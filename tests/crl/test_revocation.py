@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 
-from agent.crl import Revocation, RevocationLists, check_revocation
+from agent.crl import RevocationLists, RevocationStatus, check_revocation
 from agent.crl.cache import BACK_OFF
 from agent.crl.fetch_result import FetchFailedError, Validators
 from agent.crl.fetching import fetch
@@ -105,14 +105,14 @@ def says(error: CrlError, pattern: str) -> bool:
 
 
 def test_a_chain_that_is_on_no_list_is_looked_up_again_within_a_day(ca, lists):
-    assert check_revocation(ca.chain(), NOW, lists) == Revocation(None, "", NOW + DAY)
+    assert check_revocation(ca.chain(), NOW, lists) == RevocationStatus(None, "", NOW + DAY)
     assert ca.web.paths == ["/leaves.crl", "/root.crl"]
 
 
 def test_a_leaf_that_was_revoked_is_found_with_instant_and_reason(ca, lists):
     chain = ca.chain()
     ca.publish([crls.revoked(7), crls.revoked(chain.leaf, "key_compromise", NOW - HOUR)])
-    assert check_revocation(chain, NOW, lists) == Revocation(NOW - HOUR, "keyCompromise", NOW + DAY)
+    assert check_revocation(chain, NOW, lists) == RevocationStatus(NOW - HOUR, "keyCompromise", NOW + DAY)
 
 
 def test_an_intermediate_that_was_revoked_counts_and_is_named(ca, lists):
@@ -138,7 +138,7 @@ def test_what_was_taken_off_a_list_is_not_revoked(ca, lists):
 
 
 def test_a_chain_that_names_no_list_is_not_looked_up(ca, lists):
-    assert check_revocation(ca.bare_chain(), NOW, lists) == Revocation(None, "", None)
+    assert check_revocation(ca.bare_chain(), NOW, lists) == RevocationStatus(None, "", None)
     assert ca.web.paths == []
 
 
@@ -214,7 +214,7 @@ def test_lists_for_certain_reasons_are_each_looked_at(ca, lists):
 def test_a_list_that_somebody_else_keeps_is_left_out(ca, lists):
     someone = [x509.DirectoryName(toy_ca.named("Keeper of lists"))]
     chain = ca.chain(points((ca.web.url("/leaves.crl"),), issuer=someone), anchored=False)
-    assert check_revocation(chain, NOW, lists) == Revocation(None, "", None)
+    assert check_revocation(chain, NOW, lists) == RevocationStatus(None, "", None)
 
 
 def test_a_list_about_a_part_of_the_certificates_is_good_for_those_that_name_it(ca, lists):
@@ -535,7 +535,7 @@ def test_a_thousand_chains_of_a_ca_are_judged_by_one_download(ca, lists):
     chains = [ca.chain() for _ in range(20)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda number: check_revocation(chains[number % 20], NOW, lists), range(1000)))
-    assert set(found) == {Revocation(None, "", NOW + DAY)}
+    assert set(found) == {RevocationStatus(None, "", NOW + DAY)}
     assert sorted(ca.web.paths) == ["/leaves.crl", "/root.crl"]
 
 
@@ -648,7 +648,7 @@ def test_a_list_holds_as_long_as_it_says_while_the_server_fails(ca, lists, page)
     ca.publish([crls.revoked(chain.leaf)])
     check_revocation(chain, NOW, lists)
     ca.web.pages["/leaves.crl"] = page
-    assert check_revocation(chain, NOW + DAY, lists) == Revocation(NOW, "keyCompromise", NOW + DAY + 10 * MINUTE)
+    assert check_revocation(chain, NOW + DAY, lists) == RevocationStatus(NOW, "keyCompromise", NOW + DAY + 10 * MINUTE)
     assert failure(chain, lists, NOW + 7 * DAY).retry_at == NOW + 7 * DAY + HOUR
 
 

@@ -15,7 +15,7 @@ import pytest
 from agent.contract.endpoint import StartTLS
 from agent.demo.modules import HOST_NAME, MAIL_DOORS, OFFERS
 from agent.demo.processes import MASTERS
-from agent.demo.requirements import hindrance
+from agent.demo.requirements import missing_requirement
 from agent.probing.starttls import begin
 from support.appliances.deployed import until
 from support.cas import certificates as toy_ca
@@ -122,14 +122,14 @@ def test_without_its_programs_it_is_named_with_the_way_to_get_them(place):
 
 def test_in_a_directory_that_the_daemons_can_not_enter_it_is_not_shown(place):
     place.chmod(0o700)
-    found = hindrance(MAIL, place / "var", ROOT)
+    found = missing_requirement(MAIL, place / "var", ROOT)
     assert found is not None
     assert found.reason == f"{place} is closed to the users as which postfix works"
     place.chmod(0o755)
-    assert hindrance(MAIL, place / "var", ROOT) is None
+    assert missing_requirement(MAIL, place / "var", ROOT) is None
 
 
 def test_it_is_not_shown_to_who_can_not_start_it(place):
-    found = hindrance(MAIL, place / "var", NOBODY)
+    found = missing_requirement(MAIL, place / "var", NOBODY)
     assert found is not None
     assert found.reason == "only root can start postfix"

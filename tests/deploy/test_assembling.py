@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.contract.context import ChainFacts
-from agent.deploy.differences import Toggle, Wanted, with_last_configuration, with_moved_parts
+from agent.deploy.differences import Difference, Target, with_last_configuration, with_moved_parts
 from agent.deploy.isolation import MOST_TRIALS, Isolation
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused
@@ -51,14 +51,14 @@ def rendering(sites: Mapping[str, Site], main: str = "main") -> Rendering:
     )
 
 
-def wanted(sites: Mapping[str, Site], live: Mapping[str, Site] | None = None, **mains: str) -> Wanted:
+def wanted(sites: Mapping[str, Site], live: Mapping[str, Site] | None = None, **mains: str) -> Target:
     made = rendering(sites, mains.get("main", "main"))
     known: dict[str, ChainFacts] = {slot: facts(site.chain) for slot, site in sites.items()}
 
     def again(some: Mapping[str, ChainFacts]) -> Rendering:
         return rendering({slot: sites[slot] for slot in some}, mains.get("main", "main"))
 
-    return Wanted("web", known, made, generation(live, mains.get("was", "main")) if live is not None else None, again)
+    return Target("web", known, made, generation(live, mains.get("was", "main")) if live is not None else None, again)
 
 
 def generation(sites: Mapping[str, Site], main: str = "main") -> Generation:
@@ -66,22 +66,22 @@ def generation(sites: Mapping[str, Site], main: str = "main") -> Generation:
     return Generation("module:web", 1, made.files, made.chains, made.digest, {})
 
 
-def named(toggles: Sequence[Toggle]) -> list[tuple[str, str]]:
-    return [(toggle.slot, str(toggle.kind)) for toggle in toggles]
+def named(differences: Sequence[Difference]) -> list[tuple[str, str]]:
+    return [(difference.slot, str(difference.kind)) for difference in differences]
 
 
 # Differences
 
 
 def test_nothing_differs_where_all_is_as_it_was():
-    assert wanted({"a": Site()}, {"a": Site()}).toggles() == []
+    assert wanted({"a": Site()}, {"a": Site()}).differences() == []
 
 
 def test_a_new_chain_is_a_difference_of_its_own_and_goes_before_configurations():
     different = wanted({"a": Site(), "b": Site("two", "listen 444")}, {"a": Site(), "b": Site()})
-    assert named(different.toggles()) == [("b", "chain"), ("b", "configuration")]
-    chain = different.toggles()[0]
-    assert chain == Toggle("web", "b", CHAIN, facts("two").id)
+    assert named(different.differences()) == [("b", "chain"), ("b", "configuration")]
+    chain = different.differences()[0]
+    assert chain == Difference("web", "b", CHAIN, facts("two").id)
     only = different.compose(frozenset({chain}))
     assert only.chains["b"] == facts("two").id
     assert only.part("b")[1] == rendering({"b": Site()}).part("b")[1]
@@ -89,15 +89,19 @@ def test_a_new_chain_is_a_difference_of_its_own_and_goes_before_configurations()
 
 def test_a_first_generation_is_made_of_new_slots():
     first = wanted({"a": Site(), "b": Site()})
-    assert named(first.toggles()) == [("a", "configuration"), ("b", "configuration"), ("", "configuration")]
-    without_b = first.compose(frozenset(toggle for toggle in first.toggles() if toggle.slot != "b"))
+    assert named(first.differences()) == [("a", "configuration"), ("b", "configuration"), ("", "configuration")]
+    without_b = first.compose(frozenset(difference for difference in first.differences() if difference.slot != "b"))
     assert without_b.digest == rendering({"a": Site()}).digest
     assert without_b.chains == {"a": facts("one").id}
 
 
 def test_another_chain_for_a_new_slot_is_worth_another_try():
     [one], [two] = (
-        [each.subject for each in wanted({"a": Site(), "n": Site(chain)}, {"a": Site()}).toggles() if each.slot == "n"]
+        [
+            each.subject
+            for each in wanted({"a": Site(), "n": Site(chain)}, {"a": Site()}).differences()
+            if each.slot == "n"
+        ]
         for chain in ("one", "two")
     )
     assert one != two
@@ -106,15 +110,15 @@ def test_another_chain_for_a_new_slot_is_worth_another_try():
 @pytest.mark.parametrize("change", [{"mode": 0o640}, {"text": "listen 444"}])
 def test_whatever_is_declared_otherwise_is_a_change_of_configuration(change):
     different = wanted({"a": Site(**change)}, {"a": Site()})
-    assert named(different.toggles()) == [("a", "configuration")]
-    assert different.compose(frozenset(different.toggles())).digest == different.rendering.digest
+    assert named(different.differences()) == [("a", "configuration")]
+    assert different.compose(frozenset(different.differences())).digest == different.rendering.digest
 
 
 def test_a_slot_that_is_gone_stays_with_what_names_it():
     different = wanted({"a": Site()}, {"a": Site(), "b": Site()})
-    assert named(different.toggles()) == [("", "configuration"), ("b", "configuration")]
+    assert named(different.differences()) == [("", "configuration"), ("b", "configuration")]
     assert different.compose(frozenset()).digest == generation({"a": Site(), "b": Site()}).digest
-    assert different.compose(frozenset(different.toggles())).digest == generation({"a": Site()}).digest
+    assert different.compose(frozenset(different.differences())).digest == generation({"a": Site()}).digest
 
 
 SITES = st.dictionaries(
@@ -128,21 +132,21 @@ MAINS = st.sampled_from(["main", "other"])
 @given(SITES, st.none() | SITES, MAINS, MAINS)
 def test_all_differences_make_what_is_wanted_and_none_makes_what_is_in_service(sites, live, main, was):
     different = wanted(sites, live, main=main, was=was)
-    toggles = different.toggles()
-    whole = different.compose(frozenset(toggles))
+    differences = different.differences()
+    whole = different.compose(frozenset(differences))
     assert (whole.digest, whole.chains) == (different.rendering.digest, different.rendering.chains)
-    assert len(set(toggles)) == len(toggles)
+    assert len(set(differences)) == len(differences)
     if different.live is not None:
         none = different.compose(frozenset())
         assert (none.digest, none.chains) == (different.live.digest, different.live.chains)
-        assert (toggles == []) == (different.live.digest == different.rendering.digest)
+        assert (differences == []) == (different.live.digest == different.rendering.digest)
 
 
 @given(SITES, st.none() | SITES, MAINS, st.sets(st.integers(0, 12)))
 def test_any_choice_of_differences_is_whole(sites, live, main, chosen):
     different = wanted(sites, live, main=main)
-    toggles = different.toggles()
-    made = different.compose(frozenset(toggle for number, toggle in enumerate(toggles) if number in chosen))
+    differences = different.differences()
+    made = different.compose(frozenset(difference for number, difference in enumerate(differences) if number in chosen))
     assert len({file.path for file in made.files}) == len(made.files)
     for file in made.files:
         assert (file.chain is None) == (file.text is not None)
@@ -178,70 +182,70 @@ def test_an_entry_follows_the_generations_that_it_includes():
 class ToyService:
     """Refuses whatever holds one of `bad`."""
 
-    bad: frozenset[Toggle]
-    tried: list[frozenset[Toggle]] = field(default_factory=list)
+    bad: frozenset[Difference]
+    tried: list[frozenset[Difference]] = field(default_factory=list)
 
-    def __call__(self, accepted: frozenset[Toggle]) -> AgentError | None:
+    def __call__(self, accepted: frozenset[Difference]) -> AgentError | None:
         self.tried.append(accepted)
         return REFUSED if accepted & self.bad else None
 
 
-def toggles_of(chains: int, configurations: int) -> list[Toggle]:
+def differences_of(chains: int, configurations: int) -> list[Difference]:
     return [
-        *(Toggle("web", f"c{number}", CHAIN, f"{number}") for number in range(chains)),
-        *(Toggle("web", f"f{number}", CONFIGURATION, f"{number}") for number in range(configurations)),
+        *(Difference("web", f"c{number}", CHAIN, f"{number}") for number in range(chains)),
+        *(Difference("web", f"f{number}", CONFIGURATION, f"{number}") for number in range(configurations)),
     ]
 
 
-def isolated(toggles: Sequence[Toggle], bad: frozenset[Toggle]) -> tuple[Isolation, ToyService]:
+def isolated(differences: Sequence[Difference], bad: frozenset[Difference]) -> tuple[Isolation, ToyService]:
     service = ToyService(bad)
     isolation = Isolation(service)
-    isolation.run(toggles, REFUSED)
+    isolation.run(differences, REFUSED)
     return isolation, service
 
 
 @st.composite
-def puzzles(draw: st.DrawFn, largest: int = 12) -> tuple[list[Toggle], frozenset[Toggle]]:
-    toggles = toggles_of(draw(st.integers(0, largest)), draw(st.integers(0, largest)))
-    bad = draw(st.sets(st.sampled_from(toggles), min_size=1)) if toggles else set()
-    return toggles, frozenset(bad)
+def puzzles(draw: st.DrawFn, largest: int = 12) -> tuple[list[Difference], frozenset[Difference]]:
+    differences = differences_of(draw(st.integers(0, largest)), draw(st.integers(0, largest)))
+    bad = draw(st.sets(st.sampled_from(differences), min_size=1)) if differences else set()
+    return differences, frozenset(bad)
 
 
 @given(puzzles(6))
 def test_the_bad_ones_are_found_and_all_others_are_taken(puzzle):
-    toggles, bad = puzzle
-    isolation, _service = isolated(toggles, bad)
+    differences, bad = puzzle
+    isolation, _service = isolated(differences, bad)
     assert isolation.refused == dict.fromkeys(bad, REFUSED)
-    assert isolation.accepted == frozenset(toggles) - bad
+    assert isolation.accepted == frozenset(differences) - bad
 
 
 @given(puzzles(200))
 def test_the_number_of_tests_is_bounded_and_nothing_bad_is_ever_taken(puzzle):
-    toggles, bad = puzzle
-    isolation, service = isolated(toggles, bad)
+    differences, bad = puzzle
+    isolation, service = isolated(differences, bad)
     assert len(service.tried) <= MOST_TRIALS
     assert not isolation.accepted & bad
-    assert isolation.accepted | set(isolation.refused) == set(toggles)
+    assert isolation.accepted | set(isolation.refused) == set(differences)
     assert not isolation.accepted & set(isolation.refused)
 
 
 @pytest.mark.parametrize("bad", [0, 1, 499, 500, 999])
 def test_one_bad_one_among_a_thousand_is_found_without_a_test_for_each(bad: int):
-    toggles = toggles_of(500, 500)
-    isolation, service = isolated(toggles, frozenset({toggles[bad]}))
-    assert list(isolation.refused) == [toggles[bad]]
-    assert isolation.accepted == frozenset(toggles) - {toggles[bad]}
+    differences = differences_of(500, 500)
+    isolation, service = isolated(differences, frozenset({differences[bad]}))
+    assert list(isolation.refused) == [differences[bad]]
+    assert isolation.accepted == frozenset(differences) - {differences[bad]}
     assert len(service.tried) <= 2 + 2 * 10
 
 
 def test_new_chains_are_tried_with_the_last_good_configuration_first():
-    toggles = toggles_of(2, 2)
-    _isolation, service = isolated(toggles, frozenset(toggles[2:3]))
-    assert service.tried[0] == frozenset(toggles[:2])
+    differences = differences_of(2, 2)
+    _isolation, service = isolated(differences, frozenset(differences[2:3]))
+    assert service.tried[0] == frozenset(differences[:2])
 
 
 def test_a_single_difference_needs_no_further_test():
-    toggles = toggles_of(0, 1)
-    isolation, service = isolated(toggles, frozenset(toggles))
-    assert (service.tried, isolation.refused) == ([], {toggles[0]: REFUSED})
+    differences = differences_of(0, 1)
+    isolation, service = isolated(differences, frozenset(differences))
+    assert (service.tried, isolation.refused) == ([], {differences[0]: REFUSED})
     assert isolated([], frozenset())[0].accepted == frozenset()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from agent.model.binding import Standing
+from agent.model.binding import LadderPosition
 from agent.model.deployment import Outcome
 from support.appliances.deployed import Deployed, served, until
 from support.paths import DYING
@@ -54,7 +54,7 @@ def test_the_local_chain_is_deployed_before_the_source_is_asked(asked):
     kinds = [event.kind for event in asked.events]
     assert kinds.index("waiting") < kinds.index("order_started")
     assert record(asked).source == "local"
-    assert binding(asked).standing is Standing.FALLBACK
+    assert binding(asked).standing is LadderPosition.FALLBACK
 
 
 def test_a_failure_stays_with_its_reason_and_its_next_try(asked):
@@ -85,7 +85,7 @@ def test_it_fails_twice_is_killed_resumes_and_delivers(asked):
     assert saved == {"tries": 3, "order": "order-1"}
     asked.apply()
     assert record(asked).source == "slow"
-    assert binding(asked).standing is Standing.WANTED
+    assert binding(asked).standing is LadderPosition.WANTED
     assert served(asked.port, "t.example.com") == binding(asked).chain
     assert orders(asked) == []
     assert any(event.text == "order-1" for event in asked.events)
@@ -109,7 +109,7 @@ def test_the_new_chain_is_deployed_with_one_reload(asked):
 def test_a_name_that_it_can_not_serve_is_local_by_design(asked):
     write_settings(asked, domain="printer.lan")
     asked.apply()
-    assert binding(asked).standing is Standing.BY_DESIGN
+    assert binding(asked).standing is LadderPosition.BY_DESIGN
     assert binding(asked).reason == "local by design: slow: printer.lan is a local name"
     assert not any(event.kind == "order_started" for event in asked.events)
 
@@ -146,7 +146,7 @@ def test_a_source_that_returns_no_chain_has_failed(asked):
 def test_what_an_order_brought_and_could_not_be_stored_is_stored_by_the_next_round(asked):
     write_settings(asked, more="failures = 0")
     engine = asked.engine()
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     until(lambda: engine.workers.all_delivered, what="the order has ended")
 
     def fail(*_):
@@ -155,7 +155,7 @@ def test_what_an_order_brought_and_could_not_be_stored_is_stored_by_the_next_rou
     with pytest.raises(OSError, match="full"):
         engine.workers.hand_over(fail)
     assert engine.workers.busy
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     assert not engine.workers.busy
     assert record(asked).source == "slow"
 

@@ -14,9 +14,9 @@ from agent.errors.deploy import ChainGone
 from agent.errors.operations import NotInLadder
 from agent.errors.problem import rfc3339
 from agent.errors.source import NotRevocable
-from agent.model.events import Kind
+from agent.model.events import EventKind
 from agent.model.records import Watch
-from agent.operations.operations import Hand
+from agent.operations.operations import Operations
 from agent.pki.chain import Chain
 from agent.planning import Inquire
 from agent.store.orders import process_name
@@ -47,7 +47,7 @@ def later(keen: Keen, **span: float) -> None:
     keen.appliance.apply()
 
 
-def events(keen: Keen, kind: Kind) -> list[str]:
+def events(keen: Keen, kind: EventKind) -> list[str]:
     with keen.appliance.store() as store:
         return [event.text for event in store.journal.since() if event.kind is kind]
 
@@ -110,13 +110,13 @@ def test_what_another_process_has_begun_to_ask_is_left_to_it_for_five_minutes(ke
     keen.appliance.clock.advance(hours=7)
     keen.rules(inquiry="hangs")
     engine = keen.appliance.engine()
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     until(lambda: keen.said("inquired"), what="it is being asked")
     assert due(keen) == []
     keen.appliance.clock.advance(seconds=BEGUN.total_seconds() + 1)
     assert len(due(keen)) == 1, "whoever began is taken to be dead"
     engine.workers.stop(10)
-    engine.round(wait=0, orders=False)
+    engine.run_pass(wait=0, orders=False)
     engine.workers.close()
 
 
@@ -154,7 +154,7 @@ def test_what_is_known_of_a_chain_goes_with_it(keen):
     later(keen, hours=7)
     for _ in range(6):
         keen.rules(inquiry="done")
-        Hand(keen.appliance.engine(), wait=0).reissue([NAME])
+        Operations(keen.appliance.engine(), wait=0).reissue([NAME])
         later(keen, days=2)
     with keen.appliance.store() as store:
         assert set(store.watches.all()) <= {record.id for record in store.chains.records()}
@@ -169,7 +169,7 @@ def test_an_inquiry_that_fails_backs_off_is_said_once_and_changes_nothing(keen):
     assert waits == [1, 10, 100, 360, 360]
     assert watch(keen).attempts == 5
     assert watch(keen).problem["cause"] == "The CA does not say."
-    assert events(keen, Kind.INQUIRY_FAILED) == ["The CA does not say."]
+    assert events(keen, EventKind.INQUIRY_FAILED) == ["The CA does not say."]
     assert keen.sources() == {NAME: "keen"}
     keen.rules(inquiry="done")
     later(keen, hours=7)
@@ -190,8 +190,8 @@ def test_a_chain_that_was_deleted_meanwhile_is_no_longer_asked_about(keen):
 
     action = Inquire("f" * 64, "keen", "nobody has asked yet", (NAME,), renewal=True, revocation=True)
     engine = keen.appliance.engine()
-    with Hand(engine, wait=0).office("keen") as (source, office):
-        finding = ask_about(action, gone, None, source, office, RevocationLists())
+    with Operations(engine, wait=0).context("keen") as (source, context):
+        finding = ask_about(action, gone, None, source, context, RevocationLists())
     assert finding.watch.problem["code"] == ChainGone.code
     with keen.appliance.store() as store, store.write():
         store.watches.put(finding.watch)
@@ -214,18 +214,18 @@ def test_an_inquiry_that_takes_too_long_holds_no_order_up_and_is_made_in_the_nex
 # Revoked by hand
 
 
-def hand(keen: Keen) -> Hand:
-    return Hand(keen.appliance.engine(), wait=0)
+def operations(keen: Keen) -> Operations:
+    return Operations(keen.appliance.engine(), wait=0)
 
 
 def test_a_chain_that_a_person_has_revoked_is_replaced_by_the_next_pass(keen):
     first = keen.bound()[NAME].id
-    [switch] = hand(keen).revoke(first, "keyCompromise")
+    [switch] = operations(keen).revoke(first, "keyCompromise")
     assert (switch.slot, switch.before) == (NAME, first)
     assert keen.said("revoked") == [
         {"what": "revoked", "chain": first, "reason": "keyCompromise", "account": "https://ca.example.test/1"}
     ]
-    [said] = events(keen, Kind.CHAIN_REVOKED)
+    [said] = events(keen, EventKind.CHAIN_REVOKED)
     assert said.startswith("its chain was revoked at 20")
     assert said.endswith("(keyCompromise): another one takes over")
     result = keen.appliance.apply()
@@ -235,7 +235,7 @@ def test_a_chain_that_a_person_has_revoked_is_replaced_by_the_next_pass(keen):
 
 
 def test_a_revoked_chain_gives_way_to_the_local_one_before_the_ca_is_asked(keen):
-    hand(keen).revoke(keen.bound()[NAME].id, "keyCompromise")
+    operations(keen).revoke(keen.bound()[NAME].id, "keyCompromise")
     keen.rules(busy=True)
     keen.appliance.apply()
     assert keen.sources() == {NAME: "local"}
@@ -248,13 +248,13 @@ def test_a_chain_that_the_ca_does_not_revoke_stays(keen):
     first = keen.bound()[NAME].id
     keen.rules(revocation="fails")
     with pytest.raises(SourceError, match="does not revoke it"):
-        hand(keen).revoke(first)
+        operations(keen).revoke(first)
     keen.appliance.apply()
     assert keen.bound()[NAME].id == first
 
 
 def test_what_would_take_over_is_said_before(keen):
-    [switch] = hand(keen).without(keen.bound()[NAME].id)
+    [switch] = operations(keen).without(keen.bound()[NAME].id)
     assert switch.slot == NAME
 
 
@@ -262,23 +262,23 @@ def test_a_local_chain_can_not_be_revoked(keen):
     keen.settings(alone=[NAME], ladder='"local"')
     keen.appliance.apply()
     with pytest.raises(NotRevocable):
-        hand(keen).revoke(keen.bound()[NAME].id)
+        operations(keen).revoke(keen.bound()[NAME].id)
 
 
 def test_a_source_that_is_not_in_the_ladder_can_not_be_asked(keen):
     first = keen.bound()[NAME].id
     keen.settings(alone=[NAME], ladder='"uploaded", "local"')
     with pytest.raises(NotInLadder, match="which is: uploaded, local"):
-        hand(keen).revoke(first)
+        operations(keen).revoke(first)
 
 
 def test_a_chain_that_is_gone_can_not_be_revoked(keen):
     with pytest.raises(ChainGone):
-        hand(keen).revoke("f" * 64)
+        operations(keen).revoke("f" * 64)
 
 
 def test_no_lease_is_left_behind(keen):
-    hand(keen).revoke(keen.bound()[NAME].id)
+    operations(keen).revoke(keen.bound()[NAME].id)
     keen.appliance.apply()
     with keen.appliance.store() as store:
         leases = store.database.execute("select count(*) from orders where lease_process = ?", [process_name()])
@@ -322,12 +322,12 @@ def test_a_chain_that_its_ca_has_revoked_is_replaced_in_the_same_run_which_is_sa
     assert second.source == "keen"
     assert second.id != first.id
     assert listed.said("ordered")[-1]["replaced"] == first.id
-    [said] = events(listed, Kind.CHAIN_REVOKED)
+    [said] = events(listed, EventKind.CHAIN_REVOKED)
     assert said == f"its chain was revoked at {rfc3339(at)} (keyCompromise): another one takes over"
     assert said in result.performed
     later(listed, hours=7)
     assert listed.bound()[NAME].id == second.id
-    assert len(events(listed, Kind.CHAIN_REVOKED)) == 1
+    assert len(events(listed, EventKind.CHAIN_REVOKED)) == 1
 
 
 def test_a_chain_that_is_not_on_the_list_is_looked_up_again_when_the_list_is_due(listed, lists):
@@ -357,14 +357,14 @@ def test_a_list_that_can_not_be_had_is_a_note(listed, lists):
     assert listed.sources() == {NAME: "keen"}
     assert watch(listed).problem["code"] == "source.crl_unreachable"
     assert watch(listed).crl_at > listed.appliance.clock()
-    assert len(events(listed, Kind.INQUIRY_FAILED)) == 1
+    assert len(events(listed, EventKind.INQUIRY_FAILED)) == 1
 
 
 def test_an_uploaded_chain_is_looked_up_at_once_and_gives_way_when_it_is_revoked(listed, lists):
     root = listed.ca
     leaf = root.leaf(NAME, now=listed.appliance.clock(), extensions=toy_ca.crl_points(lists.url("/1.crl")))
     bought = Chain.build(leaf.key, [leaf.certificate], [root.certificate])
-    hand(listed).upload(bought)
+    operations(listed).upload(bought)
     listed.appliance.apply()
     assert listed.sources() == {NAME: "uploaded"}
     assert len(lists.requests) == 1
@@ -375,5 +375,5 @@ def test_an_uploaded_chain_is_looked_up_at_once_and_gives_way_when_it_is_revoked
 
 def test_an_uploaded_chain_without_a_list_is_not_asked_about(listed):
     leaf = listed.ca.leaf(NAME, now=listed.appliance.clock())
-    hand(listed).upload(Chain.build(leaf.key, [leaf.certificate], [listed.ca.certificate]))
+    operations(listed).upload(Chain.build(leaf.key, [leaf.certificate], [listed.ca.certificate]))
     assert due(listed) == []

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.fast_path import rest
-from agent.engine.freshness import Fresh, Witness, still_fresh
+from agent.engine.freshness import InputsFingerprint, UpToDate, still_fresh
 from agent.system.addresses import packed_addresses
 from support.clients.terminal import Terminal
 from support.ports import free_port
@@ -188,9 +188,9 @@ def test_what_needs_attention_is_still_said_and_told_by_the_exit_code(appliance)
 
 
 def test_after_a_boot_nothing_is_believed(tunnel):
-    witness = Witness(str(tunnel.root))
+    fingerprint = InputsFingerprint(str(tunnel.root))
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert boot in witness.record(Fresh(0.0, None, 0))
+    assert boot in fingerprint.record(UpToDate(0.0, None, 0))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent.errors.problem import rfc3339
-from agent.operations.operations import Hand
+from agent.operations.operations import Operations
 from support.appliances.branching import HeadOffice
 from support.appliances.deployed import Deployed, served
 from support.clients.terminal import Terminal
@@ -38,7 +38,7 @@ def bound(appliance: Deployed) -> str:
 def test_a_new_chain_waits_for_the_window_on_the_clock_of_its_zone(tunnel, zone):
     with_window(tunnel, window(tunnel, timedelta(hours=3), zone))
     before = served(tunnel.port, NAME)
-    Hand(tunnel.engine(), wait=0).reissue([NAME])
+    Operations(tunnel.engine(), wait=0).reissue([NAME])
     plan = tunnel.apply().plan
     assert bound(tunnel) != before
     assert served(tunnel.port, NAME) == before
@@ -54,7 +54,7 @@ def test_a_new_chain_waits_for_the_window_on_the_clock_of_its_zone(tunnel, zone)
 
 def test_apply_now_does_not_wait(tunnel):
     with_window(tunnel, window(tunnel, timedelta(hours=3)))
-    Hand(tunnel.engine(), wait=0).reissue([NAME])
+    Operations(tunnel.engine(), wait=0).reissue([NAME])
     tunnel.apply()
     assert served(tunnel.port, NAME) != bound(tunnel)
     tunnel.apply(windows=False)
@@ -83,7 +83,7 @@ def test_a_chain_that_is_revoked_does_not_wait(tunnel):
 
 def test_the_status_and_apply_say_what_waits_and_until_when(tunnel):
     with_window(tunnel, window(tunnel, timedelta(hours=3)))
-    Hand(tunnel.engine(), wait=0).reissue([NAME])
+    Operations(tunnel.engine(), wait=0).reissue([NAME])
     terminal = Terminal(tunnel.root)
     done = terminal.run("apply")
     assert "tunnel: kept back until its activation window opens in 3 hours." in done.stderr.replace(
@@ -103,15 +103,15 @@ def test_the_status_and_apply_say_what_waits_and_until_when(tunnel):
 
 
 def test_what_waits_though_no_chain_has_changed_is_shown_with_its_time_too(appliance):
-    office = HeadOffice(appliance)
+    context = HeadOffice(appliance)
     text = window(appliance, timedelta(hours=3))
-    office.settings(f'window = "{text}"\n')
+    context.settings(f'window = "{text}"\n')
     appliance.apply(windows=False)
-    serial = office.sign("branch-1")
-    office.revoker().revoke(serial)
+    serial = context.sign("branch-1")
+    context.revoker().revoke(serial)
     opens = appliance.apply().plan.deferred["branches"]
-    assert list(office.crl()) == []
+    assert list(context.crl()) == []
     (module,) = Terminal(appliance.root).json("status")["modules"]
     assert (module["state"], module["problem"]["retry_at"]) == ("waiting", rfc3339(opens))
     appliance.apply(windows=False)
-    assert len(list(office.crl())) == 1
+    assert len(list(context.crl())) == 1

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from agent.engine.workers import Workers
-from agent.model.events import Kind
+from agent.model.events import EventKind
 from agent.model.need import Request
-from agent.operations.operations import Hand
+from agent.operations.operations import Operations
 from agent.pki.chain import KeyType
 from support.appliances.deployed import until
 from support.appliances.keen import Keen
@@ -74,12 +74,12 @@ def test_a_plan_makes_no_account_key(keen):
 
 def test_an_account_key_that_is_promoted_is_told_to_the_services(keen):
     keen.appliance.apply()
-    hand = Hand(keen.appliance.engine(), wait=0)
+    operations = Operations(keen.appliance.engine(), wait=0)
     before = (keen.live / "thumbprint").read_text()
-    hand.propose_account_key()
+    operations.propose_account_key()
     keen.appliance.apply()
     assert (keen.live / "thumbprint").read_text() == before, "no CA has agreed yet"
-    hand.promote_account_key()
+    operations.promote_account_key()
     keen.appliance.apply()
     with keen.appliance.store() as store:
         present = store.account_keys.present()
@@ -89,8 +89,8 @@ def test_an_account_key_that_is_promoted_is_told_to_the_services(keen):
 def test_an_account_key_that_was_proposed_before_a_crash_is_proposed_again(keen):
     from agent.pki.account_key import thumbprint
 
-    first = Hand(keen.appliance.engine(), wait=0).propose_account_key()
-    second = Hand(keen.appliance.engine(), wait=0).propose_account_key()
+    first = Operations(keen.appliance.engine(), wait=0).propose_account_key()
+    second = Operations(keen.appliance.engine(), wait=0).propose_account_key()
     assert thumbprint(first) == thumbprint(second)
 
 
@@ -110,7 +110,7 @@ def test_what_it_remembers_and_what_it_did_survive_a_restart(keen):
     keen.settings(alone=["a.example.com", "b.example.com"])
     keen.appliance.apply()
     assert len(keen.said("registered")) == 1
-    Hand(keen.appliance.engine(), wait=0).reissue(["a.example.com"])
+    Operations(keen.appliance.engine(), wait=0).reissue(["a.example.com"])
     keen.appliance.apply()
     assert last_order(keen)["before"] == 2
 
@@ -123,11 +123,11 @@ def test_what_it_remembers_is_sealed(keen):
 
 def test_a_memory_that_is_emptied_is_gone(keen):
     engine = keen.appliance.engine()
-    with Hand(engine, wait=0).office("keen") as (_, office):
-        office.memory.write("account", {"url": "u"})
-        assert office.memory.read("account") == {"url": "u"}
-        office.memory.write("account", {})
-        assert office.memory.read("account") == {}
+    with Operations(engine, wait=0).context("keen") as (_, context):
+        context.memory.write("account", {"url": "u"})
+        assert context.memory.read("account") == {"url": "u"}
+        context.memory.write("account", {})
+        assert context.memory.read("account") == {}
 
 
 def test_a_path_of_its_settings_stands_below_the_root(keen):
@@ -151,11 +151,11 @@ def test_no_more_orders_run_at_the_same_time_than_the_source_allows(keen, tmp_pa
     keen.rules(gate=str(gate))
     keen.settings(alone=NAMES)
     engine = keen.appliance.engine()
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     until(lambda: len(keen.said("ordered")) == 2, what="two orders run")
     gate.touch()
     until(lambda: engine.workers.all_delivered, what="all have ended")
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     engine.workers.close()
     assert set(keen.sources().values()) == {"keen"}
     assert max(row["inside"] for row in keen.said("entered")) == 2
@@ -166,9 +166,9 @@ def test_it_is_kept_across_passes_and_replaced_when_the_settings_change(keen):
 
     def work(*names: str, more: str = "") -> None:
         keen.settings(alone=names, more=more)
-        engine.round(wait=0)
+        engine.run_pass(wait=0)
         until(lambda: engine.workers.all_delivered, what="the orders have ended")
-        engine.round(wait=0)
+        engine.run_pass(wait=0)
 
     work("a.example.com")
     work("a.example.com", "b.example.com")
@@ -183,14 +183,14 @@ def test_it_is_not_closed_while_an_order_uses_it(keen, tmp_path):
     gate = tmp_path / "gate"
     keen.rules(gate=str(gate))
     engine = keen.appliance.engine()
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     until(lambda: keen.said("ordered"), what="the order runs")
     keen.settings(alone=["a.example.com"], more="quick = true")
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     assert keen.said("closed") == []
     gate.touch()
     until(lambda: engine.workers.all_delivered, what="the order has ended")
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     assert len(keen.said("closed")) == 1
     engine.workers.close()
 
@@ -199,7 +199,7 @@ def test_one_that_can_not_be_closed_is_said(keen):
     keen.rules(close="fails")
     keen.appliance.apply()
     with keen.appliance.store() as store:
-        said = [event.text for event in store.journal.since() if event.kind is Kind.PLUGIN_FAILED]
+        said = [event.text for event in store.journal.since() if event.kind is EventKind.PLUGIN_FAILED]
     assert said == ["Closing what the source keen shared failed: RuntimeError: it is stuck."]
 
 
@@ -238,7 +238,7 @@ def test_a_person_who_insists_is_heeded_once(keen):
     keen.appliance.apply()
     assert last_order(keen)["forced"] is False
     keen.rules(busy=True)
-    Hand(keen.appliance.engine(), wait=0).reissue(["a.example.com"], force=True)
+    Operations(keen.appliance.engine(), wait=0).reissue(["a.example.com"], force=True)
     keen.appliance.apply()
     assert last_order(keen)["forced"] is True
     keen.appliance.clock.advance(hours=2)
@@ -248,7 +248,7 @@ def test_a_person_who_insists_is_heeded_once(keen):
 
 def test_nobody_insists_any_more_when_there_is_a_new_chain(keen):
     keen.appliance.apply()
-    Hand(keen.appliance.engine(), wait=0).reissue(["a.example.com"], force=True)
+    Operations(keen.appliance.engine(), wait=0).reissue(["a.example.com"], force=True)
     keen.appliance.apply()
     assert [row["forced"] for row in keen.said("ordered")] == [False, True]
     keen.appliance.clock.advance(days=95)
@@ -262,13 +262,13 @@ def test_leases_are_renewed_of_orders_that_run_and_of_those_that_wait(keen, tmp_
     keen.settings(alone=NAMES)
     engine = keen.appliance.engine()
     engine.workers = Workers(engine.bus, engine.clock, beat_seconds=0.05)
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     keen.appliance.clock.advance(minutes=10)
     with keen.appliance.store() as store:
         until(lambda: len(store.orders.leased(keen.appliance.clock())) == len(NAMES), what="all leases are renewed")
     gate.touch()
     until(lambda: engine.workers.all_delivered, what="all have ended")
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     engine.workers.close()
 
 
@@ -300,7 +300,7 @@ def test_a_failure_whose_next_try_comes_while_the_run_goes_on_is_tried_again(kee
     engine = keen.appliance.engine()
 
     def pass_() -> None:
-        engine.round(wait=0)
+        engine.run_pass(wait=0)
         until(lambda: engine.workers.all_delivered, what="the order has ended")
 
     pass_()
@@ -315,9 +315,9 @@ def test_a_failure_whose_next_try_comes_while_the_run_goes_on_is_tried_again(kee
 def test_a_process_that_goes_on_lets_a_failure_rest_that_may_be_tried_again_at_once(keen):
     keen.rules(busy=True, retry=-1)
     engine = keen.appliance.engine()
-    engine.round(wait=0)
+    engine.run_pass(wait=0)
     until(lambda: engine.workers.all_delivered, what="the order has ended")
-    made, _ = engine.round(wait=0)
+    made, _ = engine.run_pass(wait=0)
     assert not engine.workers.busy
     assert made.next_at <= keen.appliance.clock() + timedelta(seconds=60)
     assert len(keen.said("ordered")) == 1
@@ -386,7 +386,7 @@ def test_names_that_nobody_needs_any_more_and_sources_that_nobody_asks_are_forgo
 def test_the_ledger_forgets_after_eight_days(keen):
     keen.appliance.apply()
     keen.appliance.clock.advance(days=9)
-    Hand(keen.appliance.engine(), wait=0).reissue()
+    Operations(keen.appliance.engine(), wait=0).reissue()
     keen.appliance.apply()
     with keen.appliance.store() as store:
         rows = store.database.execute("select count(*) from ledger").fetchone()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.engine.write_queue import OwnHand, Scribe
+from agent.engine.write_queue import DirectWriter, WriteQueue
 from agent.errors.store import DatabaseRefused
 from agent.store import Store
 from agent.system.layout import Layout
@@ -25,9 +25,9 @@ def layout(tmp_path: Path, monkeypatch) -> Layout:
 
 
 @pytest.fixture
-def scribe(layout: Layout) -> Iterator[Scribe]:
+def write_queue(layout: Layout) -> Iterator[WriteQueue]:
     with Store.open(layout) as origin:
-        made = Scribe(lambda: origin.again(several=True), lambda store: store.remember("beat", "1"))
+        made = WriteQueue(lambda: origin.again(several=True), lambda store: store.remember("beat", "1"))
         yield made
         made.close()
 
@@ -55,35 +55,35 @@ class Gate:
         assert self.leave.wait(30)
 
 
-def all_at_once(scribe: Scribe, works: list) -> list[threading.Thread]:
+def all_at_once(write_queue: WriteQueue, works: list) -> list[threading.Thread]:
     """Hand in `works` from a thread each, while the scribe is busy with something else."""
     gate = Gate()
-    first = threading.Thread(target=scribe.write, args=(gate,))
+    first = threading.Thread(target=write_queue.write, args=(gate,))
     first.start()
     assert gate.entered.wait(30)
     threads = [threading.Thread(target=work) for work in works]
     for thread in threads:
         thread.start()
-    until(lambda: len(scribe._queue) == len(works), what="all have handed in")
+    until(lambda: len(write_queue._queue) == len(works), what="all have handed in")
     gate.leave.set()
     return [first, *threads]
 
 
-def test_what_is_written_is_there_when_the_call_returns(scribe, layout):
-    assert scribe.write(lambda store: store.remember("a", "b") or 7) == 7
+def test_what_is_written_is_there_when_the_call_returns(write_queue, layout):
+    assert write_queue.write(lambda store: store.remember("a", "b") or 7) == 7
     assert seen(layout, "a") == "b"
-    assert scribe.read(lambda store: store.meta("a")) == "b"
+    assert write_queue.read(lambda store: store.meta("a")) == "b"
 
 
-def test_what_many_hand_in_at_the_same_time_costs_one_transaction(scribe, layout):
-    works = [lambda number=number: scribe.write(remember(f"k{number}")) for number in range(100)]
-    for thread in all_at_once(scribe, works):
+def test_what_many_hand_in_at_the_same_time_costs_one_transaction(write_queue, layout):
+    works = [lambda number=number: write_queue.write(remember(f"k{number}")) for number in range(100)]
+    for thread in all_at_once(write_queue, works):
         thread.join(30)
-    assert scribe.commits == 2
+    assert write_queue.commits == 2
     assert all(seen(layout, f"k{number}") for number in range(100))
 
 
-def test_one_that_fails_harms_no_other_and_learns_why(scribe, layout):
+def test_one_that_fails_harms_no_other_and_learns_why(write_queue, layout):
     caught: list[BaseException] = []
 
     def fail(store: Store) -> None:
@@ -92,24 +92,24 @@ def test_one_that_fails_harms_no_other_and_learns_why(scribe, layout):
 
     def failing() -> None:
         try:
-            scribe.write(fail)
+            write_queue.write(fail)
         except ValueError as error:
             caught.append(error)
 
-    for thread in all_at_once(scribe, [lambda: scribe.write(remember("whole")), failing]):
+    for thread in all_at_once(write_queue, [lambda: write_queue.write(remember("whole")), failing]):
         thread.join(30)
     assert [str(error) for error in caught] == ["no"]
     assert seen(layout, "whole") == "1"
     assert seen(layout, "half") is None
 
 
-def test_a_statement_that_the_database_refuses_is_translated(scribe):
+def test_a_statement_that_the_database_refuses_is_translated(write_queue):
     with pytest.raises(DatabaseRefused, match="no such table"):
-        scribe.write(lambda store: store.database.execute("insert into nowhere values (1)"))
-    scribe.write(remember("after"))
+        write_queue.write(lambda store: store.database.execute("insert into nowhere values (1)"))
+    write_queue.write(remember("after"))
 
 
-def test_a_transaction_that_is_lost_as_a_whole_is_lost_for_all(scribe, layout):
+def test_a_transaction_that_is_lost_as_a_whole_is_lost_for_all(write_queue, layout):
     """SQLite undoes everything by itself when the disk is full."""
     caught: list[BaseException] = []
 
@@ -119,52 +119,52 @@ def test_a_transaction_that_is_lost_as_a_whole_is_lost_for_all(scribe, layout):
 
     def writing(work) -> None:
         try:
-            scribe.write(work)
+            write_queue.write(work)
         except OSError as error:
             caught.append(error)
 
-    for thread in all_at_once(scribe, [lambda: writing(lose), lambda: writing(remember("other"))]):
+    for thread in all_at_once(write_queue, [lambda: writing(lose), lambda: writing(remember("other"))]):
         thread.join(30)
     assert len(caught) == 2
     assert seen(layout, "other") is None
-    scribe.write(remember("other"))
+    write_queue.write(remember("other"))
     assert seen(layout, "other") == "1"
 
 
-def test_what_nobody_waits_for_is_written_soon_without_being_pushed(scribe, layout):
-    scribe.later(remember("a"))
+def test_what_nobody_waits_for_is_written_soon_without_being_pushed(write_queue, layout):
+    write_queue.later(remember("a"))
     until(lambda: seen(layout, "a"), what="it is written")
 
 
-def test_what_nobody_waits_for_goes_with_the_next_transaction(scribe, layout):
+def test_what_nobody_waits_for_goes_with_the_next_transaction(write_queue, layout):
     for number in range(50):
-        scribe.later(remember(f"l{number}"))
-    scribe.write(remember("b"))
+        write_queue.later(remember(f"l{number}"))
+    write_queue.write(remember("b"))
     assert all(seen(layout, f"l{number}") for number in range(50))
 
 
-def test_what_nobody_waits_for_may_fail(scribe, layout):
-    scribe.later(lambda _: 1 / 0)
-    scribe.write(remember("a"))
+def test_what_nobody_waits_for_may_fail(write_queue, layout):
+    write_queue.later(lambda _: 1 / 0)
+    write_queue.write(remember("a"))
     assert seen(layout, "a") == "1"
 
 
-def test_what_is_left_is_written_at_the_end_and_whoever_comes_later_starts_anew(scribe, layout):
-    scribe.later(remember("a"))
-    scribe.close()
+def test_what_is_left_is_written_at_the_end_and_whoever_comes_later_starts_anew(write_queue, layout):
+    write_queue.later(remember("a"))
+    write_queue.close()
     assert seen(layout, "a") == "1"
-    scribe.write(remember("b"))
+    write_queue.write(remember("b"))
     assert seen(layout, "b") == "1"
-    scribe.close()
-    scribe.close()
+    write_queue.close()
+    write_queue.close()
 
 
 def test_it_gives_signs_of_life(layout):
     with Store.open(layout) as origin:
-        scribe = Scribe(lambda: origin.again(several=True), remember("beat"), beat_seconds=0.05)
-        scribe.write(remember("a"))
+        write_queue = WriteQueue(lambda: origin.again(several=True), remember("beat"), beat_seconds=0.05)
+        write_queue.write(remember("a"))
         until(lambda: seen(layout, "beat"), what="it has given one")
-        scribe.close()
+        write_queue.close()
 
 
 def impatient(origin: Store) -> Store:
@@ -176,42 +176,42 @@ def impatient(origin: Store) -> Store:
 
 def test_another_writer_that_takes_its_time_is_waited_for(layout):
     with Store.open(layout) as origin, Store.open(layout) as other:
-        scribe = Scribe(lambda: impatient(origin), remember("beat"))
+        write_queue = WriteQueue(lambda: impatient(origin), remember("beat"))
         with other.write():
             other.remember("a", "1")
-            thread = threading.Thread(target=scribe.write, args=(remember("b"),))
+            thread = threading.Thread(target=write_queue.write, args=(remember("b"),))
             thread.start()
             thread.join(0.3)
             assert thread.is_alive()
         thread.join(30)
-        scribe.close()
+        write_queue.close()
     assert seen(layout, "b") == "1"
 
 
 def test_another_writer_that_never_ends_is_said(layout):
     with Store.open(layout) as origin, Store.open(layout) as other, other.write():
         other.remember("a", "1")
-        scribe = Scribe(lambda: impatient(origin), remember("beat"), patience=0.1)
+        write_queue = WriteQueue(lambda: impatient(origin), remember("beat"), patience=0.1)
         with pytest.raises(DatabaseRefused, match="locked"):
-            scribe.write(remember("b"))
-        scribe.close()
+            write_queue.write(remember("b"))
+        write_queue.close()
 
 
 def test_a_database_that_can_not_be_opened_is_said_to_whoever_waits(layout):
     def refuse() -> Store:
         raise DatabaseRefused(str(layout.database), "it is gone")
 
-    scribe = Scribe(refuse, lambda _: None)
+    write_queue = WriteQueue(refuse, lambda _: None)
     with pytest.raises(DatabaseRefused, match="it is gone"):
-        scribe.write(remember("a"))
+        write_queue.write(remember("a"))
     with pytest.raises(DatabaseRefused, match="it is gone"):
-        scribe.read(lambda store: store.meta("a"))
-    scribe.close()
+        write_queue.read(lambda store: store.meta("a"))
+    write_queue.close()
 
 
 def test_who_holds_the_lock_writes_as_a_part_of_its_own_transaction(layout):
     with Store.open(layout) as store:
-        own = OwnHand(store)
+        own = DirectWriter(store)
 
         def work() -> None:
             with store.write():

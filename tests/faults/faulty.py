@@ -20,8 +20,8 @@ from subjects import Door, Subject
 
 from agent.engine.engine import Engine
 from agent.model.deployment import Deployment, Outcome, Step
-from agent.model.events import Event, Kind
-from agent.operations.operations import Hand
+from agent.model.events import Event, EventKind
+from agent.operations.operations import Operations
 from agent.report import read_snapshot, report
 from agent.system.command import Action, Command, CommandResult, SystemRunner
 from support.appliances.deployed import CountingRunner, Deployed, served
@@ -50,7 +50,7 @@ class Meddler(CountingRunner):
 
     def listen(self, event: Event) -> None:
         """Follow the steps; each transaction has a thread of its own."""
-        if event.kind == Kind.STEP:
+        if event.kind == EventKind.STEP:
             mine = self.module in event.detail["modules"]
             step = Step(event.detail["step"])
             self._here.reloading = mine and step in {Step.RELOADING, Step.GOING_BACK}
@@ -149,7 +149,7 @@ class Faulty(Deployed):
         """Let every chain of the module be replaced in the next pass, and no other."""
         with self.store() as store:
             names = [need.names[0] for need in store.modules.needs() if need.module == self.name]
-        Hand(self.engine()).reissue(names)
+        Operations(self.engine()).reissue(names)
 
     def try_again(self) -> None:
         """Apply once more, when what has failed may be tried again."""

@@ -6,7 +6,7 @@ from faulty import Faulty, retarget
 from subjects import SUBJECTS
 
 from agent.model.deployment import Outcome, Step
-from agent.model.events import Kind
+from agent.model.events import EventKind
 from agent.system.command import Command
 
 # What was staged is damaged before the core reads it back
@@ -149,7 +149,7 @@ def test_a_service_that_dies_of_its_reload_gets_back_what_it_ran_with(box):
     box.ask_for_new_chains()
     box.runner.steps = {Step.PROBING: box.subject.kill}
     box.apply()
-    assert Kind.ROLLED_BACK in [event.kind for event in box.events if event.module == box.name]
+    assert EventKind.ROLLED_BACK in [event.kind for event in box.events if event.module == box.name]
     assert box.neighbour() == neighbour
     box.subject.start()
     served, good = box.wire(), [box.expected(before), box.expected(box.bound())]
@@ -212,7 +212,7 @@ def test_damage_to_what_is_in_service_is_found_by_the_next_look_and_repaired_wit
     before, asked, neighbour = box.bound(), box.asked(), box.neighbour()
     damaged(box)
     box.look()
-    assert [event.module for event in box.events if event.kind == Kind.DRIFT] == [box.name]
+    assert [event.module for event in box.events if event.kind == EventKind.DRIFT] == [box.name]
     assert box.bound() == before
     assert box.asked() == asked
     assert_all_is_well(box)

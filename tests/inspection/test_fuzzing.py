@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.errors import AgentError
 from agent.errors.upload import TrustUnreadable
-from agent.inspection import Diagnosis, Piece, diagnose, diagnose_root
+from agent.inspection import Diagnosis, InputFile, diagnose, diagnose_root
 from agent.inspection.pem_blocks import blocks, plain
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
@@ -137,7 +137,7 @@ def check_shown(error: AgentError, place: str = "") -> None:
 @fuzzed(150, 9_000)
 @given(st.lists(st.tuples(names, anything), max_size=4), passphrases, st.booleans())
 def test_any_upload_is_a_chain_that_was_really_issued_or_refused(files, passphrase, known):
-    pieces = [Piece(name, data) for name, data in files]
+    pieces = [InputFile(name, data) for name, data in files]
     anchors = [ROOT.certificate] if known else ()
     try:
         found = diagnose(pieces, passphrase=passphrase, anchors=anchors, now=NOW)
@@ -156,7 +156,7 @@ def test_any_upload_is_a_chain_that_was_really_issued_or_refused(files, passphra
 @given(st.sampled_from(WHOLES), some_changes, passphrases)
 def test_a_whole_upload_with_changes_is_refused_or_still_whole(whole, changes, passphrase):
     try:
-        found = diagnose([Piece("a", changed(whole, changes))], passphrase=passphrase, now=NOW)
+        found = diagnose([InputFile("a", changed(whole, changes))], passphrase=passphrase, now=NOW)
     except AgentError as error:
         check_shown(error)
         return
@@ -167,7 +167,7 @@ def test_a_whole_upload_with_changes_is_refused_or_still_whole(whole, changes, p
 @given(st.lists(st.tuples(names, st.one_of(anything, shuffled)), max_size=3), passphrases)
 def test_any_root_is_one_that_may_sign_or_refused(files, passphrase):
     try:
-        found = diagnose_root([Piece(name, data) for name, data in files], passphrase=passphrase, now=NOW)
+        found = diagnose_root([InputFile(name, data) for name, data in files], passphrase=passphrase, now=NOW)
     except AgentError as error:
         check_shown(error)
         return

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from agent.inspection import Piece
+from agent.inspection import InputFile
 from agent.inspection.selection import short_digest
 from support.cas.certificates import DAY, NOW, issue, key_pem, named, p256_key, pem, root, rsa_key
 from support.fakes.uploads import (
@@ -464,7 +464,7 @@ def test_a_weak_key_of_an_issuer_is_refused():
 
 
 def test_nothing_of_a_key_or_a_passphrase_is_ever_shown():
-    piece = Piece("site\x1b[2J.key", key_pem(LEAF.key))
+    piece = InputFile("site\x1b[2J.key", key_pem(LEAF.key))
     assert "PRIVATE" not in repr(piece)
     assert piece.place == "site?[2J.key"
     assert "geheim" not in refusal(BUNDLE, ENCRYPTED["PKCS#8"], passphrase=b"geheim!")

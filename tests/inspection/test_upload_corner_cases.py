@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from agent.errors.chain import CertificateUnreadable
 from agent.errors.root import RequestInvalid
-from agent.inspection.asn1 import Kind, cost_of, kind_of
+from agent.inspection.asn1 import EncodingKind, cost_of, kind_of
 from agent.pki.certificate import load_der_certificate
 from agent.pki.chain import Chain
 from agent.pki.encoding import Part, encode
@@ -330,7 +330,7 @@ def test_each_structure_is_told_by_its_first_fields():
     assert kind_of(b"") is kind_of(b"\x30\x84\xff\xff\xff\xff") is kind_of(b"\x1f\x81\x01\x00") is None
     assert kind_of(b"\x30\x80" * 40) is None
     indefinite = b"\x30\x80\x02\x01\x03\x30\x80\x06\x01\x2a\x00\x00\x00\x00"
-    assert kind_of(indefinite) is Kind.PKCS12
+    assert kind_of(indefinite) is EncodingKind.PKCS12
     assert kind_of(tlv(0x30, tlv(0x06, b"\x2a"), tlv(0xA0))) is None
 
 

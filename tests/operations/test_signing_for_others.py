@@ -8,11 +8,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agent.errors.root import PeerUnknown, RevokedBefore
-from agent.model.events import Kind
+from agent.model.events import EventKind
 from agent.model.peer import PeerState, serial_of
-from agent.operations.operations import Hand
+from agent.operations.operations import Operations
 from agent.pki.authority import Root
-from agent.pki.revocation import Reason
+from agent.pki.revocation import RevocationReason
 from support.appliances.branching import HeadOffice, request
 from support.cas import certificates as toy_ca
 
@@ -30,149 +30,149 @@ SIGNS_NO_LISTS = x509.KeyUsage(
 
 
 @pytest.fixture
-def office(appliance):
+def context(appliance):
     return HeadOffice(appliance)
 
 
-def states(office: HeadOffice) -> list[tuple[str, str]]:
-    now = office.appliance.clock()
-    return [(each.label, str(each.state(now))) for each in office.peers()]
+def states(context: HeadOffice) -> list[tuple[str, str]]:
+    now = context.appliance.clock()
+    return [(each.label, str(each.state(now))) for each in context.peers()]
 
 
-def crl_numbers(office: HeadOffice) -> list[int]:
-    with office.appliance.store() as store:
+def crl_numbers(context: HeadOffice) -> list[int]:
+    with context.appliance.store() as store:
         return [each.number for each in store.revocations.lists().values()]
 
 
-def test_a_peer_certificate_is_for_both_ends_and_lasts_for_who_has_to_carry_it(office):
-    serial = office.sign("branch-1")
-    certificate = office.certificate(serial)
+def test_a_peer_certificate_is_for_both_ends_and_lasts_for_who_has_to_carry_it(context):
+    serial = context.sign("branch-1")
+    certificate = context.certificate(serial)
     usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert set(usage) == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
-    assert certificate.not_valid_after_utc - office.appliance.clock() > timedelta(days=395)
-    assert office.verdict(serial) == "OK"
+    assert certificate.not_valid_after_utc - context.appliance.clock() > timedelta(days=395)
+    assert context.verdict(serial) == "OK"
 
 
-def test_a_peer_is_signed_again_with_its_own_key_when_a_third_of_the_time_is_left(office):
-    old = office.sign("branch-1")
-    office.appliance.clock.advance(days=200)
-    assert "sign branches" not in str(office.appliance.apply().performed)
-    office.appliance.clock.advance(days=70)
+def test_a_peer_is_signed_again_with_its_own_key_when_a_third_of_the_time_is_left(context):
+    old = context.sign("branch-1")
+    context.appliance.clock.advance(days=200)
+    assert "sign branches" not in str(context.appliance.apply().performed)
+    context.appliance.clock.advance(days=70)
     assert any(
-        line.startswith("sign branches/branch-1 again: its renewal") for line in office.appliance.apply().performed
+        line.startswith("sign branches/branch-1 again: its renewal") for line in context.appliance.apply().performed
     )
-    assert states(office) == [("branch-1", "good"), ("branch-1", "replaced")]
-    new = office.peers()[0].serial
-    assert office.certificate(new).public_key() == office.certificate(old).public_key()
-    assert (office.verdict(old), office.verdict(new)) == ("OK", "OK")
-    assert office.appliance.apply().performed == ()
+    assert states(context) == [("branch-1", "good"), ("branch-1", "replaced")]
+    new = context.peers()[0].serial
+    assert context.certificate(new).public_key() == context.certificate(old).public_key()
+    assert (context.verdict(old), context.verdict(new)) == ("OK", "OK")
+    assert context.appliance.apply().performed == ()
 
 
-def test_when_a_peer_is_due_is_when_the_agent_wakes(office):
-    office.sign("branch-1")
-    office.appliance.clock.advance(days=30)
-    plan = office.appliance.apply().plan
-    (peer,) = office.peers()
+def test_when_a_peer_is_due_is_when_the_agent_wakes(context):
+    context.sign("branch-1")
+    context.appliance.clock.advance(days=30)
+    plan = context.appliance.apply().plan
+    (peer,) = context.peers()
     assert plan.next_at is not None
     assert plan.next_at <= peer.not_after - (peer.not_after - peer.not_before) / 3
 
 
-def test_one_that_the_root_s_own_end_has_cut_short_is_not_signed_again_in_vain(office):
-    made = toy_ca.root(now=office.appliance.clock(), days=200)
-    Hand(office.appliance.engine(), wait=0).upload_root(Root(made.key, made.certificate))
-    office.sign("branch-1")
-    office.appliance.clock.advance(days=190)
-    office.appliance.apply()
-    (peer,) = office.peers()
+def test_one_that_the_root_s_own_end_has_cut_short_is_not_signed_again_in_vain(context):
+    made = toy_ca.root(now=context.appliance.clock(), days=200)
+    Operations(context.appliance.engine(), wait=0).upload_root(Root(made.key, made.certificate))
+    context.sign("branch-1")
+    context.appliance.clock.advance(days=190)
+    context.appliance.apply()
+    (peer,) = context.peers()
     assert peer.renew_at is None
     assert peer.not_after == made.certificate.not_valid_after_utc
 
 
-def test_a_new_root_signs_every_peer_again(office):
-    old = office.sign("branch-1")
-    root = Hand(office.appliance.engine(), wait=0).reissue_root()
-    done = office.appliance.apply().performed
+def test_a_new_root_signs_every_peer_again(context):
+    old = context.sign("branch-1")
+    root = Operations(context.appliance.engine(), wait=0).reissue_root()
+    done = context.appliance.apply().performed
     assert "sign branches/branch-1 again: the root has changed" in done
-    new = office.peers()[0]
+    new = context.peers()[0]
     assert (new.root, new.label) == (root.sha256, "branch-1")
-    assert office.verdict(new.serial) == "OK"
-    assert "unable to get local issuer" in office.verdict(old)
-    assert any(each.kind is Kind.PEER_SIGNED for each in office.appliance.events)
+    assert context.verdict(new.serial) == "OK"
+    assert "unable to get local issuer" in context.verdict(old)
+    assert any(each.kind is EventKind.PEER_SIGNED for each in context.appliance.events)
 
 
-def test_a_second_request_for_a_label_replaces_the_first(office):
-    first = office.sign("branch-1")
-    second = office.sign("branch-1")
-    assert states(office) == [("branch-1", "good"), ("branch-1", "replaced")]
-    office.revoker().revoke(second)
-    office.appliance.apply()
-    assert states(office) == [("branch-1", "revoked"), ("branch-1", "replaced")]
-    assert office.verdict(first) == "OK"  # another key: it's revoked on its own
+def test_a_second_request_for_a_label_replaces_the_first(context):
+    first = context.sign("branch-1")
+    second = context.sign("branch-1")
+    assert states(context) == [("branch-1", "good"), ("branch-1", "replaced")]
+    context.revoker().revoke(second)
+    context.appliance.apply()
+    assert states(context) == [("branch-1", "revoked"), ("branch-1", "replaced")]
+    assert context.verdict(first) == "OK"  # another key: it's revoked on its own
 
 
-def test_what_is_revoked_is_listed_and_the_modules_that_verify_peers_get_the_list(office):
-    good, bad = office.sign("branch-1"), office.sign("branch-2")
-    office.appliance.apply()
-    before = office.crl()
+def test_what_is_revoked_is_listed_and_the_modules_that_verify_peers_get_the_list(context):
+    good, bad = context.sign("branch-1"), context.sign("branch-2")
+    context.appliance.apply()
+    before = context.crl()
     assert list(before) == []
-    office.revoker().revoke(bad, Reason.KEY_COMPROMISE)
-    done = office.appliance.apply().performed
+    context.revoker().revoke(bad, RevocationReason.KEY_COMPROMISE)
+    done = context.appliance.apply().performed
     assert "list what the root has revoked: a certificate was revoked" in done
-    crl = office.crl()
+    crl = context.crl()
     (entry,) = crl
     assert f"{entry.serial_number:x}" == bad
     assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason is x509.ReasonFlags.key_compromise
     number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     assert number == before.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number + 1
-    assert office.verdict(good) == "OK"
-    assert "certificate revoked" in office.verdict(bad)
-    assert office.appliance.apply().performed == ()
+    assert context.verdict(good) == "OK"
+    assert "certificate revoked" in context.verdict(bad)
+    assert context.appliance.apply().performed == ()
 
 
-def test_a_reason_that_is_none_is_left_out(office):
-    serial = office.sign("branch-1")
-    office.revoker().revoke(serial)
-    office.appliance.apply()
-    (entry,) = office.crl()
+def test_a_reason_that_is_none_is_left_out(context):
+    serial = context.sign("branch-1")
+    context.revoker().revoke(serial)
+    context.appliance.apply()
+    (entry,) = context.crl()
     assert list(entry.extensions) == []
 
 
-def test_a_peer_that_was_revoked_is_not_signed_again(office):
-    serial = office.sign("branch-1")
-    office.revoker().revoke(serial)
-    Hand(office.appliance.engine(), wait=0).reissue_root()
-    office.appliance.clock.advance(days=300)
-    office.appliance.apply()
-    assert [each.serial for each in office.peers()] == [serial]
+def test_a_peer_that_was_revoked_is_not_signed_again(context):
+    serial = context.sign("branch-1")
+    context.revoker().revoke(serial)
+    Operations(context.appliance.engine(), wait=0).reissue_root()
+    context.appliance.clock.advance(days=300)
+    context.appliance.apply()
+    assert [each.serial for each in context.peers()] == [serial]
 
 
-def test_revoking_a_peer_revokes_what_it_has_replaced_for_the_same_key(office):
-    old = office.sign("branch-1")
-    office.appliance.clock.advance(days=300)
-    office.appliance.apply()
-    new = office.peers()[0].serial
-    office.revoker().revoke(new)
-    office.appliance.apply()
-    assert {f"{each.serial_number:x}" for each in office.crl()} == {old, new}
+def test_revoking_a_peer_revokes_what_it_has_replaced_for_the_same_key(context):
+    old = context.sign("branch-1")
+    context.appliance.clock.advance(days=300)
+    context.appliance.apply()
+    new = context.peers()[0].serial
+    context.revoker().revoke(new)
+    context.appliance.apply()
+    assert {f"{each.serial_number:x}" for each in context.crl()} == {old, new}
 
 
-def test_one_that_was_replaced_is_revoked_alone(office):
-    old = office.sign("branch-1")
-    office.appliance.clock.advance(days=300)
-    office.appliance.apply()
-    office.revoker().revoke(old)
-    assert states(office) == [("branch-1", "good"), ("branch-1", "revoked")]
+def test_one_that_was_replaced_is_revoked_alone(context):
+    old = context.sign("branch-1")
+    context.appliance.clock.advance(days=300)
+    context.appliance.apply()
+    context.revoker().revoke(old)
+    assert states(context) == [("branch-1", "good"), ("branch-1", "revoked")]
 
 
-def test_what_an_earlier_root_has_signed_can_still_be_revoked_and_stays_listed(office):
-    first, second = office.sign("branch-1"), office.sign("branch-2")
-    office.revoker().revoke(first)
-    office.appliance.apply()
-    Hand(office.appliance.engine(), wait=0).reissue_root()
-    office.appliance.apply()
-    office.revoker().revoke(second)
-    office.appliance.apply()
-    with office.appliance.store() as store:
+def test_what_an_earlier_root_has_signed_can_still_be_revoked_and_stays_listed(context):
+    first, second = context.sign("branch-1"), context.sign("branch-2")
+    context.revoker().revoke(first)
+    context.appliance.apply()
+    Operations(context.appliance.engine(), wait=0).reissue_root()
+    context.appliance.apply()
+    context.revoker().revoke(second)
+    context.appliance.apply()
+    with context.appliance.store() as store:
         present, old = store.roots.all()
         lists = store.revocations.lists()
     assert lists[old.sha256].serials == tuple(sorted([first, second]))
@@ -183,84 +183,84 @@ def test_what_an_earlier_root_has_signed_can_still_be_revoked_and_stays_listed(o
     assert crl.is_signature_valid(key)
 
 
-def test_a_list_is_made_anew_when_a_third_of_its_time_is_left(office):
-    assert crl_numbers(office) == [1]
-    office.appliance.clock.advance(days=19)
-    office.appliance.apply()
-    assert crl_numbers(office) == [1]
-    office.appliance.clock.advance(days=2)
-    done = office.appliance.apply().performed
+def test_a_list_is_made_anew_when_a_third_of_its_time_is_left(context):
+    assert crl_numbers(context) == [1]
+    context.appliance.clock.advance(days=19)
+    context.appliance.apply()
+    assert crl_numbers(context) == [1]
+    context.appliance.clock.advance(days=2)
+    done = context.appliance.apply().performed
     assert any(line.startswith("list what the root has revoked: its renewal has been due since") for line in done)
-    assert crl_numbers(office) == [2]
-    assert office.crl().next_update_utc > office.appliance.clock() + timedelta(days=29)
+    assert crl_numbers(context) == [2]
+    assert context.crl().next_update_utc > context.appliance.clock() + timedelta(days=29)
 
 
-def test_an_entry_leaves_the_list_after_it_stood_in_one_beyond_its_certificate_s_end(office):
-    serial = office.sign("branch-1")
-    office.revoker().revoke(serial)
+def test_an_entry_leaves_the_list_after_it_stood_in_one_beyond_its_certificate_s_end(context):
+    serial = context.sign("branch-1")
+    context.revoker().revoke(serial)
     for _ in range(20):
-        office.appliance.apply()
-        listed = [f"{each.serial_number:x}" for each in office.crl()]
-        (peer,) = office.peers()
-        if office.appliance.clock() <= peer.not_after:
+        context.appliance.apply()
+        listed = [f"{each.serial_number:x}" for each in context.crl()]
+        (peer,) = context.peers()
+        if context.appliance.clock() <= peer.not_after:
             assert listed == [serial]
         if not listed:
             break
-        office.appliance.clock.advance(days=25)
+        context.appliance.clock.advance(days=25)
     assert listed == []
-    with office.appliance.store() as store:
+    with context.appliance.store() as store:
         last = next(iter(store.revocations.lists().values()))
     assert last.this_update - peer.not_after > timedelta(days=20)
 
 
-def test_a_root_that_may_not_sign_lists_goes_without_one(office):
-    made = toy_ca.root(now=office.appliance.clock(), extensions=(SIGNS_NO_LISTS,))
-    Hand(office.appliance.engine(), wait=0).upload_root(Root(made.key, made.certificate))
-    office.appliance.apply()
-    assert (office.live / "root.crl").read_text() == ""
-    assert office.appliance.apply().performed == ()
+def test_a_root_that_may_not_sign_lists_goes_without_one(context):
+    made = toy_ca.root(now=context.appliance.clock(), extensions=(SIGNS_NO_LISTS,))
+    Operations(context.appliance.engine(), wait=0).upload_root(Root(made.key, made.certificate))
+    context.appliance.apply()
+    assert (context.live / "root.crl").read_text() == ""
+    assert context.appliance.apply().performed == ()
 
 
-def test_a_local_chain_is_revoked_by_its_serial_and_a_new_one_takes_its_place(office):
-    with office.appliance.store() as store:
+def test_a_local_chain_is_revoked_by_its_serial_and_a_new_one_takes_its_place(context):
+    with context.appliance.store() as store:
         (record,) = store.chains.records()
-    found = office.revoker().preview(record.serial.upper())
+    found = context.revoker().preview(record.serial.upper())
     assert [f"{each.module}/{each.slot}" for each in found.switches] == ["branches/office"]
-    office.revoker().revoke(record.serial, Reason.SUPERSEDED)
-    office.appliance.apply()
-    with office.appliance.store() as store:
+    context.revoker().revoke(record.serial, RevocationReason.SUPERSEDED)
+    context.appliance.apply()
+    with context.appliance.store() as store:
         (binding,) = store.modules.bindings()
     assert binding.chain not in {None, record.id}
-    assert [f"{each.serial_number:x}" for each in office.crl()] == [record.serial]
+    assert [f"{each.serial_number:x}" for each in context.crl()] == [record.serial]
     with pytest.raises(RevokedBefore):
-        office.revoker().revoke(record.serial)
+        context.revoker().revoke(record.serial)
 
 
-def test_what_was_never_signed_or_is_revoked_is_refused(office):
-    serial = office.sign("branch-1")
+def test_what_was_never_signed_or_is_revoked_is_refused(context):
+    serial = context.sign("branch-1")
     with pytest.raises(PeerUnknown):
-        office.revoker().revoke("abcdef")
-    office.revoker().revoke(serial)
+        context.revoker().revoke("abcdef")
+    context.revoker().revoke(serial)
     with pytest.raises(RevokedBefore):
-        office.revoker().revoke(serial)
+        context.revoker().revoke(serial)
 
 
-def test_a_request_that_can_not_be_signed_again_is_tried_a_day_later_and_holds_nothing_up(office):
-    office.sign("branch-1")
-    with office.appliance.store() as store, store.write():
+def test_a_request_that_can_not_be_signed_again_is_tried_a_day_later_and_holds_nothing_up(context):
+    context.sign("branch-1")
+    with context.appliance.store() as store, store.write():
         store.database.execute("update peers set csr = 'damaged'")
-    root = Hand(office.appliance.engine(), wait=0).reissue_root()
-    office.appliance.apply()
-    assert office.peers()[0].root != root.sha256
-    assert [each.text for each in office.appliance.events if each.kind is Kind.PEER_FAILED] == [
+    root = Operations(context.appliance.engine(), wait=0).reissue_root()
+    context.appliance.apply()
+    assert context.peers()[0].root != root.sha256
+    assert [each.text for each in context.appliance.events if each.kind is EventKind.PEER_FAILED] == [
         "branch-1: The certificate signing request can't be signed: it is damaged or not a request in PEM form."
     ]
-    assert office.appliance.apply().performed == ()
-    with office.appliance.store() as store, store.write():
+    assert context.appliance.apply().performed == ()
+    with context.appliance.store() as store, store.write():
         store.database.execute("update peers set csr = ?", [request().decode()])
-    office.appliance.clock.advance(days=1, minutes=1)
-    office.appliance.apply()
-    assert office.peers()[0].root == root.sha256
+    context.appliance.clock.advance(days=1, minutes=1)
+    context.appliance.apply()
+    assert context.peers()[0].root == root.sha256
 
 
 @pytest.mark.parametrize("text", ["0x4F2A", "00:4f:2a", " 4f2a ", "4F2A"])
@@ -268,7 +268,7 @@ def test_a_serial_number_is_known_however_it_is_written(text):
     assert serial_of(text) == "4f2a"
 
 
-def test_a_peer_certificate_that_has_ended_says_so(office):
-    office.sign("branch-1")
-    (peer,) = office.peers()
+def test_a_peer_certificate_that_has_ended_says_so(context):
+    context.sign("branch-1")
+    (peer,) = context.peers()
     assert peer.state(peer.not_after) is PeerState.EXPIRED

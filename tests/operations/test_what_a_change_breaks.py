@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 
 from agent.operations import consequences
-from agent.operations.operations import Hand
+from agent.operations.operations import Operations
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from agent.pki.encoding import Part, encode
@@ -18,22 +18,22 @@ ROOT_STOPS = "The tunnel to north stops until it has the new root. (branches)"
 
 
 @pytest.fixture
-def office(appliance):
+def context(appliance):
     return HeadOffice(appliance)
 
 
 @pytest.fixture
-def typed(office):
-    return Terminal(office.appliance.root)
+def typed(context):
+    return Terminal(context.appliance.root)
 
 
 def roots(typed: Terminal) -> list[str]:
     return [each["sha256"] for each in typed.json("root", "list")["roots"]]
 
 
-def test_a_new_root_names_each_tunnel_that_is_up_and_each_peer(office, typed):
-    office.up.write_text("north\nsouth\n")
-    office.sign("north")
+def test_a_new_root_names_each_tunnel_that_is_up_and_each_peer(context, typed):
+    context.up.write_text("north\nsouth\n")
+    context.sign("north")
     before = roots(typed)
     done = typed.run("root", "reissue", "--dry-run")
     assert done.returncode == 0
@@ -47,9 +47,9 @@ def test_a_new_root_names_each_tunnel_that_is_up_and_each_peer(office, typed):
     assert roots(typed) == before
 
 
-def test_the_same_as_json(office, typed):
-    office.up.write_text("north\n")
-    office.sign("north")
+def test_the_same_as_json(context, typed):
+    context.up.write_text("north\n")
+    context.sign("north")
     assert typed.json("root", "reissue", "--dry-run")["effects"] == {
         "resigned": ["branches/office"],
         "peers": ["branches/north"],
@@ -65,10 +65,10 @@ def test_the_same_as_json(office, typed):
     }
 
 
-def test_it_is_said_before_a_root_is_made_or_uploaded_and_nothing_happens_without_the_word(office, typed):
-    office.up.write_text("north\n")
-    company = toy_ca.root("Company CA", now=office.appliance.clock())
-    file = office.appliance.root / "ca.pem"
+def test_it_is_said_before_a_root_is_made_or_uploaded_and_nothing_happens_without_the_word(context, typed):
+    context.up.write_text("north\n")
+    company = toy_ca.root("Company CA", now=context.appliance.clock())
+    file = context.appliance.root / "ca.pem"
     file.write_bytes(toy_ca.key_pem(company.key) + toy_ca.pem(company.certificate))
     before = roots(typed)
     for words, flag in [(("reissue",), "--yes-reissue-root"), (("upload", str(file)), "--yes-replace-root")]:
@@ -81,8 +81,8 @@ def test_it_is_said_before_a_root_is_made_or_uploaded_and_nothing_happens_withou
     assert len(roots(typed)) == 2
 
 
-def test_an_inspection_that_fails_is_a_note(office, typed):
-    office.up.unlink()
+def test_an_inspection_that_fails_is_a_note(context, typed):
+    context.up.unlink()
     done = typed.run("root", "reissue", "--dry-run")
     assert done.returncode == 0
     (line,) = [each for each in done.stdout.splitlines() if "could not be seen" in each]
@@ -90,45 +90,45 @@ def test_an_inspection_that_fails_is_a_note(office, typed):
     assert typed.run("root", "reissue", "--yes-reissue-root").returncode == 0
 
 
-def test_an_inspection_that_hangs_is_waited_for_so_long_and_no_longer(office, monkeypatch):
+def test_an_inspection_that_hangs_is_waited_for_so_long_and_no_longer(context, monkeypatch):
     asked: list[float] = []
 
     class Hanging:
         def run(self, action):
             asked.append(action.timeout)
-            return office.appliance.runner.run(action)
+            return context.appliance.runner.run(action)
 
-    engine = office.appliance.engine()
+    engine = context.appliance.engine()
     engine.runner = Hanging()
-    Hand(engine, wait=0).root_effects()
+    Operations(engine, wait=0).root_effects()
     assert asked == [consequences.INSPECTION_SECONDS]
 
 
-def test_a_module_that_raises_could_not_say_and_stops_nothing(office, typed):
-    plugin = office.appliance.layout.plugins / "branches.py"
+def test_a_module_that_raises_could_not_say_and_stops_nothing(context, typed):
+    plugin = context.appliance.layout.plugins / "branches.py"
     plugin.write_text(plugin.read_text().replace("for branch in observed.split():", "for branch in 1 / 0:"))
     done = typed.run("root", "reissue", "--dry-run")
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "branches could not say what it would lose.")
 
 
-def test_a_new_chain_for_a_module_whose_sessions_drop_is_said(office, typed):
-    office.up.write_text("north\n")
+def test_a_new_chain_for_a_module_whose_sessions_drop_is_said(context, typed):
+    context.up.write_text("north\n")
     done = typed.run("reissue", "office.example.test")
     assert "The tunnel to north drops once. (branches)" in done.stderr.splitlines()
 
 
-def test_a_module_that_says_only_that_it_is_disruptive_is_believed(office, typed):
-    plugin = office.appliance.layout.plugins / "branches.py"
+def test_a_module_that_says_only_that_it_is_disruptive_is_believed(context, typed):
+    plugin = context.appliance.layout.plugins / "branches.py"
     plugin.write_text(plugin.read_text().replace("    def consequences(", "    def nobody_asks("))
     done = typed.run("reissue", "office.example.test")
     assert "Whoever is connected is cut off when the new chain is taken. (branches)" in done.stderr.splitlines()
     assert "cut off" not in typed.run("root", "peers").stderr
 
 
-def test_deleting_an_upload_says_what_drops(appliance, office, typed):
+def test_deleting_an_upload_says_what_drops(appliance, context, typed):
     plugin = appliance.layout.plugins / "branches.py"
     plugin.write_text(plugin.read_text().replace(', sources=("local",)', ""))
-    office.up.write_text("north\n")
+    context.up.write_text("north\n")
     now = appliance.clock()
     shop = Root.create("Shop CA", "", now - timedelta(days=30), now - timedelta(days=30))
     chain = shop.issue(["office.example.test"], KeyType.ECDSA_P256, Purpose.SERVER, now, timedelta(days=300))
@@ -143,8 +143,8 @@ def test_deleting_an_upload_says_what_drops(appliance, office, typed):
 # What plugin commands and the root's own do
 
 
-def test_the_commands_of_a_plugin_sign_list_export_and_revoke(office, typed):
-    csr = office.appliance.root / "branch.csr"
+def test_the_commands_of_a_plugin_sign_list_export_and_revoke(context, typed):
+    csr = context.appliance.root / "branch.csr"
     csr.write_bytes(request())
     serial = typed.run("branches", "sign", str(csr), "north", "north.example.test").stdout.strip()
     assert typed.run("branches", "list").stdout == f"north {serial} server,client\n"
@@ -152,24 +152,24 @@ def test_the_commands_of_a_plugin_sign_list_export_and_revoke(office, typed):
     leaf.verify_directly_issued_by(root)
     done = typed.run("branches", "revoke", serial)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, serial)
-    assert [f"{each.serial_number:x}" for each in office.crl()] == [serial]
+    assert [f"{each.serial_number:x}" for each in context.crl()] == [serial]
     again = typed.run("branches", "revoke", serial)
     assert again.returncode == 1
     assert f"The certificate with the serial number {serial} was revoked at" in again.stderr
 
 
-def test_what_another_module_has_signed_is_not_there_for_a_plugin_s_command(office, typed):
-    serial = office.sign("north")
-    with office.appliance.store() as store, store.write():
+def test_what_another_module_has_signed_is_not_there_for_a_plugin_s_command(context, typed):
+    serial = context.sign("north")
+    with context.appliance.store() as store, store.write():
         store.database.execute("update peers set module = 'other'")
     assert typed.run("branches", "list").stdout == ""
     assert "The root has signed nothing with the serial number" in typed.run("branches", "export", serial).stderr
     assert "The root has signed nothing with the serial number" in typed.run("branches", "revoke", serial).stderr
 
 
-def test_root_peers_lists_and_export_writes(office, typed):
+def test_root_peers_lists_and_export_writes(context, typed):
     assert typed.run("root", "peers").stderr == "The root has signed nothing for others.\n"
-    serial = office.sign("north")
+    serial = context.sign("north")
     head, row = typed.run("root", "peers").stdout.splitlines()
     assert head.split() == ["SERIAL", "PEER", "NAMES", "FOR", "UNTIL", "STATE"]
     assert row.split()[:3] == [serial, "branches/north", "north.example.test"]
@@ -178,34 +178,34 @@ def test_root_peers_lists_and_export_writes(office, typed):
     assert (peer["serial"], peer["state"], peer["purposes"]) == (serial, "good", ["server", "client"])
     pem = typed.run("root", "export", serial).stdout
     assert len(x509.load_pem_x509_certificates(pem.encode())) == 2
-    out = office.appliance.root / "north.pem"
+    out = context.appliance.root / "north.pem"
     assert typed.run("root", "export", serial, "--out", str(out)).returncode == 0
     assert out.read_text() == pem
     assert typed.run("root", "export", "ffff").returncode == 1
 
 
-def test_root_revoke_says_what_follows_wants_a_yes_and_makes_the_list(office, typed):
-    serial = office.sign("north")
+def test_root_revoke_says_what_follows_wants_a_yes_and_makes_the_list(context, typed):
+    serial = context.sign("north")
     asked = typed.run("root", "revoke", serial)
     assert asked.returncode == 2
     assert asked.stderr.splitlines()[:2] == [
         "branches/north is not believed any more: north.example.test",
         "A tunnel stops for good. (branches)",
     ]
-    assert list(office.crl()) == []
+    assert list(context.crl()) == []
     done = typed.run("root", "revoke", serial, "--reason", "superseded", "--yes")
     assert done.returncode == 0, done.stderr
     crl = x509.load_pem_x509_crl(typed.run("root", "crl").stdout.encode())
     assert [f"{each.serial_number:x}" for each in crl] == [serial]
-    assert crl == office.crl()
-    out = office.appliance.root / "root.crl"
+    assert crl == context.crl()
+    out = context.appliance.root / "root.crl"
     assert typed.run("root", "crl", "--der", "--out", str(out)).returncode == 0
     assert x509.load_der_x509_crl(out.read_bytes()) == crl
     assert typed.json("root", "crl")["revoked"] == 1
     assert typed.run("root", "crl", "--der").returncode == 2
 
 
-def test_the_list_of_an_earlier_root_is_still_to_be_had(office, typed):
+def test_the_list_of_an_earlier_root_is_still_to_be_had(context, typed):
     old = roots(typed)[0]
     typed.run("root", "reissue", "--yes-reissue-root")
     own, earlier = typed.run("root", "crl").stdout, typed.run("root", "crl", "--of", old[:12]).stdout

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.model.binding import Binding, Standing
+from agent.model.binding import Binding, LadderPosition
 from agent.pki.chain import KeyType, Purpose
-from agent.planning.binding import Shelf, bind, rank, state_of
+from agent.planning.binding import ChainIndex, bind, rank, state_of
 from support.fakes.ladder import (
     DAY,
     LADDER,
@@ -40,7 +40,7 @@ def test_an_upload_for_exactly_the_name_goes_before_a_wildcard_even_an_older_one
     exact = upload("exact", since=NOW - 30 * DAY)
     wild = upload("wild", "*.chain.dev", since=NOW - DAY)
     found = the_binding(need(), wild, exact)
-    assert (found.chain, found.standing) == (exact.id, Standing.WANTED)
+    assert (found.chain, found.standing) == (exact.id, LadderPosition.WANTED)
     assert found.reason == "uploaded, covers www.chain.dev"
 
 
@@ -82,7 +82,7 @@ def test_a_pin_that_is_no_name_is_refused():
 def test_an_upload_that_covers_only_a_part_does_not_serve():
     found = the_binding(need("www.chain.dev", "chain.dev"), upload("wild", "*.chain.dev"), ladder=(UPLOADED,))
     assert found == Binding(
-        "mail", "default", None, "no chain yet: no uploaded chain covers all 2 names", Standing.MISSING
+        "mail", "default", None, "no chain yet: no uploaded chain covers all 2 names", LadderPosition.MISSING
     )
 
 
@@ -126,7 +126,7 @@ def test_a_chain_for_more_names_stays_until_there_is_one_for_just_these():
     more = need("www.chain.dev", "api.chain.dev")
     both, own, below = toy("both", more), toy("own", need()), local("local", need())
     found = the_binding(need(), both, below)
-    assert (found.chain, found.standing) == (both.id, Standing.STANDS_IN)
+    assert (found.chain, found.standing) == (both.id, LadderPosition.STANDS_IN)
     assert found.reason == "toy, made for all 2 names together, until it delivers for these alone: it is being asked"
     assert the_binding(need(), both, own, below).chain == own.id
     assert the_binding(more, own, local("more", more)).chain == local("more", more).id  # it lacks a name
@@ -155,7 +155,7 @@ def test_the_highest_rung_with_a_good_chain_serves():
     wanted = need()
     chains = (local("local", wanted), toy("toy", wanted), upload("upload"))
     assert the_binding(wanted, *chains).reason == "uploaded, covers www.chain.dev"
-    assert the_binding(wanted, *chains[:2]) == Binding("mail", "default", chains[1].id, "toy", Standing.WANTED)
+    assert the_binding(wanted, *chains[:2]) == Binding("mail", "default", chains[1].id, "toy", LadderPosition.WANTED)
 
 
 def test_when_the_top_one_stops_being_good_the_next_takes_over_at_once():
@@ -179,7 +179,7 @@ def test_the_order_of_the_settings_is_the_ladder():
 def test_local_by_design_gives_the_reason_of_the_rung_that_declined():
     wanted = need("gw.home.arpa")
     found = the_binding(wanted, local("local", wanted))
-    assert found.standing is Standing.BY_DESIGN
+    assert found.standing is LadderPosition.BY_DESIGN
     assert found.reason == "local by design: toy: gw.home.arpa is no public name"
 
 
@@ -199,7 +199,7 @@ def test_local_by_design_where_nothing_else_is_configured_or_allowed():
 def test_local_is_a_fallback_while_a_higher_rung_is_being_asked():
     wanted = need()
     found = the_binding(wanted, local("local", wanted))
-    assert (found.standing, found.reason) == (Standing.FALLBACK, "local until toy delivers: it is being asked")
+    assert (found.standing, found.reason) == (LadderPosition.FALLBACK, "local until toy delivers: it is being asked")
 
 
 def test_a_fallback_says_what_went_wrong_and_when_it_is_tried_next():
@@ -221,13 +221,13 @@ def test_a_fallback_says_that_only_a_change_helps_and_a_change_is_believed():
 def test_a_lower_public_rung_is_a_fallback_too():
     wanted = need()
     found = the_binding(wanted, toy("slow", wanted, source="slow"), ladder=(TOY, SLOW, LOCAL))
-    assert (found.standing, found.reason) == (Standing.FALLBACK, "slow until toy delivers: it is being asked")
+    assert (found.standing, found.reason) == (LadderPosition.FALLBACK, "slow until toy delivers: it is being asked")
 
 
 def test_an_upload_below_a_rung_that_serves_is_a_fallback():
     wanted = need()
     found = the_binding(wanted, upload("upload"), ladder=(TOY, UPLOADED, LOCAL))
-    assert found.standing is Standing.FALLBACK
+    assert found.standing is LadderPosition.FALLBACK
     assert found.reason == "uploaded, covers www.chain.dev until toy delivers: it is being asked"
 
 
@@ -286,7 +286,7 @@ def test_a_source_sees_its_own_newest_chain_and_the_one_that_is_bound():
     wanted = need()
     mine, other = toy("mine", wanted), local("local", wanted)
     known = evidence(mine, other, upload("upload"), orders=[failed(wanted, retry_at=NOW)])
-    shelf = Shelf(known.chains, known.root)
+    shelf = ChainIndex(known.chains, known.root)
     for bound in (other, known.chains[2], mine):
         seen = state_of(wanted, TOY, known, shelf, bound.id, NOW)
         assert (seen.chain, seen.bound, seen.root) == (mine, bound, ROOT)
@@ -334,7 +334,7 @@ def test_whatever_the_store_holds_what_is_bound_fits_and_order_of_rows_makes_no_
         assert chain.key_type in wanted.key_types
         assert chain.request in {None, wanted.request.id} or set(wanted.names) < set(chain.names)
     known = evidence(*chains)
-    assert (found.chain is None) == (rank(wanted, known, Shelf(known.chains), NOW) == [])
+    assert (found.chain is None) == (rank(wanted, known, ChainIndex(known.chains), NOW) == [])
     shuffler.shuffle(chains)
     assert the_binding(wanted, *chains) == found
 

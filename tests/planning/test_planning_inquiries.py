@@ -11,7 +11,7 @@ import pytest
 from agent.model.need import Need
 from agent.model.records import ChainRecord, Watch
 from agent.planning import Inquire, Obtain, Plan, State, describe, plan, plan_json
-from agent.planning.binding import Evidence, Shelf, state_of
+from agent.planning.binding import ChainIndex, Evidence, state_of
 from support.fakes.ladder import DAY, LOCAL, NOW, UPLOADED, Toy, evidence, failed, local, need, toy, upload
 
 HOUR = timedelta(hours=1)
@@ -122,9 +122,9 @@ def test_a_source_sees_what_its_ca_says_of_its_chain():
     chain = toy("aa", WANTED, created_at=NOW - DAY)
     watch = Watch(chain.id, NOW + HOUR, renew_at=NOW + DAY)
     found = known(chain, watches=(watch,))
-    seen = state_of(WANTED, LADDER[1], found, Shelf(found.chains), chain.id, NOW)
+    seen = state_of(WANTED, LADDER[1], found, ChainIndex(found.chains), chain.id, NOW)
     assert seen.watch == watch
-    assert state_of(WANTED, LOCAL, found, Shelf(found.chains), chain.id, NOW).watch is None
+    assert state_of(WANTED, LOCAL, found, ChainIndex(found.chains), chain.id, NOW).watch is None
 
 
 # Insisting

@@ -7,7 +7,7 @@ import pytest
 
 from agent.model.peer import LIFETIME, Peer
 from agent.pki.purpose import Purpose
-from agent.pki.revocation import Reason, Revocation, RevocationList
+from agent.pki.revocation import Revocation, RevocationList, RevocationReason
 from agent.planning import ListRevoked, Plan, SignAgain, State, action_json, describe, plan
 from agent.planning.binding import Evidence
 from support.cas.certificates import DAY, NOW
@@ -32,7 +32,7 @@ def listed(root: str = ROOT, *serials: str, pem: str = "PEM", at=NOW) -> Revocat
 
 
 def entry(serial: str, root: str = ROOT, ends=NOW + 90 * DAY) -> Revocation:
-    return Revocation(root, serial, NOW, Reason.UNSPECIFIED, ends)
+    return Revocation(root, serial, NOW, RevocationReason.UNSPECIFIED, ends)
 
 
 def made(now=NOW, *, peers=(), revocations=(), lists=None, roots=None, held_back=None) -> Plan:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome
-from agent.model.events import Kind
+from agent.model.events import EventKind
 from agent.model.need import HostFacts
 from plugins.reverse_proxy import ReverseProxy
 from support.appliances.proxied import Proxied
@@ -150,7 +150,7 @@ def test_on_its_way_to_be_whole_no_name_falls_back_to_the_local_chain(site):
     site.box.events.clear()
     site.reach("a.example.com", "b.example.com")
     site.box.apply()
-    bound = [event.text for event in site.box.events if event.kind is Kind.BINDING_CHANGED]
+    bound = [event.text for event in site.box.events if event.kind is EventKind.BINDING_CHANGED]
     assert bound == [
         "reverse_proxy/a.example.com.failing: picky",  # its own chain first, beside that of the others
         "reverse_proxy/a.example.com: picky",  # then one for all

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.probing.probe import Looker, judge
+from agent.probing.probe import Prober, judge
 from chainwright import Endpoint, Expected, KeyType, Probe, ProbeFailed, Served, StartTLS, TLSProbe
 from support.cas import certificates as toy_ca
 from support.servers.local import Maker, Material, listening, saying, securing
@@ -331,13 +331,13 @@ def test_what_is_presented_is_compared_one_by_one(served, shown, code):
 # Looking at many
 
 
-def observe(*endpoints: Endpoint, expected: Material, patient: bool, timeout: float = 10, looker: Looker | None = None):
+def observe(*endpoints: Endpoint, expected: Material, patient: bool, timeout: float = 10, prober: Prober | None = None):
     wanted = [(endpoint, Expected(expected.fingerprints, 1)) for endpoint in endpoints]
-    return (looker or Looker()).observe(wanted, timeout=timeout, handshakes=3, patient=patient)
+    return (prober or Prober()).observe(wanted, timeout=timeout, handshakes=3, patient=patient)
 
 
 def test_nothing_to_look_at_is_nothing_seen():
-    assert Looker().observe([], timeout=1, handshakes=3, patient=True) == []
+    assert Prober().observe([], timeout=1, handshakes=3, patient=True) == []
 
 
 def test_without_patience_there_is_one_look(maker):
@@ -356,7 +356,7 @@ def test_with_patience_several_handshakes_in_a_row_must_be_right(material):
     pauses = []
     with listening(securing(material.context)) as server:
         (seen,) = observe(
-            Endpoint(server.port, NAME), expected=material, patient=True, looker=Looker(wait=pauses.append)
+            Endpoint(server.port, NAME), expected=material, patient=True, prober=Prober(wait=pauses.append)
         )
     assert seen.ok
     assert server.connections == 3
@@ -381,7 +381,7 @@ def test_a_worker_that_still_serves_the_old_chain_now_and_then_is_found(maker):
     turns = iter([new, old, new, new, old, new, new, new])
     with listening(securing(lambda: next(turns).context())) as server:
         (seen,) = observe(
-            Endpoint(server.port, NAME), expected=new, patient=True, looker=Looker(wait=lambda pause: None)
+            Endpoint(server.port, NAME), expected=new, patient=True, prober=Prober(wait=lambda pause: None)
         )
     assert seen.ok
     assert server.connections == 8
@@ -392,7 +392,7 @@ def test_one_endpoint_of_an_address_goes_ahead_while_the_service_reloads(maker):
     turns = iter([old] * 5)
     with listening(securing(lambda: next(turns, new).context())) as server:
         endpoints = [Endpoint(server.port, f"s{number}.example.test") for number in range(10)]
-        seen = observe(*endpoints, expected=new, patient=True, looker=Looker(wait=lambda pause: None))
+        seen = observe(*endpoints, expected=new, patient=True, prober=Prober(wait=lambda pause: None))
     assert all(each.ok for each in seen)
     assert server.connections == 5 + 3 + 9 * 3
 
@@ -415,7 +415,7 @@ def test_a_service_that_begins_to_listen_late_is_waited_for_and_one_that_never_d
             if not path.exists():
                 stack.enter_context(listening(securing(material.context), path=path))
 
-        (late,) = observe(Endpoint(path=path), expected=material, patient=True, looker=Looker(wait=wait))
+        (late,) = observe(Endpoint(path=path), expected=material, patient=True, prober=Prober(wait=wait))
     (never,) = observe(Endpoint(path=tmp_path / "never"), expected=material, patient=True, timeout=0.2)
     assert late.ok
     assert never.dead
@@ -447,7 +447,7 @@ def test_a_thousand_endpoints_are_seen_in_their_order(maker):
     with listening(securing(lambda: default)) as server:
         names = [f"s{number % 3}.example.test" for number in range(1000)]
         wanted = [(Endpoint(server.port, name), Expected(many[name].fingerprints, 1)) for name in names]
-        seen = Looker().observe(wanted, timeout=60, handshakes=1, patient=True)
+        seen = Prober().observe(wanted, timeout=60, handshakes=1, patient=True)
     assert [each.endpoint for each in seen] == [endpoint for endpoint, _ in wanted]
     assert all(each.ok for each in seen)
 

@@ -20,9 +20,9 @@ from chainwright import (
     Context,
     Endpoint,
     Event,
+    EventKind,
     HostFacts,
     Http01,
-    Kind,
     Module,
     Need,
     Part,
@@ -38,7 +38,7 @@ ROOT = Path("/nowhere")
 CHAIN = ChainFacts("ab" * 32, ("a.test",), "local", "Root CA", KeyType.ECDSA_P256, NOW, 0)
 CONTEXT = Context("tunnel", ROOT, "1", {"default": CHAIN}, HOST, Http01(ROOT), Places(ROOT, ROOT, ROOT, ROOT))
 CHANGE = Change("root", "ab" * 32)
-EVENT = Event(NOW, Kind.DEPLOYED, "done")
+EVENT = Event(NOW, EventKind.DEPLOYED, "done")
 
 
 class Tunnel(Module):

@@ -36,9 +36,9 @@ from chainwright import (
     DnsSolver,
     Endpoint,
     Event,
+    EventKind,
     HostFacts,
     Http01,
-    Kind,
     Module,
     Need,
     Part,
@@ -185,7 +185,7 @@ def test_the_example_of_a_command_answers():
 def test_the_example_of_an_observer_is_told():
     told: list[str] = []
     hooks = Hooks({}, {"example": plugin("on_event", notify=told.append)})
-    for kind in (Kind.DEPLOYED, Kind.ROLLED_BACK):
+    for kind in (EventKind.DEPLOYED, EventKind.ROLLED_BACK):
         assert hooks.notify(Event(NOW, kind, f"it is {kind}")) == []
     assert told == ["it is rolled_back"]
 

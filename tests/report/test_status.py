@@ -9,7 +9,7 @@ import pytest
 
 from agent.contract.source import OrderRecord
 from agent.errors.problem import Problem
-from agent.model.binding import Binding, Standing
+from agent.model.binding import Binding, LadderPosition
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
 from agent.report import Snapshot, Status, report
 from agent.report.rows import Progress
@@ -30,7 +30,7 @@ DOWN = Problem("deploy.service_down", "It does not run.", "mail", "Start it.")
 MODULE = ModuleRecord("mail", "mail", "Mail", enabled=True, services=(), problem=None)
 
 
-def binding(chain, standing: Standing = Standing.WANTED, reason: str = "toy", made_for=WWW) -> Binding:
+def binding(chain, standing: LadderPosition = LadderPosition.WANTED, reason: str = "toy", made_for=WWW) -> Binding:
     return Binding(made_for.module, made_for.slot, chain.id if chain else None, reason, standing)
 
 
@@ -48,7 +48,7 @@ def deployed(outcome: Outcome = Outcome.LIVE, problem: Problem | None = None) ->
     return {"mail": Deployment("mail", 3, outcome, "", problem, "", NOW)}
 
 
-def snapshot(bound=TOY, standing: Standing = Standing.WANTED, *, serves="bound", **more) -> Snapshot:
+def snapshot(bound=TOY, standing: LadderPosition = LadderPosition.WANTED, *, serves="bound", **more) -> Snapshot:
     """Return a store in which all is well, but for what a test says."""
     in_service = bound if serves == "bound" else serves
     chains = {each.id: each for each in (bound, in_service, *more.pop("also", ())) if each is not None}
@@ -71,31 +71,31 @@ def row(found: Snapshot, chain=TOY, now=NOW):
 CASES = {
     "a wanted chain that is served": (snapshot(), TOY, Status.VALID, None),
     "a local chain where no higher source can serve the names": (
-        snapshot(LOCAL, Standing.BY_DESIGN),
+        snapshot(LOCAL, LadderPosition.BY_DESIGN),
         LOCAL,
         Status.LOCAL_BY_DESIGN,
         None,
     ),
     "a local chain while a source fails": (
-        snapshot(LOCAL, Standing.FALLBACK, orders=(order(),)),
+        snapshot(LOCAL, LadderPosition.FALLBACK, orders=(order(),)),
         LOCAL,
         Status.LOCAL_FALLBACK,
         LOCAL_MEANWHILE,
     ),
     "a local chain before a source was asked": (
-        snapshot(LOCAL, Standing.FALLBACK),
+        snapshot(LOCAL, LadderPosition.FALLBACK),
         LOCAL,
         Status.LOCAL_FALLBACK,
         None,
     ),
     "a local chain while a source is being asked": (
-        snapshot(LOCAL, Standing.FALLBACK, orders=(order(),), leased=frozenset({(WWW.request.id, "toy")})),
+        snapshot(LOCAL, LadderPosition.FALLBACK, orders=(order(),), leased=frozenset({(WWW.request.id, "toy")})),
         LOCAL,
         Status.ISSUING,
         None,
     ),
     "a local chain after a source has refused for good": (
-        snapshot(LOCAL, Standing.FALLBACK, orders=(order(permanent=True),)),
+        snapshot(LOCAL, LadderPosition.FALLBACK, orders=(order(permanent=True),)),
         LOCAL,
         Status.FAILED,
         LOCAL_MEANWHILE,
@@ -113,7 +113,7 @@ CASES = {
         PRESENT_MEANWHILE,
     ),
     "the failure of a source that is no longer above it": (
-        snapshot(LOCAL, Standing.BY_DESIGN, orders=(order(permanent=True),)),
+        snapshot(LOCAL, LadderPosition.BY_DESIGN, orders=(order(permanent=True),)),
         LOCAL,
         Status.LOCAL_BY_DESIGN,
         None,
@@ -242,9 +242,9 @@ def test_a_local_chain_that_serves_until_a_window_opens_needs_nobody():
 def test_what_is_being_asked_for_is_told_with_its_last_step_and_its_beginning():
     key = (WWW.request.id, "toy")
     progress = {key: Progress("toy", "looking at DNS", NOW - DAY)}
-    found = snapshot(LOCAL, Standing.FALLBACK, leased=frozenset({key}), progress=progress)
+    found = snapshot(LOCAL, LadderPosition.FALLBACK, leased=frozenset({key}), progress=progress)
     assert row(found, LOCAL).progress == progress[key]
-    assert row(snapshot(LOCAL, Standing.FALLBACK, progress=progress), LOCAL).progress is None
+    assert row(snapshot(LOCAL, LadderPosition.FALLBACK, progress=progress), LOCAL).progress is None
 
 
 def test_an_older_chain_of_the_same_source_that_stands_in_is_as_good_as_any():
@@ -258,7 +258,7 @@ def test_an_older_chain_of_the_same_source_that_stands_in_is_as_good_as_any():
 def test_the_next_action_is_the_renewal_or_the_next_try():
     renewal = NOW + 30 * DAY
     assert row(snapshot(renewals={TOY.id: renewal})).next_action_at == renewal
-    fallback = snapshot(LOCAL, Standing.FALLBACK, renewals={LOCAL.id: renewal}, orders=(order(),))
+    fallback = snapshot(LOCAL, LadderPosition.FALLBACK, renewals={LOCAL.id: renewal}, orders=(order(),))
     assert row(fallback, LOCAL).next_action_at == SOON
     refusal = Refusal("mail", "default", RefusedKind.CHAIN, TOY.id, REFUSED, attempts=1, retry_at=SOON)
     assert row(snapshot(serves=LOCAL, renewals={TOY.id: renewal}, refusals=(refusal,))).next_action_at == SOON
@@ -266,10 +266,10 @@ def test_the_next_action_is_the_renewal_or_the_next_try():
 
 
 def test_a_need_without_a_chain_says_why():
-    found = report(snapshot(None, Standing.MISSING, serves=None, orders=(order(),)), NOW)
+    found = report(snapshot(None, LadderPosition.MISSING, serves=None, orders=(order(),)), NOW)
     assert (found.needs[0].chain, found.needs[0].problem) == (None, BUSY)
     unasked = snapshot(
-        None, serves=None, bindings=(binding(None, Standing.MISSING, "no chain yet: toy: it is being asked"),)
+        None, serves=None, bindings=(binding(None, LadderPosition.MISSING, "no chain yet: toy: it is being asked"),)
     )
     assert report(unasked, NOW).needs[0].problem == Problem(
         "status.no_chain",
@@ -326,7 +326,7 @@ def test_rows_stand_in_order_of_urgency_then_of_their_end():
     bindings = tuple(
         Binding("mail", each.slot, chain.id, "", standing)
         for each, chain, standing in zip(
-            needs, chains, [Standing.WANTED, Standing.WANTED, Standing.FALLBACK], strict=False
+            needs, chains, [LadderPosition.WANTED, LadderPosition.WANTED, LadderPosition.FALLBACK], strict=False
         )
     )
     live = {"mail": {each.slot: chain.id for each, chain in zip(needs, chains, strict=False)}}
@@ -352,7 +352,10 @@ def test_the_form_as_json_is_exactly_this():
         root=RootRecord(ROOT, "gw Root CA", NOW - DAY, NOW + 3650 * DAY, "", NOW, None),
         also=(bought,),
         needs=(WWW, shop),
-        bindings=(binding(TOY), Binding("mail", "shop", bought.id, "uploaded, covers shop.chain.dev", Standing.WANTED)),
+        bindings=(
+            binding(TOY),
+            Binding("mail", "shop", bought.id, "uploaded, covers shop.chain.dev", LadderPosition.WANTED),
+        ),
         live={"mail": {"default": TOY.id, "shop": bought.id}},
         renewals={TOY.id: NOW + 59 * DAY},
         next_at=SOON,
@@ -455,7 +458,7 @@ def test_the_form_as_json_is_exactly_this():
 
 
 def test_a_problem_as_json_is_the_object_that_every_error_is():
-    found = report(snapshot(LOCAL, Standing.FALLBACK, orders=(order(),)), NOW)
+    found = report(snapshot(LOCAL, LadderPosition.FALLBACK, orders=(order(),)), NOW)
     assert found.to_json()["chains"][0]["problem"] == {
         "code": "source.busy",
         "cause": "The CA is busy.",

@@ -283,7 +283,7 @@ def test_a_person_insists_until_there_is_a_new_chain(store: Store):
     assert store.orders.forced() == {"r"}
     assert set(store.orders.reissues()) == {"r", "s"}
     with store.write():
-        store.orders.calm("r")
+        store.orders.clear_forced("r")
     assert store.orders.forced() == frozenset()
 
 

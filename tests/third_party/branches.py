@@ -18,7 +18,7 @@ from chainwright import (
     Part,
     PathText,
     Purpose,
-    Reason,
+    RevocationReason,
     Text,
     hookimpl,
 )
@@ -93,6 +93,6 @@ def register_commands(commands: click.Group, appliance: Appliance) -> None:
     @click.argument("serial")
     def revoke(serial):
         """Take a branch out."""
-        for each in appliance.revoke(serial, module="branches", reason=Reason.KEY_COMPROMISE):
+        for each in appliance.revoke(serial, module="branches", reason=RevocationReason.KEY_COMPROMISE):
             click.echo(each.serial)
         return appliance.apply()

@@ -25,13 +25,13 @@ from chainwright import (
     Name,
     Need,
     Offer,
-    Office,
     OrderCancelled,
+    OrderContext,
     Part,
     Request,
     RequestState,
-    Session,
     Source,
+    SourceContext,
     SourceError,
     Text,
     Watch,
@@ -123,7 +123,7 @@ class Keen(Source):
             return Due(state.watch.renew_at, "its CA says so")
         return Due(state.chain.not_after - timedelta(days=30), "a third is left")
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         desk = Desk(self.desk)
         pool = session.shared(lambda: Pool(desk))
         pool.enter()
@@ -132,7 +132,7 @@ class Keen(Source):
         finally:
             pool.leave()
 
-    def _obtain(self, request: Request, session: Session, desk: Desk) -> Chain:
+    def _obtain(self, request: Request, session: OrderContext, desk: Desk) -> Chain:
         names, rules = sorted(request.names), desk.rules()
         self._register(session, desk)
         session.ledger.note("order", names)
@@ -155,12 +155,12 @@ class Keen(Source):
         session.progress("valid")
         return desk.sign(names, session.now())
 
-    def _register(self, session: Session, desk: Desk) -> None:
+    def _register(self, session: OrderContext, desk: Desk) -> None:
         if not session.memory.read("account"):
             desk.say("registered")
             session.memory.write("account", {"url": "https://ca.example.test/1"})
 
-    def _wait(self, session: Session, desk: Desk) -> None:
+    def _wait(self, session: OrderContext, desk: Desk) -> None:
         gate = desk.rules().get("gate")
         deadline = time.monotonic() + 60
         while gate and not Path(gate).exists() and time.monotonic() < deadline:
@@ -168,7 +168,7 @@ class Keen(Source):
             if session.cancelled:
                 raise OrderCancelled(self.name)
 
-    def _refuse(self, request: Request, session: Session, rules: dict) -> None:
+    def _refuse(self, request: Request, session: OrderContext, rules: dict) -> None:
         retry_at = session.now() + timedelta(seconds=rules.get("retry", 3600))
         if rules.get("limited"):
             raise Limited("The CA wants no more orders.", where=self.name, retry_at=retry_at)
@@ -179,7 +179,7 @@ class Keen(Source):
         if rules.get("busy"):
             raise SourceError("The CA is busy.", where=self.name, retry_at=retry_at)
 
-    def inquire(self, chain: Chain, watch: Watch | None, office: Office) -> Watch | None:
+    def inquire(self, chain: Chain, watch: Watch | None, office: SourceContext) -> Watch | None:
         desk = Desk(self.desk)
         rule = desk.rules().get("inquiry", {})
         desk.say("inquired", chain=chain.id, before=watch.attempts if watch else None)
@@ -195,7 +195,7 @@ class Keen(Source):
         window = (renew_at, renew_at + timedelta(days=1)) if renew_at else None
         return Watch(chain.id, next_at, renew_at=renew_at, window=window, explanation=rule.get("why", ""))
 
-    def revoke(self, chain: Chain, reason: str, office: Office) -> None:
+    def revoke(self, chain: Chain, reason: str, office: SourceContext) -> None:
         desk = Desk(self.desk)
         if desk.rules().get("revocation") == "fails":
             raise SourceError("The CA does not revoke it.", where=self.name, retry_at=office.now())

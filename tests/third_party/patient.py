@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from chainwright import Chain, Due, Offer, OrderCancelled, Request, RequestState, Session, Source, hookimpl
+from chainwright import Chain, Due, Offer, OrderCancelled, OrderContext, Request, RequestState, Source, hookimpl
 
 
 class Patient(Source):
@@ -21,7 +21,7 @@ class Patient(Source):
             return Due(now, "there is no chain of patient yet")
         return Due(state.chain.not_after, "it ends")
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         session.progress("waiting")
         while not Path(self.gate).exists():
             session.wait(0.05)

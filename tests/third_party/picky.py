@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from chainwright import Chain, Due, Offer, Request, RequestState, Session, Source, SourceError, hookimpl, is_public
+from chainwright import Chain, Due, Offer, OrderContext, Request, RequestState, Source, SourceError, hookimpl, is_public
 
 
 class Picky(Source):
@@ -22,7 +22,7 @@ class Picky(Source):
         left = (state.chain.not_after - state.chain.not_before) / 3
         return Due(state.chain.not_after - left, "a third of its lifetime is left")
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         failed = request.names & set(Path(self.unreachable).read_text().split())
         if not failed:
             return session.issue(request, timedelta(days=90))

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from chainwright import Chain, Due, Offer, Request, RequestState, Session, Source, SourceError, hookimpl
+from chainwright import Chain, Due, Offer, OrderContext, Request, RequestState, Source, SourceError, hookimpl
 
 
 class Slow(Source):
@@ -22,7 +22,7 @@ class Slow(Source):
         left = (state.chain.not_after - state.chain.not_before) / 3
         return Due(state.chain.not_after - left, "a third of its lifetime is left")
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         tries = int(session.saved.get("tries", 0)) + 1
         session.save({"tries": tries, "order": session.saved.get("order", "order-1")})
         session.progress("ordered", f"try {tries}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 
-from chainwright import Chain, Due, Offer, Request, RequestState, Session, Source, hookimpl, is_address
+from chainwright import Chain, Due, Offer, OrderContext, Request, RequestState, Source, hookimpl, is_address
 from support.cas import certificates as toy_ca
 
 
@@ -25,7 +25,7 @@ class Tiered(Source):
             return Due(now, "there is no chain of tiered yet")
         return Due(state.chain.not_after - timedelta(days=30), "a third is left")
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         desk = Path(self.desk)
         with (desk / "count").open("a") as count:
             count.write(f"{min(request.names)}\n")

@@ -15,12 +15,12 @@ from agent.pki.account_key import thumbprint
 from agent.sources.acme.client import AcmeClient, CaProblem
 from agent.sources.acme.parsing import account_of
 from agent.sources.acme.resources import Account, ProblemDocument, account_from, account_json
-from agent.sources.acme.response import Answer
+from agent.sources.acme.response import Response
 from agent.sources.acme.signing import Signer
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 
 if TYPE_CHECKING:
-    from agent.contract.source import Office
+    from agent.contract.source import SourceContext
     from agent.pki.key import PrivateKey
 
 ExternalAccount = tuple[str, str, str]
@@ -46,8 +46,8 @@ class _Wish:
 class Accounts:
     """The accounts of this appliance, one a directory, as the source remembers them."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, context: SourceContext) -> None:
+        self._context = context
 
     def ensure(
         self,
@@ -98,7 +98,7 @@ class Accounts:
 
     def remembered(self, client: AcmeClient) -> Account | None:
         """Return the account of the client's key, as it's remembered; None: it isn't."""
-        state = self._office.memory.read(_entry(client.url))
+        state = self._context.memory.read(_entry(client.url))
         if not state:
             return None
         account = account_from(state)
@@ -106,7 +106,7 @@ class Accounts:
 
     def _is_between_keys(self, client: AcmeClient) -> bool:
         """Whether a change of key was begun that whoever began it has not ended: it goes on with the new key, or not at all."""
-        state = self._office.memory.read(_entry(client.url))
+        state = self._context.memory.read(_entry(client.url))
         known = {state.get("thumbprint"), state.get("rollover")} - {None, client.thumbprint}
         return bool(known) and state.get("status") == "valid"
 
@@ -117,7 +117,7 @@ class Accounts:
             if account is not None:
                 client.account = account
                 self._given_up(client, account)
-            self._office.memory.write(_entry(client.url), {})
+            self._context.memory.write(_entry(client.url), {})
             client.account = None
 
     def rollover(self, client: AcmeClient, new: PrivateKey) -> None:
@@ -131,7 +131,7 @@ class Accounts:
             if account is None or account.thumbprint == thumbprint(new):
                 return
             client.account = account
-            begun = self._office.memory.read(_entry(client.url)).get("rollover") == thumbprint(new)
+            begun = self._context.memory.read(_entry(client.url)).get("rollover") == thumbprint(new)
             self._remember(account, rollover=thumbprint(new))
             if begun and self._known_by(client, new) == account.url:
                 client.use(new)
@@ -154,7 +154,7 @@ class Accounts:
         if account.status != "valid":
             said = ProblemDocument("unauthorized", f"the account is {account.status}", status=403)
             raise CaProblem(said, url=account.url, resource="newAccount")
-        self._office.progress(Step.ACCOUNT, f"the account {account.url} is found by its key")
+        self._context.progress(OrderStep.ACCOUNT, f"the account {account.url} is found by its key")
         return account
 
     def _known_by(self, client: AcmeClient, key: PrivateKey) -> str:
@@ -176,10 +176,10 @@ class Accounts:
         answer = self._asked_with_contact(client, wish)
         account = account_of(answer, directory=client.url, thumbprint=client.thumbprint)
         kid = wish.external_account[0] if wish.external_account else ""
-        self._office.progress(Step.ACCOUNT, f"the account {account.url} is made")
-        return replace(account, terms=directory.terms, external_account=kid, created_at=self._office.now())
+        self._context.progress(OrderStep.ACCOUNT, f"the account {account.url} is made")
+        return replace(account, terms=directory.terms, external_account=kid, created_at=self._context.now())
 
-    def _asked_with_contact(self, client: AcmeClient, wish: _Wish) -> Answer:
+    def _asked_with_contact(self, client: AcmeClient, wish: _Wish) -> Response:
         """Ask for an account; once without the addresses if the CA doesn't like them, rather than not at all."""
         try:
             return self._asked(client, wish, wish.contact)
@@ -190,7 +190,7 @@ class Accounts:
             self._told_of_contact(refusal)
             return answer
 
-    def _asked(self, client: AcmeClient, wish: _Wish, contact: tuple[str, ...]) -> Answer:
+    def _asked(self, client: AcmeClient, wish: _Wish, contact: tuple[str, ...]) -> Response:
         payload: dict[str, Any] = {"termsOfServiceAgreed": wish.agree_terms}
         if contact:
             payload["contact"] = list(contact)
@@ -202,7 +202,7 @@ class Accounts:
 
     def _with_contact(self, client: AcmeClient, account: Account, wish: _Wish) -> Account:
         """Return the account as the CA knows it once it has the addresses of the settings."""
-        asked = self._office.memory.read(_entry(client.url)).get("asked")
+        asked = self._context.memory.read(_entry(client.url)).get("asked")
         if asked == list(wish.contact):
             return account
         if set(account.contact) != set(wish.contact):
@@ -225,7 +225,7 @@ class Accounts:
                 raise
 
     def _told_of_contact(self, refusal: CaProblem) -> None:
-        self._office.progress(Step.ACCOUNT, f"the CA does not accept contact: {said(refusal.problem.detail)}")
+        self._context.progress(OrderStep.ACCOUNT, f"the CA does not accept contact: {said(refusal.problem.detail)}")
 
     def _anew(self, client: AcmeClient, forgotten: str, contact: Collection[str], **wish: Any) -> None:
         """Make the account again, unless another order that was refused as well has done so meanwhile.
@@ -236,11 +236,11 @@ class Accounts:
             before = client.account
             if before and forgotten not in ("", before.url):
                 return
-            self._office.memory.write(_entry(client.url), {})
+            self._context.memory.write(_entry(client.url), {})
             account = self.ensure(client, contact=contact, **wish)
         if before and before.url != account.url:
-            self._office.progress(
-                Step.ACCOUNT,
+            self._context.progress(
+                OrderStep.ACCOUNT,
                 f"the CA knew the account no more; CAA records with accounturi need the new one: {account.url}",
             )
 
@@ -261,8 +261,8 @@ class Accounts:
     def _remember(self, account: Account, **more: Any) -> None:
         """Write an account down with what is not the CA's: ``asked``, the contact of the settings; ``rollover``, a thumbprint."""
         entry = _entry(account.directory)
-        asked = {key: value for key, value in self._office.memory.read(entry).items() if key == "asked"}
-        self._office.memory.write(entry, {**account_json(account), **asked, **more})
+        asked = {key: value for key, value in self._context.memory.read(entry).items() if key == "asked"}
+        self._context.memory.write(entry, {**account_json(account), **asked, **more})
 
 
 def _entry(directory: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from agent.sources.acme.client import AcmeClient
     from agent.sources.acme.http01 import Answers
-    from agent.sources.acme.pre_order_checks import Gate
+    from agent.sources.acme.pre_order_checks import PreOrderChecks
 
 HTTP_01 = "http-01"
 OPEN = frozenset({"pending", "processing"})
@@ -29,13 +29,13 @@ ENOUGH = 3
 """Looks at a challenge that failed but stays pending, for the CA to try it again (RFC 8555 section 8.2)."""
 
 
-class Authorizing:
+class Authorizations:
     """One order's authorizations."""
 
-    def __init__(self, client: AcmeClient, answers: Answers, gate: Gate, ca: str) -> None:
+    def __init__(self, client: AcmeClient, answers: Answers, checks: PreOrderChecks, ca: str) -> None:
         self._client = client
         self._answers = answers
-        self._gate = gate
+        self._checks = checks
         self._ca = ca
         self._presented: set[tuple[str, str]] = set()
         self._doubtful: Counter[str] = Counter()
@@ -94,9 +94,9 @@ class Authorizing:
 
     def _prepare(self, names: Sequence[str]) -> None:
         try:
-            self._answers.prepare(names, retry_at=self._gate.retry_at)
+            self._answers.prepare(names, retry_at=self._checks.retry_at)
         except Http01Error:
-            if not self._gate.overruled():
+            if not self._checks.overruled():
                 raise
 
     def _challenges(self, pending: list[Authorization]) -> list[Challenge]:
@@ -113,7 +113,7 @@ class Authorizing:
             return
         name = name_of(authorization)
         self._presented.add((name, challenge.token))
-        self._answers.present(name, challenge.token, retry_at=self._gate.retry_at)
+        self._answers.present(name, challenge.token, retry_at=self._checks.retry_at)
         if challenge.status == "pending":
             answered = self._client.answer(challenge)
             if answered.status == "pending" and answered.error:

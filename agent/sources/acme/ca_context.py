@@ -12,7 +12,7 @@ from agent.sources.acme.account import Accounts
 from agent.sources.acme.client import AcmeClient, CaProblem, CaUnreachable
 from agent.sources.acme.http01 import Answers
 from agent.sources.acme.limits import Limits, scope_of
-from agent.sources.acme.order_locks import Turns
+from agent.sources.acme.order_locks import OrderLocks
 from agent.sources.acme.problems import translate
 from agent.sources.acme.renewal_info import inquire
 from agent.sources.acme.rhythm import Rhythm
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from agent.contract.source import Office, Watch
+    from agent.contract.source import SourceContext, Watch
     from agent.errors.acme import AcmeError
     from agent.pki.chain import Chain
     from agent.sources.acme.preflight import Preflight
@@ -44,40 +44,40 @@ NOTICEABLE = 0.25
 """Part by which a duration has to differ from what was kept before it's worth a write."""
 
 
-def customer_of(source: AcmeSource, office: Office) -> Customer:
+def ca_context_of(source: AcmeSource, context: SourceContext) -> CaContext:
     """Return the one of this process and these settings."""
-    customer = office.shared(lambda: Customer(source, office))
-    customer.follow(office)
-    return customer
+    ca = context.shared(lambda: CaContext(source, context))
+    ca.follow(context)
+    return ca
 
 
-class Customer:
+class CaContext:
     """Any thread may use it; `close` it at the end."""
 
-    def __init__(self, source: AcmeSource, office: Office) -> None:
+    def __init__(self, source: AcmeSource, context: SourceContext) -> None:
         self._source = source
-        trust = office.rooted(source.trust) if source.trust else None
-        self.client = AcmeClient(source.directory_url, office.account_key(), trust=trust, now=office.now)
-        self.answers = Answers(office.http01, port=source.http_port)
+        trust = context.rooted(source.trust) if source.trust else None
+        self.client = AcmeClient(source.directory_url, context.account_key(), trust=trust, now=context.now)
+        self.answers = Answers(context.http01, port=source.http_port)
         self._former: list[Answers] = []
         rules = source.limits.rules(source.directory_url)
-        self.limits = Limits(office.ledger, office.memory, rules, source.directory_url, source.ca)
-        self.turns = Turns()
-        self._kept = dict(office.memory.read(self._rhythms))
+        self.limits = Limits(context.ledger, context.memory, rules, source.directory_url, source.ca)
+        self.order_locks = OrderLocks()
+        self._kept = dict(context.memory.read(self._rhythms))
         self.validating, self.issuing = (Rhythm(self._kept.get(step, ())) for step in RHYTHMS)
 
-    def follow(self, office: Office) -> None:
+    def follow(self, context: SourceContext) -> None:
         """Use the present account key, which an administrator may have replaced since this was made."""
-        if office.http01.thumbprint == self.client.thumbprint:
+        if context.http01.thumbprint == self.client.thumbprint:
             return
-        key = office.account_key()
-        if thumbprint(key) != office.http01.thumbprint:
+        key = context.account_key()
+        if thumbprint(key) != context.http01.thumbprint:
             return  # this office is from before the change
         with self.client.account_lock:
             self.client.use(key)
             self.client.account = None
             self._former.append(self.answers)  # orders may still be looked at with the former key
-            self.answers = Answers(office.http01, port=self._source.http_port)
+            self.answers = Answers(context.http01, port=self._source.http_port)
 
     def close(self) -> None:
         """Stop listening, and close the connections."""
@@ -93,43 +93,43 @@ class Customer:
         resolvers = [(each.host, each.port) for each in self._source.resolvers]
         return Preflight(resolvers, http_port=self._source.http_port)
 
-    def account(self, office: Office) -> Account:
+    def account(self, context: SourceContext) -> Account:
         """Return the account, found or made where it's not remembered. Raises like `Accounts.ensure`, and `LimitError`."""
-        client, accounts = self.client.serving(office), Accounts(office)
+        client, accounts = self.client.serving(context), Accounts(context)
         with client.account_lock:
             known = accounts.remembered(client)
             if known is None:
-                self.limits.check_account(office.now())
+                self.limits.check_account(context.now())
             account = accounts.ensure(client, **self._wishes)
         if known is None and account.created_at is not None:
             self.limits.note_account()
         return account
 
-    def recovered(self, error: CaProblem, office: Office) -> bool:
+    def recovered(self, error: CaProblem, context: SourceContext) -> bool:
         """Whether the CA refused the account itself, and accepts it now. Raises like `Accounts.ensure`."""
-        return Accounts(office).recover(error, self.client.serving(office), **self._wishes)
+        return Accounts(context).recover(error, self.client.serving(context), **self._wishes)
 
-    def keep_rhythms(self, office: Office) -> None:
+    def keep_rhythms(self, context: SourceContext) -> None:
         """Let the next process know how long the CA takes, where that isn't what it would think anyway."""
         learned = dict(zip(RHYTHMS, (self.validating.learned, self.issuing.learned), strict=True))
         if any(_differ(learned[step], self._kept.get(step, ())) for step in RHYTHMS):
             self._kept = learned
-            office.memory.write(self._rhythms, learned)
+            context.memory.write(self._rhythms, learned)
 
-    def inquire(self, chain: Chain, watch: Watch | None, office: Office) -> Watch:
+    def inquire(self, chain: Chain, watch: Watch | None, context: SourceContext) -> Watch:
         """Ask when a chain is to be renewed. Raises `RenewalInfoUnknown`."""
-        return inquire(self.client.serving(office), chain, watch, office.now(), random.SystemRandom())
+        return inquire(self.client.serving(context), chain, watch, context.now(), random.SystemRandom())
 
-    def revoke(self, chain: Chain, reason: str, office: Office) -> None:
+    def revoke(self, chain: Chain, reason: str, context: SourceContext) -> None:
         """Have a chain revoked: for the account, or with its own key where another account has ordered it.
 
         Raises `AcmeError`.
         """
         if reason not in REASONS:
             raise RevocationRefused(self._source.ca, f"{reason} is none of {', '.join(REASONS)}")
-        client = self.client.serving(office)
+        client = self.client.serving(context)
         try:
-            self.account(office)
+            self.account(context)
             try:
                 client.revoke(chain.leaf, REASONS[reason])
             except CaProblem as error:
@@ -137,7 +137,7 @@ class Customer:
                     raise
                 client.revoke(chain.leaf, REASONS[reason], chain.key)
         except (CaProblem, CaUnreachable) as error:
-            raise self.translated(error, frozenset(chain.names), office.now()) from error
+            raise self.translated(error, frozenset(chain.names), context.now()) from error
 
     def translated(
         self,

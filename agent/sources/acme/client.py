@@ -19,13 +19,13 @@ from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.pace import Pace
 from agent.sources.acme.parsing import authorization_of, challenge_of, issued_of, order_of, renewal_info_of
 from agent.sources.acme.resources import Account, Authorization, Challenge, Directory, Issued, Order, RenewalInfo
-from agent.sources.acme.response import Answer
+from agent.sources.acme.response import Response
 from agent.sources.acme.retries import PAUSES
 from agent.sources.acme.signing import Signer
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
-    from agent.contract.source import Office
+    from agent.contract.source import SourceContext
     from agent.pki.key import PrivateKey
 
 __all__ = ["AcmeClient", "CaProblem", "CaUnreachable", "certificate_id"]
@@ -67,10 +67,10 @@ class AcmeClient:
         self._connection = Connection(directory, key, trust=trust, now=now, monotonic=monotonic)
         self._patience = Patience(wait)
 
-    def serving(self, office: Office) -> AcmeClient:
+    def serving(self, context: SourceContext) -> AcmeClient:
         """Return the same client for who asks from this office: he waits there, and stops when it's cancelled."""
         view = copy(self)
-        view._patience = Patience(office.wait, lambda: office.cancelled)
+        view._patience = Patience(context.wait, lambda: context.cancelled)
         return view
 
     def close(self) -> None:
@@ -215,7 +215,7 @@ class AcmeClient:
         *,
         signer: Signer | None = None,
         resend: int = len(PAUSES),
-    ) -> Answer:
+    ) -> Response:
         """Post to one of the directory's resources, as `signer` or for the account."""
         url = self._connection.url_of(resource, self._patience)
         return self.send(url, payload, resource=resource, signer=signer, resend=resend)
@@ -229,7 +229,7 @@ class AcmeClient:
         signer: Signer | None = None,
         resend: int = len(PAUSES),
         accept: str = "*/*",
-    ) -> Answer:
+    ) -> Response:
         """Post `payload`; None: read (POST-as-GET). `resend`: how often where no answer came."""
         return self._connection.post(
             url,

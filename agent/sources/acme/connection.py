@@ -18,7 +18,7 @@ from agent.sources.acme.network import Message, Network
 from agent.sources.acme.pace import Pace
 from agent.sources.acme.parsing import directory_of
 from agent.sources.acme.resources import Account, Directory
-from agent.sources.acme.response import Answer
+from agent.sources.acme.response import Response
 from agent.sources.acme.retries import asking
 from agent.sources.acme.signing import Signer
 
@@ -134,10 +134,10 @@ class Connection:
 
     # What
 
-    def get(self, url: str, patience: Patience, *, resource: str) -> Answer:
+    def get(self, url: str, patience: Patience, *, resource: str) -> Response:
         """Read what anybody may."""
 
-        def once() -> Answer:
+        def once() -> Response:
             with self.pace.slot(patience.cancelled):
                 return self.network.answer(self.network.get(url))
 
@@ -154,12 +154,12 @@ class Connection:
         resend: int,
         signer: Callable[[], Signer],
         accept: str = "*/*",
-    ) -> Answer:
+    ) -> Response:
         """Post `payload`, None to read (POST-as-GET). `signer` is asked when it's its turn: the key may change before."""
         new_nonce = self.url_of("newNonce", patience)
         content = b"" if payload is None else octets(payload)
 
-        def once() -> Answer:
+        def once() -> Response:
             with self.pace.slot(patience.cancelled):
                 message = Message(signer(), content)
                 with _signed_for(message.signer.account):

@@ -23,7 +23,7 @@ IPV6_PREFIX = 64
 """Bits of an IPv6 address that limits are counted for."""
 
 
-class Kind(StrEnum):
+class LimitKind(StrEnum):
     """What is counted, as it stands in the ledger."""
 
     EVERYTHING = "everything"
@@ -48,7 +48,7 @@ class Rule:
     window: timedelta
 
 
-Rules = dict[Kind, Rule]
+Rules = dict[LimitKind, Rule]
 
 HOUR = timedelta(hours=1)
 WEEK = timedelta(days=7)
@@ -56,16 +56,20 @@ FAILURES = Rule(4, HOUR)
 """One fewer than Let's Encrypt allows. Kept at every CA: whoever fails so often in an hour has something to cure first."""
 
 LETS_ENCRYPT: Rules = {
-    Kind.ACCOUNTS: Rule(10, 3 * HOUR),
-    Kind.ORDERS: Rule(300, 3 * HOUR),
-    Kind.DOMAIN: Rule(50, WEEK),
-    Kind.SET: Rule(5, WEEK),
-    Kind.FAILURES: FAILURES,
+    LimitKind.ACCOUNTS: Rule(10, 3 * HOUR),
+    LimitKind.ORDERS: Rule(300, 3 * HOUR),
+    LimitKind.DOMAIN: Rule(50, WEEK),
+    LimitKind.SET: Rule(5, WEEK),
+    LimitKind.FAILURES: FAILURES,
 }
 """https://letsencrypt.org/docs/rate-limits/"""
-STAGING: Rules = {Kind.ACCOUNTS: Rule(50, 3 * HOUR), Kind.ORDERS: Rule(1500, 3 * HOUR), Kind.FAILURES: FAILURES}
+STAGING: Rules = {
+    LimitKind.ACCOUNTS: Rule(50, 3 * HOUR),
+    LimitKind.ORDERS: Rule(1500, 3 * HOUR),
+    LimitKind.FAILURES: FAILURES,
+}
 """https://letsencrypt.org/docs/staging-environment/: the others are in the ten thousands."""
-OTHERS: Rules = {Kind.ORDERS: Rule(1000, HOUR), Kind.FAILURES: FAILURES}
+OTHERS: Rules = {LimitKind.ORDERS: Rule(1000, HOUR), LimitKind.FAILURES: FAILURES}
 """Of a CA whose limits aren't known: so that a mistake of ours can't flood it."""
 KNOWN = {KNOWN_DIRECTORIES["letsencrypt"]: LETS_ENCRYPT, KNOWN_DIRECTORIES["letsencrypt-staging"]: STAGING}
 
@@ -87,9 +91,9 @@ class LimitSettings(BaseModel):
         """Return the limits of the CA with that directory, as far as they're known, with what the settings say."""
         found = dict(KNOWN.get(directory, OTHERS))
         counts = {
-            Kind.ORDERS: (self.orders, 3 * HOUR),
-            Kind.DOMAIN: (self.certificates_per_domain, WEEK),
-            Kind.SET: (self.certificates_per_set, WEEK),
+            LimitKind.ORDERS: (self.orders, 3 * HOUR),
+            LimitKind.DOMAIN: (self.certificates_per_domain, WEEK),
+            LimitKind.SET: (self.certificates_per_set, WEEK),
         }
         return found | {kind: Rule(count, window) for kind, (count, window) in counts.items() if count is not None}
 
@@ -98,7 +102,7 @@ class LimitSettings(BaseModel):
 class Scope:
     """What a limit is counted for: a kind and one of its subjects."""
 
-    kind: Kind
+    kind: LimitKind
     subject: str = ""
 
     @property
@@ -110,18 +114,18 @@ class Scope:
     def counted(self) -> str:
         """What is counted, in words."""
         return {
-            Kind.EVERYTHING: "requests",
-            Kind.ACCOUNTS: "new accounts",
-            Kind.ORDERS: "new orders",
-            Kind.DOMAIN: f"certificates for names of {self.subject}",
-            Kind.SET: "certificates for exactly these names",
-            Kind.FAILURES: f"failed validations of {self.subject}",
+            LimitKind.EVERYTHING: "requests",
+            LimitKind.ACCOUNTS: "new accounts",
+            LimitKind.ORDERS: "new orders",
+            LimitKind.DOMAIN: f"certificates for names of {self.subject}",
+            LimitKind.SET: "certificates for exactly these names",
+            LimitKind.FAILURES: f"failed validations of {self.subject}",
         }[self.kind]
 
     @property
     def refused(self) -> str:
         """What the CA refuses when the limit is reached, in words."""
-        return f"validations of {self.subject}" if self.kind is Kind.FAILURES else self.counted
+        return f"validations of {self.subject}" if self.kind is LimitKind.FAILURES else self.counted
 
 
 def scopes_of(names: Iterable[str], *, exempt: bool = False, renewal: bool = False) -> Iterator[Scope]:
@@ -132,24 +136,24 @@ def scopes_of(names: Iterable[str], *, exempt: bool = False, renewal: bool = Fal
     validations count in any case: four an hour are what we promise.
     """
     wanted = sorted(set(names))
-    yield Scope(Kind.EVERYTHING)
-    yield from (Scope(Kind.FAILURES, each) for each in hosts_of(wanted))
+    yield Scope(LimitKind.EVERYTHING)
+    yield from (Scope(LimitKind.FAILURES, each) for each in hosts_of(wanted))
     if exempt:
         return
     yield set_of(wanted)
     if not renewal:
-        yield Scope(Kind.ORDERS)
+        yield Scope(LimitKind.ORDERS)
         yield from domains_of(wanted)
 
 
 def set_of(names: Iterable[str]) -> Scope:
     """Return what certificates with exactly these names are counted for."""
-    return Scope(Kind.SET, hashlib.sha256(",".join(sorted(set(names))).encode()).hexdigest())
+    return Scope(LimitKind.SET, hashlib.sha256(",".join(sorted(set(names))).encode()).hexdigest())
 
 
 def domains_of(names: Iterable[str]) -> list[Scope]:
     """Return what a certificate with these names is counted for, each domain once."""
-    return [Scope(Kind.DOMAIN, domain) for domain in sorted(set(map(registered_domain, names)))]
+    return [Scope(LimitKind.DOMAIN, domain) for domain in sorted(set(map(registered_domain, names)))]
 
 
 def hosts_of(names: Iterable[str]) -> list[str]:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from agent.contract.source import Ledger, Memory
 from agent.errors.limits import LimitError, RateLimitAhead, RateLimitInForce, in_words
 from agent.sources.acme.limit_rules import (
-    Kind,
+    LimitKind,
     Rule,
     Rules,
     Scope,
@@ -33,17 +33,17 @@ from agent.sources.acme.limit_rules import (
 from agent.sources.acme.resources import ProblemDocument
 from agent.system.names import WILDCARD
 
-EVERYTHING, ORDERS, ACCOUNTS = Scope(Kind.EVERYTHING), Scope(Kind.ORDERS), Scope(Kind.ACCOUNTS)
+EVERYTHING, ORDERS, ACCOUNTS = Scope(LimitKind.EVERYTHING), Scope(LimitKind.ORDERS), Scope(LimitKind.ACCOUNTS)
 LONGEST_BLOCK = timedelta(days=8)
 """No limit of a public CA lasts longer than a week."""
 UNDER_WAY = timedelta(minutes=2)
 """When to try again where orders that have not ended yet may use up what is left."""
 CURES = {
-    Kind.DOMAIN: "It goes on by itself then; where the CA allows you more, set certificates_per_domain in [acme.limits].",
-    Kind.SET: "It goes on by itself then; a chain with one more name is counted on its own.",
-    Kind.ORDERS: "It goes on by itself then; where the CA allows you more, set orders in [acme.limits].",
-    Kind.FAILURES: "Cure what made them fail, so that the next one passes: chainwright status",
-    Kind.ACCOUNTS: "It goes on by itself then.",
+    LimitKind.DOMAIN: "It goes on by itself then; where the CA allows you more, set certificates_per_domain in [acme.limits].",
+    LimitKind.SET: "It goes on by itself then; a chain with one more name is counted on its own.",
+    LimitKind.ORDERS: "It goes on by itself then; where the CA allows you more, set orders in [acme.limits].",
+    LimitKind.FAILURES: "Cure what made them fail, so that the next one passes: chainwright status",
+    LimitKind.ACCOUNTS: "It goes on by itself then.",
 }
 FAILED = re.compile(r"failed authorizations .*?for \"([^\"\s]+)\"")
 ISSUED = re.compile(r"certificates .*?already issued for \"([^\"\s]+)\"")
@@ -51,7 +51,7 @@ ISSUED = re.compile(r"certificates .*?already issued for \"([^\"\s]+)\"")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitUsage:
     """How much of a limit is used up."""
 
     limit: str
@@ -171,7 +171,7 @@ class Limits:
 
     def note_failures(self, names: Collection[str]) -> None:
         """Note whose validation has failed."""
-        self._note(Scope(Kind.FAILURES, host) for host in hosts_of(names))
+        self._note(Scope(LimitKind.FAILURES, host) for host in hosts_of(names))
 
     def block(self, scope: Scope, until: datetime, now: datetime) -> None:
         """Ask for nothing in `scope` until then, because the CA said so; survives a restart. At most for eight days."""
@@ -180,7 +180,7 @@ class Limits:
             blocks[scope.key] = max(until, blocks.get(scope.key, until))
             self._memory.write(self._memory_key, {key: at.isoformat() for key, at in blocks.items()})
 
-    def standing(self, names: Collection[str], now: datetime) -> list[Standing]:
+    def standing(self, names: Collection[str], now: datetime) -> list[LimitUsage]:
         """Return how much is used up of each limit that an order for `names` is counted for, what the CA said included."""
         with self._lock:
             blocks = self._blocks(now)
@@ -196,7 +196,7 @@ class Limits:
             raise worst
 
     def _refusal(self, scope: Scope, until: datetime | None, now: datetime) -> LimitError | None:
-        failed = {scope.subject} if scope.kind is Kind.FAILURES else ()
+        failed = {scope.subject} if scope.kind is LimitKind.FAILURES else ()
         rule = self._rules.get(scope.kind)
         use = self._use(scope, rule, now) if rule else None
         if use and use.next_at and (until is None or use.next_at >= until):
@@ -241,12 +241,12 @@ def scope_of(problem: ProblemDocument, names: Collection[str]) -> Scope:
 
 def _meant(problem: ProblemDocument) -> Scope | None:
     if found := FAILED.search(problem.detail):
-        return Scope(Kind.FAILURES, found[1].removeprefix(WILDCARD))
+        return Scope(LimitKind.FAILURES, found[1].removeprefix(WILDCARD))
     if found := ISSUED.search(problem.detail):
-        return Scope(Kind.DOMAIN, registered_domain(found[1]))
-    return Scope(Kind.FAILURES, problem.name.removeprefix(WILDCARD)) if problem.name else None
+        return Scope(LimitKind.DOMAIN, registered_domain(found[1]))
+    return Scope(LimitKind.FAILURES, problem.name.removeprefix(WILDCARD)) if problem.name else None
 
 
-def _standing(use: _Use, until: datetime | None) -> Standing:
+def _standing(use: _Use, until: datetime | None) -> LimitUsage:
     instants = [at for at in (use.next_at, until) if at]
-    return Standing(use.scope.counted, use.used, use.rule.count, use.rule.window, max(instants, default=None))
+    return LimitUsage(use.scope.counted, use.used, use.rule.count, use.rule.window, max(instants, default=None))

@@ -22,7 +22,7 @@ from requests.utils import get_environ_proxies
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.nonces import Nonces
 from agent.sources.acme.pace import Pace
-from agent.sources.acme.response import Answer
+from agent.sources.acme.response import Response
 from agent.sources.acme.retry_after import http_date
 from agent.sources.acme.signing import Signer
 from agent.sources.acme.trust import TrustingAdapter, trusting
@@ -87,9 +87,9 @@ class Network(ClientNetwork):
                     raise
         return self._post_once(url, message, new_nonce_url=new_nonce_url, **options)
 
-    def answer(self, response: requests.Response) -> Answer:
+    def answer(self, response: requests.Response) -> Response:
         """Return what is needed of a response."""
-        return Answer.of(response, self._now())
+        return Response.of(response, self._now())
 
     def _post_once(  # `obj`: a message takes the place of an object of josepy
         self, url: str, obj: Message, content_type: str = ClientNetwork.JOSE_CONTENT_TYPE, **options: Any

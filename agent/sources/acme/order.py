@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 from agent.errors import OrderCancelled
 from agent.errors.order import ChainUnexpected, OrderUnfinished
-from agent.sources.acme.authorizations import Authorizing
-from agent.sources.acme.ca_context import customer_of
+from agent.sources.acme.authorizations import Authorizations
+from agent.sources.acme.ca_context import ca_context_of
 from agent.sources.acme.chain_preference import preferred
 from agent.sources.acme.client import CaProblem, CaUnreachable
 from agent.sources.acme.delivery_checks import NotAsOrdered, verified
-from agent.sources.acme.order_placement import Placing
-from agent.sources.acme.pre_order_checks import Gate
+from agent.sources.acme.order_placement import OrderPlacement
+from agent.sources.acme.pre_order_checks import PreOrderChecks
 from agent.sources.acme.problems import next_try
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.contract.source import Session
+    from agent.contract.source import OrderContext
     from agent.errors import SourceError
     from agent.model.need import Request
     from agent.pki.chain import Chain
-    from agent.sources.acme.ca_context import Customer
+    from agent.sources.acme.ca_context import CaContext
     from agent.sources.acme.order_placement import Placed
     from agent.sources.acme.resources import Order
     from agent.sources.acme.rhythm import Rhythm
@@ -37,25 +37,25 @@ OVER = frozenset({"pending", "invalid"})
 """States in which an order whose names were looked at brings nothing more (RFC 8555 section 7.1.6)."""
 
 
-def obtain(source: AcmeSource, request: Request, session: Session, *, patience: float = PATIENCE) -> Chain:
+def obtain(source: AcmeSource, request: Request, session: OrderContext, *, patience: float = PATIENCE) -> Chain:
     """Return a chain for `request`. Raises `agent.errors.SourceError`; `patience` in seconds."""
-    customer = customer_of(source, session)
-    with customer.turns.taken(request.names, session):
+    ca = ca_context_of(source, session)
+    with ca.order_locks.taken(request.names, session):
         try:
-            return _tried_twice(source, customer, request, session, patience)
+            return _tried_twice(source, ca, request, session, patience)
         except (CaProblem, CaUnreachable) as error:
             names, now, attempts = request.names, session.now(), session.attempts
-            raise customer.translated(error, names, now, attempts=attempts) from error
+            raise ca.translated(error, names, now, attempts=attempts) from error
 
 
-def _tried_twice(source: AcmeSource, customer: Customer, request: Request, session: Session, patience: float) -> Chain:
+def _tried_twice(source: AcmeSource, ca: CaContext, request: Request, session: OrderContext, patience: float) -> Chain:
     """Try once more where the CA did not know the account any more and does now."""
     try:
-        return Ordering(source, customer, request, session, patience).chain()
+        return Ordering(source, ca, request, session, patience).chain()
     except CaProblem as error:
-        if not customer.recovered(error, session):
+        if not ca.recovered(error, session):
             raise
-    return Ordering(source, customer, request, session, patience).chain()
+    return Ordering(source, ca, request, session, patience).chain()
 
 
 class Ordering:
@@ -64,45 +64,45 @@ class Ordering:
     def __init__(
         self,
         source: AcmeSource,
-        customer: Customer,
+        ca: CaContext,
         request: Request,
-        session: Session,
+        session: OrderContext,
         patience: float,
     ) -> None:
-        account = customer.account(session)
+        account = ca.account(session)
         self._source = source
-        self._customer = customer
-        self._client = customer.client.serving(session)
+        self._ca = ca
+        self._client = ca.client.serving(session)
         self._request = request
         self._session = session
         self._patience = patience
         self._deadline = time.monotonic() + patience
-        self._gate = Gate(source, customer, account, request, session)
-        self._answers = customer.answers
-        self._authorizing = Authorizing(self._client, self._answers, self._gate, source.ca)
-        self._placing = Placing(source, customer, account, request, session)
+        self._checks = PreOrderChecks(source, ca, account, request, session)
+        self._answers = ca.answers
+        self._authorizing = Authorizations(self._client, self._answers, self._checks, source.ca)
+        self._placement = OrderPlacement(source, ca, account, request, session)
 
     def chain(self) -> Chain:
         """Return the chain. Raises `CaProblem`, `CaUnreachable`, and `SourceError` where nothing has to be translated."""
         resumed, exempt = self._resumed(), False
         if resumed is None:
-            exempt = self._gate.allowed(self._placing)
-            self._gate.look()
-        names, renewal, limits = self._request.names, self._placing.renewal, self._customer.limits
+            exempt = self._checks.allowed(self._placement)
+            self._checks.look()
+        names, renewal, limits = self._request.names, self._placement.renewal, self._ca.limits
         begun = resumed is not None
         with limits.order(names, self._session.now(), exempt=exempt, renewal=renewal, begun=begun):
-            saved, order = resumed or self._placing.placed()
+            saved, order = resumed or self._placement.placed()
             counted = order.status == "valid"
             order = self._completed(order, saved)
             if not counted:  # whatever becomes of the chain: the CA has issued it
                 limits.note_issued(names, exempt=exempt, renewal=renewal)
             chain = self._delivered(order, saved)
-        self._placing.remember(chain)
-        self._customer.keep_rhythms(self._session)
+        self._placement.remember(chain)
+        self._ca.keep_rhythms(self._session)
         return chain
 
     def _resumed(self) -> Placed | None:
-        resumed = self._placing.resumed()
+        resumed = self._placement.resumed()
         if resumed and resumed[1].status == "invalid":  # while nobody looked
             self._failure(resumed[1])
             return None
@@ -121,22 +121,24 @@ class Ordering:
         if order.status == "ready":
             return self._finalized(order, saved)
         if order.status == "processing":
-            return self._watched(order, self._customer.issuing)
+            return self._watched(order, self._ca.issuing)
         raise self._failure(order)
 
     def _proved(self, order: Order) -> Order:
         with self._answers.serving():
             looked_at = self._authorizing.answer(order)
-            self._session.progress(Step.CHALLENGES, f"the CA looks at {looked_at} of {len(order.authorizations)} names")
-            order = self._watched(order, self._customer.validating, self._authorizing.given_up)
+            self._session.progress(
+                OrderStep.CHALLENGES, f"the CA looks at {looked_at} of {len(order.authorizations)} names"
+            )
+            order = self._watched(order, self._ca.validating, self._authorizing.given_up)
             if order.status in OVER:  # answered for still: the other names are looked at to their end
                 raise self._failure(order)
         self._authorizing.clean_up()
-        self._session.progress(Step.VALIDATED, "the CA is content with every name")
+        self._session.progress(OrderStep.VALIDATED, "the CA is content with every name")
         return order
 
     def _finalized(self, order: Order, saved: SavedOrder) -> Order:
-        self._session.progress(Step.FINALIZING, "the CA has the signing request")
+        self._session.progress(OrderStep.FINALIZING, "the CA has the signing request")
         finalized = self._client.finalize(order, saved.csr_der)
         if finalized.status == order.status:  # it was not ready after all, and then it was: not again at once
             self._pause(1.0)
@@ -172,24 +174,24 @@ class Ordering:
         """Note whose validation has failed, let the next try begin anew, and return why."""
         problem, passed = self._authorizing.verdict(order, self._wait)
         self._authorizing.clean_up()
-        self._customer.limits.note_failures([each.name for each in problem.subproblems])
-        self._placing.forget()
+        self._ca.limits.note_failures([each.name for each in problem.subproblems])
+        self._placement.forget()
         error, names, now = CaProblem(problem, url=order.url), self._request.names, self._session.now()
-        return self._customer.translated(error, names, now, attempts=self._session.attempts, passed=passed)
+        return self._ca.translated(error, names, now, attempts=self._session.attempts, passed=passed)
 
     def _delivered(self, order: Order, saved: SavedOrder) -> Chain:
         try:
             issued = self._client.issued(order.certificate)
             default = self._verified(issued.pem, saved)
         except NotAsOrdered as error:
-            self._placing.forget()
+            self._placement.forget()
             retry_at = next_try(self._session.attempts, self._session.now())
             raise ChainUnexpected(self._source.ca, error.reason, retry_at, error.detail) from error
         chain, said = preferred(
             self._source.preferred_chain, default, issued.alternates, lambda url: self._alternate(url, saved)
         )
         until = f"a chain until {chain.usable_until:%Y-%m-%d}"
-        self._session.progress(Step.DOWNLOADED, f"{until}; {said}" if said else until)
+        self._session.progress(OrderStep.DOWNLOADED, f"{until}; {said}" if said else until)
         return chain
 
     def _alternate(self, url: str, saved: SavedOrder) -> Chain:

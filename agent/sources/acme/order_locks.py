@@ -6,15 +6,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from agent.contract.source import Session
+from agent.contract.source import OrderContext
 from agent.errors import OrderCancelled
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 
 GLANCE = 0.2
 """Seconds between two looks at whether the agent wants to stop."""
 
 
-class Turns:
+class OrderLocks:
     """Who orders for which names now. Any thread may use it."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Turns:
         self._taken: set[frozenset[str]] = set()
 
     @contextmanager
-    def taken(self, names: frozenset[str], session: Session) -> Iterator[None]:
+    def taken(self, names: frozenset[str], session: OrderContext) -> Iterator[None]:
         """Wait until nobody else orders for just these names. Raises `OrderCancelled`."""
         self._wait(names, session)
         try:
@@ -32,12 +32,12 @@ class Turns:
                 self._taken.discard(names)
                 self._changed.notify_all()
 
-    def _wait(self, names: frozenset[str], session: Session) -> None:
+    def _wait(self, names: frozenset[str], session: OrderContext) -> None:
         tell: Callable[[str, str], None] | None = session.progress
         with self._changed:
             while names in self._taken:
                 if tell:
-                    tell(Step.WAITING, "another order for the same names comes first")
+                    tell(OrderStep.WAITING, "another order for the same names comes first")
                     tell = None
                 if session.cancelled:
                     raise OrderCancelled("acme")

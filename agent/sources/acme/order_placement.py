@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from agent.errors.order import ProfileMissing
 from agent.sources.acme.client import CaProblem, certificate_id
 from agent.sources.acme.saved_order import SavedOrder
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 
 if TYPE_CHECKING:
-    from agent.contract.source import Session
+    from agent.contract.source import OrderContext
     from agent.model.need import Request
     from agent.pki.chain import Chain
-    from agent.sources.acme.ca_context import Customer
+    from agent.sources.acme.ca_context import CaContext
     from agent.sources.acme.resources import Account, Order
     from agent.sources.acme.source import AcmeSource
 
@@ -27,14 +27,14 @@ NO_SUCCESSOR = frozenset({"alreadyReplaced", "conflict", "malformed", "unauthori
 """Problems of an order that may be about what it replaces (RFC 9773 section 5) and nothing else."""
 
 
-class Placing:
+class OrderPlacement:
     """One request's way to an order."""
 
     def __init__(
-        self, source: AcmeSource, customer: Customer, account: Account, request: Request, session: Session
+        self, source: AcmeSource, ca: CaContext, account: Account, request: Request, session: OrderContext
     ) -> None:
         self._source = source
-        self._client = customer.client.serving(session)
+        self._client = ca.client.serving(session)
         self._account = account
         self._request = request
         self._session = session
@@ -49,7 +49,7 @@ class Placing:
         if order is None:
             self.forget()
             return None
-        self._session.progress(Step.ORDERED, f"the order goes on that was begun before, it is {order.status}")
+        self._session.progress(OrderStep.ORDERED, f"the order goes on that was begun before, it is {order.status}")
         return saved, order
 
     def placed(self) -> Placed:
@@ -60,7 +60,7 @@ class Placing:
         order = self._ordered(profile, self.replaces)
         saved = saved.placed(order.url)
         self._session.save(saved.to_json())
-        self._session.progress(Step.ORDERED, f"{self._source.ca} has the order")
+        self._session.progress(OrderStep.ORDERED, f"{self._source.ca} has the order")
         return saved, order
 
     def forget(self) -> None:
@@ -132,6 +132,6 @@ class Placing:
         if self._source.profile_required:
             raise ProfileMissing(self._source.ca, wanted, offered)
         self._session.progress(
-            Step.PREFLIGHT, f"{self._source.ca} offers no profile {wanted}, so it chooses one itself"
+            OrderStep.PREFLIGHT, f"{self._source.ca} offers no profile {wanted}, so it chooses one itself"
         )
         return ""

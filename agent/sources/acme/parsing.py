@@ -21,7 +21,7 @@ from agent.sources.acme.resources import (
 from agent.sources.acme.retry_after import polled
 
 if TYPE_CHECKING:
-    from agent.sources.acme.response import Answer
+    from agent.sources.acme.response import Response
 
 LONGEST_DETAIL = 2000
 """Characters of a CA's words that are kept."""
@@ -29,7 +29,7 @@ NEEDED = ("newNonce", "newAccount", "newOrder")
 """Without these nothing can be ordered (RFC 8555 section 7.1.1)."""
 
 
-def directory_of(answer: Answer, url: str) -> Directory:
+def directory_of(answer: Response, url: str) -> Directory:
     """Read a directory (RFC 8555 section 7.1.1). Raises `CaUnreachable`."""
     body = answer.json
     urls = {key: value for key, value in body.items() if isinstance(value, str)}
@@ -49,7 +49,7 @@ def directory_of(answer: Answer, url: str) -> Directory:
     )
 
 
-def account_of(answer: Answer, *, directory: str, thumbprint: str, url: str = "") -> Account:
+def account_of(answer: Response, *, directory: str, thumbprint: str, url: str = "") -> Account:
     """Read an account (RFC 8555 section 7.1.2). Raises `CaUnreachable`."""
     body = answer.json
     return Account(
@@ -61,7 +61,7 @@ def account_of(answer: Answer, *, directory: str, thumbprint: str, url: str = ""
     )
 
 
-def order_of(answer: Answer, url: str = "") -> Order:
+def order_of(answer: Response, url: str = "") -> Order:
     """Read an order (RFC 8555 section 7.1.3); a new one says itself where it is. Raises `CaUnreachable`."""
     body = answer.json
     return Order(
@@ -78,7 +78,7 @@ def order_of(answer: Answer, url: str = "") -> Order:
     )
 
 
-def authorization_of(answer: Answer, url: str) -> Authorization:
+def authorization_of(answer: Response, url: str) -> Authorization:
     """Read an authorization (RFC 8555 section 7.1.4). Raises `CaUnreachable`."""
     body = answer.json
     return Authorization(
@@ -92,7 +92,7 @@ def authorization_of(answer: Answer, url: str) -> Authorization:
     )
 
 
-def challenge_of(answer: Answer) -> Challenge:
+def challenge_of(answer: Response) -> Challenge:
     """Read a challenge (RFC 8555 section 7.1.5). Raises `CaUnreachable`."""
     return _challenge(answer.json)
 
@@ -107,12 +107,12 @@ def _challenge(body: Mapping[str, Any]) -> Challenge:
     )
 
 
-def issued_of(answer: Answer) -> Issued:
+def issued_of(answer: Response) -> Issued:
     """Read a certificate that was downloaded (RFC 8555 section 7.4.2)."""
     return Issued(answer.content.decode("ascii", "replace"), answer.links("alternate"))
 
 
-def renewal_info_of(answer: Answer) -> RenewalInfo:
+def renewal_info_of(answer: Response) -> RenewalInfo:
     """Read what a CA suggests for a renewal (RFC 9773 section 4.2). Raises `CaUnreachable`."""
     body = answer.json
     window = _mapping(body.get("suggestedWindow"))
@@ -141,7 +141,7 @@ def _problem_in(body: Mapping[str, Any]) -> ProblemDocument | None:
     return problem_of(error) if isinstance(error, dict) else None
 
 
-def _required(body: Mapping[str, Any], key: str, answer: Answer) -> str:
+def _required(body: Mapping[str, Any], key: str, answer: Response) -> str:
     if text := _text(body.get(key)):
         return text
     raise CaUnreachable(f"its answer lacks {key}", url=answer.url, status=answer.status)

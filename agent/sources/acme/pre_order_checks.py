@@ -10,14 +10,14 @@ from agent.errors.limits import LimitError
 from agent.errors.preflight import PreflightStopped
 from agent.sources.acme.client import CaProblem, CaUnreachable
 from agent.sources.acme.problems import next_try
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 from agent.system.addresses import own_addresses
 
 if TYPE_CHECKING:
-    from agent.contract.source import Session
+    from agent.contract.source import OrderContext
     from agent.model.need import Request
-    from agent.sources.acme.ca_context import Customer
-    from agent.sources.acme.order_placement import Placing
+    from agent.sources.acme.ca_context import CaContext
+    from agent.sources.acme.order_placement import OrderPlacement
     from agent.sources.acme.resources import Account
     from agent.sources.acme.source import AcmeSource
 
@@ -27,21 +27,21 @@ REMEMBERED = timedelta(days=7)
 DAY = timedelta(days=1)
 
 
-class Gate:
+class PreOrderChecks:
     """What one request has to pass before it is ordered."""
 
     def __init__(
-        self, source: AcmeSource, customer: Customer, account: Account, request: Request, session: Session
+        self, source: AcmeSource, ca: CaContext, account: Account, request: Request, session: OrderContext
     ) -> None:
         self._source = source
-        self._customer = customer
-        self._client = customer.client.serving(session)
+        self._ca = ca
+        self._client = ca.client.serving(session)
         self._account = account
         self._request = request
         self._session = session
         self._overruled = session.forced
 
-    def allowed(self, placing: Placing) -> bool:
+    def allowed(self, placement: OrderPlacement) -> bool:
         """Return whether the CA exempts the order from its limits. Raises `LimitError` if it's none and one is reached.
 
         An order is exempt that replaces a chain inside the window that the CA suggests (RFC 9773); it's only asked for the
@@ -49,11 +49,11 @@ class Gate:
         """
         names, now = self._request.names, self._session.now()
         try:
-            self._customer.limits.check(names, now, renewal=placing.renewal)
+            self._ca.limits.check(names, now, renewal=placement.renewal)
         except LimitError:
-            if not self._in_window(placing.replaces):
+            if not self._in_window(placement.replaces):
                 raise
-            self._customer.limits.check(names, now, exempt=True)
+            self._ca.limits.check(names, now, exempt=True)
             return True
         return False
 
@@ -61,8 +61,8 @@ class Gate:
         """Look at DNS, CAA and the clock. Raises `PreflightStopped` where the CA would be asked in vain."""
         if not self._source.preflight or self._session.forced:
             return
-        self._session.progress(Step.PREFLIGHT, "looking at DNS and CAA")
-        found = self._customer.preflight.examine(
+        self._session.progress(OrderStep.PREFLIGHT, "looking at DNS and CAA")
+        found = self._ca.preflight.examine(
             sorted(self._request.names),
             identities=self._client.directory().caa_identities,
             account_url=self._account.url,
@@ -75,7 +75,7 @@ class Gate:
         if self._session.cancelled:
             raise OrderCancelled(self._source.name)
         for each in found.warnings:
-            self._session.progress(Step.PREFLIGHT, each.cause)
+            self._session.progress(OrderStep.PREFLIGHT, each.cause)
         if found.stops:
             retry_at = self.retry_at
             if not self.overruled():
@@ -97,7 +97,9 @@ class Gate:
         if not self._overruled and now - self._stops(now)[1] >= DAY:
             self._overruled = True
             self._session.ledger.note(ASKED, [subject])
-            self._session.progress(Step.PREFLIGHT, "it has been stopped for a day, so the CA is asked all the same")
+            self._session.progress(
+                OrderStep.PREFLIGHT, "it has been stopped for a day, so the CA is asked all the same"
+            )
         elif not self._overruled:
             self._session.ledger.note(STOPPED, [subject])
         return self._overruled

@@ -33,7 +33,7 @@ TARGET = re.compile(rb"(?:https?://[^/\s]*)?" + re.escape(PATH.encode()) + rb"([
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ResponderLimits:
     """What clients may use up."""
 
     clients: int = 256
@@ -44,7 +44,7 @@ class Limits:
     """Seconds for those who are there when it ends."""
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = ResponderLimits()
 
 
 def answer_to(request: bytes, thumbprint: str) -> bytes:
@@ -140,7 +140,7 @@ def _complete(request: bytearray) -> bool:
 class Responder:
     """Answers at a port until it's closed. One thread, and a client that is slow holds up nobody."""
 
-    def __init__(self, listener: socket.socket, thumbprint: str, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, listener: socket.socket, thumbprint: str, limits: ResponderLimits = DEFAULT_LIMITS) -> None:
         self._listener = listener
         self._thumbprint = thumbprint
         self._limits = limits
@@ -162,7 +162,7 @@ class Responder:
         hosts: Sequence[str] = EVERYWHERE,
         *,
         beside: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: ResponderLimits = DEFAULT_LIMITS,
     ) -> Self:
         """Listen and answer. Raises OSError; `hosts` and `beside` are those of `listen`."""
         responder = cls(listen(port, hosts, beside=beside), thumbprint, limits)

@@ -21,7 +21,7 @@ NO_TYPE = "about:blank"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What came back for one request."""
 
     url: str
@@ -32,7 +32,7 @@ class Answer:
     """The instant at the CA, by its own clock where it says so."""
 
     @classmethod
-    def of(cls, response: requests.Response, now: datetime) -> Answer:
+    def of(cls, response: requests.Response, now: datetime) -> Response:
         """Take what is needed of a response that came at `now`."""
         there = http_date(response.headers.get("Date")) or now
         return cls(str(response.url), response.status_code, response.headers, response.content, there)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from agent.config.settings import Subject
 from agent.contract.fields import PathText, Port, Word
-from agent.contract.source import Due, Offer, Office, RequestState, Session, Source, Watch
+from agent.contract.source import Due, Offer, OrderContext, RequestState, Source, SourceContext, Watch
 from agent.model.need import Request
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.limit_rules import LimitSettings
@@ -104,20 +104,20 @@ class AcmeSource(Source):
 
         return renewal_due(state.chain, state.watch, now)
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         """Order a chain, or go on with the order that a process before this one has begun."""
         from agent.sources.acme.order import obtain
 
         return obtain(self, request, session)
 
-    def inquire(self, chain: Chain, watch: Watch | None, office: Office) -> Watch | None:
+    def inquire(self, chain: Chain, watch: Watch | None, context: SourceContext) -> Watch | None:
         """Ask the CA when the chain is to be renewed (RFC 9773)."""
-        from agent.sources.acme.ca_context import customer_of
+        from agent.sources.acme.ca_context import ca_context_of
 
-        return customer_of(self, office).inquire(chain, watch, office)
+        return ca_context_of(self, context).inquire(chain, watch, context)
 
-    def revoke(self, chain: Chain, reason: str, office: Office) -> None:
+    def revoke(self, chain: Chain, reason: str, context: SourceContext) -> None:
         """Have the CA revoke the chain (RFC 8555 section 7.6)."""
-        from agent.sources.acme.ca_context import customer_of
+        from agent.sources.acme.ca_context import ca_context_of
 
-        customer_of(self, office).revoke(chain, reason, office)
+        ca_context_of(self, context).revoke(chain, reason, context)

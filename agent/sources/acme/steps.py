@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Step(StrEnum):
+class OrderStep(StrEnum):
     """What has just been reached or begun, in this order.
 
     An order that goes on after a crash begins in the middle, and names that the CA knows already need no challenges.

@@ -13,7 +13,7 @@ from plugins.ikev2.ike.initiation import Agreement, initiate
 from plugins.ikev2.ike.message import Payload, PayloadType, only
 from plugins.ikev2.ike.notification import AUTHENTICATION_FAILED, name_of, notifications, refusal
 from plugins.ikev2.ike.proposal import child_offer
-from plugins.ikev2.ike.session import Session
+from plugins.ikev2.ike.session import IkeSession
 from plugins.ikev2.ike.signature import check_signature
 from plugins.ikev2.ike.transport import Transport, connect
 
@@ -41,7 +41,7 @@ def proved_chain(host: str, port: int, deadline: float, *, identity: str, client
 def converse(transport: Transport, *, identity: str, client: str) -> list[bytes]:
     """Do so over what is connected."""
     agreement = initiate(transport)
-    session = Session(transport, agreement)
+    session = IkeSession(transport, agreement)
     payloads = _authenticated(session, identity, client)
     try:
         _check_refusal(payloads)
@@ -50,7 +50,7 @@ def converse(transport: Transport, *, identity: str, client: str) -> list[bytes]
         _take_leave(session, payloads)
 
 
-def _authenticated(session: Session, identity: str, client: str) -> list[Payload]:
+def _authenticated(session: IkeSession, identity: str, client: str) -> list[Payload]:
     """Send no AUTH payload, which asks for EAP: then the server proves itself first (RFC 7296 section 2.16)."""
     wanted = [Payload(PayloadType.IDR, identity_of(identity))] if identity else []
     request = [
@@ -100,7 +100,7 @@ def _certificate(body: bytes) -> bytes:
     return body[1:]
 
 
-def _take_leave(session: Session, payloads: Sequence[Payload]) -> None:
+def _take_leave(session: IkeSession, payloads: Sequence[Payload]) -> None:
     """Refuse EAP, so that the server drops what was begun at once. Deleting it, or an error, is ignored before EAP ends.
 
     charon keeps what nobody ends for half a minute, and answers nobody who has left five.

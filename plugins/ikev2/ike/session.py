@@ -26,7 +26,7 @@ MOST_FRAGMENTS = 128
 
 
 @dataclass(frozen=True)
-class Session:
+class IkeSession:
     """A client's side."""
 
     transport: Transport

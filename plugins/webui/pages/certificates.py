@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from plugins.webui.client import Refused
 from plugins.webui.errors import AgentSilent
-from plugins.webui.request_context import Visit
+from plugins.webui.request_context import RequestContext
 from plugins.webui.table import Table
 
 PAGE = 50
@@ -25,48 +25,48 @@ VIEWS = ("chains", "modules")
 Json = Mapping[str, Any]
 
 
-async def index(visit: Visit) -> Response:
+async def index(request: RequestContext) -> Response:
     """Go to the page."""
-    return visit.go("/certificates")
+    return request.go("/certificates")
 
 
-async def show(visit: Visit) -> Response:
+async def show(request: RequestContext) -> Response:
     """Show both tables; without the agent, what was seen last."""
-    query = visit.request.query_params
+    query = request.request.query_params
     try:
         who, valid, uploaded = await asyncio.gather(
-            visit.who(), visit.get("/v1/status", **_asked(query)), visit.get("/v1/status", **_uploads(query))
+            request.who(), request.get("/v1/status", **_asked(query)), request.get("/v1/status", **_uploads(query))
         )
     except AgentSilent as silent:
-        return _last_seen(visit, silent)
-    visit.house.remembered.keep(visit.session, who, valid, uploaded)
-    return await visit.page("certificates.html.j2", **_values(visit, valid, uploaded), silent=None)
+        return _last_seen(request, silent)
+    request.app_state.remembered.keep(request.session, who, valid, uploaded)
+    return await request.page("certificates.html.j2", **_values(request, valid, uploaded), silent=None)
 
 
-def _last_seen(visit: Visit, silent: AgentSilent) -> Response:
-    seen = visit.house.remembered.find(visit.session)
+def _last_seen(request: RequestContext, silent: AgentSilent) -> Response:
+    seen = request.app_state.remembered.find(request.session)
     if seen is None:
         raise silent
     who, valid, uploaded = seen
-    values = _values(visit, valid, uploaded)
+    values = _values(request, valid, uploaded)
     values |= {"silent": silent.problem.to_json(), "who": who, "may_change": False}
-    return visit.plain("certificates.html.j2", 503, **values)
+    return request.plain("certificates.html.j2", 503, **values)
 
 
-def _values(visit: Visit, valid: Json, uploaded: Json) -> dict[str, Any]:
-    table = Table(visit.texts, valid["modules"])
+def _values(request: RequestContext, valid: Json, uploaded: Json) -> dict[str, Any]:
+    table = Table(request.texts, valid["modules"])
     rows = table.rows(valid["rows"])
     return {
         "overview": valid,
         "rows": rows,
         "uploads": table.rows(uploaded["rows"]),
-        "upload_pages": Paging(visit.request.query_params, "upload_page", uploaded),
-        "pages": Paging(visit.request.query_params, "page", valid),
+        "upload_pages": Paging(request.request.query_params, "upload_page", uploaded),
+        "pages": Paging(request.request.query_params, "page", valid),
         "busy": any(row.busy for row in rows),
-        "filtered": bool(_filter(visit.request.query_params)),
-        "filter": _filter(visit.request.query_params),
-        "query": visit.request.url.query,
-        "link": Links(visit.request.query_params),
+        "filtered": bool(_filter(request.request.query_params)),
+        "filter": _filter(request.request.query_params),
+        "query": request.request.url.query,
+        "link": Links(request.request.query_params),
         "waits": [each for each in valid["modules"] if (each["problem"] or {}).get("code") == WINDOW],
         "troubles": [each for each in valid["modules"] if each["problem"] and each["state"] == "failed"],
     }
@@ -142,30 +142,30 @@ class Paging:
         return self._links(**{self._name: str(self._number + 1)}) if self.total > self.last else ""
 
 
-async def check(visit: Visit) -> Response:
+async def check(request: RequestContext) -> Response:
     """Have the agent look at everything now, and try again what failed."""
-    await visit.form()
-    job = await visit.ask("POST", "/v1/apply", {"retry": True})
-    return visit.follow(job["job"])
+    await request.form()
+    job = await request.ask("POST", "/v1/apply", {"retry": True})
+    return request.follow(job["job"])
 
 
-async def reissue(visit: Visit) -> Response:
+async def reissue(request: RequestContext) -> Response:
     """Have the agent ask for a new chain; first ask back where that drops something, or a CA made one just now: CAs count."""
-    form = await visit.form()
+    form = await request.form()
     name = form.get("name")
     if form.get("confirmed") != "1":
-        recent, effects = form.get("recent") == "1", await _reissue_effects(visit, name)
+        recent, effects = form.get("recent") == "1", await _reissue_effects(request, name)
         if recent or effects["consequences"] or effects["unknown"] or effects["uninspected"]:
-            return await visit.page("reissue.html.j2", name=name, recent=recent, effects=effects)
-    started = await visit.ask("POST", "/v1/reissue", {"names": [name]})
+            return await request.page("reissue.html.j2", name=name, recent=recent, effects=effects)
+    started = await request.ask("POST", "/v1/reissue", {"names": [name]})
     kept = {"kept": started["kept"][0]["chain"]} if started["kept"] else {}
-    return visit.follow(started["job"], **kept)
+    return request.follow(started["job"], **kept)
 
 
-async def _reissue_effects(visit: Visit, name: str) -> Json:
+async def _reissue_effects(request: RequestContext, name: str) -> Json:
     """Return what modules say that a new chain breaks. Why there could be none is said when it is asked for."""
     try:
-        found: Json = await visit.get("/v1/reissue/effects", name=name)
+        found: Json = await request.get("/v1/reissue/effects", name=name)
     except Refused:
         return {"consequences": [], "unknown": [], "uninspected": []}
     return found

@@ -8,76 +8,76 @@ from typing import Any
 
 from starlette.responses import Response
 
-from plugins.webui.client import Answer, Refused
-from plugins.webui.request_context import Visit
+from plugins.webui.client import AgentResponse, Refused
+from plugins.webui.request_context import RequestContext
 from plugins.webui.table import MARKS, Table
 
 PKCS12 = "application/x-pkcs12"
 
 
-async def show(visit: Visit) -> Response:
+async def show(request: RequestContext) -> Response:
     """Show all about a chain."""
-    _, details = await asyncio.gather(visit.who(), visit.get(f"/v1/chains/{visit.path('id')}"))
+    _, details = await asyncio.gather(request.who(), request.get(f"/v1/chains/{request.path('id')}"))
     titles = [{"name": each["module"], "title": each["title"]} for each in details["used_by"]]
-    row = Table(visit.texts, titles).chain(details["chain"], details["chain"]["used_by"])
-    return await visit.page("chain.html.j2", row=row, details=details, marks=MARKS)
+    row = Table(request.texts, titles).chain(details["chain"], details["chain"]["used_by"])
+    return await request.page("chain.html.j2", row=row, details=details, marks=MARKS)
 
 
-async def download(visit: Visit) -> Response:
+async def download(request: RequestContext) -> Response:
     """Give the certificates."""
-    path = f"/v1/chains/{visit.path('id')}/download"
-    return attachment(await visit.house.api.send(visit.credentials, "GET", path))
+    path = f"/v1/chains/{request.path('id')}/download"
+    return attachment(await request.app_state.api.send(request.credentials, "GET", path))
 
 
-async def ask_passphrase(visit: Visit) -> Response:
+async def ask_passphrase(request: RequestContext) -> Response:
     """Ask how the key is to be protected on its way."""
-    await visit.require_admin()
-    details = await visit.get(f"/v1/chains/{visit.path('id')}")
-    return await visit.page("export.html.j2", chain=details["chain"], problem=None, differ=False)
+    await request.require_admin()
+    details = await request.get(f"/v1/chains/{request.path('id')}")
+    return await request.page("export.html.j2", chain=details["chain"], problem=None, differ=False)
 
 
-async def export(visit: Visit) -> Response:
+async def export(request: RequestContext) -> Response:
     """Give certificates and key as PKCS#12."""
-    form = await visit.form()
-    path = f"/v1/chains/{visit.path('id')}"
+    form = await request.form()
+    path = f"/v1/chains/{request.path('id')}"
     problem = None
     if form.get("passphrase") == form.get("again"):
         try:
-            return attachment(await visit.export(f"{path}/export", form.get("passphrase")))
+            return attachment(await request.export(f"{path}/export", form.get("passphrase")))
         except Refused as refused:
             if refused.status not in {400, 422}:
                 raise
             problem = refused.problem
-    details = await visit.get(path)
-    return await visit.page("export.html.j2", 422, chain=details["chain"], problem=problem, differ=problem is None)
+    details = await request.get(path)
+    return await request.page("export.html.j2", 422, chain=details["chain"], problem=problem, differ=problem is None)
 
 
-async def ask_delete(visit: Visit) -> Response:
+async def ask_delete(request: RequestContext) -> Response:
     """Say who uses a chain, and ask whether it's to be deleted."""
-    await visit.require_admin()
-    return await _deletion(visit, 200, None)
+    await request.require_admin()
+    return await _deletion(request, 200, None)
 
 
-async def _deletion(visit: Visit, status: int, problem: Mapping[str, Any] | None) -> Response:
-    path = f"/v1/chains/{visit.path('id')}"
-    details, effects = await asyncio.gather(visit.get(path), visit.get(f"{path}/effects"))
-    return await visit.page("delete.html.j2", status, details=details, effects=effects, problem=problem)
+async def _deletion(request: RequestContext, status: int, problem: Mapping[str, Any] | None) -> Response:
+    path = f"/v1/chains/{request.path('id')}"
+    details, effects = await asyncio.gather(request.get(path), request.get(f"{path}/effects"))
+    return await request.page("delete.html.j2", status, details=details, effects=effects, problem=problem)
 
 
-async def delete(visit: Visit) -> Response:
+async def delete(request: RequestContext) -> Response:
     """Delete an uploaded chain."""
-    await visit.form()
-    path = f"/v1/chains/{visit.path('id')}"
+    await request.form()
+    path = f"/v1/chains/{request.path('id')}"
     try:
-        job = await visit.ask("DELETE", path, query={"confirmed": 1})
+        job = await request.ask("DELETE", path, query={"confirmed": 1})
     except Refused as refused:
         if refused.status != 409:
             raise
-        return await _deletion(visit, 409, refused.problem)
-    return visit.follow(job["job"])
+        return await _deletion(request, 409, refused.problem)
+    return request.follow(job["job"])
 
 
-def attachment(answer: Answer) -> Response:
+def attachment(answer: AgentResponse) -> Response:
     """Pass a file of the agent on."""
     kept = ("content-type", "content-disposition")
     return Response(answer.body, headers={name: answer.headers[name] for name in kept if name in answer.headers})

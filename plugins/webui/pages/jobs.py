@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from plugins.webui.request_context import Visit
+from plugins.webui.request_context import RequestContext
 
 END = "end"
 """Name of the agent's last event."""
@@ -25,42 +25,42 @@ ROOT = "root"
 """What the actions of jobs that change the root begin with."""
 
 
-async def show(visit: Visit) -> Response:
+async def show(request: RequestContext) -> Response:
     """Show what has happened so far; without scripts the page loads itself again until the job has ended."""
-    job = await visit.get(f"/v1/jobs/{visit.path('id')}")
-    steps = await _so_far(visit)
+    job = await request.get(f"/v1/jobs/{request.path('id')}")
+    steps = await _so_far(request)
     done = job["state"] != RUNNING
-    root = (await visit.get("/v1/root"))["root"] if job["action"].startswith(ROOT) and done else None
-    query = visit.request.query_params
+    root = (await request.get("/v1/root"))["root"] if job["action"].startswith(ROOT) and done else None
+    query = request.request.query_params
     kept = query.get("kept", "")
     values = {
         "job": job,
         "steps": [step for step in steps if step["kind"] not in FRAME],
         "last": steps[-1]["id"] if steps else 0,
-        "in_dialog": visit.partial and "page" not in query,
+        "in_dialog": request.partial and "page" not in query,
         "kept": kept if kept.isalnum() else "",
         "root": root,
     }
-    return await visit.page("job.html.j2", **values)
+    return await request.page("job.html.j2", **values)
 
 
-async def steps(visit: Visit) -> Response:
+async def steps(request: RequestContext) -> Response:
     """Pass the agent's stream on, each event as a line for the page."""
     stack = AsyncExitStack()
-    found = await stack.enter_async_context(_following(visit))
+    found = await stack.enter_async_context(_following(request))
 
     async def lines() -> AsyncIterator[str]:
         async with stack:
             async for event in events(found):
-                yield _line(visit, event)
+                yield _line(request, event)
 
     return StreamingResponse(lines(), media_type="text/event-stream")
 
 
-async def _so_far(visit: Visit) -> list[dict[str, Any]]:
+async def _so_far(request: RequestContext) -> list[dict[str, Any]]:
     """Return the steps until now: the agent tells them at once, and the further ones as they happen."""
     found: list[dict[str, Any]] = []
-    async with _following(visit) as parts:
+    async with _following(request) as parts:
         try:
             async with asyncio.timeout(PATIENCE):
                 async for event in events(parts):
@@ -72,10 +72,10 @@ async def _so_far(visit: Visit) -> list[dict[str, Any]]:
     return found
 
 
-def _following(visit: Visit) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-    last = visit.request.headers.get("last-event-id") or visit.request.query_params.get("after", "")
+def _following(request: RequestContext) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    last = request.request.headers.get("last-event-id") or request.request.query_params.get("after", "")
     headers = {"Last-Event-ID": last} if last.isdecimal() and last.isascii() else {}
-    return visit.house.api.stream(visit.credentials, f"/v1/jobs/{visit.path('id')}/events", headers)
+    return request.app_state.api.stream(request.credentials, f"/v1/jobs/{request.path('id')}/events", headers)
 
 
 async def events(parts: AsyncIterator[bytes]) -> AsyncIterator[dict[str, str]]:
@@ -94,11 +94,11 @@ def _field(line: str) -> tuple[str, str]:
     return name, value.removeprefix(" ")
 
 
-def _line(visit: Visit, event: dict[str, str]) -> str:
+def _line(request: RequestContext, event: dict[str, str]) -> str:
     if event.get("event") == END:
         return f"event: {FINISHED}\ndata: {FINISHED}\n\n"
     step = json.loads(event["data"])
     if step["kind"] in FRAME:
         return f"id: {step['id']}\n\n"
-    html = visit.house.pages.render(visit.texts, "step.html.j2", event=step)
+    html = request.app_state.pages.render(request.texts, "step.html.j2", event=step)
     return f"id: {step['id']}\n" + "".join(f"data: {line}\n" for line in html.splitlines()) + "\n"

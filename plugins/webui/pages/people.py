@@ -10,20 +10,20 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from plugins.webui.client import Refused
-from plugins.webui.request_context import Visit
+from plugins.webui.request_context import RequestContext
 
 ROLES = ("viewer", "admin")
 DAYS = ("30", "90", "366")
 
 
-async def tokens(visit: Visit) -> Response:
+async def tokens(request: RequestContext) -> Response:
     """Show the tokens, without their texts."""
-    return await _shown(visit)
+    return await _shown(request)
 
 
-async def make_token(visit: Visit) -> Response:
+async def make_token(request: RequestContext) -> Response:
     """Make a token and show it, this once."""
-    form = await visit.form()
+    form = await request.form()
     days = form.get("days")
     wanted = {
         "name": form.get("name"),
@@ -31,24 +31,27 @@ async def make_token(visit: Visit) -> Response:
         "days": int(days) if days in DAYS else int(DAYS[1]),
     }
     try:
-        made = await visit.ask("POST", "/v1/tokens", wanted)
+        made = await request.ask("POST", "/v1/tokens", wanted)
     except Refused as refused:
         if refused.status != 422:
             raise
-        return await _shown(visit, 422, problem=refused.problem)
-    return await _shown(visit, made=made)
+        return await _shown(request, 422, problem=refused.problem)
+    return await _shown(request, made=made)
 
 
-async def revoke_token(visit: Visit) -> Response:
+async def revoke_token(request: RequestContext) -> Response:
     """Let a token be good for nothing from now on."""
-    form = await visit.form()
-    await visit.ask("DELETE", f"/v1/tokens/{quote(form.get('id'), safe='')}")
-    return visit.go("/tokens")
+    form = await request.form()
+    await request.ask("DELETE", f"/v1/tokens/{quote(form.get('id'), safe='')}")
+    return request.go("/tokens")
 
 
 async def _shown(
-    visit: Visit, status: int = 200, made: Mapping[str, Any] | None = None, problem: Mapping[str, Any] | None = None
+    request: RequestContext,
+    status: int = 200,
+    made: Mapping[str, Any] | None = None,
+    problem: Mapping[str, Any] | None = None,
 ) -> Response:
-    found, people = await asyncio.gather(visit.get("/v1/tokens"), visit.get("/v1/users"))
+    found, people = await asyncio.gather(request.get("/v1/tokens"), request.get("/v1/users"))
     values = {"tokens": found["tokens"], "users": people["users"], "roles": ROLES, "days": DAYS}
-    return await visit.page("tokens.html.j2", status, made=made, problem=problem, **values)
+    return await request.page("tokens.html.j2", status, made=made, problem=problem, **values)

@@ -6,23 +6,23 @@ import asyncio
 
 from starlette.responses import Response
 
-from plugins.webui.request_context import Visit
+from plugins.webui.request_context import RequestContext
 
 MOST = 200
 """Rows."""
 
 
-async def events(visit: Visit) -> Response:
+async def events(request: RequestContext) -> Response:
     """Show the newest events, the newest first; of one module, if one is named."""
-    module = visit.request.query_params.get("module", "")[:64]
+    module = request.request.query_params.get("module", "")[:64]
     asked: dict[str, str | int] = {"limit": MOST} | ({"module": module} if module else {})
     _, found, status = await asyncio.gather(
-        visit.who(), visit.get("/v1/events", **asked), visit.get("/v1/status", limit=1)
+        request.who(), request.get("/v1/events", **asked), request.get("/v1/status", limit=1)
     )
-    return await visit.page("events.html.j2", events=found["events"][::-1], modules=status["modules"], module=module)
+    return await request.page("events.html.j2", events=found["events"][::-1], modules=status["modules"], module=module)
 
 
-async def audit(visit: Visit) -> Response:
+async def audit(request: RequestContext) -> Response:
     """Show who changed what, from where, the newest first."""
-    found = await visit.get("/v1/audit", limit=MOST)
-    return await visit.page("audit.html.j2", rows=found["audit"])
+    found = await request.get("/v1/audit", limit=MOST)
+    return await request.page("audit.html.j2", rows=found["audit"])

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from plugins.webui.client import Refused
 from plugins.webui.forms import Form, multipart
 from plugins.webui.pages.chain import attachment
-from plugins.webui.request_context import Visit
+from plugins.webui.request_context import RequestContext
 
 FORMATS = ("pem", "der", "mobileconfig")
 REISSUE = "REISSUE"
@@ -18,92 +18,94 @@ REPLACE = "REPLACE"
 NEEDS_PASSPHRASE = {"upload.passphrase_missing", "upload.passphrase_wrong"}
 
 
-async def show(visit: Visit) -> Response:
+async def show(request: RequestContext) -> Response:
     """Show all about the root, and how to install it."""
-    _, found, signed = await asyncio.gather(visit.who(), visit.get("/v1/root"), visit.get("/v1/root/peers"))
+    _, found, signed = await asyncio.gather(request.who(), request.get("/v1/root"), request.get("/v1/root/peers"))
     values = {"root": found["root"], "earlier": found["earlier"], "peers": signed["peers"], "crl": signed["crl"]}
-    return await visit.page("root.html.j2", **values)
+    return await request.page("root.html.j2", **values)
 
 
-async def download(visit: Visit) -> Response:
+async def download(request: RequestContext) -> Response:
     """Give the certificate, to anybody: it is public."""
-    form = visit.request.query_params.get("format", FORMATS[0])
+    form = request.request.query_params.get("format", FORMATS[0])
     query = {"format": form if form in FORMATS else FORMATS[0]}
-    return attachment(await visit.house.api.send(visit.credentials, "GET", "/v1/root/download", query=query))
+    return attachment(await request.app_state.api.send(request.credentials, "GET", "/v1/root/download", query=query))
 
 
-async def ask_reissue(visit: Visit) -> Response:
+async def ask_reissue(request: RequestContext) -> Response:
     """Say what a new root would break, by name, and ask for the word."""
-    await visit.require_admin()
-    effects, found = await asyncio.gather(visit.get("/v1/root/effects"), visit.get("/v1/root"))
-    return await visit.page("root_reissue.html.j2", effects=effects, root=found["root"], word=REISSUE, problem=None)
+    await request.require_admin()
+    effects, found = await asyncio.gather(request.get("/v1/root/effects"), request.get("/v1/root"))
+    return await request.page("root_reissue.html.j2", effects=effects, root=found["root"], word=REISSUE, problem=None)
 
 
-async def reissue(visit: Visit) -> Response:
+async def reissue(request: RequestContext) -> Response:
     """Have the agent make a new root."""
-    form = await visit.form()
+    form = await request.form()
     try:
-        job = await visit.ask("POST", "/v1/root/reissue", {"typed": form.get("typed")})
+        job = await request.ask("POST", "/v1/root/reissue", {"typed": form.get("typed")})
     except Refused as refused:
         if refused.code != "api.not_typed":
             raise
-        effects, found = await asyncio.gather(visit.get("/v1/root/effects"), visit.get("/v1/root"))
+        effects, found = await asyncio.gather(request.get("/v1/root/effects"), request.get("/v1/root"))
         values = {"effects": effects, "root": found["root"], "word": REISSUE, "problem": refused.problem}
-        return await visit.page("root_reissue.html.j2", 422, **values)
-    return visit.follow(job["job"])
+        return await request.page("root_reissue.html.j2", 422, **values)
+    return request.follow(job["job"])
 
 
-async def ask_replace(visit: Visit) -> Response:
+async def ask_replace(request: RequestContext) -> Response:
     """Ask for the files of another root."""
-    await visit.require_admin()
-    return await visit.page("root_replace.html.j2", problem=None, asks_passphrase=False, held="", nothing=False)
+    await request.require_admin()
+    return await request.page("root_replace.html.j2", problem=None, asks_passphrase=False, held="", nothing=False)
 
 
-async def preview(visit: Visit) -> Response:
+async def preview(request: RequestContext) -> Response:
     """Show the root that was sent and what it would break, and ask for the word."""
-    form = await visit.form()
+    form = await request.form()
     fields = {name: form.get(name) for name in ("paste", "passphrase") if form.get(name)}
     files = form.files
     if form.get("held"):
-        held = visit.house.pending.find(visit.session, form.get("held"))
+        held = request.app_state.pending.find(request.session, form.get("held"))
         fields, files = {**held.fields, **fields}, held.files
     if not files and not fields.get("paste"):
-        return await visit.page("root_replace.html.j2", 422, problem=None, asks_passphrase=False, held="", nothing=True)
+        return await request.page(
+            "root_replace.html.j2", 422, problem=None, asks_passphrase=False, held="", nothing=True
+        )
     body, kind = multipart(fields, files)
     try:
-        answer = await visit.house.api.send(visit.credentials, "POST", "/v1/root/preview", body=body, kind=kind)
+        answer = await request.app_state.api.send(request.credentials, "POST", "/v1/root/preview", body=body, kind=kind)
     except Refused as refused:
         if refused.status not in {409, 413, 422}:
             raise
         asks = refused.code in NEEDS_PASSPHRASE
         fields.pop("passphrase", None)
-        word = visit.house.pending.keep(visit.session, fields, files) if asks else ""
+        word = request.app_state.pending.keep(request.session, fields, files) if asks else ""
         missing: dict[str, Any] = {"problem": refused.problem, "asks_passphrase": asks, "held": word, "nothing": False}
-        return await visit.page("root_replace.html.j2", refused.status, **missing)
-    word = visit.house.pending.keep(visit.session, fields, files)
+        return await request.page("root_replace.html.j2", refused.status, **missing)
+    word = request.app_state.pending.keep(request.session, fields, files)
     values: dict[str, Any] = {"found": answer.json(), "held": word, "word": REPLACE, "problem": None}
-    return await visit.page("root_confirm.html.j2", **values)
+    return await request.page("root_confirm.html.j2", **values)
 
 
-async def replace(visit: Visit) -> Response:
+async def replace(request: RequestContext) -> Response:
     """Have the agent take the root that was previewed."""
-    form = await visit.form()
-    upload = visit.house.pending.find(visit.session, form.get("held"))
+    form = await request.form()
+    upload = request.app_state.pending.find(request.session, form.get("held"))
     try:
-        job = await _replace(visit, form, dict(upload.fields))
+        job = await _replace(request, form, dict(upload.fields))
     except Refused as refused:
         if refused.code != "api.not_typed":
             raise
         body, kind = multipart(upload.fields, upload.files)
-        answer = await visit.house.api.send(visit.credentials, "POST", "/v1/root/preview", body=body, kind=kind)
+        answer = await request.app_state.api.send(request.credentials, "POST", "/v1/root/preview", body=body, kind=kind)
         values = {"found": answer.json(), "held": form.get("held"), "word": REPLACE, "problem": refused.problem}
-        return await visit.page("root_confirm.html.j2", 422, **values)
-    visit.house.pending.forget(visit.session)
-    return visit.follow(job)
+        return await request.page("root_confirm.html.j2", 422, **values)
+    request.app_state.pending.forget(request.session)
+    return request.follow(job)
 
 
-async def _replace(visit: Visit, form: Form, fields: dict[str, str]) -> str:
-    files = visit.house.pending.find(visit.session, form.get("held")).files
+async def _replace(request: RequestContext, form: Form, fields: dict[str, str]) -> str:
+    files = request.app_state.pending.find(request.session, form.get("held")).files
     body, kind = multipart({**fields, "typed": form.get("typed")}, files)
-    answer = await visit.house.api.send(visit.credentials, "POST", "/v1/root", body=body, kind=kind)
+    answer = await request.app_state.api.send(request.credentials, "POST", "/v1/root", body=body, kind=kind)
     return str(answer.json()["job"])

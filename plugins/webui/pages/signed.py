@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from plugins.webui.client import Refused
 from plugins.webui.pages.chain import attachment
-from plugins.webui.request_context import Visit
+from plugins.webui.request_context import RequestContext
 
 FORMATS = ("pem", "der")
 REASONS = (
@@ -22,38 +22,38 @@ REASONS = (
 )
 
 
-async def download(visit: Visit) -> Response:
+async def download(request: RequestContext) -> Response:
     """Give a peer certificate."""
-    path = f"/v1/root/peers/{visit.path('id')}/download"
-    return attachment(await visit.house.api.send(visit.credentials, "GET", path))
+    path = f"/v1/root/peers/{request.path('id')}/download"
+    return attachment(await request.app_state.api.send(request.credentials, "GET", path))
 
 
-async def crl(visit: Visit) -> Response:
+async def crl(request: RequestContext) -> Response:
     """Give the root's list of what it has revoked, to anybody: it is public."""
-    form = visit.request.query_params.get("format", FORMATS[0])
+    form = request.request.query_params.get("format", FORMATS[0])
     query = {"format": form if form in FORMATS else FORMATS[0]}
-    return attachment(await visit.house.api.send(visit.credentials, "GET", "/v1/root/crl", query=query))
+    return attachment(await request.app_state.api.send(request.credentials, "GET", "/v1/root/crl", query=query))
 
 
-async def ask_revoke(visit: Visit) -> Response:
+async def ask_revoke(request: RequestContext) -> Response:
     """Say what taking something back would do, and ask for the reason."""
-    await visit.require_admin()
-    return await _asked(visit, 200, None)
+    await request.require_admin()
+    return await _asked(request, 200, None)
 
 
-async def revoke(visit: Visit) -> Response:
+async def revoke(request: RequestContext) -> Response:
     """Have the agent revoke it."""
-    form = await visit.form()
-    wish = {"serial": visit.path("id"), "reason": form.get("reason") or REASONS[0], "confirmed": True}
+    form = await request.form()
+    wish = {"serial": request.path("id"), "reason": form.get("reason") or REASONS[0], "confirmed": True}
     try:
-        job = await visit.ask("POST", "/v1/root/revoke", wish)
+        job = await request.ask("POST", "/v1/root/revoke", wish)
     except Refused as refused:
         if refused.status not in {400, 409}:
             raise
-        return await _asked(visit, refused.status, refused.problem)
-    return visit.follow(job["job"])
+        return await _asked(request, refused.status, refused.problem)
+    return request.follow(job["job"])
 
 
-async def _asked(visit: Visit, status: int, problem: Mapping[str, Any] | None) -> Response:
-    effects = await visit.get(f"/v1/root/signed/{visit.path('id')}/effects")
-    return await visit.page("revoke.html.j2", status, effects=effects, reasons=REASONS, problem=problem)
+async def _asked(request: RequestContext, status: int, problem: Mapping[str, Any] | None) -> Response:
+    effects = await request.get(f"/v1/root/signed/{request.path('id')}/effects")
+    return await request.page("revoke.html.j2", status, effects=effects, reasons=REASONS, problem=problem)

@@ -54,7 +54,7 @@ def serving_with_override(appliance: Appliance, ecdsa: Pair, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def house(root: Root, ecdsa: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+def app_state(root: Root, ecdsa: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     """A web interface for all tests of a module: it keeps nothing between two sessions."""
     box = Appliance(root, tmp_path_factory.mktemp("house"))
     box.stage(1, ecdsa)
@@ -66,9 +66,9 @@ def house(root: Root, ecdsa: Pair, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def agent(house: Appliance) -> Iterator[Desk]:
+def agent(app_state: Appliance) -> Iterator[Desk]:
     """The agent's API, with an administrator who has logged in and two chains."""
-    with desk(house.api) as made:
+    with desk(app_state.api) as made:
         made.says("GET /v1/session", {**WHO, "idle_at": rfc3339(NOW + timedelta(minutes=30))})
         made.says("GET /v1/status", status(chain()))
         made.says("GET /v1/status?view=uploaded&limit=50&offset=0", status())
@@ -76,5 +76,5 @@ def agent(house: Appliance) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def browser(house: Appliance) -> Browser:
-    return Browser(house, {"__Host-chainwright": SESSION})
+def browser(app_state: Appliance) -> Browser:
+    return Browser(app_state, {"__Host-chainwright": SESSION})

@@ -32,8 +32,8 @@ UPLOADS = ["/upload", "/root/replace"]
 
 
 @pytest.fixture
-def stranger(house: Appliance) -> Browser:
-    return Browser(house)
+def stranger(app_state: Appliance) -> Browser:
+    return Browser(app_state)
 
 
 def test_without_a_session_every_page_leads_to_the_login(agent: Desk, stranger: Browser) -> None:
@@ -188,9 +188,9 @@ def test_a_form_without_the_sessions_token_changes_nothing(
     assert "The form was made for a session that has ended" in page.words
 
 
-def test_the_token_of_another_session_is_worth_nothing(agent: Desk, house: Appliance, browser: Browser) -> None:
+def test_the_token_of_another_session_is_worth_nothing(agent: Desk, app_state: Appliance, browser: Browser) -> None:
     token = browser.get("/certificates").token
-    assert Browser(house, {COOKIE: "cws_other"}).post("/check", {"form_token": token}).status == 403
+    assert Browser(app_state, {COOKIE: "cws_other"}).post("/check", {"form_token": token}).status == 403
     assert agent.changes() == []
 
 
@@ -251,9 +251,9 @@ def test_what_is_no_form_is_refused(agent: Desk, browser: Browser, kind: str, bo
 
 
 @pytest.mark.parametrize("session", ['"\\015\\012X-Evil: 1"', "a b", "é", "x" * 300, '"'])
-def test_a_cookie_that_is_no_session_never_reaches_the_agent(agent: Desk, house: Appliance, session: str) -> None:
+def test_a_cookie_that_is_no_session_never_reaches_the_agent(agent: Desk, app_state: Appliance, session: str) -> None:
     agent.says("GET /v1/session", problem("api.login_needed", "Neither."), 401)
-    answer = Browser(house, {COOKIE: session}).ask("GET", "/password", None, {}, follow=False)
+    answer = Browser(app_state, {COOKIE: session}).ask("GET", "/password", None, {}, follow=False)
     assert answer.status == 303
     assert [headers for _, headers, _ in agent.asked if {"Authorization", "X-Evil"} & set(headers)] == []
 
@@ -322,16 +322,16 @@ def test_who_connects_and_asks_for_nothing_is_cut_off(appliance: Appliance, ecds
     kept.close()
 
 
-def test_a_line_of_headers_that_never_ends_is_not_taken(house: Appliance) -> None:
+def test_a_line_of_headers_that_never_ends_is_not_taken(app_state: Appliance) -> None:
     answer = b""
-    with house.connect() as stream, suppress(OSError):  # it may be cut off while it's still speaking
+    with app_state.connect() as stream, suppress(OSError):  # it may be cut off while it's still speaking
         stream.sendall(b"GET /login HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n")
         answer = stream.recv(65536)
     assert answer.partition(b"\r\n")[0] in {b"", b"HTTP/1.1 400 Bad Request", b"HTTP/1.1 400 "}
 
 
-def test_nobody_is_sent_to_where_the_host_header_says(house: Appliance) -> None:
-    with house.connect() as stream:
+def test_nobody_is_sent_to_where_the_host_header_says(app_state: Appliance) -> None:
+    with app_state.connect() as stream:
         stream.sendall(
             b"GET / HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: evil.example\r\nConnection: close\r\n\r\n"
         )

@@ -262,15 +262,15 @@ def test_a_read_only_person_is_offered_nothing_that_changes_anything(agent: Desk
 # The agent does not answer
 
 
-def test_an_agent_that_does_not_answer_is_said_with_what_to_do(house: Appliance) -> None:
-    page = Browser(house, {"__Host-chainwright": "cws_" + "n" * 43}).get(PAGE)
+def test_an_agent_that_does_not_answer_is_said_with_what_to_do(app_state: Appliance) -> None:
+    page = Browser(app_state, {"__Host-chainwright": "cws_" + "n" * 43}).get(PAGE)
     assert page.status == 503
     assert "The agent is not answering: its socket is not there." in page.words
     assert "systemctl status chainwright" in page.words
 
 
 def test_what_was_seen_last_is_shown_until_the_agent_answers_again(
-    house: Appliance, agent: Desk, browser: Browser
+    app_state: Appliance, agent: Desk, browser: Browser
 ) -> None:
     assert browser.get(PAGE).status == 200
     agent.says("GET /v1/status", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
@@ -328,15 +328,15 @@ def test_another_language_is_a_file_and_falls_back_to_english(tmp_path: Path) ->
 
 
 def test_an_answer_of_the_agent_that_cannot_be_shown_is_a_mistake_that_says_so_and_no_more(
-    agent: Desk, house: Appliance, browser: Browser
+    agent: Desk, app_state: Appliance, browser: Browser
 ) -> None:
     agent.says("GET /v1/status", {"secret": "of the agent"})
     page = browser.get(PAGE)
     assert page.status == 500
     assert "The web interface made a mistake when it made this page." in page.words
     assert "secret" not in page.text
-    assert "ERROR webui: GET /certificates failed" in house.wait_for_log("failed")
-    house.log_file.write_text("")
+    assert "ERROR webui: GET /certificates failed" in app_state.wait_for_log("failed")
+    app_state.log_file.write_text("")
 
 
 def test_a_person_is_told_what_the_agent_refuses(agent: Desk, browser: Browser) -> None:

@@ -19,7 +19,7 @@ def test_no_handshake_fails_while_generations_of_both_key_types_are_swapped(
     handshakes: list[int] = []
     done = threading.Event()
 
-    def visit() -> None:
+    def request() -> None:
         while not done.is_set():
             try:
                 assert serving.presented() in {rsa.der, ecdsa.der}
@@ -27,7 +27,7 @@ def test_no_handshake_fails_while_generations_of_both_key_types_are_swapped(
             except (OSError, AssertionError) as error:
                 failures.append(repr(error))
 
-    visitors = [threading.Thread(target=visit) for _ in range(4)]
+    visitors = [threading.Thread(target=request) for _ in range(4)]
     for visitor in visitors:
         visitor.start()
     try:

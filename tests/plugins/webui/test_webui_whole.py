@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.auth import People, Role
+from agent.auth import Accounts, Role
 from agent.store import Store
 from agent.system.layout import Layout
 from support.appliances.webui import PATIENCE, Appliance, Root, wait_until
@@ -120,7 +120,7 @@ def end(box: Whole) -> None:
 def box() -> Iterator[Whole]:
     with whole() as made:
         with Store.open_existing(made.layout) as store:
-            people = People(store)
+            people = Accounts(store)
             people.add("admin", Role.ADMIN, PASSWORD, datetime.now(UTC))
             people.add("vera", Role.VIEWER, PASSWORD, datetime.now(UTC))
         yield made
@@ -164,7 +164,7 @@ def bought(name: str) -> Party:
 def test_the_one_time_password_is_changed_before_anything_else() -> None:
     with whole() as box:
         with Store.open_existing(box.layout) as store:
-            password = People(store).one_time_password(datetime.now(UTC))
+            password = Accounts(store).one_time_password(datetime.now(UTC))
         assert password
         browser = Browser(box)
         page = browser.post("/login", {"user": "admin", "password": password, "next": ""})

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from agent.model.deployment import Outcome
-from agent.model.events import Kind
+from agent.model.events import EventKind
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from support.appliances.certified import Certified
@@ -36,12 +36,12 @@ def test_a_new_site_is_served_before_the_ca_is_asked_and_then_with_the_ca_s_chai
 
     def note(event):
         asked.setdefault(event.kind, len(ca.requests()))
-        if event.kind is Kind.DEPLOYED and not seen:
+        if event.kind is EventKind.DEPLOYED and not seen:
             seen["first"] = served(appliance.port, SITE)
 
     appliance.happens = note
     appliance.apply()
-    assert asked[Kind.DEPLOYED] == asked[Kind.ORDER_STARTED] == 0
+    assert asked[EventKind.DEPLOYED] == asked[EventKind.ORDER_STARTED] == 0
     assert seen["first"] not in ("", appliance.certified())
     assert appliance.sources() == {SITE: "acme"}
     appliance.assert_certified(SITE)
@@ -68,7 +68,7 @@ def test_the_status_tells_the_story(appliance):
     appliance.apply()
     (row,) = (each for each in appliance.terminal.json("status")["chains"] if each["used_by"])
     assert (row["status"], row["source"], row["names"]) == ("valid", "acme", [SITE])
-    steps = [event.detail["step"] for event in appliance.events if event.kind is Kind.ORDER_STEP]
+    steps = [event.detail["step"] for event in appliance.events if event.kind is EventKind.ORDER_STEP]
     assert steps == ["account", "preflight", "ordered", "challenges", "validated", "finalizing", "downloaded"]
     assert "acme" in appliance.terminal.run("explain", "reverse_proxy", SITE).stdout
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 from support.appliances.certified import Certified
 from support.appliances.deployed import served
 from support.appliances.proxied import SITES
@@ -30,11 +30,11 @@ def orders(ca) -> int:
     return len(ca.requests("/order-plz") or ca.requests("/acme/neworders"))
 
 
-@pytest.mark.parametrize("step", [step for step in Step if step is not Step.WAITING])
+@pytest.mark.parametrize("step", [step for step in OrderStep if step is not OrderStep.WAITING])
 def test_the_next_run_finishes_the_same_order(appliance, ca, step):
     assert appliance.die_at(f"order_step:{step}") == KILLED
     assert served(appliance.port, SITE), "the local chain is in service since before the order"
-    assert orders(ca) == (step not in {Step.ACCOUNT, Step.PREFLIGHT})
+    assert orders(ca) == (step not in {OrderStep.ACCOUNT, OrderStep.PREFLIGHT})
     appliance.apply()
     assert orders(ca) == 1
     assert appliance.sources() == {SITE: "acme"}
@@ -42,7 +42,7 @@ def test_the_next_run_finishes_the_same_order(appliance, ca, step):
 
 
 def test_one_order_is_enough_however_often_the_agent_is_killed(appliance, ca):
-    for step in Step.ORDERED, Step.VALIDATED, Step.DOWNLOADED:
+    for step in OrderStep.ORDERED, OrderStep.VALIDATED, OrderStep.DOWNLOADED:
         assert appliance.die_at(f"order_step:{step}") == KILLED
     appliance.apply()
     assert orders(ca) == 1

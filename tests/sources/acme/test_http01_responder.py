@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.sources.acme.responder import LARGEST_REQUEST, Limits, Responder, answer_to, listen
+from agent.sources.acme.responder import LARGEST_REQUEST, Responder, ResponderLimits, answer_to, listen
 from support.appliances.deployed import until
 from support.fuzz import fuzzed
 from support.ports import free_port
@@ -200,12 +200,12 @@ def test_a_request_may_come_in_pieces_and_slow_clients_hold_up_nobody():
 
 
 def test_a_client_that_takes_too_long_is_dropped():
-    with answering(limits=Limits(patience=0.1)) as port:
+    with answering(limits=ResponderLimits(patience=0.1)) as port:
         assert everything(connect(port)) == b""
 
 
 def test_the_oldest_client_makes_room_when_there_are_too_many():
-    with answering(limits=Limits(clients=2)) as port:
+    with answering(limits=ResponderLimits(clients=2)) as port:
         first, second, third = (connect(port) for _ in range(3))
         with second, third:
             assert everything(first) == b""
@@ -287,7 +287,7 @@ def test_a_process_without_descriptors_left_answers_when_there_is_room_again():
 
 def test_who_has_connected_is_still_answered_when_it_ends():
     port = free_port()
-    responder = Responder.start(THUMBPRINT, port, LOCAL, limits=Limits(grace=20))
+    responder = Responder.start(THUMBPRINT, port, LOCAL, limits=ResponderLimits(grace=20))
     half = connect(port)
     half.sendall(get("token")[:10].encode())
     assert status(ask(port, get("token"))) == 200  # so the other one has been let in
@@ -301,7 +301,7 @@ def test_who_has_connected_is_still_answered_when_it_ends():
 
 
 def test_who_says_nothing_does_not_keep_it():
-    with answering(limits=Limits(grace=0.1)) as port:
+    with answering(limits=ResponderLimits(grace=0.1)) as port:
         idle = connect(port)
     assert everything(idle) == b""
 

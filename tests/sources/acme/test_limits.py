@@ -14,7 +14,7 @@ from agent.sources.acme.limit_rules import (
     LETS_ENCRYPT,
     OTHERS,
     STAGING,
-    Kind,
+    LimitKind,
     LimitSettings,
     Scope,
     registered_domain,
@@ -221,7 +221,7 @@ def test_what_was_done_at_one_ca_says_nothing_of_another():
     staging = Appliance(STAGED)
     for _ in range(4):
         staging.limits.note_failures([WWW])
-    staging.blocked(Scope(Kind.EVERYTHING), NOW + HOUR)
+    staging.blocked(Scope(LimitKind.EVERYTHING), NOW + HOUR)
     production = Appliance(LETSENCRYPT)
     production.ledger, production.memory = staging.ledger, staging.memory
     production.restarted()
@@ -312,21 +312,21 @@ SET = set_of(NAMES)
 @pytest.mark.parametrize(
     ("problem", "scope"),
     [
-        (said("too many new registrations (10) from this IP address in the last 3h0m0s"), Scope(Kind.ACCOUNTS)),
-        (said("too many new orders (300) from this account in the last 3h0m0s"), Scope(Kind.ORDERS)),
+        (said("too many new registrations (10) from this IP address in the last 3h0m0s"), Scope(LimitKind.ACCOUNTS)),
+        (said("too many new orders (300) from this account in the last 3h0m0s"), Scope(LimitKind.ORDERS)),
         (
             said('too many failed authorizations (5) for "www.example.com" in the last 1h0m0s, retry after 2026-11-01'),
-            Scope(Kind.FAILURES, WWW),
+            Scope(LimitKind.FAILURES, WWW),
         ),
         (said('too many failed authorizations (5) for "www.example.net" in the last 1h0m0s'), SET),
         (
             said('too many certificates (50) already issued for "example.co.uk" in the last 168h0m0s'),
-            Scope(Kind.DOMAIN, "example.co.uk"),
+            Scope(LimitKind.DOMAIN, "example.co.uk"),
         ),
         (said('too many certificates (50) already issued for "example.net" in the last 168h0m0s'), SET),
         (said("too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s"), SET),
-        (said("slow down", "shop.example.com"), Scope(Kind.FAILURES, SHOP)),
-        (said("slow down"), Scope(Kind.EVERYTHING)),
+        (said("slow down", "shop.example.com"), Scope(LimitKind.FAILURES, SHOP)),
+        (said("slow down"), Scope(LimitKind.EVERYTHING)),
     ],
     ids=lambda value: getattr(value, "detail", "")[:40],
 )
@@ -337,10 +337,10 @@ def test_a_refusal_is_about_as_little_as_its_words_allow(problem, scope):
 @pytest.mark.parametrize(
     ("scope", "title", "holds", "passes"),
     [
-        (Scope(Kind.EVERYTHING), "requests", [{}, {"renewal": True}, {"exempt": True}], []),
-        (Scope(Kind.ORDERS), "new orders", [{}], [{"renewal": True}, {"exempt": True}]),
+        (Scope(LimitKind.EVERYTHING), "requests", [{}, {"renewal": True}, {"exempt": True}], []),
+        (Scope(LimitKind.ORDERS), "new orders", [{}], [{"renewal": True}, {"exempt": True}]),
         (
-            Scope(Kind.DOMAIN, "example.com"),
+            Scope(LimitKind.DOMAIN, "example.com"),
             "certificates for names of example.com",
             [{}],
             [{"renewal": True}, {"exempt": True}],
@@ -351,7 +351,7 @@ def test_a_refusal_is_about_as_little_as_its_words_allow(problem, scope):
             [{}, {"renewal": True}],
             [{"exempt": True}],
         ),
-        (Scope(Kind.FAILURES, WWW), f"validations of {WWW}", [{}, {"renewal": True}, {"exempt": True}], []),
+        (Scope(LimitKind.FAILURES, WWW), f"validations of {WWW}", [{}, {"renewal": True}, {"exempt": True}], []),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -368,27 +368,27 @@ def test_what_the_ca_refused_is_not_asked_for_until_it_allows_it(scope, title, h
             pytest.fail("it must not be ordered")
     for how in passes:
         appliance.check(WWW, **how)
-    if scope.kind not in {Kind.EVERYTHING, Kind.ORDERS}:
+    if scope.kind not in {LimitKind.EVERYTHING, LimitKind.ORDERS}:
         appliance.check("www.example.org")
     appliance.now += HOUR
     appliance.check(WWW)
 
 
 def test_a_name_that_the_ca_wants_to_rest_is_named(appliance):
-    appliance.blocked(Scope(Kind.FAILURES, WWW), NOW + HOUR)
+    appliance.blocked(Scope(LimitKind.FAILURES, WWW), NOW + HOUR)
     assert appliance.refused(WWW, SHOP).failed == {WWW}
 
 
 def test_accounts_that_the_ca_refused_are_not_asked_for(appliance):
-    appliance.blocked(Scope(Kind.ACCOUNTS), NOW + HOUR)
+    appliance.blocked(Scope(LimitKind.ACCOUNTS), NOW + HOUR)
     with pytest.raises(RateLimitInForce, match="asked to wait with new accounts"):
         appliance.limits.check_account(appliance.now)
     appliance.check(WWW)
 
 
 def test_the_longer_one_of_two_waits_counts(appliance):
-    appliance.blocked(Scope(Kind.EVERYTHING), NOW + HOUR)
-    appliance.blocked(Scope(Kind.EVERYTHING), NOW + MINUTE)
+    appliance.blocked(Scope(LimitKind.EVERYTHING), NOW + HOUR)
+    appliance.blocked(Scope(LimitKind.EVERYTHING), NOW + MINUTE)
     assert appliance.refused(WWW).retry_at == NOW + HOUR
     for _ in range(5):
         appliance.limits.note_issued([WWW])
@@ -396,14 +396,14 @@ def test_the_longer_one_of_two_waits_counts(appliance):
 
 
 def test_a_ca_can_not_ask_to_wait_forever(appliance):
-    appliance.blocked(Scope(Kind.EVERYTHING), NOW + 9999 * DAY)
+    appliance.blocked(Scope(LimitKind.EVERYTHING), NOW + 9999 * DAY)
     assert appliance.refused(WWW).retry_at == NOW + LONGEST_BLOCK
 
 
 def test_waits_that_are_over_are_forgotten(appliance):
-    appliance.blocked(Scope(Kind.DOMAIN, "example.com"), NOW + HOUR)
+    appliance.blocked(Scope(LimitKind.DOMAIN, "example.com"), NOW + HOUR)
     appliance.now += 2 * HOUR
-    appliance.blocked(Scope(Kind.ORDERS), appliance.now + HOUR)
+    appliance.blocked(Scope(LimitKind.ORDERS), appliance.now + HOUR)
     [kept] = appliance.memory.entries.values()
     assert list(kept) == ["orders"]
 
@@ -415,7 +415,7 @@ def test_what_was_done_while_the_clock_was_years_ahead_does_not_count(appliance)
     appliance.now = NOW + 999 * DAY
     for _ in range(5):
         appliance.issue(WWW)
-    appliance.blocked(Scope(Kind.EVERYTHING), appliance.now + HOUR)
+    appliance.blocked(Scope(LimitKind.EVERYTHING), appliance.now + HOUR)
     appliance.now = NOW
     appliance.check(WWW)
 
@@ -435,7 +435,7 @@ def test_how_much_of_each_limit_is_used_up(appliance):
     for _ in range(5):
         appliance.issue(WWW)
     appliance.limits.note_failures([WWW])
-    appliance.blocked(Scope(Kind.ORDERS), NOW + HOUR)
+    appliance.blocked(Scope(LimitKind.ORDERS), NOW + HOUR)
     rows = [(row.limit, row.used, row.allowed, row.next_at) for row in appliance.limits.standing([WWW], NOW)]
     assert rows == [
         ("failed validations of www.example.com", 1, 4, None),

@@ -17,14 +17,21 @@ from agent.pki.certificate import short
 from agent.pki.chain import load_certificates
 from agent.pki.key import KeyType
 from agent.pki.purpose import Purpose
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 from support.cas.challtestsrv import NEW, OLD
 from support.cas.pebble import THREE_PROFILES
 from support.fakes.orderer import Opened
 
 MAC_KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 OTHER_KEY = "A" * 64
-THE_WAY = [Step.ACCOUNT, Step.ORDERED, Step.CHALLENGES, Step.VALIDATED, Step.FINALIZING, Step.DOWNLOADED]
+THE_WAY = [
+    OrderStep.ACCOUNT,
+    OrderStep.ORDERED,
+    OrderStep.CHALLENGES,
+    OrderStep.VALIDATED,
+    OrderStep.FINALIZING,
+    OrderStep.DOWNLOADED,
+]
 SEVEN = ["/order-plz", "/authZ/", "/chalZ/", "/my-order/", "/finalize-order/", "/my-order/", "/certZ/"]
 
 
@@ -89,7 +96,7 @@ def test_two_key_types_for_the_same_names_come_one_after_the_other(at: Opened, p
         chains = list(pool.map(lambda kind: orderer.order("both.chain.dev", key_type=kind), types))
     assert [chain.key_type for chain in chains] == types
     assert len(orderer.ca.requests("/chalZ/")) == 1, "the others profit from the first one's validation"
-    assert Step.WAITING in orderer.steps
+    assert OrderStep.WAITING in orderer.steps
 
 
 # Requests
@@ -109,7 +116,7 @@ def test_a_chain_for_names_that_the_ca_knows_costs_four_requests(at: Opened, peb
     orderer.ca.mark()
     orderer.order("known.chain.dev")
     assert paths(orderer.ca.requests()) == ["/order-plz", "/finalize-order/", "/my-order/", "/certZ/"]
-    assert orderer.steps[-3:] == [Step.ORDERED, Step.FINALIZING, Step.DOWNLOADED]
+    assert orderer.steps[-3:] == [OrderStep.ORDERED, OrderStep.FINALIZING, OrderStep.DOWNLOADED]
 
 
 def test_many_names_in_one_chain_cost_two_requests_each_and_a_few(at: Opened, pebble_with):

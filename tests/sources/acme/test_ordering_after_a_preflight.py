@@ -10,7 +10,7 @@ import pytest
 
 from agent.errors import OrderCancelled
 from agent.errors.preflight import PreflightStopped
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 from support.cas.pebble import Pebble
 from support.fakes.orderer import Opened, Orderer
 from support.fakes.source_context import utc_now
@@ -47,7 +47,7 @@ def stopped(orderer: Orderer, *names: str) -> PreflightStopped:
 
 def test_an_order_passes_a_preflight_that_finds_nothing(orderer: Orderer):
     assert orderer.order(NAME).names == (NAME,)
-    assert orderer.steps[:3] == [Step.ACCOUNT, Step.PREFLIGHT, Step.ORDERED]
+    assert orderer.steps[:3] == [OrderStep.ACCOUNT, OrderStep.PREFLIGHT, OrderStep.ORDERED]
 
 
 def test_caa_records_stop_it_without_an_order_and_let_it_pass_once_they_allow_the_ca(orderer: Orderer, ca: Pebble):
@@ -88,7 +88,7 @@ def test_a_warning_is_told_and_the_ca_is_asked(orderer: Orderer, ca: Pebble):
 def test_a_person_who_insists_overrules_it(orderer: Orderer, ca: Pebble):
     ca.dns.add_caa("preflight.dev", OTHERS)
     assert orderer.order(NAME, forced=True).names == (NAME,)
-    assert Step.PREFLIGHT not in orderer.steps
+    assert OrderStep.PREFLIGHT not in orderer.steps
 
 
 def test_who_leaves_it_out_is_not_stopped(at: Opened, ca: Pebble):
@@ -128,4 +128,4 @@ def test_an_agent_that_stops_meanwhile_is_not_held_up(at: Opened, ca: Pebble):
         orderer.desk.stop.set()
         with pytest.raises(OrderCancelled):
             ordered.result(timeout=20)
-    assert orderer.steps[-1] == Step.PREFLIGHT
+    assert orderer.steps[-1] == OrderStep.PREFLIGHT

@@ -10,7 +10,7 @@ from agent.errors.acme import CaBusy, CaFailed, CaUnreached, ProfileRefused, Rat
 from agent.errors.limits import RateLimitAhead, RateLimitInForce
 from agent.errors.order import ChainUnexpected, ChallengeMissing
 from agent.errors.validation import NamesRejected, ValidationFailed
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 from support.cas import certificates as toy_ca
 from support.cas.stub_ca import StubCa
 from support.cas.stub_server import Reply
@@ -30,7 +30,7 @@ class Impatient(OrderDesk):
     """Waits a hundredth of the time."""
 
     def wait(self, seconds: float) -> None:
-        self.office.wait(seconds / 100)
+        self.context.wait(seconds / 100)
 
 
 def wishes(stub: StubCa) -> list[dict[str, object]]:
@@ -261,7 +261,7 @@ def test_a_chain_that_is_not_what_was_ordered_is_thrown_away(at: Opened, stub: S
         orderer.obtain(session, [NAME])
     assert 0 < minutes_until(unexpected.value.retry_at) < 1.2
     assert session.saved == {}
-    assert Step.DOWNLOADED not in orderer.steps
+    assert OrderStep.DOWNLOADED not in orderer.steps
 
 
 def test_an_alternate_that_can_t_be_had_is_not_taken(at: Opened, stub: StubCa):

@@ -18,7 +18,7 @@ from agent.errors.preflight import PreflightStopped
 from agent.errors.validation import ValidationFailed
 from agent.sources.acme.limit_rules import LETS_ENCRYPT
 from agent.sources.acme.limits import Limits
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 from support.cas.pebble import renewal_window
 from support.cas.stub_ca import StubCa
 from support.fakes.orderer import Opened, Orderer
@@ -59,7 +59,7 @@ def forbidding(pebble_with):
 def test_where_nothing_stands_against_it_the_ca_is_asked(at: Opened, pebble_with):
     orderer, _clock = looking(at, pebble_with())
     assert orderer.order(NAME).covers([NAME])
-    assert orderer.steps[:3] == [Step.ACCOUNT, Step.PREFLIGHT, Step.ORDERED]
+    assert orderer.steps[:3] == [OrderStep.ACCOUNT, OrderStep.PREFLIGHT, OrderStep.ORDERED]
 
 
 def test_what_is_certain_to_fail_stops_the_order_before_the_ca_is_asked(at: Opened, forbidding):
@@ -104,7 +104,7 @@ def test_a_stopped_order_is_asked_for_once_a_day_all_the_same(at: Opened, forbid
 def test_a_person_who_insists_is_not_stopped(at: Opened, forbidding):
     orderer, _clock = looking(at, forbidding)
     assert orderer.order(NAME, forced=True).covers([NAME])
-    assert Step.PREFLIGHT not in orderer.steps
+    assert OrderStep.PREFLIGHT not in orderer.steps
 
 
 def test_the_settings_can_leave_the_preflight_out(at: Opened, forbidding):

@@ -11,7 +11,7 @@ from agent.errors import OrderCancelled
 from agent.errors.acme import CaUnreached
 from agent.errors.order import OrderUnfinished
 from agent.pki.key import load_key
-from agent.sources.acme.steps import Step
+from agent.sources.acme.steps import OrderStep
 from support.cas.stub_ca import StubCa
 from support.cas.stub_server import Reply
 from support.fakes.orderer import WAITS, DyingDesk, Killed, Opened, Orderer
@@ -36,7 +36,17 @@ def public_key_of(saved: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "step", [2, Step.ORDERED, Step.CHALLENGES, Step.VALIDATED, Step.FINALIZING, WAITS, Step.DOWNLOADED], ids=str
+    "step",
+    [
+        2,
+        OrderStep.ORDERED,
+        OrderStep.CHALLENGES,
+        OrderStep.VALIDATED,
+        OrderStep.FINALIZING,
+        WAITS,
+        OrderStep.DOWNLOADED,
+    ],
+    ids=str,
 )
 def test_the_same_order_is_finished_wherever_the_process_was_killed(at: Opened, pebble_with, step: str | int):
     orderer = at(pebble_with(always_valid=True))  # as where a web server answers that outlives the agent
@@ -62,7 +72,7 @@ def test_key_and_signing_request_are_saved_before_the_ca_is_asked(at: Opened, pe
 
 def test_a_process_may_be_killed_again_and_again(at: Opened, pebble_with):
     orderer, saved = at(pebble_with(always_valid=True)), {}
-    for step in (1, 2, Step.ORDERED, Step.CHALLENGES, Step.FINALIZING, WAITS, Step.DOWNLOADED):
+    for step in (1, 2, OrderStep.ORDERED, OrderStep.CHALLENGES, OrderStep.FINALIZING, WAITS, OrderStep.DOWNLOADED):
         orderer = orderer.restarted()
         saved = killed_at(orderer, step, saved)
     assert orderer.restarted().order(NAME, saved=saved).covers([NAME])
@@ -114,7 +124,7 @@ def test_an_order_that_the_ca_does_not_finish_is_left_as_it_is_and_gone_on_with_
 def test_an_order_is_interrupted_at_once_when_the_agent_stops(at: Opened, stub: StubCa):
     stub.busy_polls = 10**6
     orderer = at(stub)
-    session = StoppingDesk(orderer.desk, Step.FINALIZING)
+    session = StoppingDesk(orderer.desk, OrderStep.FINALIZING)
     with pytest.raises(OrderCancelled):
         orderer.obtain(session, [NAME])
     stub.busy_polls = 0
@@ -126,9 +136,9 @@ class StoppingDesk(DyingDesk):
     """The agent is told to stop at a step."""
 
     def progress(self, step: str, text: str = "") -> None:
-        self.office.progress(step, text)
+        self.context.progress(step, text)
         if step == self._at:
-            self.office.stop.set()
+            self.context.stop.set()
 
 
 def test_who_waits_for_another_order_of_the_same_names_stops_too(at: Opened, stub: StubCa):
@@ -146,7 +156,7 @@ def test_who_waits_for_another_order_of_the_same_names_stops_too(at: Opened, stu
 
 def test_an_order_that_the_ca_knows_no_more_begins_anew_with_a_new_key(at: Opened, pebble_with):
     orderer = at(pebble_with())
-    saved = killed_at(orderer, Step.VALIDATED)
+    saved = killed_at(orderer, OrderStep.VALIDATED)
     orderer.ca.stop()
     orderer.ca.start()  # its state was in memory: neither account nor order are known
     again = orderer.restarted()
@@ -156,21 +166,21 @@ def test_an_order_that_the_ca_knows_no_more_begins_anew_with_a_new_key(at: Opene
 
 def test_an_order_that_is_gone_begins_anew_with_a_new_key(at: Opened, stub: StubCa):
     orderer = at(stub)
-    saved = killed_at(orderer, Step.VALIDATED)
+    saved = killed_at(orderer, OrderStep.VALIDATED)
     stub.orders.clear()
     assert orderer.restarted().order(NAME, saved=saved).key.public_key() != public_key_of(saved)
 
 
 def test_an_order_of_another_ca_is_not_gone_on_with(at: Opened, pebble_with):
     orderer = at(pebble_with())
-    saved = killed_at(orderer, Step.VALIDATED)
+    saved = killed_at(orderer, OrderStep.VALIDATED)
     again = orderer.restarted(ca=pebble_with())
     assert again.order(NAME, saved=saved).key.public_key() != public_key_of(saved)
 
 
 def test_an_order_whose_time_is_over_begins_anew(at: Opened, stub: StubCa):
     orderer = at(stub)
-    saved = killed_at(orderer, Step.CHALLENGES)
+    saved = killed_at(orderer, OrderStep.CHALLENGES)
     later = orderer.restarted(clock=lambda: utc_now() + timedelta(days=2))
     assert later.order(NAME, saved=saved).key.public_key() != public_key_of(saved)
     assert len(stub.requests("newOrder")) == 2
@@ -179,7 +189,7 @@ def test_an_order_whose_time_is_over_begins_anew(at: Opened, stub: StubCa):
 def test_an_order_that_has_failed_meanwhile_begins_anew_and_the_failure_is_counted(at: Opened, stub: StubCa):
     stub.verdict = {"type": "urn:ietf:params:acme:error:connection", "detail": "Timeout"}
     orderer = at(stub)
-    saved = killed_at(orderer, Step.CHALLENGES)
+    saved = killed_at(orderer, OrderStep.CHALLENGES)
     stub.verdict = None
     again = orderer.restarted()
     assert again.order(NAME, saved=saved).key.public_key() != public_key_of(saved)

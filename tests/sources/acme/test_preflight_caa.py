@@ -7,7 +7,7 @@ import dns.rdata
 import dns.rdatatype
 import pytest
 
-from agent.sources.acme.preflight.answer import Answer
+from agent.sources.acme.preflight.answer import DnsAnswer
 from agent.sources.acme.preflight.caa import Applicant, Permission, judge, read_permission
 from agent.sources.acme.preflight.findings import Finding
 
@@ -20,7 +20,7 @@ def refused(
 ) -> Finding | None:
     """Judge records of example.com."""
     found = tuple(dns.rdata.from_text("IN", "CAA", each) for each in records)
-    answer = Answer(dns.name.from_text("example.com"), found)
+    answer = DnsAnswer(dns.name.from_text("example.com"), found)
     return judge(name, answer, Applicant((OURS, "ca.example"), account, methods), certain=True)
 
 
@@ -180,7 +180,7 @@ def test_a_record_can_not_make_a_sentence_endless_or_unreadable():
 
 def test_records_of_an_alias_s_target_are_changed_there():
     found = (dns.rdata.from_text("IN", "CAA", f'0 issue "{OURS}; validationmethods=dns-01"'),)
-    answer = Answer(dns.name.from_text("gw.example.com"), found, aliases=(dns.name.from_text("x.cdn.net"),))
+    answer = DnsAnswer(dns.name.from_text("gw.example.com"), found, aliases=(dns.name.from_text("x.cdn.net"),))
     finding = judge("gw.example.com", answer, Applicant((OURS,), ACCOUNT), certain=False)
     assert finding is not None
     assert not finding.certain

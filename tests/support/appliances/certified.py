@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.engine.engine import Engine
-from agent.model.events import Event, Kind
+from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord, Watch
-from agent.operations.operations import Hand
+from agent.operations.operations import Operations
 from agent.pki.chain import Chain
 from support.appliances.proxied import OWN, SITES, Proxied, table
 from support.cas.acme2certifier import Acme2Certifier
@@ -66,8 +66,8 @@ class Certified(Proxied):
         self.happens(event)
 
     @property
-    def hand(self) -> Hand:
-        return Hand(self.engine(), wait=0)
+    def hand(self) -> Operations:
+        return Operations(self.engine(), wait=0)
 
     @property
     def terminal(self) -> Terminal:
@@ -105,7 +105,7 @@ class Certified(Proxied):
 
     # What happened
 
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[EventKind]:
         return [event.kind for event in self.events]
 
     def reloads(self) -> int:

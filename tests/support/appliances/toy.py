@@ -9,7 +9,7 @@ from textwrap import dedent
 
 from agent.config.loading import load
 from agent.config.settings import Settings
-from agent.contract.source import Due, Offer, RequestState, Session, Source
+from agent.contract.source import Due, Offer, OrderContext, RequestState, Source
 from agent.model.need import Request
 from agent.pki.chain import Chain
 from agent.registry.plugins import Registry
@@ -27,7 +27,7 @@ class Rung(Source):
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         return Due(now, "always")
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         raise NotImplementedError
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from agent.api.status import Row, StatusPage, View
+from agent.api.status import Row, StatusPage, StatusView
 from agent.errors import Problem
 from agent.report import ChainRow, EndpointRow, ModuleRow, ModuleState, NeedRow, Status, UseRow
 from agent.report.details import RootDetails
@@ -87,7 +87,7 @@ def status(*chains: ChainRow | NeedRow, **changes: Any) -> dict[str, Any]:
         root=ROOT,
         modules=MODULES,
         observers=(),
-        view=View.CHAINS,
+        view=StatusView.CHAINS,
         rows=rows,
         total=len(rows),
         offset=0,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from agent.contract.source import ChainRecord, Due, Offer, OrderRecord, RequestState, Session, Source
+from agent.contract.source import ChainRecord, Due, Offer, OrderContext, OrderRecord, RequestState, Source
 from agent.errors.source import SourceError
 from agent.model.need import Need, Request
 from agent.pki.chain import Chain, KeyType, Purpose
@@ -35,7 +35,7 @@ class Toy(Source):
             return Due(now, "there is no toy chain yet")
         return Due(renewal_instant(state.chain.not_before, state.chain.not_after), "a third of its lifetime is left")
 
-    def obtain(self, request: Request, session: Session) -> Chain:
+    def obtain(self, request: Request, session: OrderContext) -> Chain:
         raise SourceError("Toys deliver nothing.")
 
 

@@ -12,8 +12,8 @@ from agent.pki.chain import Chain
 from agent.pki.key import KeyType
 from agent.sources import AcmeSource
 from agent.sources.acme import order
-from agent.sources.acme.ca_context import Customer, customer_of
-from agent.sources.acme.steps import Step
+from agent.sources.acme.ca_context import CaContext, ca_context_of
+from agent.sources.acme.steps import OrderStep
 from support.fakes.source_context import Desk, OrderDesk
 from support.ports import free_port
 
@@ -70,9 +70,9 @@ class Orderer:
         return order.obtain(self.source, Request(frozenset(names), key_type), session, patience=patience)
 
     @property
-    def customer(self) -> Customer:
+    def customer(self) -> CaContext:
         """What all of its orders share."""
-        return customer_of(self.source, self.desk)
+        return ca_context_of(self.source, self.desk)
 
     @property
     def steps(self) -> list[str]:
@@ -90,9 +90,9 @@ WAITS = "waits for the certificate"
 class DyingDesk(OrderDesk):
     """An order's desk at which the process dies: when something has been saved, a step has been told, or while it waits."""
 
-    def __init__(self, office: Desk, at: str | int, saved: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, context: Desk, at: str | int, saved: Mapping[str, Any] | None = None) -> None:
         """`at`: a step, `WAITS`, or the number of the save, from 1."""
-        super().__init__(office, saved=dict(saved or {}))
+        super().__init__(context, saved=dict(saved or {}))
         self._at = at
         self._saves = 0
         self._step = ""
@@ -104,12 +104,12 @@ class DyingDesk(OrderDesk):
             raise Killed
 
     def progress(self, step: str, text: str = "") -> None:
-        self.office.progress(step, text)
+        self.context.progress(step, text)
         self._step = step
         if step == self._at:
             raise Killed
 
     def wait(self, seconds: float) -> None:
-        if (self._at, self._step) == (WAITS, Step.FINALIZING):
+        if (self._at, self._step) == (WAITS, OrderStep.FINALIZING):
             raise Killed
-        self.office.wait(seconds)
+        self.context.wait(seconds)

@@ -106,7 +106,7 @@ class Desk:
 class OrderDesk:
     """`agent.contract.source.Session`: one order's desk. Give it `saved` to go on where another one stopped."""
 
-    office: Desk
+    context: Desk
     attempts: int = 0
     forced: bool = False
     replaced: Chain | None = None
@@ -115,7 +115,7 @@ class OrderDesk:
     """Called after each save: a test may raise there, as a crash would."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.office, name)
+        return getattr(self.context, name)
 
     def save(self, state: Mapping[str, Any]) -> None:
         self.saved = dict(state)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import load_der_x509_certificate
 
 from agent.errors import AgentError
-from agent.inspection import Diagnosis, Piece, diagnose, diagnose_root
+from agent.inspection import Diagnosis, InputFile, diagnose, diagnose_root
 from agent.pki.certificate import quietly
 from support.cas.certificates import NOW, Party, key_pem, pem, root
 
@@ -28,10 +28,10 @@ WHOLE = key_pem(LEAF.key) + pem(LEAF.certificate) + BUNDLE
 Given = bytes | tuple[str, bytes]
 
 
-def pieces(*given: Given) -> list[Piece]:
+def pieces(*given: Given) -> list[InputFile]:
     """Return files; those without a name are called a, b, c ..."""
     named = [each if isinstance(each, tuple) else (chr(97 + at), each) for at, each in enumerate(given)]
-    return [Piece(name, data) for name, data in named]
+    return [InputFile(name, data) for name, data in named]
 
 
 def look(*given: Given, **options) -> Diagnosis:

@@ -94,11 +94,11 @@ class ApiProcess:
 
 
 def _main(root: str, number: str, options: dict[str, Any]) -> None:
-    from agent.api.authentication import Peers
-    from agent.api.job_processes import COMMAND, Starter
-    from agent.api.limits import Limits
+    from agent.api.authentication import PeerProcesses
+    from agent.api.job_processes import COMMAND, JobProcesses
+    from agent.api.limits import ApiLimits
     from agent.api.process import serve
-    from agent.api.services import Office
+    from agent.api.services import ApiServices
 
     offset = Path(root) / "clock"
 
@@ -106,10 +106,10 @@ def _main(root: str, number: str, options: dict[str, Any]) -> None:
         ahead = float(offset.read_text()) if offset.exists() else 0.0
         return datetime.now(UTC) + timedelta(seconds=ahead)
 
-    layout, peers = Layout(Path(root)), Peers(os.geteuid(), frozenset(options["web"]))
-    starter = Starter(layout, clock, options["command"] or COMMAND)
+    layout, peers = Layout(Path(root)), PeerProcesses(os.geteuid(), frozenset(options["web"]))
+    starter = JobProcesses(layout, clock, options["command"] or COMMAND)
     with socket.socket(fileno=int(number)) as listener:
-        serve(Office(layout, peers, clock=clock, starter=starter, limits=Limits(**options["limits"])), listener)
+        serve(ApiServices(layout, peers, clock=clock, starter=starter, limits=ApiLimits(**options["limits"])), listener)
 
 
 if __name__ == "__main__":

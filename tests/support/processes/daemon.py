@@ -86,7 +86,7 @@ def _main(kind: str, file: Path, layout: Layout) -> int:
     from agent.daemon import loop
     from agent.daemon.log import Log
     from agent.daemon.sd_notify import Notifier
-    from agent.daemon.wakeup import Waking
+    from agent.daemon.wakeup import Wakeup
     from agent.engine.engine import utc_now
     from agent.engine.pass_inputs import read_host_of
 
@@ -103,7 +103,7 @@ def _main(kind: str, file: Path, layout: Layout) -> int:
 
     if kind == "clock":
         return loop.run(layout, clock=clock)
-    with Waking(layout) as waking:
+    with Wakeup(layout) as waking:
         served = loop.Daemon(layout, Log(sys.stderr, utc_now), waking, Notifier(os.environ))
         served.engine.host = host
         served.serve()

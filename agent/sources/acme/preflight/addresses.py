@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.errors.acme import AGAIN
-from agent.sources.acme.preflight.answer import Answer, plain
+from agent.sources.acme.preflight.answer import DnsAnswer, plain
 from agent.sources.acme.preflight.exchange import Unanswered
 from agent.sources.acme.preflight.findings import Finding, listed
 from agent.system.names import is_public
@@ -15,13 +15,13 @@ from agent.system.names import is_public
 class Pointing:
     """What one view of the DNS says of a name's A and AAAA records."""
 
-    ipv4: Answer | Unanswered
-    ipv6: Answer | Unanswered
+    ipv4: DnsAnswer | Unanswered
+    ipv6: DnsAnswer | Unanswered
 
     @property
-    def answers(self) -> tuple[Answer, ...]:
+    def answers(self) -> tuple[DnsAnswer, ...]:
         """Return what was answered at all."""
-        return tuple(each for each in (self.ipv4, self.ipv6) if isinstance(each, Answer))
+        return tuple(each for each in (self.ipv4, self.ipv6) if isinstance(each, DnsAnswer))
 
     @property
     def failures(self) -> tuple[Unanswered, ...]:
@@ -60,27 +60,27 @@ def _unreachable(name: str, addresses: tuple[str, ...], *, certain: bool) -> Fin
     return Finding(name, "private_address", cause, fix, certain)
 
 
-def _endless(name: str, answer: Answer, *, certain: bool) -> Finding:
+def _endless(name: str, answer: DnsAnswer, *, certain: bool) -> Finding:
     way = " -> ".join(plain(each) for each in (answer.name, *answer.aliases[:3]))
     cause = f"{name} is an alias that leads nowhere: its CNAME records go in a circle or on for too long ({way} ...)."
     return Finding(name, "alias", cause, f"Correct the CNAME record of {name}, {AGAIN}", certain)
 
 
-def _nonexistent(name: str, answer: Answer, *, certain: bool) -> Finding:
+def _nonexistent(name: str, answer: DnsAnswer, *, certain: bool) -> Finding:
     cause = f"{_subject(name, answer)} does not exist in the DNS (NXDOMAIN from {listed(answer.hosts)})."
     return Finding(name, "nxdomain", cause, _cure(name, answer), certain)
 
 
-def _bare(name: str, answer: Answer, *, certain: bool) -> Finding:
+def _bare(name: str, answer: DnsAnswer, *, certain: bool) -> Finding:
     cause = f"{_subject(name, answer)} has neither an A nor an AAAA record (so say {listed(answer.hosts)})."
     return Finding(name, "no_address", cause, _cure(name, answer), certain)
 
 
-def _subject(name: str, answer: Answer) -> str:
+def _subject(name: str, answer: DnsAnswer) -> str:
     return f"{name} is an alias of {plain(answer.target)}, which" if answer.aliases else name
 
 
-def _cure(name: str, answer: Answer) -> str:
+def _cure(name: str, answer: DnsAnswer) -> str:
     if answer.aliases:
         return f"Correct the CNAME record of {name}, or give {plain(answer.target)} an address, {AGAIN}"
     return f"Add an A or AAAA record for {name}, {AGAIN}"

@@ -19,7 +19,7 @@ LONGEST_ALIAS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DnsAnswer:
     """Records of one type of a name, or their absence."""
 
     name: dns.name.Name
@@ -42,10 +42,10 @@ class Answer:
 class View(Protocol):
     """The DNS as somebody sees it."""
 
-    def look_up(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> Answer:
+    def look_up(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> DnsAnswer:
         """Ask now. Raises `Unanswered`."""
 
-    def recall(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> Answer:
+    def recall(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> DnsAnswer:
         """Return what was answered in the last minutes, or ask. Raises `Unanswered`."""
 
 

@@ -13,7 +13,7 @@ import dns.rdataclass
 import dns.rdatatype
 from dns.rdatatype import AAAA, NS, A
 
-from agent.sources.acme.preflight.answer import LONGEST_ALIAS, Answer, View, alias_of, is_definite, plain, records_of
+from agent.sources.acme.preflight.answer import LONGEST_ALIAS, DnsAnswer, View, alias_of, is_definite, plain, records_of
 from agent.sources.acme.preflight.exchange import PATIENCE, Budget, Server, Unanswered, ask, make_query
 from agent.sources.acme.preflight.memory import Memory
 
@@ -58,7 +58,7 @@ class Authority:
         self._patience, self._turn = patience, turn
         self._root = Zone(dns.name.root, (), self._choice(roots))
 
-    def look_up(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> Answer:
+    def look_up(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> DnsAnswer:
         """Ask now, and follow aliases into other zones. Raises `Unanswered`, with the zone."""
         aliases: list[dns.name.Name] = []
         while True:
@@ -68,10 +68,10 @@ class Authority:
             endless = following is not None and (following in {name, *aliases} or len(aliases) >= LONGEST_ALIAS)
             if following is None or endless:
                 exists = reply.rcode() != dns.rcode.NXDOMAIN
-                return Answer(name, records_of(reply, target, kind), exists, tuple(aliases), endless, zone.hosts)
+                return DnsAnswer(name, records_of(reply, target, kind), exists, tuple(aliases), endless, zone.hosts)
             aliases.append(following)
 
-    def recall(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> Answer:
+    def recall(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> DnsAnswer:
         """Return what was answered in the last minutes, or ask. Raises `Unanswered`, with the zone."""
         return self._memory.recall(("authority", name, kind), lambda: self.look_up(name, kind, budget))
 

@@ -12,7 +12,7 @@ import dns.name
 from dns.rdatatype import CAA
 
 from agent.errors.acme import AGAIN
-from agent.sources.acme.preflight.answer import Answer, View, plain
+from agent.sources.acme.preflight.answer import DnsAnswer, View, plain
 from agent.sources.acme.preflight.exchange import Budget
 from agent.sources.acme.preflight.findings import Finding, listed
 
@@ -90,7 +90,7 @@ def _parameter(text: str) -> tuple[str, str] | None:
     return (tag, value) if equals and TAG.fullmatch(tag) and VALUE.fullmatch(value) else None
 
 
-def relevant_records(name: dns.name.Name, view: View, budget: Budget) -> Answer | None:
+def relevant_records(name: dns.name.Name, view: View, budget: Budget) -> DnsAnswer | None:
     """Climb from `name` to the first ancestor that has CAA records (RFC 8659 section 3). Raises `Unanswered`.
 
     The answer's `name` is that ancestor; where it's an alias, the records are those of the alias's target, and the climb
@@ -123,7 +123,7 @@ class Refusal:
     certain: bool = True
 
 
-def judge(name: str, found: Answer, applicant: Applicant, *, certain: bool) -> Finding | None:
+def judge(name: str, found: DnsAnswer, applicant: Applicant, *, certain: bool) -> Finding | None:
     """Return why the CA must refuse `name`, given the relevant records and that it has identities; None: it may issue."""
     properties = [read_property(each) for each in found.records]
     for each in properties:
@@ -187,19 +187,21 @@ def _may_be_ours(accounts: Sequence[str], ours: str) -> bool:
 # What is said of it
 
 
-def _place(found: Answer) -> str:
+def _place(found: DnsAnswer) -> str:
     """Return where the records stand."""
     if not found.aliases:
         return plain(found.name)
     return f"{plain(found.target)}, which {plain(found.name)} is an alias of,"
 
 
-def _unknown(name: str, found: Answer, each: Property, *, certain: bool) -> Finding:
+def _unknown(name: str, found: DnsAnswer, each: Property, *, certain: bool) -> Finding:
     cause = f"{_place(found)} has a CAA record that is marked critical, and whose kind CAs don't know: {each.text}."
     return Finding(name, "caa", cause, f"Remove it, or set its flags to 0, {AGAIN}", certain)
 
 
-def _refused(name: str, found: Answer, refused: Sequence[Refusal], applicant: Applicant, *, certain: bool) -> Finding:
+def _refused(
+    name: str, found: DnsAnswer, refused: Sequence[Refusal], applicant: Applicant, *, certain: bool
+) -> Finding:
     nearest = min(refused, key=lambda each: [*Why].index(each.why))
     if nearest.why is Why.OTHER:
         shown = listed([each.property.text for each in refused])

@@ -12,7 +12,7 @@ from dns.rdatatype import AAAA, A
 
 from agent.sources.acme.preflight import addresses, caa, reach, trouble
 from agent.sources.acme.preflight.addresses import Pointing
-from agent.sources.acme.preflight.answer import Answer, View
+from agent.sources.acme.preflight.answer import DnsAnswer, View
 from agent.sources.acme.preflight.authority import Authority
 from agent.sources.acme.preflight.caa import Applicant
 from agent.sources.acme.preflight.exchange import Budget, Unanswered
@@ -63,7 +63,7 @@ class Look:
     """As the CA sees it; None: it sees what this network sees, or where the name points to doesn't matter."""
     inside: Pointing | None
     """As this network's resolvers see it; None: where the name points to doesn't matter."""
-    caa: Answer | Unanswered | None
+    caa: DnsAnswer | Unanswered | None
     """The relevant CAA records."""
     caa_certain: bool
     """Whether the CA is bound to see the same ones."""
@@ -111,7 +111,7 @@ def _point(target: dns.name.Name, view: View, budget: Budget, pool: Executor) ->
 
 def _caa(
     target: dns.name.Name, subject: Subject, eyes: Eyes, budget: Budget
-) -> tuple[Answer | Unanswered | None, bool]:
+) -> tuple[DnsAnswer | Unanswered | None, bool]:
     """Return the relevant CAA records, and whether the CA is bound to see the same."""
     if not subject.applicant.identities:
         return None, False

@@ -11,7 +11,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from agent.sources.acme.preflight.answer import LONGEST_ALIAS, Answer, alias_of, is_definite, records_of
+from agent.sources.acme.preflight.answer import LONGEST_ALIAS, DnsAnswer, alias_of, is_definite, records_of
 from agent.sources.acme.preflight.exchange import PATIENCE, Budget, Server, Unanswered, ask, make_query
 from agent.sources.acme.preflight.memory import Memory
 
@@ -40,15 +40,15 @@ class Resolvers:
         self._patience = patience
         self._hosts = tuple(address for address, _port in self.servers)
 
-    def look_up(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> Answer:
+    def look_up(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> DnsAnswer:
         """Ask now; once they have turned out to be silent, not even that. Raises `Unanswered`."""
         return self._memory.attempt(("resolvers", kind), name, lambda: self._ask(name, kind, budget))
 
-    def recall(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> Answer:
+    def recall(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> DnsAnswer:
         """Return what was answered in the last minutes, or ask. Raises `Unanswered`."""
         return self._memory.recall(("resolvers", name, kind), lambda: self.look_up(name, kind, budget))
 
-    def _ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> Answer:
+    def _ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> DnsAnswer:
         try:
             reply = self._exchange(name, kind, budget, dns.flags.RD)
         except Unanswered as error:
@@ -59,7 +59,7 @@ class Resolvers:
         while (following := alias_of(reply, target)) is not None and len(aliases) < LONGEST_ALIAS:
             aliases.append(following)
             target = following
-        return Answer(
+        return DnsAnswer(
             name,
             records_of(reply, target, kind),
             exists=reply.rcode() != dns.rcode.NXDOMAIN,
