@@ -123,9 +123,9 @@ def test_a_key_too_weak_for_the_systems_policy_is_seen_all_the_same(maker, tmp_p
         "[strict]\nMinProtocol = TLSv1.2\nCipherString = DEFAULT:@SECLEVEL=2\n"
     )
     program = (
-        "import sys, time, agent\n"
-        "endpoint = agent.Endpoint(int(sys.argv[1]))\n"
-        "served = agent.TLSProbe().look(endpoint, time.monotonic() + 10, agent.Expected((), 0))\n"
+        "import sys, time, chainwright\n"
+        "endpoint = chainwright.Endpoint(int(sys.argv[1]))\n"
+        "served = chainwright.TLSProbe().look(endpoint, time.monotonic() + 10, chainwright.Expected((), 0))\n"
         "print(*served.fingerprints)\n"
     )
     with serving(context) as endpoint:

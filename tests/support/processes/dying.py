@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # drop-in plugins of tests import what tests share
+
 from agent.engine.engine import Engine
 from agent.model.events import Event
 from agent.system.layout import Layout
