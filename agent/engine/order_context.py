@@ -19,7 +19,7 @@ from agent.planning import Obtain
 
 
 class StoredOrderContext(StoredSourceContext):
-    """`agent.contract.source.Session` for one order."""
+    """`agent.contract.source.OrderContext` for one order."""
 
     def __init__(
         self, services: SourceServices, source: Source, obtain: Obtain, stop: threading.Event, root: Root | None = None

@@ -72,7 +72,7 @@ class SourceLedger:
 
 
 class StoredSourceContext:
-    """`agent.contract.source.Office` for one source. Memory, ledger and shared object outlive it."""
+    """`agent.contract.source.SourceContext` for one source. Memory, ledger and shared object outlive it."""
 
     def __init__(
         self, services: SourceServices, source: Source, stop: threading.Event, about: Mapping[str, Any]

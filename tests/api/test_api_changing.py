@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.pki.authority import Root
 from agent.store import Store
 from agent.system.layout import Layout
-from conftest import NAME, bought, pem_of
+from support.appliances.api import NAME, bought, pem_of
 from support.processes.api import ApiProcess
 
 

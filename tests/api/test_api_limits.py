@@ -15,7 +15,7 @@ import pytest
 from agent.api.request_body import Parser
 from agent.api.routes import ROUTES
 from agent.system.lock import held
-from conftest import ANN, make_people, make_tunnel
+from support.appliances.api import ANN, make_people, make_tunnel
 from support.appliances.deployed import until
 from support.clients.api import Client, Reply
 from support.processes.api import ApiProcess

@@ -7,7 +7,7 @@ import os
 import pytest
 from cryptography import x509
 
-from conftest import ANN, VIC, Box, make_people
+from support.appliances.api import ANN, VIC, Box, make_people
 from support.appliances.branching import HeadOffice
 from support.processes.api import ApiProcess
 

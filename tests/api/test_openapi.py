@@ -15,7 +15,7 @@ from agent.api.access import Access
 from agent.api.openapi import document
 from agent.api.routes import ROUTES
 from agent.auth import Accounts, Role
-from conftest import make_people, make_tunnel
+from support.appliances.api import make_people, make_tunnel
 from support.appliances.deployed import Deployed
 from support.clients.over_unix import BASE, session_over
 from support.processes.api import ApiProcess

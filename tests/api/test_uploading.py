@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from agent.pki.encoding import Format, Part, encode
-from conftest import NAME, bought, pem_of
+from support.appliances.api import NAME, bought, pem_of
 
 PASSPHRASE = "correct horse"
 

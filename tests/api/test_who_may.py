@@ -16,7 +16,7 @@ from agent.api.access import Access
 from agent.api.route import Route
 from agent.api.routes import ROUTES
 from agent.auth import Accounts, Role
-from conftest import ANN, VIC, make_people, make_tunnel
+from support.appliances.api import ANN, VIC, make_people, make_tunnel
 from support.processes.api import ApiProcess
 
 NOBODY = 65534

@@ -72,7 +72,7 @@ def test_it_makes_a_pass_at_its_start_and_ends_with_exit_code_0(idle):
         agent.passes(START)
         assert (idle.layout.module("tunnel").live / "tunnel.pem").exists()
         assert agent.ends() == 0
-        assert agent.daemon.log[-1].endswith("the agent ends")
+        assert agent.log[-1].endswith("the agent ends")
     assert not idle.layout.poke.exists()
 
 
@@ -348,7 +348,7 @@ def test_the_journal_is_told_how_grave_a_line_is(idle):
     status = log.stat()
     with Agent(idle.layout, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}) as agent:
         agent.says("no pass was made")
-        assert [line[:3] for line in agent.daemon.log] == ["<6>", "<3>", "<4>"]
+        assert [line[:3] for line in agent.log] == ["<6>", "<3>", "<4>"]
 
 
 def test_the_chain_in_service_is_served_while_the_agent_comes_and_goes(tunnel):

@@ -49,7 +49,7 @@ def files_below(folder: Path) -> set[str]:
 
 
 def test_the_wheel_has_every_template_below_its_package(wheel: Path) -> None:
-    prefix = "agent/rendering/templates/"
+    prefix = "agent/templates/"
     shipped = {name.removeprefix(prefix) for name in zipfile.ZipFile(wheel).namelist() if name.startswith(prefix)}
     assert shipped == files_below(CHECKOUT / "templates") != set()
 

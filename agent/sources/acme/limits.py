@@ -97,7 +97,7 @@ class _Use:
 class Limits:
     """The limits of one CA, for all orders of this process. Any thread may use it.
 
-    They're kept even where a person insists (`agent.contract.source.Session.forced`): the CA would refuse.
+    They're kept even where a person insists (`agent.contract.source.OrderContext.forced`): the CA would refuse.
     """
 
     def __init__(self, ledger: Ledger, memory: Memory, rules: Rules, directory: str, ca: str) -> None:

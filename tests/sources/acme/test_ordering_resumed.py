@@ -145,7 +145,7 @@ def test_who_waits_for_another_order_of_the_same_names_stops_too(at: Opened, stu
     orderer = at(stub)
     customer = orderer.customer
     session = orderer.session()
-    with customer.turns.taken(frozenset({NAME}), session):
+    with customer.order_locks.taken(frozenset({NAME}), session):
         orderer.desk.stop.set()
         with pytest.raises(OrderCancelled):
             orderer.obtain(session, [NAME])

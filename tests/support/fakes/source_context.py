@@ -52,7 +52,7 @@ class Noting:
 
 @dataclass
 class Desk:
-    """`agent.contract.source.Office` for one source of one appliance; `session` gives an order's desk on it."""
+    """`agent.contract.source.SourceContext` for one source of one appliance; `session` gives an order's desk on it."""
 
     webroot: Path
     clock: Callable[[], datetime] = utc_now
@@ -104,7 +104,7 @@ class Desk:
 
 @dataclass
 class OrderDesk:
-    """`agent.contract.source.Session`: one order's desk. Give it `saved` to go on where another one stopped."""
+    """`agent.contract.source.OrderContext`: one order's desk. Give it `saved` to go on where another one stopped."""
 
     context: Desk
     attempts: int = 0
