@@ -1,4 +1,4 @@
-"""Endpoints of a group of modules: what is expected there, what is seen, and what is kept of it."""
+"""Endpoints of modules: what they should serve, what they serve, and what is stored of it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from agent.model.deployment import EndpointRecord, Generation
 from agent.probing.probe import Observation
 
 SAMPLE = 8
-"""Endpoints of unchanged slots that are looked at when only the configuration changed."""
+"""Endpoints of unchanged slots that are probed when only the configuration changed."""
 
 
 @dataclass(frozen=True)
 class EndpointCheck:
-    """One endpoint of one module, and what it ought to serve."""
+    """One endpoint of one module, and the chain that it should serve."""
 
     module: str
     endpoint: Endpoint
@@ -25,12 +25,12 @@ class EndpointCheck:
 
     @property
     def key(self) -> str:
-        """Tell this endpoint from all others."""
+        """Unique among all endpoints."""
         return f"{self.module} {self.endpoint.key}"
 
     @property
     def place(self) -> tuple[str, type]:
-        """Where it is looked at, and by what kind of probe."""
+        """Address, and class of the probe."""
         return str(self.endpoint.address), type(self.endpoint.probe)
 
 
@@ -46,8 +46,8 @@ def checks_of(context: DeployContext, module: str, generation: Generation) -> li
     return found
 
 
-def worth_a_look(checks: Iterable[EndpointCheck], slots: set[str], wrong: set[str]) -> list[EndpointCheck]:
-    """Return the endpoints of changed slots; where none changed, some of the others. Always those that were wrong last time.
+def checks_due(checks: Iterable[EndpointCheck], slots: set[str], wrong: set[str]) -> list[EndpointCheck]:
+    """Return the endpoints of changed slots, or a sample where none changed; always those that were wrong last time too.
 
     `wrong`: their `EndpointCheck.key`.
     """
@@ -57,15 +57,15 @@ def worth_a_look(checks: Iterable[EndpointCheck], slots: set[str], wrong: set[st
     return [*chosen, *(each for each in checks if each.key in wrong - keys)]
 
 
-def observe(context: DeployContext, checks: list[EndpointCheck], *, patient: bool) -> dict[str, Observation]:
-    """Look at endpoints and return what was seen by `EndpointCheck.key`."""
+def observe(context: DeployContext, checks: list[EndpointCheck], *, until_served: bool) -> dict[str, Observation]:
+    """Probe endpoints and return the observations by `EndpointCheck.key`."""
     if not checks:
         return {}
     seen = context.prober.observe(
         [(check.endpoint, check.expected) for check in checks],
         timeout=context.wait_policy.timeout,
         handshakes=context.wait_policy.handshakes,
-        patient=patient,
+        until_served=until_served,
     )
     return {check.key: observation for check, observation in zip(checks, seen, strict=True)}
 
@@ -76,7 +76,7 @@ def records_of(
     seen: Mapping[str, Observation],
     before: Mapping[str, EndpointRecord],
 ) -> list[EndpointRecord]:
-    """Return what is kept of each endpoint: what was seen now, else what was seen last of the same chain."""
+    """Return what is stored of each endpoint: what was seen now, else what was seen last of the same chain."""
     now = context.clock()
     rows = []
     for check in checks:

@@ -1,4 +1,4 @@
-"""Which difference does a service refuse? Halving, with a bounded number of tests."""
+"""Search for the differences that a service refuses: halving, with a bounded number of tests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Trial = Callable[[frozenset[Difference]], AgentError | None]
 """Stages and tests a generation with these differences; returns the refusal, or None when it is accepted."""
 
 MOST_TRIALS = 40
-"""Tests of a large server take seconds each: whatever is left then is refused untried, and tried again later."""
+"""A test of a large server takes seconds: what is left after these is refused untried, and tried again later."""
 
 
 @dataclass
 class Isolation:
-    """The differences that a service accepts, and those that it refuses with the reason."""
+    """A search: the differences that a service accepts, and those that it refuses with the reason."""
 
     trial: Trial
     accepted: frozenset[Difference] = frozenset()
