@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.system.layout import Layout
-from agent.system.ownership import distrust, read
+from agent.system.ownership import read, why_untrusted
 
 Key = tuple[str | int, ...]
 """A path into the settings: ``("modules", "mail", "port")``; a number is the entry of an array of tables."""
@@ -133,30 +133,28 @@ def _paths(layout: Layout, problems: list[SettingsProblem]) -> Iterator[Path]:
         yield layout.settings
     if not layout.conf_d.is_dir():
         return
-    doubt = distrust(layout.conf_d, layout.conf_d.stat(), 0o002)
-    if doubt:
-        problems.append(_whole(layout.conf_d, f"{doubt.reason}; {doubt.cure}"))
+    if untrusted := why_untrusted(layout.conf_d, layout.conf_d.stat(), 0o002):
+        problems.append(_whole(layout.conf_d, f"{untrusted.reason}; {untrusted.fix}"))
         return
     yield from sorted(layout.conf_d.glob("*.toml"))
 
 
 def _parse(path: Path, private: set[Path], problems: list[SettingsProblem]) -> dict[str, Any]:
     try:
-        reading = read(path)
-        doubt = distrust(path, reading.status, 0o002)
-        if doubt:
-            problems.append(_whole(path, f"{doubt.reason}; {doubt.cure}"))
+        content = read(path)
+        if untrusted := why_untrusted(path, content.status, 0o002):
+            problems.append(_whole(path, f"{untrusted.reason}; {untrusted.fix}"))
             return {}
-        if reading.private:
+        if content.private:
             private.add(path)
-        return tomllib.loads(reading.data.decode())
+        return tomllib.loads(content.data.decode())
     except OSError as error:
         problems.append(_whole(path, f"it can't be read: {error.strerror}"))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         problems.append(_whole(path, f"line {line} is not UTF-8 text"))
     except tomllib.TOMLDecodeError as error:
-        problems.append(_syntax(path, str(error), reading.data.decode()))
+        problems.append(_syntax(path, str(error), content.data.decode()))
     except RecursionError:
         problems.append(_whole(path, "its arrays or tables are nested too deeply"))
     return {}

@@ -15,7 +15,7 @@ from agent.config.problems import holds_secret, members, problem
 from agent.contract.fields import Secret
 from agent.errors.settings import SettingsProblem
 from agent.system.layout import Layout
-from agent.system.ownership import distrust, read
+from agent.system.ownership import read, why_untrusted
 
 PATH = re.compile(r"(/(?!\.\./|\.\.$)[^/\0]+)+")
 UNREADABLE = Secret("unreadable")
@@ -108,15 +108,14 @@ class Secrets:
         file = self.layout.rooted(path)
         self.files.append(file)
         try:
-            reading = read(file)
-            text = reading.data.decode().removesuffix("\n").removesuffix("\r")
+            content = read(file)
+            text = content.data.decode().removesuffix("\n").removesuffix("\r")
         except OSError as error:
             raise _Refused(f"the file {file} can't be read: {error.strerror}") from error
         except UnicodeDecodeError:
             raise _Refused(f"the file {file} is not UTF-8 text") from None
-        doubt = distrust(file, reading.status, 0o077)
-        if doubt:
-            raise _Refused(f"the file {file} is not safe: {doubt.reason}; {doubt.cure}")
+        if untrusted := why_untrusted(file, content.status, 0o077):
+            raise _Refused(f"the file {file} is not safe: {untrusted.reason}; {untrusted.fix}")
         if not text:
             raise _Refused(f"the file {file} is empty")
         return text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from agent.errors.chain import CertificateUnreadable
 from agent.errors.upload import TrustUnreadable
-from agent.system.ownership import distrust, read
+from agent.system.ownership import read, why_untrusted
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -106,12 +106,12 @@ def _certificates(path: Path) -> tuple[x509.Certificate, ...]:
 
 def _content(path: Path) -> bytes:
     try:
-        reading = read(path)
+        content = read(path)
     except OSError as error:
         raise TrustUnreadable(str(path), _reason(error)) from error
-    if doubt := distrust(path, reading.status, OTHERS_WRITE):
-        raise TrustUnreadable(str(path), doubt.reason, doubt.cure)
-    return reading.data
+    if untrusted := why_untrusted(path, content.status, OTHERS_WRITE):
+        raise TrustUnreadable(str(path), untrusted.reason, untrusted.fix)
+    return content.data
 
 
 def _reason(error: OSError) -> str:

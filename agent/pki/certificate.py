@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -165,7 +165,11 @@ def purposes_of(certificate: x509.Certificate) -> tuple[Purpose, ...]:
 
 def crl_urls_of(certificate: x509.Certificate) -> tuple[str, ...]:
     """Return where lists of revoked certificates are to be had over HTTP (RFC 5280 section 4.2.1.13)."""
-    points = extension(certificate, x509.CRLDistributionPoints) or ()
+    return http_urls_of(extension(certificate, x509.CRLDistributionPoints) or ())
+
+
+def http_urls_of(points: Iterable[x509.DistributionPoint]) -> tuple[str, ...]:
+    """Return the HTTP URLs of distribution points, in their order."""
     names = [name for point in points for name in point.full_name or ()]
     urls = [name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)]
     return tuple(url for url in urls if url.lower().startswith(("http://", "https://")))

@@ -1,4 +1,4 @@
-"""The addresses of this machine, asked of the kernel (rtnetlink(7)). Importing this is cheap."""
+"""IP addresses of this machine, from the kernel (rtnetlink(7)). Cheap to import."""
 
 from __future__ import annotations
 

@@ -376,7 +376,7 @@ def test_whatever_a_ca_signs_is_a_list_or_refused(changes):
     with suppress(UnusableListError):
         found = read_list(signed(FUZZED, changed(FUZZED_TBS, changes)), FUZZED.certificate)
         found.check(NOW)
-        found.of(FUZZED_LEAF, frozenset([x509.UniformResourceIdentifier(ELSEWHERE)]))
+        found.find(FUZZED_LEAF, frozenset([x509.UniformResourceIdentifier(ELSEWHERE)]))
 
 
 # What can't be fetched
