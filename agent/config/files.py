@@ -1,4 +1,4 @@
-"""Reading ``chainwright.toml`` and ``conf.d/*.toml``, and merging them with the origin of each key."""
+"""Files of the settings: ``chainwright.toml`` and ``conf.d/*.toml``, merged, with the origin of each key."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Which file says what. Holds no values, so it may be kept and shown."""
+    """File that each key is from. Holds no values, so it may be kept and shown."""
 
     main: Path
-    """Named when no file says anything about a key."""
+    """File to name when a key is in none."""
     values: Mapping[Key, Path] = field(default_factory=dict)
     tables: Mapping[Key, Path] = field(default_factory=dict)
-    """The last file that speaks of a table."""
+    """The last file that has the table."""
     private: frozenset[Path] = frozenset()
-    """Files that nobody but their owner can read: secrets may stand in them."""
+    """Files that only their owner can read, so that they may hold secrets."""
 
     def of(self, key: Key) -> Path:
-        """Return the file that the administrator has to edit about `key`."""
+        """Return the file in which the administrator has to edit `key`."""
         for end in range(len(key), 0, -1):
             found = self.values.get(key[:end]) or self.tables.get(key[:end])
             if found:
@@ -46,7 +46,7 @@ class Origins:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """All files merged. Holds secrets: never kept, shown or logged."""
+    """All files, merged. Holds secrets: never kept, shown or logged."""
 
     values: dict[str, Any] = field(repr=False)
     origins: Origins
@@ -77,12 +77,14 @@ def merge(parts: Iterable[tuple[Path, dict[str, Any]]], *, main: Path, private: 
 
 @dataclass(frozen=True, slots=True)
 class _Marks:
+    """Origins of the keys of one file, being marked."""
+
     file: Path
     values: dict[Key, Path]
     tables: dict[Key, Path]
 
     def forget(self, key: Key) -> None:
-        """Drop what is recorded of `key` and below: another file replaces it."""
+        """Drop the origins of `key` and below: another file replaces it."""
         for known in (self.values, self.tables):
             for each in [each for each in known if each[: len(key)] == key]:
                 del known[each]
@@ -96,7 +98,7 @@ def _merge_table(into: dict[str, Any], part: dict[str, Any], at: Key, marks: _Ma
         old = into.get(name)
         if isinstance(value, dict) and isinstance(old, dict):
             _merge_table(old, value, key, marks)
-        elif _is_array_of_tables(value) and _is_array_of_tables(old):
+        elif is_array_of_tables(value) and is_array_of_tables(old):
             _append(old, value, key, marks)
         else:
             if name in into:
@@ -110,7 +112,7 @@ def _fresh(value: Any, key: Key, marks: _Marks) -> Any:
         table: dict[str, Any] = {}
         _merge_table(table, value, key, marks)
         return table
-    if _is_array_of_tables(value):
+    if is_array_of_tables(value):
         rows: list[dict[str, Any]] = []
         _append(rows, value, key, marks)
         return rows
@@ -124,7 +126,8 @@ def _append(rows: list[dict[str, Any]], more: list[dict[str, Any]], key: Key, ma
         rows.append(_fresh(row, (*key, len(rows)), marks))
 
 
-def _is_array_of_tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+def is_array_of_tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether a value is a TOML array of tables."""
     return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
 
 
@@ -165,7 +168,7 @@ def _whole(path: Path, cause: str) -> SettingsProblem:
 
 
 def _syntax(path: Path, message: str, text: str) -> SettingsProblem:
-    """The parser only tells the place as part of its sentence."""
+    """Return a syntax error with its place, which the parser gives only inside its message."""
     match = PLACE.search(message)
     if not match:
         return _whole(path, message)

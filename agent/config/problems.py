@@ -1,4 +1,4 @@
-"""pydantic's findings as sentences that name file, table and key, and say what is allowed."""
+"""Translation of pydantic's errors into sentences that name file, table and key, and say what is allowed."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ CLOSE_ENOUGH = 0.6
 INSTANCE_TABLES = ("modules", "services", "source", "dns")
 """Tables of tables, one an instance; all other top-level keys are the core's."""
 OWN_TABLES = frozenset({"acme"})
-"""Sources whose settings stand in a table of their own instead of ``[source.NAME]``: what most administrators write."""
+"""Sources with a table of their own instead of ``[source.NAME]``, because most administrators write it."""
 
 
 def source_key(name: str) -> Key:
-    """Return where the settings of a source stand."""
+    """Return the table of a source's settings."""
     return (name,) if name in OWN_TABLES else ("source", name)
 
 
@@ -68,7 +68,7 @@ def unknown(what: str, word: str, known: Collection[str], title: str) -> str:
 
 
 def problem(origins: Origins, key: Key, cause: str) -> SettingsProblem:
-    """Return `cause` with the file, table and key that the administrator knows `key` by."""
+    """Return a problem with the file, table and key as the administrator wrote them."""
     table, rest = split(key)
     return SettingsProblem(str(origins.of(key)), table, rest, cause)
 
@@ -92,7 +92,7 @@ def written(key: Key) -> str:
 def translate(
     error: ValidationError, model: type[BaseModel], key: Key, raw: Mapping[str, Any], *, also: Collection[str] = ()
 ) -> Iterator[tuple[Key, str]]:
-    """Yield key and sentence of each finding about the table at `key`; `also` are keys of the core in the same table."""
+    """Yield key and sentence of each error in the table at `key`; `also` are keys of the core in the same table."""
     found: dict[Key, list[str]] = {}
     for row in error.errors(include_url=False, include_input=False):
         place = _place(row["loc"], raw, keep_last=row["type"] == "missing")

@@ -1,4 +1,4 @@
-"""Secrets of the settings: ``KEY_file = "PATH"``, or ``KEY`` in a file that nobody else can read."""
+"""Secrets in the settings: ``KEY_file = "PATH"``, or ``KEY`` in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from agent.system.ownership import read, why_untrusted
 
 PATH = re.compile(r"(/(?!\.\./|\.\.$)[^/\0]+)+")
 UNREADABLE = Secret("unreadable")
-"""Stands for a secret that could not be read, so that the settings are not called incomplete as well."""
+"""Placeholder of a secret that could not be read, so that it is not reported as missing as well."""
 
 
 class _Refused(Exception):
-    """Why a secret can't be read."""
+    """Refusal of a secret, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Puts the secrets into the tables, and notes what is wrong with them in `problems`."""
+    """Reader of secrets into the tables; adds what is wrong with them to `problems`."""
 
     layout: Layout
     origins: Origins
     problems: list[SettingsProblem] = field(repr=False)
     files: list[Path] = field(default_factory=list)
-    """Those that were read."""
+    """Secret files that were read."""
     _known: dict[type[BaseModel], Sequence[tuple[str, Any]]] = field(default_factory=dict)
 
     def resolve(self, model: type[BaseModel], key: Key, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,14 +48,14 @@ class Secrets:
         return values
 
     def _fields(self, model: type[BaseModel]) -> Sequence[tuple[str, Any]]:
-        """Return the fields in which a secret may stand, looked for once a class: there may be thousands of its tables."""
+        """Return the fields that may hold a secret, found once per class: there may be thousands of its tables."""
         if model not in self._known:
             fields = [(info.alias or name, info.annotation) for name, info in model.model_fields.items()]
             self._known[model] = [each for each in fields if _may_hold(each[1])]
         return self._known[model]
 
     def _below(self, annotation: Any, key: Key, raw: Any) -> Any:
-        """Return the value of a field in which models or secrets may stand: in a table, a list, a table of tables."""
+        """Return the value of a field that may hold models or secrets, also in lists and tables, with the secrets in place."""
         for kind in members(annotation):
             if kind is Secret:
                 raw = self._listed(raw, key)
@@ -71,7 +71,7 @@ class Secrets:
         file = self.origins.of(key)
         if file in self.origins.private:
             return raw
-        cause = f"a secret may not stand in a file that other users can read: chmod 600 {file}"
+        cause = f"a secret may not be in a file that other users can read: chmod 600 {file}"
         self.problems.append(problem(self.origins, key, cause))
         return UNREADABLE
 
@@ -98,7 +98,7 @@ class Secrets:
         file = self.origins.of(key)
         if file not in self.origins.private:
             raise _Refused(
-                f'a secret may not stand in a file that other users can read: write {beside} = "PATH", or: chmod 600 {file}'
+                f'a secret may not be in a file that other users can read: write {beside} = "PATH", or: chmod 600 {file}'
             )
         return value
 
@@ -122,7 +122,7 @@ class Secrets:
 
 
 def _may_hold(annotation: Any) -> bool:
-    """Whether a secret or a model stands anywhere in a field's type."""
+    """Whether a field's type holds a secret or a model."""
     if isinstance(annotation, type) and issubclass(annotation, Secret | BaseModel):
         return True
     return any(_may_hold(argument) for argument in get_args(annotation))

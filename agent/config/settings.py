@@ -1,4 +1,4 @@
-"""The settings: what an administrator may write, validated, with every error at once."""
+"""Settings as data: what an administrator may write, with types, bounds and defaults."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Table(BaseModel):
 
 
 class RootSettings(_Table):
-    """``[root]``: how the appliance's own root is made. Changes apply to the next root."""
+    """``[root]``: the appliance's own root. Changes apply to the next root."""
 
     subject: Subject | None = Field(None, description='common name; default: the host name and "Root CA"')
     organization: Subject | None = None
@@ -65,9 +65,9 @@ class RootSettings(_Table):
 
 
 class ProbeSettings(_Table):
-    """``[probe]``: how endpoints are looked at."""
+    """``[probe]``: how endpoints are checked."""
 
-    interval: int = Field(900, ge=1, le=604_800, description="seconds between two looks at an endpoint for drift")
+    interval: int = Field(900, ge=1, le=604_800, description="seconds between two checks of an endpoint for drift")
     handshakes: int = Field(3, ge=1, le=20, description="fresh connections in a row that must agree after a switch")
     timeout: float = Field(10.0, gt=0, le=300, allow_inf_nan=False, description="seconds for one endpoint")
 
@@ -79,7 +79,7 @@ class DeploySettings(_Table):
 
 
 class CoreSettings(_Table):
-    """All but the tables of modules, services, sources and DNS solvers."""
+    """Top level: all settings but the tables of modules, services, sources and DNS solvers."""
 
     sources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_ladder)] = ("uploaded", "acme", "local")
     """The ladder: where chains come from, in order of preference."""
@@ -107,7 +107,7 @@ class ModuleEntry:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, validated. Holds no text of a secret outside of `agent.contract.fields.SecretText`."""
+    """All settings, validated. Texts of secrets are only in `agent.contract.fields.SecretText`."""
 
     core: CoreSettings
     entries: Mapping[str, ModuleEntry]
@@ -120,7 +120,7 @@ class Settings:
     """Those that a ``[dns.NAME]`` table configures."""
     origins: Origins = field(repr=False)
     secret_files: tuple[Path, ...] = ()
-    """Files outside of the settings in which secrets stand."""
+    """Files of secrets, outside of the settings."""
 
     @property
     def modules(self) -> dict[str, Module]:

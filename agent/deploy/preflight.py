@@ -19,7 +19,7 @@ from agent.system.names import covers_all
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from agent.pki.encoding import Content
+    from agent.pki.encoding import KeyAndCertificates
     from agent.pki.key import PrivateKey
 
 
@@ -88,7 +88,7 @@ def _right_for_the_need(part: StagedPart, where: str, now: datetime) -> None:
         raise PreflightRefused(where, f"the chain is not for {need.purpose} authentication")
 
 
-def _read(path: Path, file: ManifestFile, where: str) -> Content:
+def _read(path: Path, file: ManifestFile, where: str) -> KeyAndCertificates:
     try:
         return decode_parts(path.read_bytes(), [Part(part) for part in file.parts], Format(file.format))
     except OSError as error:

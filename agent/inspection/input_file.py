@@ -1,4 +1,4 @@
-"""What is given to the doctor: files, or text that was pasted."""
+"""Input of an inspection: files, or pasted text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class InputFile:
     """One file, or one pasted text."""
 
     name: str
-    """How people call it: the file's name."""
+    """The file's name, for messages."""
     data: bytes = field(repr=False)
 
     @property

@@ -1,4 +1,4 @@
-"""What one X.509 certificate (RFC 5280) says of itself."""
+"""Reading of single X.509 certificates (RFC 5280)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 LONGEST_TITLE = 100
 MALFORMED = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
-"""What cryptography raises of a certificate that is not one (RFC 5280 section 4)."""
+"""Exceptions of cryptography for a malformed certificate (RFC 5280 section 4)."""
 WEAK_DIGESTS = frozenset({"md5", "sha1"})
 
 PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: Purpose.SERVER, ExtendedKeyUsageOID.CLIENT_AUTH: Purpose.CLIENT}
@@ -35,12 +35,12 @@ PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: Purpose.SERVER, ExtendedKeyUsageOID
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """What the rest of the agent wants to know of a leaf, read once."""
+    """Facts about a leaf, read once."""
 
     sha256: str
     """Of the DER form, lower-case hex."""
     names: tuple[str, ...]
-    """Canonical, in the certificate's order; those that aren't names are left out."""
+    """Canonical, in the certificate's order; without those that are not names."""
     subject: str
     issuer: str
     """Organization and common name, as in ``Let's Encrypt R11``."""
@@ -98,14 +98,14 @@ def load_der_certificate(der: bytes) -> x509.Certificate:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep cryptography's warnings to itself: roots that everyone trusts have the serial number 0, and it warns of each."""
+    """Suppress cryptography's warnings: some roots that everyone trusts have the serial number 0, and it warns of each."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def checked(certificate: x509.Certificate) -> x509.Certificate:
-    """Return `certificate` after reading what cryptography reads late. Raises one of `MALFORMED`."""
+    """Return `certificate` after reading what cryptography parses lazily. Raises one of `MALFORMED`."""
     _ = (certificate.subject, certificate.issuer, certificate.extensions)
     root = certificate.subject == certificate.issuer  # old ones have the serial number 0
     if certificate.serial_number < (0 if root else 1):
@@ -139,7 +139,7 @@ def extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return the names that it is for: the subject alternative names, the common name only where there are none at all."""
+    """Return the names: the subject alternative names, or the common name where the extension is absent."""
     alternatives = extension(certificate, x509.SubjectAlternativeName)
     if alternatives is None:
         texts = _texts(certificate.subject, NameOID.COMMON_NAME)
@@ -156,7 +156,7 @@ def _name(text: str) -> str | None:
 
 
 def purposes_of(certificate: x509.Certificate) -> tuple[Purpose, ...]:
-    """Return what it may be used for; without an extended key usage, anything (RFC 5280 section 4.2.1.12)."""
+    """Return the purposes; without an extended key usage, all (RFC 5280 section 4.2.1.12)."""
     usage = extension(certificate, x509.ExtendedKeyUsage)
     if usage is None or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage:
         return tuple(Purpose)
@@ -164,7 +164,7 @@ def purposes_of(certificate: x509.Certificate) -> tuple[Purpose, ...]:
 
 
 def crl_urls_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return where lists of revoked certificates are to be had over HTTP (RFC 5280 section 4.2.1.13)."""
+    """Return the HTTP URLs of its revocation lists (RFC 5280 section 4.2.1.13)."""
     return http_urls_of(extension(certificate, x509.CRLDistributionPoints) or ())
 
 
@@ -216,7 +216,7 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def weak_digest_of(certificate: x509.Certificate) -> str | None:
-    """Return the name of the signature's digest where services and clients refuse it."""
+    """Return the name of the signature's digest if services and clients refuse it, else None."""
     try:
         digest = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
@@ -225,7 +225,7 @@ def weak_digest_of(certificate: x509.Certificate) -> str | None:
 
 
 def title_of(certificate: x509.Certificate) -> str:
-    """Return what people call it: common name, else organization, else its first name, else its serial number."""
+    """Return a title for people: common name, else organization, else its first name, else its serial number."""
     if len(certificate.subject.rdns):
         return short(certificate.subject)
     names = names_of(certificate)
@@ -233,7 +233,7 @@ def title_of(certificate: x509.Certificate) -> str:
 
 
 def issuer_title(certificate: x509.Certificate) -> str:
-    """Return what people call its issuer: the organization too, where the common name doesn't say who that is."""
+    """Return a title of its issuer for people, with the organization where the common name does not include it."""
     name = short(certificate.issuer)
     for organization in _texts(certificate.issuer, NameOID.ORGANIZATION_NAME)[:1]:
         word = organization.partition(" ")[0].strip(",.").casefold()

@@ -1,6 +1,6 @@
-"""Certification paths: building one from loose certificates (RFC 4158) and verifying it (RFC 5280 section 6).
+"""Certification paths: building from loose certificates (RFC 4158) and verification (RFC 5280 section 6).
 
-Names, validity periods and purposes are for binding and preflight to judge, at their `now`. Here stands what never changes.
+Only what never changes is verified here. Binding and preflight check names, validity and purposes at their `now`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def verify_path(leaf: x509.Certificate, intermediates: Certificates, anchor: x50
 
 
 def verify_strength(certificate: x509.Certificate) -> None:
-    """Check what clients refuse at any time. Raises `WeakKey` and `WeakSignature`."""
+    """Check key size and digest, which clients refuse at any time. Raises `WeakKey` and `WeakSignature`."""
     key = public_key_of(certificate)
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA:
         raise WeakKey(key.key_size, title_of(certificate))
@@ -72,7 +72,7 @@ def verify_strength(certificate: x509.Certificate) -> None:
 
 
 def verify_links(path: Certificates) -> None:
-    """Check that each certificate is signed by the next one, and one that stands alone by itself where it says so.
+    """Check that each certificate is signed by the next one, and a single self-issued one by itself.
 
     Raises `WrongIssuer` and `SignatureInvalid`.
     """
@@ -123,7 +123,7 @@ def build_path(
     """
     given = sorted(set(certificates), key=sha256_of)
     leaf = _find_leaf(key, given)
-    path = _climb(leaf, given)
+    path = _path_up(leaf, given)
     root = path.pop() if len(path) > 1 and is_self_signed(path[-1]) else None
     anchor = root or _issuer_among(path[-1], anchors)
     _refuse_unused(leaf, given, complete=len(path) > 1 or anchor is not None)
@@ -144,7 +144,7 @@ def _find_leaf(key: PrivateKey, given: Sequence[x509.Certificate]) -> x509.Certi
     raise NoLeaf([title_of(certificate) for certificate in given])
 
 
-def _climb(leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+def _path_up(leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> list[x509.Certificate]:
     """Return the path from `leaf` up to a self-signed certificate, or as far as it goes."""
     path = [leaf]
     while not is_self_signed(path[-1]):

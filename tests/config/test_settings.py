@@ -322,7 +322,7 @@ ONE_ERROR = {
         "[services.tunnld]",
         '[services.tunnld]: no service is named "tunnld"; known: none',
     ),
-    "a source with a table of its own": ("[source.acme]", "[source.acme]: stands in a table of its own: write [acme]"),
+    "a source with a table of its own": ("[source.acme]", "[source.acme]: has a table of its own: write [acme]"),
     "a table that is none": ("acme = 1", "acme: must be a table: [acme]"),
     "a key of [acme]": (
         "[acme]\nlifetime_day = 1",
@@ -474,7 +474,7 @@ def test_a_secret_in_a_file_that_others_can_read_is_refused_and_not_shown(applia
         domains = ["a.test"]
         token = "s3cret"
     """)
-    why = "a secret may not stand in a file that other users can read"
+    why = "a secret may not be in a file that other users can read"
     assert refused(appliance) == [
         f'chainwright.toml: [modules.tunnel] password: {why}: write password_file = "PATH", or: chmod 600 {path}',
         f'chainwright.toml: [modules.tunnel] sites[#1].token: {why}: write token_file = "PATH", or: chmod 600 {path}',
