@@ -83,7 +83,7 @@ class CoreSettings(_Table):
 
     sources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_ladder)] = ("uploaded", "acme", "local")
     """The ladder: where chains come from, in order of preference."""
-    plugins: tuple[str, ...] = Field((), description="plugins that are enabled without a module of theirs")
+    plugins: tuple[str, ...] = Field((), description="plugins to enable that have no module")
     hostname: HostName | None = Field(None, description="instead of what the system says")
     addresses: tuple[Address, ...] | None = Field(None, description="instead of what the system says")
     root: RootSettings = RootSettings()
@@ -134,7 +134,7 @@ class Settings:
 
     @property
     def plugins(self) -> tuple[str, ...]:
-        """Return the plugins that are enabled without a module of theirs."""
+        """Return the plugins to enable that have no module."""
         return self.core.plugins
 
     @property
