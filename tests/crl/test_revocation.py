@@ -1,4 +1,4 @@
-"""Whether a CA has revoked a chain: its lists, fetched over HTTP, verified, looked up."""
+"""Revocation lists of CAs: fetched over HTTP, verified, searched for the certificates of a chain."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Ca:
         return Chain(leaf.key, leaf.certificate, (self.intermediate.certificate,), anchor)
 
     def bare_chain(self) -> Chain:
-        """One whose certificates name no list."""
+        """Return a chain whose certificates name no list."""
         leaf = self.root.leaf("www.example.com")
         return Chain(leaf.key, leaf.certificate, (), self.root.certificate)
 
@@ -228,7 +228,7 @@ def test_a_list_about_a_part_of_the_certificates_is_good_for_those_that_name_it(
 
 
 def without_next_update(issuer: toy_ca.Party) -> bytes:
-    """A list that does not say until when it holds, made by hand: the library refuses to."""
+    """Return a list without nextUpdate, encoded here because the library refuses to."""
     made = x509.load_der_x509_crl(crls.crl(issuer))
     tbs = made.tbs_certlist_bytes
     instant = b"\x17\x0d" + made.next_update_utc.strftime("%y%m%d%H%M%SZ").encode()
@@ -237,7 +237,7 @@ def without_next_update(issuer: toy_ca.Party) -> bytes:
 
 
 def mended(issuer: toy_ca.Party, made: bytes, old: bytes, new: bytes) -> bytes:
-    """Put other octets of the same number into a list, and sign it anew."""
+    """Replace octets of a list by as many others, and sign it again."""
     tbs = x509.load_der_x509_crl(made).tbs_certlist_bytes
     assert tbs.count(old) == 1
     assert len(old) == len(new)
@@ -410,7 +410,7 @@ def drip_body(request) -> None:
 
 
 def drip(request, first: bytes) -> None:
-    """Send a byte now and then, until nobody listens any more."""
+    """Send a byte now and then, until the connection is closed."""
     request.wfile.write(first)
     try:
         while not wait_for_end(request.connection, 0.02):

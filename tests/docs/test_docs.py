@@ -79,7 +79,7 @@ def commands_of_plugins() -> set[str]:
 
 
 class Unasked:
-    """An appliance that no command asks."""
+    """An appliance that no command uses."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -73,7 +73,7 @@ def test_the_serial_number_zero_is_a_root_s_only():
 
 
 def test_a_root_with_the_serial_number_zero_is_accepted_and_kept():
-    """Those of Go Daddy and of Starfield are such, and every client trusts them."""
+    """The roots of Go Daddy and of Starfield are such, and every client trusts them."""
     plain = root("Old Root")
     old = rewritten(plain, plain, serial_of(plain), integer(0))
     leaf = old.leaf("www.example.com")
