@@ -30,7 +30,7 @@ CONTENT_TYPES = "application/pkix-crl, */*;q=0.5"
 def fetch(url: str, known: Validators, *, seconds: float = TOTAL_TIMEOUT, largest: int = LARGEST) -> Fetched:
     """Return the content of `url`, unless it is still what `known` describes. Raises `FetchFailedError`."""
     if not url.lower().startswith(("http://", "https://")):
-        raise FetchFailedError("its address is none of HTTP")
+        raise FetchFailedError("its URL is not an HTTP URL")
     headers = {"User-Agent": f"chainwright/{version('chainwright')}", "Accept": CONTENT_TYPES, **known.headers}
     with _DeadlineGuard(seconds) as guard:
         try:
@@ -71,8 +71,8 @@ def _reason(error: Exception) -> str:
     if isinstance(reason, TimeoutError):
         return f"no answer within {SOCKET_TIMEOUT:g} s"
     if isinstance(reason, http.client.HTTPException):
-        return "the connection broke off"
-    return (reason.strerror or str(reason)).lower() if isinstance(reason, OSError) else "its address can't be used"
+        return "the connection was closed early"
+    return (reason.strerror or str(reason)).lower() if isinstance(reason, OSError) else "its URL can't be used"
 
 
 class _DeadlineGuard:

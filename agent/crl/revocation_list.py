@@ -19,7 +19,7 @@ AHEAD = timedelta(minutes=5)
 UNDERSTOOD = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER})
 """Critical extensions that a list may have; one with others must not be used (RFC 5280 section 5.2)."""
 REMOVED = x509.ReasonFlags.remove_from_crl
-DAMAGED = "it is damaged or no list at all"
+DAMAGED = "it is damaged or not a list"
 
 
 class UnusableListError(Exception):
@@ -57,7 +57,7 @@ class FetchedList:
         if self.this_update > now + AHEAD:
             raise UnusableListError(f"it is from the future ({rfc3339(self.this_update)})")
         if not self.holds(now):
-            raise UnusableListError(f"it has expired at {rfc3339(self.next_update)}")
+            raise UnusableListError(f"it expired at {rfc3339(self.next_update)}")
 
     def holds(self, now: datetime) -> bool:
         """Whether it has not expired."""
@@ -116,7 +116,7 @@ def _load(body: bytes) -> x509.CertificateRevocationList:
 
 def _next_update(crl: x509.CertificateRevocationList) -> datetime:
     if crl.next_update_utc is None:
-        raise UnusableListError("it does not say until when it holds (RFC 5280 section 5.1.2.5)")
+        raise UnusableListError("it has no nextUpdate (RFC 5280 section 5.1.2.5)")
     return crl.next_update_utc
 
 

@@ -76,7 +76,7 @@ def _right_for_the_need(part: StagedPart, where: str, now: datetime) -> None:
     if now < record.not_before:
         raise PreflightRefused(where, f"the chain is not valid before {record.not_before:%Y-%m-%d %H:%M} UTC")
     if now >= record.not_after:
-        raise PreflightRefused(where, f"the chain has expired on {record.not_after:%Y-%m-%d}")
+        raise PreflightRefused(where, f"the chain expired on {record.not_after:%Y-%m-%d}")
     if need is None:
         return
     if not covers_all(record.names, need.names):

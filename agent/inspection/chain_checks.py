@@ -115,7 +115,7 @@ def remarks_of(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Remark
 
 def _completeness(chain: Chain) -> Remark:
     if chain.anchor is None and not chain.intermediates:
-        return Remark(RemarkLevel.WARNING, "self-signed: every client must be told to trust it")
+        return Remark(RemarkLevel.WARNING, "self-signed: every client must be configured to trust it")
     above = [*chain.intermediates, *([chain.anchor] if chain.anchor else [])]
     return Remark(RemarkLevel.OK, f"chain complete ({' > '.join(title_of(each) for each in above)})")
 
@@ -169,7 +169,7 @@ def _of_root(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Remark]:
     if root not in anchors:
         yield Remark(
             RemarkLevel.NOTE,
-            f"the root {quoted(title_of(root))} is not among the known ones: clients must be told to trust it",
+            f"the root {quoted(title_of(root))} is not a known root: clients must be configured to trust it",
         )
 
 

@@ -111,7 +111,9 @@ def _upload_remarks(
         yield Remark(RemarkLevel.NOTE, "root included, will not be served")
     for certificate in path.intermediates:
         if certificate not in pair.others:
-            yield Remark(RemarkLevel.NOTE, f'"{title_of(certificate)}" was not given, and taken from the known ones')
+            yield Remark(
+                RemarkLevel.NOTE, f'"{title_of(certificate)}" was missing, and taken from the known certificates'
+            )
     yield from _left_out(material.duplicates, "duplicate", "duplicates")
     yield from _left_out(len(pair.older), "older certificate", "older certificates")
     of_no_use = ("certificate that the chain does not need", "certificates that the chain does not need")

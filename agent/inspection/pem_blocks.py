@@ -92,7 +92,7 @@ def _block(text: bytes, begun: _Mark | None, ended: _Mark) -> Block:
         return Block(begun.label, broken=f'its END line says "{ended.label}"')
     for mark, word in ((begun, "BEGIN"), (ended, "END")):
         if not mark.sound:
-            return Block(begun.label, broken=f"its {word} line has not five hyphens on each side")
+            return Block(begun.label, broken=f"its {word} line does not have five hyphens on each side")
     return _decoded(begun.label, text[begun.end : ended.start])
 
 

@@ -166,7 +166,7 @@ def decode_parts(
 
 def _read_pem(data: bytes, parts: Sequence[Part]) -> KeyAndCertificates:
     if is_torn(data) or (data.strip() and not blocks(data)):
-        raise ContentUnexpected(parts, Format.PEM, "it is damaged or no PEM text")
+        raise ContentUnexpected(parts, Format.PEM, "it is damaged or not PEM text")
     key = load_key(data) if key_blocks(data) else None
     return key, load_certificates(data) if certificate_blocks(data) else ()
 

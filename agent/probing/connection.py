@@ -79,13 +79,13 @@ def in_plain_words(error: OSError, allowed: float) -> str:
     if error.errno in NOBODY_LISTENS:
         return f"nobody listens there ({NOBODY_LISTENS[error.errno]})"
     if error.errno in BROKEN_OFF:
-        return "the service broke the connection off"
+        return "the service closed the connection"
     return error.strerror or str(error)
 
 
 def _handshake_reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return "the service broke the handshake off"
+        return "the service closed the connection during the handshake"
     reason = error.reason or str(error)
     if reason in NOT_TLS:
         return "what answers is not TLS"

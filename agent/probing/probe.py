@@ -232,7 +232,7 @@ class _Connector:
             return probe.look(state.endpoint, deadline, state.expected)
         served = _in_time(lambda: probe.look(state.endpoint, deadline, state.expected), state.endpoint, deadline)
         if not isinstance(served, Served):
-            raise ProbeFailed(str(state.endpoint), f"the probe returned {served!r} and no Served")
+            raise ProbeFailed(str(state.endpoint), f"the probe returned {served!r} instead of a Served")
         return served
 
 

@@ -141,7 +141,7 @@ def test_a_root_that_is_known_need_not_be_given():
 def test_an_intermediate_that_the_administrator_trusts_is_served():
     found = look(bundle_of(LEAF), anchors=[CA.certificate, *KNOWN])
     assert is_whole(found)
-    assert found.remarks[-1].sentence == '"Toy CA" was not given, and taken from the known ones'
+    assert found.remarks[-1].sentence == '"Toy CA" was missing, and taken from the known certificates'
     alone = look(bundle_of(LEAF), anchors=[CA.certificate])
     assert (alone.chain.intermediates, alone.chain.anchor) == ((CA.certificate,), None)
 
@@ -210,7 +210,7 @@ def test_a_chain_ends_with_its_intermediate():
 def test_a_self_signed_chain_is_accepted_with_a_warning():
     for ca in (False, True):  # `openssl req -x509` makes an authority of it
         alone = issue("gw.example.test", issuer=None, names=("gw.example.test",), ca=ca)
-        assert warnings_of(alone) == ["self-signed: every client must be told to trust it"]
+        assert warnings_of(alone) == ["self-signed: every client must be configured to trust it"]
 
 
 def test_a_chain_with_a_common_name_only_is_accepted_with_a_warning():
@@ -231,9 +231,7 @@ def test_a_key_that_may_not_sign_is_said():
 
 
 def test_a_root_that_is_unknown_or_has_expired_is_said():
-    assert (
-        findings(WHOLE)[3] == 'note: the root "Toy Root" is not among the known ones: clients must be told to trust it'
-    )
+    assert findings(WHOLE)[3] == 'note: the root "Toy Root" is not a known root: clients must be configured to trust it'
     old = root("Old Root", days=10)
     leaf = old.leaf("www.example.com", days=90)
     found = look(bundle_of(leaf), anchors=[old.certificate], now=NOW + 20 * DAY)

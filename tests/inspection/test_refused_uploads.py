@@ -182,8 +182,18 @@ BEGIN, END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
             "PRIVATE KEY",
             'its END line says "EC PRIVATE KEY"',
         ),
-        (BUNDLE.replace(BEGIN, BEGIN[1:], 1), 1, "CERTIFICATE", "its BEGIN line has not five hyphens on each side"),
-        (BUNDLE.replace(END, END[:-2] + b"\n", 1), 1, "CERTIFICATE", "its END line has not five hyphens on each side"),
+        (
+            BUNDLE.replace(BEGIN, BEGIN[1:], 1),
+            1,
+            "CERTIFICATE",
+            "its BEGIN line does not have five hyphens on each side",
+        ),
+        (
+            BUNDLE.replace(END, END[:-2] + b"\n", 1),
+            1,
+            "CERTIFICATE",
+            "its END line does not have five hyphens on each side",
+        ),
         (BEGIN + END, 1, "CERTIFICATE", "it is empty"),
         (BUNDLE[:60] + BUNDLE[61:], 1, "CERTIFICATE", "its content is not Base64, or a part is missing"),
         (

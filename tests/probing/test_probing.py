@@ -179,7 +179,7 @@ def test_a_refused_starttls_is_told_in_the_services_own_words(protocol, script, 
 
 def test_a_service_that_hangs_up_before_starttls_is_told():
     with listening(saying(*SMTP[:2])) as server:
-        assert reason(Endpoint(server.port, starttls=StartTLS.SMTP)) == "the service broke the connection off."
+        assert reason(Endpoint(server.port, starttls=StartTLS.SMTP)) == "the service closed the connection."
 
 
 # No proper answer
@@ -237,9 +237,9 @@ def test_a_connection_that_is_reset_is_told_from_one_that_is_closed():
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with listening(reset) as server:
-        assert reason(Endpoint(server.port)) == "the service broke the connection off."
+        assert reason(Endpoint(server.port)) == "the service closed the connection."
     with listening(lambda connection: connection.recv(10_000)) as server:
-        assert reason(Endpoint(server.port)) == "the service broke the handshake off."
+        assert reason(Endpoint(server.port)) == "the service closed the connection during the handshake."
 
 
 @pytest.mark.parametrize("text", ["220 mx.example.test ESMTP\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n"])
@@ -524,7 +524,7 @@ def crash(expected: Expected) -> Served:
     [
         (lambda expected: Served(expected.fingerprints), ""),
         (crash, "the probe raised KeyError: 'session'."),
-        (lambda expected: None, "the probe returned None and no Served."),
+        (lambda expected: None, "the probe returned None instead of a Served."),
     ],
 )
 def test_a_plugins_probe_may_do_anything_and_is_named_for_it(answer, message, material):
