@@ -130,7 +130,7 @@ def _unchanged_record(context: DeployContext, group: Group) -> TransactionRecord
         modules={name: Move(number, number) for name, number in numbers.items()},
         entries={},
         inputs={name: deploy.inputs for name, deploy in group.deploys.items()},
-        placements=(),
+        renames=(),
         differences=(),
         absent={},
     )

@@ -9,7 +9,7 @@ from agent.deploy.differences import Difference
 from agent.errors import AgentError
 from agent.model.deployment import RefusedKind
 
-Trial = Callable[[frozenset[Difference]], AgentError | None]
+TrialFunction = Callable[[frozenset[Difference]], AgentError | None]
 """Stages and tests a generation with these differences; returns the refusal, or None when it is accepted."""
 
 MOST_TRIALS = 40
@@ -20,7 +20,7 @@ MOST_TRIALS = 40
 class Isolation:
     """A search: the differences that a service accepts, and those that it refuses with the reason."""
 
-    trial: Trial
+    trial: TrialFunction
     accepted: frozenset[Difference] = frozenset()
     refused: dict[Difference, AgentError] = field(default_factory=dict)
     trials: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from agent.deploy.differences import Difference
-from agent.deploy.renames import Placement
+from agent.deploy.renames import Rename
 from agent.model.deployment import RefusedKind
 
 
@@ -30,7 +30,7 @@ class TransactionRecord:
     entries: Mapping[str, Move]
     inputs: Mapping[str, str]
     """Module -> digest of what the attempt was made from."""
-    placements: tuple[Placement, ...]
+    renames: tuple[Rename, ...]
     differences: tuple[Difference, ...]
     """Differences that are taken into service."""
     absent: Mapping[str, str]
@@ -44,7 +44,7 @@ class TransactionRecord:
             "modules": {name: [move.old, move.new] for name, move in self.modules.items()},
             "entries": {name: [move.old, move.new] for name, move in self.entries.items()},
             "inputs": dict(self.inputs),
-            "placements": [placement.to_json() for placement in self.placements],
+            "renames": [rename.to_json() for rename in self.renames],
             "differences": [[each.module, each.slot, str(each.kind), each.subject] for each in self.differences],
             "absent": dict(self.absent),
             "was_dead": None if self.was_dead is None else list(self.was_dead),
@@ -59,7 +59,7 @@ class TransactionRecord:
             modules={name: Move(*move) for name, move in row["modules"].items()},
             entries={name: Move(*move) for name, move in row["entries"].items()},
             inputs=row["inputs"],
-            placements=tuple(Placement.from_json(each) for each in row["placements"]),
+            renames=tuple(Rename.from_json(each) for each in row["renames"]),
             differences=tuple(
                 Difference(each[0], each[1], RefusedKind(each[2]), each[3]) for each in row["differences"]
             ),

@@ -27,7 +27,7 @@ ABSENT = PathContent("absent")
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class Rename:
     """One path outside of the generations that the switch changes, with its content before and after."""
 
     target: str
@@ -36,11 +36,11 @@ class Placement:
 
     def redo(self) -> None:
         """Put the new content in place, if it is not there yet. Raises `DiskFailed`."""
-        _place(Path(self.target), self.after)
+        _put(Path(self.target), self.after)
 
     def undo(self) -> None:
         """Put the old content back, if it is not there. Raises `DiskFailed`."""
-        _place(Path(self.target), self.before)
+        _put(Path(self.target), self.before)
 
     def to_json(self) -> list[Any]:
         """Return a compact row."""
@@ -52,12 +52,12 @@ class Placement:
         return cls(row[0], PathContent(row[1], row[2]), PathContent(row[3], row[4]))
 
 
-def live_link(state: Path, number: int | None, before: int | None) -> Placement:
+def live_link(state: Path, number: int | None, before: int | None) -> Rename:
     """Return the switch of a module's or service's ``live`` link between two generations."""
-    return Placement(str(state / "live"), _link(number), _link(before))
+    return Rename(str(state / "live"), _link(number), _link(before))
 
 
-def published(target: Path, file: Path, how: str, before: Path | None) -> Placement:
+def published(target: Path, file: Path, how: str, before: Path | None) -> Rename:
     """Return the switch of a file at a fixed path. `before`: the last generation's file, if that one was published.
 
     Raises `PublishOccupied` when the path holds something that is not the agent's, `DiskFailed` when it can't be written.
@@ -68,7 +68,7 @@ def published(target: Path, file: Path, how: str, before: Path | None) -> Placem
         raise PublishOccupied(str(target))
     if not _is(target, after) and not os.access(_nearest(target.parent), os.W_OK):
         raise DiskFailed(str(target), "its directory is not writable")
-    return Placement(str(target), after, old)
+    return Rename(str(target), after, old)
 
 
 def _link(number: int | None) -> PathContent:
@@ -95,7 +95,7 @@ def _nearest(directory: Path) -> Path:
     return next(each for each in (directory, *directory.parents) if each.exists())
 
 
-def _place(target: Path, content: PathContent) -> None:
+def _put(target: Path, content: PathContent) -> None:
     try:
         if not _is(target, content):
             _replace(target, content)

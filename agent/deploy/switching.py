@@ -53,7 +53,7 @@ class Switching:
     def _forward(self) -> Failure | None:
         self._record_dead_endpoints()
         self._enter(Step.SWITCHING)
-        if failed := self.place():
+        if failed := self.rename():
             return Failure(failed)
         self._enter(Step.RELOADING)
         failed = self._reloader.reload(self._units, self._candidate(new=True))
@@ -65,11 +65,11 @@ class Switching:
             self.keep()
         return failure
 
-    def place(self) -> AgentError | None:
+    def rename(self) -> AgentError | None:
         """Carry out the renames that are not done yet. Return the error of the first that fails."""
         try:
-            for placement in self.record.placements:
-                placement.redo()
+            for rename in self.record.renames:
+                rename.redo()
         except DiskFailed as error:
             return error
         return None
@@ -99,10 +99,7 @@ class Switching:
             last = before.get(deployment.module)
             if last is None or (last.generation, last.outcome) != (deployment.generation, deployment.outcome):
                 self._tell_kept(deployment)
-        for module in record.moved:
-            sweep(context, module)
-        for service in record.entries:
-            sweep_entries(context, service)
+        self._sweep()
 
     def keep_broken(self, failure: Failure) -> None:
         """Store that the new generations stay though not all are seen to be served: there is nothing better."""
@@ -138,9 +135,7 @@ class Switching:
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
         for module, error in errors.items():
             self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
-            sweep(self._context, module)
-        for service in self.record.entries:
-            sweep_entries(self._context, service)
+        self._sweep()
 
     def _reload_old(self) -> Failure | None:
         """Reload and probe. A reload that fails is no problem if the old generations are seen to be served."""
@@ -163,8 +158,14 @@ class Switching:
                 sweep(self._context, module)
 
     def _undo_renames(self) -> None:
-        for placement in reversed(self.record.placements):
-            placement.undo()
+        for rename in reversed(self.record.renames):
+            rename.undo()
+
+    def _sweep(self) -> None:
+        for module in self.record.moved:
+            sweep(self._context, module)
+        for service in self.record.entries:
+            sweep_entries(self._context, service)
 
     # Steps
 

@@ -193,7 +193,7 @@ class Transaction:
         trial.flush()
         self._store_staged(staged, record)
         self._in_place = Switching(self._context, record)
-        error = self._in_place.place() or trial.check_in_place(staged)
+        error = self._in_place.rename() or trial.check_in_place(staged)
         if error is not None:
             self._undo_in_place()
         return error
@@ -225,7 +225,7 @@ class Transaction:
             modules=modules,
             entries=entries,
             inputs={module: self._deploys[module].inputs for module in modules},
-            placements=tuple(staged.placements),
+            renames=tuple(staged.renames),
             differences=tuple(differences),
             absent=staged.absent,
         )

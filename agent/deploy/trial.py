@@ -10,7 +10,7 @@ from agent.contract.context import ModulePart
 from agent.deploy import preflight, staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference, Target, with_moved_parts
-from agent.deploy.renames import Placement, live_link, published
+from agent.deploy.renames import Rename, live_link, published
 from agent.deploy.staging import GenerationDir, Materials
 from agent.deploy.units import Candidate, SharedUnit, Unit, parts_of
 from agent.errors import AgentError
@@ -31,7 +31,7 @@ class StagedCandidate:
     """New entries by shared service."""
     texts: dict[str, str] = field(default_factory=dict)
     """SHA-256 -> text with marks, of everything that was rendered now."""
-    placements: list[Placement] = field(default_factory=list)
+    renames: list[Rename] = field(default_factory=list)
     candidate: Candidate = field(default_factory=lambda: Candidate({}, {}))
     absent: dict[str, str] = field(default_factory=dict)
     """Unit -> why it can't be tested: it isn't installed."""
@@ -70,7 +70,7 @@ class Trial:
         if not staged.refused:
             self._prepare(staged)
         if not staged.refused and staged.refusal is None:
-            self._place(staged)
+            self._plan_renames(staged)
             self._check(staged, in_place=False)
             self._refuse_unprepared(staged, in_place=False)
         return staged
@@ -217,16 +217,16 @@ class Trial:
 
     # The switch that would follow
 
-    def _place(self, staged: StagedCandidate) -> None:
+    def _plan_renames(self, staged: StagedCandidate) -> None:
         for module, generation in staged.generations.items():
-            staged.placements += self._renames(self._context.module_dir(module), generation, self._context.live(module))
+            staged.renames += self._renames_to(self._context.module_dir(module), generation, self._context.live(module))
         for service, generation in staged.entries.items():
             last = self._context.live_entry(service)
-            staged.placements += self._renames(self._context.service_dir(service), generation, last)
+            staged.renames += self._renames_to(self._context.service_dir(service), generation, last)
 
-    def _renames(
+    def _renames_to(
         self, generation_dir: GenerationDir, generation: Generation, last: Generation | None
-    ) -> list[Placement]:
+    ) -> list[Rename]:
         """Return the renames that switch from `last` to `generation`."""
         rooted = self._context.enabled.layout.rooted
         before = {file.publish: file.path for file in last.files if file.publish} if last else {}
