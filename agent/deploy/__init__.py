@@ -14,7 +14,8 @@ refusals        refused differences, tried again with back-off
 switching       the second half of a transaction: switch, reload, probe, keep or roll back
 transaction     one group of modules and services through all steps
 deployer        groups that share no service, in parallel; recovery after a crash; removal of modules
-endpoint_check  endpoints: what they should serve, what they serve, and what is stored of it
+endpoints       endpoints of one transaction: which are dead, which serve what they should
+endpoint_check  one endpoint: what it should serve, what it serves, and what is stored of it
 drift           endpoints and files, checked when nothing is deployed
 retention       removal of old generations
 deploy_context  what all of these work with

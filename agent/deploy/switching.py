@@ -7,16 +7,15 @@ from pathlib import Path
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext, back_off
-from agent.deploy.endpoint_check import EndpointCheck, checks_due, checks_of, observe, records_of
+from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.record import TransactionRecord
 from agent.deploy.reloading import Reloader
 from agent.deploy.retention import surplus_of, sweep, sweep_entries
-from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
+from agent.deploy.units import Candidate, SharedUnit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import DiskFailed, RollbackFailed, ServiceDown
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.model.events import EventKind
-from agent.probing.probe import Observation
 from agent.store.deployments import TransactionRow
 
 
@@ -37,9 +36,8 @@ class Switching:
         self.record = record
         modules = tuple(name for name in record.modules if name in context.enabled.modules)
         self._units = units_of(context.enabled, modules, record.entries)
-        self._seen: dict[str, Observation] = {}
-        self._known: dict[tuple[str, bool], list[EndpointCheck]] = {}
-        self._reloader = Reloader(context, record.absent, self._is_dead)
+        self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
+        self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.all_dead(unit.modules))
 
     # Forward
 
@@ -76,9 +74,7 @@ class Switching:
 
     def settle(self) -> None:
         """Check whether a service that was not running has come up; reload it if it does not serve yet."""
-        checks = [check for module in self.record.modules for check in self._known_checks(module, new=True)]
-        self._seen = observe(self._context, checks, until_served=False)
-        if checks and all(observation.ok for observation in self._seen.values()):
+        if self._endpoints.all_served():
             self.keep()
             return
         failure = self.forward()
@@ -118,7 +114,7 @@ class Switching:
         for module in self.record.moved:
             old = self.record.modules[module].old
             generation = self._context.generation(module, old)
-            if generation is None and self._was_dead(module):
+            if generation is None and self._endpoints.none_alive(module):
                 return False
             if old is not None and (generation is None or not self._context.good(generation)):
                 return False
@@ -144,7 +140,7 @@ class Switching:
             unseen = self._probe(new=False)
         except AgentError as error:
             return Failure(error)
-        return Failure(failed) if failed and (unseen or not self._seen) else unseen
+        return Failure(failed) if failed and (unseen or not self._endpoints.seen) else unseen
 
     def abandon(self) -> None:
         """Undo the renames and drop what was staged, without touching a service."""
@@ -203,13 +199,8 @@ class Switching:
         """Probe before the switch: an endpoint that is already dead proves nothing against the new generation."""
         if self.record.was_dead is not None or self._context.boot:
             return
-        checks = [check for module in self.record.modules for check in self._checks_due(module, new=True)]
-        one_each = {
-            check.place: check for check in reversed(checks)
-        }  # whether anybody listens does not depend on the name
-        seen = observe(self._context, list(one_each.values()), until_served=False)
-        dead = {place for place, check in one_each.items() if seen[check.key].dead}
-        self.record = replace(self.record, was_dead=tuple(check.key for check in checks if check.place in dead))
+        self._endpoints.find_dead()
+        self.record = replace(self.record, was_dead=tuple(self._endpoints.dead))
 
     def _probe_and_clean_up(self) -> Failure | None:
         """Probe, and meanwhile remove from disk what will not be kept: large services take some time to reload."""
@@ -231,59 +222,13 @@ class Switching:
         ]
 
     def _probe(self, *, new: bool) -> Failure | None:
-        checks = [
-            each
-            for module in self.record.modules
-            if not self._is_down(module)
-            for each in self._checks_due(module, new=new)
-        ]
-        self._seen = observe(self._context, checks, until_served=True)
-        failed: dict[tuple[str, str], AgentError] = {}
-        for check in checks:
-            seen = self._seen[check.key]
-            if seen.problem is not None and not (seen.dead and check.key in (self.record.was_dead or ())):
-                failed.setdefault((check.module, check.endpoint.slot), seen.problem)
-        if not failed:
-            return None
-        return Failure(next(iter(failed.values())), failed)
-
-    def _checks_due(self, module: str, *, new: bool) -> list[EndpointCheck]:
-        differences_of = {difference.slot for difference in self.record.differences if difference.module == module}
-        wrong = {key for key, each in self._last_seen(module).items() if not each.ok}
-        return checks_due(self._checks(module, new=new), differences_of, wrong)
-
-    def _last_seen(self, module: str) -> dict[str, EndpointRecord]:
-        """Return what is stored of the module's endpoints by `EndpointCheck.key`."""
-        rows = self._context.store.endpoints.all()
-        return {f"{each.module} {each.key}": each for each in rows if each.module == module}
-
-    def _checks(self, module: str, *, new: bool) -> list[EndpointCheck]:
-        """Return the module's endpoints; the module is asked once. Raises what asking it raises."""
-        if (module, new) not in self._known:
-            generation = self._generation(module, new=new)
-            asked = generation is not None and module in self._context.enabled.modules
-            self._known[module, new] = checks_of(self._context, module, generation) if generation and asked else []
-        return self._known[module, new]
-
-    def _known_checks(self, module: str, *, new: bool) -> list[EndpointCheck]:
-        """Return the module's endpoints; none where asking it fails."""
-        try:
-            return self._checks(module, new=new)
-        except AgentError:
-            return []
-
-    def _is_dead(self, unit: Unit) -> bool:
-        """Whether nobody listened at any of a unit's endpoints before the switch."""
-        keys = [check.key for module in unit.modules for check in self._checks(module, new=True)]
-        return bool(keys) and all(key in (self.record.was_dead or ()) for key in keys)
+        running = [module for module in self.record.modules if not self._is_down(module)]
+        failed = self._endpoints.probe(running, new=new)
+        return Failure(next(iter(failed.values())), failed) if failed else None
 
     def _is_down(self, module: str) -> bool:
         units = [unit for unit in self._units if module in unit.modules]
         return bool(units) and all(unit.name in self._reloader.down for unit in units)
-
-    def _was_dead(self, module: str) -> bool:
-        keys = [check.key for check in self._known_checks(module, new=True)]
-        return all(key in (self.record.was_dead or ()) for key in keys)
 
     # Outcomes
 
@@ -295,7 +240,7 @@ class Switching:
 
     def _keep_module(self, module: str) -> Deployment:
         context, record = self._context, self.record
-        rows = self._endpoint_records(module, new=True)
+        rows = self._endpoints.records(module, new=True)
         down = self._why_waiting(module, rows)
         deployment = Deployment(
             module=module,
@@ -313,9 +258,6 @@ class Switching:
             context.store.deployments.accept(module, accepted)
         return deployment
 
-    def _endpoint_records(self, module: str, *, new: bool) -> list[EndpointRecord]:
-        return records_of(self._context, self._known_checks(module, new=new), self._seen, self._last_seen(module))
-
     def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> ServiceDown | None:
         for unit in self._units:
             if module in unit.modules and unit.name in self._reloader.down:
@@ -329,7 +271,7 @@ class Switching:
         error: AgentError = failure.error
         if again is not None:
             error = RollbackFailed(module, again.error.problem.cause.rstrip("."))
-        self._context.store.endpoints.put(module, self._endpoint_records(module, new=False))
+        self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
         self._store_problem(present, outcome, Step.GOING_BACK, error)
         return error
