@@ -50,7 +50,7 @@ class Transaction:
         """Deploy what is due. Failures are stored, reported and tried again with back-off, not raised."""
         for _ in range(MOST_SWITCHES):
             failure = self._attempt(self._targets())
-            if failure is None or not self._prepare_next_attempt(failure):
+            if failure is None or not self._prepare_next_attempt():
                 return
 
     # Targets
@@ -306,7 +306,7 @@ class Transaction:
             self._refusals.add(difference, error)
         return failure
 
-    def _prepare_next_attempt(self, failure: Failure) -> bool:
+    def _prepare_next_attempt(self) -> bool:
         """Prepare another attempt without what was refused. Return whether there is anything left to try."""
         for difference in self._refusals.errors:
             if difference.kind is RefusedKind.CHAIN:

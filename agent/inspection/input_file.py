@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from agent.system.text import printable
+
 LONGEST_NAME = 80
 
 
@@ -18,5 +20,4 @@ class InputFile:
     @property
     def place(self) -> str:
         """The name, fit to be printed."""
-        shown = self.name[:LONGEST_NAME]
-        return "".join(char if char.isprintable() else "?" for char in shown) or "pasted text"
+        return printable(self.name, LONGEST_NAME) or "pasted text"

@@ -22,6 +22,7 @@ from agent.pki.key import KeyType, key_type_of
 from agent.pki.pem import certificate_blocks
 from agent.pki.purpose import Purpose
 from agent.system.names import parse_name
+from agent.system.text import printable
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
@@ -238,18 +239,14 @@ def issuer_title(certificate: x509.Certificate) -> str:
     for organization in _texts(certificate.issuer, NameOID.ORGANIZATION_NAME)[:1]:
         word = organization.partition(" ")[0].strip(",.").casefold()
         if word not in name.casefold():
-            return _printable(f"{organization} {name}")
+            return printable(f"{organization} {name}", LONGEST_TITLE)
     return name
 
 
 def short(name: x509.Name) -> str:
     """Return common name, else organization, else all of it; fit to be printed."""
     texts = _texts(name, NameOID.COMMON_NAME) or _texts(name, NameOID.ORGANIZATION_NAME) or [name.rfc4514_string()]
-    return _printable(texts[0])
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text[:LONGEST_TITLE])
+    return printable(texts[0], LONGEST_TITLE)
 
 
 def _texts(name: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from agent.contract.endpoint import StartTLS
 from agent.errors import ProbeFailed
 from agent.system.deadline import remaining
+from agent.system.text import printable
 
 LONGEST_LINE = 8192
 """Octets. SMTP allows 512 (RFC 5321 section 4.5.3.1.5); an IMAP greeting with its capabilities may be longer."""
@@ -92,5 +93,4 @@ class _LineStream:
 
 def _shown(line: str) -> str:
     """Return a service's line fit for terminals and pages: no control characters, not too long."""
-    clean = "".join(character if character.isprintable() else "?" for character in line)
-    return clean if len(clean) <= SHOWN else f"{clean[:SHOWN]}..."
+    return printable(line, SHOWN) + ("..." if len(line) > SHOWN else "")
