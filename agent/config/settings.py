@@ -117,7 +117,7 @@ class Settings:
     rungs: Mapping[str, Source]
     """The sources of the ladder with their settings, in its order."""
     dns_solvers: Mapping[str, DnsSolver]
-    """Those that a ``[dns.NAME]`` table configures."""
+    """Solvers that a ``[dns.NAME]`` table configures."""
     origins: Origins = field(repr=False)
     secret_files: tuple[Path, ...] = ()
     """Files of secrets, outside of the settings."""

@@ -50,7 +50,7 @@ class FetchedList:
     this_update: datetime
     next_update: datetime
     part: x509.IssuingDistributionPoint | None
-    """Which part of the issuer's certificates it is about; None: all of them (RFC 5280 section 5.2.5)."""
+    """Part of the issuer's certificates that it is about; None: all of them (RFC 5280 section 5.2.5)."""
 
     def check(self, now: datetime) -> None:
         """Raise `UnusableListError` unless it is valid at `now`."""

@@ -1,7 +1,7 @@
 """Deployment of generations: stage, check, switch, reload, probe, then keep or roll back.
 
 ```
-differences     what differs from what is in service, and generations composed of some of the differences (pure)
+differences     differences between target and live generation, and renderings composed of some of them (pure)
 staging         a generation's directory on disk
 preflight       staged files, read back and compared with the chain
 units           what is tested and reloaded as one: a shared service, or a module's own

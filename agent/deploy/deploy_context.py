@@ -30,7 +30,7 @@ Alternative = Callable[[str, str, frozenset[str]], str | None]
 
 @dataclass(frozen=True)
 class WaitPolicy:
-    """How long and how often endpoints are probed."""
+    """Policy of probing: how often, how many handshakes, how long."""
 
     interval: timedelta = timedelta(minutes=15)
     """Between two checks for drift."""
@@ -42,7 +42,7 @@ class WaitPolicy:
 
 @dataclass(frozen=True)
 class DeployContext:
-    """What deploying reads and acts through during one pass: modules, store, runner, prober, clock.
+    """Context of deploying during one pass: modules, store, runner, prober, clock.
 
     Belongs to one thread; another one uses `for_thread`.
     """

@@ -1,4 +1,4 @@
-"""What differs from what is in service, and generations composed of some of the differences. Pure."""
+"""Differences between target and live generation, and renderings composed of some of them. Pure."""
 
 from __future__ import annotations
 

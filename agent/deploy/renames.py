@@ -15,7 +15,7 @@ from agent.system.writing import flush_directory, write_new
 
 @dataclass(frozen=True, slots=True)
 class PathContent:
-    """What is at a path: nothing, a link, or a copy of a generation's file."""
+    """Content of a path: nothing, a link, or a copy of a generation's file."""
 
     kind: str
     """``absent``, ``link`` or ``copy``."""

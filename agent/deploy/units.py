@@ -75,7 +75,7 @@ class OwnUnit(Unit):
 
     @property
     def disruptive(self) -> bool:
-        """As the module says."""
+        """Whether the module says so."""
         return self._module.disruptive
 
     def check(self, candidate: Candidate) -> Command | None:
@@ -98,17 +98,17 @@ class SharedUnit(Unit):
 
     @property
     def checks_in_place(self) -> bool:
-        """As the service says."""
+        """Whether the service says so."""
         return self._service.checks_in_place
 
     @property
     def disruptive(self) -> bool:
-        """As the service says."""
+        """Whether the service says so."""
         return self._service.disruptive
 
     @property
     def may_start(self) -> bool:
-        """As the administrator says."""
+        """Whether the administrator says so."""
         return self._service.start
 
     def check(self, candidate: Candidate) -> Command | None:

@@ -138,7 +138,7 @@ class Cost:
     """Cost of opening a private key, or a file with one."""
 
     rounds: int = 0
-    """Of key derivation, over all that is encrypted (RFC 8018)."""
+    """Rounds of key derivation, over all that is encrypted (RFC 8018)."""
     memory: int = 0
     """Bytes that scrypt takes (RFC 7914)."""
     longest: int = 0

@@ -74,7 +74,7 @@ class Material:
     useless: list[tuple[str, FileType]] = field(default_factory=list)
     """Place and type of what is known, and no part of a chain."""
     given: list[str] = field(default_factory=list)
-    """What each file holds, for people."""
+    """Content of each file, for messages."""
 
     def add(self, opened: Opened, place: str) -> None:
         """Add what was opened; count what is there already. Raises `TooManyKeys` and `TooManyCertificates`."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
 
 SHOWN_BYTES = 8
-"""Of a public key's SHA-256."""
+"""Bytes of a public key's SHA-256 that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)

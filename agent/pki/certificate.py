@@ -39,7 +39,7 @@ class CertificateFacts:
     """Facts about a leaf, read once."""
 
     sha256: str
-    """Of the DER form, lower-case hex."""
+    """SHA-256 of the DER form, lower-case hex."""
     names: tuple[str, ...]
     """Canonical, in the certificate's order; without those that are not names."""
     subject: str

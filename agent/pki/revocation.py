@@ -35,7 +35,7 @@ class RevocationList:
 
     @property
     def der(self) -> bytes:
-        """The same in DER."""
+        """The list in DER."""
         return b64decode("".join(self.pem.splitlines()[1:-1]))
 
 
@@ -50,7 +50,7 @@ class Revocation:
     at: datetime
     reason: RevocationReason
     not_after: datetime
-    """Of the certificate: after it, one more list holds the entry."""
+    """End of the certificate's validity; after it, one more list holds the entry."""
 
     def must_be_listed(self, last: RevocationList | None) -> bool:
         """Whether the next list holds it: until one made after the certificate's end has held it (section 3.3)."""
