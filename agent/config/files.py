@@ -13,7 +13,7 @@ from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.system.layout import Layout
 from agent.system.ownership import read, why_untrusted
 
-Key = tuple[str | int, ...]
+SettingsKey = tuple[str | int, ...]
 """A path into the settings: ``("modules", "mail", "port")``; a number is the entry of an array of tables."""
 
 PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -25,13 +25,13 @@ class Origins:
 
     main: Path
     """File to name when a key is in none."""
-    values: Mapping[Key, Path] = field(default_factory=dict)
-    tables: Mapping[Key, Path] = field(default_factory=dict)
+    values: Mapping[SettingsKey, Path] = field(default_factory=dict)
+    tables: Mapping[SettingsKey, Path] = field(default_factory=dict)
     """The last file that has the table."""
     private: frozenset[Path] = frozenset()
     """Files that only their owner can read, so that they may hold secrets."""
 
-    def of(self, key: Key) -> Path:
+    def of(self, key: SettingsKey) -> Path:
         """Return the file in which the administrator has to edit `key`."""
         for end in range(len(key), 0, -1):
             found = self.values.get(key[:end]) or self.tables.get(key[:end])
@@ -39,7 +39,7 @@ class Origins:
                 return found
         return self.main
 
-    def of_value(self, key: Key) -> Path | None:
+    def of_value(self, key: SettingsKey) -> Path | None:
         """Return the file that gave `key` its value, None: a default."""
         return next((self.values[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.values), None)
 
@@ -68,8 +68,8 @@ def read_settings(layout: Layout) -> Tree:
 def merge(parts: Iterable[tuple[Path, dict[str, Any]]], *, main: Path, private: Iterable[Path] = ()) -> Tree:
     """Merge: later files win key by key, arrays of tables append, all other arrays replace."""
     merged: dict[str, Any] = {}
-    values: dict[Key, Path] = {}
-    tables: dict[Key, Path] = {}
+    values: dict[SettingsKey, Path] = {}
+    tables: dict[SettingsKey, Path] = {}
     for path, part in parts:
         _merge_table(merged, part, (), _Marks(path, values, tables))
     return Tree(merged, Origins(main, values, tables, frozenset(private)))
@@ -80,17 +80,17 @@ class _Marks:
     """Origins of the keys of one file, being marked."""
 
     file: Path
-    values: dict[Key, Path]
-    tables: dict[Key, Path]
+    values: dict[SettingsKey, Path]
+    tables: dict[SettingsKey, Path]
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: SettingsKey) -> None:
         """Drop the origins of `key` and below: another file replaces it."""
         for known in (self.values, self.tables):
             for each in [each for each in known if each[: len(key)] == key]:
                 del known[each]
 
 
-def _merge_table(into: dict[str, Any], part: dict[str, Any], at: Key, marks: _Marks) -> None:
+def _merge_table(into: dict[str, Any], part: dict[str, Any], at: SettingsKey, marks: _Marks) -> None:
     if at:
         marks.tables[at] = marks.file
     for name, value in part.items():
@@ -106,7 +106,7 @@ def _merge_table(into: dict[str, Any], part: dict[str, Any], at: Key, marks: _Ma
             into[name] = _fresh(value, key, marks)
 
 
-def _fresh(value: Any, key: Key, marks: _Marks) -> Any:
+def _fresh(value: Any, key: SettingsKey, marks: _Marks) -> Any:
     """Return a copy of `value`, with its origins marked."""
     if isinstance(value, dict):
         table: dict[str, Any] = {}
@@ -120,7 +120,7 @@ def _fresh(value: Any, key: Key, marks: _Marks) -> Any:
     return value
 
 
-def _append(rows: list[dict[str, Any]], more: list[dict[str, Any]], key: Key, marks: _Marks) -> None:
+def _append(rows: list[dict[str, Any]], more: list[dict[str, Any]], key: SettingsKey, marks: _Marks) -> None:
     marks.tables[key] = marks.file
     for row in more:
         rows.append(_fresh(row, (*key, len(rows)), marks))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
 
-from agent.config.files import Key, Tree, read_settings
+from agent.config.files import SettingsKey, Tree, read_settings
 from agent.config.problems import INSTANCE_TABLES, OWN_TABLES, problem, source_key, translate, unknown
 from agent.config.secret_keys import Secrets
 from agent.config.settings import CoreSettings, ModuleEntry, Settings
@@ -24,7 +24,7 @@ from agent.system.layout import Layout
 M = TypeVar("M", bound=BaseModel)
 
 
-class _Header(BaseModel):
+class _ModuleHeader(BaseModel):
     """Keys of the core in ``[modules.NAME]``."""
 
     enabled: StrictBool = True
@@ -124,11 +124,13 @@ class _Validation:
             return None
         return Settings(core, found, services, rungs, solvers, self.tree.origins, tuple(self.secrets.files))
 
-    def note(self, key: Key, cause: str) -> None:
+    def note(self, key: SettingsKey, cause: str) -> None:
         """Add a problem with `key`."""
         self.problems.append(problem(self.tree.origins, key, cause))
 
-    def _validate(self, model: type[M], key: Key, raw: Mapping[str, Any], also: Collection[str] = ()) -> M | None:
+    def _validate(
+        self, model: type[M], key: SettingsKey, raw: Mapping[str, Any], also: Collection[str] = ()
+    ) -> M | None:
         """Return the table at `key` as `model`; None: its problems were added. Raises `_Crashed`."""
         values = self.secrets.resolve(model, key, raw)
         try:
@@ -156,10 +158,10 @@ class _Validation:
     def _entry(self, name: str, table: Any) -> ModuleEntry | None:
         if not isinstance(table, dict):
             return None
-        key: Key = ("modules", name)
+        key: SettingsKey = ("modules", name)
         if not NAME.fullmatch(name):
             self.note(key, f"the name of a module {NAME_RULE}")
-        header = self._validate(_Header, key, {each: table[each] for each in CORE_KEYS & set(table)})
+        header = self._validate(_ModuleHeader, key, {each: table[each] for each in CORE_KEYS & set(table)})
         if header is None:
             return None
         plugin = header.plugin or name
@@ -171,7 +173,7 @@ class _Validation:
             return self._without_class(key, plugin, explicit=header.plugin is not None)
         return self._with_class(key, kind, table)
 
-    def _without_class(self, key: Key, plugin: str, *, explicit: bool) -> ModuleEntry | None:
+    def _without_class(self, key: SettingsKey, plugin: str, *, explicit: bool) -> ModuleEntry | None:
         """Return an entry with the error of a broken plugin, which costs its own modules only; an unknown name is a problem."""
         name = str(key[1])
         error = self._why_broken(name, plugin)
@@ -195,7 +197,7 @@ class _Validation:
         broken = [each for each in self.registry.broken if each in listed]
         return ModuleMissing(name, plugin, broken) if broken else None
 
-    def _with_class(self, key: Key, kind: type[Module], table: Mapping[str, Any]) -> ModuleEntry | None:
+    def _with_class(self, key: SettingsKey, kind: type[Module], table: Mapping[str, Any]) -> ModuleEntry | None:
         name = str(key[1])
         own = {each: value for each, value in table.items() if each not in CORE_KEYS}
         try:
@@ -208,7 +210,7 @@ class _Validation:
         self._check_choices(key, module)
         return ModuleEntry(name, kind.name, kind.heading(), enabled=True, module=module)
 
-    def _check_choices(self, key: Key, module: Module) -> None:
+    def _check_choices(self, key: SettingsKey, module: Module) -> None:
         """Check settings whose allowed values depend on the plugin and on what is installed."""
         if module.key_type is not None and module.key_type not in module.key_types:
             self.note((*key, "key_type"), f"this service accepts only: {', '.join(module.key_types)}")
@@ -244,7 +246,7 @@ class _Validation:
                 made[name] = self._instance((table, name), known[name], raw)
         return {name: each for name, each in made.items() if each is not None}
 
-    def _instance(self, key: Key, model: type[M], raw: Mapping[str, Any]) -> M | None:
+    def _instance(self, key: SettingsKey, model: type[M], raw: Mapping[str, Any]) -> M | None:
         try:
             return self._validate(model, key, raw)
         except _Crashed as crash:

@@ -46,16 +46,16 @@ def _printable(text: str) -> str:
 
 
 HostName = Annotated[Host, AfterValidator(_host_name)]
-Address = Annotated[str, AfterValidator(_address)]
+IpAddress = Annotated[str, AfterValidator(_address)]
 Subject = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 """RFC 5280 appendix A: ub-common-name and ub-organization-name are 64."""
 
 
-class _Table(BaseModel):
+class _SettingsTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class RootSettings(_Table):
+class RootSettings(_SettingsTable):
     """``[root]``: the appliance's own root. Changes apply to the next root."""
 
     subject: Subject | None = Field(None, description='common name; default: the host name and "Root CA"')
@@ -64,7 +64,7 @@ class RootSettings(_Table):
     key_type: KeyType = KeyType.ECDSA_P256
 
 
-class ProbeSettings(_Table):
+class ProbeSettings(_SettingsTable):
     """``[probe]``: how endpoints are checked."""
 
     interval: int = Field(900, ge=1, le=604_800, description="seconds between two checks of an endpoint for drift")
@@ -72,20 +72,20 @@ class ProbeSettings(_Table):
     timeout: float = Field(10.0, gt=0, le=300, allow_inf_nan=False, description="seconds for one endpoint")
 
 
-class DeploySettings(_Table):
+class DeploySettings(_SettingsTable):
     """``[deploy]``: what is kept of earlier deployments."""
 
     keep: int = Field(3, ge=1, le=100, description="generations of each module")
 
 
-class CoreSettings(_Table):
+class CoreSettings(_SettingsTable):
     """Top level: all settings but the tables of modules, services, sources and DNS solvers."""
 
     sources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_ladder)] = ("uploaded", "acme", "local")
     """The ladder: where chains come from, in order of preference."""
     plugins: tuple[str, ...] = Field((), description="plugins to enable that have no module")
     hostname: HostName | None = Field(None, description="instead of what the system says")
-    addresses: tuple[Address, ...] | None = Field(None, description="instead of what the system says")
+    addresses: tuple[IpAddress, ...] | None = Field(None, description="instead of what the system says")
     root: RootSettings = RootSettings()
     probe: ProbeSettings = ProbeSettings()
     deploy: DeploySettings = DeploySettings()

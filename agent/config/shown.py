@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agent.config.files import Key, Origins, is_array_of_tables
+from agent.config.files import Origins, SettingsKey, is_array_of_tables
 from agent.config.problems import source_key
 from agent.config.settings import Settings
 
@@ -31,7 +31,7 @@ class ShownValue:
 class ShownTable:
     """One effective table. Its key ends in a number where it is an entry of an array of tables."""
 
-    key: Key
+    key: SettingsKey
     values: Mapping[str, ShownValue]
 
     def to_json(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def shown_tables(settings: Settings) -> list[ShownTable]:
     return tables
 
 
-def _instances(settings: Settings) -> Iterator[tuple[Key, BaseModel]]:
+def _instances(settings: Settings) -> Iterator[tuple[SettingsKey, BaseModel]]:
     yield from ((("services", name), each) for name, each in settings.services.items())
     yield from ((source_key(name), each) for name, each in settings.rungs.items())
     yield from ((("dns", name), each) for name, each in settings.dns_solvers.items())
@@ -75,7 +75,7 @@ def _dump(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(mode="json", by_alias=True, fallback=str, warnings=False)
 
 
-def _tables(key: Key, values: Mapping[str, Any], origins: Origins) -> Iterator[ShownTable]:
+def _tables(key: SettingsKey, values: Mapping[str, Any], origins: Origins) -> Iterator[ShownTable]:
     """Yield a table, then the tables in it."""
     plain = {name: value for name, value in values.items() if not (_is_table(value) or is_array_of_tables(value))}
     yield ShownTable(key, {name: ShownValue(value, _origin((*key, name), origins)) for name, value in plain.items()})
@@ -87,7 +87,7 @@ def _tables(key: Key, values: Mapping[str, Any], origins: Origins) -> Iterator[S
                 yield from _tables((*key, name, index), row, origins)
 
 
-def _origin(key: Key, origins: Origins) -> str:
+def _origin(key: SettingsKey, origins: Origins) -> str:
     """Return the file of a value; a secret may come from ``KEY_file``."""
     found = origins.of_value(key) or origins.of_value((*key[:-1], f"{key[-1]}_file"))
     return str(found) if found else DEFAULT
@@ -97,7 +97,7 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-def _heading(key: Key) -> str:
+def _heading(key: SettingsKey) -> str:
     words = ".".join(_word(part) for part in key if isinstance(part, str))
     return f"[[{words}]]" if isinstance(key[-1], int) else f"[{words}]"
 

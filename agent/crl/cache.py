@@ -29,7 +29,7 @@ BACK_OFF = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timed
 KEPT = 64 * 1024 * 1024
 """Bytes of lists that are kept in memory: public CAs cut theirs into a hundred parts of some hundred kilobytes."""
 
-Key = tuple[str, bytes]
+ListKey = tuple[str, bytes]
 """URL, and the issuer's public key."""
 
 
@@ -60,7 +60,7 @@ class RevocationLists:
         self._chance = chance or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._kept = kept
         self._lock = threading.Lock()
-        self._entries: OrderedDict[Key, _CachedList] = OrderedDict()
+        self._entries: OrderedDict[ListKey, _CachedList] = OrderedDict()
 
     def obtain(self, urls: Iterable[str], issuer: x509.Certificate, now: datetime) -> tuple[FetchedList, datetime]:
         """Return the first list of `urls` that can be fetched and is the issuer's, and the instant of the next fetch.

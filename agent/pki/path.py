@@ -41,7 +41,7 @@ from agent.pki.key import SMALLEST_RSA, key_type_of
 if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
 
-Certificates = tuple[x509.Certificate, ...]
+CertificateTuple = tuple[x509.Certificate, ...]
 
 
 def verify_pair(key: PrivateKey, certificate: x509.Certificate) -> None:
@@ -50,7 +50,7 @@ def verify_pair(key: PrivateKey, certificate: x509.Certificate) -> None:
         raise KeyMismatch([title_of(certificate)])
 
 
-def verify_path(leaf: x509.Certificate, intermediates: Certificates, anchor: x509.Certificate | None) -> None:
+def verify_path(leaf: x509.Certificate, intermediates: CertificateTuple, anchor: x509.Certificate | None) -> None:
     """Check a path in the order in which it is presented. Raises a `ChainError` that names the certificate."""
     key_type_of(public_key_of(leaf), title=title_of(leaf))
     if is_authority(leaf) and not is_self_signed(leaf):
@@ -71,7 +71,7 @@ def verify_strength(certificate: x509.Certificate) -> None:
         raise WeakSignature(title_of(certificate), digest)
 
 
-def verify_links(path: Certificates) -> None:
+def verify_links(path: CertificateTuple) -> None:
     """Check that each certificate is signed by the next one, and a single self-issued one by itself.
 
     Raises `WrongIssuer` and `SignatureInvalid`.
@@ -115,7 +115,7 @@ def has_constraints(certificate: x509.Certificate) -> bool:
 
 def build_path(
     key: PrivateKey, certificates: Iterable[x509.Certificate], anchors: Iterable[x509.Certificate] = ()
-) -> tuple[x509.Certificate, Certificates, x509.Certificate | None]:
+) -> tuple[x509.Certificate, CertificateTuple, x509.Certificate | None]:
     """Find the leaf by its key, and order the rest behind it: `(leaf, intermediates, anchor)`. Raises a `ChainError`.
 
     The order of `certificates` makes no difference. Where an issuer is there twice (cross-signed), the path goes by the
