@@ -14,10 +14,9 @@ refusals        refused differences, tried again with back-off
 switching       the second half of a transaction: switch, reload, probe, keep or roll back
 transaction     one group of modules and services through all steps
 deployer        groups that share no service, in parallel; recovery after a crash; removal of modules
-endpoints       endpoints of one transaction: which are dead, which serve what they should
-endpoint_check  one endpoint: what it should serve, what it serves, and what is stored of it
+endpoints       endpoints: what they should serve, what is seen there, and what is stored of it
 drift           endpoints and files, checked when nothing is deployed
 retention       removal of old generations
-deploy_context  what all of these work with
+deploy_context  context of one pass for all of these
 ```
 """

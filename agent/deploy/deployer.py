@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
@@ -17,13 +18,15 @@ from agent.planning import Deploy
 from agent.rendering.enabled_modules import EnabledModules
 from agent.rendering.render import Ownership
 
+T = TypeVar("T")
+
 MOST_THREADS = 4
 NOT_YET_SWITCHED = {Step.STAGE, Step.PREPARE, Step.PREFLIGHT, Step.CHECK, Step.STAGED}
 
 
 def deploy(context: DeployContext, deploys: Sequence[Deploy]) -> None:
     """Deploy what is due."""
-    _run_in_parallel(context, [_transaction(group) for group in grouped(context.enabled, deploys)])
+    _run_in_parallel(context, grouped(context.enabled, deploys), lambda own, group: Transaction(own, group).run())
 
 
 def grouped(enabled: EnabledModules, deploys: Sequence[Deploy]) -> list[Group]:
@@ -64,7 +67,8 @@ def settle(context: DeployContext, modules: Sequence[str]) -> None:
     """Check whether services that were not running have come up."""
     present = context.store.deployments.all()
     groups = grouped(context.enabled, [Deploy(name, {}, present[name].inputs, "") for name in modules])
-    _run_in_parallel(context, [_settling(_unchanged_record(context, group)) for group in groups])
+    records = [_unchanged_record(context, group) for group in groups]
+    _run_in_parallel(context, records, lambda own, record: Switching(own, record).settle())
 
 
 def retire(context: DeployContext, modules: Sequence[str]) -> None:
@@ -155,29 +159,21 @@ def _finish(context: DeployContext, record: TransactionRecord, phase: Step, *, b
             switching.keep_broken(failure)
 
 
-def _transaction(group: Group) -> Callable[[DeployContext], None]:
-    return lambda context: Transaction(context, group).run()
-
-
-def _settling(record: TransactionRecord) -> Callable[[DeployContext], None]:
-    return lambda context: Switching(context, record).settle()
-
-
-def _run_in_parallel(context: DeployContext, jobs: Sequence[Callable[[DeployContext], object]]) -> None:
-    """Run jobs in threads, each with a database connection of its own; one alone runs in this thread."""
-    if len(jobs) <= 1:
-        for job in jobs:
-            job(context)
+def _run_in_parallel(context: DeployContext, items: Sequence[T], work: Callable[[DeployContext, T], object]) -> None:
+    """Do the work for each item in a thread with a database connection of its own; a single one in this thread."""
+    if len(items) <= 1:
+        for item in items:
+            work(context, item)
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    def run(job: Callable[[DeployContext], object]) -> None:
+    def run(item: T) -> None:
         own = context.for_thread()
         try:
-            job(own)
+            work(own, item)
         finally:
             own.store.close()
 
     with ThreadPoolExecutor(MOST_THREADS, "deploy") as pool:
-        for done in [pool.submit(run, job) for job in jobs]:
+        for done in [pool.submit(run, item) for item in items]:
             done.result()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
-from agent.deploy.endpoint_check import checks_of, observe, records_of
+from agent.deploy.endpoints import checks_of, observe, records_of
 from agent.errors import AgentError
 from agent.errors.deploy import FileDamaged, ServiceDown
 from agent.model.deployment import Deployment, Generation, Outcome, Step
