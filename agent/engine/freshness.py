@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from agent.system.addresses import packed_addresses
-from agent.system.paths import DATABASE, ETC, MASTER_KEY
+from agent.system.paths import DATABASE, ETC, MASTER_KEY, database_uri
 
 DEPTH = 8
 """Directories within each other that are looked into."""
@@ -80,9 +80,8 @@ def _read(head: str) -> UpToDate:
 
 def _kept(path: str) -> str:
     """Return what the last pass wrote down; empty for whatever stands in the way: then a pass says what it is."""
-    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
-        connection = sqlite3.connect(f"file:{escaped}?mode=ro", uri=True)
+        connection = sqlite3.connect(database_uri(path, read_only=True), uri=True)
     except sqlite3.Error:
         return ""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -163,16 +163,10 @@ def state_of(
         watches=store.watches.all(),
         failing=tuple(store.failing.all()),
     )
-    deployments = store.deployments.all()
-    live: dict[str, Mapping[str, str]] = {}
-    for module, deployment in deployments.items():
-        if deployment.generation is not None:
-            generation = store.deployments.generation(f"module:{module}", deployment.generation)
-            live[module] = generation.chains if generation else {}
     return State(
         evidence=evidence,
-        deployments=deployments,
-        live_chains=live,
+        deployments=store.deployments.all(),
+        live_chains=store.deployments.live_chains(),
         refusals=tuple(store.deployments.refusals()),
         endpoints=tuple(store.endpoints.all()),
         leased=deferred | store.orders.leased(now),

@@ -172,7 +172,7 @@ class Workers:
     def _connect(self) -> Store:
         if self._opened is None:
             raise RuntimeError("nothing was begun")
-        return self._opened.again(several=True)
+        return self._opened.again(several_threads=True)
 
     def _renew_leases(self, store: Store) -> None:
         store.orders.renew(self._clock())

@@ -15,8 +15,8 @@ from agent.report.links import Link, links
 from agent.report.problems import problem_of
 from agent.report.rows import ChainRow, UseRow
 from agent.report.snapshot import Snapshot
+from agent.store import Store
 from agent.store.roots import RootRecord
-from agent.store.view import View
 
 
 class ServedDetails(StrEnum):
@@ -118,15 +118,15 @@ class RootDetails:
     """Chains in use that it has signed."""
 
 
-def chain_details(snapshot: Snapshot, view: View, row: ChainRow) -> ChainDetails:
+def chain_details(snapshot: Snapshot, store: Store, row: ChainRow) -> ChainDetails:
     """Return all about the chain of a row. Raises `CertificateUnreadable`."""
     record = next(each for each in snapshot.chains if each.id == row.id)
     return ChainDetails(
         chain=row,
-        certificates=tuple(links(view.chains.certificates(row.id) or "")),
+        certificates=tuple(links(store.chains.certificates(row.id) or "")),
         used_by=tuple(_use(snapshot, row, use) for use in row.used_by),
-        renewal=_renewal(snapshot, view, row, record),
-        events=tuple(view.journal.about(row.id, record.request)),
+        renewal=_renewal(snapshot, store, row, record),
+        events=tuple(store.journal.about(row.id, record.request)),
     )
 
 
@@ -181,8 +181,8 @@ def _worst(found: list[ServedDetails]) -> ServedDetails:
     return min(found, key=order.index, default=ServedDetails.UNSEEN)
 
 
-def _renewal(snapshot: Snapshot, view: View, row: ChainRow, record: ChainRecord) -> RenewalDetails:
-    watch = view.watches.of(row.id)
+def _renewal(snapshot: Snapshot, store: Store, row: ChainRow, record: ChainRecord) -> RenewalDetails:
+    watch = store.watches.of(row.id)
     window = watch.window if watch and watch.window else (None, None)
     return RenewalDetails(
         at=snapshot.renewals.get(row.id),

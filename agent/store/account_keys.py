@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from agent.pki.account_key import thumbprint
 from agent.pki.key import key_pem, load_key
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
 from agent.store.sealing import Sealer
 from agent.system.writing import replace
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database
-
     from agent.pki.key import PrivateKey
 
 
@@ -42,7 +41,7 @@ class AccountKeyRecord:
 class AccountKeys:
     """The table `account_keys`, and a sealed copy of each key as a file for the day on which the database is lost."""
 
-    def __init__(self, database: Database, sealer: Sealer, private: Path) -> None:
+    def __init__(self, database: Connection, sealer: Sealer, private: Path) -> None:
         self._database = database
         self._sealer = sealer
         self._private = private

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.model.records import ChainRecord
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.read_cache import ReadCache
 from agent.store.sealing import Sealer
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 COLUMNS = (
     "id, source, request, root, names, key_type, purposes, issuer, serial, not_before, not_after, "
@@ -28,7 +26,7 @@ INSERT = f"insert or replace into chains ({', '.join(ALL_COLUMNS)}) values (:{',
 class Chains:
     """The table `chains`."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: Connection, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
         self._records: ReadCache[tuple[ChainRecord, ...]] = ReadCache(database)

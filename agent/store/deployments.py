@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.errors.problem import Problem
 from agent.model.deployment import Deployment, Generation, ManifestFile, Outcome, Refusal, RefusedKind
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.read_cache import ReadCache
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class TransactionRow:
 class Deployments:
     """The tables `generations`, `contents`, `deployments`, `refusals` and `transactions`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
         self._generations: ReadCache[Generation | None] = ReadCache(database)
 
@@ -47,7 +45,7 @@ class Deployments:
     def put_generation(self, generation: Generation, texts: Mapping[str, str], now: datetime) -> None:
         """Keep a generation before its directory is made. `texts`: digest -> text with marks."""
         self._generations.forget()
-        self._database.conn.executemany("insert or ignore into contents (digest, text) values (?, ?)", texts.items())
+        self._database.executemany("insert or ignore into contents (digest, text) values (?, ?)", texts.items())
         self._database.table("generations").upsert(
             {
                 "owner": generation.owner,
@@ -117,6 +115,14 @@ class Deployments:
     def all(self) -> dict[str, Deployment]:
         """Return what is in service, by module."""
         return {row["module"]: _deployment(row) for row in self._database.query("select * from deployments")}
+
+    def live_chains(self) -> dict[str, dict[str, str]]:
+        """Return, by module and slot, the id of the chain in the generation that is in service."""
+        query = (
+            "select module, chains from deployments join generations"
+            " on owner = 'module:' || module and number = generation"
+        )
+        return {row[0]: json.loads(row[1]) for row in self._database.execute(query)}
 
     def put(self, deployment: Deployment) -> None:
         """Keep what became of an attempt."""

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from agent.errors.problem import Problem
 from agent.model.deployment import EndpointRecord
+from agent.store.connection import Connection
 from agent.store.instants import read, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 class Endpoints:
     """What was seen last at each endpoint, and when to look again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def put(self, module: str, records: Iterable[EndpointRecord]) -> None:

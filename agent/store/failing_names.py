@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.model.need import Request
 from agent.model.records import FailingName
 from agent.pki.chain import KeyType, Purpose
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 class FailingNames:
     """The table `failing_names`. Call what changes it inside `Store.write`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def all(self) -> list[FailingName]:

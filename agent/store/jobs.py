@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.errors.problem import Problem
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.processes import is_alive, process_name
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 KEPT = 1000
 """Rows."""
@@ -46,7 +44,7 @@ class JobRecord:
 class Jobs:
     """The table `jobs`. Call what changes it inside `Store.write`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def add(self, record: JobRecord) -> None:

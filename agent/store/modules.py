@@ -6,16 +6,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.errors.problem import Problem
 from agent.model.binding import Binding, LadderPosition
 from agent.model.need import Need
 from agent.pki.chain import KeyType, Purpose
+from agent.store.connection import Connection
 from agent.store.instants import read, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class ModuleRecord:
 class Modules:
     """The tables `modules`, `needs` and `bindings`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def put(self, records: Iterable[ModuleRecord]) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
-if TYPE_CHECKING:
-    from sqlite_utils import Database
+from agent.store.connection import Connection
 
 T = TypeVar("T")
 
@@ -17,7 +16,7 @@ class ReadCache(Generic[T]):
     Whoever changes the rows through this connection says so by `forget`, and so does who undoes such a change.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
         self._known: dict[tuple[object, ...], T] = {}
         self._version = -1

@@ -27,7 +27,7 @@ def layout(tmp_path: Path, monkeypatch) -> Layout:
 @pytest.fixture
 def write_queue(layout: Layout) -> Iterator[WriteQueue]:
     with Store.open(layout) as origin:
-        made = WriteQueue(lambda: origin.again(several=True), lambda store: store.remember("beat", "1"))
+        made = WriteQueue(lambda: origin.again(several_threads=True), lambda store: store.remember("beat", "1"))
         yield made
         made.close()
 
@@ -114,7 +114,7 @@ def test_a_transaction_that_is_lost_as_a_whole_is_lost_for_all(write_queue, layo
     caught: list[BaseException] = []
 
     def lose(store: Store) -> None:
-        store.database.conn.execute("rollback")
+        store.database.execute("rollback")
         raise OSError("the disk is full")
 
     def writing(work) -> None:
@@ -161,7 +161,7 @@ def test_what_is_left_is_written_at_the_end_and_whoever_comes_later_starts_anew(
 
 def test_it_gives_signs_of_life(layout):
     with Store.open(layout) as origin:
-        write_queue = WriteQueue(lambda: origin.again(several=True), remember("beat"), beat_seconds=0.05)
+        write_queue = WriteQueue(lambda: origin.again(several_threads=True), remember("beat"), beat_seconds=0.05)
         write_queue.write(remember("a"))
         until(lambda: seen(layout, "beat"), what="it has given one")
         write_queue.close()
@@ -169,7 +169,7 @@ def test_it_gives_signs_of_life(layout):
 
 def impatient(origin: Store) -> Store:
     """Return a connection that doesn't wait for other writers by itself."""
-    store = origin.again(several=True)
+    store = origin.again(several_threads=True)
     store.database.execute("pragma busy_timeout = 20")
     return store
 

@@ -132,7 +132,7 @@ def test_every_step_of_the_schema_is_applied_once_and_recorded(layout: Layout):
         with Store.open(layout) as store:
             rows = store.database.execute("select migration_set, name from _sqlite_migrations order by id").fetchall()
             assert rows == [("chainwright", name) for name in sorted(vars(steps)) if re.match(r"m\d", name)]
-            assert steps.migrations.pending(store.database) == []
+            assert steps.migrations.pending(store.database.sqlite_utils) == []
 
 
 def test_a_peer_certificate_of_an_earlier_schema_gets_its_serial_number_and_purpose(layout: Layout):
@@ -177,13 +177,40 @@ def test_processes_that_open_a_new_store_at_once_all_get_the_same_one(layout: La
         assert [store.meta(str(number)) for number in range(4)] == ["1"] * 4
 
 
-def test_a_command_that_only_looks_makes_nothing(layout: Layout):
+@pytest.mark.parametrize("opened", [Store.open_existing, Store.open_read_only])
+def test_a_command_that_only_looks_makes_nothing(layout: Layout, opened):
     with pytest.raises(NoStateYet):
-        Store.open_existing(layout)
+        opened(layout)
     assert not layout.state.exists()
     Store.open(layout).close()
-    with Store.open_existing(layout) as store:
+    with opened(layout) as store:
         assert store.meta("key_check")
+
+
+def test_a_store_that_is_open_read_only_shows_one_state_until_it_is_refreshed(store: Store):
+    with store.write():
+        store.remember("a", "before")
+    with Store.open_read_only(store.layout) as reading:
+        assert reading.meta("a") == "before"
+        with store.write():
+            store.remember("a", "after")
+        assert reading.meta("a") == "before"
+        reading.refresh()
+        assert reading.meta("a") == "after"
+        with pytest.raises(sqlite3.OperationalError, match="readonly"), reading.write():
+            reading.remember("a", "mine")
+    assert store.meta("a") == "after"
+
+
+def test_a_store_is_opened_read_only_without_its_key(store: Store, authority: Authority):
+    chain = authority.chain("www.chain.dev")
+    with store.write():
+        store.chains.add(chain, source="uploaded", now=NOW)
+    store.layout.master_key.unlink()
+    with Store.open_read_only(store.layout) as reading:
+        assert [record.id for record in reading.chains.records()] == [chain.id]
+        with pytest.raises(MasterKeyLost):
+            reading.chains.load(chain.id)
 
 
 def test_a_state_directory_that_is_a_file_is_named(layout: Layout):
@@ -289,11 +316,11 @@ def test_sealed_keys_can_not_be_swapped_between_chains(store: Store, authority: 
 @pytest.mark.parametrize("sealed", [b"", b"short", b"x" * 12, b"x" * 200])
 def test_what_was_never_sealed_is_an_error_of_its_own(sealed: bytes):
     with pytest.raises(SealBroken):
-        Sealer(bytes(32)).open(sealed, "here")
+        Sealer(lambda: bytes(32)).open(sealed, "here")
 
 
 def test_what_is_sealed_twice_looks_different():
-    sealer = Sealer(bytes(32))
+    sealer = Sealer(lambda: bytes(32))
     assert sealer.seal(b"same", "here") != sealer.seal(b"same", "here")
     assert sealer.open(sealer.seal(b"same", "here"), "here") == b"same"
 
@@ -449,7 +476,7 @@ def test_a_full_disk_is_an_error_of_the_store_and_leaves_no_half(store: Store):
 
     with pytest.raises(DatabaseRefused, match="database or disk is full"):
         fails()
-    assert not store.database.conn.in_transaction
+    assert not store.database.in_transaction
     assert store.meta("a") is None
 
 

@@ -319,7 +319,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date_with_all_that_is_in
         connection.execute("delete from _sqlite_migrations where name = 'm005_sources'")
     connection.close()
     with Store.open(layout) as store:
-        assert migrations.pending(store.database) == []
+        assert migrations.pending(store.database.sqlite_utils) == []
         assert [record.id for record in store.chains.records()] == [chain.id]
         assert (set(store.orders.reissues()), store.orders.forced()) == ({"r"}, frozenset())
         assert store.watches.all() == {}
