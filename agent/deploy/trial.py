@@ -38,8 +38,6 @@ class StagedCandidate:
     culprits: dict[Difference, AgentError] = field(default_factory=dict)
     """Differences that the preflight found wrong by itself."""
     refusal: AgentError | None = None
-    suspect: str = ""
-    """Module that the refusal is about, where one is known."""
     unprepared: dict[str, AgentError] = field(default_factory=dict)
     """Module -> its preparation needs a program that isn't there: no matter where a service of its isn't installed either."""
 
@@ -174,7 +172,7 @@ class Trial:
             blamed = [difference for difference in differences if difference.kind is RefusedKind.CHAIN] or differences
             staged.culprits |= dict.fromkeys(blamed, error)
             if not blamed:
-                staged.refusal, staged.suspect = error, module
+                staged.refusal = error
 
     def _parts(self, module: str, staged: StagedCandidate) -> list[preflight.Staged]:
         """Return the parts that differ from what is in service: the rest has been looked at before."""
@@ -209,7 +207,7 @@ class Trial:
         if result.missing:
             staged.unprepared[module] = failed
         elif staged.refusal is None:
-            staged.refusal, staged.suspect = failed, module
+            staged.refusal = failed
 
     def _judge_the_unprepared(self, staged: StagedCandidate, *, in_place: bool) -> None:
         """What no service is there to read may wait for the service; anything else is refused."""
@@ -217,7 +215,7 @@ class Trial:
             units = [unit for unit in self._units if module in unit.modules]
             known = in_place is any(unit.checks_in_place for unit in units)
             if known and staged.refusal is None and not any(unit.name in staged.absent for unit in units):
-                staged.refusal, staged.suspect = failed, module
+                staged.refusal = failed
 
     # The switch that would follow
 

@@ -217,9 +217,9 @@ class Pass:
         with self._store.write():
             for action in actions:
                 source = self.source(action.source)
-                session = StoredOrderContext(self._services, source, action, stop, root)
-                deliveries.append(ask(source, action, session, self._clock))
-                root = session.root
+                context = StoredOrderContext(self._services, source, action, stop, root)
+                deliveries.append(ask(source, action, context))
+                root = context.root
             settle_deliveries(self._store, self._bus, deliveries, now=self._clock(), job=self._job)
         for delivery in deliveries:
             if delivery.chain is not None:
@@ -227,10 +227,9 @@ class Pass:
                 self.performed.append(describe(delivery.obtain))
 
     def _keep_bindings(self, made: Plan) -> None:
-        now = self._clock()
         with self._store.write():
             self._store.modules.put_needs(self.declarations.needs)
-            changed = self._store.modules.put_bindings(made.bindings, now)
+            changed = self._store.modules.put_bindings(made.bindings)
         self._bus.publish(self._store, *(self._binding_changed(binding) for binding in changed))
 
     def _binding_changed(self, binding: Binding) -> Event:

@@ -30,9 +30,9 @@ class DeferredOrders:
             retry_at = each.error.retry_at if isinstance(each.error, SourceError) else None
             failed = retry_at is not None and retry_at <= each.at
             if failed or each.chain is not None:
-                self._since[each.key] = time.monotonic()
+                self._since[each.obtain.key] = time.monotonic()
             if failed:
-                self._failed.add(each.key)
+                self._failed.add(each.obtain.key)
 
     @property
     def keys(self) -> frozenset[Key]:

@@ -13,8 +13,8 @@ from agent.engine.agent_pass import Pass
 from agent.engine.bus import Bus, Listener
 from agent.engine.deferred_orders import DeferredOrders
 from agent.engine.freshness import KEY, InputsFingerprint, UpToDate
-from agent.engine.inquiries import InquiryResult, settle_findings
-from agent.engine.orders import Delivery, settle_deliveries
+from agent.engine.inquiries import settle_findings
+from agent.engine.orders import settle_deliveries
 from agent.engine.pass_inputs import (
     HostReader,
     KeptSettings,
@@ -91,7 +91,7 @@ class Engine:
         self.bus = Bus(listeners)
         self.who = who
         self._job = job
-        self.workers = Workers(self.bus, self.clock)
+        self.workers = Workers(layout, self.bus, self.clock)
         self._deferred = DeferredOrders()
 
     def clock(self) -> datetime:
@@ -222,17 +222,12 @@ class Engine:
 
     def _settle(self, store: Store, job: str) -> list[str]:
         """Store what orders and inquiries have brought: needs and chains are read afterwards. Return lines for people."""
-        performed: list[str] = []
-
-        def settle(deliveries: Sequence[Delivery], findings: Sequence[InquiryResult]) -> None:
+        with self.workers.ended() as (deliveries, findings):
             now = self.clock()
             settle_deliveries(store, self.bus, deliveries, now=now, job=job)
-            performed.extend(settle_findings(store, self.bus, findings, now=now, job=job))
-            performed.extend(str(each) for each in deliveries if each.chain is not None)
+            performed = settle_findings(store, self.bus, findings, now=now, job=job)
             self._deferred.note(deliveries)
-
-        self.workers.hand_over(settle)
-        return performed
+        return [*performed, *(str(each) for each in deliveries if each.chain is not None)]
 
     def _prepared(self, store: Store, job: str) -> Pass:
         """Read the situation, and make what every deployment needs."""
@@ -242,7 +237,7 @@ class Engine:
 
     def _run_pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.bus.hooks = inputs.hooks
-        services = self.workers.services(store, inputs.enabled.http01, job, at_once=True)
+        services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(
             store, inputs, self.bus, self.runner, self.prober, self.clock, services, deferred=self._deferred.keys
         )
@@ -250,7 +245,7 @@ class Engine:
     def _start(self, store: Store, current: Pass, made: Plan, job: str) -> None:
         orders = [each for each in made.actions if isinstance(each, Obtain) and not each.immediate]
         inquiries = [each for each in made.actions if isinstance(each, Inquire)]
-        services = self.workers.services(store, current.http01, job)
+        services = self.workers.services(current.http01, job)
         self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
         self.workers.inquire(store, [(current.source(each.source), each) for each in inquiries], services)
 

@@ -1,4 +1,4 @@
-"""Threads that work beside the lock, of each source no more at once than it allows."""
+"""Threads that ask sources while nobody holds the lock."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Task:
-    """Something to be done beside the lock."""
+    """A question to a source."""
 
     key: Key
     """Nothing else with this key runs at the same time."""
     source: Source
     work: Callable[[threading.Event], Any]
-    """Does it and returns what came of it, whatever happens; is given what says that it's to stop."""
-    give_back: Callable[[], Any]
-    """Returns what comes of it when it was not begun."""
+    """Returns what came of it. The event says that it is to stop: set at the start, nothing is to be begun."""
 
 
 class WorkerPool:
-    """Does tasks: first come, first served. What came of them is handed to `deliver`, in the thread that did it."""
+    """Runs tasks in their order, of each source as many at once as it allows. `deliver` takes what came of each."""
 
     def __init__(self, deliver: Callable[[Key, Any], object]) -> None:
         self._deliver = deliver
@@ -37,7 +35,7 @@ class WorkerPool:
         self._stop = threading.Event()
 
     def add(self, task: Task) -> None:
-        """Do a task as soon as its source allows one more."""
+        """Run a task as soon as its source allows one more."""
         name = task.source.name
         with self._lock:
             self._waiting[name].append(task)
@@ -47,7 +45,7 @@ class WorkerPool:
                 thread.start()
 
     def halt(self) -> list[threading.Thread]:
-        """Give back what was not begun, and ask the others to stop. Return their threads."""
+        """Ask everything to stop. Return the threads of what was begun."""
         with self._lock:
             stop, self._stop = self._stop, threading.Event()
             left = [task for tasks in self._waiting.values() for task in tasks]
@@ -56,7 +54,7 @@ class WorkerPool:
             self._threads.clear()
         stop.set()
         for task in left:
-            self._deliver(task.key, task.give_back())
+            self._deliver(task.key, task.work(stop))
         return threads
 
     def _run(self, name: str, stop: threading.Event) -> None:

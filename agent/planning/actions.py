@@ -48,6 +48,11 @@ class Obtain:
     forced: bool = False
     """A person insists: checks that only spare the CA are left out."""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """`(request, source)`."""
+        return self.request.id, self.source
+
 
 @dataclass(frozen=True, slots=True)
 class Inquire:
@@ -62,6 +67,11 @@ class Inquire:
     """Ask its source."""
     revocation: bool = True
     """See whether its CA lists it as revoked."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Differs from the keys of orders."""
+        return "inquiry", self.chain
 
 
 @dataclass(frozen=True, slots=True)

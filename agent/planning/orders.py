@@ -23,7 +23,6 @@ class Orders:
         self._due: dict[tuple[str, str], Obtain] = {}
         self._considered: set[str] = set()
         self.instants: list[datetime] = []
-        self.next_at: dict[str, datetime] = {}
         self.renewals: dict[str, datetime] = {}
 
     @property
@@ -122,7 +121,6 @@ class Orders:
         key = (request.id, source.name)
         if at > self._now:
             self.instants.append(at)
-            self.next_at[request.id] = min(at, self.next_at.get(request.id, at))
         elif key in self._state.leased:
             self.instants.append(self._now + WAITING_AGAIN)
         else:

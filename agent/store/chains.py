@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -79,13 +78,12 @@ class Chains:
 
     def load(self, chain_id: str) -> Chain | None:
         """Return a chain with its key; None when it isn't there. Raises `SealBroken`."""
-        return next(iter(self.load_many([chain_id])), None)
-
-    def load_many(self, ids: Iterable[str]) -> list[Chain]:
-        """Return the chains that are there, with their keys. Raises `SealBroken`."""
-        query = "select id, certificates, anchor, sealed_key from chains where id = ?"
-        rows = [row for chain_id in ids for row in self._database.query(query, [chain_id])]
-        return [self._chain(row) for row in rows]
+        query = "select certificates, anchor, sealed_key from chains where id = ?"
+        row = self._database.execute(query, [chain_id]).fetchone()
+        if row is None:
+            return None
+        certificates, anchor, sealed_key = row
+        return Chain.from_pem((certificates + anchor).encode(), self._sealer.open(sealed_key, _context(chain_id)))
 
     def newest(self, source: str, request: str) -> Chain | None:
         """Return the chain that a source made last for a request, good or not. Raises `SealBroken`."""
@@ -129,10 +127,6 @@ class Chains:
             " where request = chains.request and source = chains.source))",
             [written(before)],
         )
-
-    def _chain(self, row: dict[str, Any]) -> Chain:
-        key = self._sealer.open(row["sealed_key"], _context(row["id"]))
-        return Chain.from_pem((row["certificates"] + row["anchor"]).encode(), key)
 
 
 def _context(chain_id: str) -> str:

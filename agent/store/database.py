@@ -78,10 +78,13 @@ class Store:
         return cls._connect(layout)
 
     @classmethod
-    def open_existing(cls, layout: Layout) -> Self:
-        """Open the store of an earlier run for writing. Raises `NoStateYet` when there is none, `StoreError`."""
+    def open_existing(cls, layout: Layout, *, several_threads: bool = False) -> Self:
+        """Open the store of an earlier run for writing; `several_threads`: which take turns.
+
+        Raises `NoStateYet` when there is none, `StoreError`.
+        """
         _find(layout)
-        return cls._connect(layout)
+        return cls._connect(layout, several_threads=several_threads)
 
     @classmethod
     def open_read_only(cls, layout: Layout) -> Self:
@@ -100,9 +103,9 @@ class Store:
         self.database.commit()
         self.database.execute("BEGIN")
 
-    def again(self, *, several_threads: bool = False) -> Store:
-        """Open another connection to the same database, for another thread; `several_threads`: which take turns."""
-        return Store(self.layout, _database(self.layout.database, several_threads=several_threads), self.sealer)
+    def again(self) -> Store:
+        """Open another connection to the same database, for another thread."""
+        return Store(self.layout, _database(self.layout.database), self.sealer)
 
     def close(self) -> None:
         """Close the connection."""
@@ -169,8 +172,8 @@ class Store:
         self.database.table("meta").upsert({"key": key, "value": value}, pk="key")
 
     @classmethod
-    def _connect(cls, layout: Layout) -> Self:
-        database = _database(layout.database)
+    def _connect(cls, layout: Layout, *, several_threads: bool = False) -> Self:
+        database = _database(layout.database, several_threads=several_threads)
         try:
             with _translated(layout.database):
                 _migrate(database, layout.database)

@@ -12,6 +12,7 @@ from agent.errors.problem import Problem
 from agent.model.deployment import Deployment, Generation, ManifestFile, Outcome, Refusal, RefusedKind
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
+from agent.store.problems import read_problem, written_problem
 from agent.store.read_cache import ReadCache
 
 
@@ -132,7 +133,7 @@ class Deployments:
                 "generation": deployment.generation,
                 "outcome": str(deployment.outcome),
                 "step": deployment.step,
-                "problem": _text(deployment.problem),
+                "problem": written_problem(deployment.problem),
                 "inputs": deployment.inputs,
                 "at": written(deployment.at),
                 "attempts": deployment.attempts,
@@ -186,7 +187,7 @@ class Deployments:
                 "slot": refusal.slot,
                 "kind": str(refusal.kind),
                 "subject": refusal.subject,
-                "problem": _text(refusal.problem),
+                "problem": written_problem(refusal.problem),
                 "attempts": refusal.attempts,
                 "retry_at": written(refusal.retry_at),
             },
@@ -258,13 +259,9 @@ def _deployment(row: dict[str, Any]) -> Deployment:
         generation=row["generation"],
         outcome=Outcome(row["outcome"]),
         step=row["step"] or "",
-        problem=Problem.from_json(json.loads(row["problem"])) if row["problem"] else None,
+        problem=read_problem(row["problem"]),
         inputs=row["inputs"] or "",
         at=read(row["at"]),
         attempts=row["attempts"] or 0,
         retry_at=read(row["retry_at"]),
     )
-
-
-def _text(problem: Problem | None) -> str | None:
-    return json.dumps(problem.to_json()) if problem else None

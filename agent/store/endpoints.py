@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from datetime import datetime
 
-from agent.errors.problem import Problem
 from agent.model.deployment import EndpointRecord
 from agent.store.connection import Connection
 from agent.store.instants import read, written
+from agent.store.problems import read_problem, written_problem
 
 
 class Endpoints:
@@ -46,16 +44,12 @@ class Endpoints:
                 chain=row["chain"],
                 served_sha256=row["served_sha256"],
                 ok=bool(row["ok"]),
-                problem=Problem.from_json(json.loads(row["problem"])) if row["problem"] else None,
+                problem=read_problem(row["problem"]),
                 checked_at=read(row["checked_at"]),
                 next_at=read(row["next_at"]),
             )
             for row in rows
         ]
-
-    def earliest(self) -> datetime | None:
-        """Return when the next look is due."""
-        return read(self._database.execute("select min(next_at) from endpoints").fetchone()[0])
 
 
 def _row(record: EndpointRecord) -> dict[str, object]:
@@ -68,7 +62,7 @@ def _row(record: EndpointRecord) -> dict[str, object]:
         "chain": record.chain,
         "served_sha256": record.served_sha256,
         "ok": int(record.ok),
-        "problem": json.dumps(record.problem.to_json()) if record.problem else None,
+        "problem": written_problem(record.problem),
         "checked_at": written(record.checked_at),
         "next_at": written(record.next_at),
     }

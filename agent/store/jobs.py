@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from agent.errors.problem import Problem
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
+from agent.store.problems import read_problem, written_problem
 from agent.store.processes import is_alive, process_name
 
 KEPT = 1000
@@ -66,7 +66,7 @@ class Jobs:
         """Note how a job ended, unless that is known."""
         self._database.execute(
             "update jobs set ended_at = ?, exit_code = ?, problem = ? where id = ? and ended_at is null",
-            [written(now), exit_code, json.dumps(problem.to_json()) if problem else None, job],
+            [written(now), exit_code, written_problem(problem), job],
         )
 
     def get(self, job: str) -> JobRecord | None:
@@ -88,6 +88,6 @@ def _record(row: dict[str, Any]) -> JobRecord:
         started_at=read_known(row["started_at"]),
         ended_at=read(row["ended_at"]),
         exit_code=row["exit_code"],
-        problem=Problem.from_json(json.loads(row["problem"])) if row["problem"] else None,
+        problem=read_problem(row["problem"]),
         process=row["process"] or "",
     )

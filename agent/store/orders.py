@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent.errors.problem import Problem
 from agent.model.records import OrderRecord
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
@@ -166,8 +165,3 @@ def _record(row: dict[str, Any]) -> OrderRecord:
         permanent=bool(row["permanent"]),
         settings_digest=row["settings_digest"] or "",
     )
-
-
-def problem_of(record: OrderRecord) -> Problem | None:
-    """Return the last failure as a problem."""
-    return Problem.from_json(dict(record.problem)) if record.problem else None

@@ -261,7 +261,7 @@ def test_leases_are_renewed_of_orders_that_run_and_of_those_that_wait(keen, tmp_
     keen.rules(gate=str(gate))
     keen.settings(alone=NAMES)
     engine = keen.appliance.engine()
-    engine.workers = Workers(engine.bus, engine.clock, beat_seconds=0.05)
+    engine.workers = Workers(engine.layout, engine.bus, engine.clock, heartbeat_seconds=0.05)
     engine.run_pass(wait=0)
     keen.appliance.clock.advance(minutes=10)
     with keen.appliance.store() as store:
@@ -312,7 +312,7 @@ def test_a_failure_whose_next_try_comes_while_the_run_goes_on_is_tried_again(kee
     engine.workers.close()
 
 
-def test_a_process_that_goes_on_lets_a_failure_rest_that_may_be_tried_again_at_once(keen):
+def test_a_process_that_goes_on_defers_a_failure_that_may_be_tried_again_at_once(keen):
     keen.rules(busy=True, retry=-1)
     engine = keen.appliance.engine()
     engine.run_pass(wait=0)

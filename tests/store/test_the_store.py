@@ -289,7 +289,7 @@ def test_chains_are_found_by_the_beginning_of_their_id_and_deleted(store: Store,
     assert store.chains.find("") == sorted(each.id for each in chains)
     assert store.chains.find(chains[0].id[:12]) == [chains[0].id]
     assert store.chains.find("%") == []
-    assert store.chains.load_many(["none", chains[1].id]) == [chains[1]]
+    assert [store.chains.load(each) for each in ("none", chains[1].id)] == [None, chains[1]]
     shown = store.chains.certificates(chains[0].id)
     assert shown is not None
     assert shown.count("BEGIN CERTIFICATE") == 3
@@ -640,7 +640,7 @@ def test_needs_come_back_as_they_were(store: Store):
     assert store.modules.needs() == needs[:1]
 
 
-def test_bindings_remember_since_when_a_chain_is_bound(store: Store):
+def test_bindings_that_got_another_chain_are_told(store: Store):
     first = [
         Binding("web", "a", "1" * 64, "because", LadderPosition.WANTED),
         Binding("web", "b", None, "none", LadderPosition.MISSING),
@@ -650,13 +650,10 @@ def test_bindings_remember_since_when_a_chain_is_bound(store: Store):
         replace(first[1], chain="2" * 64, standing=LadderPosition.FALLBACK),
     ]
     with store.write():
-        assert store.modules.put_bindings(first, NOW) == [first[0]]
-        assert store.modules.put_bindings(first, NOW + HOUR) == []
-        assert store.modules.put_bindings(second, NOW + HOUR) == [second[1]]
+        assert store.modules.put_bindings(first) == [first[0]]
+        assert store.modules.put_bindings(first) == []
+        assert store.modules.put_bindings(second) == [second[1]]
     assert store.modules.bindings() == second
-    assert store.modules.bound_since("web", "a") == NOW
-    assert store.modules.bound_since("web", "b") == NOW + HOUR
-    assert store.modules.bound_since("web", "none") is None
 
 
 # Deployments
@@ -762,14 +759,12 @@ def an_endpoint(module: str, key: str, **more) -> EndpointRecord:
 
 
 def test_endpoints_come_back_as_they_were_seen(store: Store):
-    assert store.endpoints.earliest() is None
     first, second = an_endpoint("mail", "a"), an_endpoint("web", "b", next_at=NOW)
     with store.write():
         store.endpoints.put("mail", [first, an_endpoint("mail", "old")])
         store.endpoints.put("web", [second])
         store.endpoints.put("mail", [first])
     assert store.endpoints.all() == [first, second]
-    assert store.endpoints.earliest() == NOW
     bad = replace(first, ok=False, problem=PROBLEM, served_sha256=None, next_at=None)
     with store.write():
         store.endpoints.update([bad])
