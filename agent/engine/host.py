@@ -1,4 +1,4 @@
-"""Reading this machine's name and addresses."""
+"""Name and addresses of this machine."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from agent.store import Store
 
 @dataclass(frozen=True)
 class Delivery:
-    """How one order ended."""
+    """Outcome of one order."""
 
     source: Source
     obtain: Obtain

@@ -1,4 +1,4 @@
-"""What a pass works on: the settings and plugins as they are on disk now, and what the store knows."""
+"""Inputs of a pass: settings and plugins as they are on disk now, and what the store knows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PassInputs:
 
 @dataclass(frozen=True)
 class Declarations:
-    """What the modules declared."""
+    """Declarations of all modules."""
 
     needs: tuple[Need, ...]
     modules: tuple[Declared, ...]
@@ -58,12 +58,12 @@ def read_host_of(settings: Settings) -> HostFacts:
 
 
 def load_settings(layout: Layout) -> tuple[Settings, Registry]:
-    """Load settings and plugins as they stand on disk now. Raises `SettingsRefused`."""
+    """Load settings and plugins as they are on disk now. Raises `SettingsRefused`."""
     return load(layout, BUILT_IN)
 
 
 class KeptSettings:
-    """The settings as they stand on disk, or, while those can't be used, the last ones that could: for the daemon."""
+    """Loader for the daemon: settings as they are on disk or, while those can't be used, the last ones that could."""
 
     def __init__(self) -> None:
         self._last: tuple[Settings, Registry] | None = None
@@ -192,7 +192,7 @@ def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> Module
 
 
 def with_issuers(inputs: PassInputs, store: Store) -> PassInputs:
-    """Return the situation with the roots and their lists as they are now."""
+    """Return the inputs with the roots and their lists as they are now."""
     found = _issuers(inputs.settings, store)
     if found == inputs.enabled.issuers:
         return inputs

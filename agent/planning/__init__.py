@@ -1,4 +1,4 @@
-"""What is due now, each action with its reason. Pure."""
+"""Plan of what is due now, each action with its reason. Pure."""
 
 from __future__ import annotations
 

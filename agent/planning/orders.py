@@ -1,4 +1,4 @@
-"""Which sources are to be asked, and for what. Pure."""
+"""Orders that are due: which source is asked for what. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Orders:
                 return
 
     def rejoin(self) -> None:
-        """Ask for names together again that stood apart and that the CA can validate now.
+        """Ask for names together again that were asked for apart and that the CA can validate now.
 
         They serve their own chains until there is one for all, so that none of them falls back meanwhile.
         """
@@ -77,7 +77,7 @@ class Orders:
         self._note(need.request, source, at, due.reason, need, forced=self._is_forced(need, asked))
         if asked.chain is not None:
             self.instants.append(asked.chain.not_after)
-            # A reissue that failed here goes on below: the new chain of a lower rung stands by.
+            # A reissue that failed here goes on below: the new chain of a lower rung is kept ready.
             return not (stale and asked.order is not None and asked.order.problem is not None)
         return source.immediate and at is not None and at <= self._now
 

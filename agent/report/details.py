@@ -1,4 +1,4 @@
-"""All about one chain, and all about the root: what a status leaves out."""
+"""Details of one chain, and of the root: what a status leaves out."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class RenewalDetails:
-    """When a chain is renewed, and what stands in the way."""
+    """Renewal of a chain: when, and what prevents it."""
 
     at: datetime | None
     """When its source renews it; None: never, or nothing is bound to it."""
@@ -149,7 +149,7 @@ def _use(snapshot: Snapshot, row: ChainRow, use: UseRow) -> UseDetails:
     module = next((each for each in snapshot.modules if each.name == use.module), None)
     deployment = snapshot.deployments.get(use.module)
     found = [each for each in snapshot.endpoints if (each.module, each.slot) == (use.module, use.slot)]
-    sights = tuple(_sight(row.sha256, each) for each in found)
+    endpoints = tuple(_endpoint(row.sha256, each) for each in found)
     return UseDetails(
         module=use.module,
         title=module.title if module else use.module,
@@ -157,12 +157,12 @@ def _use(snapshot: Snapshot, row: ChainRow, use: UseRow) -> UseDetails:
         reason=use.reason,
         deployment=use.deployment,
         deployed_at=deployment.at if deployment else None,
-        served=_worst([each.served for each in sights]),
-        endpoints=sights,
+        served=_worst([each.served for each in endpoints]),
+        endpoints=endpoints,
     )
 
 
-def _sight(sha256: str, seen: EndpointRecord) -> EndpointDetails:
+def _endpoint(sha256: str, seen: EndpointRecord) -> EndpointDetails:
     return EndpointDetails(
         seen.address, seen.server_name, _served(sha256, seen), seen.served_sha256, seen.checked_at, seen.problem
     )

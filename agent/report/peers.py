@@ -1,4 +1,4 @@
-"""What the own roots have signed for others, as it is shown."""
+"""Peer certificates and revocation lists as they are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a status is made of: everything that the store knows, read in one consistent state."""
+"""Snapshot of everything that the store knows, read in one consistent state: what a status is made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ACME account key: the present one signs; the next one waits for its CAs' consent; those before are kept."""
+"""ACME account keys: the present one signs, the next one waits for its CAs' consent, those before are kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """What an account key is for."""
+    """Use of an account key."""
 
     PRESENT = "present"
     NEXT = "next"
@@ -30,7 +30,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountKeyRecord:
-    """What the store knows of an account key without opening it."""
+    """An account key as far as it is known without being opened."""
 
     thumbprint: str
     """RFC 7638, base64url."""

@@ -1,4 +1,4 @@
-"""The table `endpoints`: what was seen on the wire."""
+"""Endpoints: what was seen last at each, and when to look again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.store.problems import read_problem, written_problem
 
 
 class Endpoints:
-    """What was seen last at each endpoint, and when to look again."""
+    """The table `endpoints`."""
 
     def __init__(self, database: Connection) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The table `events`: the one bus."""
+"""Events, kept for everything that follows them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT = 10_000
 
 
 class Journal:
-    """Events, oldest first."""
+    """The table `events`, oldest first."""
 
     def __init__(self, database: Connection) -> None:
         self._database = database

@@ -21,11 +21,11 @@ class FailingNames:
         self._database = database
 
     def all(self) -> list[FailingName]:
-        """Return every name that stands apart, sorted."""
+        """Return every name that is asked for apart, sorted."""
         return [_failing(row) for row in self._database.query("select * from failing_names order by name, source")]
 
     def names(self, sources: Collection[str]) -> tuple[str, ...]:
-        """Return the names that stand apart at one of `sources`, sorted."""
+        """Return the names that are asked for apart at one of `sources`, sorted."""
         return tuple(sorted({each.name for each in self.all() if each.source in sources}))
 
     def add(self, source: str, names: Iterable[str], request: Request, now: datetime) -> None:

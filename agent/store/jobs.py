@@ -1,4 +1,4 @@
-"""Jobs: what somebody set going through the local API, and how it ended. Their steps are rows of `events`."""
+"""Jobs: work that was started through the local API, and how it ended. Their steps are rows of `events`."""
 
 from __future__ import annotations
 

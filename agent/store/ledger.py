@@ -1,4 +1,4 @@
-"""When sources did what, so that none of them runs into a limit of its CA."""
+"""Ledger of what sources did when, so that none of them runs into a limit of its CA."""
 
 from __future__ import annotations
 

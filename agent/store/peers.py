@@ -89,12 +89,12 @@ class Peers:
         )
 
     def held_back(self) -> dict[str, datetime]:
-        """Return, by SHA-256, when it is tried again to sign a certificate anew."""
+        """Return, by SHA-256, when it is tried again to sign a certificate again."""
         rows = self._database.execute("select sha256, retry_at from peers where retry_at is not null").fetchall()
         return {row[0]: read_known(row[1]) for row in rows}
 
     def problems(self) -> dict[str, dict[str, Any]]:
-        """Return, by SHA-256, why a certificate could not be signed anew: `Problem` as JSON."""
+        """Return, by SHA-256, why a certificate could not be signed again: `Problem` as JSON."""
         query = "select sha256, problem from peers where problem is not null and replaced_at is null"
         return {row[0]: json.loads(row[1]) for row in self._database.execute(query).fetchall()}
 

@@ -1,4 +1,4 @@
-"""What a connection has read, as long as nobody has changed it."""
+"""A cache of what a connection has read, valid as long as nobody has changed it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class ReadCache(Generic[T]):
     """Values that were made from rows. They are forgotten when another connection has written.
 
-    Whoever changes the rows through this connection says so by `forget`, and so does who undoes such a change.
+    A table that changes the rows through this connection calls `forget`, and so does a rollback of such a change.
     """
 
     def __init__(self, database: Connection) -> None:

@@ -1,4 +1,4 @@
-"""What own roots have revoked, for as long as it has to be listed, and the newest list of each root."""
+"""Revocations by own roots, for as long as they have to be listed, and the newest list of each root."""
 
 from __future__ import annotations
 

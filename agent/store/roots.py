@@ -18,7 +18,7 @@ COLUMNS = "sha256, subject, not_before, not_after, certificates, created_at, ret
 
 @dataclass(frozen=True, slots=True)
 class RootRecord:
-    """What the store knows of a root without opening it."""
+    """A root as far as it is known without being opened."""
 
     sha256: str
     subject: str

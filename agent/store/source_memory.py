@@ -1,4 +1,4 @@
-"""What sources remember beyond one order: accounts, directories, windows. Sealed like keys."""
+"""Key-value memory of sources beyond one order: accounts, directories, windows. Sealed like keys."""
 
 from __future__ import annotations
 

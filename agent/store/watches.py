@@ -1,4 +1,4 @@
-"""What is known of bound chains beyond themselves: what their CAs say of them, and when to ask again."""
+"""Watches of bound chains: what their CAs say of them, and when to ask again."""
 
 from __future__ import annotations
 
