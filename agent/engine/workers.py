@@ -17,18 +17,16 @@ from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask
 from agent.engine.shared_objects import SharedObjects, key_of, keys_of
 from agent.engine.source_context import Clock, SourceServices, StoredSourceContext
-from agent.engine.worker_pool import Key, Task, WorkerPool
+from agent.engine.worker_pool import WorkerPool
 from agent.engine.write_queue import HEARTBEAT, DirectWriter, WriteQueue
 from agent.errors.deploy import ChainGone
 from agent.errors.plugin import reason_of
 from agent.model.events import Event, EventKind
-from agent.model.records import Watch
 from agent.pki.chain import Chain
 from agent.planning import Inquire, Obtain
 from agent.store import Store
 from agent.system.layout import Layout
 
-Outcome = Delivery | InquiryResult
 INQUIRY_GRACE = 1.0
 """Seconds for inquiries that are asked to stop: nothing is lost with them."""
 
@@ -44,12 +42,9 @@ class Workers:
         opened = partial(Store.open_existing, layout, several_threads=True)
         self._write_queue = WriteQueue(opened, self._renew_leases, heartbeat_seconds=heartbeat_seconds)
         self._shared = SharedObjects(self._note_failed_close)
-        self._orders, self._inquiries = WorkerPool(self._deliver), WorkerPool(self._deliver)
         self._lists = RevocationLists()
-        self._ordered: dict[Key, Source] = {}
-        self._inquired: dict[Key, Source] = {}
-        self._lock = threading.Lock()
-        self._ended: dict[Key, Outcome] = {}
+        self._orders = WorkerPool[Delivery](self._wake)
+        self._inquiries = WorkerPool[InquiryResult](self._wake)
         self.wake = threading.Event()
         """Set when something has ended, or by a caller that wants the loop to look again."""
 
@@ -62,7 +57,7 @@ class Workers:
 
     def order(self, store: Store, orders: Iterable[tuple[Source, Obtain]], services: SourceServices) -> None:
         """Begin orders, but for those that this or another living process works at. Call under the lock."""
-        fresh = [(source, obtain) for source, obtain in orders if obtain.key not in self._ordered]
+        fresh = [(source, obtain) for source, obtain in orders if obtain.key not in self._orders]
         if not fresh:
             return
         with store.write():
@@ -70,71 +65,63 @@ class Workers:
             known = self._bus.record(store, [self._started(obtain, services.job) for _, obtain in fresh])
         self._bus.show(store, known)
         for source, obtain in fresh:
-            self._ordered[obtain.key] = source
             self._write_queue.begin()  # it shows that the holder of the leases lives
-            self._orders.add(Task(obtain.key, source, partial(self._ask, source, obtain, services)))
+            context = StoredOrderContext(services, source, obtain, self._orders.stop)
+            self._orders.add(obtain.key, source, partial(ask, source, obtain, context))
 
     def inquire(self, store: Store, inquiries: Iterable[tuple[Source, Inquire]], services: SourceServices) -> None:
         """Begin inquiries that are not running yet. Call under the lock."""
-        fresh = [(source, action) for source, action in inquiries if action.key not in self._inquired]
+        fresh = [(source, action) for source, action in inquiries if action.chain not in self._inquiries]
         if not fresh:
             return
         with store.write():
             known = [begin(store, action, self._clock()) for _, action in fresh]
         for (source, action), before in zip(fresh, known, strict=True):
-            self._inquired[action.key] = source
-            self._inquiries.add(Task(action.key, source, partial(self._ask_about, source, action, before, services)))
+            about = {"names": list(action.names), "chain": action.chain}
+            context = StoredSourceContext(services, source, self._inquiries.stop, about)
+            load = partial(_chain, services, action.chain)
+            self._inquiries.add(
+                action.chain, source, partial(ask_about, action, load, before, source, context, self._lists)
+            )
 
     # How far they are
 
     @property
     def busy(self) -> bool:
         """Whether an order or an inquiry runs, or has ended and was not stored yet."""
-        return bool(self._ordered or self._inquired)
+        return bool(self._orders.sources or self._inquiries.sources)
 
     @property
     def ordering(self) -> bool:
         """Whether an order runs."""
-        with self._lock:
-            return any(key not in self._ended for key in self._ordered)
+        return self._orders.running
 
     @property
     def all_delivered(self) -> bool:
         """Whether every order has ended, and every inquiry where there are no orders: nobody waits for those."""
-        with self._lock:
-            return all(key in self._ended for key in self._ordered or self._inquired)
+        return not (self._orders.running if self._orders.sources else self._inquiries.running)
 
     @property
     def delivered(self) -> bool:
         """Whether something has ended and was not stored yet."""
-        return bool(self._ended)
+        return self._orders.has_ended or self._inquiries.has_ended
 
     @property
     def brought(self) -> bool:
         """Whether an order has ended and was not stored yet."""
-        with self._lock:
-            return any(key in self._ended for key in self._ordered)
+        return self._orders.has_ended
 
     @contextmanager
     def ended(self) -> Iterator[tuple[list[Delivery], list[InquiryResult]]]:
         """Yield what has ended, to be stored; where that fails, it stays for the next pass."""
-        with self._lock:
-            ended = dict(self._ended)
-        yield (
-            [each for each in ended.values() if isinstance(each, Delivery)],
-            [each for each in ended.values() if isinstance(each, InquiryResult)],
-        )
-        with self._lock:
-            for key in ended:
-                del self._ended[key]
-                self._ordered.pop(key, None)
-                self._inquired.pop(key, None)
+        with self._orders.ended() as deliveries, self._inquiries.ended() as findings:
+            yield deliveries, findings
 
     # Ending
 
     def tidy(self, rungs: Iterable[Source]) -> None:
         """Close what sources shared with settings that are no longer in force and that nothing uses any more."""
-        working = [*self._ordered.values(), *self._inquired.values()]
+        working = [*self._orders.sources, *self._inquiries.sources]
         self._shared.keep(keys_of(rungs) | {key_of(source) for source in working})
 
     def stop(self, grace: float) -> None:
@@ -148,23 +135,10 @@ class Workers:
         self._shared.close()
         self._write_queue.close()
 
-    # In their threads
+    # In other threads
 
-    def _ask(self, source: Source, obtain: Obtain, services: SourceServices, stop: threading.Event) -> Delivery:
-        return ask(source, obtain, StoredOrderContext(services, source, obtain, stop))
-
-    def _ask_about(
-        self, source: Source, action: Inquire, before: Watch | None, services: SourceServices, stop: threading.Event
-    ) -> InquiryResult:
-        context = StoredSourceContext(services, source, stop, {"names": list(action.names), "chain": action.chain})
-        return ask_about(action, partial(_chain, services, action.chain), before, source, context, self._lists)
-
-    def _deliver(self, key: Key, outcome: Outcome) -> None:
-        with self._lock:
-            self._ended[key] = outcome
+    def _wake(self) -> None:
         self.wake.set()
-
-    # The writer
 
     def _renew_leases(self, store: Store) -> None:
         store.orders.renew(self._clock())

@@ -68,11 +68,6 @@ class Inquire:
     revocation: bool = True
     """See whether its CA lists it as revoked."""
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """Differs from the keys of orders."""
-        return "inquiry", self.chain
-
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
