@@ -13,6 +13,7 @@ from agent.engine.agent_pass import Pass
 from agent.engine.bus import Bus, Listener
 from agent.engine.deferred_orders import DeferredOrders
 from agent.engine.freshness import KEY, InputsFingerprint, UpToDate
+from agent.engine.host import read_host
 from agent.engine.inquiries import settle_findings
 from agent.engine.orders import settle_deliveries
 from agent.engine.pass_inputs import (
@@ -21,7 +22,6 @@ from agent.engine.pass_inputs import (
     Loader,
     PassInputs,
     load_settings,
-    read_host_of,
     read_pass_inputs,
     with_account_key,
 )
@@ -74,7 +74,7 @@ class Engine:
         clock: Callable[[], datetime] = utc_now,
         runner: Runner | None = None,
         prober: Prober | None = None,
-        host: HostReader = read_host_of,
+        host: HostReader = read_host,
         loader: Loader = load_settings,
         listeners: Sequence[Listener] = (),
         who: str = "chainwright",
@@ -102,7 +102,7 @@ class Engine:
         """Return what is due, changing nothing."""
         with Store.open_existing(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
             inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
-            return self._run_pass(store, inputs, "").plan(windows=windows)
+            return self._pass(store, inputs, "").plan(windows=windows)
 
     def apply(
         self,
@@ -233,9 +233,9 @@ class Engine:
         """Return a pass on settings, plugins and host as they are now, with the account key that services answer with."""
         inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
         self.workers.tidy(inputs.settings.rungs.values())
-        return self._run_pass(store, with_account_key(inputs, store, self.clock()), job)
+        return self._pass(store, with_account_key(inputs, store, self.clock()), job)
 
-    def _run_pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
+    def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.bus.hooks = inputs.hooks
         services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(

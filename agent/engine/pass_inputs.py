@@ -52,11 +52,6 @@ class Declarations:
     """Every ``[modules.NAME]`` table."""
 
 
-def read_host_of(settings: Settings) -> HostFacts:
-    """Return the facts of this machine, as far as the settings don't say otherwise."""
-    return read_host(settings.hostname, settings.addresses)
-
-
 def load_settings(layout: Layout) -> tuple[Settings, Registry]:
     """Load settings and plugins as they are on disk now. Raises `SettingsRefused`."""
     return load(layout, BUILT_IN)
@@ -89,7 +84,7 @@ class KeptSettings:
 
 
 def read_pass_inputs(
-    layout: Layout, store: Store | None, host: HostReader = read_host_of, loader: Loader = load_settings
+    layout: Layout, store: Store | None, host: HostReader = read_host, loader: Loader = load_settings
 ) -> PassInputs:
     """Load settings and plugins. Raises `SettingsRefused`. `store` None: the first look, before there is one."""
     settings, registry = loader(layout)

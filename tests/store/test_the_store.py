@@ -65,18 +65,6 @@ def authority() -> Authority:
     return Authority()
 
 
-@pytest.fixture
-def layout(tmp_path: Path, monkeypatch) -> Layout:
-    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    return Layout(tmp_path)
-
-
-@pytest.fixture
-def store(layout: Layout):
-    with Store.open(layout) as opened:
-        yield opened
-
-
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
