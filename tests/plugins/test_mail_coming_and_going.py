@@ -35,7 +35,7 @@ def test_while_neither_runs_everything_is_in_place_and_waits_until_somebody_star
 
 @pytest.mark.parametrize(("down", "up", "door"), [("dovecot", "postfix", "smtps"), ("postfix", "dovecot", "imaps")])
 def test_one_that_does_not_run_keeps_no_new_chain_from_the_other(mailing, down, up, door):
-    mailing.stop_daemon(down)
+    mailing.kill(down)
     mailing.renew()
     mailing.apply()
     assert problem_of(mailing) == {"dovecot": NO_DOVECOT, "postfix": NO_POSTFIX}[down]
@@ -56,7 +56,7 @@ def test_the_agent_starts_them_where_it_may(mailed):
 
 def test_both_are_found_dead_by_the_next_look_and_picked_up_when_they_are_back(mailing):
     for service in mailing.pid_files:
-        mailing.stop_daemon(service)
+        mailing.kill(service)
     mailing.clock.advance(minutes=16)
     mailing.apply()
     assert problem_of(mailing) == NO_DOVECOT

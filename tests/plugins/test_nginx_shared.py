@@ -12,12 +12,13 @@ from agent.operations.operations import Operations
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.rendering.templates import built_in_directory
-from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied, table
+from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.appliances.staged import http
 from support.clients.http import status_of
 from support.clients.portal import DOMAIN, ask, ask_plainly
 from support.paths import THIRD_PARTY
 from support.ports import free_port
+from support.toml import table
 
 STATUS_PAGE = THIRD_PARTY / "status_page"
 MODULES = ("reverse_proxy", "web_auth")
@@ -293,7 +294,7 @@ def test_alone_it_is_served_by_its_name_only():
         install_status_page(box)
         box.configure(more=status_page_table(box))
         box.apply()
-        box.start_nginx()
+        box.start_service()
         box.apply()
         assert box.deployment("status_page").outcome is Outcome.LIVE
         assert box.seen("status.example.test") == (box.chains("status_page")["default"], "0 (ok)")
