@@ -7,6 +7,7 @@ machine's init does and a container's may not, and kills what is left at the end
 import ctypes
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
 
 from support.processes.tree import children, kill_all
@@ -24,7 +25,8 @@ def reaped() -> None:
         return
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        os.kill(tests, number)
+        with suppress(ProcessLookupError):  # it may have got the signal itself
+            os.kill(tests, number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, pass_on)
