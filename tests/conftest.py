@@ -7,8 +7,13 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from support.appliances.api import make_tunnel
 from support.appliances.deployed import Deployed
-from support.ports import free_port
+from support.processes.reaper import reaped
+
+# Workers of pytest-xdist are below the process that has this parent already.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    reaped()
 
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis_settings.register_profile(
@@ -48,12 +53,5 @@ def appliance(tmp_path, monkeypatch):
 @pytest.fixture
 def tunnel(appliance):
     """An appliance with the module `tunnel`, whose daemon runs and serves."""
-    appliance.drop_in("tunnel")
-    appliance.port = free_port()
-    appliance.settings(
-        f'hostname = "gw"\n[probe]\ntimeout = 3\n[modules.tunnel]\nport = {appliance.port}\ndomain = "t.example.test"\n'
-    )
-    appliance.apply()
-    appliance.start("toyd", appliance.layout.module("tunnel").live / "toyd.conf")
-    appliance.apply()
+    make_tunnel(appliance)
     return appliance

@@ -75,7 +75,7 @@ def _known(text: str, address: str, accounts: Accounts, now: datetime) -> Caller
     if text.startswith(SESSION_PREFIX):
         session = accounts.session(text, now)
         return Caller(session.person, address, text, session)
-    return Caller(accounts.whoever(text, now), address, text)
+    return Caller(accounts.bearer(text, now), address, text)
 
 
 def _check(caller: Caller, access: Access) -> None:

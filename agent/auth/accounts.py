@@ -1,4 +1,4 @@
-"""The one way to people, sessions, tokens and the record of changes."""
+"""People, sessions, tokens and the audit log, as one interface."""
 
 from __future__ import annotations
 
@@ -29,10 +29,14 @@ LONGEST_TOKEN = timedelta(days=366)
 
 
 class Accounts:
-    """Stands on the store; each method that changes something is one durable transaction."""
+    """Accounts in the store; each method that changes something is one durable transaction.
 
-    def __init__(self, store: Store) -> None:
+    `password_cost`: of passwords that are set from now on, and of one that is tried for a name that nobody has.
+    """
+
+    def __init__(self, store: Store, password_cost: passwords.Cost | None = None) -> None:
         self._store = store
+        self._cost = password_cost or passwords.Cost()
         self._database = store.database
         self._sessions = Sessions(store.database)
         self._tokens = Tokens(store.database)
@@ -87,7 +91,7 @@ class Accounts:
         """Return who it is. Raises `TooManyLogins` and `InvalidCredentials`."""
         self._throttle.check(name, address, now)
         row = self._kept(name)
-        good = passwords.matches(password, row["password"] if row else passwords.NOBODY)
+        good = passwords.matches(password, row["password"] if row else passwords.nobodys(self._cost))
         with self._store.write():
             self._throttle.note(name, address, now, good=good and row is not None)
         if row is None or not good:
@@ -138,7 +142,7 @@ class Accounts:
         with self._store.write():
             self._tokens.revoke(token)
 
-    def whoever(self, text: str, now: datetime) -> Person:
+    def bearer(self, text: str, now: datetime) -> Person:
         """Return whom a bearer text stands for: a session's or a token's. Raises `SessionExpired` or `InvalidToken`."""
         if text.startswith(bearer_tokens.SESSION_PREFIX):
             return self.session(text, now).person
@@ -162,7 +166,7 @@ class Accounts:
         return next(iter(self._database.query(query, [name])), None)
 
     def _put(self, name: str, role: Role, password: str, now: datetime, *, must_change: bool = False) -> Person:
-        kept = passwords.encoded(password)
+        kept = passwords.encoded(password, self._cost)
         with self._store.write():
             self._sessions.close_all(name)
             self._database.table("people").upsert(

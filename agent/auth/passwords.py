@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 
 from agent.errors.auth import PasswordRefused
 
-MEMORY_KIB = 64 * 1024
-PASSES = 3
-LANES = 4
-"""RFC 9106 section 4, the second recommended option."""
 SALT_BYTES = 16
 HASH_BYTES = 32
 SHORTEST = 10
@@ -19,12 +16,23 @@ ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without characters that are taken for one another."""
 
 
-def encoded(password: str) -> str:
-    """Return the PHC string that is kept. Takes 0.2 s and 64 MiB, on purpose."""
+@dataclass(frozen=True)
+class Cost:
+    """Cost of deriving a hash, by default the second recommended option of RFC 9106 section 4: 0.2 s and 64 MiB."""
+
+    memory_kib: int = 64 * 1024
+    passes: int = 3
+    lanes: int = 4
+
+
+def encoded(password: str, cost: Cost) -> str:
+    """Return the PHC string that is kept; the cost is in it, so a later one leaves earlier passwords good."""
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     salt = secrets.token_bytes(SALT_BYTES)
-    derivation = Argon2id(salt=salt, length=HASH_BYTES, iterations=PASSES, lanes=LANES, memory_cost=MEMORY_KIB)
+    derivation = Argon2id(
+        salt=salt, length=HASH_BYTES, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib
+    )
     return derivation.derive_phc_encoded(password.encode())
 
 
@@ -57,5 +65,7 @@ def one_time() -> str:
     return "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(4))
 
 
-NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXRoaW5nIGZpeGVk$Zm9yIG5hbWVzIHRoYXQgbm9ib2R5IGhhcywgYSBtYXRjaA"
-"""Compared with where there is no such person, so that the time of an answer doesn't tell who exists."""
+def nobodys(cost: Cost) -> str:
+    """Return a hash to compare with where there is no such person: the time of an answer doesn't tell who exists."""
+    salt, derived = "c29tZXRoaW5nIGZpeGVk", "Zm9yIG5hbWVzIHRoYXQgbm9ib2R5IGhhcywgYSBtYXRjaA"
+    return f"$argon2id$v=19$m={cost.memory_kib},t={cost.passes},p={cost.lanes}${salt}${derived}"

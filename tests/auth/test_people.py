@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.auth import Accounts, Person, Role
-from agent.auth.passwords import NOBODY, matches
+from agent.auth.passwords import Cost, encoded, matches, nobodys
 from agent.auth.person import Audit
 from agent.auth.sessions import ABSOLUTE, IDLE
 from agent.auth.throttle import FAILURES_OF_ADDRESS, FAILURES_OF_NAME, WINDOW
@@ -23,6 +23,7 @@ from agent.errors.auth import (
 )
 from agent.store import Store
 from agent.system.layout import Layout
+from support.passwords import CHEAP
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 GOOD = "four plain words here"
@@ -33,7 +34,7 @@ MINUTE = timedelta(minutes=1)
 @pytest.fixture
 def accounts(tmp_path):
     with Store.open(Layout(tmp_path)) as store:
-        yield Accounts(store)
+        yield Accounts(store, CHEAP)
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_two_appliances_have_different_first_passwords(tmp_path):
     made = set()
     for name in ("a", "b"):
         with Store.open(Layout(tmp_path / name)) as store:
-            made.add(Accounts(store).one_time_password(NOW))
+            made.add(Accounts(store, CHEAP).one_time_password(NOW))
     assert len(made) == 2
     assert all(len(each) == 19 for each in made)
 
@@ -78,10 +79,16 @@ def test_a_wrong_password_and_a_wrong_name_are_told_alike(accounts, ann, name):
     assert str(refused.value) == str(InvalidCredentials())
 
 
+def test_a_password_costs_what_rfc_9106_recommends_unless_something_else_is_asked_for(tmp_path):
+    with Store.open(Layout(tmp_path)) as store:
+        Accounts(store).add("ann", Role.ADMIN, GOOD, NOW)
+    assert "$argon2id$v=19$m=65536,t=3,p=4$" in dump(tmp_path)
+
+
 def test_a_name_that_nobody_has_takes_the_same_work():
-    assert not matches("anything", NOBODY)
+    assert nobodys(Cost()).split("$")[:4] == encoded(GOOD, Cost()).split("$")[:4]
     started = time.process_time()
-    matches("anything", NOBODY)
+    assert not matches("anything", nobodys(Cost()))
     assert time.process_time() - started > 0.01  # the derivation was made, not skipped
 
 
@@ -144,7 +151,7 @@ def test_a_session_from_the_future_is_none(accounts, ann):
 
 def test_a_token_has_a_role_and_an_end(accounts):
     text, token = accounts.make_token("backup", Role.VIEWER, "ann", NOW, timedelta(days=30))
-    assert accounts.whoever(text, NOW + timedelta(days=29)) == Person("token backup", Role.VIEWER)
+    assert accounts.bearer(text, NOW + timedelta(days=29)) == Person("token backup", Role.VIEWER)
     assert accounts.tokens()[0].used_at == NOW + timedelta(days=29)
     with pytest.raises(InvalidToken):
         accounts.token(text, NOW + timedelta(days=30))
@@ -154,7 +161,7 @@ def test_a_token_has_a_role_and_an_end(accounts):
     with pytest.raises(TokenNotFound):
         accounts.revoke_token(token.id)
     with pytest.raises(InvalidToken):
-        accounts.whoever("whatever", NOW)
+        accounts.bearer("whatever", NOW)
     assert accounts.tokens() == []
 
 

@@ -11,6 +11,7 @@ from agent.errors.auth import InvalidCredentials, TooManyLogins
 from agent.store import Store
 from support.appliances.deployed import Deployed
 from support.clients.terminal import Terminal
+from support.passwords import CHEAP
 
 GOOD = "four plain words here\n"
 
@@ -45,7 +46,7 @@ def test_a_password_is_not_taken_from_a_script_by_accident(console):
 def test_guessing_from_everywhere_does_not_keep_the_console_out(appliance, console):
     console.run("webui", "password", "--stdin", typed=GOOD)
     with Store.open(appliance.layout) as store:
-        accounts = Accounts(store)
+        accounts = Accounts(store, CHEAP)
         for number in range(1, FAILURES_OF_NAME + 1):
             with contextlib.suppress(InvalidCredentials, TooManyLogins):
                 accounts.check_password("admin", "not the password", f"198.51.100.{number}", appliance.clock())

@@ -21,6 +21,7 @@ from agent.model.records import OrderRecord
 from agent.pki.chain import Chain
 from support.appliances.deployed import Deployed, until
 from support.cas.certificates import Party, root
+from support.passwords import CHEAP
 from support.ports import free_port
 
 HERE = Path(__file__).parent
@@ -94,7 +95,7 @@ class Box(Deployed):
         until(lambda: pid_file.exists() or process.poll() is not None, what="the web interface is up")
         self.pass_over()  # it was not up when it was deployed
         with self.store() as store:
-            people = Accounts(store)
+            people = Accounts(store, CHEAP)
             for name, password in PASSWORDS.items():
                 people.add(name, Role.ADMIN if name == "admin" else Role.VIEWER, password, self.clock())
 
@@ -119,7 +120,7 @@ class Box(Deployed):
     def end_sessions(self, user: str) -> None:
         """End the sessions of somebody, as a new password does."""
         with self.store() as store:
-            Accounts(store).set_password(user, PASSWORDS[user], self.clock())
+            Accounts(store, CHEAP).set_password(user, PASSWORDS[user], self.clock())
 
     def close(self) -> None:
         self._agent.close()

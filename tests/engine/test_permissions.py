@@ -22,6 +22,7 @@ from support.appliances.deployed import until
 from support.appliances.proxied import NGINX, OWN, SITES, Proxied
 from support.paths import CHECKOUT, PROCESSES
 from support.ports import free_port
+from support.processes.tree import children
 
 NOBODY = 65534
 TREES = ("etc/chainwright", "var/lib/chainwright", "var/log/chainwright", "run/chainwright")
@@ -163,7 +164,7 @@ def test_nginxs_workers_read_what_is_public_and_serve_the_sites_all_the_same(box
     assert tried["loaded"] == set()
     kinds = ("client-body", "proxy", "fastcgi", "scgi", "uwsgi")
     assert tried["written"] == {f"run/chainwright/nginx-{kind}" for kind in kinds}
-    _master, *workers = box.proxied.processes_of_nginx()
+    workers = children(box.proxied.master)
     assert {Path(f"/proc/{worker}").stat().st_uid for worker in workers} == {pwd.getpwnam(box.proxy).pw_uid}
     box.proxied.assert_served(*SITES)
 

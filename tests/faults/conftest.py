@@ -10,7 +10,7 @@ from subjects import SUBJECTS
 @pytest.fixture(params=SUBJECTS, ids=lambda subject: subject.name)
 def box(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
     """The module's service is up, and everything is served as it ought to be."""
-    with Faulty.make(request.param) as faulty:
+    with Faulty.of(request.param) as faulty:
         monkeypatch.setenv("PATH", faulty.path)
         faulty.bring_up()
         yield faulty

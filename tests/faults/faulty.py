@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import ssl
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +25,7 @@ from agent.system.command import Action, Command, CommandResult, SystemRunner
 from support.appliances.deployed import CountingRunner, Deployed, served
 from support.cas import certificates as toy_ca
 from support.ports import free_port
+from support.toml import table
 
 Chain = tuple[str, ...]
 """SHA-256 of each certificate that is presented."""
@@ -77,22 +76,15 @@ class Faulty(Deployed):
 
     runner: Meddler = field(default_factory=Meddler)
     subject: Subject = field(init=False)
-    seconds: int = 10
-    """For which endpoints are looked at after a reload."""
+    installed: bool = True
+    probe_timeout: int = 10
 
     @classmethod
     @contextmanager
-    def make(cls, subject: type[Subject]) -> Iterator[Self]:
-        """Give it in a directory with a short name, as UNIX sockets need it, that unprivileged processes reach."""
-        root = Path(tempfile.mkdtemp(prefix="cw-"))
-        root.chmod(0o755)
-        box = cls(root)
-        try:
+    def of(cls, subject: type[Subject]) -> Iterator[Self]:
+        with cls.make() as box:
             box.prepare(subject)
             yield box
-        finally:
-            box.end()
-            shutil.rmtree(root)
 
     def prepare(self, subject: type[Subject]) -> None:
         self.subject = subject(self.layout)
@@ -107,19 +99,19 @@ class Faulty(Deployed):
         (self.desk / "ca.pem").write_bytes(toy_ca.pem(intermediate.certificate, root.certificate))
         self.drop_in("tiered")
         self.drop_in("tunnel")
-        self.configure()
+        self.configure(top='plugins = ["tiered", "tunnel"]\nsources = ["uploaded", "tiered", "local"]')
 
-    def configure(self, *, installed: bool = True) -> None:
-        text = 'hostname = "gw"\naddresses = ["127.0.0.1"]\nplugins = ["tiered", "tunnel"]\n'
-        text += f'sources = ["uploaded", "tiered", "local"]\n[source.tiered]\ndesk = "{self.desk}"\n'
-        text += f"[probe]\ntimeout = {self.seconds}\n"
-        text += f'[modules.tunnel]\nport = {self.port}\ndomain = "{NEIGHBOUR}"\n'
-        self.settings(text + self.subject.settings(installed=installed))
+    def tables(self) -> str:
+        neighbour = table("modules.tunnel", {"port": self.port, "domain": NEIGHBOUR})
+        return (
+            table("source.tiered", {"desk": str(self.desk)})
+            + neighbour
+            + self.subject.settings(installed=self.installed)
+        )
 
     def patience(self, seconds: int = 10) -> None:
         """Have endpoints looked at for so long after a reload: shortly where they won't change, longer on a busy machine."""
-        self.seconds = seconds
-        self.configure()
+        self.configure(probe_timeout=seconds)
 
     def engine(self) -> Engine:
         listeners = [self.events.append, self.runner.listen]
@@ -135,9 +127,8 @@ class Faulty(Deployed):
         assert self.deployment("tunnel").outcome is Outcome.LIVE
         self.forget()
 
-    def end(self) -> None:
+    def kill(self) -> None:
         self.subject.kill()
-        self.close()
 
     # What is done
 

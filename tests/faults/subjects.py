@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,13 +17,15 @@ from agent.system.command import process_of
 from agent.system.layout import Layout
 from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.ikev2.probe import IkeProbe
-from support.appliances.deployed import served, until
-from support.appliances.mailed import DOORS, OWN, descendants
-from support.appliances.proxied import NGINX, alive, table
+from support.appliances.deployed import run_quietly, served, until
+from support.appliances.mailed import DOORS, OWN
+from support.appliances.proxied import NGINX
 from support.appliances.sstp import SSTPD, find_sstpd
 from support.paths import CHECKOUT
 from support.ports import free_port
+from support.processes.tree import kill_all
 from support.servers.charon import CHARON
+from support.toml import table
 
 NOWHERE = "/nowhere"
 
@@ -100,26 +101,7 @@ class Subject(ABC):
 
     def kill(self) -> None:
         """End all processes as the OOM killer does."""
-        for pid_file in self.pid_files():
-            pid = process_of(pid_file)
-            pids = [pid, *descendants(pid)] if pid else []
-            for each in pids:
-                end(each)
-            until(lambda pids=pids: not any(alive(each) for each in pids), what=f"{self.name} is dead")
-
-
-def end(pid: int) -> None:
-    """Kill a process that may have ended."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def run(*argv: str | Path) -> None:
-    """Run what puts itself into the background."""
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([str(each) for each in argv], check=True, timeout=30, **quiet)
+        kill_all(map(process_of, self.pid_files()))
 
 
 class OnNginx(Subject):
@@ -140,7 +122,7 @@ class OnNginx(Subject):
     def start(self) -> None:
         for socket_file in self.layout.run.glob("*-generation.sock"):
             socket_file.unlink()
-        run(NGINX, "-e", "stderr", "-c", self.layout.service("nginx").live / "nginx.conf")
+        run_quietly(NGINX, "-e", "stderr", "-c", self.layout.service("nginx").live / "nginx.conf")
         until(lambda: all(map(process_of, self.pid_files())), what="nginx is up")
 
     def pid_files(self) -> list[Path]:
@@ -297,8 +279,8 @@ class Mail(Subject):
         for pid_file in self.pid_files():
             if process_of(pid_file) is None:  # dovecot takes one that nobody has waited for to be running
                 pid_file.unlink(missing_ok=True)
-        run("/usr/sbin/postfix", "-c", self.layout.module("mail").live / "postfix", "start")
-        run("/usr/sbin/dovecot", "-c", self.layout.service("dovecot").live / "dovecot.conf")
+        run_quietly("/usr/sbin/postfix", "-c", self.layout.module("mail").live / "postfix", "start")
+        run_quietly("/usr/sbin/dovecot", "-c", self.layout.service("dovecot").live / "dovecot.conf")
         until(lambda: all(map(process_of, self.pid_files())), what="postfix and dovecot are up")
 
     def pid_files(self) -> list[Path]:
@@ -399,7 +381,7 @@ class IKEv2(Subject):
         configuration = self.layout.service("strongswan").live / "strongswan.conf"
         (pid_file,) = self.pid_files()
         argv = [CHARON, configuration, self.layout.run / "charon.vici", pid_file, self.layout.root / "charon.out"]
-        run(sys.executable, "-P", "-m", "plugins.ikev2.start", *argv)
+        run_quietly(sys.executable, "-P", "-m", "plugins.ikev2.start", *argv)
         until(self._serves, what="charon has loaded what is in service")
 
     def _serves(self) -> bool:

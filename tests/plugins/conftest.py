@@ -58,6 +58,15 @@ def mailed() -> Iterator[Mailed]:
         yield appliance
 
 
+@pytest.fixture(scope="module")
+def looked_at() -> Iterator[Mailed]:
+    """The same for all tests of a file that only look."""
+    with Mailed.make() as appliance:
+        appliance.configure()
+        appliance.bring_up()
+        yield appliance
+
+
 @pytest.fixture
 def mailing(mailed) -> Mailed:
     """Mail is served by a postfix and a dovecot of the agent's own."""

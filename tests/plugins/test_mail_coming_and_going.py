@@ -35,12 +35,14 @@ def test_while_neither_runs_everything_is_in_place_and_waits_until_somebody_star
 
 @pytest.mark.parametrize(("down", "up", "door"), [("dovecot", "postfix", "smtps"), ("postfix", "dovecot", "imaps")])
 def test_one_that_does_not_run_keeps_no_new_chain_from_the_other(mailing, down, up, door):
-    mailing.stop_daemon(down)
+    mailing.kill(down)
     mailing.renew()
+    mailing.configure(probe_timeout=1)
     mailing.apply()
     assert problem_of(mailing) == {"dovecot": NO_DOVECOT, "postfix": NO_POSTFIX}[down]
     assert mailing.leaf(door, MAIN) == mailing.chains()["default"]
     mailing.start_daemon(down)
+    mailing.configure(probe_timeout=5)
     mailing.apply()
     assert mailing.deployment("mail").outcome is Outcome.LIVE
     mailing.assert_served()
@@ -56,7 +58,7 @@ def test_the_agent_starts_them_where_it_may(mailed):
 
 def test_both_are_found_dead_by_the_next_look_and_picked_up_when_they_are_back(mailing):
     for service in mailing.pid_files:
-        mailing.stop_daemon(service)
+        mailing.kill(service)
     mailing.clock.advance(minutes=16)
     mailing.apply()
     assert problem_of(mailing) == NO_DOVECOT
@@ -67,13 +69,14 @@ def test_both_are_found_dead_by_the_next_look_and_picked_up_when_they_are_back(m
 
 
 def test_while_dovecot_is_not_installed_postfix_gets_its_chains(mailed):
-    mailed.configure(dovecot={**OWN, "binary": "/usr/sbin/no-such", "doveconf": "/usr/bin/no-such-doveconf"})
+    absent = {**OWN, "binary": "/usr/sbin/no-such", "doveconf": "/usr/bin/no-such-doveconf"}
+    mailed.configure(dovecot=absent, probe_timeout=1)
     mailed.apply()
     assert problem_of(mailed) == "The service can't be reloaded: /usr/bin/no-such-doveconf is not installed."
     mailed.start_daemon("postfix")
     mailed.apply()
     assert mailed.leaf("smtps", MAIN) == mailed.chains()["default"]
-    mailed.configure(dovecot=OWN)
+    mailed.configure(dovecot=OWN, probe_timeout=5)
     mailed.apply()
     mailed.start_daemon("dovecot")
     mailed.apply()
@@ -83,7 +86,7 @@ def test_while_dovecot_is_not_installed_postfix_gets_its_chains(mailed):
 
 def test_what_postfix_has_to_make_itself_is_made_when_it_is_installed(mailed):
     programs = mailed.root / "sbin"
-    mailed.configure(postfix={**OWN, "programs": str(programs)})
+    mailed.configure(postfix={**OWN, "programs": str(programs)}, probe_timeout=1)
     mailed.apply()
     mailed.start_daemon("dovecot")
     mailed.apply()
@@ -94,6 +97,7 @@ def test_what_postfix_has_to_make_itself_is_made_when_it_is_installed(mailed):
     programs.symlink_to("/usr/sbin")
     (mailed.root / "var/spool/chainwright-postfix").mkdir(parents=True)
     mailed.start_daemon("postfix")
+    mailed.configure(probe_timeout=5)
     mailed.apply()
     assert mailed.deployment("mail").outcome is Outcome.LIVE
     assert made.stat().st_mode & 0o777 == 0o600

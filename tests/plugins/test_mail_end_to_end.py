@@ -18,17 +18,17 @@ QUARTER = 16
 """Minutes, after which endpoints and files are looked at again."""
 
 
-def test_each_name_is_served_with_its_own_chain_through_every_door(mailing):
-    mailing.assert_served()
-    assert len(set(mailing.chains().values())) == 3
-    assert {each.slot for each in mailing.records()} == set(ASKED.values())
-    assert len(mailing.records()) == 3 * len(DOORS)
-    assert all(each.ok for each in mailing.records())
+def test_each_name_is_served_with_its_own_chain_through_every_door(looked_at):
+    looked_at.assert_served()
+    assert len(set(looked_at.chains().values())) == 3
+    assert {each.slot for each in looked_at.records()} == set(ASKED.values())
+    assert len(looked_at.records()) == 3 * len(DOORS)
+    assert all(each.ok for each in looked_at.records())
 
 
-def test_clients_that_send_no_name_get_the_main_names_chain(mailing):
-    bound = mailing.chains()["default"]
-    assert {door: mailing.leaf(door, None) for door in DOORS} == dict.fromkeys(DOORS, bound)
+def test_clients_that_send_no_name_get_the_main_names_chain(looked_at):
+    bound = looked_at.chains()["default"]
+    assert {door: looked_at.leaf(door, None) for door in DOORS} == dict.fromkeys(DOORS, bound)
 
 
 def test_new_chains_for_all_names_cost_one_test_and_one_reload_of_each_daemon(mailing):
@@ -43,9 +43,9 @@ def test_new_chains_for_all_names_cost_one_test_and_one_reload_of_each_daemon(ma
     assert len(runner.ran) == 5  # and what makes postfix's forms of the chains
 
 
-def test_a_pass_with_nothing_to_do_runs_nothing(mailing):
-    assert mailing.apply().performed == ()
-    assert mailing.runner.ran == []
+def test_a_pass_with_nothing_to_do_runs_nothing(looked_at):
+    assert looked_at.apply().performed == ()
+    assert looked_at.runner.ran == []
 
 
 def test_a_further_name_comes_and_goes(mailing):
@@ -59,8 +59,8 @@ def test_a_further_name_comes_and_goes(mailing):
     assert not list(mailing.live("mail").rglob("mail.c.test*"))
 
 
-def test_the_map_of_names_is_as_secret_as_the_keys_in_it(mailing):
-    files = {path.name: path.stat().st_mode & 0o777 for path in mailing.live("mail").rglob("*") if path.is_file()}
+def test_the_map_of_names_is_as_secret_as_the_keys_in_it(looked_at):
+    files = {path.name: path.stat().st_mode & 0o777 for path in looked_at.live("mail").rglob("*") if path.is_file()}
     secret = {name for name in files if name.endswith((".pem", "sni", "sni.db"))}
     assert {"sni", "sni.db", "default.pem"} <= secret
     assert {files[name] for name in secret} == {0o600}

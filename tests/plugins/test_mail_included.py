@@ -106,12 +106,11 @@ class Included(Mailed):
         )
         return text + PROCESSES
 
-    def start_daemon(self, service: str) -> None:
-        argv = {
-            "postfix": ["/usr/sbin/postfix", "-c", str(self.main_cf.parent), "start"],
-            "dovecot": ["/usr/sbin/dovecot", "-c", str(self.dovecot_conf)],
+    def commands(self) -> dict[str, list[str | Path]]:
+        return {
+            "postfix": ["/usr/sbin/postfix", "-c", self.main_cf.parent, "start"],
+            "dovecot": ["/usr/sbin/dovecot", "-c", self.dovecot_conf],
         }
-        self.run_daemon(service, argv[service])
 
     def say(self, name: str, value: str) -> None:
         """Change their main.cf."""
@@ -239,7 +238,7 @@ def test_a_module_that_is_gone_leaves_what_their_files_still_name(included):
     included.apply()
     assert included.chains() == {}
     for service in included.pid_files:
-        included.stop_daemon(service)
+        included.kill(service)
         included.start_daemon(service)
     assert included.seen() == before
 

@@ -9,10 +9,12 @@ import pytest
 
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
-from support.appliances.nginx import NginxAppliance, alive
-from support.appliances.staged import http, switch, wait_until
+from support.appliances.deployed import until
+from support.appliances.nginx import NginxAppliance
+from support.appliances.staged import http, switch
 from support.clients.http import THREE, ask, ask_plainly, connect, presented, proxy, s_client, status_of
 from support.ports import free_port
+from support.processes.tree import alive
 
 
 def test_each_site_is_served_with_its_own_chain(box, upstream):
@@ -236,7 +238,7 @@ def test_a_clean_end_removes_the_socket(box, upstream):
     box.serve(module)
     master = box.master
     os.kill(master, signal.SIGQUIT)
-    wait_until(lambda: not alive(master))
+    until(lambda: not alive(master))
     assert not (box.layout.run / "reverse_proxy-generation.sock").exists()
 
 

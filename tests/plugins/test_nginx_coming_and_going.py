@@ -16,7 +16,7 @@ NOT_RUNNING = "The service can't be reloaded: no process has the number in ROOT/
 def test_while_nginx_does_not_run_everything_is_in_place_and_waits_until_somebody_starts_it(proxied):
     proxied.apply()
     assert problem_of(proxied) == NOT_RUNNING
-    proxied.start_nginx()
+    proxied.start_service()
     proxied.assert_served(*SITES)
     assert proxied.deployment("reverse_proxy").outcome is Outcome.WAITING
     proxied.runner.ran.clear()
@@ -33,7 +33,7 @@ def test_chains_are_renewed_while_it_waits_and_nginx_starts_with_them(proxied):
     proxied.apply()
     assert problem_of(proxied) == NOT_RUNNING
     assert set(before.values()).isdisjoint(proxied.chains().values())
-    proxied.start_nginx()
+    proxied.start_service()
     proxied.assert_served(*SITES)
 
 
@@ -42,7 +42,7 @@ def test_the_agent_starts_it_where_it_may(proxied):
     proxied.apply()
     assert proxied.deployment("reverse_proxy").outcome is Outcome.LIVE
     proxied.assert_served(*SITES)
-    proxied.kill_nginx()
+    proxied.kill()
     proxied.clock.advance(minutes=16)
     proxied.apply()
     proxied.assert_served(*SITES)
@@ -50,12 +50,12 @@ def test_the_agent_starts_it_where_it_may(proxied):
 
 
 def test_a_killed_nginx_is_found_by_the_next_look_and_picked_up_when_it_is_back(serving):
-    serving.kill_nginx()
+    serving.kill()
     assert serving.apply().performed == ()
     serving.clock.advance(minutes=16)
     serving.apply()
     assert problem_of(serving) == NOT_RUNNING
-    serving.start_nginx()
+    serving.start_service()
     serving.apply()
     assert serving.deployment("reverse_proxy").outcome is Outcome.LIVE
     serving.assert_served(*SITES)
@@ -63,12 +63,12 @@ def test_a_killed_nginx_is_found_by_the_next_look_and_picked_up_when_it_is_back(
 
 def test_a_killed_nginx_does_not_spoil_a_renewal(serving):
     before = serving.chains()
-    serving.kill_nginx()
+    serving.kill()
     serving.renew()
     serving.apply()
     assert problem_of(serving) == NOT_RUNNING
     assert set(before.values()).isdisjoint(serving.chains().values())
-    serving.start_nginx()
+    serving.start_service()
     serving.apply()
     assert serving.deployment("reverse_proxy").outcome is Outcome.LIVE
     serving.assert_served(*SITES)

@@ -170,7 +170,7 @@ def test_where_nginx_is_not_installed_the_file_is_in_place_before_its_directory_
         assert (box.root / PUBLISHED).exists()
         box.write_main_file()
         box.configure(service=dict(INCLUDED))
-        box.start_nginx()
+        box.start_service()
         box.apply()
         assert box.deployment("reverse_proxy").outcome is Outcome.LIVE
         box.assert_served(*SITES)
@@ -203,8 +203,8 @@ def die_at(box: Proxied, where: str) -> None:
 
 def restart(box: Proxied) -> None:
     """As after a power cut: nginx reads what is on disk."""
-    box.kill_nginx()
-    box.start_nginx()
+    box.kill()
+    box.start_service()
 
 
 def assert_served_whole(box: Proxied, before: dict[str, str]) -> None:

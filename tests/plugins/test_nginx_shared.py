@@ -12,12 +12,13 @@ from agent.operations.operations import Operations
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.rendering.templates import built_in_directory
-from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied, table
+from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.appliances.staged import http
 from support.clients.http import status_of
 from support.clients.portal import DOMAIN, ask, ask_plainly
 from support.paths import THIRD_PARTY
 from support.ports import free_port
+from support.toml import table
 
 STATUS_PAGE = THIRD_PARTY / "status_page"
 MODULES = ("reverse_proxy", "web_auth")
@@ -165,9 +166,13 @@ def test_offline_the_local_chain_is_in_service_at_once_and_the_reason_is_shown(b
 
 
 @pytest.mark.parametrize(
-    "name", ["http.conf.j2", "portal.conf.j2", "headers.conf.j2", "tls.conf.j2", "default.conf.j2"]
+    ("name", "text"),
+    [
+        ("http.conf.j2", "wrong on purpose;\n"),
+        ("portal.conf.j2", "{% if %}\n"),
+        ("default.conf.j2", "wrong on purpose;\n"),
+    ],
 )
-@pytest.mark.parametrize("text", ["wrong on purpose;\n", "{% if %}\n"])
 def test_a_template_of_one_that_is_refused_does_not_stop_the_chains_of_the_other(both, name, text):
     override = both.override(f"web_auth/{name}", text)
     before = bound(both)
@@ -211,7 +216,7 @@ def test_a_page_that_nginx_can_not_find_behind_a_good_handshake_is_not_believed(
 @pytest.mark.root
 def test_a_page_that_the_workers_may_not_read_is_not_believed():
     with Proxied.make(service={**OWN, "user": "www-data"}) as box:
-        box.configure(more=portal_table(box, workers_group="games"))
+        box.configure(more=portal_table(box, workers_group="games"), probe_timeout=1)
         box.bring_up()
         deployment = box.deployment("web_auth")
         assert deployment.outcome is Outcome.BROKEN
@@ -293,7 +298,7 @@ def test_alone_it_is_served_by_its_name_only():
         install_status_page(box)
         box.configure(more=status_page_table(box))
         box.apply()
-        box.start_nginx()
+        box.start_service()
         box.apply()
         assert box.deployment("status_page").outcome is Outcome.LIVE
         assert box.seen("status.example.test") == (box.chains("status_page")["default"], "0 (ok)")

@@ -12,8 +12,9 @@ from agent.model.deployment import Outcome
 from agent.model.events import EventKind
 from agent.model.need import HostFacts
 from plugins.reverse_proxy import ReverseProxy
+from support.appliances.deployed import until
 from support.appliances.proxied import Proxied
-from support.appliances.staged import HOST, wait_until
+from support.appliances.staged import HOST
 from support.clients.http import ask, ask_plainly, presented, proxy, status_of
 
 SITE = {"domains": ["a.example.com", "b.example.com", "c.example.com"]}
@@ -53,7 +54,7 @@ def test_a_name_that_begins_to_fail_is_split_off_by_one_reload_and_taken_back_by
 
 def assert_presented(module: ReverseProxy, leaves: dict[str, bytes]) -> None:
     """Each name is served with this leaf, as soon as nginx's old workers are gone."""
-    wait_until(lambda: {name: presented(module, "-servername", name) for name in leaves} == leaves)
+    until(lambda: {name: presented(module, "-servername", name) for name in leaves} == leaves)
 
 
 @pytest.mark.parametrize("name", ["a.example.com", "b.example.com"])

@@ -4,8 +4,9 @@ import pytest
 
 from agent.model.deployment import Outcome
 from agent.model.need import HostFacts
+from support.appliances.deployed import until
 from support.appliances.proxied import SITES, Proxied
-from support.appliances.staged import HOST, wait_until
+from support.appliances.staged import HOST
 from support.clients.http import presented, proxy, s_client
 
 RSA_ONLY = ("-tls1_2", "-cipher", "aRSA")
@@ -58,9 +59,9 @@ def test_the_second_comes_and_goes_by_a_reload(box, upstream):
     box.serve(module)
     more = proxy(upstream, SITE, listen=module.listen, listen_http=module.listen_http)
     box.reload(more)
-    wait_until(lambda: both(more, "a.example.com") == (box.leaf("a.example.com"), box.leaf("a.example.com.rsa")))
+    until(lambda: both(more, "a.example.com") == (box.leaf("a.example.com"), box.leaf("a.example.com.rsa")))
     box.reload(module)
-    wait_until(lambda: both(module, "a.example.com") == (box.leaf("a.example.com"), None))
+    until(lambda: both(module, "a.example.com") == (box.leaf("a.example.com"), None))
 
 
 def test_a_site_that_is_split_has_both_key_types_on_both_sides(box, upstream):

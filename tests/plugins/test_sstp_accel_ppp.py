@@ -187,7 +187,7 @@ def test_sstp_that_is_dead_behind_a_good_handshake_is_seen_and_said(vpn):
 
 def test_a_template_that_names_a_key_of_somebody_elses_is_refused_before_the_reload(vpn):
     other = vpn.other_pair()
-    vpn.override("sstp.conf.j2", template_with_key(str(other.key_file)))
+    vpn.override("sstp/sstp.conf.j2", template_with_key(str(other.key_file)))
     vpn.apply()
     assert vpn.deployment("sstp").outcome is Outcome.REFUSED
     assert vpn.cause().partition('" refused the new configuration: ')[2] == (

@@ -111,7 +111,7 @@ def test_a_look_starts_no_session_and_leaves_none_behind(vpn):
     vpn.clock.advance(minutes=16)
     vpn.apply()
     assert all(each.ok for each in vpn.records())
-    log = (vpn.root / "sstpd.out").read_text()
+    log = (vpn.root / "sstpd.log").read_text()
     assert "Registered address" not in log
     assert "Unsupported encapsulated protocol." in log
 
@@ -203,7 +203,7 @@ def test_what_would_end_it_at_its_start_is_refused_and_nobody_is_disconnected(vp
     key = text.partition(" =")[0]
     original = (RUN_SSTPD.parents[2] / "templates/sstp/sstpd.conf.j2").read_text()
     kept = [line for line in original.splitlines() if not line.startswith(f"{key} ")]
-    vpn.override("sstpd.conf.j2", "\n".join([*kept, text, ""]))
+    vpn.override("sstp/sstpd.conf.j2", "\n".join([*kept, text, ""]))
     said = refused(vpn)
     prefix = CHECK.format(program=RUN_SSTPD, sstpd=vpn.service["binary"]).replace(sys.executable, "python")
     assert said.replace(str(vpn.root), "ROOT").startswith(prefix)
@@ -236,7 +236,7 @@ def vpn_check(box: SSTPAppliance) -> Command:
 def test_one_that_does_not_come_up_with_the_new_files_is_started_again_with_the_old_ones(vpn):
     """Nothing that is looked for before finds that sstp-server does not know the address pool."""
     before = vpn.presented()
-    vpn.override("sstpd.conf.j2", "{% include 'default:sstpd.conf.j2' %}\nrange = nonsense\n")
+    vpn.override("sstp/sstpd.conf.j2", "{% include 'default:sstpd.conf.j2' %}\nrange = nonsense\n")
     vpn.apply()
     assert vpn.deployment("sstp").outcome is Outcome.ROLLED_BACK
     said = vpn.cause()

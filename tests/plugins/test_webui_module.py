@@ -23,7 +23,8 @@ from plugins.webui import WebUI
 from plugins.webui.probe import WebUIProbe
 from plugins.webui.service import WebUIService
 from support import golden
-from support.appliances.staged import PATIENCE, StagedAppliance, switch, wait_until
+from support.appliances.deployed import until
+from support.appliances.staged import PATIENCE, StagedAppliance, switch
 from support.paths import CHECKOUT
 from support.ports import free_port
 from support.servers.local import Maker, listening, securing
@@ -54,7 +55,7 @@ class WebUIAppliance(StagedAppliance):
         switch(context.places.state, context.directory)
         arguments = [context.places.live, pid_file, str(module.listen[0].port), CHECKOUT / "templates/webui"]
         self.process = subprocess.Popen([sys.executable, "-c", LAUNCHER, *arguments], cwd=CHECKOUT)
-        wait_until(lambda: process_of(pid_file))
+        until(lambda: process_of(pid_file))
 
     def stop(self) -> None:
         if self.process:
@@ -174,7 +175,7 @@ def test_the_process_is_seen_with_both_chains_and_takes_the_next_generation_by_i
     action = service.reload_with(entry)
     assert isinstance(action, Signal)
     assert box.runner.run(action).ok
-    wait_until(lambda: look(box, module, second) == [None, None])
+    until(lambda: look(box, module, second) == [None, None])
     assert [problem.code for problem in look(box, module, first)] == ["deploy.wrong_chain"] * 2
 
 

@@ -17,8 +17,8 @@ from chainwright import Endpoint, Expected
 from plugins.ikev2.probe import IkeProbe
 from support.appliances.deployed import until
 from support.appliances.ikev2 import ALICE, CARDS, DOMAIN, ROAD, IKEv2Appliance
-from support.appliances.proxied import alive
 from support.cas import certificates as toy_ca
+from support.processes.tree import alive
 
 pytestmark = pytest.mark.root
 
@@ -166,7 +166,7 @@ def test_a_charon_that_was_killed_is_found_dead_and_served_again(serving):
 def test_a_charon_started_anew_loads_what_was_deployed_last_without_the_agent(serving):
     serving.clock.advance(days=61)
     serving.apply()
-    serving.stop_charon()
+    serving.kill()
     serving.start_charon()
     until(lambda: serving.leaves_with_keys() == set(serving.chains().values()), what="the chain is loaded")
     assert serving.loaded()["connections"] == ["road"]

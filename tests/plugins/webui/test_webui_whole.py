@@ -26,6 +26,7 @@ from support.appliances.webui import PATIENCE, Appliance, Root, wait_until
 from support.cas.certificates import Party, key_pem, pem
 from support.cas.certificates import root as toy_root
 from support.fakes.api import Answer, Browser
+from support.passwords import CHEAP
 from support.paths import CHECKOUT
 
 LAUNCHER = """
@@ -120,7 +121,7 @@ def end(box: Whole) -> None:
 def box() -> Iterator[Whole]:
     with whole() as made:
         with Store.open_existing(made.layout) as store:
-            people = Accounts(store)
+            people = Accounts(store, CHEAP)
             people.add("admin", Role.ADMIN, PASSWORD, datetime.now(UTC))
             people.add("vera", Role.VIEWER, PASSWORD, datetime.now(UTC))
         yield made
@@ -164,7 +165,7 @@ def bought(name: str) -> Party:
 def test_the_one_time_password_is_changed_before_anything_else() -> None:
     with whole() as box:
         with Store.open_existing(box.layout) as store:
-            password = Accounts(store).one_time_password(datetime.now(UTC))
+            password = Accounts(store, CHEAP).one_time_password(datetime.now(UTC))
         assert password
         browser = Browser(box)
         page = browser.post("/login", {"user": "admin", "password": password, "next": ""})

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from support.appliances.certified import Certified
-from support.appliances.proxied import table
 from support.cas.pebble import Pebble
+from support.toml import table
 
 GOOD, BAD = "good.example.com", "bad.example.com"
 ELSEWHERE = "127.0.0.9"

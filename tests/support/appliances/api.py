@@ -14,6 +14,7 @@ from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
 from support.appliances.deployed import Deployed, served, until
 from support.clients.api import Client, Reply
+from support.passwords import CHEAP
 from support.ports import free_port
 from support.processes.api import ApiProcess
 
@@ -75,7 +76,7 @@ def pem_of(chain: Chain, *, key: bool = True) -> bytes:
 def make_people(appliance: Deployed) -> None:
     now = datetime.now(UTC)
     with appliance.store() as store:
-        accounts = Accounts(store)
+        accounts = Accounts(store, CHEAP)
         accounts.add("ann", Role.ADMIN, ANN, now)
         accounts.add("vic", Role.VIEWER, VIC, now)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import socket
 import ssl
 import subprocess
 import sys
@@ -16,11 +14,13 @@ from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord, Watch
 from agent.operations.operations import Operations
 from agent.pki.chain import Chain
-from support.appliances.proxied import OWN, SITES, Proxied, table
+from support.appliances.deployed import connect, leaf_of
+from support.appliances.proxied import OWN, SITES, Proxied
 from support.cas.acme2certifier import Acme2Certifier
 from support.cas.pebble import Pebble
 from support.clients.terminal import Terminal
 from support.paths import DYING
+from support.toml import table
 
 LADDER = 'sources = ["uploaded", "acme", "local"]\n'
 TRUST = "/etc/chainwright/listener-root.pem"
@@ -58,9 +58,8 @@ class Certified(Proxied):
         super().settings(LADDER + text + table("acme", {**found, **trust, **self.acme}))
 
     def engine(self) -> Engine:
-        return Engine(
-            self.layout, clock=self.clock, runner=self.runner, listeners=[self.events.append, self._tell], who="test"
-        )
+        listeners = [self.events.append, self._tell]
+        return Engine(self.layout, clock=self.clock, runner=self.runner, listeners=listeners, who="test")
 
     def _tell(self, event: Event) -> None:
         self.happens(event)
@@ -122,11 +121,8 @@ class Certified(Proxied):
         roots = self.ca.roots()[0] if isinstance(self.ca, Pebble) else self.ca.root_file.read_text()
         context = ssl.create_default_context(cadata=roots)
         try:
-            with (
-                socket.create_connection(("127.0.0.1", self.port), timeout=20) as plain,
-                context.wrap_socket(plain, server_hostname=name) as stream,
-            ):
-                return hashlib.sha256(stream.getpeercert(binary_form=True) or b"").hexdigest()
+            with connect(self.port, name, context) as stream:
+                return leaf_of(stream)
         except ssl.SSLCertVerificationError:
             return ""
 

@@ -6,25 +6,28 @@ import hashlib
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from agent.engine.engine import Engine, Result
-from agent.model.deployment import Deployment
+from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal
 from agent.model.events import Event
+from agent.probing.connection import lenient_context
 from agent.store import Store
-from agent.system.command import Action, CommandResult, SystemRunner
+from agent.system.command import Action, CommandResult, SystemRunner, process_of
 from agent.system.layout import Layout
 from support.paths import TESTS, THIRD_PARTY
+from support.processes.tree import kill_all
 
 TOYD = TESTS / "support/servers/toyd.py"
 NO_CA = 'sources = ["uploaded", "local"]\n'
@@ -65,24 +68,63 @@ class CountingRunner:
         return sum(word in str(action) for action in self.ran)
 
 
+@contextmanager
+def short_directory() -> Iterator[Path]:
+    """Give a directory with a short name, as UNIX sockets need it, that services' unprivileged processes reach."""
+    root = Path(tempfile.mkdtemp(prefix="cw-"))
+    root.chmod(0o755)
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root)
+
+
 @dataclass
 class Deployed:
-    """One appliance."""
+    """One appliance. An appliance for one module on its service says what is special in `tables`, `start_service`, `pid_files`.
+
+    Its settings are fields: change them, then `configure`.
+    """
 
     root: Path
     clock: Clock = field(default_factory=Clock)
     runner: CountingRunner = field(default_factory=CountingRunner)
     events: list[Event] = field(default_factory=list)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    module: dict[str, Any] = field(default_factory=dict)
+    service: dict[str, Any] = field(default_factory=dict)
+    top: str = ""
+    """Further keys outside of all tables."""
+    more: str = ""
+    """Further tables."""
+    probe_timeout: int = 5
+    name: ClassVar[str] = ""
+    """The module."""
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
         self.layout.plugins.mkdir(parents=True)
         self.layout.run.mkdir(parents=True)
-        programs = self.root / "bin"
-        programs.mkdir()
-        (programs / "toyd").write_text(f'#!/bin/sh\nexec {sys.executable} {TOYD} "$@"\n')
-        (programs / "toyd").chmod(0o755)
+        (self.root / "bin").mkdir()
+        self.program("toyd", f'#!/bin/sh\nexec {sys.executable} {TOYD} "$@"\n')
+
+    @classmethod
+    @contextmanager
+    def make(cls, **options: Any) -> Iterator[Self]:
+        """Give an appliance, and end all that it has started."""
+        with short_directory() as root:
+            appliance = cls(root, **options)
+            try:
+                yield appliance
+            finally:
+                appliance.close()
+
+    def program(self, name: str, text: str) -> str:
+        """Write a program of the test's own; return its path."""
+        path = self.root / "bin" / name
+        path.write_text(text)
+        path.chmod(0o755)
+        return str(path)
 
     @property
     def path(self) -> str:
@@ -92,6 +134,24 @@ class Deployed:
         """Write the settings. A ladder that they don't name has no CA in it: nothing is asked beyond this machine."""
         ladder = "" if re.search("^sources = ", text, re.MULTILINE) else NO_CA
         self.layout.settings.write_text(ladder + text)
+
+    def configure(self, **changes: object) -> None:
+        """Change fields, and write the settings."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        probe = f"[probe]\ntimeout = {self.probe_timeout}\n"
+        self.settings(f'hostname = "gw"\naddresses = ["127.0.0.1"]\n{self.top}\n{probe}{self.tables()}{self.more}')
+
+    def tables(self) -> str:
+        """Return the tables of the module and its services."""
+        return ""
+
+    def override(self, name: str, text: str) -> Path:
+        """Write a template of the operator's."""
+        path = self.layout.templates / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
 
     def drop_in(self, name: str) -> None:
         """Install a plugin of tests/third_party, with its templates."""
@@ -114,13 +174,65 @@ class Deployed:
     def live(self, module: str) -> Path:
         return (self.layout.module(module).state / "live").resolve()
 
+    def assert_live(self) -> None:
+        deployment = self.deployment(self.name)
+        assert deployment.outcome is Outcome.LIVE, deployment.problem
+
+    def bring_up(self) -> None:
+        """Apply, start the service by hand, and have it looked at."""
+        self.apply()
+        self.start_service()
+        self.apply()
+        self.assert_live()
+        self.runner.ran.clear()
+
+    def renew(self) -> None:
+        """Make all chains due."""
+        self.clock.advance(days=61)
+
+    # What is known
+
+    def chains(self, module: str = "") -> dict[str, Any]:
+        """Return the chain that each slot is bound to."""
+        with self.store() as store:
+            bindings = store.modules.bindings()
+        return {each.slot: each.chain for each in bindings if each.module == (module or self.name)}
+
+    def records(self) -> list[EndpointRecord]:
+        with self.store() as store:
+            return store.endpoints.all()
+
+    def refusals(self) -> list[Refusal]:
+        with self.store() as store:
+            return store.deployments.refusals()
+
+    # Processes
+
+    def start_service(self) -> None:
+        """Start what serves the module as an administrator would."""
+
+    @property
+    def pid_files(self) -> dict[str, Path]:
+        """The file with the number of each service's main process."""
+        return {}
+
+    def kill(self, *services: str) -> None:
+        """End services, all of them unless some are named, with all their processes, as the OOM killer does."""
+        kill_all(process_of(self.pid_files[service]) for service in services or self.pid_files)
+
     def start(self, name: str, configuration: Path) -> None:
         """Start a toy daemon that is reloaded by `<run>/NAME.pid` and minds `<root>/NAME.control`."""
         pid_file = self.layout.run / f"{name}.pid"
-        argv = [sys.executable, str(TOYD), str(configuration), str(pid_file), str(self.control(name))]
-        with (self.root / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(argv, stderr=log)
+        self.run(name, [sys.executable, str(TOYD), str(configuration), str(pid_file), str(self.control(name))])
         until(pid_file.exists, what=f"{name} is up")
+
+    def run(self, name: str, argv: Sequence[str], **environment: str) -> None:
+        """Start a program that stays in the foreground, in place of its last run; what it prints is in `<root>/NAME.log`."""
+        self._end(name)
+        with (self.root / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **environment}
+            )
 
     def control(self, name: str) -> Path:
         return self.root / f"{name}.control"
@@ -128,27 +240,47 @@ class Deployed:
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)
         process.terminate()
-        process.wait(10)
+        process.wait(20)
         (self.layout.run / f"{name}.pid").unlink(missing_ok=True)
 
     def close(self) -> None:
+        """End everything that was started here, whatever state it is in."""
+        self.kill()
+        kill_all(map(process_of, self.layout.run.glob("*.pid")))
         for name in list(self.processes):
-            self.stop(name)
-        for pid_file in self.layout.run.glob("*.pid"):
-            with suppress(OSError, ValueError):
-                os.kill(int(pid_file.read_text()), signal.SIGTERM)
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        if process := self.processes.pop(name, None):
+            process.kill()
+            process.wait()
+
+
+def run_quietly(*argv: str | Path) -> None:
+    """Run what puts itself into the background, so that it holds no pipe of ours."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([str(each) for each in argv], check=True, timeout=30, **quiet)
+
+
+def connect(port: int, name: str | None = None, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+    """Make a TLS connection to this machine; nothing is verified unless `context` does."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout=20)
+    try:
+        return (context or lenient_context()).wrap_socket(plain, server_hostname=name)
+    except BaseException:
+        plain.close()
+        raise
+
+
+def leaf_of(stream: ssl.SSLSocket) -> str:
+    """Return the SHA-256 of the leaf that is presented."""
+    return hashlib.sha256(stream.getpeercert(binary_form=True) or b"").hexdigest()
 
 
 def served(port: int, name: str = "") -> str:
     """Return the SHA-256 of the leaf that is presented, empty when there is no handshake."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
-        with (
-            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
-            context.wrap_socket(plain, server_hostname=name or None) as stream,
-        ):
-            return hashlib.sha256(stream.getpeercert(binary_form=True) or b"").hexdigest()
+        with connect(port, name or None) as stream:
+            return leaf_of(stream)
     except OSError:
         return ""

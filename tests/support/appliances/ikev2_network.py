@@ -1,10 +1,8 @@
 """Two sites in network namespaces of a test's own, joined by a cable, each with a charon."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +11,8 @@ from typing import Any, Self
 
 from vici.exception import CommandException
 
-from agent.model.deployment import Outcome
 from plugins.ikev2.vici_socket import session
-from support.appliances.deployed import until
+from support.appliances.deployed import short_directory, until
 from support.appliances.ikev2 import IKEv2Appliance
 
 CHARON = "/usr/sbin/charon-systemd"
@@ -54,57 +51,50 @@ for line in sys.stdin:
 """
 
 
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, timeout=30, capture_output=True)
-
-
 @dataclass(frozen=True)
 class Site:
-    """One end of the cable."""
+    """One end of the cable: a network namespace, which a process of its own holds.
 
-    namespace: str
+    No name in /run/netns, as `ip netns` gives: that takes a root directory that is a mount point, and a chroot's isn't one.
+    """
+
+    holder: int
     outer: str
     """Address on the cable."""
     inner: str
     """Address behind the site, that the other reaches through a tunnel."""
 
     def argv(self, *argv: str) -> list[str]:
-        return ["ip", "netns", "exec", self.namespace, *argv]
+        return ["nsenter", f"--net=/proc/{self.holder}/ns/net", *argv]
+
+    def ip(self, *arguments: str) -> None:
+        subprocess.run(self.argv("ip", *arguments), check=True, timeout=30, capture_output=True)
+
+
+@contextmanager
+def namespace() -> Iterator[int]:
+    """Give the number of a process in a network namespace of its own."""
+    argv = ["unshare", "--net", "sh", "-c", "echo ready && exec sleep infinity"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout.readline() == b"ready\n"
+            yield holder.pid
+        finally:
+            holder.kill()
 
 
 @contextmanager
 def cable() -> Iterator[tuple[Site, Site]]:
     """Give two sites that reach each other's outer address."""
-    mark = f"{os.getpid() % 100000}"
-    left = Site(f"cw{mark}a", "10.99.0.1", "10.77.0.1")
-    right = Site(f"cw{mark}b", "10.99.0.2", "10.78.0.1")
-    try:
+    with namespace() as here, namespace() as there:
+        left, right = Site(here, "10.99.0.1", "10.77.0.1"), Site(there, "10.99.0.2", "10.78.0.1")
+        left.ip("link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", str(there))
         for site in (left, right):
-            ip("netns", "add", site.namespace)
-        ends = [f"cw{mark}{letter}" for letter in "xy"]
-        ip(
-            "link",
-            "add",
-            ends[0],
-            "netns",
-            left.namespace,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            ends[1],
-            "netns",
-            right.namespace,
-        )
-        for site, end in zip((left, right), ends, strict=True):
-            ip("-n", site.namespace, "link", "set", "lo", "up")
-            ip("-n", site.namespace, "addr", "add", f"{site.inner}/32", "dev", "lo")
-            ip("-n", site.namespace, "addr", "add", f"{site.outer}/24", "dev", end)
-            ip("-n", site.namespace, "link", "set", end, "up")
+            site.ip("link", "set", "lo", "up")
+            site.ip("addr", "add", f"{site.inner}/32", "dev", "lo")
+            site.ip("addr", "add", f"{site.outer}/24", "dev", "cable")
+            site.ip("link", "set", "cable", "up")
         yield left, right
-    finally:
-        for site in (left, right):
-            subprocess.run(["ip", "netns", "del", site.namespace], check=False, capture_output=True)
 
 
 @dataclass
@@ -115,11 +105,9 @@ class SiteAppliance(IKEv2Appliance):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        wrapper = self.root / "bin/charon"
-        wrapper.write_text(f"#!/bin/sh\nexec ip netns exec {self.site.namespace} {CHARON}\n")
-        wrapper.chmod(0o755)
+        wrapper = self.program("charon", f"#!/bin/sh\nexec {' '.join(self.site.argv(CHARON))}\n")
         self.port, self.port_nat_t = 500, 4500
-        self.service |= {"binary": str(wrapper), "userspace": True}
+        self.service |= {"binary": wrapper, "userspace": True}
 
     def command(self, *arguments: str, code: int = 0, data: bytes = b"") -> str:
         """Run chainwright there."""
@@ -131,8 +119,7 @@ class SiteAppliance(IKEv2Appliance):
     def deploy(self) -> None:
         """Apply, and have it live."""
         self.command("apply")
-        deployment = self.deployment("ikev2")
-        assert deployment.outcome is Outcome.LIVE, deployment.problem
+        self.assert_live()
 
 
 class Client:
@@ -150,14 +137,13 @@ class Client:
     @classmethod
     @contextmanager
     def make(cls, site: Site) -> Iterator[Self]:
-        root = Path(tempfile.mkdtemp(prefix="cw-"))
-        client = cls(root, site)
-        try:
-            yield client
-        finally:
-            client.process.terminate()
-            client.process.wait(20)
-            shutil.rmtree(root)
+        with short_directory() as root:
+            client = cls(root, site)
+            try:
+                yield client
+            finally:
+                client.process.kill()
+                client.process.wait()
 
     def answers(self) -> bool:
         try:

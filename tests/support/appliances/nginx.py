@@ -1,7 +1,5 @@
 """A private nginx with generations made by the core's own rendering, switched by hand."""
 
-import os
-import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +11,9 @@ from agent.rendering.templates import Templates, search_path
 from agent.system.command import Signal, process_of
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
-from support.appliances.staged import PATIENCE, StagedAppliance, http, switch, wait_until
+from support.appliances.deployed import until
+from support.appliances.staged import PATIENCE, StagedAppliance, http, switch
+from support.processes.tree import children, kill_all
 
 
 @dataclass
@@ -79,7 +79,7 @@ class NginxAppliance(StagedAppliance):
             return ""
 
     def wait_for_generation(self, context: Context) -> None:
-        wait_until(lambda: self.generation(context) == f'{{"generation": {context.generation} }}')
+        until(lambda: self.generation(context) == f'{{"generation": {context.generation} }}')
 
     @property
     def master(self) -> int | None:
@@ -87,26 +87,10 @@ class NginxAppliance(StagedAppliance):
 
     def workers(self) -> list[int]:
         """Return the master's children."""
-        path = Path(f"/proc/{self.master}/task/{self.master}/children")
-        return [int(number) for number in path.read_text().split()]
+        return children(self.master or 0)
 
     def kill(self) -> None:
-        """End master and workers as the OOM killer does."""
-        pids = [pid for pid in (self.master, *self.workers()) if pid]
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(alive(pid) for pid in pids))
+        """End master and workers as the OOM killer does, with the connections that are still open."""
+        kill_all([self.master])
 
-    def stop(self) -> None:
-        """End it, with the connections that are still open."""
-        if pid := self.master:
-            os.kill(pid, signal.SIGTERM)
-            wait_until(lambda: not alive(pid))
-
-
-def alive(pid: int) -> bool:
-    """Whether a process lives; one that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    stop = kill

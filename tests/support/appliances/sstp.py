@@ -2,26 +2,22 @@
 
 import os
 import shutil
-import socket
 import ssl
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
-from agent.model.deployment import EndpointRecord, Outcome, Refusal
-from agent.probing.connection import lenient_context, presented
+from agent.probing.connection import presented
 from agent.system.command import process_of
 from plugins.sstp.packets import END_OF_HEAD, Message, read_message, request
-from support.appliances.deployed import Deployed, served, until
-from support.appliances.proxied import alive, table
+from support.appliances.deployed import Deployed, connect, served, until
 from support.paths import CHECKOUT
 from support.ports import free_port
 from support.servers.local import Maker, Material
+from support.toml import table
 
 DOMAIN = "vpn.example.test"
 SSTPD = {"server": "sstp-server", "manager": "commands"}
@@ -40,45 +36,14 @@ def find_sstpd() -> str:
 
 @dataclass
 class SSTPAppliance(Deployed):
-    """Its settings are fields: change them, then `configure`."""
+    """An sstp-server or accel-ppp."""
 
+    name: ClassVar[str] = "sstp"
     port: int = field(default_factory=free_port)
-    module: dict[str, object] = field(default_factory=dict)
-    service: dict[str, object] = field(default_factory=dict)
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    @classmethod
-    @contextmanager
-    def make(cls, **options) -> Iterator[Self]:
-        """Give an appliance in a directory with a short name."""
-        appliance = cls(Path(tempfile.mkdtemp(prefix="cw-")), **options)
-        try:
-            yield appliance
-        finally:
-            appliance.end()
-            shutil.rmtree(appliance.root)
-
-    def configure(self, **changes: object) -> None:
-        """Write the settings."""
-        for name, value in changes.items():
-            setattr(self, name, value)
+    def tables(self) -> str:
         values = {"domain": DOMAIN, "listen": f"127.0.0.1:{self.port}", **self.module}
-        text = 'hostname = "gw"\naddresses = ["127.0.0.1"]\n[probe]\ntimeout = 5\n'
-        self.settings(text + table("services.sstp", self.service) + table("modules.sstp", values))
-
-    def override(self, name: str, text: str) -> Path:
-        """Write a template of the operator's."""
-        path = self.layout.templates / "sstp" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    def program(self, name: str, text: str) -> str:
-        """Write a program of the test's own."""
-        path = self.root / "bin" / name
-        path.write_text(text)
-        path.chmod(0o755)
-        return str(path)
+        return table("services.sstp", self.service) + table("modules.sstp", values)
 
     def with_sstpd(self) -> None:
         """Have SSTP served by the real sstp-server, with a toy behind each session."""
@@ -104,18 +69,29 @@ class SSTPAppliance(Deployed):
 
     @property
     def pid_file(self) -> Path:
-        name = "sstpd.pid" if self.service["server"] == "sstp-server" else "accel-pppd.pid"
-        own = name == "sstpd.pid" or self.service.get("main") == "own"
-        return (self.layout.run if own else self.layout.rooted("/run")) / name
+        if self.service["server"] == "sstp-server":
+            return self.layout.run / "sstpd.pid"
+        own = self.service.get("main") == "own"
+        return (self.layout.run if own else self.layout.rooted("/run")) / "accel-pppd.pid"
+
+    @property
+    def pid_files(self) -> dict[str, Path]:
+        return {"sstp": self.pid_file} if self.service else {}
 
     @property
     def pid(self) -> int | None:
         return process_of(self.pid_file)
 
+    def start_service(self) -> None:
+        if self.service["server"] == "sstp-server":
+            self.start_sstpd()
+        else:
+            self.start_accel_ppp()
+
     def start_sstpd(self) -> None:
         """Start sstp-server as an administrator would."""
-        self._start([str(self.service["binary"]), "-f", str(self.layout.module("sstp").live / "sstpd.conf")], "sstpd")
-        self.pid_file.write_text(f"{self.started[-1].pid}\n")
+        self.run("sstpd", [self.service["binary"], "-f", str(self.layout.module("sstp").live / "sstpd.conf")])
+        self.pid_file.write_text(f"{self.processes['sstpd'].pid}\n")
         until(lambda: served(self.port), what="sstp-server is up")
 
     @property
@@ -132,59 +108,16 @@ class SSTPAppliance(Deployed):
     def start_accel_ppp(self) -> None:
         """Start accel-ppp as an administrator would."""
         self.pid_file.parent.mkdir(parents=True, exist_ok=True)
-        main_file = self.main_file
-        argv = [str(self.service["binary"]), "-p", str(self.pid_file), "-c", str(main_file)]
         self.layout.log.mkdir(parents=True, exist_ok=True)
-        self._start(argv, "accel-pppd")
+        self.run("accel-pppd", [self.service["binary"], "-p", str(self.pid_file), "-c", str(self.main_file)])
         until(lambda: self.pid is not None and served(self.port), what="accel-ppp is up")
-
-    def _start(self, argv: Sequence[str], name: str) -> None:
-        with (self.root / f"{name}.out").open("ab") as log:
-            self.started.append(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-
-    def kill(self) -> None:
-        """End it as the OOM killer does."""
-        pid = self.pid
-        assert pid is not None
-        os.kill(pid, 9)
-        until(lambda: not alive(pid), what="the daemon is dead")
-
-    def end(self) -> None:
-        if self.service and self.pid is not None:
-            self.kill()
-        for process in self.started:
-            process.kill()
-            process.wait(10)
-        self.close()
-
-    def bring_up(self) -> None:
-        """Apply, start the daemon by hand, and have it looked at."""
-        self.apply()
-        self.start_sstpd() if self.service["server"] == "sstp-server" else self.start_accel_ppp()
-        self.apply()
-        deployment = self.deployment("sstp")
-        assert deployment.outcome is Outcome.LIVE, deployment.problem
-        self.runner.ran.clear()
-
-    def renew(self) -> None:
-        """Make the chain due."""
-        self.clock.advance(days=61)
 
     # What is known and what is seen
 
     def chain(self) -> str:
         """Return the chain that the module is bound to."""
-        with self.store() as store:
-            (found,) = [each.chain for each in store.modules.bindings()]
+        (found,) = self.chains().values()
         return found
-
-    def records(self) -> list[EndpointRecord]:
-        with self.store() as store:
-            return store.endpoints.all()
-
-    def refusals(self) -> list[Refusal]:
-        with self.store() as store:
-            return store.deployments.refusals()
 
     def cause(self) -> str:
         """Return what is said of the module, with the appliance's own directory left out."""
@@ -201,12 +134,7 @@ class SSTPAppliance(Deployed):
         return Maker(self.root).make(DOMAIN)
 
     def connect(self) -> ssl.SSLSocket:
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        try:
-            return lenient_context().wrap_socket(plain, server_hostname=DOMAIN)
-        except BaseException:
-            plain.close()
-            raise
+        return connect(self.port, DOMAIN)
 
     def presented(self) -> tuple[str, ...]:
         """Return the SHA-256 of what a client is sent."""

@@ -1,11 +1,8 @@
 """Generations made by the core's own rendering and written by hand, for tests of one module on its real service."""
 
 import hashlib
-import shutil
 import socket
 import ssl
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +19,7 @@ from agent.rendering.render import Ownership, Rendering, filled_in, render_modul
 from agent.rendering.templates import Templates, search_path
 from agent.system.command import SystemRunner
 from agent.system.layout import Layout
+from support.appliances.deployed import short_directory
 from support.cas import certificates as toy_ca
 
 PATIENCE = 20.0
@@ -82,15 +80,12 @@ class StagedAppliance:
     @classmethod
     @contextmanager
     def make(cls, **options) -> Iterator[Self]:
-        """Give an appliance in a directory with a short name, as UNIX sockets need it."""
-        root = Path(tempfile.mkdtemp(prefix="cw-"))
-        root.chmod(0o755)  # a service's workers may be nobody when its master is root
-        appliance = cls(root, **options)
-        try:
-            yield appliance
-        finally:
-            appliance.stop()
-            shutil.rmtree(root)
+        with short_directory() as root:
+            appliance = cls(root, **options)
+            try:
+                yield appliance
+            finally:
+                appliance.stop()
 
     def stop(self) -> None:
         """End what was started."""
@@ -147,13 +142,6 @@ def switch(state: Path, target: Path) -> None:
     draft = state / "live.new"
     draft.symlink_to(target.name)
     draft.replace(state / "live")
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def http(stream: socket.socket, path: str, host: str, headers: Mapping[str, str] | None = None) -> str:
