@@ -20,7 +20,7 @@ from agent.engine.source_context import Clock, SourceServices, StoredSourceConte
 from agent.engine.worker_pool import WorkerPool
 from agent.engine.write_queue import HEARTBEAT, DirectWriter, WriteQueue
 from agent.errors.deploy import ChainGone
-from agent.errors.plugin import reason_of
+from agent.errors.wording import reason_of
 from agent.model.events import Event, EventKind
 from agent.pki.chain import Chain
 from agent.planning import Inquire, Obtain
