@@ -1,4 +1,4 @@
-"""Paths under ``--root`` for code that must start without imports, and the URI with which SQLite opens one."""
+"""Paths under ``--root`` that are wanted before anything else is imported, and how SQLite is given one."""
 
 ETC = "etc/chainwright"
 PRIVATE = "var/lib/chainwright/private"
