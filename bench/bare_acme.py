@@ -12,13 +12,12 @@ from pathlib import Path
 
 import josepy
 import requests
+from acme import jws
 from bare_ca import titled
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-
-from acme import jws
 
 FIRST_LOOK, LONGEST = 0.02, 1.0
 """Seconds until an order is looked at, and the most between two looks."""

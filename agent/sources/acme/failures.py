@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from agent.sources.acme.resources import ProblemDocument
+from agent.sources.acme.messages import ProblemDocument
 
 
 class Trouble(StrEnum):

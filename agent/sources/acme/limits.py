@@ -30,7 +30,7 @@ from agent.sources.acme.limit_rules import (
     scopes_of,
     set_of,
 )
-from agent.sources.acme.resources import ProblemDocument
+from agent.sources.acme.messages import ProblemDocument
 from agent.system.names import WILDCARD
 
 EVERYTHING, ORDERS, ACCOUNTS = Scope(LimitKind.EVERYTHING), Scope(LimitKind.ORDERS), Scope(LimitKind.ACCOUNTS)

@@ -54,7 +54,7 @@ def test_a_chain_is_ordered_and_each_step_is_told(at: Opened, pebble):
 
 def test_the_source_itself_obtains_a_chain(at: Opened, pebble):
     orderer = at(pebble)
-    chain = orderer.source.obtain(Request(frozenset({"itself.chain.dev"}), KeyType.ECDSA_P256), orderer.session())
+    chain = orderer.source.obtain(Request(frozenset({"itself.chain.dev"}), KeyType.ECDSA_P256), orderer.order_context())
     assert chain.covers(["itself.chain.dev"])
 
 
@@ -142,15 +142,6 @@ def test_a_ca_that_takes_its_time_is_not_asked_all_the_while(at: Opened, pebble_
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(orderer.order, [f"n{number}.chain.dev" for number in range(16)]))
     assert len(orderer.ca.requests()) <= 16 * 15
-
-
-def test_what_was_learned_of_the_ca_s_pace_outlives_the_process(at: Opened, pebble):
-    orderer = at(pebble)
-    orderer.order("learning.chain.dev")
-    learned = orderer.customer.validating.learned, orderer.customer.issuing.learned
-    again = orderer.restarted().customer
-    assert all(learned)
-    assert (again.validating.learned, again.issuing.learned) == learned
 
 
 # Preferred chains
