@@ -300,7 +300,7 @@ class AcmeClient(ClientNetwork):
                     url,
                     content,
                     new_nonce_url=new_nonce_url,
-                    signer=signer or self.signer,  # when it's its turn: the key may have changed since
+                    signer=signer or self.signer,  # now, since the key may have changed while it waited
                     resource=resource,
                     accept=accept,
                 )

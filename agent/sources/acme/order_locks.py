@@ -1,4 +1,4 @@
-"""One order at a time for the same names: some CAs give the order that is pending to whoever asks for its names again."""
+"""One order at a time for the same names: some CAs give the order that is pending to the next request for its names."""
 
 from __future__ import annotations
 

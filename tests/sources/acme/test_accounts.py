@@ -230,7 +230,7 @@ def test_an_account_that_the_ca_has_forgotten_is_made_again_and_its_new_url_told
     assert client.new_order(context, ["www.example.com"]).status == "pending"
 
 
-def test_pebble_that_was_started_anew_gets_the_account_anew(pebble_with, context):
+def test_pebble_that_was_restarted_gets_the_account_again(pebble_with, context):
     ca = pebble_with()
     with asking(ca, context) as client:
         ca.stop()

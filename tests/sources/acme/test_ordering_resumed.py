@@ -151,10 +151,10 @@ def test_who_waits_for_another_order_of_the_same_names_stops_too(at: Opened, stu
             orderer.obtain(context, [NAME])
 
 
-# Beginning anew
+# Starting over
 
 
-def test_an_order_that_the_ca_knows_no_more_begins_anew_with_a_new_key(at: Opened, pebble_with):
+def test_an_order_that_the_ca_does_not_know_any_more_starts_over_with_a_new_key(at: Opened, pebble_with):
     orderer = at(pebble_with())
     saved = killed_at(orderer, OrderStep.VALIDATED)
     orderer.ca.stop()
@@ -164,7 +164,7 @@ def test_an_order_that_the_ca_knows_no_more_begins_anew_with_a_new_key(at: Opene
     assert "the CA knew the account no more" in again.said
 
 
-def test_an_order_that_is_gone_begins_anew_with_a_new_key(at: Opened, stub: StubCa):
+def test_an_order_that_is_gone_starts_over_with_a_new_key(at: Opened, stub: StubCa):
     orderer = at(stub)
     saved = killed_at(orderer, OrderStep.VALIDATED)
     stub.orders.clear()
@@ -178,7 +178,7 @@ def test_an_order_of_another_ca_is_not_gone_on_with(at: Opened, pebble_with):
     assert again.order(NAME, saved=saved).key.public_key() != public_key_of(saved)
 
 
-def test_an_order_whose_time_is_over_begins_anew(at: Opened, stub: StubCa):
+def test_an_order_whose_time_is_over_starts_over(at: Opened, stub: StubCa):
     orderer = at(stub)
     saved = killed_at(orderer, OrderStep.CHALLENGES)
     later = orderer.restarted(clock=lambda: utc_now() + timedelta(days=2))
@@ -186,7 +186,7 @@ def test_an_order_whose_time_is_over_begins_anew(at: Opened, stub: StubCa):
     assert len(stub.requests("newOrder")) == 2
 
 
-def test_an_order_that_has_failed_meanwhile_begins_anew_and_the_failure_is_counted(at: Opened, stub: StubCa):
+def test_an_order_that_has_failed_meanwhile_starts_over_and_the_failure_is_counted(at: Opened, stub: StubCa):
     stub.verdict = {"type": "urn:ietf:params:acme:error:connection", "detail": "Timeout"}
     orderer = at(stub)
     saved = killed_at(orderer, OrderStep.CHALLENGES)

@@ -88,11 +88,12 @@ def ask(
     if reply is None:
         raise Unanswered("there was no answer", lasting=time.monotonic() < budget.deadline and not budget.cancelled())
     if not useful(reply):
-        raise Unanswered(_what_was_said(reply), rcode=reply.rcode())
+        raise Unanswered(what_was_said(reply), rcode=reply.rcode())
     return reply
 
 
-def _what_was_said(reply: dns.message.Message) -> str:
+def what_was_said(reply: dns.message.Message) -> str:
+    """Return a reply that is of no use, as the end of a sentence."""
     if reply.errors:
         return "the answer can't be read"
     if reply.rcode() == dns.rcode.NOERROR:
