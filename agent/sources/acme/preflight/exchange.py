@@ -1,6 +1,6 @@
-"""One question to some DNS servers, and what they say: staggered over UDP, over TCP when it's truncated (RFC 7766).
+"""One question to a zone's own servers, and what they say: staggered over UDP, over TCP when it's truncated (RFC 7766).
 
-dnspython builds and reads the messages. Its own sockets count on the wall clock, which may jump while an order runs.
+dnspython builds and reads the messages. Its resolver takes a referral and an answer from another server's data for good.
 """
 
 from __future__ import annotations
