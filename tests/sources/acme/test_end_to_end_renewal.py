@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from agent.sources.acme.client import CaProblem, certificate_id
+from agent.sources.acme.client import certificate_id
+from agent.sources.acme.failures import CaProblem
 from agent.store.orders import problem_of
 from support.appliances.certified import Certified
 from support.appliances.deployed import served
@@ -123,7 +124,7 @@ def replaced(ca: Pebble, appliance: Certified, leaf) -> bool:
     context = FakeSourceContext(appliance.root, key=account_key(appliance))
     with asking(ca, context) as client:
         try:
-            client.new_order([SITE], replaces=certificate_id(leaf))
+            client.new_order(context, [SITE], replaces=certificate_id(leaf))
         except CaProblem as refusal:
             return refusal.problem.type == "alreadyReplaced"
     return False
@@ -138,7 +139,7 @@ def test_a_chain_that_somebody_has_revoked_at_the_ca_is_renewed(appliance, ca):
     before = appliance.chain()
     context = FakeSourceContext(appliance.root)
     with asking(ca, context) as client:
-        client.revoke(before.leaf, 1, before.key)
+        client.revoke(context, before.leaf, 1, before.key)
     assert ca.status_of(before.leaf.serial_number) == "Revoked"
     appliance.clock.advance(hours=7)
     appliance.apply()
