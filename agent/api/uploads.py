@@ -40,7 +40,7 @@ class Given(Input):
     passphrase: str = Field("", max_length=LONGEST_PASSPHRASE, repr=False)
 
     def pieces(self) -> list[InputFile]:
-        """Return it as the upload doctor wants it."""
+        """Return its files for the inspection."""
         from agent.inspection import InputFile
 
         pasted = [InputFile(PASTED, self.paste.encode())] if self.paste.strip() else []
@@ -64,7 +64,7 @@ class Upload(Given):
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """One thing that the upload doctor saw."""
+    """One remark of the inspection."""
 
     level: str
     """ok, note or warning."""
@@ -167,7 +167,7 @@ def _preview(diagnosis: Diagnosis, switches: list[Switch], refusal: Problem | No
         not_before=chain.usable_from,
         not_after=chain.usable_until,
         certificates=tuple(links(encode(chain, [Part.FULLCHAIN, Part.ROOT]).decode())),
-        findings=tuple(FindingRow(str(each.level), each.sentence) for each in diagnosis.findings),
+        findings=tuple(FindingRow(str(each.level), each.sentence) for each in diagnosis.remarks),
         switches=switch_rows(switches),
         refusal=refusal,
     )

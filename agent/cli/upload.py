@@ -61,7 +61,7 @@ def upload(
     diagnosis = _diagnose(invocation, [*files, *([key] if key else [])], passphrase_file)
     old = chain_named(invocation, replace, source=UPLOADED) if replace else None
     operations = Operations(Engine(invocation.layout, who="chainwright upload"))
-    for finding in diagnosis.findings:
+    for finding in diagnosis.remarks:
         note(f"{finding.level}  {finding.sentence}")
     if dry_run:
         switches = operations.preview(diagnosis.chain, for_name=for_name, keep_unused=keep_unused)
@@ -167,7 +167,7 @@ def export(
 
 
 def pieces_of(files: Sequence[Path]) -> list[InputFile]:
-    """Read files for the doctor. Raises `FileUnreadable`."""
+    """Read files for the inspection. Raises `FileUnreadable`."""
     from agent.inspection import InputFile
 
     return [InputFile(path.name, _read(path)) for path in files]
@@ -203,7 +203,7 @@ def _print_preview(invocation: Invocation, diagnosis: Diagnosis, switches: Seque
         for each in switches
     ]
     if invocation.as_json:
-        findings = [{"level": str(each.level), "sentence": each.sentence} for each in diagnosis.findings]
+        findings = [{"level": str(each.level), "sentence": each.sentence} for each in diagnosis.remarks]
         chain = diagnosis.chain
         facts = {"id": chain.id, "names": list(chain.names), "issuer": chain.issuer}
         print_json({"chain": facts, "findings": findings, "switches": rows})

@@ -13,7 +13,7 @@ from agent.contract.context import Http01
 from agent.contract.source import ChainRecord, Source
 from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
-from agent.deploy.drift import look, look_at_files
+from agent.deploy.drift import find_damage, find_drift
 from agent.engine.bus import Bus
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
@@ -134,7 +134,7 @@ class Pass:
     def perform(self, *, windows: bool, boot: bool = False) -> None:
         """Do all that is due and needs no network."""
         if boot:
-            look_at_files(self._deploy_context(boot=True))
+            find_damage(self._deploy_context(boot=True))
         made = self.plan(windows=windows)
         if self._prepare_root(made):
             made = self.plan(windows=windows)
@@ -146,7 +146,9 @@ class Pass:
         deployer.purge(self._deploy_context())
         if boot:
             return
-        wrong = look(self._deploy_context(), [action.module for action in made.actions if isinstance(action, Look)])
+        wrong = find_drift(
+            self._deploy_context(), [action.module for action in made.actions if isinstance(action, Look)]
+        )
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
@@ -242,7 +244,7 @@ class Pass:
 
     def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> None:
         chosen = [action for action in made.actions if only is None or getattr(action, "module", None) in only]
-        deploys = [action for action in chosen if isinstance(action, Deploy) and self._worth(action)]
+        deploys = [action for action in chosen if isinstance(action, Deploy) and self._checks_due(action)]
         settles = [action for action in chosen if isinstance(action, Settle) and not boot]
         retired = [action for action in chosen if isinstance(action, Retire)]
         self._note([*deploys, *retired])
@@ -254,7 +256,7 @@ class Pass:
         if retired:
             deployer.retire(deploy_context, [action.module for action in retired])
 
-    def _worth(self, action: Deploy) -> bool:
+    def _checks_due(self, action: Deploy) -> bool:
         """A module without any chain yet is deployed when it has its first one, or when it needs none."""
         return bool(action.chains) or not any(need.module == action.module for need in self.declarations.needs)
 

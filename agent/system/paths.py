@@ -1,4 +1,4 @@
-"""Paths under ``--root`` that are wanted before anything else is imported."""
+"""Paths under ``--root`` for code that must start without imports."""
 
 ETC = "etc/chainwright"
 PRIVATE = "var/lib/chainwright/private"
