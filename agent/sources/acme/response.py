@@ -92,7 +92,8 @@ def links(response: requests.Response, relation: str) -> tuple[str, ...]:
 
 def retry_after(response: requests.Response, now: datetime) -> float | None:
     """Return the seconds from `now` that the header asks to wait; a date in it is meant by the CA's own clock."""
-    return seconds_until(response.headers.get("Retry-After"), _there(response, now))
+    header = response.headers.get("Retry-After")
+    return seconds_until(header, _there(response, now)) if header else None
 
 
 def is_busy(response: requests.Response, now: datetime) -> bool:
