@@ -12,12 +12,13 @@ from pathlib import Path
 
 import josepy
 import requests
-from acme import jws
 from bare_ca import titled
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from acme import jws
 
 FIRST_POLL, LONGEST_POLL = 0.02, 1.0
 """Seconds until the first poll of an order, and the most between two polls."""

@@ -17,7 +17,7 @@ from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
 from agent.auth import Accounts
 from agent.auth.person import Audit
-from agent.errors.api import JobLost, JobUnknown
+from agent.errors.api import JobLost, JobNotFound
 from agent.errors.problem import Problem
 from agent.model.events import Event
 from agent.store import Store
@@ -96,7 +96,7 @@ def started(content: JobStarted) -> ApiResponse:
 
 
 def show(request: ApiRequest) -> ApiResponse:
-    """Return one job. Raises `JobUnknown`."""
+    """Return one job. Raises `JobNotFound`."""
     return ApiResponse(_look(request, 0)[0])
 
 
@@ -108,7 +108,7 @@ def listed(request: ApiRequest) -> ApiResponse:
 
 
 def stream(request: ApiRequest) -> ApiResponse:
-    """Begin to tell the steps of a job. Raises `JobUnknown`."""
+    """Begin to tell the steps of a job. Raises `JobNotFound`."""
     _look(request, 0)
     return ApiResponse(media_type=EVENT_STREAM)
 
@@ -144,7 +144,7 @@ def _look(request: ApiRequest, seen: int) -> tuple[Job, list[Event]]:
     with View.open(request.services.layout) as view:
         record = view.jobs.get(name)
         if record is None:
-            raise JobUnknown(name)
+            raise JobNotFound(name)
         # From -1: zero would mean the newest ones only.
         return _job(record, request.services.now()), view.journal.since(seen or -1, job=name)
 

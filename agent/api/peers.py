@@ -14,7 +14,7 @@ from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.api.uploads import SwitchRow, switch_rows
-from agent.errors.api import NotConfirmed
+from agent.errors.api import ConfirmationRequired
 from agent.errors.root import ListMissing, PeerUnknown, RootMissing
 from agent.model.peer import serial_of
 from agent.pki.revocation import RevocationReason
@@ -114,12 +114,12 @@ def effects(request: ApiRequest) -> ApiResponse:
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Take back what the root has signed. Raises `PeerUnknown`, and `NotConfirmed` with what would follow."""
+    """Take back what the root has signed. Raises `PeerUnknown`, and `ConfirmationRequired` with what would follow."""
     wish: Withdrawal = request.body
     found = request.services.revoker().preview(wish.serial)
     if not wish.confirmed:
         lines = [f"{each.sentence} ({module})" for module, each in found.answers.consequences]
-        raise NotConfirmed([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
+        raise ConfirmationRequired([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
     words = ("root", "revoke", found.serial, "--reason", str(wish.reason), "--yes")
     subject = found.peer or ", ".join(found.names[:3])
     return started(JobStarted(begin(request, "revoke", subject, words, f"{found.serial}, {wish.reason}")))

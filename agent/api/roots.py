@@ -16,7 +16,7 @@ from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.api.uploads import Given
-from agent.errors.api import NotTyped
+from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
@@ -132,7 +132,7 @@ def effects(request: ApiRequest) -> ApiResponse:
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
-    """Make a new root. Raises `NotTyped`."""
+    """Make a new root. Raises `ConfirmationWordMissing`."""
     _require(request.body.typed, REISSUE)
     return _taken(request, request.services.operations().reissue_root(), "root reissued")
 
@@ -146,7 +146,7 @@ def preview(request: ApiRequest) -> ApiResponse:
 
 
 def replace(request: ApiRequest) -> ApiResponse:
-    """Take an uploaded root into service. Raises `NotTyped`, and as `preview` does; `RootAlreadyPresent`."""
+    """Take an uploaded root into service. Raises `ConfirmationWordMissing`, and as `preview` does; `RootAlreadyPresent`."""
     _require(request.body.typed, REPLACE)
     root = _diagnose(request, request.body)
     request.services.operations().upload_root(root)
@@ -155,7 +155,7 @@ def replace(request: ApiRequest) -> ApiResponse:
 
 def _require(typed: str, word: str) -> None:
     if typed != word:
-        raise NotTyped(word)
+        raise ConfirmationWordMissing(word)
 
 
 def _diagnose(request: ApiRequest, given: Given) -> Root:

@@ -13,7 +13,7 @@ from agent.api.chains import known
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
-from agent.errors.operations import HandError, NotDeletable
+from agent.errors.operations import NotDeletable, OperationError
 from agent.errors.problem import Problem
 from agent.report.links import Link, links
 
@@ -121,13 +121,13 @@ def preview(request: ApiRequest) -> ApiResponse:
         switches = request.services.operations().preview(
             diagnosis.chain, for_name=upload.for_name, keep_unused=upload.keep_unused
         )
-    except HandError as error:
+    except OperationError as error:
         refusal = error.problem
     return ApiResponse(_preview(diagnosis, switches, refusal))
 
 
 def store(request: ApiRequest) -> ApiResponse:
-    """Store an upload, and have it deployed. Raises `UploadError`, `ChainError` and `HandError`."""
+    """Store an upload, and have it deployed. Raises `UploadError`, `ChainError` and `OperationError`."""
     upload: Upload = request.body
     diagnosis = _diagnose(request, upload)
     old = known(request.services, upload.replace) if upload.replace else None

@@ -12,7 +12,7 @@ from agent.cli.job import job_option, kept
 from agent.cli.output import columns, note, print_json, width
 from agent.cli.words import shortened, when
 from agent.errors.root import ListMissing, PeerUnknown, RootMissing
-from agent.errors.usage import FileUnwritable, NotConfirmed
+from agent.errors.usage import ConfirmationFlagMissing, FileUnwritable
 from agent.pki.revocation import RevocationList, RevocationReason
 from agent.report.peers import ListRow, PeerRow, list_row, peer_rows
 from agent.report.rows import plain
@@ -153,7 +153,7 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
         for line in [_what(found), *answer_lines(found.answers), *switch_lines(found.switches)]:
             note(line)
         if not yes:
-            raise NotConfirmed("--yes")
+            raise ConfirmationFlagMissing("--yes")
         revoker.revoke(serial, RevocationReason(reason))
         return ending(perform(invocation, job=job))
 

@@ -14,7 +14,7 @@ from agent.cli.confirmation import answer_lines, switch_lines
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import shortened, when
 from agent.errors.problem import rfc3339
-from agent.errors.usage import FileUnreadable, FileUnwritable, PassphraseNeeded
+from agent.errors.usage import FileUnwritable, InputUnreadable, PassphraseNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,14 +167,14 @@ def export(
 
 
 def pieces_of(files: Sequence[Path]) -> list[InputFile]:
-    """Read files for the inspection. Raises `FileUnreadable`."""
+    """Read files for the inspection. Raises `InputUnreadable`."""
     from agent.inspection import InputFile
 
     return [InputFile(path.name, _read(path)) for path in files]
 
 
 def passphrase_of(path: Path | None) -> bytes | None:
-    """Return the passphrase that stands in a file. Raises `FileUnreadable`."""
+    """Return the passphrase that stands in a file. Raises `InputUnreadable`."""
     return _read(path).rstrip(b"\r\n") if path else None
 
 
@@ -182,7 +182,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FileUnreadable(str(path), (error.strerror or str(error)).lower()) from error
+        raise InputUnreadable(str(path), (error.strerror or str(error)).lower()) from error
 
 
 def _diagnose(invocation: Invocation, files: Sequence[Path], passphrase_file: Path | None) -> Diagnosis:

@@ -61,7 +61,7 @@ def read_settings(layout: Layout) -> Tree:
         values = _parse(path, private, problems)
         parts.append((path, values))
     if problems:
-        raise SettingsRefused(problems)
+        raise SettingsRefused(tuple(problems))
     return merge(parts, main=layout.settings, private=private)
 
 

@@ -15,8 +15,9 @@ from agent.config.settings import CoreSettings, ModuleEntry, Settings
 from agent.contract.module import Module
 from agent.contract.service import Service
 from agent.contract.source import Source
-from agent.errors.plugin import ModuleMissing, ModuleRaised, PluginError, reason_of
+from agent.errors.plugin import ModuleMissing, ModuleRaised, PluginError
 from agent.errors.settings import SettingsProblem, SettingsRefused
+from agent.errors.wording import reason_of
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE
 from agent.registry.plugins import Registry
 from agent.system.layout import Layout
@@ -83,7 +84,7 @@ def build(tree: Tree, registry: Registry, layout: Layout) -> Settings:
     validation = _Validation(tree, registry, layout)
     settings = validation.settings()
     if settings is None or validation.problems:
-        raise SettingsRefused(dict.fromkeys(validation.problems))
+        raise SettingsRefused(tuple(dict.fromkeys(validation.problems)))
     return settings
 
 

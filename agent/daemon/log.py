@@ -11,7 +11,7 @@ from typing import TextIO
 
 from agent.errors import AgentError
 from agent.errors.problem import rfc3339
-from agent.errors.settings import escaped
+from agent.errors.wording import escaped
 from agent.model.events import Event, EventKind
 
 

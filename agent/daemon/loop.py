@@ -21,7 +21,7 @@ from agent.engine.pass_inputs import KeptSettings
 from agent.errors import AgentError
 from agent.errors.problem import rfc3339
 from agent.errors.settings import SettingsRefused
-from agent.errors.store import AgentUp, LockHeld
+from agent.errors.store import AgentAlreadyRunning, LockHeld
 from agent.model.events import Event, EventKind
 from agent.planning import Plan
 from agent.store import Store
@@ -42,12 +42,13 @@ API_USERS = "api users"
 def run(layout: Layout, *, clock: Callable[[], datetime] = utc_now) -> int:
     """Run the agent until SIGTERM or SIGINT; return the exit code.
 
-    Raises `AgentUp` when another one is up on this state, `StateUnwritable` and `SocketPathTooLong` when it can't start.
+    Raises `AgentAlreadyRunning` when another one runs on this state, `StateUnwritable` and `SocketPathTooLong` when it
+    can't start.
     Whatever goes wrong later is logged, tried again, and never ends it.
     """
     log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
     with (
-        held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentUp),
+        held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentAlreadyRunning),
         Wakeup(layout) as wakeup,
         ApiSupervisor(layout, log) as api_supervisor,
     ):

@@ -339,7 +339,4 @@ class Transaction:
 def _present_refused(error: AgentError) -> AgentError:
     if not isinstance(error, CheckRefused):
         return error
-    problem = error.problem
-    command = problem.cause.split('"')[1]
-    reason = problem.cause.partition(": ")[2].rstrip(".")
-    return ServiceRefusesPresent(problem.where, command, reason, problem.detail)
+    return ServiceRefusesPresent(error.where, error.command, error.reason, error.detail)

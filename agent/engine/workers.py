@@ -19,7 +19,7 @@ from agent.engine.source_context import Clock, SourceServices, StoredSourceConte
 from agent.engine.worker_pool import Key, Task, WorkerPool
 from agent.engine.write_queue import BEAT, DirectWriter, WriteQueue
 from agent.errors.deploy import ChainGone
-from agent.errors.plugin import reason_of
+from agent.errors.wording import reason_of
 from agent.model.events import Event, EventKind
 from agent.model.records import Watch
 from agent.pki.chain import Chain

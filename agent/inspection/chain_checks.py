@@ -12,8 +12,9 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.errors.chain import LeafIsAuthority
-from agent.errors.name import NameInvalid, quoted
+from agent.errors.name import NameInvalid
 from agent.errors.upload import Expired, NoNames, NotForServers, NotYetValid, OddCertificate
+from agent.errors.wording import quoted
 from agent.inspection.name_constraints import refuse_constrained
 from agent.pki.anchors import Anchors
 from agent.pki.certificate import extension, is_authority, is_self_signed, purposes_of, title_of

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from agent.errors.chain import SignatureInvalid
-from agent.errors.upload import Incomplete, ParentsMissing
+from agent.errors.upload import ChainIncomplete, ParentsMissing
 from agent.pki.anchors import Anchors
 from agent.pki.certificate import extension, is_self_signed, names_as_issuer, sha256_of, short, title_of, verifies
 from agent.pki.path import verify_strength
@@ -33,7 +33,7 @@ def find_path(
     given: Iterable[x509.Certificate],
     anchors: Anchors,
     now: datetime,
-    refusal: type[Incomplete] | type[ParentsMissing] = Incomplete,
+    refusal: type[ChainIncomplete] | type[ParentsMissing] = ChainIncomplete,
 ) -> BuiltPath:
     """Return the path from `leaf` to a self-signed certificate, given or known.
 
@@ -105,7 +105,7 @@ class _PathSearch:
 def _why_not(
     highest: x509.Certificate | None,
     namesake: x509.Certificate | None,
-    refusal: type[Incomplete] | type[ParentsMissing],
+    refusal: type[ChainIncomplete] | type[ParentsMissing],
 ) -> Exception:
     assert highest is not None
     if namesake is not None and names_as_issuer(highest, namesake):

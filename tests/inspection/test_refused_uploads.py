@@ -377,7 +377,7 @@ def test_a_key_that_would_take_minutes_is_not_opened():
 
 
 def test_a_missing_issuer_is_named_with_where_it_can_be_had():
-    trust = "the root of a private authority may also stand in /etc/chainwright/trust/."
+    trust = "the root of a private authority may also be in /etc/chainwright/trust/."
     assert refusal(bundle_of(LEAF), anchors=KNOWN) == (
         'The chain is incomplete: "www.example.com" was issued by "Toy CA", '
         "which is neither among what was given nor among the known roots.\n"

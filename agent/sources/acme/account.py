@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from acme.messages import STATUS_DEACTIVATED, ExternalAccountBinding, NewRegistration, Registration, UpdateRegistration
 
 from agent.errors.account import ExternalAccountMissing, RekeyUnfinished, TermsNotAgreed
-from agent.errors.acme import said
+from agent.errors.wording import said
 from agent.pki.account_key import thumbprint
 from agent.sources.acme.failures import CaProblem
 from agent.sources.acme.messages import Account, ProblemDocument, account_from, account_json

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from agent.errors.acme import said
 from agent.errors.renewal import RenewalInfoUnknown
+from agent.errors.wording import said
 from agent.model.records import Watch
 from agent.sources.acme.client import certificate_id
 from agent.sources.acme.failures import CaProblem, CaUnreachable
