@@ -22,7 +22,6 @@ from agent.errors.problem import Problem
 from agent.model.events import Event
 from agent.store import Store
 from agent.store.jobs import JobRecord
-from agent.store.view import View
 
 EVENT_STREAM = "text/event-stream"
 PAUSE = 0.25
@@ -103,7 +102,7 @@ def show(request: ApiRequest) -> ApiResponse:
 def listed(request: ApiRequest) -> ApiResponse:
     """Return the newest jobs."""
     query: JobsQuery = request.query
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         return ApiResponse(JobList(tuple(_job(each, request.now) for each in view.jobs.newest(query.limit))))
 
 
@@ -141,7 +140,7 @@ async def follow(request: ApiRequest) -> AsyncIterator[bytes]:
 def _look(request: ApiRequest, seen: int) -> tuple[Job, list[Event]]:
     """Return a job, and its steps after one. Both in one state of the store: of a job that has ended no step is missing."""
     name = request.path["id"]
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         record = view.jobs.get(name)
         if record is None:
             raise JobNotFound(name)

@@ -20,8 +20,8 @@ from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
+from agent.store import Store
 from agent.store.roots import RootRecord
-from agent.store.view import View
 
 if TYPE_CHECKING:
     from agent.operations.operations import Effects
@@ -107,7 +107,7 @@ class RootStarted(JobStarted):
 def show(request: ApiRequest) -> ApiResponse:
     """Return all about the root. Raises `RootMissing`."""
     snapshot, _ = request.services.status(request.now)
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         found = [root_details(snapshot, each) for each in view.roots.all()]
     present = [each for each in found if each.retired_at is None]
     if not present:
@@ -118,7 +118,7 @@ def show(request: ApiRequest) -> ApiResponse:
 def download(request: ApiRequest) -> ApiResponse:
     """Return the root's certificate. Raises `RootMissing`."""
     query: RootQuery = request.query
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         record = view.roots.present()
     if record is None:
         raise RootMissing

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from agent.auth import bearer_tokens
 from agent.auth.person import Person, Role, Session
 from agent.errors.auth import SessionExpired
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
@@ -23,7 +20,7 @@ COLUMNS = "sessions.opened_at, sessions.seen_at, sessions.ends_at, sessions.addr
 class Sessions:
     """The table `sessions`. Call what changes it inside `Store.write`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def open(self, person: Person, address: str, now: datetime) -> tuple[str, Session]:

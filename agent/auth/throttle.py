@@ -7,13 +7,10 @@ guesses can't lock the administrator out.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from agent.errors.auth import TooManyLogins
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 WINDOW = timedelta(minutes=15)
 FAILURES_OF_ADDRESS = 10
@@ -25,7 +22,7 @@ KNOWN = timedelta(days=30)
 class Throttle:
     """The table `login_tries`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def check(self, name: str, address: str, now: datetime) -> None:

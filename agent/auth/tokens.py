@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.auth import bearer_tokens
 from agent.auth.person import Person, Role, Token
 from agent.errors.auth import InvalidToken, TokenNotFound
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 class Tokens:
     """The table `tokens`. Call what changes it inside `Store.write`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def make(self, name: str, role: Role, made_by: str, now: datetime, expires_at: datetime) -> tuple[str, Token]:

@@ -16,7 +16,7 @@ from agent.model.events import Event, EventKind
 
 
 class Level(IntEnum):
-    """As syslog(3) numbers them."""
+    """Severities, numbered as in syslog(3)."""
 
     ERROR = 3
     WARNING = 4

@@ -175,7 +175,7 @@ class Daemon:
     def _succeeded(self, made: Plan, reason: str) -> None:
         at = self._schedule.planned(made, self.engine.clock())
         self._admit_callers()
-        self._let_the_first_one_in()
+        self._welcome_first_user()
         self._say_once("lock", "")
         self._say_once("pass", "")
         self._note_refusal(self._settings.refusal)
@@ -201,7 +201,7 @@ class Daemon:
     # Who may ask
 
     def _admit_as_before(self) -> None:
-        """Before settings are read, and if they can't be: whoever looks for the reason must get an answer."""
+        """Admit the users of the last run: settings that can't be read must not keep their page from saying why."""
         with contextlib.suppress(AgentError), Store.open_existing(self.engine.layout) as store:
             self._admit((store.meta(API_USERS) or "").split())
 
@@ -213,7 +213,7 @@ class Daemon:
                 with store.write():
                     store.remember(API_USERS, " ".join(users))
 
-    def _let_the_first_one_in(self) -> None:
+    def _welcome_first_user(self) -> None:
         """Make a password for the first login, as soon as there is something to log in at."""
         if self._welcomed or not self._settings.api_users:
             return

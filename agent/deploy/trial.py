@@ -38,8 +38,6 @@ class StagedCandidate:
     refused: dict[Difference, AgentError] = field(default_factory=dict)
     """Differences that the preflight refuses, with the reason."""
     refusal: AgentError | None = None
-    suspect: str = ""
-    """Module that the refusal is about, where one is known."""
     unprepared: dict[str, AgentError] = field(default_factory=dict)
     """Module -> error: its preparation needs a program that is missing, which may be part of a service that is not installed."""
 
@@ -170,7 +168,7 @@ class Trial:
             blamed = [difference for difference in differences if difference.kind is RefusedKind.CHAIN] or differences
             staged.refused |= dict.fromkeys(blamed, error)
             if not blamed:
-                staged.refusal, staged.suspect = error, module
+                staged.refusal = error
 
     def _parts(self, module: str, staged: StagedCandidate) -> list[preflight.StagedPart]:
         """Return the parts that differ from what is in service: the rest has been checked before."""
@@ -205,7 +203,7 @@ class Trial:
         if result.missing:
             staged.unprepared[module] = failed
         elif staged.refusal is None:
-            staged.refusal, staged.suspect = failed, module
+            staged.refusal = failed
 
     def _refuse_unprepared(self, staged: StagedCandidate, *, in_place: bool) -> None:
         """Refuse what could not be prepared, unless the service that reads it is not installed yet."""
@@ -213,7 +211,7 @@ class Trial:
             units = [unit for unit in self._units if module in unit.modules]
             known = in_place is any(unit.checks_in_place for unit in units)
             if known and staged.refusal is None and not any(unit.name in staged.absent for unit in units):
-                staged.refusal, staged.suspect = failed, module
+                staged.refusal = failed
 
     # The switch that would follow
 

@@ -166,7 +166,7 @@ class Operations:
             rung = inputs.settings.rungs.get(source)
             if rung is None:
                 raise NotInLadder(source, inputs.settings.rungs)
-            services = workers.services(state.store, inputs.enabled.http01, secrets.token_hex(4))
+            services = workers.services(inputs.enabled.http01, secrets.token_hex(4))
         try:
             yield rung, StoredSourceContext(services, rung, threading.Event(), about)
         finally:
