@@ -79,10 +79,7 @@ def dotted(path: Path, root: Path) -> str:
     return ".".join(path.relative_to(root.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
-LIGHT = {
-    f"agent.sources.acme{name}"
-    for name in ("", ".limit_rules", ".renewal_info", ".resources", ".source", ".steps", ".values")
-}
+LIGHT = {f"agent.sources.acme{name}" for name in ("", ".limit_rules", ".renewal_info", ".source", ".steps", ".values")}
 ON_DEMAND = {dotted(path, CORE) for place in ("sources/acme", "api") for path in (CORE / place).rglob("*.py")} - LIGHT
 """The protocol: imported when a CA is asked, with all that it needs. The local API: a process of its own."""
 MODULES = {dotted(path, CORE): path for path in sorted(CORE.rglob("*.py"))}

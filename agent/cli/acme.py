@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.operations.operations import Operations
     from agent.sources.acme.account_admin import AccountAdmin
     from agent.sources.acme.limits import LimitUsage
-    from agent.sources.acme.resources import Account
+    from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
 
 ACME = "acme"
@@ -205,7 +205,7 @@ def _care(source: Any, context: Any) -> AccountAdmin:
 
 
 def _row(found: Account | None) -> dict[str, Any] | None:
-    from agent.sources.acme.resources import account_json
+    from agent.sources.acme.messages import account_json
 
     return account_json(found) if found else None
 

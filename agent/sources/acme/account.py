@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from acme.messages import Directory as LibraryDirectory
-from acme.messages import ExternalAccountBinding
+from acme.messages import STATUS_DEACTIVATED, ExternalAccountBinding, NewRegistration, Registration, UpdateRegistration
 
 from agent.errors.account import ExternalAccountMissing, RekeyUnfinished, TermsNotAgreed
 from agent.errors.wording import said
 from agent.pki.account_key import thumbprint
-from agent.sources.acme.client import AcmeClient, CaProblem
-from agent.sources.acme.parsing import account_of
-from agent.sources.acme.resources import Account, ProblemDocument, account_from, account_json
-from agent.sources.acme.response import Response
+from agent.sources.acme.failures import CaProblem
+from agent.sources.acme.messages import Account, ProblemDocument, account_from, account_json
+from agent.sources.acme.response import location, read
 from agent.sources.acme.signing import Signer
 from agent.sources.acme.steps import OrderStep
 
 if TYPE_CHECKING:
+    import requests
+
     from agent.contract.source import SourceContext
     from agent.pki.key import PrivateKey
+    from agent.sources.acme.client import AcmeClient
 
 ExternalAccount = tuple[str, str, str]
 """Key identifier, MAC key in base64url, and its algorithm: ``HS256``."""
@@ -34,13 +34,20 @@ CONTACT = frozenset({"invalidContact", "unsupportedContact", "invalidEmail"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class AccountWish:
     """What the settings say of the account."""
 
-    contact: tuple[str, ...]
     agree_terms: bool
-    external_account: ExternalAccount | None
-    ca: str
+    contact: tuple[str, ...] = ()
+    """E-mail addresses, or URIs."""
+    external_account: ExternalAccount | None = None
+    ca: str = ""
+    """What people call the CA."""
+
+    @property
+    def contact_uris(self) -> tuple[str, ...]:
+        """Contact as the CA is told it."""
+        return tuple(address if ":" in address else f"mailto:{address}" for address in self.contact)
 
 
 class Accounts:
@@ -49,52 +56,31 @@ class Accounts:
     def __init__(self, context: SourceContext) -> None:
         self._context = context
 
-    def ensure(
-        self,
-        client: AcmeClient,
-        *,
-        contact: Collection[str] = (),
-        agree_terms: bool,
-        external_account: ExternalAccount | None = None,
-        ca: str = "",
-    ) -> Account:
+    def ensure(self, client: AcmeClient, wish: AccountWish) -> Account:
         """Let `client` have its account and return it. One that is remembered costs no request.
 
-        `contact` are e-mail addresses, `ca` is what people call the CA. Raises `CaProblem`, `CaUnreachable`,
-        `TermsNotAgreed` and `ExternalAccountMissing`.
+        Raises `CaProblem`, `CaUnreachable`, `TermsNotAgreed` and `ExternalAccountMissing`.
         """
-        wish = _Wish(tuple(map(_as_uri, contact)), agree_terms, external_account, ca or client.url)
         with client.account_lock:
             account = self.remembered(client)
             if self._is_between_keys(client):
-                raise RekeyUnfinished(wish.ca)
+                raise RekeyUnfinished(wish.ca or client.url)
             if account is None:
                 account = self._found(client) or self._registered(client, wish)
                 self._remember(account)
             client.account = account
             return self._with_contact(client, account, wish)
 
-    def recover(
-        self,
-        error: CaProblem,
-        client: AcmeClient,
-        *,
-        contact: Collection[str] = (),
-        agree_terms: bool,
-        external_account: ExternalAccount | None = None,
-        ca: str = "",
-    ) -> bool:
+    def recover(self, error: CaProblem, client: AcmeClient, wish: AccountWish) -> bool:
         """Do what can be done when the CA refuses the account itself; whether it's worth to ask once more.
 
         An account that it doesn't know any more is made again; terms that have changed are agreed to, where the settings
         do. Raises like `ensure`.
         """
         if error.problem.type == UNKNOWN:
-            self._anew(
-                client, error.account, contact, agree_terms=agree_terms, external_account=external_account, ca=ca
-            )
+            self._make_again(client, error.account, wish)
             return True
-        return error.problem.type == "userActionRequired" and agree_terms and self._agreed(client)
+        return error.problem.type == "userActionRequired" and wish.agree_terms and self._agreed(client)
 
     def remembered(self, client: AcmeClient) -> Account | None:
         """Return the account of the client's key, as it's remembered; None: it isn't."""
@@ -105,26 +91,26 @@ class Accounts:
         return account if account.thumbprint == client.thumbprint and account.status == "valid" else None
 
     def _is_between_keys(self, client: AcmeClient) -> bool:
-        """Whether a change of key was begun that whoever began it has not ended: it goes on with the new key, or not at all."""
+        """Whether a change of key has begun and not ended: it goes on with the new key, or not at all."""
         state = self._context.memory.read(_entry(client.url))
         known = {state.get("thumbprint"), state.get("rollover")} - {None, client.thumbprint}
         return bool(known) and state.get("status") == "valid"
 
     def deactivate(self, client: AcmeClient) -> None:
-        """Give the account up for ever (RFC 8555 section 7.3.6). Raises `CaProblem` and `CaUnreachable`."""
+        """Give the account up for good (RFC 8555 section 7.3.6). Raises `CaProblem` and `CaUnreachable`."""
         with client.account_lock:
             account = client.account or self.remembered(client)
             if account is not None:
                 client.account = account
-                self._given_up(client, account)
+                self._give_up(client, account)
             self._context.memory.write(_entry(client.url), {})
             client.account = None
 
     def rollover(self, client: AcmeClient, new: PrivateKey) -> None:
         """Have the account known by `new` (RFC 8555 section 7.3.5); `client` signs with it afterwards.
 
-        To be called again after a crash, with the same keys: it's known by one of both then. Whoever calls keeps both
-        until this returns. Raises `CaProblem` and `CaUnreachable`.
+        To be called again after a crash, with the same keys: it's known by one of both then. The caller keeps both until
+        this returns. Raises `CaProblem` and `CaUnreachable`.
         """
         with client.account_lock:
             account = client.account or self.remembered(client)
@@ -134,100 +120,108 @@ class Accounts:
             begun = self._context.memory.read(_entry(client.url)).get("rollover") == thumbprint(new)
             self._remember(account, rollover=thumbprint(new))
             if begun and self._known_by(client, new) == account.url:
-                client.use(new)
+                client.use(self._context, new)
             else:
-                client.change_key(new)
+                client.change_key(self._context, new)
             client.account = replace(account, thumbprint=thumbprint(new))
             self._remember(client.account)
 
     # Finding and making
 
+    def _new_account(self, client: AcmeClient, wanted: Registration, signer: Signer | None = None) -> requests.Response:
+        """Ask for an account, signed by a key of which the CA need not know an account."""
+        url, by_key = client.url_of(self._context, "newAccount"), replace(signer or client.signer, account=None)
+        return client.post(self._context, url, wanted, resource="newAccount", signer=by_key)
+
     def _found(self, client: AcmeClient) -> Account | None:
         """Return the account that the CA knows by the client's key; None: it knows none."""
         try:
-            answer = client.post("newAccount", {"onlyReturnExisting": True}, signer=client.signer.known_as(""))
+            answer = self._new_account(client, Registration(only_return_existing=True))
         except CaProblem as refusal:
             if refusal.problem.type not in NO_SEARCH:
                 raise
             return None
-        account = account_of(answer, directory=client.url, thumbprint=client.thumbprint)
+        account = _account_of(answer, client)
         if account.status != "valid":
-            said = ProblemDocument("unauthorized", f"the account is {account.status}", status=403)
-            raise CaProblem(said, url=account.url, resource="newAccount")
+            problem = ProblemDocument("unauthorized", f"the account is {account.status}", status=403)
+            raise CaProblem(problem, url=account.url, resource="newAccount")
         self._context.progress(OrderStep.ACCOUNT, f"the account {account.url} is found by its key")
         return account
 
     def _known_by(self, client: AcmeClient, key: PrivateKey) -> str:
         """Return the URL of the account that the CA knows by a key; empty: none."""
         try:
-            return client.post("newAccount", {"onlyReturnExisting": True}, signer=Signer.of(key)).location
+            return location(self._new_account(client, Registration(only_return_existing=True), Signer.of(key)))
         except CaProblem as refusal:
             if refusal.problem.type not in NO_SEARCH:
                 raise
             return ""
 
-    def _registered(self, client: AcmeClient, wish: _Wish) -> Account:
+    def _registered(self, client: AcmeClient, wish: AccountWish) -> Account:
         """Make an account. Nothing need be remembered before: after a crash it's found by its key."""
-        directory = client.directory()
-        if directory.terms and not wish.agree_terms:
-            raise TermsNotAgreed(wish.ca, directory.terms)
-        if directory.external_account_required and not wish.external_account:
-            raise ExternalAccountMissing(wish.ca, directory.website)
-        answer = self._asked_with_contact(client, wish)
-        account = account_of(answer, directory=client.url, thumbprint=client.thumbprint)
+        meta = client.directory(self._context).meta
+        if meta.terms_of_service and not wish.agree_terms:
+            raise TermsNotAgreed(wish.ca or client.url, meta.terms_of_service)
+        if meta.external_account_required and not wish.external_account:
+            raise ExternalAccountMissing(wish.ca or client.url, meta.website or "")
+        account = _account_of(self._asked_with_contact(client, wish), client)
         kid = wish.external_account[0] if wish.external_account else ""
         self._context.progress(OrderStep.ACCOUNT, f"the account {account.url} is made")
-        return replace(account, terms=directory.terms, external_account=kid, created_at=self._context.now())
+        terms = meta.terms_of_service or ""
+        return replace(account, terms=terms, external_account=kid, created_at=self._context.now())
 
-    def _asked_with_contact(self, client: AcmeClient, wish: _Wish) -> Response:
+    def _asked_with_contact(self, client: AcmeClient, wish: AccountWish) -> requests.Response:
         """Ask for an account; once without the addresses if the CA doesn't like them, rather than not at all."""
+        wanted: dict[str, Any] = {"terms_of_service_agreed": wish.agree_terms}
+        if wish.external_account:
+            wanted["external_account_binding"] = self._binding(client, *wish.external_account)
+        if not wish.contact:
+            return self._new_account(client, NewRegistration(**wanted))
         try:
-            return self._asked(client, wish, wish.contact)
+            return self._new_account(client, NewRegistration(contact=wish.contact_uris, **wanted))
         except CaProblem as refusal:
-            if refusal.problem.type not in CONTACT or not wish.contact:
+            if refusal.problem.type not in CONTACT:
                 raise
-            answer = self._asked(client, wish, ())
-            self._told_of_contact(refusal)
+            answer = self._new_account(client, NewRegistration(**wanted))
+            self._report_contact(refusal)
             return answer
 
-    def _asked(self, client: AcmeClient, wish: _Wish, contact: tuple[str, ...]) -> Response:
-        payload: dict[str, Any] = {"termsOfServiceAgreed": wish.agree_terms}
-        if contact:
-            payload["contact"] = list(contact)
-        if wish.external_account:
-            payload["externalAccountBinding"] = _binding(client, *wish.external_account)
-        return client.post("newAccount", payload, signer=client.signer.known_as(""))
+    def _binding(self, client: AcmeClient, kid: str, mac_key: str, algorithm: str) -> dict[str, Any]:
+        """Return the external account binding (RFC 8555 section 7.3.4)."""
+        public, directory = client.signer.key.public_key(), client.directory(self._context)
+        return ExternalAccountBinding.from_data(public, kid, mac_key, directory, algorithm)
 
     # Changing
 
-    def _with_contact(self, client: AcmeClient, account: Account, wish: _Wish) -> Account:
+    def _with_contact(self, client: AcmeClient, account: Account, wish: AccountWish) -> Account:
         """Return the account as the CA knows it once it has the addresses of the settings."""
+        wanted = wish.contact_uris
         asked = self._context.memory.read(_entry(client.url)).get("asked")
-        if asked == list(wish.contact):
+        if asked == list(wanted):
             return account
-        if set(account.contact) != set(wish.contact):
+        if set(account.contact) != set(wanted):
             try:
-                client.send(account.url, {"contact": list(wish.contact)})
-                account = replace(account, contact=wish.contact)
+                client.post(self._context, account.url, UpdateRegistration(contact=wanted))
+                account = replace(account, contact=wanted)
             except CaProblem as refusal:
                 if refusal.problem.type not in CONTACT:
                     raise
-                self._told_of_contact(refusal)
+                self._report_contact(refusal)
         client.account = account
-        self._remember(account, asked=list(wish.contact))
+        self._remember(account, asked=list(wanted))
         return account
 
-    def _given_up(self, client: AcmeClient, account: Account) -> None:
+    def _give_up(self, client: AcmeClient, account: Account) -> None:
         try:
-            client.send(account.url, {"status": "deactivated"})
+            client.post(self._context, account.url, UpdateRegistration(status=STATUS_DEACTIVATED))
         except CaProblem as refusal:
             if refusal.problem.type not in OVER:
                 raise
 
-    def _told_of_contact(self, refusal: CaProblem) -> None:
+    def _report_contact(self, refusal: CaProblem) -> None:
         self._context.progress(OrderStep.ACCOUNT, f"the CA does not accept contact: {said(refusal.problem.detail)}")
 
-    def _anew(self, client: AcmeClient, forgotten: str, contact: Collection[str], **wish: Any) -> None:
+    def _make_again(self, client: AcmeClient, forgotten: str, wish: AccountWish) -> None:
         """Make the account again, unless another order that was refused as well has done so meanwhile.
 
         Requests of others go on with the account that is gone: without one, they would be signed as from nobody.
@@ -237,7 +231,7 @@ class Accounts:
             if before and forgotten not in ("", before.url):
                 return
             self._context.memory.write(_entry(client.url), {})
-            account = self.ensure(client, contact=contact, **wish)
+            account = self.ensure(client, wish)
         if before and before.url != account.url:
             self._context.progress(
                 OrderStep.ACCOUNT,
@@ -249,10 +243,11 @@ class Accounts:
             if client.account is None:
                 return False
             try:
-                client.send(client.account.url, {"termsOfServiceAgreed": True})
+                client.post(self._context, client.account.url, UpdateRegistration(terms_of_service_agreed=True))
             except CaProblem:
                 return False
-            client.account = replace(client.account, terms=client.directory().terms)
+            terms = client.directory(self._context).meta.terms_of_service or ""
+            client.account = replace(client.account, terms=terms)
             self._remember(client.account)
             return True
 
@@ -265,18 +260,10 @@ class Accounts:
         self._context.memory.write(entry, {**account_json(account), **asked, **more})
 
 
+def _account_of(answer: requests.Response, client: AcmeClient) -> Account:
+    found = read(Registration, answer)
+    return Account(client.url, location(answer), client.thumbprint, found.contact or (), status=found.status or "valid")
+
+
 def _entry(directory: str) -> str:
     return f"account {directory}"
-
-
-def _as_uri(address: str) -> str:
-    return address if ":" in address else f"mailto:{address}"
-
-
-def _binding(client: AcmeClient, kid: str, mac_key: str, algorithm: str) -> Mapping[str, Any]:
-    """Return the external account binding (RFC 8555 section 7.3.4)."""
-    directory = LibraryDirectory(dict(client.directory().urls))
-    binding: Mapping[str, Any] = ExternalAccountBinding.from_data(
-        client.signer.key.public_key(), kid, mac_key, directory, algorithm
-    )
-    return binding

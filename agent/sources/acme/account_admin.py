@@ -9,30 +9,28 @@ from typing import TYPE_CHECKING
 from agent.errors.http01 import Http01Error
 from agent.sources.acme.account import Accounts
 from agent.sources.acme.ca_context import ca_context_of
-from agent.sources.acme.client import CaProblem, CaUnreachable
+from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.preflight.findings import lines
-from agent.system.addresses import own_addresses
 
 if TYPE_CHECKING:
     from agent.contract.source import SourceContext
     from agent.pki.key import PrivateKey
-    from agent.sources.acme.ca_context import CaContext
     from agent.sources.acme.limits import LimitUsage
-    from agent.sources.acme.resources import Account
+    from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
 
 
 class AccountAdmin:
-    """Stands on a source of the ladder and its office (`agent.operations.operations.Hand.office`)."""
+    """Account, limits and outlook of one configured source, for `context` (`agent.operations.operations`)."""
 
     def __init__(self, source: AcmeSource, context: SourceContext) -> None:
-        self._source = source
         self._context = context
-        self._ca: CaContext = ca_context_of(source, context)
+        self._accounts = Accounts(context)
+        self._ca = ca_context_of(source, context)
 
     def account(self) -> Account | None:
         """Return the account that is remembered; None: there was no order yet. No request is made."""
-        return Accounts(self._context).remembered(self._ca.client)
+        return self._accounts.remembered(self._ca.client)
 
     def registered(self) -> Account:
         """Return the account, made where there is none. Raises `AcmeError` and `LimitError`."""
@@ -42,35 +40,24 @@ class AccountAdmin:
     def roll_over(self, new: PrivateKey) -> None:
         """Have the account known by another key (RFC 8555 section 7.3.5). Raises `AcmeError`."""
         with self._explained():
-            Accounts(self._context).rollover(self._ca.client.serving(self._context), new)
+            self._accounts.rollover(self._ca.client, new)
 
     def deactivate(self) -> None:
-        """Give the account up for ever (RFC 8555 section 7.3.6). Raises `AcmeError`."""
+        """Give the account up for good (RFC 8555 section 7.3.6). Raises `AcmeError`."""
         with self._explained():
-            Accounts(self._context).deactivate(self._ca.client.serving(self._context))
+            self._accounts.deactivate(self._ca.client)
 
     def standing(self, names: Collection[str]) -> list[LimitUsage]:
         """Return how much is used up of each limit of the CA that an order for `names` is counted for."""
         return self._ca.limits.standing(names, self._context.now())
 
     def look(self, names: Collection[str]) -> tuple[list[str], bool]:
-        """Look at what an order for `names` would meet; return lines for people, and whether it would be in vain.
+        """Look at what an order for `names` would meet; return lines for people, and whether it is certain to fail.
 
         The CA is asked for nothing but its directory. Raises `AcmeError`.
         """
         with self._explained():
-            directory = self._ca.client.serving(self._context).directory()
-        account = self.account()
-        found = self._ca.preflight.examine(
-            sorted(names),
-            identities=directory.caa_identities,
-            account_url=account.url if account else "",
-            addresses=own_addresses(),
-            skew=self._ca.client.skew,
-            now=self._context.now(),
-            private_ca=self._source.private,
-            cancelled=lambda: self._context.cancelled,
-        )
+            found = self._ca.examine(names, self.account(), self._context)
         unanswered = self._unanswered(names)
         if not unanswered:
             return lines(found), bool(found.stops)

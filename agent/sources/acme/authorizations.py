@@ -6,21 +6,21 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from acme.challenges import HTTP01
+
 from agent.errors.http01 import Http01Error
 from agent.errors.name import NameInvalid
 from agent.errors.order import ChallengeMissing
 from agent.sources.acme.at_once import at_once
-from agent.sources.acme.resources import Authorization, Challenge, Order, ProblemDocument
+from agent.sources.acme.messages import Authorization, Challenge, Order, ProblemDocument
 from agent.system.names import parse_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from agent.sources.acme.client import AcmeClient
-    from agent.sources.acme.http01 import Answers
+    from agent.sources.acme.order_task import OrderTask
     from agent.sources.acme.pre_order_checks import PreOrderChecks
 
-HTTP_01 = "http-01"
 OPEN = frozenset({"pending", "processing"})
 """Challenges that the CA looks at, or will when it's told to (RFC 8555 section 7.1.6)."""
 DECIDING = (0.5, 1.5, 4.0)
@@ -32,11 +32,12 @@ ENOUGH = 3
 class Authorizations:
     """One order's authorizations."""
 
-    def __init__(self, client: AcmeClient, answers: Answers, checks: PreOrderChecks, ca: str) -> None:
-        self._client = client
-        self._answers = answers
+    def __init__(self, task: OrderTask, checks: PreOrderChecks) -> None:
+        self._client = task.ca.client
+        self._answers = task.ca.answers
+        self._ca = task.source.ca
+        self._context = task.context
         self._checks = checks
-        self._ca = ca
         self._presented: set[tuple[str, str]] = set()
         self._doubtful: Counter[str] = Counter()
 
@@ -45,7 +46,7 @@ class Authorizations:
 
         Raises `ChallengeMissing`, and `Http01Error` where nobody can answer.
         """
-        found = at_once(self._client.authorization, order.authorizations)
+        found = at_once(self._authorization, order.authorizations)
         pending = [each for each in found if each.status == "pending"]
         challenges = self._challenges(pending)
         if pending:
@@ -56,7 +57,7 @@ class Authorizations:
     def given_up(self) -> bool:
         """Whether a challenge has failed for good that the CA leaves pending, as smallstep's do."""
         for url in list(self._doubtful):
-            authorization = self._client.authorization(url)
+            authorization = self._authorization(url)
             if _error_of(authorization) and authorization.status == "pending":
                 self._doubtful[url] += 1
             else:
@@ -78,13 +79,13 @@ class Authorizations:
         return ProblemDocument(problems[0].type, said or problems[0].detail, subproblems=problems), passed
 
     def _decided(self, order: Order, pause: Callable[[float], None]) -> list[Authorization]:
-        found = {each.url: each for each in at_once(self._client.authorization, order.authorizations)}
+        found = {each.url: each for each in at_once(self._authorization, order.authorizations)}
         for seconds in DECIDING:
             open_ = [url for url, each in found.items() if each.status == "pending" and not _error_of(each)]
             if not open_:
                 break
             pause(seconds)
-            found |= {each.url: each for each in at_once(self._client.authorization, open_)}
+            found |= {each.url: each for each in at_once(self._authorization, open_)}
         return list(found.values())
 
     def clean_up(self) -> None:
@@ -92,12 +93,14 @@ class Authorizations:
         while self._presented:
             self._answers.clean_up(*self._presented.pop())
 
+    def _authorization(self, url: str) -> Authorization:
+        return self._client.authorization(self._context, url)
+
     def _prepare(self, names: Sequence[str]) -> None:
         try:
             self._answers.prepare(names, retry_at=self._checks.retry_at)
-        except Http01Error:
-            if not self._checks.overruled():
-                raise
+        except Http01Error as error:
+            self._checks.stop(error)
 
     def _challenges(self, pending: list[Authorization]) -> list[Challenge]:
         found = [_http_01(each) for each in pending]
@@ -111,11 +114,11 @@ class Authorizations:
         authorization, challenge = pair
         if challenge.status not in OPEN:
             return
-        name = name_of(authorization)
-        self._presented.add((name, challenge.token))
-        self._answers.present(name, challenge.token, retry_at=self._checks.retry_at)
+        name, token = name_of(authorization), challenge.chall.encode("token")
+        self._presented.add((name, token))
+        self._answers.present(name, token, retry_at=self._checks.retry_at)
         if challenge.status == "pending":
-            answered = self._client.answer(challenge)
+            answered = self._client.answer(self._context, challenge)
             if answered.status == "pending" and answered.error:
                 self._doubtful[authorization.url] = 1
 
@@ -129,7 +132,7 @@ def name_of(authorization: Authorization) -> str:
 
 
 def _http_01(authorization: Authorization) -> Challenge | None:
-    return next((each for each in authorization.challenges if each.type == HTTP_01 and each.token), None)
+    return next((each for each in authorization.challenges if isinstance(each.chall, HTTP01)), None)
 
 
 def _error_of(authorization: Authorization) -> ProblemDocument | None:

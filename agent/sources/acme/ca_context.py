@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.errors.acme import WHERE, RateLimited, RevocationRefused
 from agent.pki.account_key import thumbprint
-from agent.sources.acme.account import Accounts
-from agent.sources.acme.client import AcmeClient, CaProblem, CaUnreachable
+from agent.sources.acme.account import Accounts, AccountWish
+from agent.sources.acme.client import AcmeClient
+from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.http01 import Answers
 from agent.sources.acme.limits import Limits, scope_of
 from agent.sources.acme.order_locks import OrderLocks
 from agent.sources.acme.problems import translate
-from agent.sources.acme.renewal_info import inquire
-from agent.sources.acme.rhythm import Rhythm
+from agent.sources.acme.renewal_inquiry import inquire
+from agent.system.addresses import own_addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from agent.contract.source import SourceContext, Watch
     from agent.errors.acme import AcmeError
     from agent.pki.chain import Chain
-    from agent.sources.acme.preflight import Preflight
-    from agent.sources.acme.resources import Account
+    from agent.sources.acme.messages import Account, RenewalInfo
+    from agent.sources.acme.preflight import Findings, Preflight
     from agent.sources.acme.source import AcmeSource
 
 
@@ -38,10 +39,6 @@ REASONS = {
     "privilegeWithdrawn": 9,
 }
 """CRLReason -> number (RFC 5280 section 5.3.1): those that are about a certificate that isn't a CA's, and for good."""
-
-RHYTHMS = ("validating", "issuing")
-NOTICEABLE = 0.25
-"""Part by which a duration has to differ from what was kept before it's worth a write."""
 
 
 def ca_context_of(source: AcmeSource, context: SourceContext) -> CaContext:
@@ -63,8 +60,13 @@ class CaContext:
         rules = source.limits.rules(source.directory_url)
         self.limits = Limits(context.ledger, context.memory, rules, source.directory_url, source.ca)
         self.order_locks = OrderLocks()
-        self._kept = dict(context.memory.read(self._rhythms))
-        self.validating, self.issuing = (Rhythm(self._kept.get(step, ())) for step in RHYTHMS)
+        external = source.external_account
+        self._wish = AccountWish(
+            contact=source.contact,
+            agree_terms=source.agree_terms,
+            external_account=(external.kid, external.hmac_key.reveal(), external.algorithm) if external else None,
+            ca=source.ca,
+        )
 
     def follow(self, context: SourceContext) -> None:
         """Use the present account key, which an administrator may have replaced since this was made."""
@@ -72,9 +74,9 @@ class CaContext:
             return
         key = context.account_key()
         if thumbprint(key) != context.http01.thumbprint:
-            return  # this office is from before the change
+            return  # this context is from before the change
         with self.client.account_lock:
-            self.client.use(key)
+            self.client.use(context, key)
             self.client.account = None
             self._former.append(self.answers)  # orders may still be looked at with the former key
             self.answers = Answers(context.http01, port=self._source.http_port)
@@ -93,32 +95,43 @@ class CaContext:
         resolvers = [(each.host, each.port) for each in self._source.resolvers]
         return Preflight(resolvers, http_port=self._source.http_port)
 
+    def examine(self, names: Collection[str], account: Account | None, context: SourceContext) -> Findings:
+        """Look at what an order for `names` would meet. The CA is asked for nothing but its directory."""
+        directory = self.client.directory(context)
+        return self.preflight.examine(
+            sorted(names),
+            identities=directory.meta.caa_identities or (),
+            account_url=account.url if account else "",
+            addresses=own_addresses(),
+            skew=self.client.skew,
+            now=context.now(),
+            private_ca=self._source.private,
+            cancelled=lambda: context.cancelled,
+        )
+
     def account(self, context: SourceContext) -> Account:
         """Return the account, found or made where it's not remembered. Raises like `Accounts.ensure`, and `LimitError`."""
-        client, accounts = self.client.serving(context), Accounts(context)
-        with client.account_lock:
-            known = accounts.remembered(client)
+        accounts = Accounts(context)
+        with self.client.account_lock:
+            known = accounts.remembered(self.client)
             if known is None:
                 self.limits.check_account(context.now())
-            account = accounts.ensure(client, **self._wishes)
+            account = accounts.ensure(self.client, self._wish)
         if known is None and account.created_at is not None:
             self.limits.note_account()
         return account
 
     def recovered(self, error: CaProblem, context: SourceContext) -> bool:
         """Whether the CA refused the account itself, and accepts it now. Raises like `Accounts.ensure`."""
-        return Accounts(context).recover(error, self.client.serving(context), **self._wishes)
-
-    def keep_rhythms(self, context: SourceContext) -> None:
-        """Let the next process know how long the CA takes, where that isn't what it would think anyway."""
-        learned = dict(zip(RHYTHMS, (self.validating.learned, self.issuing.learned), strict=True))
-        if any(_differ(learned[step], self._kept.get(step, ())) for step in RHYTHMS):
-            self._kept = learned
-            context.memory.write(self._rhythms, learned)
+        return Accounts(context).recover(error, self.client, self._wish)
 
     def inquire(self, chain: Chain, watch: Watch | None, context: SourceContext) -> Watch:
         """Ask when a chain is to be renewed. Raises `RenewalInfoUnknown`."""
-        return inquire(self.client.serving(context), chain, watch, context.now(), random.SystemRandom())
+
+        def ask(certificate_id: str) -> RenewalInfo | None:
+            return self.client.renewal_info(context, certificate_id)
+
+        return inquire(ask, chain, watch, context.now(), random.SystemRandom())
 
     def revoke(self, chain: Chain, reason: str, context: SourceContext) -> None:
         """Have a chain revoked: for the account, or with its own key where another account has ordered it.
@@ -127,15 +140,14 @@ class CaContext:
         """
         if reason not in REASONS:
             raise RevocationRefused(self._source.ca, f"{reason} is none of {', '.join(REASONS)}")
-        client = self.client.serving(context)
         try:
             self.account(context)
             try:
-                client.revoke(chain.leaf, REASONS[reason])
+                self.client.revoke(context, chain.leaf, REASONS[reason])
             except CaProblem as error:
                 if error.problem.type != "unauthorized":
                     raise
-                client.revoke(chain.leaf, REASONS[reason], chain.key)
+                self.client.revoke(context, chain.leaf, REASONS[reason], chain.key)
         except (CaProblem, CaUnreachable) as error:
             raise self.translated(error, frozenset(chain.names), context.now()) from error
 
@@ -164,21 +176,3 @@ class CaContext:
         if isinstance(found, RateLimited) and isinstance(error, CaProblem) and found.retry_at:
             self.limits.block(scope_of(error.problem, names), found.retry_at, now)
         return found
-
-    @property
-    def _rhythms(self) -> str:
-        return f"rhythms of {self._source.directory_url}"
-
-    @property
-    def _wishes(self) -> dict[str, Any]:
-        external = self._source.external_account
-        return {
-            "contact": self._source.contact,
-            "agree_terms": self._source.agree_terms,
-            "external_account": (external.kid, external.hmac_key.reveal(), external.algorithm) if external else None,
-            "ca": self._source.ca,
-        }
-
-
-def _differ(learned: Sequence[float], kept: Sequence[float]) -> bool:
-    return bool(learned) and (not kept or abs(learned[0] - kept[0]) > NOTICEABLE * kept[0])

@@ -1,38 +1,68 @@
-"""`AcmeClient`: RFC 8555's requests, one method each."""
+"""`AcmeClient`: RFC 8555's requests, one method each, over the network of the `acme` library."""
 
 from __future__ import annotations
 
-import base64
+import json
+import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
-from copy import copy
-from datetime import datetime, timedelta
+from collections import deque
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import requests
+from acme import messages
+from acme.challenges import HTTP01Response
+from acme.client import ClientNetwork
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from josepy.errors import DeserializationError
+from josepy.interfaces import JSONDeSerializable
+from josepy.json_util import decode_b64jose, encode_b64jose
+from requests.utils import get_environ_proxies
 
-from agent.sources.acme.connection import Connection, Patience, utc_now
-from agent.sources.acme.failures import CaProblem, CaUnreachable
+from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
+from agent.sources.acme.messages import Account, Authorization, Challenge, Issued, NewOrder, Order, RenewalInfo
 from agent.sources.acme.pace import Pace
-from agent.sources.acme.parsing import authorization_of, challenge_of, issued_of, order_of, renewal_info_of
-from agent.sources.acme.resources import Account, Authorization, Challenge, Directory, Issued, Order, RenewalInfo
-from agent.sources.acme.response import Response
-from agent.sources.acme.retries import PAUSES
+from agent.sources.acme.response import (
+    failure_of,
+    is_busy,
+    links,
+    location,
+    read,
+    read_directory,
+    read_renewal_info,
+    retry_after,
+)
+from agent.sources.acme.retries import PAUSES, RetryPolicy
+from agent.sources.acme.retry_after import http_date, polled
 from agent.sources.acme.signing import Signer
+from agent.sources.acme.trust import TrustingAdapter, trusting
+from agent.sources.acme.unreachable import CONNECT_TIMEOUT, READ_TIMEOUT, unreachable
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
     from agent.contract.source import SourceContext
     from agent.pki.key import PrivateKey
 
-__all__ = ["AcmeClient", "CaProblem", "CaUnreachable", "certificate_id"]
-
 FINALIZE_TRIES = 3
 """How often a signing request is sent when it's not known whether the CA has got it."""
 CHAIN_TYPE = "application/pem-certificate-chain"
+DIRECTORY_KEPT = timedelta(days=1).total_seconds()
+FAILURE_KEPT = 5.0
+"""Seconds for which all that wait for the directory share one failure to fetch it."""
+NONCES_KEPT = 64
+NONCE_FRESH_FOR = 60.0
+"""Seconds. CAs forget nonces; an older one costs less to replace than to have rejected."""
+
+
+def utc_now() -> datetime:
+    """Return the present instant."""
+    return datetime.now(UTC)
 
 
 def certificate_id(leaf: x509.Certificate) -> str:
@@ -44,14 +74,18 @@ def certificate_id(leaf: x509.Certificate) -> str:
     if issuer is None:
         return ""
     serial = leaf.serial_number.to_bytes(leaf.serial_number.bit_length() // 8 + 1, "big")  # as in DER: room for a sign
-    return f"{_encoded(issuer)}.{_encoded(serial)}"
+    return f"{encode_b64jose(issuer)}.{encode_b64jose(serial)}"
 
 
-class AcmeClient:
+class AcmeClient(ClientNetwork):
     """One account key at one CA. Any thread may use it; `close` it at the end.
 
-    Each request raises `CaProblem`, `CaUnreachable`, and `agent.errors.OrderCancelled` when the agent wants to stop.
+    Each request is made for a `context`, which waits, and ends it when the agent wants to stop. It raises `CaProblem`,
+    `CaUnreachable` and `agent.errors.OrderCancelled`.
     """
+
+    account: Account | None  # type: ignore[assignment]
+    """The account that requests are signed for; None: none is known yet. The library's has no place for what is remembered."""
 
     def __init__(
         self,
@@ -60,188 +94,322 @@ class AcmeClient:
         *,
         trust: Path | None = None,
         now: Callable[[], datetime] = utc_now,
-        wait: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`trust`: PEM file with the roots of the CA's own server; None: the system's."""
-        self._connection = Connection(directory, key, trust=trust, now=now, monotonic=monotonic)
-        self._patience = Patience(wait)
-
-    def serving(self, context: SourceContext) -> AcmeClient:
-        """Return the same client for who asks from this office: he waits there, and stops when it's cancelled."""
-        view = copy(self)
-        view._patience = Patience(context.wait, lambda: context.cancelled)
-        return view
+        signer = Signer.of(key)
+        super().__init__(signer.key, alg=signer.algorithm, user_agent=user_agent())
+        self.url = directory
+        """Of the directory."""
+        self.pace = Pace(monotonic)
+        """How many requests are under way."""
+        self.skew: timedelta | None = None
+        """How far the CA's clock was ahead of ours at its last answer; None: there was none."""
+        self.account_lock = threading.RLock()
+        """Held while the account is found, made or changed."""
+        self._trust = trust
+        self._now = now
+        self._monotonic = monotonic
+        self._fresh_nonces: deque[tuple[bytes, float]] = deque(maxlen=NONCES_KEPT)
+        self._adapter_lock = threading.Lock()
+        self._directory_lock = threading.Lock()
+        self._directory: messages.Directory | None = None
+        self._failure: CaUnreachable | CaProblem | None = None
+        self._looked_at = 0.0
+        self.session.trust_env = False  # no passwords of ~/.netrc, no roots of other programs; the proxy is wanted
+        self.session.proxies = _proxies(directory)
 
     def close(self) -> None:
         """Close the connections."""
-        self._connection.close()
-
-    @property
-    def url(self) -> str:
-        """URL of the directory."""
-        return self._connection.url
-
-    @property
-    def skew(self) -> timedelta | None:
-        """How far the CA's clock was ahead of ours at its last answer; None: there was none."""
-        return self._connection.network.skew
-
-    @property
-    def pace(self) -> Pace:
-        """How many requests are under way."""
-        return self._connection.pace
+        self.session.close()
 
     # Who asks
 
     @property
-    def account(self) -> Account | None:
-        """The account that requests are signed for; None: none is known yet."""
-        return self._connection.account
-
-    @account.setter
-    def account(self, account: Account | None) -> None:
-        self._connection.account = account
-
-    @property
-    def account_lock(self) -> AbstractContextManager[object]:
-        """Held while the account is found, made or changed."""
-        return self._connection.account_lock
-
-    @property
     def signer(self) -> Signer:
-        """Who signs at present."""
-        return self._connection.signer
+        """Who signs at present. Key and account change only while no request is under way, or under `account_lock`."""
+        assert self.key is not None
+        return Signer(self.key, self.alg, self.account.url if self.account else None)
 
     @property
     def thumbprint(self) -> str:
-        """Of the key that signs."""
-        return self._connection.thumbprint
+        """Of the key that signs (RFC 7638)."""
+        assert self.key is not None
+        return encode_b64jose(self.key.thumbprint())
 
-    def use(self, key: PrivateKey) -> None:
+    def use(self, context: SourceContext, key: PrivateKey) -> None:
         """Sign with another key, by which the CA knows the account already."""
-        self._connection.use(key, self._patience)
+        with self.pace.alone(lambda: context.cancelled):
+            self._sign_with(Signer.of(key))
+
+    def change_key(self, context: SourceContext, new: PrivateKey) -> None:
+        """Have the account known by another key (RFC 8555 section 7.3.5), and sign with that from now on."""
+        url, new_nonce_url = self.url_of(context, "keyChange"), self.url_of(context, "newNonce")
+        before, after = self.signer, Signer.of(new)
+        inner = json.dumps({"account": before.account, "oldKey": before.key.public_key().to_json()}).encode()
+        signed = after.sign(inner, url=url, nonce=None)
+        policy = RetryPolicy(context.wait, resend=0)
+        while self.key != after.key:
+            with policy, self.pace.alone(lambda: context.cancelled):
+                self._post_once(url, signed, new_nonce_url=new_nonce_url, signer=before, resource="keyChange")
+                self._sign_with(after)
+
+    def _sign_with(self, signer: Signer) -> None:
+        self.key, self.alg = signer.key, signer.algorithm
 
     # What is asked
 
-    def directory(self) -> Directory:
+    def directory(self, context: SourceContext) -> messages.Directory:
         """Return the CA's directory, fetched once a day."""
-        return self._connection.directory(self._patience)
+        with self._directory_lock:
+            age = self._monotonic() - self._looked_at
+            if self._failure and age < FAILURE_KEPT:
+                raise self._failure
+            if self._directory is None or age > DIRECTORY_KEPT:
+                self._directory = self._fetch_directory(context)
+            return self._directory
 
-    def new_order(self, names: Collection[str], *, profile: str = "", replaces: str = "") -> Order:
+    def _fetch_directory(self, context: SourceContext) -> messages.Directory:
+        self._failure = None
+        try:
+            return read_directory(self.get(context, self.url, "directory"))
+        except (CaProblem, CaUnreachable) as failure:
+            self._failure = _not_a_directory(failure)
+            raise self._failure from failure
+        finally:
+            self._looked_at = self._monotonic()
+
+    def url_of(self, context: SourceContext, resource: str) -> str:
+        """Return the URL of one of the directory's resources. Raises `CaUnreachable`."""
+        with suppress(KeyError):
+            return str(self.directory(context)[resource])
+        raise CaUnreachable(f"its directory names no {resource}", url=self.url)
+
+    def new_order(
+        self, context: SourceContext, names: Collection[str], *, profile: str = "", replaces: str = ""
+    ) -> Order:
         """Order a certificate (RFC 8555 section 7.4) that takes the place of `replaces` (RFC 9773 section 5)."""
-        identifiers = [{"type": "ip" if is_address(name) else "dns", "value": name} for name in sorted(names)]
-        wishes = {"profile": profile, "replaces": replaces}
-        payload = {"identifiers": identifiers, **{key: value for key, value in wishes.items() if value}}
-        return order_of(self.post("newOrder", payload, resend=1))
+        wanted = NewOrder(identifiers=[_identifier(name) for name in sorted(names)], profile=profile, replaces=replaces)
+        answer = self.post(context, self.url_of(context, "newOrder"), wanted, resource="newOrder", resend=1)
+        return self._order(answer, location(answer))
 
-    def order(self, url: str) -> Order:
+    def order(self, context: SourceContext, url: str) -> Order:
         """Return an order as it is now."""
-        return order_of(self.send(url, None), url)
+        return self._order(self.post(context, url), url)
 
-    def authorization(self, url: str) -> Authorization:
+    def authorization(self, context: SourceContext, url: str) -> Authorization:
         """Return an authorization as it is now (RFC 8555 section 7.5)."""
-        return authorization_of(self.send(url, None), url)
+        return read(Authorization, self.post(context, url), url=url)
 
-    def answer(self, challenge: Challenge) -> Challenge:
+    def answer(self, context: SourceContext, challenge: Challenge) -> Challenge:
         """Tell the CA to look at a challenge (RFC 8555 section 7.5.1); one that it already looks at is returned as it is."""
         try:
-            return challenge_of(self.send(challenge.url, {}))
+            return read(Challenge, self.post(context, challenge.uri, HTTP01Response()))
         except CaProblem:
-            current = challenge_of(self.send(challenge.url, None))
+            current = read(Challenge, self.post(context, challenge.uri))
             if current.status == "pending":
                 raise
             return current
 
-    def finalize(self, order: Order, csr_der: bytes) -> Order:
+    def finalize(self, context: SourceContext, order: Order, csr: x509.CertificateSigningRequest) -> Order:
         """Give the CA the signing request (RFC 8555 section 7.4); an order that isn't ready is returned as it is."""
         for _try in range(FINALIZE_TRIES - 1):
             try:
-                return self._finalized(order, csr_der)
+                return self._finalized(context, order, csr)
             except CaUnreachable as failure:
                 if failure.status is not None:
                     raise
-            current = self.order(order.url)  # did it get the request?
+            current = self.order(context, order.url)  # did it get the request?
             if current.status != "ready":
                 return current
-        return self._finalized(order, csr_der)
+        return self._finalized(context, order, csr)
 
-    def _finalized(self, order: Order, csr_der: bytes) -> Order:
+    def _finalized(self, context: SourceContext, order: Order, csr: x509.CertificateSigningRequest) -> Order:
         try:
-            return order_of(self.send(order.finalize, {"csr": _encoded(csr_der)}, resend=0), order.url)
+            answer = self.post(context, order.finalize, messages.CertificateRequest(csr=csr), resend=0)
         except CaProblem as refusal:
             if refusal.problem.type != "orderNotReady":
                 raise
-            return self.order(order.url)
+            return self.order(context, order.url)
+        return self._order(answer, order.url)
 
-    def issued(self, url: str) -> Issued:
-        """Download a certificate with the default chain (RFC 8555 section 7.4.2)."""
-        return issued_of(self.send(url, None, accept=CHAIN_TYPE))
+    def _order(self, answer: requests.Response, url: str) -> Order:
+        return read(Order, answer, url=url, retryAfter=polled(retry_after(answer, self._now())))
 
-    def alternate(self, url: str) -> str:
-        """Download the same certificate with another chain, as PEM."""
-        return self.issued(url).pem
+    def issued(self, context: SourceContext, url: str) -> Issued:
+        """Download a certificate with one of its chains (RFC 8555 section 7.4.2)."""
+        answer = self.post(context, url, accept=CHAIN_TYPE)
+        return Issued(answer.content.decode("ascii", "replace"), links(answer, "alternate"))
 
-    def revoke(self, leaf: x509.Certificate, reason: int, key: PrivateKey | None = None) -> None:
+    def revoke(
+        self, context: SourceContext, leaf: x509.Certificate, reason: int, key: PrivateKey | None = None
+    ) -> None:
         """Revoke a certificate (RFC 8555 section 7.6), for the account or with the certificate's own `key`.
 
         `reason` is a CRLReason's number (RFC 5280 section 5.3.1). One that is revoked already is a success.
         """
-        payload = {"certificate": _encoded(leaf.public_bytes(Encoding.DER)), "reason": reason}
+        url, revocation = self.url_of(context, "revokeCert"), messages.Revocation(certificate=leaf, reason=reason)
         try:
-            self.post("revokeCert", payload, signer=Signer.of(key) if key else None)
+            self.post(context, url, revocation, resource="revokeCert", signer=Signer.of(key) if key else None)
         except CaProblem as refusal:
             if refusal.problem.type != "alreadyRevoked":
                 raise
 
-    def renewal_info(self, certificate_id: str) -> RenewalInfo | None:
+    def renewal_info(self, context: SourceContext, certificate_id: str) -> RenewalInfo | None:
         """Ask when a certificate is to be renewed (RFC 9773 section 4.1); None: this CA doesn't say."""
-        url = self.directory().urls.get("renewalInfo")
-        if not url or not certificate_id:
+        directory = self.directory(context)
+        if not offers_renewal_info(directory) or not certificate_id:
             return None
-        address = f"{url.rstrip('/')}/{certificate_id}"
-        return renewal_info_of(self._connection.get(address, self._patience, resource="renewalInfo"))
-
-    def change_key(self, new: PrivateKey) -> None:
-        """Have the account known by another key (RFC 8555 section 7.3.5), and sign with that from now on."""
-        self._connection.change_key(new, self._patience)
+        answer = self.get(context, f"{directory['renewalInfo'].rstrip('/')}/{certificate_id}", "renewalInfo")
+        return read_renewal_info(answer, self._now())
 
     # How it is asked
 
+    # Overridden, because the library's does not try again and knows no pace.
+    def get(  # type: ignore[override]
+        self, context: SourceContext, url: str, resource: str = ""
+    ) -> requests.Response:
+        """Read what anybody may; `resource` is its name in the directory."""
+        policy = RetryPolicy(context.wait)
+        while True:
+            with policy, self.pace.slot(lambda: context.cancelled):
+                return self._check_response(self._send_request("GET", url), resource=resource)
+
+    # Overridden, because the library's tries again once, after a rejected nonce only, and sends an empty object as none.
     def post(
         self,
-        resource: str,
-        payload: Mapping[str, Any],
-        *,
-        signer: Signer | None = None,
-        resend: int = len(PAUSES),
-    ) -> Response:
-        """Post to one of the directory's resources, as `signer` or for the account."""
-        url = self._connection.url_of(resource, self._patience)
-        return self.send(url, payload, resource=resource, signer=signer, resend=resend)
-
-    def send(
-        self,
+        context: SourceContext,
         url: str,
-        payload: Mapping[str, Any] | None,
+        message: JSONDeSerializable | None = None,
         *,
         resource: str = "",
         signer: Signer | None = None,
         resend: int = len(PAUSES),
         accept: str = "*/*",
-    ) -> Response:
-        """Post `payload`; None: read (POST-as-GET). `resend`: how often where no answer came."""
-        return self._connection.post(
-            url,
-            payload,
-            self._patience,
-            resource=resource,
-            resend=resend,
-            signer=lambda: signer or self._connection.signer,
-            accept=accept,
-        )
+    ) -> requests.Response:
+        """Post a message; None reads (POST-as-GET, RFC 8555 section 6.3).
+
+        `resource` is its name in the directory, `signer` who signs it in the place of the account, `resend` how often it may
+        be sent again where no answer came.
+        """
+        content = b"" if message is None else message.json_dumps().encode()
+        new_nonce_url, policy = self.url_of(context, "newNonce"), RetryPolicy(context.wait, resend=resend)
+        while True:
+            with policy, self.pace.slot(lambda: context.cancelled):
+                return self._post_once(
+                    url,
+                    content,
+                    new_nonce_url=new_nonce_url,
+                    signer=signer or self.signer,  # now, since the key may have changed while it waited
+                    resource=resource,
+                    accept=accept,
+                )
+
+    # Overridden, because the library's loses the nonce of a refusal, always signs with its own key and follows redirections.
+    def _post_once(  # type: ignore[override]
+        self, url: str, content: bytes, *, new_nonce_url: str, signer: Signer, resource: str, accept: str = "*/*"
+    ) -> requests.Response:
+        data = signer.sign(content, url=url, nonce=self._get_nonce(url, new_nonce_url))
+        headers = {"Content-Type": self.JOSE_CONTENT_TYPE, "Accept": accept}
+        response = self._send_request("POST", url, data=data, headers=headers, allow_redirects=False)
+        self._add_nonce(response)
+        return self._check_response(response, resource=resource, account=signer.account or "")
+
+    # Overridden, because the library's fails where an answer brings no nonce.
+    def _add_nonce(self, response: requests.Response) -> None:
+        if nonce := _nonce_in(response):
+            self._fresh_nonces.append((nonce, self._monotonic()))
+
+    # Overridden, because the library's takes any nonce, however old, and fails when several threads take one.
+    def _get_nonce(self, url: str, new_nonce_url: str) -> bytes:  # type: ignore[override]
+        with suppress(IndexError):
+            nonce, at = self._fresh_nonces.pop()
+            if self._monotonic() - at <= NONCE_FRESH_FOR:
+                return nonce
+            self._fresh_nonces.clear()  # the others are older
+        try:
+            response = self._check_response(self._send_request("HEAD", new_nonce_url))
+        except CaUnreachable as failure:
+            failure.sent = False
+            raise
+        if fetched := _nonce_in(response):
+            return fetched
+        raise CaUnreachable("it gives no nonce", url=new_nonce_url, status=response.status_code)
+
+    # Overridden, because the library's logs signed messages and nonces, reads the roots again for each connection, does not
+    # say why no answer came, and merges the session's settings into each request, which costs a third of it.
+    def _send_request(self, method: str, url: str, *args: Any, **options: Any) -> requests.Response:
+        self._mount(url)
+        headers = {"User-Agent": self.user_agent, **options.pop("headers", {})}
+        options |= {"timeout": (CONNECT_TIMEOUT, READ_TIMEOUT), "proxies": self.session.proxies}
+        began = self._monotonic()
+        try:
+            request = requests.Request(method, url, headers=headers, data=options.pop("data", None)).prepare()
+            response = self.session.send(request, **options)
+        except (requests.RequestException, ValueError) as error:  # requests parses where it's redirected to
+            raise unreachable(error, url, str(self._trust or "")) from error
+        self._learn(response, began)
+        return response
+
+    # Overridden, because the library's error has neither the HTTP status nor Retry-After, and a conflict not even its problem.
+    def _check_response(  # type: ignore[override]
+        self, response: requests.Response, content_type: str | None = None, *, resource: str = "", account: str = ""
+    ) -> requests.Response:
+        failure = failure_of(response, self._now())
+        if isinstance(failure, CaProblem):
+            failure.resource, failure.account = resource, account
+        if failure:
+            raise failure
+        return response
+
+    def _mount(self, url: str) -> None:
+        """Read the roots when the first connection is made. Raises `CaUnreachable`."""
+        with self._adapter_lock:
+            if not isinstance(self.session.get_adapter("https://"), TrustingAdapter):
+                self.session.mount("https://", TrustingAdapter(trusting(self._trust, url)))
+
+    def _learn(self, response: requests.Response, began: float) -> None:
+        now = self._now()
+        self.pace.answered(response.status_code, began)
+        if there := http_date(response.headers.get("Date")):
+            self.skew = there - now
+        if is_busy(response, now):
+            self.pace.hold(retry_after(response, now) or 0.0, response.status_code, response.url)
 
 
-def _encoded(data: bytes) -> str:
-    """Base64url without padding (RFC 7515 section 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+def user_agent() -> str:
+    """Return what the CA's operator sees (RFC 8555 section 6.1)."""
+    return f"chainwright/{version('chainwright')} acme/{version('acme')}"
+
+
+def offers_renewal_info(directory: messages.Directory) -> bool:
+    """Whether the CA says when to renew (RFC 9773)."""
+    return "renewalInfo" in directory.to_partial_json()
+
+
+def _identifier(name: str) -> messages.Identifier:
+    kind = messages.IDENTIFIER_IP if is_address(name) else messages.IDENTIFIER_FQDN
+    return messages.Identifier(typ=kind, value=name)
+
+
+def _proxies(directory: str) -> dict[str, str]:
+    """Return the proxies of the environment; a CA on this machine itself is not behind one."""
+    host = str(urlsplit(directory).hostname)
+    near = host == "localhost" or (is_address(host) and ip_address(host).is_loopback)
+    return {} if near else dict(get_environ_proxies(directory))
+
+
+def _nonce_in(response: requests.Response) -> bytes | None:
+    try:
+        return decode_b64jose(response.headers.get(ClientNetwork.REPLAY_NONCE_HEADER, "")) or None
+    except DeserializationError:
+        return None
+
+
+def _not_a_directory(failure: CaProblem | CaUnreachable) -> CaProblem | CaUnreachable:
+    """Return the failure to fetch a directory; a web page or an error 404 there means that its address is wrong."""
+    status = failure.problem.status if isinstance(failure, CaProblem) else failure.status
+    if status is None or status >= 500 or status == 429:
+        return failure
+    cause = failure.cause if isinstance(failure, CaUnreachable) else f"it answers with HTTP status {status}"
+    return CaUnreachable(cause, url=failure.url, trouble=Trouble.NO_DIRECTORY, status=status)

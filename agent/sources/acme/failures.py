@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from agent.sources.acme.resources import ProblemDocument
+from agent.sources.acme.messages import ProblemDocument
 
 
 class Trouble(StrEnum):
@@ -21,7 +21,7 @@ class Trouble(StrEnum):
     BROKEN = "broken"
     """It fails, or says something that is not ACME."""
     NO_DIRECTORY = "no_directory"
-    """What stands at the URL of the directory is none."""
+    """What is at the URL of the directory is none."""
 
 
 class CaProblem(Exception):

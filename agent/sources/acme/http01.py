@@ -3,7 +3,7 @@
 For one order, around its challenges::
 
     with answers.serving():
-        answers.prepare(names, retry_at=at)             # Http01Error: it would be in vain; who insists goes on all the same
+        answers.prepare(names, retry_at=at)             # Http01Error: it would fail; a caller may go on all the same
         answers.present(name, token, retry_at=at)       # for each, before the CA is told to look
         ...
         answers.clean_up(name, token)                   # for each, when the CA has looked
@@ -48,7 +48,7 @@ WORKERS = 8
 
 
 def where_to_ask() -> tuple[str, ...]:
-    """Return this machine's addresses: loopback first, since whoever listens everywhere listens there too; then public ones."""
+    """Return this machine's addresses: loopback first, since what listens everywhere listens there too; then public ones."""
     try:
         found = own_addresses()
     except OSError:

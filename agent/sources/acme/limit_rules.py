@@ -24,10 +24,10 @@ IPV6_PREFIX = 64
 
 
 class LimitKind(StrEnum):
-    """What is counted, as it stands in the ledger."""
+    """What is counted, as the ledger names it."""
 
     EVERYTHING = "everything"
-    """No limit of its own: the CA said no more than that it wants to be left alone."""
+    """No limit of its own: the CA only said that it wants to be left alone."""
     ACCOUNTS = "accounts"
     """New accounts, for the address that they're made from."""
     ORDERS = "orders"
@@ -53,7 +53,7 @@ Rules = dict[LimitKind, Rule]
 HOUR = timedelta(hours=1)
 WEEK = timedelta(days=7)
 FAILURES = Rule(4, HOUR)
-"""One fewer than Let's Encrypt allows. Kept at every CA: whoever fails so often in an hour has something to cure first."""
+"""One fewer than Let's Encrypt allows. Kept at every CA: what fails so often in an hour needs a cure first."""
 
 LETS_ENCRYPT: Rules = {
     LimitKind.ACCOUNTS: Rule(10, 3 * HOUR),

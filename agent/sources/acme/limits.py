@@ -30,7 +30,7 @@ from agent.sources.acme.limit_rules import (
     scopes_of,
     set_of,
 )
-from agent.sources.acme.resources import ProblemDocument
+from agent.sources.acme.messages import ProblemDocument
 from agent.system.names import WILDCARD
 
 EVERYTHING, ORDERS, ACCOUNTS = Scope(LimitKind.EVERYTHING), Scope(LimitKind.ORDERS), Scope(LimitKind.ACCOUNTS)
@@ -205,7 +205,7 @@ class Limits:
 
     def _use(self, scope: Scope, rule: Rule, now: datetime) -> _Use:
         noted = self._ledger.instants(self._ledger_kind(scope), scope.subject, now - rule.window)
-        # What stands in the far future was noted while the clock was wrong, and would count for as long.
+        # What lies in the far future was noted while the clock was wrong, and would count for as long.
         done = tuple(at for at in noted if now - rule.window < at <= now + rule.window)
         return _Use(scope, rule, done, self._under_way[scope], now)
 

@@ -1,4 +1,4 @@
-"""One order at a time for the same names: some CAs give the order that is pending to whoever asks for its names again."""
+"""One order at a time for the same names: some CAs give the order that is pending to the next request for its names."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ GLANCE = 0.2
 
 
 class OrderLocks:
-    """Who orders for which names now. Any thread may use it."""
+    """The names for which orders are under way. Any thread may use it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._taken: set[frozenset[str]] = set()
 
     @contextmanager
-    def taken(self, names: frozenset[str], session: OrderContext) -> Iterator[None]:
-        """Wait until nobody else orders for just these names. Raises `OrderCancelled`."""
-        self._wait(names, session)
+    def taken(self, names: frozenset[str], context: OrderContext) -> Iterator[None]:
+        """Wait until no other order is under way for just these names. Raises `OrderCancelled`."""
+        self._wait(names, context)
         try:
             yield
         finally:
@@ -32,14 +32,14 @@ class OrderLocks:
                 self._taken.discard(names)
                 self._changed.notify_all()
 
-    def _wait(self, names: frozenset[str], session: OrderContext) -> None:
-        tell: Callable[[str, str], None] | None = session.progress
+    def _wait(self, names: frozenset[str], context: OrderContext) -> None:
+        tell: Callable[[str, str], None] | None = context.progress
         with self._changed:
             while names in self._taken:
                 if tell:
                     tell(OrderStep.WAITING, "another order for the same names comes first")
                     tell = None
-                if session.cancelled:
+                if context.cancelled:
                     raise OrderCancelled("acme")
                 self._changed.wait(GLANCE)
             self._taken.add(names)

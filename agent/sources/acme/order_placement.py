@@ -7,22 +7,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.order import ProfileMissing
-from agent.sources.acme.client import CaProblem, certificate_id
+from agent.sources.acme.client import certificate_id, offers_renewal_info
+from agent.sources.acme.failures import CaProblem
 from agent.sources.acme.saved_order import SavedOrder
 from agent.sources.acme.steps import OrderStep
 
 if TYPE_CHECKING:
-    from agent.contract.source import OrderContext
-    from agent.model.need import Request
     from agent.pki.chain import Chain
-    from agent.sources.acme.ca_context import CaContext
-    from agent.sources.acme.resources import Account, Order
-    from agent.sources.acme.source import AcmeSource
+    from agent.sources.acme.messages import Order
+    from agent.sources.acme.order_task import OrderTask
 
     Placed = tuple[SavedOrder, Order]
 
 GONE = frozenset({401, 403, 404, 405, 410})
-"""HTTP status of an order that the CA knows no more, or not as ours."""
+"""HTTP status of an order that the CA does not know any more, or not as ours."""
 NO_SUCCESSOR = frozenset({"alreadyReplaced", "conflict", "malformed", "unauthorized"})
 """Problems of an order that may be about what it replaces (RFC 9773 section 5) and nothing else."""
 
@@ -30,15 +28,13 @@ NO_SUCCESSOR = frozenset({"alreadyReplaced", "conflict", "malformed", "unauthori
 class OrderPlacement:
     """One request's way to an order."""
 
-    def __init__(
-        self, source: AcmeSource, ca: CaContext, account: Account, request: Request, session: OrderContext
-    ) -> None:
-        self._source = source
-        self._client = ca.client.serving(session)
-        self._account = account
-        self._request = request
-        self._session = session
-        self._saved = SavedOrder.read(session.saved, source.directory_url, account.url)
+    def __init__(self, task: OrderTask) -> None:
+        self._source = task.source
+        self._client = task.ca.client
+        self._account = task.account
+        self._request = task.request
+        self._context = task.context
+        self._saved = SavedOrder.read(task.context.saved, task.source.directory_url, task.account.url)
 
     def resumed(self) -> Placed | None:
         """Return the order that was placed before, if the CA still has it."""
@@ -49,29 +45,29 @@ class OrderPlacement:
         if order is None:
             self.forget()
             return None
-        self._session.progress(OrderStep.ORDERED, f"the order goes on that was begun before, it is {order.status}")
+        self._context.progress(OrderStep.ORDERED, f"the order goes on that was begun before, it is {order.status}")
         return saved, order
 
     def placed(self) -> Placed:
         """Return a new order. Its key and signing request are saved before the CA is asked, its URL at once after that."""
         profile = self._profile()
         saved = self._saved or SavedOrder.new(self._request, self._source.directory_url, self._account.url)
-        self._session.save(saved.to_json())
+        self._context.save(saved.to_json())
         order = self._ordered(profile, self.replaces)
         saved = saved.placed(order.url)
-        self._session.save(saved.to_json())
-        self._session.progress(OrderStep.ORDERED, f"{self._source.ca} has the order")
+        self._context.save(saved.to_json())
+        self._context.progress(OrderStep.ORDERED, f"{self._source.ca} has the order")
         return saved, order
 
     def forget(self) -> None:
         """Let the next order have a new key: this one is over."""
         self._saved = None
-        self._session.save({})
+        self._context.save({})
 
     def remember(self, chain: Chain) -> None:
         """Remember who has issued a chain, so that the next order can say that it replaces it."""
         issued = {"chain": chain.id, "directory": self._source.directory_url, "account": self._account.url}
-        self._session.memory.write(self._key, issued)
+        self._context.memory.write(self._key, issued)
 
     @property
     def renewal(self) -> bool:
@@ -81,40 +77,35 @@ class OrderPlacement:
     @cached_property
     def replaces(self) -> str:
         """What the CA calls the chain that the new one takes the place of (RFC 9773 section 5); empty: it's no use to say."""
-        old = self._session.replaced
-        issued_to = (self._last.get("chain"), self._last.get("account"))
-        if (
-            old is None
-            or issued_to != (old.id, self._account.url)
-            or "renewalInfo" not in self._client.directory().urls
-        ):
+        old = self._context.replaced
+        if old is None or (self._last.get("chain"), self._last.get("account")) != (old.id, self._account.url):
             return ""
-        return certificate_id(old.leaf)
+        return certificate_id(old.leaf) if offers_renewal_info(self._client.directory(self._context)) else ""
 
     @cached_property
     def _last(self) -> Mapping[str, Any]:
-        return self._session.memory.read(self._key)
+        return self._context.memory.read(self._key)
 
     @property
     def _key(self) -> str:
         return f"issued for {self._request.id}"
 
     def _still_there(self, url: str) -> Order | None:
-        """An order whose time is over stays pending at some CAs."""
+        """Return the order if it can be gone on with: one whose time is over stays pending at some CAs."""
         try:
-            order = self._client.order(url)
+            order = self._client.order(self._context, url)
         except CaProblem as refusal:
             if refusal.problem.status in GONE:
                 return None
             raise
-        over = order.expires is not None and order.expires <= self._session.now() and order.status != "valid"
+        over = order.expires is not None and order.expires <= self._context.now() and order.status != "valid"
         return None if over else order
 
     def _ordered(self, profile: str, replaces: str) -> Order:
         """Order, once more without what the CA doesn't accept and nobody insists on."""
         while True:
             try:
-                return self._client.new_order(self._request.names, profile=profile, replaces=replaces)
+                return self._client.new_order(self._context, self._request.names, profile=profile, replaces=replaces)
             except CaProblem as refusal:
                 kind = refusal.problem.type
                 if kind == "invalidProfile" and profile and not self._source.profile_required:
@@ -126,12 +117,12 @@ class OrderPlacement:
 
     def _profile(self) -> str:
         """Return the profile to ask for. Raises `ProfileMissing`."""
-        wanted, offered = self._source.profile, self._client.directory().profiles or {}
+        wanted, offered = self._source.profile, self._client.directory(self._context).meta.profiles or {}
         if wanted is None or wanted in offered:
             return wanted or ""
         if self._source.profile_required:
             raise ProfileMissing(self._source.ca, wanted, offered)
-        self._session.progress(
+        self._context.progress(
             OrderStep.PREFLIGHT, f"{self._source.ca} offers no profile {wanted}, so it chooses one itself"
         )
         return ""

@@ -1,4 +1,4 @@
-"""Whether the CA is worth asking: it allows one more order, and nothing that can be seen beforehand stands against it."""
+"""Whether the CA is worth asking: it allows one more order, and nothing that can be seen beforehand speaks against it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING
 from agent.errors import OrderCancelled
 from agent.errors.limits import LimitError
 from agent.errors.preflight import PreflightStopped
-from agent.sources.acme.client import CaProblem, CaUnreachable
+from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.problems import next_try
 from agent.sources.acme.steps import OrderStep
-from agent.system.addresses import own_addresses
 
 if TYPE_CHECKING:
-    from agent.contract.source import OrderContext
-    from agent.model.need import Request
-    from agent.sources.acme.ca_context import CaContext
+    from agent.errors import SourceError
     from agent.sources.acme.order_placement import OrderPlacement
-    from agent.sources.acme.resources import Account
-    from agent.sources.acme.source import AcmeSource
+    from agent.sources.acme.order_task import OrderTask
 
 STOPPED, ASKED = "preflight stopped", "asked in spite of the preflight"
 """In the ledger, for a request."""
@@ -30,16 +26,13 @@ DAY = timedelta(days=1)
 class PreOrderChecks:
     """What one request has to pass before it is ordered."""
 
-    def __init__(
-        self, source: AcmeSource, ca: CaContext, account: Account, request: Request, session: OrderContext
-    ) -> None:
-        self._source = source
-        self._ca = ca
-        self._client = ca.client.serving(session)
-        self._account = account
-        self._request = request
-        self._session = session
-        self._overruled = session.forced
+    def __init__(self, task: OrderTask) -> None:
+        self._source = task.source
+        self._ca = task.ca
+        self._account = task.account
+        self._request = task.request
+        self._context = task.context
+        self._asked_anyway = task.context.forced
 
     def allowed(self, placement: OrderPlacement) -> bool:
         """Return whether the CA exempts the order from its limits. Raises `LimitError` if it's none and one is reached.
@@ -47,7 +40,7 @@ class PreOrderChecks:
         An order is exempt that replaces a chain inside the window that the CA suggests (RFC 9773); it's only asked for the
         window where that makes a difference.
         """
-        names, now = self._request.names, self._session.now()
+        names, now = self._request.names, self._context.now()
         try:
             self._ca.limits.check(names, now, renewal=placement.renewal)
         except LimitError:
@@ -58,55 +51,49 @@ class PreOrderChecks:
         return False
 
     def look(self) -> None:
-        """Look at DNS, CAA and the clock. Raises `PreflightStopped` where the CA would be asked in vain."""
-        if not self._source.preflight or self._session.forced:
+        """Look at DNS, CAA and the clock. Raises `PreflightStopped` where the order is certain to fail."""
+        if not self._source.preflight or self._context.forced:
             return
-        self._session.progress(OrderStep.PREFLIGHT, "looking at DNS and CAA")
-        found = self._ca.preflight.examine(
-            sorted(self._request.names),
-            identities=self._client.directory().caa_identities,
-            account_url=self._account.url,
-            addresses=own_addresses(),
-            skew=self._client.skew,
-            now=self._session.now(),
-            private_ca=self._source.private,
-            cancelled=lambda: self._session.cancelled,
-        )
-        if self._session.cancelled:
+        self._context.progress(OrderStep.PREFLIGHT, "looking at DNS and CAA")
+        found = self._ca.examine(self._request.names, self._account, self._context)
+        if self._context.cancelled:
             raise OrderCancelled(self._source.name)
         for each in found.warnings:
-            self._session.progress(OrderStep.PREFLIGHT, each.cause)
+            self._context.progress(OrderStep.PREFLIGHT, each.cause)
         if found.stops:
-            retry_at = self.retry_at
-            if not self.overruled():
-                raise PreflightStopped(found.stops, retry_at)
+            self.stop(PreflightStopped(found.stops, self.retry_at))
 
     @property
     def retry_at(self) -> datetime:
-        """When to try again where the CA would be asked in vain: soon, then later, and when it's to be asked all the same."""
-        now = self._session.now()
+        """When to try again where the order is certain to fail: soon, then later, and when the CA is asked all the same."""
+        now = self._context.now()
         stopped, since = self._stops(now)
         return min(next_try(len(stopped), now), since + DAY)
 
+    @property
     def overruled(self) -> bool:
-        """Whether the CA is asked although that is in vain as far as can be seen: what is seen here may be wrong.
+        """Whether the CA is asked although the order fails as far as can be seen: what is seen here may be wrong.
 
         So it is where a person insists, and once a day.
         """
-        now, subject = self._session.now(), self._request.id
-        if not self._overruled and now - self._stops(now)[1] >= DAY:
-            self._overruled = True
-            self._session.ledger.note(ASKED, [subject])
-            self._session.progress(
+        now = self._context.now()
+        return self._asked_anyway or now - self._stops(now)[1] >= DAY
+
+    def stop(self, error: SourceError) -> None:
+        """Raise `error`, unless the CA is asked all the same; note which it is."""
+        if not self.overruled:
+            self._context.ledger.note(STOPPED, [self._request.id])
+            raise error
+        if not self._asked_anyway:
+            self._asked_anyway = True
+            self._context.ledger.note(ASKED, [self._request.id])
+            self._context.progress(
                 OrderStep.PREFLIGHT, "it has been stopped for a day, so the CA is asked all the same"
             )
-        elif not self._overruled:
-            self._session.ledger.note(STOPPED, [subject])
-        return self._overruled
 
     def _stops(self, now: datetime) -> tuple[list[datetime], datetime]:
         """Return when the request was stopped since the CA was last asked in spite of it, and since when that counts."""
-        ledger, subject = self._session.ledger, self._request.id
+        ledger, subject = self._context.ledger, self._request.id
         stopped = ledger.instants(STOPPED, subject, now - REMEMBERED)
         asked = ledger.instants(ASKED, subject, now - REMEMBERED)
         since = asked[-1] if asked else stopped[0] if stopped else now
@@ -116,7 +103,7 @@ class PreOrderChecks:
         if not certificate:
             return False
         try:
-            window = self._client.renewal_info(certificate)
+            window = self._ca.client.renewal_info(self._context, certificate)
         except (CaProblem, CaUnreachable):
             return False
-        return window is not None and window.start <= self._session.now() < window.end
+        return window is not None and window.start <= self._context.now() < window.end

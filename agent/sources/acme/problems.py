@@ -35,7 +35,7 @@ from agent.errors.acme import (
 )
 from agent.errors.validation import NameFailure, NamesRejected, ValidationFailed
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
-from agent.sources.acme.resources import ProblemDocument
+from agent.sources.acme.messages import ProblemDocument
 from agent.system.names import is_wildcard
 
 DELAYS = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
@@ -111,7 +111,7 @@ class _Case:
             return CaBusy(self.ca, self.limited(error), detail=str(error))
         if error.trouble is Trouble.NETWORK:
             return CaUnreached(self.ca, self.host, error.cause, retry_at, detail=error.detail)
-        return CaFailed(self.ca, error.cause, retry_at, detail=str(error))
+        return CaFailed(self.ca, error.cause, retry_at, detail=error.detail or str(error))
 
     # A refusal
 

@@ -1,45 +1,15 @@
-"""When a chain of the CA is to be renewed: what the CA suggests (RFC 9773), inside what it can't postpone."""
+"""When a chain of the CA is to be renewed: what the CA suggests (RFC 9773), inside what it can't postpone. Pure."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
 
 from agent.contract.source import Due
-from agent.errors.renewal import RenewalInfoUnknown
 from agent.model.records import ChainRecord, Watch
 from agent.planning.renewal import renewal_instant, safety_floor
-from agent.sources.acme.failures import CaProblem, CaUnreachable
-from agent.sources.acme.resources import RenewalInfo
-
-if TYPE_CHECKING:
-    import random
-
-    from agent.pki.chain import Chain
 
 JITTER = 0.02
 """Part of the lifetime by which hosts renew earlier than by the ratio, each another part of it."""
-SOONEST, LATEST = timedelta(minutes=1), timedelta(days=1)
-"""Bounds of what a CA can ask for with ``Retry-After`` (RFC 9773 section 4.3.2)."""
-USUAL = timedelta(hours=6)
-"""Between two inquiries where the CA says nothing, or what makes no sense (RFC 9773 section 4.3.3)."""
-DELAY = 0.05
-"""Part of a pause by which each appliance is later."""
-FIRST, FACTOR = timedelta(minutes=1), 4
-"""The pause after a failure that may pass by itself, and by what it grows with each further one in a row."""
-OLDEST = timedelta(days=3650)
-"""No CA means a window that lies further back."""
-PAGE = re.compile(r"https?://[!-~]{1,480}")
-BUSY = 429
-
-
-class Asked(Protocol):
-    """Whom `inquire` asks: an `AcmeClient`."""
-
-    def renewal_info(self, certificate_id: str) -> RenewalInfo | None:
-        """Return what the CA suggests; None: it never does. Raises `CaProblem` and `CaUnreachable`."""
 
 
 def renewal_due(chain: ChainRecord | None, watch: Watch | None, now: datetime) -> Due:
@@ -60,87 +30,9 @@ def jitter(chain: ChainRecord) -> timedelta:
     return (chain.not_after - chain.not_before) * JITTER * share
 
 
-def inquire(client: Asked, chain: Chain, watch: Watch | None, now: datetime, chance: random.Random) -> Watch:
-    """Ask the CA when `chain` is to be renewed; `watch` is what it said before.
-
-    The instant is chosen once, evenly within the window, and kept until the window changes (RFC 9773 section 4.2); one that
-    is over means now. Never asked after the chain's end. Raises `RenewalInfoUnknown`; what was known stays right.
-    """
-    from agent.sources.acme.client import certificate_id
-
-    known = replace(watch or Watch(chain.id), next_at=None, problem=None, attempts=0)
-    if now >= chain.not_after:
-        return known
-    try:
-        found = client.renewal_info(certificate_id(chain.leaf))
-    except (CaProblem, CaUnreachable) as failure:
-        raise _unknown(failure, watch, now, chance) from failure
-    if found is None:
-        return known
-    if reason := _nonsense(found, chain, now):
-        raise RenewalInfoUnknown(reason, now + _later(USUAL, chance))
-    next_at = now + _pause(found.retry_after, chance)
-    return replace(
-        known,
-        next_at=next_at if next_at < chain.not_after else None,
-        renew_at=_chosen(found, known, now, chance),
-        window=(found.start, found.end),
-        explanation=found.explanation if PAGE.fullmatch(found.explanation) else "",
-    )
-
-
 def _reason(at: datetime, suggested: datetime, now: datetime) -> str:
     if at > now:
         return "when the CA suggests it"
     if at < suggested:
         return f"its renewal can't wait as long as the CA suggests ({suggested:%Y-%m-%d})"
     return f"the CA suggests its renewal since {at:%Y-%m-%d}"
-
-
-def _chosen(found: RenewalInfo, known: Watch, now: datetime, chance: random.Random) -> datetime:
-    if known.renew_at is not None and known.window == (found.start, found.end):
-        return known.renew_at
-    return max(found.start + (found.end - found.start) * chance.random(), now)
-
-
-def _nonsense(found: RenewalInfo, chain: Chain, now: datetime) -> str:
-    if found.end <= found.start:
-        return "the window that it suggests ends before it begins"
-    if found.start >= chain.not_after:
-        return "the window that it suggests begins after the chain's end"
-    return "the window that it suggests is over for ten years" if found.end < now - OLDEST else ""
-
-
-def _unknown(
-    failure: CaProblem | CaUnreachable, watch: Watch | None, now: datetime, chance: random.Random
-) -> RenewalInfoUnknown:
-    pause = USUAL
-    if _may_pass(failure):
-        pause = min(FIRST * FACTOR ** min(watch.attempts if watch else 0, 5), USUAL)
-        pause = max(pause, _bounded(failure.retry_after or 0))
-    return RenewalInfoUnknown(_said(failure), now + _later(pause, chance), str(failure))
-
-
-def _may_pass(failure: CaProblem | CaUnreachable) -> bool:
-    """Whether it's a failure that the next try may see gone (RFC 9773 section 4.3.3)."""
-    status = failure.problem.status if isinstance(failure, CaProblem) else failure.status
-    return status is None or status >= 500 or status == BUSY
-
-
-def _said(failure: CaProblem | CaUnreachable) -> str:
-    from agent.errors.wording import said
-
-    return said(failure.problem.detail or failure.problem.type if isinstance(failure, CaProblem) else failure.cause)
-
-
-def _pause(retry_after: float | None, chance: random.Random) -> timedelta:
-    asked_for = USUAL if retry_after is None else _bounded(retry_after)
-    return min(_later(asked_for, chance), LATEST)
-
-
-def _bounded(seconds: float) -> timedelta:
-    return timedelta(seconds=min(max(seconds, SOONEST.total_seconds()), LATEST.total_seconds()))
-
-
-def _later(pause: timedelta, chance: random.Random) -> timedelta:
-    return pause * (1 + DELAY * chance.random())

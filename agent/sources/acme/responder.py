@@ -1,6 +1,6 @@
 """`Responder`: the agent's own answer to HTTP-01 challenges, where nobody else has the port.
 
-It needs no list of tokens: whoever asks for a well-formed one gets it back with the thumbprint of the account key, which only
+It needs no list of tokens: a request for a well-formed one gets it back with the thumbprint of the account key, which only
 a CA that the agent has an account with can make use of (RFC 8555 section 8.3).
 """
 

@@ -1,99 +1,134 @@
-"""One answer of a CA: status, headers, body, and what of it is a refusal."""
+"""An answer of a CA: what its headers and its body say, and whether it is a refusal."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
+from acme import messages
+from josepy.errors import Error as JoseError
+from josepy.json_util import JSONObjectWithFields
 from requests.utils import parse_header_links
 
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
-from agent.sources.acme.parsing import problem_of
+from agent.sources.acme.messages import RenewalInfo, problem_of
 from agent.sources.acme.retry_after import http_date, seconds_in_words, seconds_until
 
 NO_TYPE = "about:blank"
 """A problem that has only its HTTP status (RFC 9457 section 4.2.1)."""
+UNREADABLE = (JoseError, AttributeError, TypeError, ValueError)
+"""What josepy raises for JSON of another shape than it expects."""
+
+M = TypeVar("M", bound=JSONObjectWithFields)
 
 
-@dataclass(frozen=True)
-class Response:
-    """What came back for one request."""
+def read(kind: type[M], response: requests.Response, **headers: Any) -> M:
+    """Read a message; `headers` are fields of `kind` that are not in the body. Raises `CaUnreachable`."""
+    body = {**json_object(response), **headers}
+    for each in kind._fields.values():
+        if not each.omitempty and not body.get(each.json_name):
+            raise unreadable(response, f"its answer lacks {each.json_name}")
+    try:
+        return kind.from_json(body)
+    except UNREADABLE as error:
+        raise unreadable(response, "its answer is not what ACME says", str(error)) from error
 
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-    there: datetime
-    """The instant at the CA, by its own clock where it says so."""
 
-    @classmethod
-    def of(cls, response: requests.Response, now: datetime) -> Response:
-        """Take what is needed of a response that came at `now`."""
-        there = http_date(response.headers.get("Date")) or now
-        return cls(str(response.url), response.status_code, response.headers, response.content, there)
+def read_directory(response: requests.Response) -> messages.Directory:
+    """Read a directory. Raises `CaUnreachable`."""
+    body = json_object(response)
+    for name in ("newNonce", "newAccount", "newOrder"):  # without these nothing can be ordered (section 7.1.1)
+        if not isinstance(body.get(name), str):
+            raise unreadable(response, f"what stands there names no {name}")
+    try:
+        return messages.Directory.from_json(body)
+    except UNREADABLE as error:
+        raise unreadable(response, "what stands there is no directory", str(error)) from error
 
-    @cached_property
-    def body(self) -> Any:
-        """The JSON value; None: it is none."""
-        try:
-            return json.loads(self.content)
-        except ValueError:
-            return None
 
-    @property
-    def json(self) -> dict[str, Any]:
-        """The JSON object. Raises `CaUnreachable`."""
-        if isinstance(self.body, dict):
-            return self.body
-        raise CaUnreachable("its answer is not the JSON object that it should be", url=self.url, status=self.status)
+def read_renewal_info(response: requests.Response, now: datetime) -> RenewalInfo:
+    """Read what a CA suggests for a renewal. Raises `CaUnreachable`."""
+    body = json_object(response)
+    try:
+        window = messages.RenewalInfo.from_json(body).suggested_window
+        if window.start < window.end and window.start.tzinfo:
+            explanation = body.get("explanationURL")
+            text = explanation if isinstance(explanation, str) else ""
+            return RenewalInfo(window.start, window.end, text, retry_after(response, now))
+    except UNREADABLE:
+        pass
+    raise unreadable(response, "the window that it suggests for the renewal has no sense")
 
-    @property
-    def location(self) -> str:
-        """URL of what was made or found. Raises `CaUnreachable`."""
-        if url := self.headers.get("Location"):
-            return str(url)
-        raise CaUnreachable("its answer does not say where the new resource is", url=self.url, status=self.status)
 
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds from now that the header asks to wait."""
-        return seconds_until(self.headers.get("Retry-After"), self.there)
+def json_object(response: requests.Response) -> dict[str, Any]:
+    """Return the JSON object of the body. Raises `CaUnreachable`."""
+    body = json_value(response)
+    if isinstance(body, dict):
+        return body
+    raise unreadable(response, "its answer is not the JSON object that it should be")
 
-    def links(self, relation: str) -> tuple[str, ...]:
-        """Return the URLs of a relation (RFC 8288), in their order."""
-        found = parse_header_links(self.headers.get("Link", ""))
-        return tuple(link["url"] for link in found if link.get("rel") == relation)
 
-    @property
-    def busy(self) -> bool:
-        """Whether the CA asks everyone to wait, not only for what was asked."""
-        return self.retry_after is not None and (
-            self.status == 503 or (self.status == 429 and not isinstance(self.body, dict))
-        )
+def json_value(response: requests.Response) -> Any:
+    """Return the JSON value of the body; None: it is none."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
 
-    def check(self) -> None:
-        """Raise `CaProblem` or `CaUnreachable` unless it's a success."""
-        if 200 <= self.status < 300:
-            return
-        if isinstance(self.body, dict):
-            self._check_problem(self.body)
-        raise CaUnreachable(
-            f"it answers with HTTP status {self.status} instead of what ACME says",
-            url=self.url,
-            trouble=Trouble.BUSY if self.busy else Trouble.BROKEN,
-            status=self.status,
-            retry_after=self.retry_after,
-        )
 
-    def _check_problem(self, body: dict[str, Any]) -> None:
-        problem = problem_of(body, status=self.status, terms="".join(self.links("terms-of-service")[:1]))
-        if problem.type == NO_TYPE and self.status >= 500:
-            return
-        waits = [self.retry_after, seconds_in_words(problem.detail, self.there)]
-        known = [seconds for seconds in waits if seconds is not None]
-        raise CaProblem(problem, url=self.url, retry_after=max(known, default=None))
+def location(response: requests.Response) -> str:
+    """Return the URL of what was made or found. Raises `CaUnreachable`."""
+    if url := response.headers.get("Location"):
+        return str(url)
+    raise unreadable(response, "its answer does not say where the new resource is")
+
+
+def links(response: requests.Response, relation: str) -> tuple[str, ...]:
+    """Return the URLs of a relation (RFC 8288), in their order."""
+    found = parse_header_links(response.headers.get("Link", ""))
+    return tuple(link["url"] for link in found if link.get("rel") == relation)
+
+
+def retry_after(response: requests.Response, now: datetime) -> float | None:
+    """Return the seconds from `now` that the header asks to wait; a date in it is meant by the CA's own clock."""
+    header = response.headers.get("Retry-After")
+    return seconds_until(header, _there(response, now)) if header else None
+
+
+def is_busy(response: requests.Response, now: datetime) -> bool:
+    """Whether the CA asks everyone to wait, not only for what was asked."""
+    status = response.status_code
+    limited = status == 503 or (status == 429 and not isinstance(json_value(response), dict))
+    return limited and retry_after(response, now) is not None
+
+
+def failure_of(response: requests.Response, now: datetime) -> CaProblem | CaUnreachable | None:
+    """Return why an answer is none that was wanted; None: it's a success."""
+    status, body = response.status_code, None
+    if 200 <= status < 300:
+        return None
+    asked = retry_after(response, now)
+    if isinstance(body := json_value(response), dict):
+        problem = problem_of(body, status=status, terms="".join(links(response, "terms-of-service")[:1]))
+        if problem.type != NO_TYPE or status < 500:
+            waits = [asked, seconds_in_words(problem.detail, _there(response, now))]
+            known = [seconds for seconds in waits if seconds is not None]
+            return CaProblem(problem, url=response.url, retry_after=max(known, default=None))
+    return CaUnreachable(
+        f"it answers with HTTP status {status} instead of what ACME says",
+        url=response.url,
+        trouble=Trouble.BUSY if is_busy(response, now) else Trouble.BROKEN,
+        status=status,
+        retry_after=asked,
+    )
+
+
+def unreadable(response: requests.Response, cause: str, detail: str = "") -> CaUnreachable:
+    """Return that an answer makes no sense; `detail` is the library's word."""
+    return CaUnreachable(cause, url=response.url, status=response.status_code, detail=detail)
+
+
+def _there(response: requests.Response, now: datetime) -> datetime:
+    """Return the instant at the CA, by its own clock where it says so."""
+    return http_date(response.headers.get("Date")) or now

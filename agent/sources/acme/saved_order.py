@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509 import load_der_x509_csr
 
 from agent.model.need import Request
 from agent.pki.key import generate_key, load_key
 from agent.pki.signing_request import make_request
 
 if TYPE_CHECKING:
+    from cryptography.x509 import CertificateSigningRequest
+
     from agent.pki.key import PrivateKey
 
 VERSION = 1
@@ -64,6 +67,6 @@ class SavedOrder:
         return load_key(self.key.encode("ascii"))
 
     @property
-    def csr_der(self) -> bytes:
+    def signing_request(self) -> CertificateSigningRequest:
         """The signing request itself."""
-        return base64.b64decode(self.csr)
+        return load_der_x509_csr(base64.b64decode(self.csr))

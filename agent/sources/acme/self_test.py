@@ -95,7 +95,7 @@ def ask(name: str, token: str, address: str, ports: Ports, deadline: float, allo
 
 
 def _authority(name: str, port: int) -> str:
-    """Return the name as it stands in a URL; a port that is the protocol's own is left out (RFC 9110 section 7.2)."""
+    """Return the name as it is written in a URL; a port that is the protocol's own is left out (RFC 9110 section 7.2)."""
     host = f"[{name}]" if ":" in name else name
     return host if port == 80 else f"{host}:{port}"
 

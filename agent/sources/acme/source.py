@@ -104,11 +104,11 @@ class AcmeSource(Source):
 
         return renewal_due(state.chain, state.watch, now)
 
-    def obtain(self, request: Request, session: OrderContext) -> Chain:
+    def obtain(self, request: Request, context: OrderContext) -> Chain:
         """Order a chain, or go on with the order that a process before this one has begun."""
         from agent.sources.acme.order import obtain
 
-        return obtain(self, request, session)
+        return obtain(self, request, context)
 
     def inquire(self, chain: Chain, watch: Watch | None, context: SourceContext) -> Watch | None:
         """Ask the CA when the chain is to be renewed (RFC 9773)."""

@@ -1,4 +1,4 @@
-"""Real CAs for the tests of the ACME source, see pebble.py and ca2certifier.py; a stub, see stub_ca.py; and a desk."""
+"""Real CAs for the tests of the ACME source, a stub of one, and a context for it (tests/support/cas and fakes)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.cas.pebble import Options, Pebble
 from support.cas.program import tail
 from support.cas.stub_ca import StubCa
 from support.fakes.orderer import Orderer
-from support.fakes.source_context import Desk
+from support.fakes.source_context import FakeSourceContext
 
 C = TypeVar("C", Pebble, Acme2Certifier)
 
@@ -106,9 +106,9 @@ def stub() -> Iterator[StubCa]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """What the core gives to a source, in memory."""
-    made = Desk(tmp_path)
+def context(tmp_path: Path) -> Iterator[FakeSourceContext]:
+    """A context of a source, in memory."""
+    made = FakeSourceContext(tmp_path)
     yield made
     made.close()
 

@@ -6,9 +6,10 @@ import pytest
 
 from agent.errors.account import ExternalAccountMissing, RekeyUnfinished, TermsNotAgreed
 from agent.pki.account_key import make_account_key, thumbprint
-from agent.sources.acme.account import Accounts
-from agent.sources.acme.client import AcmeClient, CaProblem, CaUnreachable
-from agent.sources.acme.resources import ProblemDocument, account_from
+from agent.sources.acme.account import Accounts, AccountWish
+from agent.sources.acme.client import AcmeClient
+from agent.sources.acme.failures import CaProblem, CaUnreachable
+from agent.sources.acme.messages import ProblemDocument, account_from
 from support.cas.challtestsrv import OLD
 from support.cas.stub_server import Reply
 from support.clients.acme import asking
@@ -18,8 +19,8 @@ CONTACT = ("admin@example.com",)
 
 
 @pytest.fixture
-def client(stub, desk):
-    made = AcmeClient(stub.directory_url, desk.key)
+def client(stub, context):
+    made = AcmeClient(stub.directory_url, context.key)
     yield made
     made.close()
 
@@ -28,65 +29,67 @@ def posted(stub) -> list[dict]:
     return [each.payload for each in stub.requests("newAccount")]
 
 
-def test_an_account_is_looked_for_then_made_and_remembered(stub, desk, client):
-    account = Accounts(desk).ensure(client, contact=CONTACT, agree_terms=True)
+def test_an_account_is_looked_for_then_made_and_remembered(stub, context, client):
+    account = Accounts(context).ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
     assert posted(stub) == [
         {"onlyReturnExisting": True},
         {"termsOfServiceAgreed": True, "contact": ["mailto:admin@example.com"]},
     ]
     assert account.url == f"{stub.url}/account/1"
-    assert account.thumbprint == thumbprint(desk.key)
+    assert account.thumbprint == thumbprint(context.key)
     assert account.terms == "https://ca.example/terms"
-    assert account_from(desk.memory.read(f"account {stub.directory_url}")) == account
+    assert account_from(context.memory.read(f"account {stub.directory_url}")) == account
     assert client.account == account
 
 
-def test_a_remembered_account_costs_no_request(stub, desk, client):
-    first = Accounts(desk).ensure(client, contact=CONTACT, agree_terms=True)
+def test_a_remembered_account_costs_no_request(stub, context, client):
+    first = Accounts(context).ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
     stub.seen.clear()
-    later = AcmeClient(stub.directory_url, desk.key)
-    assert Accounts(desk).ensure(later, contact=CONTACT, agree_terms=True) == first
+    later = AcmeClient(stub.directory_url, context.key)
+    assert Accounts(context).ensure(later, AccountWish(contact=CONTACT, agree_terms=True)) == first
     assert stub.seen == []
-    assert later.new_order(["www.example.com"]).status == "pending"
+    assert later.new_order(context, ["www.example.com"]).status == "pending"
     later.close()
 
 
-def test_an_account_whose_url_was_lost_is_found_by_its_key(stub, desk, client):
-    first = Accounts(desk).ensure(client, contact=CONTACT, agree_terms=True)
-    desk.memory.entries.clear()
-    assert Accounts(desk).ensure(client, contact=CONTACT, agree_terms=True).url == first.url
+def test_an_account_whose_url_was_lost_is_found_by_its_key(stub, context, client):
+    first = Accounts(context).ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
+    context.memory.entries.clear()
+    assert Accounts(context).ensure(client, AccountWish(contact=CONTACT, agree_terms=True)).url == first.url
     assert len(stub.accounts) == 1
-    assert desk.steps[-1] == ("account", f"the account {first.url} is found by its key")
+    assert context.steps[-1] == ("account", f"the account {first.url} is found by its key")
 
 
 @pytest.mark.parametrize("options", [{}, {"programs": OLD}], ids=["new", "old"])
-def test_pebble_makes_finds_changes_and_ends_accounts(pebble_with, desk, options):
+def test_pebble_makes_finds_changes_and_ends_accounts(pebble_with, context, options):
     ca = pebble_with(**options)
-    accounts = Accounts(desk)
-    with asking(ca, desk) as client:
+    accounts = Accounts(context)
+    with asking(ca, context) as client:
         first = client.account
-        desk.memory.entries.clear()
-        assert accounts.ensure(client, agree_terms=True).url == first.url
-        changed = accounts.ensure(client, contact=CONTACT, agree_terms=True)
+        context.memory.entries.clear()
+        assert accounts.ensure(client, AccountWish(agree_terms=True)).url == first.url
+        changed = accounts.ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
         assert changed.contact == ("mailto:admin@example.com",)
         accounts.deactivate(client)
         assert client.account is None
         with pytest.raises(CaProblem):
-            accounts.ensure(client, agree_terms=True)
+            accounts.ensure(client, AccountWish(agree_terms=True))
 
 
-def test_an_account_of_another_key_is_not_used_nor_another_one_made(stub, desk, client):
-    Accounts(desk).ensure(client, agree_terms=True)
+def test_an_account_of_another_key_is_not_used_nor_another_one_made(stub, context, client):
+    Accounts(context).ensure(client, AccountWish(agree_terms=True))
     other = AcmeClient(stub.directory_url, make_account_key())
     with pytest.raises(RekeyUnfinished):
-        Accounts(desk).ensure(other, agree_terms=True)
+        Accounts(context).ensure(other, AccountWish(agree_terms=True))
     assert len(stub.accounts) == 1
     other.close()
 
 
-def test_orders_that_begin_together_make_one_account(stub, desk, client):
+def test_orders_that_begin_together_make_one_account(stub, context, client):
     with ThreadPoolExecutor(8) as threads:
-        found = set(threads.map(lambda _: Accounts(desk).ensure(client, agree_terms=True).url, range(8)))
+        found = set(
+            threads.map(lambda _: Accounts(context).ensure(client, AccountWish(agree_terms=True)).url, range(8))
+        )
     assert found == {f"{stub.url}/account/1"}
     assert len(posted(stub)) == 2
 
@@ -94,90 +97,90 @@ def test_orders_that_begin_together_make_one_account(stub, desk, client):
 # Terms
 
 
-def test_without_consent_no_account_is_made(stub, desk, client):
+def test_without_consent_no_account_is_made(stub, context, client):
     with pytest.raises(TermsNotAgreed) as refused:
-        Accounts(desk).ensure(client, agree_terms=False, ca="The CA")
+        Accounts(context).ensure(client, AccountWish(agree_terms=False, ca="The CA"))
     assert "terms of service of The CA" in str(refused.value)
     assert "https://ca.example/terms" in str(refused.value)
     assert stub.accounts == {}
 
 
-def test_where_there_are_no_terms_none_need_be_agreed_to(stub, desk, client):
+def test_where_there_are_no_terms_none_need_be_agreed_to(stub, context, client):
     stub.meta = {}
-    assert Accounts(desk).ensure(client, agree_terms=False).terms == ""
+    assert Accounts(context).ensure(client, AccountWish(agree_terms=False)).terms == ""
     assert posted(stub)[-1] == {"termsOfServiceAgreed": False}
 
 
-def user_action_required(desk, stub, client) -> CaProblem:
-    Accounts(desk).ensure(client, agree_terms=True)
+def user_action_required(context, stub, client) -> CaProblem:
+    Accounts(context).ensure(client, AccountWish(agree_terms=True))
     terms = {"Link": '<https://ca.example/terms/2>;rel="terms-of-service"'}
     stub.script("newOrder", Reply(403, "userActionRequired", "new terms", headers=terms))
     with pytest.raises(CaProblem) as refused:
-        client.new_order(["www.example.com"])
+        client.new_order(context, ["www.example.com"])
     return refused.value
 
 
-def test_terms_that_have_changed_are_agreed_to_where_the_settings_do(stub, desk, client):
-    refused = user_action_required(desk, stub, client)
+def test_terms_that_have_changed_are_agreed_to_where_the_settings_do(stub, context, client):
+    refused = user_action_required(context, stub, client)
     stub.seen.clear()
-    assert Accounts(desk).recover(refused, client, agree_terms=True)
+    assert Accounts(context).recover(refused, client, AccountWish(agree_terms=True))
     assert [each.payload for each in stub.requests("account")] == [{"termsOfServiceAgreed": True}]
-    assert client.new_order(["www.example.com"]).status == "pending"
+    assert client.new_order(context, ["www.example.com"]).status == "pending"
 
 
 def test_terms_that_have_changed_are_a_person_s_business_where_the_settings_do_not_agree_or_the_ca_wants_more(
-    stub, desk, client
+    stub, context, client
 ):
-    refused = user_action_required(desk, stub, client)
+    refused = user_action_required(context, stub, client)
     assert refused.problem.instance == "https://ca.example/terms/2"
-    assert not Accounts(desk).recover(refused, client, agree_terms=False)
+    assert not Accounts(context).recover(refused, client, AccountWish(agree_terms=False))
     stub.script("account", Reply(403, "userActionRequired", "read it"))
-    assert not Accounts(desk).recover(refused, client, agree_terms=True)
+    assert not Accounts(context).recover(refused, client, AccountWish(agree_terms=True))
 
 
 # Contact
 
 
-def test_another_contact_is_told_once(stub, desk, client):
-    accounts = Accounts(desk)
-    accounts.ensure(client, contact=CONTACT, agree_terms=True)
+def test_another_contact_is_told_once(stub, context, client):
+    accounts = Accounts(context)
+    accounts.ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
     for _ in range(2):
-        account = accounts.ensure(client, contact=["boss@example.com"], agree_terms=True)
+        account = accounts.ensure(client, AccountWish(contact=["boss@example.com"], agree_terms=True))
     assert [each.payload for each in stub.requests("account")] == [{"contact": ["mailto:boss@example.com"]}]
     assert account.contact == ("mailto:boss@example.com",)
-    accounts.ensure(client, contact=(), agree_terms=True)
+    accounts.ensure(client, AccountWish(contact=(), agree_terms=True))
     assert stub.contacts[account.url] == []
 
 
-def test_a_contact_that_the_ca_does_not_accept_is_left_out_and_told(stub, desk, client):
-    accounts = Accounts(desk)
+def test_a_contact_that_the_ca_does_not_accept_is_left_out_and_told(stub, context, client):
+    accounts = Accounts(context)
     stub.script("newAccount", Reply(400, "accountDoesNotExist"), Reply(400, "invalidContact", "forbidden domain"))
-    account = accounts.ensure(client, contact=CONTACT, agree_terms=True)
+    account = accounts.ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
     assert posted(stub)[-1] == {"termsOfServiceAgreed": True}
-    assert ("account", "the CA does not accept contact: forbidden domain") in desk.steps
-    assert accounts.ensure(client, contact=CONTACT, agree_terms=True) == account
+    assert ("account", "the CA does not accept contact: forbidden domain") in context.steps
+    assert accounts.ensure(client, AccountWish(contact=CONTACT, agree_terms=True)) == account
     assert len(posted(stub)) == 3, "it isn't tried again in each run"
 
 
-def test_a_change_of_contact_that_the_ca_does_not_accept_changes_nothing_else(stub, desk, client):
-    accounts = Accounts(desk)
-    accounts.ensure(client, contact=CONTACT, agree_terms=True)
+def test_a_change_of_contact_that_the_ca_does_not_accept_changes_nothing_else(stub, context, client):
+    accounts = Accounts(context)
+    accounts.ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
     stub.script("account", Reply(400, "unsupportedContact", "no such scheme"))
     for _ in range(2):
-        account = accounts.ensure(client, contact=["tel:123"], agree_terms=True)
+        account = accounts.ensure(client, AccountWish(contact=["tel:123"], agree_terms=True))
     assert account.contact == ("mailto:admin@example.com",)
     assert len(stub.requests("account")) == 1
 
 
 @pytest.mark.parametrize("kind", ["serverInternal", "unauthorized"])
-def test_other_refusals_of_a_change_are_told(stub, desk, client, kind):
-    Accounts(desk).ensure(client, agree_terms=True)
+def test_other_refusals_of_a_change_are_told(stub, context, client, kind):
+    Accounts(context).ensure(client, AccountWish(agree_terms=True))
     stub.script("account", Reply(403, kind))
     with pytest.raises(CaProblem, match=kind):
-        Accounts(desk).ensure(client, contact=CONTACT, agree_terms=True)
+        Accounts(context).ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
 
 
-def test_a_ca_that_ignores_contacts_is_not_told_again_in_each_run(stub, desk, client):
+def test_a_ca_that_ignores_contacts_is_not_told_again_in_each_run(stub, context, client):
     body = {"status": "valid"}
     stub.script(
         "newAccount",
@@ -185,7 +188,7 @@ def test_a_ca_that_ignores_contacts_is_not_told_again_in_each_run(stub, desk, cl
         Reply(201, body=body, headers={"Location": f"{stub.url}/account/1"}, carried_out=True),
     )
     for _ in range(3):
-        Accounts(desk).ensure(client, contact=CONTACT, agree_terms=True)
+        Accounts(context).ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
     assert len(posted(stub)) == 2
     assert len(stub.requests("account")) <= 1
 
@@ -193,61 +196,61 @@ def test_a_ca_that_ignores_contacts_is_not_told_again_in_each_run(stub, desk, cl
 # External accounts
 
 
-def test_a_ca_for_customers_only_is_asked_with_the_external_account(pebble_with, desk):
+def test_a_ca_for_customers_only_is_asked_with_the_external_account(pebble_with, context):
     ca = pebble_with(eab={KID: MAC_KEY})
-    client = AcmeClient(ca.directory_url, desk.key, trust=ca.trust_file)
+    client = AcmeClient(ca.directory_url, context.key, trust=ca.trust_file)
     with pytest.raises(ExternalAccountMissing):
-        Accounts(desk).ensure(client, agree_terms=True)
+        Accounts(context).ensure(client, AccountWish(agree_terms=True))
     for kid, key in ((KID, MAC_KEY[:-4]), ("kid-2", MAC_KEY)):
         with pytest.raises(CaProblem) as refused:
-            Accounts(desk).ensure(client, agree_terms=True, external_account=(kid, key, "HS256"))
+            Accounts(context).ensure(client, AccountWish(agree_terms=True, external_account=(kid, key, "HS256")))
         assert (refused.value.resource, refused.value.problem.type) == ("newAccount", "unauthorized")
-    account = Accounts(desk).ensure(client, agree_terms=True, external_account=(KID, MAC_KEY, "HS256"))
+    account = Accounts(context).ensure(client, AccountWish(agree_terms=True, external_account=(KID, MAC_KEY, "HS256")))
     assert account.external_account == KID
-    assert client.new_order(["www.example.com"]).status == "pending"
+    assert client.new_order(context, ["www.example.com"]).status == "pending"
     client.close()
 
 
 # Gone, and refused
 
 
-def test_an_account_that_the_ca_has_forgotten_is_made_again_and_its_new_url_told(stub, desk, client):
-    accounts = Accounts(desk)
-    accounts.ensure(client, contact=CONTACT, agree_terms=True)
+def test_an_account_that_the_ca_has_forgotten_is_made_again_and_its_new_url_told(stub, context, client):
+    accounts = Accounts(context)
+    accounts.ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
     stub.accounts.clear()
     stub.accounts["taken"] = None
     with pytest.raises(CaProblem) as refused:
-        client.new_order(["www.example.com"])
-    assert accounts.recover(refused.value, client, contact=CONTACT, agree_terms=True)
+        client.new_order(context, ["www.example.com"])
+    assert accounts.recover(refused.value, client, AccountWish(contact=CONTACT, agree_terms=True))
     assert client.account.url == f"{stub.url}/account/2"
-    assert desk.steps[-1] == (
+    assert context.steps[-1] == (
         "account",
         f"the CA knew the account no more; CAA records with accounturi need the new one: {stub.url}/account/2",
     )
-    assert client.new_order(["www.example.com"]).status == "pending"
+    assert client.new_order(context, ["www.example.com"]).status == "pending"
 
 
-def test_pebble_that_was_started_anew_gets_the_account_anew(pebble_with, desk):
+def test_pebble_that_was_restarted_gets_the_account_again(pebble_with, context):
     ca = pebble_with()
-    with asking(ca, desk) as client:
+    with asking(ca, context) as client:
         ca.stop()
         ca.start()
         with pytest.raises(CaProblem) as refused:
-            client.new_order(["www.example.com"])
-        assert Accounts(desk).recover(refused.value, client, agree_terms=True)
-        assert client.new_order(["www.example.com"]).status == "pending"
+            client.new_order(context, ["www.example.com"])
+        assert Accounts(context).recover(refused.value, client, AccountWish(agree_terms=True))
+        assert client.new_order(context, ["www.example.com"]).status == "pending"
 
 
-def test_orders_that_are_refused_together_make_the_account_again_once(pebble_with, desk):
+def test_orders_that_are_refused_together_make_the_account_again_once(pebble_with, context):
     ca = pebble_with()
-    with asking(ca, desk) as client, ThreadPoolExecutor(8) as pool:
+    with asking(ca, context) as client, ThreadPoolExecutor(8) as pool:
 
         def order(number):
             try:
-                return client.new_order([f"a{number}.example.com"]).status
+                return client.new_order(context, [f"a{number}.example.com"]).status
             except CaProblem as refused:
-                Accounts(desk).recover(refused, client, agree_terms=True)
-            return client.new_order([f"a{number}.example.com"]).status
+                Accounts(context).recover(refused, client, AccountWish(agree_terms=True))
+            return client.new_order(context, [f"a{number}.example.com"]).status
 
         ca.stop()
         ca.start()
@@ -256,130 +259,130 @@ def test_orders_that_are_refused_together_make_the_account_again_once(pebble_wit
         assert ca.requests("/sign-me-up") == ["POST /sign-me-up"] * 2, "it is looked for, then made"
 
 
-def test_where_there_is_no_account_there_are_no_terms_to_agree_to(desk, client):
+def test_where_there_is_no_account_there_are_no_terms_to_agree_to(context, client):
     new_terms = CaProblem(ProblemDocument("userActionRequired", "new terms", status=403), url=client.url)
-    assert not Accounts(desk).recover(new_terms, client, agree_terms=True)
+    assert not Accounts(context).recover(new_terms, client, AccountWish(agree_terms=True))
 
 
-def test_nothing_can_be_done_about_other_refusals(stub, desk, client):
-    Accounts(desk).ensure(client, agree_terms=True)
+def test_nothing_can_be_done_about_other_refusals(stub, context, client):
+    Accounts(context).ensure(client, AccountWish(agree_terms=True))
     stub.script("newOrder", Reply(400, "malformed"))
     with pytest.raises(CaProblem) as refused:
-        client.new_order(["www.example.com"])
-    assert not Accounts(desk).recover(refused.value, client, agree_terms=True)
+        client.new_order(context, ["www.example.com"])
+    assert not Accounts(context).recover(refused.value, client, AccountWish(agree_terms=True))
 
 
-def test_a_ca_that_fails_while_it_looks_for_an_account_is_asked_again_later(stub, desk, client):
+def test_a_ca_that_fails_while_it_looks_for_an_account_is_asked_again_later(stub, context, client):
     stub.script("newAccount", Reply(403, "unauthorized"))
     with pytest.raises(CaProblem, match="unauthorized"):
-        Accounts(desk).ensure(client, agree_terms=True)
+        Accounts(context).ensure(client, AccountWish(agree_terms=True))
     assert stub.accounts == {}
 
 
 @pytest.mark.parametrize("kind", ["malformed", "externalAccountRequired"])
-def test_a_ca_that_can_t_look_for_accounts_is_asked_to_make_one(stub, desk, client, kind):
+def test_a_ca_that_can_t_look_for_accounts_is_asked_to_make_one(stub, context, client, kind):
     stub.script("newAccount", Reply(400, kind))
-    assert Accounts(desk).ensure(client, agree_terms=True).url == f"{stub.url}/account/1"
+    assert Accounts(context).ensure(client, AccountWish(agree_terms=True)).url == f"{stub.url}/account/1"
 
 
-def test_an_account_that_is_found_deactivated_is_no_account(stub, desk, client):
+def test_an_account_that_is_found_deactivated_is_no_account(stub, context, client):
     body = {"status": "deactivated"}
     stub.script("newAccount", Reply(200, body=body, headers={"Location": f"{stub.url}/account/1"}))
     with pytest.raises(CaProblem, match="unauthorized: the account is deactivated"):
-        Accounts(desk).ensure(client, agree_terms=True)
+        Accounts(context).ensure(client, AccountWish(agree_terms=True))
 
 
-def test_deactivating_forgets_the_account_even_if_none_is_remembered(stub, desk, client):
-    accounts = Accounts(desk)
-    accounts.ensure(client, agree_terms=True)
+def test_deactivating_forgets_the_account_even_if_none_is_remembered(stub, context, client):
+    accounts = Accounts(context)
+    accounts.ensure(client, AccountWish(agree_terms=True))
     accounts.deactivate(client)
     assert stub.accounts == {}
-    assert desk.memory.entries[f"account {stub.directory_url}"] == {}
+    assert context.memory.entries[f"account {stub.directory_url}"] == {}
     accounts.deactivate(client)
     assert len(stub.requests("account")) == 1
 
 
 @pytest.mark.parametrize("kind", ["unauthorized", "accountDoesNotExist"])
-def test_an_account_that_is_given_up_already_is_forgotten_too(stub, desk, client, kind):
-    Accounts(desk).ensure(client, agree_terms=True)
+def test_an_account_that_is_given_up_already_is_forgotten_too(stub, context, client, kind):
+    Accounts(context).ensure(client, AccountWish(agree_terms=True))
     stub.script("account", Reply(403, kind))
-    Accounts(desk).deactivate(client)
+    Accounts(context).deactivate(client)
     assert client.account is None
 
 
-def test_an_account_that_could_not_be_given_up_is_not_forgotten(stub, desk, client):
-    account = Accounts(desk).ensure(client, agree_terms=True)
+def test_an_account_that_could_not_be_given_up_is_not_forgotten(stub, context, client):
+    account = Accounts(context).ensure(client, AccountWish(agree_terms=True))
     stub.script("account", Reply(400, "malformed"))
     with pytest.raises(CaProblem, match="malformed"):
-        Accounts(desk).deactivate(client)
-    assert Accounts(desk).remembered(client) == account
+        Accounts(context).deactivate(client)
+    assert Accounts(context).remembered(client) == account
 
 
 # Another key
 
 
 @pytest.mark.parametrize("options", [{}, {"programs": OLD}], ids=["new", "old"])
-def test_pebble_knows_the_account_by_its_new_key(pebble_with, desk, options):
+def test_pebble_knows_the_account_by_its_new_key(pebble_with, context, options):
     ca = pebble_with(**options)
     new = make_account_key()
-    with asking(ca, desk) as client:
+    with asking(ca, context) as client:
         before = client.account
-        Accounts(desk).rollover(client, new)
+        Accounts(context).rollover(client, new)
         assert client.account.url == before.url
-        assert client.new_order(["www.example.com"]).status == "pending"
+        assert client.new_order(context, ["www.example.com"]).status == "pending"
     later = AcmeClient(ca.directory_url, new, trust=ca.trust_file)
-    assert Accounts(desk).ensure(later, agree_terms=True).url == before.url
-    assert later.new_order(["www.example.com"]).status == "pending"
+    assert Accounts(context).ensure(later, AccountWish(agree_terms=True)).url == before.url
+    assert later.new_order(context, ["www.example.com"]).status == "pending"
     later.close()
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
-def test_a_change_of_key_goes_on_after_a_crash_whether_the_ca_has_made_it_or_not(stub, desk, carried_out):
+def test_a_change_of_key_goes_on_after_a_crash_whether_the_ca_has_made_it_or_not(stub, context, carried_out):
     new = make_account_key()
-    with asking(stub, desk) as client:
+    with asking(stub, context) as client:
         stub.script("keyChange", *[Reply(lost=True, carried_out=carried_out)])
         with pytest.raises(CaUnreachable, match="broke the connection off"):
-            Accounts(desk).rollover(client, new)
-        assert client.thumbprint == thumbprint(desk.key)
-    again = AcmeClient(stub.directory_url, desk.key)
-    Accounts(desk).rollover(again, new)
+            Accounts(context).rollover(client, new)
+        assert client.thumbprint == thumbprint(context.key)
+    again = AcmeClient(stub.directory_url, context.key)
+    Accounts(context).rollover(again, new)
     assert again.thumbprint == again.account.thumbprint == thumbprint(new)
-    assert again.new_order(["www.example.com"]).status == "pending"
-    assert "rollover" not in desk.memory.read(f"account {stub.directory_url}")
-    Accounts(desk).rollover(again, new)
+    assert again.new_order(context, ["www.example.com"]).status == "pending"
+    assert "rollover" not in context.memory.read(f"account {stub.directory_url}")
+    Accounts(context).rollover(again, new)
     assert len(stub.requests("keyChange")) == (1 if carried_out else 2)
     again.close()
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before", "after"])
-def test_while_a_change_of_key_is_interrupted_nothing_is_asked_for(stub, desk, carried_out):
+def test_while_a_change_of_key_is_interrupted_nothing_is_asked_for(stub, context, carried_out):
     new = make_account_key()
-    with asking(stub, desk) as client:
+    with asking(stub, context) as client:
         stub.script("keyChange", *[Reply(lost=True, carried_out=carried_out)])
         with pytest.raises(CaUnreachable):
-            Accounts(desk).rollover(client, new)
-    again = AcmeClient(stub.directory_url, desk.key)
+            Accounts(context).rollover(client, new)
+    again = AcmeClient(stub.directory_url, context.key)
     with pytest.raises(RekeyUnfinished):
-        Accounts(desk).ensure(again, agree_terms=True)
-    Accounts(desk).rollover(again, new)
-    Accounts(desk).ensure(again, agree_terms=True)
+        Accounts(context).ensure(again, AccountWish(agree_terms=True))
+    Accounts(context).rollover(again, new)
+    Accounts(context).ensure(again, AccountWish(agree_terms=True))
     assert len(stub.accounts) == 1
     again.close()
 
 
-def test_a_ca_that_fails_while_it_looks_for_the_new_key_leaves_all_as_it_is(stub, desk, client):
+def test_a_ca_that_fails_while_it_looks_for_the_new_key_leaves_all_as_it_is(stub, context, client):
     new = make_account_key()
-    Accounts(desk).ensure(client, agree_terms=True)
+    Accounts(context).ensure(client, AccountWish(agree_terms=True))
     stub.script("keyChange", Reply(lost=True, carried_out=True))
     with pytest.raises(CaUnreachable):
-        Accounts(desk).rollover(client, new)
+        Accounts(context).rollover(client, new)
     stub.script("newAccount", Reply(403, "unauthorized"))
     with pytest.raises(CaProblem, match="unauthorized"):
-        Accounts(desk).rollover(client, new)
-    Accounts(desk).rollover(client, new)
-    assert client.new_order(["www.example.com"]).status == "pending"
+        Accounts(context).rollover(client, new)
+    Accounts(context).rollover(client, new)
+    assert client.new_order(context, ["www.example.com"]).status == "pending"
 
 
-def test_there_is_no_key_to_change_where_there_is_no_account(stub, desk, client):
-    Accounts(desk).rollover(client, make_account_key())
+def test_there_is_no_key_to_change_where_there_is_no_account(stub, context, client):
+    Accounts(context).rollover(client, make_account_key())
     assert stub.seen == []

@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from agent.report.problems import problem_of
-from agent.sources.acme.client import CaProblem, certificate_id
+from agent.sources.acme.client import certificate_id
+from agent.sources.acme.failures import CaProblem
 from support.appliances.certified import Certified
 from support.appliances.deployed import served
 from support.appliances.proxied import SITES
 from support.cas.acme2certifier import CertifierOptions
 from support.cas.pebble import Pebble, renewal_window
 from support.clients.acme import asking
-from support.fakes.source_context import Desk
+from support.fakes.source_context import FakeSourceContext
 
 SITE = SITES[0]
 MOVING = {"preflight": False}
@@ -120,10 +121,10 @@ def test_a_window_that_begins_now_renews_the_chain_and_says_which_one_it_replace
 
 def replaced(ca: Pebble, appliance: Certified, leaf) -> bool:
     """Whether the CA has an order that replaces a certificate: it accepts only one."""
-    desk = Desk(appliance.root, key=account_key(appliance))
-    with asking(ca, desk) as client:
+    context = FakeSourceContext(appliance.root, key=account_key(appliance))
+    with asking(ca, context) as client:
         try:
-            client.new_order([SITE], replaces=certificate_id(leaf))
+            client.new_order(context, [SITE], replaces=certificate_id(leaf))
         except CaProblem as refusal:
             return refusal.problem.type == "alreadyReplaced"
     return False
@@ -136,9 +137,9 @@ def account_key(appliance: Certified):
 
 def test_a_chain_that_somebody_has_revoked_at_the_ca_is_renewed(appliance, ca):
     before = appliance.chain()
-    desk = Desk(appliance.root)
-    with asking(ca, desk) as client:
-        client.revoke(before.leaf, 1, before.key)
+    context = FakeSourceContext(appliance.root)
+    with asking(ca, context) as client:
+        client.revoke(context, before.leaf, 1, before.key)
     assert ca.status_of(before.leaf.serial_number) == "Revoked"
     appliance.clock.advance(hours=7)
     appliance.apply()

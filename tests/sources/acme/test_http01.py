@@ -169,7 +169,7 @@ def test_a_hundred_orders_do_not_ask_a_hundred_times(tmp_path: Path):
         assert there.connections == 3
 
 
-def test_what_was_in_vain_is_looked_at_again(tmp_path: Path):
+def test_what_failed_is_looked_at_again(tmp_path: Path):
     works = threading.Event()
 
     def answer(lines: list[str]) -> str:
@@ -184,7 +184,7 @@ def test_what_was_in_vain_is_looked_at_again(tmp_path: Path):
 # Where it's asked
 
 
-def test_whoever_listens_at_another_address_of_this_machine_is_found(tmp_path: Path):
+def test_what_listens_at_another_address_of_this_machine_is_found(tmp_path: Path):
     with listening(web(stateless), host="127.0.0.3") as there:
         addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
         with looking(tmp_path, there.port, addresses=lambda: addresses) as here:

@@ -203,7 +203,7 @@ def test_a_redirection_to_an_https_server_that_serves_the_webroot_is_good_enough
 
 def test_a_ca_validates_what_the_reverse_proxy_answers_without_a_file(at: Opened, pebble: Pebble):
     orderer = at(pebble)
-    with NginxAppliance.make(thumbprint=orderer.desk.http01.thumbprint) as appliance:
+    with NginxAppliance.make(thumbprint=orderer.context.http01.thumbprint) as appliance:
         serve(appliance, pebble.http_port)
         chain = orderer.order(REDIRECTING, SERVED, "any.site.test")
     assert set(chain.names) == {REDIRECTING, SERVED, "any.site.test"}
@@ -214,10 +214,10 @@ def test_a_ca_validates_what_another_web_server_answers_from_the_webroot(
 ):
     orderer = at(pebble)
     stranger.port = pebble.http_port
-    stranger.serve(f'location ^~ {PATH} {{ alias "{orderer.desk.webroot}/"; }}')
-    before = set(orderer.desk.webroot.iterdir())
+    stranger.serve(f'location ^~ {PATH} {{ alias "{orderer.context.webroot}/"; }}')
+    before = set(orderer.context.webroot.iterdir())
     assert orderer.order(NAME, "www.example.com").covers([NAME, "www.example.com"])
-    assert set(orderer.desk.webroot.iterdir()) == before
+    assert set(orderer.context.webroot.iterdir()) == before
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])

@@ -21,7 +21,7 @@ from agent.sources.acme.limit_rules import (
     set_of,
 )
 from agent.sources.acme.limits import LONGEST_BLOCK, UNDER_WAY, Limits, scope_of
-from agent.sources.acme.resources import ProblemDocument
+from agent.sources.acme.messages import ProblemDocument
 from agent.sources.acme.values import KNOWN_DIRECTORIES
 from support.cas.certificates import NOW
 from support.fakes.source_context import Noting, Remembering

@@ -64,7 +64,7 @@ def test_caa_records_stop_it_without_an_order_and_let_it_pass_once_they_allow_th
 def test_caa_records_for_this_very_account_let_it_pass_and_for_another_stop_it(orderer: Orderer, ca: Pebble):
     ca.dns.add_caa("preflight.dev", ("issue", "pebble.test; accounturi=https://127.0.0.1/my-account/none"))
     cure = stopped(orderer, NAME).problem.fix
-    account = orderer.customer.account(orderer.desk)
+    account = orderer.ca_context.account(orderer.context)
     assert f'"pebble.test; accounturi={account.url}"' in cure
     ca.dns.add_caa("preflight.dev", ("issue", f"pebble.test; accounturi={account.url}; validationmethods=http-01"))
     assert orderer.order(NAME).names == (NAME,)
@@ -97,8 +97,8 @@ def test_who_leaves_it_out_is_not_stopped(at: Opened, ca: Pebble):
 
 
 def test_what_is_stopped_is_tried_again_ever_later_and_after_a_day_all_the_same(orderer: Orderer, ca: Pebble):
-    clock = orderer.desk.clock = Clock()
-    orderer.desk.ledger.now = clock
+    clock = orderer.context.clock = Clock()
+    orderer.context.ledger.now = clock
     ca.dns.add_caa("preflight.dev", OTHERS)
     began, waits = clock(), []
     while clock() - began < timedelta(hours=23, minutes=59):
@@ -112,7 +112,7 @@ def test_what_is_stopped_is_tried_again_ever_later_and_after_a_day_all_the_same(
 
 
 def test_a_clock_that_is_hours_off_stops_it_and_is_no_name_s_fault(orderer: Orderer):
-    orderer.desk.clock = lambda: utc_now() - timedelta(hours=5)
+    orderer.context.clock = lambda: utc_now() - timedelta(hours=5)
     error = stopped(orderer, NAME)
     assert "This machine's clock is 5 hours behind the CA's" in error.problem.cause
     assert error.failed == frozenset()
@@ -125,7 +125,7 @@ def test_an_agent_that_stops_meanwhile_is_not_held_up(at: Opened, ca: Pebble):
         orderer = at(ca, preflight=True, resolvers=[f"127.0.0.1:{silent.getsockname()[1]}"])
         ordered = pool.submit(orderer.order, NAME)
         assert silent.recv(512)
-        orderer.desk.stop.set()
+        orderer.context.stop.set()
         with pytest.raises(OrderCancelled):
             ordered.result(timeout=20)
     assert orderer.steps[-1] == OrderStep.PREFLIGHT

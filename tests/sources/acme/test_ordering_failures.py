@@ -15,7 +15,7 @@ from support.cas import certificates as toy_ca
 from support.cas.stub_ca import StubCa
 from support.cas.stub_server import Reply
 from support.fakes.orderer import Opened
-from support.fakes.source_context import OrderDesk, utc_now
+from support.fakes.source_context import FakeOrderContext, utc_now
 
 ERROR = "urn:ietf:params:acme:error:"
 NAME = "shop.chain.dev"
@@ -26,11 +26,11 @@ def minutes_until(moment: datetime | None) -> float:
     return (moment - utc_now()).total_seconds() / 60
 
 
-class Impatient(OrderDesk):
+class Impatient(FakeOrderContext):
     """Waits a hundredth of the time."""
 
     def wait(self, seconds: float) -> None:
-        self.context.wait(seconds / 100)
+        self.source_context.wait(seconds / 100)
 
 
 def wishes(stub: StubCa) -> list[dict[str, object]]:
@@ -46,13 +46,13 @@ def test_a_name_that_the_ca_can_t_find_is_named_and_so_are_those_that_are_fine(a
     ca = pebble_with()
     ca.dns.set_servfail("lost.chain.dev")
     orderer = at(ca)
-    session = orderer.session()
+    context = orderer.order_context()
     with pytest.raises(ValidationFailed, match=r"could not validate lost.chain.dev \(connection: ") as failed:
-        orderer.obtain(session, ["lost.chain.dev", "fine.chain.dev"])
+        orderer.obtain(context, ["lost.chain.dev", "fine.chain.dev"])
     assert failed.value.failed == {"lost.chain.dev"}
     assert failed.value.passed == {"fine.chain.dev"}
     assert 0 < minutes_until(failed.value.retry_at) < 1.2
-    assert session.saved == {}, "the next order has a new key"
+    assert context.saved == {}, "the next order has a new key"
 
 
 def test_all_names_that_fail_are_named_though_the_first_one_ends_the_order(at: Opened, pebble_with):
@@ -89,7 +89,7 @@ def test_a_name_fails_four_times_an_hour_and_not_more_often(at: Opened, stub: St
 
 
 def test_a_challenge_that_failed_but_stays_pending_fails_after_some_looks(at: Opened, stub: StubCa):
-    failing = {"type": "http-01", "token": "some-token", "status": "pending"}
+    failing = {"type": "http-01", "token": "a-token-of-24-characters", "status": "pending"}
     failing["error"] = {"type": f"{ERROR}connection", "detail": "connection refused"}
     orderer = at(stub)
     authorization = {"status": "pending", "identifier": {"type": "dns", "value": NAME}}
@@ -107,14 +107,21 @@ def test_a_challenge_that_failed_but_stays_pending_fails_after_some_looks(at: Op
 
 
 def test_a_challenge_that_passes_at_the_second_look_of_the_ca_is_waited_for(at: Opened, stub: StubCa):
-    failing = {"type": "http-01", "url": f"{stub.url}/challenge/1.0", "token": "some-token", "status": "pending"}
+    failing = {
+        "type": "http-01",
+        "url": f"{stub.url}/challenge/1.0",
+        "token": "a-token-of-24-characters",
+        "status": "pending",
+    }
     failing["error"] = {"type": f"{ERROR}connection", "detail": "connection refused"}
     stub.script("challenge", Reply(body=failing, carried_out=True))
     assert at(stub).order(NAME).covers([NAME])
 
 
 def test_a_ca_that_offers_no_http_01_is_told_from_one_that_does(at: Opened, stub: StubCa):
-    challenges = [{"type": "dns-01", "url": f"{stub.url}/challenge/1.0", "token": "t", "status": "pending"}]
+    challenges = [
+        {"type": "dns-01", "url": f"{stub.url}/challenge/1.0", "token": "a-token-of-24-characters", "status": "pending"}
+    ]
     body = {"status": "pending", "identifier": {"type": "dns", "value": NAME}, "challenges": challenges}
     stub.script("authorization", Reply(body=body))
     with pytest.raises(
@@ -161,7 +168,7 @@ def test_a_ca_that_is_away_is_tried_again(at: Opened, stub: StubCa):
     stub.server.stop()
     try:
         with pytest.raises(CaUnreached) as away:
-            orderer.obtain(Impatient(orderer.desk, attempts=2), [NAME])
+            orderer.obtain(Impatient(orderer.context, attempts=2), [NAME])
     finally:
         stub.server.start()
     assert 99 < minutes_until(away.value.retry_at) < 112
@@ -200,7 +207,7 @@ def test_a_refusal_that_has_nothing_to_do_with_wishes_stays_one(at: Opened, stub
     stub.script("newOrder", *[Reply(500, "serverInternal")] * 4)
     orderer = at(stub)
     with pytest.raises(CaFailed):
-        orderer.obtain(Impatient(orderer.desk), [NAME])
+        orderer.obtain(Impatient(orderer.context), [NAME])
 
 
 # Replacing
@@ -209,10 +216,10 @@ def test_a_refusal_that_has_nothing_to_do_with_wishes_stays_one(at: Opened, stub
 def test_a_renewal_says_what_it_replaces_and_goes_on_where_the_ca_has_another_successor(at: Opened, pebble_with):
     orderer = at(pebble_with())
     first = orderer.order(NAME)
-    remembered = dict(orderer.desk.memory.entries)
+    remembered = dict(orderer.context.memory.entries)
     orderer.order(NAME, replaced=first)
     assert len(orderer.ca.requests("/order-plz")) == 2
-    orderer.desk.memory.entries = remembered  # as if the second one had never been stored
+    orderer.context.memory.entries = remembered  # as if the second one had never been stored
     assert orderer.order(NAME, replaced=first).covers([NAME])
     assert len(orderer.ca.requests("/order-plz")) == 4, (
         "it was refused once: the CA had believed what the second replaces"
@@ -237,8 +244,8 @@ def test_nothing_is_said_to_be_replaced_where_the_ca_has_no_renewal_information(
 def test_a_chain_of_another_account_is_not_said_to_be_replaced(at: Opened, stub: StubCa):
     before, now = at(stub), at(stub)
     chain = before.order(NAME)
-    issued = {key: each for key, each in before.desk.memory.entries.items() if key.startswith("issued")}
-    now.desk.memory.entries |= issued
+    issued = {key: each for key, each in before.context.memory.entries.items() if key.startswith("issued")}
+    now.context.memory.entries |= issued
     now.order(NAME, replaced=chain)
     assert issued
     assert wishes(stub) == [{}, {}]
@@ -256,11 +263,11 @@ def leaf_of(stub: StubCa, *names: str) -> bytes:
 def test_a_chain_that_is_not_what_was_ordered_is_thrown_away(at: Opened, stub: StubCa, body: bytes | str):
     stub.script("certificate", Reply(body=leaf_of(stub, NAME) if isinstance(body, str) else body))
     orderer = at(stub)
-    session = orderer.session()
+    context = orderer.order_context()
     with pytest.raises(ChainUnexpected) as unexpected:
-        orderer.obtain(session, [NAME])
+        orderer.obtain(context, [NAME])
     assert 0 < minutes_until(unexpected.value.retry_at) < 1.2
-    assert session.saved == {}
+    assert context.saved == {}
     assert OrderStep.DOWNLOADED not in orderer.steps
 
 
@@ -293,7 +300,7 @@ def test_a_chain_is_revoked_and_once_more_is_no_error(at: Opened, pebble, reason
     orderer = at(pebble)
     chain = orderer.order(f"{reason}.chain.dev".lower())
     for _ in range(2):
-        orderer.source.revoke(chain, reason, orderer.desk)
+        orderer.source.revoke(chain, reason, orderer.context)
     assert pebble.status_of(int(chain.serial, 16)) == "Revoked"
 
 
@@ -301,7 +308,7 @@ def test_a_chain_of_another_account_is_revoked_with_its_own_key(at: Opened, pebb
     chain = at(pebble).order("others.chain.dev")
     other = at(pebble)
     other.order("own.chain.dev")
-    other.source.revoke(chain, "superseded", other.desk)
+    other.source.revoke(chain, "superseded", other.context)
     assert pebble.status_of(int(chain.serial, 16)) == "Revoked"
 
 
@@ -309,7 +316,7 @@ def test_a_reason_that_is_none_is_refused_before_the_ca_is_asked(at: Opened, stu
     orderer = at(stub)
     chain = orderer.order(NAME)
     with pytest.raises(RevocationRefused, match="certificateHold is none of unspecified, keyCompromise"):
-        orderer.source.revoke(chain, "certificateHold", orderer.desk)
+        orderer.source.revoke(chain, "certificateHold", orderer.context)
     assert stub.requests("revokeCert") == []
 
 
@@ -319,7 +326,7 @@ def test_a_reason_that_is_none_is_refused_before_the_ca_is_asked(at: Opened, stu
 def test_the_ca_is_asked_when_to_renew(at: Opened, pebble):
     orderer = at(pebble)
     chain = orderer.order("watched.chain.dev")
-    watch = orderer.source.inquire(chain, None, orderer.desk)
+    watch = orderer.source.inquire(chain, None, orderer.context)
     assert watch is not None
     assert watch.window
     assert watch.renew_at

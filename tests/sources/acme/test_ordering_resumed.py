@@ -14,7 +14,7 @@ from agent.pki.key import load_key
 from agent.sources.acme.steps import OrderStep
 from support.cas.stub_ca import StubCa
 from support.cas.stub_server import Reply
-from support.fakes.orderer import WAITS, DyingDesk, Killed, Opened, Orderer
+from support.fakes.orderer import WAITS, DyingContext, Killed, Opened, Orderer
 from support.fakes.source_context import utc_now
 
 NAME = "kept.chain.dev"
@@ -22,10 +22,10 @@ NAME = "kept.chain.dev"
 
 def killed_at(orderer: Orderer, at: str | int, saved: Any = None) -> dict[str, Any]:
     """Let the process die, and return what was saved."""
-    desk = DyingDesk(orderer.desk, at, saved)
+    context = DyingContext(orderer.context, at, saved)
     with pytest.raises(Killed):
-        orderer.obtain(desk, [NAME])
-    return desk.saved
+        orderer.obtain(context, [NAME])
+    return context.saved
 
 
 def public_key_of(saved: dict[str, Any]) -> Any:
@@ -83,25 +83,25 @@ def test_where_the_ca_s_answer_was_lost_one_more_order_is_placed_with_the_same_k
     lost = Reply(lost=True, carried_out=True)
     stub.script("newOrder", lost, lost)
     orderer = at(stub)
-    session = orderer.session()
+    context = orderer.order_context()
     with pytest.raises(CaUnreached):
-        orderer.obtain(session, [NAME])
-    assert not session.saved["url"]
-    chain = orderer.restarted().order(NAME, saved=session.saved)
-    assert chain.key.public_key() == public_key_of(session.saved)
+        orderer.obtain(context, [NAME])
+    assert not context.saved["url"]
+    chain = orderer.restarted().order(NAME, saved=context.saved)
+    assert chain.key.public_key() == public_key_of(context.saved)
 
 
 def test_a_wall_clock_that_jumps_in_the_middle_of_an_order_does_no_harm(at: Opened, stub: StubCa):
     stub.busy_polls = 3
     ahead = [timedelta()]
     orderer = at(stub)
-    orderer.desk.clock = lambda: utc_now() + ahead[0]
+    orderer.context.clock = lambda: utc_now() + ahead[0]
 
     def jump(_state: object) -> None:
         ahead[0] = timedelta(hours=9) - ahead[0]
 
     for _ in range(2):
-        orderer.obtain(orderer.session(on_save=jump), [NAME])
+        orderer.obtain(orderer.order_context(on_save=jump), [NAME])
 
 
 # Going on later
@@ -110,51 +110,51 @@ def test_a_wall_clock_that_jumps_in_the_middle_of_an_order_does_no_harm(at: Open
 def test_an_order_that_the_ca_does_not_finish_is_left_as_it_is_and_gone_on_with_later(at: Opened, stub: StubCa):
     stub.busy_polls = 10**6
     orderer = at(stub)
-    session = orderer.session(attempts=1)
+    context = orderer.order_context(attempts=1)
     with pytest.raises(OrderUnfinished, match="has not finished the order within") as unfinished:
-        orderer.obtain(session, [NAME], patience=0.6)
+        orderer.obtain(context, [NAME], time_limit=0.6)
     assert unfinished.value.retry_at
     assert unfinished.value.retry_at > utc_now() + timedelta(minutes=9)
     stub.busy_polls = 0
-    chain = orderer.restarted().order(NAME, saved=session.saved)
-    assert chain.key.public_key() == public_key_of(session.saved)
+    chain = orderer.restarted().order(NAME, saved=context.saved)
+    assert chain.key.public_key() == public_key_of(context.saved)
     assert len(stub.requests("newOrder")) == 1
 
 
 def test_an_order_is_interrupted_at_once_when_the_agent_stops(at: Opened, stub: StubCa):
     stub.busy_polls = 10**6
     orderer = at(stub)
-    session = StoppingDesk(orderer.desk, OrderStep.FINALIZING)
+    context = StoppingContext(orderer.context, OrderStep.FINALIZING)
     with pytest.raises(OrderCancelled):
-        orderer.obtain(session, [NAME])
+        orderer.obtain(context, [NAME])
     stub.busy_polls = 0
-    orderer.restarted().order(NAME, saved=session.saved)
+    orderer.restarted().order(NAME, saved=context.saved)
     assert len(stub.requests("newOrder")) == 1
 
 
-class StoppingDesk(DyingDesk):
+class StoppingContext(DyingContext):
     """The agent is told to stop at a step."""
 
     def progress(self, step: str, text: str = "") -> None:
-        self.context.progress(step, text)
+        self.source_context.progress(step, text)
         if step == self._at:
-            self.context.stop.set()
+            self.source_context.stop.set()
 
 
 def test_who_waits_for_another_order_of_the_same_names_stops_too(at: Opened, stub: StubCa):
     orderer = at(stub)
-    customer = orderer.customer
-    session = orderer.session()
-    with customer.order_locks.taken(frozenset({NAME}), session):
-        orderer.desk.stop.set()
+    ca = orderer.ca_context
+    context = orderer.order_context()
+    with ca.order_locks.taken(frozenset({NAME}), context):
+        orderer.context.stop.set()
         with pytest.raises(OrderCancelled):
-            orderer.obtain(session, [NAME])
+            orderer.obtain(context, [NAME])
 
 
-# Beginning anew
+# Starting over
 
 
-def test_an_order_that_the_ca_knows_no_more_begins_anew_with_a_new_key(at: Opened, pebble_with):
+def test_an_order_that_the_ca_does_not_know_any_more_starts_over_with_a_new_key(at: Opened, pebble_with):
     orderer = at(pebble_with())
     saved = killed_at(orderer, OrderStep.VALIDATED)
     orderer.ca.stop()
@@ -164,7 +164,7 @@ def test_an_order_that_the_ca_knows_no_more_begins_anew_with_a_new_key(at: Opene
     assert "the CA knew the account no more" in again.said
 
 
-def test_an_order_that_is_gone_begins_anew_with_a_new_key(at: Opened, stub: StubCa):
+def test_an_order_that_is_gone_starts_over_with_a_new_key(at: Opened, stub: StubCa):
     orderer = at(stub)
     saved = killed_at(orderer, OrderStep.VALIDATED)
     stub.orders.clear()
@@ -178,7 +178,7 @@ def test_an_order_of_another_ca_is_not_gone_on_with(at: Opened, pebble_with):
     assert again.order(NAME, saved=saved).key.public_key() != public_key_of(saved)
 
 
-def test_an_order_whose_time_is_over_begins_anew(at: Opened, stub: StubCa):
+def test_an_order_whose_time_is_over_starts_over(at: Opened, stub: StubCa):
     orderer = at(stub)
     saved = killed_at(orderer, OrderStep.CHALLENGES)
     later = orderer.restarted(clock=lambda: utc_now() + timedelta(days=2))
@@ -186,14 +186,14 @@ def test_an_order_whose_time_is_over_begins_anew(at: Opened, stub: StubCa):
     assert len(stub.requests("newOrder")) == 2
 
 
-def test_an_order_that_has_failed_meanwhile_begins_anew_and_the_failure_is_counted(at: Opened, stub: StubCa):
+def test_an_order_that_has_failed_meanwhile_starts_over_and_the_failure_is_counted(at: Opened, stub: StubCa):
     stub.verdict = {"type": "urn:ietf:params:acme:error:connection", "detail": "Timeout"}
     orderer = at(stub)
     saved = killed_at(orderer, OrderStep.CHALLENGES)
     stub.verdict = None
     again = orderer.restarted()
     assert again.order(NAME, saved=saved).key.public_key() != public_key_of(saved)
-    assert [subject for kind, subject, _at in again.desk.ledger.rows if kind.startswith("failures")] == [NAME]
+    assert [subject for kind, subject, _at in again.context.ledger.rows if kind.startswith("failures")] == [NAME]
 
 
 def test_an_account_that_the_ca_forgets_in_the_middle_of_an_order_is_made_again(at: Opened, stub: StubCa):

@@ -71,7 +71,7 @@ def test_it_comes_back_slowly_to_where_there_was_trouble(pace, clock):
     assert answers == 3 * SUCCESSES + SUCCESSES * CAUTION
 
 
-def test_whoever_comes_too_early_waits_for_a_place(clock):
+def test_a_request_that_comes_too_early_waits_for_a_place(clock):
     pace = Pace(clock, start=1)
     second = threading.Event()
 
@@ -152,7 +152,7 @@ def test_two_who_must_be_alone_come_one_after_the_other(pace):
         assert [each.result(20) for each in changing] == [None] * 4
 
 
-def test_while_the_ca_asks_for_long_nobody_waits_in_vain(pace, clock):
+def test_while_the_ca_asks_for_long_nobody_waits(pace, clock):
     pace.hold(60, 503, "https://ca.example/order")
     pace.hold(5, 503, "https://ca.example/other")
     for wait in (pace.slot, pace.alone):

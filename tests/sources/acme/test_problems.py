@@ -6,8 +6,8 @@ import pytest
 
 from agent.errors import account, acme, validation
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
+from agent.sources.acme.messages import ProblemDocument
 from agent.sources.acme.problems import next_try, translate
-from agent.sources.acme.resources import ProblemDocument
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 URL = "https://acme-v02.api.letsencrypt.org/acme/new-order"

@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from agent.pki.account_key import make_account_key
-from agent.sources.acme.client import AcmeClient, CaUnreachable
-from agent.sources.acme.failures import Trouble
+from agent.sources.acme.client import AcmeClient
+from agent.sources.acme.failures import CaUnreachable, Trouble
 from agent.sources.acme.trust import trusting
 from agent.sources.acme.unreachable import unreachable
 from support.cas import certificates as toy_ca
@@ -24,16 +24,17 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"
 
 
 @pytest.fixture
-def waits():
-    return Waits()
+def waits(context):
+    context.pause = Waits()
+    return context.pause
 
 
 # Where the CA is
 
 
-def test_nobody_listens(desk, waits):
-    client = AcmeClient(f"http://127.0.0.1:{free_port()}/dir", desk.key, wait=waits)
-    failed = failing(client)
+def test_nobody_listens(context, waits):
+    client = AcmeClient(f"http://127.0.0.1:{free_port()}/dir", context.key)
+    failed = failing(client, context)
     assert (failed.trouble, failed.status) == (Trouble.NETWORK, None)
     assert failed.cause == "nobody listens there (connection refused)"
     assert len(waits.seconds) == 3
@@ -50,10 +51,10 @@ def test_nobody_listens(desk, waits):
     ],
     ids=["redirects", "encoding", "URL", "scheme"],
 )
-def test_answers_that_lead_nowhere_are_told(stub, desk, waits, reply, cause):
+def test_answers_that_lead_nowhere_are_told(stub, context, waits, reply, cause):
     stub.script("directory", *[reply] * 200)
-    client = AcmeClient(stub.directory_url, desk.key, wait=waits)
-    assert failing(client).cause == cause
+    client = AcmeClient(stub.directory_url, context.key)
+    assert failing(client, context).cause == cause
     client.close()
 
 
@@ -72,25 +73,25 @@ def test_who_does_not_answer_in_time_is_told(error, cause, sent):
     assert (found.cause, found.sent, found.trouble) == (cause, sent, Trouble.NETWORK)
 
 
-def test_orders_that_wait_for_the_directory_share_one_failure(desk, waits):
+def test_orders_that_wait_for_the_directory_share_one_failure(context, waits):
     clock = Monotonic()
-    client = AcmeClient(f"http://127.0.0.1:{free_port()}/dir", desk.key, wait=waits, monotonic=clock)
-    assert failing(client) is failing(client)
+    client = AcmeClient(f"http://127.0.0.1:{free_port()}/dir", context.key, monotonic=clock)
+    assert failing(client, context) is failing(client, context)
     clock.at += 6
-    failing(client)
+    failing(client, context)
     assert len(waits.seconds) == 6
     client.close()
 
 
-def test_a_host_that_does_not_exist(desk, waits, monkeypatch):
+def test_a_host_that_does_not_exist(context, waits, monkeypatch):
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
-    client = AcmeClient("http://ca.invalid/dir", desk.key, wait=waits)
-    assert failing(client).cause.startswith("its host name can't be resolved")
+    client = AcmeClient("http://ca.invalid/dir", context.key)
+    assert failing(client, context).cause.startswith("its host name can't be resolved")
     client.close()
 
 
-def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(stub, desk, waits, monkeypatch):
+def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(stub, context, waits, monkeypatch):
     asked: list[bytes] = []
     causes: list[str] = []
 
@@ -104,11 +105,11 @@ def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(stub, desk,
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         for url in ("http://ca.invalid/dir", "https://ca.invalid/dir"):
-            client = AcmeClient(url, desk.key, wait=waits)
-            causes.append(failing(client).cause)
+            client = AcmeClient(url, context.key)
+            causes.append(failing(client, context).cause)
             client.close()
-        with asking(stub, desk) as near:
-            near.new_order(["www.example.com"])
+        with asking(stub, context) as near:
+            near.new_order(context, ["www.example.com"])
     assert set(asked) == {b"GET http://ca.invalid/dir", b"CONNECT ca.invalid:443"}
     assert causes[1] == "through the proxy: tunnel connection failed: 403 forbidden"
 
@@ -123,26 +124,26 @@ def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(stub, desk,
     ],
     ids=["404", "404 problem", "page", "other JSON"],
 )
-def test_what_stands_at_the_address_is_no_directory(stub, desk, reply, cause):
+def test_what_stands_at_the_address_is_no_directory(stub, context, reply, cause):
     stub.script("directory", reply)
-    client = AcmeClient(stub.directory_url, desk.key)
-    failed = failing(client)
+    client = AcmeClient(stub.directory_url, context.key)
+    failed = failing(client, context)
     client.close()
     assert (failed.cause, failed.trouble) == (cause, Trouble.NO_DIRECTORY)
 
 
-def test_a_resource_that_the_directory_does_not_name_is_told(stub):
+def test_a_resource_that_the_directory_does_not_name_is_told(stub, context):
     stub.without.add("keyChange")
     client = AcmeClient(stub.directory_url, make_account_key())
     with pytest.raises(CaUnreachable, match="its directory names no keyChange"):
-        client.change_key(make_account_key())
+        client.change_key(context, make_account_key())
     client.close()
 
 
-def test_something_else_than_http_is_told(desk, waits):
+def test_something_else_than_http_is_told(context, waits):
     with listening(lambda connection: connection.sendall(b"220 mail ESMTP\r\n")) as other:
-        client = AcmeClient(f"http://127.0.0.1:{other.port}/dir", desk.key, wait=waits)
-        assert failing(client).cause == "what answers is not HTTP"
+        client = AcmeClient(f"http://127.0.0.1:{other.port}/dir", context.key)
+        assert failing(client, context).cause == "what answers is not HTTP"
         client.close()
 
 
@@ -164,33 +165,33 @@ def tls_stub(tmp_path):
     made.close()
 
 
-def failure_with(url: str, trust, waits) -> CaUnreachable:
-    client = AcmeClient(url, make_account_key(), trust=trust, wait=waits)
-    failed = failing(client)
+def failure_with(url: str, trust, context) -> CaUnreachable:
+    client = AcmeClient(url, make_account_key(), trust=trust)
+    failed = failing(client, context)
     client.close()
     return failed
 
 
-def test_a_private_ca_is_trusted_by_its_root_or_by_its_own_certificate(tls_stub, tmp_path):
+def test_a_private_ca_is_trusted_by_its_root_or_by_its_own_certificate(tls_stub, tmp_path, context):
     for file in ("root.pem", "leaf.pem"):
         client = AcmeClient(tls_stub.directory_url, make_account_key(), trust=tmp_path / file)
-        assert client.directory().url == tls_stub.directory_url
+        assert client.directory(context)["newOrder"] == f"{tls_stub.url}/newOrder"
         client.close()
 
 
-def test_a_ca_that_nobody_vouches_for_is_not_asked_and_not_tried_again(tls_stub, tmp_path, waits):
+def test_a_ca_that_nobody_vouches_for_is_not_asked_and_not_tried_again(tls_stub, tmp_path, waits, context):
     (tmp_path / "other.pem").write_bytes(toy_ca.pem(toy_ca.root("Other").certificate))
     for trust in (None, tmp_path / "other.pem"):
-        failed = failure_with(tls_stub.directory_url, trust, waits)
+        failed = failure_with(tls_stub.directory_url, trust, context)
         assert (failed.trouble, failed.trust) == (Trouble.UNTRUSTED, str(trust or ""))
         assert failed.cause == "unable to get local issuer certificate"
     assert waits.seconds == []
     assert tls_stub.seen == []
 
 
-def test_a_certificate_for_another_host_is_told(tls_stub, tmp_path, waits):
+def test_a_certificate_for_another_host_is_told(tls_stub, tmp_path, context):
     url = tls_stub.directory_url.replace("127.0.0.1", "localhost")
-    failed = failure_with(url, tmp_path / "root.pem", waits)
+    failed = failure_with(url, tmp_path / "root.pem", context)
     assert failed.trouble is Trouble.UNTRUSTED
     assert failed.cause == "Hostname mismatch, certificate is not valid for 'localhost'"
 
@@ -199,11 +200,11 @@ def test_a_certificate_for_another_host_is_told(tls_stub, tmp_path, waits):
     ("content", "cause"),
     [(None, "no such file or directory"), (b"", "it holds no certificate in PEM form"), (b"\x30\x82", "it holds no")],
 )
-def test_a_trust_file_that_can_t_be_used_is_named(tls_stub, tmp_path, waits, content, cause):
+def test_a_trust_file_that_can_t_be_used_is_named(tls_stub, tmp_path, waits, context, content, cause):
     file = tmp_path / "wrong.pem"
     if content is not None:
         file.write_bytes(content)
-    failed = failure_with(tls_stub.directory_url, file, waits)
+    failed = failure_with(tls_stub.directory_url, file, context)
     assert (failed.trouble, failed.trust) == (Trouble.TRUST_FILE, str(file))
     assert failed.cause.startswith(cause)
     assert waits.seconds == []
@@ -217,7 +218,7 @@ def test_where_the_system_has_no_roots_those_of_the_library_are_taken(tmp_path, 
     assert trusting(None, "https://ca.example", bundle).cert_store_stats()["x509_ca"] > 50
 
 
-def test_a_server_without_tls_behind_https_is_told(stub, waits):
-    failed = failure_with(stub.directory_url.replace("http:", "https:"), None, waits)
+def test_a_server_without_tls_behind_https_is_told(stub, context):
+    failed = failure_with(stub.directory_url.replace("http:", "https:"), None, context)
     assert failed.trouble is Trouble.NETWORK
     assert failed.cause.startswith("the TLS handshake fails")

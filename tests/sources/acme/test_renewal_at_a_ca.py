@@ -15,7 +15,8 @@ from agent.errors.validation import ValidationFailed
 from agent.model.records import ChainRecord, Watch
 from agent.pki.chain import Chain
 from agent.planning.renewal import safety_floor
-from agent.sources.acme.client import CaProblem, certificate_id
+from agent.sources.acme.client import certificate_id
+from agent.sources.acme.failures import CaProblem
 from agent.sources.acme.renewal_info import renewal_due
 from support.cas import certificates as toy_ca
 from support.cas.pebble import renewal_window
@@ -47,7 +48,7 @@ def record_of(chain: Chain) -> ChainRecord:
 
 
 def ask(orderer: Orderer, chain: Chain, watch: Watch | None = None) -> Watch:
-    found = orderer.source.inquire(chain, watch, orderer.desk)
+    found = orderer.source.inquire(chain, watch, orderer.context)
     assert found is not None
     return found
 
@@ -118,7 +119,7 @@ def test_a_window_that_is_over_makes_a_renewal_due_at_once(at: Opened, pebble):
 def test_a_chain_that_the_ca_has_revoked_is_due_at_once(at: Opened, pebble):
     orderer = at(pebble)
     chain = orderer.order("revoked.renewal.dev")
-    orderer.source.revoke(chain, "superseded", orderer.desk)
+    orderer.source.revoke(chain, "superseded", orderer.context)
     assert renewal_due(record_of(chain), ask(orderer, chain), now()).at <= now()
 
 
@@ -179,18 +180,18 @@ def test_a_renewal_says_what_it_replaces_once(at: Opened, pebble):
     orderer = at(pebble)
     first = orderer.order("replaced.renewal.dev")
     second = orderer.order("replaced.renewal.dev", replaced=first)
-    client = orderer.customer.client
+    client = orderer.ca_context.client
     with pytest.raises(CaProblem, match="alreadyReplaced"):
-        client.new_order(["replaced.renewal.dev"], replaces=certificate_id(first.leaf))
-    client.new_order(["replaced.renewal.dev"], replaces=certificate_id(second.leaf))
+        client.new_order(orderer.context, ["replaced.renewal.dev"], replaces=certificate_id(first.leaf))
+    client.new_order(orderer.context, ["replaced.renewal.dev"], replaces=certificate_id(second.leaf))
 
 
 def test_what_was_replaced_already_is_ordered_again_without_saying_so(at: Opened, pebble):
     orderer = at(pebble)
     first = orderer.order("twice.renewal.dev")
-    backup = copy.deepcopy(orderer.desk.memory.entries)
+    backup = copy.deepcopy(orderer.context.memory.entries)
     orderer.order("twice.renewal.dev", replaced=first)
-    orderer.desk.memory.entries = backup
+    orderer.context.memory.entries = backup
     pebble.mark()
     assert orderer.order("twice.renewal.dev", replaced=first).id != first.id
     assert len(pebble.requests("/order-plz")) == 2
@@ -261,11 +262,11 @@ def test_a_chain_that_is_thrown_away_has_been_issued_all_the_same(at: Opened, st
 def test_a_chain_that_could_not_be_downloaded_is_counted_once(at: Opened, stub: StubCa):
     orderer = at(stub, limits={"certificates_per_set": 2})
     stub.script("certificate", Reply(404, "malformed"))
-    session = orderer.session()
+    context = orderer.order_context()
     with pytest.raises(CaRefused):
-        orderer.obtain(session, ["late.renewal.dev"])
+        orderer.obtain(context, ["late.renewal.dev"])
     again = orderer.restarted()
-    again.order("late.renewal.dev", saved=session.saved)
+    again.order("late.renewal.dev", saved=context.saved)
     again.order("late.renewal.dev")
     with pytest.raises(RateLimitAhead, match="2 of 2 certificates for exactly these names"):
         again.order("late.renewal.dev")

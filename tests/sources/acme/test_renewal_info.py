@@ -14,8 +14,9 @@ from agent.pki.chain import Chain, KeyType, Purpose
 from agent.planning.renewal import safety_floor
 from agent.sources.acme.client import certificate_id
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
-from agent.sources.acme.renewal_info import inquire, renewal_due
-from agent.sources.acme.resources import ProblemDocument, RenewalInfo
+from agent.sources.acme.messages import ProblemDocument, RenewalInfo
+from agent.sources.acme.renewal_info import renewal_due
+from agent.sources.acme.renewal_inquiry import inquire
 from support.cas import certificates as toy_ca
 
 NOW = toy_ca.NOW
@@ -131,7 +132,7 @@ def window(begins: timedelta, ends: timedelta, **more) -> RenewalInfo:
 
 
 def ask(chain, *answers, watch=None, now=NOW, chance=0.5) -> Watch:
-    return inquire(Ca(*answers), chain, watch, now, Fixed(chance))
+    return inquire(Ca(*answers).renewal_info, chain, watch, now, Fixed(chance))
 
 
 @pytest.mark.parametrize(("chance", "at"), [(0, NOW + 58 * DAY), (0.5, NOW + 59 * DAY), (0.999, NOW + 59.998 * DAY)])
@@ -184,7 +185,7 @@ def test_a_ca_that_never_says_anything_is_not_asked_again(chain):
 def test_a_chain_that_has_expired_is_not_asked_about(chain):
     ca = Ca()
     known = Watch(chain.id, next_at=NOW, renew_at=NOW, window=(NOW, NOW + DAY))
-    found = inquire(ca, chain, known, chain.not_after, Fixed(0))
+    found = inquire(ca.renewal_info, chain, known, chain.not_after, Fixed(0))
     assert (ca.asked, found.next_at, found.renew_at) == ([], None, NOW)
 
 
@@ -195,7 +196,7 @@ def test_nothing_is_asked_when_the_chain_will_have_expired(chain):
 
 def test_the_certificate_is_named_as_its_ca_names_it(chain):
     ca = Ca(None)
-    inquire(ca, chain, None, NOW, Fixed(0))
+    inquire(ca.renewal_info, chain, None, NOW, Fixed(0))
     assert ca.asked == [certificate_id(chain.leaf)]
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.sources.acme.client import CaProblem
+from agent.sources.acme.failures import CaProblem
 from agent.sources.acme.retry_after import LONGEST, http_date, polled, seconds_in_words, seconds_until
 from support.cas.stub_server import Reply
 from support.clients.acme import asking, csr_for, proved
@@ -75,24 +75,24 @@ def test_a_date_is_utc_even_when_it_does_not_say_so():
 @pytest.mark.parametrize(
     "ours", [timedelta(), timedelta(days=-300), timedelta(hours=7)], ids=["right", "behind", "ahead"]
 )
-def test_a_date_is_meant_by_the_ca_s_clock_whatever_ours_shows(stub, desk, time_zone, ours):
+def test_a_date_is_meant_by_the_ca_s_clock_whatever_ours_shows(stub, context, time_zone, ours):
     stub.clock = lambda: THERE
     stub.busy_polls = 1
-    with asking(stub, desk, now=lambda: THERE + ours) as client:
-        order = proved(client, client.new_order(["www.example.com"]))
-        client.finalize(order, csr_for(order.names))
+    with asking(stub, context, now=lambda: THERE + ours) as client:
+        order = proved(client, context, client.new_order(context, ["www.example.com"]))
+        client.finalize(context, order, csr_for(order.names))
         body = {"status": "processing", "finalize": "f"}
         stub.script("order", Reply(headers={"Retry-After": "Mon, 23 Nov 2026 12:00:05 GMT"}, body=body))
-        assert client.order(order.url).retry_after == 5
-        assert client.order(order.url).status == "processing"
-        assert client.order(order.url).status == "valid"
+        assert client.order(context, order.url).retry_after == 5
+        assert client.order(context, order.url).status == "processing"
+        assert client.order(context, order.url).status == "valid"
 
 
-def test_the_later_of_header_and_detail_counts(stub, desk, time_zone):
+def test_the_later_of_header_and_detail_counts(stub, context, time_zone):
     stub.clock = lambda: THERE
-    with asking(stub, desk) as client:
+    with asking(stub, context) as client:
         detail = f"{BOULDER}retry after 2026-11-23 13:00:00 UTC"
         stub.script("newOrder", Reply(429, "rateLimited", detail, headers={"Retry-After": "60"}))
         with pytest.raises(CaProblem) as refused:
-            client.new_order(["www.example.com"])
+            client.new_order(context, ["www.example.com"])
         assert refused.value.retry_after == 3600

@@ -41,14 +41,14 @@ class CertifierOptions:
     eab: Mapping[str, str] = field(default_factory=dict)
     """Key id -> MAC key in base64url: accounts need an external account binding."""
     answers: bool = False
-    """The little server of `dns` stands at `http_port`."""
+    """The little server of `dns` listens at `http_port`."""
 
 
 class Acme2Certifier:
     """A CA with the DNS that it asks."""
 
     def __init__(self, directory: Path, options: CertifierOptions) -> None:
-        """Start one whose files stand in `directory`."""
+        """Start one whose files are in `directory`."""
         assert PYTHON.exists(), f"there is no {PYTHON}: ./test brings it"
         self.directory = directory
         self.port = free_port()

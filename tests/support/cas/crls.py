@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from support.cas import certificates as toy_ca
 
 Page = bytes | int | Callable[[BaseHTTPRequestHandler], None]
-"""A body, an HTTP status, or whoever answers."""
+"""A body, an HTTP status, or what answers."""
 
 
 def crl(
@@ -68,7 +68,7 @@ def part(*urls: str, **what: bool) -> tuple[x509.IssuingDistributionPoint, bool]
 
 
 class WebServer:
-    """Serves what stands in `pages` on loopback, and remembers who asked how."""
+    """Serves what is in `pages` on loopback, and remembers who asked how."""
 
     def __init__(self) -> None:
         self.pages: dict[str, Page] = {}

@@ -3,12 +3,12 @@
 Tests get one from the fixtures of conftest.py:
 
 - `pebble`: 2.10, shared by the tests of a process, which tell their orders apart by their names: it rejects no nonce, sleeps
-  nowhere, and asks for each authorization anew. Has ARI, one profile `classic` of 90 days, and ECDSA chains.
+  nowhere, and asks for each authorization again. Has ARI, one profile `classic` of 90 days, and ECDSA chains.
 - `old_pebble`: 2.4 likewise: no ARI, no profiles, RSA chains of five years.
 - `pebble_with(**options)`: one of a test's own; the options are the fields of `Options`. For whatever stops a CA or wants
   another behaviour.
 
-What the CA validates stands at `http_port` of the address that `dns` gives for a name: 127.0.0.1 for every name that isn't told
+What the CA validates is at `http_port` of the address that `dns` gives for a name: 127.0.0.1 for every name that isn't told
 otherwise. Who answers there is the test's business: nginx, the product's own listener, or with ``answers=True`` the little
 server that comes with Pebble, told by ``dns.answer(token, key_authorization)``.
 """
@@ -75,7 +75,7 @@ class Options:
     always_valid: bool = False
     """Nothing is validated."""
     answers: bool = False
-    """Pebble's own server stands at `http_port`."""
+    """Pebble's own server listens at `http_port`."""
 
     @property
     def configuration(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Options:
     def environment(self) -> dict[str, str]:
         sleeping = {"PEBBLE_VA_SLEEPTIME": str(self.sleep)} if self.sleep else {"PEBBLE_VA_NOSLEEP": "1"}
         return {
-            # Pebble locks an order twice to show it, and is stuck for ever when its other thread wants to write between.
+            # Pebble locks an order twice to show it, and is stuck when its other thread wants to write between.
             "GOMAXPROCS": "1",
             **sleeping,
             "PEBBLE_VA_ALWAYS_VALID": "1" if self.always_valid else "0",
@@ -116,7 +116,7 @@ class Pebble:
     """A CA with the DNS that it asks. Its state is in memory: what has been stopped knows nobody when it starts again."""
 
     def __init__(self, directory: Path, options: Options) -> None:
-        """Start one whose files stand in `directory`."""
+        """Start one whose files are in `directory`."""
         self.directory = directory
         self.options = options
         self.ports = Ports()

@@ -187,7 +187,7 @@ class StubCa:
         challenge: dict[str, Any] = {
             "type": "http-01",
             "url": f"{self.url}/challenge/{thing}",
-            "token": f"token-{thing}".replace(".", "-"),
+            "token": f"token-{thing}".replace(".", "-").ljust(24, "x"),
         }
         challenge["status"] = "pending" if order.status == "pending" else "valid"
         if order.status == "invalid":

@@ -22,7 +22,7 @@ AT_ONCE = struct.pack("ii", 1, 0)
 
 @dataclass
 class Reply:
-    """What is answered. As a test's script it stands in the place of the usual answer."""
+    """What is answered. As a test's script it replaces the usual answer."""
 
     status: int = 200
     problem: str = ""

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.sources.acme.account import Accounts
-from agent.sources.acme.client import AcmeClient, CaUnreachable
-from agent.sources.acme.resources import Order
+from agent.sources.acme.account import Accounts, AccountWish
+from agent.sources.acme.client import AcmeClient
+from agent.sources.acme.failures import CaUnreachable
+from agent.sources.acme.messages import Order
 from support.cas.certificates import p256_key
-from support.fakes.source_context import Desk
+from support.fakes.source_context import FakeSourceContext
 
 
 class Waits:
-    """Notes how long somebody wanted to wait, and lets him go on at once."""
+    """Notes how long a context was to wait, and does not."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -40,40 +40,36 @@ class Monotonic:
 
 
 @contextmanager
-def asking(ca: Any, desk: Desk, *, contact: Iterable[str] = (), **options: Any):
+def asking(ca: Any, context: FakeSourceContext, *, contact: Iterable[str] = (), **options: Any):
     """Give a client of `ca` that has an account there."""
     options.setdefault("trust", getattr(ca, "trust_file", None))
-    client = AcmeClient(ca.directory_url, desk.key, **options)
+    client = AcmeClient(ca.directory_url, context.key, **options)
     try:
-        Accounts(desk).ensure(client, contact=tuple(contact), agree_terms=True)
+        Accounts(context).ensure(client, AccountWish(contact=tuple(contact), agree_terms=True))
         yield client
     finally:
         client.close()
 
 
-def csr_for(names: Iterable[str], key: Any = None) -> bytes:
-    """Return a signing request, DER."""
+def csr_for(names: Iterable[str], key: Any = None) -> x509.CertificateSigningRequest:
+    """Return a signing request."""
     alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
-    return (
-        builder.add_extension(alternative, critical=True)
-        .sign(key or p256_key(), hashes.SHA256())
-        .public_bytes(Encoding.DER)
-    )
+    return builder.add_extension(alternative, critical=True).sign(key or p256_key(), hashes.SHA256())
 
 
-def proved(client: AcmeClient, order: Order) -> Order:
+def proved(client: AcmeClient, context: FakeSourceContext, order: Order) -> Order:
     """Answer every challenge; return the order as it is then."""
     for url in order.authorizations:
-        found = client.authorization(url)
-        client.answer(next(each for each in found.challenges if each.type == "http-01"))
-    return client.order(order.url)
+        found = client.authorization(context, url)
+        client.answer(context, next(each for each in found.challenges if each.type == "http-01"))
+    return client.order(context, order.url)
 
 
-def failing(client: AcmeClient) -> CaUnreachable:
+def failing(client: AcmeClient, context: FakeSourceContext) -> CaUnreachable:
     """Return why nothing can be ordered."""
     with pytest.raises(CaUnreachable) as failed:
-        client.new_order(["www.example.com"])
+        client.new_order(context, ["www.example.com"])
     return failed.value
 
 

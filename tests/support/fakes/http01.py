@@ -50,7 +50,7 @@ class Looking:
         self.answers.prepare(names or [NAME], retry_at=AT)
 
     def refusal(self, *names: str) -> Http01Error:
-        """Prepare in vain; return why."""
+        """Prepare, which fails; return why."""
         try:
             self.prepare(*names)
         except Http01Error as error:
@@ -136,7 +136,7 @@ def silent(stream: socket.socket) -> None:
 
 
 def dripping(stream: socket.socket) -> None:
-    """Send one octet after the other, for ever."""
+    """Send one octet after the other, without end."""
     request_of(stream)
     stream.sendall(b"HTTP/1.1 200 OK\r\nX: ")
     while True:

@@ -14,7 +14,7 @@ from agent.sources import AcmeSource
 from agent.sources.acme import order
 from agent.sources.acme.ca_context import CaContext, ca_context_of
 from agent.sources.acme.steps import OrderStep
-from support.fakes.source_context import Desk, OrderDesk
+from support.fakes.source_context import FakeOrderContext, FakeSourceContext
 from support.ports import free_port
 
 Opened = Callable[..., "Orderer"]
@@ -28,7 +28,7 @@ class Killed(BaseException):
 class Orderer:
     """One appliance, whose memory outlives its processes: `restarted` is the next one."""
 
-    def __init__(self, ca: Any, directory: Path, desk: Desk | None = None, **settings: Any) -> None:
+    def __init__(self, ca: Any, directory: Path, context: FakeSourceContext | None = None, **settings: Any) -> None:
         """`ca` is a `Pebble`, an `Acme2Certifier` or a `StubCa`."""
         self.ca = ca
         self.directory = directory
@@ -42,57 +42,63 @@ class Orderer:
             "contact": "admin@example.com",
         }
         self.source = AcmeSource(**{**defaults, **settings})
-        self.desk = desk or Desk(directory)
+        self.context = context or FakeSourceContext(directory)
         self._next: list[Orderer] = []
 
     def close(self) -> None:
-        self.desk.close()
+        self.context.close()
         for each in self._next:
             each.close()
 
     def restarted(self, ca: Any = None, clock: Callable[[], datetime] | None = None, **settings: Any) -> Orderer:
         """Return the appliance after its process has died; CA, clock and settings may have been changed meanwhile."""
-        self.desk.close()
-        desk = Desk(self.directory, clock or self.desk.clock, self.desk.key)
-        desk.memory, desk.ledger = self.desk.memory, self.desk.ledger
-        self._next.append(Orderer(ca or self.ca, self.directory, desk, **{**self.settings, **settings}))
+        self.context.close()
+        context = FakeSourceContext(self.directory, clock or self.context.clock, self.context.key)
+        context.memory, context.ledger = self.context.memory, self.context.ledger
+        self._next.append(Orderer(ca or self.ca, self.directory, context, **{**self.settings, **settings}))
         return self._next[-1]
 
-    def order(self, *names: str, key_type: KeyType = KeyType.ECDSA_P256, **session: Any) -> Chain:
-        return self.obtain(self.session(**session), names, key_type)
+    def order(self, *names: str, key_type: KeyType = KeyType.ECDSA_P256, **options: Any) -> Chain:
+        return self.obtain(self.order_context(**options), names, key_type)
 
-    def session(self, **options: Any) -> OrderDesk:
-        return self.desk.session(**options)
+    def order_context(self, **options: Any) -> FakeOrderContext:
+        return self.context.for_order(**options)
 
     def obtain(
-        self, session: OrderDesk, names: Iterable[str], key_type: KeyType = KeyType.ECDSA_P256, patience: float = 60.0
+        self,
+        context: FakeOrderContext,
+        names: Iterable[str],
+        key_type: KeyType = KeyType.ECDSA_P256,
+        time_limit: float = 60.0,
     ) -> Chain:
-        return order.obtain(self.source, Request(frozenset(names), key_type), session, patience=patience)
+        return order.obtain(self.source, Request(frozenset(names), key_type), context, time_limit=time_limit)
 
     @property
-    def customer(self) -> CaContext:
+    def ca_context(self) -> CaContext:
         """What all of its orders share."""
-        return ca_context_of(self.source, self.desk)
+        return ca_context_of(self.source, self.context)
 
     @property
     def steps(self) -> list[str]:
-        return [step for step, _text in self.desk.steps]
+        return [step for step, _text in self.context.steps]
 
     @property
     def said(self) -> str:
-        return "\n".join(text for _step, text in self.desk.steps)
+        return "\n".join(text for _step, text in self.context.steps)
 
 
 WAITS = "waits for the certificate"
 """A point at which a process may die: the CA has the signing request, and the order is not valid yet."""
 
 
-class DyingDesk(OrderDesk):
-    """An order's desk at which the process dies: when something has been saved, a step has been told, or while it waits."""
+class DyingContext(FakeOrderContext):
+    """An order's context in which the process dies: when something was saved, a step was told, or while it waits."""
 
-    def __init__(self, context: Desk, at: str | int, saved: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, source_context: FakeSourceContext, at: str | int, saved: Mapping[str, Any] | None = None
+    ) -> None:
         """`at`: a step, `WAITS`, or the number of the save, from 1."""
-        super().__init__(context, saved=dict(saved or {}))
+        super().__init__(source_context, saved=dict(saved or {}))
         self._at = at
         self._saves = 0
         self._step = ""
@@ -104,7 +110,7 @@ class DyingDesk(OrderDesk):
             raise Killed
 
     def progress(self, step: str, text: str = "") -> None:
-        self.context.progress(step, text)
+        self.source_context.progress(step, text)
         self._step = step
         if step == self._at:
             raise Killed
@@ -112,4 +118,4 @@ class DyingDesk(OrderDesk):
     def wait(self, seconds: float) -> None:
         if (self._at, self._step) == (WAITS, OrderStep.FINALIZING):
             raise Killed
-        self.context.wait(seconds)
+        self.source_context.wait(seconds)

@@ -1,4 +1,4 @@
-"""What the core gives to a source, kept in memory: for tests of the ACME source alone, against real CAs."""
+"""`SourceContext` and `OrderContext` in memory: for tests of the ACME source alone, against real CAs."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Noting:
 
 
 @dataclass
-class Desk:
-    """`agent.contract.source.SourceContext` for one source of one appliance; `session` gives an order's desk on it."""
+class FakeSourceContext:
+    """`agent.contract.source.SourceContext` for one source of one appliance; `for_order` gives an order's on top of it."""
 
     webroot: Path
     clock: Callable[[], datetime] = utc_now
@@ -60,6 +60,8 @@ class Desk:
     root: Path = Path("/")
     steps: list[tuple[str, str]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    pause: Callable[[float], object] | None = None
+    """Called in the place of a wait."""
 
     def __post_init__(self) -> None:
         self.memory = Remembering()
@@ -88,13 +90,13 @@ class Desk:
         return self.stop.is_set()
 
     def wait(self, seconds: float) -> None:
-        self.stop.wait(seconds)
+        (self.pause or self.stop.wait)(seconds)
 
     def now(self) -> datetime:
         return self.clock()
 
-    def session(self, **options: Any) -> OrderDesk:
-        return OrderDesk(self, **options)
+    def for_order(self, **options: Any) -> FakeOrderContext:
+        return FakeOrderContext(self, **options)
 
     def close(self) -> None:
         for each in self._shared:
@@ -103,10 +105,10 @@ class Desk:
 
 
 @dataclass
-class OrderDesk:
-    """`agent.contract.source.OrderContext`: one order's desk. Give it `saved` to go on where another one stopped."""
+class FakeOrderContext:
+    """`agent.contract.source.OrderContext` for one order. Give it `saved` to go on where another one stopped."""
 
-    context: Desk
+    source_context: FakeSourceContext
     attempts: int = 0
     forced: bool = False
     replaced: Chain | None = None
@@ -115,7 +117,7 @@ class OrderDesk:
     """Called after each save: a test may raise there, as a crash would."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.context, name)
+        return getattr(self.source_context, name)
 
     def save(self, state: Mapping[str, Any]) -> None:
         self.saved = dict(state)

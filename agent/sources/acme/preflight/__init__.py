@@ -1,7 +1,7 @@
 """What is looked at before a CA is asked, because a failed validation costs budget and the CA's words are few.
 
 ```
-exchange    one question to some DNS servers
+exchange    one question to a zone's own servers
 memory      what several orders ask is asked once
 answer      what the DNS says of a name
 resolvers   the DNS as this network sees it

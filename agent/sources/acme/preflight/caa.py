@@ -66,7 +66,7 @@ class Property:
     flags: int
     tag: str
     text: str
-    """As it stands in a zone's file."""
+    """As it is written in a zone's file."""
     permission: Permission | None
     """None: it isn't one, or can't be read, which allows nobody."""
 
@@ -188,7 +188,7 @@ def _may_be_ours(accounts: Sequence[str], ours: str) -> bool:
 
 
 def _place(found: DnsAnswer) -> str:
-    """Return where the records stand."""
+    """Return where the records are."""
     if not found.aliases:
         return plain(found.name)
     return f"{plain(found.target)}, which {plain(found.name)} is an alias of,"

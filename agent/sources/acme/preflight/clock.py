@@ -9,7 +9,7 @@ from agent.sources.acme.preflight.findings import Finding
 
 NOTICEABLE = timedelta(minutes=10)
 INTOLERABLE = timedelta(hours=1)
-"""CAs date certificates back by no more, so a new chain would not be valid yet on this machine."""
+"""CAs date certificates back by this much at most, so a new chain would not be valid yet on this machine."""
 UNITS = ((timedelta(days=2), timedelta(days=1), "days"), (timedelta(hours=2), timedelta(hours=1), "hours"))
 
 

@@ -22,7 +22,7 @@ from agent.sources.acme.preflight.reach import HTTP_PORT, Door
 from agent.sources.acme.preflight.resolvers import DNS_PORT, RESOLV_CONF, Resolvers, system_resolvers
 
 LONGEST = 8.0
-"""Seconds that an examination takes at most, whoever is silent."""
+"""Seconds that an examination takes at most, also where servers are silent."""
 
 
 class Preflight:

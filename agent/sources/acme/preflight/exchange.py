@@ -1,6 +1,6 @@
-"""One question to some DNS servers, and what they say: staggered over UDP, over TCP when it's truncated (RFC 7766).
+"""One question to a zone's own servers, and what they say: staggered over UDP, over TCP when it's truncated (RFC 7766).
 
-dnspython builds and reads the messages. Its own sockets count on the wall clock, which may jump while an order runs.
+dnspython builds and reads the messages. Its resolver takes a referral and an answer from another server's data for good.
 """
 
 from __future__ import annotations
@@ -88,11 +88,12 @@ def ask(
     if reply is None:
         raise Unanswered("there was no answer", lasting=time.monotonic() < budget.deadline and not budget.cancelled())
     if not useful(reply):
-        raise Unanswered(_what_was_said(reply), rcode=reply.rcode())
+        raise Unanswered(what_was_said(reply), rcode=reply.rcode())
     return reply
 
 
-def _what_was_said(reply: dns.message.Message) -> str:
+def what_was_said(reply: dns.message.Message) -> str:
+    """Return a reply that is of no use, as the end of a sentence."""
     if reply.errors:
         return "the answer can't be read"
     if reply.rcode() == dns.rcode.NOERROR:

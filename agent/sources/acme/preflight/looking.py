@@ -91,7 +91,7 @@ def look(subject: Subject, eyes: Eyes, budget: Budget) -> list[Finding]:
 def _begin(name: str, subject: Subject, eyes: Eyes, budget: Budget, pool: Executor) -> Callable[[], Look]:
     """Begin to ask all there is to ask of one name; return how to wait for it."""
     target = dns.name.from_text(name.removeprefix("*."))
-    matters = not is_wildcard(name)  # its proof stands in the DNS itself
+    matters = not is_wildcard(name)  # its proof is in the DNS itself
     inside = _point(target, eyes.resolvers, budget, pool) if matters else None
     outside = _point(target, eyes.authority, budget, pool) if matters and not subject.private_ca else None
     records = pool.submit(_caa, target, subject, eyes, budget)

@@ -1,34 +1,41 @@
-"""The DNS as this network's resolvers see it."""
+"""The DNS as this network sees it: what the resolvers say that it is set up with."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.nameserver
 import dns.rcode
 import dns.rdatatype
+import dns.resolver
 
 from agent.sources.acme.preflight.answer import LONGEST_ALIAS, DnsAnswer, alias_of, is_definite, records_of
-from agent.sources.acme.preflight.exchange import PATIENCE, Budget, Server, Unanswered, ask, make_query
+from agent.sources.acme.preflight.exchange import PATIENCE, PAYLOAD, Budget, Server, Unanswered, what_was_said
 from agent.sources.acme.preflight.memory import Memory
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 DNS_PORT = 53
 MOST = 3
 """As many as the C library asks (resolv.conf(5))."""
+TRY = 0.8
+"""Seconds until the next resolver is asked."""
+SLACK = 0.1
+"""Seconds by which the library may give up too early; more is a jump of the wall clock, by which it counts."""
 
 
 def system_resolvers(file: Path = RESOLV_CONF, port: int = DNS_PORT) -> tuple[Server, ...]:
     """Return the resolvers that the system's file names; where it names none, the one on this machine (resolv.conf(5))."""
     try:
-        rows = [line.split() for line in file.read_text(errors="replace").splitlines()]
-    except OSError:
-        rows = []
-    found = [row[1] for row in rows if len(row) > 1 and row[0] == "nameserver"]
-    return tuple((address, port) for address in found[:MOST]) or (("127.0.0.1", port),)
+        found = dns.resolver.Resolver(str(file)).nameservers
+    except (dns.exception.DNSException, ValueError):
+        found = []
+    return tuple((str(address), port) for address in found[:MOST]) or (("127.0.0.1", port),)
 
 
 class Resolvers:
@@ -39,6 +46,17 @@ class Resolvers:
         self._memory = memory
         self._patience = patience
         self._hosts = tuple(address for address, _port in self.servers)
+        self._validating = self._resolver(dns.flags.RD)
+        self._unchecked = self._resolver(dns.flags.RD | dns.flags.CD)
+        """Answers if signatures needn't be good (RFC 4035 section 3.2.2)."""
+
+    def _resolver(self, flags: int) -> dns.resolver.Resolver:
+        made = dns.resolver.Resolver(configure=False)
+        made.nameservers = [dns.nameserver.Do53Nameserver(address, port) for address, port in self.servers]
+        made.timeout = TRY
+        made.set_flags(flags)
+        made.use_edns(0, 0, PAYLOAD)
+        return made
 
     def look_up(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> DnsAnswer:
         """Ask now; once they have turned out to be silent, not even that. Raises `Unanswered`."""
@@ -50,7 +68,7 @@ class Resolvers:
 
     def _ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> DnsAnswer:
         try:
-            reply = self._exchange(name, kind, budget, dns.flags.RD)
+            reply = self._resolve(self._validating, name, kind, budget)
         except Unanswered as error:
             error.bogus = error.rcode == dns.rcode.SERVFAIL and self._answers_unchecked(name, kind, budget)
             raise
@@ -69,14 +87,27 @@ class Resolvers:
         )
 
     def _answers_unchecked(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget) -> bool:
-        """Whether there is an answer if signatures needn't be good: the CD bit (RFC 4035 section 3.2.2)."""
         try:
-            self._exchange(name, kind, budget, dns.flags.RD | dns.flags.CD)
+            self._resolve(self._unchecked, name, kind, budget)
         except Unanswered:
             return False
         return True
 
-    def _exchange(
-        self, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget, flags: int
+    def _resolve(
+        self, resolver: dns.resolver.Resolver, name: dns.name.Name, kind: dns.rdatatype.RdataType, budget: Budget
     ) -> dns.message.Message:
-        return ask(make_query(name, kind, flags), self.servers, budget, is_definite, patience=self._patience)
+        until = budget.within(self._patience)
+        lifetime, early = until - time.monotonic(), False
+        try:
+            return resolver.resolve(name, kind, raise_on_no_answer=False, search=False, lifetime=lifetime).response
+        except dns.resolver.NXDOMAIN as error:
+            replies: list[dns.message.Message] = list(error.kwargs["responses"].values())
+        except (dns.resolver.NoNameservers, dns.resolver.LifetimeTimeout) as error:
+            replies = [reply for *_, reply in error.kwargs["errors"] if reply is not None]
+            early = isinstance(error, dns.resolver.LifetimeTimeout) and time.monotonic() < until - SLACK
+        if not replies:
+            lasting = not early and time.monotonic() < budget.deadline and not budget.cancelled()
+            raise Unanswered("there was no answer", lasting=lasting)
+        if is_definite(replies[-1]):  # also what the library does not accept: aliases that go in a circle
+            return replies[-1]
+        raise Unanswered(what_was_said(replies[-1]), rcode=replies[-1].rcode())

@@ -41,7 +41,7 @@ class Clock:
 def looking(at: Opened, ca, **settings: object) -> tuple[Orderer, Clock]:
     """Return an appliance that looks at the CA's own DNS beforehand."""
     orderer, clock = at(ca, **{"preflight": True, "resolvers": ca.dns.address, **settings}), Clock()
-    orderer.desk.clock = clock
+    orderer.context.clock = clock
     return orderer, clock
 
 
@@ -124,7 +124,7 @@ def test_what_may_fail_is_told_and_the_ca_decides(at: Opened, pebble_with):
 def test_an_agent_that_stops_is_not_held_up_by_the_preflight(at: Opened, pebble_with):
     orderer, _clock = looking(at, pebble_with())
     orderer.order(NAME)
-    orderer.desk.stop.set()
+    orderer.context.stop.set()
     with pytest.raises(OrderCancelled):
         orderer.order("other.chain.dev")
     assert len(orderer.ca.requests("/order-plz")) == 1
@@ -156,27 +156,27 @@ def occupied(pebble_with) -> Iterator[object]:
 
 def test_where_somebody_else_answers_the_ca_is_not_told_to_look(at: Opened, occupied):
     orderer = at(occupied)
-    session = orderer.session()
+    context = orderer.order_context()
     with pytest.raises(AnsweredByAnother) as unanswered:
-        orderer.obtain(session, [NAME])
+        orderer.obtain(context, [NAME])
     assert unanswered.value.failed == {NAME}
     assert occupied.requests("/chalZ/") == []
-    assert session.saved["url"], "the order waits"
+    assert context.saved["url"], "the order waits"
 
 
 def test_the_order_that_waits_is_gone_on_with(at: Opened, occupied):
     orderer = at(occupied)
-    session = orderer.session()
+    context = orderer.order_context()
     for _ in range(3):
         with pytest.raises(AnsweredByAnother):
-            orderer.obtain(session, [NAME])
-    orderer.obtain(orderer.session(saved=session.saved, forced=True), [NAME])
+            orderer.obtain(context, [NAME])
+    orderer.obtain(orderer.order_context(saved=context.saved, forced=True), [NAME])
     assert len(occupied.requests("/order-plz")) == 1
 
 
 def test_a_day_later_the_ca_is_told_to_look_all_the_same(at: Opened, occupied):
     orderer, clock = at(occupied), Clock()
-    orderer.desk.clock = clock
+    orderer.context.clock = clock
     with pytest.raises(AnsweredByAnother):
         orderer.order(NAME)
     clock.ahead = DAY + HOUR
@@ -222,8 +222,10 @@ def test_where_the_ca_says_nothing_of_a_window_a_renewal_is_not_exempt(at: Opene
 
 def test_a_new_account_is_counted_when_it_is_made_and_not_when_it_is_found(at: Opened, stub: StubCa):
     orderer = at(stub)
-    orderer.customer.limits = Limits(orderer.desk.ledger, orderer.desk.memory, LETS_ENCRYPT, stub.directory_url, "CA")
+    orderer.ca_context.limits = Limits(
+        orderer.context.ledger, orderer.context.memory, LETS_ENCRYPT, stub.directory_url, "CA"
+    )
     orderer.order(NAME)
     orderer.order("other.chain.dev")
-    made = [kind for kind, _subject, _at in orderer.desk.ledger.rows if kind.startswith("accounts")]
+    made = [kind for kind, _subject, _at in orderer.context.ledger.rows if kind.startswith("accounts")]
     assert len(made) == 1
