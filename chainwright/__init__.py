@@ -23,14 +23,15 @@ _HOMES = {
     "Due": "contract.source",
     "Endpoint": "contract.endpoint",
     "Event": "model.events",
+    "EventKind": "model.events",
     "Expected": "contract.endpoint",
     "Format": "pki.encoding",
     "Host": "contract.fields",
     "HostFacts": "model.need",
     "Http01": "contract.context",
+    "IncludedService": "contract.systemd_service",
     "Issuer": "contract.context",
     "KeyType": "pki.chain",
-    "EventKind": "model.events",
     "ListenAddress": "contract.fields",
     "ListenAddresses": "contract.fields",
     "Module": "contract.module",
@@ -38,8 +39,8 @@ _HOMES = {
     "Name": "contract.fields",
     "Need": "model.need",
     "Offer": "contract.source",
-    "SourceContext": "contract.source",
     "OrderCancelled": "errors",
+    "OrderContext": "contract.source",
     "Part": "pki.encoding",
     "PathText": "contract.fields",
     "Peer": "model.peer",
@@ -49,31 +50,36 @@ _HOMES = {
     "Probe": "contract.endpoint",
     "ProbeFailed": "errors",
     "Purpose": "pki.chain",
-    "RevocationReason": "pki.revocation",
     "Request": "model.need",
     "RequestState": "contract.source",
+    "RevocationReason": "pki.revocation",
     "Secret": "contract.fields",
     "Served": "contract.endpoint",
     "Service": "contract.service",
     "ServiceContext": "contract.context",
-    "OrderContext": "contract.source",
     "Signal": "system.command",
     "Source": "contract.source",
+    "SourceContext": "contract.source",
     "SourceError": "errors",
     "StartTLS": "contract.endpoint",
+    "SystemdService": "contract.systemd_service",
     "TLSProbe": "probing.probe",
+    "TLS_KEY_TYPES": "contract.module",
     "Template": "contract.file",
     "Text": "contract.file",
     "Upstream": "contract.fields",
     "Watch": "model.records",
     "Word": "contract.fields",
+    "concrete_name": "contract.endpoint",
     "covers": "system.names",
+    "first_repeated": "contract.validators",
     "hookimpl": "contract.markers",
     "is_address": "system.names",
     "is_public": "system.names",
     "slot_of": "contract.slots",
     "slots_by_key_type": "contract.slots",
     "told_apart": "contract.slots",
+    "usable_addresses": "contract.endpoint",
 }
 """The module below `agent` that defines each name."""
 
@@ -95,6 +101,8 @@ if TYPE_CHECKING:
     from agent.contract.endpoint import Probe as Probe
     from agent.contract.endpoint import Served as Served
     from agent.contract.endpoint import StartTLS as StartTLS
+    from agent.contract.endpoint import concrete_name as concrete_name
+    from agent.contract.endpoint import usable_addresses as usable_addresses
     from agent.contract.fields import Host as Host
     from agent.contract.fields import ListenAddress as ListenAddress
     from agent.contract.fields import ListenAddresses as ListenAddresses
@@ -108,6 +116,7 @@ if TYPE_CHECKING:
     from agent.contract.file import Template as Template
     from agent.contract.file import Text as Text
     from agent.contract.markers import hookimpl as hookimpl
+    from agent.contract.module import TLS_KEY_TYPES as TLS_KEY_TYPES
     from agent.contract.module import Module as Module
     from agent.contract.service import Service as Service
     from agent.contract.slots import slot_of as slot_of
@@ -120,6 +129,9 @@ if TYPE_CHECKING:
     from agent.contract.source import RequestState as RequestState
     from agent.contract.source import Source as Source
     from agent.contract.source import SourceContext as SourceContext
+    from agent.contract.systemd_service import IncludedService as IncludedService
+    from agent.contract.systemd_service import SystemdService as SystemdService
+    from agent.contract.validators import first_repeated as first_repeated
     from agent.errors import AgentError as AgentError
     from agent.errors import OrderCancelled as OrderCancelled
     from agent.errors import ProbeFailed as ProbeFailed

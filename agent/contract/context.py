@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.model.need import HostFacts
 from agent.pki.chain import KeyType
@@ -15,6 +15,9 @@ from agent.system.places import Places
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from agent.contract.service import Service
+
+S = TypeVar("S", bound="Service")
 DIRECTORY_MARK = "/@generation-directory@"
 """Stands for a generation's own directory until it is staged, so that a digest doesn't depend on the number."""
 NUMBER_MARK = "@generation-number@"
@@ -78,6 +81,12 @@ class Context:
     """Those that the module names, as the operator has set them: for files of a service that can't include others'."""
     issuers: tuple[Issuer, ...] = ()
     """The present root first, then earlier ones; none unless the module `verifies_peers`."""
+
+    def service(self, kind: type[S]) -> S:
+        """Return the settings of one of `services` by its class."""
+        found = self.services[kind.name]
+        assert isinstance(found, kind)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,25 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.contract.fields import Listen
+    from agent.model.need import HostFacts
+
+
+PROBE_LABEL = "chainwright-probe"
+
+
+def concrete_name(name: str) -> str:
+    """Return a name that a client may ask for: a wildcard's asterisk is replaced by a label."""
+    return name.replace("*", PROBE_LABEL, 1)
+
+
+def usable_addresses(addresses: tuple[Listen, ...], host: HostFacts) -> tuple[Listen, ...]:
+    """Leave out ``[::]`` on a host without IPv6, where many services don't start with it, unless nothing else is left."""
+    with_ipv6 = any(":" in address for address in host.addresses)
+    return tuple(each for each in addresses if with_ipv6 or each.host != "::") or addresses
 
 
 class StartTLS(StrEnum):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any
@@ -69,10 +68,6 @@ class Listen:
     def looked_at(self) -> str:
         """Where this machine connects to: an address that means every one is none to connect to."""
         return LOOPBACK.get(self.host, self.host)
-
-    def usable(self, addresses: Sequence[str]) -> bool:
-        """Whether a service can listen there on a machine with these addresses: without IPv6, many don't start with ``[::]``."""
-        return self.host != "::" or any(":" in address for address in addresses)
 
 
 def parse_listen(text: Any) -> Listen:

@@ -17,6 +17,8 @@ from agent.pki.chain import KeyType
 from agent.system.command import Action, Command
 
 Argv = tuple[str, ...]
+TLS_KEY_TYPES = (KeyType.ECDSA_P256, KeyType.RSA_2048, KeyType.ECDSA_P384, KeyType.RSA_3072, KeyType.RSA_4096)
+"""What every TLS server takes, in the order in which most prefer them. Ed25519 is left out: public CAs don't sign it."""
 
 
 class Module(BaseModel):

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chainwright import KeyType
-
-PROBE_LABEL = "chainwright-probe"
-"""Stands for the asterisk where a wildcard is looked at on the wire."""
+from chainwright import KeyType, concrete_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class Served:
     @property
     def concrete(self) -> str:
         """A name that a client may ask for."""
-        return self.name.replace("*", PROBE_LABEL, 1)
+        return concrete_name(self.name)
 
     @property
     def in_postfix(self) -> str:

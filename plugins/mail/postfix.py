@@ -9,14 +9,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from chainwright import Command, Module, PathText, Service, ServiceContext, Text, Word
+from chainwright import Command, Module, PathText, Places, ServiceContext, SystemdService, Text, Word
 
 FILES = Path(__file__).with_name("postfix_files.py")
 CHECK = Path(__file__).with_name("postfix_check.py")
 """Programs that import nothing of ours: started by path, they are there at once."""
 
 
-class Postfix(Service):
+class Postfix(SystemdService):
     """postfix."""
 
     name: ClassVar[str] = "postfix"
@@ -26,10 +26,7 @@ class Postfix(Service):
         "include",
         description='"include": your main.cf names our files; "own": ours is the whole configuration of an instance of its own',
     )
-    manager: Literal["systemd", "commands"] = Field(
-        "systemd", description="how postfix is reloaded and started: by its unit, or by its own command"
-    )
-    unit: Word = Field("postfix", description='systemd unit, for manager = "systemd"')
+    unit: Word = "postfix"
     programs: PathText = Field(
         "/usr/sbin", description="directory of postfix, postconf and postmap; not looked for below --root"
     )
@@ -85,7 +82,11 @@ class Postfix(Service):
 
     def running(self, context: ServiceContext) -> Path:
         """Look for the master: Debian's unit says "active" whether it runs or not."""
-        return context.places.rooted(self.queue_path) / "pid/master.pid"
+        return self.pid_path(context.places)
+
+    def pid_path(self, places: Places) -> Path:
+        """Return where the master writes its process id."""
+        return places.rooted(self.queue_path) / "pid/master.pid"
 
     @property
     def queue_path(self) -> str:

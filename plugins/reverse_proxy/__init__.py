@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
@@ -23,6 +22,7 @@ from chainwright import (
     Template,
     Text,
     TLSProbe,
+    first_repeated,
     hookimpl,
     slots_by_key_type,
     told_apart,
@@ -132,10 +132,9 @@ class ReverseProxy(NginxModule):
     @model_validator(mode="after")
     def _each_slot_once(self) -> Self:
         servers = chain.from_iterable(site.every_server() for site in self.sites)
-        counts = Counter(slot for server in servers for slot in self._slots(server))
-        twice = [slot for slot, count in counts.items() if count > 1]
+        twice = first_repeated(slot for server in servers for slot in self._slots(server))
         if twice:
-            raise ValueError(f'two sites are called "{twice[0]}"; give one of them another name')
+            raise ValueError(f'two sites are called "{twice}"; give one of them another name')
         return self
 
     @model_validator(mode="after")

@@ -8,15 +8,13 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from chainwright import KeyType, Name, covers, is_address, is_public, slot_of
+from chainwright import KeyType, Name, concrete_name, covers, is_address, is_public, slot_of
 from plugins.nginx import Backend
 
 LOCAL_ENDING = ".local"
 FAILING_ENDING = ".failing"
 LONGEST_SLOT = 128 - len(FAILING_ENDING) - len(".ed25519")
 """Leaves room for the endings of a site's other slots (128 characters are allowed)."""
-PROBE_LABEL = "chainwright-probe"
-"""Stands for the asterisk where a wildcard is looked at on the wire."""
 
 
 class Site(BaseModel):
@@ -103,9 +101,9 @@ class Server:
         have other names of the site.
         """
         named = _among(self.names, certified) or _among(self.site.domains, certified)
-        concrete = [name for name in named if not name.startswith("*.")]
+        exact = [name for name in named if not name.startswith("*.")]
         if named:
-            yield (concrete or [f"{PROBE_LABEL}.{named[0].removeprefix('*.')}"])[0]
+            yield concrete_name((exact or named)[0])
         if self.has_address:
             yield ""
 
