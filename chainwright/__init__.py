@@ -29,6 +29,8 @@ _HOMES = {
     "Host": "contract.fields",
     "HostFacts": "model.need",
     "Http01": "contract.context",
+    "HttpConnection": "api.uvicorn_server",
+    "HttpServer": "api.uvicorn_server",
     "IncludedService": "contract.systemd_service",
     "Issuer": "contract.context",
     "KeyType": "pki.chain",
@@ -86,6 +88,8 @@ _HOMES = {
 if TYPE_CHECKING:
     from typing import Any
 
+    from agent.api.uvicorn_server import HttpConnection as HttpConnection
+    from agent.api.uvicorn_server import HttpServer as HttpServer
     from agent.contract.appliance import Appliance as Appliance
     from agent.contract.context import ChainFacts as ChainFacts
     from agent.contract.context import Change as Change
