@@ -1,4 +1,4 @@
-"""The public API for plugin authors: every name of it, imported when it is first used.
+"""Public API for plugin authors: every name of it, imported when it is first used.
 
 What isn't named here may change without notice.
 """

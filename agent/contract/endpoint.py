@@ -1,4 +1,4 @@
-"""Where a service can be looked at, what it ought to serve there, and what it does serve."""
+"""Endpoints of a service, and the chains expected and served there."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What an endpoint ought to present."""
+    """Chain and generation that an endpoint has to present."""
 
     fingerprints: tuple[str, ...]
     """SHA-256 of leaf and intermediates, in the order in which they are sent; lower-case hex."""
@@ -60,7 +60,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What an endpoint presented."""
+    """Chain and generation that an endpoint presented."""
 
     fingerprints: tuple[str, ...]
     """As in `Expected`."""
@@ -69,7 +69,7 @@ class Served:
 
 
 class Probe(ABC):
-    """One way of looking at a service. Built in: TLS with its STARTTLS variants."""
+    """Way of looking at a service. Built in: TLS with its STARTTLS variants."""
 
     @abstractmethod
     def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:

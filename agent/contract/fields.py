@@ -117,7 +117,7 @@ def parse_upstream(text: Any) -> Url:
 
 
 class SecretText:
-    """A secret of the settings: masked wherever it is shown. `reveal` gives it to whoever must use it."""
+    """A secret of the settings: masked wherever it is shown. `reveal` returns it."""
 
     __slots__ = ("_value",)
 

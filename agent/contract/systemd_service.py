@@ -63,7 +63,7 @@ class IncludedService(SystemdService):
     """A daemon whose main file is the administrator's and includes ours, or is the agent's own.
 
     With ``main = "include"`` the entry has a file that is copied to `include`, which the administrator's main file includes.
-    With ``main = "own"`` the entry has the main file of an instance that nobody else configures.
+    With ``main = "own"`` the entry has the main file of an instance of the agent's own.
     """
 
     main_file: ClassVar[str]

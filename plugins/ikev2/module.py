@@ -1,4 +1,4 @@
-"""The module: its settings, needs, files and endpoints."""
+"""IKEv2 as a module: settings, needs, files and endpoints."""
 
 from __future__ import annotations
 

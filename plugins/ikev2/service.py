@@ -1,4 +1,4 @@
-"""strongSwan as a service: charon takes its configuration over vici, from a program of ours, without a window or a lie."""
+"""strongSwan as a service: a program of ours loads the configuration into charon over vici."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A name that mail is served under, and its chains."""
+"""Names that mail is served under, and their chains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chainwright import KeyType, concrete_name
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """One name, and what its slots accept: one, or one of each of two kinds of keys."""
+    """One name with its slots and the key types that each accepts: one slot, or one for each of two kinds of keys."""
 
     name: str
     accepted: Mapping[str, tuple[KeyType, ...]]
@@ -18,7 +18,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One name that has a chain, or two."""
+    """One name with the slots that have a chain."""
 
     name: str
     slots: tuple[str, ...]

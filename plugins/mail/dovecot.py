@@ -39,7 +39,7 @@ class Dovecot(IncludedService):
         yield self.include_file(f"!include {context.places.live}/dovecot.conf")
 
     def check_with(self, context: ServiceContext) -> Command:
-        """Have the configuration read, with every file that it names; whether key and chain match is nobody's concern there.
+        """Have the configuration read, with every file that it names; dovecot does not compare key and chain there.
 
         One harmless setting is printed in place of all of them.
         """
@@ -47,7 +47,7 @@ class Dovecot(IncludedService):
         return Command((self.doveconf, "-c", str(main_path), "-x", "-h", "base_dir"))
 
     def running(self, context: ServiceContext) -> Path:
-        """Look for the master, whoever manages it."""
+        """Look for the master process, with systemd too."""
         return self.pid_path(context.places)
 
     def start_command(self, context: ServiceContext) -> Command:
@@ -61,7 +61,7 @@ class Dovecot(IncludedService):
 
     @property
     def content_of(self) -> str:
-        """What stands before a path where a setting is what the file holds."""
+        """Mark before a path where the setting's value is the file's content."""
         return "" if self.version == "2.4" else "<"
 
     def base(self, places: Places) -> Path:

@@ -1,4 +1,4 @@
-"""The module: its settings, needs, files and endpoints."""
+"""Mail as a module: settings, needs, files and endpoints."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Mail(Module):
     title: ClassVar[str] = "Mail"
     services: ClassVar[tuple[str, ...]] = ("postfix", "dovecot")
     key_types: ClassVar[tuple[KeyType, ...]] = (*TLS_KEY_TYPES, KeyType.ED25519)
-    # Both daemons open them before they give up their rights, so nobody but root reads them.
+    # Both daemons open them before they give up their rights, so only root reads them.
     files: ClassVar[tuple[ChainFile | Template | Text, ...]] = (
         ChainFile(path="chains/{slot}.pem", parts=(Part.KEY, Part.FULLCHAIN)),
         ChainFile(path="chains/{slot}.fullchain.pem", parts=(Part.FULLCHAIN,)),
@@ -89,7 +89,7 @@ class Mail(Module):
     def render(self, context: Context) -> Iterable[Template | Text]:
         """Return what both daemons read; nothing where there is no chain at all.
 
-        What names a chain stands in the part of its slot, and what belongs to no name leaves it to globs.
+        A file that names a chain is in the part of its slot; files of no name include those by globs.
         """
         names = served(self._domains, context.chains)
         if not names:

@@ -1,4 +1,4 @@
-"""postfix as a service. It can't include files of others, so the module renders all of it, or your main.cf names our files."""
+"""postfix as a service. It can't include files, so the module renders all of it, or your main.cf names our files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Postfix(SystemdService):
             yield name, f'the module "{names[0]}" has this postfix already; write all names into its domains'
 
     def render(self, context: ServiceContext) -> Iterable[Text]:
-        """Return a note of whose files your main.cf names: the core keeps them as long as it stands."""
+        """Return a note of whose files your main.cf names: the core keeps them as long as the note is there."""
         if self.main == "include":
             places = "".join(f"{part.directory.parent}/\n" for part in context.parts)
             yield Text(path="named", text=f"# Your main.cf names files in:\n{places}")

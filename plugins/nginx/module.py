@@ -28,10 +28,10 @@ from plugins.nginx.generation import generation_socket
 
 
 class NginxModule(Module):
-    """Declares what every module on nginx has: where it listens, and the files that its servers include.
+    """Base class of modules on nginx: where they listen, and the files that their servers include.
 
-    A subclass has a template ``http.conf.j2``, with its servers as they stand inside nginx's ``http { }``. Each includes
-    ``{{ dir }}/tls.conf`` or, for plain HTTP, ``{{ dir }}/http01.conf``; ``{{ dir }}/proxy.conf`` stands before a ``proxy_pass``.
+    A subclass has a template ``http.conf.j2``, with its servers as in nginx's ``http { }``. Each includes
+    ``{{ dir }}/tls.conf`` or, for plain HTTP, ``{{ dir }}/http01.conf``; ``{{ dir }}/proxy.conf`` comes before a ``proxy_pass``.
     Names that no module serves are refused by ``default.conf``, which nginx reads before the servers of all modules.
     """
 
@@ -68,7 +68,7 @@ class NginxModule(Module):
 
     @property
     def answers_every_name(self) -> bool:
-        """Whether plain HTTP is answered whatever the Host header says."""
+        """Whether plain HTTP is answered for any Host header."""
         return False
 
     # For plugins

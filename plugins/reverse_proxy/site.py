@@ -64,7 +64,7 @@ class Site(BaseModel):
             yield Server(self.slot + LOCAL_ENDING if public else self.slot, local, self)
 
     def every_server(self) -> Iterator[Server]:
-        """Give a server for each slot that the site may ever have, whatever fails."""
+        """Yield a server for each slot that the site may ever have, with any names failing."""
         public, _ = self._kinds
         return self.servers(public[1:])
 
@@ -78,7 +78,7 @@ class Site(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What is served with one chain, or with one of each key type."""
+    """Names that are served with one chain, or with one of each key type."""
 
     slot: str
     names: tuple[str, ...]

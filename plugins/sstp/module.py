@@ -1,4 +1,4 @@
-"""The module: its settings, its need, its files and its endpoint."""
+"""SSTP as a module: settings, need, files and endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daemon as a service: accel-ppp, which reads its files again when it is told to, or sstp-server, which is restarted."""
+"""SSTP server as a service: accel-ppp, which is reloaded, or sstp-server, which is restarted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web interface as a module: its settings, its needs, its files."""
+"""Web interface as a module: settings, needs and files."""
 
 from __future__ import annotations
 

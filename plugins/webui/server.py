@@ -1,4 +1,4 @@
-"""The web interface's own process: an HTTPS listener that takes a new generation without dropping a connection."""
+"""HTTPS server of the web interface, which takes a new generation without dropping a connection."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def serve(
     """Serve the generation that the symbolic link `live` names until SIGTERM or SIGINT; SIGHUP takes the next one.
 
     Runs in the main thread of a process of its own. `listen` are hosts and ports (0: any free one); `templates` are
-    the module's template directories, the operator's first; `api` is the socket of the agent's API. The pid file stands
+    the module's template directories, the operator's first; `api` is the socket of the agent's API. The pid file is there
     while the listener is up.
 
     Raises: `WebUIError` if there is nothing usable to serve, or nowhere to serve it.
     """
-    # Until the handler stands, a SIGHUP would end the process; what it announced is looked up again after the start.
+    # Until the handler is set, a SIGHUP would end the process; what it announced is looked up again after the start.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _log_to_stderr()
     sys.unraisablehook = _unraisable
@@ -53,7 +53,7 @@ def serve(
 
 
 class Site:
-    """What is served now: one reference, swapped whole."""
+    """Generation in service: one reference, swapped as a whole."""
 
     def __init__(self, live: Path) -> None:
         self.live = live
@@ -77,7 +77,7 @@ class Site:
             log.info("generation %d is in service", self.generation.number)
 
     def catch_up(self) -> None:
-        """Reload if `live` was switched when nobody could tell us."""
+        """Reload if `live` was switched before the pid file was there."""
         if Path(os.path.realpath(self.live)) != self.generation.directory:
             self.reload()
 

@@ -1,4 +1,4 @@
-"""The web interface's process as a service: it takes the generation that is live when it gets SIGHUP."""
+"""Process of the web interface as a service: it takes the generation that is live when it gets SIGHUP."""
 
 from __future__ import annotations
 
