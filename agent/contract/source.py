@@ -190,7 +190,7 @@ class Source(BaseModel, ABC):
         """When a new chain is to be asked for, given that this source serves the request."""
 
     @abstractmethod
-    def obtain(self, request: Request, session: OrderContext) -> Chain:
+    def obtain(self, request: Request, context: OrderContext) -> Chain:
         """Get a chain. Raises `agent.errors.SourceError`, whose `retry_at` is None when only a change helps."""
 
     def inquire(self, chain: Chain, watch: Watch | None, context: SourceContext) -> Watch | None:
