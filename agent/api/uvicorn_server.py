@@ -19,6 +19,9 @@ import uvicorn.server
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+OCTETS_AT_ONCE = 4096
+"""Given to h11, which limits the size of headers only while they are incomplete: in one piece they may have any."""
+
 
 class HttpConnection(H11Protocol):
     """One connection, which has a limited time for the first line and headers of each request.
@@ -52,7 +55,9 @@ class HttpConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Go on waiting while the first line and headers are incomplete."""
-        super().data_received(data)
+        for start in range(0, len(data), OCTETS_AT_ONCE):
+            if not self.transport.is_closing():
+                super().data_received(data[start : start + OCTETS_AT_ONCE])
         if self.conn.their_state is h11.IDLE:
             self._start_timer()
         else:

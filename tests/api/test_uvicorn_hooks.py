@@ -197,6 +197,25 @@ def test_send_400_response_is_replaced_for_what_is_no_http(serve):
     serve(client, Telling)
 
 
+@pytest.mark.parametrize("octets", [30_000, 100_000])
+def test_headers_are_limited_also_where_all_of_them_come_at_once(serve, octets):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            said = answer(connection, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * octets + b"\r\n\r\n")
+            assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+    serve(client)
+
+
+def test_content_may_be_longer_than_headers(serve):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
+            assert b"200 OK" in answer(connection, head + b"a" * 200_000)
+
+    serve(client)
+
+
 class Impatient(Connection):
     headers_seconds = 0.3
 

@@ -32,15 +32,15 @@ LAUNCHER = """
 import os, socket, sys
 from html import unescape
 from pathlib import Path
-from agent.api.authentication import Peers
-from agent.api.services import Office
+from agent.api.authentication import PeerProcesses
+from agent.api.services import ApiServices
 from agent.api.process import serve
 from agent.system.layout import Layout
 layout = Layout(Path(sys.argv[1]))
 with socket.socket(socket.AF_UNIX) as listener:
     listener.bind(str(layout.api))
     listener.listen()
-    serve(Office(layout, Peers(os.geteuid(), frozenset({os.geteuid()}))), listener)
+    serve(ApiServices(layout, PeerProcesses(os.geteuid(), frozenset({os.geteuid()}))), listener)
 """
 SETTINGS = """
 sources = ["uploaded", "local"]

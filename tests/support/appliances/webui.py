@@ -219,5 +219,5 @@ class Appliance:
 def wait_until(condition: Callable[[], object], what: Callable[[], str]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"there is no {what()}"
+        assert time.monotonic() < deadline, f"waited {PATIENCE:g} s for {what()}"
         time.sleep(0.02)
