@@ -20,20 +20,7 @@ if TYPE_CHECKING:
     from agent.contract.context import Http01
     from agent.pki.key import PrivateKey
 
-__all__ = [
-    "ChainRecord",
-    "DnsSolver",
-    "Due",
-    "Ledger",
-    "Memory",
-    "Offer",
-    "OrderContext",
-    "OrderRecord",
-    "RequestState",
-    "Source",
-    "SourceContext",
-    "Watch",
-]
+__all__ = ["ChainRecord", "OrderRecord", "Watch"]  # for the core, besides the classes below
 
 T = TypeVar("T")
 
