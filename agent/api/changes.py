@@ -13,7 +13,7 @@ from agent.api.chains import attachment, known
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
-from agent.errors.api import NotConfirmed
+from agent.errors.api import ConfirmationRequired
 from agent.errors.usage import UnknownChain
 from agent.report import Snapshot
 from agent.store import Store
@@ -107,12 +107,12 @@ def apply(request: ApiRequest) -> ApiResponse:
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Have a chain revoked by its CA. Raises `UnknownChain`, and `NotConfirmed` with what would follow."""
+    """Have a chain revoked by its CA. Raises `UnknownChain`, and `ConfirmationRequired` with what would follow."""
     wish: Revocation = request.body
     record = known(request.services, wish.chain)
     if not wish.confirmed:
         switches = request.services.operations().without(record.id)
-        raise NotConfirmed([f"{each.module}/{each.slot}: {each.reason}" for each in switches])
+        raise ConfirmationRequired([f"{each.module}/{each.slot}: {each.reason}" for each in switches])
     words = ("revoke", record.id, "--reason", str(wish.reason), "--yes")
     return started(
         JobStarted(begin(request, "revoke", ", ".join(record.names[:3]), words, f"{record.id}, {wish.reason}"))

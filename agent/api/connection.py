@@ -11,7 +11,7 @@ from typing import Any
 from agent.api import problems
 from agent.api.limits import ApiLimits
 from agent.api.uvicorn_server import HttpConnection
-from agent.errors.api import RequestMalformed
+from agent.errors.api import BadRequest
 
 CREDENTIALS = struct.Struct("3i")
 """`struct ucred` of unix(7): pid, uid, gid."""
@@ -33,5 +33,5 @@ class ApiConnection(HttpConnection):
 
     def malformed(self) -> tuple[str, bytes]:
         """Return a problem (RFC 9457) without the address and the person, which are unknown."""
-        error = RequestMalformed("it is no HTTP/1.1, or its first line and headers are too long")
+        error = BadRequest("it is no HTTP/1.1, or its first line and headers are too long")
         return problems.MEDIA_TYPE, json.dumps(problems.details_of(error)).encode()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from agent.api.route import Lane
-from agent.errors.api import Busy
+from agent.errors.api import ServiceUnavailable
 
 T = TypeVar("T")
 
@@ -27,9 +27,9 @@ class Executors:
         self._present = dict.fromkeys(widths, 0)
 
     async def run(self, lane: Lane, work: Callable[[], T]) -> T:
-        """Return what `work` returns, called in a thread. Raises `Busy` when so many wait already."""
+        """Return what `work` returns, called in a thread. Raises `ServiceUnavailable` when so many wait already."""
         if self._present[lane] >= self._most[lane]:
-            raise Busy
+            raise ServiceUnavailable
         self._present[lane] += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pools[lane], work)

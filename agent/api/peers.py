@@ -14,12 +14,12 @@ from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.api.uploads import SwitchRow, switch_rows
-from agent.errors.api import NotConfirmed
+from agent.errors.api import ConfirmationRequired
 from agent.errors.root import ListMissing, PeerUnknown, RootMissing
 from agent.model.peer import serial_of
 from agent.pki.revocation import RevocationReason
 from agent.report.peers import ListRow, PeerRow, list_row, peer_rows
-from agent.store.view import View
+from agent.store import Store
 
 DER_CRL = "application/pkix-crl"
 SERIAL = r"^[0-9A-Fa-f:]{1,80}$"
@@ -71,7 +71,7 @@ class WithdrawalEffects(ChainEffects):
 
 def listed(request: ApiRequest) -> ApiResponse:
     """Return every peer certificate."""
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         present = view.roots.present()
         row = list_row(view, present.sha256) if present else None
         return ApiResponse(PeerPage(tuple(peer_rows(view, request.now)), row))
@@ -79,7 +79,7 @@ def listed(request: ApiRequest) -> ApiResponse:
 
 def download(request: ApiRequest) -> ApiResponse:
     """Return a peer certificate with what leads to the root, and the root. Raises `PeerUnknown`."""
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         peer = view.peers.find(serial_of(request.path["id"]))
         if peer is None:
             raise PeerUnknown(request.path["id"])
@@ -90,7 +90,7 @@ def download(request: ApiRequest) -> ApiResponse:
 def crl(request: ApiRequest) -> ApiResponse:
     """Return a root's list of what it has revoked. Raises `RootMissing`, `ListMissing`."""
     query: ListQuery = request.query
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         root = next((each for each in view.roots.all() if _is_meant(each.sha256, each.retired_at, query.of)), None)
         found = view.revocations.lists().get(root.sha256) if root else None
     if root is None:
@@ -114,12 +114,12 @@ def effects(request: ApiRequest) -> ApiResponse:
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Take back what the root has signed. Raises `PeerUnknown`, and `NotConfirmed` with what would follow."""
+    """Take back what the root has signed. Raises `PeerUnknown`, and `ConfirmationRequired` with what would follow."""
     wish: Withdrawal = request.body
     found = request.services.revoker().preview(wish.serial)
     if not wish.confirmed:
         lines = [f"{each.sentence} ({module})" for module, each in found.answers.consequences]
-        raise NotConfirmed([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
+        raise ConfirmationRequired([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
     words = ("root", "revoke", found.serial, "--reason", str(wish.reason), "--yes")
     subject = found.peer or ", ".join(found.names[:3])
     return started(JobStarted(begin(request, "revoke", subject, words, f"{found.serial}, {wish.reason}")))

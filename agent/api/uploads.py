@@ -13,7 +13,7 @@ from agent.api.chains import known
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
-from agent.errors.operations import HandError, NotDeletable
+from agent.errors.operations import NotDeletable, OperationError
 from agent.errors.problem import Problem
 from agent.report.links import Link, links
 
@@ -40,7 +40,7 @@ class Given(Input):
     passphrase: str = Field("", max_length=LONGEST_PASSPHRASE, repr=False)
 
     def pieces(self) -> list[InputFile]:
-        """Return it as the upload doctor wants it."""
+        """Return its files for the inspection."""
         from agent.inspection import InputFile
 
         pasted = [InputFile(PASTED, self.paste.encode())] if self.paste.strip() else []
@@ -64,7 +64,7 @@ class Upload(Given):
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """One thing that the upload doctor saw."""
+    """One remark of the inspection."""
 
     level: str
     """ok, note or warning."""
@@ -121,13 +121,13 @@ def preview(request: ApiRequest) -> ApiResponse:
         switches = request.services.operations().preview(
             diagnosis.chain, for_name=upload.for_name, keep_unused=upload.keep_unused
         )
-    except HandError as error:
+    except OperationError as error:
         refusal = error.problem
     return ApiResponse(_preview(diagnosis, switches, refusal))
 
 
 def store(request: ApiRequest) -> ApiResponse:
-    """Store an upload, and have it deployed. Raises `UploadError`, `ChainError` and `HandError`."""
+    """Store an upload, and have it deployed. Raises `UploadError`, `ChainError` and `OperationError`."""
     upload: Upload = request.body
     diagnosis = _diagnose(request, upload)
     old = known(request.services, upload.replace) if upload.replace else None
@@ -167,7 +167,7 @@ def _preview(diagnosis: Diagnosis, switches: list[Switch], refusal: Problem | No
         not_before=chain.usable_from,
         not_after=chain.usable_until,
         certificates=tuple(links(encode(chain, [Part.FULLCHAIN, Part.ROOT]).decode())),
-        findings=tuple(FindingRow(str(each.level), each.sentence) for each in diagnosis.findings),
+        findings=tuple(FindingRow(str(each.level), each.sentence) for each in diagnosis.remarks),
         switches=switch_rows(switches),
         refusal=refusal,
     )

@@ -16,7 +16,7 @@ from agent.cli.job import job_option, kept
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import span, when
 from agent.errors.problem import rfc3339
-from agent.errors.usage import NotConfirmed
+from agent.errors.usage import ConfirmationFlagMissing
 
 if TYPE_CHECKING:
     from agent.operations.operations import Operations
@@ -86,7 +86,7 @@ def rekey(invocation: Invocation) -> int:
 def deactivate(invocation: Invocation, yes: bool) -> None:
     """Give the account up for ever (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
     if not yes:
-        raise NotConfirmed("--yes")
+        raise ConfirmationFlagMissing("--yes")
     with _caring(invocation) as (_, care, _thumbprint):
         care.deactivate()
     note(
@@ -177,7 +177,7 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
         if not yes:
             for line in [*answer_lines(operations.chain_effects(found)), *switch_lines(operations.without(found))]:
                 note(line)
-            raise NotConfirmed("--yes")
+            raise ConfirmationFlagMissing("--yes")
         for line in switch_lines(operations.revoke(found, reason)):
             note(line)
         return ending(perform(invocation, job=job))

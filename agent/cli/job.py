@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from agent.cli.commands import Invocation
-from agent.errors.problem import AgentError, Problem
+from agent.errors import AgentError, Problem
 
 FAILED = 1
 Ending = Callable[[int], int]

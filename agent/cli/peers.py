@@ -12,11 +12,11 @@ from agent.cli.job import job_option, kept
 from agent.cli.output import columns, note, print_json, width
 from agent.cli.words import shortened, when
 from agent.errors.root import ListMissing, PeerUnknown, RootMissing
-from agent.errors.usage import FileUnwritable, NotConfirmed
+from agent.errors.usage import ConfirmationFlagMissing, FileUnwritable
 from agent.pki.revocation import RevocationList, RevocationReason
 from agent.report.peers import ListRow, PeerRow, list_row, peer_rows
 from agent.report.rows import plain
-from agent.store.view import View
+from agent.store import Store
 
 if TYPE_CHECKING:
     from agent.operations.revocation import Signed
@@ -36,7 +36,7 @@ SERIAL      PEER            NAMES                FOR             UNTIL        ST
 def peers(invocation: Invocation) -> None:
     """List the certificates that the root has signed for others: each is signed again in time and when the root changes."""
     now = invocation.now()
-    with View.open(invocation.layout) as view:
+    with Store.open_read_only(invocation.layout) as view:
         found = peer_rows(view, now)
     if invocation.as_json:
         print_json({"peers": plain(found)})
@@ -80,7 +80,7 @@ def export(invocation: Invocation, serial: str, out: Path | None) -> None:
     """Write the certificate with this serial number as PEM: itself, what leads to the root, and the root."""
     from agent.model.peer import serial_of
 
-    with View.open(invocation.layout) as view:
+    with Store.open_read_only(invocation.layout) as view:
         peer = view.peers.find(serial_of(serial))
         if peer is None:
             raise PeerUnknown(serial)
@@ -102,12 +102,12 @@ def crl(invocation: Invocation, sha256: str, der: bool, out: Path | None) -> Non
     """Write the list of what the root has revoked (RFC 5280), for whoever believes what it has signed."""
     if der and out is None:
         raise click.UsageError("DER is written to a file only: add --out FILE.")
-    with View.open(invocation.layout) as view:
+    with Store.open_read_only(invocation.layout) as view:
         found, row = _list_of(view, sha256.lower())
     _deliver(invocation, found.pem, out, found.der if der else b"", **plain(row))
 
 
-def _list_of(view: View, sha256: str) -> tuple[RevocationList, ListRow]:
+def _list_of(view: Store, sha256: str) -> tuple[RevocationList, ListRow]:
     roots = [each for each in view.roots.all() if (each.sha256.startswith(sha256) if sha256 else not each.retired_at)]
     if not roots:
         raise RootMissing
@@ -153,7 +153,7 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
         for line in [_what(found), *answer_lines(found.answers), *switch_lines(found.switches)]:
             note(line)
         if not yes:
-            raise NotConfirmed("--yes")
+            raise ConfirmationFlagMissing("--yes")
         revoker.revoke(serial, RevocationReason(reason))
         return ending(perform(invocation, job=job))
 

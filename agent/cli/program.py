@@ -10,8 +10,8 @@ import click
 
 from agent.cli.commands import Program
 from agent.cli.output import print_json
+from agent.errors import AgentError
 from agent.errors.operations import NothingToReissue
-from agent.errors.problem import AgentError
 from agent.errors.settings import SettingsError, SettingsRefused
 from agent.errors.store import LockHeld
 from agent.errors.usage import CommandLineWrong, Unexpected, UsageError

@@ -14,7 +14,7 @@ from agent.cli.confirmation import answer_lines, switch_lines
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import shortened, when
 from agent.errors.problem import rfc3339
-from agent.errors.usage import FileUnreadable, FileUnwritable, PassphraseNeeded
+from agent.errors.usage import FileUnwritable, InputUnreadable, PassphraseNeeded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def upload(
     diagnosis = _diagnose(invocation, [*files, *([key] if key else [])], passphrase_file)
     old = chain_named(invocation, replace, source=UPLOADED) if replace else None
     operations = Operations(Engine(invocation.layout, who="chainwright upload"))
-    for finding in diagnosis.findings:
+    for finding in diagnosis.remarks:
         note(f"{finding.level}  {finding.sentence}")
     if dry_run:
         switches = operations.preview(diagnosis.chain, for_name=for_name, keep_unused=keep_unused)
@@ -167,14 +167,14 @@ def export(
 
 
 def pieces_of(files: Sequence[Path]) -> list[InputFile]:
-    """Read files for the doctor. Raises `FileUnreadable`."""
+    """Read files for the inspection. Raises `InputUnreadable`."""
     from agent.inspection import InputFile
 
     return [InputFile(path.name, _read(path)) for path in files]
 
 
 def passphrase_of(path: Path | None) -> bytes | None:
-    """Return the passphrase that stands in a file. Raises `FileUnreadable`."""
+    """Return the passphrase that stands in a file. Raises `InputUnreadable`."""
     return _read(path).rstrip(b"\r\n") if path else None
 
 
@@ -182,7 +182,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FileUnreadable(str(path), (error.strerror or str(error)).lower()) from error
+        raise InputUnreadable(str(path), (error.strerror or str(error)).lower()) from error
 
 
 def _diagnose(invocation: Invocation, files: Sequence[Path], passphrase_file: Path | None) -> Diagnosis:
@@ -203,7 +203,7 @@ def _print_preview(invocation: Invocation, diagnosis: Diagnosis, switches: Seque
         for each in switches
     ]
     if invocation.as_json:
-        findings = [{"level": str(each.level), "sentence": each.sentence} for each in diagnosis.findings]
+        findings = [{"level": str(each.level), "sentence": each.sentence} for each in diagnosis.remarks]
         chain = diagnosis.chain
         facts = {"id": chain.id, "names": list(chain.names), "issuer": chain.issuer}
         print_json({"chain": facts, "findings": findings, "switches": rows})

@@ -1,4 +1,4 @@
-"""What the store remembers of chains and orders, as data. Importing this is cheap: a status needs no more."""
+"""Records of chains and orders. Importing this is cheap: a status needs nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent.pki.chain import KeyType, Purpose
 
 @dataclass(frozen=True, slots=True)
 class ChainRecord:
-    """What the store knows of a chain without opening it: enough to bind and to plan."""
+    """Record of a chain, known without opening it: enough to bind and to plan."""
 
     id: str
     source: str
@@ -43,7 +43,7 @@ class ChainRecord:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is known of a bound chain beyond itself: what its CA says of its renewal, and when to ask again."""
+    """Watch on a bound chain: what its CA says of its renewal, and when to ask again."""
 
     chain: str
     next_at: datetime | None = None
@@ -77,7 +77,7 @@ class FailingName:
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """What became of a source's dealing with one request so far."""
+    """State of a source's dealing with one request so far."""
 
     request: str
     source: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from agent.contract.source import ChainRecord
 from agent.engine.engine import Engine
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, read_pass_inputs, state_of
-from agent.errors.operations import AlreadyUploaded, NameNotCovered, NobodyNeeds, NothingToReissue
+from agent.errors.operations import AlreadyUploaded, NameNotCovered, NothingToReissue, NotNeeded
 from agent.model.binding import Binding
 from agent.model.need import Need
 from agent.operations.consequences import Answers, Inquirer, Slots
@@ -64,7 +64,7 @@ class LockedState:
         switches = self._difference([*self.evidence.chains, record])
         if not switches and not keep_unused and not for_name and not self._useful(record):
             known = {name for need in self.declarations.needs for name in need.names}
-            raise NobodyNeeds(record.names, known)
+            raise NotNeeded(record.names, known)
         return switches
 
     def without(self, chain_id: str) -> list[Switch]:

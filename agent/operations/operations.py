@@ -51,7 +51,7 @@ class Operations:
     # Uploads
 
     def preview(self, chain: Chain, *, for_name: str = "", keep_unused: bool = False) -> list[Switch]:
-        """Return what would switch to an upload. Raises `NameNotCovered`, `NobodyNeeds` or `AlreadyUploaded`."""
+        """Return what would switch to an upload. Raises `NameNotCovered`, `NotNeeded` or `AlreadyUploaded`."""
         with self._locked() as state:
             return state.preview(self._record(chain), for_name=for_name, keep_unused=keep_unused)
 
@@ -166,7 +166,7 @@ class Operations:
             rung = inputs.settings.rungs.get(source)
             if rung is None:
                 raise NotInLadder(source, inputs.settings.rungs)
-            services = workers.services(state.store, inputs.enabled.http01, secrets.token_hex(4))
+            services = workers.services(inputs.enabled.http01, secrets.token_hex(4))
         try:
             yield rung, StoredSourceContext(services, rung, threading.Event(), about)
         finally:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NobodyNeeds, NothingToReissue
+from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NothingToReissue, NotNeeded
 from agent.model.deployment import Step
 from agent.operations.operations import Operations
 from agent.pki.authority import Root
@@ -127,7 +127,7 @@ def test_an_upload_for_a_name_must_cover_it(sites):
 
 def test_an_upload_that_nobody_needs_is_refused_or_kept(sites):
     chain = bought(sites, "www.elsewhere.test")
-    with pytest.raises(NobodyNeeds):
+    with pytest.raises(NotNeeded):
         operations(sites).upload(chain)
     with sites.store() as store:
         assert store.chains.load(chain.id) is None
