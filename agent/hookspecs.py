@@ -1,10 +1,10 @@
-"""Everything that a plugin can do.
+"""Hook specifications: everything that a plugin can do.
 
 A plugin is a Python module named in the entry-point group ``chainwright``, or a root-owned file in
 ``/etc/chainwright/plugins/``. Installed is not enabled: ``[modules.NAME]`` enables a module, ``plugins = ["NAME"]`` a plugin that
 has none. Hooks are only ever extended by new parameters; an implementation may take fewer. The first five hooks are
-asked of every plugin when it is loaded. Those of the life of a module are asked of one module at a time, in the order in
-which they stand here; `Module` answers them from its class attributes and plain methods. A policy plugin can wrap each of
+asked of every plugin when it is loaded. Those of the life of a module are asked of one module at a time, in the order of
+this file; `Module` answers them from its class attributes and plain methods. A policy plugin can wrap each of
 them with ``@hookimpl(wrapper=True)``: where a hook returns a list, ``yield`` gives it a list of such lists, and it may return
 either. A plugin does no I/O in any of them: it returns data, commands and probes.
 """
@@ -233,7 +233,7 @@ def consequences_of(change: Change, observed: str) -> list[Consequence]:  # type
     """Return what a change of root, chain or setting would break, by name; `observed` is the inspection's output.
 
     `change.kind` is ``root``, ``chain`` (it is deleted, reissued or revoked), ``peer`` (a certificate that the root has signed
-    for somebody is revoked) or ``setting``; `change.slots` are the module's own slots that get another chain.
+    for others is revoked) or ``setting``; `change.slots` are the module's own slots that get another chain.
 
     When it raises: the administrator is told that this module could not say.
 

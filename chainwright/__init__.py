@@ -1,4 +1,4 @@
-"""The public API for plugin authors: every name of it, imported when it is first used.
+"""Public API for plugin authors: every name of it, imported when it is first used.
 
 What isn't named here may change without notice.
 """
@@ -7,79 +7,41 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing's own takes longer to import than all the rest of this file
 
-_HOMES = {
-    "Action": "system.command",
-    "Address": "contract.endpoint",
-    "AgentError": "errors",
-    "Appliance": "contract.appliance",
-    "Chain": "pki.chain",
-    "ChainFacts": "contract.context",
-    "ChainFile": "contract.file",
-    "Change": "contract.context",
-    "Command": "system.command",
-    "Consequence": "contract.context",
-    "Context": "contract.context",
-    "DnsSolver": "contract.source",
-    "Due": "contract.source",
-    "Endpoint": "contract.endpoint",
-    "Event": "model.events",
-    "Expected": "contract.endpoint",
-    "Format": "pki.encoding",
-    "Host": "contract.fields",
-    "HostFacts": "model.need",
-    "Http01": "contract.context",
-    "Issuer": "contract.context",
-    "KeyType": "pki.chain",
-    "EventKind": "model.events",
-    "ListenAddress": "contract.fields",
-    "ListenAddresses": "contract.fields",
-    "Module": "contract.module",
-    "ModulePart": "contract.context",
-    "Name": "contract.fields",
-    "Need": "model.need",
-    "Offer": "contract.source",
-    "SourceContext": "contract.source",
-    "OrderCancelled": "errors",
-    "Part": "pki.encoding",
-    "PathText": "contract.fields",
-    "Peer": "model.peer",
-    "PeerState": "model.peer",
-    "Places": "system.places",
-    "Port": "contract.fields",
-    "Probe": "contract.endpoint",
-    "ProbeFailed": "errors",
-    "Purpose": "pki.chain",
-    "RevocationReason": "pki.revocation",
-    "Request": "model.need",
-    "RequestState": "contract.source",
-    "Secret": "contract.fields",
-    "Served": "contract.endpoint",
-    "Service": "contract.service",
-    "ServiceContext": "contract.context",
-    "OrderContext": "contract.source",
-    "Signal": "system.command",
-    "Source": "contract.source",
-    "SourceError": "errors",
-    "StartTLS": "contract.endpoint",
-    "TLSProbe": "probing.probe",
-    "Template": "contract.file",
-    "Text": "contract.file",
-    "Upstream": "contract.fields",
-    "Watch": "model.records",
-    "Word": "contract.fields",
-    "covers": "system.names",
-    "hookimpl": "contract.markers",
-    "is_address": "system.names",
-    "is_public": "system.names",
-    "slot_of": "contract.slots",
-    "slots_by_key_type": "contract.slots",
-    "told_apart": "contract.slots",
+_NAMES = {
+    "api.uvicorn_server": "HttpConnection HttpServer",
+    "contract.appliance": "Appliance",
+    "contract.context": "ChainFacts Change Consequence Context Http01 Issuer ModulePart ServiceContext",
+    "contract.endpoint": "Address Endpoint Expected Probe Served StartTLS concrete_name usable_addresses",
+    "contract.fields": "Host ListenAddress ListenAddresses Name PathText Port Secret Upstream Word",
+    "contract.file": "ChainFile Template Text",
+    "contract.markers": "hookimpl",
+    "contract.module": "Module TLS_KEY_TYPES",
+    "contract.service": "Service",
+    "contract.slots": "slot_of slots_by_key_type told_apart",
+    "contract.source": "DnsSolver Due Offer OrderContext RequestState Source SourceContext",
+    "contract.systemd_service": "IncludedService SystemdService",
+    "contract.validators": "first_repeated",
+    "errors": "AgentError OrderCancelled ProbeFailed SourceError",
+    "model.events": "Event EventKind",
+    "model.need": "HostFacts Need Request",
+    "model.peer": "Peer PeerState",
+    "model.records": "Watch",
+    "pki.chain": "Chain KeyType Purpose",
+    "pki.encoding": "Format Part",
+    "pki.revocation": "RevocationReason",
+    "probing.probe": "TLSProbe",
+    "system.command": "Action Command Signal",
+    "system.names": "covers is_address is_public",
+    "system.places": "Places",
 }
-"""The module below `agent` that defines each name."""
+"""Modules below `agent`, each with its public names."""
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from agent.api.uvicorn_server import HttpConnection as HttpConnection
+    from agent.api.uvicorn_server import HttpServer as HttpServer
     from agent.contract.appliance import Appliance as Appliance
     from agent.contract.context import ChainFacts as ChainFacts
     from agent.contract.context import Change as Change
@@ -95,6 +57,8 @@ if TYPE_CHECKING:
     from agent.contract.endpoint import Probe as Probe
     from agent.contract.endpoint import Served as Served
     from agent.contract.endpoint import StartTLS as StartTLS
+    from agent.contract.endpoint import concrete_name as concrete_name
+    from agent.contract.endpoint import usable_addresses as usable_addresses
     from agent.contract.fields import Host as Host
     from agent.contract.fields import ListenAddress as ListenAddress
     from agent.contract.fields import ListenAddresses as ListenAddresses
@@ -108,6 +72,7 @@ if TYPE_CHECKING:
     from agent.contract.file import Template as Template
     from agent.contract.file import Text as Text
     from agent.contract.markers import hookimpl as hookimpl
+    from agent.contract.module import TLS_KEY_TYPES as TLS_KEY_TYPES
     from agent.contract.module import Module as Module
     from agent.contract.service import Service as Service
     from agent.contract.slots import slot_of as slot_of
@@ -120,6 +85,9 @@ if TYPE_CHECKING:
     from agent.contract.source import RequestState as RequestState
     from agent.contract.source import Source as Source
     from agent.contract.source import SourceContext as SourceContext
+    from agent.contract.systemd_service import IncludedService as IncludedService
+    from agent.contract.systemd_service import SystemdService as SystemdService
+    from agent.contract.validators import first_repeated as first_repeated
     from agent.errors import AgentError as AgentError
     from agent.errors import OrderCancelled as OrderCancelled
     from agent.errors import ProbeFailed as ProbeFailed

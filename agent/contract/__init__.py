@@ -1,1 +1,1 @@
-"""What plugins declare and what they are given: modules, services, sources, files, endpoints, contexts."""
+"""Declarations of plugins, and what they are given: modules, services, sources, files, endpoints, contexts."""

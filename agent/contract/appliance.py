@@ -1,4 +1,4 @@
-"""The narrow view of the appliance that a plugin's commands get."""
+"""Interface to the appliance for a plugin's commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.pki.revocation import RevocationReason
 
 
 class Appliance(Protocol):
-    """List, apply, sign, revoke: what a plugin's command may ask of the core.
+    """Operations for a plugin's command: list, apply, sign, revoke.
 
     `module` is the name of the instance on whose behalf a command acts: what another one has signed is not there for it.
     """

@@ -1,4 +1,4 @@
-"""What a plugin is told when it is asked: facts and places, no handles and no keys."""
+"""Contexts that hooks get: facts and places, no handles and no keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.model.need import HostFacts
 from agent.pki.chain import KeyType
@@ -15,15 +15,18 @@ from agent.system.places import Places
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from agent.contract.service import Service
+
+S = TypeVar("S", bound="Service")
 DIRECTORY_MARK = "/@generation-directory@"
-"""Stands for a generation's own directory until it is staged, so that a digest doesn't depend on the number."""
+"""Mark for a generation's own directory until it is staged, so that a digest doesn't depend on the number."""
 NUMBER_MARK = "@generation-number@"
-"""Stands for a generation's number until it is staged."""
+"""Mark for a generation's number until it is staged."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainFacts:
-    """What a plugin may know of a chain."""
+    """Facts of a chain, without its key."""
 
     id: str
     """SHA-256 of the leaf, lower-case hex."""
@@ -38,7 +41,7 @@ class ChainFacts:
 
 @dataclass(frozen=True, slots=True)
 class Http01:
-    """Where answers to HTTP-01 challenges (RFC 8555 section 8.3) go."""
+    """Places for answers to HTTP-01 challenges (RFC 8555 section 8.3)."""
 
     webroot: Path
     """Files below it are served under ``/.well-known/acme-challenge/``."""
@@ -53,16 +56,16 @@ class Issuer:
     sha256: str
     subject: str
     certificates: str
-    """PEM: the root's certificate, then those above it where it is somebody's subordinate CA."""
+    """PEM: the root's certificate, then those above it where it is a subordinate CA."""
     crl: str
     """PEM: its newest list of revoked certificates (RFC 5280 section 5); empty where it can't sign one."""
     present: bool
-    """It signs now. Why an earlier one was replaced only the operator knows: its key may be in wrong hands."""
+    """It signs now. Why an earlier one was replaced only the operator knows: its key may be compromised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One generation of one module."""
+    """Context of one generation of one module."""
 
     module: str
     directory: Path
@@ -79,6 +82,12 @@ class Context:
     issuers: tuple[Issuer, ...] = ()
     """The present root first, then earlier ones; none unless the module `verifies_peers`."""
 
+    def service(self, kind: type[S]) -> S:
+        """Return the settings of one of `services` by its class."""
+        found = self.services[kind.name]
+        assert isinstance(found, kind)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class ModulePart:
@@ -86,13 +95,13 @@ class ModulePart:
 
     module: str
     plugin: str
-    """Name of the module's class: two instances of one plugin may stand in one service."""
+    """Name of the module's class: two instances of one plugin may be in one service."""
     directory: Path
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceContext:
-    """One candidate entry of one service."""
+    """Context of one candidate entry of one service."""
 
     service: str
     directory: Path
@@ -106,7 +115,7 @@ class ServiceContext:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that the administrator is about to do."""
+    """Change that the administrator is about to make."""
 
     kind: str
     """``root``, ``chain``, ``peer`` or ``setting``."""
@@ -121,7 +130,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What a change would break, by name."""
+    """Consequence of a change, by name: what it would break."""
 
     sentence: str
     severity: str = "warning"

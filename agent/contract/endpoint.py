@@ -1,4 +1,4 @@
-"""Where a service can be looked at, what it ought to serve there, and what it does serve."""
+"""Endpoints of a service, and the chains expected and served there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,25 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.contract.fields import Listen
+    from agent.model.need import HostFacts
+
+
+PROBE_LABEL = "chainwright-probe"
+
+
+def concrete_name(name: str) -> str:
+    """Return a name that a client may ask for: a wildcard's asterisk is replaced by a label."""
+    return name.replace("*", PROBE_LABEL, 1)
+
+
+def usable_addresses(addresses: tuple[Listen, ...], host: HostFacts) -> tuple[Listen, ...]:
+    """Leave out ``[::]`` on a host without IPv6, where many services don't start with it, unless nothing else is left."""
+    with_ipv6 = any(":" in address for address in host.addresses)
+    return tuple(each for each in addresses if with_ipv6 or each.host != "::") or addresses
 
 
 class StartTLS(StrEnum):
@@ -32,7 +51,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What an endpoint ought to present."""
+    """Chain and generation that an endpoint has to present."""
 
     fingerprints: tuple[str, ...]
     """SHA-256 of leaf and intermediates, in the order in which they are sent; lower-case hex."""
@@ -41,7 +60,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What an endpoint presented."""
+    """Chain and generation that an endpoint presented."""
 
     fingerprints: tuple[str, ...]
     """As in `Expected`."""
@@ -50,7 +69,7 @@ class Served:
 
 
 class Probe(ABC):
-    """One way of looking at a service. Built in: TLS with its STARTTLS variants."""
+    """Way of looking at a service. Built in: TLS with its STARTTLS variants."""
 
     @abstractmethod
     def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:

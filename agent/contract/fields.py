@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any
@@ -70,10 +69,6 @@ class Listen:
         """Where this machine connects to: an address that means every one is none to connect to."""
         return LOOPBACK.get(self.host, self.host)
 
-    def usable(self, addresses: Sequence[str]) -> bool:
-        """Whether a service can listen there on a machine with these addresses: without IPv6, many don't start with ``[::]``."""
-        return self.host != "::" or any(":" in address for address in addresses)
-
 
 def parse_listen(text: Any) -> Listen:
     """Read ``8443``, ``127.0.0.1:8443``, ``[::]:443`` or ``name:443``. A port alone means every IPv4 address."""
@@ -122,7 +117,7 @@ def parse_upstream(text: Any) -> Url:
 
 
 class SecretText:
-    """A secret of the settings: masked wherever it is shown. `reveal` gives it to whoever must use it."""
+    """A secret of the settings: masked wherever it is shown. `reveal` returns it."""
 
     __slots__ = ("_value",)
 

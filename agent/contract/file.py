@@ -1,4 +1,4 @@
-"""The files of a generation, as a module declares them. The core makes, opens and installs them."""
+"""Files of a generation, as a module declares them. The core makes, opens and installs them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.pki.encoding import Format, Part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """What every file of a generation has. Owner and group default to the module's."""
+    """Properties of every file of a generation. Owner and group default to the module's."""
 
     path: str
     """Relative to the generation; ``{slot}`` makes it one file a slot."""
@@ -51,13 +51,13 @@ class ChainFile(File):
 
     @property
     def secret(self) -> bool:
-        """Whether a private key stands in it."""
+        """Whether it contains a private key."""
         return Part.KEY in self.parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template(File):
-    """A configuration file made from a Jinja2 template of the module."""
+    """Configuration file made from a Jinja2 template of the module."""
 
     template: str = ""
     """Name below the module's templates; default: the file's own name with ``.j2``."""
@@ -72,6 +72,6 @@ class Template(File):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text(File):
-    """A file whose text the module makes itself (JSON, a table). Use a template for configuration languages."""
+    """File whose text the module makes itself (JSON, a table). Use a template for configuration languages."""
 
     text: str

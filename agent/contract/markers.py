@@ -1,4 +1,4 @@
-"""The two decorators of the plugin contract."""
+"""Decorators of the plugin contract."""
 
 from __future__ import annotations
 

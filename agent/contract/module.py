@@ -1,4 +1,4 @@
-"""`Module`: a class is a plugin's declaration, an instance is the operator's ``[modules.NAME]`` table, validated."""
+"""`Module`: base class of the declarations of plugins, whose instances are the operator's ``[modules.NAME]`` tables."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from agent.pki.chain import KeyType
 from agent.system.command import Action, Command
 
 Argv = tuple[str, ...]
+TLS_KEY_TYPES = (KeyType.ECDSA_P256, KeyType.RSA_2048, KeyType.ECDSA_P384, KeyType.RSA_3072, KeyType.RSA_4096)
+"""What every TLS server takes, in the order in which most prefer them. Ed25519 is left out: public CAs don't sign it."""
 
 
 class Module(BaseModel):
-    """Something of the appliance that uses chains.
+    """Part of the appliance that uses chains.
 
     Fields are the operator's settings; class attributes and methods are the plugin's answers. Most plugins set
     `name`, `files`, `check`, `reload` and override `needs` and `endpoints`. In `files` and commands ``{slot}`` and ``{dir}``
@@ -28,7 +30,7 @@ class Module(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-    # pluggy keeps its plugins in sets and compares them: an instance is itself, whatever its settings are.
+    # pluggy keeps its plugins in sets and compares them: an instance is itself, with the same settings too.
     __eq__ = object.__eq__
 
     def __hash__(self) -> int:
@@ -56,7 +58,7 @@ class Module(BaseModel):
     user: ClassVar[str] = ""
     """Owner of the module's secret files by default; empty: root."""
     group: ClassVar[str] = ""
-    """Group of the module's directories and files; empty: root, and nobody else looks in."""
+    """Group of the module's directories and files; empty: root, and no other user may read them."""
     unprobed: ClassVar[str] = ""
     """Why nothing can be seen on the wire, for the rare module that has no endpoint."""
 
@@ -101,7 +103,7 @@ class Module(BaseModel):
         Default: that sessions drop, where a reload does that and a chain changes.
         """
         if self.disruptive and change.slots:
-            return [Consequence("Whoever is connected is cut off when the new chain is taken.", "outage")]
+            return [Consequence("Everybody who is connected is cut off when the new chain is taken.", "outage")]
         return ()
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
@@ -185,7 +187,7 @@ class Module(BaseModel):
 
     @property
     def api_user(self) -> str:
-        """User whose processes may connect to the agent's local API; empty: nobody's for this module."""
+        """User whose processes may connect to the agent's local API; empty: none for this module."""
         return ""
 
     @classmethod

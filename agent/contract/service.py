@@ -15,7 +15,7 @@ from agent.system.command import Action, Command
 
 
 class Service(BaseModel):
-    """A class is a plugin's declaration, an instance is the operator's ``[services.NAME]`` table, validated.
+    """Daemon that modules share: a class is a plugin's declaration, an instance the operator's ``[services.NAME]`` table.
 
     Its *entry* is a directory with the files that `render` returns: they include the modules' generations by absolute
     path. The candidate entry is what is checked; the switch is one rename of the link ``live``.
@@ -35,7 +35,7 @@ class Service(BaseModel):
         return ()
 
     def contradictions(self, modules: Mapping[str, Module]) -> Iterable[tuple[str, str]]:
-        """Give modules whose settings can't stand beside those of another one, each with the reason.
+        """Yield modules whose settings contradict those of another one, each with the reason.
 
         `modules`: those that share the service, by name. Asked when the settings are read: they are refused, as a setting
         is that its own class refuses.

@@ -1,4 +1,4 @@
-"""What slots are called, and which of them a name has: one chain, or two of different key types."""
+"""Names of slots, and the slots of a name: one chain, or two of different key types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Source`: where chains come from. A rung of the ladder."""
+"""`Source`: a rung of the ladder, which obtains chains."""
 
 from __future__ import annotations
 
@@ -20,32 +20,19 @@ if TYPE_CHECKING:
     from agent.contract.context import Http01
     from agent.pki.key import PrivateKey
 
-__all__ = [
-    "ChainRecord",
-    "DnsSolver",
-    "Due",
-    "Ledger",
-    "Memory",
-    "Offer",
-    "OrderContext",
-    "OrderRecord",
-    "RequestState",
-    "Source",
-    "SourceContext",
-    "Watch",
-]
+__all__ = ["ChainRecord", "OrderRecord", "Watch"]  # for the core, besides the classes below
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestState:
-    """What `offers` and `due` may look at."""
+    """State of a request, for `offers` and `due`."""
 
     chain: ChainRecord | None
     """This source's newest good chain for the request."""
     bound: ChainRecord | None
-    """The chain that the request's needs are bound to, whatever its source."""
+    """The chain that the request's needs are bound to, from any source."""
     order: OrderRecord | None
     root: str | None
     """SHA-256 of the present root."""
@@ -55,7 +42,7 @@ class RequestState:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Whether a source would serve a request; `reason` completes "local by design: ..." when not."""
+    """Answer of a source: whether it would serve a request; `reason` completes "local by design: ..." when not."""
 
     serves: bool
     reason: str = ""
@@ -63,14 +50,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When a new chain is to be asked for, and why."""
+    """Instant at which a new chain is to be asked for, with the reason."""
 
     at: datetime
     reason: str
 
 
 class Memory(Protocol):
-    """What a source remembers beyond one order and beyond a restart, each entry under a key; sealed, and durable at once."""
+    """Key-value store of a source, beyond one order and beyond a restart; sealed, and durable at once."""
 
     def read(self, key: str) -> Mapping[str, Any]:
         """Return what was written last; empty at first."""
@@ -80,7 +67,7 @@ class Memory(Protocol):
 
 
 class Ledger(Protocol):
-    """When a source did what, so that it never runs into a limit of its CA; kept for some days."""
+    """Record of a source's actions with their instants, to respect limits of its CA; kept for some days."""
 
     def note(self, kind: str, subjects: Iterable[str]) -> None:
         """Write down, durably and with the present instant, that `kind` was done to each of `subjects`."""
@@ -90,22 +77,22 @@ class Ledger(Protocol):
 
 
 class SourceContext(Protocol):
-    """What the core gives to a source for work that is not bound to one order. May be used from several threads."""
+    """Services passed to a source: key-value store, ledger, progress. May be used from several threads."""
 
     @property
     def memory(self) -> Memory:
-        """What the source remembers."""
+        """Key-value store of the source."""
 
     @property
     def ledger(self) -> Ledger:
-        """When it did what."""
+        """Record of the source's actions."""
 
     @property
     def http01(self) -> Http01:
         """Where answers to HTTP-01 challenges go."""
 
     def account_key(self) -> PrivateKey:
-        """Return the appliance's ACME account key, whose thumbprint stands in `http01`; only if `Source.uses_account_key`."""
+        """Return the appliance's ACME account key, whose thumbprint is in `http01`; only if `Source.uses_account_key`."""
 
     def shared(self, make: Callable[[], T]) -> T:
         """Return one object for all that this source does with its present settings in this process.
@@ -115,7 +102,7 @@ class SourceContext(Protocol):
         """
 
     def rooted(self, path: str) -> Path:
-        """Return where a path of the settings stands: below ``--root``."""
+        """Return a path of the settings below ``--root``."""
 
     def progress(self, step: str, text: str = "") -> None:
         """Tell what is being done; shown live."""
@@ -132,7 +119,7 @@ class SourceContext(Protocol):
 
 
 class OrderContext(SourceContext, Protocol):
-    """What the core gives to `Source.obtain` for one order."""
+    """Services passed to `Source.obtain` for one order."""
 
     @property
     def saved(self) -> Mapping[str, Any]:
@@ -158,7 +145,7 @@ class OrderContext(SourceContext, Protocol):
 
 
 class Source(BaseModel, ABC):
-    """A rung: a class is a plugin's declaration, an instance is the operator's ``[source.NAME]`` table.
+    """Rung of the ladder: a class is a plugin's declaration, an instance the operator's ``[source.NAME]`` table.
 
     `offers` and `due` are pure; `obtain` is resumable, shows progress, can be cancelled.
     """
@@ -190,7 +177,7 @@ class Source(BaseModel, ABC):
         """When a new chain is to be asked for, given that this source serves the request."""
 
     @abstractmethod
-    def obtain(self, request: Request, session: OrderContext) -> Chain:
+    def obtain(self, request: Request, context: OrderContext) -> Chain:
         """Get a chain. Raises `agent.errors.SourceError`, whose `retry_at` is None when only a change helps."""
 
     def inquire(self, chain: Chain, watch: Watch | None, context: SourceContext) -> Watch | None:
@@ -208,7 +195,7 @@ class Source(BaseModel, ABC):
 
 
 class DnsSolver(BaseModel, ABC):
-    """Publishes answers to DNS-01 challenges (RFC 8555 section 8.4); an instance is the ``[dns.NAME]`` table."""
+    """Publisher of answers to DNS-01 challenges (RFC 8555 section 8.4); an instance is the ``[dns.NAME]`` table."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -216,7 +203,7 @@ class DnsSolver(BaseModel, ABC):
 
     @abstractmethod
     def present(self, name: str, value: str) -> None:
-        """Add a TXT record `value` at `name`, beside those that stand there."""
+        """Add a TXT record `value` at `name`, beside those that are there."""
 
     @abstractmethod
     def clean_up(self, name: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""What a plugin must fulfil before the core believes it: hooks that exist, classes that are complete."""
+"""Checks of the plugin contract: hooks that exist, classes that are complete."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CONTRIBUTIONS: Mapping[str, tuple[str, type[BaseModel]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom an error names."""
+    """Plugin and origin that an error names."""
 
     plugin: str
     origin: str
@@ -68,7 +68,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Implementation:
-    """One function that is marked as the answer to a hook."""
+    """Function that is marked as the answer to a hook."""
 
     attribute: str
     hook: str

@@ -1,4 +1,4 @@
-"""Finding plugins: the entry-point group ``chainwright`` and root-owned files in ``/etc/chainwright/plugins/``."""
+"""Discovery of plugins: the entry-point group ``chainwright`` and root-owned files in ``/etc/chainwright/plugins/``."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WRITABLE = 0o022
 
 @dataclass(frozen=True, slots=True)
 class FoundPlugin:
-    """A plugin that is installed; nothing of it has run yet."""
+    """Plugin that is installed; nothing of it has run yet."""
 
     owner: Owner
     load: Callable[[], object] = field(repr=False)
-    """Import it. May raise whatever the plugin raises."""
+    """Import it. May raise anything."""
     problem: PluginError | None = None
     """Why it may not be loaded at all."""
 
@@ -39,7 +39,7 @@ def candidates(layout: Layout) -> list[FoundPlugin]:
 
 
 def load(candidate: FoundPlugin) -> object:
-    """Import a plugin. Raises `PluginError`, whatever it does."""
+    """Import a plugin. Raises `PluginError` for anything that it raises."""
     if candidate.problem:
         raise candidate.problem
     try:

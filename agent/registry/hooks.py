@@ -1,4 +1,4 @@
-"""Asking modules: every hook of a module's life, of one module at a time, in its own try."""
+"""Calls of hooks: every hook of a module's life, of one module at a time, in its own try."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Caller = Callable[..., Any]
 
 
 class _Manager(pluggy.PluginManager):
-    """Looks for hooks in a class of modules once, instead of in every attribute of every instance (4 ms each)."""
+    """Plugin manager that looks for hooks in a class of modules once, not in each instance (4 ms)."""
 
     def __init__(self) -> None:
         super().__init__("chainwright")
@@ -44,9 +44,9 @@ class _Manager(pluggy.PluginManager):
 
 
 class Hooks:
-    """The enabled modules and the plugins that wrap or observe them, in a plugin manager of their own.
+    """Hooks of the enabled modules and of the plugins that wrap or observe them, in a plugin manager of their own.
 
-    Each method raises `ModuleRaised` for whatever a plugin raises, and `DeclarationRefused` for an answer of the wrong type.
+    Each method raises `ModuleRaised` for anything that a plugin raises, and `DeclarationRefused` for an answer of the wrong type.
     """
 
     def __init__(self, modules: Mapping[str, Module], plugins: Mapping[str, object]) -> None:

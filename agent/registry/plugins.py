@@ -1,4 +1,4 @@
-"""Loading plugins, each in its own try: what is installed, what of it works, and what it contributes."""
+"""Loading of plugins, each in its own try: which are installed, which work, and what they contribute."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BUILT_IN = "the core"
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """One installed plugin, as ``chainwright plugins`` lists it."""
+    """Installed plugin, as ``chainwright plugins`` lists it."""
 
     owner: Owner
     enabled: bool
@@ -61,7 +61,7 @@ class PluginRecord:
 
     @property
     def home(self) -> Path | None:
-        """The directory of its Python file: ``templates/`` may stand in it."""
+        """The directory of its Python file: ``templates/`` may be in it."""
         file = getattr(self.plugin, "__file__", None)
         return Path(file).parent if file else None
 
@@ -78,7 +78,7 @@ class PluginRecord:
 
 @dataclass(frozen=True, slots=True)
 class PluginCommands:
-    """What one plugin adds to ``chainwright``."""
+    """Commands that one plugin adds to ``chainwright``."""
 
     plugin: str
     group: click.Group | None
@@ -87,7 +87,7 @@ class PluginCommands:
 
 @dataclass(frozen=True)
 class Registry:
-    """All that the loaded plugins contribute, by name."""
+    """Contributions of the loaded plugins, by name."""
 
     modules: Mapping[str, type[Module]] = field(default_factory=dict)
     services: Mapping[str, type[Service]] = field(default_factory=dict)
@@ -159,7 +159,7 @@ Contribution = tuple[str, type[BaseModel]]
 
 
 class _Loading:
-    """Collects contributions; who comes first keeps a name."""
+    """Collector of contributions; the first plugin with a name keeps it."""
 
     def __init__(self, found: list[FoundPlugin], builtin_sources: Iterable[type[Source]]) -> None:
         self.candidates = found
@@ -227,7 +227,7 @@ class _Loading:
         return f"{kind} {name}"
 
     def _refuse_unserved(self) -> None:
-        """Now that all are loaded: a module whose service nobody registers can't be deployed."""
+        """Now that all are loaded: a module whose service no plugin registers can't be deployed."""
         known = sorted(self.by_kind["service"])
         for name, module in list(self.by_kind["module"].items()):
             missing = next((each for each in module.services if each not in known), None)

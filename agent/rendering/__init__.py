@@ -1,1 +1,1 @@
-"""From a module and its chains to files, as data."""
+"""Rendering of a module and its chains into files, as data."""

@@ -1,4 +1,4 @@
-"""The enabled modules and their services in one pass, and the way to ask them."""
+"""Enabled modules and their services in one pass, and calls to them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EnabledModules:
-    """Modules by name, registered services by name, and what they are told."""
+    """Modules by name, registered services by name, and their contexts."""
 
     layout: Layout
     hooks: Hooks
@@ -135,7 +135,7 @@ def _services_of(declaration: Module | Service) -> tuple[str, ...]:
 
 
 def ask_service(service: str, what: str, call: Callable[[], T]) -> T:
-    """Ask a service's class. Raises `ModuleRaised` for whatever it raises."""
+    """Ask a service's class. Raises `ModuleRaised` for anything that it raises."""
     try:
         return call()
     except AgentError:

@@ -1,4 +1,4 @@
-"""Module and chains -> files, as data. Nothing is written here."""
+"""Rendering of module and chains into files, as data. Nothing is written here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=File)
 
 
 class Asked(Protocol):
-    """Asks one module the two questions that rendering needs."""
+    """Interface to a module for rendering."""
 
     def receive(self, module: str, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
         """Ask what files come of the chains."""
@@ -33,7 +33,7 @@ class Asked(Protocol):
 
 @dataclass(frozen=True)
 class Rendering:
-    """What a generation is made of."""
+    """Contents of a generation."""
 
     files: tuple[ManifestFile, ...]
     texts: Mapping[str, str]
@@ -56,14 +56,14 @@ class Rendering:
 
 
 def digest_of(files: Iterable[ManifestFile]) -> str:
-    """Return a SHA-256 over files, whatever their order."""
+    """Return a SHA-256 over files in any order."""
     rows = sorted(json.dumps(file.to_json()) for file in files)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Ownership:
-    """Whose files a module's are unless it says otherwise. Empty: root, or the caller."""
+    """Owner and group of a module's files unless it says otherwise. Empty: root, or the caller."""
 
     user: str = ""
     group: str = ""

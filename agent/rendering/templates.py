@@ -1,4 +1,4 @@
-"""Finding and rendering the templates of modules and services."""
+"""Search path and rendering of the templates of modules and services."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def digest_of(paths: Sequence[Path]) -> str:
 
 
 class Templates:
-    """The templates of one module or service, as they are on disk now. The first `overriding` of `paths` are the operator's."""
+    """Templates of one module or service, as they are on disk now. The first `overriding` of `paths` are the operator's."""
 
     def __init__(self, paths: Sequence[Path], where: str, overriding: int = 1) -> None:
         self._environment = _environment(paths, overriding)
@@ -97,7 +97,7 @@ def _line_of(error: Exception) -> str:
 
 
 class _Printed(str):
-    """What a macro, a block or `super()` has printed: each value in it has passed the guard. Never a value itself."""
+    """Output of a macro, a block or `super()`: each value in it has been checked. Never a value itself."""
 
     __slots__ = ()
 
@@ -134,7 +134,7 @@ def _environment(paths: Sequence[Path], overriding: int) -> jinja2.Environment:
 def _guarded(value: Any) -> Any:
     """Let only values through that can't add a directive.
 
-    Text that was joined, filtered or marked as safe is a value again, whatever it was made of.
+    Text that was joined, filtered or marked as safe is a value again, also where its parts were checked.
     """
     import jinja2
 

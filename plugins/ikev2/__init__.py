@@ -1,4 +1,4 @@
-"""IKEv2: road warriors, and connections between head office and branches, on strongSwan."""
+"""IKEv2 on strongSwan: road warriors, and connections between sites."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from chainwright import Appliance, Module, Service
 
-# Its programs are part of this package, and must be there at once: what is heavy is imported by who asks for it.
+# Its programs are part of this package, and must be there at once: heavy modules are imported where they are used.
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""One connection between two sites, as one of them sees it."""
+"""Connections between two sites, as one of them sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a configuration as it is going to be loaded, and complain of what charon would not take.
+"""Check of a configuration as it is going to be loaded: read it, and name the first thing that charon would refuse.
 
 Called as ``python -m plugins.ikev2.check PROGRAM DIRECTORY...``. swanctl has no test of its own: after a mistake of syntax it
 unloads every connection, and ends with 0. Exit code 127: PROGRAM, the daemon, isn't installed.

@@ -1,4 +1,4 @@
-"""A generation as charon is told of it: a directory laid out like /etc/swanctl, read into messages of vici."""
+"""Configuration for charon: a directory laid out like /etc/swanctl, read into messages of vici."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECTIONS = ("connections", "pools", "secrets")
 
 @dataclass
 class Configuration:
-    """All that is loaded of one generation, or of several."""
+    """Everything that is loaded of one generation, or of several."""
 
     keys: dict[str, bytes] = field(default_factory=dict)
     """Files with their keys, PEM."""
@@ -37,7 +37,7 @@ class Configuration:
     """Connections that this side begins, with their children."""
 
     def read(self, directory: Path) -> None:
-        """Add what stands in `directory`. Raises `Unreadable`."""
+        """Add the contents of `directory`. Raises `Unreadable`."""
         self.keys |= {str(path): _one_block(path)[1] for path in _files(directory, "private")}
         self.leaves |= _certificates(directory, "x509")
         self.authorities |= _certificates(directory, "x509ca")
@@ -47,7 +47,7 @@ class Configuration:
 
 
 def read(directories: list[Path]) -> Configuration:
-    """Return what stands in directories that are laid out like /etc/swanctl. Raises `Unreadable`."""
+    """Return the contents of directories that are laid out like /etc/swanctl. Raises `Unreadable`."""
     found = Configuration()
     for directory in directories:
         found.read(directory)
@@ -100,7 +100,7 @@ class _File:
         self._expect(section, vocabulary.CHILD, f"the child {name} of the connection {connection}")
         message = self._values(section)
         if message.get("start_action") == "start":
-            # charon ends such a child and begins it anew whenever its connection is loaded again: that is done here instead.
+            # charon ends such a child and begins it again whenever its connection is loaded: that is done here instead.
             message["start_action"] = "none"
             self._configuration.initiated.setdefault(connection, []).append(name)
         return message

@@ -1,4 +1,4 @@
-"""One connection that clients dial in by, and the users who may."""
+"""Connections that clients dial in by, and users."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Proposal = Annotated[str, AfterValidator(_proposal)]
 
 
 class Auth(StrEnum):
-    """How clients prove who they are."""
+    """Methods by which clients prove who they are."""
 
     EAP_MSCHAPV2 = "eap-mschapv2"
     """User and password (RFC 2759 in EAP)."""

@@ -1,4 +1,4 @@
-"""What another root breaks, by name."""
+"""Consequences of another root, by name."""
 
 from __future__ import annotations
 

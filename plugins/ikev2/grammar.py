@@ -1,4 +1,4 @@
-"""Reading swanctl.conf (strongswan.conf(5)) strictly: what isn't understood is refused, with its line."""
+"""Strict parser of swanctl.conf (strongswan.conf(5)): unknown syntax is refused, with its line."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _tokens(text: str, where: str) -> list[_Token]:
 
 
 class _Parser:
-    """Goes through the tokens once."""
+    """Parser that goes through the tokens once."""
 
     def __init__(self, where: str, tokens: list[_Token]) -> None:
         self._where = where
@@ -98,7 +98,7 @@ class _Parser:
         self._fill(section.sections[name.text], "close")
 
     def _value(self) -> str:
-        """A value ends with its line, or with the section that it stands in."""
+        """Return a value, which ends with its line, or with its section."""
         words = []
         while self._peek().kind in {"word", "quoted"}:
             token = self._next()

@@ -1,9 +1,9 @@
-"""Have charon serve what stands in directories laid out like /etc/swanctl, over vici.
+"""Loading of directories laid out like /etc/swanctl into charon, over vici.
 
 Called as ``python -m plugins.ikev2.load --socket SOCKET --state FILE DIRECTORY...``. Keys come first, then certificates, users
 and pools, then the connections, and only then is taken away what is no longer used: there is no instant without credentials,
 and tunnels that are up stay up. Where charon refuses something, it is given again what was loaded before, and the exit code is 1.
-What somebody else has loaded, swanctl for example, is left alone: FILE remembers what was loaded here.
+What other programs have loaded, swanctl for example, is left alone: FILE lists what was loaded here.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ BEGINS_AT_ONCE = "-1"
 
 
 class Refused(Exception):
-    """charon did not take something. Its text is a sentence."""
+    """Refusal by charon. The text is a sentence."""
 
 
 @dataclass
 class Loaded:
-    """What was loaded here, by what charon calls it."""
+    """Items that were loaded here, by charon's names."""
 
     directories: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Loaded:
     connections: list[str] = field(default_factory=list)
 
     @classmethod
-    def remembered(cls, path: Path) -> Loaded:
+    def read(cls, path: Path) -> Loaded:
         """Return what `path` says; nothing where it isn't there or is damaged: then nothing is taken away."""
         try:
             return cls(**json.loads(path.read_text()))
@@ -129,7 +129,7 @@ class Loading:
 
     def _begin_one(self, request: Any) -> None:
         for _ in self._charon.initiate(request):
-            """What charon says of it stands in its log too."""
+            """Return charon's reason, which is in its log too."""
 
     @staticmethod
     def _ask(what: str, call: Any, message: Any) -> Any:
@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         configuration = read(directories)
         with session(chosen.socket) as charon:
-            loaded = load(charon, configuration, Loaded.remembered(chosen.state))
+            loaded = load(charon, configuration, Loaded.read(chosen.state))
     except (Unreadable, Refused) as error:
         return _complain(str(error))
     except OSError as error:

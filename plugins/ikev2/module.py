@@ -1,4 +1,4 @@
-"""The module: its settings, needs, files and endpoints."""
+"""IKEv2 as a module: settings, needs, files and endpoints."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from chainwright import (
     Part,
     Template,
     Text,
+    first_repeated,
     slot_of,
 )
 from plugins.ikev2.branch import HEAD_OFFICE, Branch
@@ -115,7 +116,7 @@ class IKEv2(Module):
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Dial in as far as that goes without a password; where only certificates are taken, ask charon for its own."""
-        service = _service(context)
+        service = context.service(StrongSwan)
         dialled = {self._slot_of(each): each.domain or self.domain for each in self.connections if each.by_eap}
         for slot in context.chains:
             if slot in dialled:
@@ -125,7 +126,7 @@ class IKEv2(Module):
 
     def inspect_with(self, context: Context) -> Command:
         """Ask who is connected."""
-        return _service(context).sessions(context.places)
+        return context.service(StrongSwan).sessions(context.places)
 
     def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Name the sites that another root cuts off, and who is connected by what would change."""
@@ -173,16 +174,16 @@ class IKEv2(Module):
     @model_validator(mode="after")
     def _each_name_once(self) -> Self:
         for what, names in (("connection", self.connection_names), ("user", [each.name for each in self.users])):
-            twice = [name for name, count in Counter(names).items() if count > 1]
+            twice = first_repeated(names)
             if twice:
-                raise ValueError(f'the {what} "{twice[0]}" stands there twice')
+                raise ValueError(f'the {what} "{twice}" stands there twice')
         return self
 
     @model_validator(mode="after")
     def _each_slot_once(self) -> Self:
-        twice = [slot for slot, count in Counter(self._slots.values()).items() if count > 1]
+        twice = first_repeated(self._slots.values())
         if twice:
-            raise ValueError(f'two chains would be called "{twice[0]}"; give these connections the same key_types')
+            raise ValueError(f'two chains would be called "{twice}"; give these connections the same key_types')
         return self
 
     @model_validator(mode="after")
@@ -248,9 +249,3 @@ def _secrets(users: Iterable[User]) -> str:
         name = base64.b32encode(user.name.encode()).decode().lower().rstrip("=")
         lines += [f"  eap-{name} {{", f'    id = "{user.name}"', f'    secret = "0s{encoded}"', "  }"]
     return "\n".join([*lines, "}", ""])
-
-
-def _service(context: Context) -> StrongSwan:
-    found = context.services["strongswan"]
-    assert isinstance(found, StrongSwan)
-    return found

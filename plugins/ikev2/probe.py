@@ -1,4 +1,4 @@
-"""Looking at an IKEv2 server: the chain that it sends, and whether it has the key."""
+"""Probe of an IKEv2 server: the chain that it sends, and the proof that it has the key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLIENT = "chainwright-probe"
 
 @dataclass(frozen=True)
 class IkeProbe(Probe):
-    """Dial in as far as that goes without credentials: up to where the server has proved who it is, and asks for EAP.
+    """Dials in without credentials, until the server has proved who it is and asks for EAP.
 
     The endpoint's `host` and UDP `port` are dialled. Servers (connections) that authenticate clients by certificate only
     refuse before they show their own: for them there is `ViciProbe`.
@@ -29,14 +29,14 @@ class IkeProbe(Probe):
 
     identity: str | None = None
     """Domain or address that the server is asked to be (IDr, RFC 7296 section 3.5); default: the endpoint's `server_name`;
-    empty: whoever it says that it is."""
+    empty: any."""
     client: str = CLIENT
     """Who the server is told is calling (IDi, as a key ID). charon chooses a connection by it where it has several."""
 
     def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:
         """Return the certificates in the order in which they were sent, after the AUTH signature was checked with the first.
 
-        Raises `ProbeFailed`: nobody there, silence, a refusal (with its name), a malformed answer, a wrong signature.
+        Raises `ProbeFailed`: a closed port, silence, a refusal (with its name), a malformed answer, a wrong signature.
         """
         from plugins.ikev2.ike.failure import IkeFailure
         from plugins.ikev2.ike.handshake import proved_chain

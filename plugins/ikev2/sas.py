@@ -1,4 +1,4 @@
-"""Print what runs in charon as JSON: ``python -m plugins.ikev2.sas SOCKET``. Exit code 1: charon does not answer.
+"""Printer of charon's IKE SAs as JSON: ``python -m plugins.ikev2.sas SOCKET``. Exit code 1: charon does not answer.
 
 One object a line: ``{"connection", "state", "remote_id", "remote_host", "user", "children"}``.
 """

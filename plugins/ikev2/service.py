@@ -1,4 +1,4 @@
-"""strongSwan as a service: charon takes its configuration over vici, from a program of ours, without a window or a lie."""
+"""strongSwan as a service: a program of ours loads the configuration into charon over vici."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from chainwright import Command, Module, PathText, Places, Port, Service, ServiceContext, Template, Text, Word
+from chainwright import Command, Module, PathText, Places, Port, ServiceContext, SystemdService, Template, Text, Word
 
 STATE = "strongswan-loaded.json"
 """In the agent's run/, which is emptied at boot, as charon is."""
 
 
-class StrongSwan(Service):
+class StrongSwan(SystemdService):
     """strongSwan."""
 
     name: ClassVar[str] = "strongswan"
@@ -25,10 +25,7 @@ class StrongSwan(Service):
         "include",
         description='"include": your charon, beside what your swanctl.conf says; "own": a charon of its own',
     )
-    manager: Literal["systemd", "commands"] = Field(
-        "systemd", description="how charon is started: by its unit, or by its program"
-    )
-    unit: Word = Field("strongswan", description='systemd unit, for manager = "systemd"')
+    unit: Word = "strongswan"
     drop_in: bool = Field(
         True,
         description='have the unit load our configuration at each start and reload, for manager = "systemd", main = "include"',
@@ -76,14 +73,16 @@ class StrongSwan(Service):
         """Ask charon."""
         return _python("sas", str(self.socket(context.places)))
 
-    def start_with(self, context: ServiceContext) -> Command:
-        """Start; its own configuration has charon load ours."""
-        if self.manager == "systemd":
-            return Command(("systemctl", "start", self.unit))
+    def start_command(self, context: ServiceContext) -> Command:
+        """Start charon; its own configuration has it load ours."""
         places = context.places
-        log, pid_file = places.log / "charon.log", places.run / "charon.pid"
+        log, pid_file = places.log / "charon.log", self.pid_path(places)
         configuration = places.live / "strongswan.conf" if self.main == "own" else places.rooted("/etc/strongswan.conf")
         return _python("start", self.binary, str(configuration), str(self.socket(places)), str(pid_file), str(log))
+
+    def pid_path(self, places: Places) -> Path:
+        """Return where the process id of a charon is written that the agent has started."""
+        return places.run / "charon.pid"
 
     def sessions(self, places: Places) -> Command:
         """Return what lists who is connected."""

@@ -1,4 +1,4 @@
-"""Start a charon of our own, and wait until it answers.
+"""Start of a charon of the agent's own: run it, and wait until it answers.
 
 Called as ``python -m plugins.ikev2.start PROGRAM STRONGSWAN_CONF SOCKET PID_FILE LOG``. charon reads its configuration from
 where its environment says, stays in the foreground, and writes no pid file: this does what its unit does elsewhere.

@@ -1,4 +1,4 @@
-"""Looking at a chain that charon shows to nobody without a certificate: charon is asked for it."""
+"""Probe of a chain that charon shows only to clients with a certificate: charon is asked for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHORTEST = 0.01
 
 
 class ViciProbe(Probe):
-    """Ask charon whether it has the leaf with its key, and the intermediates."""
+    """Asks charon for the leaf, its key and the intermediates."""
 
     def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:
         """Return what of the expected chain charon has, from the leaf on."""

@@ -1,4 +1,4 @@
-"""Talking to charon over vici, its control socket."""
+"""Sessions with charon over vici, its control socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIMEOUT = 20.0
 
 @contextmanager
 def session(path: Path, timeout: float = TIMEOUT) -> Iterator[Any]:
-    """Give a `vici.Session`; `timeout` in seconds. Raises `OSError` where nobody listens, and later when charon is silent."""
+    """Yield a `vici.Session`; `timeout` in seconds. Raises `OSError` where no process listens, or charon is silent."""
     from vici import Session  # type: ignore[import-untyped]
 
     with socket.socket(socket.AF_UNIX) as stream:

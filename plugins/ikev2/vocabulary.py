@@ -1,4 +1,4 @@
-"""The settings that charon knows over vici, as swanctl.conf(5) lists them: others are mistakes, and are told as such."""
+"""Settings that charon knows over vici, as swanctl.conf(5) lists them: others are refused."""
 
 from __future__ import annotations
 

@@ -1,19 +1,16 @@
-"""A name that mail is served under, and its chains."""
+"""Names that mail is served under, and their chains."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chainwright import KeyType
-
-PROBE_LABEL = "chainwright-probe"
-"""Stands for the asterisk where a wildcard is looked at on the wire."""
+from chainwright import KeyType, concrete_name
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """One name, and what its slots accept: one, or one of each of two kinds of keys."""
+    """One name with its slots and the key types that each accepts: one slot, or one for each of two kinds of keys."""
 
     name: str
     accepted: Mapping[str, tuple[KeyType, ...]]
@@ -21,7 +18,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One name that has a chain, or two."""
+    """One name with the slots that have a chain."""
 
     name: str
     slots: tuple[str, ...]
@@ -29,7 +26,7 @@ class Served:
     @property
     def concrete(self) -> str:
         """A name that a client may ask for."""
-        return self.name.replace("*", PROBE_LABEL, 1)
+        return concrete_name(self.name)
 
     @property
     def in_postfix(self) -> str:

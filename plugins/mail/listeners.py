@@ -1,4 +1,4 @@
-"""Where mail is served: the protocols, and the daemon behind each."""
+"""Listeners of mail: the protocols, and the daemon behind each."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from zlib import crc32
 from chainwright import ListenAddress, StartTLS
 
 FEW = 200
-"""Looks up to which every chain is looked at through every door."""
+"""Number of endpoints up to which every chain is looked at through every listener."""
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Listener:
     """One protocol with one way into TLS."""
 
     setting: str
@@ -23,32 +23,32 @@ class Door:
     """None: TLS from the first octet (RFC 8314 section 3)."""
 
 
-DOORS = (
-    Door("smtp", "postfix", StartTLS.SMTP),
-    Door("submission", "postfix", StartTLS.SMTP),
-    Door("smtps", "postfix"),
-    Door("imap", "dovecot", StartTLS.IMAP),
-    Door("imaps", "dovecot"),
-    Door("pop3", "dovecot", StartTLS.POP3),
-    Door("pop3s", "dovecot"),
+LISTENERS = (
+    Listener("smtp", "postfix", StartTLS.SMTP),
+    Listener("submission", "postfix", StartTLS.SMTP),
+    Listener("smtps", "postfix"),
+    Listener("imap", "dovecot", StartTLS.IMAP),
+    Listener("imaps", "dovecot"),
+    Listener("pop3", "dovecot", StartTLS.POP3),
+    Listener("pop3s", "dovecot"),
 )
 
-Places = Mapping[Door, ListenAddress]
-"""The doors that are open, each with the address at which it is looked at."""
+Opened = Mapping[Listener, ListenAddress]
+"""The listeners that have an address, each with the one at which it is looked at."""
 
 
-def chosen(slot: str, places: Places, slots: int) -> Iterable[Door]:
-    """Return the doors through which the chain of one of `slots` slots is looked at.
+def chosen(slot: str, opened: Opened, slots: int) -> Iterable[Listener]:
+    """Return the listeners through which the chain of one of `slots` slots is looked at.
 
-    A daemon has one table of names for all its doors. So where there are many names, each is looked at through one door of
-    each daemon, always the same: more would see nothing new, and take minutes.
+    A daemon has one table of names for all its listeners. So where there are many names, each is looked at through one
+    listener of each daemon, always the same: more would see nothing new, and take minutes.
     """
-    return places if slots * len(places) <= FEW else _one_of_each_daemon(slot, places)
+    return opened if slots * len(opened) <= FEW else _one_of_each_daemon(slot, opened)
 
 
-def _one_of_each_daemon(slot: str, places: Places) -> Iterator[Door]:
-    by_daemon: dict[str, list[Door]] = {}
-    for door in places:
-        by_daemon.setdefault(door.service, []).append(door)
-    for doors in by_daemon.values():
-        yield doors[crc32(slot.encode()) % len(doors)]
+def _one_of_each_daemon(slot: str, opened: Opened) -> Iterator[Listener]:
+    by_daemon: dict[str, list[Listener]] = {}
+    for listener in opened:
+        by_daemon.setdefault(listener.service, []).append(listener)
+    for listeners in by_daemon.values():
+        yield listeners[crc32(slot.encode()) % len(listeners)]

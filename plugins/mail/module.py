@@ -1,8 +1,7 @@
-"""The module: its settings, needs, files and endpoints."""
+"""Mail as a module: settings, needs, files and endpoints."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import chain
@@ -11,6 +10,7 @@ from typing import ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from chainwright import (
+    TLS_KEY_TYPES,
     ChainFile,
     Command,
     Context,
@@ -27,13 +27,15 @@ from chainwright import (
     Template,
     Text,
     TLSProbe,
+    first_repeated,
     is_address,
     slot_of,
     slots_by_key_type,
     told_apart,
+    usable_addresses,
 )
 from plugins.mail.domain import Domain, Served, served
-from plugins.mail.listeners import DOORS, Door, Places, chosen
+from plugins.mail.listeners import LISTENERS, Listener, Opened, chosen
 from plugins.mail.postfix import Postfix
 
 MAIN_SLOT = "default"
@@ -48,15 +50,8 @@ class Mail(Module):
     name: ClassVar[str] = "mail"
     title: ClassVar[str] = "Mail"
     services: ClassVar[tuple[str, ...]] = ("postfix", "dovecot")
-    key_types: ClassVar[tuple[KeyType, ...]] = (
-        KeyType.ECDSA_P256,
-        KeyType.RSA_2048,
-        KeyType.ECDSA_P384,
-        KeyType.RSA_3072,
-        KeyType.RSA_4096,
-        KeyType.ED25519,
-    )
-    # Both daemons open them before they give up their rights, so nobody but root reads them.
+    key_types: ClassVar[tuple[KeyType, ...]] = (*TLS_KEY_TYPES, KeyType.ED25519)
+    # Both daemons open them before they give up their rights, so only root reads them.
     files: ClassVar[tuple[ChainFile | Template | Text, ...]] = (
         ChainFile(path="chains/{slot}.pem", parts=(Part.KEY, Part.FULLCHAIN)),
         ChainFile(path="chains/{slot}.fullchain.pem", parts=(Part.FULLCHAIN,)),
@@ -94,7 +89,7 @@ class Mail(Module):
     def render(self, context: Context) -> Iterable[Template | Text]:
         """Return what both daemons read; nothing where there is no chain at all.
 
-        What names a chain stands in the part of its slot, and what belongs to no name leaves it to globs.
+        A file that names a chain is in the part of its slot; files of no name include those by globs.
         """
         names = served(self._domains, context.chains)
         if not names:
@@ -108,41 +103,40 @@ class Mail(Module):
     def prepare_with(self, context: Context) -> Iterable[Command]:
         """Have postfix's own forms made of the chains."""
         if served(self._domains, context.chains):
-            yield _postfix(context).make_files(context.directory)
+            yield context.service(Postfix).make_files(context.directory)
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
-        """Look at the main name's chains through every door, and at those of the others through enough of them."""
-        places = {door: found[0] for door in DOORS if (found := self.addresses(door, context.host))}
-        for each in served(self._domains, context.chains):
-            for slot in each.slots:
-                yield from self._endpoints_of(each, slot, context, places)
+        """Look at the main name's chains through every listener, and at those of the others through enough of them."""
+        opened = {each: found[0] for each in LISTENERS if (found := self.addresses(each, context.host))}
+        for name in served(self._domains, context.chains):
+            for slot in name.slots:
+                yield from self._endpoints_of(name, slot, context, opened)
 
-    def addresses(self, door: Door, host: HostFacts) -> tuple[ListenAddress, ...]:
+    def addresses(self, listener: Listener, host: HostFacts) -> tuple[ListenAddress, ...]:
         """Return where a protocol is served on this host."""
-        configured: tuple[ListenAddress, ...] = getattr(self, door.setting)
-        return tuple(each for each in configured if each.usable(host.addresses)) or configured
+        return usable_addresses(getattr(self, listener.setting), host)
 
-    def listeners(self, service: str, host: HostFacts) -> list[tuple[Door, tuple[ListenAddress, ...]]]:
-        """Return the doors of a daemon, closed ones too, with their addresses: for its own configuration."""
-        return [(door, self.addresses(door, host)) for door in DOORS if door.service == service]
+    def listeners(self, service: str, host: HostFacts) -> list[tuple[Listener, tuple[ListenAddress, ...]]]:
+        """Return the listeners of a daemon, those without an address too: for its own configuration."""
+        return [(each, self.addresses(each, host)) for each in LISTENERS if each.service == service]
 
-    def _endpoints_of(self, name: Served, slot: str, context: Context, places: Places) -> Iterator[Endpoint]:
+    def _endpoints_of(self, name: Served, slot: str, context: Context, opened: Opened) -> Iterator[Endpoint]:
         is_main = name.name == self.hostname
         probe = TLSProbe(key_type=context.chains[slot].key_type) if len(name.slots) > 1 else None
-        for door in places if is_main else chosen(slot, places, len(context.chains)):
+        for listener in opened if is_main else chosen(slot, opened, len(context.chains)):
             yield Endpoint(
-                host=places[door].looked_at,
-                port=places[door].port,
+                host=opened[listener].looked_at,
+                port=opened[listener].port,
                 server_name=name.concrete,
                 slot=slot,
-                starttls=door.starttls,
+                starttls=listener.starttls,
                 probe=probe,
                 handshakes=None if is_main else 1,
             )
 
     def _render_postfix(self, context: Context) -> Iterator[Template]:
         yield Template(path="postfix/postmap/main.cf", template="postmap.cf.j2")
-        if _postfix(context).main == "own":
+        if context.service(Postfix).main == "own":
             yield Template(path="postfix/main.cf")
             yield Template(path="postfix/master.cf")
 
@@ -166,17 +160,16 @@ class Mail(Module):
 
     @model_validator(mode="after")
     def _each_name_once(self) -> Self:
-        twice = [name for name, count in Counter((self.hostname, *self.domains)).items() if count > 1]
+        twice = first_repeated((self.hostname, *self.domains))
         if twice:
-            raise ValueError(f"{twice[0]} stands twice in hostname and domains")
+            raise ValueError(f"{twice} stands twice in hostname and domains")
         return self
 
     @model_validator(mode="after")
     def _each_slot_once(self) -> Self:
-        counts = Counter(chain.from_iterable(domain.accepted for domain in self._domains))
-        twice = [slot for slot, count in counts.items() if count > 1]
+        twice = first_repeated(chain.from_iterable(domain.accepted for domain in self._domains))
         if twice:
-            raise ValueError(f'two chains would be called "{twice[0]}"; leave one of the domains out')
+            raise ValueError(f'two chains would be called "{twice}"; leave one of the domains out')
         return self
 
     @model_validator(mode="after")
@@ -190,10 +183,9 @@ class Mail(Module):
 
     @model_validator(mode="after")
     def _each_address_once(self) -> Self:
-        addresses = chain.from_iterable(getattr(self, door.setting) for door in DOORS)
-        twice = [address for address, count in Counter(addresses).items() if count > 1]
+        twice = first_repeated(chain.from_iterable(getattr(self, each.setting) for each in LISTENERS))
         if twice:
-            raise ValueError(f"two protocols can't both be served at {twice[0]}")
+            raise ValueError(f"two protocols can't both be served at {twice}")
         return self
 
 
@@ -216,9 +208,3 @@ def _render_name(context: Context, name: Served) -> Iterator[Template | Text]:
 def _pair(context: Context, slot: str) -> str:
     """The file of a key with its chain."""
     return f"{context.directory}/chains/{slot}.pem"
-
-
-def _postfix(context: Context) -> Postfix:
-    found = context.services["postfix"]
-    assert isinstance(found, Postfix)
-    return found

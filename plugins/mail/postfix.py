@@ -1,4 +1,4 @@
-"""postfix as a service. It can't include files of others, so the module renders all of it, or your main.cf names our files."""
+"""postfix as a service. It can't include files, so the module renders all of it, or your main.cf names our files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from chainwright import Command, Module, PathText, Service, ServiceContext, Text, Word
+from chainwright import Command, Module, PathText, Places, ServiceContext, SystemdService, Text, Word
 
 FILES = Path(__file__).with_name("postfix_files.py")
 CHECK = Path(__file__).with_name("postfix_check.py")
 """Programs that import nothing of ours: started by path, they are there at once."""
 
 
-class Postfix(Service):
+class Postfix(SystemdService):
     """postfix."""
 
     name: ClassVar[str] = "postfix"
@@ -26,10 +26,7 @@ class Postfix(Service):
         "include",
         description='"include": your main.cf names our files; "own": ours is the whole configuration of an instance of its own',
     )
-    manager: Literal["systemd", "commands"] = Field(
-        "systemd", description="how postfix is reloaded and started: by its unit, or by its own command"
-    )
-    unit: Word = Field("postfix", description='systemd unit, for manager = "systemd"')
+    unit: Word = "postfix"
     programs: PathText = Field(
         "/usr/sbin", description="directory of postfix, postconf and postmap; not looked for below --root"
     )
@@ -50,7 +47,7 @@ class Postfix(Service):
             yield name, f'the module "{names[0]}" has this postfix already; write all names into its domains'
 
     def render(self, context: ServiceContext) -> Iterable[Text]:
-        """Return a note of whose files your main.cf names: the core keeps them as long as it stands."""
+        """Return a note of whose files your main.cf names: the core keeps them as long as the note is there."""
         if self.main == "include":
             places = "".join(f"{part.directory.parent}/\n" for part in context.parts)
             yield Text(path="named", text=f"# Your main.cf names files in:\n{places}")
@@ -85,7 +82,11 @@ class Postfix(Service):
 
     def running(self, context: ServiceContext) -> Path:
         """Look for the master: Debian's unit says "active" whether it runs or not."""
-        return context.places.rooted(self.queue_path) / "pid/master.pid"
+        return self.pid_path(context.places)
+
+    def pid_path(self, places: Places) -> Path:
+        """Return where the master writes its process id."""
+        return places.rooted(self.queue_path) / "pid/master.pid"
 
     @property
     def queue_path(self) -> str:

@@ -1,4 +1,4 @@
-"""Test a configuration of postfix as far as its own programs go, and look whether it names certain files.
+"""Check of postfix's configuration by postfix's own programs, and for settings that name certain files.
 
 Called as ``python postfix_check.py PROGRAMS DIRECTORY ["NAME = VALUE"...]``, or with ``--without PLACE``, to see that its main.cf
 names nothing below PLACE, which is about to go. Exit code 127: postfix isn't installed. No program
@@ -49,7 +49,7 @@ def corrected(name: str, value: str, found: str) -> str | None:
 
 
 def missing(postconf: str, directory: str, wanted: Sequence[str]) -> list[str]:
-    """Return the lines that a main.cf lacks of those ``NAME = VALUE``, with further maps that stand there."""
+    """Return the lines that a main.cf lacks of those ``NAME = VALUE``, with further maps that are there already."""
     values = dict(line.split(" = ") for line in wanted)
     found = settings(postconf, directory, *values, "smtpd_tls_security_level", "smtpd_use_tls")
     lines = (corrected(name, value, found[name]) for name, value in values.items())
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> None:
     if lacking:
         lines = " ".join(f"'{line}'" for line in lacking)
         sys.exit(f"{directory}/main.cf does not name the agent's files; add them: postconf -c {directory} -e {lines}")
-    # Its own directories are postfix's to make, but for the one that it must stand in for that.
+    # Its own directories are postfix's to make, but for the one above them.
     Path(settings(postconf, directory, "queue_directory")["queue_directory"]).mkdir(parents=True, exist_ok=True)
     ask(postfix, "-c", directory, "check")
 

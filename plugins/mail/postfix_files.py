@@ -1,8 +1,8 @@
-"""Make postfix's own forms of a generation's chains, then go on with another program if one is named.
+"""Files for postfix, made from a generation's chains; then another program is run if one is named.
 
 Called as ``python postfix_files.py POSTMAP TYPE DIRECTORY [PROGRAM ARGUMENT...]``. In DIRECTORY it makes ``default.pem`` of the
 pairs that the files in ``main/`` name, and the map ``sni`` of the lines in ``names/``, each where it isn't there yet. Both hold
-keys: nobody else can read them, not even for an instant. Exit code 127: POSTMAP isn't installed.
+keys: no other user can read them, not even for an instant. Exit code 127: POSTMAP isn't installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ENDINGS = {"hash": "db", "btree": "db", "lmdb": "lmdb", "cdb": "cdb"}
 
 
 def write(target: Path, parts: Iterable[bytes]) -> None:
-    """Write a file that nobody else can read; it is there as a whole or not at all."""
+    """Write a file that no other user can read; it is there as a whole or not at all."""
     draft = target.with_name(f".{target.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -41,7 +41,7 @@ def rows(lines: Iterable[str]) -> Iterator[str]:
 
 
 def settle(path: Path) -> None:
-    """Let a file look old: each program of postfix's waits two seconds for a younger one, as somebody may still be writing."""
+    """Let a file look old: each program of postfix's waits two seconds for a younger one, which may be incomplete."""
     os.utime(path, (0, 0))
 
 

@@ -1,4 +1,4 @@
-"""nginx, which any number of modules share: with one test, one reload, and each module's faults its own.
+"""nginx as a service that any number of modules share: one test and one reload, and a fault of one module stops no other.
 
 A module on nginx is a subclass of `NginxModule` with a template ``http.conf.j2``. What is named here is what such a module
 may import.

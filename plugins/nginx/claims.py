@@ -1,4 +1,4 @@
-"""What a module on nginx answers to, and where two of them contradict each other.
+"""Names that modules on nginx answer to, and contradictions between them.
 
 nginx itself is silent about that: of two servers with one name on one address it takes the first and warns, and
 an address that one server calls ``ssl`` is TLS for all of them.
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 NO_NAME = ""
-"""Stands for clients that connect to an address and send no name."""
+"""Clients that connect to an address and send no name."""
 EVERY_NAME = "*"
-"""Stands for whatever a client sends."""
+"""Any name that a client sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Claim:
 
 @runtime_checkable
 class Claiming(Protocol):
-    """A module that says what it answers to."""
+    """Module that says which names it answers to."""
 
     def claims(self) -> Iterable[Claim]:
         """Give what it answers to, at each of its addresses."""

@@ -1,4 +1,4 @@
-"""Where nginx shows which generation of a module its workers run.
+"""Sockets on which nginx shows the generation of a module that its workers run.
 
 nginx has no way to say which configuration its workers run, so the entry has a server on a UNIX socket for each module: a
 change of configuration alone is then seen like a new chain.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from chainwright import (
+    TLS_KEY_TYPES,
     ChainFile,
     Context,
     Endpoint,
@@ -20,28 +20,23 @@ from chainwright import (
     Probe,
     Template,
     Text,
+    first_repeated,
+    usable_addresses,
 )
 from plugins.nginx.claims import EVERY_NAME, NO_NAME, Claim
 from plugins.nginx.generation import generation_socket
 
 
 class NginxModule(Module):
-    """Declares what every module on nginx has: where it listens, and the files that its servers include.
+    """Base class of modules on nginx: where they listen, and the files that their servers include.
 
-    A subclass has a template ``http.conf.j2``, with its servers as they stand inside nginx's ``http { }``. Each includes
-    ``{{ dir }}/tls.conf`` or, for plain HTTP, ``{{ dir }}/http01.conf``; ``{{ dir }}/proxy.conf`` stands before a ``proxy_pass``.
+    A subclass has a template ``http.conf.j2``, with its servers as in nginx's ``http { }``. Each includes
+    ``{{ dir }}/tls.conf`` or, for plain HTTP, ``{{ dir }}/http01.conf``; ``{{ dir }}/proxy.conf`` comes before a ``proxy_pass``.
     Names that no module serves are refused by ``default.conf``, which nginx reads before the servers of all modules.
     """
 
     services: ClassVar[tuple[str, ...]] = ("nginx",)
-    key_types: ClassVar[tuple[KeyType, ...]] = (
-        KeyType.ECDSA_P256,
-        KeyType.RSA_2048,
-        KeyType.ECDSA_P384,
-        KeyType.RSA_3072,
-        KeyType.RSA_4096,
-        KeyType.ED25519,
-    )
+    key_types: ClassVar[tuple[KeyType, ...]] = (*TLS_KEY_TYPES, KeyType.ED25519)
     files: ClassVar[tuple[ChainFile | Template | Text, ...]] = (
         Template(path="tls.conf"),
         Template(path="http01.conf"),
@@ -73,18 +68,18 @@ class NginxModule(Module):
 
     @property
     def answers_every_name(self) -> bool:
-        """Whether plain HTTP is answered whatever the Host header says."""
+        """Whether plain HTTP is answered for any Host header."""
         return False
 
     # For plugins
 
     def https_addresses(self, host: HostFacts) -> tuple[ListenAddress, ...]:
         """Return where HTTPS is served on this host."""
-        return _usable(self.listen, host)
+        return usable_addresses(self.listen, host)
 
     def http_addresses(self, host: HostFacts) -> tuple[ListenAddress, ...]:
         """Return where HTTP is served on this host."""
-        return _usable(self.listen_http, host)
+        return usable_addresses(self.listen_http, host)
 
     def endpoint(
         self, context: Context, server_name: str, *, slot: str = "default", probe: Probe | None = None
@@ -111,13 +106,7 @@ class NginxModule(Module):
 
     @model_validator(mode="after")
     def _each_address_once(self) -> Self:
-        counts = Counter((*self.listen, *self.listen_http))
-        twice = [address for address, count in counts.items() if count > 1]
+        twice = first_repeated((*self.listen, *self.listen_http))
         if twice:
-            raise ValueError(f"{twice[0]} stands twice in listen and listen_http")
+            raise ValueError(f"{twice} stands twice in listen and listen_http")
         return self
-
-
-def _usable(addresses: tuple[ListenAddress, ...], host: HostFacts) -> tuple[ListenAddress, ...]:
-    """Leave out ``[::]`` on a host without IPv6, where nginx would not start with it."""
-    return tuple(address for address in addresses if address.usable(host.addresses)) or addresses

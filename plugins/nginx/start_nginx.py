@@ -1,4 +1,4 @@
-"""Start nginx where an nginx that was killed has left its UNIX sockets behind.
+"""Start of nginx after one that was killed and has left its UNIX sockets behind.
 
 nginx removes them when it ends; after SIGKILL, a crash or the OOM killer they stay, and the next start ends in
 "bind() failed (98: Address already in use)", while ``nginx -t`` ignores just that. Called as
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def remove_stale(sockets: Iterable[Path]) -> None:
-    """Remove those that refuse a connection: nobody listens there any more."""
+    """Remove those that refuse a connection: no process listens there."""
     for path in sockets:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             try:

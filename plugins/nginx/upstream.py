@@ -1,4 +1,4 @@
-"""The address of a server that nginx passes requests to."""
+"""Address of a server that nginx passes requests to."""
 
 from __future__ import annotations
 

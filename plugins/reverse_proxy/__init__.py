@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
@@ -23,6 +22,7 @@ from chainwright import (
     Template,
     Text,
     TLSProbe,
+    first_repeated,
     hookimpl,
     slots_by_key_type,
     told_apart,
@@ -36,7 +36,7 @@ class ReverseProxy(NginxModule):
 
     name: ClassVar[str] = "reverse_proxy"
     title: ClassVar[str] = "Reverse proxy"
-    # nginx's master opens all of them before it gives up its rights, so nobody but root reads them.
+    # nginx's master opens all of them before it gives up its rights, so only root reads them.
     # A directory for each of a thousand sites would double the time that a generation takes to be written and removed.
     files: ClassVar[tuple[ChainFile | Template | Text, ...]] = (
         ChainFile(path="sites/{slot}.fullchain.pem", parts=(Part.FULLCHAIN,)),
@@ -107,7 +107,7 @@ class ReverseProxy(NginxModule):
         return site.key_type or self.accepted_key_types[0], site.second_key_type or self.second_key_type
 
     def _render_server(self, server: Server, chains: Mapping[str, ChainFacts]) -> Iterator[Template]:
-        """The server stands in the part of its first chain, and the second adds itself: each may come and go alone."""
+        """Render the server in the part of its first chain, and a second pair in its own: each may come and go alone."""
         slots = list(self._slots(server))
         present = [slot for slot in slots if slot in chains]
         sources = {chains[slot].source for slot in present}
@@ -132,10 +132,9 @@ class ReverseProxy(NginxModule):
     @model_validator(mode="after")
     def _each_slot_once(self) -> Self:
         servers = chain.from_iterable(site.every_server() for site in self.sites)
-        counts = Counter(slot for server in servers for slot in self._slots(server))
-        twice = [slot for slot, count in counts.items() if count > 1]
+        twice = first_repeated(slot for server in servers for slot in self._slots(server))
         if twice:
-            raise ValueError(f'two sites are called "{twice[0]}"; give one of them another name')
+            raise ValueError(f'two sites are called "{twice}"; give one of them another name')
         return self
 
     @model_validator(mode="after")

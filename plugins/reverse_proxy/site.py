@@ -8,15 +8,13 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from chainwright import KeyType, Name, covers, is_address, is_public, slot_of
+from chainwright import KeyType, Name, concrete_name, covers, is_address, is_public, slot_of
 from plugins.nginx import Backend
 
 LOCAL_ENDING = ".local"
 FAILING_ENDING = ".failing"
 LONGEST_SLOT = 128 - len(FAILING_ENDING) - len(".ed25519")
 """Leaves room for the endings of a site's other slots (128 characters are allowed)."""
-PROBE_LABEL = "chainwright-probe"
-"""Stands for the asterisk where a wildcard is looked at on the wire."""
 
 
 class Site(BaseModel):
@@ -66,7 +64,7 @@ class Site(BaseModel):
             yield Server(self.slot + LOCAL_ENDING if public else self.slot, local, self)
 
     def every_server(self) -> Iterator[Server]:
-        """Give a server for each slot that the site may ever have, whatever fails."""
+        """Yield a server for each slot that the site may ever have, with any names failing."""
         public, _ = self._kinds
         return self.servers(public[1:])
 
@@ -80,7 +78,7 @@ class Site(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What is served with one chain, or with one of each key type."""
+    """Names that are served with one chain, or with one of each key type."""
 
     slot: str
     names: tuple[str, ...]
@@ -103,9 +101,9 @@ class Server:
         have other names of the site.
         """
         named = _among(self.names, certified) or _among(self.site.domains, certified)
-        concrete = [name for name in named if not name.startswith("*.")]
+        exact = [name for name in named if not name.startswith("*.")]
         if named:
-            yield (concrete or [f"{PROBE_LABEL}.{named[0].removeprefix('*.')}"])[0]
+            yield concrete_name((exact or named)[0])
         if self.has_address:
             yield ""
 

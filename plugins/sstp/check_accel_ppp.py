@@ -1,4 +1,4 @@
-"""Test a configuration of accel-ppp, which has no test of its own: what it can't read, it would only say in its log.
+"""Check of accel-ppp's configuration: accel-ppp has none, and reports mistakes only in its log.
 
 Called as ``python check_accel_ppp.py PROGRAM MAIN_FILE INCLUDED_FILE LINE``: the line is what the main file must say to have ours
 included. Exit code 127: accel-ppp isn't installed. Sections are read as accel-ppp does (accel-pppd/triton/conf_file.c): of two
@@ -40,7 +40,7 @@ class Section:
 
 
 class Reading:
-    """What accel-ppp makes of its main file."""
+    """Main file with its includes, as accel-ppp reads it."""
 
     def __init__(self, main_file: Path) -> None:
         self.sections: list[Section] = []

@@ -1,4 +1,4 @@
-"""The module: its settings, its need, its files and its endpoint."""
+"""SSTP as a module: settings, need, files and endpoint."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from chainwright import (
+    TLS_KEY_TYPES,
     ChainFile,
     Change,
     Command,
@@ -41,13 +42,7 @@ class SSTP(Module):
     name: ClassVar[str] = "sstp"
     title: ClassVar[str] = "SSTP VPN"
     services: ClassVar[tuple[str, ...]] = ("sstp",)
-    key_types: ClassVar[tuple[KeyType, ...]] = (
-        KeyType.ECDSA_P256,
-        KeyType.RSA_2048,
-        KeyType.ECDSA_P384,
-        KeyType.RSA_3072,
-        KeyType.RSA_4096,
-    )
+    key_types: ClassVar[tuple[KeyType, ...]] = TLS_KEY_TYPES
     # Both daemons open them as root.
     files: ClassVar[tuple[ChainFile | Template | Text, ...]] = (
         ChainFile(path="fullchain.pem", parts=(Part.FULLCHAIN,)),
@@ -74,7 +69,7 @@ class SSTP(Module):
 
     def render(self, context: Context) -> Iterable[Template | Text]:
         """Return the configuration of the daemon that is chosen; it names the chain, so it is of its slot."""
-        service = _service(context)
+        service = context.service(SSTPService)
         name = "sstpd.conf" if service.restarts else "sstp.conf"
         yield Template(path=name, slot=SLOT, values={"service": service})
 
@@ -90,7 +85,7 @@ class SSTP(Module):
 
     def inspect_with(self, context: Context) -> Command | None:
         """Ask who is connected, where that is going to matter."""
-        return _service(context).sessions(context.places)
+        return context.service(SSTPService).sessions(context.places)
 
     def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
         """Say whose sessions drop: sstp-server reads a chain only at its start. accel-ppp keeps all of them."""
@@ -123,12 +118,6 @@ class SSTP(Module):
                 f"clients may not connect from inside of the tunnels: {overlapping} overlaps pool {self.pool}"
             )
         return self
-
-
-def _service(context: Context) -> SSTPService:
-    found = context.services["sstp"]
-    assert isinstance(found, SSTPService)
-    return found
 
 
 def _dropped(sessions: list[str]) -> Consequence:

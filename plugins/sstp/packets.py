@@ -1,4 +1,4 @@
-"""The few octets of SSTP that a look at a server takes ([MS-SSTP] sections 2.2 and 3.1.5). Pure."""
+"""Packets of SSTP that a probe needs ([MS-SSTP] sections 2.2 and 3.1.5). Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Message(IntEnum):
 
 
 class NotSSTP(ValueError):
-    """What was read is no control packet; the text completes "the call was answered with ..."."""
+    """Octets that are no control packet; the text completes "the call was answered with ..."."""
 
 
 def request(host: str) -> bytes:
@@ -62,7 +62,7 @@ def first_line(head: bytes) -> bytes:
 
 
 def impossible_call() -> bytes:
-    """Return a call for a protocol that nobody has, and its end: nothing of PPP is started, and nothing stays open."""
+    """Return a call for an unknown protocol, and its end: nothing of PPP is started, and nothing stays open."""
     attribute = struct.pack(">BBHH", 0, ENCAPSULATED_PROTOCOL, 6, UNKNOWN_PROTOCOL)
     return _control(Message.CALL_CONNECT_REQUEST, attribute) + _control(Message.CALL_DISCONNECT)
 

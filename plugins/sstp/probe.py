@@ -1,4 +1,4 @@
-"""Looking at SSTP itself, over the connection that presented the chain; without a user, and without PPP."""
+"""Probe of SSTP over the connection that presented the chain, without a user and without PPP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALIVE = (Message.CALL_CONNECT_NAK, Message.CALL_DISCONNECT_ACK)
 
 @dataclass(frozen=True)
 class SSTPProbe(TLSProbe):
-    """Ask for a call that no server can take, and be refused as [MS-SSTP] section 3.3.5.2.2 says."""
+    """Asks for a call that no server can take, and expects the refusal of [MS-SSTP] section 3.3.5.2.2."""
 
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
         """Return nothing, as SSTP shows no generation. Raises `ProbeFailed`."""

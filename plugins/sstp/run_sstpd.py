@@ -1,7 +1,7 @@
-"""Test, start or restart sstp-server, which has no test of its own, no reload, and writes no file with its number.
+"""Check, start and restart of sstp-server, which has no test, no reload and no pid file.
 
 Called as ``python run_sstpd.py check|start|restart PROGRAM CONFIGURATION PID_FILE LOG``. Exit code 127: it isn't installed. What
-would end it at its start is looked for first, as until it is up again nobody is connected.
+would end it at its start is looked for first, as no client is connected until it is up again.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def stop(program: str, pid_file: Path) -> None:
 
 
 def _runs(program: str, pid: int) -> bool:
-    """Whether a process is the program: a number that was left behind may be anybody's by now."""
+    """Whether a process is the program: another process may have the number of one that has ended."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -128,7 +128,7 @@ def _runs(program: str, pid: int) -> bool:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a process is gone, or a zombie (proc(5)): nobody may wait for it where its parent goes on."""
+    """Whether a process is gone, or a zombie (proc(5)): its parent may never wait for it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (OSError, IndexError):
@@ -142,7 +142,7 @@ def _reason(error: OSError) -> str:
 
 def _takes_connections(place: tuple[str, int]) -> bool:
     with suppress(OSError), socket.create_connection(place, timeout=1) as plain:
-        return bool(plain.getsockname() != plain.getpeername())  # a socket may meet itself where nobody listens
+        return bool(plain.getsockname() != plain.getpeername())  # a socket may meet itself where no process listens
     return False
 
 

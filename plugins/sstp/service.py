@@ -1,4 +1,4 @@
-"""The daemon as a service: accel-ppp, which reads its files again when it is told to, or sstp-server, which is restarted."""
+"""SSTP server as a service: accel-ppp, which is reloaded, or sstp-server, which is restarted."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from chainwright import (
+    Action,
     Command,
+    IncludedService,
     ListenAddress,
     Module,
     PathText,
     Places,
-    Service,
     ServiceContext,
-    Signal,
     Template,
     Text,
-    Word,
 )
 
 HERE = Path(__file__).parent
@@ -30,32 +29,19 @@ SESSIONS = HERE / "sessions.py"
 """Programs that import nothing of ours: started by path, they are there at once."""
 
 
-class SSTPService(Service):
+class SSTPService(IncludedService):
     """SSTP server."""
 
     name: ClassVar[str] = "sstp"
     title: ClassVar[str] = "SSTP server"
+    main_file: ClassVar[str] = "accel-ppp.conf"
+    usual_pid_file: ClassVar[str] = "/run/accel-pppd.pid"
+    own_pid_file: ClassVar[str] = "accel-pppd.pid"
+    reload_signal: ClassVar[str] = "USR1"
 
     server: Literal["accel-ppp", "sstp-server"] = Field("accel-ppp", description="which daemon serves SSTP")
-    main: Literal["include", "own"] = Field(
-        "include",
-        description='of accel-ppp. "include": yours includes our file; "own": ours is the main file of an accel-ppp of its own',
-    )
-    manager: Literal["systemd", "commands"] = Field(
-        "systemd", description="how the daemon is reloaded and started: by its unit, or by a signal and its program"
-    )
-    unit: Word | None = Field(None, description='systemd unit, for manager = "systemd"; default: the server\'s name')
-    binary: PathText | None = Field(
-        None,
-        description="the program; not looked for below --root; default: /usr/sbin/accel-pppd, or /usr/local/bin/sstpd",
-    )
-    configuration: PathText = Field("/etc/accel-ppp.conf", description='your main file, for main = "include"')
-    include: PathText = Field(
-        "/etc/accel-ppp.d/chainwright.conf", description='what your main file includes, for main = "include"'
-    )
-    pid_file: PathText | None = Field(
-        None, description="default: /run/accel-pppd.pid; for a daemon of the agent's own in its run/"
-    )
+    configuration: PathText = "/etc/accel-ppp.conf"
+    include: PathText = "/etc/accel-ppp.d/chainwright.conf"
     cli: ListenAddress = Field(
         "127.0.0.1:2001",
         validate_default=True,
@@ -90,7 +76,7 @@ class SSTPService(Service):
     @property
     def checks_in_place(self) -> bool:
         """Whether only the configuration in service can be tested, as your main file names it."""
-        return not self.restarts and self.main == "include"
+        return not self.restarts and super().checks_in_place
 
     def render(self, context: ServiceContext) -> Iterable[Template | Text]:
         """Return accel-ppp's main file, or what yours includes; sstp-server can't include anything."""
@@ -100,44 +86,29 @@ class SSTPService(Service):
         if self.main == "own":
             yield Template(path="accel-ppp.conf")
             return
-        yield Text(
-            path="include.conf",
-            text=f"# Made by Chainwright; changes here are lost.\n$include {context.places.live}/included.conf\n",
-            publish=Path(self.include),
-            how="copy",
-        )
+        yield self.include_file(f"$include {context.places.live}/included.conf")
 
     def check_with(self, context: ServiceContext) -> Command | None:
         """Read the configuration as the daemon would: neither has a test of its own."""
         if self.restarts:
             return self._sstpd("check", context, self._generation(context))
-        main_file = self._main_file(context.places, context.directory)
+        main_path = self.main_path(context.places, context.directory)
         entry = context.directory if self.main == "own" else context.places.live
         line = f"$include {context.places.rooted(self.include)}"
-        return self._own_program(CHECK_ACCEL_PPP, self.program, str(main_file), f"{entry}/included.conf", line)
+        return self._own_program(CHECK_ACCEL_PPP, self.program, str(main_path), f"{entry}/included.conf", line)
 
-    def reload_with(self, context: ServiceContext) -> Command | Signal | None:
+    def reload_with(self, context: ServiceContext) -> Action | None:
         """Reload accel-ppp, which looks once a second whether it was told to; restart sstp-server."""
-        if self.manager == "systemd":
-            return Command(("systemctl", "restart" if self.restarts else "reload", self.unit_name))
-        if self.restarts:
-            return self._sstpd("restart", context, self._live(context))
-        return Signal(self.pid_path(context.places), "USR1")
+        if not self.restarts:
+            return super().reload_with(context)
+        return self.systemctl("restart") or self._sstpd("restart", context, self._live(context))
 
-    def running(self, context: ServiceContext) -> Command | Path:
-        """Ask systemd, or look for the process."""
-        if self.manager == "systemd":
-            return Command(("systemctl", "is-active", "--quiet", self.unit_name))
-        return self.pid_path(context.places)
-
-    def start_with(self, context: ServiceContext) -> Command | None:
-        """Start."""
-        if self.manager == "systemd":
-            return Command(("systemctl", "start", self.unit_name))
+    def start_command(self, context: ServiceContext) -> Command | None:
+        """Start the daemon's program."""
         if self.restarts:
             return self._sstpd("start", context, self._live(context))
-        main_file = self._main_file(context.places, context.places.live)
-        return Command((self.program, "-d", "-p", str(self.pid_path(context.places)), "-c", str(main_file)))
+        main_path = self.main_path(context.places, context.places.live)
+        return Command((self.program, "-d", "-p", str(self.pid_path(context.places)), "-c", str(main_path)))
 
     def sessions(self, places: Places) -> Command | None:
         """Return what says who is connected, where a reload ends sessions."""
@@ -158,13 +129,10 @@ class SSTPService(Service):
         return self.unit or self.server
 
     def pid_path(self, places: Places) -> Path:
-        """Return where the daemon's number stands."""
-        if self.pid_file is None and (self.restarts or self.main == "own"):
-            return places.run / ("sstpd.pid" if self.restarts else "accel-pppd.pid")
-        return places.rooted(self.pid_file or "/run/accel-pppd.pid")
-
-    def _main_file(self, places: Places, entry: Path) -> Path:
-        return entry / "accel-ppp.conf" if self.main == "own" else places.rooted(self.configuration)
+        """Return where the daemon writes its process id, or for sstp-server the program that starts it."""
+        if self.restarts and self.pid_file is None:
+            return places.run / "sstpd.pid"
+        return super().pid_path(places)
 
     def _sstpd(self, verb: str, context: ServiceContext, generation: Path | None) -> Command | None:
         """Return what tests, starts or restarts sstp-server with the files of a generation."""

@@ -1,4 +1,4 @@
-"""Print who is connected to sstp-server: it starts a pppd for each session, and tells it the client's address.
+"""Printer of the sessions of sstp-server: it starts a pppd for each session, and tells it the client's address.
 
 Called as ``python sessions.py pid PID_FILE`` or ``python sessions.py unit UNIT``. The first line is the server's name, then there
 is one line ``session ADDRESS`` for each.

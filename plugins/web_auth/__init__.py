@@ -87,7 +87,7 @@ class WebAuth(NginxModule):
 
     @property
     def answers_every_name(self) -> bool:
-        """Whatever a client asks for over plain HTTP, it is sent to the page."""
+        """Whether plain HTTP is answered for every name: each client is sent to the page."""
         return True
 
     @property

@@ -1,4 +1,4 @@
-"""What the login page says and what it looks like: types of settings that are safe in HTML, CSS and nginx's language."""
+"""Texts and brand of the login page: types of settings that are safe in HTML, CSS and nginx's language."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainwright import PathText, Upstream
 FORBIDDEN = re.compile(r"[<>&\"`\\;{}$#]")
 COLOR = re.compile(r"#?([0-9A-Fa-f]{6})")
 LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
-"""RFC 5646 section 2.1, without what nobody writes."""
+"""RFC 5646 section 2.1, without rare forms."""
 PICTURES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",

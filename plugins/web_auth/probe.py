@@ -1,4 +1,4 @@
-"""Looking at the login page itself, over the connection that presented the chain."""
+"""Probe of the login page, over the connection that presented the chain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainwright import Endpoint, ProbeFailed, TLSProbe
 
 @dataclass(frozen=True)
 class PageProbe(TLSProbe):
-    """Ask ``GET /``: nginx answers the handshake of a page that its workers may not read."""
+    """Asks ``GET /``: nginx answers the handshake of a page that its workers may not read."""
 
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
         """Return nothing, as the generation has a socket of its own. Raises `ProbeFailed`."""

@@ -1,4 +1,4 @@
-"""The application: addresses, and what happens when something goes wrong on the way."""
+"""Application of the web interface: addresses and error pages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from plugins.webui.rendering import Pages
 from plugins.webui.request_context import AppState, RequestContext, let_out
 from plugins.webui.routes import PAGES
 from plugins.webui.static_files import Statics
-from plugins.webui.upload_drafts import Pending
+from plugins.webui.upload_drafts import UploadDrafts
 
 Handler = Callable[[RequestContext], Awaitable[Response]]
 
@@ -58,7 +58,7 @@ def application(templates: Sequence[Path], socket: Path) -> Hardened:
     """
     statics = Statics()
     app_state = AppState(
-        Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, Pending(), SessionCache()
+        Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, UploadDrafts(), SessionCache()
     )
     answering = Answering(app_state)
     routes = [
@@ -66,12 +66,12 @@ def application(templates: Sequence[Path], socket: Path) -> Hardened:
         *(Route(path, answering.endpoint(handler), methods=[method]) for method, path, handler in PAGES),
     ]
     app = Starlette(routes=routes, exception_handlers={404: answering.unknown, 405: answering.refused})
-    app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
+    app.router.redirect_slashes = False  # it would redirect to the name in the Host header
     return Hardened(app)
 
 
 class Answering:
-    """From a request to an answer, whatever goes wrong."""
+    """Answers each request, with an error page where something fails."""
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state

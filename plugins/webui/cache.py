@@ -1,4 +1,4 @@
-"""What a person saw last, for when the agent does not answer: in memory, and no longer than their session."""
+"""Last answers of the agent, for when it is silent: in memory, and no longer than the session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 Json = Mapping[str, Any]
 Seen = tuple[Json, Json, Json]
-"""Who it was, and both pages of the status."""
+"""Person, and both pages of the status."""
 MOST = 8
 """Sessions; the one that was longest away is forgotten first."""
 
@@ -19,7 +19,7 @@ def utc_now() -> datetime:
 
 
 class SessionCache:
-    """The last answers, by session."""
+    """Last answers by session."""
 
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""Every text that the pages show, in one file a language: ``texts/LANGUAGE.toml``."""
+"""Texts of the pages, in one file a language: ``texts/LANGUAGE.toml``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST = "en"
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts of one language."""
+    """Texts of one language."""
 
     language: str
     rows: Mapping[str, str]
@@ -32,7 +32,7 @@ class Texts:
 
 
 class Catalogue:
-    """The languages that there are."""
+    """All languages."""
 
     def __init__(self, directory: Path = DIRECTORY) -> None:
         found = {path.stem: dict(_flat(tomllib.loads(path.read_text()))) for path in sorted(directory.glob("*.toml"))}

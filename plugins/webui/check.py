@@ -1,4 +1,4 @@
-"""Load generations of the web interface as its process will: ``python -m plugins.webui.check DIRECTORY...``."""
+"""Check of generations, which are loaded as by the web interface's process: ``python -m plugins.webui.check DIRECTORY...``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent's API on its UNIX socket: one connection a request, asynchronous, so that a stream holds no thread."""
+"""Client of the agent's API on its UNIX socket: one connection a request, asynchronous, so that a stream holds no thread."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ Query = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """On whose behalf the agent is asked."""
+    """Session on whose behalf the agent is asked."""
 
     token: str = field(default="", repr=False)
-    """Of the session; empty: nobody has logged in."""
+    """Of the session; empty: without a login."""
     address: str = ""
     """Where the browser is."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentResponse:
-    """What the agent said."""
+    """Answer of the agent."""
 
     status: int
     headers: Mapping[str, str]
@@ -51,7 +51,7 @@ class AgentResponse:
 
 
 class Refused(Exception):
-    """The agent answered with a problem (RFC 9457): it is shown as it stands."""
+    """Problem (RFC 9457) that the agent answered with: it is shown as it is."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         super().__init__(str(problem.get("code", status)))
@@ -65,7 +65,7 @@ class Refused(Exception):
 
 
 class Api:
-    """Asks the agent."""
+    """Client that asks the agent."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -80,7 +80,7 @@ class Api:
     async def send(
         self, who: Credentials, method: str, path: str, *, query: Query | None = None, body: bytes = b"", kind: str = ""
     ) -> AgentResponse:
-        """Return the agent's answer, whatever its content is. Raises as `ask` does."""
+        """Return the agent's answer with any content. Raises as `ask` does."""
         try:
             async with asyncio.timeout(LONGEST_WAIT), self._sent(who, method, path, query, body, kind) as answering:
                 answer = await answering.whole()
@@ -140,7 +140,7 @@ def _headers(who: Credentials, body: bytes, kind: str, more: Mapping[str, str]) 
 
 
 class _Answering:
-    """An answer that is being read."""
+    """Answer that is being read."""
 
     def __init__(self, machine: h11.Connection, reader: asyncio.StreamReader) -> None:
         self._machine = machine

@@ -1,4 +1,4 @@
-"""The chain of the browser's own connection, for who wants to compare it before trusting this page."""
+"""Chain of the browser's connection, to be compared before the page is trusted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ChainFacts:
-    """The leaf of a connection, as the page names it."""
+    """Leaf of a connection, as the page names it."""
 
     names: tuple[str, ...]
     issuer: str
@@ -27,7 +27,7 @@ class ChainFacts:
 def chain_facts(certificates: bytes) -> ChainFacts:
     """Return the facts of the first certificate of `certificates` (PEM).
 
-    cryptography is imported here, by the first visitor: it would be a fifth of the process's memory.
+    cryptography is imported here, at the first use: it would be a fifth of the process's memory.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives.hashes import SHA256

@@ -1,4 +1,4 @@
-"""Two locks on everything that changes something: where the request comes from, and a token in its form."""
+"""Protection against cross-site requests: the origin of a request that changes something, and a token in its form."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ FIELD = "form_token"
 def check_origin(method: str, headers: Mapping[str, str]) -> None:
     """Raise `FromElsewhere` for a change that another site's page asks for.
 
-    Browsers say so in Sec-Fetch-Site (W3C Fetch Metadata), older ones in Origin (RFC 6454). Who says neither is no browser
-    and uses the agent's API.
+    Browsers say so in Sec-Fetch-Site (W3C Fetch Metadata), older ones in Origin (RFC 6454). A client that says neither is no
+    browser and uses the agent's API.
     """
     if method in SAFE:
         return
@@ -32,7 +32,7 @@ def check_origin(method: str, headers: Mapping[str, str]) -> None:
 
 
 def form_token(session: str) -> str:
-    """Return what the forms of a session carry: who can't read the cookie can't compute it."""
+    """Return the token in the forms of a session: without the cookie it can't be computed."""
     return hmac.digest(session.encode(), b"chainwright form token", hashlib.sha256).hex()
 
 

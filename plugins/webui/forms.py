@@ -1,4 +1,4 @@
-"""Reading what a form sends, within limits."""
+"""Parser of forms, within limits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARAMETER = re.compile(r'[; ](name|filename)="([^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that was chosen."""
+    """Uploaded file."""
 
     name: str
     content: bytes = field(repr=False)
@@ -34,7 +34,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What was sent."""
+    """Fields and files that were sent."""
 
     fields: Mapping[str, str] = field(repr=False)
     files: tuple[File, ...] = ()

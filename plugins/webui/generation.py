@@ -1,4 +1,4 @@
-"""One generation of the web interface, read whole from its own immutable directory."""
+"""Generations of the web interface, each read as a whole from its immutable directory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WORDS = {int: "a number", str: "a string", list: "a list", dict: "an object"}
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What is served from now on: one ready TLS context a slot, and which name gets which."""
+    """Contents of a generation: one ready TLS context a slot, and the slot of each name."""
 
     number: int
     directory: Path
     contexts: Mapping[str, SlotContext]
     """By slot."""
     names: Mapping[str, SlotContext]
-    """By name in lower case; wildcards as they stand in the certificate."""
+    """By name in lower case; wildcards as in the certificate."""
     default: SlotContext
 
     def choose(self, server_name: str | None) -> SlotContext:
@@ -41,7 +41,7 @@ class Generation:
 def load_generation(live: Path, *, rescue: bool = False) -> Generation:
     """Return the generation that `live` names now.
 
-    `rescue`: where the chain of another slot than the default one can't be used, the default one stands in for it.
+    `rescue`: where the chain of another slot than the default one can't be used, the default one is served instead.
 
     The symbolic link is resolved once, so that a switch in the middle cannot mix two generations, and the contexts are
     new: a context keeps one chain a key type, so loading an ECDSA chain into one that served RSA would keep both.
@@ -95,7 +95,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Loading:
-    """The slots of one generation on their way to contexts."""
+    """Slots of one generation that are being loaded."""
 
     directory: Path
     number: int

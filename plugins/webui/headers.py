@@ -1,4 +1,4 @@
-"""The headers of every answer."""
+"""Headers of every answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web interface as a module: its settings, its needs, its files."""
+"""Web interface as a module: settings, needs and files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from chainwright import (
+    TLS_KEY_TYPES,
     ChainFile,
     Context,
     Endpoint,
@@ -26,8 +27,6 @@ from chainwright import (
     is_public,
 )
 
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where an address that means "every" is looked at
-
 
 class WebUI(Module):
     """Web interface."""
@@ -35,13 +34,7 @@ class WebUI(Module):
     name: ClassVar[str] = "webui"
     title: ClassVar[str] = "Web interface"
     services: ClassVar[tuple[str, ...]] = ("webui",)
-    key_types: ClassVar[tuple[KeyType, ...]] = (
-        KeyType.ECDSA_P256,
-        KeyType.RSA_2048,
-        KeyType.ECDSA_P384,
-        KeyType.RSA_3072,
-        KeyType.RSA_4096,
-    )
+    key_types: ClassVar[tuple[KeyType, ...]] = TLS_KEY_TYPES
     # The process may read its keys by its group, but not change them: root owns them.
     files: ClassVar[tuple[ChainFile | Template | Text, ...]] = (
         ChainFile(path="{slot}/fullchain.pem", parts=(Part.FULLCHAIN,), mode=0o640),
@@ -82,7 +75,7 @@ class WebUI(Module):
         first = self.listen[0]
         for slot in context.chains:
             yield Endpoint(
-                host=LOOPBACK.get(first.host, first.host),
+                host=first.looked_at,
                 port=first.port,
                 server_name=(self.domain or "") if slot == "name" else "",
                 slot=slot,

@@ -1,4 +1,4 @@
-"""Where the process writes its number."""
+"""Path of the pid file."""
 
 PID_FILE = "/run/chainwright-web/webui.pid"
 """In a directory that belongs to the process's user."""

@@ -1,4 +1,4 @@
-"""Looking at the web interface: the generation's number over the connection that presented the chain."""
+"""Probe of the web interface: the generation's number over the connection that presented the chain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGEST_ANSWER = 4096
 
 @dataclass(frozen=True)
 class WebUIProbe(TLSProbe):
-    """Ask ``GET /generation`` over TLS: a process that hangs behind its handshake is found, and so is an old generation."""
+    """Asks ``GET /generation`` over TLS: a process that hangs behind its handshake is found, and so is an old generation."""
 
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
         """Return the number. Raises `ProbeFailed`."""

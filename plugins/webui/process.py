@@ -1,4 +1,4 @@
-"""What ``chainwright webui`` runs: the listener, told by the deployed generation where to listen."""
+"""Process of ``chainwright webui``: the listener, at the addresses of the deployed generation."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Pages:
             raise TemplateBroken(error.filename or name, f"line {error.lineno}: {_bare(error.message)}") from error
         except jinja2.TemplateNotFound as error:
             raise TemplateBroken(str(error.name), "it is in none of the template directories") from error
-        except Exception as error:  # an operator's template can raise whatever its expressions raise
+        except Exception as error:  # an operator's template can raise anything
             raise TemplateBroken(name, _bare(str(error) or type(error).__name__)) from error
 
     def _present(self) -> jinja2.Environment:

@@ -1,4 +1,4 @@
-"""One request of a browser: who it is, what it sent, and how it is answered."""
+"""Context of a browser's request: person, form and answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from plugins.webui.errors import AgentSilent, OnlyForAdmins
 from plugins.webui.forms import Form, read_form
 from plugins.webui.rendering import Pages
 from plugins.webui.static_files import Statics
-from plugins.webui.upload_drafts import Pending
+from plugins.webui.upload_drafts import UploadDrafts
 
 COOKIE = "__Host-chainwright"
 """The prefix makes browsers insist on Secure, on the path / and on no domain (RFC 6265bis section 4.1.3.2)."""
@@ -30,18 +30,18 @@ SESSION = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """What all requests share."""
+    """State that all requests share."""
 
     api: Api
     pages: Pages
     catalogue: Catalogue
     statics: Statics
-    pending: Pending
-    remembered: SessionCache
+    upload_drafts: UploadDrafts
+    cache: SessionCache
 
 
 class RequestContext:
-    """A request, with everything that answers it."""
+    """Request, with everything that answers it."""
 
     def __init__(self, request: Request, app_state: AppState) -> None:
         self.request = request
@@ -72,7 +72,7 @@ class RequestContext:
         return Credentials(self.session, client.host if client else "")
 
     def path(self, name: str) -> str:
-        """Return a part of the address, fit to stand in the agent's."""
+        """Return a part of the address, quoted for the agent's."""
         return quote(str(self.request.path_params[name]), safe="")
 
     # What is asked of the agent
@@ -86,20 +86,20 @@ class RequestContext:
         return await self.app_state.api.ask(self.credentials, method, path, query=query, content=content)
 
     async def who(self) -> Mapping[str, Any]:
-        """Return who has logged in. Raises `Refused` where nobody has."""
+        """Return the person who has logged in. Raises `Refused` without a login."""
         if self._who is None:
             self._who = await self.get("/v1/session")
         return self._who
 
     async def known(self) -> Mapping[str, Any] | None:
-        """Return who has logged in; None where nobody has, or the agent does not say."""
+        """Return the person who has logged in; None without a login, or where the agent does not answer."""
         try:
             return await self.who() if self.session else None
         except (Refused, AgentSilent):
             return None
 
     async def require_admin(self) -> None:
-        """Raise `OnlyForAdmins` for somebody who may only look, before a form is filled in for nothing."""
+        """Raise `OnlyForAdmins` for a person who may only look, before a form is filled in for nothing."""
         who = await self.who()
         if who["role"] != ADMIN:
             raise OnlyForAdmins(who["user"])
@@ -125,7 +125,7 @@ class RequestContext:
     # Answers
 
     async def page(self, name: str, status: int = 200, /, **values: object) -> Response:
-        """Return a page for somebody who has logged in; to htmx, only the part that is in the template of this name."""
+        """Return a page for a person who has logged in; to htmx, only the part that is in the template of this name."""
         who = await self.who()
         return self.plain(name, status, who=who, **values)
 

@@ -1,4 +1,4 @@
-"""The table of the pages' addresses."""
+"""Table of the pages' addresses."""
 
 from __future__ import annotations
 
@@ -49,4 +49,4 @@ PAGES: tuple[tuple[str, str, Callable[[RequestContext], Awaitable[Response]]], .
     ("GET", "/connection", connection.show),
     ("GET", "/static/{name}", connection.static),
 )
-"""Method, address and who answers."""
+"""Method, address and handler."""

@@ -1,4 +1,4 @@
-"""The web interface's own process: an HTTPS listener that takes a new generation without dropping a connection."""
+"""HTTPS server of the web interface, which takes a new generation without dropping a connection."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, cast
 
-import uvicorn.config
-import uvicorn.server
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from chainwright import AgentError
+from chainwright import AgentError, HttpConnection, HttpServer
 from plugins.webui.app import application
 from plugins.webui.errors import CannotListen, PidFileUnwritable
 from plugins.webui.generation import load_generation
@@ -29,9 +25,8 @@ from plugins.webui.tls import SlotContext, listener_context
 _BACKLOG = 128
 _KEEP_ALIVE = 75
 """Seconds that an idle connection is held, as nginx does."""
-_MOST_CONNECTIONS = 500
 _GRACE = 2
-"""Seconds that a connection has at the end: for an answer under way, and for the client's part of TLS's farewell."""
+"""Seconds that a connection has at the end: for an answer under way, and for the client's close_notify."""
 
 log = logging.getLogger("chainwright.webui")
 
@@ -42,12 +37,12 @@ def serve(
     """Serve the generation that the symbolic link `live` names until SIGTERM or SIGINT; SIGHUP takes the next one.
 
     Runs in the main thread of a process of its own. `listen` are hosts and ports (0: any free one); `templates` are
-    the module's template directories, the operator's first; `api` is the socket of the agent's API. The pid file stands
+    the module's template directories, the operator's first; `api` is the socket of the agent's API. The pid file is there
     while the listener is up.
 
     Raises: `WebUIError` if there is nothing usable to serve, or nowhere to serve it.
     """
-    # Until the handler stands, a SIGHUP would end the process; what it announced is looked up again after the start.
+    # Until the handler is set, a SIGHUP would end the process; what it announced is looked up again after the start.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _log_to_stderr()
     sys.unraisablehook = _unraisable
@@ -58,7 +53,7 @@ def serve(
 
 
 class Site:
-    """What is served now: one reference, swapped whole."""
+    """Generation in service: one reference, swapped as a whole."""
 
     def __init__(self, live: Path) -> None:
         self.live = live
@@ -82,99 +77,52 @@ class Site:
             log.info("generation %d is in service", self.generation.number)
 
     def catch_up(self) -> None:
-        """Reload if `live` was switched when nobody could tell us."""
+        """Reload if `live` was switched before the pid file was there."""
         if Path(os.path.realpath(self.live)) != self.generation.directory:
             self.reload()
 
 
-class Connection(H11Protocol):
+class Connection(HttpConnection):
     """Tells each request what its connection was given, which is not what new connections get after a swap."""
 
-    first_request: ClassVar[float] = 20.0
-    """Seconds that a new connection has to send the first line and headers of a request."""
-    _patience: asyncio.TimerHandle | None = None
+    headers_seconds = 20.0
+    most_connections = 500
+    closing_seconds = _GRACE  # asyncio waits 30 seconds for a client that does not close on its side
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Follow the handshake."""
-        super().connection_made(transport)
-        context = cast(SlotContext, transport.get_extra_info("ssl_object").context)
-        self.app_state = {"chain": context.chain}
-        self._patience = self.loop.call_later(self.first_request, self.transport.abort)
-        if len(self.connections) > _MOST_CONNECTIONS:
-            transport.abort()
-
-    def handle_events(self) -> None:
-        """Stop waiting for the first line and headers of the first request when they are there."""
-        super().handle_events()
-        if self._patience is not None and self.cycle is not None:
-            self._patience.cancel()
-            self._patience = None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget about it."""
-        if self._patience is not None:
-            self._patience.cancel()
-        super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        """Close, but don't wait for a client that does not close on its side (asyncio would, for 30 seconds)."""
-        super().shutdown()
-        self.loop.call_later(_GRACE, self.transport.abort)
+    def state(self, transport: asyncio.Transport) -> dict[str, Any]:
+        """Return the chain of the handshake."""
+        return {"chain": cast(SlotContext, transport.get_extra_info("ssl_object").context).chain}
 
 
-class Server(uvicorn.server.Server):
-    """uvicorn's server with our signals and a pid file."""
+class Server(HttpServer):
+    """A server that has a pid file and takes the next generation at SIGHUP."""
 
     def __init__(self, site: Site, pid_file: Path, app: ASGIApp) -> None:
-        super().__init__(_config(site, app))
+        super().__init__(
+            app,
+            Connection,
+            keep_alive_seconds=_KEEP_ALIVE,
+            shutdown_seconds=2 * _GRACE,  # for clients that are still in the handshake
+            ssl_context_factory=lambda *_: listener_context(site.choose),
+            backlog=_BACKLOG,
+        )
         self.site = site
         self.pid_file = pid_file
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Install our handlers. uvicorn's own would raise the signal again at the end: no clean exit code."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        loop.add_signal_handler(signal.SIGHUP, self.site.reload)
-        yield
+    def handlers(self) -> Mapping[signal.Signals, Callable[[], None]]:
+        """Take the next generation at SIGHUP."""
+        return {signal.SIGHUP: self.site.reload}
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and only then say so: who reads the pid file may signal and connect at once."""
-        await super().startup(sockets)
+    def started_listening(self, sockets: list[socket.socket]) -> None:
+        """Write the pid file: its readers may send signals and connect at once."""
         _write_pid(self.pid_file)
         self.site.catch_up()
-        for listener in sockets or []:
+        for listener in sockets:
             log.info("generation %d is served on https://%s/", self.site.generation.number, _name(listener))
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Withdraw the pid file, then let answers under way end."""
+    def stopping(self) -> None:
+        """Remove the pid file."""
         _remove_pid(self.pid_file)
-        await super().shutdown(sockets)
-
-
-def _config(site: Site, app: ASGIApp) -> uvicorn.config.Config:
-    def context(*_: object) -> ssl.SSLContext:
-        return listener_context(site.choose)
-
-    return uvicorn.config.Config(
-        app,
-        ssl_context_factory=context,
-        http=Connection,
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        log_level="error",  # its warnings are about requests, which anybody can send
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        workers=1,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=2 * _GRACE,  # for who is still in the handshake
-    )
 
 
 def _bind(host: str, port: int) -> socket.socket:

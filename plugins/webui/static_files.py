@@ -1,4 +1,4 @@
-"""What the browser gets once and keeps: style and scripts, with a hash of their content in the address."""
+"""Style and scripts, which the browser gets once: a hash of their content is in the address."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FOREVER = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class Static:
-    """One file."""
+    """File with its content."""
 
     content: bytes
     kind: str
 
 
 class Statics:
-    """The files, by an address that changes with their content: nothing else is ever looked up on the disk."""
+    """Files by an address that changes with their content; no other path is looked up on the disk."""
 
     @cached_property
     def addresses(self) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""From the agent's status to the rows that the two tables print."""
+"""Rows of the two tables, made from the agent's status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKS = {
     "valid": "good",
     "unused": "off",
 }
-"""Status -> the shape and colour that stand beside its word."""
+"""Status -> the shape and colour beside its word."""
 DEGRADED = frozenset({"expired", "failed", "missing", "not_deployed", "overdue", "local_fallback"})
 RETRIED = frozenset({"not_deployed", "missing", "expired", "overdue", "failed", "local_fallback"})
 """What "try now" may help with."""
@@ -37,7 +37,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One module that uses a chain."""
+    """Module that uses a chain."""
 
     title: str
     slot: str
@@ -51,7 +51,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A chain, one use of it, or a need that has none."""
+    """Row with a chain, one use of it, or a need without a chain."""
 
     id: str
     """Empty: there is no chain."""
@@ -103,7 +103,7 @@ class Row:
 
 
 class Table:
-    """Makes rows in the words of one language."""
+    """Table whose rows are in one language."""
 
     def __init__(self, texts: Texts, modules: Sequence[Json]) -> None:
         self._texts = texts
@@ -136,7 +136,7 @@ class Table:
         )
 
     def chain(self, chain: Json, uses: Sequence[Json], one: Json | None = None) -> Row:
-        """Return the row of a chain; `one`: the use that the row stands for."""
+        """Return the row of a chain; `one`: the use that the row shows."""
         status = str(chain["status"])
         place = f"-{one['module']}-{one['slot']}" if one else ""
         return Row(

@@ -17,20 +17,20 @@ _MISMATCH = {"KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
 
 @dataclass(frozen=True, slots=True)
 class SlotChain:
-    """The chain of one slot in one generation, without its key."""
+    """Chain of one slot in one generation, without its key."""
 
     generation: int
     slot: str
     certificates: bytes
     """Leaf first, PEM."""
     instead_of: str = ""
-    """The slot whose own chain could not be used, so that this one stands in for it."""
+    """The slot whose own chain could not be used, so that this one is served instead."""
     refused: str = ""
     """Why not."""
 
 
 class SlotContext(ssl.SSLContext):
-    """A context that knows what it serves: a connection keeps it, also when the next generation is in service."""
+    """Context that knows its chain: a connection keeps it, also when the next generation is in service."""
 
     chain: SlotChain
 
@@ -73,7 +73,7 @@ def _configure(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
-    # No tickets: who resumes a session goes on believing in the old chain after a swap. For TLS 1.2 clients that keep
+    # No tickets: a client that resumes a session goes on believing in the old chain after a swap. For TLS 1.2 clients that keep
     # session IDs the ssl module has no such switch; the agent's probes never resume.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0

@@ -1,4 +1,4 @@
-"""Uploads between their preview and the confirmation: in memory, for minutes, and never in a page."""
+"""Drafts of uploads, between preview and confirmation: in memory, for minutes, and never in a page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MOST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """What was sent for a preview."""
+class UploadDraft:
+    """Fields and files that were sent for a preview."""
 
     session: str = field(repr=False)
     fields: Mapping[str, str] = field(repr=False)
@@ -26,12 +26,12 @@ class Upload:
     until: float
 
 
-class Pending:
-    """The uploads that wait."""
+class UploadDrafts:
+    """Uploads that wait for their confirmation, by word."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._uploads: dict[str, Upload] = {}
+        self._uploads: dict[str, UploadDraft] = {}
 
     def keep(self, session: str, fields: Mapping[str, str], files: tuple[File, ...]) -> str:
         """Return the word by which an upload is found again, in the same session."""
@@ -39,10 +39,10 @@ class Pending:
         while len(self._uploads) >= MOST:
             self._uploads.pop(next(iter(self._uploads)))
         word = secrets.token_urlsafe(16)
-        self._uploads[word] = Upload(session, fields, files, self._clock() + KEPT)
+        self._uploads[word] = UploadDraft(session, fields, files, self._clock() + KEPT)
         return word
 
-    def find(self, session: str, word: str) -> Upload:
+    def find(self, session: str, word: str) -> UploadDraft:
         """Return an upload. Raises `UploadForgotten`."""
         upload = self._uploads.get(word)
         if upload is None or upload.session != session or upload.until <= self._clock():
@@ -53,5 +53,5 @@ class Pending:
         """Drop what a session has sent."""
         self._drop(lambda each: each.session == session)
 
-    def _drop(self, goes: Callable[[Upload], bool]) -> None:
+    def _drop(self, goes: Callable[[UploadDraft], bool]) -> None:
         self._uploads = {word: each for word, each in self._uploads.items() if not goes(each)}

@@ -121,7 +121,7 @@ def test_a_module_that_says_only_that_it_is_disruptive_is_believed(context, type
     plugin = context.appliance.layout.plugins / "branches.py"
     plugin.write_text(plugin.read_text().replace("    def consequences(", "    def nobody_asks("))
     done = typed.run("reissue", "office.example.test")
-    assert "Whoever is connected is cut off when the new chain is taken. (branches)" in done.stderr.splitlines()
+    assert "Everybody who is connected is cut off when the new chain is taken. (branches)" in done.stderr.splitlines()
     assert "cut off" not in typed.run("root", "peers").stderr
 
 

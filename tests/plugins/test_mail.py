@@ -16,7 +16,7 @@ from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
 from chainwright import Endpoint, HostFacts, KeyType, StartTLS
 from plugins.mail import Dovecot, Mail, Postfix
-from plugins.mail.listeners import DOORS, FEW
+from plugins.mail.listeners import FEW, LISTENERS
 from support import golden
 from support.appliances.staged import StagedAppliance
 
@@ -198,7 +198,7 @@ def endpoints(module: Mail, host: HostFacts = HOST) -> list[Endpoint]:
         return module.probes(box.context(module, "mail", services=SERVICES))
 
 
-def test_every_door_is_looked_at_with_its_starttls():
+def test_every_listener_is_looked_at_with_its_starttls():
     found = {(each.port, each.starttls) for each in endpoints(mail(pop3=110, pop3s=995))}
     assert found == {
         (25, StartTLS.SMTP),
@@ -219,11 +219,11 @@ def test_a_wildcard_is_looked_at_by_a_name_that_it_covers():
     }
 
 
-def test_a_door_without_an_address_is_closed():
+def test_a_listener_without_an_address_is_closed():
     assert {each.port for each in endpoints(mail(smtp=[], submission=[], imap=[]))} == {465, 993}
 
 
-def test_of_many_names_each_is_looked_at_through_one_door_of_each_daemon_and_the_main_one_through_all():
+def test_of_many_names_each_is_looked_at_through_one_listener_of_each_daemon_and_the_main_one_through_all():
     names = [f"m{number}.example.com" for number in range(FEW)]
     by_slot: dict[str, list[Endpoint]] = {}
     for each in endpoints(mail(domains=names, pop3=110)):
@@ -237,9 +237,9 @@ def test_of_many_names_each_is_looked_at_through_one_door_of_each_daemon_and_the
 
 def test_a_host_without_ipv6_is_not_asked_for_it():
     without = HostFacts("gw", ("127.0.0.1",))
-    for door in DOORS[:5]:
-        assert [each.host for each in mail().addresses(door, without)] == ["0.0.0.0"]
-        assert [each.host for each in mail().addresses(door, HOST)] == ["0.0.0.0", "::"]
+    for listener in LISTENERS[:5]:
+        assert [each.host for each in mail().addresses(listener, without)] == ["0.0.0.0"]
+        assert [each.host for each in mail().addresses(listener, HOST)] == ["0.0.0.0", "::"]
 
 
 # Commands

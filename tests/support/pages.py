@@ -76,6 +76,7 @@ def _described(name: str) -> str:
 
 WITHOUT_DOCSTRING = {
     "Action": "A `Command` or a `Signal`.",
+    "TLS_KEY_TYPES": "What every TLS server takes, in the order in which most prefer them.",
     "hookimpl": "Marks a function as the answer to a hook.",
 }
 

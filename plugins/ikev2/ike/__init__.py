@@ -1,1 +1,1 @@
-"""IKEv2 (RFC 7296) as far as a client without credentials comes: until the server has proved who it is."""
+"""IKEv2 client (RFC 7296) without credentials: it stops when the server has proved who it is."""

@@ -1,4 +1,4 @@
-"""How messages are protected: AES-CBC with HMAC (RFC 7296 section 3.14), AES-GCM (RFC 5282)."""
+"""Protection of messages: AES-CBC with HMAC (RFC 7296 section 3.14), AES-GCM (RFC 5282)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IV, _SALT, _TAG = 8, 4, 16
 
 
 class Protection(Protocol):
-    """Both directions of one IKE SA."""
+    """Protection of one IKE SA in both directions."""
 
     @property
     def overhead(self) -> int:
@@ -39,7 +39,7 @@ class Protection(Protocol):
         """Return IV, ciphertext and checksum. `covered`: header of the message, and generic header of the payload."""
 
     def open(self, covered: bytes, sealed: bytes) -> bytes:
-        """Return what was sealed. Raises `IkeFailure` unless it came from who has the keys."""
+        """Return what was sealed. Raises `IkeFailure` unless its sender has the keys."""
 
 
 def unsealable() -> IkeFailure:
@@ -49,7 +49,7 @@ def unsealable() -> IkeFailure:
 
 @dataclass(frozen=True)
 class GcmProtection:
-    """Keys with four octets of salt each."""
+    """AES-GCM, whose keys have four octets of salt each."""
 
     to_server: bytes = field(repr=False)
     from_server: bytes = field(repr=False)
@@ -82,7 +82,7 @@ class GcmProtection:
 
 @dataclass(frozen=True)
 class CbcProtection:
-    """Encrypt, then MAC."""
+    """AES-CBC with HMAC: encrypt, then MAC."""
 
     to_server: bytes = field(repr=False)
     from_server: bytes = field(repr=False)

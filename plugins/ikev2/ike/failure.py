@@ -1,14 +1,14 @@
-"""What goes wrong while somebody is asked over IKE."""
+"""Failures of a dialogue over IKE."""
 
 from __future__ import annotations
 
 
 class IkeFailure(Exception):
-    """No proof came. Its text is a clause, without a full stop."""
+    """Server that has not proved who it is. The text is a clause, without a full stop."""
 
 
 class Malformed(IkeFailure):
-    """What came is not as RFC 7296 wants it."""
+    """Message that violates RFC 7296."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"its answer is malformed: {what}")

@@ -1,4 +1,4 @@
-"""IKE_SA_INIT, the first IKE_AUTH, and a polite end."""
+"""Handshake: IKE_SA_INIT, the first IKE_AUTH, and the end of the IKE SA."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _certificate(body: bytes) -> bytes:
 def _take_leave(session: IkeSession, payloads: Sequence[Payload]) -> None:
     """Refuse EAP, so that the server drops what was begun at once. Deleting it, or an error, is ignored before EAP ends.
 
-    charon keeps what nobody ends for half a minute, and answers nobody who has left five.
+    charon keeps an IKE SA that isn't ended for half a minute, and ignores clients that have left five.
     """
     requests = [
         each.body for each in payloads if each.kind == PayloadType.EAP and each.body[:1] == bytes([EAP_REQUEST])

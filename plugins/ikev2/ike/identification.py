@@ -1,4 +1,4 @@
-"""Who is who: ID payloads (RFC 7296 section 3.5)."""
+"""Identities: ID payloads (RFC 7296 section 3.5)."""
 
 from __future__ import annotations
 

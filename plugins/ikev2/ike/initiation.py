@@ -1,4 +1,4 @@
-"""IKE_SA_INIT: both sides agree on algorithms and keys (RFC 7296 sections 1.2, 2.6, 2.7)."""
+"""Exchange IKE_SA_INIT: both sides agree on algorithms and keys (RFC 7296 sections 1.2, 2.6, 2.7)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NONCE = 32
 
 @dataclass(frozen=True)
 class Agreement:
-    """An IKE SA, of which nobody is authenticated yet."""
+    """IKE SA whose sides are not authenticated yet."""
 
     initiator: bytes
     responder: bytes

@@ -23,7 +23,7 @@ GROUPS = (_CURVE25519, *_CURVES, 14, 15, 16, 5, 2)
 
 
 class KeyExchange(Protocol):
-    """One side's part of one exchange; its private key is used once."""
+    """One side of one exchange; its private key is used once."""
 
     public: bytes
     """As in the KE payload."""
@@ -40,7 +40,7 @@ def new_key_exchange(group: int) -> KeyExchange:
 
 
 class _Modp:
-    """In plain numbers: what is protected by it is no secret, as nobody is authenticated to anything."""
+    """MODP in plain numbers, not in constant time: what it protects is no secret, as no client is authenticated."""
 
     def __init__(self, group: int) -> None:
         self._size = _MODP[group][0] // 8

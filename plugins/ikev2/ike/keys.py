@@ -1,4 +1,4 @@
-"""The keys of an IKE SA, from what was agreed on (RFC 7296 sections 2.13, 2.14)."""
+"""Keys of an IKE SA, derived from the agreement (RFC 7296 sections 2.13, 2.14)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SALT = 4
 
 @dataclass(frozen=True)
 class Keys:
-    """What is needed of them here."""
+    """Keys that a client needs."""
 
     protection: Protection
     digest: str

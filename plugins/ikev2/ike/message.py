@@ -1,4 +1,4 @@
-"""IKE messages and the payloads that they are made of, as octets (RFC 7296 section 3)."""
+"""IKE messages and their payloads, as octets (RFC 7296 section 3)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ IS_RESPONSE = 0x20
 
 
 class ExchangeType(IntEnum):
-    """RFC 7296 section 3.1."""
+    """Exchange types (RFC 7296 section 3.1)."""
 
     IKE_SA_INIT = 34
     IKE_AUTH = 35
 
 
 class PayloadType(IntEnum):
-    """RFC 7296 section 3.2, RFC 7383 section 2.5."""
+    """Payload types (RFC 7296 section 3.2, RFC 7383 section 2.5)."""
 
     NONE = 0
     SA = 33
@@ -51,7 +51,7 @@ CRITICAL = 0x80
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One payload without its generic header."""
+    """Payload without its generic header."""
 
     kind: int
     body: bytes
@@ -59,7 +59,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The fixed header of a message."""
+    """Fixed header of a message."""
 
     initiator: bytes
     responder: bytes

@@ -1,4 +1,4 @@
-"""Notify payloads: what a server says besides, and by which it refuses (RFC 7296 section 3.10)."""
+"""Notify payloads: additional information and refusals (RFC 7296 section 3.10)."""
 
 from __future__ import annotations
 

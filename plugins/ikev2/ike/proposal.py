@@ -1,4 +1,4 @@
-"""What is offered and what is chosen: SA payloads (RFC 7296 section 3.3)."""
+"""Proposals: SA payloads with offers and the choice (RFC 7296 section 3.3)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Transform = tuple[int, int, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the server chose."""
+    """Choice of the server."""
 
     encryption: int
     key_length: int

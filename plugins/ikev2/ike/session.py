@@ -27,7 +27,7 @@ MOST_FRAGMENTS = 128
 
 @dataclass(frozen=True)
 class IkeSession:
-    """A client's side."""
+    """Client's side of an IKE SA."""
 
     transport: Transport
     agreement: Agreement

@@ -1,4 +1,4 @@
-"""Whether a server has the key of the certificate that it shows (RFC 7296 section 2.15, RFC 4754, RFC 7427)."""
+"""Proof that a server has the key of its certificate (RFC 7296 section 2.15, RFC 4754, RFC 7427)."""
 
 from __future__ import annotations
 

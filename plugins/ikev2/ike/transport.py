@@ -16,7 +16,7 @@ FIRST_WAIT = 0.3
 
 
 def connect(host: str, port: int) -> socket.socket:
-    """Return a UDP socket that hears from this address only, and learns that nobody listens there."""
+    """Return a UDP socket that hears from this address only, and learns of closed ports."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     stream = socket.socket(family, kind, protocol)
     try:
@@ -29,7 +29,7 @@ def connect(host: str, port: int) -> socket.socket:
 
 @dataclass(frozen=True)
 class Transport:
-    """One conversation."""
+    """Socket of one dialogue."""
 
     stream: socket.socket
     port: int

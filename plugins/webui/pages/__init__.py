@@ -1,1 +1,1 @@
-"""The pages, a file a subject."""
+"""Pages, a file a subject."""

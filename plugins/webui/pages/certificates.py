@@ -1,4 +1,4 @@
-"""The page: which chain each module uses, and what was uploaded."""
+"""Page of certificates: the chain that each module uses, and uploads."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ async def show(request: RequestContext) -> Response:
         )
     except AgentSilent as silent:
         return _last_seen(request, silent)
-    request.app_state.remembered.keep(request.session, who, valid, uploaded)
+    request.app_state.cache.keep(request.session, who, valid, uploaded)
     return await request.page("certificates.html.j2", **_values(request, valid, uploaded), silent=None)
 
 
 def _last_seen(request: RequestContext, silent: AgentSilent) -> Response:
-    seen = request.app_state.remembered.find(request.session)
+    seen = request.app_state.cache.find(request.session)
     if seen is None:
         raise silent
     who, valid, uploaded = seen
@@ -90,7 +90,7 @@ def _filter(query: QueryParams) -> str:
 
 
 def view_of(query: QueryParams) -> str:
-    """Return which way round the table stands."""
+    """Return whether the table has a row a chain or a row a module."""
     view = query.get("view", "")
     return view if view in VIEWS else VIEWS[0]
 
@@ -116,7 +116,7 @@ class Links:
 
 
 class Paging:
-    """Where in a long table one is."""
+    """Position in a long table."""
 
     def __init__(self, query: QueryParams, name: str, found: Json) -> None:
         self._links = Links(query)

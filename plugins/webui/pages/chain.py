@@ -1,4 +1,4 @@
-"""One chain: its details, its certificates, its key for administrators, and its end."""
+"""Pages of one chain: details, certificates, export with the key for administrators, and deletion."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def export(request: RequestContext) -> Response:
 
 
 async def ask_delete(request: RequestContext) -> Response:
-    """Say who uses a chain, and ask whether it's to be deleted."""
+    """Name the users of a chain, and ask whether it's to be deleted."""
     await request.require_admin()
     return await _deletion(request, 200, None)
 

@@ -1,4 +1,4 @@
-"""What anybody may see: the chain of one's own connection, and what a browser needs to show pages."""
+"""Pages without a login: the chain of the browser's connection, and the files of the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job of the agent: its steps while they happen, and what came of it."""
+"""Page of a job of the agent: its steps while they happen, and its result."""
 
 from __future__ import annotations
 

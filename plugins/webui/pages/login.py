@@ -1,4 +1,4 @@
-"""Getting in, getting out, and a password of one's own."""
+"""Pages for login, logout and the person's own password."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def log_in(request: RequestContext) -> Response:
 
 
 async def log_out(request: RequestContext) -> Response:
-    """End the session, whatever becomes of the browser's copy."""
+    """End the session, also where the browser keeps its cookie."""
     await request.form()
     await _end(request)
     return let_out(request.go("/login"))
@@ -61,8 +61,8 @@ async def change_password(request: RequestContext) -> Response:
 async def _end(request: RequestContext) -> None:
     if not request.session:
         return
-    request.app_state.pending.forget(request.session)
-    request.app_state.remembered.forget(request.session)
+    request.app_state.upload_drafts.forget(request.session)
+    request.app_state.cache.forget(request.session)
     try:
         await request.ask("DELETE", "/v1/session")
     except Refused:

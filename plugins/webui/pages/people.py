@@ -1,4 +1,4 @@
-"""Who may get in: people, and programs with a token instead of a password."""
+"""Page of users, and of tokens for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened, and who changed what."""
+"""Pages of the events and of the audit log."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ async def events(request: RequestContext) -> Response:
 
 
 async def audit(request: RequestContext) -> Response:
-    """Show who changed what, from where, the newest first."""
+    """Show changes with person and address, the newest first."""
     found = await request.get("/v1/audit", limit=MOST)
     return await request.page("audit.html.j2", rows=found["audit"])

@@ -1,4 +1,4 @@
-"""The root: what it is, its certificate for everybody, and another one in its place."""
+"""Pages of the root: details, public certificate, reissue and replacement."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def preview(request: RequestContext) -> Response:
     fields = {name: form.get(name) for name in ("paste", "passphrase") if form.get(name)}
     files = form.files
     if form.get("held"):
-        held = request.app_state.pending.find(request.session, form.get("held"))
+        held = request.app_state.upload_drafts.find(request.session, form.get("held"))
         fields, files = {**held.fields, **fields}, held.files
     if not files and not fields.get("paste"):
         return await request.page(
@@ -79,10 +79,10 @@ async def preview(request: RequestContext) -> Response:
             raise
         asks = refused.code in NEEDS_PASSPHRASE
         fields.pop("passphrase", None)
-        word = request.app_state.pending.keep(request.session, fields, files) if asks else ""
+        word = request.app_state.upload_drafts.keep(request.session, fields, files) if asks else ""
         missing: dict[str, Any] = {"problem": refused.problem, "asks_passphrase": asks, "held": word, "nothing": False}
         return await request.page("root_replace.html.j2", refused.status, **missing)
-    word = request.app_state.pending.keep(request.session, fields, files)
+    word = request.app_state.upload_drafts.keep(request.session, fields, files)
     values: dict[str, Any] = {"found": answer.json(), "held": word, "word": REPLACE, "problem": None}
     return await request.page("root_confirm.html.j2", **values)
 
@@ -90,7 +90,7 @@ async def preview(request: RequestContext) -> Response:
 async def replace(request: RequestContext) -> Response:
     """Have the agent take the root that was previewed."""
     form = await request.form()
-    upload = request.app_state.pending.find(request.session, form.get("held"))
+    upload = request.app_state.upload_drafts.find(request.session, form.get("held"))
     try:
         job = await _replace(request, form, dict(upload.fields))
     except Refused as refused:
@@ -100,12 +100,12 @@ async def replace(request: RequestContext) -> Response:
         answer = await request.app_state.api.send(request.credentials, "POST", "/v1/root/preview", body=body, kind=kind)
         values = {"found": answer.json(), "held": form.get("held"), "word": REPLACE, "problem": refused.problem}
         return await request.page("root_confirm.html.j2", 422, **values)
-    request.app_state.pending.forget(request.session)
+    request.app_state.upload_drafts.forget(request.session)
     return request.follow(job)
 
 
 async def _replace(request: RequestContext, form: Form, fields: dict[str, str]) -> str:
-    files = request.app_state.pending.find(request.session, form.get("held")).files
+    files = request.app_state.upload_drafts.find(request.session, form.get("held")).files
     body, kind = multipart({**fields, "typed": form.get("typed")}, files)
     answer = await request.app_state.api.send(request.credentials, "POST", "/v1/root", body=body, kind=kind)
     return str(answer.json()["job"])

@@ -1,4 +1,4 @@
-"""What the root has signed for others: its files, its list of what was revoked, and taking something back."""
+"""Pages of peer certificates: downloads, the list of revoked certificates, revocation."""
 
 from __future__ import annotations
 

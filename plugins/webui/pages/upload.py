@@ -1,4 +1,4 @@
-"""Uploading a chain: files or text, then what the agent finds in them and who would switch, then the confirmation."""
+"""Pages for the upload of a chain: files or text, a preview with findings and modules that would switch, confirmation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,11 @@ async def preview(request: RequestContext) -> Response:
         return await _not_yet(request, refused, fields, files)
     found = answer.json()
     asks_keep = bool(found["refusal"]) and found["refusal"]["code"] == UNUSED
-    word = request.app_state.pending.keep(request.session, fields, files) if asks_keep or not found["refusal"] else ""
+    word = (
+        request.app_state.upload_drafts.keep(request.session, fields, files)
+        if asks_keep or not found["refusal"]
+        else ""
+    )
     values = {"found": found, "word": word, "asks_keep": asks_keep, "fields": fields}
     return await request.page("preview.html.j2", **values)
 
@@ -54,7 +58,7 @@ async def _not_yet(
     """Ask again. Where only the passphrase is missing, what was chosen is kept for that long."""
     asks_passphrase = refused.code in NEEDS_PASSPHRASE
     kept = {name: value for name, value in fields.items() if name != "passphrase"}
-    word = request.app_state.pending.keep(request.session, kept, files) if asks_passphrase else ""
+    word = request.app_state.upload_drafts.keep(request.session, kept, files) if asks_passphrase else ""
     values = _values(fields) | {
         "problem": refused.problem,
         "asks_passphrase": asks_passphrase,
@@ -67,11 +71,11 @@ async def _not_yet(
 async def confirm(request: RequestContext) -> Response:
     """Have the agent store what was previewed."""
     form = await request.form()
-    upload = request.app_state.pending.find(request.session, form.get("word"))
+    upload = request.app_state.upload_drafts.find(request.session, form.get("word"))
     consent = {"keep_unused": "1"} if form.get("keep_unused") == "1" else {}
     body, kind = multipart({**upload.fields, **consent}, upload.files)
     job = (await request.app_state.api.send(request.credentials, "POST", "/v1/uploads", body=body, kind=kind)).json()
-    request.app_state.pending.forget(request.session)
+    request.app_state.upload_drafts.forget(request.session)
     return request.follow(job["job"])
 
 
@@ -81,7 +85,7 @@ def _sent(request: RequestContext, form: Form) -> tuple[dict[str, str], tuple[Fi
     word = form.get("word")
     if not word:
         return fields, form.files
-    upload = request.app_state.pending.find(request.session, word)
+    upload = request.app_state.upload_drafts.find(request.session, word)
     return {**upload.fields, **fields}, upload.files
 
 

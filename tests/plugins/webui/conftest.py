@@ -8,7 +8,7 @@ import pytest
 
 from agent.errors.problem import rfc3339
 from support.appliances.webui import ADDRESS, Appliance, Pair, Root
-from support.fakes.api import NOW, SESSION, WHO, Browser, Desk, chain, desk, status
+from support.fakes.api import NOW, SESSION, WHO, Browser, FakeApi, chain, fake_api, status
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +56,7 @@ def serving_with_override(appliance: Appliance, ecdsa: Pair, tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def app_state(root: Root, ecdsa: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     """A web interface for all tests of a module: it keeps nothing between two sessions."""
-    box = Appliance(root, tmp_path_factory.mktemp("house"))
+    box = Appliance(root, tmp_path_factory.mktemp("webui"))
     box.stage(1, ecdsa)
     box.switch(1)
     box.start()
@@ -66,9 +66,9 @@ def app_state(root: Root, ecdsa: Pair, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def agent(app_state: Appliance) -> Iterator[Desk]:
+def agent(app_state: Appliance) -> Iterator[FakeApi]:
     """The agent's API, with an administrator who has logged in and two chains."""
-    with desk(app_state.api) as made:
+    with fake_api(app_state.api) as made:
         made.says("GET /v1/session", {**WHO, "idle_at": rfc3339(NOW + timedelta(minutes=30))})
         made.says("GET /v1/status", status(chain()))
         made.says("GET /v1/status?view=uploaded&limit=50&offset=0", status())

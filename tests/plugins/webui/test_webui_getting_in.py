@@ -13,7 +13,7 @@ from starlette.types import Message
 from plugins.webui.errors import FormTooSlow
 from plugins.webui.forms import read_form
 from support.appliances.webui import Appliance, Pair
-from support.fakes.api import SESSION, WHO, Browser, Desk, problem
+from support.fakes.api import SESSION, WHO, Browser, FakeApi, problem
 
 COOKIE = "__Host-chainwright"
 LOGIN = {"user": "admin", "password": "correct horse", "next": ""}
@@ -36,7 +36,7 @@ def stranger(app_state: Appliance) -> Browser:
     return Browser(app_state)
 
 
-def test_without_a_session_every_page_leads_to_the_login(agent: Desk, stranger: Browser) -> None:
+def test_without_a_session_every_page_leads_to_the_login(agent: FakeApi, stranger: Browser) -> None:
     agent.says("GET /v1/session", problem("api.login_needed", "Neither."), 401)
     agent.says("GET /v1/status", problem("api.login_needed", "Neither."), 401)
     for address in ("/v1/root", "/v1/root/peers"):
@@ -50,14 +50,14 @@ def test_without_a_session_every_page_leads_to_the_login(agent: Desk, stranger: 
         assert (answer.status, answer.headers["location"]) == (303, where)
 
 
-def test_a_script_whose_session_has_ended_has_the_browser_go_to_the_login(agent: Desk, browser: Browser) -> None:
+def test_a_script_whose_session_has_ended_has_the_browser_go_to_the_login(agent: FakeApi, browser: Browser) -> None:
     agent.says("GET /v1/session", problem("people.session_ended", "It has ended."), 401)
     answer = browser.get("/certificates", HX_Request="true")
     assert (answer.status, answer.headers["hx-redirect"]) == (200, "/login")
     assert f'{COOKIE}=""; ' in answer.headers["set-cookie"]
 
 
-def test_the_cookie_is_for_this_host_only_and_for_no_script(agent: Desk, stranger: Browser) -> None:
+def test_the_cookie_is_for_this_host_only_and_for_no_script(agent: FakeApi, stranger: Browser) -> None:
     agent.says("POST /v1/session", OPENED, 201)
     answer = stranger.post("/login", LOGIN, follow=False)
     assert (answer.status, answer.headers["location"]) == (303, "/certificates")
@@ -68,7 +68,7 @@ def test_the_cookie_is_for_this_host_only_and_for_no_script(agent: Desk, strange
     assert "Authorization" not in headers
 
 
-def test_an_earlier_session_of_the_browser_ends_when_another_one_begins(agent: Desk, browser: Browser) -> None:
+def test_an_earlier_session_of_the_browser_ends_when_another_one_begins(agent: FakeApi, browser: Browser) -> None:
     agent.says("POST /v1/session", OPENED, 201)
     agent.says("DELETE /v1/session", None)
     browser.post("/login", LOGIN, follow=False)
@@ -77,7 +77,7 @@ def test_an_earlier_session_of_the_browser_ends_when_another_one_begins(agent: D
     assert browser.cookies[COOKIE] == "cws_new"
 
 
-def test_a_wrong_password_is_told_and_the_name_stays_but_not_the_password(agent: Desk, stranger: Browser) -> None:
+def test_a_wrong_password_is_told_and_the_name_stays_but_not_the_password(agent: FakeApi, stranger: Browser) -> None:
     agent.says("POST /v1/session", problem("people.login_refused", "Name or password is wrong.", fix="Set it."), 401)
     page = stranger.post("/login", {**LOGIN, "user": '"><b>'})
     assert page.status == 401
@@ -87,7 +87,7 @@ def test_a_wrong_password_is_told_and_the_name_stays_but_not_the_password(agent:
     assert page.headers["set-cookie"] is None
 
 
-def test_who_has_tried_too_often_is_told_when_to_try_again(agent: Desk, stranger: Browser) -> None:
+def test_who_has_tried_too_often_is_told_when_to_try_again(agent: FakeApi, stranger: Browser) -> None:
     agent.says("POST /v1/session", problem("people.too_many_tries", "Too many logins have failed."), 429)
     page = stranger.post("/login", LOGIN)
     assert (page.status, "Too many logins have failed." in page.words) == (429, True)
@@ -106,14 +106,14 @@ def test_who_has_tried_too_often_is_told_when_to_try_again(agent: Desk, stranger
         ("/\t/evil.example", "/certificates"),
     ],
 )
-def test_after_the_login_one_stays_here(agent: Desk, stranger: Browser, after: str, where: str) -> None:
+def test_after_the_login_one_stays_here(agent: FakeApi, stranger: Browser, after: str, where: str) -> None:
     agent.says("POST /v1/session", OPENED, 201)
     answer = stranger.post("/login", {**LOGIN, "next": after}, follow=False)
     assert answer.headers["location"] == where
     assert answer.headers.get_all("set-cookie") == [f"{COOKIE}=cws_new; HttpOnly; Path=/; SameSite=strict; Secure"]
 
 
-def test_the_one_time_password_opens_nothing_but_its_own_change(agent: Desk, stranger: Browser) -> None:
+def test_the_one_time_password_opens_nothing_but_its_own_change(agent: FakeApi, stranger: Browser) -> None:
     agent.says("POST /v1/session", {**OPENED, "must_change": True}, 201)
     agent.says("GET /v1/session", {**WHO, "must_change": True, "idle_at": None})
     for address in ("/v1/root", "/v1/root/peers"):
@@ -132,7 +132,7 @@ def test_the_one_time_password_opens_nothing_but_its_own_change(agent: Desk, str
     assert stranger.cookies[COOKIE] == "cws_third"
 
 
-def test_logging_out_ends_the_session_at_the_agent_too(agent: Desk, browser: Browser) -> None:
+def test_logging_out_ends_the_session_at_the_agent_too(agent: FakeApi, browser: Browser) -> None:
     agent.says("DELETE /v1/session", None)
     token = browser.get("/certificates").token
     answer = browser.post("/logout", {"form_token": token}, follow=False)
@@ -156,7 +156,7 @@ FORGED: list[Mapping[str, str]] = [
 @pytest.mark.parametrize("headers", FORGED, ids=str)
 @pytest.mark.parametrize("path", [*CHANGES, "/login"])
 def test_a_request_of_another_site_changes_nothing(
-    agent: Desk, browser: Browser, path: str, headers: Mapping[str, str]
+    agent: FakeApi, browser: Browser, path: str, headers: Mapping[str, str]
 ) -> None:
     token = browser.get("/certificates").token
     page = browser.post(path, {"form_token": token, "name": "x"}, **headers)
@@ -166,7 +166,7 @@ def test_a_request_of_another_site_changes_nothing(
 
 @pytest.mark.parametrize("origin", [None, "https://localhost", "https://evil.example", ""])
 def test_a_browser_that_does_not_know_fetch_metadata_must_name_its_origin(
-    agent: Desk, browser: Browser, origin: str | None
+    agent: FakeApi, browser: Browser, origin: str | None
 ) -> None:
     token = browser.get("/certificates").token
     body = f"form_token={token}".encode()
@@ -181,26 +181,26 @@ def test_a_browser_that_does_not_know_fetch_metadata_must_name_its_origin(
 @pytest.mark.parametrize("token", ["", "0" * 64, "é" * 10])
 @pytest.mark.parametrize("path", CHANGES)
 def test_a_form_without_the_sessions_token_changes_nothing(
-    agent: Desk, browser: Browser, path: str, token: str
+    agent: FakeApi, browser: Browser, path: str, token: str
 ) -> None:
     page = browser.post(path, {"form_token": token, "name": "x"})
     assert (page.status, agent.changes()) == (403, [])
     assert "The form was made for a session that has ended" in page.words
 
 
-def test_the_token_of_another_session_is_worth_nothing(agent: Desk, app_state: Appliance, browser: Browser) -> None:
+def test_the_token_of_another_session_is_worth_nothing(agent: FakeApi, app_state: Appliance, browser: Browser) -> None:
     token = browser.get("/certificates").token
     assert Browser(app_state, {COOKIE: "cws_other"}).post("/check", {"form_token": token}).status == 403
     assert agent.changes() == []
 
 
 @pytest.mark.parametrize("path", UPLOADS)
-def test_an_upload_needs_the_token_too(agent: Desk, browser: Browser, path: str) -> None:
+def test_an_upload_needs_the_token_too(agent: FakeApi, browser: Browser, path: str) -> None:
     assert browser.upload(path, {}, {"a.pem": b"x"}).status == 403
     assert agent.changes() == []
 
 
-def test_the_form_token_does_not_give_the_session_away(agent: Desk, browser: Browser) -> None:
+def test_the_form_token_does_not_give_the_session_away(agent: FakeApi, browser: Browser) -> None:
     page = browser.get("/certificates")
     assert SESSION not in page.text
     assert re.fullmatch(r"[0-9a-f]{64}", page.token)
@@ -209,7 +209,7 @@ def test_the_form_token_does_not_give_the_session_away(agent: Desk, browser: Bro
 # What is sent
 
 
-def test_more_than_two_mebibytes_are_refused_whatever_their_length_says(agent: Desk, browser: Browser) -> None:
+def test_more_than_two_mebibytes_are_refused_whatever_their_length_says(agent: FakeApi, browser: Browser) -> None:
     page = browser.upload("/upload", {}, {"big.pem": b"x" * (2 * 2**20)})
     assert (page.status, agent.changes()) == (413, [])
     assert "That is more than 2 MiB." in page.words
@@ -244,14 +244,16 @@ def test_more_than_two_mebibytes_are_refused_whatever_their_length_says(agent: D
         ("multipart/form-data; boundary=b", b"preamble\r\n--b--\r\n"),
     ],
 )
-def test_what_is_no_form_is_refused(agent: Desk, browser: Browser, kind: str, body: bytes) -> None:
+def test_what_is_no_form_is_refused(agent: FakeApi, browser: Browser, kind: str, body: bytes) -> None:
     page = browser.ask("POST", "/check", body, {"Content-Type": kind, "Sec-Fetch-Site": "same-origin"})
     assert (page.status, agent.changes()) == (400, [])
     assert "What was sent is not a form" in page.words
 
 
 @pytest.mark.parametrize("session", ['"\\015\\012X-Evil: 1"', "a b", "é", "x" * 300, '"'])
-def test_a_cookie_that_is_no_session_never_reaches_the_agent(agent: Desk, app_state: Appliance, session: str) -> None:
+def test_a_cookie_that_is_no_session_never_reaches_the_agent(
+    agent: FakeApi, app_state: Appliance, session: str
+) -> None:
     agent.says("GET /v1/session", problem("api.login_needed", "Neither."), 401)
     answer = Browser(app_state, {COOKIE: session}).ask("GET", "/password", None, {}, follow=False)
     assert answer.status == 303
@@ -270,7 +272,7 @@ def test_a_cookie_that_is_no_session_never_reaches_the_agent(agent: Desk, app_st
     ],
 )
 def test_what_stands_in_an_address_stays_one_word_of_the_agents_address(
-    agent: Desk, browser: Browser, path: str
+    agent: FakeApi, browser: Browser, path: str
 ) -> None:
     assert browser.get(path).status in {404, 503}
     asked = [line for line, _, _ in agent.asked if not line.startswith("GET /v1/session")]
@@ -280,7 +282,7 @@ def test_what_stands_in_an_address_stays_one_word_of_the_agents_address(
     assert [headers for _, headers, _ in agent.asked if "X-Evil" in headers] == []
 
 
-def test_a_name_of_a_file_can_not_end_a_header(agent: Desk, browser: Browser) -> None:
+def test_a_name_of_a_file_can_not_end_a_header(agent: FakeApi, browser: Browser) -> None:
     token = browser.get("/certificates").token
     agent.says("POST /v1/uploads/preview", problem("upload.no", "No."), 422)
     browser.upload("/upload", {"form_token": token}, {"..%0d%0a/a%22; x=\\": b"\x00\r\n--c\xff"})
@@ -340,6 +342,6 @@ def test_nobody_is_sent_to_where_the_host_header_says(app_state: Appliance) -> N
     assert "evil" not in answer
 
 
-def test_the_agent_hears_the_address_of_the_connection_and_not_of_a_header(agent: Desk, browser: Browser) -> None:
+def test_the_agent_hears_the_address_of_the_connection_and_not_of_a_header(agent: FakeApi, browser: Browser) -> None:
     browser.get("/certificates", X_Forwarded_For="203.0.113.9", Forwarded="for=203.0.113.9")
     assert {headers["Chainwright-Client"] for _, headers, _ in agent.asked} == {"127.0.0.1"}

@@ -19,7 +19,7 @@ from agent.report import ModuleRow, ModuleState
 from agent.report.peers import ListRow, PeerRow
 from agent.report.problems import window
 from agent.report.rows import plain
-from support.fakes.api import CHAIN, NOW, ROOT, WHO, Browser, Desk, chain, status
+from support.fakes.api import CHAIN, NOW, ROOT, WHO, Browser, FakeApi, chain, status
 
 SERIAL = "5d0c66a13e"
 PEER = PeerRow(
@@ -45,14 +45,14 @@ UNSEEN = UninspectedRow("sstp", "no answer within 10 s")
 TAKEN = WithdrawalEffects((STOPS,), (), (), SERIAL, PEER.names, "ikev2/branch-1", ())
 
 
-def says(agent: Desk) -> None:
+def says(agent: FakeApi) -> None:
     """Answer the root's page, and what else is named by its address."""
     agent.says("GET /v1/root", {"root": plain(ROOT), "earlier": []})
     agent.says("GET /v1/root/peers", plain(PeerPage((PEER,), LIST)))
     agent.says(f"GET /v1/root/signed/{SERIAL}/effects", plain(TAKEN))
 
 
-def test_the_root_s_page_lists_what_it_has_signed_for_others_and_its_list(agent: Desk, browser: Browser) -> None:
+def test_the_root_s_page_lists_what_it_has_signed_for_others_and_its_list(agent: FakeApi, browser: Browser) -> None:
     says(agent)
     page = browser.get("/root")
     for words in ("branch-1", "ikev2", "branch1.example.com", "client, server", "good", "2 entries", "List 7"):
@@ -61,7 +61,7 @@ def test_the_root_s_page_lists_what_it_has_signed_for_others_and_its_list(agent:
         assert f'href="{link}"' in page.text
 
 
-def test_who_may_only_look_is_not_offered_to_revoke(agent: Desk, browser: Browser) -> None:
+def test_who_may_only_look_is_not_offered_to_revoke(agent: FakeApi, browser: Browser) -> None:
     says(agent)
     agent.says("GET /v1/session", {**WHO, "role": "viewer", "idle_at": rfc3339(NOW + timedelta(minutes=30))})
     page = browser.get("/root")
@@ -70,7 +70,7 @@ def test_who_may_only_look_is_not_offered_to_revoke(agent: Desk, browser: Browse
     assert browser.get(f"/root/signed/{SERIAL}/revoke").status == 403
 
 
-def test_what_was_revoked_says_why(agent: Desk, browser: Browser) -> None:
+def test_what_was_revoked_says_why(agent: FakeApi, browser: Browser) -> None:
     says(agent)
     gone = {**plain(PEER), "state": "revoked", "reason": "keyCompromise"}
     agent.says("GET /v1/root/peers", {"peers": [gone], "crl": None})
@@ -79,7 +79,7 @@ def test_what_was_revoked_says_why(agent: Desk, browser: Browser) -> None:
     assert "/revoke" not in page.text
 
 
-def test_revoking_names_what_stops_first_and_is_then_a_job(agent: Desk, browser: Browser) -> None:
+def test_revoking_names_what_stops_first_and_is_then_a_job(agent: FakeApi, browser: Browser) -> None:
     says(agent)
     page = browser.get(f"/root/signed/{SERIAL}/revoke")
     assert "The tunnel to <north> stops." in page.words
@@ -92,7 +92,7 @@ def test_revoking_names_what_stops_first_and_is_then_a_job(agent: Desk, browser:
     assert json.loads(body) == {"serial": SERIAL, "reason": "superseded", "confirmed": True}
 
 
-def test_what_is_revoked_already_is_said_on_the_same_page(agent: Desk, browser: Browser) -> None:
+def test_what_is_revoked_already_is_said_on_the_same_page(agent: FakeApi, browser: Browser) -> None:
     says(agent)
     page = browser.get(f"/root/signed/{SERIAL}/revoke")
     refused = {**Problem("root.revoked_before", "", fix="Look.").to_json(), "title": "It was revoked."}
@@ -103,7 +103,7 @@ def test_what_is_revoked_already_is_said_on_the_same_page(agent: Desk, browser: 
 
 
 @pytest.mark.parametrize("address", [f"/root/signed/{SERIAL}", "/root/crl", "/root/crl?format=der"])
-def test_files_are_passed_on(agent: Desk, browser: Browser, address: str) -> None:
+def test_files_are_passed_on(agent: FakeApi, browser: Browser, address: str) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/pkix-crl\r\nContent-Length: 4\r\nConnection: close\r\n\r\n"
     agent.says(f"GET /v1/root/peers/{SERIAL}/download", head + b"file")
     agent.says("GET /v1/root/crl?format=pem", head + b"file")
@@ -112,7 +112,9 @@ def test_files_are_passed_on(agent: Desk, browser: Browser, address: str) -> Non
     assert (answer.headers["content-type"], answer.text) == ("application/pkix-crl", "file")
 
 
-def test_a_new_root_names_what_stops_what_is_signed_and_what_could_not_be_seen(agent: Desk, browser: Browser) -> None:
+def test_a_new_root_names_what_stops_what_is_signed_and_what_could_not_be_seen(
+    agent: FakeApi, browser: Browser
+) -> None:
     says(agent)
     found = RootEffects((STOPS,), ("mail",), (UNSEEN,), ("webui/address",), ("ikev2/branch-1",))
     agent.says("GET /v1/root/effects", plain(found))
@@ -127,7 +129,7 @@ def test_a_new_root_names_what_stops_what_is_signed_and_what_could_not_be_seen(a
         assert words in page.words
 
 
-def test_deleting_a_chain_names_what_drops(agent: Desk, browser: Browser) -> None:
+def test_deleting_a_chain_names_what_drops(agent: FakeApi, browser: Browser) -> None:
     path = f"/v1/chains/{CHAIN.id}"
     use = {"module": "mail", "title": "Mail", "slot": "default"}
     agent.says(f"GET {path}", {"chain": plain(chain()), "used_by": [use]})
@@ -137,7 +139,7 @@ def test_deleting_a_chain_names_what_drops(agent: Desk, browser: Browser) -> Non
     assert "What runs in sstp could not be seen" in page.words
 
 
-def test_a_reissue_that_drops_something_is_asked_about_first(agent: Desk, browser: Browser) -> None:
+def test_a_reissue_that_drops_something_is_asked_about_first(agent: FakeApi, browser: Browser) -> None:
     token = browser.get("/certificates").token
     agent.says("GET /v1/reissue/effects", plain(ChainEffects((STOPS,), (), ())))
     asked = browser.post("/reissue", {"form_token": token, "name": "mail.example.com"})
@@ -149,7 +151,7 @@ def test_a_reissue_that_drops_something_is_asked_about_first(agent: Desk, browse
     assert answer.headers["location"] == f"/jobs/{'0a' * 8}"
 
 
-def test_revoking_a_local_chain_says_what_takes_over(agent: Desk, browser: Browser) -> None:
+def test_revoking_a_local_chain_says_what_takes_over(agent: FakeApi, browser: Browser) -> None:
     switch = SwitchRow("mail", "default", CHAIN.id, None, "a new local chain takes over")
     found = WithdrawalEffects((), (), (), "41a", CHAIN.names, "", (switch,))
     agent.says("GET /v1/root/signed/41a/effects", plain(found))
@@ -158,7 +160,7 @@ def test_revoking_a_local_chain_says_what_takes_over(agent: Desk, browser: Brows
     assert "A new local certificate, with a new key, takes its place at once." in page.words
 
 
-def test_a_module_that_waits_for_its_window_says_until_when(agent: Desk, browser: Browser) -> None:
+def test_a_module_that_waits_for_its_window_says_until_when(agent: FakeApi, browser: Browser) -> None:
     opens = NOW + timedelta(hours=3, minutes=5)
     modules = (ModuleRow("mail", "Mail", True, ModuleState.WAITING, window("mail", opens)),)
     agent.says("GET /v1/status", status(chain(), modules=modules))

@@ -16,7 +16,7 @@ from agent.report.rows import Progress
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.table import MARKS
 from support.appliances.webui import Appliance
-from support.fakes.api import CHAIN, LIVE, NOW, SESSION, WHO, Browser, Desk, chain, problem, status
+from support.fakes.api import CHAIN, LIVE, NOW, SESSION, WHO, Browser, FakeApi, chain, problem, status
 from support.paths import CHECKOUT
 
 PAGE = "/certificates"
@@ -50,7 +50,7 @@ def test_every_state_is_shown_here():
 
 
 @pytest.mark.parametrize("state", STATES, ids=str)
-def test_a_state_has_a_word_a_shape_and_a_colour(agent: Desk, browser: Browser, state: Status) -> None:
+def test_a_state_has_a_word_a_shape_and_a_colour(agent: FakeApi, browser: Browser, state: Status) -> None:
     word, mark, note = STATES[state]
     agent.says("GET /v1/status", status(chain(status=state)))
     row = browser.get(PAGE).row("mail.example.com")
@@ -69,13 +69,13 @@ def test_a_state_has_a_word_a_shape_and_a_colour(agent: Desk, browser: Browser, 
         (("gw.example.com",), "the settings allow no other source"),
     ],
 )
-def test_local_by_design_says_why(agent: Desk, browser: Browser, names: tuple[str, ...], why: str) -> None:
+def test_local_by_design_says_why(agent: FakeApi, browser: Browser, names: tuple[str, ...], why: str) -> None:
     agent.says("GET /v1/status", status(chain(names=names, source="local", status=Status.LOCAL_BY_DESIGN)))
     assert f"Local by design: {why}" in browser.get(PAGE).words
 
 
 def test_what_failed_is_told_with_its_cause_what_is_served_what_to_do_and_when_it_is_tried_again(
-    agent: Desk, browser: Browser
+    agent: FakeApi, browser: Browser
 ) -> None:
     agent.says("GET /v1/status", status(chain(status=Status.FAILED, problem=REFUSED), attention=("mail.example.com",)))
     page = browser.get(PAGE)
@@ -87,14 +87,14 @@ def test_what_failed_is_told_with_its_cause_what_is_served_what_to_do_and_when_i
     assert "Try now" in page.row("mail.example.com")
 
 
-def test_a_fallback_offers_the_root_and_a_deployment_that_failed_its_retry(agent: Desk, browser: Browser) -> None:
+def test_a_fallback_offers_the_root_and_a_deployment_that_failed_its_retry(agent: FakeApi, browser: Browser) -> None:
     agent.says("GET /v1/status", status(chain(status=Status.LOCAL_FALLBACK)))
     assert "Download root" in browser.get(PAGE).row("mail.example.com")
     agent.says("GET /v1/status", status(chain(status=Status.NOT_DEPLOYED)))
     assert "Retry deployment" in browser.get(PAGE).row("mail.example.com")
 
 
-def test_what_a_module_really_presents_stands_beside_it(agent: Desk, browser: Browser) -> None:
+def test_what_a_module_really_presents_stands_beside_it(agent: FakeApi, browser: Browser) -> None:
     endpoints = (
         EndpointRow("127.0.0.1:465", "mail.example.com", "34" * 32, False),
         EndpointRow("127.0.0.1:993", "", None, False),
@@ -105,7 +105,7 @@ def test_what_a_module_really_presents_stands_beside_it(agent: Desk, browser: Br
     assert "127.0.0.1:465 mail.example.com serves another certificate; 127.0.0.1:993 does not answer" in words
 
 
-def test_a_need_that_has_nothing_to_serve_is_a_row_too(agent: Desk, browser: Browser) -> None:
+def test_a_need_that_has_nothing_to_serve_is_a_row_too(agent: FakeApi, browser: Browser) -> None:
     need = NeedRow("mail", "default", ("mail.example.com",), None, REFUSED)
     agent.says("GET /v1/status", status(need))
     row = browser.get(PAGE).row("mail.example.com")
@@ -114,7 +114,7 @@ def test_a_need_that_has_nothing_to_serve_is_a_row_too(agent: Desk, browser: Bro
     assert "/certificates/" not in row
 
 
-def test_a_module_that_cannot_be_looked_after_is_named_above_the_tables(agent: Desk, browser: Browser) -> None:
+def test_a_module_that_cannot_be_looked_after_is_named_above_the_tables(agent: FakeApi, browser: Browser) -> None:
     row = ModuleRow(
         "mail", "Mail", True, ModuleState.FAILED, Problem("plugin.broken", "It does not load.", fix="Mend it.")
     )
@@ -122,7 +122,7 @@ def test_a_module_that_cannot_be_looked_after_is_named_above_the_tables(agent: D
     assert "Mail cannot be looked after It does not load." in browser.get(PAGE).words
 
 
-def test_only_while_something_is_being_issued_the_tables_look_again(agent: Desk, browser: Browser) -> None:
+def test_only_while_something_is_being_issued_the_tables_look_again(agent: FakeApi, browser: Browser) -> None:
     again = 'hx-get="/certificates?view=modules" hx-trigger="every 2s"'
     assert "every 2s" not in browser.get(f"{PAGE}?view=modules").text
     agent.says("GET /v1/status", status(chain(status=Status.ISSUING)))
@@ -130,7 +130,7 @@ def test_only_while_something_is_being_issued_the_tables_look_again(agent: Desk,
 
 
 def test_what_is_being_issued_says_who_is_asked_what_happened_last_and_since_when(
-    agent: Desk, browser: Browser
+    agent: FakeApi, browser: Browser
 ) -> None:
     progress = Progress("acme", "the CA has the order", NOW - timedelta(minutes=2))
     agent.says("GET /v1/status", status(chain(status=Status.ISSUING, progress=progress)))
@@ -142,7 +142,7 @@ def test_what_is_being_issued_says_who_is_asked_what_happened_last_and_since_whe
     assert "ACME is being asked." in browser.get(PAGE).row("mail.example.com")
 
 
-def test_a_ca_that_everybody_knows_is_called_by_its_name(agent: Desk, browser: Browser) -> None:
+def test_a_ca_that_everybody_knows_is_called_by_its_name(agent: FakeApi, browser: Browser) -> None:
     agent.says(
         "GET /v1/status", status(chain(issuer="Let's Encrypt R11"), chain(id="56" * 32, names=("b.example.com",)))
     )
@@ -151,7 +151,7 @@ def test_a_ca_that_everybody_knows_is_called_by_its_name(agent: Desk, browser: B
     assert "ACME</td>" in page.row("b.example.com")
 
 
-def test_what_waits_for_its_window_says_until_when(agent: Desk, browser: Browser) -> None:
+def test_what_waits_for_its_window_says_until_when(agent: FakeApi, browser: Browser) -> None:
     opens = NOW + timedelta(hours=3)
     problem = window("mail", opens)
     agent.says("GET /v1/status", status(chain(status=Status.WAITING, problem=problem)))
@@ -161,7 +161,7 @@ def test_what_waits_for_its_window_says_until_when(agent: Desk, browser: Browser
     assert "Next try" not in words
 
 
-def test_a_try_whose_time_has_come_is_not_told_as_past(agent: Desk, browser: Browser) -> None:
+def test_a_try_whose_time_has_come_is_not_told_as_past(agent: FakeApi, browser: Browser) -> None:
     problem = replace(REFUSED, retry_at=NOW - timedelta(minutes=5))
     agent.says(
         "GET /v1/status", status(chain(status=Status.FAILED, problem=problem), next_at=NOW - timedelta(minutes=5))
@@ -172,13 +172,13 @@ def test_a_try_whose_time_has_come_is_not_told_as_past(agent: Desk, browser: Bro
     assert "5 minutes ago" not in words
 
 
-def test_a_script_gets_the_tables_alone(agent: Desk, browser: Browser) -> None:
+def test_a_script_gets_the_tables_alone(agent: FakeApi, browser: Browser) -> None:
     part = browser.get(PAGE, HX_Request="true").text
     assert part.strip().startswith('<div id="tables"')
     assert "<html" not in part
 
 
-def test_rows_that_are_not_used_any_more_stand_below_the_root(agent: Desk, browser: Browser) -> None:
+def test_rows_that_are_not_used_any_more_stand_below_the_root(agent: FakeApi, browser: Browser) -> None:
     unused = chain(id="56" * 32, names=("old.example.com",), status=Status.UNUSED, used_by=())
     agent.says("GET /v1/status", status(chain(), unused))
     page = browser.get(PAGE)
@@ -189,7 +189,7 @@ def test_rows_that_are_not_used_any_more_stand_below_the_root(agent: Desk, brows
     assert '<details id="unused" class="fold" open>' in browser.get(f"{PAGE}?filter=old").text, "it was looked for"
 
 
-def test_what_certificates_and_services_say_is_escaped(agent: Desk, browser: Browser) -> None:
+def test_what_certificates_and_services_say_is_escaped(agent: FakeApi, browser: Browser) -> None:
     evil = "<script>alert(1)</script>"
     trouble = Problem("x.y", f"It said {evil}.", where=evil, fix=evil, detail=evil)
     agent.says("GET /v1/status", status(chain(names=(evil,), issuer=evil, problem=trouble, status=Status.FAILED)))
@@ -199,26 +199,26 @@ def test_what_certificates_and_services_say_is_escaped(agent: Desk, browser: Bro
 # Little to say
 
 
-def test_without_any_chain_the_modules_are_named(agent: Desk, browser: Browser) -> None:
+def test_without_any_chain_the_modules_are_named(agent: FakeApi, browser: Browser) -> None:
     agent.says("GET /v1/status", status())
     words = browser.get(PAGE).words
     assert "No module has asked for a certificate yet. Modules that are configured: Mail, Web interface." in words
     assert "Nothing uploaded. Certificates are made automatically; upload one only if you bought it elsewhere." in words
 
 
-def test_without_modules_the_next_step_is_told(agent: Desk, browser: Browser) -> None:
+def test_without_modules_the_next_step_is_told(agent: FakeApi, browser: Browser) -> None:
     agent.says("GET /v1/status", status(root=None, modules=()))
     assert "No module is configured yet." in browser.get(PAGE).words
 
 
-def test_a_filter_that_finds_nothing_says_so(agent: Desk, browser: Browser) -> None:
+def test_a_filter_that_finds_nothing_says_so(agent: FakeApi, browser: Browser) -> None:
     agent.says("GET /v1/status", status(total=0))
     page = browser.get(f"{PAGE}?filter=nobody")
     assert "Nothing was found. Show all" in page.words
     assert agent.calls("GET /v1/status?view=chains&limit=50&offset=0&filter=nobody")
 
 
-def test_filter_view_attention_and_page_are_the_agents_business(agent: Desk, browser: Browser) -> None:
+def test_filter_view_attention_and_page_are_the_agents_business(agent: FakeApi, browser: Browser) -> None:
     agent.says("GET /v1/status", status(chain(), total=120, offset=50))
     page = browser.get(f"{PAGE}?view=modules&filter=ma%26il&attention=1&page=2")
     assert agent.calls("GET /v1/status?view=modules&limit=50&offset=50&attention=true&filter=ma%26il")
@@ -229,14 +229,14 @@ def test_filter_view_attention_and_page_are_the_agents_business(agent: Desk, bro
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "99999999999999999999", "1e9", "²"])
-def test_a_page_that_is_no_number_is_the_first_one(agent: Desk, browser: Browser, page: str) -> None:
+def test_a_page_that_is_no_number_is_the_first_one(agent: FakeApi, browser: Browser, page: str) -> None:
     from urllib.parse import quote
 
     assert browser.get(f"{PAGE}?page={quote(page)}").status == 200
     assert agent.calls("GET /v1/status?view=chains&limit=50&offset=0")
 
 
-def test_a_long_table_stays_small(agent: Desk, browser: Browser) -> None:
+def test_a_long_table_stays_small(agent: FakeApi, browser: Browser) -> None:
     many = [
         chain(id=f"{at:064x}", names=(f"host{at}.example.com", "b.example.com", "c.example.com")) for at in range(50)
     ]
@@ -249,7 +249,7 @@ def test_a_long_table_stays_small(agent: Desk, browser: Browser) -> None:
 # Who may not change anything
 
 
-def test_a_read_only_person_is_offered_nothing_that_changes_anything(agent: Desk, browser: Browser) -> None:
+def test_a_read_only_person_is_offered_nothing_that_changes_anything(agent: FakeApi, browser: Browser) -> None:
     agent.says("GET /v1/session", {**WHO, "user": "vera", "role": "viewer", "idle_at": rfc3339(NOW)})
     agent.says("GET /v1/status", status(chain(status=Status.FAILED)))
     page = browser.get(PAGE).text
@@ -270,7 +270,7 @@ def test_an_agent_that_does_not_answer_is_said_with_what_to_do(app_state: Applia
 
 
 def test_what_was_seen_last_is_shown_until_the_agent_answers_again(
-    app_state: Appliance, agent: Desk, browser: Browser
+    app_state: Appliance, agent: FakeApi, browser: Browser
 ) -> None:
     assert browser.get(PAGE).status == 200
     agent.says("GET /v1/status", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
@@ -291,7 +291,7 @@ def test_what_was_seen_last_is_shown_until_the_agent_answers_again(
     ],
 )
 def test_an_answer_that_makes_no_sense_is_no_answer(
-    agent: Desk, browser: Browser, answer: bytes, code: int, reason: str
+    agent: FakeApi, browser: Browser, answer: bytes, code: int, reason: str
 ) -> None:
     agent.says("GET /v1/session", answer, code)
     page = browser.get("/password")
@@ -328,7 +328,7 @@ def test_another_language_is_a_file_and_falls_back_to_english(tmp_path: Path) ->
 
 
 def test_an_answer_of_the_agent_that_cannot_be_shown_is_a_mistake_that_says_so_and_no_more(
-    agent: Desk, app_state: Appliance, browser: Browser
+    agent: FakeApi, app_state: Appliance, browser: Browser
 ) -> None:
     agent.says("GET /v1/status", {"secret": "of the agent"})
     page = browser.get(PAGE)
@@ -339,7 +339,7 @@ def test_an_answer_of_the_agent_that_cannot_be_shown_is_a_mistake_that_says_so_a
     app_state.log_file.write_text("")
 
 
-def test_a_person_is_told_what_the_agent_refuses(agent: Desk, browser: Browser) -> None:
+def test_a_person_is_told_what_the_agent_refuses(agent: FakeApi, browser: Browser) -> None:
     agent.says(
         "GET /v1/chains/" + CHAIN.id, problem("usage.unknown_chain", "There is no such chain.", fix="Look."), 404
     )

@@ -34,7 +34,7 @@ from pathlib import Path
 from chainwright import AgentError
 from plugins.webui.server import Connection, serve
 live, pid_file, api, host, port, patience, *templates = sys.argv[1:]
-Connection.first_request = float(patience)
+Connection.headers_seconds = float(patience)
 try:
     places = [Path(each) for each in templates]
     serve(Path(live), listen=[(host, int(port))], pid_file=Path(pid_file), templates=places, api=Path(api))
@@ -177,7 +177,9 @@ class Appliance:
         """Return the first line of the log that contains `text`."""
 
         def line() -> str:
-            return next((line for line in self.log.splitlines() if text in line), "")
+            found = next((line for line in self.log.splitlines() if text in line), "")
+            assert found or not self.process or self.process.poll() is None, self.log
+            return found
 
         wait_until(line, lambda: f"{text!r} in the log, which is:\n{self.log}")
         return line()
@@ -217,5 +219,5 @@ class Appliance:
 def wait_until(condition: Callable[[], object], what: Callable[[], str]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what()}"
+        assert time.monotonic() < deadline, f"waited {PATIENCE:g} s for {what()}"
         time.sleep(0.02)

@@ -102,7 +102,7 @@ def problem(code: str, title: str, **more: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Desk:
+class FakeApi:
     """Answers what it was told to, and keeps what it was asked."""
 
     socket: Path
@@ -123,9 +123,9 @@ class Desk:
 
 
 @contextmanager
-def desk(socket: Path) -> Iterator[Desk]:
-    """Serve a desk until the end."""
-    made = Desk(socket)
+def fake_api(socket: Path) -> Iterator[FakeApi]:
+    """Serve the API until the end."""
+    made = FakeApi(socket)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

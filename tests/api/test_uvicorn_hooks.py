@@ -1,0 +1,299 @@
+"""Each part of uvicorn's inside that `agent.api.uvicorn_server` relies on: a version that changes one fails here, by name."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import signal
+import socket
+import threading
+import time
+import tomllib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from agent.api.uvicorn_server import HttpConnection, HttpServer
+from support.paths import CHECKOUT
+
+LONG = 20.0
+"""Seconds that nothing here takes, also on a busy machine."""
+SHUTDOWN = 4
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def application(scope, receive, send):
+    """Answer with what the connection's state says; `/slow` takes a second, `/never` has no end."""
+    if scope["path"] != "/":
+        await asyncio.sleep(1 if scope["path"] == "/slow" else 3600)
+    content = scope["state"].get("said", "").encode()
+    headers = [(b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+class Connection(HttpConnection):
+    headers_seconds = LONG
+    most_connections = 10
+
+    def state(self, transport):
+        return {"said": f"from {transport.get_extra_info('socket').family.name}"}
+
+
+class Server(HttpServer):
+    """Serves until its client has done what it does."""
+
+    def __init__(self, place: Path, client: Callable[[Server], None], connection: type[HttpConnection], keep: int):
+        super().__init__(application, connection, keep_alive_seconds=keep, shutdown_seconds=SHUTDOWN)
+        self.place = place
+        self.happened: list[str] = []
+        self.error: BaseException | None = None
+        self._client = client
+        self._thread = threading.Thread(target=self._call)
+
+    def serve_on(self, listener: socket.socket) -> Server:
+        self.run([listener])
+        self._thread.join(LONG)
+        if self.error:
+            raise self.error
+        return self
+
+    def _call(self) -> None:
+        try:
+            self._client(self)
+        except BaseException as error:
+            self.error = error
+
+    def handlers(self):
+        return {signal.SIGUSR1: lambda: self.happened.append("SIGUSR1")}
+
+    def started_listening(self, sockets):
+        self.happened.append("listening")
+        self._thread.start()
+
+    def stopping(self):
+        self.happened.append("stopping")
+
+    def finished(self):
+        return not self._thread.is_alive()
+
+    def connect(self) -> socket.socket:
+        plain = socket.socket(socket.AF_UNIX)
+        plain.settimeout(LONG)
+        plain.connect(str(self.place))
+        return plain
+
+
+@pytest.fixture
+def serve(tmp_path: Path):
+    """Serve to a function that gets the server, in a thread: signals come to the main one."""
+
+    def start(client: Callable[[Server], None], connection: type[HttpConnection] = Connection, *, keep: int = 20):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "socket"))
+            return Server(tmp_path / "socket", client, connection, keep).serve_on(listener)
+
+    return start
+
+
+def answer(connection: socket.socket, request: bytes = GET) -> bytes:
+    connection.sendall(request)
+    received = b""
+    while b"\r\n\r\n" not in received or received.partition(b"\r\n\r\n")[2] == b"":
+        octets = connection.recv(4096)
+        if not octets:
+            break
+        received += octets
+    return received
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def until_dropped(connection: socket.socket) -> float:
+    """Return how many seconds it takes until the server ends a connection."""
+    began = time.monotonic()
+    with suppress(ConnectionResetError):
+        while connection.recv(4096):
+            pass
+    return time.monotonic() - began
+
+
+def test_it_serves_sockets_that_are_open_and_says_when_it_listens_and_when_it_stops(serve):
+    seen = []
+
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            seen.append(answer(connection))
+
+    assert serve(client).happened == ["listening", "stopping"]
+    assert seen[0].startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_app_state_of_a_connection_is_the_state_of_its_requests(serve):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            assert answer(connection).endswith(b"\r\n\r\nfrom AF_UNIX")
+            assert answer(connection).endswith(b"\r\n\r\nfrom AF_UNIX")
+
+    serve(client)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_capture_signals_is_replaced_so_a_signal_ends_it_and_is_not_raised_again(serve, number):
+    def client(server: Server) -> None:
+        os.kill(os.getpid(), number)
+        wait_until(lambda: "stopping" in server.happened)  # it ends although the client goes on
+
+    assert serve(client).happened == ["listening", "stopping"]
+
+
+def test_further_signals_are_handled_in_the_loop(serve):
+    def client(server: Server) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        wait_until(lambda: "SIGUSR1" in server.happened)
+
+    assert serve(client).happened == ["listening", "SIGUSR1", "stopping"]
+
+
+def test_on_tick_sees_whether_anybody_is_connected(serve):
+    seen: dict[str, bool] = {}
+
+    class Watching(Server):
+        def finished(self):
+            seen["busy" if self.server_state.connections else "idle"] = self.connected
+            return super().finished()
+
+    def client(server: Server) -> None:
+        server.__class__ = Watching
+        wait_until(lambda: "idle" in seen)
+        with server.connect():
+            wait_until(lambda: "busy" in seen)
+
+    serve(client)
+    assert seen == {"idle": False, "busy": True}
+
+
+def test_send_400_response_is_replaced_for_what_is_no_http(serve):
+    class Telling(Connection):
+        def malformed(self):
+            return "text/x-said", b"no HTTP"
+
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            said = answer(connection, b"\0\r\n\r\n")
+            assert said.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/x-said\r\n")
+            assert said.endswith(b"\r\n\r\nno HTTP")
+            until_dropped(connection)
+
+    serve(client, Telling)
+
+
+@pytest.mark.parametrize("octets", [30_000, 100_000])
+def test_headers_are_limited_also_where_all_of_them_come_at_once(serve, octets):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            said = answer(connection, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * octets + b"\r\n\r\n")
+            assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+    serve(client)
+
+
+def test_content_may_be_longer_than_headers(serve):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
+            assert b"200 OK" in answer(connection, head + b"a" * 200_000)
+
+    serve(client)
+
+
+class Impatient(Connection):
+    headers_seconds = 0.3
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+def test_conn_tells_that_headers_are_incomplete_and_the_connection_is_dropped(serve, begin):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            connection.sendall(begin)
+            assert until_dropped(connection) < LONG
+
+    serve(client, Impatient)
+
+
+def test_headers_of_a_second_request_have_no_more_time_than_those_of_the_first(serve):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            assert b"200 OK" in answer(connection)
+            connection.sendall(b"GET / HT")
+            assert until_dropped(connection) < LONG
+
+    serve(client, Impatient)
+
+
+def test_the_answer_may_take_longer_than_the_headers(serve):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            assert b"200 OK" in answer(connection, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    serve(client, Impatient)
+
+
+def test_on_response_complete_leaves_the_pause_between_two_requests_to_keep_alive(serve):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            answer(connection)
+            time.sleep(3 * Impatient.headers_seconds)
+            assert b"200 OK" in answer(connection)
+            assert until_dropped(connection) < LONG
+
+    serve(client, Impatient, keep=2)
+
+
+def test_connections_counts_those_that_are_open(serve):
+    class Single(Connection):
+        most_connections = 1
+
+    def client(server: Server) -> None:
+        with server.connect() as first, server.connect() as second:
+            assert until_dropped(second) < LONG
+            assert b"200 OK" in answer(first)
+
+    serve(client, Single)
+
+
+def test_shutdown_of_a_connection_drops_it_where_the_answer_takes_too_long(serve):
+    class Closing(Connection):
+        closing_seconds = 0.3
+
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            connection.sendall(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert until_dropped(connection) < SHUTDOWN - 1
+
+    serve(client, Closing)
+
+
+def test_the_version_is_bounded_from_above_and_the_one_installed_fits():
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    (wanted,) = [each for each in map(Requirement, project["dependencies"]) if each.name == "uvicorn"]
+    assert [each.operator for each in wanted.specifier if each.operator == "<"] == ["<"]
+    assert importlib.metadata.version("uvicorn") in wanted.specifier
+
+
+def test_no_other_file_subclasses_what_uvicorn_keeps_to_itself():
+    files = [path for room in ("agent", "plugins") for path in (CHECKOUT / room).rglob("*.py")]
+    assert [
+        path.name for path in files if "import uvicorn" in path.read_text() or "from uvicorn" in path.read_text()
+    ] == ["uvicorn_server.py"]
