@@ -14,12 +14,11 @@ from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.errors.api import NotConfirmed
-from agent.errors.usage import UnknownChain
-from agent.report import Snapshot
-from agent.store import Store
+from agent.operations import reissue as operations
+from agent.operations.reissue import KeptUpload
+from agent.operations.uploads import delete_upload, export_chain
 
 PKCS12 = "application/x-pkcs12"
-UPLOADED = "uploaded"
 SHORTEST_PASSPHRASE = 8
 LONGEST_PASSPHRASE = 256
 MOST_NAMES = 100
@@ -71,36 +70,28 @@ class Deletion(Input):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A name that goes on with an uploaded chain, whatever was asked."""
-
-    name: str
-    chain: str
-    """Id of the uploaded chain; deleting it opens the way for the other sources."""
-
-
-@dataclass(frozen=True, slots=True)
 class ReissueStarted(JobStarted):
     """New chains are being asked for."""
 
     names: tuple[str, ...]
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptUpload, ...]
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
     """Ask for new chains. Raises `NothingToReissue` and `NameInvalid`."""
     wish: Reissue = request.body
-    names = request.services.operations().reissue(wish.names, force=wish.force)
-    snapshot, _ = request.services.status(request.now)
+    with request.services.locked_state() as state:
+        asked = operations.reissue(state, wish.names, force=wish.force)
     job = begin(request, "reissue", ", ".join(wish.names[:5]), detail="forced" if wish.force else "")
-    return started(ReissueStarted(job, tuple(names), _kept(snapshot, set(names))))
+    return started(ReissueStarted(job, asked.names, asked.kept))
 
 
 def apply(request: ApiRequest) -> ApiResponse:
     """Make a pass."""
     wish: Pass = request.body
     if wish.retry:
-        request.services.operations().retry_now()
+        with request.services.locked_state() as state:
+            operations.retry_failed(state)
     words = ("apply", "--look", "--now") if wish.now else ("apply", "--look")
     detail = ", ".join(word for word, said in (("now", wish.now), ("retry", wish.retry)) if said)
     return started(JobStarted(begin(request, "apply", "everything", words, detail)))
@@ -111,8 +102,8 @@ def revoke(request: ApiRequest) -> ApiResponse:
     wish: Revocation = request.body
     record = known(request.services, wish.chain)
     if not wish.confirmed:
-        switches = request.services.operations().without(record.id)
-        raise NotConfirmed([f"{each.module}/{each.slot}: {each.reason}" for each in switches])
+        with request.services.locked_state() as state:
+            raise NotConfirmed([f"{each.module}/{each.slot}: {each.reason}" for each in state.without(record.id)])
     words = ("revoke", record.id, "--reason", str(wish.reason), "--yes")
     return started(
         JobStarted(begin(request, "revoke", ", ".join(record.names[:3]), words, f"{record.id}, {wish.reason}"))
@@ -122,36 +113,22 @@ def revoke(request: ApiRequest) -> ApiResponse:
 def delete(request: ApiRequest) -> ApiResponse:
     """Delete an uploaded chain. Raises `UnknownChain`, `ChainInUse` and `NotDeletable`."""
     query: Deletion = request.query
-    record = known(request.services, request.path["id"])
-    request.services.operations().delete(record.id, confirmed=query.confirmed)
+    with request.services.locked_state() as state:
+        record = state.known(request.path["id"])
+        delete_upload(state, record.id, confirmed=query.confirmed)
     return started(JobStarted(begin(request, "chain deleted", ", ".join(record.names[:3]), detail=record.id)))
 
 
 def export(request: ApiRequest) -> ApiResponse:
     """Return a chain with its key, protected by a passphrase. It is written down first. Raises `UnknownChain`."""
-    from agent.pki.encoding import Format, Part, encode
+    from agent.pki.encoding import Format, Part
 
     wish: Export = request.body
     record = known(request.services, request.path["id"])
     request.note("key exported", ", ".join(record.names[:3]), record.id)
-    with Store.open_existing(request.services.layout) as store:
-        chain = store.chains.load(record.id)
-    if chain is None:
-        raise UnknownChain(record.id, ())
-    content = encode(chain, [Part.KEY, Part.FULLCHAIN], Format.PKCS12, password=wish.passphrase.encode())
+    parts, password = [Part.KEY, Part.FULLCHAIN], wish.passphrase.encode()
+    content = export_chain(request.services.layout, record.id, parts, Format.PKCS12, password)
     return ApiResponse(content, media_type=PKCS12, headers=attachment(record.names, "p12"))
-
-
-def _kept(snapshot: Snapshot, names: set[str]) -> tuple[Kept, ...]:
-    uploaded = {record.id for record in snapshot.chains if record.source == UPLOADED}
-    bound = {binding.key: binding.chain for binding in snapshot.bindings if binding.chain in uploaded}
-    return tuple(
-        Kept(name, chain)
-        for need in snapshot.needs
-        if (chain := bound.get(need.key)) is not None
-        for name in need.names
-        if name in names
-    )
 
 
 ROUTES = (

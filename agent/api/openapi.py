@@ -47,16 +47,18 @@ def document(routes: Iterable[Route]) -> Schema:
     }
 
 
-@cache
-def _whole() -> Schema:
-    from agent.api.routes import ROUTES
+def document_route(others: Iterable[Route]) -> Route:
+    """Return the route that answers with the document of all `others` and of itself."""
 
-    return document(ROUTES)
+    @cache
+    def whole() -> Schema:
+        return document([*others, own])
 
+    def show(_request: ApiRequest) -> ApiResponse:
+        return ApiResponse(whole())
 
-def show(_request: ApiRequest) -> ApiResponse:
-    """Return the document."""
-    return ApiResponse(_whole())
+    own = Route("GET", "/v1/openapi.json", Access.PUBLIC, show, "Return this document", dict[str, Any])
+    return own
 
 
 def _schemas(table: list[Route]) -> tuple[Mapping[Any, Schema], Schema]:
@@ -190,6 +192,3 @@ def _problem_schema() -> Schema:
         "required": ["type", "title", "status", "code", "where", "fix", "effect", "retry_at", "detail"],
         "additionalProperties": False,
     }
-
-
-ROUTES = (Route("GET", "/v1/openapi.json", Access.PUBLIC, show, "Return this document", dict[str, Any]),)

@@ -11,20 +11,20 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.chains import PEM, attachment
-from agent.api.consequences import ChainEffects, answered
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Lane, Route
 from agent.api.uploads import Given
 from agent.errors.api import NotTyped
 from agent.errors.root import RootMissing
+from agent.operations.effects import RootEffects
+from agent.operations.root import reissue_root, root_effects, upload_root
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
 from agent.store.roots import RootRecord
 from agent.store.view import View
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Effects
     from agent.pki.authority import Root
 
 DER = "application/pkix-cert"
@@ -74,16 +74,6 @@ class RootPage:
 
 
 @dataclass(frozen=True, slots=True)
-class RootEffects(ChainEffects):
-    """What another root would do."""
-
-    resigned: tuple[str, ...]
-    """``module/slot`` whose local chain is signed again."""
-    peers: tuple[str, ...]
-    """``module/label`` whose peer certificate is signed again, and has to be carried to its device."""
-
-
-@dataclass(frozen=True, slots=True)
 class RootPreview:
     """A root that might be taken into service, and what that would do."""
 
@@ -128,19 +118,23 @@ def download(request: ApiRequest) -> ApiResponse:
 
 def effects(request: ApiRequest) -> ApiResponse:
     """Say what another root would do, asking every module."""
-    return ApiResponse(_effects(request.services.operations().root_effects()))
+    with request.services.locked_state() as state:
+        return ApiResponse(root_effects(state))
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
     """Make a new root. Raises `NotTyped`."""
     _require(request.body.typed, REISSUE)
-    return _taken(request, request.services.operations().reissue_root(), "root reissued")
+    with request.services.locked_state() as state:
+        root = reissue_root(state)
+    return _taken(request, root, "root reissued")
 
 
 def preview(request: ApiRequest) -> ApiResponse:
     """Say what a root is, and what it would do. Raises `UploadError`, `RootError` and `ChainError`."""
     root = _diagnose(request, request.body)
-    found = _effects(request.services.operations().root_effects(root.sha256))
+    with request.services.locked_state() as state:
+        found = root_effects(state, root.sha256)
     certificates = tuple(links(root.pem().decode()))
     return ApiResponse(RootPreview(root.subject, root.sha256, root.not_before, root.not_after, certificates, found))
 
@@ -149,7 +143,8 @@ def replace(request: ApiRequest) -> ApiResponse:
     """Take an uploaded root into service. Raises `NotTyped`, and as `preview` does; `RootAlreadyPresent`."""
     _require(request.body.typed, REPLACE)
     root = _diagnose(request, request.body)
-    request.services.operations().upload_root(root)
+    with request.services.locked_state() as state:
+        upload_root(state, root)
     return _taken(request, root, "root replaced")
 
 
@@ -167,10 +162,6 @@ def _diagnose(request: ApiRequest, given: Given) -> Root:
 def _taken(request: ApiRequest, root: Root, action: str) -> ApiResponse:
     job = begin(request, action, root.subject, detail=root.sha256)
     return started(RootStarted(job, root.subject, root.sha256, root.not_after))
-
-
-def _effects(found: Effects) -> RootEffects:
-    return RootEffects(*answered(found.answers), found.resigned, found.peers)
 
 
 def _written(record: RootRecord, form: RootFormat) -> tuple[bytes, str, str]:

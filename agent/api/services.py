@@ -23,9 +23,7 @@ from agent.system.layout import Layout
 from agent.system.release import plausible
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Operations
-    from agent.operations.revocation import Revoker
-
+    from agent.operations.locked_state import LockedState
 
 FRESH = timedelta(seconds=1)
 
@@ -92,19 +90,13 @@ class ApiServices:
                 self._sight = _Sight(mark, now, snapshot, report(snapshot, now))
             return self._sight.snapshot, self._sight.report
 
-    def operations(self) -> Operations:
-        """Return what changes the store under the lock."""
+    def locked_state(self) -> contextlib.AbstractContextManager[LockedState]:
+        """Hold the lock for one change. Raises `LockHeld`, `SettingsRefused` and `StoreError`."""
         from agent.engine.engine import Engine
-        from agent.operations.operations import Operations
+        from agent.operations.locked_state import locked_state
 
-        return Operations(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
-
-    def revoker(self) -> Revoker:
-        """Return what takes back what a root has signed, under the lock."""
-        from agent.engine.engine import Engine
-        from agent.operations.revocation import Revoker
-
-        return Revoker(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
+        engine = Engine(self.layout, clock=self._clock, who="chainwright api")
+        return locked_state(engine, self.limits.lock_seconds)
 
     def json(self, content: object) -> bytes:
         """Return what is sent of dataclasses and plain JSON types: one line, without the paths of the agent's own files."""

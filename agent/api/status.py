@@ -12,6 +12,7 @@ from pydantic import Field
 from agent.api.access import Access
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
+from agent.model.records import UPLOADED
 from agent.report import ChainRow, ModuleRow, NeedRow, Report, UseRow
 from agent.report.details import RootDetails, root_details
 from agent.report.rows import ObserverRow
@@ -19,7 +20,6 @@ from agent.report.states import DEGRADED
 
 MOST = 500
 """Rows of a page."""
-UPLOADED = "uploaded"
 
 
 class StatusView(StrEnum):

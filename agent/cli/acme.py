@@ -11,7 +11,7 @@ import click
 from agent.cli.apply import perform
 from agent.cli.chain_names import chain_named
 from agent.cli.commands import Family, Invocation, command
-from agent.cli.confirmation import answer_lines, switch_lines
+from agent.cli.confirmation import consequence_lines, switch_lines
 from agent.cli.job import job_option, kept
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import span, when
@@ -19,7 +19,6 @@ from agent.errors.problem import rfc3339
 from agent.errors.usage import NotConfirmed
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Operations
     from agent.sources.acme.account_admin import AccountAdmin
     from agent.sources.acme.limits import LimitUsage
     from agent.sources.acme.resources import Account
@@ -51,13 +50,13 @@ thumbprint  mK3mIvWcW1M0mC8YbF8sXk2v1n8y0q9y5y1o3m7m2xA
 @click.pass_obj
 def account(invocation: Invocation, register: bool) -> None:
     """Show the account: its URL is what accounturi in a CAA record names (RFC 8657)."""
-    with _caring(invocation) as (source, care, hand_thumbprint):
-        found = care.registered() if register else care.account()
+    with _account_admin(invocation) as (source, admin, thumbprint):
+        found = admin.registered() if register else admin.account()
     if invocation.as_json:
-        print_json({"directory": source.directory_url, "thumbprint": hand_thumbprint, "account": _row(found)})
+        print_json({"directory": source.directory_url, "thumbprint": thumbprint, "account": _row(found)})
         return
     rows = [["directory", source.directory_url], ["account", found.url if found else "none yet"]]
-    rows.append(["thumbprint", hand_thumbprint])
+    rows.append(["thumbprint", thumbprint])
     rows += [["contact", each] for each in (found.contact if found else ())]
     rows += [["terms", found.terms]] if found and found.terms else []
     for line in columns(rows):
@@ -71,11 +70,14 @@ def rekey(invocation: Invocation) -> int:
 
     After a crash in the middle, run it again: it goes on with the same key.
     """
-    with _operations(invocation) as operations:
-        new = operations.propose_account_key()
-        with operations.context(ACME) as (source, context):
-            _care(source, context).roll_over(new)
-        operations.promote_account_key()
+    from agent.operations.account_key import promote_account_key, propose_account_key
+
+    with invocation.locked_state(ACME) as state:
+        new = propose_account_key(state)
+    with _account_admin(invocation) as (_, admin, _thumbprint):
+        admin.roll_over(new)
+    with invocation.locked_state(ACME) as state:
+        promote_account_key(state)
     note("The account is known by a new key.")
     return perform(invocation)
 
@@ -87,8 +89,8 @@ def deactivate(invocation: Invocation, yes: bool) -> None:
     """Give the account up for ever (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
     if not yes:
         raise NotConfirmed("--yes")
-    with _caring(invocation) as (_, care, _thumbprint):
-        care.deactivate()
+    with _account_admin(invocation) as (_, admin, _thumbprint):
+        admin.deactivate()
     note(
         "The account is given up. Take acme out of sources, or set another directory: else the next order needs a new key."
     )
@@ -111,8 +113,8 @@ def check(invocation: Invocation, names: tuple[str, ...]) -> int:
     from agent.system.names import parse_name
 
     wanted = [parse_name(name) for name in names]
-    with _caring(invocation) as (_, care, _thumbprint):
-        lines, vain = care.look(wanted)
+    with _account_admin(invocation) as (_, admin, _thumbprint):
+        lines, vain = admin.look(wanted)
     if invocation.as_json:
         print_json({"names": wanted, "in_vain": vain, "findings": lines})
     else:
@@ -135,8 +137,8 @@ def limits(invocation: Invocation, names: tuple[str, ...]) -> None:
     from agent.system.names import parse_name
 
     now = invocation.now()
-    with _caring(invocation) as (_, care, _thumbprint):
-        found = care.standing([parse_name(name) for name in names])
+    with _account_admin(invocation) as (_, admin, _thumbprint):
+        found = admin.standing([parse_name(name) for name in names])
     if invocation.as_json:
         print_json({"limits": [_limit(each) for each in found]})
         return
@@ -172,36 +174,33 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
 
     CHAIN is one of its names, or the beginning of its id.
     """
-    with kept(invocation, job) as ending, _operations(invocation) as operations:
+    from agent.engine.engine import Engine
+    from agent.operations.consequences import chain_effects
+    from agent.operations.revocation import revoke_at_ca
+
+    with kept(invocation, job) as ending:
         found = chain_named(invocation, chain)
         if not yes:
-            for line in [*answer_lines(operations.chain_effects(found)), *switch_lines(operations.without(found))]:
+            with invocation.locked_state("revoke") as state:
+                lines = [*consequence_lines(chain_effects(state, found)), *switch_lines(state.without(found))]
+            for line in lines:
                 note(line)
             raise NotConfirmed("--yes")
-        for line in switch_lines(operations.revoke(found, reason)):
+        for line in switch_lines(revoke_at_ca(Engine(invocation.layout, who="chainwright revoke"), found, reason)):
             note(line)
         return ending(perform(invocation, job=job))
 
 
 @contextmanager
-def _operations(invocation: Invocation) -> Iterator[Operations]:
+def _account_admin(invocation: Invocation) -> Iterator[tuple[AcmeSource, AccountAdmin, str]]:
+    """Yield the source as it is configured, the administration of its account, and the account key's thumbprint."""
     from agent.engine.engine import Engine
-    from agent.operations.operations import Operations
-
-    yield Operations(Engine(invocation.layout, who=f"chainwright {ACME}"))
-
-
-@contextmanager
-def _caring(invocation: Invocation) -> Iterator[tuple[AcmeSource, AccountAdmin, str]]:
-    """Yield the source as it is configured, what can be done about it, and the account key's thumbprint."""
-    with _operations(invocation) as operations, operations.context(ACME) as (source, context):
-        yield cast("AcmeSource", source), _care(source, context), context.http01.thumbprint or ""
-
-
-def _care(source: Any, context: Any) -> AccountAdmin:
+    from agent.operations.sources import source_context
     from agent.sources.acme.account_admin import AccountAdmin
 
-    return AccountAdmin(source, context)
+    with source_context(Engine(invocation.layout, who=f"chainwright {ACME}"), ACME) as (found, context):
+        source = cast("AcmeSource", found)
+        yield source, AccountAdmin(source, context), context.http01.thumbprint or ""
 
 
 def _row(found: Account | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.commands import Invocation, command
+from agent.cli.exit_codes import DEGRADED
 from agent.cli.job import job_option, kept
 from agent.cli.output import note, print_json
 from agent.cli.plan import preview
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from agent.engine.engine import Result
     from agent.report import Report
 
-DEGRADED = 3
 TIMEOUT, WAIT = 300.0, 60.0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.commands import Invocation, Program, command, invocation
+from agent.cli.commands import Invocation, command, invocation
 from agent.cli.output import print_json
 from agent.errors.problem import AgentError
 
@@ -22,6 +22,8 @@ SHELLS = ("bash", "zsh", "fish")
 def completion(called: Invocation, shell: str) -> None:
     """Print the script that completes commands, options and names in a shell."""
     from click.shell_completion import get_completion_class
+
+    from agent.cli.program import Program
 
     kind = get_completion_class(shell)
     assert kind is not None

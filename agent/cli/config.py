@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.commands import Family, Invocation
+from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import note, print_json
 from agent.cli.words import counted
 
 if TYPE_CHECKING:
     from agent.config.settings import Settings
-
-DEGRADED = 3
 
 
 @click.group("config", cls=Family, epilog="\b\nExample:\n  $ chainwright config check", no_args_is_help=True)

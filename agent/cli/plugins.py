@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from agent.cli.commands import Invocation, command
+from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, print_json, width
 
-DEGRADED = 3
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
 
 

@@ -8,13 +8,13 @@ from datetime import datetime
 import click
 
 from agent.cli.commands import Invocation, command
+from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, width
 from agent.cli.words import counted, shortened, when
 from agent.errors.problem import Problem
 from agent.report import ChainRow, ModuleRow, ModuleState, Report, Status, UseRow, read_snapshot, report
 from agent.report.states import DEGRADED_MODULES
 
-EXIT_DEGRADED = 3
 WINDOW = "status.window"
 """Code of what waits for an activation window."""
 LOOKS: dict[Status, tuple[str, str]] = {
@@ -59,7 +59,7 @@ def status(invocation: Invocation, show_all: bool) -> int:
     else:
         for line in _lines(found, show_all):
             click.echo(line)
-    return EXIT_DEGRADED if found.degraded else 0
+    return DEGRADED if found.degraded else 0
 
 
 def attention_lines(found: Report) -> Iterator[str]:

@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.cli.commands import HOMES, Program
 from agent.cli.output import columns
-from agent.cli.program import run
+from agent.cli.program import HOMES, Program, run
 from agent.cli.words import shortened, span, when
 from agent.daemon.wakeup import Wakeup
 from agent.system.lock import held

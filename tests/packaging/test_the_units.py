@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.commands import HOMES
+from agent.cli.program import HOMES
 from agent.daemon.loop import TICK
 from agent.system.layout import Layout
 from plugins.webui import WebUI

@@ -14,7 +14,6 @@ from typing import Any
 from agent.engine.engine import Engine
 from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord, Watch
-from agent.operations.operations import Operations
 from agent.pki.chain import Chain
 from support.appliances.proxied import OWN, SITES, Proxied, table
 from support.cas.acme2certifier import Acme2Certifier
@@ -64,10 +63,6 @@ class Certified(Proxied):
 
     def _tell(self, event: Event) -> None:
         self.happens(event)
-
-    @property
-    def hand(self) -> Operations:
-        return Operations(self.engine(), wait=0)
 
     @property
     def terminal(self) -> Terminal:

@@ -17,16 +17,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from agent.engine.engine import Engine, Result
 from agent.model.deployment import Deployment
 from agent.model.events import Event
+from agent.operations.locked_state import locked_state
 from agent.store import Store
 from agent.system.command import Action, CommandResult, SystemRunner
 from agent.system.layout import Layout
 from support.paths import TESTS, THIRD_PARTY
 
 TOYD = TESTS / "support/servers/toyd.py"
+T = TypeVar("T")
+
 NO_CA = 'sources = ["uploaded", "local"]\n'
 
 
@@ -100,6 +104,11 @@ class Deployed:
 
     def engine(self) -> Engine:
         return Engine(self.layout, clock=self.clock, runner=self.runner, listeners=[self.events.append], who="test")
+
+    def change(self, operation: Callable[..., T], *given: object, **options: object) -> T:
+        """Do what an administrator does, as one change under the lock."""
+        with locked_state(self.engine()) as state:
+            return operation(state, *given, **options)
 
     def apply(self, **options: float) -> Result:
         return self.engine().apply(wait=0, **options)
