@@ -1,4 +1,4 @@
-"""What another chain would break, as modules say it."""
+"""Routes that say what another chain would break."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.route import Input, Lane, Route
+from agent.api.route import Input, Pool, Route
 from agent.operations.consequences import chain_effects
 from agent.operations.effects import ChangeEffects
 from agent.operations.reissue import reissue_effects
 
 
 class ReissueQuery(Input):
-    """For which name new chains are wanted."""
+    """Name for which new chains are wanted."""
 
     name: str = Field("", max_length=253, description="empty: all")
 
@@ -39,7 +39,7 @@ ROUTES = (
         of_chain,
         "Say what another chain in the place of this one would break, by name",
         ChangeEffects,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(404, 503),
     ),
     Route(
@@ -50,7 +50,7 @@ ROUTES = (
         "Say what new chains for a name would break, by name",
         ChangeEffects,
         query=ReissueQuery,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(422, 503),
     ),
 )

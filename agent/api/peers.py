@@ -1,4 +1,4 @@
-"""Certificates that the root has signed for others, their revocation, and the list of it for everybody."""
+"""Routes of peer certificates: list, download and revocation, and the root's public list of what it has revoked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.api.access import Access
 from agent.api.chains import PEM, attachment
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.route import Input, Lane, Route
+from agent.api.route import Input, Pool, Route
 from agent.errors.api import NotConfirmed
 from agent.operations.effects import RevocationEffects
 from agent.operations.peers import export_peer, find_peer, revocation_list
@@ -25,7 +25,7 @@ SERIAL = r"^[0-9A-Fa-f:]{1,80}$"
 
 
 class ListFormat(StrEnum):
-    """How a list of revoked certificates is written."""
+    """Encoding of a list of revoked certificates."""
 
     PEM = "pem"
     """RFC 7468."""
@@ -34,14 +34,14 @@ class ListFormat(StrEnum):
 
 
 class ListQuery(Input):
-    """Whose list, in which form."""
+    """Root of a list, and its encoding."""
 
     format: ListFormat = ListFormat.PEM
     of: str = Field("", max_length=64, description="SHA-256 of an earlier root; empty: the one that signs")
 
 
 class RootRevocation(Input):
-    """What the root is to revoke."""
+    """Certificate that the root is to revoke, and why."""
 
     serial: str = Field(pattern=SERIAL, description="serial number in hex, of a peer certificate or a local chain")
     reason: RevocationReason = RevocationReason.UNSPECIFIED
@@ -89,16 +89,16 @@ def effects(request: ApiRequest) -> ApiResponse:
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Revoke what the root has signed. Raises `PeerUnknown`, and `NotConfirmed` with what would follow."""
-    wish: RootRevocation = request.body
+    """Revoke what the root has signed. Raises `PeerUnknown`, and `NotConfirmed` with its consequences."""
+    body: RootRevocation = request.body
     with request.services.locked_state() as state:
-        found = revocation_effects(state, wish.serial)
-    if not wish.confirmed:
+        found = revocation_effects(state, body.serial)
+    if not body.confirmed:
         lines = [f"{each.sentence} ({each.module})" for each in found.consequences]
         raise NotConfirmed([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
-    words = ("root", "revoke", found.serial, "--reason", str(wish.reason), "--yes")
+    words = ("root", "revoke", found.serial, "--reason", str(body.reason), "--yes")
     subject = found.peer or ", ".join(found.names[:3])
-    return started(JobStarted(begin(request, "revoke", subject, words, f"{found.serial}, {wish.reason}")))
+    return started(JobStarted(begin(request, "revoke", subject, words, f"{found.serial}, {body.reason}")))
 
 
 ROUTES = (
@@ -129,7 +129,7 @@ ROUTES = (
         effects,
         "Say what revoking something that the root has signed would do",
         RevocationEffects,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(404, 503),
     ),
     Route(
@@ -141,7 +141,7 @@ ROUTES = (
         JobStarted,
         202,
         body=RootRevocation,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(404, 422, 503),
     ),
 )

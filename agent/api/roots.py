@@ -1,4 +1,4 @@
-"""The root: what it is, its certificate for everybody, and another one in its place."""
+"""Routes of the root: its details, its public certificate, and its replacement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent.api.access import Access
 from agent.api.chains import PEM, attachment
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.route import Input, Lane, Route
+from agent.api.route import Input, Pool, Route
 from agent.api.uploads import Given
 from agent.errors.api import NotTyped
 from agent.errors.root import RootMissing
@@ -33,7 +33,7 @@ REISSUE, REPLACE = "REISSUE", "REPLACE"
 
 
 class RootFormat(StrEnum):
-    """How the root's certificate is written."""
+    """Encoding of the root's certificate."""
 
     PEM = "pem"
     """RFC 7468; of a subordinate authority, with those above it."""
@@ -44,7 +44,7 @@ class RootFormat(StrEnum):
 
 
 class Retyped(Input):
-    """The word by which somebody shows that they have read what will break."""
+    """Word that confirms that what will break was read."""
 
     typed: str = Field(max_length=20, description=f'"{REISSUE}"')
 
@@ -54,13 +54,13 @@ class NewRoot(Given):
 
 
 class Replacement(NewRoot):
-    """The same, with the word by which somebody shows that they have read what will break."""
+    """The same, with the word that confirms that what will break was read."""
 
     typed: str = Field(max_length=20, description=f'"{REPLACE}"')
 
 
 class RootQuery(Input):
-    """In which form."""
+    """Encoding."""
 
     format: RootFormat = RootFormat.PEM
 
@@ -75,7 +75,7 @@ class RootPage:
 
 @dataclass(frozen=True, slots=True)
 class RootPreview:
-    """A root that might be taken into service, and what that would do."""
+    """A root that may be put into service, and what that would do."""
 
     subject: str
     sha256: str
@@ -87,7 +87,7 @@ class RootPreview:
 
 @dataclass(frozen=True, slots=True)
 class RootStarted(JobStarted):
-    """Another root signs from now on; local chains are being signed again."""
+    """Job that signs local chains again, by another root."""
 
     subject: str
     sha256: str
@@ -140,7 +140,7 @@ def preview(request: ApiRequest) -> ApiResponse:
 
 
 def replace(request: ApiRequest) -> ApiResponse:
-    """Take an uploaded root into service. Raises `NotTyped`, and as `preview` does; `RootAlreadyPresent`."""
+    """Put an uploaded root into service. Raises `NotTyped`, and as `preview` does; `RootAlreadyPresent`."""
     _require(request.body.typed, REPLACE)
     root = _diagnose(request, request.body)
     with request.services.locked_state() as state:
@@ -156,7 +156,7 @@ def _require(typed: str, word: str) -> None:
 def _diagnose(request: ApiRequest, given: Given) -> Root:
     from agent.inspection import diagnose_root
 
-    return diagnose_root(given.pieces(), passphrase=given.secret, now=request.now)
+    return diagnose_root(given.input_files(), passphrase=given.secret, now=request.now)
 
 
 def _taken(request: ApiRequest, root: Root, action: str) -> ApiResponse:
@@ -201,7 +201,7 @@ ROUTES = (
         effects,
         "Say what another root would break, by name",
         RootEffects,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(503,),
     ),
     Route(
@@ -213,7 +213,7 @@ ROUTES = (
         RootStarted,
         202,
         body=Retyped,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(422, 503),
     ),
     Route(
@@ -224,7 +224,7 @@ ROUTES = (
         "Say what a root is and what it would do, storing nothing",
         RootPreview,
         form=NewRoot,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(422, 503),
     ),
     Route(
@@ -236,7 +236,7 @@ ROUTES = (
         RootStarted,
         202,
         form=Replacement,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(409, 422, 503),
     ),
 )

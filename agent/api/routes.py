@@ -1,4 +1,4 @@
-"""The table of routes: what there is, and who may use it."""
+"""Table of all routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploading a chain: looked at first, then stored, then deployed."""
+"""Routes of uploads: preview, and store with a job that deploys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema
 from agent.api.access import Access
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.route import Input, Lane, Route
+from agent.api.route import Input, Pool, Route
 from agent.errors.operations import HandError
 from agent.operations.uploads import UploadPreview, check_upload, diagnose_upload, store_upload, upload_preview
 
@@ -28,14 +28,14 @@ File = Annotated[tuple[str, bytes], WithJsonSchema(BINARY)]
 
 
 class Given(Input):
-    """What somebody gives of a chain or a root: PEM in any order, DER, PKCS#7 or PKCS#12."""
+    """Files or text of a chain or a root: PEM in any order, DER, PKCS#7 or PKCS#12."""
 
     files: tuple[File, ...] = Field((), max_length=MOST_FILES)
     paste: str = Field("", max_length=LONGEST_PASTE, repr=False)
     passphrase: str = Field("", max_length=LONGEST_PASSPHRASE, repr=False)
 
-    def pieces(self) -> list[InputFile]:
-        """Return it as the upload doctor wants it."""
+    def input_files(self) -> list[InputFile]:
+        """Return what is to be inspected."""
         from agent.inspection import InputFile
 
         pasted = [InputFile(PASTED, self.paste.encode())] if self.paste.strip() else []
@@ -48,7 +48,7 @@ class Given(Input):
 
 
 class Upload(Given):
-    """A chain, and what is to become of it."""
+    """A chain, and how it is stored."""
 
     for_name: str = Field("", max_length=253, alias="for", description="refuse the chain unless it covers this name")
     replace: str = Field(
@@ -59,7 +59,7 @@ class Upload(Given):
 
 @dataclass(frozen=True, slots=True)
 class UploadStarted(JobStarted):
-    """The chain is stored."""
+    """Job that deploys a stored chain."""
 
     chain: str
     """Its id."""
@@ -95,7 +95,7 @@ def store(request: ApiRequest) -> ApiResponse:
 
 
 def _diagnose(request: ApiRequest, upload: Upload) -> Diagnosis:
-    return diagnose_upload(request.services.layout, upload.pieces(), passphrase=upload.secret, now=request.now)
+    return diagnose_upload(request.services.layout, upload.input_files(), passphrase=upload.secret, now=request.now)
 
 
 ROUTES = (
@@ -107,7 +107,7 @@ ROUTES = (
         "Say what an upload would do, storing nothing",
         UploadPreview,
         form=Upload,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(404, 422, 503),
     ),
     Route(
@@ -119,7 +119,7 @@ ROUTES = (
         UploadStarted,
         202,
         form=Upload,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(404, 409, 422, 503),
     ),
 )

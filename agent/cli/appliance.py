@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.commands import Family, Invocation
+from agent.cli.commands import CommandGroup, Invocation
 from agent.errors.settings import SettingsRefused
 from agent.pki.chain import Purpose
 from agent.pki.encoding import Part
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CommandLineAppliance:
-    """The `agent.Appliance` of a command line."""
+    """The `chainwright.Appliance` of a command line."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -101,4 +101,4 @@ def plugin_commands(invocation: Invocation) -> list[PluginCommands]:
     except SettingsRefused:
         return []
     registry = Registry.load(invocation.layout, names.enabled, builtin_sources=BUILT_IN)
-    return registry.commands(Family, CommandLineAppliance(invocation))
+    return registry.commands(CommandGroup, CommandLineAppliance(invocation))

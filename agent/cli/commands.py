@@ -104,7 +104,7 @@ def invocation(context: click.Context) -> Invocation:
     return found
 
 
-class Family(click.Group):
+class CommandGroup(click.Group):
     """A group of commands; a plugin's too."""
 
     command_class = Command

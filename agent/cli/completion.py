@@ -1,4 +1,4 @@
-"""``chainwright completion``: what a shell has to load, and the names that it then completes."""
+"""``chainwright completion``: the script for a shell, and the names that it completes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def complete_names(context: click.Context, _parameter: click.Parameter, start: s
 
 
 def _snapshot(context: click.Context) -> Snapshot | None:
-    """Read the store, if there is one: whatever goes wrong here must not disturb a half-typed line."""
+    """Read the store, if there is one: an error must not disturb a half-typed line."""
     from agent.report import read_snapshot
 
     found = invocation(context)

@@ -12,7 +12,7 @@ from agent.cli.commands import Invocation
 from agent.cli.exit_codes import FAILED, exit_code
 from agent.errors.problem import AgentError, Problem
 
-Ending = Callable[[int], int]
+Finish = Callable[[int], int]
 
 
 def job_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -21,7 +21,7 @@ def job_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 @contextmanager
-def kept(invocation: Invocation, job: str) -> Iterator[Ending]:
+def recorded_job(invocation: Invocation, job: str) -> Iterator[Finish]:
     """Store how a job ends: with the code that is given to what this yields, or with an error; without `job` do nothing."""
     if not job:
         yield lambda code: code

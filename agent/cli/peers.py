@@ -10,7 +10,7 @@ import click
 from agent.cli.commands import Invocation, command
 from agent.cli.confirmation import consequence_lines, switch_lines
 from agent.cli.files import FILE, write_file
-from agent.cli.job import job_option, kept
+from agent.cli.job import job_option, recorded_job
 from agent.cli.output import columns, note, print_json, width
 from agent.cli.words import shortened, when
 from agent.errors.usage import NotConfirmed
@@ -95,7 +95,7 @@ $ chainwright root crl --der --out root.crl
 @click.option("--out", type=FILE, help="Write to a file instead of stdout.")
 @click.pass_obj
 def crl(invocation: Invocation, sha256: str, der: bool, out: Path | None) -> None:
-    """Write the list of what the root has revoked (RFC 5280), for whoever believes what it has signed."""
+    """Write the list of what the root has revoked (RFC 5280), for clients that verify what it has signed."""
     if der and out is None:
         raise click.UsageError("DER is written to a file only: add --out FILE.")
     with View.open(invocation.layout) as view:
@@ -108,7 +108,7 @@ def crl(invocation: Invocation, sha256: str, der: bool, out: Path | None) -> Non
     "revoke",
     example="""
 $ chainwright root revoke 5d0c66a13e --reason keyCompromise --yes
-ikev2/branch-1 is not believed any more: branch1.example.com
+ikev2/branch-1 will no longer be trusted: branch1.example.com
 Done: 2 actions.
 """,
 )
@@ -118,7 +118,7 @@ Done: 2 actions.
     type=click.Choice([str(each) for each in RevocationReason]),
     default=str(RevocationReason.UNSPECIFIED),
     show_default=True,
-    help="Stands in the list.",
+    help="Stored in the list.",
 )
 @click.option("--yes", is_flag=True, help="It can't be undone.")
 @job_option()
@@ -132,7 +132,7 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
     from agent.cli.apply import perform
     from agent.operations.revocation import revocation_effects, revoke_signed
 
-    with kept(invocation, job) as ending:
+    with recorded_job(invocation, job) as finish:
         with invocation.locked_state("root revoke") as state:
             found = revocation_effects(state, serial)
             for line in [_what(found), *consequence_lines(found), *switch_lines(found.switches)]:
@@ -140,12 +140,12 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
             if not yes:
                 raise NotConfirmed("--yes")
             revoke_signed(state, serial, RevocationReason(reason))
-        return ending(perform(invocation, job=job))
+        return finish(perform(invocation, job=job))
 
 
 def _what(found: RevocationEffects) -> str:
     what = found.peer or "The local chain"
-    return f"{what} is not believed any more: {', '.join(found.names)}"
+    return f"{what} will no longer be trusted: {', '.join(found.names)}"
 
 
 def _deliver(invocation: Invocation, pem: str, out: Path | None, der: bytes = b"", **about: object) -> None:

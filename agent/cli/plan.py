@@ -1,4 +1,4 @@
-"""``chainwright plan``: what is due, and why."""
+"""``chainwright plan``: actions that are due, with their reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``chainwright plugins``: what is installed, and what of it works."""
+"""``chainwright plugins``: plugins that are installed, with their state."""
 
 from __future__ import annotations
 

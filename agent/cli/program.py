@@ -1,4 +1,4 @@
-"""The program `chainwright`: its commands, each imported when it is called, and what becomes of an error."""
+"""The program `chainwright`: its commands, each imported when it is called, and the output of errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.commands import Family, invocation, root_option
+from agent.cli.commands import CommandGroup, invocation, root_option
 from agent.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, exit_code
 from agent.cli.output import print_json, wants_colour
 from agent.errors.problem import AgentError
@@ -21,7 +21,7 @@ from agent.errors.usage import CommandLineWrong, Unexpected
 if TYPE_CHECKING:
     from agent.registry.plugins import PluginCommands
 
-HOMES = {
+COMMANDS = {
     "acme": "agent.cli.acme",
     "apply": "agent.cli.apply",
     "boot": "agent.cli.apply",
@@ -51,7 +51,7 @@ HIDDEN = {"api": "agent.cli.api"}
 """The same for what only the agent itself calls."""
 
 
-class Program(Family):
+class Program(CommandGroup):
     """`chainwright` itself."""
 
     def __init__(self) -> None:
@@ -66,11 +66,11 @@ class Program(Family):
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Return the names of the built-in commands, then those of plugins."""
-        return [*HOMES, *sorted(each.plugin for each in self._of_plugins(context) if each.plugin not in HOMES)]
+        return [*COMMANDS, *sorted(each.plugin for each in self._of_plugins(context) if each.plugin not in COMMANDS)]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Import one command."""
-        home = HOMES.get(name) or HIDDEN.get(name)
+        home = COMMANDS.get(name) or HIDDEN.get(name)
         if home is not None:
             found: click.Command = getattr(import_module(home), name)
             return found
@@ -84,18 +84,18 @@ class Program(Family):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command. Which plugins there are depends on a ``--root`` that may stand after it."""
-        if arguments[0] not in HOMES and "--root" in arguments[:-1]:
+        """Find the command. Which plugins there are depends on a ``--root`` that may come after it."""
+        if arguments[0] not in COMMANDS and "--root" in arguments[:-1]:
             place = Path(arguments[arguments.index("--root") + 1])
             invocation(context).root = place.absolute()
         return super().resolve_command(context, arguments)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands of plugins apart; one whose plugin failed is named."""
-        rows = [(name, _short(self.get_command(context, name))) for name in HOMES]
+        rows = [(name, _short(self.get_command(context, name))) for name in COMMANDS]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
-        found = [(each.plugin, _help_of(each)) for each in self._of_plugins(context) if each.plugin not in HOMES]
+        found = [(each.plugin, _help_of(each)) for each in self._of_plugins(context) if each.plugin not in COMMANDS]
         if found:
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(found)
@@ -163,7 +163,7 @@ def run(program: str, arguments: Sequence[str]) -> int:
         answer = Program().main(args=list(arguments), prog_name=program, standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has gone: Python would complain once more when it closes stdout.
+        # The reader has gone: Python would raise again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (KeyboardInterrupt, click.Abort):

@@ -1,4 +1,4 @@
-"""``chainwright reissue`` and ``renew``: a new chain because a person wants one."""
+"""``chainwright reissue`` and ``renew``: new chains on request."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import peers
-from agent.cli.commands import Family, Invocation
+from agent.cli.commands import CommandGroup, Invocation
 from agent.cli.confirmation import confirm_root, effect_lines
 from agent.cli.files import FILE, write_file
 from agent.cli.output import columns, note, print_json
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from agent.store.roots import RootRecord
 
 
-@click.group("root", cls=Family, epilog="\b\nExample:\n  $ chainwright root download >root.pem", no_args_is_help=True)
+@click.group(
+    "root", cls=CommandGroup, epilog="\b\nExample:\n  $ chainwright root download >root.pem", no_args_is_help=True
+)
 def root() -> None:
-    """Show or replace the root that signs the local chains, and see to what else it has signed."""
+    """Show or replace the root that signs the local chains, and manage what else it has signed."""
 
 
 @root.command(

@@ -1,4 +1,4 @@
-"""``chainwright show``: all about one chain."""
+"""``chainwright show``: details of one chain."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A chain, and what only this command tells of it."""
+    """A chain, and what only this command shows of it."""
 
     row: ChainRow
     links: tuple[Link, ...]

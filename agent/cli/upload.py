@@ -1,4 +1,4 @@
-"""``chainwright upload``, ``uploads``, ``delete`` and ``export``: chains that come from outside, and chains that go out."""
+"""``chainwright upload``, ``uploads``, ``delete`` and ``export``: uploaded chains, and chains as files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Done: 1 action.
 )
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--for", "for_name", default="", metavar="NAME", help="Refuse the chain unless it covers this name.")
-@click.option("--key", type=FILE, help="The private key, where it stands in a file of its own.")
+@click.option("--key", type=FILE, help="The private key, where it is in a file of its own.")
 @click.option("--passphrase-file", type=FILE, help="Passphrase of an encrypted key or a PKCS#12 file.")
 @click.option("--keep-unused", is_flag=True, help="Keep the chain though no module needs it.")
 @click.option("--replace", metavar="CHAIN", help="Delete this uploaded chain once the new one is stored.")

@@ -1,4 +1,4 @@
-"""What a change would break, by name: modules are asked, with what their inspections print now."""
+"""Consequences of a change, by name, from modules and from what their inspections print now."""
 
 from __future__ import annotations
 

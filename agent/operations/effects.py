@@ -1,4 +1,4 @@
-"""What a change does, as data: who gets another chain, and what breaks."""
+"""Effects of a change, as data: needs that get another chain, and what breaks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class ModuleConsequence:
-    """What a change breaks in one module, by name."""
+    """Something that a change breaks in one module, by name."""
 
     module: str
     sentence: str
@@ -37,7 +37,7 @@ class UninspectedModule:
 
 @dataclass(frozen=True, slots=True)
 class ChangeEffects:
-    """What modules say that a change breaks."""
+    """Effects of a change on modules, as they say."""
 
     consequences: tuple[ModuleConsequence, ...]
     unknown: tuple[str, ...]
@@ -47,7 +47,7 @@ class ChangeEffects:
 
 @dataclass(frozen=True, slots=True)
 class RootEffects(ChangeEffects):
-    """What another root does."""
+    """Effects of another root."""
 
     resigned: tuple[str, ...]
     """``module/slot`` whose local chain is signed again."""
@@ -57,7 +57,7 @@ class RootEffects(ChangeEffects):
 
 @dataclass(frozen=True, slots=True)
 class RevocationEffects(ChangeEffects):
-    """Something that an own root has signed, and what revoking it does."""
+    """Something that an own root has signed, and the effects of revoking it."""
 
     serial: str
     names: tuple[str, ...]

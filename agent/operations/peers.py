@@ -1,4 +1,4 @@
-"""What the appliance's root signs for others: signed, found, exported, revoked; and the lists of what it has revoked."""
+"""Peer certificates: signed by the appliance's root, found, exported, revoked; and the lists of what is revoked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New chains because a person wants them, and new tries of what has failed."""
+"""New chains on request, and new tries of what has failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chains and peer certificates revoked: by the CA that has issued them, or by an own root."""
+"""Revocation of chains by their CA, and of what an own root has signed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another root in the place of the present one. The next pass signs local chains and peer certificates again."""
+"""Replacement of the root. The next pass signs local chains and peer certificates again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A source of the ladder, at work beside the lock because a person asked: at a CA, for minutes perhaps."""
+"""Sources of the ladder for operations that wait for a CA, which hold no lock."""
 
 from __future__ import annotations
 

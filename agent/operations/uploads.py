@@ -1,4 +1,4 @@
-"""Uploaded chains: diagnosed, previewed, stored in place of others, deleted; and any chain exported."""
+"""Uploads: diagnosis, preview, storing, replacing and deleting; and the export of any chain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class UploadFinding:
 
 @dataclass(frozen=True, slots=True)
 class UploadPreview:
-    """What an upload would do; nothing is stored."""
+    """Effects of an upload that is not stored yet."""
 
     id: str
     names: tuple[str, ...]

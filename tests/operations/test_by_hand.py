@@ -7,7 +7,15 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NobodyNeeds, NothingToReissue
+from agent.errors.operations import (
+    AlreadyUploaded,
+    ChainInUse,
+    NameNotCovered,
+    NobodyNeeds,
+    NotDeletable,
+    NothingToReissue,
+)
+from agent.errors.usage import UnknownChain
 from agent.model.deployment import Step
 from agent.operations.reissue import reissue
 from agent.operations.root import reissue_root, upload_root
@@ -103,6 +111,28 @@ def test_what_was_uploaded_hands_over_when_it_is_deleted(sites):
     assert reloads(sites) == 1
     assert wire(sites) == chains(sites)
     assert chain.id not in chains(sites).values()
+
+
+def test_an_upload_replaces_another_one_in_one_change(sites):
+    old, new = bought(sites, "*.example.test"), bought(sites, "a.example.test")
+    sites.change(store_upload, old)
+    switches = sites.change(check_upload, new, replace=old.id)
+    assert switches == sites.change(store_upload, new, replace=old.id)
+    assert {each.slot: each.after == new.id for each in switches} == {SITES[0]: True, SITES[1]: False}
+    with sites.store() as store:
+        assert {each.id for each in store.chains.records() if each.source == "uploaded"} == {new.id}
+
+
+@pytest.mark.parametrize("kind", [NotDeletable, UnknownChain, NobodyNeeds])
+def test_an_upload_that_is_refused_replaces_nothing(sites, kind):
+    old = bought(sites, "*.example.test")
+    sites.change(store_upload, old)
+    new = bought(sites, "www.elsewhere.test" if kind is NobodyNeeds else "a.example.test")
+    replaced = {NotDeletable: chains(sites)[SITES[2]], UnknownChain: "f" * 64, NobodyNeeds: old.id}
+    with pytest.raises(kind):
+        sites.change(store_upload, new, replace=replaced[kind])
+    with sites.store() as store:
+        assert {each.id for each in store.chains.records() if each.source == "uploaded"} == {old.id}
 
 
 def test_no_generation_keeps_the_key_of_a_deleted_chain(sites):

@@ -191,7 +191,7 @@ def test_root_revoke_says_what_follows_wants_a_yes_and_makes_the_list(context, t
     asked = typed.run("root", "revoke", serial)
     assert asked.returncode == 2
     assert asked.stderr.splitlines()[:2] == [
-        "branches/north is not believed any more: north.example.test",
+        "branches/north will no longer be trusted: north.example.test",
         "A tunnel stops for good. (branches)",
     ]
     assert list(context.crl()) == []
