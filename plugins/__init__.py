@@ -1,1 +1,1 @@
-"""The plugins that come with Chainwright: a folder each, on the public API `chainwright` alone."""
+"""The plugins that come with Chainwright. Each is a folder, on the public API `chainwright` alone."""

@@ -121,7 +121,7 @@ def ask_as(uid: int, box_layout, *words: str) -> dict:
     script = (
         "import json, os, sys\n"
         "from pathlib import Path\n"
-        "from asking_api import Client\n"
+        "from support.clients.api import Client\n"
         "path, uid, method, target, headers = sys.argv[1:]\n"
         "Client(Path(path), {}).ask('GET', '/v1/openapi.json')\n"
         "os.setgroups([]); os.setresgid(*[int(uid)] * 3); os.setresuid(*[int(uid)] * 3)\n"

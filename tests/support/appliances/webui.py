@@ -33,7 +33,6 @@ import sys
 from pathlib import Path
 from chainwright import AgentError
 from plugins.webui.server import Connection, serve
-from support.paths import CHECKOUT
 live, pid_file, api, host, port, patience, *templates = sys.argv[1:]
 Connection.first_request = float(patience)
 try:

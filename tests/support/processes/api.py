@@ -109,7 +109,10 @@ def _main(root: str, number: str, options: dict[str, Any]) -> None:
     layout, peers = Layout(Path(root)), PeerProcesses(os.geteuid(), frozenset(options["web"]))
     starter = JobProcesses(layout, clock, options["command"] or COMMAND)
     with socket.socket(fileno=int(number)) as listener:
-        serve(ApiServices(layout, peers, clock=clock, job_processes=starter, limits=ApiLimits(**options["limits"])), listener)
+        serve(
+            ApiServices(layout, peers, clock=clock, job_processes=starter, limits=ApiLimits(**options["limits"])),
+            listener,
+        )
 
 
 if __name__ == "__main__":
