@@ -1,7 +1,7 @@
 """(h) A pass that changes the chain of all modules, beside the bare reloads of their services, one after the other.
 
 Both are timed until a handshake at each endpoint shows the other chain. The bare reload switches to the generation before by
-hand. Each transaction alone shows what is gained by their going side by side.
+hand. Each transaction alone shows what running them in parallel gains.
 python bench/all_modules.py [TIMES]      needs nginx, postfix and dovecot
 """
 
@@ -58,7 +58,7 @@ class Gateway:
 
     @property
     def live(self) -> dict[str, tuple[list[Path], Callable[[], object], Doors]]:
-        """Return what hangs together: the links that are switched, the reload, and where it's seen."""
+        """Return the links to switch together, the reload, and the endpoints that show it."""
         modules, services, run = self.layout.modules, self.layout.services, self.layout.run
         postfix = ["/usr/sbin/postfix", "-c", str(modules / "mail/live/postfix"), "reload"]
 
@@ -145,7 +145,7 @@ def changed(engine: Engine, doors: Doors) -> float:
 
 @contextmanager
 def page(made: Appliance) -> Iterator[None]:
-    """The process of the web interface, which nobody else starts here."""
+    """Run the process of the web interface."""
     argv = made.command("webui", "--pid-file", str(made.root / "run/chainwright/webui.pid"))
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         try:

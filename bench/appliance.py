@@ -22,7 +22,7 @@ NOTHING = (sys.executable, "-c", "pass")
 
 
 class Appliance:
-    """A directory that stands for a machine."""
+    """A directory as root of an appliance."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -34,7 +34,7 @@ class Appliance:
         (self.etc / "chainwright.toml").write_text("\n".join(('hostname = "gw"', *parts)))
 
     def toy(self, needs: int) -> None:
-        """Configure one module with so many needs, each with an endpoint and a file of its own."""
+        """Configure one module with `needs` needs, each with an endpoint and a file of its own."""
         shutil.copy(HERE / "toy.py", self.etc / "plugins")
         self.settings(f"[modules.toy]\ncount = {needs}")
 
@@ -118,7 +118,7 @@ def timed(run: Callable[[], object]) -> float:
 
 
 def process(*argv: str) -> Callable[[], None]:
-    """Return a call that runs a process, which has to end well."""
+    """Return a call that runs a process, which must succeed."""
 
     def run() -> None:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -130,7 +130,7 @@ def process(*argv: str) -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A call before which something happens that is not timed."""
+    """A timed call with a preparation that is not timed."""
 
     prepare: Callable[[], object]
     run: Callable[[], object]
@@ -145,11 +145,11 @@ class Taken:
 
     wall: float
     cpu: float
-    """Of this process and of those that it has waited for."""
+    """CPU seconds of this process and of the children that it waited for."""
 
 
 def interleaved(times: int, **runs: Callable[[], object]) -> dict[str, Taken]:
-    """Return what each takes; they are taken in turn, so that a busy moment hits all alike."""
+    """Return what each call takes; they run alternately, so that a busy moment affects all."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for _ in range(times):
         for name, run in runs.items():

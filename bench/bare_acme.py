@@ -1,4 +1,4 @@
-"""The least that chains of an ACME CA cost: RFC 8555's requests and no more, nothing kept, nothing checked.
+"""Baseline of chains of an ACME CA: only the requests of RFC 8555, nothing stored, nothing checked.
 
 python bench/bare_acme.py DIRECTORY_URL TRUST ACCOUNT_KEY NAME... [--concurrency 8]
 """
@@ -12,16 +12,15 @@ from pathlib import Path
 
 import josepy
 import requests
+from acme import jws
 from bare_ca import titled
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from acme import jws
-
-FIRST_LOOK, LONGEST = 0.02, 1.0
-"""Seconds until an order is looked at, and the most between two looks."""
+FIRST_POLL, LONGEST_POLL = 0.02, 1.0
+"""Seconds until the first poll of an order, and the most between two polls."""
 
 
 class Client:
@@ -62,7 +61,7 @@ class Client:
         return signed.json_dumps().encode()
 
     def until(self, order: str, *wanted: str) -> dict:
-        pause = FIRST_LOOK
+        pause = FIRST_POLL
         while True:
             time.sleep(pause)
             found = self.post(order).json()
@@ -70,7 +69,7 @@ class Client:
                 return found
             if found["status"] == "invalid":
                 raise RuntimeError(found)
-            pause = min(pause * 1.6, LONGEST)
+            pause = min(pause * 1.6, LONGEST_POLL)
 
     def obtain(self, name: str) -> str:
         """Order a chain for a name and return it, PEM."""

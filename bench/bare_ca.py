@@ -1,4 +1,4 @@
-"""The least that 1,000 local chains cost: make a key, sign a leaf, write both, and flush all at once.
+"""Baseline of 1,000 local chains: make a key, sign a leaf, write both, and flush all at once.
 
 python bench/bare_ca.py DIRECTORY CHAINS
 """
@@ -47,7 +47,7 @@ def signed(
 
 
 def pair(name: str) -> tuple[bytes, bytes, str]:
-    """Return a new key, its certificate by a root that nobody knows, and that one's SHA-256."""
+    """Return a new key, its certificate by an unknown root, and the certificate's SHA-256."""
     key = ec.generate_private_key(ec.SECP256R1())
     leaf = signed(key.public_key(), titled(name), ec.generate_private_key(ec.SECP256R1()), authority=False)
     return key_pem(key), leaf.public_bytes(Encoding.PEM), leaf.fingerprint(hashes.SHA256()).hex()

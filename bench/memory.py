@@ -1,4 +1,4 @@
-"""(d) Memory: the most that each command takes, and what the idle agent holds (PSS, MiB).  python bench/memory.py [CHAINS]"""
+"""(d) Memory: the peak of each command, and the idle agent (PSS, MiB).  python bench/memory.py [CHAINS]"""
 
 import signal
 import subprocess
@@ -24,7 +24,7 @@ def pss(pid: int) -> float:
 
 
 def peak(argv: Sequence[str]) -> float:
-    """Return the most that a process was seen to take, looked at every 5 ms."""
+    """Return the peak of a process, sampled every 5 ms."""
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         most = 0.0
         while running.poll() is None:
@@ -34,7 +34,7 @@ def peak(argv: Sequence[str]) -> float:
 
 
 def idle(made: Appliance) -> float:
-    """Return what the agent holds when it waits."""
+    """Return the memory of the idle agent."""
     with subprocess.Popen(made.command("run"), stderr=subprocess.DEVNULL) as agent:
         time.sleep(SETTLED)
         held = pss(agent.pid)

@@ -68,7 +68,7 @@ class ByHand:
         subprocess.run((*self.argv, "-t"), check=True, capture_output=True)
 
     def change(self) -> None:
-        """Write a new chain, test, reload, and look."""
+        """Write a new chain, test, reload, and probe."""
         key, chain, wanted = pair(self.name)
         for path, data in ((self.key, key), (self.chain, chain)):
             path.with_suffix(".new").write_bytes(data)

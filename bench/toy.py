@@ -1,4 +1,4 @@
-"""A drop-in plugin: as many needs as one likes. Its probe reads the file that a service would: no handshake is timed."""
+"""Drop-in plugin with any number of needs. Its probe reads the file of a service, so that no handshake is timed."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ from chainwright import ChainFile, Context, Endpoint, Expected, HostFacts, Modul
 
 
 class FileProbe(Probe):
-    """Looks at the file in service."""
+    """Probe that reads the file in service."""
 
     def __init__(self, live: Path) -> None:
         self._live = live
@@ -18,7 +18,7 @@ class FileProbe(Probe):
 
 
 class Toy(Module):
-    """Many chains."""
+    """Module with many chains."""
 
     name: ClassVar[str] = "toy"
     files = (ChainFile(path="{slot}.pem", parts=(Part.KEY, Part.FULLCHAIN)),)

@@ -1,4 +1,4 @@
-"""(g) The page with many chains: first byte, size, and what agent and web interface hold beside Caddy with as many names.
+"""(g) The page with many chains: first byte, size, and memory of agent and web interface beside Caddy with as many names.
 
 python bench/webui.py [CHAINS]        Caddy is left out where it isn't installed: apt-get install caddy
 """
@@ -45,7 +45,7 @@ CADDY = """\
 
 
 class Page:
-    """The web interface, asked over a fresh connection each time, as a browser does first."""
+    """The web interface, with a fresh connection for each page, like a browser's first."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -127,7 +127,7 @@ def children(pid: int) -> list[str]:
 
 
 def times(page: Page) -> None:
-    """Print what it takes to get the pages: the first one after a while, and then one after the other."""
+    """Print the times of the pages: the first one after a while, and then consecutive ones."""
     taken = []
     for _ in range(LOOKS):
         time.sleep(FORGOTTEN)
@@ -140,7 +140,7 @@ def times(page: Page) -> None:
 
 
 def caddy(chains: int) -> None:
-    """Print what Caddy holds that has made and serves as many chains."""
+    """Print the memory of Caddy after it has made as many chains, which it serves."""
     program = shutil.which("caddy")
     if program is None:
         print("there is no Caddy on this machine to compare with: apt-get install caddy")

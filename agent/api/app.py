@@ -22,8 +22,8 @@ from agent.api.request import ApiRequest, ApiResponse
 from agent.api.request_body import Content, check_headers, lower_names, read_input, read_query
 from agent.api.route import Follower, Pool, Route
 from agent.api.services import ApiServices
-from agent.errors.api import ApiFailed, MethodUnknown, NothingHere
-from agent.errors.problem import AgentError
+from agent.errors import AgentError
+from agent.errors.api import InternalError, MethodNotAllowed, NotFound
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -68,7 +68,7 @@ class Dispatcher:
             return self._problem(error, closing=not await content.drain())
         except Exception:
             log.exception("%s %s failed", route.method, route.path)
-            return self._problem(ApiFailed(), closing=not await content.drain())
+            return self._problem(InternalError(), closing=not await content.drain())
 
     async def unknown(self, request: Request, error: Exception) -> Response:
         """Answer where no route fits."""
@@ -80,8 +80,8 @@ class Dispatcher:
             return self._problem(refused, closing=closing)
         if error.status_code == 405:
             known = (error.headers or {}).get("Allow", "").split(", ")
-            return self._problem(MethodUnknown(request.method, known), closing=closing)
-        return self._problem(NothingHere(), closing=closing)
+            return self._problem(MethodNotAllowed(request.method, known), closing=closing)
+        return self._problem(NotFound(), closing=closing)
 
     async def _request(self, request: Request, content: Content, route: Route) -> ApiRequest:
         """Make sure who calls before anything of the content is read."""

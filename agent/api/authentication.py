@@ -10,8 +10,8 @@ from datetime import datetime
 from agent.api.access import LOCAL, ROOT, Access, Caller
 from agent.auth import Accounts
 from agent.auth.bearer_tokens import SESSION_PREFIX
-from agent.errors.api import LoginNeeded, PeerRefused, RequestMalformed
-from agent.errors.auth import NotAllowed, PasswordChangeNeeded, TokenRefused
+from agent.errors.api import AuthenticationRequired, BadRequest, PeerForbidden
+from agent.errors.auth import InvalidToken, PasswordChangeRequired, PermissionDenied
 
 CLIENT = "chainwright-client"
 """Header in which the web interface passes the address of the browser."""
@@ -28,9 +28,9 @@ class PeerProcesses:
     """Uids under which the web interface runs."""
 
     def check(self, uid: int) -> None:
-        """Raise `PeerRefused` unless processes of this user may connect."""
+        """Raise `PeerForbidden` unless processes of this user may connect."""
         if uid not in {0, self.own, *self.web}:
-            raise PeerRefused(uid)
+            raise PeerForbidden(uid)
 
 
 def identify(
@@ -39,7 +39,7 @@ def identify(
     """Return who calls, having made sure that they may. `headers`: names in lower case.
 
     Root needs no session, unless it is the web interface that runs as root and forwards a request.
-    Raises `PeopleError` and `ApiError`.
+    Raises `AuthError` and `ApiError`.
     """
     address = _address(peers, uid, headers)
     shown = headers.get("authorization", "")
@@ -59,15 +59,15 @@ def _address(peers: PeerProcesses, uid: int, headers: Mapping[str, str]) -> str:
     try:
         address = ipaddress.ip_address(told.partition("%")[0])  # without a zone (RFC 4007): it means nothing elsewhere
     except ValueError:
-        raise RequestMalformed("it must be an IP address", "Chainwright-Client") from None
+        raise BadRequest("it must be an IP address", "Chainwright-Client") from None
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _text(shown: str) -> str:
     if not shown:
-        raise LoginNeeded
+        raise AuthenticationRequired
     if not shown.lower().startswith(BEARER):
-        raise TokenRefused
+        raise InvalidToken
     return shown[len(BEARER) :].strip()
 
 
@@ -82,6 +82,6 @@ def _check(caller: Caller, access: Access) -> None:
     person = caller.person
     assert person is not None
     if person.must_change and access is not Access.PERSON:
-        raise PasswordChangeNeeded
+        raise PasswordChangeRequired
     if not person.role.may(access.role):
-        raise NotAllowed(person.name, person.role, access.role)
+        raise PermissionDenied(person.name, person.role, access.role)

@@ -12,7 +12,7 @@ from agent.errors.usage import UnknownChain
 from agent.model.records import ChainRecord
 from agent.report import ChainRow
 from agent.report.details import ChainDetails, chain_details
-from agent.store.view import View
+from agent.store import Store
 
 PEM = "application/x-pem-file"
 UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
@@ -22,14 +22,14 @@ def show(request: ApiRequest) -> ApiResponse:
     """Return all about a chain. Raises `UnknownChain`."""
     snapshot, found = request.services.status(request.now)
     row = _row(found.chains, request.path["id"])
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         return ApiResponse(chain_details(snapshot, view, row))
 
 
 def download(request: ApiRequest) -> ApiResponse:
     """Return a chain's certificates, leaf first. Raises `UnknownChain`."""
     record = known(request.services, request.path["id"])
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         pem = view.chains.certificates(record.id)
     if pem is None:
         raise UnknownChain(record.id, ())
@@ -38,7 +38,7 @@ def download(request: ApiRequest) -> ApiResponse:
 
 def known(services: ApiServices, chain: str) -> ChainRecord:
     """Return what is known of a chain by its whole id. Raises `UnknownChain`."""
-    with View.open(services.layout) as view:
+    with Store.open_read_only(services.layout) as view:
         found = view.chains.record(chain)
     if found is None:
         raise UnknownChain(chain, ())

@@ -13,7 +13,7 @@ from agent.api.chains import attachment, known
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
-from agent.errors.api import NotConfirmed
+from agent.errors.api import ConfirmationRequired
 from agent.operations import reissue as operations
 from agent.operations.reissue import KeptUpload
 from agent.operations.uploads import delete_upload, export_chain
@@ -98,12 +98,14 @@ def apply(request: ApiRequest) -> ApiResponse:
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Have a chain revoked by its CA. Raises `UnknownChain`, and `NotConfirmed` with its consequences."""
+    """Have a chain revoked by its CA. Raises `UnknownChain`, and `ConfirmationRequired` with its consequences."""
     body: Revocation = request.body
     record = known(request.services, body.chain)
     if not body.confirmed:
         with request.services.locked_state() as state:
-            raise NotConfirmed([f"{each.module}/{each.slot}: {each.reason}" for each in state.without(record.id)])
+            raise ConfirmationRequired(
+                [f"{each.module}/{each.slot}: {each.reason}" for each in state.without(record.id)]
+            )
     words = ("revoke", record.id, "--reason", str(body.reason), "--yes")
     return started(
         JobStarted(begin(request, "revoke", ", ".join(record.names[:3]), words, f"{record.id}, {body.reason}"))

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.api import problems
 from agent.api.limits import ApiLimits
-from agent.errors.api import RequestMalformed
+from agent.errors.api import BadRequest
 
 CREDENTIALS = struct.Struct("3i")
 """`struct ucred` of unix(7): pid, uid, gid."""
@@ -57,7 +57,7 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; it has no address and no person."""
-        error = RequestMalformed("it is no HTTP/1.1, or its first line and headers are too long")
+        error = BadRequest("it is no HTTP/1.1, or its first line and headers are too long")
         content = json.dumps(problems.details_of(error)).encode()
         headers = [
             ("content-type", problems.MEDIA_TYPE),

@@ -12,7 +12,7 @@ from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
 from agent.auth.person import Audit
 from agent.model.events import Event
-from agent.store.view import View
+from agent.store import Store
 
 
 class EventsQuery(Input):
@@ -47,7 +47,7 @@ def events(request: ApiRequest) -> ApiResponse:
     """Return the newest events. Raises `UnknownChain`."""
     query: EventsQuery = request.query
     asked = known(request.services, query.chain).request if query.chain else None
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         if query.chain:
             found = view.journal.about(query.chain, asked, query.limit)
             return ApiResponse(EventList(tuple(each for each in found if query.module in {"", each.module})))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from agent.api.route import Pool
-from agent.errors.api import Busy
+from agent.errors.api import ServiceUnavailable
 
 T = TypeVar("T")
 
@@ -27,9 +27,9 @@ class Executors:
         self._present = dict.fromkeys(workers, 0)
 
     async def run(self, pool: Pool, work: Callable[[], T]) -> T:
-        """Return what `work` returns, called in a thread. Raises `Busy` when too many wait already."""
+        """Return what `work` returns, called in a thread. Raises `ServiceUnavailable` when too many wait already."""
         if self._present[pool] >= self._most[pool]:
-            raise Busy
+            raise ServiceUnavailable
         self._present[pool] += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pools[pool], work)

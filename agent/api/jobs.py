@@ -17,12 +17,11 @@ from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
 from agent.auth import Accounts
 from agent.auth.person import Audit
-from agent.errors.api import JobLost, JobUnknown
-from agent.errors.problem import Problem
+from agent.errors import Problem
+from agent.errors.api import JobLost, JobNotFound
 from agent.model.events import Event
 from agent.store import Store
 from agent.store.jobs import JobRecord
-from agent.store.view import View
 
 EVENT_STREAM = "text/event-stream"
 PAUSE = 0.25
@@ -96,19 +95,19 @@ def started(content: JobStarted) -> ApiResponse:
 
 
 def show(request: ApiRequest) -> ApiResponse:
-    """Return one job. Raises `JobUnknown`."""
+    """Return one job. Raises `JobNotFound`."""
     return ApiResponse(_look(request, 0)[0])
 
 
 def listed(request: ApiRequest) -> ApiResponse:
     """Return the newest jobs."""
     query: JobsQuery = request.query
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         return ApiResponse(JobList(tuple(_job(each, request.now) for each in view.jobs.newest(query.limit))))
 
 
 def stream(request: ApiRequest) -> ApiResponse:
-    """Begin to stream the steps of a job. Raises `JobUnknown`."""
+    """Begin to stream the steps of a job. Raises `JobNotFound`."""
     _look(request, 0)
     return ApiResponse(media_type=EVENT_STREAM)
 
@@ -141,10 +140,10 @@ async def follow(request: ApiRequest) -> AsyncIterator[bytes]:
 def _look(request: ApiRequest, seen: int) -> tuple[Job, list[Event]]:
     """Return a job, and its steps after one. Both in one state of the store: of a job that has ended no step is missing."""
     name = request.path["id"]
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         record = view.jobs.get(name)
         if record is None:
-            raise JobUnknown(name)
+            raise JobNotFound(name)
         # From -1: zero would mean the newest ones only.
         return _job(record, request.services.now()), view.journal.since(seen or -1, job=name)
 

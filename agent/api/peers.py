@@ -12,13 +12,13 @@ from agent.api.chains import PEM, attachment
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
-from agent.errors.api import NotConfirmed
+from agent.errors.api import ConfirmationRequired
 from agent.operations.effects import RevocationEffects
 from agent.operations.peers import export_peer, find_peer, revocation_list
 from agent.operations.revocation import revocation_effects
 from agent.pki.revocation import RevocationReason
 from agent.report.peers import ListRow, PeerRow, list_row, peer_rows
-from agent.store.view import View
+from agent.store import Store
 
 DER_CRL = "application/pkix-crl"
 SERIAL = r"^[0-9A-Fa-f:]{1,80}$"
@@ -58,7 +58,7 @@ class PeerPage:
 
 def listed(request: ApiRequest) -> ApiResponse:
     """Return every peer certificate."""
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         present = view.roots.present()
         row = list_row(view, present.sha256) if present else None
         return ApiResponse(PeerPage(tuple(peer_rows(view, request.now)), row))
@@ -66,7 +66,7 @@ def listed(request: ApiRequest) -> ApiResponse:
 
 def download(request: ApiRequest) -> ApiResponse:
     """Return a peer certificate with what leads to the root, and the root. Raises `PeerUnknown`."""
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         peer = find_peer(view, request.path["id"])
         return ApiResponse(export_peer(view, peer), media_type=PEM, headers=attachment((peer.label,), "pem"))
 
@@ -74,7 +74,7 @@ def download(request: ApiRequest) -> ApiResponse:
 def crl(request: ApiRequest) -> ApiResponse:
     """Return a root's list of what it has revoked. Raises `RootMissing`, `ListMissing`."""
     query: ListQuery = request.query
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         found = revocation_list(view, query.of)
         (subject,) = [each.subject for each in view.roots.all() if each.sha256 == found.root]
     if query.format is ListFormat.DER:
@@ -89,13 +89,13 @@ def effects(request: ApiRequest) -> ApiResponse:
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Revoke what the root has signed. Raises `PeerUnknown`, and `NotConfirmed` with its consequences."""
+    """Revoke what the root has signed. Raises `PeerUnknown`, and `ConfirmationRequired` with its consequences."""
     body: RootRevocation = request.body
     with request.services.locked_state() as state:
         found = revocation_effects(state, body.serial)
     if not body.confirmed:
         lines = [f"{each.sentence} ({each.module})" for each in found.consequences]
-        raise NotConfirmed([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
+        raise ConfirmationRequired([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
     words = ("root", "revoke", found.serial, "--reason", str(body.reason), "--yes")
     subject = found.peer or ", ".join(found.names[:3])
     return started(JobStarted(begin(request, "revoke", subject, words, f"{found.serial}, {body.reason}")))

@@ -5,38 +5,38 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from agent.errors import AgentError, Problem
 from agent.errors.api import (
     ApiError,
-    ApiFailed,
-    Busy,
+    AuthenticationRequired,
+    ConfirmationRequired,
+    ConfirmationWordMissing,
+    ContentTooLarge,
+    InternalError,
     JobLost,
-    JobUnknown,
-    LoginNeeded,
-    MethodUnknown,
+    JobNotFound,
+    MethodNotAllowed,
     NoOwnPassword,
-    NotConfirmed,
-    NothingHere,
-    NotTyped,
-    PeerRefused,
-    RequestTooLarge,
-    RequestTooSlow,
+    NotFound,
+    PeerForbidden,
+    RequestTimeout,
+    ServiceUnavailable,
 )
 from agent.errors.auth import (
-    LoginRefused,
-    NotAllowed,
-    PasswordChangeNeeded,
-    PeopleError,
-    PersonUnknown,
-    SessionEnded,
-    TokenRefused,
-    TokenUnknown,
-    TooManyTries,
+    AuthError,
+    InvalidCredentials,
+    InvalidToken,
+    PasswordChangeRequired,
+    PermissionDenied,
+    SessionExpired,
+    TokenNotFound,
+    TooManyLogins,
+    UserNotFound,
 )
 from agent.errors.chain import ChainError
 from agent.errors.deploy import ChainGone
 from agent.errors.name import NameInvalid
-from agent.errors.operations import ChainInUse, HandError, NameNotCovered, NothingToReissue
-from agent.errors.problem import AgentError, Problem
+from agent.errors.operations import ChainInUse, NameNotCovered, NothingToReissue, OperationError
 from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootError, RootMissing
 from agent.errors.settings import SettingsError
 from agent.errors.source import SourceError
@@ -51,32 +51,32 @@ LATER = 5
 
 STATUSES: dict[type[AgentError], int] = {
     ApiError: 400,
-    LoginNeeded: 401,
-    PeerRefused: 403,
+    AuthenticationRequired: 401,
+    PeerForbidden: 403,
     NoOwnPassword: 403,
-    NothingHere: 404,
-    JobUnknown: 404,
-    MethodUnknown: 405,
-    RequestTooSlow: 408,
-    RequestTooLarge: 413,
-    NotTyped: 422,
-    NotConfirmed: 422,
-    ApiFailed: 500,
+    NotFound: 404,
+    JobNotFound: 404,
+    MethodNotAllowed: 405,
+    RequestTimeout: 408,
+    ContentTooLarge: 413,
+    ConfirmationWordMissing: 422,
+    ConfirmationRequired: 422,
+    InternalError: 500,
     JobLost: 500,
-    Busy: 503,
-    PeopleError: 422,
-    LoginRefused: 401,
-    SessionEnded: 401,
-    TokenRefused: 401,
-    NotAllowed: 403,
-    PasswordChangeNeeded: 403,
-    PersonUnknown: 404,
-    TokenUnknown: 404,
-    TooManyTries: 429,
+    ServiceUnavailable: 503,
+    AuthError: 422,
+    InvalidCredentials: 401,
+    SessionExpired: 401,
+    InvalidToken: 401,
+    PermissionDenied: 403,
+    PasswordChangeRequired: 403,
+    UserNotFound: 404,
+    TokenNotFound: 404,
+    TooManyLogins: 429,
     UsageError: 422,
     UnknownChain: 404,
     ChainGone: 404,
-    HandError: 409,
+    OperationError: 409,
     NameNotCovered: 422,
     NothingToReissue: 422,
     NameInvalid: 422,
@@ -113,7 +113,7 @@ def details_of(error: AgentError) -> dict[str, Any]:
 def _more(error: AgentError) -> dict[str, Any]:
     if isinstance(error, ChainInUse):
         return {"users": list(error.users), "successors": list(error.successors)}
-    return {"effects": list(error.effects)} if isinstance(error, NotConfirmed) else {}
+    return {"effects": list(error.effects)} if isinstance(error, ConfirmationRequired) else {}
 
 
 def headers_of(error: AgentError, now: datetime) -> dict[str, str]:
@@ -121,9 +121,9 @@ def headers_of(error: AgentError, now: datetime) -> dict[str, str]:
     status = status_of(error)
     if status == 401:
         return {"www-authenticate": "Bearer"}
-    if isinstance(error, MethodUnknown):
-        return {"allow": ", ".join(error.known)}
-    if isinstance(error, LockHeld | Busy):
+    if isinstance(error, MethodNotAllowed):
+        return {"allow": ", ".join(sorted(error.allowed))}
+    if isinstance(error, LockHeld | ServiceUnavailable):
         return {"retry-after": str(LATER)}
     if error.retry_at is not None:
         return {"retry-after": str(max(1, round((error.retry_at - now).total_seconds())))}

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from agent.api.limits import ApiLimits
 from agent.api.route import Input, Route
-from agent.errors.api import RequestMalformed, RequestTooLarge, RequestTooSlow
+from agent.errors.api import BadRequest, ContentTooLarge, RequestTimeout
 
 DRAINED = 4
 """Times the limit: so much is discarded before the connection is closed."""
@@ -40,20 +40,20 @@ class Content:
         self._broken = False
 
     async def read(self) -> bytes:
-        """Return it whole. Raises `RequestTooLarge`, `RequestTooSlow`, and `RequestMalformed` when it breaks off."""
+        """Return it whole. Raises `ContentTooLarge`, `RequestTimeout`, and `BadRequest` when it breaks off."""
         found = bytearray()
         try:
             async with asyncio.timeout(self._limits.content_seconds):
                 async for chunk in self._chunks:
                     found += chunk
                     if len(found) > self._limits.content_octets:
-                        raise RequestTooLarge(self._limits.content_octets)
+                        raise ContentTooLarge(self._limits.content_octets)
         except TimeoutError:
             self._broken = True
-            raise RequestTooSlow(self._limits.content_seconds) from None
+            raise RequestTimeout(self._limits.content_seconds) from None
         except ClientDisconnect:
             self._broken = True
-            raise RequestMalformed("it broke off") from None
+            raise BadRequest("it broke off") from None
         return bytes(found)
 
     async def drain(self) -> bool:
@@ -84,40 +84,40 @@ async def read_input(request: Request, content: Content, route: Route) -> Input 
 
 
 def check_headers(request: Request, limits: ApiLimits) -> None:
-    """Raise `RequestMalformed` for headers that are too long; h11 sees to those that don't come at once."""
+    """Raise `BadRequest` for headers that are too long; h11 sees to those that don't come at once."""
     if sum(len(name) + len(value) for name, value in request.headers.raw) > limits.headers_octets:
-        raise RequestMalformed("its headers are too long")
+        raise BadRequest("its headers are too long")
 
 
 def read_query(request: Request, model: type[Input] | None) -> Input | None:
-    """Return the query of an address. Raises `RequestMalformed`."""
+    """Return the query of an address. Raises `BadRequest`."""
     given = request.query_params.multi_items()
     names = [name for name, _ in given]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise RequestMalformed("it is there twice", f"query, {twice[:40]}")
+        raise BadRequest("it is there twice", f"query, {twice[:40]}")
     return _validated(lambda: (model or Input).model_validate(dict(given)), "query")
 
 
 def _validated(read: Callable[[], Input], where: str) -> Input:
-    """Return what `read` makes. Raises `RequestMalformed`, which quotes nothing of what was given."""
+    """Return what `read` makes. Raises `BadRequest`, which quotes nothing of what was given."""
     try:
         return read()
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ", ".join([where, *(str(each)[:40] for each in first["loc"])])
-        raise RequestMalformed(first["msg"].rstrip("."), place) from None
+        raise BadRequest(first["msg"].rstrip("."), place) from None
 
 
 async def _form(request: Request, content: bytes) -> dict[str, object]:
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise RequestMalformed("it is not multipart/form-data", "Content-Type")
+        raise BadRequest("it is not multipart/form-data", "Content-Type")
     try:
         form = await Parser(request.headers, content).parse()
     except MultiPartException as error:
-        raise RequestMalformed(error.message.rstrip("."), "content") from None
+        raise BadRequest(error.message.rstrip("."), "content") from None
     except (ValueError, LookupError):
-        raise RequestMalformed("it is not multipart/form-data", "content") from None
+        raise BadRequest("it is not multipart/form-data", "content") from None
     try:
         return await _fields(form.multi_items())
     finally:
@@ -133,7 +133,7 @@ async def _fields(items: Iterable[tuple[str, UploadFile | str]]) -> dict[str, ob
             if content or value.filename:  # a browser sends an empty part where no file was chosen
                 files.setdefault(name, []).append((value.filename or "", content))
         elif name in fields:
-            raise RequestMalformed("it is there twice", f"content, {name[:40]}")
+            raise BadRequest("it is there twice", f"content, {name[:40]}")
         else:
             fields[name] = value
     return {**fields, **files}

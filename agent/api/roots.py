@@ -15,14 +15,14 @@ from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.api.uploads import Given
-from agent.errors.api import NotTyped
+from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.operations.effects import RootEffects
 from agent.operations.root import reissue_root, root_effects, upload_root
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
+from agent.store import Store
 from agent.store.roots import RootRecord
-from agent.store.view import View
 
 if TYPE_CHECKING:
     from agent.pki.authority import Root
@@ -97,7 +97,7 @@ class RootStarted(JobStarted):
 def show(request: ApiRequest) -> ApiResponse:
     """Return all about the root. Raises `RootMissing`."""
     snapshot, _ = request.services.status(request.now)
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         found = [root_details(snapshot, each) for each in view.roots.all()]
     present = [each for each in found if each.retired_at is None]
     if not present:
@@ -108,7 +108,7 @@ def show(request: ApiRequest) -> ApiResponse:
 def download(request: ApiRequest) -> ApiResponse:
     """Return the root's certificate. Raises `RootMissing`."""
     query: RootQuery = request.query
-    with View.open(request.services.layout) as view:
+    with Store.open_read_only(request.services.layout) as view:
         record = view.roots.present()
     if record is None:
         raise RootMissing
@@ -123,7 +123,7 @@ def effects(request: ApiRequest) -> ApiResponse:
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
-    """Make a new root. Raises `NotTyped`."""
+    """Make a new root. Raises `ConfirmationWordMissing`."""
     _require(request.body.typed, REISSUE)
     with request.services.locked_state() as state:
         root = reissue_root(state)
@@ -140,7 +140,7 @@ def preview(request: ApiRequest) -> ApiResponse:
 
 
 def replace(request: ApiRequest) -> ApiResponse:
-    """Put an uploaded root into service. Raises `NotTyped`, and as `preview` does; `RootAlreadyPresent`."""
+    """Put an uploaded root into service. Raises `ConfirmationWordMissing`, and as `preview` does; `RootAlreadyPresent`."""
     _require(request.body.typed, REPLACE)
     root = _diagnose(request, request.body)
     with request.services.locked_state() as state:
@@ -150,7 +150,7 @@ def replace(request: ApiRequest) -> ApiResponse:
 
 def _require(typed: str, word: str) -> None:
     if typed != word:
-        raise NotTyped(word)
+        raise ConfirmationWordMissing(word)
 
 
 def _diagnose(request: ApiRequest, given: Given) -> Root:

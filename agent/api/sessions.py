@@ -55,7 +55,7 @@ class LoggedIn(WhoIs):
 
 
 def open_session(request: ApiRequest) -> ApiResponse:
-    """Log in. Raises `LoginRefused` and `TooManyTries`."""
+    """Log in. Raises `InvalidCredentials` and `TooManyLogins`."""
     login: Login = request.body
     with request.services.accounts() as accounts:
         person = accounts.check_password(login.user, login.password, request.caller.address, request.now)

@@ -45,7 +45,7 @@ def listed(request: ApiRequest) -> ApiResponse:
 
 
 def make(request: ApiRequest) -> ApiResponse:
-    """Make a token. Raises `PersonRefused`."""
+    """Make a token. Raises `UserRefused`."""
     body: NewToken = request.body
     with request.services.accounts() as accounts:
         text, token = accounts.make_token(
@@ -56,7 +56,7 @@ def make(request: ApiRequest) -> ApiResponse:
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Revoke a token. Raises `TokenUnknown`."""
+    """Revoke a token. Raises `TokenNotFound`."""
     with request.services.accounts() as accounts:
         accounts.revoke_token(request.path["id"])
     request.note("token revoked", request.path["id"])

@@ -11,7 +11,7 @@ from agent.api.access import Access
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
-from agent.errors.operations import HandError
+from agent.errors.operations import OperationError
 from agent.operations.uploads import UploadPreview, check_upload, diagnose_upload, store_upload, upload_preview
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def preview(request: ApiRequest) -> ApiResponse:
                 keep_unused=upload.keep_unused,
                 replace=upload.replace,
             )
-    except HandError as error:
+    except OperationError as error:
         return ApiResponse(upload_preview(diagnosis, refusal=error.problem))
     return ApiResponse(upload_preview(diagnosis, switches))
 

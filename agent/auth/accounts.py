@@ -13,10 +13,10 @@ from agent.auth.sessions import Sessions
 from agent.auth.throttle import Throttle
 from agent.auth.tokens import Tokens
 from agent.errors.auth import (
-    LoginRefused,
-    PersonRefused,
-    PersonUnknown,
-    TokenRefused,
+    InvalidCredentials,
+    InvalidToken,
+    UserNotFound,
+    UserRefused,
 )
 from agent.store import Store
 from agent.store.instants import written
@@ -55,43 +55,43 @@ class Accounts:
         return password
 
     def add(self, name: str, role: Role, password: str, now: datetime) -> Person:
-        """Let somebody in. Raises `PersonRefused` and `PasswordRefused`."""
+        """Let somebody in. Raises `UserRefused` and `PasswordRefused`."""
         if not NAME.fullmatch(name):
-            raise PersonRefused(name, NAME_RULE, "Choose another name.")
+            raise UserRefused(name, NAME_RULE, "Choose another name.")
         if self._kept(name) is not None:
-            raise PersonRefused(name, "there is one already", f"Change the password: chainwright webui password {name}")
+            raise UserRefused(name, "there is one already", f"Change the password: chainwright webui password {name}")
         passwords.check_new(password, name)
         return self._put(name, role, password, now)
 
     def remove(self, name: str) -> None:
-        """Let somebody out, at once. Raises `PersonUnknown`, and `PersonRefused` for the last administrator."""
+        """Let somebody out, at once. Raises `UserNotFound`, and `UserRefused` for the last administrator."""
         if self._kept(name) is None:
-            raise PersonUnknown(name)
+            raise UserNotFound(name)
         if [each.name for each in self.all() if each.role is Role.ADMIN] == [name]:
-            raise PersonRefused(name, "nobody else is an administrator", "Make another one first.")
+            raise UserRefused(name, "nobody else is an administrator", "Make another one first.")
         with self._store.write():
             self._sessions.close_all(name)
             self._database.execute("delete from people where name = ?", [name])
 
     def set_password(self, name: str, password: str, now: datetime) -> None:
-        """Change a password and end every session of its owner. Raises `PersonUnknown` and `PasswordRefused`."""
+        """Change a password and end every session of its owner. Raises `UserNotFound` and `PasswordRefused`."""
         row = self._kept(name)
         if row is None:
-            raise PersonUnknown(name)
+            raise UserNotFound(name)
         passwords.check_new(password, name)
         self._put(name, Role(row["role"]), password, now)
 
     # Getting in
 
     def check_password(self, name: str, password: str, address: str, now: datetime) -> Person:
-        """Return who it is. Raises `TooManyTries` and `LoginRefused`."""
+        """Return who it is. Raises `TooManyLogins` and `InvalidCredentials`."""
         self._throttle.check(name, address, now)
         row = self._kept(name)
         good = passwords.matches(password, row["password"] if row else passwords.NOBODY)
         with self._store.write():
             self._throttle.note(name, address, now, good=good and row is not None)
         if row is None or not good:
-            raise LoginRefused
+            raise InvalidCredentials
         return _person(row)
 
     def open_session(self, person: Person, address: str, now: datetime) -> tuple[str, Session]:
@@ -100,7 +100,7 @@ class Accounts:
             return self._sessions.open(person, address, now)
 
     def session(self, text: str, now: datetime) -> Session:
-        """Return the session of a text, and note that it's used. Raises `SessionEnded`."""
+        """Return the session of a text, and note that it's used. Raises `SessionExpired`."""
         session = self._sessions.find(text, now)
         with self._store.write():
             self._sessions.seen(text, session, now)
@@ -114,18 +114,18 @@ class Accounts:
     # Tokens
 
     def token(self, text: str, now: datetime) -> Person:
-        """Return whom a token stands for, and note that it's used. Raises `TokenRefused`."""
+        """Return whom a token stands for, and note that it's used. Raises `InvalidToken`."""
         person = self._tokens.holder(text, now)
         with self._store.write():
             self._tokens.used(text, now)
         return person
 
     def make_token(self, name: str, role: Role, made_by: str, now: datetime, lifetime: timedelta) -> tuple[str, Token]:
-        """Make a token; its text is shown once. Raises `PersonRefused` for a name or a lifetime that can't be."""
+        """Make a token; its text is shown once. Raises `UserRefused` for a name or a lifetime that can't be."""
         if not NAME.fullmatch(name):
-            raise PersonRefused(name, NAME_RULE, "Choose another name.")
+            raise UserRefused(name, NAME_RULE, "Choose another name.")
         if not timedelta() < lifetime <= LONGEST_TOKEN:
-            raise PersonRefused(name, f"a token lives for at most {LONGEST_TOKEN.days} days", "Choose a shorter time.")
+            raise UserRefused(name, f"a token lives for at most {LONGEST_TOKEN.days} days", "Choose a shorter time.")
         with self._store.write():
             return self._tokens.make(name, role, made_by, now, now + lifetime)
 
@@ -134,17 +134,17 @@ class Accounts:
         return self._tokens.all()
 
     def revoke_token(self, token: str) -> None:
-        """Forget a token by its id. Raises `TokenUnknown`."""
+        """Forget a token by its id. Raises `TokenNotFound`."""
         with self._store.write():
             self._tokens.revoke(token)
 
     def whoever(self, text: str, now: datetime) -> Person:
-        """Return whom a bearer text stands for: a session's or a token's. Raises `SessionEnded` or `TokenRefused`."""
+        """Return whom a bearer text stands for: a session's or a token's. Raises `SessionExpired` or `InvalidToken`."""
         if text.startswith(bearer_tokens.SESSION_PREFIX):
             return self.session(text, now).person
         if text.startswith(bearer_tokens.TOKEN_PREFIX):
             return self.token(text, now)
-        raise TokenRefused
+        raise InvalidToken
 
     # The record
 

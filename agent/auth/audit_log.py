@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent.auth.person import Audit
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 KEPT = 50_000
 """Rows."""
@@ -17,7 +13,7 @@ KEPT = 50_000
 class AuditLog:
     """The table `audits`. Call `add` inside `Store.write`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def add(self, row: Audit) -> None:

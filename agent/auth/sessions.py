@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from agent.auth import bearer_tokens
 from agent.auth.person import Person, Role, Session
-from agent.errors.auth import SessionEnded
+from agent.errors.auth import SessionExpired
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
@@ -23,7 +20,7 @@ COLUMNS = "sessions.opened_at, sessions.seen_at, sessions.ends_at, sessions.addr
 class Sessions:
     """The table `sessions`. Call what changes it inside `Store.write`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def open(self, person: Person, address: str, now: datetime) -> tuple[str, Session]:
@@ -45,15 +42,15 @@ class Sessions:
         return text, Session(person, now, now + IDLE, now + ABSOLUTE, address)
 
     def find(self, text: str, now: datetime) -> Session:
-        """Return the session of a text, with the person as they are now. Raises `SessionEnded`."""
+        """Return the session of a text, with the person as they are now. Raises `SessionExpired`."""
         query = f"select {COLUMNS} from sessions join people on people.name = sessions.person where sha256 = ?"  # noqa: S608
         row = self._database.execute(query, [bearer_tokens.digest(text)]).fetchone()
         if row is None:
-            raise SessionEnded
+            raise SessionExpired
         opened, seen, ends = (read_known(value) for value in row[:3])
         # A clock that was set back before the session was opened says nothing about its age.
         if not opened <= now < min(ends, seen + IDLE):
-            raise SessionEnded
+            raise SessionExpired
         return Session(Person(row[4], Role(row[5]), bool(row[6])), opened, seen + IDLE, ends, row[3])
 
     def seen(self, text: str, session: Session, now: datetime) -> bool:

@@ -7,13 +7,10 @@ guesses can't lock the administrator out.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-from agent.errors.auth import TooManyTries
+from agent.errors.auth import TooManyLogins
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 WINDOW = timedelta(minutes=15)
 FAILURES_OF_ADDRESS = 10
@@ -25,17 +22,17 @@ KNOWN = timedelta(days=30)
 class Throttle:
     """The table `login_tries`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def check(self, name: str, address: str, now: datetime) -> None:
-        """Raise `TooManyTries` if a login is not even to be looked at."""
+        """Raise `TooManyLogins` if a login is not even to be looked at."""
         failures = self._failures("address", address, now)
         if len(failures) >= FAILURES_OF_ADDRESS:
-            raise TooManyTries(failures[-FAILURES_OF_ADDRESS] + WINDOW)
+            raise TooManyLogins(failures[-FAILURES_OF_ADDRESS] + WINDOW)
         failures = self._failures("person", name, now)
         if len(failures) >= FAILURES_OF_NAME and not self._known(name, address, now):
-            raise TooManyTries(failures[-FAILURES_OF_NAME] + WINDOW)
+            raise TooManyLogins(failures[-FAILURES_OF_NAME] + WINDOW)
 
     def note(self, name: str, address: str, now: datetime, *, good: bool) -> None:
         """Write down how a login went; what is older than anybody asks for is dropped. Call inside `Store.write`."""

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.auth import bearer_tokens
 from agent.auth.person import Person, Role, Token
-from agent.errors.auth import TokenRefused, TokenUnknown
+from agent.errors.auth import InvalidToken, TokenNotFound
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 class Tokens:
     """The table `tokens`. Call what changes it inside `Store.write`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def make(self, name: str, role: Role, made_by: str, now: datetime, expires_at: datetime) -> tuple[str, Token]:
@@ -44,11 +42,11 @@ class Tokens:
         return [_token(row) for row in self._database.query("select * from tokens order by made_at desc")]
 
     def holder(self, text: str, now: datetime) -> Person:
-        """Return whom a text stands for. Raises `TokenRefused`."""
+        """Return whom a text stands for. Raises `InvalidToken`."""
         query = "select * from tokens where sha256 = ?"
         token = next((_token(row) for row in self._database.query(query, [bearer_tokens.digest(text)])), None)
         if token is None or not token.made_at <= now < token.expires_at:
-            raise TokenRefused
+            raise InvalidToken
         return Person(f"token {token.name}", token.role)
 
     def used(self, text: str, now: datetime) -> None:
@@ -58,9 +56,9 @@ class Tokens:
         )
 
     def revoke(self, token: str) -> None:
-        """Forget a token by its id. Raises `TokenUnknown`."""
+        """Forget a token by its id. Raises `TokenNotFound`."""
         if not self._database.execute("delete from tokens where id = ?", [token]).rowcount:
-            raise TokenUnknown(token)
+            raise TokenNotFound(token)
 
 
 def _token(row: dict[str, Any]) -> Token:

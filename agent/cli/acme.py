@@ -16,7 +16,7 @@ from agent.cli.job import job_option, recorded_job
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import span, when
 from agent.errors.problem import rfc3339
-from agent.errors.usage import NotConfirmed
+from agent.errors.usage import ConfirmationFlagMissing
 
 if TYPE_CHECKING:
     from agent.sources.acme.account_admin import AccountAdmin
@@ -88,7 +88,7 @@ def rekey(invocation: Invocation) -> int:
 def deactivate(invocation: Invocation, yes: bool) -> None:
     """Deactivate the account, which can't be undone (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
     if not yes:
-        raise NotConfirmed("--yes")
+        raise ConfirmationFlagMissing("--yes")
     with _account_admin(invocation) as (_, admin, _thumbprint):
         admin.deactivate()
     note(
@@ -185,7 +185,7 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
                 lines = [*consequence_lines(chain_effects(state, found)), *switch_lines(state.without(found))]
             for line in lines:
                 note(line)
-            raise NotConfirmed("--yes")
+            raise ConfirmationFlagMissing("--yes")
         for line in switch_lines(revoke_at_ca(Engine(invocation.layout, who="chainwright revoke"), found, reason)):
             note(line)
         return finish(perform(invocation, job=job))

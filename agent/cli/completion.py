@@ -8,7 +8,7 @@ import click
 
 from agent.cli.commands import Invocation, command, invocation
 from agent.cli.output import print_json
-from agent.errors.problem import AgentError
+from agent.errors import AgentError
 
 if TYPE_CHECKING:
     from agent.report import Snapshot

@@ -10,23 +10,23 @@ import click
 
 from agent.cli.output import note
 from agent.cli.words import counted
-from agent.errors.usage import NotConfirmed
+from agent.errors.usage import ConfirmationFlagMissing
 
 if TYPE_CHECKING:
     from agent.operations.effects import ChangeEffects, RootEffects, Switch
 
 
 def confirm_root(effects: RootEffects, *, word: str, flag: str, given: bool) -> None:
-    """Say what another root would do, by name, and have `word` typed. Raises `NotConfirmed`."""
+    """Say what another root would do, by name, and have `word` typed. Raises `ConfirmationFlagMissing`."""
     for line in effect_lines(effects):
         note(line)
     if given:
         return
     if not sys.stdin.isatty():
-        raise NotConfirmed(flag)
+        raise ConfirmationFlagMissing(flag)
     answer = click.prompt(f"Type {word} to go on", default="", show_default=False, err=True)
     if answer != word:
-        raise NotConfirmed(flag)
+        raise ConfirmationFlagMissing(flag)
 
 
 def effect_lines(effects: RootEffects) -> list[str]:

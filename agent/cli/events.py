@@ -16,7 +16,7 @@ from agent.errors.problem import rfc3339
 
 if TYPE_CHECKING:
     from agent.model.events import Event
-    from agent.store.view import View
+    from agent.store import Store
 
 PAUSE = 0.3
 """Seconds between two queries with --follow."""
@@ -36,9 +36,9 @@ $ chainwright events --module reverse_proxy --limit 2
 @click.pass_obj
 def events(invocation: Invocation, follow: bool, module: str, limit: int) -> None:
     """Show what happened last, oldest first."""
-    from agent.store.view import View
+    from agent.store import Store
 
-    with View.open(invocation.layout) as view:
+    with Store.open_read_only(invocation.layout) as view:
         found = view.journal.since(module=module, limit=limit)
         if invocation.as_json and not follow:
             print_json({"events": [event.to_json() for event in found]})
@@ -51,12 +51,12 @@ def events(invocation: Invocation, follow: bool, module: str, limit: int) -> Non
                 _print(event, invocation.as_json)
 
 
-def _last(view: View) -> int:
+def _last(view: Store) -> int:
     newest = view.journal.since(limit=1)
     return newest[0].id or 0 if newest else 0
 
 
-def _following(view: View, last: int, module: str) -> Iterator[Event]:
+def _following(view: Store, last: int, module: str) -> Iterator[Event]:
     while True:
         view.refresh()
         for event in view.journal.since(last) if last else view.journal.since():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from agent.errors import AgentError
 from agent.errors.operations import NothingToReissue
-from agent.errors.problem import AgentError
 from agent.errors.settings import SettingsError
 from agent.errors.store import LockHeld
 from agent.errors.usage import UsageError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.errors.usage import FileUnreadable, FileUnwritable
+from agent.errors.usage import FileUnwritable, InputUnreadable
 
 if TYPE_CHECKING:
     from agent.inspection import InputFile
@@ -17,14 +17,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def input_files(paths: Iterable[Path]) -> list[InputFile]:
-    """Read files for inspection. Raises `FileUnreadable`."""
+    """Read files for inspection. Raises `InputUnreadable`."""
     from agent.inspection import InputFile
 
     return [InputFile(path.name, _read(path)) for path in paths]
 
 
 def passphrase_of(path: Path | None) -> bytes | None:
-    """Return the passphrase in a file. Raises `FileUnreadable`."""
+    """Return the passphrase in a file. Raises `InputUnreadable`."""
     return _read(path).rstrip(b"\r\n") if path else None
 
 
@@ -42,4 +42,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FileUnreadable(str(path), (error.strerror or str(error)).lower()) from error
+        raise InputUnreadable(str(path), (error.strerror or str(error)).lower()) from error

@@ -10,7 +10,7 @@ import click
 
 from agent.cli.commands import Invocation
 from agent.cli.exit_codes import FAILED, exit_code
-from agent.errors.problem import AgentError, Problem
+from agent.errors import AgentError, Problem
 
 Finish = Callable[[int], int]
 

@@ -13,12 +13,12 @@ from agent.cli.files import FILE, write_file
 from agent.cli.job import job_option, recorded_job
 from agent.cli.output import columns, note, print_json, width
 from agent.cli.words import shortened, when
-from agent.errors.usage import NotConfirmed
+from agent.errors.usage import ConfirmationFlagMissing
 from agent.operations.peers import export_peer, find_peer, revocation_list
 from agent.pki.revocation import RevocationReason
 from agent.report.peers import PeerRow, list_row, peer_rows
 from agent.report.rows import plain
-from agent.store.view import View
+from agent.store import Store
 
 if TYPE_CHECKING:
     from agent.operations.effects import RevocationEffects
@@ -36,7 +36,7 @@ SERIAL      PEER            NAMES                FOR             UNTIL        ST
 def peers(invocation: Invocation) -> None:
     """List the certificates that the root has signed for others: each is signed again in time and when the root changes."""
     now = invocation.now()
-    with View.open(invocation.layout) as view:
+    with Store.open_read_only(invocation.layout) as view:
         found = peer_rows(view, now)
     if invocation.as_json:
         print_json({"peers": plain(found)})
@@ -78,7 +78,7 @@ $ chainwright root export 5d0c66a13e --out branch-1.pem
 @click.pass_obj
 def export(invocation: Invocation, serial: str, out: Path | None) -> None:
     """Write the certificate with this serial number as PEM: itself, what leads to the root, and the root."""
-    with View.open(invocation.layout) as view:
+    with Store.open_read_only(invocation.layout) as view:
         peer = find_peer(view, serial)
         pem = export_peer(view, peer).decode()
     _deliver(invocation, pem, out, serial=peer.serial)
@@ -98,7 +98,7 @@ def crl(invocation: Invocation, sha256: str, der: bool, out: Path | None) -> Non
     """Write the list of what the root has revoked (RFC 5280), for clients that verify what it has signed."""
     if der and out is None:
         raise click.UsageError("DER is written to a file only: add --out FILE.")
-    with View.open(invocation.layout) as view:
+    with Store.open_read_only(invocation.layout) as view:
         found = revocation_list(view, sha256.lower())
         row = list_row(view, found.root)
     _deliver(invocation, found.pem, out, found.der if der else b"", **plain(row))
@@ -138,7 +138,7 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
             for line in [_what(found), *consequence_lines(found), *switch_lines(found.switches)]:
                 note(line)
             if not yes:
-                raise NotConfirmed("--yes")
+                raise ConfirmationFlagMissing("--yes")
             revoke_signed(state, serial, RevocationReason(reason))
         return finish(perform(invocation, job=job))
 

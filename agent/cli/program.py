@@ -14,7 +14,7 @@ import click
 from agent.cli.commands import CommandGroup, invocation, root_option
 from agent.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, exit_code
 from agent.cli.output import print_json, wants_colour
-from agent.errors.problem import AgentError
+from agent.errors import AgentError
 from agent.errors.settings import SettingsRefused
 from agent.errors.usage import CommandLineWrong, Unexpected
 

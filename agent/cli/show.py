@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.model.events import Event
     from agent.model.records import Watch
     from agent.report import Snapshot
-    from agent.store.view import View
+    from agent.store import Store
     from agent.system.layout import Layout
 
 ID = re.compile(r"[0-9a-f]{4,64}")
@@ -97,10 +97,10 @@ def choose(found: Report, name: str) -> Sequence[ChainRow]:
 
 
 def _details(layout: Layout, snapshot: Snapshot, row: ChainRow) -> Shown:
-    from agent.store.view import View
+    from agent.store import Store
 
     record = next(each for each in snapshot.chains if each.id == row.id)
-    with View.open(layout) as view:
+    with Store.open_read_only(layout) as view:
         pem = view.chains.certificates(row.id) or ""
         events = tuple(view.journal.about(row.id, record.request))
         files = tuple(_files(layout, view, snapshot, row))
@@ -108,7 +108,7 @@ def _details(layout: Layout, snapshot: Snapshot, row: ChainRow) -> Shown:
     return Shown(row, tuple(links(pem)), snapshot.renewals.get(row.id), files, events, watch)
 
 
-def _files(layout: Layout, view: View, snapshot: Snapshot, row: ChainRow) -> Iterator[str]:
+def _files(layout: Layout, view: Store, snapshot: Snapshot, row: ChainRow) -> Iterator[str]:
     """Yield the files in service that are made of a chain."""
     for module, slots in snapshot.live.items():
         number = snapshot.deployments[module].generation

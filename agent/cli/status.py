@@ -11,7 +11,7 @@ from agent.cli.commands import Invocation, command
 from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, width
 from agent.cli.words import counted, shortened, when
-from agent.errors.problem import Problem
+from agent.errors import Problem
 from agent.report import ChainRow, ModuleRow, ModuleState, Report, Status, UseRow, read_snapshot, report
 from agent.report.states import DEGRADED_MODULES
 

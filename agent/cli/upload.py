@@ -64,7 +64,7 @@ def upload(
     given, passphrase = input_files([*files, *([key] if key else [])]), passphrase_of(passphrase_file)
     diagnosis = diagnose_upload(invocation.layout, given, passphrase=passphrase, now=invocation.now())
     old = chain_named(invocation, replace, source=UPLOADED) if replace else ""
-    for finding in diagnosis.findings:
+    for finding in diagnosis.remarks:
         note(f"{finding.level}  {finding.sentence}")
     change = check_upload if dry_run else store_upload
     with invocation.locked_state("upload") as state:

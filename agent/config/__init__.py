@@ -1,1 +1,1 @@
-"""The settings: reading, merging and validating them, and showing them."""
+"""Settings: reading, merging, validating and showing them."""

@@ -1,4 +1,4 @@
-"""Reading ``chainwright.toml`` and ``conf.d/*.toml``, and merging them with the origin of each key."""
+"""Files of the settings: ``chainwright.toml`` and ``conf.d/*.toml``, merged, with the origin of each key."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, TypeGuard
 
 from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.system.layout import Layout
-from agent.system.ownership import distrust, read
+from agent.system.ownership import read, why_untrusted
 
-Key = tuple[str | int, ...]
+SettingsKey = tuple[str | int, ...]
 """A path into the settings: ``("modules", "mail", "port")``; a number is the entry of an array of tables."""
 
 PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -21,32 +21,32 @@ PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Which file says what. Holds no values, so it may be kept and shown."""
+    """File that each key is from. Holds no values, so it may be kept and shown."""
 
     main: Path
-    """Named when no file says anything about a key."""
-    values: Mapping[Key, Path] = field(default_factory=dict)
-    tables: Mapping[Key, Path] = field(default_factory=dict)
-    """The last file that speaks of a table."""
+    """File to name when a key is in none."""
+    values: Mapping[SettingsKey, Path] = field(default_factory=dict)
+    tables: Mapping[SettingsKey, Path] = field(default_factory=dict)
+    """The last file that has the table."""
     private: frozenset[Path] = frozenset()
-    """Files that nobody but their owner can read: secrets may stand in them."""
+    """Files that only their owner can read, so that they may hold secrets."""
 
-    def of(self, key: Key) -> Path:
-        """Return the file that the administrator has to edit about `key`."""
+    def of(self, key: SettingsKey) -> Path:
+        """Return the file in which the administrator has to edit `key`."""
         for end in range(len(key), 0, -1):
             found = self.values.get(key[:end]) or self.tables.get(key[:end])
             if found:
                 return found
         return self.main
 
-    def of_value(self, key: Key) -> Path | None:
+    def of_value(self, key: SettingsKey) -> Path | None:
         """Return the file that gave `key` its value, None: a default."""
         return next((self.values[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.values), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """All files merged. Holds secrets: never kept, shown or logged."""
+    """All files, merged. Holds secrets: never kept, shown or logged."""
 
     values: dict[str, Any] = field(repr=False)
     origins: Origins
@@ -61,15 +61,15 @@ def read_settings(layout: Layout) -> Tree:
         values = _parse(path, private, problems)
         parts.append((path, values))
     if problems:
-        raise SettingsRefused(problems)
+        raise SettingsRefused(tuple(problems))
     return merge(parts, main=layout.settings, private=private)
 
 
 def merge(parts: Iterable[tuple[Path, dict[str, Any]]], *, main: Path, private: Iterable[Path] = ()) -> Tree:
     """Merge: later files win key by key, arrays of tables append, all other arrays replace."""
     merged: dict[str, Any] = {}
-    values: dict[Key, Path] = {}
-    tables: dict[Key, Path] = {}
+    values: dict[SettingsKey, Path] = {}
+    tables: dict[SettingsKey, Path] = {}
     for path, part in parts:
         _merge_table(merged, part, (), _Marks(path, values, tables))
     return Tree(merged, Origins(main, values, tables, frozenset(private)))
@@ -77,18 +77,20 @@ def merge(parts: Iterable[tuple[Path, dict[str, Any]]], *, main: Path, private: 
 
 @dataclass(frozen=True, slots=True)
 class _Marks:
-    file: Path
-    values: dict[Key, Path]
-    tables: dict[Key, Path]
+    """Origins of the keys of one file, being marked."""
 
-    def forget(self, key: Key) -> None:
-        """Drop what is recorded of `key` and below: another file replaces it."""
+    file: Path
+    values: dict[SettingsKey, Path]
+    tables: dict[SettingsKey, Path]
+
+    def forget(self, key: SettingsKey) -> None:
+        """Drop the origins of `key` and below: another file replaces it."""
         for known in (self.values, self.tables):
             for each in [each for each in known if each[: len(key)] == key]:
                 del known[each]
 
 
-def _merge_table(into: dict[str, Any], part: dict[str, Any], at: Key, marks: _Marks) -> None:
+def _merge_table(into: dict[str, Any], part: dict[str, Any], at: SettingsKey, marks: _Marks) -> None:
     if at:
         marks.tables[at] = marks.file
     for name, value in part.items():
@@ -96,7 +98,7 @@ def _merge_table(into: dict[str, Any], part: dict[str, Any], at: Key, marks: _Ma
         old = into.get(name)
         if isinstance(value, dict) and isinstance(old, dict):
             _merge_table(old, value, key, marks)
-        elif _is_array_of_tables(value) and _is_array_of_tables(old):
+        elif is_array_of_tables(value) and is_array_of_tables(old):
             _append(old, value, key, marks)
         else:
             if name in into:
@@ -104,13 +106,13 @@ def _merge_table(into: dict[str, Any], part: dict[str, Any], at: Key, marks: _Ma
             into[name] = _fresh(value, key, marks)
 
 
-def _fresh(value: Any, key: Key, marks: _Marks) -> Any:
+def _fresh(value: Any, key: SettingsKey, marks: _Marks) -> Any:
     """Return a copy of `value`, with its origins marked."""
     if isinstance(value, dict):
         table: dict[str, Any] = {}
         _merge_table(table, value, key, marks)
         return table
-    if _is_array_of_tables(value):
+    if is_array_of_tables(value):
         rows: list[dict[str, Any]] = []
         _append(rows, value, key, marks)
         return rows
@@ -118,13 +120,14 @@ def _fresh(value: Any, key: Key, marks: _Marks) -> Any:
     return value
 
 
-def _append(rows: list[dict[str, Any]], more: list[dict[str, Any]], key: Key, marks: _Marks) -> None:
+def _append(rows: list[dict[str, Any]], more: list[dict[str, Any]], key: SettingsKey, marks: _Marks) -> None:
     marks.tables[key] = marks.file
     for row in more:
         rows.append(_fresh(row, (*key, len(rows)), marks))
 
 
-def _is_array_of_tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+def is_array_of_tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether a value is a TOML array of tables."""
     return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
 
 
@@ -133,30 +136,28 @@ def _paths(layout: Layout, problems: list[SettingsProblem]) -> Iterator[Path]:
         yield layout.settings
     if not layout.conf_d.is_dir():
         return
-    doubt = distrust(layout.conf_d, layout.conf_d.stat(), 0o002)
-    if doubt:
-        problems.append(_whole(layout.conf_d, f"{doubt.reason}; {doubt.cure}"))
+    if untrusted := why_untrusted(layout.conf_d, layout.conf_d.stat(), 0o002):
+        problems.append(_whole(layout.conf_d, f"{untrusted.reason}; {untrusted.fix}"))
         return
     yield from sorted(layout.conf_d.glob("*.toml"))
 
 
 def _parse(path: Path, private: set[Path], problems: list[SettingsProblem]) -> dict[str, Any]:
     try:
-        reading = read(path)
-        doubt = distrust(path, reading.status, 0o002)
-        if doubt:
-            problems.append(_whole(path, f"{doubt.reason}; {doubt.cure}"))
+        content = read(path)
+        if untrusted := why_untrusted(path, content.status, 0o002):
+            problems.append(_whole(path, f"{untrusted.reason}; {untrusted.fix}"))
             return {}
-        if reading.private:
+        if content.private:
             private.add(path)
-        return tomllib.loads(reading.data.decode())
+        return tomllib.loads(content.data.decode())
     except OSError as error:
         problems.append(_whole(path, f"it can't be read: {error.strerror}"))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         problems.append(_whole(path, f"line {line} is not UTF-8 text"))
     except tomllib.TOMLDecodeError as error:
-        problems.append(_syntax(path, str(error), reading.data.decode()))
+        problems.append(_syntax(path, str(error), content.data.decode()))
     except RecursionError:
         problems.append(_whole(path, "its arrays or tables are nested too deeply"))
     return {}
@@ -167,7 +168,7 @@ def _whole(path: Path, cause: str) -> SettingsProblem:
 
 
 def _syntax(path: Path, message: str, text: str) -> SettingsProblem:
-    """The parser only tells the place as part of its sentence."""
+    """Return a syntax error with its place, which the parser gives only inside its message."""
     match = PLACE.search(message)
     if not match:
         return _whole(path, message)

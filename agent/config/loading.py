@@ -1,4 +1,4 @@
-"""From the merged files to `Settings`: plugins are loaded, every table is validated by its class."""
+"""Loading of `Settings` from the merged files: plugins are loaded, every table is validated by its class."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
 
-from agent.config.files import Key, Tree, read_settings
+from agent.config.files import SettingsKey, Tree, read_settings
 from agent.config.problems import INSTANCE_TABLES, OWN_TABLES, problem, source_key, translate, unknown
 from agent.config.secret_keys import Secrets
 from agent.config.settings import CoreSettings, ModuleEntry, Settings
 from agent.contract.module import Module
 from agent.contract.service import Service
 from agent.contract.source import Source
-from agent.errors.plugin import ModuleMissing, ModuleRaised, PluginError, reason_of
+from agent.errors.plugin import ModuleMissing, ModuleRaised, PluginError
 from agent.errors.settings import SettingsProblem, SettingsRefused
+from agent.errors.wording import reason_of
 from agent.registry.contract_checks import CORE_KEYS, NAME, NAME_RULE
 from agent.registry.plugins import Registry
 from agent.system.layout import Layout
@@ -24,15 +25,15 @@ from agent.system.layout import Layout
 M = TypeVar("M", bound=BaseModel)
 
 
-class _Header(BaseModel):
-    """What the core takes of ``[modules.NAME]``."""
+class _ModuleHeader(BaseModel):
+    """Keys of the core in ``[modules.NAME]``."""
 
     enabled: StrictBool = True
     plugin: StrictStr | None = None
 
 
 class _Crashed(Exception):
-    """A plugin's own validator raised something else than ValueError."""
+    """Exception of a plugin's validator that is not a ValueError."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -41,7 +42,7 @@ class _Crashed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WantedPlugins:
-    """Which plugins the settings speak of."""
+    """Plugins that the settings name."""
 
     enabled: frozenset[str]
     disabled: frozenset[str]
@@ -63,7 +64,7 @@ def load_all(layout: Layout, builtin_sources: Iterable[type[Source]]) -> Registr
 
 
 def wanted(tree: Tree) -> WantedPlugins:
-    """Return which plugins are to be loaded; never raises, whatever stands in the files."""
+    """Return the plugins to load; never raises, whatever the files hold."""
     on: set[str] = set()
     off: set[str] = set()
     for name, table in _tables(tree, "modules").items():
@@ -80,10 +81,10 @@ def wanted(tree: Tree) -> WantedPlugins:
 
 def build(tree: Tree, registry: Registry, layout: Layout) -> Settings:
     """Validate every table. Raises `SettingsRefused` with every error, each once."""
-    building = _Building(tree, registry, layout)
-    settings = building.settings()
-    if settings is None or building.problems:
-        raise SettingsRefused(dict.fromkeys(building.problems))
+    validation = _Validation(tree, registry, layout)
+    settings = validation.settings()
+    if settings is None or validation.problems:
+        raise SettingsRefused(tuple(dict.fromkeys(validation.problems)))
     return settings
 
 
@@ -97,8 +98,8 @@ def _texts(value: Any) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
-class _Building:
-    """Validates one tree and collects what is wrong."""
+class _Validation:
+    """Validation of one tree, with the problems found."""
 
     def __init__(self, tree: Tree, registry: Registry, layout: Layout) -> None:
         self.tree = tree
@@ -107,7 +108,7 @@ class _Building:
         self.secrets = Secrets(layout, tree.origins, self.problems)
 
     def settings(self) -> Settings | None:
-        """Return the settings; None, or something in `problems`: they are refused."""
+        """Return the settings. They are refused if this is None, or `problems` is not empty."""
         core = self._core()
         self._refuse_other_values()
         entries = {name: self._entry(name, table) for name, table in sorted(_tables(self.tree, "modules").items())}
@@ -124,12 +125,14 @@ class _Building:
             return None
         return Settings(core, found, services, rungs, solvers, self.tree.origins, tuple(self.secrets.files))
 
-    def note(self, key: Key, cause: str) -> None:
-        """Remember what is wrong at `key`."""
+    def note(self, key: SettingsKey, cause: str) -> None:
+        """Add a problem with `key`."""
         self.problems.append(problem(self.tree.origins, key, cause))
 
-    def _validate(self, model: type[M], key: Key, raw: Mapping[str, Any], also: Collection[str] = ()) -> M | None:
-        """Return the table at `key` as `model`; None: what is wrong has been noted. Raises `_Crashed`."""
+    def _validate(
+        self, model: type[M], key: SettingsKey, raw: Mapping[str, Any], also: Collection[str] = ()
+    ) -> M | None:
+        """Return the table at `key` as `model`; None: its problems were added. Raises `_Crashed`."""
         values = self.secrets.resolve(model, key, raw)
         try:
             return model.model_validate(values)
@@ -156,10 +159,10 @@ class _Building:
     def _entry(self, name: str, table: Any) -> ModuleEntry | None:
         if not isinstance(table, dict):
             return None
-        key: Key = ("modules", name)
+        key: SettingsKey = ("modules", name)
         if not NAME.fullmatch(name):
             self.note(key, f"the name of a module {NAME_RULE}")
-        header = self._validate(_Header, key, {each: table[each] for each in CORE_KEYS & set(table)})
+        header = self._validate(_ModuleHeader, key, {each: table[each] for each in CORE_KEYS & set(table)})
         if header is None:
             return None
         plugin = header.plugin or name
@@ -171,8 +174,8 @@ class _Building:
             return self._without_class(key, plugin, explicit=header.plugin is not None)
         return self._with_class(key, kind, table)
 
-    def _without_class(self, key: Key, plugin: str, *, explicit: bool) -> ModuleEntry | None:
-        """A plugin that is broken takes its own modules down and nothing else; a name that nobody knows is a mistake."""
+    def _without_class(self, key: SettingsKey, plugin: str, *, explicit: bool) -> ModuleEntry | None:
+        """Return an entry with the error of a broken plugin, which costs its own modules only; an unknown name is a problem."""
         name = str(key[1])
         error = self._why_broken(name, plugin)
         if error is not None:
@@ -195,7 +198,7 @@ class _Building:
         broken = [each for each in self.registry.broken if each in listed]
         return ModuleMissing(name, plugin, broken) if broken else None
 
-    def _with_class(self, key: Key, kind: type[Module], table: Mapping[str, Any]) -> ModuleEntry | None:
+    def _with_class(self, key: SettingsKey, kind: type[Module], table: Mapping[str, Any]) -> ModuleEntry | None:
         name = str(key[1])
         own = {each: value for each, value in table.items() if each not in CORE_KEYS}
         try:
@@ -208,8 +211,8 @@ class _Building:
         self._check_choices(key, module)
         return ModuleEntry(name, kind.name, kind.heading(), enabled=True, module=module)
 
-    def _check_choices(self, key: Key, module: Module) -> None:
-        """Settings of every module whose allowed values depend on the plugin and on what is installed."""
+    def _check_choices(self, key: SettingsKey, module: Module) -> None:
+        """Check settings whose allowed values depend on the plugin and on what is installed."""
         if module.key_type is not None and module.key_type not in module.key_types:
             self.note((*key, "key_type"), f"this service accepts only: {', '.join(module.key_types)}")
         for source in module.sources or ():
@@ -217,14 +220,14 @@ class _Building:
                 self.note((*key, "sources"), self._no_source(source))
 
     def _services(self, used: set[str]) -> dict[str, Any]:
-        """Tables, and defaults for services that modules use without one."""
+        """Return the configured services, and those that modules use with defaults."""
         configured = self._instances("services", "service", self.registry.services)
         for name in sorted(used - set(_tables(self.tree, "services"))):
             configured[name] = self._instance(("services", name), self.registry.services[name], {})
         return {name: each for name, each in sorted(configured.items()) if each is not None}
 
     def _refuse_contradictions(self, entries: Mapping[str, ModuleEntry], services: Mapping[str, Service]) -> None:
-        """Modules that share a service must agree on what is whose."""
+        """Add contradictions between modules that share a service."""
         for name, service in services.items():
             sharing = {
                 each.name: each.module for each in entries.values() if each.module and name in each.module.services
@@ -244,7 +247,7 @@ class _Building:
                 made[name] = self._instance((table, name), known[name], raw)
         return {name: each for name, each in made.items() if each is not None}
 
-    def _instance(self, key: Key, model: type[M], raw: Mapping[str, Any]) -> M | None:
+    def _instance(self, key: SettingsKey, model: type[M], raw: Mapping[str, Any]) -> M | None:
         try:
             return self._validate(model, key, raw)
         except _Crashed as crash:
@@ -252,9 +255,9 @@ class _Building:
         return None
 
     def _sources(self) -> dict[str, Any]:
-        """Sources that a table configures, whether or not they are in the ladder."""
+        """Return the sources that a table configures, whether or not they are in the ladder."""
         for name in OWN_TABLES & set(_tables(self.tree, "source")):
-            self.note(("source", name), f"stands in a table of its own: write [{name}]")
+            self.note(("source", name), f"has a table of its own: write [{name}]")
         made = self._instances("source", "source", self.registry.sources)
         for name in OWN_TABLES & set(self.tree.values):
             raw = self.tree.values[name]

@@ -1,4 +1,4 @@
-"""pydantic's findings as sentences that name file, table and key, and say what is allowed."""
+"""Translation of pydantic's errors into sentences that name file, table and key, and say what is allowed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from agent.config.files import Key, Origins
+from agent.config.files import Origins, SettingsKey
 from agent.contract.fields import Secret
 from agent.errors.settings import SettingsProblem
 
@@ -50,11 +50,11 @@ CLOSE_ENOUGH = 0.6
 INSTANCE_TABLES = ("modules", "services", "source", "dns")
 """Tables of tables, one an instance; all other top-level keys are the core's."""
 OWN_TABLES = frozenset({"acme"})
-"""Sources whose settings stand in a table of their own instead of ``[source.NAME]``: what most administrators write."""
+"""Sources with a table of their own instead of ``[source.NAME]``, because most administrators write it."""
 
 
-def source_key(name: str) -> Key:
-    """Return where the settings of a source stand."""
+def source_key(name: str) -> SettingsKey:
+    """Return the table of a source's settings."""
     return (name,) if name in OWN_TABLES else ("source", name)
 
 
@@ -67,13 +67,13 @@ def unknown(what: str, word: str, known: Collection[str], title: str) -> str:
     return f"{what}; {title}: {names}"
 
 
-def problem(origins: Origins, key: Key, cause: str) -> SettingsProblem:
-    """Return `cause` with the file, table and key that the administrator knows `key` by."""
+def problem(origins: Origins, key: SettingsKey, cause: str) -> SettingsProblem:
+    """Return a problem with the file, table and key as the administrator wrote them."""
     table, rest = split(key)
     return SettingsProblem(str(origins.of(key)), table, rest, cause)
 
 
-def split(key: Key) -> tuple[str, str]:
+def split(key: SettingsKey) -> tuple[str, str]:
     """Return table and key below it: two levels for the tables of instances, one for those of the core."""
     depth = 2 if key and key[0] in INSTANCE_TABLES else 1
     if len(key) < 2 or isinstance(key[1], int):
@@ -81,7 +81,7 @@ def split(key: Key) -> tuple[str, str]:
     return ".".join(map(str, key[:depth])), written(key[depth:])
 
 
-def written(key: Key) -> str:
+def written(key: SettingsKey) -> str:
     """Write a path into a table: ``sites[#2].upstream``; entries count from one."""
     text = ""
     for part in key:
@@ -90,10 +90,15 @@ def written(key: Key) -> str:
 
 
 def translate(
-    error: ValidationError, model: type[BaseModel], key: Key, raw: Mapping[str, Any], *, also: Collection[str] = ()
-) -> Iterator[tuple[Key, str]]:
-    """Yield key and sentence of each finding about the table at `key`; `also` are keys of the core in the same table."""
-    found: dict[Key, list[str]] = {}
+    error: ValidationError,
+    model: type[BaseModel],
+    key: SettingsKey,
+    raw: Mapping[str, Any],
+    *,
+    also: Collection[str] = (),
+) -> Iterator[tuple[SettingsKey, str]]:
+    """Yield key and sentence of each error in the table at `key`; `also` are keys of the core in the same table."""
+    found: dict[SettingsKey, list[str]] = {}
     for row in error.errors(include_url=False, include_input=False):
         place = _place(row["loc"], raw, keep_last=row["type"] == "missing")
         sentence = _sentence(row, model, place, also if len(place) == 1 else ())
@@ -104,7 +109,7 @@ def translate(
         yield (*key, *place), " or ".join(sentences)
 
 
-def _place(location: Key, raw: Any, *, keep_last: bool) -> Key:
+def _place(location: SettingsKey, raw: Any, *, keep_last: bool) -> SettingsKey:
     """Return `location` without pydantic's own marks, such as the members of a union."""
     place: list[str | int] = []
     for index, part in enumerate(location):
@@ -118,7 +123,7 @@ def _place(location: Key, raw: Any, *, keep_last: bool) -> Key:
     return tuple(place)
 
 
-def _sentence(row: ErrorDetails, model: type[BaseModel], place: Key, also: Collection[str]) -> str:
+def _sentence(row: ErrorDetails, model: type[BaseModel], place: SettingsKey, also: Collection[str]) -> str:
     kind, context = row["type"], row.get("ctx", {})
     if kind == "extra_forbidden":
         keys = {*allowed_keys(model, place[:-1]), *also}
@@ -134,7 +139,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
-def allowed_keys(model: type[BaseModel], place: Key) -> set[str]:
+def allowed_keys(model: type[BaseModel], place: SettingsKey) -> set[str]:
     """Return the keys of the table at `place` below `model`, with ``KEY_file`` for secrets."""
     keys: set[str] = set()
     for each in models_at(model, place):
@@ -146,7 +151,7 @@ def allowed_keys(model: type[BaseModel], place: Key) -> set[str]:
     return keys
 
 
-def models_at(model: type[BaseModel], place: Key) -> list[type[BaseModel]]:
+def models_at(model: type[BaseModel], place: SettingsKey) -> list[type[BaseModel]]:
     """Return the models that the table at `place` may be: several where the field is a union."""
     models = [model]
     for part in place:

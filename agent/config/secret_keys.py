@@ -1,4 +1,4 @@
-"""Secrets of the settings: ``KEY_file = "PATH"``, or ``KEY`` in a file that nobody else can read."""
+"""Secrets in the settings: ``KEY_file = "PATH"``, or ``KEY`` in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from agent.config.files import Key, Origins
+from agent.config.files import Origins, SettingsKey
 from agent.config.problems import holds_secret, members, problem
 from agent.contract.fields import Secret
 from agent.errors.settings import SettingsProblem
 from agent.system.layout import Layout
-from agent.system.ownership import distrust, read
+from agent.system.ownership import read, why_untrusted
 
 PATH = re.compile(r"(/(?!\.\./|\.\.$)[^/\0]+)+")
 UNREADABLE = Secret("unreadable")
-"""Stands for a secret that could not be read, so that the settings are not called incomplete as well."""
+"""Placeholder of a secret that could not be read, so that it is not reported as missing as well."""
 
 
-class _Refused(Exception):
-    """Why a secret can't be read."""
+class _SecretRefused(Exception):
+    """Refusal of a secret, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Puts the secrets into the tables, and notes what is wrong with them in `problems`."""
+    """Reader of secrets into the tables; adds what is wrong with them to `problems`."""
 
     layout: Layout
     origins: Origins
     problems: list[SettingsProblem] = field(repr=False)
     files: list[Path] = field(default_factory=list)
-    """Those that were read."""
+    """Secret files that were read."""
     _known: dict[type[BaseModel], Sequence[tuple[str, Any]]] = field(default_factory=dict)
 
-    def resolve(self, model: type[BaseModel], key: Key, raw: Mapping[str, Any]) -> dict[str, Any]:
+    def resolve(self, model: type[BaseModel], key: SettingsKey, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return `raw`, the table at `key`, with every secret field of `model` in place; nested models too."""
         values = dict(raw)
         for name, annotation in self._fields(model):
@@ -48,14 +48,14 @@ class Secrets:
         return values
 
     def _fields(self, model: type[BaseModel]) -> Sequence[tuple[str, Any]]:
-        """Return the fields in which a secret may stand, looked for once a class: there may be thousands of its tables."""
+        """Return the fields that may hold a secret, found once per class: there may be thousands of its tables."""
         if model not in self._known:
             fields = [(info.alias or name, info.annotation) for name, info in model.model_fields.items()]
             self._known[model] = [each for each in fields if _may_hold(each[1])]
         return self._known[model]
 
-    def _below(self, annotation: Any, key: Key, raw: Any) -> Any:
-        """Return the value of a field in which models or secrets may stand: in a table, a list, a table of tables."""
+    def _below(self, annotation: Any, key: SettingsKey, raw: Any) -> Any:
+        """Return the value of a field that may hold models or secrets, also in lists and tables, with the secrets in place."""
         for kind in members(annotation):
             if kind is Secret:
                 raw = self._listed(raw, key)
@@ -67,63 +67,62 @@ class Secrets:
                 raw = [self._below(get_args(kind)[0], (*key, index), each) for index, each in enumerate(raw)]
         return raw
 
-    def _listed(self, raw: Any, key: Key) -> Any:
+    def _listed(self, raw: Any, key: SettingsKey) -> Any:
         file = self.origins.of(key)
         if file in self.origins.private:
             return raw
-        cause = f"a secret may not stand in a file that other users can read: chmod 600 {file}"
+        cause = f"a secret may not be in a file that other users can read: chmod 600 {file}"
         self.problems.append(problem(self.origins, key, cause))
         return UNREADABLE
 
-    def _place(self, values: dict[str, Any], key: Key, name: str) -> None:
+    def _place(self, values: dict[str, Any], key: SettingsKey, name: str) -> None:
         beside = f"{name}_file"
         if name not in values and beside not in values:
             return
         try:
             values[name] = self._value(values, key, name)
-        except _Refused as error:
+        except _SecretRefused as error:
             self.problems.append(problem(self.origins, (*key, beside if beside in values else name), str(error)))
             values[name] = UNREADABLE
         values.pop(beside, None)
 
-    def _value(self, values: Mapping[str, Any], key: Key, name: str) -> Any:
+    def _value(self, values: Mapping[str, Any], key: SettingsKey, name: str) -> Any:
         beside = f"{name}_file"
         if beside not in values:
             return self._inline(values[name], (*key, name), beside)
         if name in values:
-            raise _Refused(f"is set beside {name}: set one of the two")
+            raise _SecretRefused(f"is set beside {name}: set one of the two")
         return self._content(values[beside])
 
-    def _inline(self, value: Any, key: Key, beside: str) -> Any:
+    def _inline(self, value: Any, key: SettingsKey, beside: str) -> Any:
         file = self.origins.of(key)
         if file not in self.origins.private:
-            raise _Refused(
-                f'a secret may not stand in a file that other users can read: write {beside} = "PATH", or: chmod 600 {file}'
+            raise _SecretRefused(
+                f'a secret may not be in a file that other users can read: write {beside} = "PATH", or: chmod 600 {file}'
             )
         return value
 
     def _content(self, path: Any) -> str:
         if not isinstance(path, str) or not PATH.fullmatch(path):
-            raise _Refused('must be an absolute path in quotes, without ".."')
+            raise _SecretRefused('must be an absolute path in quotes, without ".."')
         file = self.layout.rooted(path)
         self.files.append(file)
         try:
-            reading = read(file)
-            text = reading.data.decode().removesuffix("\n").removesuffix("\r")
+            content = read(file)
+            text = content.data.decode().removesuffix("\n").removesuffix("\r")
         except OSError as error:
-            raise _Refused(f"the file {file} can't be read: {error.strerror}") from error
+            raise _SecretRefused(f"the file {file} can't be read: {error.strerror}") from error
         except UnicodeDecodeError:
-            raise _Refused(f"the file {file} is not UTF-8 text") from None
-        doubt = distrust(file, reading.status, 0o077)
-        if doubt:
-            raise _Refused(f"the file {file} is not safe: {doubt.reason}; {doubt.cure}")
+            raise _SecretRefused(f"the file {file} is not UTF-8 text") from None
+        if untrusted := why_untrusted(file, content.status, 0o077):
+            raise _SecretRefused(f"the file {file} is not safe: {untrusted.reason}; {untrusted.fix}")
         if not text:
-            raise _Refused(f"the file {file} is empty")
+            raise _SecretRefused(f"the file {file} is empty")
         return text
 
 
 def _may_hold(annotation: Any) -> bool:
-    """Whether a secret or a model stands anywhere in a field's type."""
+    """Whether a field's type holds a secret or a model."""
     if isinstance(annotation, type) and issubclass(annotation, Secret | BaseModel):
         return True
     return any(_may_hold(argument) for argument in get_args(annotation))

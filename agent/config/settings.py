@@ -1,4 +1,4 @@
-"""The settings: what an administrator may write, validated, with every error at once."""
+"""Settings as data: what an administrator may write, with types, bounds and defaults."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def _printable(text: str) -> str:
 
 
 HostName = Annotated[Host, AfterValidator(_host_name)]
-Address = Annotated[str, AfterValidator(_address)]
+IpAddress = Annotated[str, AfterValidator(_address)]
 Subject = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 """RFC 5280 appendix A: ub-common-name and ub-organization-name are 64."""
 
 
-class _Table(BaseModel):
+class _SettingsTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class RootSettings(_Table):
-    """``[root]``: how the appliance's own root is made. Changes apply to the next root."""
+class RootSettings(_SettingsTable):
+    """``[root]``: the appliance's own root. Changes apply to the next root."""
 
     subject: Subject | None = Field(None, description='common name; default: the host name and "Root CA"')
     organization: Subject | None = None
@@ -64,28 +64,28 @@ class RootSettings(_Table):
     key_type: KeyType = KeyType.ECDSA_P256
 
 
-class ProbeSettings(_Table):
-    """``[probe]``: how endpoints are looked at."""
+class ProbeSettings(_SettingsTable):
+    """``[probe]``: how endpoints are checked."""
 
-    interval: int = Field(900, ge=1, le=604_800, description="seconds between two looks at an endpoint for drift")
+    interval: int = Field(900, ge=1, le=604_800, description="seconds between two checks of an endpoint for drift")
     handshakes: int = Field(3, ge=1, le=20, description="fresh connections in a row that must agree after a switch")
     timeout: float = Field(10.0, gt=0, le=300, allow_inf_nan=False, description="seconds for one endpoint")
 
 
-class DeploySettings(_Table):
+class DeploySettings(_SettingsTable):
     """``[deploy]``: what is kept of earlier deployments."""
 
     keep: int = Field(3, ge=1, le=100, description="generations of each module")
 
 
-class CoreSettings(_Table):
-    """All but the tables of modules, services, sources and DNS solvers."""
+class CoreSettings(_SettingsTable):
+    """Top level: all settings but the tables of modules, services, sources and DNS solvers."""
 
     sources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_ladder)] = ("uploaded", "acme", "local")
     """The ladder: where chains come from, in order of preference."""
-    plugins: tuple[str, ...] = Field((), description="plugins that are enabled without a module of theirs")
+    plugins: tuple[str, ...] = Field((), description="plugins to enable that have no module")
     hostname: HostName | None = Field(None, description="instead of what the system says")
-    addresses: tuple[Address, ...] | None = Field(None, description="instead of what the system says")
+    addresses: tuple[IpAddress, ...] | None = Field(None, description="instead of what the system says")
     root: RootSettings = RootSettings()
     probe: ProbeSettings = ProbeSettings()
     deploy: DeploySettings = DeploySettings()
@@ -107,7 +107,7 @@ class ModuleEntry:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, validated. Holds no text of a secret outside of `agent.contract.fields.SecretText`."""
+    """All settings, validated. Texts of secrets are only in `agent.contract.fields.SecretText`."""
 
     core: CoreSettings
     entries: Mapping[str, ModuleEntry]
@@ -117,10 +117,10 @@ class Settings:
     rungs: Mapping[str, Source]
     """The sources of the ladder with their settings, in its order."""
     dns_solvers: Mapping[str, DnsSolver]
-    """Those that a ``[dns.NAME]`` table configures."""
+    """Solvers that a ``[dns.NAME]`` table configures."""
     origins: Origins = field(repr=False)
     secret_files: tuple[Path, ...] = ()
-    """Files outside of the settings in which secrets stand."""
+    """Files of secrets, outside of the settings."""
 
     @property
     def modules(self) -> dict[str, Module]:
@@ -134,7 +134,7 @@ class Settings:
 
     @property
     def plugins(self) -> tuple[str, ...]:
-        """Return the plugins that are enabled without a module of theirs."""
+        """Return the plugins to enable that have no module."""
         return self.core.plugins
 
     @property

@@ -1,4 +1,4 @@
-"""What ``config show`` prints: the effective settings, defaults too, with the file of each key; secrets masked."""
+"""Effective settings as ``config show`` prints them: with defaults and the file of each key, secrets masked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agent.config.files import Key, Origins
+from agent.config.files import Origins, SettingsKey, is_array_of_tables
 from agent.config.problems import source_key
 from agent.config.settings import Settings
 
@@ -18,21 +18,21 @@ DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownValue:
     """One effective value."""
 
     value: Any
-    """JSON types; a secret is a mask, None is not set."""
+    """JSON types. A secret is masked; None: not set."""
     origin: str
-    """The file that says so, or ``default``."""
+    """The file that it is from, or ``default``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownTable:
-    """One table. Its key ends in a number where it is an entry of an array of tables."""
+    """One effective table. Its key ends in a number where it is an entry of an array of tables."""
 
-    key: Key
-    values: Mapping[str, Shown]
+    key: SettingsKey
+    values: Mapping[str, ShownValue]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -54,7 +54,7 @@ def shown_tables(settings: Settings) -> list[ShownTable]:
     return tables
 
 
-def _instances(settings: Settings) -> Iterator[tuple[Key, BaseModel]]:
+def _instances(settings: Settings) -> Iterator[tuple[SettingsKey, BaseModel]]:
     yield from ((("services", name), each) for name, each in settings.services.items())
     yield from ((source_key(name), each) for name, each in settings.rungs.items())
     yield from ((("dns", name), each) for name, each in settings.dns_solvers.items())
@@ -75,20 +75,20 @@ def _dump(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(mode="json", by_alias=True, fallback=str, warnings=False)
 
 
-def _tables(key: Key, values: Mapping[str, Any], origins: Origins) -> Iterator[ShownTable]:
-    """Yield a table, then those that stand in it."""
-    plain = {name: value for name, value in values.items() if not (_is_table(value) or _is_array_of_tables(value))}
-    yield ShownTable(key, {name: Shown(value, _origin((*key, name), origins)) for name, value in plain.items()})
+def _tables(key: SettingsKey, values: Mapping[str, Any], origins: Origins) -> Iterator[ShownTable]:
+    """Yield a table, then the tables in it."""
+    plain = {name: value for name, value in values.items() if not (_is_table(value) or is_array_of_tables(value))}
+    yield ShownTable(key, {name: ShownValue(value, _origin((*key, name), origins)) for name, value in plain.items()})
     for name, value in values.items():
         if _is_table(value):
             yield from _tables((*key, name), value, origins)
-        elif _is_array_of_tables(value):
+        elif is_array_of_tables(value):
             for index, row in enumerate(value):
                 yield from _tables((*key, name, index), row, origins)
 
 
-def _origin(key: Key, origins: Origins) -> str:
-    """A secret's value may come from ``KEY_file``."""
+def _origin(key: SettingsKey, origins: Origins) -> str:
+    """Return the file of a value; a secret may come from ``KEY_file``."""
     found = origins.of_value(key) or origins.of_value((*key[:-1], f"{key[-1]}_file"))
     return str(found) if found else DEFAULT
 
@@ -97,16 +97,12 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-def _is_array_of_tables(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
-
-
-def _heading(key: Key) -> str:
+def _heading(key: SettingsKey) -> str:
     words = ".".join(_word(part) for part in key if isinstance(part, str))
     return f"[[{words}]]" if isinstance(key[-1], int) else f"[{words}]"
 
 
-def _assignment(name: str, each: Shown, comment: str) -> str:
+def _assignment(name: str, each: ShownValue, comment: str) -> str:
     return f"{_word(name)} = {_literal(each.value)}{comment}"
 
 
@@ -128,7 +124,7 @@ def _literal(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Write a TOML basic string; whatever could upset a terminal is escaped."""
+    """Write a TOML basic string; characters that are not printable are escaped."""
     return '"' + "".join(_character(each) for each in text) + '"'
 
 

@@ -1,6 +1,6 @@
-"""Whether a CA has revoked a chain: lists of revoked certificates (CRLs, RFC 5280 sections 5 and 6.3).
+"""Certificate revocation lists (CRLs, RFC 5280 sections 5 and 6.3): whether a CA has revoked a chain.
 
-Importing this is cheap: cryptography is loaded when the first list is read.
+Cheap to import: cryptography is loaded when the first list is read.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from agent.crl.revocation import RevocationStatus
 if TYPE_CHECKING:
     from agent.pki.chain import Chain
 
-__all__ = ["Revocation", "RevocationLists", "check_revocation"]
+__all__ = ["RevocationLists", "RevocationStatus", "check_revocation"]
 
 
 def check_revocation(chain: Chain, now: datetime, lists: RevocationLists | None = None) -> RevocationStatus:
-    """Look whether leaf and intermediates are on the lists that they name, as far as the issuer's certificate is known.
+    """Check leaf and intermediates against the lists that they name, as far as the issuer's certificate is known.
 
-    `lists` keeps what was fetched: give the same one to all calls, so that a list is fetched once for all chains of a CA. May
-    take a minute for each list that has to be fetched. Raises `agent.errors.crl.CrlError`, with the instant at which to look
-    again, where no certificate is known to be revoked and one can't be judged.
+    `lists` keeps what was fetched: pass the same object to all calls, so that a list is fetched once for all chains of a CA.
+    Each list that has to be fetched may take a minute. Raises `agent.errors.crl.CrlError`, with the instant of the next
+    check, where no certificate is known to be revoked and one can't be checked.
     """
-    from agent.crl.checking import judge
+    from agent.crl.checking import revocation_of
 
-    return judge(chain, now, lists or RevocationLists())
+    return revocation_of(chain, now, lists or RevocationLists())

@@ -1,4 +1,4 @@
-"""The lists that were fetched: one download for all chains of a CA, and one failure."""
+"""Cache of fetched lists: one download, or one failure, for all chains of a CA."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ if TYPE_CHECKING:
     from agent.crl.revocation_list import FetchedList
 
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(hours=24)
-"""Between two looks at a list, whatever it says."""
+"""Bounds of the time between two fetches of a list, whatever it says."""
 JITTER = 0.1
-"""Part of that time by which each appliance looks earlier."""
-BEFORE = timedelta(minutes=5)
-"""Who waited for another thread's look has read the clock before that one."""
+"""Largest part of that time by which an appliance fetches earlier, so that not all fetch at once."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""By how much a thread may have read the clock before the fetch of another thread that it waited for."""
 BACK_OFF = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 """After the first, second, ... failure in a row."""
 KEPT = 64 * 1024 * 1024
 """Bytes of lists that are kept in memory: public CAs cut theirs into a hundred parts of some hundred kilobytes."""
 
-Key = tuple[str, bytes]
+ListKey = tuple[str, bytes]
 """URL, and the issuer's public key."""
 
 
 @dataclass(slots=True)
-class _Entry:
-    """What is known of one list."""
+class _CachedList:
+    """State of one list: content, last fetch, failures."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     known: FetchedList | None = None
     validators: Validators = field(default_factory=Validators)
-    looked_at: datetime | None = None
+    fetched_at: datetime | None = None
     next_at: datetime | None = None
     error: CrlError | None = None
     failures: int = 0
 
-    def rests(self, now: datetime) -> bool:
-        """Whether it's too early to look again. A clock that was set back lets it be looked at."""
-        if self.looked_at is None or self.next_at is None:
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether it is too early to fetch again. After the clock was set back, it is not."""
+        if self.fetched_at is None or self.next_at is None:
             return False
-        return self.looked_at - BEFORE <= now < self.next_at
+        return self.fetched_at - CLOCK_TOLERANCE <= now < self.next_at
 
 
 class RevocationLists:
-    """Lists of revoked certificates, each with the key that it was verified with. Any thread may use it."""
+    """Lists of revoked certificates, by URL and the issuer's key that verified them. Safe for threads."""
 
     def __init__(self, *, get: Fetch | None = None, chance: random.Random | None = None, kept: int = KEPT) -> None:
         self._get = get or _over_http
         self._chance = chance or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._kept = kept
         self._lock = threading.Lock()
-        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._entries: OrderedDict[ListKey, _CachedList] = OrderedDict()
 
     def obtain(self, urls: Iterable[str], issuer: x509.Certificate, now: datetime) -> tuple[FetchedList, datetime]:
-        """Return the first list of `urls` that can be had and is the issuer's, and when to look again.
+        """Return the first list of `urls` that can be fetched and is the issuer's, and the instant of the next fetch.
 
-        Raises `CrlError`: that of the first URL.
+        Raises the `CrlError` of the first URL.
         """
         errors: list[CrlError] = []
         for url in urls:
@@ -80,11 +80,11 @@ class RevocationLists:
 
         key = (url, key_of(issuer))
         with self._lock:
-            entry = self._entries.setdefault(key, _Entry())
+            entry = self._entries.setdefault(key, _CachedList())
             self._entries.move_to_end(key)
         with entry.lock:
-            if not entry.rests(now):
-                self._look(entry, url, issuer, now)
+            if not entry.is_fresh(now):
+                self._refresh(entry, url, issuer, now)
             if entry.known is None or not entry.known.holds(now):
                 assert entry.error is not None
                 raise entry.error.with_traceback(None)
@@ -93,9 +93,9 @@ class RevocationLists:
         self._forget_oldest()
         return found
 
-    def _look(self, entry: _Entry, url: str, issuer: x509.Certificate, now: datetime) -> None:
-        """Fetch a list, or learn that the one that is there still is the newest."""
-        entry.looked_at = now
+    def _refresh(self, entry: _CachedList, url: str, issuer: x509.Certificate, now: datetime) -> None:
+        """Fetch a list, or learn that the cached one is still the newest."""
+        entry.fetched_at = now
         retry_at = now + BACK_OFF[min(entry.failures, len(BACK_OFF) - 1)]
         try:
             entry.known = self._newest(entry, url, issuer, now, retry_at)
@@ -107,7 +107,7 @@ class RevocationLists:
             entry.next_at = now + self._pause(entry.known.next_update - now)
 
     def _newest(
-        self, entry: _Entry, url: str, issuer: x509.Certificate, now: datetime, retry_at: datetime
+        self, entry: _CachedList, url: str, issuer: x509.Certificate, now: datetime, retry_at: datetime
     ) -> FetchedList:
         from agent.crl.revocation_list import UnusableListError, read_list
 
@@ -129,7 +129,7 @@ class RevocationLists:
         return max(pause * (1 - JITTER * self._chance.random()), SHORTEST)
 
     def _forget_oldest(self) -> None:
-        """Keep no more than a bounded amount: who asks again fetches again."""
+        """Bound the memory: the lists that were used least recently are dropped, and fetched again when needed."""
         with self._lock:
             size = sum(entry.known.size for entry in self._entries.values() if entry.known)
             for entry in self._entries.values():

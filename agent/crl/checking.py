@@ -1,4 +1,4 @@
-"""Judging a chain by the lists that its certificates name."""
+"""Check of a chain against the lists that its certificates name."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from cryptography import x509
 
 from agent.crl.cache import RevocationLists
 from agent.crl.revocation import RevocationStatus
-from agent.crl.revocation_list import Entry, UnusableListError
+from agent.crl.revocation_list import RevokedEntry, UnusableListError
 from agent.errors.crl import CrlError, CrlRefused
-from agent.pki.certificate import extension, short
+from agent.pki.certificate import extension, http_urls_of, short
 from agent.pki.chain import Chain
 
-Places = tuple[tuple[str, ...], frozenset[x509.GeneralName]]
-"""URLs of one and the same list, the first that works will do, and all the names that it may go by."""
+ListLocations = tuple[tuple[str, ...], frozenset[x509.GeneralName]]
+"""URLs of the same list, of which the first that works is used, and all the names that it may have."""
 
-AGAIN = timedelta(hours=6)
-"""When a list that is about other certificates is looked at again."""
+RETRY_AFTER = timedelta(hours=6)
+"""Until a list that is about other certificates is fetched again."""
 
 
-def judge(chain: Chain, now: datetime, lists: RevocationLists) -> RevocationStatus:
-    """Return what is known of leaf and intermediates whose issuer is known. Raises `CrlError`."""
+def revocation_of(chain: Chain, now: datetime, lists: RevocationLists) -> RevocationStatus:
+    """Return the status of leaf and intermediates whose issuer is known. Raises `CrlError`."""
     issuers = (*chain.intermediates, *([chain.anchor] if chain.anchor else []))
     errors: list[CrlError] = []
     instants: list[datetime] = []
     for certificate, issuer in zip(chain.presented, issuers, strict=False):  # the last one's may be unknown
-        for urls, names in places_of(certificate):
+        for urls, names in locations_of(certificate):
             try:
                 entry, next_at = _look_up(certificate, issuer, urls, names, now, lists)
             except CrlError as error:
@@ -41,25 +41,19 @@ def judge(chain: Chain, now: datetime, lists: RevocationLists) -> RevocationStat
     return RevocationStatus(None, "", min(instants, default=None))
 
 
-def places_of(certificate: x509.Certificate) -> Iterator[Places]:
-    """Yield where lists are that a certificate would be on (RFC 5280 section 4.2.1.13).
+def locations_of(certificate: x509.Certificate) -> Iterator[ListLocations]:
+    """Yield the locations of the lists that are about a certificate (RFC 5280 section 4.2.1.13).
 
-    Several places without reasons are places of equal lists; each with reasons is one of its own. Lists of others than the
-    issuer, and those that are not to be had by HTTP, are left out.
+    Distribution points without reasons are copies of one list; each with reasons is a list of its own. Lists that the issuer
+    does not sign itself, and those that are not available over HTTP, are left out.
     """
     points = extension(certificate, x509.CRLDistributionPoints) or ()
     own = [point for point in points if point.full_name and not point.crl_issuer]
     for group in ([each for each in own if not each.reasons], *([each] for each in own if each.reasons)):
         names = frozenset(name for point in group for name in point.full_name or ())
-        urls = tuple(url for point in group for url in _urls(point))
+        urls = http_urls_of(group)
         if urls:
             yield urls, names
-
-
-def _urls(point: x509.DistributionPoint) -> Iterator[str]:
-    for name in point.full_name or ():
-        if isinstance(name, x509.UniformResourceIdentifier) and name.value.lower().startswith(("http://", "https://")):
-            yield name.value
 
 
 def _look_up(
@@ -69,13 +63,13 @@ def _look_up(
     names: frozenset[x509.GeneralName],
     now: datetime,
     lists: RevocationLists,
-) -> tuple[Entry | None, datetime]:
+) -> tuple[RevokedEntry | None, datetime]:
     found, next_at = lists.obtain(urls, issuer, now)
     try:
-        return found.of(certificate, names), next_at
+        return found.find(certificate, names), next_at
     except UnusableListError as failure:
-        raise CrlRefused(urls[0], failure.reason, now + AGAIN, failure.detail) from failure
+        raise CrlRefused(urls[0], failure.reason, now + RETRY_AFTER, failure.detail) from failure
 
 
-def _reason(certificate: x509.Certificate, chain: Chain, entry: Entry) -> str:
+def _reason(certificate: x509.Certificate, chain: Chain, entry: RevokedEntry) -> str:
     return entry.reason if certificate is chain.leaf else f"{short(certificate.subject)}: {entry.reason}"

@@ -1,4 +1,4 @@
-"""What comes of fetching a list."""
+"""Result of fetching a list."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class FetchFailedError(Exception):
-    """Nothing was fetched; `reason` is a clause in lower case."""
+    """Failure to fetch a list; `reason` is a clause in lower case."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
@@ -17,24 +17,24 @@ class FetchFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """By what a server knows a version of a file (RFC 9110 section 8.8)."""
+    """Validators of an HTTP response (RFC 9110 section 8.8)."""
 
     etag: str = ""
     last_modified: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
-        """Those of a request for another version."""
+        """Headers of a conditional request."""
         named = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
         return {name: value for name, value in named.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a server answered."""
+    """Response of a server."""
 
     body: bytes | None
-    """None: what was fetched before still holds."""
+    """None: not modified since the last fetch."""
     validators: Validators
 
 

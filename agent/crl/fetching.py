@@ -1,4 +1,4 @@
-"""Fetching a list: plain HTTP, with an end to size and time, and nothing said about who asks."""
+"""Fetch of a list over HTTP, with bounded size and time, and without credentials."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from agent.crl.fetch_result import Fetched, FetchFailedError, Validators
 
 LARGEST = 20 * 1024 * 1024
 """Bytes; the largest lists of public CAs are about half of it."""
-SECONDS = 60.0
-"""For all of it, redirections included."""
-PATIENCE = 15.0
-"""Seconds for a connection, and between two pieces."""
-PIECE = 64 * 1024
+TOTAL_TIMEOUT = 60.0
+"""Seconds for the whole fetch, redirections included."""
+SOCKET_TIMEOUT = 15.0
+"""Seconds for a connection, and between two chunks."""
+CHUNK = 64 * 1024
 NOT_MODIFIED = 304
 CONTENT_TYPES = "application/pkix-crl, */*;q=0.5"
 """RFC 5280 section 4.2.1.13, RFC 2585."""
 
 
-def fetch(url: str, known: Validators, *, seconds: float = SECONDS, largest: int = LARGEST) -> Fetched:
-    """Return what stands at `url`, unless it's what is known. Raises `FetchFailedError`."""
+def fetch(url: str, known: Validators, *, seconds: float = TOTAL_TIMEOUT, largest: int = LARGEST) -> Fetched:
+    """Return the content of `url`, unless it is still what `known` describes. Raises `FetchFailedError`."""
     if not url.lower().startswith(("http://", "https://")):
-        raise FetchFailedError("its address is none of HTTP")
+        raise FetchFailedError("its URL is not an HTTP URL")
     headers = {"User-Agent": f"chainwright/{version('chainwright')}", "Accept": CONTENT_TYPES, **known.headers}
-    with _Watch(seconds) as watch:
+    with _DeadlineGuard(seconds) as guard:
         try:
-            request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme was looked at
-            with _opener(watch).open(request, timeout=PATIENCE) as response:
+            request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme was checked
+            with _opener(guard).open(request, timeout=SOCKET_TIMEOUT) as response:
                 body = _read(response, largest)
-                watch.check()
+                guard.check()
                 return Fetched(body, _validators(response))
         except urllib.error.HTTPError as answer:
             with answer:
@@ -45,17 +45,17 @@ def fetch(url: str, known: Validators, *, seconds: float = SECONDS, largest: int
                     return Fetched(None, known)
             raise FetchFailedError(f"the server answers with HTTP status {answer.code}") from answer
         except (OSError, ValueError, http.client.HTTPException) as error:
-            reason = f"no complete answer within {seconds:g} s" if watch.over else _reason(error)
+            reason = f"no complete answer within {seconds:g} s" if guard.over else _reason(error)
             raise FetchFailedError(reason, f"{type(error).__name__}: {error}") from error
 
 
 def _read(response: http.client.HTTPResponse, largest: int) -> bytes:
     body = bytearray()
-    while piece := response.read(PIECE):
-        body += piece
+    while chunk := response.read(CHUNK):
+        body += chunk
         if len(body) > largest:
             raise FetchFailedError(f"it is larger than {largest // 1024**2} MB")
-    if response.length:  # what is still to come; the class doesn't complain
+    if response.length:  # octets that are missing: `read` doesn't raise
         raise http.client.IncompleteRead(bytes(body), response.length)
     return bytes(body)
 
@@ -69,14 +69,14 @@ def _reason(error: Exception) -> str:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return reason.verify_message or "its certificate does not verify"
     if isinstance(reason, TimeoutError):
-        return f"no answer within {PATIENCE:g} s"
+        return f"no answer within {SOCKET_TIMEOUT:g} s"
     if isinstance(reason, http.client.HTTPException):
-        return "the connection broke off"
-    return (reason.strerror or str(reason)).lower() if isinstance(reason, OSError) else "its address can't be used"
+        return "the connection was closed early"
+    return (reason.strerror or str(reason)).lower() if isinstance(reason, OSError) else "its URL can't be used"
 
 
-class _Watch:
-    """Cuts all connections off at a deadline: no server holds a thread by sending a byte now and then."""
+class _DeadlineGuard:
+    """Guard that closes all connections at a deadline: no server holds a thread by sending a byte now and then."""
 
     def __init__(self, seconds: float) -> None:
         self.over = False
@@ -107,7 +107,7 @@ class _Watch:
         return made
 
     def check(self) -> None:
-        """Raise `TimeoutError` after the deadline: who was cut off may not have noticed."""
+        """Raise `TimeoutError` after the deadline: a read that was cut off may have looked like the end of the file."""
         if self.over:
             raise TimeoutError
 
@@ -124,31 +124,31 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
 
 
 class _Http(urllib.request.HTTPHandler):
-    def __init__(self, watch: _Watch) -> None:
+    def __init__(self, guard: _DeadlineGuard) -> None:
         super().__init__()
-        self._watch = watch
+        self._guard = guard
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_connection, http.client.HTTPConnection, self._watch), req)
+        return self.do_open(partial(_connection, http.client.HTTPConnection, self._guard), req)
 
 
 class _Https(urllib.request.HTTPSHandler):
-    def __init__(self, watch: _Watch) -> None:
+    def __init__(self, guard: _DeadlineGuard) -> None:
         super().__init__()
-        self._watch = watch
+        self._guard = guard
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_connection, http.client.HTTPSConnection, self._watch), req)
+        return self.do_open(partial(_connection, http.client.HTTPSConnection, self._guard), req)
 
 
-def _connection(kind: type[http.client.HTTPConnection], watch: _Watch, host: str, **options: Any) -> Any:
+def _connection(kind: type[http.client.HTTPConnection], guard: _DeadlineGuard, host: str, **options: Any) -> Any:
     made = kind(host, **options)
-    made._create_connection = watch.connect  # type: ignore[attr-defined]
+    made._create_connection = guard.connect  # type: ignore[attr-defined]
     return made
 
 
-def _opener(watch: _Watch) -> urllib.request.OpenerDirector:
-    """Return what knows HTTP, its proxies and redirections, and nothing else: no files, no FTP, no passwords."""
+def _opener(guard: _DeadlineGuard) -> urllib.request.OpenerDirector:
+    """Return an opener of HTTP, with proxies and redirections, and nothing else: no files, no FTP, no passwords."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -156,8 +156,8 @@ def _opener(watch: _Watch) -> urllib.request.OpenerDirector:
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         _Redirections(),
-        _Http(watch),
-        _Https(watch),
+        _Http(guard),
+        _Https(guard),
     ):
         opener.add_handler(handler)
     return opener

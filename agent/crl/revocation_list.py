@@ -1,4 +1,4 @@
-"""One list of revoked certificates, verified with its issuer's key."""
+"""Certificate revocation list, verified with its issuer's key."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ AHEAD = timedelta(minutes=5)
 UNDERSTOOD = frozenset({ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.AUTHORITY_KEY_IDENTIFIER})
 """Critical extensions that a list may have; one with others must not be used (RFC 5280 section 5.2)."""
 REMOVED = x509.ReasonFlags.remove_from_crl
-DAMAGED = "it is damaged or no list at all"
+DAMAGED = "it is damaged or not a list"
 
 
 class UnusableListError(Exception):
-    """A list that says nothing that could be relied on; `reason` is a clause in lower case."""
+    """A list that can't be relied on; `reason` is a clause in lower case."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
@@ -32,8 +32,8 @@ class UnusableListError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What a list says of a certificate that is revoked."""
+class RevokedEntry:
+    """Entry of a list about one revoked certificate."""
 
     revoked_at: datetime
     reason: str
@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class FetchedList:
-    """A list whose signature is its issuer's."""
+    """A list with its issuer's valid signature."""
 
     crl: x509.CertificateRevocationList
     size: int
@@ -50,23 +50,23 @@ class FetchedList:
     this_update: datetime
     next_update: datetime
     part: x509.IssuingDistributionPoint | None
-    """Which part of the issuer's certificates it is about; None: all of them (RFC 5280 section 5.2.5)."""
+    """Part of the issuer's certificates that it is about; None: all of them (RFC 5280 section 5.2.5)."""
 
     def check(self, now: datetime) -> None:
-        """Raise `UnusableListError` unless it holds at `now`."""
+        """Raise `UnusableListError` unless it is valid at `now`."""
         if self.this_update > now + AHEAD:
             raise UnusableListError(f"it is from the future ({rfc3339(self.this_update)})")
         if not self.holds(now):
-            raise UnusableListError(f"it has expired at {rfc3339(self.next_update)}")
+            raise UnusableListError(f"it expired at {rfc3339(self.next_update)}")
 
     def holds(self, now: datetime) -> bool:
-        """Whether its CA still stands by it."""
+        """Whether it has not expired."""
         return now < self.next_update
 
-    def of(self, certificate: x509.Certificate, names: frozenset[x509.GeneralName]) -> Entry | None:
-        """Return what it says of a certificate that calls it by `names`; None: it is not revoked.
+    def find(self, certificate: x509.Certificate, names: frozenset[x509.GeneralName]) -> RevokedEntry | None:
+        """Return the entry of a certificate that refers to the list by `names`; None: it is not revoked.
 
-        Raises `UnusableListError` if it's not about that certificate.
+        Raises `UnusableListError` if the list is not about that certificate.
         """
         if why_not := self._why_not_about(certificate, names):
             raise UnusableListError(why_not)
@@ -74,8 +74,8 @@ class FetchedList:
             found = self.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
             if found is None or (reason := _reason_of(found)) is REMOVED:
                 return None
-            return Entry(found.revocation_date_utc, reason.value)
-        except MALFORMED as error:  # entries are read when they're looked at
+            return RevokedEntry(found.revocation_date_utc, reason.value)
+        except MALFORMED as error:  # entries are parsed when they are accessed
             raise UnusableListError(DAMAGED, str(error)) from error
 
     def _why_not_about(self, certificate: x509.Certificate, names: frozenset[x509.GeneralName]) -> str:
@@ -105,7 +105,7 @@ def read_list(body: bytes, issuer: x509.Certificate) -> FetchedList:
 
 
 def key_of(issuer: x509.Certificate) -> bytes:
-    """Return what tells keys apart: SHA-256 of the SubjectPublicKeyInfo."""
+    """Return the SHA-256 of the issuer's SubjectPublicKeyInfo."""
     spki = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(spki).digest()
 
@@ -116,7 +116,7 @@ def _load(body: bytes) -> x509.CertificateRevocationList:
 
 def _next_update(crl: x509.CertificateRevocationList) -> datetime:
     if crl.next_update_utc is None:
-        raise UnusableListError("it does not say until when it holds (RFC 5280 section 5.1.2.5)")
+        raise UnusableListError("it has no nextUpdate (RFC 5280 section 5.1.2.5)")
     return crl.next_update_utc
 
 
@@ -143,7 +143,7 @@ def _verify(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> No
 
 
 def _reason_of(revoked: x509.RevokedCertificate) -> x509.ReasonFlags:
-    """Return why; where that can't be read, it's revoked all the same."""
+    """Return the reason; where it can't be read, the certificate counts as revoked without one."""
     try:
         return revoked.extensions.get_extension_for_class(x509.CRLReason).value.reason
     except (x509.ExtensionNotFound, *MALFORMED):

@@ -1,6 +1,6 @@
 """The socket of the local API, and the process behind it: it starts when somebody connects, and ends when nobody asks.
 
-What it takes to answer is in memory only meanwhile, and a crash of it harms nothing: who is waiting is answered by the next.
+What it takes to answer is in memory only meanwhile, and a crash of it harms nothing: the next process answers those who wait.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 class ApiSupervisor:
-    """Use it as a context manager. It works in a thread of its own: a pass may take long, and somebody may want to look."""
+    """Supervisor of the API's process, as a context manager.
+
+    It works in a thread of its own: a pass may take long, and somebody may want to look meanwhile.
+    """
 
     def __init__(self, layout: Layout, log: Log, output: Path | None = None) -> None:
         """`output`: where the process's stderr goes; None: where this one's goes."""
@@ -44,9 +47,9 @@ class ApiSupervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_for = self._web
         self._failures = 0
-        self._rests_until: float | None = None
+        self._paused_until: float | None = None
         self._closing = False
-        self._thread = threading.Thread(target=self._serve, name="reception", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="api supervisor", daemon=True)
 
     def __enter__(self) -> Self:
         self._listener = bound(self._layout.api, socket.SOCK_STREAM)
@@ -77,7 +80,7 @@ class ApiSupervisor:
             return
         found = [entry for entry in map(_entry, users) if entry is not None]
         group = next((entry.pw_gid for entry in found if entry.pw_uid != 0), None)
-        with contextlib.suppress(FileNotFoundError):  # whoever removed it has to restart the agent
+        with contextlib.suppress(FileNotFoundError):  # it was removed: the agent has to be restarted
             os.chown(self._layout.api, 0, group or 0)
             self._layout.api.chmod(0o600 if group is None else 0o660)
         self._web = frozenset(entry.pw_uid for entry in found)
@@ -96,13 +99,13 @@ class ApiSupervisor:
         self._stop()
 
     def _seconds(self) -> float | None:
-        return None if self._rests_until is None else max(0.0, self._rests_until - time.monotonic())
+        return None if self._paused_until is None else max(0.0, self._paused_until - time.monotonic())
 
     def _look_for_callers(self) -> None:
         watched = self._listener in self._selector.get_map()
-        if self._rests_until is not None and time.monotonic() < self._rests_until:
+        if self._paused_until is not None and time.monotonic() < self._paused_until:
             return
-        self._rests_until = None
+        self._paused_until = None
         if not watched:
             self._selector.register(self._listener, selectors.EVENT_READ)
 
@@ -127,7 +130,7 @@ class ApiSupervisor:
         try:
             with contextlib.ExitStack() as stack:
                 output = stack.enter_context(self._output.open("ab")) if self._output else None
-                # A session of its own: Ctrl-C is for this process, which then ends that one in its turn.
+                # A session of its own: Ctrl-C is for this process, which then ends that one.
                 self._process = subprocess.Popen(
                     argv,
                     stdin=subprocess.DEVNULL,
@@ -153,10 +156,8 @@ class ApiSupervisor:
     def _failed(self, reason: str) -> None:
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
         self._failures += 1
-        self._rests_until = time.monotonic() + pause
-        self._log.say(
-            f"the process of the API failed: {reason}; whoever asks is answered in {pause:.0f} s", Level.ERROR
-        )
+        self._paused_until = time.monotonic() + pause
+        self._log.say(f"the process of the API failed: {reason}; it answers again in {pause:.0f} s", Level.ERROR)
 
     def _stop(self) -> None:
         if self._process is None:

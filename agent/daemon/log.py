@@ -11,12 +11,12 @@ from typing import TextIO
 
 from agent.errors import AgentError
 from agent.errors.problem import rfc3339
-from agent.errors.settings import escaped
+from agent.errors.wording import escaped
 from agent.model.events import Event, EventKind
 
 
 class Level(IntEnum):
-    """As syslog(3) numbers them."""
+    """Severities, numbered as in syslog(3)."""
 
     ERROR = 3
     WARNING = 4

@@ -21,7 +21,7 @@ from agent.engine.pass_inputs import KeptSettings
 from agent.errors import AgentError
 from agent.errors.problem import rfc3339
 from agent.errors.settings import SettingsRefused
-from agent.errors.store import AgentUp, LockHeld
+from agent.errors.store import AgentAlreadyRunning, LockHeld
 from agent.model.events import Event, EventKind
 from agent.planning import Plan
 from agent.store import Store
@@ -42,12 +42,13 @@ API_USERS = "api users"
 def run(layout: Layout, *, clock: Callable[[], datetime] = utc_now) -> int:
     """Run the agent until SIGTERM or SIGINT; return the exit code.
 
-    Raises `AgentUp` when another one is up on this state, `StateUnwritable` and `SocketPathTooLong` when it can't start.
+    Raises `AgentAlreadyRunning` when another one runs on this state, `StateUnwritable` and `SocketPathTooLong` when it
+    can't start.
     Whatever goes wrong later is logged, tried again, and never ends it.
     """
     log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
     with (
-        held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentUp),
+        held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentAlreadyRunning),
         Wakeup(layout) as wakeup,
         ApiSupervisor(layout, log) as api_supervisor,
     ):
@@ -174,7 +175,7 @@ class Daemon:
     def _succeeded(self, made: Plan, reason: str) -> None:
         at = self._schedule.planned(made, self.engine.clock())
         self._admit_callers()
-        self._let_the_first_one_in()
+        self._welcome_first_user()
         self._say_once("lock", "")
         self._say_once("pass", "")
         self._note_refusal(self._settings.refusal)
@@ -200,7 +201,7 @@ class Daemon:
     # Who may ask
 
     def _admit_as_before(self) -> None:
-        """Before settings are read, and if they can't be: whoever looks for the reason must get an answer."""
+        """Admit the users of the last run: settings that can't be read must not keep their page from saying why."""
         with contextlib.suppress(AgentError), Store.open_existing(self.engine.layout) as store:
             self._admit((store.meta(API_USERS) or "").split())
 
@@ -212,7 +213,7 @@ class Daemon:
                 with store.write():
                     store.remember(API_USERS, " ".join(users))
 
-    def _let_the_first_one_in(self) -> None:
+    def _welcome_first_user(self) -> None:
         """Make a password for the first login, as soon as there is something to log in at."""
         if self._welcomed or not self._settings.api_users:
             return

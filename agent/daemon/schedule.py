@@ -1,4 +1,4 @@
-"""When the daemon makes its next pass, and why: pure, from the wall clock and from seconds that only grow."""
+"""Schedule of the daemon's next pass, with the reason: pure, from the wall clock and the monotonic clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Instant:
 
 
 class Schedule:
-    """What the loop asks at each tick. Begins with a pass that is due."""
+    """Instant and reason of the next pass, asked for at each tick. Begins with a pass that is due."""
 
     def __init__(self, now: Instant) -> None:
         self._seen = now

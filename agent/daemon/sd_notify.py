@@ -1,4 +1,4 @@
-"""Telling systemd how the daemon is (sd_notify(3)): a datagram with ``NAME=value`` lines to ``$NOTIFY_SOCKET``."""
+"""Notifications to systemd (sd_notify(3)): datagrams with ``NAME=value`` lines to ``$NOTIFY_SOCKET``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MICROSECONDS = 1_000_000
 
 
 class Notifier:
-    """Sends when there is somebody to tell. Any thread may use it; it never raises."""
+    """Sender of notifications, where systemd has asked for them. Any thread may use it; it never raises."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")

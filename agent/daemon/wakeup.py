@@ -1,4 +1,4 @@
-"""What ends the daemon's sleep: a datagram at the poke socket, a signal, or an order that has ended."""
+"""Wake-ups of the daemon: a datagram at the poke socket, a signal, or an order that has ended."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ POKE_SIZE = 512
 
 
 class WakeEvent(threading.Event):
-    """An event whose `set` can be slept on together with sockets."""
+    """Event that can be waited for together with sockets."""
 
-    def __init__(self, ring: Callable[[], object]) -> None:
+    def __init__(self, wake: Callable[[], object]) -> None:
         super().__init__()
-        self._ring = ring
+        self._wake = wake
 
     def set(self) -> None:
-        """Set, and wake whoever sleeps."""
+        """Set, and wake the sleeping loop."""
         super().set()
-        self._ring()
+        self._wake()
 
 
 class Wakeup:
-    """Use it as a context manager, in the main thread: only that one is told of signals."""
+    """Sleep that wake-ups end, as a context manager in the main thread: only that one is told of signals."""
 
     def __init__(
         self,

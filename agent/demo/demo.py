@@ -25,7 +25,7 @@ from agent.demo.processes import WebUI, end_all
 from agent.demo.upstream import serving
 from agent.engine.engine import utc_now
 from agent.errors import AgentError
-from agent.errors.store import AgentUp, StateUnwritable
+from agent.errors.store import AgentAlreadyRunning, StateUnwritable
 from agent.store import Store
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -42,14 +42,14 @@ def demo(layout: Layout, port: int | None = None, *, offers: Sequence[DemoModule
     """Run the demo appliance until Ctrl-C; return the exit code.
 
     `port`: of the web interface; None: as the settings say, 8443 at the first start if it's free. When a demo is up on
-    this state, its guide is printed again: 0. Raises `AgentUp` when it's an agent that is no demo, `StateUnwritable`,
+    this state, its guide is printed again: 0. Raises `AgentAlreadyRunning` when it's an agent that is no demo, `StateUnwritable`,
     `SocketPathTooLong`.
     """
     layout = Layout(Path(DEFAULT_ROOT if layout.root == Path("/") else layout.root).resolve())
     try:
-        with held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentUp):
+        with held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentAlreadyRunning):
             _run(layout, prepare(layout, port, offers, ca), ca)
-    except AgentUp as error:
+    except AgentAlreadyRunning as error:
         if WHO not in error.holder:
             raise
         _say(f"The demo is up already ({error.holder}).", *_guide(layout, Prepared((), (), configured_ports(layout))))

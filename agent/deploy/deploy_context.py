@@ -1,4 +1,4 @@
-"""What the steps of deploying work with."""
+"""Context of one pass for the steps of deploying."""
 
 from __future__ import annotations
 
@@ -30,19 +30,22 @@ Alternative = Callable[[str, str, frozenset[str]], str | None]
 
 @dataclass(frozen=True)
 class WaitPolicy:
-    """How endpoints are looked at."""
+    """Policy of probing: how often, how many handshakes, how long."""
 
     interval: timedelta = timedelta(minutes=15)
-    """Between two looks when nothing happens."""
+    """Between two checks for drift."""
     handshakes: int = 3
-    """In a row that must agree after a reload."""
+    """Fresh connections in a row that must agree after a reload."""
     timeout: float = 10.0
     """Seconds after a reload."""
 
 
 @dataclass(frozen=True)
 class DeployContext:
-    """One pass's view of the appliance, and its hands. A thread of its own gets `for_thread`."""
+    """Context of deploying during one pass: modules, store, runner, prober, clock.
+
+    Belongs to one thread; another one uses `for_thread`.
+    """
 
     enabled: EnabledModules
     store: Store
@@ -59,11 +62,11 @@ class DeployContext:
     """Generations of a module that are kept."""
     job: str = ""
     boot: bool = False
-    """Services have not been started yet: files are put in place, nothing is reloaded or looked at."""
+    """Services have not been started yet: files are put in place, nothing is reloaded or probed."""
     _chains: dict[str, Chain] = field(default_factory=dict)
 
     def for_thread(self) -> DeployContext:
-        """Return the same tools with a database connection of its own."""
+        """Return the same context with a database connection of its own."""
         return replace(self, store=self.store.again())
 
     def tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
@@ -75,14 +78,14 @@ class DeployContext:
         names = sorted(modules)
         self.tell(EventKind.STEP, str(step), names[0] if len(names) == 1 else "", step=str(step), modules=names)
 
-    def module_shop(self, module: str) -> GenerationDir:
-        """Return where a module's generations are made."""
+    def module_dir(self, module: str) -> GenerationDir:
+        """Return the directory of a module's generations."""
         return GenerationDir(
             f"module:{module}", self.enabled.layout.module(module).state, self.enabled.ownership(module)
         )
 
-    def service_shop(self, service: str) -> GenerationDir:
-        """Return where a shared service's entries are made."""
+    def service_dir(self, service: str) -> GenerationDir:
+        """Return the directory of a shared service's entries."""
         ownership = Ownership(group=self.enabled.services[service].group)
         return GenerationDir(f"service:{service}", self.enabled.layout.service(service).state, ownership)
 
@@ -95,6 +98,11 @@ class DeployContext:
         deployment = self.deployment(module)
         return self.generation(module, deployment.generation) if deployment else None
 
+    def live_entry(self, service: str) -> Generation | None:
+        """Return the entry of a shared service that is in service."""
+        number = self.store.deployments.entry(service)
+        return self.store.deployments.generation(f"service:{service}", number) if number is not None else None
+
     def live_directory(self, module: str) -> Path | None:
         """Return the directory of a module's generation in service, also of a module that can't be asked now."""
         deployment = self.deployment(module)
@@ -102,20 +110,20 @@ class DeployContext:
         return self.enabled.layout.module(module).state / str(number) if number is not None else None
 
     def deployment(self, module: str) -> Deployment | None:
-        """Return what became of a module so far."""
+        """Return the last deployment of a module."""
         return self.store.deployments.all().get(module)
 
     def facts(self, chains: Mapping[str, str]) -> dict[str, ChainFacts]:
-        """Return what a plugin may know of the chains of its slots; those that are gone are left out."""
+        """Return what a plugin may know of the chains of its slots, without those that were deleted."""
         return {slot: facts_of(self.records[chain]) for slot, chain in chains.items() if chain in self.records}
 
     def context(self, module: str, generation: Generation) -> Context:
-        """Return what a module is told of a generation that stands on disk."""
-        directory = self.module_shop(module).directory(generation.number)
+        """Return the context that a module's hooks get for a generation on disk."""
+        directory = self.module_dir(module).directory(generation.number)
         return self.enabled.context(module, directory, str(generation.number), self.facts(generation.chains))
 
     def chain(self, chain_id: str) -> Chain:
-        """Return a chain with its key, opened once a pass and only when a file has to be written from it."""
+        """Return a chain with its key, unsealed once a pass and only when a file has to be written from it."""
         if chain_id not in self._chains:
             found = self.store.chains.load(chain_id)
             if found is None:

@@ -1,9 +1,10 @@
-"""Groups of modules that share no service are deployed side by side; what a crash left is finished first."""
+"""Deployment of many modules: groups that share no service run in parallel; recovery after a crash; removal."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
@@ -17,18 +18,19 @@ from agent.planning import Deploy
 from agent.rendering.enabled_modules import EnabledModules
 from agent.rendering.render import Ownership
 
-AT_ONCE = 4
+T = TypeVar("T")
+
+MOST_THREADS = 4
 NOT_YET_SWITCHED = {Step.STAGE, Step.PREPARE, Step.PREFLIGHT, Step.CHECK, Step.STAGED}
 
 
 def deploy(context: DeployContext, deploys: Sequence[Deploy]) -> None:
     """Deploy what is due."""
-    groups = grouped(context.enabled, deploys)
-    _side_by_side(context, [_transaction(group) for group in groups])
+    _run_in_parallel(context, grouped(context.enabled, deploys), lambda own, group: Transaction(own, group).run())
 
 
 def grouped(enabled: EnabledModules, deploys: Sequence[Deploy]) -> list[Group]:
-    """Return groups of modules that hang together by the services that they share."""
+    """Return groups of modules, connected by the services that they share."""
     groups: list[tuple[set[str], dict[str, Deploy]]] = []
     for each in deploys:
         services = set(enabled.modules[each.module].services) or {f"module {each.module}"}
@@ -45,10 +47,10 @@ def grouped(enabled: EnabledModules, deploys: Sequence[Deploy]) -> list[Group]:
 
 
 def recover(context: DeployContext, *, boot: bool = False) -> list[str]:
-    """Finish or undo the transactions that a crash has left. Return the modules concerned.
+    """Finish or undo the transactions that a crash interrupted. Return the modules concerned.
 
-    Before the switch: what was staged is dropped. From the switch on: it is done again, looked at, and kept or undone;
-    before the services of a booting machine have started it is undone, because nobody has seen it on the wire.
+    Before the switch, what was staged is dropped. From the switch on, the step is done again, the endpoints are probed, and
+    the outcome is kept or undone. At boot it is always undone: services are not running, so nothing has been seen on the wire.
     """
     touched: list[str] = []
     for row in context.store.deployments.transactions():
@@ -62,14 +64,15 @@ def recover(context: DeployContext, *, boot: bool = False) -> list[str]:
 
 
 def settle(context: DeployContext, modules: Sequence[str]) -> None:
-    """Look again whether services that weren't running have come up."""
+    """Check whether services that were not running have come up."""
     present = context.store.deployments.all()
     groups = grouped(context.enabled, [Deploy(name, {}, present[name].inputs, "") for name in modules])
-    _side_by_side(context, [_settling(_still(context, group)) for group in groups])
+    records = [_unchanged_record(context, group) for group in groups]
+    _run_in_parallel(context, records, lambda own, record: Switching(own, record).settle())
 
 
 def retire(context: DeployContext, modules: Sequence[str]) -> None:
-    """Take out modules that are no longer configured: first from the services' entries, then their files and keys.
+    """Take modules that are no longer configured out of service: first out of the services' entries, then their files and keys.
 
     Where a service still includes one, because it refuses every other entry, the next pass tries again.
     """
@@ -85,39 +88,45 @@ def retire(context: DeployContext, modules: Sequence[str]) -> None:
 
 
 def purge(context: DeployContext) -> None:
-    """Remove every generation that isn't in service and holds the key of a chain that was deleted."""
+    """Remove every generation that is not in service and holds the key of a deleted chain."""
     live = {f"module:{name}": each.generation for name, each in context.store.deployments.all().items()}
     for owner, number in context.store.deployments.orphaned():
         if live.get(owner) != number:
-            name = owner.partition(":")[2]
-            staging.remove(staging.GenerationDir(owner, context.enabled.layout.module(name).state, Ownership()), number)
-            with context.store.write():
-                context.store.deployments.drop_generation(owner, number)
+            _remove(context, _directory_of(context, owner), number)
 
 
 def remove_orphans(context: DeployContext) -> None:
-    """Remove files of modules that are gone, unless the entry of a service that is gone too still names them."""
+    """Remove files of modules that are gone, unless the entry of some service still names them."""
     named = _named_by_entries(context, ("*",))
     for owner in context.store.deployments.owners():
         kind, _, name = owner.partition(":")
-        generation_dir = staging.GenerationDir(owner, context.enabled.layout.module(name).state, Ownership())
+        generation_dir = _directory_of(context, owner)
         if kind != "module" or name in context.enabled.modules or f"{generation_dir.state}/" in named:
             continue
         for number in context.store.deployments.numbers(owner):
-            staging.remove(generation_dir, number)
-            with context.store.write():
-                context.store.deployments.drop_generation(owner, number)
+            _remove(context, generation_dir, number)
         (generation_dir.state / "live").unlink(missing_ok=True)
 
 
+def _directory_of(context: DeployContext, owner: str) -> staging.GenerationDir:
+    """Return the directory of a module that may no longer be configured."""
+    return staging.GenerationDir(owner, context.enabled.layout.module(owner.partition(":")[2]).state, Ownership())
+
+
+def _remove(context: DeployContext, generation_dir: staging.GenerationDir, number: int) -> None:
+    staging.remove(generation_dir, number)
+    with context.store.write():
+        context.store.deployments.drop_generation(generation_dir.owner, number)
+
+
 def _named_by_entries(context: DeployContext, services: Iterable[str]) -> str:
-    """Return the text of the entries of these services that stand on disk."""
+    """Return the text of the entries on disk of these services; `*` is all of them."""
     entries = (path for service in services for path in context.enabled.layout.services.glob(f"{service}/live/*"))
     return "\n".join(entry.read_text(errors="replace") for entry in entries if entry.is_file())
 
 
-def _still(context: DeployContext, group: Group) -> TransactionRecord:
-    """Return a transaction that changes nothing on disk."""
+def _unchanged_record(context: DeployContext, group: Group) -> TransactionRecord:
+    """Return the record of a transaction that changes nothing on disk."""
     numbers = {name: context.store.deployments.all()[name].generation for name in group.deploys}
     return TransactionRecord(
         id=secrets.token_hex(8),
@@ -125,7 +134,7 @@ def _still(context: DeployContext, group: Group) -> TransactionRecord:
         modules={name: Move(number, number) for name, number in numbers.items()},
         entries={},
         inputs={name: deploy.inputs for name, deploy in group.deploys.items()},
-        placements=(),
+        renames=(),
         differences=(),
         absent={},
     )
@@ -145,34 +154,26 @@ def _finish(context: DeployContext, record: TransactionRecord, phase: Step, *, b
     else:
         failure = switching.forward()
         if failure is not None and switching.can_go_back():
-            switching.back(failure)
+            switching.go_back(failure)
         elif failure is not None:
             switching.keep_broken(failure)
 
 
-def _transaction(group: Group) -> Callable[[DeployContext], None]:
-    return lambda context: Transaction(context, group).run()
-
-
-def _settling(record: TransactionRecord) -> Callable[[DeployContext], None]:
-    return lambda context: Switching(context, record).settle()
-
-
-def _side_by_side(context: DeployContext, jobs: Sequence[Callable[[DeployContext], object]]) -> None:
-    """Run jobs in threads, each with a database connection of its own; one alone runs in this thread."""
-    if len(jobs) <= 1:
-        for job in jobs:
-            job(context)
+def _run_in_parallel(context: DeployContext, items: Sequence[T], work: Callable[[DeployContext, T], object]) -> None:
+    """Do the work for each item in a thread with a database connection of its own; a single one in this thread."""
+    if len(items) <= 1:
+        for item in items:
+            work(context, item)
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    def run(job: Callable[[DeployContext], object]) -> None:
-        mine = context.for_thread()
+    def run(item: T) -> None:
+        own = context.for_thread()
         try:
-            job(mine)
+            work(own, item)
         finally:
-            mine.store.close()
+            own.store.close()
 
-    with ThreadPoolExecutor(AT_ONCE, "deploy") as pool:
-        for done in [pool.submit(run, job) for job in jobs]:
+    with ThreadPoolExecutor(MOST_THREADS, "deploy") as pool:
+        for done in [pool.submit(run, item) for item in items]:
             done.result()

@@ -1,4 +1,4 @@
-"""What differs from what is in service, and generations composed of some of the differences. Pure."""
+"""Differences between target and live generation, and renderings composed of some of them. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.rendering.render import Rendering, digest_of
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference that can be taken into service without the others."""
+    """A difference between target and live generation that can be taken into service without the others."""
 
     module: str
     slot: str
@@ -27,7 +27,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Target:
-    """What one module is to have, and what it has."""
+    """Target state of one module, beside its live generation."""
 
     module: str
     chains: Mapping[str, ChainFacts]
@@ -38,23 +38,23 @@ class Target:
     """Renders the module with a part of `chains`."""
 
     def differences(self) -> list[Difference]:
-        """Return the differences, chains before configurations: a chain must not wait for somebody's typing error."""
+        """Return the differences, chains before configurations: a typing error in a template must not delay a chain."""
         chains = self.rendering.chains
         found = [
             Difference(self.module, slot, RefusedKind.CHAIN, chains[slot])
             for slot in chains
             if self._chain_differs(slot)
         ]
-        for slot in (*chains, "", *self._gone):  # those that are gone last: what names them goes before
+        for slot in (*chains, "", *self._gone):  # removed slots last: what names them is changed before
             subject = self._configuration(slot)
             if subject:
                 found.append(Difference(self.module, slot, RefusedKind.CONFIGURATION, subject))
         return found
 
     def _configuration(self, slot: str) -> str:
-        """Return the digest of a part's configuration when it is another one than in service, else nothing.
+        """Return the digest of a part's configuration if it differs from the one in service, else nothing.
 
-        That of a new part is with its chain: another chain for it is worth another try.
+        The digest of a new part includes its chain, so that a refused part is tried again with another chain.
         """
         wanted = self.rendering.part(slot or None)
         if self._is_new(slot) or slot in self._gone:
@@ -67,32 +67,32 @@ class Target:
 
     def compose(self, accepted: frozenset[Difference]) -> Rendering:
         """Return the generation with only the accepted differences."""
-        mine = {(difference.slot, difference.kind) for difference in accepted if difference.module == self.module}
+        chosen = {(difference.slot, difference.kind) for difference in accepted if difference.module == self.module}
         slots = [
             slot
             for slot in self.rendering.chains
-            if not self._is_new(slot) or (slot, RefusedKind.CONFIGURATION) in mine
+            if not self._is_new(slot) or (slot, RefusedKind.CONFIGURATION) in chosen
         ]
         whole = self.rendering if len(slots) == len(self.rendering.chains) else self._rendered_for(slots)
         files: list[ManifestFile] = []
         chains: dict[str, str] = {}
         for slot in slots:
-            part, chains[slot] = self._compose_part(slot, mine)
+            part, chains[slot] = self._compose_part(slot, chosen)
             files += part
         for slot in self._gone:
-            if self.live and (slot, RefusedKind.CONFIGURATION) not in mine:
+            if self.live and (slot, RefusedKind.CONFIGURATION) not in chosen:
                 files += _part(self.live, slot)
                 chains[slot] = self.live.chains[slot]
-        if self.live is None or ("", RefusedKind.CONFIGURATION) in mine:
+        if self.live is None or ("", RefusedKind.CONFIGURATION) in chosen:
             files += whole.part(None)
         else:
             files += _part(self.live, "")
         return Rendering(tuple(files), {**self.rendering.texts, **whole.texts}, chains)
 
-    def _compose_part(self, slot: str, mine: set[tuple[str, RefusedKind]]) -> tuple[list[ManifestFile], str]:
+    def _compose_part(self, slot: str, chosen: set[tuple[str, RefusedKind]]) -> tuple[list[ManifestFile], str]:
         wanted, live = self.rendering.part(slot), _part(self.live, slot)
-        new_chain = self._is_new(slot) or (slot, RefusedKind.CHAIN) in mine
-        new_text = self._is_new(slot) or (slot, RefusedKind.CONFIGURATION) in mine
+        new_chain = self._is_new(slot) or (slot, RefusedKind.CHAIN) in chosen
+        new_text = self._is_new(slot) or (slot, RefusedKind.CONFIGURATION) in chosen
         kept = self.live.chains[slot] if self.live and not self._is_new(slot) else ""
         chain = self.rendering.chains[slot] if new_chain or not self._chain_differs(slot) else kept
         part = wanted if new_text else live
@@ -107,7 +107,7 @@ class Target:
 
     @cached_property
     def _gone(self) -> tuple[str, ...]:
-        """Slots in service that nobody needs any more."""
+        """Slots in service that are no longer needed."""
         return tuple(slot for slot in self.live.chains if slot not in self.rendering.chains) if self.live else ()
 
     def _chain_differs(self, slot: str) -> bool:
@@ -124,9 +124,9 @@ def with_last_configuration(live: Generation, chains: Mapping[str, ChainFacts]) 
 
 
 def with_moved_parts(live: Generation, texts: Mapping[str, str], moved: Mapping[str, str]) -> Rendering:
-    """Return a service's entry as it is in service, for other generations of the modules that it includes.
+    """Return a service's entry as it is in service, pointing to other generations of the modules that it includes.
 
-    `texts`: by digest. `moved`: directory of a module's generation -> the one that stands for it now.
+    `texts`: by digest. `moved`: old directory of a module's generation -> new one.
     """
     places = re.compile("|".join(rf"{re.escape(place)}(?![0-9])" for place in moved) or "(?!)")
     again = {digest: places.sub(lambda found: moved[found[0]], text) for digest, text in texts.items()}
@@ -140,7 +140,7 @@ def _part(live: Generation | None, slot: str) -> tuple[ManifestFile, ...]:
 
 
 def _shape(files: Iterable[ManifestFile]) -> list[ManifestFile]:
-    """Return files as they are whichever chain is in them."""
+    """Return the files without their chains, for comparing configurations."""
     return [_with_chain(file, "") for file in files]
 
 

@@ -1,4 +1,4 @@
-"""Looking for drift: on the wire and on disk, when nothing is being deployed."""
+"""Detection of drift on the wire and on disk, when nothing is being deployed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
-from agent.deploy.endpoint_check import checks_of, observe, records_of
+from agent.deploy.endpoints import checks_of, observe, records_of
 from agent.errors import AgentError
 from agent.errors.deploy import FileDamaged, ServiceDown
 from agent.model.deployment import Deployment, Generation, Outcome, Step
@@ -15,20 +15,20 @@ from agent.model.events import EventKind
 from agent.probing.probe import Observation
 
 
-def look(context: DeployContext, modules: Sequence[str]) -> list[str]:
-    """Look at every endpoint and file of `modules`, store what is seen, and return those to be repaired or started."""
-    return [module for module in modules if _look_at(context, module)]
+def find_drift(context: DeployContext, modules: Sequence[str]) -> list[str]:
+    """Check every endpoint and file of `modules`, store the result, and return those to be repaired or started."""
+    return [module for module in modules if _is_to_repair(context, module)]
 
 
-def look_at_files(context: DeployContext) -> None:
-    """Look whether the files in service are there and unchanged, before services start with them."""
+def find_damage(context: DeployContext) -> None:
+    """Check that the files in service are there and unchanged, before services start with them."""
     for module in context.enabled.modules:
         generation, deployment = context.live(module), context.deployment(module)
         if generation is not None and deployment is not None:
             _is_damaged(context, module, generation, deployment)
 
 
-def _look_at(context: DeployContext, module: str) -> bool:
+def _is_to_repair(context: DeployContext, module: str) -> bool:
     generation = context.live(module)
     deployment = context.deployment(module)
     if generation is None or deployment is None:
@@ -38,13 +38,13 @@ def _look_at(context: DeployContext, module: str) -> bool:
     except AgentError as error:
         _store(context, replace(deployment, outcome=Outcome.BROKEN, step=str(Step.PROBING), problem=error.problem))
         return False
-    seen = observe(context, checks, patient=False)
+    seen = observe(context, checks, until_served=False)
     with context.store.write():
         context.store.endpoints.put(module, records_of(context, checks, seen, {}))
-    return _judge(context, module, generation, deployment, list(seen.values()))
+    return _needs_repair(context, module, generation, deployment, list(seen.values()))
 
 
-def _judge(
+def _needs_repair(
     context: DeployContext, module: str, generation: Generation, deployment: Deployment, seen: list[Observation]
 ) -> bool:
     if _is_damaged(context, module, generation, deployment):
@@ -62,8 +62,8 @@ def _judge(
 
 
 def _is_damaged(context: DeployContext, module: str, generation: Generation, deployment: Deployment) -> bool:
-    """Note and tell that a file in service isn't what the agent wrote; the next plan repairs it."""
-    path = _damage(context.module_shop(module), generation) or _damage_of_entries(context, module)
+    """Store and report that a file in service is not what the agent wrote; the next plan repairs it."""
+    path = staging.damage(context.module_dir(module), generation) or _damage_of_entries(context, module)
     if path is None:
         return False
     damage = FileDamaged(module, path)
@@ -73,21 +73,13 @@ def _is_damaged(context: DeployContext, module: str, generation: Generation, dep
 
 
 def _damage_of_entries(context: DeployContext, module: str) -> str | None:
-    """Return what is wrong with what services include the module by: they would not start with it any more."""
+    """Return the damaged file of an entry that includes the module: its service could not start with it."""
     for service in context.enabled.modules[module].services:
-        generation_dir = context.service_shop(service)
-        number = context.store.deployments.entry(service)
-        entry = context.store.deployments.generation(generation_dir.owner, number) if number is not None else None
-        path = _damage(generation_dir, entry) if entry is not None else None
+        entry = context.live_entry(service)
+        path = staging.damage(context.service_dir(service), entry) if entry is not None else None
         if path is not None:
             return f"{service}/{path}"
     return None
-
-
-def _damage(generation_dir: staging.GenerationDir, generation: Generation) -> str | None:
-    return staging.damaged(generation_dir.directory(generation.number), generation) or staging.misplaced(
-        generation_dir.state, generation
-    )
 
 
 def _store(context: DeployContext, deployment: Deployment) -> None:

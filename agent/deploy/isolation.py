@@ -1,4 +1,4 @@
-"""Which difference does a service refuse? Halving, with a bounded number of tests."""
+"""Search for the differences that a service refuses: halving, with a bounded number of tests."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from agent.deploy.differences import Difference
 from agent.errors import AgentError
 from agent.model.deployment import RefusedKind
 
-Trial = Callable[[frozenset[Difference]], AgentError | None]
+TrialFunction = Callable[[frozenset[Difference]], AgentError | None]
 """Stages and tests a generation with these differences; returns the refusal, or None when it is accepted."""
 
 MOST_TRIALS = 40
-"""Tests of a large server take seconds each: whatever is left then is refused untried, and tried again later."""
+"""A test of a large server takes seconds: what is left after these is refused untried, and tried again later."""
 
 
 @dataclass
 class Isolation:
-    """The differences that a service accepts, and those that it refuses with the reason."""
+    """A search: the differences that a service accepts, and those that it refuses with the reason."""
 
-    trial: Trial
+    trial: TrialFunction
     accepted: frozenset[Difference] = frozenset()
     refused: dict[Difference, AgentError] = field(default_factory=dict)
     trials: int = 0

@@ -1,4 +1,4 @@
-"""What was staged, read back from disk: most services' own tests find nothing wrong with a wrong key."""
+"""Checks of staged files, read back from disk: most services' own tests accept a key that does not match."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from agent.system.names import covers_all
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from agent.pki.encoding import Content
+    from agent.pki.encoding import KeyAndCertificates
     from agent.pki.key import PrivateKey
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedPart:
     """One part of a staged generation."""
 
     module: str
@@ -35,11 +35,11 @@ class Staged:
     need: Need | None
 
 
-def inspect(part: Staged, now: datetime) -> None:
+def inspect(part: StagedPart, now: datetime) -> None:
     """Check what a service will read. Raises `PreflightRefused` with the first thing that is wrong.
 
-    The chain's own signatures were verified when it was built; here it is made sure that just this chain and its key
-    stand in the files, and that it is right for the need at `now`.
+    The chain's signatures were verified when it was built. This verifies that the files hold that chain and its key, and
+    that the chain meets the need at `now`.
     """
     where = f"{part.module}/{part.slot}"
     _right_for_the_need(part, where, now)
@@ -60,7 +60,7 @@ def inspect(part: Staged, now: datetime) -> None:
         _matches(keys, leaf, where)
 
 
-def inspect_all(parts: Iterable[Staged], now: datetime) -> Mapping[tuple[str, str], AgentError]:
+def inspect_all(parts: Iterable[StagedPart], now: datetime) -> Mapping[tuple[str, str], AgentError]:
     """Check many parts; return what is wrong by `(module, slot)`."""
     found: dict[tuple[str, str], AgentError] = {}
     for part in parts:
@@ -71,12 +71,12 @@ def inspect_all(parts: Iterable[Staged], now: datetime) -> Mapping[tuple[str, st
     return found
 
 
-def _right_for_the_need(part: Staged, where: str, now: datetime) -> None:
+def _right_for_the_need(part: StagedPart, where: str, now: datetime) -> None:
     record, need = part.record, part.need
     if now < record.not_before:
         raise PreflightRefused(where, f"the chain is not valid before {record.not_before:%Y-%m-%d %H:%M} UTC")
     if now >= record.not_after:
-        raise PreflightRefused(where, f"the chain has expired on {record.not_after:%Y-%m-%d}")
+        raise PreflightRefused(where, f"the chain expired on {record.not_after:%Y-%m-%d}")
     if need is None:
         return
     if not covers_all(record.names, need.names):
@@ -88,7 +88,7 @@ def _right_for_the_need(part: Staged, where: str, now: datetime) -> None:
         raise PreflightRefused(where, f"the chain is not for {need.purpose} authentication")
 
 
-def _read(path: Path, file: ManifestFile, where: str) -> Content:
+def _read(path: Path, file: ManifestFile, where: str) -> KeyAndCertificates:
     try:
         return decode_parts(path.read_bytes(), [Part(part) for part in file.parts], Format(file.format))
     except OSError as error:
@@ -113,7 +113,7 @@ def _is_expected(file: ManifestFile, certificates: Sequence[x509.Certificate], r
 
 
 def _intermediates(file: ManifestFile, record: ChainRecord) -> tuple[str, ...]:
-    """Return those that a file ought to hold: all, or one where each has a file of its own."""
+    """Return the intermediates that a file should hold: all, or one where each has a file of its own."""
     every = record.fingerprints[1:]
     return every if file.index is None else every[file.index : file.index + 1]
 

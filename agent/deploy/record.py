@@ -1,4 +1,4 @@
-"""What a transaction writes down before each step, so that another process can finish or undo it."""
+"""Record of a transaction, stored before each step so that another process can finish or undo it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from agent.deploy.differences import Difference
-from agent.deploy.renames import Placement
+from agent.deploy.renames import Rename
 from agent.model.deployment import RefusedKind
 
 
 @dataclass(frozen=True)
 class Move:
-    """From one generation to another; None: there is none."""
+    """A change from one generation to another; None: there is none."""
 
     old: int | None
     new: int | None
@@ -29,14 +29,14 @@ class TransactionRecord:
     """Every module of the group; those without a difference stay where they are."""
     entries: Mapping[str, Move]
     inputs: Mapping[str, str]
-    """Module -> what the attempt was made from."""
-    placements: tuple[Placement, ...]
+    """Module -> digest of what the attempt was made from."""
+    renames: tuple[Rename, ...]
     differences: tuple[Difference, ...]
     """Differences that are taken into service."""
     absent: Mapping[str, str]
     """Unit -> why it can't be tested or reloaded."""
     was_dead: tuple[str, ...] | None = None
-    """``module key`` of endpoints at which nobody listened before the switch: they condemn nothing. None: not looked yet."""
+    """``module key`` of endpoints at which nobody listened before the switch: they prove nothing. None: not probed yet."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -44,8 +44,8 @@ class TransactionRecord:
             "modules": {name: [move.old, move.new] for name, move in self.modules.items()},
             "entries": {name: [move.old, move.new] for name, move in self.entries.items()},
             "inputs": dict(self.inputs),
-            "placements": [placement.to_json() for placement in self.placements],
-            "toggles": [[each.module, each.slot, str(each.kind), each.subject] for each in self.differences],
+            "renames": [rename.to_json() for rename in self.renames],
+            "differences": [[each.module, each.slot, str(each.kind), each.subject] for each in self.differences],
             "absent": dict(self.absent),
             "was_dead": None if self.was_dead is None else list(self.was_dead),
         }
@@ -59,8 +59,10 @@ class TransactionRecord:
             modules={name: Move(*move) for name, move in row["modules"].items()},
             entries={name: Move(*move) for name, move in row["entries"].items()},
             inputs=row["inputs"],
-            placements=tuple(Placement.from_json(each) for each in row["placements"]),
-            differences=tuple(Difference(each[0], each[1], RefusedKind(each[2]), each[3]) for each in row["toggles"]),
+            renames=tuple(Rename.from_json(each) for each in row["renames"]),
+            differences=tuple(
+                Difference(each[0], each[1], RefusedKind(each[2]), each[3]) for each in row["differences"]
+            ),
             absent=row["absent"],
             was_dead=None if row["was_dead"] is None else tuple(row["was_dead"]),
         )

@@ -1,4 +1,4 @@
-"""Renames that can be redone and undone, whatever instant the power went off at."""
+"""Renames that can be redone and undone after a power cut at any instant."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from agent.system.writing import flush_directory, write_new
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What stands at a place: nothing, a link, or a copy of a generation's file."""
+class PathContent:
+    """Content of a path: nothing, a link, or a copy of a generation's file."""
 
     kind: str
     """``absent``, ``link`` or ``copy``."""
@@ -23,24 +23,24 @@ class Content:
     """The link's target, or the file to copy."""
 
 
-ABSENT = Content("absent")
+ABSENT = PathContent("absent")
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """One place outside of the generations that the switch changes, with what stands there before and after."""
+class Rename:
+    """One path outside of the generations that the switch changes, with its content before and after."""
 
     target: str
-    after: Content
-    before: Content
+    after: PathContent
+    before: PathContent
 
     def redo(self) -> None:
-        """Put the new content there, if it isn't there yet. Raises `DiskFailed`."""
-        _place(Path(self.target), self.after)
+        """Put the new content in place, if it is not there yet. Raises `DiskFailed`."""
+        _put(Path(self.target), self.after)
 
     def undo(self) -> None:
-        """Put the old content back, if it isn't there. Raises `DiskFailed`."""
-        _place(Path(self.target), self.before)
+        """Put the old content back, if it is not there. Raises `DiskFailed`."""
+        _put(Path(self.target), self.before)
 
     def to_json(self) -> list[Any]:
         """Return a compact row."""
@@ -49,33 +49,33 @@ class Placement:
     @classmethod
     def from_json(cls, row: list[str]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(row[0], Content(row[1], row[2]), Content(row[3], row[4]))
+        return cls(row[0], PathContent(row[1], row[2]), PathContent(row[3], row[4]))
 
 
-def live_link(state: Path, number: int | None, before: int | None) -> Placement:
+def live_link(state: Path, number: int | None, before: int | None) -> Rename:
     """Return the switch of a module's or service's ``live`` link between two generations."""
-    return Placement(str(state / "live"), _link(number), _link(before))
+    return Rename(str(state / "live"), _link(number), _link(before))
 
 
-def published(target: Path, file: Path, how: str, before: Path | None) -> Placement:
+def published(target: Path, file: Path, how: str, before: Path | None) -> Rename:
     """Return the switch of a file at a fixed path. `before`: the last generation's file, if that one was published.
 
-    Raises `PublishOccupied` when something that isn't the agent's stands there, `DiskFailed` where nothing can be put.
+    Raises `PublishOccupied` when the path holds something that is not the agent's, `DiskFailed` when it can't be written.
     """
-    after = Content(how, str(file))
-    old = Content(how, str(before)) if before else ABSENT
+    after = PathContent(how, str(file))
+    old = PathContent(how, str(before)) if before else ABSENT
     if not _is(target, old) and not _is(target, after) and os.path.lexists(target):
         raise PublishOccupied(str(target))
     if not _is(target, after) and not os.access(_nearest(target.parent), os.W_OK):
         raise DiskFailed(str(target), "its directory is not writable")
-    return Placement(str(target), after, old)
+    return Rename(str(target), after, old)
 
 
-def _link(number: int | None) -> Content:
-    return Content("link", str(number)) if number is not None else ABSENT
+def _link(number: int | None) -> PathContent:
+    return PathContent("link", str(number)) if number is not None else ABSENT
 
 
-def _is(target: Path, content: Content) -> bool:
+def _is(target: Path, content: PathContent) -> bool:
     if content.kind == "absent":
         return not os.path.lexists(target)
     if content.kind == "link":
@@ -91,11 +91,11 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _nearest(directory: Path) -> Path:
-    """Return the directory, or the one above it in which it will be made."""
+    """Return the directory, or its nearest parent that exists."""
     return next(each for each in (directory, *directory.parents) if each.exists())
 
 
-def _place(target: Path, content: Content) -> None:
+def _put(target: Path, content: PathContent) -> None:
     try:
         if not _is(target, content):
             _replace(target, content)
@@ -103,7 +103,7 @@ def _place(target: Path, content: Content) -> None:
         raise DiskFailed(str(target), (error.strerror or str(error)).lower()) from error
 
 
-def _replace(target: Path, content: Content) -> None:
+def _replace(target: Path, content: PathContent) -> None:
     if content.kind == "absent":
         target.unlink(missing_ok=True)
     else:

@@ -1,4 +1,4 @@
-"""Removing generations that nobody needs any more."""
+"""Removal of generations that are no longer needed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from agent.deploy.deploy_context import DeployContext
 
 
 def sweep(context: DeployContext, module: str) -> None:
-    """Remove old generations and left-overs of a module; the one in service and the newest others stay."""
+    """Remove a module's old generations and what crashes left; keep the one in service and the newest others."""
     live = context.live(module)
-    generation_dir = context.module_shop(module)
-    _sweep(context, generation_dir, live.number if live else None)
+    _sweep(context, context.module_dir(module), live.number if live else None)
 
 
 def sweep_entries(context: DeployContext, service: str) -> None:
-    """Remove old entries and left-overs of a shared service."""
-    _sweep(context, context.service_shop(service), context.store.deployments.entry(service))
+    """Remove a shared service's old entries and what crashes left."""
+    _sweep(context, context.service_dir(service), context.store.deployments.entry(service))
 
 
 def _sweep(context: DeployContext, generation_dir: staging.GenerationDir, live: int | None) -> None:

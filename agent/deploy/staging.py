@@ -1,4 +1,4 @@
-"""A generation's directory on disk: complete and durable before anything points to it."""
+"""Directories of generations on disk: complete and durable before anything points to them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from agent.system.writing import make_directory, write_new
 
 @dataclass(frozen=True)
 class GenerationDir:
-    """Where generations of one owner are made, and whose they are."""
+    """Directory that holds the generations of one owner, and who owns its files."""
 
     owner: str
     """``module:NAME`` or ``service:NAME``."""
     state: Path
-    """The generations stand in it."""
+    """Parent of the generations' directories."""
     ownership: Ownership
 
     def directory(self, number: int) -> Path:
@@ -36,7 +36,7 @@ class GenerationDir:
 
 @dataclass(frozen=True)
 class Materials:
-    """What files are made of."""
+    """Texts and chains that files are made of."""
 
     texts: Mapping[str, str]
     chain: Callable[[str], Chain]
@@ -46,14 +46,14 @@ class Materials:
 def stage(
     generation_dir: GenerationDir, number: int, rendering: Rendering, materials: Materials, last: Generation | None
 ) -> Generation:
-    """Write a generation and return it with its checksums. The caller flushes the file system once for all.
+    """Write a generation and return it with its checksums. The caller flushes the file system once.
 
-    Key and chain files that are the same as in `last` are hard-linked from it, if they are still what was written then.
+    Key and chain files that are the same as in `last` are hard-linked from it, if they are still unchanged on disk.
     Raises `OwnerUnknown`, OSError.
     """
     directory = generation_dir.directory(number)
     user, group = directory_ids(generation_dir.ownership)
-    # Not the group's: the generation in service may be another group's, and must stay in its reach whatever becomes of this.
+    # Not the group's: the generation in service may belong to another group, which must keep its access if this one fails.
     make_directory(_parents(generation_dir.state), mode=0o711, owner=min(user, 0), group=min(group, 0))
     _fresh_directory(directory, generation_dir.ownership)
     for folder in _folders(rendering.files):
@@ -66,7 +66,7 @@ def stage(
 
 
 def with_what_was_made(generation_dir: GenerationDir, generation: Generation) -> Generation:
-    """Return a generation that knows the checksums of files that its preparation has made as well."""
+    """Return a generation with the checksums of the files that its preparation made, too."""
     directory = generation_dir.directory(generation.number)
     made = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
     more = {name: _checksum(path) or "" for name, path in made.items() if name not in generation.checksums}
@@ -74,23 +74,19 @@ def with_what_was_made(generation_dir: GenerationDir, generation: Generation) ->
 
 
 def remove(generation_dir: GenerationDir, number: int) -> None:
-    """Remove a generation's directory; one that is gone is no error."""
+    """Remove a generation's directory, if it exists."""
     shutil.rmtree(generation_dir.directory(number), ignore_errors=True)
 
 
-def misplaced(state: Path, generation: Generation) -> str | None:
-    """Return the link that no longer points to the generation in service."""
-    live = state / "live"
-    right = live.is_symlink() and str(live.readlink()) == str(generation.number)
-    return None if right else live.name
-
-
-def damaged(directory: Path, generation: Generation) -> str | None:
-    """Return the first file that is not what the agent wrote, None when all are."""
+def damage(generation_dir: GenerationDir, generation: Generation) -> str | None:
+    """Return the first file of the generation in service that is not what the agent wrote, else a wrong `live` link."""
+    directory = generation_dir.directory(generation.number)
     for path, checksum in generation.checksums.items():
         if _checksum(directory / path) != checksum:
             return path
-    return None
+    live = generation_dir.state / "live"
+    right = live.is_symlink() and str(live.readlink()) == str(generation.number)
+    return None if right else live.name
 
 
 def directory_ids(ownership: Ownership) -> tuple[int, int]:
@@ -138,7 +134,7 @@ def _parents(path: Path) -> Path:
 
 
 def _fresh_directory(directory: Path, ownership: Ownership) -> None:
-    """A directory of that number is left over from a crash before anything pointed to it."""
+    """Replace the directory: one of that number is left from a crash before anything pointed to it."""
     shutil.rmtree(directory, ignore_errors=True)
     user, group = directory_ids(ownership)
     make_directory(directory, mode=_directory_mode(ownership), owner=user, group=group)

@@ -1,4 +1,4 @@
-"""The second half of a transaction: switch, reload, look, keep or go back. Another process can take it over."""
+"""Second half of a transaction: switch, reload, probe, keep or roll back. Another process can take it over."""
 
 from __future__ import annotations
 
@@ -7,81 +7,74 @@ from pathlib import Path
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext, back_off
-from agent.deploy.endpoint_check import EndpointCheck, checks_of, observe, records_of, worth_a_look
+from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.record import TransactionRecord
+from agent.deploy.reloading import Reloader
 from agent.deploy.retention import surplus_of, sweep, sweep_entries
-from agent.deploy.units import Candidate, Unit, units_of
+from agent.deploy.units import Candidate, SharedUnit, units_of
 from agent.errors import AgentError
-from agent.errors.deploy import DiskFailed, ReloadFailed, RollbackFailed, ServiceDown
+from agent.errors.deploy import DiskFailed, RollbackFailed, ServiceDown
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.model.events import EventKind
-from agent.probing.probe import Observation
 from agent.store.deployments import TransactionRow
-from agent.system.command import CommandResult, process_of
 
 
 @dataclass
 class Failure:
-    """Why a switch can't stay."""
+    """Reason why a switch can't stay."""
 
     error: AgentError
     slots: dict[tuple[str, str], AgentError] = field(default_factory=dict)
-    """`(module, slot)` whose endpoints don't serve what they ought to; empty: the services as a whole."""
+    """`(module, slot)` whose endpoints do not serve what they should; empty: the services as a whole."""
 
 
 class Switching:
-    """Carries out what a `TransactionRecord` says."""
+    """Execution of a `TransactionRecord`."""
 
     def __init__(self, context: DeployContext, record: TransactionRecord) -> None:
         self._context = context
         self.record = record
-        self._down: dict[str, str] = dict(record.absent)
         modules = tuple(name for name in record.modules if name in context.enabled.modules)
         self._units = units_of(context.enabled, modules, record.entries)
-        self._seen: dict[str, Observation] = {}
-        self._known: dict[tuple[str, bool], list[EndpointCheck]] = {}
-        self._reloaded: set[str] = set()
-        """Units that ran when they were told to read their files, by what may be a restart. One that is gone now did not come up
-        again: on the way back it's told again, not taken for one that nobody has started."""
+        self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
+        self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.all_dead(unit.modules))
 
     # Forward
 
     def forward(self) -> Failure | None:
-        """Switch, reload and look; store the outcome if all is well. Every step may be done again after a crash."""
+        """Switch, reload and probe; store the outcome if all is well. Every step may be done again after a crash."""
         try:
             return self._forward()
-        except AgentError as error:  # a plugin that can't say how to reload or where to look: nothing can be believed
+        except AgentError as error:  # the plugin can't say how to reload or what to probe: nothing can be verified
             return Failure(error)
 
     def _forward(self) -> Failure | None:
-        self._remember_the_dead()
+        self._record_dead_endpoints()
         self._enter(Step.SWITCHING)
-        if failed := self.place():
+        if failed := self.rename():
             return Failure(failed)
         self._enter(Step.RELOADING)
-        failed = self._reload(self._candidate(new=True))
+        failed = self._reloader.reload(self._units, self._candidate(new=True))
         if failed:
             return Failure(failed)
         self._enter(Step.PROBING)
-        failure = self._look_and_clear()
+        failure = self._probe_and_clean_up()
         if failure is None:
             self.keep()
         return failure
 
-    def place(self) -> AgentError | None:
-        """Carry out the renames, as far as they are not done yet. Return why one can't be."""
+    def rename(self) -> AgentError | None:
+        """Carry out the renames that are not done yet. Return the error of the first that fails."""
         try:
-            for placement in self.record.placements:
-                placement.redo()
+            for rename in self.record.renames:
+                rename.redo()
         except DiskFailed as error:
             return error
         return None
 
     def settle(self) -> None:
-        """Look whether a service that wasn't running has come up; reload it if it doesn't serve yet."""
-        checks = [check for module in self.record.modules for check in self._known_sights(module, new=True)]
-        self._seen = observe(self._context, checks, patient=False)
-        if checks and all(observation.ok for observation in self._seen.values()):
+        """Check whether a service that was not running has come up; reload it if it does not serve yet."""
+        if self._endpoints.all_served():
             self.keep()
             return
         failure = self.forward()
@@ -89,7 +82,7 @@ class Switching:
             self.keep_broken(failure)
 
     def keep(self) -> None:
-        """Store that the new generations are in service, or wait for their service."""
+        """Store that the new generations are in service, or are waiting for their service."""
         self._enter(Step.KEEPING)
         context, record = self._context, self.record
         before = context.store.deployments.all()
@@ -102,13 +95,10 @@ class Switching:
             last = before.get(deployment.module)
             if last is None or (last.generation, last.outcome) != (deployment.generation, deployment.outcome):
                 self._tell_kept(deployment)
-        for module in record.moved:
-            sweep(context, module)
-        for service in record.entries:
-            sweep_entries(context, service)
+        self._sweep()
 
     def keep_broken(self, failure: Failure) -> None:
-        """Store that the new generations stay though not all are seen to be served: nothing better is left."""
+        """Store that the new generations stay though not all are seen to be served: there is nothing better."""
         self.keep()
         seen = {module: error for (module, _slot), error in reversed(failure.slots.items())}
         for module, error in (seen or dict.fromkeys(self.record.moved or self.record.modules, failure.error)).items():
@@ -117,48 +107,44 @@ class Switching:
                 self._store_problem(present, Outcome.BROKEN, Step.PROBING, error)
                 self._context.tell(EventKind.BROKEN, error.problem.cause, module)
 
-    # Back
+    # Rollback
 
     def can_go_back(self) -> bool:
         """Whether every module has a generation to go back to whose chains are still good."""
         for module in self.record.moved:
             old = self.record.modules[module].old
             generation = self._context.generation(module, old)
-            if generation is None and self._was_dead(module):
+            if generation is None and self._endpoints.none_alive(module):
                 return False
             if old is not None and (generation is None or not self._context.good(generation)):
                 return False
         return True
 
-    def back(self, failure: Failure) -> None:
-        """Undo the renames, reload, look whether the old generations are served again, and store it."""
+    def go_back(self, failure: Failure) -> None:
+        """Undo the renames, reload, probe whether the old generations are served again, and store the outcome."""
         self._enter(Step.GOING_BACK)
-        for placement in reversed(self.record.placements):
-            placement.undo()
-        again = self._serve_the_old()
+        self._undo_renames()
+        again = self._reload_old()
         with self._context.store.write():
-            errors = {module: self._store_the_return(module, failure, again) for module in self.record.moved}
+            errors = {module: self._store_rollback(module, failure, again) for module in self.record.moved}
             self._context.store.deployments.end_transaction(self.record.id)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
         for module, error in errors.items():
             self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
-            sweep(self._context, module)
-        for service in self.record.entries:
-            sweep_entries(self._context, service)
+        self._sweep()
 
-    def _serve_the_old(self) -> Failure | None:
-        """Reload and look. A reload that fails again is no harm where the old generations are seen all the same."""
+    def _reload_old(self) -> Failure | None:
+        """Reload and probe. A reload that fails is no problem if the old generations are seen to be served."""
         try:
-            failed = self._reload(self._candidate(new=False), all_of_them=True)
-            unseen = self._look(new=False)
+            failed = self._reloader.reload(self._units, self._candidate(new=False), all_of_them=True)
+            unseen = self._probe(new=False)
         except AgentError as error:
             return Failure(error)
-        return Failure(failed) if failed and (unseen or not self._seen) else unseen
+        return Failure(failed) if failed and (unseen or not self._endpoints.seen) else unseen
 
     def abandon(self) -> None:
-        """Undo the renames and forget what was staged, without touching a service."""
-        for placement in reversed(self.record.placements):
-            placement.undo()
+        """Undo the renames and drop what was staged, without touching a service."""
+        self._undo_renames()
         with self._context.store.write():
             for service, move in self.record.entries.items():
                 self._context.store.deployments.put_entry(service, move.old)
@@ -166,6 +152,16 @@ class Switching:
         for module in self.record.moved:
             if module in self._context.enabled.modules:
                 sweep(self._context, module)
+
+    def _undo_renames(self) -> None:
+        for rename in reversed(self.record.renames):
+            rename.undo()
+
+    def _sweep(self) -> None:
+        for module in self.record.moved:
+            sweep(self._context, module)
+        for service in self.record.entries:
+            sweep_entries(self._context, service)
 
     # Steps
 
@@ -181,17 +177,15 @@ class Switching:
             if generation is not None:
                 contexts[module] = self._context.context(module, generation)
         return Candidate(
-            contexts, {unit.name: self._entry(unit.name, new=new) for unit in self._units if self._shared(unit)}
+            contexts,
+            {unit.name: self._entry(unit.name, new=new) for unit in self._units if isinstance(unit, SharedUnit)},
         )
 
     def _entry(self, service: str, *, new: bool) -> Path:
-        generation_dir = self._context.service_shop(service)
+        generation_dir = self._context.service_dir(service)
         move = self.record.entries.get(service)
         number = (move.new if new else move.old) if move else self._context.store.deployments.entry(service)
         return generation_dir.directory(number) if number is not None else generation_dir.state
-
-    def _shared(self, unit: Unit) -> bool:
-        return unit.name in self._context.enabled.services
 
     def _generation(self, module: str, *, new: bool) -> Generation | None:
         move = self.record.modules.get(module)
@@ -199,136 +193,42 @@ class Switching:
             return self._context.live(module)
         return self._context.generation(module, move.new if new else move.old)
 
-    def _reload(self, candidate: Candidate, *, all_of_them: bool = False) -> AgentError | None:
-        """Reload each unit once, up to the first that can't be, or all; those that don't run are noted as down.
+    # Probing
 
-        Return why the first can't be reloaded.
-        """
-        errors: list[AgentError] = []
-        for unit in self._units:
-            error = self._reload_unit(unit, candidate)
-            errors += [error] if error else []
-            if errors and not all_of_them:
-                break
-        return errors[0] if errors else None
-
-    def _reload_unit(self, unit: Unit, candidate: Candidate) -> AgentError | None:
-        if not self._shared(unit) and unit.name not in candidate.contexts:
-            return None
-        why_down = "" if unit.name in self._reloaded else self._down.get(unit.name) or self._why_down(unit, candidate)
-        if why_down and not self._start(unit, candidate):
-            self._down[unit.name] = why_down
-            return None
-        action = None if why_down else unit.reload(candidate)
-        result = self._context.runner.run(action) if action else None
-        if result is not None and unit.disruptive:
-            self._reloaded.add(unit.name)
-        if result is None or result.ok:
-            return None
-        if result.missing:
-            self._down[unit.name] = result.summary
-            return None
-        return _reload_failed(unit, result)
-
-    def _why_down(self, unit: Unit, candidate: Candidate) -> str:
-        """Say why a unit can't be reloaded, or nothing when it runs."""
-        if self._context.boot:
-            return "services have not been started yet"
-        how = unit.running(candidate)
-        if isinstance(how, Path):
-            return "" if process_of(how) is not None else f"no process has the number in {how}"
-        if how is not None:
-            result = self._context.runner.run(how)
-            if result.ok:
-                return ""
-            return result.absence if result.missing else f'"{how}" says that it does not run'
-        keys = [check.key for module in unit.modules for check in self._checks(module, new=True)]
-        if keys and all(key in (self.record.was_dead or ()) for key in keys):
-            return "nobody listens at its endpoints"
-        return ""
-
-    def _start(self, unit: Unit, candidate: Candidate) -> bool:
-        command = unit.start(candidate) if self._may_start(unit) else None
-        return command is not None and self._context.runner.run(command).ok
-
-    def _may_start(self, unit: Unit) -> bool:
-        return unit.may_start and unit.name not in self.record.absent and not self._context.boot
-
-    # Looking
-
-    def _remember_the_dead(self) -> None:
-        """Look before the switch: an endpoint that is dead already condemns nothing."""
+    def _record_dead_endpoints(self) -> None:
+        """Probe before the switch: an endpoint that is already dead proves nothing against the new generation."""
         if self.record.was_dead is not None or self._context.boot:
             return
-        checks = [check for module in self.record.modules for check in self._worth(module, new=True)]
-        one_each = {check.place: check for check in reversed(checks)}  # whether anybody listens depends on no name
-        seen = observe(self._context, list(one_each.values()), patient=False)
-        dead = {place for place, check in one_each.items() if seen[check.key].dead}
-        self.record = replace(self.record, was_dead=tuple(check.key for check in checks if check.place in dead))
+        self._endpoints.find_dead()
+        self.record = replace(self.record, was_dead=tuple(self._endpoints.dead))
 
-    def _look_and_clear(self) -> Failure | None:
-        """Look; while large services take their time to reload, remove from disk what will not be kept anyway."""
+    def _probe_and_clean_up(self) -> Failure | None:
+        """Probe, and meanwhile remove from disk what will not be kept: large services take some time to reload."""
         from concurrent.futures import ThreadPoolExecutor
 
-        surplus = [
-            (generation_dir, number) for module in self.record.moved for generation_dir, number in self._surplus(module)
-        ]
+        surplus = [each for module in self.record.moved for each in self._surplus(module)]
         with ThreadPoolExecutor(1, "sweep") as pool:
             for generation_dir, number in surplus:
                 pool.submit(staging.remove, generation_dir, number)
-            return self._look(new=True)
+            return self._probe(new=True)
 
     def _surplus(self, module: str) -> list[tuple[staging.GenerationDir, int]]:
         move = self.record.modules[module]
-        generation_dir = self._context.module_shop(module)
+        generation_dir = self._context.module_dir(module)
         return [
             (generation_dir, number)
             for number in surplus_of(self._context, generation_dir, move.new)
             if number != move.old
         ]
 
-    def _look(self, *, new: bool) -> Failure | None:
-        checks = [
-            each for module in self.record.modules if not self._is_down(module) for each in self._worth(module, new=new)
-        ]
-        self._seen = observe(self._context, checks, patient=True)
-        failed: dict[tuple[str, str], AgentError] = {}
-        for check in checks:
-            seen = self._seen[check.key]
-            if seen.problem is not None and not (seen.dead and check.key in (self.record.was_dead or ())):
-                failed.setdefault((check.module, check.endpoint.slot), seen.problem)
-        if not failed:
-            return None
-        return Failure(next(iter(failed.values())), failed)
-
-    def _worth(self, module: str, *, new: bool) -> list[EndpointCheck]:
-        changed = {difference.slot for difference in self.record.differences if difference.module == module}
-        rows = self._context.store.endpoints.all()
-        wrong = {f"{each.module} {each.key}" for each in rows if each.module == module and not each.ok}
-        return worth_a_look(self._checks(module, new=new), changed, wrong)
-
-    def _checks(self, module: str, *, new: bool) -> list[EndpointCheck]:
-        """Return the module's endpoints, asked once. Raises what asking the module raises."""
-        if (module, new) not in self._known:
-            generation = self._generation(module, new=new)
-            asked = generation is not None and module in self._context.enabled.modules
-            self._known[module, new] = checks_of(self._context, module, generation) if generation and asked else []
-        return self._known[module, new]
-
-    def _known_sights(self, module: str, *, new: bool) -> list[EndpointCheck]:
-        """Return the module's endpoints as far as it could say."""
-        try:
-            return self._checks(module, new=new)
-        except AgentError:
-            return []
+    def _probe(self, *, new: bool) -> Failure | None:
+        running = [module for module in self.record.modules if not self._is_down(module)]
+        failed = self._endpoints.probe(running, new=new)
+        return Failure(next(iter(failed.values())), failed) if failed else None
 
     def _is_down(self, module: str) -> bool:
         units = [unit for unit in self._units if module in unit.modules]
-        return bool(units) and all(unit.name in self._down for unit in units)
-
-    def _was_dead(self, module: str) -> bool:
-        keys = [check.key for check in self._known_sights(module, new=True)]
-        return all(key in (self.record.was_dead or ()) for key in keys)
+        return bool(units) and all(unit.name in self._reloader.down for unit in units)
 
     # Outcomes
 
@@ -340,8 +240,7 @@ class Switching:
 
     def _keep_module(self, module: str) -> Deployment:
         context, record = self._context, self.record
-        before = {f"{each.module} {each.key}": each for each in context.store.endpoints.all() if each.module == module}
-        rows = records_of(context, self._known_sights(module, new=True), self._seen, before)
+        rows = self._endpoints.records(module, new=True)
         down = self._why_waiting(module, rows)
         deployment = Deployment(
             module=module,
@@ -361,22 +260,18 @@ class Switching:
 
     def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> ServiceDown | None:
         for unit in self._units:
-            if module in unit.modules and unit.name in self._down:
-                return ServiceDown(unit.name, self._down[unit.name])
+            if module in unit.modules and unit.name in self._reloader.down:
+                return ServiceDown(unit.name, self._reloader.down[unit.name])
         dead = next((row for row in rows if row.problem is not None), None)
         return ServiceDown(f"{module} at {dead.address}", "nobody listens there") if dead else None
 
-    def _store_the_return(self, module: str, failure: Failure, again: Failure | None) -> AgentError:
-        context = self._context
+    def _store_rollback(self, module: str, failure: Failure, again: Failure | None) -> AgentError:
         move = self.record.modules[module]
         present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self.record.inputs.get(module, ""))
         error: AgentError = failure.error
         if again is not None:
             error = RollbackFailed(module, again.error.problem.cause.rstrip("."))
-        before = {f"{each.module} {each.key}": each for each in context.store.endpoints.all() if each.module == module}
-        context.store.endpoints.put(
-            module, records_of(context, self._known_sights(module, new=False), self._seen, before)
-        )
+        self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
         self._store_problem(present, outcome, Step.GOING_BACK, error)
         return error
@@ -401,10 +296,6 @@ class Switching:
 
 
 def store_phase(context: DeployContext, record: TransactionRecord, step: Step) -> None:
-    """Keep how far a transaction is. Call inside `Store.write`."""
+    """Store how far a transaction is. Call inside `Store.write`."""
     row = TransactionRow(record.id, record.job, str(step), record.to_json())
     context.store.deployments.put_transaction(row, context.clock())
-
-
-def _reload_failed(unit: Unit, result: CommandResult) -> ReloadFailed:
-    return ReloadFailed(unit.name, str(result.action), result.summary.rstrip("."), result.output)

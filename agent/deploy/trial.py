@@ -1,4 +1,4 @@
-"""One candidate: staged, prepared, read back, and shown to the services' own tests."""
+"""Trial of one candidate: staged, prepared, read back, and tested by its services."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.contract.context import ModulePart
 from agent.deploy import preflight, staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference, Target, with_moved_parts
-from agent.deploy.renames import Placement, live_link, published
+from agent.deploy.renames import Rename, live_link, published
 from agent.deploy.staging import GenerationDir, Materials
 from agent.deploy.units import Candidate, SharedUnit, Unit, parts_of
 from agent.errors import AgentError
@@ -23,39 +23,37 @@ from agent.system.writing import flush_file_system
 
 @dataclass
 class StagedCandidate:
-    """What a trial has put on disk, and what the switch would do."""
+    """Candidate on disk, and the renames that would switch to it."""
 
     generations: dict[str, Generation] = field(default_factory=dict)
     """New generations by module; modules without a difference have none."""
     entries: dict[str, Generation] = field(default_factory=dict)
     """New entries by shared service."""
     texts: dict[str, str] = field(default_factory=dict)
-    """SHA-256 -> text with marks, of everything that was rendered anew."""
-    placements: list[Placement] = field(default_factory=list)
+    """SHA-256 -> text with marks, of everything that was rendered now."""
+    renames: list[Rename] = field(default_factory=list)
     candidate: Candidate = field(default_factory=lambda: Candidate({}, {}))
     absent: dict[str, str] = field(default_factory=dict)
     """Unit -> why it can't be tested: it isn't installed."""
-    culprits: dict[Difference, AgentError] = field(default_factory=dict)
-    """Differences that the preflight found wrong by itself."""
+    refused: dict[Difference, AgentError] = field(default_factory=dict)
+    """Differences that the preflight refuses, with the reason."""
     refusal: AgentError | None = None
-    suspect: str = ""
-    """Module that the refusal is about, where one is known."""
     unprepared: dict[str, AgentError] = field(default_factory=dict)
-    """Module -> its preparation needs a program that isn't there: no matter where a service of its isn't installed either."""
+    """Module -> error: its preparation needs a program that is missing, which may be part of a service that is not installed."""
 
 
 class Trial:
-    """Tries candidates of one group of modules and units."""
+    """Tests of candidates of one group of modules and units."""
 
     def __init__(
-        self, context: DeployContext, wanted: Sequence[Target], units: Sequence[Unit], repair: frozenset[str]
+        self, context: DeployContext, targets: Sequence[Target], units: Sequence[Unit], repair: frozenset[str]
     ) -> None:
         self._context = context
-        self._wanted = {each.module: each for each in wanted}
+        self._targets = {each.module: each for each in targets}
         self._units = units
         self._repair = repair
         self.keep_entries = False
-        """Include the modules as the entries in service do, though their templates or settings say otherwise now."""
+        """Include the modules as the entries in service do, whatever templates and settings say now."""
 
     def stage(self, accepted: frozenset[Difference]) -> StagedCandidate:
         """Put a candidate with these differences on disk and test it. Raises `DiskFailed`, `OwnerUnknown`, ..."""
@@ -67,12 +65,12 @@ class Trial:
             self.discard(staged)
             raise DiskFailed(error.filename or "state", (error.strerror or str(error)).lower()) from error
         self._preflight(staged, accepted)
-        if not staged.culprits:
+        if not staged.refused:
             self._prepare(staged)
-        if not staged.culprits and staged.refusal is None:
-            self._place(staged)
+        if not staged.refused and staged.refusal is None:
+            self._plan_renames(staged)
             self._check(staged, in_place=False)
-            self._judge_the_unprepared(staged, in_place=False)
+            self._refuse_unprepared(staged, in_place=False)
         return staged
 
     def flush(self) -> None:
@@ -83,7 +81,7 @@ class Trial:
         """Run the tests of services whose main file is the administrator's: after the rename, before the reload."""
         try:
             self._check(staged, in_place=True)
-            self._judge_the_unprepared(staged, in_place=True)
+            self._refuse_unprepared(staged, in_place=True)
         except AgentError as error:
             return error
         return staged.refusal
@@ -91,23 +89,23 @@ class Trial:
     def discard(self, staged: StagedCandidate) -> None:
         """Remove what was staged."""
         for module, generation in staged.generations.items():
-            staging.remove(self._context.module_shop(module), generation.number)
+            staging.remove(self._context.module_dir(module), generation.number)
         for service, generation in staged.entries.items():
-            staging.remove(self._context.service_shop(service), generation.number)
+            staging.remove(self._context.service_dir(service), generation.number)
 
     # Stage
 
     def _stage_modules(self, staged: StagedCandidate, accepted: frozenset[Difference]) -> None:
         contexts = {}
-        self._context.tell_step(Step.STAGE, self._wanted)
+        self._context.tell_step(Step.STAGE, self._targets)
         for module in sorted({name for unit in self._units for name in unit.modules}):
             live = self._context.live(module)
-            wanted = self._wanted.get(module)
-            if wanted is not None:
-                rendering = wanted.compose(accepted)
+            target = self._targets.get(module)
+            if target is not None:
+                rendering = target.compose(accepted)
                 repair = module in self._repair
                 if repair or ((rendering.files or live) and (live is None or rendering.digest != live.digest)):
-                    generation_dir = self._context.module_shop(module)
+                    generation_dir = self._context.module_dir(module)
                     staged.generations[module] = self._stage(
                         staged, generation_dir, rendering, None if repair else live
                     )
@@ -121,15 +119,11 @@ class Trial:
         for unit in self._units:
             if not isinstance(unit, SharedUnit):
                 continue
-            generation_dir = self._context.service_shop(unit.name)
+            generation_dir = self._context.service_dir(unit.name)
             parts = parts_of(self._context.enabled, unit.name, unit.modules, staged.candidate.contexts)
-            number = self._context.store.deployments.entry(unit.name)
-            live = self._context.store.deployments.generation(generation_dir.owner, number) if number else None
+            live = self._context.live_entry(unit.name)
             rendering = self._entry(unit.name, parts, live)
-            damaged = live is not None and bool(
-                staging.damaged(generation_dir.directory(live.number), live)
-                or staging.misplaced(generation_dir.state, live)
-            )
+            damaged = live is not None and staging.damage(generation_dir, live) is not None
             if rendering.files and (live is None or damaged or live.digest != rendering.digest):
                 staged.entries[unit.name] = self._stage(staged, generation_dir, rendering, None)
             elif live is None and not rendering.files:
@@ -172,23 +166,23 @@ class Trial:
                 difference for difference in accepted if (difference.module, difference.slot) == (module, slot)
             ]
             blamed = [difference for difference in differences if difference.kind is RefusedKind.CHAIN] or differences
-            staged.culprits |= dict.fromkeys(blamed, error)
+            staged.refused |= dict.fromkeys(blamed, error)
             if not blamed:
-                staged.refusal, staged.suspect = error, module
+                staged.refusal = error
 
-    def _parts(self, module: str, staged: StagedCandidate) -> list[preflight.Staged]:
-        """Return the parts that differ from what is in service: the rest has been looked at before."""
+    def _parts(self, module: str, staged: StagedCandidate) -> list[preflight.StagedPart]:
+        """Return the parts that differ from what is in service: the rest has been checked before."""
         generation = staged.generations[module]
         live = self._context.live(module)
         same = set(live.files) if live and module not in self._repair else set()
-        directory = self._context.module_shop(module).directory(generation.number)
+        directory = self._context.module_dir(module).directory(generation.number)
         found = []
         for slot, chain in generation.chains.items():
             files = generation.part(slot)
             if set(files) <= same:
                 continue
             need = self._context.needs.get((module, slot))
-            found.append(preflight.Staged(module, slot, directory, files, self._context.records[chain], need))
+            found.append(preflight.StagedPart(module, slot, directory, files, self._context.records[chain], need))
         return found
 
     def _prepare(self, staged: StagedCandidate) -> None:
@@ -198,7 +192,7 @@ class Trial:
             for command in commands:
                 self._prepare_with(command, module, staged)
             if commands and staged.refusal is None:
-                generation_dir = self._context.module_shop(module)
+                generation_dir = self._context.module_dir(module)
                 staged.generations[module] = staging.with_what_was_made(generation_dir, staged.generations[module])
 
     def _prepare_with(self, command: Command, module: str, staged: StagedCandidate) -> None:
@@ -209,37 +203,32 @@ class Trial:
         if result.missing:
             staged.unprepared[module] = failed
         elif staged.refusal is None:
-            staged.refusal, staged.suspect = failed, module
+            staged.refusal = failed
 
-    def _judge_the_unprepared(self, staged: StagedCandidate, *, in_place: bool) -> None:
-        """What no service is there to read may wait for the service; anything else is refused."""
+    def _refuse_unprepared(self, staged: StagedCandidate, *, in_place: bool) -> None:
+        """Refuse what could not be prepared, unless the service that reads it is not installed yet."""
         for module, failed in staged.unprepared.items():
             units = [unit for unit in self._units if module in unit.modules]
             known = in_place is any(unit.checks_in_place for unit in units)
             if known and staged.refusal is None and not any(unit.name in staged.absent for unit in units):
-                staged.refusal, staged.suspect = failed, module
+                staged.refusal = failed
 
     # The switch that would follow
 
-    def _place(self, staged: StagedCandidate) -> None:
+    def _plan_renames(self, staged: StagedCandidate) -> None:
         for module, generation in staged.generations.items():
-            live = self._context.live(module)
-            generation_dir = self._context.module_shop(module)
-            staged.placements.append(live_link(generation_dir.state, generation.number, live.number if live else None))
-            staged.placements += self._published(generation_dir, generation, live)
+            staged.renames += self._renames_to(self._context.module_dir(module), generation, self._context.live(module))
         for service, generation in staged.entries.items():
-            generation_dir = self._context.service_shop(service)
-            number = self._context.store.deployments.entry(service)
-            last = self._context.store.deployments.generation(generation_dir.owner, number) if number else None
-            staged.placements.append(live_link(generation_dir.state, generation.number, last.number if last else None))
-            staged.placements += self._published(generation_dir, generation, last)
+            last = self._context.live_entry(service)
+            staged.renames += self._renames_to(self._context.service_dir(service), generation, last)
 
-    def _published(
+    def _renames_to(
         self, generation_dir: GenerationDir, generation: Generation, last: Generation | None
-    ) -> list[Placement]:
+    ) -> list[Rename]:
+        """Return the renames that switch from `last` to `generation`."""
         rooted = self._context.enabled.layout.rooted
         before = {file.publish: file.path for file in last.files if file.publish} if last else {}
-        found = []
+        found = [live_link(generation_dir.state, generation.number, last.number if last else None)]
         for file in generation.files:
             if file.publish:
                 old = before.get(file.publish)
@@ -274,6 +263,6 @@ def _refused(unit: Unit, command: Command, result: CommandResult) -> CheckRefuse
     return CheckRefused(unit.name, str(command), result.summary.rstrip("."), result.output)
 
 
-def changed(wanted: Sequence[Target]) -> list[Difference]:
+def differences_of(targets: Sequence[Target]) -> list[Difference]:
     """Return every difference of a group."""
-    return [difference for each in wanted for difference in each.differences()]
+    return [difference for each in targets for difference in each.differences()]

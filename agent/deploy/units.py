@@ -1,4 +1,4 @@
-"""What is tested and reloaded as one: a shared service, or a module's own."""
+"""Units: daemons that are tested and reloaded as one, shared by modules or a module's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Candidate:
-    """Which directories a unit is asked about."""
+    """Directories that a unit's commands are about."""
 
     contexts: Mapping[str, Context]
     """Every module that has a generation, whether it changes or not."""
@@ -44,7 +44,7 @@ class Unit(ABC):
 
     @property
     def disruptive(self) -> bool:
-        """Whether to reload it drops sessions: it may be a restart, which brings up what has ended too."""
+        """Whether reloading drops sessions. It may be a restart, which also starts a unit that has ended."""
         return False
 
     @abstractmethod
@@ -53,10 +53,10 @@ class Unit(ABC):
 
     @abstractmethod
     def reload(self, candidate: Candidate) -> Action | None:
-        """Return what makes it read its files again."""
+        """Return the command or signal that makes it read its files again."""
 
     def start(self, candidate: Candidate) -> Command | None:
-        """Return what starts it."""
+        """Return the command that starts it."""
         return None
 
     def running(self, candidate: Candidate) -> Command | Path | None:
@@ -65,7 +65,7 @@ class Unit(ABC):
 
 
 class OwnUnit(Unit):
-    """A module's own service: the module answers."""
+    """A module's own service, described by the module."""
 
     def __init__(self, enabled: EnabledModules, module: str) -> None:
         self._hooks = enabled.hooks
@@ -75,7 +75,7 @@ class OwnUnit(Unit):
 
     @property
     def disruptive(self) -> bool:
-        """As the module says."""
+        """Whether the module says so."""
         return self._module.disruptive
 
     def check(self, candidate: Candidate) -> Command | None:
@@ -88,7 +88,7 @@ class OwnUnit(Unit):
 
 
 class SharedUnit(Unit):
-    """A registered service: its class answers."""
+    """A registered service, described by its class."""
 
     def __init__(self, enabled: EnabledModules, service: str) -> None:
         self._enabled = enabled
@@ -98,17 +98,17 @@ class SharedUnit(Unit):
 
     @property
     def checks_in_place(self) -> bool:
-        """As the service says."""
+        """Whether the service says so."""
         return self._service.checks_in_place
 
     @property
     def disruptive(self) -> bool:
-        """As the service says."""
+        """Whether the service says so."""
         return self._service.disruptive
 
     @property
     def may_start(self) -> bool:
-        """As the administrator says."""
+        """Whether the administrator says so."""
         return self._service.start
 
     def check(self, candidate: Candidate) -> Command | None:

@@ -1,4 +1,4 @@
-"""One round under the lock: make a root, obtain local chains, bind, deploy, look, and remember when to come back."""
+"""A pass under the lock: make a root, obtain local chains, bind, deploy, look, and store when the next one is due."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent.contract.context import Http01
 from agent.contract.source import ChainRecord, Source
 from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
-from agent.deploy.drift import look, look_at_files
+from agent.deploy.drift import find_damage, find_drift
 from agent.engine.bus import Bus
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
@@ -44,7 +44,7 @@ from agent.store.instants import written
 from agent.system.command import Runner
 
 SUPERSEDED = timedelta(days=1)
-"""A chain that nothing needs any more is kept so long, for whoever looks at what just happened."""
+"""A chain that nothing needs any more is kept so long, so that one can see what just happened."""
 UNNEEDED = timedelta(days=8)
 """An order for a request that nobody needs any more is kept so long after its next try would have been."""
 SEEN_ON_THE_WIRE = ("deploy.reload_failed", "deploy.wrong_chain", "deploy.wrong_generation", "deploy.probe_failed")
@@ -52,7 +52,7 @@ SEEN_ON_THE_WIRE = ("deploy.reload_failed", "deploy.wrong_chain", "deploy.wrong_
 
 
 class Pass:
-    """Works on one situation; the store is read again where it may have changed."""
+    """One run of plan and perform with one set of inputs; the store is read again where it may have changed."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Pass:
         services: SourceServices,
         deferred: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
-        """`services`: for offices of sources that are asked under the lock. `deferred`: as for `state_of`."""
+        """`services`: for sources that are asked under the lock. `deferred`: as for `state_of`."""
         self._store = store
         self._inputs = inputs
         self._bus = bus
@@ -76,22 +76,22 @@ class Pass:
         self._deferred = deferred
         self._job = services.job
         self._made: dict[str, Chain] = {}
-        """Chains of this round that need not be opened again to be deployed."""
+        """Chains of this pass that need not be opened again to be deployed."""
         self.performed: list[str] = []
 
     @cached_property
     def declarations(self) -> Declarations:
-        """What the modules declared in this round."""
+        """Declarations of the modules in this pass."""
         return declare(self._inputs, self._store)
 
     @property
     def sources(self) -> list[Path]:
-        """Files and directories that this round believed, beside those that every round does."""
+        """Files and directories that this pass read, beside those that every pass does."""
         return [*self._inputs.enabled.sources(), *self._inputs.settings.secret_files]
 
     @property
     def http01(self) -> Http01:
-        """Where answers to HTTP-01 challenges go in this round."""
+        """Where answers to HTTP-01 challenges go in this pass."""
         return self._inputs.enabled.http01
 
     @property
@@ -134,7 +134,7 @@ class Pass:
     def perform(self, *, windows: bool, boot: bool = False) -> None:
         """Do all that is due and needs no network."""
         if boot:
-            look_at_files(self._deploy_context(boot=True))
+            find_damage(self._deploy_context(boot=True))
         made = self.plan(windows=windows)
         if self._prepare_root(made):
             made = self.plan(windows=windows)
@@ -146,13 +146,15 @@ class Pass:
         deployer.purge(self._deploy_context())
         if boot:
             return
-        wrong = look(self._deploy_context(), [action.module for action in made.actions if isinstance(action, Look)])
+        wrong = find_drift(
+            self._deploy_context(), [action.module for action in made.actions if isinstance(action, Look)]
+        )
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
 
     def close(self, made: Plan) -> None:
-        """Remember what the status and the next run need."""
+        """Store what the status and the next pass need."""
         with self._store.write():
             self._store.modules.put(self.declarations.records)
             self._store.endpoints.keep_modules(record.name for record in self.declarations.records)
@@ -163,9 +165,9 @@ class Pass:
             self._store.chains.drop_superseded(self._clock() - SUPERSEDED)
             self._store.journal.trim()
             self._store.deployments.drop_unused_texts()
-            self._forget_what_nobody_asks_about()
+            self._drop_unneeded()
 
-    def _forget_what_nobody_asks_about(self) -> None:
+    def _drop_unneeded(self) -> None:
         names = {name for need in self.declarations.needs for name in need.names}
         self._store.failing.keep(names, self._inputs.settings.rungs)
         apart = {request.id for each in self._store.failing.all() for request in each.requests}
@@ -217,9 +219,9 @@ class Pass:
         with self._store.write():
             for action in actions:
                 source = self.source(action.source)
-                session = StoredOrderContext(self._services, source, action, stop, root)
-                deliveries.append(ask(source, action, session, self._clock))
-                root = session.root
+                context = StoredOrderContext(self._services, source, action, stop, root)
+                deliveries.append(ask(source, action, context))
+                root = context.root
             settle_deliveries(self._store, self._bus, deliveries, now=self._clock(), job=self._job)
         for delivery in deliveries:
             if delivery.chain is not None:
@@ -227,10 +229,9 @@ class Pass:
                 self.performed.append(describe(delivery.obtain))
 
     def _keep_bindings(self, made: Plan) -> None:
-        now = self._clock()
         with self._store.write():
             self._store.modules.put_needs(self.declarations.needs)
-            changed = self._store.modules.put_bindings(made.bindings, now)
+            changed = self._store.modules.put_bindings(made.bindings)
         self._bus.publish(self._store, *(self._binding_changed(binding) for binding in changed))
 
     def _binding_changed(self, binding: Binding) -> Event:
@@ -242,7 +243,7 @@ class Pass:
 
     def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> None:
         chosen = [action for action in made.actions if only is None or getattr(action, "module", None) in only]
-        deploys = [action for action in chosen if isinstance(action, Deploy) and self._worth(action)]
+        deploys = [action for action in chosen if isinstance(action, Deploy) and self._checks_due(action)]
         settles = [action for action in chosen if isinstance(action, Settle) and not boot]
         retired = [action for action in chosen if isinstance(action, Retire)]
         self._note([*deploys, *retired])
@@ -254,7 +255,7 @@ class Pass:
         if retired:
             deployer.retire(deploy_context, [action.module for action in retired])
 
-    def _worth(self, action: Deploy) -> bool:
+    def _checks_due(self, action: Deploy) -> bool:
         """A module without any chain yet is deployed when it has its first one, or when it needs none."""
         return bool(action.chains) or not any(need.module == action.module for need in self.declarations.needs)
 

@@ -1,4 +1,4 @@
-"""Putting events on the one bus: first the store, then whoever looks on."""
+"""The event bus: events go to the store first, then to displays and to the observers of plugins."""
 
 from __future__ import annotations
 

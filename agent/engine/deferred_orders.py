@@ -1,4 +1,4 @@
-"""Orders that were tried just now and would be due at once again: they rest, lest a run never ends."""
+"""Orders that were tried just now and would be due at once again: they are deferred, so that a run comes to its end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Key = tuple[str, str]
 
 
 class DeferredOrders:
-    """For how long: one run of `apply`, or a minute of a process that goes on.
+    """Orders that are not tried again during one run of `apply`, or for a minute of a process that goes on.
 
-    A failure that says when to try again, and says so in good time, rests by itself.
+    A failure that names a later next try needs no place here.
     """
 
     def __init__(self, seconds: float = WAITING_AGAIN.total_seconds()) -> None:
@@ -25,23 +25,23 @@ class DeferredOrders:
         self._failed: set[Key] = set()
 
     def note(self, deliveries: Iterable[Delivery]) -> None:
-        """Let what was tried rest."""
+        """Defer what was tried."""
         for each in deliveries:
             retry_at = each.error.retry_at if isinstance(each.error, SourceError) else None
             failed = retry_at is not None and retry_at <= each.at
             if failed or each.chain is not None:
-                self._since[each.key] = time.monotonic()
+                self._since[each.obtain.key] = time.monotonic()
             if failed:
-                self._failed.add(each.key)
+                self._failed.add(each.obtain.key)
 
     @property
     def keys(self) -> frozenset[Key]:
-        """What rests now."""
+        """Orders that are deferred now."""
         until = time.monotonic() - self._seconds
         self._since = {key: since for key, since in self._since.items() if since > until}
         return frozenset(self._since)
 
     @property
     def failed(self) -> bool:
-        """Whether something rests that has failed, and that another run would try."""
+        """Whether an order is deferred that has failed, and that another run would try."""
         return bool(self._failed & self.keys)

@@ -1,4 +1,4 @@
-"""Rounds: under the lock all that needs no network; beside it the orders; then their chains are deployed together."""
+"""The engine runs passes: under the lock all that needs no network, beside it the orders, whose chains the next one deploys."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from agent.engine.agent_pass import Pass
 from agent.engine.bus import Bus, Listener
 from agent.engine.deferred_orders import DeferredOrders
 from agent.engine.freshness import KEY, InputsFingerprint, UpToDate
-from agent.engine.inquiries import InquiryResult, settle_findings
-from agent.engine.orders import Delivery, settle_deliveries
+from agent.engine.host import read_host
+from agent.engine.inquiries import settle_findings
+from agent.engine.orders import settle_deliveries
 from agent.engine.pass_inputs import (
     HostReader,
     KeptSettings,
     Loader,
     PassInputs,
     load_settings,
-    read_host_of,
     read_pass_inputs,
     with_account_key,
 )
@@ -52,7 +52,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended."""
+    """Outcome of a run."""
 
     plan: Plan
     """What there still is to do, and when."""
@@ -65,7 +65,7 @@ class Result:
 
 
 class Engine:
-    """Runs passes over one appliance. Clock, runner, looker and host facts can be replaced."""
+    """Runs passes over one appliance. Clock, runner, prober and host facts can be replaced."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Engine:
         clock: Callable[[], datetime] = utc_now,
         runner: Runner | None = None,
         prober: Prober | None = None,
-        host: HostReader = read_host_of,
+        host: HostReader = read_host,
         loader: Loader = load_settings,
         listeners: Sequence[Listener] = (),
         who: str = "chainwright",
@@ -91,7 +91,7 @@ class Engine:
         self.bus = Bus(listeners)
         self.who = who
         self._job = job
-        self.workers = Workers(self.bus, self.clock)
+        self.workers = Workers(layout, self.bus, self.clock)
         self._deferred = DeferredOrders()
 
     def clock(self) -> datetime:
@@ -102,7 +102,7 @@ class Engine:
         """Return what is due, changing nothing."""
         with Store.open_existing(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
             inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
-            return self._run_pass(store, inputs, "").plan(windows=windows)
+            return self._pass(store, inputs, "").plan(windows=windows)
 
     def apply(
         self,
@@ -113,7 +113,7 @@ class Engine:
         retry: bool = False,
         recheck_endpoints: bool = False,
     ) -> Result:
-        """Run rounds until nothing is due and no order runs, or `timeout` seconds have passed.
+        """Run passes until nothing is due and no order runs, or `timeout` seconds have passed.
 
         `retry`: try at once again what was refused before anything had changed; what was rolled back still waits.
         `recheck_endpoints`: first look at every endpoint, whenever it was looked at last.
@@ -152,7 +152,7 @@ class Engine:
         recheck_endpoints: bool = False,
         retry: bool = False,
     ) -> tuple[Plan, list[str]]:
-        """Run one round: settle what orders brought, do all that needs no network, start the orders that are due.
+        """Run one pass: settle what orders brought, do all that needs no network, start the orders that are due.
 
         `recheck_endpoints`: look at every endpoint, whenever it was looked at last. `retry`: as for `apply`.
         """
@@ -176,13 +176,13 @@ class Engine:
             if orders:
                 self._start(store, current, made, job)
             current.close(made)
-            if not made.actions and current.all_modules_ok and not self._has_hidden_work:
-                self._rest(store, made, fingerprint)
+            if not made.actions and current.all_modules_ok and not self._has_other_work:
+                self._note_up_to_date(store, made, fingerprint)
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
             return made, current.performed
 
     @property
-    def _has_hidden_work(self) -> bool:
+    def _has_other_work(self) -> bool:
         """Whether another run would have something to do that the plan doesn't show."""
         return self.workers.busy or self._deferred.failed or self._refused
 
@@ -191,7 +191,7 @@ class Engine:
         """Whether other settings are in force than those on disk."""
         return isinstance(self.loader, KeptSettings) and self.loader.refusal is not None
 
-    def _rest(self, store: Store, made: Plan, fingerprint: InputsFingerprint) -> None:
+    def _note_up_to_date(self, store: Store, made: Plan, fingerprint: InputsFingerprint) -> None:
         """Let other runs end at once, as long as nothing is due and nothing changes.
 
         While something is refused, a person who calls for a pass means that it be tried again.
@@ -222,27 +222,22 @@ class Engine:
 
     def _settle(self, store: Store, job: str) -> list[str]:
         """Store what orders and inquiries have brought: needs and chains are read afterwards. Return lines for people."""
-        performed: list[str] = []
-
-        def settle(deliveries: Sequence[Delivery], findings: Sequence[InquiryResult]) -> None:
+        with self.workers.ended() as (deliveries, findings):
             now = self.clock()
             settle_deliveries(store, self.bus, deliveries, now=now, job=job)
-            performed.extend(settle_findings(store, self.bus, findings, now=now, job=job))
-            performed.extend(str(each) for each in deliveries if each.chain is not None)
+            performed = settle_findings(store, self.bus, findings, now=now, job=job)
             self._deferred.note(deliveries)
-
-        self.workers.hand_over(settle)
-        return performed
+        return [*performed, *(str(each) for each in deliveries if each.chain is not None)]
 
     def _prepared(self, store: Store, job: str) -> Pass:
-        """Read the situation, and make what every deployment needs."""
+        """Return a pass on settings, plugins and host as they are now, with the account key that services answer with."""
         inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
         self.workers.tidy(inputs.settings.rungs.values())
-        return self._run_pass(store, with_account_key(inputs, store, self.clock()), job)
+        return self._pass(store, with_account_key(inputs, store, self.clock()), job)
 
-    def _run_pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
+    def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.bus.hooks = inputs.hooks
-        services = self.workers.services(store, inputs.enabled.http01, job, at_once=True)
+        services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(
             store, inputs, self.bus, self.runner, self.prober, self.clock, services, deferred=self._deferred.keys
         )
@@ -250,7 +245,7 @@ class Engine:
     def _start(self, store: Store, current: Pass, made: Plan, job: str) -> None:
         orders = [each for each in made.actions if isinstance(each, Obtain) and not each.immediate]
         inquiries = [each for each in made.actions if isinstance(each, Inquire)]
-        services = self.workers.services(store, current.http01, job)
+        services = self.workers.services(current.http01, job)
         self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
         self.workers.inquire(store, [(current.source(each.source), each) for each in inquiries], services)
 

@@ -1,6 +1,6 @@
-"""Whether a pass could find anything to do at all: the way of a run that has nothing to do.
+"""Check whether a pass could find anything to do at all, for a run that has nothing to do.
 
-A pass that left nothing undone writes down what it believed: the state of every file that it read, the host's name and
+A pass that left nothing undone stores what it relied on: the state of every file that it read, the host's name and
 addresses, and until when nothing becomes due. While all of that is as it was, another pass would do nothing. Any change in the
 store makes the database forget it (`agent.store.migrations.m004_trust`).
 
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from agent.system.addresses import packed_addresses
-from agent.system.paths import DATABASE, ETC, MASTER_KEY
+from agent.system.paths import DATABASE, ETC, MASTER_KEY, database_uri
 
 DEPTH = 8
 """Directories within each other that are looked into."""
@@ -23,7 +23,7 @@ KEY = "trusted"
 
 
 class UpToDate:
-    """What the last pass left: nothing is due before `until`."""
+    """State that the last pass left: nothing is due before `until`."""
 
     def __init__(self, since: float, until: float | None, attention: int) -> None:
         self.since = since
@@ -38,7 +38,7 @@ class UpToDate:
 
 
 class InputsFingerprint:
-    """What one pass believes. Make it before anything is read, so that what changes meanwhile is not missed."""
+    """Fingerprint of all that one pass reads. Make it before anything is read, so that no change meanwhile is missed."""
 
     def __init__(self, root: str) -> None:
         self._facts = "\n".join(_facts(root))
@@ -79,10 +79,9 @@ def _read(head: str) -> UpToDate:
 
 
 def _kept(path: str) -> str:
-    """Return what the last pass wrote down; empty for whatever stands in the way: then a pass says what it is."""
-    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    """Return what the last pass stored; empty when it can't be read: then a pass says why."""
     try:
-        connection = sqlite3.connect(f"file:{escaped}?mode=ro", uri=True)
+        connection = sqlite3.connect(database_uri(path, read_only=True), uri=True)
     except sqlite3.Error:
         return ""
     try:
@@ -114,7 +113,7 @@ def _each(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _state(path: str, depth: int) -> Iterator[str]:
-    """Yield a line for a file, or for a directory and what stands in it. The change time can't be set by anybody."""
+    """Yield a line for a file, or for a directory and what is in it. Nobody can set the change time."""
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError as error:

@@ -1,26 +1,25 @@
-"""Reading this machine's name and addresses."""
+"""Name and addresses of this machine."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 
+from agent.config.settings import Settings
 from agent.model.need import HostFacts
 from agent.system.addresses import own_addresses
+from agent.system.names import parse_name
 
 FALLBACK_NAME = "gateway"
 """A machine without a usable name."""
 
 
-def read_host(name: str | None = None, addresses: Sequence[str] | None = None) -> HostFacts:
-    """Return the host's facts; `name` and `addresses` replace what the system says."""
-    return HostFacts(name or host_name(), tuple(addresses) if addresses is not None else own_addresses())
+def read_host(settings: Settings) -> HostFacts:
+    """Return the facts of this machine, as far as the settings don't say otherwise."""
+    addresses = settings.addresses
+    return HostFacts(settings.hostname or _name(), own_addresses() if addresses is None else tuple(addresses))
 
 
-def host_name() -> str:
-    """Return the system's host name, canonical."""
-    from agent.system.names import parse_name
-
+def _name() -> str:
     try:
         return parse_name(socket.gethostname())
     except ValueError:

@@ -1,4 +1,4 @@
-"""Asking about chains that are bound: what the CA says of their renewal, and whether it has revoked them."""
+"""Inquiries about chains that are bound: what the CA says of their renewal, and whether it has revoked them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ BACK_OFF = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100),
 SOONEST = timedelta(minutes=1)
 """Between two inquiries about one chain, whatever its CA says."""
 BEGUN = timedelta(minutes=5)
-"""Nobody else inquires for so long; then whoever began is taken to be dead."""
+"""Nobody else inquires for so long; then the process that began is taken to be dead."""
 
 
 @dataclass(frozen=True)
 class InquiryResult:
-    """What came of one inquiry."""
+    """Outcome of one inquiry."""
 
     inquire: Inquire
     watch: Watch | None
@@ -60,16 +60,11 @@ def ask_about(
 ) -> InquiryResult:
     """Ask what is due, whatever the source does. `load` opens the chain; `lists` are those that were fetched already."""
     inquiry = _Inquiry(action, load, before, context.now)
-    if action.renewal:
+    if action.renewal and not context.cancelled:
         inquiry.attempt(partial(inquiry.ask_source, source, context), "next_at")
     if action.revocation and not context.cancelled:
         inquiry.attempt(partial(inquiry.look_for_revocation, lists), "crl_at")
     return inquiry.finding(cancelled=context.cancelled)
-
-
-def not_begun(action: Inquire, before: Watch | None) -> InquiryResult:
-    """Return what comes of an inquiry that could not be made."""
-    return InquiryResult(action, None, before)
 
 
 class _Inquiry:
@@ -113,7 +108,7 @@ class _Inquiry:
     def finding(self, *, cancelled: bool) -> InquiryResult:
         """Return what came of it."""
         if cancelled or isinstance(self._error, OrderCancelled):
-            return not_begun(self._action, self._before)
+            return InquiryResult(self._action, None, self._before)
         problem = self._error.problem.to_json() if self._error else None
         watch = replace(self._watch, problem=problem, attempts=self._failures if self._error else 0)
         return InquiryResult(self._action, watch, self._before, self._revoked_at, self._reason)
@@ -136,6 +131,8 @@ def settle_findings(store: Store, bus: Bus, findings: Sequence[InquiryResult], *
 
     A chain that was revoked is good for nothing any more: the next one takes over in the same pass.
     """
+    if not findings:
+        return []
     events: list[Event] = []
     with store.write():
         for finding in findings:

@@ -1,4 +1,4 @@
-"""What a source is given for one order: an office, what it saved, and the appliance's root."""
+"""Services passed to a source for one order: those of `source_context`, what it saved, and the appliance's root."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StoredOrderContext(StoredSourceContext):
         self._forced = obtain.forced
         self._saved: Mapping[str, Any] | None = None
         self.root = root
-        """The root that signs, once it has been opened; hand it to the next session of the same round."""
+        """The root that signs, once it has been opened; the next order of the same pass takes it over."""
 
     @property
     def saved(self) -> Mapping[str, Any]:

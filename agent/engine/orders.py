@@ -1,8 +1,8 @@
-"""Asking a source for a chain, and storing what came of it."""
+"""Orders: a source is asked for a chain, and what came of it is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from agent.store import Store
 
 @dataclass(frozen=True)
 class Delivery:
-    """How one order ended."""
+    """Outcome of one order."""
 
     source: Source
     obtain: Obtain
@@ -35,37 +35,27 @@ class Delivery:
     def __str__(self) -> str:
         return f"{self.source.name} delivered a chain for {', '.join(sorted(self.obtain.request.names)[:3])}"
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """`(request, source)`."""
-        return self.obtain.request.id, self.obtain.source
 
-
-def ask(source: Source, obtain: Obtain, session: StoredOrderContext, clock: Callable[[], datetime]) -> Delivery:
-    """Ask a source, whatever it does."""
+def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery:
+    """Ask a source for a chain, whatever it does. Nothing is begun when the agent is about to stop."""
+    if context.cancelled:
+        return Delivery(source, obtain, context.now(), error=OrderCancelled(obtain.source), begun=False)
     try:
-        chain = source.obtain(obtain.request, session)
+        chain = source.obtain(obtain.request, context)
         if not isinstance(chain, Chain):
             raise TypeError(f"obtain() returned {type(chain).__name__} instead of a Chain")
-        return Delivery(source, obtain, clock(), chain)
+        return Delivery(source, obtain, context.now(), chain)
     except AgentError as error:
-        return Delivery(source, obtain, clock(), error=error)
+        return Delivery(source, obtain, context.now(), error=error)
     except Exception as error:
-        return crashed(source, obtain, error, clock())
-
-
-def crashed(source: Source, obtain: Obtain, error: Exception, now: datetime) -> Delivery:
-    """Return what comes of an order whose source raised something that isn't its contract."""
-    return Delivery(source, obtain, now, error=SourceCrashed(obtain.source, error, now + back_off(1)))
-
-
-def given_back(source: Source, obtain: Obtain, now: datetime) -> Delivery:
-    """Return what comes of an order that was not begun because the agent stops."""
-    return Delivery(source, obtain, now, error=OrderCancelled(obtain.source), begun=False)
+        now = context.now()
+        return Delivery(source, obtain, now, error=SourceCrashed(obtain.source, error, now + back_off(1)))
 
 
 def settle_deliveries(store: Store, bus: Bus, deliveries: Sequence[Delivery], *, now: datetime, job: str) -> None:
     """Store chains, and failures with their next tries, in one transaction. Call under the lock."""
+    if not deliveries:
+        return
     with store.write():
         for delivery in deliveries:
             _settle(store, delivery, now)
@@ -82,7 +72,7 @@ def _settle(store: Store, delivery: Delivery, now: datetime) -> None:
         _note_names(store, delivery, now)
         if delivery.chain is not None:
             store.orders.clear_forced(delivery.obtain.request.id)
-    store.orders.release(*delivery.key)
+    store.orders.release(*delivery.obtain.key)
 
 
 def _store_chain(store: Store, chain: Chain, obtain: Obtain, now: datetime) -> None:
@@ -99,7 +89,7 @@ def _signed_by(chain: Chain, sha256: str) -> bool:
 
 def _failure(store: Store, delivery: Delivery, now: datetime) -> OrderRecord:
     error = delivery.error
-    last = store.orders.record(*delivery.key)
+    last = store.orders.record(*delivery.obtain.key)
     counts = not isinstance(error, SourceError) or error.counts
     attempts = (last.attempts if last else 0) + counts
     return OrderRecord(

@@ -1,4 +1,4 @@
-"""Making the appliance's own root as the settings say."""
+"""Creation of the appliance's own root as the settings say."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a pass works on: the settings and plugins as they are on disk now, and what the store knows."""
+"""Inputs of a pass: settings and plugins as they are on disk now, and what the store knows."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -43,7 +43,7 @@ class PassInputs:
 
 @dataclass(frozen=True)
 class Declarations:
-    """What the modules declared."""
+    """Declarations of all modules."""
 
     needs: tuple[Need, ...]
     modules: tuple[Declared, ...]
@@ -52,18 +52,13 @@ class Declarations:
     """Every ``[modules.NAME]`` table."""
 
 
-def read_host_of(settings: Settings) -> HostFacts:
-    """Return the facts of this machine, as far as the settings don't say otherwise."""
-    return read_host(settings.hostname, settings.addresses)
-
-
 def load_settings(layout: Layout) -> tuple[Settings, Registry]:
-    """Load settings and plugins as they stand on disk now. Raises `SettingsRefused`."""
+    """Load settings and plugins as they are on disk now. Raises `SettingsRefused`."""
     return load(layout, BUILT_IN)
 
 
 class KeptSettings:
-    """The settings as they stand on disk, or, while those can't be used, the last ones that could: for the daemon."""
+    """Loader for the daemon: settings as they are on disk or, while those can't be used, the last ones that could."""
 
     def __init__(self) -> None:
         self._last: tuple[Settings, Registry] | None = None
@@ -89,7 +84,7 @@ class KeptSettings:
 
 
 def read_pass_inputs(
-    layout: Layout, store: Store | None, host: HostReader = read_host_of, loader: Loader = load_settings
+    layout: Layout, store: Store | None, host: HostReader = read_host, loader: Loader = load_settings
 ) -> PassInputs:
     """Load settings and plugins. Raises `SettingsRefused`. `store` None: the first look, before there is one."""
     settings, registry = loader(layout)
@@ -163,16 +158,10 @@ def state_of(
         watches=store.watches.all(),
         failing=tuple(store.failing.all()),
     )
-    deployments = store.deployments.all()
-    live: dict[str, Mapping[str, str]] = {}
-    for module, deployment in deployments.items():
-        if deployment.generation is not None:
-            generation = store.deployments.generation(f"module:{module}", deployment.generation)
-            live[module] = generation.chains if generation else {}
     return State(
         evidence=evidence,
-        deployments=deployments,
-        live_chains=live,
+        deployments=store.deployments.all(),
+        live_chains=store.deployments.live_chains(),
         refusals=tuple(store.deployments.refusals()),
         endpoints=tuple(store.endpoints.all()),
         leased=deferred | store.orders.leased(now),
@@ -198,7 +187,7 @@ def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> Module
 
 
 def with_issuers(inputs: PassInputs, store: Store) -> PassInputs:
-    """Return the situation with the roots and their lists as they are now."""
+    """Return the inputs with the roots and their lists as they are now."""
     found = _issuers(inputs.settings, store)
     if found == inputs.enabled.issuers:
         return inputs

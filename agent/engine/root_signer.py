@@ -1,4 +1,4 @@
-"""Having the own roots sign what is due beside local chains: lists of what they have revoked, and peers again."""
+"""Signatures of own roots that are due beside local chains: lists of what they have revoked, and peers again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One object for all that a source does with its present settings: a pool of connections, nonces, a listener."""
+"""Shared objects of sources, one for each and its present settings: a pool of connections, nonces, a listener."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Slot:
 
 
 class SharedObjects:
-    """Made when the first order asks for one, kept across passes, closed when the settings have changed."""
+    """Objects that are made when first asked for, kept across passes, closed when the settings have changed."""
 
     def __init__(self, failed: Callable[[str, Exception], object]) -> None:
         """`failed` is told the source of an object that could not be closed, and what it raised."""
@@ -63,7 +63,7 @@ class SharedObjects:
 
 
 def key_of(source: Source) -> Key:
-    """Return what tells a source with its settings from every other."""
+    """Return the key of a source with its settings."""
     return source.name, source.settings_digest
 
 

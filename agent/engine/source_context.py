@@ -1,4 +1,4 @@
-"""What the core gives to a source: its memory, its ledger, its voice, the account key, and one object for all orders."""
+"""Services passed to a source: memory, ledger, progress, the account key, and one object for all its orders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class SourceServices:
-    """What all offices of one pass work with."""
+    """Parts that the contexts of one pass share."""
 
     writer: Writer
     bus: Bus
@@ -38,7 +38,7 @@ class SourceServices:
 
 
 class SourceMemory:
-    """What one source remembers."""
+    """`agent.contract.source.Memory` of one source."""
 
     def __init__(self, writer: Writer, source: str) -> None:
         self._writer = writer
@@ -54,7 +54,7 @@ class SourceMemory:
 
 
 class SourceLedger:
-    """When one source did what."""
+    """`agent.contract.source.Ledger` of one source."""
 
     def __init__(self, writer: Writer, source: str, clock: Clock) -> None:
         self._writer = writer
@@ -77,28 +77,14 @@ class StoredSourceContext:
     def __init__(
         self, services: SourceServices, source: Source, stop: threading.Event, about: Mapping[str, Any]
     ) -> None:
-        """`about`: whom the progress is about, for its events."""
+        """`about`: subject of the progress, for its events."""
         self._services = services
         self._source = source
         self._stop = stop
         self._about = about
-        self._memory = SourceMemory(services.writer, source.name)
-        self._ledger = SourceLedger(services.writer, source.name, services.clock)
-
-    @property
-    def memory(self) -> Memory:
-        """What the source remembers."""
-        return self._memory
-
-    @property
-    def ledger(self) -> Ledger:
-        """When it did what."""
-        return self._ledger
-
-    @property
-    def http01(self) -> Http01:
-        """Where answers to HTTP-01 challenges go."""
-        return self._services.http01
+        self.memory: Memory = SourceMemory(services.writer, source.name)
+        self.ledger: Ledger = SourceLedger(services.writer, source.name, services.clock)
+        self.http01 = services.http01
 
     def account_key(self) -> PrivateKey:
         """Return the appliance's ACME account key. Raises `SealBroken`."""
@@ -112,7 +98,7 @@ class StoredSourceContext:
         return self._services.shared.of(self._source, make)
 
     def rooted(self, path: str) -> Path:
-        """Return where a path of the settings stands: below ``--root``."""
+        """Return where a path of the settings is: below ``--root``."""
         return self._services.layout.rooted(path)
 
     def progress(self, step: str, text: str = "") -> None:

@@ -1,69 +1,96 @@
-"""Threads that work beside the lock, of each source no more at once than it allows."""
+"""Threads that ask sources while nobody holds the lock."""
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 from agent.contract.source import Source
 
-Key = tuple[str, str]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Task:
-    """Something to be done beside the lock."""
+class WorkerPool(Generic[T]):
+    """Tasks in their order, of each source as many at once as it allows. What comes of them is kept until it is stored."""
 
-    key: Key
-    """Nothing else with this key runs at the same time."""
-    source: Source
-    work: Callable[[threading.Event], Any]
-    """Does it and returns what came of it, whatever happens; is given what says that it's to stop."""
-    give_back: Callable[[], Any]
-    """Returns what comes of it when it was not begun."""
-
-
-class WorkerPool:
-    """Does tasks: first come, first served. What came of them is handed to `deliver`, in the thread that did it."""
-
-    def __init__(self, deliver: Callable[[Key, Any], object]) -> None:
-        self._deliver = deliver
+    def __init__(self, wake: Callable[[], object]) -> None:
+        """`wake` is called whenever a task has ended, in its thread."""
+        self._wake = wake
         self._lock = threading.Lock()
-        self._waiting: dict[str, deque[Task]] = defaultdict(deque)
+        self._waiting: dict[str, deque[tuple[Hashable, Callable[[], T]]]] = defaultdict(deque)
         self._threads: dict[str, list[threading.Thread]] = defaultdict(list)
-        self._stop = threading.Event()
+        self._begun: dict[Hashable, Source] = {}
+        self._ended: dict[Hashable, T] = {}
+        self.stop = threading.Event()
+        """Asks the tasks that are added now to stop; set before one begins, it is not to begin."""
 
-    def add(self, task: Task) -> None:
-        """Do a task as soon as its source allows one more."""
-        name = task.source.name
+    def add(self, key: Hashable, source: Source, work: Callable[[], T]) -> None:
+        """Do `work` as soon as its source allows one more. It returns what came of it, whatever happens."""
         with self._lock:
-            self._waiting[name].append(task)
-            if len(self._threads[name]) < max(1, task.source.concurrency):
-                thread = threading.Thread(target=self._run, args=(name, self._stop), name=f"ask {name}", daemon=True)
-                self._threads[name].append(thread)
+            self._begun[key] = source
+            self._waiting[source.name].append((key, work))
+            if len(self._threads[source.name]) < max(1, source.concurrency):
+                arguments = (source.name, self.stop)
+                thread = threading.Thread(target=self._run, args=arguments, name=f"ask {source.name}", daemon=True)
+                self._threads[source.name].append(thread)
                 thread.start()
 
-    def halt(self) -> list[threading.Thread]:
-        """Give back what was not begun, and ask the others to stop. Return their threads."""
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._begun
+
+    @property
+    def sources(self) -> list[Source]:
+        """Sources whose tasks were added and not stored yet."""
+        return list(self._begun.values())
+
+    @property
+    def running(self) -> bool:
+        """Whether a task has not ended."""
         with self._lock:
-            stop, self._stop = self._stop, threading.Event()
+            return len(self._ended) < len(self._begun)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a task has ended and was not stored yet."""
+        return bool(self._ended)
+
+    @contextmanager
+    def ended(self) -> Iterator[list[T]]:
+        """Yield what came of the tasks that have ended, to be stored; where that fails, it stays."""
+        with self._lock:
+            ended = dict(self._ended)
+        yield list(ended.values())
+        with self._lock:
+            for key in ended:
+                del self._ended[key], self._begun[key]
+
+    def halt(self) -> list[threading.Thread]:
+        """Ask everything to stop. Return the threads of what was begun."""
+        with self._lock:
+            stop, self.stop = self.stop, threading.Event()
             left = [task for tasks in self._waiting.values() for task in tasks]
             self._waiting.clear()
             threads = [thread for threads in self._threads.values() for thread in threads]
             self._threads.clear()
         stop.set()
-        for task in left:
-            self._deliver(task.key, task.give_back())
+        for key, work in left:
+            self._do(key, work)
         return threads
 
     def _run(self, name: str, stop: threading.Event) -> None:
         while (task := self._next(name, stop)) is not None:
-            self._deliver(task.key, task.work(stop))
+            self._do(*task)
 
-    def _next(self, name: str, stop: threading.Event) -> Task | None:
+    def _do(self, key: Hashable, work: Callable[[], T]) -> None:
+        outcome = work()
+        with self._lock:
+            self._ended[key] = outcome
+        self._wake()
+
+    def _next(self, name: str, stop: threading.Event) -> tuple[Hashable, Callable[[], T]] | None:
         with self._lock:
             if not stop.is_set() and self._waiting[name]:
                 return self._waiting[name].popleft()

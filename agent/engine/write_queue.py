@@ -1,4 +1,4 @@
-"""Writing for many threads: whatever they hand in together becomes durable in one transaction."""
+"""Writes of many threads, made durable together in one transaction."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any, Protocol, TypeVar
 from agent.errors.store import DatabaseRefused
 from agent.store import Store
 
-LINGER = 0.25
-"""Seconds that what nobody waits for may wait for company."""
-BEAT = 20.0
+BATCH_DELAY = 0.25
+"""Seconds that what nobody waits for is kept, so that more goes into one transaction."""
+HEARTBEAT = 20.0
 """Seconds between two signs of life."""
-PATIENCE = 300.0
+BUSY_TIMEOUT = 300.0
 """Seconds that another writer, which is busy deploying, is waited for."""
 
 T = TypeVar("T")
 
 
 class Writer(Protocol):
-    """How the store is written and read on behalf of a source."""
+    """Access to the store on behalf of a source."""
 
     def write(self, work: Callable[[Store], T]) -> T:
         """Return what `work` returns, once what it has written is durable."""
 
     def later(self, work: Callable[[Store], object]) -> None:
-        """Have `work` done soon; what it raises is nobody's concern."""
+        """Have `work` done soon; what it raises is dropped."""
 
     def read(self, work: Callable[[Store], T]) -> T:
         """Return what `work` finds."""
 
 
 class DirectWriter:
-    """Writes with the caller's own connection: for who holds the lock, inside or outside of a transaction."""
+    """Writes with the connection of a caller that holds the lock, inside or outside of a transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -50,7 +50,7 @@ class DirectWriter:
         self.write(work)
 
     def read(self, work: Callable[[Store], T]) -> T:
-        """Read what stands there, also what this transaction has written."""
+        """Read, also what this transaction has written."""
         return work(self._store)
 
 
@@ -89,7 +89,7 @@ class _Entry:
 
 
 class WriteQueue:
-    """One thread that writes what others hand in. It starts when there is something, and ends with `close`.
+    """A thread that writes what others hand in. It starts when there is something, and ends with `close`.
 
     A commit costs a flush of the disk, whatever is in it: a hundred orders that save their state at the same time pay for
     one or two.
@@ -98,24 +98,22 @@ class WriteQueue:
     def __init__(
         self,
         opened: Callable[[], Store],
-        beat: Callable[[Store], object],
+        heartbeat: Callable[[Store], object],
         *,
-        beat_seconds: float = BEAT,
-        patience: float = PATIENCE,
+        heartbeat_seconds: float = HEARTBEAT,
+        busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
-        """`opened` returns a connection that several threads may use in turn; `beat` is done every `beat_seconds`."""
+        """`opened` returns a store that several threads may use in turn; `heartbeat` is done every `heartbeat_seconds`."""
         self._opened = opened
-        self._beat = beat
-        self._beat_seconds = beat_seconds
-        self._patience = patience
+        self._heartbeat = heartbeat
+        self._heartbeat_seconds = heartbeat_seconds
+        self._busy_timeout = busy_timeout
         self._state = threading.Condition()
         self._queue: list[_Entry] = []
         self._thread: threading.Thread | None = None
         self._closing = False
         self._reading = threading.Lock()
         self._reader: Store | None = None
-        self.commits = 0
-        """Transactions so far."""
 
     def write(self, work: Callable[[Store], T]) -> T:
         """Return what `work` returns, once what it has written is durable. Raises what it raises, `StoreError`."""
@@ -136,7 +134,7 @@ class WriteQueue:
             return work(self._reader)
 
     def close(self) -> None:
-        """Write what is left, and close the connections. Whoever comes later starts anew."""
+        """Write what is left, and close the connections. What is handed in later starts it again."""
         with self._state:
             thread, self._closing = self._thread, True
             self._state.notify_all()
@@ -150,10 +148,10 @@ class WriteQueue:
             self._reader = None
 
     def begin(self) -> None:
-        """Start the thread, for its beat."""
+        """Start the thread, for its heartbeat."""
         with self._state:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="write queue", daemon=True)
                 self._thread.start()
 
     def _submit(self, entry: _Entry) -> None:
@@ -173,24 +171,24 @@ class WriteQueue:
                 entry.release(error)
 
     def _serve(self, store: Store) -> None:
-        beat_at = time.monotonic() + self._beat_seconds
+        heartbeat_at = time.monotonic() + self._heartbeat_seconds
         while True:
-            group = self._next_group(beat_at)
+            group = self._next_group(heartbeat_at)
             if group is None:
                 return
-            if time.monotonic() >= beat_at:
-                group.append(_Entry(self._beat, urgent=False))
-                beat_at = time.monotonic() + self._beat_seconds
+            if time.monotonic() >= heartbeat_at:
+                group.append(_Entry(self._heartbeat, urgent=False))
+                heartbeat_at = time.monotonic() + self._heartbeat_seconds
             self._commit(store, group)
 
-    def _next_group(self, beat_at: float) -> list[_Entry] | None:
-        """Wait until somebody waits, or something has waited long enough. None: it's the end."""
+    def _next_group(self, heartbeat_at: float) -> list[_Entry] | None:
+        """Wait until a caller waits, or something has waited long enough. None: the queue is closed."""
         with self._state:
             while True:
                 if self._closing and not self._queue:
                     self._thread = None
                     return None
-                until = min([beat_at, *(entry.since + LINGER for entry in self._queue[:1])])
+                until = min([heartbeat_at, *(entry.since + BATCH_DELAY for entry in self._queue[:1])])
                 left = until - time.monotonic()
                 if self._closing or left <= 0 or any(entry.urgent for entry in self._queue):
                     group, self._queue = self._queue, []
@@ -198,7 +196,7 @@ class WriteQueue:
                 self._state.wait(left)
 
     def _commit(self, store: Store, group: list[_Entry]) -> None:
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._busy_timeout
         failure: BaseException | None = None
         while True:
             try:
@@ -210,7 +208,6 @@ class WriteQueue:
                     continue
                 failure = error
             break
-        self.commits += 1
         for entry in group:
             entry.release(failure)
 

@@ -10,7 +10,7 @@ AgentError                       code, cause, where, fix, effect, retry_at, deta
 │ └ BrokenChain                  they belong together, but do not lead from the leaf to a root
 ├ SourceError        source      a source could not deliver; `retry_at` None = permanent; plugins raise it themselves
 │ ├ OrderCancelled               the agent stops; the order goes on in its next run
-│ ├ LimitError                   the CA was not asked, because it allows so much and no more
+│ ├ LimitError                   the CA was not asked, because that would be over a limit of it
 │ ├ Http01Error                  nobody on this machine would answer a CA's challenge
 │ ├ CrlError                     whether a chain was revoked could not be looked up
 │ └ AcmeError                    an ACME CA can't be asked, or it refuses
@@ -19,31 +19,32 @@ AgentError                       code, cause, where, fix, effect, retry_at, deta
 ├ DeployError        deploy      a generation was refused, rolled back or is broken
 │ └ ProbeFailed                  an endpoint gave no answer; probes of plugins raise it
 ├ UploadError        upload      what an administrator uploads is refused; nothing is stored
-├ HandError          hand        what an administrator asked for by hand can't be done; nothing has changed
-├ PeopleError        people      somebody may not do what was asked, or doesn't get in
+├ OperationError     hand        what an administrator asked for can't be done; nothing has changed
+├ AuthError          people      somebody may not do what was asked, or can't log in
 ├ ApiError           api         a request to the local API is not answered as it was asked
 ├ UsageError         usage       a command was asked for something that does not exist; exit code 2
 └ Unexpected         unexpected  a mistake of the program; the only one with a traceback
 ```
 
-Plugins have families of their own (`plugins.webui.errors`). A family is a file here; its classes below those above stand in
-it, and each has one sentence that says what happened (`cause`), where, and the next step (`fix`: a command or a setting), a
-stable `code`, what is served meanwhile (`effect`) and when it is tried again (`retry_at`). The same object, as a `Problem`,
-is shown by the CLI, the status, the API and the event log.
+Plugins have families of their own (`plugins.webui.errors`). A family is a file here with all classes below those above. A class
+is a stable `code`, templates of its sentences and the fields that fill them: what happened (`cause`), where, the next step
+(`fix`: a command or a setting), what is served meanwhile (`effect`) and when it is tried again (`retry_at`). The same object,
+as a `Problem`, is shown by the CLI, the status, the API and the event log. `docs/errors.md` has the sentences of all of them.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from agent.errors.base import AgentError
 from agent.errors.deploy import DeployError, ProbeFailed
-from agent.errors.problem import AgentError, Problem
+from agent.errors.problem import Problem
 from agent.errors.source import OrderCancelled, SourceError
 
 if TYPE_CHECKING:
     from agent.errors.api import ApiError as ApiError
-    from agent.errors.auth import PeopleError as PeopleError
+    from agent.errors.auth import AuthError as AuthError
     from agent.errors.chain import ChainError as ChainError
     from agent.errors.name import NameInvalid as NameInvalid
-    from agent.errors.operations import HandError as HandError
+    from agent.errors.operations import OperationError as OperationError
     from agent.errors.plugin import PluginError as PluginError
     from agent.errors.root import RootError as RootError
     from agent.errors.settings import SettingsError as SettingsError
@@ -53,10 +54,10 @@ if TYPE_CHECKING:
 
 _FAMILIES = {
     "ApiError": "api",
+    "AuthError": "auth",
     "ChainError": "chain",
-    "HandError": "operations",
     "NameInvalid": "name",
-    "PeopleError": "auth",
+    "OperationError": "operations",
     "PluginError": "plugin",
     "RootError": "root",
     "SettingsError": "settings",
@@ -68,12 +69,12 @@ _FAMILIES = {
 __all__ = [
     "AgentError",
     "ApiError",
+    "AuthError",
     "ChainError",
     "DeployError",
-    "HandError",
     "NameInvalid",
+    "OperationError",
     "OrderCancelled",
-    "PeopleError",
     "PluginError",
     "ProbeFailed",
     "Problem",

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import Self
 
-from agent.errors.name import quoted
-from agent.errors.problem import rfc3339
 from agent.errors.source import SourceError
 
 WHERE = "acme"
-LONGEST = 300
-"""Characters of a CA's words that stand in a sentence; all of them stand in `detail`."""
 AGAIN = "then: chainwright renew"
-BY_ITSELF = "Nothing is to be done: it goes on by itself then."
+BY_ITSELF = "There is nothing to do: it goes on by itself then."
+PROFILE = "Set profile in [acme] to one that it offers, or profile_required = false."
 
 
 class AcmeError(SourceError):
     """An ACME CA (RFC 8555) could not be asked, or refused. `ca` is what people call it."""
 
     code = "source.acme"
+    where = WHERE
 
     def at(self, where: str) -> Self:
         """Return the same error, told of another place than the source as a whole."""
-        self.problem = replace(self.problem, where=where)
+        self.where = where
         return self
 
 
@@ -33,94 +29,97 @@ class AcmeError(SourceError):
 
 
 class CaUnreached(AcmeError):
-    """No connection, or it broke off. `cause` is a clause in lower case."""
+    """No connection, or it broke off. `reason` is a clause in lower case."""
 
     code = "source.ca_unreachable"
+    cause = "{ca} can't be reached{place:? at %}: {reason:said}."
+    fix = "Look at this machine's network, DNS and firewall; it is tried again by itself."
+    ca: str
+    host: str
+    reason: str
+    retry_at: datetime
+    detail: str = ""
 
-    def __init__(self, ca: str, host: str, cause: str, retry_at: datetime, *, detail: str = "") -> None:
-        at = f" at {host}" if host != ca else ""
-        super().__init__(
-            f"{ca} can't be reached{at}: {said(cause)}.",
-            where=WHERE,
-            fix="Look at this machine's network, DNS and firewall; it is tried again by itself.",
-            retry_at=retry_at,
-            detail=detail,
-        )
+    @property
+    def place(self) -> str:
+        """Host of the CA, unless the CA is called like it."""
+        return "" if self.host == self.ca else self.host
 
 
 class CaUntrusted(AcmeError):
     """The certificate of the CA's own server does not verify. `file` holds the roots; empty: the system's do."""
 
     code = "source.ca_untrusted"
+    cause = "The TLS certificate of {server} does not verify: {reason:said}."
+    fix = "{cure}"
+    ca: str
+    host: str
+    reason: str
+    retry_at: datetime
+    file: str = ""
+    detail: str = ""
 
-    def __init__(self, ca: str, host: str, cause: str, retry_at: datetime, *, file: str = "", detail: str = "") -> None:
-        whose = host if host == ca else f"{ca}'s server {host}"
-        super().__init__(
-            f"The TLS certificate of {whose} does not verify: {said(cause)}.",
-            where=WHERE,
-            fix=_how_to_trust(cause, file),
-            retry_at=retry_at,
-            detail=detail,
-        )
+    @property
+    def server(self) -> str:
+        """The CA's server, in words."""
+        return self.host if self.host == self.ca else f"{self.ca}'s server {self.host}"
+
+    @property
+    def cure(self) -> str:
+        """What to do, by the words of the TLS library."""
+        if "expired" in self.reason or "not yet valid" in self.reason:
+            return f"Set this machine's clock if it is wrong (timedatectl); else the CA must renew it, {AGAIN}"
+        if "mismatch" in self.reason:
+            return "Correct directory in [acme]: the certificate is for another host."
+        if self.file:
+            return f"Put the root certificate of the CA's server into {self.file}, {AGAIN}"
+        return "Install the system's ca-certificates; for a private CA, let trust in [acme] name a file with its root."
 
 
 class TrustFileUnusable(AcmeError):
     """The file with the roots that the CA's own server is trusted by."""
 
     code = "source.trust_file"
-
-    def __init__(self, file: str, reason: str, retry_at: datetime) -> None:
-        super().__init__(
-            f"The file {file} with the roots that the CA's own server is trusted by can't be used: {said(reason)}.",
-            where=WHERE,
-            fix=f"Put the root certificate of the CA's server there as PEM, or correct trust in [acme], {AGAIN}",
-            retry_at=retry_at,
-        )
+    cause = "The file {file} with the roots that the CA's own server is trusted by can't be used: {reason:said}."
+    fix = f"Put the root certificate of the CA's server there as PEM, or correct trust in [acme], {AGAIN}"
+    file: str
+    reason: str
+    retry_at: datetime
 
 
 class NoDirectory(AcmeError):
-    """At the address of the directory stands something else (RFC 8555 section 7.1.1)."""
+    """The address of the directory leads to something else (RFC 8555 section 7.1.1)."""
 
     code = "source.no_directory"
-
-    def __init__(self, url: str, reason: str, retry_at: datetime) -> None:
-        super().__init__(
-            f"There is no ACME directory at {url}: {said(reason)}.",
-            where=WHERE,
-            fix="Correct directory in [acme]: it is the address that the CA calls its directory or ACME URL.",
-            retry_at=retry_at,
-        )
+    cause = "There is no ACME directory at {url}: {reason:said}."
+    fix = "Correct directory in [acme]: it is the address that the CA calls its directory or ACME URL."
+    url: str
+    reason: str
+    retry_at: datetime
 
 
 class CaBusy(AcmeError):
     """It asks everyone to wait: overloaded, or maintained."""
 
     code = "source.ca_busy"
-    counts: ClassVar[bool] = False
-
-    def __init__(self, ca: str, retry_at: datetime, *, detail: str = "") -> None:
-        super().__init__(
-            f"{ca} has too much to do, or is maintained, and asks to wait until {rfc3339(retry_at)}.",
-            where=WHERE,
-            fix=BY_ITSELF,
-            retry_at=retry_at,
-            detail=detail,
-        )
+    counts = False
+    cause = "{ca} is overloaded, or in maintenance, and asks to wait until {retry_at:time}."
+    fix = BY_ITSELF
+    ca: str
+    retry_at: datetime
+    detail: str = ""
 
 
 class CaFailed(AcmeError):
     """Something is wrong at the CA, or it says what makes no sense."""
 
     code = "source.ca_failed"
-
-    def __init__(self, ca: str, reason: str, retry_at: datetime, *, detail: str = "") -> None:
-        super().__init__(
-            f"{ca} has a failure of its own: {said(reason)}.",
-            where=WHERE,
-            fix="Nothing is wrong here; it is tried again by itself. Its operator's status page may say more.",
-            retry_at=retry_at,
-            detail=detail,
-        )
+    cause = "{ca} has a failure of its own: {reason:said}."
+    fix = "Nothing is wrong here; it is tried again by itself. Its operator's status page may say more."
+    ca: str
+    reason: str
+    retry_at: datetime
+    detail: str = ""
 
 
 # It allows no more
@@ -130,37 +129,28 @@ class RateLimited(AcmeError):
     """A rate limit of the CA (RFC 8555 section 6.6)."""
 
     code = "source.rate_limited"
-    counts: ClassVar[bool] = False
-
-    def __init__(
-        self, ca: str, reason: str, retry_at: datetime, *, failed: Collection[str] = (), detail: str = ""
-    ) -> None:
-        super().__init__(
-            f"{ca} allows no more for now: {said(reason)}.",
-            where=WHERE,
-            fix=BY_ITSELF,
-            retry_at=retry_at,
-            detail=detail,
-        )
-        self.failed = frozenset(failed)
+    counts = False
+    cause = "{ca} allows no more for now: {reason:said}."
+    fix = BY_ITSELF
+    ca: str
+    reason: str
+    retry_at: datetime
+    failed: frozenset[str] = frozenset()
+    detail: str = ""
 
 
 class NamesPaused(AcmeError):
     """The CA takes no orders for names that failed too often; a person has to open its page."""
 
     code = "source.names_paused"
-    counts: ClassVar[bool] = False
-
-    def __init__(self, ca: str, names: Collection[str], url: str, retry_at: datetime, *, detail: str = "") -> None:
-        where = url or "the page of its operator"
-        super().__init__(
-            f"{ca} has paused {listed(names) or 'some of the names'}, because they failed too often.",
-            where=WHERE,
-            fix=f"See to it that they pass, open {where}, {AGAIN}",
-            retry_at=retry_at,
-            detail=detail,
-        )
-        self.failed = frozenset(names)
+    counts = False
+    cause = "{ca} has paused {failed:sorted few or some of the names}, because they failed too often."
+    fix = f"See to it that they pass, open {{url: or the page of its operator}}, {AGAIN}"
+    ca: str
+    failed: frozenset[str]
+    url: str
+    retry_at: datetime
+    detail: str = ""
 
 
 # It does not accept what is asked for
@@ -170,81 +160,43 @@ class ProfileRefused(AcmeError):
     """The CA offers no such profile, or not to this account."""
 
     code = "source.profile_refused"
-
-    def __init__(self, ca: str, reason: str, *, detail: str = "") -> None:
-        super().__init__(
-            f"{ca} does not accept the profile: {said(reason)}.",
-            where=WHERE,
-            fix="Set profile in [acme] to one that it offers, or profile_required = false.",
-            detail=detail,
-        )
+    cause = "{ca} does not accept the profile: {reason:said}."
+    fix = PROFILE
+    ca: str
+    reason: str
+    detail: str = ""
 
 
 class SigningRequestRefused(AcmeError):
     """The CA does not certify this key, or does not like how it's asked to."""
 
     code = "source.signing_request_refused"
-
-    def __init__(self, ca: str, reason: str, *, detail: str = "") -> None:
-        super().__init__(
-            f"{ca} does not accept the signing request: {said(reason)}.",
-            where=WHERE,
-            fix="Ask for another type of key in the settings of the module, or for other names.",
-            detail=detail,
-        )
+    cause = "{ca} does not accept the signing request: {reason:said}."
+    fix = "Ask for another type of key in the settings of the module, or for other names."
+    ca: str
+    reason: str
+    detail: str = ""
 
 
 class RevocationRefused(AcmeError):
     """The CA does not revoke this chain, or not for this reason (RFC 8555 section 7.6)."""
 
     code = "source.revocation_refused"
-
-    def __init__(self, ca: str, reason: str, *, detail: str = "") -> None:
-        super().__init__(
-            f"{ca} did not revoke the chain: {said(reason)}.",
-            where=WHERE,
-            fix="Give another reason, or ask the CA's operator to revoke it.",
-            detail=detail,
-        )
+    cause = "{ca} did not revoke the chain: {reason:said}."
+    fix = "Give another reason, or ask the CA's operator to revoke it."
+    ca: str
+    reason: str
+    detail: str = ""
 
 
 class CaRefused(AcmeError):
     """Any other problem of RFC 8555 section 6.7, or of the CA's own."""
 
     code = "source.ca_refused"
-
-    def __init__(self, ca: str, kind: str, reason: str, retry_at: datetime, *, detail: str = "") -> None:
-        super().__init__(
-            f"{ca} refused with {quoted(kind)}: {said(reason)}.",
-            where=WHERE,
-            fix="It is tried again by itself; if it stays so, ask the CA's operator what it means.",
-            retry_at=retry_at,
-            detail=detail,
-        )
-
-
-# Words
-
-
-def said(words: str) -> str:
-    """Return a CA's words as the end of a sentence, without its full stop."""
-    line = " ".join(words.split())
-    shown = line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
-    return shown.rstrip(".") or "it gives no reason"
-
-
-def listed(names: Collection[str]) -> str:
-    """Return names for a sentence: all of a few, else the first ones and how many more."""
-    ordered = sorted(names)
-    more = len(ordered) - 3
-    return ", ".join(ordered) if more <= 0 else f"{', '.join(ordered[:3])} and {more} more"
-
-
-def _how_to_trust(cause: str, file: str) -> str:
-    if "expired" in cause or "not yet valid" in cause:
-        return f"Set this machine's clock if it is wrong (timedatectl); else the CA must renew it, {AGAIN}"
-    if "mismatch" in cause:
-        return "Correct directory in [acme]: the certificate is for another host."
-    if file:
-        return f"Put the root certificate of the CA's server into {file}, {AGAIN}"
-    return "Install the system's ca-certificates; for a private CA, let trust in [acme] name a file with its root."
+    cause = "{ca} refused with {kind:quoted}: {reason:said}."
+    fix = "It is tried again by itself; if it stays so, ask the CA's operator what it means."
+    ca: str
+    kind: str
+    reason: str
+    retry_at: datetime
+    detail: str = ""

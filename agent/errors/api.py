@@ -1,13 +1,12 @@
-"""What the local API answers of its own: who may connect, and what a request must look like. Nothing has changed then."""
+"""What the local API answers by itself: who may connect, and what a request must look like. Nothing has changed then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 
-from agent.errors.name import quoted
-from agent.errors.problem import AgentError
+from agent.errors.base import AgentError
 
-DOCUMENT = "What it takes and gives: GET /v1/openapi.json"
+DOCUMENT = "See GET /v1/openapi.json for what the API takes and returns."
 
 
 class ApiError(AgentError):
@@ -16,147 +15,127 @@ class ApiError(AgentError):
     code = "api"
 
 
-class PeerRefused(ApiError):
+class PeerForbidden(ApiError):
     """A process of a user who may not connect (the peer's uid, unix(7) SO_PEERCRED)."""
 
     code = "api.peer_refused"
-
-    def __init__(self, uid: int) -> None:
-        super().__init__(
-            f"Processes of the user with the number {uid} may not use the agent's API.",
-            fix="Ask as root, or as the user of the web interface: [modules.webui] run_as.",
-        )
+    cause = "Forbidden: processes of the user with the number {uid} may not use the agent's API."
+    fix = "Connect as root, or as the user of the web interface: [modules.webui] run_as."
+    uid: int
 
 
-class LoginNeeded(ApiError):
-    """Neither a session nor a token was shown."""
+class AuthenticationRequired(ApiError):
+    """Neither a session nor a token was sent."""
 
     code = "api.login_needed"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Neither a session nor a token was shown.",
-            fix='Log in with POST /v1/session, or make a token; then send the header "Authorization: Bearer TEXT".',
-        )
+    cause = "Authentication required."
+    fix = 'Log in with POST /v1/session, or create a token; then send the header "Authorization: Bearer TEXT".'
 
 
 class NoOwnPassword(ApiError):
     """A token, or root on the appliance itself, has no password to change."""
 
     code = "api.no_own_password"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{quoted(name)} has no password of its own.",
-            fix="Log in as the user whose password is to change, or on the appliance: chainwright webui password USER",
-        )
+    cause = "{name:quoted} has no password of its own."
+    fix = "Log in as the user whose password is to change, or on the appliance: chainwright webui password USER"
+    name: str
 
 
-class NothingHere(ApiError):
+class NotFound(ApiError):
     """There is no such address."""
 
     code = "api.nothing_here"
+    cause = "Not found."
+    fix = DOCUMENT
 
-    def __init__(self) -> None:
-        super().__init__("There is nothing at this address.", fix=DOCUMENT)
 
-
-class MethodUnknown(ApiError):
-    """The address is there, but not for this method."""
+class MethodNotAllowed(ApiError):
+    """The address exists, but not for this method."""
 
     code = "api.method_unknown"
+    cause = "Method not allowed: {method}."
+    fix = "Allowed: {allowed:sorted}."
+    method: str
+    allowed: Collection[str]
 
-    def __init__(self, method: str, known: Iterable[str]) -> None:
-        self.known = tuple(sorted(known))
-        super().__init__(f"{method} can't be done here.", fix=f"Known are: {', '.join(self.known)}.")
 
-
-class RequestMalformed(ApiError):
+class BadRequest(ApiError):
     """The request is no HTTP, or what it holds is not as documented. `reason`: without a full stop."""
 
     code = "api.malformed"
+    cause = "Bad request: {reason}."
+    fix = DOCUMENT
+    reason: str
+    where: str = ""
 
-    def __init__(self, reason: str, where: str = "") -> None:
-        super().__init__(f"The request is not as it must be: {reason}.", where=where, fix=DOCUMENT)
 
-
-class RequestTooLarge(ApiError):
-    """More octets than a request may have."""
+class ContentTooLarge(ApiError):
+    """More bytes than a request may have."""
 
     code = "api.too_large"
+    cause = "Content too large: the request has more than {limit} bytes."
+    fix = "Send less; a chain has a few thousand bytes."
+    limit: int
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The request has more than {limit} octets.", fix="Send less; a chain has a few thousand.")
 
-
-class RequestTooSlow(ApiError):
+class RequestTimeout(ApiError):
     """The whole request did not come in time."""
 
     code = "api.too_slow"
+    cause = "Request timeout: the request was not complete within {seconds:number} seconds."
+    fix = "Send it again."
+    seconds: float
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"The request did not come within {seconds:.0f} seconds.", fix="Send it again.")
 
-
-class Busy(ApiError):
+class ServiceUnavailable(ApiError):
     """So many ask for something costly that one more would have to wait for long."""
 
     code = "api.busy"
+    cause = "Service unavailable: too many requests of this kind at the same time."
+    fix = "Try again in a few seconds."
 
-    def __init__(self) -> None:
-        super().__init__("Too many ask for this at the same time.", fix="Try again in a few seconds.")
 
-
-class NotTyped(ApiError):
+class ConfirmationWordMissing(ApiError):
     """Something dangerous is confirmed by a word, and it was not typed."""
 
     code = "api.not_typed"
+    cause = "Confirmation required; nothing was changed."
+    fix = "Send {word:quoted} as typed."
+    word: str
 
-    def __init__(self, word: str) -> None:
-        super().__init__("This needs confirmation; nothing was changed.", fix=f"Send {quoted(word)} as typed.")
 
-
-class NotConfirmed(ApiError):
-    """Something that can't be undone was not confirmed."""
+class ConfirmationRequired(ApiError):
+    """Something that can't be undone was not confirmed. `effects`: what would follow, by name."""
 
     code = "api.not_confirmed"
-
-    def __init__(self, effects: Iterable[str] = ()) -> None:
-        self.effects = tuple(effects)
-        """What would follow, by name."""
-        super().__init__("This can't be undone; nothing was changed.", fix="Send confirmed as true.")
+    cause = "Confirmation required: this can't be undone. Nothing was changed."
+    fix = "Send confirmed as true."
+    effects: Sequence[str] = ()
 
 
-class JobUnknown(ApiError):
+class JobNotFound(ApiError):
     """There is no job with this id, or it was forgotten."""
 
     code = "api.job_unknown"
-
-    def __init__(self, job: str) -> None:
-        super().__init__(f"There is no job {quoted(job)}, or it was long ago.", fix="What happened: GET /v1/events")
+    cause = "Not found: there is no job {job:quoted}, or it is too old."
+    fix = "What happened: GET /v1/events"
+    job: str
 
 
 class JobLost(ApiError):
-    """The process of a job ended without saying how."""
+    """The process of a job ended without a result."""
 
     code = "api.job_lost"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"The job did not come to its end: {reason}.",
-            effect="What is served is not touched.",
-            fix="The agent goes on with what is due; or at once: chainwright apply",
-        )
+    cause = "The job ended without a result: {reason}."
+    effect = "What is served is not touched."
+    fix = "The agent goes on with what is due; or at once: chainwright apply"
+    reason: str
 
 
-class ApiFailed(ApiError):
-    """A mistake of the program. What it was stands in the agent's log, and not here: it might name anything."""
+class InternalError(ApiError):
+    """A mistake of the program. The agent's log says which; the answer doesn't, because it might name anything."""
 
     code = "api.failed"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The agent made a mistake when it answered.",
-            effect="What is served is not touched.",
-            fix="Its log says which: journalctl -u chainwright. Please report it.",
-        )
+    cause = "Internal error."
+    effect = "What is served is not touched."
+    fix = "See the agent's log: journalctl -u chainwright. Please report it."

@@ -4,115 +4,99 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from agent.errors.name import quoted
-from agent.errors.problem import AgentError, rfc3339
+from agent.errors.base import AgentError
 
 
-class PeopleError(AgentError):
+class AuthError(AgentError):
     """A person or program was refused."""
 
     code = "people"
 
 
-class LoginRefused(PeopleError):
+class InvalidCredentials(AuthError):
     """Name or password is wrong; which of the two isn't said."""
 
     code = "people.login_refused"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Name or password is wrong.",
-            fix="A forgotten password is set anew on the appliance itself: chainwright webui password",
-        )
+    cause = "Name or password is wrong."
+    fix = "Set a new password on the appliance itself: chainwright webui password"
 
 
-class TooManyTries(PeopleError):
+class TooManyLogins(AuthError):
     """Too many logins have failed. The command line on the appliance is never held back."""
 
     code = "people.too_many_tries"
-
-    def __init__(self, retry_at: datetime) -> None:
-        super().__init__(
-            f"Too many logins have failed; the next one is looked at after {rfc3339(retry_at)}.",
-            fix="On the appliance itself a new password can be set at once: chainwright webui password",
-            retry_at=retry_at,
-        )
+    cause = "Too many logins have failed; the next one is possible after {retry_at:time}."
+    fix = "Set a new password on the appliance itself at once: chainwright webui password"
+    retry_at: datetime
 
 
-class SessionEnded(PeopleError):
+class SessionExpired(AuthError):
     """The session is unknown, idle for too long, or over."""
 
     code = "people.session_ended"
+    cause = "The session has expired, or there was none."
+    fix = "Log in again."
 
-    def __init__(self) -> None:
-        super().__init__("The session has ended, or there was none.", fix="Log in again.")
 
-
-class TokenRefused(PeopleError):
+class InvalidToken(AuthError):
     """The token is unknown, revoked or expired."""
 
     code = "people.token_refused"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The token is unknown, revoked or expired.", fix="Make a new one: chainwright webui token create NAME"
-        )
+    cause = "The token is unknown, revoked or expired."
+    fix = "Create a new one: chainwright webui token create NAME"
 
 
-class NotAllowed(PeopleError):
+class PermissionDenied(AuthError):
     """The role doesn't include it."""
 
     code = "people.not_allowed"
+    cause = "Permission denied: {name:quoted} has the role {role}, and this needs the role {needed}."
+    fix = "Log in as somebody who has it."
+    name: str
+    role: str
+    needed: str
 
-    def __init__(self, name: str, role: str, needed: str) -> None:
-        super().__init__(
-            f"{quoted(name)} has the role {role}, and this needs the role {needed}.",
-            fix="Log in as somebody who has it.",
-        )
 
-
-class PasswordChangeNeeded(PeopleError):
+class PasswordChangeRequired(AuthError):
     """The one-time password opens nothing but the change of itself."""
 
     code = "people.password_change_needed"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The one-time password has to be changed before anything else.", fix="Choose a password of your own."
-        )
+    cause = "The one-time password has to be changed before anything else."
+    fix = "Choose a password of your own."
 
 
-class PasswordRefused(PeopleError):
-    """A new password is not acceptable. Nothing of it stands in the message."""
+class PasswordRefused(AuthError):
+    """A new password is not acceptable. The message has nothing of it."""
 
     code = "people.password_refused"
+    cause = "The new password is refused: {reason}."
+    fix = "Choose a longer one, of several words."
+    reason: str
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"The new password is refused: {reason}.", fix="Choose a longer one, of several words.")
 
-
-class PersonUnknown(PeopleError):
-    """There is no such person."""
+class UserNotFound(AuthError):
+    """There is no such user."""
 
     code = "people.unknown"
+    cause = "There is no user {name:quoted}."
+    fix = "List the users: chainwright webui users"
+    name: str
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"There is no user {quoted(name)}.", fix="Who there is: chainwright webui users")
 
-
-class PersonRefused(PeopleError):
+class UserRefused(AuthError):
     """A name that can't be a user's, or the last administrator."""
 
     code = "people.refused"
+    cause = "The user {name:quoted} is refused: {reason}."
+    name: str
+    reason: str
+    fix: str
 
-    def __init__(self, name: str, reason: str, fix: str) -> None:
-        super().__init__(f"The user {quoted(name)} is refused: {reason}.", fix=fix)
 
-
-class TokenUnknown(PeopleError):
+class TokenNotFound(AuthError):
     """There is no token with this id."""
 
     code = "people.token_unknown"
-
-    def __init__(self, token: str) -> None:
-        super().__init__(f"There is no token {quoted(token)}.", fix="Which there are: chainwright webui token list")
+    cause = "There is no token {token:quoted}."
+    fix = "List the tokens: chainwright webui token list"
+    token: str

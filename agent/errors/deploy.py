@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from agent.errors.problem import AgentError
+from agent.errors.base import AgentError
+from agent.errors.wording import short
+
+SERVED = "What was served is still served."
+APPLY = "then: chainwright apply"
+RENEW = "then: chainwright renew"
+RELOADED = f"Look whether the service was reloaded, {RENEW}"
+WHOLE_CHAIN = f"Look whether its configuration names the file with the whole chain, {RENEW}"
 
 
 class DeployError(AgentError):
@@ -15,258 +22,209 @@ class ProbeFailed(DeployError):
     """An endpoint gave no answer, or the layer above TLS is dead."""
 
     code = "deploy.probe_failed"
-
-    def __init__(self, endpoint: str, reason: str, *, dead: bool = False) -> None:
-        self.dead = dead
-        """Nobody listens there: the service may not run."""
-        super().__init__(
-            f"The endpoint gives no proper answer: {reason}.",
-            where=endpoint,
-            fix="Look at the service's log, then: chainwright renew",
-        )
+    cause = "The endpoint gives no proper answer: {reason}."
+    where = "{endpoint}"
+    fix = f"Look at the service's log, {RENEW}"
+    endpoint: str
+    reason: str
+    dead: bool = False
+    """Nobody listens there: the service may not run."""
 
 
 class WrongChainServed(DeployError):
-    """An endpoint answers, but with another chain."""
+    """An endpoint answers, but with another chain: SHA-256 fingerprints of leaf and intermediates, as they are sent."""
 
     code = "deploy.wrong_chain"
+    cause = "The endpoint serves {difference}."
+    where = "{endpoint}"
+    fix = "{cure}"
+    endpoint: str
+    served: tuple[str, ...]
+    expected: tuple[str, ...]
 
-    def __init__(self, endpoint: str, served: tuple[str, ...], expected: tuple[str, ...]) -> None:
-        """Take SHA-256 fingerprints of leaf and intermediates, in the order in which they are sent (lower-case hex)."""
-        leaf_is_right = served[:1] == expected[:1]
-        super().__init__(
-            f"The endpoint serves {_difference(served, expected)}.",
-            where=endpoint,
-            fix=f"Look whether {WHOLE_CHAIN if leaf_is_right else RELOADED}, then: chainwright renew",
-        )
+    @property
+    def difference(self) -> str:
+        """What is served, and instead of what."""
+        served, expected = ([short(each) for each in chain] for chain in (self.served, self.expected))
+        if not served:
+            return f"no certificate instead of the chain {expected[0]}"
+        if served[0] != expected[0]:
+            return f"the chain {served[0]} instead of {expected[0]}"
+        if len(served) == 1:
+            return f"the chain {served[0]} without its intermediates"
+        wanted = ", ".join(expected[1:]) or "none"
+        return f"the chain {served[0]} with the intermediates {', '.join(served[1:])} instead of {wanted}"
 
-
-RELOADED = "the service was reloaded"
-WHOLE_CHAIN = "its configuration names the file with the whole chain"
-
-
-def _difference(served: tuple[str, ...], expected: tuple[str, ...]) -> str:
-    if not served:
-        return f"no certificate instead of the chain {short(expected[0])}"
-    if served[0] != expected[0]:
-        return f"the chain {short(served[0])} instead of {short(expected[0])}"
-    if len(served) == 1:
-        return f"the chain {short(served[0])} without its intermediates"
-    wanted = ", ".join(map(short, expected[1:])) or "none"
-    return (
-        f"the chain {short(served[0])} with the intermediates {', '.join(map(short, served[1:]))} instead of {wanted}"
-    )
-
-
-def short(fingerprint: str) -> str:
-    """Return the beginning of a fingerprint, enough for people to tell chains apart."""
-    return fingerprint[:12]
-
-
-def _clause(said: str) -> str:
-    """Return what a program said as the end of a sentence."""
-    return said.rstrip(".: ")
+    @property
+    def cure(self) -> str:
+        """What to do: another one where the leaf is right."""
+        return WHOLE_CHAIN if self.served[:1] == self.expected[:1] else RELOADED
 
 
 class WrongGeneration(DeployError):
-    """An endpoint serves the chain, but its service still runs an older configuration."""
+    """An endpoint serves the chain, but its service still runs an older configuration; `served` None: it shows none."""
 
     code = "deploy.wrong_generation"
+    cause = "The service {difference} {expected}."
+    where = "{endpoint}"
+    fix = RELOADED
+    endpoint: str
+    served: int | None
+    expected: int
 
-    def __init__(self, endpoint: str, served: int | None, expected: int) -> None:
-        """Take generation numbers; `served` is None where the service shows none."""
-        shown = (
-            f"runs generation {served} instead of"
-            if served is not None
-            else "doesn't tell its generation; it should be"
-        )
-        super().__init__(
-            f"The service {shown} {expected}.",
-            where=endpoint,
-            fix=f"Look whether {RELOADED}, then: chainwright renew",
-        )
+    @property
+    def difference(self) -> str:
+        """What is served, and instead of what."""
+        if self.served is None:
+            return "doesn't tell its generation; it should be"
+        return f"runs generation {self.served} instead of"
 
 
 class TemplateRefused(DeployError):
     """A template can't be rendered."""
 
     code = "deploy.template"
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(
-            f"The template can't be rendered: {reason}.",
-            where=where,
-            effect="What was served is still served.",
-            fix="Correct or remove the template, then: chainwright apply",
-        )
+    cause = "The template can't be rendered: {reason}."
+    effect = SERVED
+    fix = f"Correct or remove the template, {APPLY}"
+    where: str
+    reason: str
 
 
 class PreflightRefused(DeployError):
     """Staged material would break the service."""
 
     code = "deploy.preflight"
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(
-            f"The staged files would break the service: {reason}.",
-            where=where,
-            effect="What was served is still served.",
-            fix="Look at the chain: chainwright show, then: chainwright apply",
-        )
+    cause = "The staged files would break the service: {reason}."
+    effect = SERVED
+    fix = f"Look at the chain: chainwright show, {APPLY}"
+    where: str
+    reason: str
 
 
 class PrepareFailed(DeployError):
     """A command that prepares a generation failed."""
 
     code = "deploy.prepare_failed"
-
-    def __init__(self, where: str, command: str, reason: str, output: str) -> None:
-        super().__init__(
-            f'"{command}" failed: {_clause(reason)}.',
-            where=where,
-            effect="What was served is still served.",
-            fix="Correct what it names, then: chainwright apply",
-            detail=output,
-        )
+    cause = '"{command}" failed: {reason:clause}.'
+    effect = SERVED
+    fix = f"Correct what it names, {APPLY}"
+    where: str
+    command: str
+    reason: str
+    detail: str
 
 
 class CheckRefused(DeployError):
     """The service's own test refused a generation."""
 
     code = "deploy.check_refused"
-
-    def __init__(self, where: str, command: str, reason: str, output: str) -> None:
-        super().__init__(
-            f'"{command}" refused the new configuration: {_clause(reason)}.',
-            where=where,
-            effect="What was served is still served.",
-            fix="Correct the setting or template that it names, then: chainwright apply",
-            detail=output,
-        )
+    cause = '"{command}" refused the new configuration: {reason:clause}.'
+    effect = SERVED
+    fix = f"Correct the setting or template that it names, {APPLY}"
+    where: str
+    command: str
+    reason: str
+    detail: str
 
 
 class ServiceRefusesPresent(DeployError):
     """The service's test refuses even what is in service: the cause lies outside of the agent's files."""
 
     code = "deploy.present_refused"
-
-    def __init__(self, where: str, command: str, reason: str, output: str) -> None:
-        super().__init__(
-            f'"{command}" refuses even the configuration that is in service: {_clause(reason)}.',
-            where=where,
-            effect="Nothing was changed.",
-            fix="Correct the service's own files, then: chainwright apply",
-            detail=output,
-        )
+    cause = '"{command}" refuses even the configuration that is in service: {reason:clause}.'
+    effect = "Nothing was changed."
+    fix = f"Correct the service's own files, {APPLY}"
+    where: str
+    command: str
+    reason: str
+    detail: str
 
 
 class ReloadFailed(DeployError):
     """A reload command failed; the old generation was put back."""
 
     code = "deploy.reload_failed"
-
-    def __init__(self, where: str, command: str, reason: str, output: str) -> None:
-        super().__init__(
-            f'The reload failed ("{command}"): {_clause(reason)}.',
-            where=where,
-            effect="The previous generation was put back.",
-            fix="Look at the service's log, then: chainwright renew",
-            detail=output,
-        )
+    cause = 'The reload failed ("{command}"): {reason:clause}.'
+    effect = "The previous generation was put back."
+    fix = f"Look at the service's log, {RENEW}"
+    where: str
+    command: str
+    reason: str
+    detail: str
 
 
 class ServiceDown(DeployError):
     """The service doesn't run or isn't installed: everything is ready for its start."""
 
     code = "deploy.service_down"
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(
-            f"The service can't be reloaded: {_clause(reason)}.",
-            where=where,
-            effect="The new files are in place for its start.",
-            fix="Start or install the service; the next pass looks again.",
-        )
+    cause = "The service can't be reloaded: {reason:clause}."
+    effect = "The new files are in place for its start."
+    fix = "Start or install the service; the next pass looks again."
+    where: str
+    reason: str
 
 
 class RollbackFailed(DeployError):
     """The old generation was put back, but isn't seen on the wire either."""
 
     code = "deploy.broken"
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(
-            f"Neither the new generation nor the previous one is seen to be served: {_clause(reason)}.",
-            where=where,
-            effect="The service may be down.",
-            fix="Look at the service's log and restart it, then: chainwright renew",
-        )
+    cause = "Neither the new generation nor the previous one is seen to be served: {reason:clause}."
+    effect = "The service may be down."
+    fix = f"Look at the service's log and restart it, {RENEW}"
+    where: str
+    reason: str
 
 
 class FileDamaged(DeployError):
     """Someone else changed a file that is in service."""
 
     code = "deploy.file_damaged"
-
-    def __init__(self, where: str, path: str) -> None:
-        super().__init__(
-            f"The file {path} is no longer what the agent wrote.",
-            where=where,
-            fix="The agent writes it again by itself; settings and templates are the places for changes.",
-        )
+    cause = "The file {path} is no longer what the agent wrote."
+    fix = "The agent writes it again by itself; settings and templates are the places for changes."
+    where: str
+    path: str
 
 
 class OwnerUnknown(DeployError):
     """A user or group that files are to belong to doesn't exist."""
 
     code = "deploy.owner_unknown"
-
-    def __init__(self, kind: str, name: str) -> None:
-        super().__init__(
-            f'There is no {kind} "{name}" on this machine.',
-            where="staging",
-            effect="What was served is still served.",
-            fix=f'Create it, or name another one in the settings; "adduser --system --group {name}" makes both.',
-        )
+    cause = 'There is no {kind} "{name}" on this machine.'
+    where = "staging"
+    effect = SERVED
+    fix = 'Create it, or name another one in the settings; "adduser --system --group {name}" makes both.'
+    kind: str
+    name: str
 
 
 class PublishOccupied(DeployError):
-    """Something that isn't the agent's stands at a fixed path."""
+    """A fixed path is taken by a file that isn't the agent's."""
 
     code = "deploy.publish_occupied"
-
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            "The administrator's own file stands where a file of the agent belongs; it is not overwritten.",
-            where=path,
-            effect="What was served is still served.",
-            fix="Move it away, then: chainwright apply",
-        )
+    cause = "A file of the administrator's own is where a file of the agent belongs; it is not overwritten."
+    effect = SERVED
+    fix = f"Move it away, {APPLY}"
+    where: str
 
 
 class DiskFailed(DeployError):
     """The disk is full or failing."""
 
     code = "deploy.disk"
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(
-            f"A file can't be written: {reason}.",
-            where=where,
-            effect="What was served is still served.",
-            fix="Make room or check the disk, then: chainwright apply",
-        )
+    cause = "A file can't be written: {reason}."
+    effect = SERVED
+    fix = f"Make room or check the disk, {APPLY}"
+    where: str
+    reason: str
 
 
 class ChainGone(DeployError):
     """A file is to be made from a chain that is no longer in the store."""
 
     code = "deploy.chain_gone"
-
-    def __init__(self, chain: str) -> None:
-        super().__init__(
-            f"The chain {chain[:12]} has been deleted.",
-            where="staging",
-            effect="What was served is still served.",
-            fix="Let the agent choose another one: chainwright apply",
-        )
+    cause = "The chain {chain:short} has been deleted."
+    where = "staging"
+    effect = SERVED
+    fix = "Let the agent choose another one: chainwright apply"
+    chain: str

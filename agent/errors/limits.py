@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import ClassVar
 
-from agent.errors.problem import rfc3339
+from agent.errors.acme import BY_ITSELF, WHERE
 from agent.errors.source import SourceError
 
 
 class LimitError(SourceError):
-    """The CA was not asked, because it allows so much and no more."""
+    """The CA was not asked, because one more would be over a limit of it."""
 
     code = "source.limit"
-    counts: ClassVar[bool] = False
+    counts = False
+    where = WHERE
 
 
 class RateLimitAhead(LimitError):
-    """One more would be more than the CA allows within a time."""
+    """One more would be more than the CA allows within a time. `used_up`: "5 of 5 new orders in 3 hours are used up"."""
 
     code = "source.rate_limit_ahead"
-
-    def __init__(self, ca: str, used_up: str, retry_at: datetime, fix: str, failed: Collection[str] = ()) -> None:
-        """`used_up`: "5 of 5 new orders in 3 hours are used up"."""
-        super().__init__(
-            f"{used_up} at {ca}; the next is allowed at {rfc3339(retry_at)}.",
-            where="acme",
-            fix=fix,
-            retry_at=retry_at,
-        )
-        self.failed = frozenset(failed)
+    cause = "{used_up} at {ca}; the next is allowed at {retry_at:time}."
+    ca: str
+    used_up: str
+    retry_at: datetime
+    fix: str
+    failed: frozenset[str] = frozenset()
 
 
 class RateLimitInForce(LimitError):
     """The CA has refused something before, and said for how long."""
 
     code = "source.rate_limit_in_force"
-
-    def __init__(self, ca: str, what: str, retry_at: datetime, failed: Collection[str] = ()) -> None:
-        super().__init__(
-            f"{ca} has asked to wait with {what} until {rfc3339(retry_at)}.",
-            where="acme",
-            fix="Nothing is to be done: it goes on by itself then.",
-            retry_at=retry_at,
-        )
-        self.failed = frozenset(failed)
+    cause = "{ca} has asked to wait with {what} until {retry_at:time}."
+    fix = BY_ITSELF
+    ca: str
+    what: str
+    retry_at: datetime
+    failed: frozenset[str] = frozenset()
 
 
 def in_words(window: timedelta) -> str:

@@ -1,123 +1,100 @@
-"""What an administrator asked for by hand can't be done."""
+"""What an administrator asked for can't be done."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 
-from agent.errors.problem import AgentError
+from agent.errors.base import AgentError
 
 
-class HandError(AgentError):
+class OperationError(AgentError):
     """A request of an administrator is refused; nothing has changed."""
 
     code = "hand"
 
 
-class NameNotCovered(HandError):
+class NameNotCovered(OperationError):
     """An upload does not cover the name that it was uploaded for (RFC 9525 section 6)."""
 
     code = "hand.name_not_covered"
-
-    def __init__(self, name: str, names: Iterable[str]) -> None:
-        super().__init__(
-            f'The chain does not cover "{name}"; it is for {", ".join(names) or "no name at all"}.',
-            where="upload",
-            fix="Upload the chain of that name, or leave out --for.",
-        )
+    cause = 'The chain does not cover "{name}"; it is for {names: or no name at all}.'
+    where = "upload"
+    fix = "Upload the chain of that name, or leave out --for."
+    name: str
+    names: Collection[str]
 
 
-class NobodyNeeds(HandError):
+class NotNeeded(OperationError):
     """No module needs what was uploaded."""
 
     code = "hand.nobody_needs"
-
-    def __init__(self, names: Iterable[str], known: Iterable[str]) -> None:
-        asked = ", ".join(sorted(known)[:5])
-        super().__init__(
-            f"No module needs a chain for {', '.join(names)}.",
-            where="upload",
-            fix=f"Keep it for later with --keep-unused. Needed are: {asked or 'none'}.",
-        )
+    cause = "No module needs a chain for {names}."
+    where = "upload"
+    fix = "Keep it for later with --keep-unused. Needed are: {known:sorted 5 or none}."
+    names: Collection[str]
+    known: Collection[str]
 
 
-class AlreadyUploaded(HandError):
+class AlreadyUploaded(OperationError):
     """The very same chain is there."""
 
     code = "hand.already_uploaded"
-
-    def __init__(self, chain: str) -> None:
-        super().__init__(
-            "This chain has been uploaded before.",
-            where=f"chain {chain[:12]}",
-            fix="See who uses it: chainwright status",
-        )
+    cause = "This chain has been uploaded before."
+    where = "chain {chain:short}"
+    fix = "See who uses it: chainwright status"
+    chain: str
 
 
-class ChainInUse(HandError):
-    """A chain that modules use is to be deleted."""
+class ChainInUse(OperationError):
+    """A chain that modules use is to be deleted. `users`: ``module/slot``; `successors`: what takes over, by name."""
 
     code = "hand.chain_in_use"
-
-    def __init__(self, chain: str, users: Iterable[str], successors: Iterable[str]) -> None:
-        self.users = tuple(users)
-        """``module/slot``."""
-        self.successors = tuple(successors)
-        """What takes over, by name."""
-        super().__init__(
-            f"The chain is used by {', '.join(self.users)}.",
-            where=f"chain {chain[:12]}",
-            fix=f"Hand over at once with --yes: {'; '.join(self.successors)}.",
-        )
+    cause = "The chain is used by {users}."
+    where = "chain {chain:short}"
+    fix = "Hand over at once with --yes: {successors:semicolons}."
+    chain: str
+    users: Sequence[str]
+    successors: Sequence[str]
 
 
-class NotDeletable(HandError):
+class NotDeletable(OperationError):
     """A chain that the agent makes itself would only be made again."""
 
     code = "hand.not_deletable"
-
-    def __init__(self, chain: str, source: str) -> None:
-        super().__init__(
-            f'Only uploaded chains are deleted by hand; this one is of the source "{source}".',
-            where=f"chain {chain[:12]}",
-            fix="For a new one: chainwright reissue NAME",
-        )
+    cause = 'Only uploaded chains can be deleted; this one is of the source "{source}".'
+    where = "chain {chain:short}"
+    fix = "For a new one: chainwright reissue NAME"
+    chain: str
+    source: str
 
 
-class NothingToReissue(HandError):
+class NothingToReissue(OperationError):
     """No request has the name."""
 
     code = "hand.nothing_to_reissue"
-
-    def __init__(self, name: str, suggestion: str) -> None:
-        hint = f" Did you mean {suggestion}?" if suggestion else ""
-        super().__init__(
-            f'No module needs a chain for "{name}".{hint}',
-            where="reissue",
-            fix="All names: chainwright status",
-        )
+    cause = 'No module needs a chain for "{name}".{suggestion:? Did you mean %?}'
+    where = "reissue"
+    fix = "All names: chainwright status"
+    name: str
+    suggestion: str
 
 
-class RootAlreadyPresent(HandError):
+class RootAlreadyPresent(OperationError):
     """The root that is uploaded signs already."""
 
     code = "hand.root_already_present"
-
-    def __init__(self, sha256: str) -> None:
-        super().__init__(
-            "This root signs already.",
-            where=f"root {sha256[:12]}",
-            fix="See it: chainwright root show",
-        )
+    cause = "This root signs already."
+    where = "root {sha256:short}"
+    fix = "See it: chainwright root show"
+    sha256: str
 
 
-class NotInLadder(HandError):
+class NotInLadder(OperationError):
     """Something is to be done by a source that is not in use."""
 
     code = "hand.not_in_ladder"
-
-    def __init__(self, source: str, ladder: Iterable[str]) -> None:
-        super().__init__(
-            f'The source "{source}" is not in the ladder, which is: {", ".join(ladder)}.',
-            where=f"source {source}",
-            fix="Name it in the setting `sources`.",
-        )
+    cause = 'The source "{source}" is not in the ladder, which is: {ladder}.'
+    where = "source {source}"
+    fix = "Name it in the setting `sources`."
+    source: str
+    ladder: Collection[str]

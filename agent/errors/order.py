@@ -4,63 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cached_property
 
-from agent.errors.acme import WHERE, AcmeError, listed
-from agent.errors.name import quoted
+from agent.errors.acme import PROFILE, AcmeError
 
 
 class OrderUnfinished(AcmeError):
     """The CA takes longer than anyone waits for it."""
 
     code = "source.order_unfinished"
-
-    def __init__(self, ca: str, minutes: float, retry_at: datetime) -> None:
-        super().__init__(
-            f"{ca} has not finished the order within {minutes:g} minutes.",
-            where=WHERE,
-            fix="Nothing is lost: the same order goes on at the next try.",
-            retry_at=retry_at,
-        )
+    cause = "{ca} has not finished the order within {minutes:number} minutes."
+    fix = "Nothing is lost: the same order goes on at the next try."
+    ca: str
+    minutes: float
+    retry_at: datetime
 
 
 class ChainUnexpected(AcmeError):
     """The CA delivered something else than what was ordered; it is thrown away."""
 
     code = "source.chain_unexpected"
-
-    def __init__(self, ca: str, reason: str, retry_at: datetime, detail: str = "") -> None:
-        super().__init__(
-            f"{ca} delivered a chain that is not what was ordered: {reason}.",
-            where=WHERE,
-            fix="It is not used, and ordered again; if that happens again, report it to the CA.",
-            retry_at=retry_at,
-            detail=detail,
-        )
+    cause = "{ca} delivered a chain that is not what was ordered: {reason}."
+    fix = "It is not used, and ordered again; if that happens again, report it to the CA."
+    ca: str
+    reason: str
+    retry_at: datetime
+    detail: str = ""
 
 
 class ProfileMissing(AcmeError):
     """The settings insist on a profile that the CA does not offer."""
 
     code = "source.profile_missing"
-
-    def __init__(self, ca: str, profile: str, offered: Collection[str]) -> None:
-        known = ", ".join(quoted(each) for each in sorted(offered))
-        super().__init__(
-            f"{ca} offers no profile {quoted(profile)}; it offers {known or 'none at all'}.",
-            where=WHERE,
-            fix="Set profile in [acme] to one that it offers, or profile_required = false.",
-        )
+    cause = "{ca} offers no profile {profile:quoted}; it offers {offered:sorted quoted or none at all}."
+    fix = PROFILE
+    ca: str
+    profile: str
+    offered: Collection[str]
 
 
 class ChallengeMissing(AcmeError):
     """The CA wants a name proved in another way than by HTTP-01."""
 
     code = "source.challenge_missing"
+    cause = "{ca} does not let {names:sorted few} be proved by HTTP-01; it offers {offered:sorted or nothing}."
+    fix = "Ask its operator to allow http-01, or give these names to another source."
+    ca: str
+    names: Collection[str]
+    offered: Collection[str]
 
-    def __init__(self, ca: str, names: Collection[str], offered: Collection[str]) -> None:
-        super().__init__(
-            f"{ca} does not let {listed(names)} be proved by HTTP-01; it offers {', '.join(sorted(offered)) or 'nothing'}.",
-            where=WHERE,
-            fix="Ask its operator to allow http-01, or give these names to another source.",
-        )
-        self.failed = frozenset(names)
+    @cached_property
+    def failed(self) -> frozenset[str]:
+        """Names that can't be proved."""
+        return frozenset(self.names)

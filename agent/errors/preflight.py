@@ -1,14 +1,15 @@
-"""A CA was not asked, because that was certain to be in vain."""
+"""A CA was not asked, because its answer was certain to be no."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, Protocol
+from functools import cached_property
+from typing import Protocol
 
+from agent.errors.acme import WHERE
 from agent.errors.source import SourceError
-
-NAMED = 3
+from agent.errors.wording import few
 
 
 class Reason(Protocol):
@@ -28,27 +29,39 @@ class Reason(Protocol):
 
 
 class PreflightStopped(SourceError):
-    """What was looked at beforehand shows that an order can't succeed."""
+    """What was looked at beforehand shows that an order can't succeed, for one reason at least."""
 
     code = "source.preflight"
-    counts: ClassVar[bool] = False
+    counts = False
+    cause = "The CA was not asked, because that can't succeed{others:? for % reasons, first of all}: {reasons[0].cause}"
+    where = "{place}"
+    fix = "{reasons[0].fix}"
+    detail = "{all_reasons}"
+    reasons: Sequence[Reason]
+    retry_at: datetime
 
-    def __init__(self, reasons: Sequence[Reason], retry_at: datetime) -> None:
-        """Take at least one reason; `failed` are their names, unless one is about the whole order."""
-        first = reasons[0]
-        names = list(dict.fromkeys(each.name for each in reasons))
-        all_of_them = "" in names
-        why = f" for {len(reasons)} reasons, first of all" if len(reasons) > 1 else ""
-        super().__init__(
-            f"The CA was not asked, because that would be in vain{why}: {first.cause}",
-            where="acme" if all_of_them else _listed(names),
-            fix=first.fix,
-            retry_at=retry_at,
-            detail="\n".join(f"{each.cause} {each.fix}" for each in reasons) if len(reasons) > 1 else "",
-        )
-        self.failed = frozenset() if all_of_them else frozenset(names)
+    @property
+    def others(self) -> str:
+        """Number of reasons, where there are several."""
+        return str(len(self.reasons)) if len(self.reasons) > 1 else ""
 
+    @property
+    def place(self) -> str:
+        """Names that the reasons are about."""
+        return few(self._names) or WHERE
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    @property
+    def all_reasons(self) -> str:
+        """Where there are several reasons: each with its cure."""
+        return "\n".join(f"{each.cause} {each.fix}" for each in self.reasons) if self.others else ""
+
+    @cached_property
+    def failed(self) -> frozenset[str]:
+        """Names that the reasons are about; none if one is about the whole order."""
+        return frozenset(self._names)
+
+    @property
+    def _names(self) -> list[str]:
+        """Names that the reasons are about; none if one is about the whole order."""
+        names = list(dict.fromkeys(each.name for each in self.reasons))
+        return [] if "" in names else names

@@ -1,10 +1,10 @@
-"""The base of the tree, and the value that every caller shows."""
+"""Problem: what every caller shows of an error."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +43,6 @@ class Problem:
         first = f"{self.where}: {self.cause}" if self.where else self.cause
         second = " ".join(part for part in (self.effect, self.fix) if part)
         return [first, second] if second else [first]
-
-
-class AgentError(Exception):
-    """An expected error: shown in two lines, without a traceback."""
-
-    code: ClassVar[str] = "agent"
-
-    def __init__(
-        self,
-        cause: str,
-        *,
-        where: str = "",
-        fix: str = "",
-        effect: str = "",
-        retry_at: datetime | None = None,
-        detail: str = "",
-    ) -> None:
-        self.problem = Problem(self.code, cause, where, fix, effect, retry_at, detail)
-        super().__init__(cause)
-
-    def __str__(self) -> str:
-        return "\n".join(self.problem.lines())
-
-    @property
-    def retry_at(self) -> datetime | None:
-        """When it is tried again by itself; None: not before something changes."""
-        return self.problem.retry_at
 
 
 def rfc3339(moment: datetime) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from agent.errors.problem import AgentError
+from agent.errors.base import AgentError
+from agent.errors.wording import escaped
 
 
 class SettingsError(AgentError):
-    """Settings can't be used as they stand; the agent keeps those that it has. Exit code 2."""
+    """Settings can't be used as they are; the agent keeps those that it has. Exit code 2."""
 
     code = "settings"
 
@@ -40,17 +40,13 @@ class SettingsRefused(SettingsError):
     """Every error of the settings at once."""
 
     code = "settings.refused"
+    cause = "{all_errors}"
+    effect = "The agent keeps the settings that it has."
+    fix = "Correct the settings, then: chainwright config check"
+    errors: tuple[SettingsProblem, ...]
 
-    def __init__(self, errors: Iterable[SettingsProblem]) -> None:
-        self.errors = tuple(errors)
+    @property
+    def all_errors(self) -> str:
+        """How many errors there are, and each on a line."""
         first = "There is an error" if len(self.errors) == 1 else f"There are {len(self.errors)} errors"
-        super().__init__(
-            "\n  ".join([f"{first} in the settings:", *(f"{error}." for error in self.errors)]),
-            effect="The agent keeps the settings that it has.",
-            fix="Correct the settings, then: chainwright config check",
-        )
-
-
-def escaped(text: str) -> str:
-    """Return `text` with whatever could upset a terminal or a log escaped."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        return "\n  ".join([f"{first} in the settings:", *(f"{error}." for error in self.errors)])

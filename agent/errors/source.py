@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from typing import ClassVar
 
-from agent.errors.problem import AgentError
+from agent.errors.base import AgentError
 
 
 class SourceError(AgentError):
@@ -14,49 +15,45 @@ class SourceError(AgentError):
     code = "source"
     counts: ClassVar[bool] = True
     """Whether it is one more failure in a row; a limit of the CA that was reached is none."""
-    failed: frozenset[str] = frozenset()
-    """Names of the request that the failure is about; empty: it is about none in particular."""
-    passed: frozenset[str] = frozenset()
-    """Names of the request that are known to be fine all the same."""
+
+    @cached_property
+    def failed(self) -> frozenset[str]:
+        """Names of the request that the failure is about; empty: it is about none in particular."""
+        return frozenset()
+
+    @cached_property
+    def passed(self) -> frozenset[str]:
+        """Names of the request that are known to be fine all the same."""
+        return frozenset()
 
 
 class NotRevocable(SourceError):
     """A source whose chains nobody can revoke."""
 
     code = "source.not_revocable"
-
-    def __init__(self, source: str) -> None:
-        super().__init__(
-            f"Chains of {source} can't be revoked by the agent.",
-            where=source,
-            fix="Reissue it instead, so that it's no longer used: chainwright reissue NAME",
-        )
+    cause = "Chains of {source} can't be revoked by the agent."
+    where = "{source}"
+    fix = "Reissue it instead, so that it's no longer used: chainwright reissue NAME"
+    source: str
 
 
 class OrderCancelled(SourceError):
     """The agent stops; the order goes on in its next run."""
 
     code = "source.cancelled"
-
-    def __init__(self, source: str) -> None:
-        super().__init__(
-            "The order was interrupted because the agent stops.",
-            where=source,
-            fix="It goes on in the next run: chainwright apply",
-        )
+    cause = "The order was interrupted because the agent stops."
+    where = "{source}"
+    fix = "It goes on in the next run: chainwright apply"
+    source: str
 
 
 class SourceCrashed(SourceError):
     """A source raised something that isn't its contract."""
 
     code = "source.crashed"
-
-    def __init__(self, source: str, error: BaseException, retry_at: datetime) -> None:
-        from agent.errors.plugin import reason_of
-
-        super().__init__(
-            f"The source failed in a way it does not explain: {reason_of(error)}.",
-            where=source,
-            fix="This is a defect of the plugin: chainwright plugins names its distribution.",
-            retry_at=retry_at,
-        )
+    cause = "The source failed in a way it does not explain: {error:reason}."
+    where = "{source}"
+    fix = "This is a defect of the plugin: chainwright plugins names its distribution."
+    source: str
+    error: BaseException
+    retry_at: datetime

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
-from agent.errors.acme import AGAIN, WHERE, AcmeError, said
+from agent.errors.acme import AGAIN, AcmeError
+from agent.errors.wording import FEW, said
 
 HINTS = {
     "connection": "Let port 80 of {name} be reached from the internet: DNS, firewall and NAT must lead to this machine",
@@ -18,8 +20,6 @@ HINTS = {
     "dnssec": "Correct DNSSEC of {name}: signatures that have expired, or a DS record of an old key",
 }
 """What to do, by the type of the problem (RFC 8555 section 6.7)."""
-SHOWN = 3
-"""Names with what the CA says of them in one sentence."""
 OTHER_HINT = "Let {name} lead to this machine, from the whole internet and on port 80"
 
 
@@ -37,53 +37,46 @@ class NameFailure:
         return f"{self.name or 'a name'} ({self.kind}: {said(self.words)})"
 
 
-class ValidationFailed(AcmeError):
+class NamesRefused(AcmeError):
+    """The CA gives no certificate for names of the order."""
+
+    code = "source.names_refused"
+    ca: str
+    failures: Sequence[NameFailure]
+    retry_at: datetime
+
+    @property
+    def shown(self) -> str:
+        """The first names with the CA's words, and how many more; `detail` has all of them."""
+        more = len(self.failures) - FEW
+        return "; ".join([*map(str, self.failures[:FEW]), *([f"and {more} more"] if more > 0 else [])])
+
+    @cached_property
+    def failed(self) -> frozenset[str]:
+        """Names that the CA speaks of."""
+        return frozenset(each.name for each in self.failures if each.name)
+
+
+class ValidationFailed(NamesRefused):
     """The CA could not see that the names lead here (RFC 8555 section 8.2)."""
 
     code = "source.validation_failed"
+    cause = "{ca} could not validate {shown}."
+    fix = f"{{hint}}, {AGAIN}"
+    passed: frozenset[str] = frozenset()
+    detail: str = ""
 
-    def __init__(
-        self,
-        ca: str,
-        failures: Sequence[NameFailure],
-        retry_at: datetime,
-        *,
-        passed: Collection[str] = (),
-        detail: str = "",
-    ) -> None:
-        super().__init__(
-            f"{ca} could not validate {_shown(failures)}.",
-            where=WHERE,
-            fix=f"{_hint(failures[0])}, {AGAIN}",
-            retry_at=retry_at,
-            detail=detail,
-        )
-        self.failed = frozenset(each.name for each in failures if each.name)
-        self.passed = frozenset(passed)
+    @property
+    def hint(self) -> str:
+        """What to do about the first name."""
+        first = self.failures[0]
+        return HINTS.get(first.kind, OTHER_HINT).format(name=first.name or "each name")
 
 
-class NamesRejected(AcmeError):
-    """The CA does not certify these names, whoever asks."""
+class NamesRejected(NamesRefused):
+    """The CA does not certify these names for anyone."""
 
     code = "source.names_rejected"
-
-    def __init__(self, ca: str, failures: Sequence[NameFailure], retry_at: datetime, *, detail: str = "") -> None:
-        super().__init__(
-            f"{ca} does not certify {_shown(failures)}.",
-            where=WHERE,
-            fix=f"Correct the name or take it out of the module's settings, or have another CA certify it, {AGAIN}",
-            retry_at=retry_at,
-            detail=detail,
-        )
-        self.failed = frozenset(each.name for each in failures if each.name)
-
-
-def _shown(failures: Sequence[NameFailure]) -> str:
-    """The first with the CA's words, and how many more; all of them stand in `detail`."""
-    more = len(failures) - SHOWN
-    shown = "; ".join(map(str, failures[:SHOWN]))
-    return shown if more <= 0 else f"{shown}; and {more} more"
-
-
-def _hint(failure: NameFailure) -> str:
-    return HINTS.get(failure.kind, OTHER_HINT).format(name=failure.name or "each name")
+    cause = "{ca} does not certify {shown}."
+    fix = f"Correct the name or take it out of the module's settings, or have another CA certify it, {AGAIN}"
+    detail: str = ""

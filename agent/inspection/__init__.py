@@ -1,7 +1,7 @@
-"""The upload doctor: from what an administrator gives to a chain or a root, or to a refusal that names cause and cure."""
+"""Inspection of uploads: from files to a chain or a root, or to a refusal with cause and fix."""
 
-from agent.inspection.chain_checks import Finding, FindingLevel
+from agent.inspection.chain_checks import Remark, RemarkLevel
 from agent.inspection.diagnosis import Diagnosis, diagnose, diagnose_root
 from agent.inspection.input_file import InputFile
 
-__all__ = ["Diagnosis", "Finding", "FindingLevel", "InputFile", "diagnose", "diagnose_root"]
+__all__ = ["Diagnosis", "InputFile", "Remark", "RemarkLevel", "diagnose", "diagnose_root"]

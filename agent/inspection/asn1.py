@@ -1,4 +1,4 @@
-"""Enough of ASN.1's encodings (X.690) to say what a file is before a parser opens it, and what opening it would cost."""
+"""ASN.1 encodings (X.690), enough to tell what a file is before a parser opens it, and what opening it would cost."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ JOINED_OCTETS = OCTET_STRING | CONSTRUCTED
 TIMES = frozenset({0x17, 0x18})
 """UTCTime, GeneralizedTime."""
 DEEPEST = 16
-"""Levels that are looked at; PKCS#12 has about ten."""
+"""Levels that are read; PKCS#12 has about ten."""
 
 SIGNED_DATA = bytes.fromhex("2a864886f70d010702")  # 1.2.840.113549.1.7.2
 
 
-class Malformed(ValueError):
-    """Not an ASN.1 encoding."""
+class Asn1Error(ValueError):
+    """Error of data that is not an ASN.1 encoding."""
 
 
 class EncodingKind(Enum):
-    """What an outer structure is; the value is how people call it."""
+    """Kind of an outer structure; the value is its name for people."""
 
     CERTIFICATE = "a certificate"
     KEY = "a private key"
@@ -39,38 +39,38 @@ class EncodingKind(Enum):
 
 @dataclass(slots=True)
 class Value:
-    """One encoded value; not frozen, there may be half a million of them."""
+    """One encoded value; not frozen, as there may be half a million of them."""
 
     tag: int
     content: bytes
     size: int
-    """Bytes of all of it."""
+    """Bytes, with tag and length."""
     parts: tuple[Value, ...] | None = None
-    """What it holds, where that had to be read to find its end."""
+    """Values in it, where they had to be read to find its end."""
 
     def children(self) -> Iterator[Value]:
-        """Yield the values in it. Raises `Malformed`."""
+        """Yield the values in it. Raises `Asn1Error`."""
         return values(self.content) if self.parts is None else iter(self.parts)
 
 
 def value_at(data: bytes, at: int, depth: int = 0) -> Value:
-    """Read the value that begins at `at`. Raises `Malformed`."""
+    """Read the value that begins at `at`. Raises `Asn1Error`."""
     if at + 2 > len(data) or data[at] & 0x1F == 0x1F:  # the long form of tags is in none of the formats
-        raise Malformed
+        raise Asn1Error
     tag, first = data[at], data[at + 1]
     if first == 0x80:
         return _indefinite(data, at, depth)
     begin = at + 2 + (first & 0x7F if first & 0x80 else 0)
     length = int.from_bytes(data[at + 2 : begin], "big") if first & 0x80 else first
     if begin - at > 6 or begin + length > len(data):
-        raise Malformed
+        raise Asn1Error
     return Value(tag, data[begin : begin + length], begin + length - at)
 
 
 def _indefinite(data: bytes, at: int, depth: int) -> Value:
-    """BER only: the value ends with two zeros at its own level."""
+    """Read a value of indefinite length (BER only), which ends with two zeros at its own level."""
     if not data[at] & CONSTRUCTED or depth >= DEEPEST:
-        raise Malformed
+        raise Asn1Error
     end = at + 2
     parts: list[Value] = []
     while data[end : end + 2] != b"\0\0":
@@ -80,7 +80,7 @@ def _indefinite(data: bytes, at: int, depth: int) -> Value:
 
 
 def values(data: bytes) -> Iterator[Value]:
-    """Yield the values that stand one after the other. Raises `Malformed` where one does not."""
+    """Yield consecutive values. Raises `Asn1Error` at the first that is none."""
     at = 0
     while at < len(data):
         value = value_at(data, at)
@@ -89,12 +89,12 @@ def values(data: bytes) -> Iterator[Value]:
 
 
 def kind_of(data: bytes) -> EncodingKind | None:
-    """Return what begins `data`, by its structure; None where it is nothing that is known."""
+    """Return the kind of the structure at the beginning of `data`; None where it is not a known one."""
     try:
         outer = value_at(data, 0)
         parts = list(islice(outer.children(), 3))
         return _kind(parts, _first(parts)) if outer.tag == SEQUENCE else None
-    except Malformed:
+    except Asn1Error:
         return None
 
 
@@ -124,7 +124,7 @@ def _kind(parts: Sequence[Value], first: Sequence[Value]) -> EncodingKind | None
 
 
 def _signed_kind(first: Sequence[Value]) -> EncodingKind:
-    """Three structures are `something, algorithm, signature`: the something's first fields tell them apart."""
+    """Return which of the three structures `content, algorithm, signature` it is, by the content's first fields."""
     tags = tuple(value.tag for value in first)
     if tags[:3] == (INTEGER, SEQUENCE, SEQUENCE) and (len(tags) < 4 or tags[3] == CONTEXT_0):  # RFC 2986 section 4.1
         return EncodingKind.REQUEST
@@ -135,18 +135,18 @@ def _signed_kind(first: Sequence[Value]) -> EncodingKind:
 
 @dataclass(slots=True)
 class Cost:
-    """What opening a private key, or a file with one, takes."""
+    """Cost of opening a private key, or a file with one."""
 
     rounds: int = 0
-    """Of key derivation, over all that is encrypted (RFC 8018)."""
+    """Rounds of key derivation, over all that is encrypted (RFC 8018)."""
     memory: int = 0
     """Bytes that scrypt takes (RFC 7914)."""
     longest: int = 0
-    """Bytes of the longest number or encrypted key: checking an RSA key takes the third power of that."""
+    """Bytes of the longest number or encrypted key: checking an RSA key takes time with its third power."""
 
 
 def cost_of(data: bytes) -> Cost:
-    """Return what it takes to open `data`, as far as it says so in the clear. Never raises."""
+    """Return the cost of opening `data`, as far as it says so in the clear. Never raises."""
     cost = Cost()
     _add(cost, values(data), 0)
     return cost
@@ -159,13 +159,13 @@ def _add(cost: Cost, found: Iterator[Value], depth: int) -> None:
             seen.append(value)
             if depth < DEEPEST:
                 _add(cost, _inside(value), depth + 1)
-    except Malformed:
+    except Asn1Error:
         pass  # what was read so far counts; the parser says what is wrong
     _add_parameters(cost, seen)
 
 
 def _inside(value: Value) -> Iterator[Value]:
-    """Octet strings hold encoded values in PKCS#8 and PKCS#12."""
+    """Yield the values in a value, also in octet strings: PKCS#8 and PKCS#12 encode values in them."""
     if value.tag == JOINED_OCTETS:
         return values(b"".join(part.content for part in value.children()))
     if value.tag & CONSTRUCTED:
@@ -175,7 +175,7 @@ def _inside(value: Value) -> Iterator[Value]:
 
 
 def _add_parameters(cost: Cost, values_: Sequence[Value]) -> None:
-    """A salt is followed by the number of rounds, or by scrypt's three numbers."""
+    """Add key derivation: a salt is followed by the number of rounds, or by scrypt's three numbers."""
     tags = [value.tag for value in values_]
     for number, value in enumerate(values_):
         if value.tag == INTEGER:

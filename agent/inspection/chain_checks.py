@@ -1,4 +1,4 @@
-"""What clients would refuse of a chain, and what an administrator should know of one that is accepted."""
+"""Checks of an uploaded chain: what clients would refuse, and remarks about one that is accepted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.errors.chain import LeafIsAuthority
-from agent.errors.name import NameInvalid, quoted
+from agent.errors.name import NameInvalid
 from agent.errors.upload import Expired, NoNames, NotForServers, NotYetValid, OddCertificate
+from agent.errors.wording import quoted
 from agent.inspection.name_constraints import refuse_constrained
 from agent.pki.anchors import Anchors
 from agent.pki.certificate import extension, is_authority, is_self_signed, purposes_of, title_of
@@ -36,8 +37,8 @@ USAGES = {
 }
 
 
-class FindingLevel(StrEnum):
-    """How much a finding matters."""
+class RemarkLevel(StrEnum):
+    """Importance of a remark."""
 
     OK = "ok"
     NOTE = "note"
@@ -45,16 +46,16 @@ class FindingLevel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that the doctor saw."""
+class Remark:
+    """One fact about an upload that the administrator should know."""
 
-    level: FindingLevel
+    level: RemarkLevel
     sentence: str
     """Without a full stop."""
 
 
 def refuse_odd_names(leaf: x509.Certificate) -> None:
-    """Raise `OddCertificate` for names that two programs may read in two ways, and for far too many."""
+    """Raise `OddCertificate` for names that programs read differently, and for too many names."""
     title = title_of(leaf)
     alternatives = extension(leaf, x509.SubjectAlternativeName) or ()
     if sum(1 for _ in alternatives) > MOST_NAMES:
@@ -71,7 +72,7 @@ def refuse_odd_names(leaf: x509.Certificate) -> None:
 
 
 def refuse_authority(leaf: x509.Certificate) -> None:
-    """Raise `LeafIsAuthority`, except for what ``openssl req -x509`` makes for a service: self-signed, with its names."""
+    """Raise `LeafIsAuthority`, except for a self-signed certificate with names, as ``openssl req -x509`` makes it."""
     if is_authority(leaf) and not (is_self_signed(leaf) and _dns_names(leaf)):
         raise LeafIsAuthority(title_of(leaf))
 
@@ -94,7 +95,7 @@ def refuse_other_purposes(certificates: Iterable[x509.Certificate]) -> None:
 
 
 def refuse_unusable(chain: Chain, now: datetime) -> None:
-    """Raise for what a chain may not be."""
+    """Raise an `UploadError` for a chain that services must not get."""
     refuse_by_time(chain.presented, now)
     refuse_other_purposes(chain.presented)
     if not chain.names:
@@ -102,74 +103,74 @@ def refuse_unusable(chain: Chain, now: datetime) -> None:
     refuse_constrained(chain)
 
 
-def findings_of(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Finding]:
-    """Yield what there is to know of a chain that is accepted."""
-    yield Finding(FindingLevel.OK, "key matches")
+def remarks_of(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Remark]:
+    """Yield the remarks about a chain that is accepted."""
+    yield Remark(RemarkLevel.OK, "key matches")
     yield _completeness(chain)
-    yield Finding(FindingLevel.OK, f"valid until {chain.usable_until:%Y-%m-%d}")
+    yield Remark(RemarkLevel.OK, f"valid until {chain.usable_until:%Y-%m-%d}")
     yield from _of_time(chain, now)
     yield from _of_names(chain.leaf)
     yield from _of_usage(chain.leaf)
     yield from _of_root(chain, anchors, now)
 
 
-def _completeness(chain: Chain) -> Finding:
+def _completeness(chain: Chain) -> Remark:
     if chain.anchor is None and not chain.intermediates:
-        return Finding(FindingLevel.WARNING, "self-signed: every client must be told to trust it")
+        return Remark(RemarkLevel.WARNING, "self-signed: every client must be configured to trust it")
     above = [*chain.intermediates, *([chain.anchor] if chain.anchor else [])]
-    return Finding(FindingLevel.OK, f"chain complete ({' > '.join(title_of(each) for each in above)})")
+    return Remark(RemarkLevel.OK, f"chain complete ({' > '.join(title_of(each) for each in above)})")
 
 
-def _of_time(chain: Chain, now: datetime) -> Iterator[Finding]:
+def _of_time(chain: Chain, now: datetime) -> Iterator[Remark]:
     left = chain.usable_until - now
     if left < SOON:
         days = left.days
         when = "within a day" if days < 1 else "in 1 day" if days == 1 else f"in {days} days"
-        yield Finding(FindingLevel.WARNING, f"expires {when}")
+        yield Remark(RemarkLevel.WARNING, f"expires {when}")
     for certificate, issuer in pairwise(chain.presented):
         if issuer.not_valid_after_utc < certificate.not_valid_after_utc:
-            yield Finding(
-                FindingLevel.WARNING,
+            yield Remark(
+                RemarkLevel.WARNING,
                 f"{quoted(title_of(issuer))} expires before {quoted(title_of(certificate))}: "
                 f"the chain ends on {issuer.not_valid_after_utc:%Y-%m-%d}",
             )
     if chain.not_after - chain.not_before > LONGEST_LIFE:
-        yield Finding(FindingLevel.WARNING, f"valid for more than {LONGEST_LIFE.days} days: Apple's clients refuse it")
+        yield Remark(RemarkLevel.WARNING, f"valid for more than {LONGEST_LIFE.days} days: Apple's clients refuse it")
 
 
-def _of_names(leaf: x509.Certificate) -> Iterator[Finding]:
+def _of_names(leaf: x509.Certificate) -> Iterator[Remark]:
     alternatives = extension(leaf, x509.SubjectAlternativeName)
     if alternatives is None:
-        yield Finding(FindingLevel.WARNING, "has no SAN: modern clients refuse it")
+        yield Remark(RemarkLevel.WARNING, "has no SAN: modern clients refuse it")
     unusable = [text for text in _dns_names(leaf) if not _is_name(text)]
     if unusable:
-        yield Finding(FindingLevel.WARNING, f"names that no client accepts: {_listed(unusable)}")
+        yield Remark(RemarkLevel.WARNING, f"names that no client accepts: {_listed(unusable)}")
     addresses = [text for text in _dns_names(leaf) if _is_name(text) and is_address(parse_name(text))]
     if addresses:
-        yield Finding(
-            FindingLevel.WARNING, f"addresses among the DNS names, where no modern client looks: {_listed(addresses)}"
+        yield Remark(
+            RemarkLevel.WARNING, f"addresses among the DNS names, where no modern client looks: {_listed(addresses)}"
         )
 
 
-def _of_usage(leaf: x509.Certificate) -> Iterator[Finding]:
+def _of_usage(leaf: x509.Certificate) -> Iterator[Remark]:
     usage = extension(leaf, x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
-        yield Finding(FindingLevel.WARNING, "its key usage lacks digitalSignature: clients with TLS 1.3 refuse it")
+        yield Remark(RemarkLevel.WARNING, "its key usage lacks digitalSignature: clients with TLS 1.3 refuse it")
 
 
-def _of_root(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Finding]:
+def _of_root(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Remark]:
     root = chain.anchor
     if root is None:
         return
     if root.not_valid_after_utc <= now:
         ended = f"{root.not_valid_after_utc:%Y-%m-%d}"
-        yield Finding(
-            FindingLevel.WARNING, f"the root {quoted(title_of(root))} expired on {ended}: some clients refuse the chain"
+        yield Remark(
+            RemarkLevel.WARNING, f"the root {quoted(title_of(root))} expired on {ended}: some clients refuse the chain"
         )
     if root not in anchors:
-        yield Finding(
-            FindingLevel.NOTE,
-            f"the root {quoted(title_of(root))} is not among the known ones: clients must be told to trust it",
+        yield Remark(
+            RemarkLevel.NOTE,
+            f"the root {quoted(title_of(root))} is not a known root: clients must be configured to trust it",
         )
 
 

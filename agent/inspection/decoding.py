@@ -1,4 +1,4 @@
-"""Opening keys, certificates and their bundles. A parser's message about a key may quote it, so none is passed on."""
+"""Decoding of keys, certificates and bundles. No parser's message about a key is passed on: it may quote the key."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ LONGEST_NUMBER = 1025
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What stood in one file or block."""
+    """Content of one file or block."""
 
     keys: tuple[PrivateKey, ...] = field(default=(), repr=False)
     certificates: tuple[x509.Certificate, ...] = ()
 
 
 def open_der(der: bytes, kind: EncodingKind, place: str, passphrase: bytes | None) -> Opened:
-    """Open what is of a `kind` that holds keys or certificates. Raises an `UploadError`, or a `ChainError` about the key."""
+    """Open a structure whose `kind` holds keys or certificates. Raises an `UploadError`, or a `ChainError` about the key."""
     if kind is EncodingKind.CERTIFICATE:
         return Opened(certificates=(_certificate(der, place),))
     if kind is EncodingKind.PKCS7:
@@ -53,7 +53,7 @@ def open_der(der: bytes, kind: EncodingKind, place: str, passphrase: bytes | Non
     return Opened(keys=(_key(lambda: load_der_private_key(der, secret), kind, place, passphrase),))
 
 
-def open_armored_key(block: Block, place: str, passphrase: bytes | None) -> Opened:
+def open_pem_key(block: Block, place: str, passphrase: bytes | None) -> Opened:
     """Open a key in OpenSSL's traditional form, encrypted as its headers say. Raises as `open_der` does."""
     _refuse_costly(block.der, place)
     encrypted = any(b"ENCRYPTED" in line for line in block.headers)
@@ -72,7 +72,7 @@ def _refuse_costly(der: bytes, place: str) -> None:
 
 
 def _key(load: Callable[[], object], kind: EncodingKind, place: str, passphrase: bytes | None) -> PrivateKey:
-    """A wrong passphrase may decrypt to anything, so whatever a parser says of an encrypted key is put down to that."""
+    """Read a key. Any error of an encrypted one counts as a wrong passphrase, which may decrypt to anything."""
     encrypted = kind is EncodingKind.ENCRYPTED_KEY
     if encrypted and not passphrase:
         raise PassphraseMissing(place)
@@ -86,7 +86,7 @@ def _key(load: Callable[[], object], kind: EncodingKind, place: str, passphrase:
 
 
 def _open_pkcs12(der: bytes, place: str, passphrase: bytes | None) -> Opened:
-    """One without a passphrase, or with an empty one, opens whatever passphrase was given."""
+    """Open a PKCS#12 file; one without a passphrase, or with an empty one, whatever passphrase was given."""
     for secret in dict.fromkeys((passphrase, None)):
         try:
             with quietly():

@@ -1,4 +1,4 @@
-"""From files to a chain or a root, or to a refusal with its own sentence. Nothing is stored here, and nothing asked."""
+"""Diagnosis of an upload: from files to a chain or a root, or to a refusal. Stores nothing, and asks nobody."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from agent.errors.root import RootMayNotSign
 from agent.errors.upload import ParentsMissing
 from agent.inspection.chain_checks import (
-    Finding,
-    FindingLevel,
-    findings_of,
+    Remark,
+    RemarkLevel,
     refuse_authority,
     refuse_by_time,
     refuse_odd_names,
     refuse_other_purposes,
     refuse_unusable,
+    remarks_of,
 )
 from agent.inspection.file_types import PARAMETERS
 from agent.inspection.input_file import InputFile
 from agent.inspection.material import Material, read_material
-from agent.inspection.path_building import Path, climb
-from agent.inspection.selection import Choice, choose, refuse_strangers
+from agent.inspection.path_building import BuiltPath, find_path
+from agent.inspection.selection import SelectedPair, refuse_strangers, select_pair
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from agent.pki.certificate import title_of
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A chain that may be stored, and what was seen on the way."""
+    """A chain that may be stored, and remarks about it and about the upload."""
 
     chain: Chain
-    findings: tuple[Finding, ...]
+    remarks: tuple[Remark, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the chain is for, canonical."""
+        """Names of the chain, canonical."""
         return self.chain.names
 
     @property
@@ -53,72 +53,76 @@ class Diagnosis:
 
 
 def diagnose(
-    pieces: Iterable[InputFile],
+    files: Iterable[InputFile],
     *,
     passphrase: bytes | None = None,
     anchors: Anchors | Iterable[x509.Certificate] = (),
     now: datetime,
 ) -> Diagnosis:
-    """Make a chain of what was uploaded.
+    """Make a chain of uploaded files.
 
     `passphrase` opens encrypted keys and PKCS#12; `anchors` are the roots that are known. Raises an `UploadError`, or a
     `ChainError` where key and certificates are not a chain.
     """
     known = Anchors.of(anchors)
-    material = read_material(pieces, passphrase)
-    choice = choose(material, authority=False)
-    refuse_odd_names(choice.certificate)
-    refuse_authority(choice.certificate)
-    refuse_by_time([choice.certificate], now)
-    verify_strength(choice.certificate)
-    path = climb(choice.certificate, choice.others, known, now)
-    unused = _unused(choice, path)
+    material = read_material(files, passphrase)
+    pair = select_pair(material, authority=False)
+    refuse_odd_names(pair.certificate)
+    refuse_authority(pair.certificate)
+    refuse_by_time([pair.certificate], now)
+    verify_strength(pair.certificate)
+    path = find_path(pair.certificate, pair.others, known, now)
+    unused = _unused(pair, path)
     refuse_strangers(title_of(path.leaf), unused)
-    chain = Chain(choice.key, path.leaf, path.intermediates, path.root)
+    chain = Chain(pair.key, path.leaf, path.intermediates, path.root)
     refuse_unusable(chain, now)
-    return Diagnosis(chain, (*findings_of(chain, known, now), *_findings(material, choice, path, unused)))
+    return Diagnosis(chain, (*remarks_of(chain, known, now), *_upload_remarks(material, pair, path, unused)))
 
 
-def diagnose_root(pieces: Iterable[InputFile], *, passphrase: bytes | None = None, now: datetime) -> Root:
+def diagnose_root(files: Iterable[InputFile], *, passphrase: bytes | None = None, now: datetime) -> Root:
     """Make a root of an authority's certificate, its key, and its parents where it is a subordinate one.
 
     Raises an `UploadError`, a `RootError` where it may not sign, or a `ChainError` about its key or a signature.
     """
-    choice = choose(read_material(pieces, passphrase), authority=True)
-    certificate = choice.certificate
+    pair = select_pair(read_material(files, passphrase), authority=True)
+    certificate = pair.certificate
     if reason := why_not_an_issuer(certificate, 0):
         raise RootMayNotSign(title_of(certificate), reason)
     verify_strength(certificate)
     refuse_by_time([certificate], now)
-    path = climb(certificate, choice.others, Anchors(), now, ParentsMissing)
-    refuse_strangers(title_of(certificate), _unused(choice, path))
+    path = find_path(certificate, pair.others, Anchors(), now, ParentsMissing)
+    refuse_strangers(title_of(certificate), _unused(pair, path))
     parents = (*path.intermediates, *([path.root] if path.root else []))
     refuse_by_time(parents, now)
     refuse_other_purposes((certificate, *path.intermediates))
-    return Root(choice.key, certificate, parents)
+    return Root(pair.key, certificate, parents)
 
 
-def _unused(choice: Choice, path: Path) -> list[x509.Certificate]:
+def _unused(pair: SelectedPair, path: BuiltPath) -> list[x509.Certificate]:
     used = {path.leaf, *path.intermediates, path.root}
-    return [each for each in choice.others if each not in used]
+    return [each for each in pair.others if each not in used]
 
 
-def _findings(material: Material, choice: Choice, path: Path, unused: list[x509.Certificate]) -> Iterator[Finding]:
-    """Yield what was done with what was given."""
-    if path.root in choice.others:
-        yield Finding(FindingLevel.NOTE, "root included, will not be served")
+def _upload_remarks(
+    material: Material, pair: SelectedPair, path: BuiltPath, unused: list[x509.Certificate]
+) -> Iterator[Remark]:
+    """Yield remarks about what was left out of the upload, or added to it."""
+    if path.root in pair.others:
+        yield Remark(RemarkLevel.NOTE, "root included, will not be served")
     for certificate in path.intermediates:
-        if certificate not in choice.others:
-            yield Finding(FindingLevel.NOTE, f'"{title_of(certificate)}" was not given, and taken from the known ones')
+        if certificate not in pair.others:
+            yield Remark(
+                RemarkLevel.NOTE, f'"{title_of(certificate)}" was missing, and taken from the known certificates'
+            )
     yield from _left_out(material.duplicates, "duplicate", "duplicates")
-    yield from _left_out(len(choice.older), "older certificate", "older certificates")
+    yield from _left_out(len(pair.older), "older certificate", "older certificates")
     of_no_use = ("certificate that the chain does not need", "certificates that the chain does not need")
     yield from _left_out(len(unused), *of_no_use)
-    for place, look in material.useless:
-        if look is not PARAMETERS:
-            yield Finding(FindingLevel.NOTE, f"{look.what} left out ({place})")
+    for place, file_type in material.useless:
+        if file_type is not PARAMETERS:
+            yield Remark(RemarkLevel.NOTE, f"{file_type.what} left out ({place})")
 
 
-def _left_out(number: int, one: str, many: str) -> Iterator[Finding]:
+def _left_out(number: int, one: str, many: str) -> Iterator[Remark]:
     if number:
-        yield Finding(FindingLevel.NOTE, f"{number} {one if number == 1 else many} left out")
+        yield Remark(RemarkLevel.NOTE, f"{number} {one if number == 1 else many} left out")

@@ -1,4 +1,4 @@
-"""What a file looks like that holds neither a certificate nor a private key, and what to do about it."""
+"""Types of files that hold neither a certificate nor a private key, and what to do about each."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ SHORTEST_BASE64 = 100
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """What it is, for people, and the cure."""
+    """Type of a file, for people, and the fix."""
 
     what: str
-    cure: str = PEM_WANTED
+    fix: str = PEM_WANTED
 
 
 OPENSSH_KEY = FileType(
     "an OpenSSH private key",
-    "TLS needs the key in another form: ssh-keygen -p -m PKCS8 -f FILE rewrites it; mostly another file is meant.",
+    "TLS needs the key in another form: ssh-keygen -p -m PKCS8 -f FILE rewrites it; usually another file is meant.",
 )
 KEYSTORE = FileType(
     "a Java keystore",
     "Convert it: keytool -importkeystore -srckeystore FILE -destkeystore chain.p12 -deststoretype PKCS12",
 )
-EMPTY = FileType("an empty file", "Look whether it was downloaded or copied whole, and choose it again.")
+EMPTY = FileType("an empty file", "Check whether it was downloaded or copied whole, and choose it again.")
 PARAMETERS = FileType("parameters of a key exchange")
 TEXT = FileType("text")
 BINARY = FileType(
@@ -42,7 +42,7 @@ STARTS: tuple[tuple[bytes, FileType], ...] = (
     (b"PK\x03\x04", FileType("a ZIP archive", "Unpack it and choose the files in it.")),
     (b"\x1f\x8b", FileType("a compressed archive", "Unpack it and choose the files in it.")),
     (b"%PDF", FileType("a PDF document")),
-    (b"putty-user-key-file", FileType("a PuTTY private key", OPENSSH_KEY.cure)),
+    (b"putty-user-key-file", FileType("a PuTTY private key", OPENSSH_KEY.fix)),
     (b"<!doctype html", FileType("an HTML page", "The link led to a page, not to the file: download the file itself.")),
     (b"<html", FileType("an HTML page", "The link led to a page, not to the file: download the file itself.")),
     (b"<?xml", FileType("an XML document")),
@@ -63,18 +63,18 @@ KINDS = {
         EncodingKind.PUBLIC_KEY.value, "Choose the private key that belongs to it, and the certificate."
     ),
 }
-"""What is known, and of no use by itself."""
+"""Structures that are known, and of no use for a chain."""
 
 
 def file_type_of(data: bytes) -> FileType:
-    """Return what `data` looks like."""
+    """Return the type of `data`, by its beginning."""
     text = data.lstrip(b" \t\r\n\f\0")
     if not text:
         return EMPTY
     start = text[:40].lower()
-    for beginning, look in STARTS:
+    for beginning, file_type in STARTS:
         if start.startswith(beginning) or text.startswith(beginning):
-            return look
+            return file_type
     if not PLAIN_TEXT.fullmatch(text):
         return BINARY
     if len(text) >= SHORTEST_BASE64 and BASE64_TEXT.fullmatch(text):

@@ -1,8 +1,10 @@
-"""What is given to the doctor: files, or text that was pasted."""
+"""Input of an inspection: files, or pasted text."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from agent.system.text import printable
 
 LONGEST_NAME = 80
 
@@ -12,11 +14,10 @@ class InputFile:
     """One file, or one pasted text."""
 
     name: str
-    """How people call it: the file's name."""
+    """The file's name, for messages."""
     data: bytes = field(repr=False)
 
     @property
     def place(self) -> str:
         """The name, fit to be printed."""
-        shown = self.name[:LONGEST_NAME]
-        return "".join(char if char.isprintable() else "?" for char in shown) or "pasted text"
+        return printable(self.name, LONGEST_NAME) or "pasted text"

@@ -1,4 +1,4 @@
-"""From files to loose keys and certificates."""
+"""Keys and certificates found in the input files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from agent.errors.upload import (
     TooManyCertificates,
     TooManyKeys,
 )
-from agent.inspection.asn1 import EncodingKind, Malformed, kind_of, value_at
-from agent.inspection.decoding import Opened, open_armored_key, open_der
+from agent.inspection.asn1 import Asn1Error, EncodingKind, kind_of, value_at
+from agent.inspection.decoding import Opened, open_der, open_pem_key
 from agent.inspection.file_types import KINDS, OPENSSH_KEY, PARAMETERS, FileType, file_type_of
 from agent.inspection.input_file import InputFile
-from agent.inspection.pem_blocks import Block, blocks, plain
+from agent.inspection.pem_blocks import Block, blocks_in, plain
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -30,7 +30,7 @@ LARGEST = 1024 * 1024
 """Bytes of all files together."""
 MOST_CERTIFICATES = 100
 MOST_KEYS = 10
-"""Checking one of RSA takes up to seconds."""
+"""Checking an RSA key takes up to seconds."""
 
 LABELS = {
     "CERTIFICATE": EncodingKind.CERTIFICATE,
@@ -56,7 +56,7 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A private key and where it stands."""
+    """A private key, and the file and block that it is from."""
 
     key: PrivateKey = field(repr=False)
     place: str
@@ -64,7 +64,7 @@ class FoundKey:
 
 @dataclass(slots=True)
 class Material:
-    """What was found, each once, in the order in which it was given."""
+    """Everything that was found, each once, in the order in which it was given."""
 
     keys: list[FoundKey] = field(default_factory=list)
     certificates: list[x509.Certificate] = field(default_factory=list)
@@ -72,12 +72,12 @@ class Material:
     opened: int = 0
     """Keys, counting duplicates."""
     useless: list[tuple[str, FileType]] = field(default_factory=list)
-    """Place and look of what is known, and no part of a chain."""
+    """Place and type of what is known, and no part of a chain."""
     given: list[str] = field(default_factory=list)
-    """What each file holds, for people."""
+    """Content of each file, for messages."""
 
     def add(self, opened: Opened, place: str) -> None:
-        """Take what was opened; what is there already is counted. Raises `TooManyKeys` and `TooManyCertificates`."""
+        """Add what was opened; count what is there already. Raises `TooManyKeys` and `TooManyCertificates`."""
         self.opened += len(opened.keys)
         if self.opened > MOST_KEYS:
             raise TooManyKeys(MOST_KEYS)
@@ -93,82 +93,82 @@ class Material:
                 raise TooManyCertificates(MOST_CERTIFICATES)
 
 
-def read_material(pieces: Iterable[InputFile], passphrase: bytes | None) -> Material:
-    """Read every piece. Raises an `UploadError`, or a `ChainError` about a key."""
-    pieces = list(pieces)
-    size = sum(len(piece.data) for piece in pieces)
+def read_material(files: Iterable[InputFile], passphrase: bytes | None) -> Material:
+    """Read every file. Raises an `UploadError`, or a `ChainError` about a key."""
+    files = list(files)
+    size = sum(len(file.data) for file in files)
     if size > LARGEST:
         raise TooLarge(size, LARGEST)
-    if not any(piece.data.strip() for piece in pieces):
+    if not any(file.data.strip() for file in files):
         raise NothingGiven
     material = Material()
-    for piece in pieces:
-        _Reader(piece, passphrase, material).read()
+    for file in files:
+        _FileReader(file, passphrase, material).read()
     if material.useless and not material.keys and not material.certificates:
-        place, look = material.useless[0]
-        raise NotACertificate(place, look.what, look.cure)
+        place, file_type = material.useless[0]
+        raise NotACertificate(place, file_type.what, file_type.fix)
     return material
 
 
-class _Reader:
-    """Reads one piece into the material."""
+class _FileReader:
+    """Reader of one file into the material."""
 
-    def __init__(self, piece: InputFile, passphrase: bytes | None, material: Material) -> None:
-        self._piece = piece
+    def __init__(self, file: InputFile, passphrase: bytes | None, material: Material) -> None:
+        self._file = file
         self._passphrase = passphrase
         self._material = material
 
     def read(self) -> None:
         before = self._counts()
-        if kind_of(self._piece.data) is not None:
-            self._read_binary(self._piece.data)
+        if kind_of(self._file.data) is not None:
+            self._read_binary(self._file.data)
         else:
-            self._read_text(plain(self._piece.data))
+            self._read_text(plain(self._file.data))
         keys, certificates, _ = (now - then for now, then in zip(self._counts(), before, strict=True))
         words = [_counted(keys, "private key"), _counted(certificates, "certificate")]
-        words += [look.what for _, look in self._material.useless[before[2] :]]
-        self._material.given.append(f"{self._piece.place}: {', '.join(filter(None, words)) or 'nothing new'}")
+        words += [file_type.what for _, file_type in self._material.useless[before[2] :]]
+        self._material.given.append(f"{self._file.place}: {', '.join(filter(None, words)) or 'nothing new'}")
 
     def _counts(self) -> tuple[int, int, int]:
         return len(self._material.keys), len(self._material.certificates), len(self._material.useless)
 
     def _read_binary(self, data: bytes) -> None:
-        """Several may stand one after the other, with white space at the end."""
+        """Read consecutive structures, with white space at the end."""
         while data.strip(b"\0 \t\r\n"):
             kind = kind_of(data)
             if kind is None:
-                raise Damaged(self._piece.place, "a file of certificates or keys in DER form")
+                raise Damaged(self._file.place, "a file of certificates or keys in DER form")
             size = value_at(data, 0).size
-            self._open(data[:size], kind, self._piece.place)
+            self._open(data[:size], kind, self._file.place)
             data = data[size:]
 
     def _read_text(self, text: bytes) -> None:
-        found = list(blocks(text))
+        found = list(blocks_in(text))
         if not found:
             self._refuse(text)
         for number, block in enumerate(found, start=1):
-            place = f"{self._piece.place}, block {number}" if len(found) > 1 else self._piece.place
+            place = f"{self._file.place}, block {number}" if len(found) > 1 else self._file.place
             self._read_block(block, number, place)
 
     def _refuse(self, text: bytes) -> None:
         """Raise for a file without a block."""
-        if self._piece.data[:1] == b"\x30" and self._piece.data[1:2] >= b"\x80":  # a long SEQUENCE of DER
-            raise Damaged(self._piece.place, "a file of certificates or keys in DER form")
-        look = file_type_of(text)
-        raise NotACertificate(self._piece.place, look.what, look.cure)
+        if self._file.data[:1] == b"\x30" and self._file.data[1:2] >= b"\x80":  # a long SEQUENCE of DER
+            raise Damaged(self._file.place, "a file of certificates or keys in DER form")
+        file_type = file_type_of(text)
+        raise NotACertificate(self._file.place, file_type.what, file_type.fix)
 
     def _read_block(self, block: Block, number: int, place: str) -> None:
         if block.broken:
-            raise BrokenBlock(self._piece.place, number, block.label, block.broken)
+            raise BrokenBlock(self._file.place, number, block.label, block.broken)
         if block.label == "OPENSSH PRIVATE KEY":
-            raise NotACertificate(place, OPENSSH_KEY.what, OPENSSH_KEY.cure)
+            raise NotACertificate(place, OPENSSH_KEY.what, OPENSSH_KEY.fix)
         if block.headers and LABELS.get(block.label) is EncodingKind.KEY:
-            self._material.add(open_armored_key(block, place, self._passphrase), place)
+            self._material.add(open_pem_key(block, place, self._passphrase), place)
         elif block.label in LABELS:
             kind = kind_of(block.der)
             self._open(_first_value(block.der), kind or LABELS[block.label], place)
         else:
-            parameters = block.label.endswith("PARAMETERS")  # those of curves and Diffie-Hellman stand beside keys
+            parameters = block.label.endswith("PARAMETERS")  # of curves and Diffie-Hellman, often beside keys
             self._material.useless.append((place, PARAMETERS if parameters else FileType(f'a block "{block.label}"')))
 
     def _open(self, der: bytes, kind: EncodingKind, place: str) -> None:
@@ -179,10 +179,10 @@ class _Reader:
 
 
 def _first_value(der: bytes) -> bytes:
-    """OpenSSL's trusted certificates have something behind them."""
+    """Return the first structure: OpenSSL's trusted certificates have more data behind it."""
     try:
         return der[: value_at(der, 0).size]
-    except Malformed:
+    except Asn1Error:
         return der
 
 

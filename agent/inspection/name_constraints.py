@@ -1,4 +1,4 @@
-"""Name constraints of authorities (RFC 5280 section 4.2.1.10): most services' tests overlook them, clients do not."""
+"""Name constraints of authorities (RFC 5280 section 4.2.1.10), which clients check and most services do not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refuse_constrained(chain: Chain) -> None:
 
 
 def _permits(constraints: x509.NameConstraints, name: str) -> bool:
-    """What is permitted only bounds names of its own kind."""
+    """Whether the constraints permit a name. A permitted subtree bounds only names of its own kind."""
     kind = x509.IPAddress if is_address(name) else x509.DNSName
     permitted = [each for each in constraints.permitted_subtrees or () if isinstance(each, kind)]
     excluded = [each for each in constraints.excluded_subtrees or () if isinstance(each, kind)]

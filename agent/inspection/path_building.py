@@ -1,4 +1,4 @@
-"""From a leaf to its root, through what was given and what is known (RFC 4158, section 2.4: backtracking)."""
+"""Path building from a leaf to its root, with given and known certificates (RFC 4158 section 2.4: backtracking)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from agent.errors.chain import SignatureInvalid
-from agent.errors.upload import Incomplete, ParentsMissing
+from agent.errors.upload import ChainIncomplete, ParentsMissing
 from agent.pki.anchors import Anchors
 from agent.pki.certificate import extension, is_self_signed, names_as_issuer, sha256_of, short, title_of, verifies
 from agent.pki.path import verify_strength
@@ -19,8 +19,8 @@ LONGEST_URL = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
-    """A leaf, those above it, and the self-signed one at the end."""
+class BuiltPath:
+    """A leaf, its intermediates, and its root."""
 
     leaf: x509.Certificate
     intermediates: tuple[x509.Certificate, ...]
@@ -28,29 +28,29 @@ class Path:
     """None: the leaf is self-signed, or the last intermediate is known itself."""
 
 
-def climb(
+def find_path(
     leaf: x509.Certificate,
     given: Iterable[x509.Certificate],
     anchors: Anchors,
     now: datetime,
-    refusal: type[Incomplete] | type[ParentsMissing] = Incomplete,
-) -> Path:
+    refusal: type[ChainIncomplete] | type[ParentsMissing] = ChainIncomplete,
+) -> BuiltPath:
     """Return the path from `leaf` to a self-signed certificate, given or known.
 
     Of issuers with the same key, those that are valid at `now` come first, then the given ones before the known ones, then
-    those that live longest. A given self-signed certificate needs not be known: roots of private authorities are uploaded
-    with the chain. Raises `refusal`, which names the first issuer that is missing, or a `ChainError`.
+    those that are valid longest. A given self-signed certificate need not be known: roots of private authorities are
+    uploaded with the chain. Raises `refusal`, which names the first issuer that is missing, or a `ChainError`.
     """
-    climber = _Climber(list(given), anchors, now)
-    path = climber.up(leaf)
+    search = _PathSearch(list(given), anchors, now)
+    path = search.run(leaf)
     if path is None:
-        raise _why_not(climber.highest, climber.namesake, refusal)
+        raise _why_not(search.highest, search.namesake, refusal)
     root = path.pop() if len(path) > 1 and is_self_signed(path[-1]) else None
-    return Path(path[0], tuple(path[1:]), root)
+    return BuiltPath(path[0], tuple(path[1:]), root)
 
 
-class _Climber:
-    """A search in depth that visits each certificate once: what led nowhere does so by any way."""
+class _PathSearch:
+    """Depth-first search that visits each certificate once: a dead end is one by any path."""
 
     def __init__(self, given: Sequence[x509.Certificate], anchors: Anchors, now: datetime) -> None:
         self._given = given
@@ -58,11 +58,11 @@ class _Climber:
         self._now = now
         self._known: set[x509.Certificate] = set()
         self.highest: x509.Certificate | None = None
-        """Where the search first came to an end."""
+        """Certificate at which the search first came to an end."""
         self.namesake: x509.Certificate | None = None
-        """Has the name of its issuer, and did not sign it."""
+        """Certificate with the name of its issuer that did not sign it."""
 
-    def up(self, leaf: x509.Certificate) -> list[x509.Certificate] | None:
+    def run(self, leaf: x509.Certificate) -> list[x509.Certificate] | None:
         path, waiting, visited = [leaf], [self._issuers(leaf)], {leaf}
         while path and not is_self_signed(path[-1]):
             issuer = next((each for each in waiting[-1] if each not in visited), None)
@@ -78,7 +78,7 @@ class _Climber:
         return path or None
 
     def _issuers(self, certificate: x509.Certificate) -> Iterator[x509.Certificate]:
-        """Yield what signed it, the best first; what is known is only looked at where what is given does not do."""
+        """Yield its issuers, the best first; known ones are loaded only where the given ones do not lead to a root."""
         given = self._signers(certificate, self._given)
         yield from (each for each in given if self._is_valid(each))
         known = self._signers(certificate, self._anchors.named(certificate.issuer))
@@ -105,7 +105,7 @@ class _Climber:
 def _why_not(
     highest: x509.Certificate | None,
     namesake: x509.Certificate | None,
-    refusal: type[Incomplete] | type[ParentsMissing],
+    refusal: type[ChainIncomplete] | type[ParentsMissing],
 ) -> Exception:
     assert highest is not None
     if namesake is not None and names_as_issuer(highest, namesake):
@@ -115,7 +115,7 @@ def _why_not(
 
 
 def issuer_url(certificate: x509.Certificate) -> str:
-    """Return where the issuer's certificate can be had (RFC 5280 section 4.2.2.1), empty where it doesn't say so."""
+    """Return the URL of the issuer's certificate (RFC 5280 section 4.2.2.1), empty where there is none."""
     access = extension(certificate, x509.AuthorityInformationAccess)
     for description in access or ():
         value = description.access_location.value

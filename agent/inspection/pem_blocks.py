@@ -1,4 +1,4 @@
-"""PEM as people paste it (RFC 7468, laxly): blocks among other text, with any line ends, indented, quoted, from web pages."""
+"""Lenient PEM (RFC 7468): blocks among other text, with any line ends, indented, quoted, copied from web pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARK = re.compile(rb"(?<!-)(-{2,10}) ?(BEGIN|END) ([A-Z0-9 ]{1,60}?) ?(?![A-Z0-9
 """A BEGIN or END line, also where hyphens were lost or added."""
 HYPHENS = b"-----"
 IMPORTANT = ("CERTIFICATE", "PRIVATE KEY", "PKCS7")
-"""Labels whose lines may not be damaged; other text with hyphens is nobody's business."""
+"""Ends of labels whose BEGIN and END lines must not be damaged; other text with hyphens is ignored."""
 INDENTS = b" \t\f\v>"
 """In front of lines of indented and of quoted text."""
 REPLACED = (
@@ -27,14 +27,14 @@ REPLACED = (
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block, whole or not."""
+    """One PEM block, complete or broken."""
 
     label: str
     der: bytes = field(default=b"", repr=False)
     headers: tuple[bytes, ...] = field(default=(), repr=False)
     """Lines of RFC 1421: how a traditional OpenSSL key is encrypted."""
     broken: str = ""
-    """Why it is not whole."""
+    """Why it is not complete."""
 
     def text(self) -> bytes:
         """Return the block as OpenSSL writes it."""
@@ -54,7 +54,7 @@ class _Mark:
 
 
 def plain(data: bytes) -> bytes:
-    """Return text with one kind of line ends, without what editors, web pages and JSON put into it."""
+    """Return text with one kind of line ends, without what editors, web pages and JSON add to it."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         data = data.decode("utf-16", "replace").encode()
     for old, new in REPLACED:
@@ -62,8 +62,8 @@ def plain(data: bytes) -> bytes:
     return data
 
 
-def blocks(text: bytes) -> Iterator[Block]:
-    """Yield each block of a `plain` text, in order; one that is not whole says why in `broken`."""
+def blocks_in(text: bytes) -> Iterator[Block]:
+    """Yield each block of a `plain` text, in order; `broken` says why one is not complete."""
     begun: _Mark | None = None
     for mark in _marks(text):
         if mark.begins:
@@ -92,7 +92,7 @@ def _block(text: bytes, begun: _Mark | None, ended: _Mark) -> Block:
         return Block(begun.label, broken=f'its END line says "{ended.label}"')
     for mark, word in ((begun, "BEGIN"), (ended, "END")):
         if not mark.sound:
-            return Block(begun.label, broken=f"its {word} line has not five hyphens on each side")
+            return Block(begun.label, broken=f"its {word} line does not have five hyphens on each side")
     return _decoded(begun.label, text[begun.end : ended.start])
 
 
@@ -101,12 +101,12 @@ def _decoded(label: str, body: bytes) -> Block:
     try:
         der = binascii.a2b_base64(encoded, strict_mode=True)
     except binascii.Error:
-        return Block(label, broken="what stands in it is not Base64, or a part is missing")
-    return Block(label, der, headers) if der else Block(label, broken="nothing stands in it")
+        return Block(label, broken="its content is not Base64, or a part is missing")
+    return Block(label, der, headers) if der else Block(label, broken="it is empty")
 
 
 def _parted(lines: list[bytes]) -> tuple[tuple[bytes, ...], bytes]:
-    """Headers end at the first empty line (RFC 1421 section 4.4)."""
+    """Return headers and body; the headers end at the first empty line (RFC 1421 section 4.4)."""
     begin = next((at for at, line in enumerate(lines) if line), 0)
     lines = lines[begin:]
     end = lines.index(b"") if b":" in lines[0] and b"" in lines else 0

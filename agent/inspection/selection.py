@@ -1,4 +1,4 @@
-"""Which key and which certificate a chain is made of, where several were given."""
+"""Selection of key and certificate, where several were given."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
 
 SHOWN_BYTES = 8
-"""Of a public key's SHA-256."""
+"""Bytes of a public key's SHA-256 that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A pair that matches, and everything else."""
+class SelectedPair:
+    """Key and certificate that match, and all other certificates."""
 
     key: PrivateKey
     certificate: x509.Certificate
     others: tuple[x509.Certificate, ...]
     older: tuple[x509.Certificate, ...]
-    """For the same key and names."""
+    """Older certificates for the same key and names."""
 
 
-def choose(material: Material, *, authority: bool) -> Choice:
-    """Return the pair of key and certificate: an authority's for a root, else a service's. Raises an `UploadError`."""
+def select_pair(material: Material, *, authority: bool) -> SelectedPair:
+    """Return key and certificate, of an authority for a root, else of a service. Raises an `UploadError`."""
     if not material.keys:
         raise KeyMissing(material.given)
     if not material.certificates:
@@ -58,11 +58,11 @@ def choose(material: Material, *, authority: bool) -> Choice:
         raise StrayKey(stray.place, title_of(own[0]), found.place)
     newest, *older = _newest_first(own, authority=authority)
     others = tuple(each for each in material.certificates if each not in own)
-    return Choice(found.key, newest, others, tuple(older))
+    return SelectedPair(found.key, newest, others, tuple(older))
 
 
 def refuse_strangers(title: str, certificates: Sequence[x509.Certificate]) -> None:
-    """Raise where another service's certificate stands among what a chain does not need; more authorities do no harm."""
+    """Raise where another service's certificate is among the unused ones; unused authorities do no harm."""
     strangers = [title_of(each) for each in certificates if not is_authority(each)]
     if strangers:
         raise UnusedCertificates(title, strangers)
@@ -80,7 +80,7 @@ def _own(key: PrivateKey, certificates: Sequence[x509.Certificate]) -> list[x509
 
 
 def _public_key(certificate: x509.Certificate) -> object:
-    """A root among many may have a kind of key that nobody here can read."""
+    """Return the public key, None where its type is not supported, as of some roots."""
     try:
         return public_key_of(certificate)
     except ChainError:
@@ -99,7 +99,7 @@ def _mismatch(material: Material, *, authority: bool) -> Exception:
 
 
 def _newest_first(own: list[x509.Certificate], *, authority: bool) -> list[x509.Certificate]:
-    """An authority's key may have a certificate of its own and cross-signed ones, a service's a self-signed one at first."""
+    """Return the certificates of one key, the newest first, but self-signed ones last: they often precede the real one."""
     kind = [each for each in own if is_authority(each) is authority] or own
     found = sorted(kind, key=lambda each: (each.subject != each.issuer, each.not_valid_after_utc), reverse=True)
     if not authority and len({frozenset(names_of(each)) for each in found}) > 1:

@@ -1,1 +1,1 @@
-"""What the store keeps, as data: needs, chain records, bindings, deployments, events, peers."""
+"""Data that the store keeps: needs, chain records, bindings, deployments, events, peers."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class LadderPosition(StrEnum):
-    """How a binding stands on the ladder."""
+    """Place of a binding on the ladder."""
 
     WANTED = "wanted"
     """The highest rung that may serve the need."""

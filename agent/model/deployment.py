@@ -42,7 +42,7 @@ class Step(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of the last attempt to deploy a module."""
+    """Outcome of the last attempt to deploy a module."""
 
     LIVE = "live"
     REFUSED = "refused"
@@ -71,7 +71,7 @@ class ManifestFile:
 
     @property
     def secret(self) -> bool:
-        """Whether a private key stands in it."""
+        """Whether it contains a private key."""
         return "key" in self.parts
 
     def to_json(self) -> list[Any]:
@@ -81,8 +81,8 @@ class ManifestFile:
     @classmethod
     def from_json(cls, row: list[Any]) -> Self:
         """Read what `to_json` wrote."""
-        path, slot, mode, owner, group, text, chain, parts, *rest = row
-        return cls(path, slot, mode, owner, group, text, chain, tuple(parts), *rest)
+        path, slot, mode, owner, group, text, chain, parts, *others = row
+        return cls(path, slot, mode, owner, group, text, chain, tuple(parts), *others)
 
 
 def parts_of(files: Iterable[ManifestFile]) -> dict[str | None, tuple[ManifestFile, ...]]:
@@ -106,7 +106,7 @@ class Generation:
     digest: str
     """Over the manifest, independent of directory and number."""
     checksums: Mapping[str, str]
-    """Path -> SHA-256 of what stands on disk."""
+    """Path -> SHA-256 of what is on disk."""
 
     def part(self, slot: str | None) -> tuple[ManifestFile, ...]:
         """Return the files of one slot; of the module as a whole for None."""
@@ -119,7 +119,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What is in service of one module, and what became of the last attempt to change it."""
+    """Generation of one module that is in service, and what became of the last attempt to change it."""
 
     module: str
     generation: int | None
@@ -136,7 +136,7 @@ class Deployment:
 
 
 class RefusedKind(StrEnum):
-    """What a service refused."""
+    """Kind of what a service refused."""
 
     CHAIN = "chain"
     CONFIGURATION = "configuration"

@@ -16,7 +16,6 @@ class EventKind(StrEnum):
 
     PASS_STARTED = "pass_started"
     PASS_ENDED = "pass_ended"
-    SETTINGS_CHANGED = "settings_changed"
     SETTINGS_REFUSED = "settings_refused"
     ROOT_CREATED = "root_created"
     CHAIN_STORED = "chain_stored"

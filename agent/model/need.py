@@ -1,4 +1,4 @@
-"""What a module asks for, and what the core makes of it."""
+"""Needs of modules, and the requests that the core makes of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHAIN_ID = re.compile(r"[0-9a-f]{1,64}", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What the core reads of this machine in each pass."""
+    """Facts about this machine, read in each pass."""
 
     name: str
     """Host name as configured, a label or a full name, canonical."""

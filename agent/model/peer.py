@@ -1,4 +1,4 @@
-"""What the store remembers of a peer certificate: a leaf that the root signed from someone's request."""
+"""Peer certificates: leaves that the root signed from someone's request."""
 
 from __future__ import annotations
 

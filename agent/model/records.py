@@ -1,4 +1,4 @@
-"""What the store remembers of chains and orders, as data. Importing this is cheap: a status needs no more."""
+"""Records of chains and orders. Importing this is cheap: a status needs nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UPLOADED = "uploaded"
 
 @dataclass(frozen=True, slots=True)
 class ChainRecord:
-    """What the store knows of a chain without opening it: enough to bind and to plan."""
+    """Record of a chain, known without opening it: enough to bind and to plan."""
 
     id: str
     source: str
@@ -46,7 +46,7 @@ class ChainRecord:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is known of a bound chain beyond itself: what its CA says of its renewal, and when to ask again."""
+    """Watch on a bound chain: what its CA says of its renewal, and when to ask again."""
 
     chain: str
     next_at: datetime | None = None
@@ -80,7 +80,7 @@ class FailingName:
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """What became of a source's dealing with one request so far."""
+    """State of a source's dealing with one request so far."""
 
     request: str
     source: str

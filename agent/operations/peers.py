@@ -18,7 +18,7 @@ from agent.system.names import parse_name
 
 if TYPE_CHECKING:
     from agent.operations.locked_state import LockedState
-    from agent.store.view import View
+    from agent.store import Store
 
 
 def sign(
@@ -46,7 +46,7 @@ def sign(
         return peer
 
 
-def find_peer(store: Store | View, serial: str, module: str = "") -> Peer:
+def find_peer(store: Store, serial: str, module: str = "") -> Peer:
     """Return a peer certificate; one of `module`, if that is given. Raises `PeerUnknown`."""
     peer = store.peers.find(serial_of(serial))
     if peer is None or (module and peer.module != module):
@@ -54,12 +54,12 @@ def find_peer(store: Store | View, serial: str, module: str = "") -> Peer:
     return peer
 
 
-def export_peer(store: Store | View, peer: Peer, parts: Sequence[Part] = (Part.FULLCHAIN, Part.ROOT)) -> bytes:
+def export_peer(store: Store, peer: Peer, parts: Sequence[Part] = (Part.FULLCHAIN, Part.ROOT)) -> bytes:
     """Return parts of a peer certificate's path as PEM: by default itself, what leads to the root, and the root."""
     return encode(PeerCertificate.from_pem(store.peers.certificates(peer.sha256).encode()), parts)
 
 
-def revocation_list(store: Store | View, root: str = "") -> RevocationList:
+def revocation_list(store: Store, root: str = "") -> RevocationList:
     """Return a root's list of what it has revoked. `root`: beginning of its SHA-256; empty: the one that signs.
 
     Raises `RootMissing` and `ListMissing`.

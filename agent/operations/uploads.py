@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NobodyNeeds, NotDeletable
-from agent.errors.problem import Problem
+from agent.errors import Problem
+from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NotDeletable, NotNeeded
 from agent.errors.usage import UnknownChain
 from agent.model.records import UPLOADED, ChainRecord
 from agent.operations.effects import Switch
@@ -86,7 +86,7 @@ def upload_preview(
         not_before=chain.usable_from,
         not_after=chain.usable_until,
         certificates=tuple(links(encode(chain, [Part.FULLCHAIN, Part.ROOT]).decode())),
-        findings=tuple(UploadFinding(str(each.level), each.sentence) for each in diagnosis.findings),
+        findings=tuple(UploadFinding(str(each.level), each.sentence) for each in diagnosis.remarks),
         switches=tuple(switches),
         refusal=refusal,
     )
@@ -97,7 +97,7 @@ def check_upload(
 ) -> list[Switch]:
     """Return which needs would get another chain by an upload that deletes the uploaded chain `replace`.
 
-    Raises `AlreadyUploaded`, `NameNotCovered`, `NobodyNeeds`; for `replace` `UnknownChain` and `NotDeletable`.
+    Raises `AlreadyUploaded`, `NameNotCovered`, `NotNeeded`; for `replace` `UnknownChain` and `NotDeletable`.
     """
     record = _record_of(chain, state.now)
     if state.record(record.id) is not None:
@@ -108,7 +108,7 @@ def check_upload(
     switches = state.switches([*(each for each in state.chains if each.id != old), record])
     is_useful = for_name or any(each.chain == record.id for each in state.bindings([record]))
     if not keep_unused and not is_useful and not any(each.after == record.id for each in switches):
-        raise NobodyNeeds(record.names, {name for need in state.needs for name in need.names})
+        raise NotNeeded(record.names, {name for need in state.needs for name in need.names})
     return switches
 
 

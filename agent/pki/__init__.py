@@ -1,1 +1,1 @@
-"""X.509 as the agent uses it: keys, certificates, chains, certification paths, roots and what they sign."""
+"""X.509: keys, certificates, chains, certification paths, roots and what they sign."""

@@ -1,4 +1,4 @@
-"""The appliance's ACME account key: one for every CA, so that the stateless answer to HTTP-01 is the same for all."""
+"""ACME account key of the appliance: one for every CA, so that the response to HTTP-01 is the same for all."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def thumbprint(key: PrivateKey) -> str:
     if not isinstance(numbers, ec.EllipticCurvePublicNumbers):
         raise TypeError("an account key is an ECDSA key on P-256")
     members = {"crv": "P-256", "kty": "EC", "x": _coordinate(numbers.x), "y": _coordinate(numbers.y)}
-    return _encoded(hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest())
+    return _base64url(hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest())
 
 
 def _coordinate(number: int) -> str:
-    return _encoded(number.to_bytes(32, "big"))
+    return _base64url(number.to_bytes(32, "big"))
 
 
-def _encoded(data: bytes) -> str:
+def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

@@ -1,4 +1,4 @@
-"""The roots that are known: the appliance's own, those in the administrator's directory, and the system's."""
+"""Trust anchors: the appliance's own roots, those in the administrator's directory, and the system's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from agent.errors.chain import CertificateUnreadable
 from agent.errors.upload import TrustUnreadable
-from agent.system.ownership import distrust, read
+from agent.system.ownership import read, why_untrusted
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from agent.system.layout import Layout
 
 SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
-"""Debian's, also on its derivatives and on Alpine."""
+"""Bundle of Debian and its derivatives, and of Alpine."""
 ENDINGS = frozenset({".pem", ".crt", ".cer"})
 OTHERS_WRITE = 0o022
 
 
 class Anchors:
-    """Known certificates, looked up by name. Files are read when the first one is asked for.
+    """Trusted certificates by subject. Files are read on the first lookup.
 
-    Also holds intermediates where the administrator put some into the directory.
+    Includes intermediates that the administrator put into the directory.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Anchors:
                 yield from _certificates(path)
 
     def _of_bundle(self) -> Iterator[x509.Certificate]:
-        """The system's own file is not the administrator's to repair: what can't be read in it is not known."""
+        """Yield the certificates of the system's bundle. The administrator can't repair it: unreadable ones are skipped."""
         from agent.pki.certificate import load_certificates
         from agent.pki.pem import certificate_blocks
 
@@ -87,9 +87,9 @@ class Anchors:
 def load_anchors(
     layout: Layout, *, own: Iterable[x509.Certificate] = (), bundle: Path | None = SYSTEM_BUNDLE
 ) -> Anchors:
-    """Return what is known on this appliance: `own` roots, ``/etc/chainwright/trust/``, the system's bundle.
+    """Return the anchors of this appliance: `own` roots, ``/etc/chainwright/trust/``, the system's bundle.
 
-    Nothing is read yet; a broken file in the directory is named by a `TrustUnreadable` when the roots are first needed.
+    Nothing is read yet; `TrustUnreadable` names a broken file in the directory on the first lookup.
     """
     return Anchors(own, layout.trust, bundle)
 
@@ -106,12 +106,12 @@ def _certificates(path: Path) -> tuple[x509.Certificate, ...]:
 
 def _content(path: Path) -> bytes:
     try:
-        reading = read(path)
+        content = read(path)
     except OSError as error:
         raise TrustUnreadable(str(path), _reason(error)) from error
-    if doubt := distrust(path, reading.status, OTHERS_WRITE):
-        raise TrustUnreadable(str(path), doubt.reason, doubt.cure)
-    return reading.data
+    if untrusted := why_untrusted(path, content.status, OTHERS_WRITE):
+        raise TrustUnreadable(str(path), untrusted.reason, untrusted.fix)
+    return content.data
 
 
 def _reason(error: OSError) -> str:

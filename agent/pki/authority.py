@@ -1,4 +1,4 @@
-"""The root: the CA that signs the local chains. The appliance's own self-signed one, or one uploaded with its key."""
+"""Root: the CA that signs the local chains, the appliance's own self-signed one or one uploaded with its key."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ ROOT_LIFETIME = timedelta(days=3652)
 """Ten years."""
 LEAF_LIFETIME = timedelta(days=90)
 LONGEST_LEAF = timedelta(days=397)
-"""Clients of old distrust more (CA/Browser Forum ballot SC31)."""
+"""Clients refuse longer ones of public CAs (CA/Browser Forum ballot SC31)."""
 LIST_LIFETIME = timedelta(days=30)
-"""Of a list of revoked certificates: a new one is made when a third of it is left, and whenever something is revoked."""
+"""Lifetime of a revocation list. A new one is made when a third of it is left, and at each revocation."""
 BACKDATED = timedelta(minutes=5)
-"""For clients whose clock is a little behind."""
+"""Not-before of a leaf is set back by this, for clients whose clock is behind."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Root:
-    """CA key, certificate, and its parents (root-ward) where it is somebody's subordinate CA.
+    """CA key, certificate, and the parents (root-ward) of a subordinate CA.
 
     Raises a `RootError` unless the key matches, the certificate may sign leaves, and the parents lead up from it.
     """
@@ -83,19 +83,19 @@ class Root:
         return b"".join(each.public_bytes(Encoding.PEM) for each in (self.certificate, *self.parents))
 
     def key_pem(self) -> bytes:
-        """Return the private key as PKCS#8, for sealing. Goes nowhere else."""
+        """Return the private key as PKCS#8, only for sealing."""
         return key_pem(self.key)
 
     @cached_property
     def subject(self) -> str:
-        """Common name, else organization."""
+        """Common name of the certificate, else its organization."""
         from agent.pki.certificate import title_of
 
         return title_of(self.certificate)
 
     @cached_property
     def sha256(self) -> str:
-        """Of the certificate's DER form, lower-case hex."""
+        """SHA-256 of the certificate's DER form, lower-case hex."""
         from agent.pki.certificate import sha256_of
 
         return sha256_of(self.certificate)
@@ -109,12 +109,12 @@ class Root:
 
     @property
     def not_before(self) -> datetime:
-        """Of the certificate, UTC."""
+        """Beginning of the certificate's validity, UTC."""
         return self.certificate.not_valid_before_utc
 
     @property
     def not_after(self) -> datetime:
-        """Of the certificate, UTC."""
+        """End of the certificate's validity, UTC."""
         return self.certificate.not_valid_after_utc
 
     @property
@@ -132,7 +132,7 @@ class Root:
 
     @property
     def intermediates(self) -> tuple[x509.Certificate, ...]:
-        """What its leaves are served with: nothing for an own root, itself and its parents for a subordinate CA."""
+        """Certificates that its leaves are served with: none for an own root, itself and its parents for a subordinate CA."""
         path = (self.certificate, *self.parents)
         return path if self.anchor is None else path[:-1]
 
@@ -182,7 +182,7 @@ class Root:
         return usage is None or usage.crl_sign
 
     def list_revoked(self, entries: Iterable[Revocation], number: int, now: datetime) -> RevocationList:
-        """Sign a list of what it has revoked (RFC 5280 section 5). Where it may not, the list has no PEM."""
+        """Sign a list of revoked certificates (RFC 5280 section 5). Where it may not sign one, the list has no PEM."""
         from cryptography.hazmat.primitives.serialization import Encoding
 
         from agent.pki.profile import revocation_list
@@ -203,7 +203,7 @@ class Root:
         now: datetime,
         lifetime: timedelta,
     ) -> x509.Certificate:
-        """A leaf that was made before the root's own beginning (a clock that is behind) begins with the root."""
+        """Sign a leaf. One made before the root's not-before, by a clock that is behind, begins with the root."""
         from agent.pki.profile import leaf_certificate
 
         begin = max(now - BACKDATED, self.not_before)

@@ -1,10 +1,10 @@
-"""What one X.509 certificate (RFC 5280) says of itself."""
+"""Reading of single X.509 certificates (RFC 5280)."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,12 +22,13 @@ from agent.pki.key import KeyType, key_type_of
 from agent.pki.pem import certificate_blocks
 from agent.pki.purpose import Purpose
 from agent.system.names import parse_name
+from agent.system.text import printable
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 LONGEST_TITLE = 100
 MALFORMED = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
-"""What cryptography raises of a certificate that is not one (RFC 5280 section 4)."""
+"""Exceptions of cryptography for a malformed certificate (RFC 5280 section 4)."""
 WEAK_DIGESTS = frozenset({"md5", "sha1"})
 
 PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: Purpose.SERVER, ExtendedKeyUsageOID.CLIENT_AUTH: Purpose.CLIENT}
@@ -35,12 +36,12 @@ PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: Purpose.SERVER, ExtendedKeyUsageOID
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """What the rest of the agent wants to know of a leaf, read once."""
+    """Facts about a leaf, read once."""
 
     sha256: str
-    """Of the DER form, lower-case hex."""
+    """SHA-256 of the DER form, lower-case hex."""
     names: tuple[str, ...]
-    """Canonical, in the certificate's order; those that aren't names are left out."""
+    """Canonical, in the certificate's order; without those that are not names."""
     subject: str
     issuer: str
     """Organization and common name, as in ``Let's Encrypt R11``."""
@@ -98,14 +99,14 @@ def load_der_certificate(der: bytes) -> x509.Certificate:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep cryptography's warnings to itself: roots that everyone trusts have the serial number 0, and it warns of each."""
+    """Suppress cryptography's warnings: some roots that everyone trusts have the serial number 0, and it warns of each."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def checked(certificate: x509.Certificate) -> x509.Certificate:
-    """Return `certificate` after reading what cryptography reads late. Raises one of `MALFORMED`."""
+    """Return `certificate` after reading what cryptography parses lazily. Raises one of `MALFORMED`."""
     _ = (certificate.subject, certificate.issuer, certificate.extensions)
     root = certificate.subject == certificate.issuer  # old ones have the serial number 0
     if certificate.serial_number < (0 if root else 1):
@@ -139,7 +140,7 @@ def extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return the names that it is for: the subject alternative names, the common name only where there are none at all."""
+    """Return the names: the subject alternative names, or the common name where the extension is absent."""
     alternatives = extension(certificate, x509.SubjectAlternativeName)
     if alternatives is None:
         texts = _texts(certificate.subject, NameOID.COMMON_NAME)
@@ -156,7 +157,7 @@ def _name(text: str) -> str | None:
 
 
 def purposes_of(certificate: x509.Certificate) -> tuple[Purpose, ...]:
-    """Return what it may be used for; without an extended key usage, anything (RFC 5280 section 4.2.1.12)."""
+    """Return the purposes; without an extended key usage, all (RFC 5280 section 4.2.1.12)."""
     usage = extension(certificate, x509.ExtendedKeyUsage)
     if usage is None or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage:
         return tuple(Purpose)
@@ -164,8 +165,12 @@ def purposes_of(certificate: x509.Certificate) -> tuple[Purpose, ...]:
 
 
 def crl_urls_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return where lists of revoked certificates are to be had over HTTP (RFC 5280 section 4.2.1.13)."""
-    points = extension(certificate, x509.CRLDistributionPoints) or ()
+    """Return the HTTP URLs of its revocation lists (RFC 5280 section 4.2.1.13)."""
+    return http_urls_of(extension(certificate, x509.CRLDistributionPoints) or ())
+
+
+def http_urls_of(points: Iterable[x509.DistributionPoint]) -> tuple[str, ...]:
+    """Return the HTTP URLs of distribution points, in their order."""
     names = [name for point in points for name in point.full_name or ()]
     urls = [name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)]
     return tuple(url for url in urls if url.lower().startswith(("http://", "https://")))
@@ -212,7 +217,7 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def weak_digest_of(certificate: x509.Certificate) -> str | None:
-    """Return the name of the signature's digest where services and clients refuse it."""
+    """Return the name of the signature's digest if services and clients refuse it, else None."""
     try:
         digest = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
@@ -221,7 +226,7 @@ def weak_digest_of(certificate: x509.Certificate) -> str | None:
 
 
 def title_of(certificate: x509.Certificate) -> str:
-    """Return what people call it: common name, else organization, else its first name, else its serial number."""
+    """Return a title for people: common name, else organization, else its first name, else its serial number."""
     if len(certificate.subject.rdns):
         return short(certificate.subject)
     names = names_of(certificate)
@@ -229,23 +234,19 @@ def title_of(certificate: x509.Certificate) -> str:
 
 
 def issuer_title(certificate: x509.Certificate) -> str:
-    """Return what people call its issuer: the organization too, where the common name doesn't say who that is."""
+    """Return a title of its issuer for people, with the organization where the common name does not include it."""
     name = short(certificate.issuer)
     for organization in _texts(certificate.issuer, NameOID.ORGANIZATION_NAME)[:1]:
         word = organization.partition(" ")[0].strip(",.").casefold()
         if word not in name.casefold():
-            return _printable(f"{organization} {name}")
+            return printable(f"{organization} {name}", LONGEST_TITLE)
     return name
 
 
 def short(name: x509.Name) -> str:
     """Return common name, else organization, else all of it; fit to be printed."""
     texts = _texts(name, NameOID.COMMON_NAME) or _texts(name, NameOID.ORGANIZATION_NAME) or [name.rfc4514_string()]
-    return _printable(texts[0])
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text[:LONGEST_TITLE])
+    return printable(texts[0], LONGEST_TITLE)
 
 
 def _texts(name: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:

@@ -1,6 +1,6 @@
-"""The chain: private key + leaf + intermediates. One that is wrong can't be constructed.
+"""Chain: private key, leaf and intermediates. A wrong one can't be constructed.
 
-Importing this is cheap: cryptography is loaded when the first chain is made.
+Cheap to import: cryptography is loaded when the first chain is made.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class CertificationPath:
-    """A leaf and what leads from it to its root (RFC 5280 section 6): what `Chain` and `PeerCertificate` share.
+    """A leaf and the certificates up to its root (RFC 5280 section 6): base of `Chain` and `PeerCertificate`.
 
     Two are equal when their leaves are.
     """
@@ -49,14 +49,14 @@ class CertificationPath:
 
     @cached_property
     def facts(self) -> CertificateFacts:
-        """What the leaf says of itself."""
+        """Facts about the leaf."""
         from agent.pki.certificate import describe
 
         return describe(self.leaf)
 
     @property
     def presented(self) -> tuple[x509.Certificate, ...]:
-        """What a service sends: leaf, then intermediates."""
+        """Certificates that a service sends: leaf, then intermediates."""
         return (self.leaf, *self.intermediates)
 
     @property
@@ -95,12 +95,12 @@ class CertificationPath:
 
     @property
     def not_before(self) -> datetime:
-        """Of the leaf, UTC."""
+        """Beginning of the leaf's validity, UTC."""
         return self.facts.not_before
 
     @property
     def not_after(self) -> datetime:
-        """Of the leaf, UTC."""
+        """End of the leaf's validity, UTC."""
         return self.facts.not_after
 
     @cached_property
@@ -110,7 +110,7 @@ class CertificationPath:
 
     @cached_property
     def usable_until(self) -> datetime:
-        """The earliest end over leaf and intermediates, UTC: afterwards it is of no use."""
+        """The earliest end over leaf and intermediates, UTC."""
         return min(certificate.not_valid_after_utc for certificate in self.presented)
 
     @property
@@ -120,17 +120,17 @@ class CertificationPath:
 
     @property
     def purposes(self) -> tuple[Purpose, ...]:
-        """What the leaf may be used for."""
+        """Purposes of the leaf."""
         return self.facts.purposes
 
     @property
     def authority_key_id(self) -> str | None:
-        """Key identifier of the leaf's issuer in hex (RFC 5280 section 4.2.1.1): which root signed it."""
+        """Key identifier of the leaf's issuer in hex (RFC 5280 section 4.2.1.1): tells which root signed it."""
         return self.facts.authority_key_id
 
     @cached_property
     def crl_urls(self) -> tuple[str, ...]:
-        """Where the issuers of leaf and intermediates list what they have revoked, over HTTP."""
+        """HTTP URLs of the revocation lists of leaf and intermediates."""
         from agent.pki.certificate import crl_urls_of
 
         return tuple(url for certificate in self.presented for url in crl_urls_of(certificate))
@@ -157,7 +157,7 @@ class CertificationPath:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Chain(CertificationPath):
-    """Key, leaf and intermediates that belong together.
+    """Key, leaf and intermediates that belong together, with the anchor where it is known.
 
     Raises a `ChainError` unless the key matches the leaf, the order is right, each signature verifies and each issuer may
     sign. Validity, names and purposes are compared with what is needed, and at a time, by `usable`, `covers`, `purposes`.
@@ -191,16 +191,12 @@ class Chain(CertificationPath):
     @classmethod
     def from_pem(cls, certificates: bytes, key: bytes) -> Self:
         """Read back a chain that was written in order: leaf, intermediates, and the root where it is known."""
-        from agent.pki.certificate import is_self_signed
-
-        leaf, *issuers = load_certificates(certificates)
-        anchor = issuers.pop() if issuers and is_self_signed(issuers[-1]) else None
-        return cls(load_key(key), leaf, tuple(issuers), anchor)
+        return cls(load_key(key), *_in_order(certificates))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PeerCertificate(CertificationPath):
-    """A leaf that the root signed from someone's certificate signing request: there is no key here."""
+    """A leaf that the root signed from someone's certificate signing request; the agent has no key of it."""
 
     leaf: x509.Certificate
     intermediates: tuple[x509.Certificate, ...] = ()
@@ -215,11 +211,16 @@ class PeerCertificate(CertificationPath):
     @classmethod
     def from_pem(cls, certificates: bytes) -> Self:
         """Read back what was written in order: leaf, intermediates, and the root where it is known."""
-        from agent.pki.certificate import is_self_signed
+        return cls(*_in_order(certificates))
 
-        leaf, *issuers = load_certificates(certificates)
-        anchor = issuers.pop() if issuers and is_self_signed(issuers[-1]) else None
-        return cls(leaf, tuple(issuers), anchor)
+
+def _in_order(pem: bytes) -> tuple[x509.Certificate, tuple[x509.Certificate, ...], x509.Certificate | None]:
+    """Return leaf, intermediates and anchor of a PEM text that holds them in this order."""
+    from agent.pki.certificate import is_self_signed
+
+    leaf, *issuers = load_certificates(pem)
+    anchor = issuers.pop() if issuers and is_self_signed(issuers[-1]) else None
+    return leaf, tuple(issuers), anchor
 
 
 def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:

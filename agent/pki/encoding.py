@@ -1,4 +1,4 @@
-"""Writing a chain in the parts and formats that modules declare, and reading them back."""
+"""Encoding of chains in the parts and formats that modules declare, and decoding."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from agent.pki.chain import CertificationPath
     from agent.pki.key import PrivateKey
 
-    Content: TypeAlias = tuple[PrivateKey | None, tuple[x509.Certificate, ...]]
+    KeyAndCertificates: TypeAlias = tuple[PrivateKey | None, tuple[x509.Certificate, ...]]
 
 KeyFormat = Literal["pkcs8", "traditional"]
 
 
 class Part(StrEnum):
-    """A part of a chain."""
+    """Part of a chain."""
 
     KEY = "key"
     LEAF = "leaf"
@@ -38,7 +38,7 @@ class Part(StrEnum):
 
 
 class Format(StrEnum):
-    """How parts are written into one file."""
+    """Format of a file with parts of a chain."""
 
     PEM = "pem"
     """RFC 7468; parts one after the other."""
@@ -76,7 +76,7 @@ def encode(
 
 
 def each_certificate(chain: CertificationPath, part: Part) -> tuple[x509.Certificate, ...]:
-    """Return the certificates of `part` in order, for services that read one certificate a file. The key has none."""
+    """Return the certificates of `part` in order, none for the key."""
     root = (chain.anchor,) if chain.anchor else ()
     certificates: dict[Part, tuple[x509.Certificate, ...]] = {
         Part.KEY: (),
@@ -148,7 +148,7 @@ def decode_parts(
     format: Format = Format.PEM,  # noqa: A002
     *,
     password: bytes | None = None,
-) -> Content:
+) -> KeyAndCertificates:
     """Read back what `encode` wrote, as `(key, certificates)`.
 
     Raises a `ChainError` that says what is wrong: damaged, a declared part is missing, there is a key where none was
@@ -164,14 +164,14 @@ def decode_parts(
     return key, certificates
 
 
-def _read_pem(data: bytes, parts: Sequence[Part]) -> Content:
+def _read_pem(data: bytes, parts: Sequence[Part]) -> KeyAndCertificates:
     if is_torn(data) or (data.strip() and not blocks(data)):
-        raise ContentUnexpected(parts, Format.PEM, "it is damaged or no PEM text")
+        raise ContentUnexpected(parts, Format.PEM, "it is damaged or not PEM text")
     key = load_key(data) if key_blocks(data) else None
     return key, load_certificates(data) if certificate_blocks(data) else ()
 
 
-def _read_der(data: bytes, parts: Sequence[Part]) -> Content:
+def _read_der(data: bytes, parts: Sequence[Part]) -> KeyAndCertificates:
     from agent.pki.certificate import load_der_certificate
 
     if Part.KEY in parts:
@@ -179,7 +179,7 @@ def _read_der(data: bytes, parts: Sequence[Part]) -> Content:
     return None, (load_der_certificate(data),)
 
 
-def _read_pkcs12(data: bytes, parts: Sequence[Part], password: bytes | None) -> Content:
+def _read_pkcs12(data: bytes, parts: Sequence[Part], password: bytes | None) -> KeyAndCertificates:
     from cryptography.hazmat.primitives.serialization import pkcs12
 
     try:
@@ -207,7 +207,7 @@ def _check_content(
 
 
 def _check_pair(key: PrivateKey, certificates: Sequence[x509.Certificate], parts: Sequence[Part]) -> None:
-    """The leaf is the first certificate, unless others were declared before it."""
+    """Check key and leaf. The leaf is the first certificate, unless others were declared before it."""
     from agent.pki.certificate import public_key_of, title_of
 
     first = next(part for part in parts if part is not Part.KEY)

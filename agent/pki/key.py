@@ -1,4 +1,4 @@
-"""Private keys: their types, making and reading them. Importing this is cheap, cryptography is loaded on first use."""
+"""Private keys: types, generation, reading. Cheap to import: cryptography is loaded on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class KeyType(StrEnum):
-    """What a module accepts and asks for."""
+    """Type of a key, as modules accept and ask for it."""
 
     ECDSA_P256 = "ecdsa-p256"
     ECDSA_P384 = "ecdsa-p384"
@@ -25,7 +25,7 @@ class KeyType(StrEnum):
     RSA_3072 = "rsa-3072"
     RSA_4096 = "rsa-4096"
     ED25519 = "ed25519"
-    """Uploaded chains only: no public CA signs it."""
+    """For uploaded chains only: no public CA signs it."""
 
 
 SMALLEST_RSA = 2048
@@ -77,7 +77,7 @@ def generate_key(key_type: KeyType) -> PrivateKey:
 
 
 def key_pem(key: PrivateKey) -> bytes:
-    """Return a private key as PKCS#8 in PEM, for sealing. Goes nowhere else."""
+    """Return a private key as PKCS#8 in PEM, only for sealing."""
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -104,7 +104,7 @@ def load_der_key(der: bytes) -> PrivateKey:
 
 
 def _load(data: bytes, *, der: bool) -> PrivateKey:
-    """Errors are raised without their origin: a parser's message may quote what it read."""
+    """Read a key. Errors are raised without their origin: a parser's message may quote the key."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 

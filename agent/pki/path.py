@@ -1,6 +1,6 @@
-"""Certification paths: building one from loose certificates (RFC 4158) and verifying it (RFC 5280 section 6).
+"""Certification paths: building from loose certificates (RFC 4158) and verification (RFC 5280 section 6).
 
-Names, validity periods and purposes are for binding and preflight to judge, at their `now`. Here stands what never changes.
+Only what never changes is verified here. Binding and preflight check names, validity and purposes at their `now`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from agent.pki.key import SMALLEST_RSA, key_type_of
 if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
 
-Certificates = tuple[x509.Certificate, ...]
+CertificateTuple = tuple[x509.Certificate, ...]
 
 
 def verify_pair(key: PrivateKey, certificate: x509.Certificate) -> None:
@@ -50,7 +50,7 @@ def verify_pair(key: PrivateKey, certificate: x509.Certificate) -> None:
         raise KeyMismatch([title_of(certificate)])
 
 
-def verify_path(leaf: x509.Certificate, intermediates: Certificates, anchor: x509.Certificate | None) -> None:
+def verify_path(leaf: x509.Certificate, intermediates: CertificateTuple, anchor: x509.Certificate | None) -> None:
     """Check a path in the order in which it is presented. Raises a `ChainError` that names the certificate."""
     key_type_of(public_key_of(leaf), title=title_of(leaf))
     if is_authority(leaf) and not is_self_signed(leaf):
@@ -62,7 +62,7 @@ def verify_path(leaf: x509.Certificate, intermediates: Certificates, anchor: x50
 
 
 def verify_strength(certificate: x509.Certificate) -> None:
-    """Check what clients refuse at any time. Raises `WeakKey` and `WeakSignature`."""
+    """Check key size and digest, which clients refuse at any time. Raises `WeakKey` and `WeakSignature`."""
     key = public_key_of(certificate)
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA:
         raise WeakKey(key.key_size, title_of(certificate))
@@ -71,8 +71,8 @@ def verify_strength(certificate: x509.Certificate) -> None:
         raise WeakSignature(title_of(certificate), digest)
 
 
-def verify_links(path: Certificates) -> None:
-    """Check that each certificate is signed by the next one, and one that stands alone by itself where it says so.
+def verify_links(path: CertificateTuple) -> None:
+    """Check that each certificate is signed by the next one, and a single self-issued one by itself.
 
     Raises `WrongIssuer` and `SignatureInvalid`.
     """
@@ -115,7 +115,7 @@ def has_constraints(certificate: x509.Certificate) -> bool:
 
 def build_path(
     key: PrivateKey, certificates: Iterable[x509.Certificate], anchors: Iterable[x509.Certificate] = ()
-) -> tuple[x509.Certificate, Certificates, x509.Certificate | None]:
+) -> tuple[x509.Certificate, CertificateTuple, x509.Certificate | None]:
     """Find the leaf by its key, and order the rest behind it: `(leaf, intermediates, anchor)`. Raises a `ChainError`.
 
     The order of `certificates` makes no difference. Where an issuer is there twice (cross-signed), the path goes by the
@@ -123,7 +123,7 @@ def build_path(
     """
     given = sorted(set(certificates), key=sha256_of)
     leaf = _find_leaf(key, given)
-    path = _climb(leaf, given)
+    path = _path_up(leaf, given)
     root = path.pop() if len(path) > 1 and is_self_signed(path[-1]) else None
     anchor = root or _issuer_among(path[-1], anchors)
     _refuse_unused(leaf, given, complete=len(path) > 1 or anchor is not None)
@@ -144,7 +144,7 @@ def _find_leaf(key: PrivateKey, given: Sequence[x509.Certificate]) -> x509.Certi
     raise NoLeaf([title_of(certificate) for certificate in given])
 
 
-def _climb(leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+def _path_up(leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> list[x509.Certificate]:
     """Return the path from `leaf` up to a self-signed certificate, or as far as it goes."""
     path = [leaf]
     while not is_self_signed(path[-1]):

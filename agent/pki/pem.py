@@ -1,4 +1,4 @@
-"""Textual encodings (RFC 7468): finding the blocks of a PEM text."""
+"""Strict PEM (RFC 7468): the blocks of a text."""
 
 from __future__ import annotations
 

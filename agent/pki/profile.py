@@ -1,4 +1,4 @@
-"""Certificate profiles of the root and its leaves (RFC 5280 section 4): what stands in what we sign."""
+"""Profiles of the certificates and lists that a root signs (RFC 5280 sections 4 and 5)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def revocation_list(
 
 
 def _entry(entry: Revocation) -> x509.RevokedCertificate:
-    """RFC 5280 section 5.3.1: the reason is left out rather than said to be unspecified."""
+    """Return the entry of a list. An unspecified reason is left out (RFC 5280 section 5.3.1)."""
     builder = x509.RevokedCertificateBuilder().serial_number(int(entry.serial, 16))
     builder = builder.revocation_date(entry.at.replace(microsecond=0))
     if entry.reason is not RevocationReason.UNSPECIFIED:
@@ -126,7 +126,7 @@ def general_names(names: Sequence[str]) -> list[x509.GeneralName]:
 
 
 def _authority_key_id(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    """An uploaded CA may have an identifier that is no digest of its key, or none."""
+    """Return the issuer's key identifier: an uploaded CA may have one that is no digest of its key, or none."""
     try:
         own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except x509.ExtensionNotFound:
@@ -135,7 +135,7 @@ def _authority_key_id(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
 
 
 def digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | None:
-    """Return what `key` signs with: RFC 5480 section 4 pairs P-384 with SHA-384, Ed25519 has its own."""
+    """Return the digest for signatures of `key`: SHA-384 for P-384 (RFC 5480 section 4), none for Ed25519."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None
     return (

@@ -1,4 +1,4 @@
-"""What a chain is used for."""
+"""Purpose of a chain."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Purpose(StrEnum):
-    """The extended key usage (RFC 5280 section 4.2.1.12)."""
+    """Extended key usage (RFC 5280 section 4.2.1.12): server or client authentication."""
 
     SERVER = "server"
     CLIENT = "client"

@@ -1,4 +1,4 @@
-"""What the appliance's own roots have revoked (RFC 5280 section 5), as data."""
+"""Revocations by the appliance's own roots (RFC 5280 section 5), as data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class RevocationReason(StrEnum):
-    """CRLReason of RFC 5280 section 5.3.1, those that a root gives for what it has signed."""
+    """CRLReason (RFC 5280 section 5.3.1), as far as a root gives them."""
 
     UNSPECIFIED = "unspecified"
     KEY_COMPROMISE = "keyCompromise"
@@ -21,7 +21,7 @@ class RevocationReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RevocationList:
-    """The newest list of one root."""
+    """Newest revocation list of one root."""
 
     root: str
     number: int
@@ -29,13 +29,13 @@ class RevocationList:
     this_update: datetime
     next_update: datetime
     serials: tuple[str, ...]
-    """What it holds, sorted."""
+    """Serial numbers in it, sorted."""
     pem: str
     """Empty where the root may not sign lists."""
 
     @property
     def der(self) -> bytes:
-        """The same in DER."""
+        """The list in DER."""
         return b64decode("".join(self.pem.splitlines()[1:-1]))
 
 
@@ -50,8 +50,8 @@ class Revocation:
     at: datetime
     reason: RevocationReason
     not_after: datetime
-    """Of the certificate: some time afterwards it need not be listed."""
+    """End of the certificate's validity; after it, one more list holds the entry."""
 
     def must_be_listed(self, last: RevocationList | None) -> bool:
-        """Whether the next list holds it: until it stood in one that was made after the certificate's end (section 3.3)."""
+        """Whether the next list holds it: until one made after the certificate's end has held it (section 3.3)."""
         return last is None or last.this_update <= self.not_after

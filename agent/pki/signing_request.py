@@ -1,4 +1,4 @@
-"""Certificate signing requests (RFC 2986): writing one for a CA; reading one, and believing only that its sender has the key."""
+"""Certificate signing requests (RFC 2986): made for a CA; or read, trusting only that the sender has the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is due now, each action with its reason. Pure."""
+"""Plan of what is due now, each action with its reason. Pure."""
 
 from __future__ import annotations
 
@@ -63,8 +63,6 @@ class Plan:
     next_at: datetime | None
     deferred: Mapping[str, datetime] = field(default_factory=dict)
     """Module -> when its activation window opens."""
-    next_order_at: Mapping[str, datetime] = field(default_factory=dict)
-    """Id of a request -> when a source is asked for it next."""
     renewals: Mapping[str, datetime] = field(default_factory=dict)
     """Id of a chain -> when its own source wants to replace it; stays when that is past."""
 
@@ -106,7 +104,6 @@ def plan(
         actions=(*root, *signing.lists, *signing.peers, *orders.due, *modules_plan.actions, *inquiries.due),
         next_at=min(instants, default=None),
         deferred=modules_plan.deferred,
-        next_order_at=orders.next_at,
         renewals=orders.renewals,
     )
 

@@ -1,4 +1,4 @@
-"""What can be due, each action with its reason."""
+"""Actions that can be due, each with its reason."""
 
 from __future__ import annotations
 
@@ -42,11 +42,16 @@ class Obtain:
     source: str
     request: Request
     needs: tuple[tuple[str, str], ...]
-    """Every `(module, slot)` that waits for it; none, where names that stood apart are to be one request again."""
+    """Every `(module, slot)` that waits for it; none, where names that were asked for apart are to be one request again."""
     reason: str
     immediate: bool
     forced: bool = False
     """A person insists: checks that only spare the CA are left out."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """`(request, source)`."""
+        return self.request.id, self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Deploy:
     bound: Mapping[str, str] = field(default_factory=dict)
     """Slot -> id of the chain that it is bound to; differs from `chains` where that one was refused."""
     repair: bool = False
-    """Make every file anew: what is on disk or on the wire isn't what the agent put there."""
+    """Make every file again: what is on disk or on the wire isn't what the agent put there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which chain for which need, and why. Pure."""
+"""Binding of needs to chains, with the reason. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What binding and planning look at: the ladder, and what the store knows."""
+    """Facts for binding and planning: the ladder, and what the store knows."""
 
     ladder: tuple[Source, ...]
     chains: tuple[ChainRecord, ...]
@@ -30,7 +30,7 @@ class Evidence:
     reissues: Mapping[str, datetime] = field(default_factory=dict)
     """Id of a request -> when a person asked for a new chain."""
     failing: tuple[FailingName, ...] = ()
-    """Names that stand apart because a CA could not validate them."""
+    """Names that are asked for apart because a CA could not validate them."""
     forced: frozenset[str] = frozenset()
     """Ids of the requests for which that person insisted."""
     watches: Mapping[str, Watch] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class RankedChain:
 
 
 class ChainIndex:
-    """The chains, arranged so that a need finds its own without walking over all of them.
+    """Index of the chains by which a need finds its own without walking over all of them.
 
     `root` is the SHA-256 of the present root.
     """
@@ -191,11 +191,11 @@ def _bind(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> B
     best = next(iter(rank(need, evidence, index, now)), None)
     if best is None:
         return Binding(need.module, need.slot, None, _why_missing(need, evidence, index, now), LadderPosition.MISSING)
-    standing, reason = _standing(need, best, evidence, index, now)
-    return Binding(need.module, need.slot, best.record.id, reason, standing)
+    position, reason = _position(need, best, evidence, index, now)
+    return Binding(need.module, need.slot, best.record.id, reason, position)
 
 
-def _standing(
+def _position(
     need: Need, best: RankedChain, evidence: Evidence, index: ChainIndex, now: datetime
 ) -> tuple[LadderPosition, str]:
     """Say whether a higher rung could serve, and if none can, why the local root is meant."""

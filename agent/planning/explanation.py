@@ -1,4 +1,4 @@
-"""Why a need has its chain: the ladder, rung by rung. Pure."""
+"""Explanation of why a need has its chain: the ladder, rung by rung. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.planning.binding import ChainIndex, Evidence, outlook, rank, state_of
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """What one source of the ladder has to say to one need."""
+    """Answer of one source of the ladder to one need."""
 
     source: str
     answer: str

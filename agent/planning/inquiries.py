@@ -1,4 +1,4 @@
-"""Which bound chains are to be asked about. Pure."""
+"""Inquiries about bound chains that are due. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the generation of each module is still right. Pure."""
+"""Deployments that are due because a module's generation is no longer right. Pure."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class Modules:
         return f"another chain for {_listed(other)}" if other and not went_back else ""
 
     def _is_refused_as_a_whole(self, present: Deployment) -> bool:
-        """Whether nothing of the module could be tried, whatever its chains: they wait for the next try with the rest."""
+        """Whether nothing of the module could be tried, whatever its chains: they wait for the next try of the whole."""
         whole = [each for each in self._refusals[present.module] if not each.slot and self._held_back(each)]
         return present.outcome is Outcome.REFUSED and bool(whole)
 
@@ -171,7 +171,7 @@ class Modules:
         return True
 
     def _why_repair(self, module: str, present: Deployment | None) -> str:
-        """Say why what is in service has to be made anew though nothing else is to be deployed."""
+        """Say why what is in service has to be made again though nothing else is to be deployed."""
         if present is None or present.generation is None:
             return ""
         drifted = present.outcome is Outcome.LIVE and not all(each.ok for each in self._endpoints[module])

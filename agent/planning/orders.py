@@ -1,4 +1,4 @@
-"""Which sources are to be asked, and for what. Pure."""
+"""Orders that are due: which source is asked for what. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class Orders:
         self._due: dict[tuple[str, str], Obtain] = {}
         self._considered: set[str] = set()
         self.instants: list[datetime] = []
-        self.next_at: dict[str, datetime] = {}
         self.renewals: dict[str, datetime] = {}
 
     @property
@@ -46,7 +45,7 @@ class Orders:
                 return
 
     def rejoin(self) -> None:
-        """Ask for names together again that stood apart and that the CA can validate now.
+        """Ask for names together again that were asked for apart and that the CA can validate now.
 
         They serve their own chains until there is one for all, so that none of them falls back meanwhile.
         """
@@ -78,7 +77,7 @@ class Orders:
         self._note(need.request, source, at, due.reason, need, forced=self._is_forced(need, asked))
         if asked.chain is not None:
             self.instants.append(asked.chain.not_after)
-            # A reissue that failed here goes on below: the new chain of a lower rung stands by.
+            # A reissue that failed here goes on below: the new chain of a lower rung is kept ready.
             return not (stale and asked.order is not None and asked.order.problem is not None)
         return source.immediate and at is not None and at <= self._now
 
@@ -122,7 +121,6 @@ class Orders:
         key = (request.id, source.name)
         if at > self._now:
             self.instants.append(at)
-            self.next_at[request.id] = min(at, self.next_at.get(request.id, at))
         elif key in self._state.leased:
             self.instants.append(self._now + WAITING_AGAIN)
         else:

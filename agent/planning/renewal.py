@@ -1,4 +1,4 @@
-"""When a chain is to be renewed if nobody else says so."""
+"""Instants at which a chain is renewed when its CA suggests none."""
 
 from __future__ import annotations
 

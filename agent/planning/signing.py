@@ -1,4 +1,4 @@
-"""What the own roots have to sign beside local chains: lists of what they have revoked, and peers again. Pure."""
+"""Signatures of own roots that are due beside local chains: lists of what they have revoked, and peers again. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What planning looks at: what the modules declared, and what the store knows."""
+"""State that planning works on: what the modules declared, and what the store knows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WAITING_AGAIN = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a module declared in this pass."""
+    """Declaration of a module in this pass."""
 
     name: str
     inputs: str

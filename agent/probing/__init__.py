@@ -1,1 +1,1 @@
-"""What a client sees when it connects to a service."""
+"""Probes: what a client sees when it connects to a service."""

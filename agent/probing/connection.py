@@ -1,4 +1,4 @@
-"""One fresh connection to a service, what it presents there, and what goes wrong on the way, in plain words."""
+"""Connections to services: TCP or UNIX socket, TLS, the certificates presented, and errors in plain words."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ LARGEST_ANSWER = 4096
 
 
 def lenient_context(ciphers: str = "DEFAULT") -> ssl.SSLContext:
-    """Return a context for looking, TLS 1.2 and 1.3: it takes whatever a service presents.
+    """Return a context for probes, TLS 1.2 and 1.3, that accepts whatever a service presents.
 
-    Security level 0 because a key that is too short for this system's policy is still to be seen, not to be refused.
+    Security level 0, because a key that is too short for this system's policy must be reported, not refused.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -48,7 +48,7 @@ def lenient_context(ciphers: str = "DEFAULT") -> ssl.SSLContext:
 
 
 def restricted_context(authentication: str) -> ssl.SSLContext:
-    """Return a context that sees one of a service's two chains: ``aRSA`` or ``aECDSA``.
+    """Return a context that gets one of a service's two chains: ``aRSA`` or ``aECDSA``.
 
     Only up to TLS 1.2 does the cipher suite choose the certificate (RFC 8446 section 1.2).
     """
@@ -79,13 +79,13 @@ def in_plain_words(error: OSError, allowed: float) -> str:
     if error.errno in NOBODY_LISTENS:
         return f"nobody listens there ({NOBODY_LISTENS[error.errno]})"
     if error.errno in BROKEN_OFF:
-        return "the service broke the connection off"
+        return "the service closed the connection"
     return error.strerror or str(error)
 
 
 def _handshake_reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return "the service broke the handshake off"
+        return "the service closed the connection during the handshake"
     reason = error.reason or str(error)
     if reason in NOT_TLS:
         return "what answers is not TLS"

@@ -1,4 +1,4 @@
-"""Looking at real services: what they present, and whether it is what was expected."""
+"""Probes of real services: what they present, and whether it is what was expected."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     from agent.pki.key import KeyType
 
-AT_ONCE = 8
-"""Endpoints that are looked at at the same time."""
-LONGEST_LOOK = 5.0
+MOST_THREADS = 8
+"""Endpoints that are probed at the same time."""
+CONNECTION_TIMEOUT = 5.0
 """Seconds of one connection. A mail server with thousands of names takes half of it for the first one."""
-SILENCES = 3
-"""Connections without an answer after which an address gets no more than..."""
-SHORT_LOOK = 0.25
-"""...these seconds for each further one, so that one hanging service with 1,000 names doesn't hold up the others."""
+MOST_TIMEOUTS = 3
+"""Connections to one address without an answer, before `SHORT_TIMEOUT` applies to it."""
+SHORT_TIMEOUT = 0.25
+"""Seconds of a connection to such an address: one hanging service with 1,000 names must not hold up the others."""
 PER_ENDPOINT = 0.004
-"""Seconds: services with more names take longer to reload."""
+"""Seconds added to the timeout: services with more names take longer to reload."""
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.1
 """Seconds between rounds while something is wrong; each is twice the last one."""
@@ -40,7 +40,7 @@ GRACE = 0.5
 
 @dataclass(frozen=True)
 class TLSProbe(Probe):
-    """Make a TLS handshake and look at the chain. Trust isn't judged: what is presented is compared with what was expected.
+    """Probe by a TLS handshake. Trust is not checked: the chain presented is compared with the one expected.
 
     A plugin that wants to see more overrides `above`.
     """
@@ -48,7 +48,7 @@ class TLSProbe(Probe):
     starttls: StartTLS | None = None
     """Default: the endpoint's."""
     key_type: KeyType | None = None
-    """Which chain to see of a service that has an RSA and an ECDSA one; None: the one that it prefers."""
+    """Which chain to ask for where a service has an RSA and an ECDSA one; None: the one that it prefers."""
 
     def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:
         """Make one fresh connection, without resumption. Raises `ProbeFailed`."""
@@ -66,7 +66,7 @@ class TLSProbe(Probe):
         return Served(fingerprints, generation)
 
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
-        """Look at the layer above TLS, where a service can be dead behind a good handshake. For plugins to override.
+        """Check the layer above TLS, where a service can be dead behind a good handshake. For plugins to override.
 
         `stream` is the connection after the handshake, with a timeout until `deadline` (an instant of `time.monotonic`).
         Return the generation's number if the service shows it. Raise `ProbeFailed` when the service is dead; what the
@@ -83,8 +83,8 @@ class TLSProbe(Probe):
         return restricted_context("aRSA" if self.key_type.startswith("rsa") else "aECDSA")
 
 
-def judge(endpoint: Endpoint, served: Served, expected: Expected) -> AgentError | None:
-    """Compare what is presented one by one with leaf and intermediates, and the generation where it is shown."""
+def mismatch(endpoint: Endpoint, served: Served, expected: Expected) -> AgentError | None:
+    """Return how what is served differs from leaf, intermediates and, where it is shown, generation; None: not at all."""
     if served.fingerprints != expected.fingerprints:
         return WrongChainServed(str(endpoint), served.fingerprints, expected.fingerprints)
     if served.generation is None and not endpoint.generation_socket:
@@ -96,7 +96,7 @@ def judge(endpoint: Endpoint, served: Served, expected: Expected) -> AgentError 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one endpoint was seen to serve."""
+    """Result of probing one endpoint."""
 
     endpoint: Endpoint
     served: Served | None
@@ -105,73 +105,75 @@ class Observation:
 
     @property
     def ok(self) -> bool:
-        """What was expected is served."""
+        """Whether the endpoint serves what was expected."""
         return self.problem is None
 
     @property
     def dead(self) -> bool:
-        """Nobody listens there."""
+        """Whether nobody listens there."""
         return isinstance(self.problem, ProbeFailed) and self.problem.dead
 
 
 @dataclass(frozen=True)
 class Prober:
-    """Looks at many endpoints at once."""
+    """Probes many endpoints in parallel."""
 
     wait: Callable[[float], object] = time.sleep
-    """Called with seconds between two rounds of looking."""
+    """Called with seconds between two rounds of probing."""
 
     def observe(
-        self, wanted: Sequence[tuple[Endpoint, Expected]], *, timeout: float, handshakes: int, patient: bool
+        self, wanted: Sequence[tuple[Endpoint, Expected]], *, timeout: float, handshakes: int, until_served: bool
     ) -> list[Observation]:
-        """Look at each endpoint and return the observations in the same order.
+        """Probe each endpoint and return the observations in the same order.
 
-        `patient`, because reloads are asynchronous: look in rounds until each endpoint presented what is expected in
-        `handshakes` connections in a row, or until `timeout` seconds (and 4 ms an endpoint) have passed; the round that
-        runs then is ended, and every endpoint is looked at once at least. Otherwise there is one look at each.
+        `until_served`, because reloads are asynchronous: probe in rounds until each endpoint has presented what is expected
+        in `handshakes` connections in a row, or until `timeout` seconds (and 4 ms an endpoint) have passed; the round in
+        progress is finished, so that every endpoint is probed at least once. Otherwise each is probed once.
         """
         from concurrent.futures import ThreadPoolExecutor
 
         deadline = time.monotonic() + timeout + PER_ENDPOINT * len(wanted)
-        watch = _Watch(min(timeout, LONGEST_LOOK))
-        views = [_View(endpoint, expected) for endpoint, expected in wanted]
-        with ThreadPoolExecutor(AT_ONCE, "probe") as pool:
-            rounds = _Rounds(lambda due: list(pool.map(watch.look, due)), self.wait, deadline, handshakes)
-            if patient:
-                scouts, others = _scouts_first(views)
-                rounds.settle(scouts, CONFIRMING_PAUSE)
+        connector = _Connector(min(timeout, CONNECTION_TIMEOUT))
+        states = [_EndpointState(endpoint, expected) for endpoint, expected in wanted]
+        with ThreadPoolExecutor(MOST_THREADS, "probe") as pool:
+            rounds = _Rounds(lambda due: list(pool.map(connector.probe, due)), self.wait, deadline, handshakes)
+            if until_served:
+                first, others = _one_per_address(states)
+                rounds.settle(first, CONFIRMING_PAUSE)
                 rounds.settle(others, 0)  # their service has settled
             else:
-                rounds.look(views)
-        return [view.observation for view in views]
+                rounds.probe(states)
+        return [state.observation for state in states]
 
 
 @dataclass(frozen=True)
 class _Rounds:
-    look: Callable[[list[_View]], object]
+    """Rounds of probing, with pauses between them, until a deadline."""
+
+    probe: Callable[[list[_EndpointState]], object]
     wait: Callable[[float], object]
     deadline: float
     handshakes: int
 
-    def settle(self, views: list[_View], confirming_pause: float) -> None:
-        """Look at `views` in rounds until each is decided."""
+    def settle(self, states: list[_EndpointState], confirming_pause: float) -> None:
+        """Probe `states` in rounds until each is decided."""
         pauses = _pauses()
-        self.look(views)
-        while views := [view for view in views if self._undecided(view)]:
-            self.wait(confirming_pause if all(view.in_a_row for view in views) else next(pauses))
-            self.look(views)
+        self.probe(states)
+        while states := [state for state in states if self._undecided(state)]:
+            self.wait(confirming_pause if all(state.in_a_row for state in states) else next(pauses))
+            self.probe(states)
 
-    def _undecided(self, view: _View) -> bool:
-        """What is right when time runs out may still prove that it stays right."""
-        in_time = view.in_a_row > 0 or time.monotonic() < self.deadline
-        return in_time and view.in_a_row < (view.endpoint.handshakes or self.handshakes)
+    def _undecided(self, state: _EndpointState) -> bool:
+        """Whether to probe again; after the deadline only what is right, to confirm that it stays right."""
+        in_time = state.in_a_row > 0 or time.monotonic() < self.deadline
+        return in_time and state.in_a_row < (state.endpoint.handshakes or self.handshakes)
 
 
-def _scouts_first(views: list[_View]) -> tuple[list[_View], list[_View]]:
+def _one_per_address(states: list[_EndpointState]) -> tuple[list[_EndpointState], list[_EndpointState]]:
     """Return one endpoint of each address, then the others: 1,000 handshakes a round would slow down the reload itself."""
-    scouts = {str(view.endpoint.address): view for view in reversed(views)}
-    waiting = set(views).difference(scouts.values())
-    return list(scouts.values()), [view for view in views if view in waiting]
+    first = {str(state.endpoint.address): state for state in reversed(states)}
+    waiting = set(states).difference(first.values())
+    return list(first.values()), [state for state in states if state in waiting]
 
 
 def _pauses() -> Iterator[float]:
@@ -181,8 +183,8 @@ def _pauses() -> Iterator[float]:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-class _View:
-    """One endpoint, as it is seen so far."""
+class _EndpointState:
+    """One endpoint, its last observation, and how often in a row it was right."""
 
     observation: Observation
 
@@ -191,8 +193,8 @@ class _View:
         self.expected = expected
         self.in_a_row = 0
 
-    def see(self, served: Served) -> None:
-        self._keep(served, judge(self.endpoint, served, self.expected))
+    def succeed(self, served: Served) -> None:
+        self._keep(served, mismatch(self.endpoint, served, self.expected))
 
     def fail(self, problem: AgentError) -> None:
         self._keep(None, problem)
@@ -202,40 +204,40 @@ class _View:
         self.in_a_row = 0 if problem else self.in_a_row + 1
 
 
-class _Watch:
-    """The looks of one observation."""
+class _Connector:
+    """Single probes of one `Prober.observe`, with the timeouts of each address."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._silences: Counter[str] = Counter()
+        self._timeouts: Counter[str] = Counter()
         self._tls = TLSProbe()
 
-    def look(self, view: _View) -> None:
-        """Look once; whatever happens becomes an observation."""
-        address = str(view.endpoint.address)
-        weary = self._silences[address] >= SILENCES
-        deadline = time.monotonic() + (min(SHORT_LOOK, self._limit) if weary else self._limit)
+    def probe(self, state: _EndpointState) -> None:
+        """Probe once; whatever happens becomes an observation."""
+        address = str(state.endpoint.address)
+        silent = self._timeouts[address] >= MOST_TIMEOUTS
+        deadline = time.monotonic() + (min(SHORT_TIMEOUT, self._limit) if silent else self._limit)
         try:
-            view.see(self._ask(view, deadline))
+            state.succeed(self._served(state, deadline))
         except ProbeFailed as problem:
-            view.fail(problem)
+            state.fail(problem)
         except Exception as error:  # of a plugin: it may be anything, and must not stop the others
-            view.fail(ProbeFailed(str(view.endpoint), f"the probe raised {type(error).__name__}: {error}"))
+            state.fail(ProbeFailed(str(state.endpoint), f"the probe raised {type(error).__name__}: {error}"))
         if time.monotonic() >= deadline:
-            self._silences[address] += 1
+            self._timeouts[address] += 1
 
-    def _ask(self, view: _View, deadline: float) -> Served:
-        probe = view.endpoint.probe or self._tls
+    def _served(self, state: _EndpointState, deadline: float) -> Served:
+        probe = state.endpoint.probe or self._tls
         if type(probe) is TLSProbe:
-            return probe.look(view.endpoint, deadline, view.expected)
-        served = _in_time(lambda: probe.look(view.endpoint, deadline, view.expected), view.endpoint, deadline)
+            return probe.look(state.endpoint, deadline, state.expected)
+        served = _in_time(lambda: probe.look(state.endpoint, deadline, state.expected), state.endpoint, deadline)
         if not isinstance(served, Served):
-            raise ProbeFailed(str(view.endpoint), f"the probe returned {served!r} and no Served")
+            raise ProbeFailed(str(state.endpoint), f"the probe returned {served!r} instead of a Served")
         return served
 
 
 def _in_time(look: Callable[[], object], endpoint: Endpoint, deadline: float) -> object:
-    """Return what `look` returns. A plugin's probe may forget its deadline; then it is left alone with its thread."""
+    """Return what `look` returns. A plugin's probe that ignores its deadline is left to its thread."""
     from queue import Empty, SimpleQueue
     from threading import Thread
 

@@ -1,4 +1,4 @@
-"""How a connection begins in the clear before it is secured: SMTP, IMAP and POP3."""
+"""STARTTLS of SMTP, IMAP and POP3: the dialogue in the clear before the handshake."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from agent.contract.endpoint import StartTLS
 from agent.errors import ProbeFailed
 from agent.system.deadline import remaining
+from agent.system.text import printable
 
 LONGEST_LINE = 8192
 """Octets. SMTP allows 512 (RFC 5321 section 4.5.3.1.5); an IMAP greeting with its capabilities may be longer."""
@@ -22,44 +23,46 @@ SMTP_LAST_LINE = re.compile(r"\d{3}( |$)")
 
 
 def begin(plain: socket.socket, protocol: StartTLS, where: str, deadline: float) -> None:
-    """Talk to the service until it waits for a handshake.
+    """Ask the service for TLS, until it waits for a handshake.
 
     Raises `ProbeFailed` with the line with which the service refuses, and `OSError` as sockets do.
     """
-    talks = {StartTLS.SMTP: _begin_smtp, StartTLS.IMAP: _begin_imap, StartTLS.POP3: _begin_pop3}
-    talks[protocol](_Talk(plain, where, deadline))
+    dialogues = {StartTLS.SMTP: _begin_smtp, StartTLS.IMAP: _begin_imap, StartTLS.POP3: _begin_pop3}
+    dialogues[protocol](_LineStream(plain, where, deadline))
 
 
-def _begin_smtp(talk: _Talk) -> None:
+def _begin_smtp(stream: _LineStream) -> None:
     """RFC 3207 section 4. The address literal is a name that no policy of a server refuses (RFC 5321 section 4.1.3)."""
-    talk.expect("", "220", SMTP_LAST_LINE.match)
-    talk.say("EHLO [127.0.0.1]")
-    talk.expect("EHLO", "250", SMTP_LAST_LINE.match)
-    talk.say("STARTTLS")
-    talk.expect("STARTTLS", "220", SMTP_LAST_LINE.match)
+    stream.expect("", "220", SMTP_LAST_LINE.match)
+    stream.send("EHLO [127.0.0.1]")
+    stream.expect("EHLO", "250", SMTP_LAST_LINE.match)
+    stream.send("STARTTLS")
+    stream.expect("STARTTLS", "220", SMTP_LAST_LINE.match)
 
 
-def _begin_imap(talk: _Talk) -> None:
-    """RFC 3501 section 6.2.1. Untagged lines may stand before the answer."""
-    talk.expect("", "* OK")
-    talk.say("a STARTTLS")
-    talk.expect("STARTTLS", "a OK", lambda line: line.startswith("a "))
+def _begin_imap(stream: _LineStream) -> None:
+    """RFC 3501 section 6.2.1. Untagged lines may precede the answer."""
+    stream.expect("", "* OK")
+    stream.send("a STARTTLS")
+    stream.expect("STARTTLS", "a OK", lambda line: line.startswith("a "))
 
 
-def _begin_pop3(talk: _Talk) -> None:
+def _begin_pop3(stream: _LineStream) -> None:
     """RFC 2595 section 4."""
-    talk.expect("", "+OK")
-    talk.say("STLS")
-    talk.expect("STLS", "+OK")
+    stream.expect("", "+OK")
+    stream.send("STLS")
+    stream.expect("STLS", "+OK")
 
 
-class _Talk:
+class _LineStream:
+    """Lines sent to a service and read from it, until a deadline."""
+
     def __init__(self, plain: socket.socket, where: str, deadline: float) -> None:
         self._plain = plain
         self._where = where
         self._deadline = deadline
 
-    def say(self, command: str) -> None:
+    def send(self, command: str) -> None:
         self._plain.settimeout(remaining(self._deadline))
         self._plain.sendall(command.encode("ascii") + b"\r\n")
 
@@ -89,6 +92,5 @@ class _Talk:
 
 
 def _shown(line: str) -> str:
-    """A stranger's line goes to terminals and pages: no control characters, no novel."""
-    clean = "".join(character if character.isprintable() else "?" for character in line)
-    return clean if len(clean) <= SHOWN else f"{clean[:SHOWN]}..."
+    """Return a service's line fit for terminals and pages: no control characters, not too long."""
+    return printable(line, SHOWN) + ("..." if len(line) > SHOWN else "")

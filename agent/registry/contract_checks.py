@@ -17,9 +17,9 @@ from agent.contract.module import Module
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
 from agent.errors.plugin import (
+    ContributionIncomplete,
     HookMisplaced,
     HookUndecorated,
-    Incomplete,
     NotAContribution,
     UnknownArgument,
     UnknownHook,
@@ -145,7 +145,7 @@ def classes(owner: Owner, hook: str, returned: object) -> list[type[BaseModel]]:
 
 
 def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
-    """Raise `Incomplete` with everything that a contributed class lacks."""
+    """Raise `ContributionIncomplete` with everything that a contributed class lacks."""
     kind, _ = CONTRIBUTIONS[hook]
     reasons = [*_name_reasons(each), *_missing_methods(each)]
     if issubclass(each, Module):
@@ -154,7 +154,7 @@ def check_class(owner: Owner, hook: str, each: type[BaseModel]) -> None:
     if issubclass(each, Service) and each.reload_with is Service.reload_with:
         reasons.append('it has no "reload_with"')
     if reasons:
-        raise Incomplete(owner.plugin, owner.origin, kind, each.__name__, reasons)
+        raise ContributionIncomplete(owner.plugin, owner.origin, kind, each.__name__, reasons)
 
 
 def _name_reasons(each: Any) -> Iterator[str]:

@@ -13,7 +13,7 @@ from types import ModuleType
 from agent.errors.plugin import DropInRefused, ImportFailed, PluginError
 from agent.registry.contract_checks import NAME, NAME_RULE, Owner
 from agent.system.layout import Layout
-from agent.system.ownership import distrust, read
+from agent.system.ownership import read, why_untrusted
 
 GROUP = "chainwright"
 OWN = "chainwright"
@@ -61,8 +61,8 @@ def _installed(point: EntryPoint) -> FoundPlugin:
 def _drop_ins(directory: Path) -> list[FoundPlugin]:
     if not directory.is_dir():
         return []
-    doubt = distrust(directory, directory.stat(), WRITABLE)
-    refusal = DropInRefused(str(directory), doubt.reason, doubt.cure) if doubt else None
+    untrusted = why_untrusted(directory, directory.stat(), WRITABLE)
+    refusal = DropInRefused(str(directory), untrusted.reason, untrusted.fix) if untrusted else None
     return [_drop_in(path, refusal) for path in sorted(directory.glob("*.py"))]
 
 
@@ -82,14 +82,14 @@ def _drop_in(path: Path, refusal: PluginError | None) -> FoundPlugin:
 def _trusted_source(path: Path) -> bytes:
     """Read the file once: what is checked is what will run."""
     try:
-        reading = read(path, follow=False)
+        content = read(path, follow=False)
     except OSError as error:
         reason = "it is a symbolic link" if path.is_symlink() else f"it can't be read: {error.strerror}"
         raise DropInRefused(str(path), reason, f"install -m 644 FILE {path}") from error
-    doubt = distrust(path, reading.status, WRITABLE)
-    if doubt:
-        raise DropInRefused(str(path), doubt.reason, doubt.cure)
-    return reading.data
+    untrusted = why_untrusted(path, content.status, WRITABLE)
+    if untrusted:
+        raise DropInRefused(str(path), untrusted.reason, untrusted.fix)
+    return content.data
 
 
 def _execute(path: Path, source: bytes) -> ModuleType:

@@ -1,4 +1,4 @@
-"""From the store's rows to the status."""
+"""Build of the status from the store's rows."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class _Building:
 
     def _chain(self, record: ChainRecord) -> ChainRow:
         bindings = self._bound[record.id]
-        standings = [self.uses.bound(binding) for binding in bindings] + self.uses.standing_in(record.id)
-        status, problem = self._label(record, bindings, standings)
+        states = [self.uses.bound(binding) for binding in bindings] + self.uses.standing_in(record.id)
+        status, problem = self._label(record, bindings, states)
         return ChainRow(
             id=record.id,
             names=record.names,
@@ -81,25 +81,25 @@ class _Building:
             status=status,
             problem=problem,
             next_action_at=self._certificates.next_action(record, bindings, self.uses.retries(record.id)),
-            used_by=tuple(self._use(each) for each in standings),
+            used_by=tuple(self._use(each) for each in states),
             progress=self._certificates.progress(bindings) if status is Status.ISSUING else None,
         )
 
     def _label(
-        self, record: ChainRecord, bindings: list[Binding], standings: list[ServiceState]
+        self, record: ChainRecord, bindings: list[Binding], states: list[ServiceState]
     ) -> tuple[Status, Problem | None]:
-        if not standings:
+        if not states:
             return Status.UNUSED, None
-        instead_of = [each.instead_of for each in standings if each.instead_of]
+        instead_of = [each.instead_of for each in states if each.instead_of]
         found = self._certificates.labels(record, bindings, instead_of)
-        found += [(each.status, each.problem) for each in standings]
+        found += [(each.status, each.problem) for each in states]
         status = worst([each for each, _ in found])
         return status, next((problem for each, problem in found if each is status and problem), None)
 
-    def _use(self, standing: ServiceState) -> UseRow:
-        seen = self.uses.endpoints(standing.module, standing.slot)
+    def _use(self, state: ServiceState) -> UseRow:
+        seen = self.uses.endpoints(state.module, state.slot)
         rows = tuple(EndpointRow(each.address, each.server_name, each.served_sha256, each.ok) for each in seen)
-        return UseRow(standing.module, standing.slot, standing.reason, standing.deployment, rows)
+        return UseRow(state.module, state.slot, state.reason, state.deployment, rows)
 
 
 def _upload(row: ChainRow) -> UploadRow:

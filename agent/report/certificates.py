@@ -20,7 +20,7 @@ Label = tuple[Status, Problem | None]
 
 
 class Certificates:
-    """What becomes of the chains as such, whoever serves them."""
+    """Labels of the chains as such, wherever they are served."""
 
     def __init__(self, snapshot: Snapshot, now: datetime) -> None:
         self._snapshot = snapshot
@@ -34,7 +34,7 @@ class Certificates:
                 self._orders[order.request].append(order)
 
     def labels(self, record: ChainRecord, bindings: Sequence[Binding], instead_of: Sequence[str]) -> list[Label]:
-        """Return how a chain stands for each need that is bound to it, and as a stand-in for the chains `instead_of`."""
+        """Return the label of a chain for each need that is bound to it, and as a stand-in for the chains `instead_of`."""
         if self._now >= record.not_after:
             return [(Status.EXPIRED, problems.expired(record.not_after))]
         if record.revoked_at is not None:

@@ -1,4 +1,4 @@
-"""All about one chain, and all about the root: what a status leaves out."""
+"""Details of one chain, and of the root: what a status leaves out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from agent.report.links import Link, links
 from agent.report.problems import problem_of
 from agent.report.rows import ChainRow, UseRow
 from agent.report.snapshot import Snapshot
+from agent.store import Store
 from agent.store.roots import RootRecord
-from agent.store.view import View
 
 
 class ServedDetails(StrEnum):
@@ -73,7 +73,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class RenewalDetails:
-    """When a chain is renewed, and what stands in the way."""
+    """Renewal of a chain: when, and what prevents it."""
 
     at: datetime | None
     """When its source renews it; None: never, or nothing is bound to it."""
@@ -118,15 +118,15 @@ class RootDetails:
     """Chains in use that it has signed."""
 
 
-def chain_details(snapshot: Snapshot, view: View, row: ChainRow) -> ChainDetails:
+def chain_details(snapshot: Snapshot, store: Store, row: ChainRow) -> ChainDetails:
     """Return all about the chain of a row. Raises `CertificateUnreadable`."""
     record = next(each for each in snapshot.chains if each.id == row.id)
     return ChainDetails(
         chain=row,
-        certificates=tuple(links(view.chains.certificates(row.id) or "")),
+        certificates=tuple(links(store.chains.certificates(row.id) or "")),
         used_by=tuple(_use(snapshot, row, use) for use in row.used_by),
-        renewal=_renewal(snapshot, view, row, record),
-        events=tuple(view.journal.about(row.id, record.request)),
+        renewal=_renewal(snapshot, store, row, record),
+        events=tuple(store.journal.about(row.id, record.request)),
     )
 
 
@@ -149,7 +149,7 @@ def _use(snapshot: Snapshot, row: ChainRow, use: UseRow) -> UseDetails:
     module = next((each for each in snapshot.modules if each.name == use.module), None)
     deployment = snapshot.deployments.get(use.module)
     found = [each for each in snapshot.endpoints if (each.module, each.slot) == (use.module, use.slot)]
-    sights = tuple(_sight(row.sha256, each) for each in found)
+    endpoints = tuple(_endpoint(row.sha256, each) for each in found)
     return UseDetails(
         module=use.module,
         title=module.title if module else use.module,
@@ -157,12 +157,12 @@ def _use(snapshot: Snapshot, row: ChainRow, use: UseRow) -> UseDetails:
         reason=use.reason,
         deployment=use.deployment,
         deployed_at=deployment.at if deployment else None,
-        served=_worst([each.served for each in sights]),
-        endpoints=sights,
+        served=_worst([each.served for each in endpoints]),
+        endpoints=endpoints,
     )
 
 
-def _sight(sha256: str, seen: EndpointRecord) -> EndpointDetails:
+def _endpoint(sha256: str, seen: EndpointRecord) -> EndpointDetails:
     return EndpointDetails(
         seen.address, seen.server_name, _served(sha256, seen), seen.served_sha256, seen.checked_at, seen.problem
     )
@@ -181,8 +181,8 @@ def _worst(found: list[ServedDetails]) -> ServedDetails:
     return min(found, key=order.index, default=ServedDetails.UNSEEN)
 
 
-def _renewal(snapshot: Snapshot, view: View, row: ChainRow, record: ChainRecord) -> RenewalDetails:
-    watch = view.watches.of(row.id)
+def _renewal(snapshot: Snapshot, store: Store, row: ChainRow, record: ChainRecord) -> RenewalDetails:
+    watch = store.watches.of(row.id)
     window = watch.window if watch and watch.window else (None, None)
     return RenewalDetails(
         at=snapshot.renewals.get(row.id),

@@ -1,4 +1,4 @@
-"""What the own roots have signed for others, as it is shown."""
+"""Peer certificates and revocation lists as they are shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from agent.errors.problem import Problem
 from agent.model.peer import Peer, PeerState
-from agent.store.view import View
+from agent.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class ListRow:
     """Certificates in it."""
 
 
-def peer_rows(view: View, now: datetime) -> list[PeerRow]:
+def peer_rows(store: Store, now: datetime) -> list[PeerRow]:
     """Return every peer certificate: by module and label, the newest first."""
-    problems = view.peers.problems()
-    return [_row(each, problems.get(each.sha256), now) for each in view.peers.all()]
+    problems = store.peers.problems()
+    return [_row(each, problems.get(each.sha256), now) for each in store.peers.all()]
 
 
-def list_row(view: View, root: str) -> ListRow | None:
+def list_row(store: Store, root: str) -> ListRow | None:
     """Return what there is to say of a root's list; None: there is none."""
-    found = view.revocations.lists().get(root)
+    found = store.revocations.lists().get(root)
     if found is None or not found.pem:
         return None
     return ListRow(found.root, found.number, found.this_update, found.next_update, len(found.serials))

@@ -1,4 +1,4 @@
-"""What the status says of chains that no error stands for: nothing failed, and yet somebody should know."""
+"""Problems that only a status knows: nothing failed, and yet somebody should know."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def meanwhile(order: OrderRecord | None, record: ChainRecord) -> Problem | None:
 
 
 def overdue(renewal: datetime, order: OrderRecord | None) -> Problem:
-    """Say since when a chain should have been renewed, and what stood in the way."""
+    """Say since when a chain should have been renewed, and what prevented it."""
     failure = problem_of(order)
     if order is None or failure is None:
         return Problem("status.overdue", f"It should have been renewed at {rfc3339(renewal)}.", fix=APPLY)

@@ -1,4 +1,4 @@
-"""What a status is made of: everything that the store knows, read in one consistent state."""
+"""Snapshot of everything that the store knows, read in one consistent state: what a status is made of."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from agent.model.events import EventKind
 from agent.model.need import Need
 from agent.model.records import ChainRecord, OrderRecord
 from agent.report.rows import Progress
+from agent.store import Store
 from agent.store.instants import read, read_known
 from agent.store.modules import ModuleRecord
 from agent.store.roots import RootRecord
-from agent.store.view import View
 from agent.system.layout import Layout
 
 
@@ -56,45 +56,38 @@ def read_snapshot(layout: Layout, now: datetime) -> Snapshot:
     try:
         return _read(layout, now)
     except sqlite3.Error:
-        from agent.store import Store
-
         Store.open_existing(layout).close()  # an older version's is brought up to date, a damaged one says so
         return _read(layout, now)
 
 
 def _read(layout: Layout, now: datetime) -> Snapshot:
-    with View.open(layout) as view:
-        return read_view(view, now, _owner(layout))
+    with Store.open_read_only(layout) as store:
+        leased = frozenset(store.orders.leased(now))
+        return Snapshot(
+            root=store.roots.present(),
+            chains=tuple(store.chains.records()),
+            renewals=_instants(store, "renewals"),
+            modules=tuple(store.modules.all()),
+            needs=tuple(store.modules.needs()),
+            bindings=tuple(store.modules.bindings()),
+            orders=tuple(store.orders.records()),
+            leased=leased,
+            progress=_progress(store, leased),
+            deployments=store.deployments.all(),
+            live=store.deployments.live_chains(),
+            deferred=_instants(store, "deferred"),
+            refusals=tuple(store.deployments.refusals()),
+            endpoints=tuple(store.endpoints.all()),
+            observers=_kept(store, "failed observers"),
+            next_at=read(store.meta("next at") or None),
+            owner=_owner(layout),
+        )
 
 
-def read_view(view: View, now: datetime, owner: str = "root") -> Snapshot:
-    """Read what an opened store knows."""
-    leased = frozenset(view.orders.leased(now))
-    return Snapshot(
-        root=view.roots.present(),
-        chains=tuple(view.chains.records()),
-        renewals=_instants(view, "renewals"),
-        modules=tuple(view.modules.all()),
-        needs=tuple(view.modules.needs()),
-        bindings=tuple(view.modules.bindings()),
-        orders=tuple(view.orders.records()),
-        leased=leased,
-        progress=_progress(view, leased),
-        deployments=view.deployments.all(),
-        live=view.live_chains(),
-        deferred=_instants(view, "deferred"),
-        refusals=tuple(view.deployments.refusals()),
-        endpoints=tuple(view.endpoints.all()),
-        observers=_kept(view, "failed observers"),
-        next_at=read(view.meta("next at") or None),
-        owner=owner,
-    )
-
-
-def _progress(view: View, leased: frozenset[tuple[str, str]]) -> dict[tuple[str, str], Progress]:
+def _progress(store: Store, leased: frozenset[tuple[str, str]]) -> dict[tuple[str, str], Progress]:
     """Return what the events say of each order that is under way."""
     found: dict[tuple[str, str], Progress] = {}
-    for event in view.journal.orders() if leased else ():
+    for event in store.journal.orders() if leased else ():
         key = str(event.detail.get("request", "")), str(event.detail.get("source", ""))
         if key in leased:
             begun = event.kind is EventKind.ORDER_STARTED or key not in found
@@ -102,13 +95,13 @@ def _progress(view: View, leased: frozenset[tuple[str, str]]) -> dict[tuple[str,
     return found
 
 
-def _kept(view: View, key: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(view.meta(key) or "{}")
+def _kept(store: Store, key: str) -> dict[str, str]:
+    found: dict[str, str] = json.loads(store.meta(key) or "{}")
     return found
 
 
-def _instants(view: View, key: str) -> dict[str, datetime]:
-    return {name: read_known(at) for name, at in _kept(view, key).items()}
+def _instants(store: Store, key: str) -> dict[str, datetime]:
+    return {name: read_known(at) for name, at in _kept(store, key).items()}
 
 
 def _owner(layout: Layout) -> str:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How a chain stands: the worse of its certificate and of its deployment."""
+    """Status of a chain: the worse of its certificate and of its deployment."""
 
     VALID = "valid"
     LOCAL_BY_DESIGN = "local_by_design"
@@ -48,7 +48,7 @@ DEGRADED = frozenset(
 
 
 class ModuleState(StrEnum):
-    """How a module stands."""
+    """State of a module."""
 
     OK = "ok"
     WAITING = "waiting"

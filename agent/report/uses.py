@@ -27,7 +27,7 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """How one chain stands in one slot of one module."""
+    """State of one chain in one slot of one module."""
 
     module: str
     slot: str
@@ -40,7 +40,7 @@ class ServiceState:
 
 
 class Uses:
-    """What the modules serve."""
+    """Uses of chains by the modules."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -84,7 +84,7 @@ class Uses:
         return rows
 
     def module(self, record: ModuleRecord) -> ModuleRow:
-        """Return how a module stands."""
+        """Return the row of a module."""
         state, problem = self._state(record)
         return ModuleRow(record.name, record.title, record.enabled, state, problem)
 

@@ -1,4 +1,4 @@
-"""The ACME account key: the present one signs; the next one waits for its CAs' consent; those before are kept."""
+"""ACME account keys: the present one signs, the next one waits for its CAs' consent, those before are kept."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from agent.pki.account_key import thumbprint
 from agent.pki.key import key_pem, load_key
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
 from agent.store.sealing import Sealer
 from agent.system.writing import replace
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database
-
     from agent.pki.key import PrivateKey
 
 
 class Role(StrEnum):
-    """What an account key is for."""
+    """Use of an account key."""
 
     PRESENT = "present"
     NEXT = "next"
@@ -31,7 +30,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountKeyRecord:
-    """What the store knows of an account key without opening it."""
+    """An account key as far as it is known without being opened."""
 
     thumbprint: str
     """RFC 7638, base64url."""
@@ -42,7 +41,7 @@ class AccountKeyRecord:
 class AccountKeys:
     """The table `account_keys`, and a sealed copy of each key as a file for the day on which the database is lost."""
 
-    def __init__(self, database: Database, sealer: Sealer, private: Path) -> None:
+    def __init__(self, database: Connection, sealer: Sealer, private: Path) -> None:
         self._database = database
         self._sealer = sealer
         self._private = private

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.model.records import ChainRecord
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.read_cache import ReadCache
 from agent.store.sealing import Sealer
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 COLUMNS = (
     "id, source, request, root, names, key_type, purposes, issuer, serial, not_before, not_after, "
@@ -28,7 +25,7 @@ INSERT = f"insert or replace into chains ({', '.join(ALL_COLUMNS)}) values (:{',
 class Chains:
     """The table `chains`."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: Connection, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
         self._records: ReadCache[tuple[ChainRecord, ...]] = ReadCache(database)
@@ -81,13 +78,12 @@ class Chains:
 
     def load(self, chain_id: str) -> Chain | None:
         """Return a chain with its key; None when it isn't there. Raises `SealBroken`."""
-        return next(iter(self.load_many([chain_id])), None)
-
-    def load_many(self, ids: Iterable[str]) -> list[Chain]:
-        """Return the chains that are there, with their keys. Raises `SealBroken`."""
-        query = "select id, certificates, anchor, sealed_key from chains where id = ?"
-        rows = [row for chain_id in ids for row in self._database.query(query, [chain_id])]
-        return [self._chain(row) for row in rows]
+        query = "select certificates, anchor, sealed_key from chains where id = ?"
+        row = self._database.execute(query, [chain_id]).fetchone()
+        if row is None:
+            return None
+        certificates, anchor, sealed_key = row
+        return Chain.from_pem((certificates + anchor).encode(), self._sealer.open(sealed_key, _context(chain_id)))
 
     def newest(self, source: str, request: str) -> Chain | None:
         """Return the chain that a source made last for a request, good or not. Raises `SealBroken`."""
@@ -131,10 +127,6 @@ class Chains:
             " where request = chains.request and source = chains.source))",
             [written(before)],
         )
-
-    def _chain(self, row: dict[str, Any]) -> Chain:
-        key = self._sealer.open(row["sealed_key"], _context(row["id"]))
-        return Chain.from_pem((row["certificates"] + row["anchor"]).encode(), key)
 
 
 def _context(chain_id: str) -> str:

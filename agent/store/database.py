@@ -1,13 +1,13 @@
-"""Opening the database, its transactions, and the tables that stand on it."""
+"""The store: its opening, its transactions and its tables."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from agent.errors.store import (
     DatabaseLost,
@@ -20,6 +20,7 @@ from agent.errors.store import (
 )
 from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
+from agent.store.connection import Connection
 from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
@@ -37,20 +38,31 @@ from agent.store.watches import Watches
 from agent.system.layout import Layout
 from agent.system.writing import make_directory, write_new
 
-if TYPE_CHECKING:
-    from sqlite_utils import Database
-
-BUSY_SECONDS = 10
 KEY_CHECK = "chainwright master key"
 
 
 class Store:
-    """One connection. Not for use by several threads: each opens its own with `again`."""
+    """One connection with its tables. Not for use by several threads: each opens its own with `again`."""
 
-    def __init__(self, layout: Layout, database: Database, sealer: Sealer) -> None:
+    def __init__(self, layout: Layout, database: Connection, sealer: Sealer) -> None:
         self.layout = layout
         self.database = database
         self.sealer = sealer
+        self.roots = Roots(database, sealer, layout.private)
+        self.chains = Chains(database, sealer)
+        self.peers = Peers(database)
+        self.revocations = Revocations(database)
+        self.orders = Orders(database, sealer)
+        self.memories = Memories(database, sealer)
+        self.ledger = Ledger(database)
+        self.account_keys = AccountKeys(database, sealer, layout.private)
+        self.watches = Watches(database)
+        self.failing = FailingNames(database)
+        self.modules = Modules(database)
+        self.deployments = Deployments(database)
+        self.endpoints = Endpoints(database)
+        self.jobs = Jobs(database)
+        self.journal = Journal(database)
 
     @classmethod
     def open(cls, layout: Layout) -> Self:
@@ -66,19 +78,34 @@ class Store:
         return cls._connect(layout)
 
     @classmethod
-    def open_existing(cls, layout: Layout) -> Self:
-        """Open the store of an earlier run, for a command that only looks. Raises `NoStateYet` when there is none."""
-        try:
-            layout.database.stat()
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise NoStateYet(str(layout.database)) from error
-        except OSError as error:
-            raise StateUnwritable(str(layout.private), (error.strerror or str(error)).lower()) from error
-        return cls._connect(layout)
+    def open_existing(cls, layout: Layout, *, several_threads: bool = False) -> Self:
+        """Open the store of an earlier run for writing; `several_threads`: which take turns.
 
-    def again(self, *, several: bool = False) -> Store:
-        """Open another connection to the same database, for another thread; `several`: which take turns."""
-        return Store(self.layout, _database(self.layout.database, several=several), self.sealer)
+        Raises `NoStateYet` when there is none, `StoreError`.
+        """
+        _find(layout)
+        return cls._connect(layout, several_threads=several_threads)
+
+    @classmethod
+    def open_read_only(cls, layout: Layout) -> Self:
+        """Open the store of an earlier run in one consistent state, which later writes of others don't change.
+
+        It loads neither sqlite-utils nor the master key, and doesn't migrate: that is left to `open_existing`.
+        Raises `NoStateYet`, `StateUnwritable` and `sqlite3.Error`.
+        """
+        _find(layout)
+        database = Connection.open(layout.database, read_only=True)
+        database.execute("BEGIN")
+        return cls(layout, database, _sealer(layout))
+
+    def refresh(self) -> None:
+        """Take a store that is open read-only to the present state."""
+        self.database.commit()
+        self.database.execute("BEGIN")
+
+    def again(self) -> Store:
+        """Open another connection to the same database, for another thread."""
+        return Store(self.layout, _database(self.layout.database), self.sealer)
 
     def close(self) -> None:
         """Close the connection."""
@@ -128,87 +155,12 @@ class Store:
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open on this connection."""
-        return self.database.conn.in_transaction
+        return self.database.in_transaction
 
     def _forget(self) -> None:
         """What was read inside of a transaction that was undone has never been."""
         self.chains.forget()
         self.deployments.forget()
-
-    @cached_property
-    def roots(self) -> Roots:
-        """Own roots, the present one and those before it."""
-        return Roots(self.database, self.sealer, self.layout.private)
-
-    @cached_property
-    def chains(self) -> Chains:
-        """Chains with their sealed keys."""
-        return Chains(self.database, self.sealer)
-
-    @cached_property
-    def peers(self) -> Peers:
-        """Peer certificates, without keys."""
-        return Peers(self.database)
-
-    @cached_property
-    def revocations(self) -> Revocations:
-        """What own roots have revoked, and their lists."""
-        return Revocations(self.database)
-
-    @cached_property
-    def orders(self) -> Orders:
-        """Dealings with sources."""
-        return Orders(self.database, self.sealer)
-
-    @cached_property
-    def memories(self) -> Memories:
-        """What sources remember."""
-        return Memories(self.database, self.sealer)
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """When sources did what."""
-        return Ledger(self.database)
-
-    @cached_property
-    def account_keys(self) -> AccountKeys:
-        """The ACME account key, the one that is to follow, and those before."""
-        return AccountKeys(self.database, self.sealer, self.layout.private)
-
-    @cached_property
-    def watches(self) -> Watches:
-        """What is known of bound chains beyond themselves."""
-        return Watches(self.database)
-
-    @cached_property
-    def failing(self) -> FailingNames:
-        """Names that a CA could not validate lately."""
-        return FailingNames(self.database)
-
-    @cached_property
-    def modules(self) -> Modules:
-        """Modules, their needs and bindings."""
-        return Modules(self.database)
-
-    @cached_property
-    def deployments(self) -> Deployments:
-        """Generations, transactions and refusals."""
-        return Deployments(self.database)
-
-    @cached_property
-    def endpoints(self) -> Endpoints:
-        """What is seen on the wire."""
-        return Endpoints(self.database)
-
-    @cached_property
-    def jobs(self) -> Jobs:
-        """What somebody set going."""
-        return Jobs(self.database)
-
-    @cached_property
-    def journal(self) -> Journal:
-        """Events."""
-        return Journal(self.database)
 
     def meta(self, key: str) -> str | None:
         """Return a remembered word."""
@@ -220,12 +172,12 @@ class Store:
         self.database.table("meta").upsert({"key": key, "value": value}, pk="key")
 
     @classmethod
-    def _connect(cls, layout: Layout) -> Self:
-        database = _database(layout.database)
+    def _connect(cls, layout: Layout, *, several_threads: bool = False) -> Self:
+        database = _database(layout.database, several_threads=several_threads)
         try:
             with _translated(layout.database):
                 _migrate(database, layout.database)
-                return cls(layout, database, _sealer(layout, database))
+                return cls(layout, database, _checked_sealer(layout, database))
         except BaseException:
             database.close()
             raise
@@ -246,15 +198,22 @@ def _create(path: Path) -> None:
         raise StateUnwritable(str(path), (error.strerror or str(error)).lower()) from error
 
 
-def _database(path: Path, *, several: bool = False) -> Database:
-    from sqlite_utils import Database
+def _find(layout: Layout) -> None:
+    """Raise `NoStateYet` where there is no database, `StateUnwritable` where this user may not see it."""
+    try:
+        layout.database.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NoStateYet(str(layout.database)) from error
+    except OSError as error:
+        raise StateUnwritable(str(layout.private), (error.strerror or str(error)).lower()) from error
 
+
+def _database(path: Path, *, several_threads: bool = False) -> Connection:
+    """Open the database for writing."""
     with _translated(path):
-        # Plugins of sqlite-utils are other people's code: they have no business in a daemon that runs as root.
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=not several)
-        database = Database(connection, execute_plugins=False)
+        database = Connection.open(path, several_threads=several_threads)
         try:
-            database.enable_wal()
+            database.sqlite_utils.enable_wal()
             database.execute("PRAGMA synchronous=FULL")
         except BaseException:
             database.close()
@@ -271,7 +230,7 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _transaction(database: Database) -> Iterator[None]:
+def _transaction(database: Connection) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")  # a deferred one that reads first fails at once beside another writer
     try:
         yield
@@ -281,16 +240,16 @@ def _transaction(database: Database) -> Iterator[None]:
         raise
 
 
-def _migrate(database: Database, path: Path) -> None:
+def _migrate(database: Connection, path: Path) -> None:
     from agent.store import migrations as steps
 
     migrations = steps.migrations
-    unknown = [step.name for step in migrations.applied(database) if step.name not in vars(steps)]
+    unknown = [step.name for step in migrations.applied(database.sqlite_utils) if step.name not in vars(steps)]
     if unknown:
         raise DatabaseTooNew(str(path), ", ".join(sorted(unknown)))
-    if migrations.pending(database):
+    if migrations.pending(database.sqlite_utils):
         with _transaction(database):  # another process may be at it as well
-            migrations.apply(database)
+            migrations.apply(database.sqlite_utils)
 
 
 def _refuse_to_forget(layout: Layout) -> None:
@@ -299,11 +258,16 @@ def _refuse_to_forget(layout: Layout) -> None:
         raise DatabaseLost(str(layout.database), str(found))
 
 
-def _sealer(layout: Layout, database: Database) -> Sealer:
+def _sealer(layout: Layout) -> Sealer:
+    return Sealer(partial(read_master_key, layout.master_key))
+
+
+def _checked_sealer(layout: Layout, database: Connection) -> Sealer:
+    """Return what opens the keys of this database. Raises `MasterKeyWrong`, `MasterKeyLost`, `DatabaseLost`."""
     row = database.execute("select value from meta where key = 'key_check'").fetchone()
     if row is None:
         return _first_sealer(layout, database)
-    sealer = Sealer(read_master_key(layout.master_key))
+    sealer = _sealer(layout)
     try:
         sealer.open(bytes.fromhex(row[0]), KEY_CHECK)
     except (SealBroken, ValueError) as error:
@@ -311,11 +275,11 @@ def _sealer(layout: Layout, database: Database) -> Sealer:
     return sealer
 
 
-def _first_sealer(layout: Layout, database: Database) -> Sealer:
+def _first_sealer(layout: Layout, database: Connection) -> Sealer:
     _refuse_to_forget(layout)  # a database that was emptied is as lost as one that is gone
-    place = master_key_path(layout.master_key)
-    key = read_master_key(layout.master_key) if place.exists() else create_master_key(layout.master_key)
-    sealer = Sealer(key)
+    if not master_key_path(layout.master_key).exists():
+        create_master_key(layout.master_key)
+    sealer = _sealer(layout)
     check = sealer.seal(KEY_CHECK.encode(), KEY_CHECK).hex()
     database.table("meta").upsert({"key": "key_check", "value": check}, pk="key")
     return sealer

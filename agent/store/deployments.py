@@ -6,15 +6,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.errors.problem import Problem
 from agent.model.deployment import Deployment, Generation, ManifestFile, Outcome, Refusal, RefusedKind
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
+from agent.store.problems import read_problem, written_problem
 from agent.store.read_cache import ReadCache
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class TransactionRow:
 class Deployments:
     """The tables `generations`, `contents`, `deployments`, `refusals` and `transactions`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
         self._generations: ReadCache[Generation | None] = ReadCache(database)
 
@@ -47,7 +46,7 @@ class Deployments:
     def put_generation(self, generation: Generation, texts: Mapping[str, str], now: datetime) -> None:
         """Keep a generation before its directory is made. `texts`: digest -> text with marks."""
         self._generations.forget()
-        self._database.conn.executemany("insert or ignore into contents (digest, text) values (?, ?)", texts.items())
+        self._database.executemany("insert or ignore into contents (digest, text) values (?, ?)", texts.items())
         self._database.table("generations").upsert(
             {
                 "owner": generation.owner,
@@ -118,6 +117,14 @@ class Deployments:
         """Return what is in service, by module."""
         return {row["module"]: _deployment(row) for row in self._database.query("select * from deployments")}
 
+    def live_chains(self) -> dict[str, dict[str, str]]:
+        """Return, by module and slot, the id of the chain in the generation that is in service."""
+        query = (
+            "select module, chains from deployments join generations"
+            " on owner = 'module:' || module and number = generation"
+        )
+        return {row[0]: json.loads(row[1]) for row in self._database.execute(query)}
+
     def put(self, deployment: Deployment) -> None:
         """Keep what became of an attempt."""
         self._database.table("deployments").upsert(
@@ -126,7 +133,7 @@ class Deployments:
                 "generation": deployment.generation,
                 "outcome": str(deployment.outcome),
                 "step": deployment.step,
-                "problem": _text(deployment.problem),
+                "problem": written_problem(deployment.problem),
                 "inputs": deployment.inputs,
                 "at": written(deployment.at),
                 "attempts": deployment.attempts,
@@ -180,7 +187,7 @@ class Deployments:
                 "slot": refusal.slot,
                 "kind": str(refusal.kind),
                 "subject": refusal.subject,
-                "problem": _text(refusal.problem),
+                "problem": written_problem(refusal.problem),
                 "attempts": refusal.attempts,
                 "retry_at": written(refusal.retry_at),
             },
@@ -252,13 +259,9 @@ def _deployment(row: dict[str, Any]) -> Deployment:
         generation=row["generation"],
         outcome=Outcome(row["outcome"]),
         step=row["step"] or "",
-        problem=Problem.from_json(json.loads(row["problem"])) if row["problem"] else None,
+        problem=read_problem(row["problem"]),
         inputs=row["inputs"] or "",
         at=read(row["at"]),
         attempts=row["attempts"] or 0,
         retry_at=read(row["retry_at"]),
     )
-
-
-def _text(problem: Problem | None) -> str | None:
-    return json.dumps(problem.to_json()) if problem else None

@@ -1,24 +1,19 @@
-"""The table `endpoints`: what was seen on the wire."""
+"""Endpoints: what was seen last at each, and when to look again."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from datetime import datetime
-from typing import TYPE_CHECKING
 
-from agent.errors.problem import Problem
 from agent.model.deployment import EndpointRecord
+from agent.store.connection import Connection
 from agent.store.instants import read, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
+from agent.store.problems import read_problem, written_problem
 
 
 class Endpoints:
-    """What was seen last at each endpoint, and when to look again."""
+    """The table `endpoints`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def put(self, module: str, records: Iterable[EndpointRecord]) -> None:
@@ -49,16 +44,12 @@ class Endpoints:
                 chain=row["chain"],
                 served_sha256=row["served_sha256"],
                 ok=bool(row["ok"]),
-                problem=Problem.from_json(json.loads(row["problem"])) if row["problem"] else None,
+                problem=read_problem(row["problem"]),
                 checked_at=read(row["checked_at"]),
                 next_at=read(row["next_at"]),
             )
             for row in rows
         ]
-
-    def earliest(self) -> datetime | None:
-        """Return when the next look is due."""
-        return read(self._database.execute("select min(next_at) from endpoints").fetchone()[0])
 
 
 def _row(record: EndpointRecord) -> dict[str, object]:
@@ -71,7 +62,7 @@ def _row(record: EndpointRecord) -> dict[str, object]:
         "chain": record.chain,
         "served_sha256": record.served_sha256,
         "ok": int(record.ok),
-        "problem": json.dumps(record.problem.to_json()) if record.problem else None,
+        "problem": written_problem(record.problem),
         "checked_at": written(record.checked_at),
         "next_at": written(record.next_at),
     }

@@ -1,25 +1,22 @@
-"""The table `events`: the one bus."""
+"""Events, kept for everything that follows them."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from agent.model.events import Event, EventKind
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 KEPT = 10_000
 """Rows; older ones are dropped at the end of a pass."""
 
 
 class Journal:
-    """Events, oldest first."""
+    """The table `events`, oldest first."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def add(self, event: Event) -> int:

@@ -5,29 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.model.need import Request
 from agent.model.records import FailingName
 from agent.pki.chain import KeyType, Purpose
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 class FailingNames:
     """The table `failing_names`. Call what changes it inside `Store.write`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def all(self) -> list[FailingName]:
-        """Return every name that stands apart, sorted."""
+        """Return every name that is asked for apart, sorted."""
         return [_failing(row) for row in self._database.query("select * from failing_names order by name, source")]
 
     def names(self, sources: Collection[str]) -> tuple[str, ...]:
-        """Return the names that stand apart at one of `sources`, sorted."""
+        """Return the names that are asked for apart at one of `sources`, sorted."""
         return tuple(sorted({each.name for each in self.all() if each.source in sources}))
 
     def add(self, source: str, names: Iterable[str], request: Request, now: datetime) -> None:

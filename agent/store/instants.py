@@ -1,4 +1,4 @@
-"""Instants as they stand in the database: ISO 8601 with offset, microseconds kept."""
+"""Instants as the database keeps them: ISO 8601 with offset, microseconds kept."""
 
 from __future__ import annotations
 

@@ -1,18 +1,16 @@
-"""Jobs: what somebody set going through the local API, and how it ended. Their steps are rows of `events`."""
+"""Jobs: work that was started through the local API, and how it ended. Their steps are rows of `events`."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.errors.problem import Problem
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
+from agent.store.problems import read_problem, written_problem
 from agent.store.processes import is_alive, process_name
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 KEPT = 1000
 """Rows."""
@@ -46,7 +44,7 @@ class JobRecord:
 class Jobs:
     """The table `jobs`. Call what changes it inside `Store.write`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def add(self, record: JobRecord) -> None:
@@ -68,7 +66,7 @@ class Jobs:
         """Note how a job ended, unless that is known."""
         self._database.execute(
             "update jobs set ended_at = ?, exit_code = ?, problem = ? where id = ? and ended_at is null",
-            [written(now), exit_code, json.dumps(problem.to_json()) if problem else None, job],
+            [written(now), exit_code, written_problem(problem), job],
         )
 
     def get(self, job: str) -> JobRecord | None:
@@ -90,6 +88,6 @@ def _record(row: dict[str, Any]) -> JobRecord:
         started_at=read_known(row["started_at"]),
         ended_at=read(row["ended_at"]),
         exit_code=row["exit_code"],
-        problem=Problem.from_json(json.loads(row["problem"])) if row["problem"] else None,
+        problem=read_problem(row["problem"]),
         process=row["process"] or "",
     )

@@ -1,15 +1,12 @@
-"""When sources did what, so that none of them runs into a limit of its CA."""
+"""Ledger of what sources did when, so that none of them runs into a limit of its CA."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 KEPT = timedelta(days=8)
 """The longest window of a public CA's limits is a week."""
@@ -18,7 +15,7 @@ KEPT = timedelta(days=8)
 class Ledger:
     """The table `ledger`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def note(self, source: str, kind: str, subjects: Iterable[str], now: datetime) -> None:

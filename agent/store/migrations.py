@@ -5,47 +5,37 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 migrations = Migrations("chainwright")
+TYPES = {"": str, "int": int, "bytes": bytes}
+
+
+def _columns(text: str) -> dict[str, type]:
+    """Read the columns of a table: ``name`` of text, ``name:int``, ``name:bytes``."""
+    pairs = (column.partition(":") for column in text.split())
+    return {name: TYPES[kind] for name, _, kind in pairs}
+
+
+def _distrust_after_changes(db: Database, *tables: str) -> None:
+    """Have any change in `tables` make the next pass look at everything."""
+    for table in tables:
+        for change in ("insert", "update", "delete"):
+            when = f"{table}_{change} after {change} on {table}"
+            db.execute(f"create trigger {when} begin delete from meta where key = 'trusted'; end")  # noqa: S608
 
 
 @migrations()
 def m001_first(db: Database) -> None:
     """Everything of the first release."""
-    db.table("meta").create({"key": str, "value": str}, pk="key")
+    db.table("meta").create(_columns("key value"), pk="key")
     db.table("roots").create(
-        {
-            "sha256": str,
-            "subject": str,
-            "not_before": str,
-            "not_after": str,
-            "certificates": str,
-            "sealed_key": bytes,
-            "created_at": str,
-            "retired_at": str,
-        },
+        _columns("sha256 subject not_before not_after certificates sealed_key:bytes created_at retired_at"),
         pk="sha256",
         not_null={"subject", "not_before", "not_after", "certificates", "created_at"},
     )
     db.table("chains").create(
-        {
-            "id": str,
-            "source": str,
-            "request": str,
-            "root": str,
-            "names": str,
-            "key_type": str,
-            "purposes": str,
-            "issuer": str,
-            "serial": str,
-            "not_before": str,
-            "not_after": str,
-            "leaf_not_after": str,
-            "fingerprints": str,
-            "certificates": str,
-            "anchor": str,
-            "sealed_key": bytes,
-            "created_at": str,
-            "revoked_at": str,
-        },
+        _columns(
+            "id source request root names key_type purposes issuer serial not_before not_after leaf_not_after"
+            " fingerprints certificates anchor sealed_key:bytes created_at revoked_at"
+        ),
         pk="id",
         not_null={
             "source",
@@ -60,209 +50,103 @@ def m001_first(db: Database) -> None:
     )
     db.table("chains").create_index(["request"])
     db.table("peers").create(
-        {
-            "sha256": str,
-            "module": str,
-            "label": str,
-            "root": str,
-            "names": str,
-            "not_before": str,
-            "not_after": str,
-            "certificate": str,
-            "csr": str,
-            "created_at": str,
-            "revoked_at": str,
-        },
+        _columns("sha256 module label root names not_before not_after certificate csr created_at revoked_at"),
         pk="sha256",
     )
 
 
 @migrations()
 def m002_needs(db: Database) -> None:
-    """What modules asked for, what they were given, and how asking a source went."""
-    db.table("modules").create(
-        {"name": str, "plugin": str, "title": str, "enabled": int, "services": str, "problem": str}, pk="name"
-    )
-    db.table("needs").create({"module": str, "slot": str, "need": str}, pk=("module", "slot"))
-    db.table("bindings").create(
-        {"module": str, "slot": str, "chain": str, "reason": str, "standing": str, "since": str}, pk=("module", "slot")
-    )
+    """Needs of modules, their bindings, and orders."""
+    db.table("modules").create(_columns("name plugin title enabled:int services problem"), pk="name")
+    db.table("needs").create(_columns("module slot need"), pk=("module", "slot"))
+    db.table("bindings").create(_columns("module slot chain reason standing since"), pk=("module", "slot"))
     db.table("orders").create(
-        {
-            "request": str,
-            "source": str,
-            "attempts": int,
-            "retry_at": str,
-            "problem": str,
-            "permanent": int,
-            "settings_digest": str,
-            "sealed_state": bytes,
-            "lease_process": str,
-            "lease_at": str,
-        },
+        _columns(
+            "request source attempts:int retry_at problem permanent:int settings_digest sealed_state:bytes"
+            " lease_process lease_at"
+        ),
         pk=("request", "source"),
     )
-    db.table("reissues").create({"request": str, "asked_at": str}, pk="request")
+    db.table("reissues").create(_columns("request asked_at"), pk="request")
 
 
 @migrations()
 def m003_deploying(db: Database) -> None:
     """Generations, what became of them, and what is seen on the wire."""
     db.table("generations").create(
-        {
-            "owner": str,
-            "number": int,
-            "digest": str,
-            "chains": str,
-            "manifest": str,
-            "created_at": str,
-        },
+        _columns("owner number:int digest chains manifest created_at"),
         pk=("owner", "number"),
     )
-    db.table("contents").create({"digest": str, "text": str}, pk="digest")
+    db.table("contents").create(_columns("digest text"), pk="digest")
     db.table("deployments").create(
-        {
-            "module": str,
-            "generation": int,
-            "outcome": str,
-            "step": str,
-            "problem": str,
-            "inputs": str,
-            "at": str,
-            "attempts": int,
-            "retry_at": str,
-        },
+        _columns("module generation:int outcome step problem inputs at attempts:int retry_at"),
         pk="module",
     )
-    db.table("transactions").create({"id": str, "job": str, "phase": str, "record": str, "started_at": str}, pk="id")
+    db.table("transactions").create(_columns("id job phase record started_at"), pk="id")
     db.table("refusals").create(
-        {
-            "module": str,
-            "slot": str,
-            "kind": str,
-            "subject": str,
-            "problem": str,
-            "attempts": int,
-            "retry_at": str,
-        },
+        _columns("module slot kind subject problem attempts:int retry_at"),
         pk=("module", "slot", "kind", "subject"),
     )
     db.table("endpoints").create(
-        {
-            "module": str,
-            "key": str,
-            "slot": str,
-            "address": str,
-            "server_name": str,
-            "chain": str,
-            "served_sha256": str,
-            "ok": int,
-            "problem": str,
-            "checked_at": str,
-            "next_at": str,
-        },
+        _columns("module key slot address server_name chain served_sha256 ok:int problem checked_at next_at"),
         pk=("module", "key"),
     )
-    db.table("events").create(
-        {"id": int, "at": str, "kind": str, "job": str, "module": str, "text": str, "detail": str}, pk="id"
-    )
+    db.table("events").create(_columns("id:int at kind job module text detail"), pk="id")
     db.table("events").create_index(["job"])
 
 
 @migrations()
 def m004_trust(db: Database) -> None:
-    """Whatever changes makes the next pass look at everything: what the last one believed is forgotten."""
-    for table in ("roots", "chains", "orders", "reissues", "deployments", "transactions", "refusals", "endpoints"):
-        for change in ("insert", "update", "delete"):
-            when = f"{table}_{change} after {change} on {table}"
-            db.execute(f"create trigger {when} begin delete from meta where key = 'trusted'; end")  # noqa: S608
+    """Changes make the next pass look at everything: what the last one relied on is forgotten."""
+    _distrust_after_changes(
+        db, "roots", "chains", "orders", "reissues", "deployments", "transactions", "refusals", "endpoints"
+    )
 
 
 @migrations()
 def m005_sources(db: Database) -> None:
-    """What sources beyond the network remember, the ACME account key, and what CAs say of chains that are bound."""
-    db.table("memories").create({"source": str, "key": str, "sealed_state": bytes}, pk=("source", "key"))
-    db.table("ledger").create({"source": str, "kind": str, "subject": str, "at": str})
+    """Memory and ledger of sources, ACME account keys, and what CAs say of chains that are bound."""
+    db.table("memories").create(_columns("source key sealed_state:bytes"), pk=("source", "key"))
+    db.table("ledger").create(_columns("source kind subject at"))
     db.table("ledger").create_index(["source", "kind", "subject", "at"])
-    db.table("account_keys").create(
-        {"thumbprint": str, "sealed_key": bytes, "role": str, "created_at": str}, pk="thumbprint"
-    )
+    db.table("account_keys").create(_columns("thumbprint sealed_key:bytes role created_at"), pk="thumbprint")
     db.table("watches").create(
-        {
-            "chain": str,
-            "next_at": str,
-            "crl_at": str,
-            "renew_at": str,
-            "window_start": str,
-            "window_end": str,
-            "explanation": str,
-            "problem": str,
-            "attempts": int,
-        },
+        _columns("chain next_at crl_at renew_at window_start window_end explanation problem attempts:int"),
         pk="chain",
     )
-    db.table("failing_names").create(
-        {"name": str, "source": str, "since": str, "passed_at": str, "requests": str}, pk=("name", "source")
-    )
+    db.table("failing_names").create(_columns("name source since passed_at requests"), pk=("name", "source"))
     db.table("reissues").add_column("forced", int)
     db.table("chains").add_column("crl", int)
-    for table in ("account_keys", "watches", "failing_names"):
-        for change in ("insert", "update", "delete"):
-            when = f"{table}_{change} after {change} on {table}"
-            db.execute(f"create trigger {when} begin delete from meta where key = 'trusted'; end")  # noqa: S608
+    _distrust_after_changes(db, "account_keys", "watches", "failing_names")
 
 
 @migrations()
 def m006_people(db: Database) -> None:
-    """Who may do what in the web interface and its API, and what they did."""
-    db.table("people").create(
-        {"name": str, "role": str, "password": str, "must_change": int, "changed_at": str}, pk="name"
-    )
-    db.table("sessions").create(
-        {"sha256": str, "person": str, "address": str, "opened_at": str, "seen_at": str, "ends_at": str}, pk="sha256"
-    )
+    """People, sessions and tokens of the web interface and its API, and the record of what they did."""
+    db.table("people").create(_columns("name role password must_change:int changed_at"), pk="name")
+    db.table("sessions").create(_columns("sha256 person address opened_at seen_at ends_at"), pk="sha256")
     db.table("tokens").create(
-        {
-            "id": str,
-            "sha256": str,
-            "name": str,
-            "role": str,
-            "made_by": str,
-            "made_at": str,
-            "expires_at": str,
-            "used_at": str,
-        },
+        _columns("id sha256 name role made_by made_at expires_at used_at"),
         pk="id",
     )
     db.table("tokens").create_index(["sha256"], unique=True)
-    db.table("login_tries").create({"id": int, "at": str, "person": str, "address": str, "good": int}, pk="id")
-    db.table("audits").create(
-        {"id": int, "at": str, "who": str, "address": str, "action": str, "subject": str, "detail": str}, pk="id"
-    )
+    db.table("login_tries").create(_columns("id:int at person address good:int"), pk="id")
+    db.table("audits").create(_columns("id:int at who address action subject detail"), pk="id")
 
 
 @migrations()
 def m007_jobs(db: Database) -> None:
-    """What somebody set going through the local API, and how it ended."""
+    """Jobs that were started through the local API."""
     db.table("jobs").create(
-        {
-            "id": str,
-            "action": str,
-            "subject": str,
-            "who": str,
-            "started_at": str,
-            "ended_at": str,
-            "exit_code": int,
-            "problem": str,
-            "process": str,
-        },
+        _columns("id action subject who started_at ended_at exit_code:int problem process"),
         pk="id",
     )
 
 
 @migrations()
 def m008_peers(db: Database) -> None:
-    """What becomes of peer certificates, and what own roots have revoked."""
+    """State of peer certificates, and revocations by own roots."""
     from agent.pki.certificate import load_certificates
 
     for column in ("serial", "purposes", "replaced_at", "reason", "retry_at", "problem"):
@@ -271,13 +155,6 @@ def m008_peers(db: Database) -> None:
         serial = f"{load_certificates(row['certificate'].encode())[0].serial_number:x}"
         db.table("peers").update(row["sha256"], {"serial": serial, "purposes": '["server"]'})
     db.table("peers").create_index(["serial"])
-    db.table("revocations").create(
-        {"root": str, "serial": str, "at": str, "reason": str, "not_after": str}, pk=("root", "serial")
-    )
-    db.table("revocation_lists").create(
-        {"root": str, "number": int, "this_update": str, "next_update": str, "serials": str, "pem": str}, pk="root"
-    )
-    for table in ("peers", "revocations"):
-        for change in ("insert", "update", "delete"):
-            when = f"{table}_{change} after {change} on {table}"
-            db.execute(f"create trigger {when} begin delete from meta where key = 'trusted'; end")  # noqa: S608
+    db.table("revocations").create(_columns("root serial at reason not_after"), pk=("root", "serial"))
+    db.table("revocation_lists").create(_columns("root number:int this_update next_update serials pem"), pk="root")
+    _distrust_after_changes(db, "peers", "revocations")

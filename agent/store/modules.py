@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.errors.problem import Problem
 from agent.model.binding import Binding, LadderPosition
 from agent.model.need import Need
 from agent.pki.chain import KeyType, Purpose
-from agent.store.instants import read, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
+from agent.store.connection import Connection
+from agent.store.problems import read_problem, written_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class ModuleRecord:
 class Modules:
     """The tables `modules`, `needs` and `bindings`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def put(self, records: Iterable[ModuleRecord]) -> None:
@@ -48,7 +45,7 @@ class Modules:
                     "services": json.dumps(record.services),
                     "title": record.title,
                     "enabled": int(record.enabled),
-                    "problem": json.dumps(record.problem.to_json()) if record.problem else None,
+                    "problem": written_problem(record.problem),
                 }
             )
 
@@ -62,7 +59,7 @@ class Modules:
                 title=row["title"],
                 enabled=bool(row["enabled"]),
                 services=tuple(json.loads(row["services"])),
-                problem=_problem(row["problem"]),
+                problem=read_problem(row["problem"]),
             )
             for row in rows
         ]
@@ -81,15 +78,13 @@ class Modules:
         query = f"select module, need from needs {where} order by rowid"  # noqa: S608
         return [_need(row) for row in self._database.query(query, [module] if module else [])]
 
-    def put_bindings(self, bindings: Iterable[Binding], now: datetime) -> list[Binding]:
+    def put_bindings(self, bindings: Iterable[Binding]) -> list[Binding]:
         """Keep the bindings, in place of the last ones. Return those whose chain changed."""
         before = {binding.key: binding for binding in self.bindings()}
         bindings = list(bindings)
         if before == {binding.key: binding for binding in bindings}:
             return []
-        since = dict(self._since())
         changed = [each for each in bindings if each.chain != getattr(before.get(each.key), "chain", None)]
-        since.update({binding.key: written(now) or "" for binding in changed})
         self._database.execute("delete from bindings")
         self._database.table("bindings").insert_all(
             {
@@ -98,7 +93,6 @@ class Modules:
                 "chain": binding.chain,
                 "reason": binding.reason,
                 "standing": str(binding.standing),
-                "since": since.get(binding.key),
             }
             for binding in bindings
         )
@@ -111,18 +105,6 @@ class Modules:
             Binding(row["module"], row["slot"], row["chain"], row["reason"], LadderPosition(row["standing"]))
             for row in rows
         ]
-
-    def bound_since(self, module: str, slot: str) -> datetime | None:
-        """Return since when a need has had its chain."""
-        return read(dict(self._since()).get((module, slot)))
-
-    def _since(self) -> list[tuple[tuple[str, str], str]]:
-        rows = self._database.execute("select module, slot, since from bindings")
-        return [((row[0], row[1]), row[2]) for row in rows]
-
-
-def _problem(text: str | None) -> Problem | None:
-    return Problem.from_json(json.loads(text)) if text else None
 
 
 def _need_text(need: Need) -> str:

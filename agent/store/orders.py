@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from agent.errors.problem import Problem
 from agent.model.records import OrderRecord
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.processes import is_alive, process_name
 from agent.store.sealing import Sealer
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 LEASE = timedelta(seconds=60)
 """A lease whose holder hasn't renewed it for so long is taken over."""
@@ -28,7 +25,7 @@ ASK_AGAIN = (
 class Orders:
     """The table `orders`."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: Connection, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
 
@@ -168,8 +165,3 @@ def _record(row: dict[str, Any]) -> OrderRecord:
         permanent=bool(row["permanent"]),
         settings_digest=row["settings_digest"] or "",
     )
-
-
-def problem_of(record: OrderRecord) -> Problem | None:
-    """Return the last failure as a problem."""
-    return Problem.from_json(dict(record.problem)) if record.problem else None

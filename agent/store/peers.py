@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.model.peer import Peer
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
 from agent.pki.revocation import RevocationReason
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 COLUMNS = (
     "serial, sha256, module, label, names, purposes, root, not_before, not_after, created_at, replaced_at, revoked_at, "
@@ -25,7 +23,7 @@ COLUMNS = (
 class Peers:
     """The table `peers`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def add(
@@ -91,12 +89,12 @@ class Peers:
         )
 
     def held_back(self) -> dict[str, datetime]:
-        """Return, by SHA-256, when it is tried again to sign a certificate anew."""
+        """Return, by SHA-256, when it is tried again to sign a certificate again."""
         rows = self._database.execute("select sha256, retry_at from peers where retry_at is not null").fetchall()
         return {row[0]: read_known(row[1]) for row in rows}
 
     def problems(self) -> dict[str, dict[str, Any]]:
-        """Return, by SHA-256, why a certificate could not be signed anew: `Problem` as JSON."""
+        """Return, by SHA-256, why a certificate could not be signed again: `Problem` as JSON."""
         query = "select sha256, problem from peers where problem is not null and replaced_at is null"
         return {row[0]: json.loads(row[1]) for row in self._database.execute(query).fetchall()}
 

@@ -1,4 +1,4 @@
-"""Telling processes apart, across a boot too, and whether one lives."""
+"""Names of processes that differ across a boot too, and whether one lives."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
-"""What a connection has read, as long as nobody has changed it."""
+"""A cache of what a connection has read, valid as long as nobody has changed it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
-if TYPE_CHECKING:
-    from sqlite_utils import Database
+from agent.store.connection import Connection
 
 T = TypeVar("T")
 
@@ -14,10 +13,10 @@ T = TypeVar("T")
 class ReadCache(Generic[T]):
     """Values that were made from rows. They are forgotten when another connection has written.
 
-    Whoever changes the rows through this connection says so by `forget`, and so does who undoes such a change.
+    A table that changes the rows through this connection calls `forget`, and so does a rollback of such a change.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
         self._known: dict[tuple[object, ...], T] = {}
         self._version = -1

@@ -1,21 +1,18 @@
-"""What own roots have revoked, for as long as it has to be listed, and the newest list of each root."""
+"""Revocations by own roots, for as long as they have to be listed, and the newest list of each root."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from agent.pki.revocation import Revocation, RevocationList, RevocationReason
+from agent.store.connection import Connection
 from agent.store.instants import read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 class Revocations:
     """The tables `revocations` and `revocation_lists`. They outlive certificates, and the root's replacement."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def add(self, entry: Revocation) -> None:

@@ -5,22 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.pki.authority import Root
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.sealing import Sealer
 from agent.system.writing import replace
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 COLUMNS = "sha256, subject, not_before, not_after, certificates, created_at, retired_at"
 
 
 @dataclass(frozen=True, slots=True)
 class RootRecord:
-    """What the store knows of a root without opening it."""
+    """A root as far as it is known without being opened."""
 
     sha256: str
     subject: str
@@ -35,7 +33,7 @@ class RootRecord:
 class Roots:
     """The table `roots`, and a sealed copy of each key as a file for the day on which the database is lost."""
 
-    def __init__(self, database: Database, sealer: Sealer, private: Path) -> None:
+    def __init__(self, database: Connection, sealer: Sealer, private: Path) -> None:
         self._database = database
         self._sealer = sealer
         self._private = private

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.errors.store import MasterKeyLost, MasterKeyRefused, SealBroken, StateUnwritable
 from agent.system.writing import create
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -17,10 +24,15 @@ NONCE_BYTES = 12
 class Sealer:
     """Seals with AES-256-GCM. What is sealed is bound to its place by `context`, so that rows can't be swapped."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, read_key: Callable[[], bytes]) -> None:
+        """`read_key` returns the master key; it is called once, when something is first sealed or opened."""
+        self._read_key = read_key
+
+    @cached_property
+    def _cipher(self) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        self._cipher = AESGCM(key)
+        return AESGCM(self._read_key())
 
     def seal(self, data: bytes, context: str) -> bytes:
         """Return `data` encrypted and authenticated together with `context`."""
@@ -31,8 +43,9 @@ class Sealer:
         """Return what was sealed. Raises `SealBroken` when the key or the context is another one."""
         from cryptography.exceptions import InvalidTag
 
+        cipher = self._cipher
         try:
-            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
+            return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context.encode())
         except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
             raise SealBroken(context) from error
 
@@ -62,11 +75,7 @@ def read_master_key(path: Path) -> bytes:
     return key
 
 
-def create_master_key(path: Path) -> bytes:
-    """Return a new master key, on disk before it is used; another process's if that was quicker."""
-    key = secrets.token_bytes(KEY_BYTES)
-    try:
-        create(path, (key.hex() + "\n").encode(), mode=0o600)
-    except FileExistsError:
-        return read_master_key(path)
-    return key
+def create_master_key(path: Path) -> None:
+    """Write a new master key, unless another process was quicker."""
+    with contextlib.suppress(FileExistsError):
+        create(path, (secrets.token_hex(KEY_BYTES) + "\n").encode(), mode=0o600)

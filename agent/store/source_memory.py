@@ -1,15 +1,13 @@
-"""What sources remember beyond one order: accounts, directories, windows. Sealed like keys."""
+"""Key-value memory of sources beyond one order: accounts, directories, windows. Sealed like keys."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from agent.store.connection import Connection
 from agent.store.sealing import Sealer
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 WRITE = (
     "insert into memories (source, key, sealed_state) values (?, ?, ?)"
@@ -20,7 +18,7 @@ WRITE = (
 class Memories:
     """The table `memories`."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: Connection, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
 

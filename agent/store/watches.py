@@ -1,15 +1,13 @@
-"""What is known of bound chains beyond themselves: what their CAs say of them, and when to ask again."""
+"""Watches of bound chains: what their CAs say of them, and when to ask again."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.model.records import Watch
+from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 COLUMNS = ("chain", "next_at", "crl_at", "renew_at", "window_start", "window_end", "explanation", "problem", "attempts")
 INSERT = f"insert or replace into watches ({', '.join(COLUMNS)}) values (:{', :'.join(COLUMNS)})"  # noqa: S608
@@ -18,7 +16,7 @@ INSERT = f"insert or replace into watches ({', '.join(COLUMNS)}) values (:{', :'
 class Watches:
     """The table `watches`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     def all(self) -> dict[str, Watch]:

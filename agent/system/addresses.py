@@ -1,4 +1,4 @@
-"""The addresses of this machine, asked of the kernel (rtnetlink(7)). Importing this is cheap."""
+"""IP addresses of this machine, from the kernel (rtnetlink(7)). Cheap to import."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def packed_addresses() -> set[bytes]:
                 if kind == DONE:
                     return found
                 if kind == ERROR:
-                    raise OSError(-struct.unpack_from("=i", body)[0], "the kernel does not tell its addresses")
+                    raise OSError(-struct.unpack_from("=i", body)[0], "the kernel does not list its addresses")
                 if kind == NEW_ADDRESS:
                     attributes = dict(_attributes(body[ADDRESS.size :]))
                     found.add(attributes.get(LOCAL) or attributes[PEER])

@@ -1,4 +1,4 @@
-"""What the core runs on behalf of a plugin: an argument list or a signal, never a shell string."""
+"""Commands and signals that the core runs for a plugin: argument lists, never shell strings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Command:
     timeout: float = 60.0
     """Seconds; then the whole process group is killed."""
     strict: bool = False
-    """Any line on stderr counts as a failure: for programs whose exit code lies (postmap, swanctl)."""
+    """Whether any line on stderr counts as a failure: for programs whose exit code lies (postmap, swanctl)."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the agent's own environment."""
 
@@ -42,7 +42,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A signal to the process whose number stands in `pid_file`."""
+    """A signal to the process whose number `pid_file` holds."""
 
     pid_file: Path
     name: str = "HUP"
@@ -60,7 +60,7 @@ Action = Command | Signal
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What became of an action."""
+    """Result of an action."""
 
     action: Action
     ok: bool
@@ -70,12 +70,12 @@ class CommandResult:
     """stdout, then stderr: the last `OUTPUT_LIMIT` characters."""
     seconds: float
     missing: bool = False
-    """The program is not installed, nor may be the one that it was to start; or no process has that number."""
+    """Whether the program, or one that it starts, is not installed; or no process has that number."""
     timed_out: bool = False
 
     @property
     def summary(self) -> str:
-        """The line that says most: the first that names an error, else the last one."""
+        """The most telling line: the first that names an error, else the last one."""
         if self.timed_out:
             return f"no answer within {self.action.timeout:g} s" if isinstance(self.action, Command) else "no answer"
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
@@ -84,7 +84,7 @@ class CommandResult:
 
     @property
     def absence(self) -> str:
-        """Why a command is missing, in words."""
+        """Why a command is missing, as a clause."""
         return self.summary if self.exit_code == NOT_FOUND else f"{str(self.action).split()[0]} is not installed"
 
     @property
@@ -94,14 +94,14 @@ class CommandResult:
 
 
 class Runner(Protocol):
-    """Runs actions; a test may count, delay or refuse them."""
+    """Runner of actions; a test may count, delay or refuse them."""
 
     def run(self, action: Action) -> CommandResult:
         """Run `action` to its end or timeout. Never raises for what the program does."""
 
 
 class SystemRunner:
-    """Runs actions on this machine."""
+    """Runner of actions on this machine."""
 
     def run(self, action: Action) -> CommandResult:
         """Run `action` to its end or timeout."""
@@ -121,7 +121,7 @@ def process_of(pid_file: Path) -> int | None:
 
 
 def _lives(pid: int) -> bool:
-    if pid <= 0:  # kill(2) takes these for whole groups of processes, the agent's own among them
+    if pid <= 0:  # kill(2) takes these for process groups, the agent's own among them
         return False
     try:
         os.kill(pid, 0)
@@ -133,7 +133,7 @@ def _lives(pid: int) -> bool:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a process is a zombie (proc(5)): where nobody waits for it, as in many containers, its number stays."""
+    """Whether a process is a zombie (proc(5)): in many containers nobody waits for it, and its number stays."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
@@ -159,9 +159,9 @@ def _not_there(action: Action, text: str) -> CommandResult:
 
 
 def _spawn(command: Command, started: float) -> CommandResult:
-    """Output goes to files: a daemon that is left behind may hold it open for as long as it runs.
+    """Run a program with its output in files: a daemon that it leaves behind would keep a pipe open.
 
-    They are in memory: what runs must not hang on room on a disk.
+    The files are in memory, so that a full disk stops no command.
     """
     with os.fdopen(os.memfd_create("out"), "w+b") as out, os.fdopen(os.memfd_create("err"), "w+b") as err:
         try:
@@ -179,13 +179,13 @@ def _spawn(command: Command, started: float) -> CommandResult:
             text = f"{command.argv[0]}: {error.strerror}"
             return CommandResult(command, ok=False, exit_code=None, output=text, seconds=0.0)
         timed_out = _wait(process, command.timeout)
-        said, complained = _tail(out), _tail(err)
-    ok = process.returncode == 0 and not timed_out and not (command.strict and complained.strip())
+        stdout, stderr = _tail(out), _tail(err)
+    ok = process.returncode == 0 and not timed_out and not (command.strict and stderr.strip())
     return CommandResult(
         command,
         ok=ok,
         exit_code=None if timed_out else process.returncode,
-        output=(said + complained)[-OUTPUT_LIMIT:],
+        output=(stdout + stderr)[-OUTPUT_LIMIT:],
         seconds=time.monotonic() - started,
         missing=process.returncode == NOT_FOUND,
         timed_out=timed_out,
@@ -193,7 +193,7 @@ def _spawn(command: Command, started: float) -> CommandResult:
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
-    """Wait for the end. Return whether the whole group had to be killed: a script may have left children behind."""
+    """Wait for the end. Return whether the process group had to be killed: a script may leave children behind."""
     try:
         process.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -204,7 +204,7 @@ def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
 
 
 def _tail(file: IO[bytes]) -> str:
-    """Return the end of what a program wrote; it may have written gigabytes."""
+    """Return the end of a program's output, which may be gigabytes."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 4 * OUTPUT_LIMIT))  # a character has up to four bytes
     return file.read().decode(errors="replace")[-OUTPUT_LIMIT:]

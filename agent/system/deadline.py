@@ -1,4 +1,4 @@
-"""An instant of `time.monotonic` until which something may take."""
+"""Deadlines: instants of `time.monotonic`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 def remaining(deadline: float) -> float:
-    """Return the seconds that are left, more than zero. Raises `TimeoutError` when there are none."""
+    """Return the seconds that are left, always more than zero. Raises `TimeoutError` when there are none."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError

@@ -1,4 +1,4 @@
-"""Where everything stands under ``--root``."""
+"""Layout of an appliance's files under ``--root``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Layout:
 
     @property
     def templates(self) -> Path:
-        """Operator's templates: a directory a module."""
+        """Operator's templates, one directory for each module."""
         return self.etc / "templates"
 
     @property
@@ -51,7 +51,7 @@ class Layout:
 
     @property
     def state(self) -> Path:
-        """State that is kept: 0711."""
+        """Persistent state: 0711."""
         return self.root / "var/lib/chainwright"
 
     @property
@@ -66,22 +66,22 @@ class Layout:
 
     @property
     def master_key(self) -> Path:
-        """Seals every other key."""
+        """Key that seals every other key."""
         return self.private / "master.key"
 
     @property
     def modules(self) -> Path:
-        """A directory a module, with its generations: 0711."""
+        """One directory for each module, with its generations: 0711."""
         return self.state / "modules"
 
     @property
     def services(self) -> Path:
-        """A directory a shared service, with its entries: 0711."""
+        """One directory for each shared service, with its entries: 0711."""
         return self.state / "services"
 
     @property
     def webroot(self) -> Path:
-        """Answers to HTTP-01 challenges, readable by every web server."""
+        """Responses to HTTP-01 challenges, readable by every web server."""
         return self.state / "http-01"
 
     @property
@@ -96,12 +96,12 @@ class Layout:
 
     @property
     def daemon_lock(self) -> Path:
-        """Held by the agent's process as long as it lives."""
+        """Held by the agent's process while it runs."""
         return self.run / "daemon.lock"
 
     @property
     def poke(self) -> Path:
-        """Datagram socket: whatever is sent to it starts a pass of the agent."""
+        """Datagram socket: any datagram starts a pass of the agent."""
         return self.run / "poke.sock"
 
     @property

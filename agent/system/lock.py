@@ -1,4 +1,4 @@
-"""The lock: one process at a time plans, stores and deploys."""
+"""Lock file (flock): one process at a time plans, stores and deploys."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from agent.errors import AgentError
 from agent.errors.store import LockHeld, StateUnwritable
 
-PAUSE = 0.05
-Refusal = Callable[[str, str], AgentError]
+POLL_INTERVAL = 0.05
+"""Seconds between two attempts to get the lock."""
+LockError = Callable[[str, str], AgentError]
 """`(path, holder) -> error`."""
 
 
@@ -25,7 +26,7 @@ def held(
     wait: float,
     who: str,
     pause: Callable[[float], object] = time.sleep,
-    refusal: Refusal = LockHeld,
+    refusal: LockError = LockHeld,
 ) -> Iterator[None]:
     """Hold the lock. Raises `refusal` when another process has it for more than `wait` seconds."""
     try:
@@ -42,17 +43,19 @@ def held(
         os.close(descriptor)  # releases the lock
 
 
-def _acquire(descriptor: int, path: Path, deadline: float, pause: Callable[[float], object], refusal: Refusal) -> None:
+def _acquire(
+    descriptor: int, path: Path, deadline: float, pause: Callable[[float], object], refusal: LockError
+) -> None:
     while True:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         if time.monotonic() >= deadline:
             raise refusal(str(path), _holder(path))
-        pause(PAUSE)
+        pause(POLL_INTERVAL)
 
 
 def _holder(path: Path) -> str:
-    """Return who wrote the lock file last, for people."""
+    """Return the last process that wrote the lock file, for messages."""
     pid, _, who = path.read_text(errors="replace").strip().partition(" ")
     return f"pid {pid}, {who}" if pid and who else ""

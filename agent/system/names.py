@@ -1,4 +1,4 @@
-"""Names that a chain is for: DNS names, wildcards and IP addresses, as canonical plain `str`.
+"""Names of chains: DNS names, wildcards and IP addresses, as canonical plain `str`.
 
 A canonical name holds nothing but ``a-z 0-9 - . * _ :``, so it can be printed into any service's configuration:
 
@@ -78,7 +78,7 @@ def is_public(name: str) -> bool:
 def covers(pattern: str, name: str) -> bool:
     """Whether a certificate for `pattern` is good for `name` (both canonical; RFC 9525 section 6.3).
 
-    A wildcard stands for exactly one leftmost label. An address equals only itself, and so does a wildcard that is asked for.
+    A wildcard covers exactly one leftmost label. An address is covered only by itself, and so is a wildcard.
     """
     if pattern == name:
         return True
@@ -95,7 +95,7 @@ def covers_all(patterns: Iterable[str], names: Iterable[str]) -> bool:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    if not text or (":" not in text and not text[-1].isdigit()):  # a quick no for most names
+    if not text or (":" not in text and not text[-1].isdigit()):  # a quick answer for most names
         return None
     try:
         return ip_address(text)
@@ -141,7 +141,7 @@ def _shorter_than_a_name(text: str, name: str) -> str:
 
 def _check_label(text: str, label: str) -> None:
     if not label:
-        raise NameInvalid(text, "two dots stand side by side, or one at its beginning")
+        raise NameInvalid(text, "it has two dots side by side, or one at its beginning")
     if not LABEL.fullmatch(label):
         raise NameInvalid(text, _why_not_a_label(label))
     if len(label) > LONGEST_LABEL:
@@ -152,5 +152,5 @@ def _check_label(text: str, label: str) -> None:
 
 def _why_not_a_label(label: str) -> str:
     if "*" in label:
-        return "an asterisk may only stand for the whole leftmost label"
+        return "an asterisk may only be the whole leftmost label"
     return "only letters, digits, hyphens, underscores and dots are allowed"

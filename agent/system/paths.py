@@ -1,6 +1,12 @@
-"""Paths under ``--root`` that are wanted before anything else is imported."""
+"""Paths under ``--root`` that are wanted before anything else is imported, and how SQLite is given one."""
 
 ETC = "etc/chainwright"
 PRIVATE = "var/lib/chainwright/private"
 DATABASE = f"{PRIVATE}/chainwright.db"
 MASTER_KEY = f"{PRIVATE}/master.key"
+
+
+def database_uri(path: str, *, read_only: bool) -> str:
+    """Return the URI with which SQLite opens a database that is there, and makes none."""
+    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{escaped}?mode={'ro' if read_only else 'rw'}"

@@ -1,4 +1,4 @@
-"""The directories that one module or service may name. Importing this is cheap."""
+"""Directories of one module or service. Cheap to import."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Places:
     root: Path
     """Prefix of every absolute path of the settings; `/` on an appliance."""
     state: Path
-    """The directory of this module or service; its generations and the link `live` stand in it."""
+    """The directory of this module or service, with its generations and the link `live`."""
     run: Path
     """For sockets and pid files; emptied at boot."""
     log: Path

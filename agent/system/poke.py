@@ -1,4 +1,4 @@
-"""Telling the daemon that something has changed."""
+"""Notification of the daemon that something has changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def poke(layout: Layout) -> bool:
         try:
             sender.sendto(b"poke", str(layout.poke))
         except BlockingIOError:
-            return True  # so many have come before that it will make a pass anyway
+            return True  # its queue is full: it will make a pass anyway
         except OSError:
             return False
     return True

@@ -1,11 +1,11 @@
-"""Which release this is."""
+"""Version and date of this release."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 RELEASED_AT = datetime(2026, 11, 23, tzinfo=UTC)
-"""No clock that shows an earlier instant is right: an appliance without a battery boots in 1970."""
+"""A clock that shows an earlier instant is wrong: an appliance without a battery boots in 1970."""
 
 
 def plausible(moment: datetime) -> datetime:

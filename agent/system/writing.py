@@ -1,4 +1,4 @@
-"""Files that are complete, durable and of the right owner and mode from their first instant."""
+"""Writing of files that are complete, durable and of the right owner and mode from the start."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ def write_new(path: Path, data: bytes, *, mode: int, owner: int = -1, group: int
 
     `owner` and `group` are numeric ids; -1 leaves the caller's. `flush` False: the caller flushes the file system once.
     """
-    # 0600 until the owner is right: a group that the caller happens to have must not look in meanwhile.
+    # 0600 until the owner is right: the caller's group must not be able to read the file meanwhile.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            _settle(descriptor, mode, owner, group)
+            _set_owner_and_mode(descriptor, mode, owner, group)
             file.write(data)
             if flush:
                 file.flush()
                 os.fsync(descriptor)
     except BaseException:
-        path.unlink(missing_ok=True)  # the disk is full: half a file would be taken for a whole one
+        path.unlink(missing_ok=True)  # when the disk is full, half a file would be taken for a whole one
         raise
     if flush:
         flush_directory(path.parent)
 
 
 def create(path: Path, data: bytes, *, mode: int) -> None:
-    """Create `path` as a whole: nobody sees a part of it, not even after a crash. Raises FileExistsError."""
+    """Create `path` atomically: nobody sees a part of it, not even after a crash. Raises FileExistsError."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     write_new(beside, data, mode=mode)
     try:
@@ -42,7 +42,7 @@ def create(path: Path, data: bytes, *, mode: int) -> None:
 
 
 def replace(path: Path, data: bytes, *, mode: int) -> None:
-    """Write `path` as a whole: a reader sees the old content or the new one."""
+    """Write `path` atomically: a reader sees the old content or the new one."""
     beside = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
@@ -58,11 +58,11 @@ def make_directory(path: Path, *, mode: int, owner: int = -1, group: int = -1) -
     except FileExistsError:
         if not path.is_dir():
             raise
-    _settle(path, mode, owner, group)
+    _set_owner_and_mode(path, mode, owner, group)
 
 
-def _settle(target: Path | int, mode: int, owner: int, group: int) -> None:
-    """Set owner and mode where they are others: a generation has thousands of files, and each change is one on disk."""
+def _set_owner_and_mode(target: Path | int, mode: int, owner: int, group: int) -> None:
+    """Set owner and mode only where they differ: a generation has thousands of files, and each change is a write."""
     status = os.stat(target)  # noqa: PTH116 - of a path or of a descriptor
     if owner not in {-1, status.st_uid} or group not in {-1, status.st_gid}:
         os.chown(target, owner, group)

@@ -23,199 +23,179 @@ class NoGeneration(WebUIError):
     """Nothing has been deployed yet."""
 
     code = "webui.no_generation"
+    cause = "The web interface has no generation to serve."
+    where = "{live}"
+    fix = _DEPLOY
+    live: Path
 
-    def __init__(self, live: Path) -> None:
-        super().__init__("The web interface has no generation to serve.", where=str(live), fix=_DEPLOY)
 
-
-class FileUnreadable(WebUIError):
+class GenerationFileUnreadable(WebUIError):
     """A file of the generation is missing, or this user may not read it."""
 
     code = "webui.file_unreadable"
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"This file of the generation cannot be read: {reason}.",
-            where=str(path),
-            fix=f"{_DEPLOY_AGAIN} It must run as the user that it is deployed for.",
-        )
+    cause = "This file of the generation cannot be read: {reason}."
+    where = "{path}"
+    fix = f"{_DEPLOY_AGAIN} It must run as the user that it is deployed for."
+    path: Path
+    reason: str
 
 
 class ManifestMalformed(WebUIError):
     """``generation.json`` does not say what to serve."""
 
     code = "webui.manifest_malformed"
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"The generation is not described rightly: {reason}.", where=str(path), fix=_DEPLOY_AGAIN)
+    cause = "The description of the generation is malformed: {reason}."
+    where = "{path}"
+    fix = _DEPLOY_AGAIN
+    path: Path
+    reason: str
 
 
 class CertificateRefused(WebUIError):
     """OpenSSL does not accept the file as a server's certificates."""
 
     code = "webui.certificate_refused"
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"This certificate cannot be served: {reason}.", where=str(path), fix=_DEPLOY_AGAIN)
+    cause = "This certificate cannot be served: {reason}."
+    where = "{path}"
+    fix = _DEPLOY_AGAIN
+    path: Path
+    reason: str
 
 
 class KeyUnusable(WebUIError):
     """The key file holds no unencrypted private key in PEM."""
 
     code = "webui.key_unusable"
+    cause = "This is not an unencrypted private key in PEM."
+    where = "{path}"
+    fix = _DEPLOY_AGAIN
+    path: Path
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("This is not an unencrypted private key in PEM.", where=str(path), fix=_DEPLOY_AGAIN)
 
-
-class KeyMismatch(WebUIError):
+class ServerKeyMismatch(WebUIError):
     """The key belongs to another certificate."""
 
     code = "webui.key_mismatch"
-
-    def __init__(self, key: Path, certificate: Path) -> None:
-        super().__init__(
-            f"This private key does not belong to the first certificate in {certificate}.",
-            where=str(key),
-            fix=_DEPLOY_AGAIN,
-        )
+    cause = "This private key does not belong to the first certificate in {certificate}."
+    where = "{key}"
+    fix = _DEPLOY_AGAIN
+    key: Path
+    certificate: Path
 
 
 class CannotListen(WebUIError):
     """The address is taken, not ours, or needs more rights."""
 
     code = "webui.cannot_listen"
-
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(
-            f"The web interface cannot listen here: {reason}.",
-            where=address,
-            fix="Stop what holds the port, or choose another address or port in [modules.webui].",
-        )
+    cause = "The web interface cannot listen here: {reason}."
+    where = "{address}"
+    fix = "Stop what holds the port, or choose another address or port in [modules.webui]."
+    address: str
+    reason: str
 
 
 class PidFileUnwritable(WebUIError):
     """The agent could not find the process to tell it of a new generation."""
 
     code = "webui.pid_file_unwritable"
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"The pid file, which the agent needs to announce a new chain, cannot be written: {reason}.",
-            where=str(path),
-            fix=f"Let the web interface's user write to {path.parent}.",
-        )
+    cause = "The pid file, which the agent needs to announce a new chain, cannot be written: {reason}."
+    where = "{path}"
+    fix = "Let the web interface's user write to {path.parent}."
+    path: Path
+    reason: str
 
 
 class TemplateBroken(WebUIError):
     """A page's template is missing or does not render."""
 
     code = "webui.template_broken"
-
-    def __init__(self, template: str, reason: str) -> None:
-        super().__init__(
-            f"This template of the web interface does not render: {reason}.",
-            where=template,
-            fix="Correct it, or remove it to get the built-in one.",
-            effect="The page answers with status 500; TLS is not affected.",
-        )
+    cause = "This template of the web interface does not render: {reason}."
+    where = "{template}"
+    effect = "The page answers with status 500; TLS is not affected."
+    fix = "Correct it, or remove it to get the built-in one."
+    template: str
+    reason: str
 
 
 class AgentSilent(WebUIError):
     """The agent's API can't be reached, or does not answer."""
 
     code = "webui.agent_silent"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"The agent is not answering: {reason}.",
-            fix="Look at it on the appliance: systemctl status chainwright",
-            effect="What is served goes on being served.",
-        )
+    cause = "The agent is not answering: {reason}."
+    effect = "What is served goes on being served."
+    fix = "Look at it on the appliance: systemctl status chainwright"
+    reason: str
 
 
 class FromElsewhere(WebUIError):
-    """Another site's page asked for a change; or a browser that does not say where the form stood."""
+    """Another site's page asked for a change; or a browser that does not say where the form was."""
 
     code = "webui.from_elsewhere"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This was not asked for by a page of this web interface, so nothing was changed.",
-            fix="Open the page here and try again.",
-        )
+    cause = "This was not asked for by a page of this web interface, so nothing was changed."
+    fix = "Open the page here and try again."
 
 
 class OnlyForAdmins(WebUIError):
     """A form that leads to a change, for somebody who may only look."""
 
     code = "webui.only_for_admins"
-
-    def __init__(self, user: str) -> None:
-        super().__init__(
-            f'"{user}" may only look, and this needs the role admin.', fix="Log in as somebody who has it."
-        )
+    cause = '"{user}" may only look, and this needs the role admin.'
+    fix = "Log in as somebody who has it."
+    user: str
 
 
 class FormStale(WebUIError):
     """The form belongs to another session."""
 
     code = "webui.form_stale"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The form was made for a session that has ended, so nothing was changed.",
-            fix="Load the page again and repeat it.",
-        )
+    cause = "The form was made for a session that has ended, so nothing was changed."
+    fix = "Load the page again and repeat it."
 
 
 class FormMalformed(WebUIError):
     """What was sent is no form."""
 
     code = "webui.form_malformed"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"What was sent is not a form: {reason}.", fix="Open the page here and try again.")
+    cause = "What was sent is not a form: {reason}."
+    fix = "Open the page here and try again."
+    reason: str
 
 
 class FormTooLarge(WebUIError):
-    """More octets than a form may have."""
+    """More bytes than a form may have."""
 
     code = "webui.form_too_large"
+    cause = "That is more than {size} MiB."
+    fix = "Choose the files of one chain: they have a few thousand bytes."
+    limit: int
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"That is more than {limit // 2**20} MiB.",
-            fix="Choose the files of one chain: they have a few thousand octets.",
-        )
+    @property
+    def size(self) -> str:
+        """The limit in MiB."""
+        return str(self.limit // 2**20)
 
 
 class FormTooSlow(WebUIError):
     """The whole form did not come in time."""
 
     code = "webui.form_too_slow"
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"The form did not come within {seconds:.0f} seconds.", fix="Send it again.")
+    cause = "The form did not come within {seconds:number} seconds."
+    fix = "Send it again."
+    seconds: float
 
 
 class PageFailed(WebUIError):
-    """A mistake of the program. What it was stands in the log, and not here: it might name anything."""
+    """A mistake of the program. The log says which; the page doesn't, because it might name anything."""
 
     code = "webui.failed"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The web interface made a mistake when it made this page.",
-            fix="Its log says which: journalctl -u chainwright-web. Please report it.",
-            effect="What is served is not touched.",
-        )
+    cause = "Internal error: the web interface could not make this page."
+    effect = "What is served is not touched."
+    fix = "See its log: journalctl -u chainwright-web. Please report it."
 
 
 class UploadForgotten(WebUIError):
     """What was previewed is not kept for long, and not beyond the end of the process."""
 
     code = "webui.upload_forgotten"
-
-    def __init__(self) -> None:
-        super().__init__("What was looked at is not kept any more; nothing was saved.", fix="Choose the files again.")
+    cause = "The upload that was previewed is no longer kept; nothing was saved."
+    fix = "Choose the files again."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from plugins.webui.errors import FileUnreadable, ManifestMalformed, NoGeneration, WebUIError
+from plugins.webui.errors import GenerationFileUnreadable, ManifestMalformed, NoGeneration, WebUIError
 from plugins.webui.tls import SlotChain, SlotContext, slot_context
 
 _T = TypeVar("_T")
@@ -80,7 +80,7 @@ def _require_directory(live: Path, directory: Path) -> None:
     except FileNotFoundError as error:
         raise NoGeneration(live) from error
     except OSError as error:
-        raise FileUnreadable(directory, error.strerror or str(error)) from error
+        raise GenerationFileUnreadable(directory, error.strerror or str(error)) from error
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -142,8 +142,8 @@ def _field(row: dict[str, Any], key: str, kind: type[_T], manifest: Path) -> _T:
 
 
 def _read(path: Path) -> bytes:
-    """Return the content of `path`. Raises: `FileUnreadable`."""
+    """Return the content of `path`. Raises: `GenerationFileUnreadable`."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FileUnreadable(path, error.strerror or str(error)) from error
+        raise GenerationFileUnreadable(path, error.strerror or str(error)) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from plugins.webui.errors import CertificateRefused, KeyMismatch, KeyUnusable
+from plugins.webui.errors import CertificateRefused, KeyUnusable, ServerKeyMismatch
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and AEAD only (RFC 9325 section 4.2); TLS 1.3 has no others."""
@@ -38,7 +38,7 @@ class SlotContext(ssl.SSLContext):
 def slot_context(chain: SlotChain, certificate: Path, key: Path) -> SlotContext:
     """Return a context that serves `certificate` (PEM, leaf first) with `key` (PEM, not encrypted).
 
-    Raises: `CertificateRefused`, `KeyUnusable`, `KeyMismatch`.
+    Raises: `CertificateRefused`, `KeyUnusable`, `ServerKeyMismatch`.
     """
     context = SlotContext(ssl.PROTOCOL_TLS_SERVER)
     _configure(context)
@@ -87,9 +87,9 @@ def _require_certificates(pem: bytes, path: Path) -> None:
         raise CertificateRefused(path, "it holds no readable PEM certificate") from error
 
 
-def _refusal(reason: str | None, certificate: Path, key: Path) -> CertificateRefused | KeyUnusable | KeyMismatch:
+def _refusal(reason: str | None, certificate: Path, key: Path) -> CertificateRefused | KeyUnusable | ServerKeyMismatch:
     if reason in _MISMATCH:
-        return KeyMismatch(key, certificate)
+        return ServerKeyMismatch(key, certificate)
     if reason is None:  # "PEM lib": the certificates have been parsed already, so it is the key
         return KeyUnusable(key)
     return CertificateRefused(certificate, reason.replace("_", " ").lower())

@@ -12,14 +12,14 @@ from agent.auth.person import Audit
 from agent.auth.sessions import ABSOLUTE, IDLE
 from agent.auth.throttle import FAILURES_OF_ADDRESS, FAILURES_OF_NAME, WINDOW
 from agent.errors.auth import (
-    LoginRefused,
+    InvalidCredentials,
+    InvalidToken,
     PasswordRefused,
-    PersonRefused,
-    PersonUnknown,
-    SessionEnded,
-    TokenRefused,
-    TokenUnknown,
-    TooManyTries,
+    SessionExpired,
+    TokenNotFound,
+    TooManyLogins,
+    UserNotFound,
+    UserRefused,
 )
 from agent.store import Store
 from agent.system.layout import Layout
@@ -58,7 +58,7 @@ def test_there_is_no_default_password_but_one_for_the_first_login_that_must_be_c
     assert person == Person("admin", Role.ADMIN, must_change=True)
     accounts.set_password("admin", GOOD, NOW)
     assert accounts.check_password("admin", GOOD, HOME, NOW).must_change is False
-    with pytest.raises(LoginRefused):
+    with pytest.raises(InvalidCredentials):
         accounts.check_password("admin", first, HOME, NOW)
 
 
@@ -73,9 +73,9 @@ def test_two_appliances_have_different_first_passwords(tmp_path):
 
 @pytest.mark.parametrize("name", ["ann", "nobody", "", "ann'--", "x" * 300])
 def test_a_wrong_password_and_a_wrong_name_are_told_alike(accounts, ann, name):
-    with pytest.raises(LoginRefused) as refused:
+    with pytest.raises(InvalidCredentials) as refused:
         accounts.check_password(name, "wrong", HOME, NOW)
-    assert str(refused.value) == str(LoginRefused())
+    assert str(refused.value) == str(InvalidCredentials())
 
 
 def test_a_name_that_nobody_has_takes_the_same_work():
@@ -116,10 +116,10 @@ def test_a_session_ends_when_it_is_idle_and_in_any_case(accounts, ann):
     while at + IDLE - MINUTE < NOW + ABSOLUTE:
         at += IDLE - MINUTE
         accounts.session(text, at)
-    with pytest.raises(SessionEnded):
+    with pytest.raises(SessionExpired):
         accounts.session(text, session.ends_at)
     text, _ = accounts.open_session(ann, HOME, NOW)
-    with pytest.raises(SessionEnded):
+    with pytest.raises(SessionExpired):
         accounts.session(text, NOW + IDLE)
 
 
@@ -132,13 +132,13 @@ def test_a_session_ends_by_logging_out_by_a_new_password_and_with_its_owner(acco
     third, _ = accounts.open_session(Person("bob", Role.VIEWER), HOME, NOW)
     accounts.remove("bob")
     for text in (first, second, third, "cws_made-up", "", "cwt_x"):
-        with pytest.raises(SessionEnded):
+        with pytest.raises(SessionExpired):
             accounts.session(text, NOW)
 
 
 def test_a_session_from_the_future_is_none(accounts, ann):
     text, _ = accounts.open_session(ann, HOME, NOW)
-    with pytest.raises(SessionEnded):
+    with pytest.raises(SessionExpired):
         accounts.session(text, NOW - MINUTE)
 
 
@@ -146,27 +146,27 @@ def test_a_token_has_a_role_and_an_end(accounts):
     text, token = accounts.make_token("backup", Role.VIEWER, "ann", NOW, timedelta(days=30))
     assert accounts.whoever(text, NOW + timedelta(days=29)) == Person("token backup", Role.VIEWER)
     assert accounts.tokens()[0].used_at == NOW + timedelta(days=29)
-    with pytest.raises(TokenRefused):
+    with pytest.raises(InvalidToken):
         accounts.token(text, NOW + timedelta(days=30))
     accounts.revoke_token(token.id)
-    with pytest.raises(TokenRefused):
+    with pytest.raises(InvalidToken):
         accounts.token(text, NOW)
-    with pytest.raises(TokenUnknown):
+    with pytest.raises(TokenNotFound):
         accounts.revoke_token(token.id)
-    with pytest.raises(TokenRefused):
+    with pytest.raises(InvalidToken):
         accounts.whoever("whatever", NOW)
     assert accounts.tokens() == []
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(), timedelta(days=-1), timedelta(days=400)])
 def test_no_token_lives_for_ever(accounts, lifetime):
-    with pytest.raises(PersonRefused, match="at most 366 days"):
+    with pytest.raises(UserRefused, match="at most 366 days"):
         accounts.make_token("backup", Role.VIEWER, "ann", NOW, lifetime)
 
 
 def test_an_address_that_guesses_is_held_back_for_a_quarter_of_an_hour(accounts, ann):
     fail(accounts, "ann", HOME, FAILURES_OF_ADDRESS)
-    with pytest.raises(TooManyTries) as refused:
+    with pytest.raises(TooManyLogins) as refused:
         accounts.check_password("ann", GOOD, HOME, NOW + MINUTE)
     assert refused.value.retry_at == NOW + WINDOW
     assert accounts.check_password("ann", GOOD, HOME, NOW + WINDOW) == ann
@@ -177,7 +177,7 @@ def test_guessing_from_everywhere_does_not_lock_the_administrator_out(accounts, 
     for number in range(FAILURES_OF_NAME):
         fail(accounts, "ann", f"198.51.100.{number}", 1)
     assert accounts.check_password("ann", GOOD, HOME, NOW + MINUTE) == ann
-    with pytest.raises(TooManyTries):
+    with pytest.raises(TooManyLogins):
         accounts.check_password("ann", GOOD, "203.0.113.1", NOW + MINUTE)
 
 
@@ -185,7 +185,7 @@ def test_a_good_login_clears_its_own_failures_only(accounts, ann):
     accounts.add("bob", Role.VIEWER, GOOD, NOW)
     fail(accounts, "ann", HOME, FAILURES_OF_ADDRESS)
     accounts._throttle.note("bob", HOME, NOW, good=True)
-    with pytest.raises(TooManyTries):
+    with pytest.raises(TooManyLogins):
         accounts.check_password("ann", GOOD, HOME, NOW)
     fail(accounts, "bob", "192.0.2.8", FAILURES_OF_ADDRESS - 1)
     accounts.check_password("bob", GOOD, "192.0.2.8", NOW)
@@ -194,19 +194,19 @@ def test_a_good_login_clears_its_own_failures_only(accounts, ann):
 
 
 def test_the_last_administrator_stays(accounts, ann):
-    with pytest.raises(PersonRefused, match="nobody else is an administrator"):
+    with pytest.raises(UserRefused, match="nobody else is an administrator"):
         accounts.remove("ann")
     accounts.add("bob", Role.ADMIN, GOOD, NOW)
     accounts.remove("ann")
     assert [each.name for each in accounts.all()] == ["bob"]
     for unknown in (lambda: accounts.remove("ann"), lambda: accounts.set_password("ann", GOOD, NOW)):
-        with pytest.raises(PersonUnknown):
+        with pytest.raises(UserNotFound):
             unknown()
 
 
 @pytest.mark.parametrize("name", ["", "Ann", "1ann", "a b", "a\n", "x" * 33, "ann"])
 def test_a_name_is_plain_and_there_once(accounts, ann, name):
-    with pytest.raises(PersonRefused):
+    with pytest.raises(UserRefused):
         accounts.add(name, Role.VIEWER, GOOD, NOW)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from agent.auth import Accounts
 from agent.auth.throttle import FAILURES_OF_NAME
-from agent.errors.auth import LoginRefused, TooManyTries
+from agent.errors.auth import InvalidCredentials, TooManyLogins
 from agent.store import Store
 from support.appliances.deployed import Deployed
 from support.clients.terminal import Terminal
@@ -47,9 +47,9 @@ def test_guessing_from_everywhere_does_not_keep_the_console_out(appliance, conso
     with Store.open(appliance.layout) as store:
         accounts = Accounts(store)
         for number in range(1, FAILURES_OF_NAME + 1):
-            with contextlib.suppress(LoginRefused, TooManyTries):
+            with contextlib.suppress(InvalidCredentials, TooManyLogins):
                 accounts.check_password("admin", "not the password", f"198.51.100.{number}", appliance.clock())
-        with pytest.raises(TooManyTries):
+        with pytest.raises(TooManyLogins):
             accounts.check_password("admin", GOOD.strip(), "203.0.113.1", appliance.clock())
     assert console.run("webui", "password", "--stdin", typed="another four plain words\n").returncode == 0
     assert console.run("status").returncode == 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from agent.auth import Accounts, Role
 from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.log import Log
-from agent.errors.problem import AgentError
+from agent.errors import AgentError
 from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord
 from agent.pki.chain import Chain

@@ -87,7 +87,7 @@ def appliance(tmp_path: Path) -> ToyAppliance:
 
 
 def refused(appliance: ToyAppliance) -> list[str]:
-    """Load, and return what is wrong, with the directory of the files left out."""
+    """Load, and return the error without the directory of the files."""
     with pytest.raises(SettingsRefused) as raised:
         appliance.load()
     return [str(error).removeprefix(f"{appliance.layout.etc}/") for error in raised.value.errors]
@@ -156,7 +156,7 @@ def test_a_file_may_replace_a_value_by_a_table_and_an_array_by_an_empty_one(tmp_
     assert tree.origins.tables == {("a",): two}
 
 
-def test_one_plugin_may_stand_twice(appliance: ToyAppliance):
+def test_one_plugin_may_be_used_twice(appliance: ToyAppliance):
     appliance.settings('[modules.tunnel]\n[modules.second]\nplugin = "tunnel"\nport = 994\n')
     found, _ = appliance.load()
     assert {name: module.port for name, module in found.modules.items()} == {"second": 994, "tunnel": 993}
@@ -204,7 +204,7 @@ def test_host_name_and_addresses_are_canonical(appliance: ToyAppliance):
     assert (found.hostname, found.addresses) == ("gw.example.test", ("2001:db8::1", "192.0.2.1"))
 
 
-def test_a_disabled_module_is_listed_and_not_looked_at(appliance: ToyAppliance):
+def test_a_disabled_module_is_listed_and_not_validated(appliance: ToyAppliance):
     appliance.settings(
         '[modules.tunnel]\nenabled = false\nport = "rubbish"\n[services.tunneld]\n[modules.gone]\nenabled = false\n'
     )
@@ -322,7 +322,7 @@ ONE_ERROR = {
         "[services.tunnld]",
         '[services.tunnld]: no service is named "tunnld"; known: none',
     ),
-    "a source with a table of its own": ("[source.acme]", "[source.acme]: stands in a table of its own: write [acme]"),
+    "a source with a table of its own": ("[source.acme]", "[source.acme]: has a table of its own: write [acme]"),
     "a table that is none": ("acme = 1", "acme: must be a table: [acme]"),
     "a key of [acme]": (
         "[acme]\nlifetime_day = 1",
@@ -456,7 +456,7 @@ def test_a_secret_comes_from_a_file_of_its_own(appliance: ToyAppliance):
     assert "t0ken" not in repr(found)
 
 
-def test_a_secret_may_stand_in_a_private_settings_file(appliance: ToyAppliance):
+def test_a_secret_may_be_in_a_private_settings_file(appliance: ToyAppliance):
     appliance.settings(
         '[modules.tunnel]\npassword = "s3cret"\ntokens = ["a", "b"]\n', "conf.d/secrets.toml", mode=0o600
     )
@@ -474,7 +474,7 @@ def test_a_secret_in_a_file_that_others_can_read_is_refused_and_not_shown(applia
         domains = ["a.test"]
         token = "s3cret"
     """)
-    why = "a secret may not stand in a file that other users can read"
+    why = "a secret may not be in a file that other users can read"
     assert refused(appliance) == [
         f'chainwright.toml: [modules.tunnel] password: {why}: write password_file = "PATH", or: chmod 600 {path}',
         f'chainwright.toml: [modules.tunnel] sites[#1].token: {why}: write token_file = "PATH", or: chmod 600 {path}',
@@ -646,7 +646,7 @@ instances = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module")
 def loaded():
-    """One registry for all examples: they differ in what is written only."""
+    """Return one registry for all examples: they differ only in what is written."""
     with tempfile.TemporaryDirectory() as root:
         toy = ToyAppliance(Path(root))
         toy.drop_in("tunnel", TUNNEL)

@@ -1,4 +1,4 @@
-"""Whether a CA has revoked a chain: its lists, fetched over HTTP, verified, looked up."""
+"""Revocation lists of CAs: fetched over HTTP, verified, searched for the certificates of a chain."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Ca:
         return Chain(leaf.key, leaf.certificate, (self.intermediate.certificate,), anchor)
 
     def bare_chain(self) -> Chain:
-        """One whose certificates name no list."""
+        """Return a chain whose certificates name no list."""
         leaf = self.root.leaf("www.example.com")
         return Chain(leaf.key, leaf.certificate, (), self.root.certificate)
 
@@ -228,7 +228,7 @@ def test_a_list_about_a_part_of_the_certificates_is_good_for_those_that_name_it(
 
 
 def without_next_update(issuer: toy_ca.Party) -> bytes:
-    """A list that does not say until when it holds, made by hand: the library refuses to."""
+    """Return a list without nextUpdate, encoded here because the library refuses to."""
     made = x509.load_der_x509_crl(crls.crl(issuer))
     tbs = made.tbs_certlist_bytes
     instant = b"\x17\x0d" + made.next_update_utc.strftime("%y%m%d%H%M%SZ").encode()
@@ -237,7 +237,7 @@ def without_next_update(issuer: toy_ca.Party) -> bytes:
 
 
 def mended(issuer: toy_ca.Party, made: bytes, old: bytes, new: bytes) -> bytes:
-    """Put other octets of the same number into a list, and sign it anew."""
+    """Replace octets of a list by as many others, and sign it again."""
     tbs = x509.load_der_x509_crl(made).tbs_certlist_bytes
     assert tbs.count(old) == 1
     assert len(old) == len(new)
@@ -267,18 +267,18 @@ ELSEWHERE = "http://ca.example.com/another.crl"
 @pytest.mark.parametrize(
     ("made", "reason"),
     [
-        (lambda ca: b"<html>It works!</html>", "it is damaged or no list at all"),
-        (lambda ca: b"", "it is damaged or no list at all"),
-        (lambda ca: crls.crl(ca.intermediate)[:-9], "it is damaged or no list at all"),
+        (lambda ca: b"<html>It works!</html>", "it is damaged or not a list"),
+        (lambda ca: b"", "it is damaged or not a list"),
+        (lambda ca: crls.crl(ca.intermediate)[:-9], "it is damaged or not a list"),
         (lambda ca: crls.crl(ca.root), "it is another CA's"),
         (lambda ca: crls.crl(ca.root, named=ca.intermediate.certificate.subject), "its signature is not the CA's"),
         (
             lambda ca: crls.crl(toy_ca.root(key=toy_ca.rsa_key()), named=ca.intermediate.certificate.subject),
             "its signature is not the CA's|it is damaged",
         ),
-        (lambda ca: crls.crl(ca.intermediate, now=NOW - 8 * DAY), "it has expired at 2026-10-31T12:00:00Z"),
+        (lambda ca: crls.crl(ca.intermediate, now=NOW - 8 * DAY), "it expired at 2026-10-31T12:00:00Z"),
         (lambda ca: crls.crl(ca.intermediate, now=NOW + HOUR), r"it is from the future \(2026-11-01T13:00:00Z\)"),
-        (lambda ca: without_next_update(ca.intermediate), "it does not say until when it holds"),
+        (lambda ca: without_next_update(ca.intermediate), "it has no nextUpdate"),
         (
             lambda ca: crls.crl(ca.intermediate, extensions=((x509.DeltaCRLIndicator(1), True),)),
             "it holds the changes of another list only",
@@ -325,7 +325,7 @@ def test_a_list_whose_entries_are_damaged_says_nothing(ca, lists):
     made = crls.crl(ca.intermediate, crls.revoked(0x1234567890ABCDEF))
     serial = bytes.fromhex("02081234567890abcdef")
     ca.web.pages["/leaves.crl"] = mended(ca.intermediate, made, serial, b"\x04" + serial[1:])
-    assert says(failure(ca.chain(), lists), "it is damaged or no list at all")
+    assert says(failure(ca.chain(), lists), "it is damaged or not a list")
 
 
 def test_a_list_about_leaves_says_nothing_of_an_intermediate(ca, lists):
@@ -376,7 +376,7 @@ def test_whatever_a_ca_signs_is_a_list_or_refused(changes):
     with suppress(UnusableListError):
         found = read_list(signed(FUZZED, changed(FUZZED_TBS, changes)), FUZZED.certificate)
         found.check(NOW)
-        found.of(FUZZED_LEAF, frozenset([x509.UniformResourceIdentifier(ELSEWHERE)]))
+        found.find(FUZZED_LEAF, frozenset([x509.UniformResourceIdentifier(ELSEWHERE)]))
 
 
 # What can't be fetched
@@ -410,7 +410,7 @@ def drip_body(request) -> None:
 
 
 def drip(request, first: bytes) -> None:
-    """Send a byte now and then, until nobody listens any more."""
+    """Send a byte now and then, until the connection is closed."""
     request.wfile.write(first)
     try:
         while not wait_for_end(request.connection, 0.02):
@@ -443,16 +443,16 @@ def redirect(to: str):
         (404, "the server answers with HTTP status 404"),
         (503, "the server answers with HTTP status 503"),
         (304, "the server says that nothing has changed, without having been asked"),
-        (hang_up, "the connection broke off"),
-        (stop_short, "the connection broke off"),
-        (answer_nonsense, "the connection broke off"),
+        (hang_up, "the connection was closed early"),
+        (stop_short, "the connection was closed early"),
+        (answer_nonsense, "the connection was closed early"),
         (say_nothing, "no complete answer within 0.4 s"),
         (drip_headers, "no complete answer within 0.4 s"),
         (drip_body, "no complete answer within 0.4 s"),
         (bytes(2 * 1024**2), "it is larger than 1 MB"),
         (redirect("/leaves.crl"), "the server answers with HTTP status 302"),
-        (redirect("ftp://127.0.0.1/1.crl"), "the server answers with HTTP status 302|its address can't be used"),
-        (redirect("file:///etc/passwd"), "the server answers with HTTP status 302|its address can't be used"),
+        (redirect("ftp://127.0.0.1/1.crl"), "the server answers with HTTP status 302|its URL can't be used"),
+        (redirect("file:///etc/passwd"), "the server answers with HTTP status 302|its URL can't be used"),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)[:30]),
 )
@@ -470,10 +470,10 @@ def test_a_server_that_fails_is_a_note_and_the_chain_stays(ca, page, reason):
     [
         ("http://127.0.0.1:{free}/1.crl", "connection refused"),
         ("http://nowhere.invalid/1.crl", "name or service not known|temporary failure in name resolution"),
-        ("http:///1.crl", "its address can't be used"),
-        ("http://[::1/1.crl", "its address can't be used"),
-        ("http://127.0.0.1:port/1.crl", "its address can't be used|the connection broke off"),
-        ("ftp://127.0.0.1/1.crl", "its address is none of HTTP"),
+        ("http:///1.crl", "its URL can't be used"),
+        ("http://[::1/1.crl", "its URL can't be used"),
+        ("http://127.0.0.1:port/1.crl", "its URL can't be used|the connection was closed early"),
+        ("ftp://127.0.0.1/1.crl", "its URL is not an HTTP URL"),
     ],
 )
 def test_an_address_that_leads_nowhere_says_why(url, reason):
@@ -655,7 +655,7 @@ def test_a_list_holds_as_long_as_it_says_while_the_server_fails(ca, lists, page)
 def test_a_list_that_the_server_calls_unchanged_expires_all_the_same(ca, lists):
     ca.web.etags["/leaves.crl"] = '"v1"'
     check_revocation(ca.chain(anchored=False), NOW, lists)
-    assert says(failure(ca.chain(anchored=False), lists, NOW + 7 * DAY), "it has expired at 2026-11-08T12:00:00Z")
+    assert says(failure(ca.chain(anchored=False), lists, NOW + 7 * DAY), "it expired at 2026-11-08T12:00:00Z")
 
 
 def test_a_clock_that_was_set_back_lets_lists_be_looked_at_again(ca, lists):

@@ -280,7 +280,7 @@ def test_a_second_agent_says_that_one_is_up_and_exits_with_5(idle):
         assert (code, text.splitlines()) == (
             5,
             [
-                f"Error: {idle.layout.daemon_lock}: The agent is up already (pid {agent.process.pid}, chainwright run).",
+                f"Error: {idle.layout.daemon_lock}: The agent is already running (pid {agent.process.pid}, chainwright run).",
                 "It goes on as before. See how it does: chainwright status",
             ],
         )

@@ -224,7 +224,7 @@ def test_a_demo_where_an_agent_is_up_is_refused(demo):
         agent.passes("the agent starts")
         done = demo.call("demo")
         assert done.returncode == 5
-        assert f"The agent is up already (pid {agent.process.pid}, chainwright run)." in done.stderr
+        assert f"The agent is already running (pid {agent.process.pid}, chainwright run)." in done.stderr
 
 
 def test_commands_work_beside_it(demo):

@@ -1,4 +1,4 @@
-"""The tutorial of docs/plugins.md, run as it stands: each file is written, each command typed, each line of output seen."""
+"""The tutorial of docs/plugins.md, run as it is written: each file is written, each command typed, each line of output seen."""
 
 import os
 import re
@@ -70,7 +70,7 @@ def told(text: str) -> str:
 
 
 def rewrite(typed: list[Typed], printed: list[str], port: str) -> None:
-    """Put what was printed into the page, where it says something else."""
+    """Put what was printed into the page, where it differs."""
     text = PAGE.read_text()
     for each, output in zip(typed, printed, strict=False):
         if told(output) != told(each.output):

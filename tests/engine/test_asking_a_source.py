@@ -143,17 +143,14 @@ def test_a_source_that_returns_no_chain_has_failed(asked):
     assert record(asked).source == "local"
 
 
-def test_what_an_order_brought_and_could_not_be_stored_is_stored_by_the_next_round(asked):
+def test_what_an_order_brought_and_could_not_be_stored_is_stored_by_the_next_pass(asked):
     write_settings(asked, more="failures = 0")
     engine = asked.engine()
     engine.run_pass(wait=0)
     until(lambda: engine.workers.all_delivered, what="the order has ended")
 
-    def fail(*_):
+    with pytest.raises(OSError, match="full"), engine.workers.ended():
         raise OSError("the disk is full")
-
-    with pytest.raises(OSError, match="full"):
-        engine.workers.hand_over(fail)
     assert engine.workers.busy
     engine.run_pass(wait=0)
     assert not engine.workers.busy

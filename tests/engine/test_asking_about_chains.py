@@ -120,7 +120,7 @@ def test_what_another_process_has_begun_to_ask_is_left_to_it_for_five_minutes(ke
     until(lambda: keen.said("inquired"), what="it is being asked")
     assert due(keen) == []
     keen.appliance.clock.advance(seconds=BEGUN.total_seconds() + 1)
-    assert len(due(keen)) == 1, "whoever began is taken to be dead"
+    assert len(due(keen)) == 1, "the process that began is taken to be dead"
     engine.workers.stop(10)
     engine.run_pass(wait=0, orders=False)
     engine.workers.close()

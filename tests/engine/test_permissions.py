@@ -241,8 +241,8 @@ def test_owners_groups_and_modes_are_what_the_design_says_whatever_the_umask_is(
 def test_everything_in_the_state_has_a_place_in_that_list(box):
     named = {path for place in expected(box.web) for path in box.root.glob(place)}
     state = box.root / "var/lib/chainwright"
-    rest = {path for path in state.rglob("*") if not path.is_symlink()} - named
-    assert rest == {state / "http-01/token"}
+    others = {path for path in state.rglob("*") if not path.is_symlink()} - named
+    assert others == {state / "http-01/token"}
 
 
 @pytest.mark.root
@@ -264,7 +264,7 @@ def test_a_group_that_does_not_exist_is_named_and_the_reverse_proxy_goes_on():
 
 
 def readable_copy(target: Path) -> Path:
-    """Copy what is read at any time, templates and plugins, as the checkout may stand where nobody can read it."""
+    """Copy what is read at any time, templates and plugins, as the checkout may be where nobody can read it."""
     for part in ("agent", "plugins", "templates"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(CHECKOUT / part, target / part, dirs_exist_ok=True, ignore=ignored)

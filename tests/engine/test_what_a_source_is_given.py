@@ -1,4 +1,4 @@
-"""What the core gives to a source beyond the network: memory, ledger, the account key, one object for all its orders."""
+"""Services passed to a source: memory, ledger, the account key, one object for all its orders."""
 
 from __future__ import annotations
 
@@ -148,13 +148,13 @@ def test_all_orders_share_one_object_that_is_closed_at_the_end(keen):
 
 
 def test_no_more_orders_run_at_the_same_time_than_the_source_allows(keen, tmp_path):
-    gate = tmp_path / "gate"
-    keen.rules(gate=str(gate))
+    proceed = tmp_path / "proceed"
+    keen.rules(gate=str(proceed))
     keen.settings(alone=NAMES)
     engine = keen.appliance.engine()
     engine.run_pass(wait=0)
     until(lambda: len(keen.said("ordered")) == 2, what="two orders run")
-    gate.touch()
+    proceed.touch()
     until(lambda: engine.workers.all_delivered, what="all have ended")
     engine.run_pass(wait=0)
     engine.workers.close()
@@ -181,15 +181,15 @@ def test_it_is_kept_across_passes_and_replaced_when_the_settings_change(keen):
 
 
 def test_it_is_not_closed_while_an_order_uses_it(keen, tmp_path):
-    gate = tmp_path / "gate"
-    keen.rules(gate=str(gate))
+    proceed = tmp_path / "proceed"
+    keen.rules(gate=str(proceed))
     engine = keen.appliance.engine()
     engine.run_pass(wait=0)
     until(lambda: keen.said("ordered"), what="the order runs")
     keen.settings(alone=["a.example.com"], more="quick = true")
     engine.run_pass(wait=0)
     assert keen.said("closed") == []
-    gate.touch()
+    proceed.touch()
     until(lambda: engine.workers.all_delivered, what="the order has ended")
     engine.run_pass(wait=0)
     assert len(keen.said("closed")) == 1
@@ -258,23 +258,23 @@ def test_nobody_insists_any_more_when_there_is_a_new_chain(keen):
 
 
 def test_leases_are_renewed_of_orders_that_run_and_of_those_that_wait(keen, tmp_path):
-    gate = tmp_path / "gate"
-    keen.rules(gate=str(gate))
+    proceed = tmp_path / "proceed"
+    keen.rules(gate=str(proceed))
     keen.settings(alone=NAMES)
     engine = keen.appliance.engine()
-    engine.workers = Workers(engine.bus, engine.clock, beat_seconds=0.05)
+    engine.workers = Workers(engine.layout, engine.bus, engine.clock, heartbeat_seconds=0.05)
     engine.run_pass(wait=0)
     keen.appliance.clock.advance(minutes=10)
     with keen.appliance.store() as store:
         until(lambda: len(store.orders.leased(keen.appliance.clock())) == len(NAMES), what="all leases are renewed")
-    gate.touch()
+    proceed.touch()
     until(lambda: engine.workers.all_delivered, what="all have ended")
     engine.run_pass(wait=0)
     engine.workers.close()
 
 
 def test_orders_that_were_not_begun_are_given_back(keen, tmp_path):
-    keen.rules(gate=str(tmp_path / "gate"))
+    keen.rules(gate=str(tmp_path / "proceed"))
     keen.settings(alone=NAMES)
     result = keen.appliance.apply(timeout=1)
     assert result.unfinished
@@ -313,7 +313,7 @@ def test_a_failure_whose_next_try_comes_while_the_run_goes_on_is_tried_again(kee
     engine.workers.close()
 
 
-def test_a_process_that_goes_on_lets_a_failure_rest_that_may_be_tried_again_at_once(keen):
+def test_a_process_that_goes_on_defers_a_failure_that_may_be_tried_again_at_once(keen):
     keen.rules(busy=True, retry=-1)
     engine = keen.appliance.engine()
     engine.run_pass(wait=0)

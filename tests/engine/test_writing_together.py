@@ -1,10 +1,11 @@
-"""The scribe: what many threads hand in becomes durable together, and what fails harms nobody else."""
+"""The write queue: what many threads hand in becomes durable together, and what fails harms nobody else."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,13 @@ def layout(tmp_path: Path, monkeypatch) -> Layout:
 
 @pytest.fixture
 def write_queue(layout: Layout) -> Iterator[WriteQueue]:
-    with Store.open(layout) as origin:
-        made = WriteQueue(lambda: origin.again(several=True), lambda store: store.remember("beat", "1"))
-        yield made
-        made.close()
+    made = WriteQueue(partial(opened, layout), remember("heartbeat"))
+    yield made
+    made.close()
+
+
+def opened(layout: Layout) -> Store:
+    return Store.open_existing(layout, several_threads=True)
 
 
 def remember(key: str, value: str = "1"):
@@ -43,8 +47,8 @@ def seen(layout: Layout, key: str) -> str | None:
     return row[0] if row else None
 
 
-class Gate:
-    """Work that waits inside the scribe's transaction until it is let go."""
+class HeldWork:
+    """Work that waits inside the queue's transaction until it is let go."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -56,16 +60,16 @@ class Gate:
 
 
 def all_at_once(write_queue: WriteQueue, works: list) -> list[threading.Thread]:
-    """Hand in `works` from a thread each, while the scribe is busy with something else."""
-    gate = Gate()
-    first = threading.Thread(target=write_queue.write, args=(gate,))
+    """Hand in `works` from a thread each, while the queue is busy with something else."""
+    held = HeldWork()
+    first = threading.Thread(target=write_queue.write, args=(held,))
     first.start()
-    assert gate.entered.wait(30)
+    assert held.entered.wait(30)
     threads = [threading.Thread(target=work) for work in works]
     for thread in threads:
         thread.start()
     until(lambda: len(write_queue._queue) == len(works), what="all have handed in")
-    gate.leave.set()
+    held.leave.set()
     return [first, *threads]
 
 
@@ -75,11 +79,20 @@ def test_what_is_written_is_there_when_the_call_returns(write_queue, layout):
     assert write_queue.read(lambda store: store.meta("a")) == "b"
 
 
-def test_what_many_hand_in_at_the_same_time_costs_one_transaction(write_queue, layout):
+def test_what_many_hand_in_at_the_same_time_costs_one_transaction(layout):
+    statements: list[str] = []
+
+    def traced() -> Store:
+        store = opened(layout)
+        store.database.set_trace_callback(statements.append)
+        return store
+
+    write_queue = WriteQueue(traced, remember("heartbeat"))
     works = [lambda number=number: write_queue.write(remember(f"k{number}")) for number in range(100)]
     for thread in all_at_once(write_queue, works):
         thread.join(30)
-    assert write_queue.commits == 2
+    write_queue.close()
+    assert statements.count("COMMIT") == 2
     assert all(seen(layout, f"k{number}") for number in range(100))
 
 
@@ -114,7 +127,7 @@ def test_a_transaction_that_is_lost_as_a_whole_is_lost_for_all(write_queue, layo
     caught: list[BaseException] = []
 
     def lose(store: Store) -> None:
-        store.database.conn.execute("rollback")
+        store.database.execute("rollback")
         raise OSError("the disk is full")
 
     def writing(work) -> None:
@@ -149,7 +162,7 @@ def test_what_nobody_waits_for_may_fail(write_queue, layout):
     assert seen(layout, "a") == "1"
 
 
-def test_what_is_left_is_written_at_the_end_and_whoever_comes_later_starts_anew(write_queue, layout):
+def test_what_is_left_is_written_at_the_end_and_later_work_starts_it_again(write_queue, layout):
     write_queue.later(remember("a"))
     write_queue.close()
     assert seen(layout, "a") == "1"
@@ -160,23 +173,22 @@ def test_what_is_left_is_written_at_the_end_and_whoever_comes_later_starts_anew(
 
 
 def test_it_gives_signs_of_life(layout):
-    with Store.open(layout) as origin:
-        write_queue = WriteQueue(lambda: origin.again(several=True), remember("beat"), beat_seconds=0.05)
-        write_queue.write(remember("a"))
-        until(lambda: seen(layout, "beat"), what="it has given one")
-        write_queue.close()
+    write_queue = WriteQueue(partial(opened, layout), remember("heartbeat"), heartbeat_seconds=0.05)
+    write_queue.write(remember("a"))
+    until(lambda: seen(layout, "heartbeat"), what="it has given one")
+    write_queue.close()
 
 
-def impatient(origin: Store) -> Store:
-    """Return a connection that doesn't wait for other writers by itself."""
-    store = origin.again(several=True)
+def impatient(layout: Layout) -> Store:
+    """Return a store that doesn't wait for other writers by itself."""
+    store = opened(layout)
     store.database.execute("pragma busy_timeout = 20")
     return store
 
 
 def test_another_writer_that_takes_its_time_is_waited_for(layout):
-    with Store.open(layout) as origin, Store.open(layout) as other:
-        write_queue = WriteQueue(lambda: impatient(origin), remember("beat"))
+    with Store.open(layout) as other:
+        write_queue = WriteQueue(partial(impatient, layout), remember("heartbeat"))
         with other.write():
             other.remember("a", "1")
             thread = threading.Thread(target=write_queue.write, args=(remember("b"),))
@@ -189,9 +201,9 @@ def test_another_writer_that_takes_its_time_is_waited_for(layout):
 
 
 def test_another_writer_that_never_ends_is_said(layout):
-    with Store.open(layout) as origin, Store.open(layout) as other, other.write():
+    with Store.open(layout) as other, other.write():
         other.remember("a", "1")
-        write_queue = WriteQueue(lambda: impatient(origin), remember("beat"), patience=0.1)
+        write_queue = WriteQueue(partial(impatient, layout), remember("heartbeat"), busy_timeout=0.1)
         with pytest.raises(DatabaseRefused, match="locked"):
             write_queue.write(remember("b"))
         write_queue.close()

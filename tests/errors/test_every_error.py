@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
+import pickle
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import pytest
 import agent.errors
 import plugins
 from agent.errors import AgentError, Problem
+from errors.examples import EXAMPLES
 
 FAMILIES = [name for _, name, _ in pkgutil.iter_modules(agent.errors.__path__, "agent.errors.")]
 OF_PLUGINS = [
@@ -24,6 +27,7 @@ OF_PLUGINS = [
 ]
 BUILT_BY_OTHERS = {"SourceError"}
 """Plugins build their own sentences with it."""
+every_example = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: error.code)
 
 
 def every_class() -> list[type[AgentError]]:
@@ -39,22 +43,15 @@ def below(kind: type[AgentError]) -> Iterator[type[AgentError]]:
         yield from below(each)
 
 
-def examples() -> list[AgentError]:
-    names = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py") if path.stem != "test_every_error")
-    found = [importlib.import_module(f"errors.{name}").EXAMPLES for name in names]
-    return [error for listed in found for error, _message in listed]
-
-
 CLASSES = every_class()
-EXAMPLES = examples()
 
 
 def is_concrete(kind: type[AgentError]) -> bool:
-    """Whether it builds a sentence of its own; the others are families."""
-    return "__init__" in vars(kind) and kind.__name__ != "LoadError"
+    """Whether it has a sentence; the others are families."""
+    return bool(kind.cause)
 
 
-def test_every_error_has_an_example_whose_whole_message_is_tested():
+def test_every_error_has_an_example():
     shown = {type(error) for error in EXAMPLES}
     assert [each.__name__ for each in CLASSES if is_concrete(each) and each not in shown] == []
     assert {each.__name__ for each in shown if not is_concrete(each)} <= BUILT_BY_OTHERS
@@ -69,7 +66,16 @@ def test_codes_are_unique_and_of_their_family():
         assert each.code.split(".")[0] == family.code.split(".")[0]
 
 
-@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: error.code)
+def test_names_of_classes_are_unique():
+    names = [each.__name__ for each in CLASSES]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_no_class_formats_by_itself():
+    assert [each.__name__ for each in CLASSES if "__init__" in vars(each)] == []
+
+
+@every_example
 def test_every_error_is_one_sentence_with_a_next_step(error: AgentError):
     problem = error.problem
     assert problem.code == type(error).code
@@ -81,9 +87,16 @@ def test_every_error_is_one_sentence_with_a_next_step(error: AgentError):
     assert not problem.effect or problem.effect.endswith(".")
 
 
-@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: error.code)
+@every_example
 def test_every_error_goes_through_json_unchanged(error: AgentError):
     assert Problem.from_json(json.loads(json.dumps(error.problem.to_json()))) == error.problem
+
+
+@every_example
+def test_every_error_can_be_copied_and_pickled(error: AgentError):
+    for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(again) is type(error)
+        assert again.problem == error.problem
 
 
 def test_the_tree_is_drawn_as_it_is():

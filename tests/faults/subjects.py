@@ -207,7 +207,7 @@ class WebUI(Subject):
     name = "webui"
     slot = "name"
     part = "name/*.pem"
-    template = ("webui/generation.json.j2", "{ wrong on purpose\n", "The generation is not described rightly")
+    template = ("webui/generation.json.j2", "{ wrong on purpose\n", "The description of the generation is malformed")
     reads_as_root = False
     domain = "gw.example.test"
     user = "www-data"

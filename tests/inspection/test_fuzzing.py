@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.errors import AgentError
 from agent.errors.upload import TrustUnreadable
 from agent.inspection import Diagnosis, InputFile, diagnose, diagnose_root
-from agent.inspection.pem_blocks import blocks, plain
+from agent.inspection.pem_blocks import blocks_in, plain
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from support.cas.certificates import NOW, issue, key_pem, pem, rsa_key
@@ -64,7 +64,7 @@ BLOCKS = [
     b"-----BEGIN " + block.label.encode() + b"-----\n" + base64.encodebytes(block.der)
     + b"-----END " + block.label.encode() + b"-----\n"
     for data in MATERIAL
-    for block in blocks(plain(data))
+    for block in blocks_in(plain(data))
 ]  # fmt: skip
 DERS = [data for data in MATERIAL if data[:1] == b"\x30"]
 LABELS = [b"CERTIFICATE", b"PRIVATE KEY", b"ENCRYPTED PRIVATE KEY", b"EC PRIVATE KEY", b"PKCS7", b"TRUSTED CERTIFICATE"]
@@ -85,12 +85,12 @@ LEAKS = [*(text for party in PARTIES for text in fragments_of(party.key)), SECRE
 # Changes
 
 
-def armored(encoded: bytes, label: bytes) -> bytes:
+def pem_of(encoded: bytes, label: bytes) -> bytes:
     return b"-----BEGIN " + label + b"-----\n" + base64.encodebytes(encoded) + b"-----END " + label + b"-----\n"
 
 
 mutated = st.builds(changed, st.sampled_from(MATERIAL), some_changes)
-mutated_inside = st.builds(armored, st.builds(changed, st.sampled_from(DERS), some_changes), st.sampled_from(LABELS))
+mutated_inside = st.builds(pem_of, st.builds(changed, st.sampled_from(DERS), some_changes), st.sampled_from(LABELS))
 shuffled = st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=12).map(b"".join)
 spliced = st.builds(
     lambda first, second, cut, seam: first[: cut % len(first)] + second[seam % len(second) :],
@@ -115,10 +115,10 @@ random_der = st.recursive(
     ),
     max_leaves=12,
 )
-random_armor = st.builds(armored, random_der, st.sampled_from(LABELS))
+random_pem = st.builds(pem_of, random_der, st.sampled_from(LABELS))
 anything = st.one_of(
     st.binary(max_size=300), texts, st.sampled_from(MATERIAL), mutated, mutated_inside, shuffled, spliced, random_der,
-    random_armor,
+    random_pem,
 )  # fmt: skip
 names = st.text(max_size=12)
 passphrases = st.sampled_from([None, b"", SECRET, b"wrong"])
@@ -148,7 +148,7 @@ def test_any_upload_is_a_chain_that_was_really_issued_or_refused(files, passphra
     assert found.chain.leaf in ISSUED
     assert set(found.chain.intermediates) <= ISSUED
     assert found.names
-    assert all(finding.sentence.isprintable() for finding in found.findings)
+    assert all(finding.sentence.isprintable() for finding in found.remarks)
     assert not [leak for leak in LEAKS if leak in repr(found) + repr(pieces)]
 
 

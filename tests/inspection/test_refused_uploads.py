@@ -1,4 +1,4 @@
-"""What the upload doctor refuses: each whole sentence, reached by real bytes."""
+"""Refused uploads: each whole sentence, reached by real bytes."""
 
 import base64
 
@@ -78,7 +78,7 @@ MANY = 500_000
         (b"-----BEGIN CERTIFICATE-----\n" * (MANY // 14), 'Block 1 ("CERTIFICATE") is broken: it has no END line.'),
         (
             b"-----BEGIN CERTIFICATE-----\n" + b"\n" * MANY + b"-----END CERTIFICATE-----",
-            'Block 1 ("CERTIFICATE") is broken: nothing stands in it.',
+            'Block 1 ("CERTIFICATE") is broken: it is empty.',
         ),
         (b"-" * MANY, "it looks like text."),
         (b"\x30\x80" * MANY, "it is damaged."),
@@ -106,7 +106,7 @@ REVOCATIONS = (
 UNPACK = "Unpack it and choose the files in it."
 HTML_CURE = "The link led to a page, not to the file: download the file itself."
 SSH_CURE = (
-    "TLS needs the key in another form: ssh-keygen -p -m PKCS8 -f FILE rewrites it; mostly another file is meant."
+    "TLS needs the key in another form: ssh-keygen -p -m PKCS8 -f FILE rewrites it; usually another file is meant."
 )
 REQUEST_CURE = "Send it to a certificate authority, and upload the certificate that comes back with the key."
 PUBLIC_CURE = "Choose the private key that belongs to it, and the certificate."
@@ -162,7 +162,7 @@ def test_something_else_is_refused_by_what_it_looks_like(data: bytes, what: str,
 def test_an_empty_file_among_others_is_refused_by_its_name():
     assert refusal(WHOLE, ("portal.key", b"")) == (
         "portal.key: This is neither a certificate nor a private key; it looks like an empty file.\n"
-        "Look whether it was downloaded or copied whole, and choose it again."
+        "Check whether it was downloaded or copied whole, and choose it again."
     )
 
 
@@ -182,15 +182,25 @@ BEGIN, END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
             "PRIVATE KEY",
             'its END line says "EC PRIVATE KEY"',
         ),
-        (BUNDLE.replace(BEGIN, BEGIN[1:], 1), 1, "CERTIFICATE", "its BEGIN line has not five hyphens on each side"),
-        (BUNDLE.replace(END, END[:-2] + b"\n", 1), 1, "CERTIFICATE", "its END line has not five hyphens on each side"),
-        (BEGIN + END, 1, "CERTIFICATE", "nothing stands in it"),
-        (BUNDLE[:60] + BUNDLE[61:], 1, "CERTIFICATE", "what stands in it is not Base64, or a part is missing"),
+        (
+            BUNDLE.replace(BEGIN, BEGIN[1:], 1),
+            1,
+            "CERTIFICATE",
+            "its BEGIN line does not have five hyphens on each side",
+        ),
+        (
+            BUNDLE.replace(END, END[:-2] + b"\n", 1),
+            1,
+            "CERTIFICATE",
+            "its END line does not have five hyphens on each side",
+        ),
+        (BEGIN + END, 1, "CERTIFICATE", "it is empty"),
+        (BUNDLE[:60] + BUNDLE[61:], 1, "CERTIFICATE", "its content is not Base64, or a part is missing"),
         (
             BUNDLE[:60] + b"\xc3\xa4" + BUNDLE[61:],
             1,
             "CERTIFICATE",
-            "what stands in it is not Base64, or a part is missing",
+            "its content is not Base64, or a part is missing",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -367,7 +377,7 @@ def test_a_key_that_would_take_minutes_is_not_opened():
 
 
 def test_a_missing_issuer_is_named_with_where_it_can_be_had():
-    trust = "the root of a private authority may also stand in /etc/chainwright/trust/."
+    trust = "the root of a private authority may also be in /etc/chainwright/trust/."
     assert refusal(bundle_of(LEAF), anchors=KNOWN) == (
         'The chain is incomplete: "www.example.com" was issued by "Toy CA", '
         "which is neither among what was given nor among the known roots.\n"

@@ -48,7 +48,7 @@ def with_names(*names: str, cn: str | None = "www.example.com", **options) -> Pa
 
 
 def warnings_of(party: Party) -> list[str]:
-    found = look(bundle_of(party, CA), anchors=KNOWN).findings
+    found = look(bundle_of(party, CA), anchors=KNOWN).remarks
     return [finding.sentence for finding in found if finding.level == "warning"]
 
 
@@ -73,7 +73,7 @@ def test_the_serial_number_zero_is_a_root_s_only():
 
 
 def test_a_root_with_the_serial_number_zero_is_accepted_and_kept():
-    """Those of Go Daddy and of Starfield are such, and every client trusts them."""
+    """The roots of Go Daddy and of Starfield are such, and every client trusts them."""
     plain = root("Old Root")
     old = rewritten(plain, plain, serial_of(plain), integer(0))
     leaf = old.leaf("www.example.com")
@@ -270,7 +270,7 @@ def test_two_leaves_with_one_key_and_the_same_names_are_last_year_s_and_this_yea
     renewed = issue("www.example.com", issuer=CA, names=("*.example.com", "www.example.com"), key=LEAF.key, days=200)
     found = look(WHOLE, pem(renewed.certificate))
     assert found.chain.leaf == renewed.certificate
-    assert found.findings[-1].sentence == "1 older certificate left out"
+    assert found.remarks[-1].sentence == "1 older certificate left out"
 
 
 def test_the_self_signed_placeholder_of_a_key_gives_way_to_what_an_authority_signed():

@@ -11,9 +11,9 @@ from agent.errors.operations import (
     AlreadyUploaded,
     ChainInUse,
     NameNotCovered,
-    NobodyNeeds,
     NotDeletable,
     NothingToReissue,
+    NotNeeded,
 )
 from agent.errors.usage import UnknownChain
 from agent.model.deployment import Step
@@ -123,12 +123,12 @@ def test_an_upload_replaces_another_one_in_one_change(sites):
         assert {each.id for each in store.chains.records() if each.source == "uploaded"} == {new.id}
 
 
-@pytest.mark.parametrize("kind", [NotDeletable, UnknownChain, NobodyNeeds])
+@pytest.mark.parametrize("kind", [NotDeletable, UnknownChain, NotNeeded])
 def test_an_upload_that_is_refused_replaces_nothing(sites, kind):
     old = bought(sites, "*.example.test")
     sites.change(store_upload, old)
-    new = bought(sites, "www.elsewhere.test" if kind is NobodyNeeds else "a.example.test")
-    replaced = {NotDeletable: chains(sites)[SITES[2]], UnknownChain: "f" * 64, NobodyNeeds: old.id}
+    new = bought(sites, "www.elsewhere.test" if kind is NotNeeded else "a.example.test")
+    replaced = {NotDeletable: chains(sites)[SITES[2]], UnknownChain: "f" * 64, NotNeeded: old.id}
     with pytest.raises(kind):
         sites.change(store_upload, new, replace=replaced[kind])
     with sites.store() as store:
@@ -155,7 +155,7 @@ def test_an_upload_for_a_name_must_cover_it(sites):
 
 def test_an_upload_that_nobody_needs_is_refused_or_kept(sites):
     chain = bought(sites, "www.elsewhere.test")
-    with pytest.raises(NobodyNeeds):
+    with pytest.raises(NotNeeded):
         sites.change(store_upload, chain)
     with sites.store() as store:
         assert store.chains.load(chain.id) is None

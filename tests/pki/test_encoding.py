@@ -140,7 +140,7 @@ PAIR = [Part.KEY, Part.FULLCHAIN]
 @pytest.mark.parametrize(
     ("data", "parts", "format_", "error", "reason"),
     [
-        (b"garbage", PAIR, Format.PEM, ContentUnexpected, "it is damaged or no PEM text"),
+        (b"garbage", PAIR, Format.PEM, ContentUnexpected, "it is damaged or not PEM text"),
         (b"", PAIR, Format.PEM, ContentUnexpected, "there is no private key"),
         (b"", [Part.LEAF], Format.PEM, ContentUnexpected, "there is no certificate"),
         (KEY, PAIR, Format.PEM, ContentUnexpected, "there is no certificate"),

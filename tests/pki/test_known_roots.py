@@ -1,4 +1,4 @@
-"""Which roots are known, and when their files are read."""
+"""Trust anchors: which there are, and when their files are read."""
 
 from pathlib import Path
 

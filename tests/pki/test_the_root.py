@@ -298,7 +298,7 @@ def lint(certificate: x509.Certificate) -> list[str]:
 
 
 def lint_pair(issuer: x509.Certificate, leaf: x509.Certificate) -> list[str]:
-    """What pkilint's `lint_pkix_signer_signee_cert_chain` does."""
+    """Lint a certificate and its issuer like pkilint's `lint_pkix_signer_signee_cert_chain`."""
     from pkilint.bin import lint_pkix_signer_signee_cert_chain as linter
 
     documents = {}

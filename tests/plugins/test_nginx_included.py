@@ -150,7 +150,7 @@ def test_a_foreign_file_at_the_published_path_is_not_overwritten():
         box.apply()
         problem = box.deployment("reverse_proxy").problem
         assert "\n".join(problem.lines()) == (
-            f"{foreign}: The administrator's own file stands where a file of the agent belongs; it is not overwritten.\n"
+            f"{foreign}: A file of the administrator's own is where a file of the agent belongs; it is not overwritten.\n"
             "What was served is still served. Move it away, then: chainwright apply"
         )
         assert foreign.read_text() == "# mine\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.probing.probe import judge
+from agent.probing.probe import mismatch
 from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.sstp.packets import (
     Message,
@@ -60,7 +60,7 @@ def look(material, *answers: bytes, name: str = "vpn.example.test", seconds: flo
         endpoint = Endpoint(port=running.port, server_name=name, probe=SSTPProbe())
         expected = Expected(material.fingerprints, 1)
         served = SSTPProbe().look(endpoint, time.monotonic() + seconds, expected)
-        return judge(endpoint, served, expected)
+        return mismatch(endpoint, served, expected)
 
 
 def said(material, *answers: bytes, **options) -> str:
@@ -87,7 +87,7 @@ def test_another_chain_is_for_the_core_to_judge(material, tmp_path):
     with listening(securing(material.context, answering(WELCOME, NAK))) as running:
         endpoint = Endpoint(port=running.port, server_name="vpn.example.test", probe=SSTPProbe())
         expected = Expected(("0" * 64,), 1)
-        problem = judge(endpoint, SSTPProbe().look(endpoint, time.monotonic() + PATIENCE, expected), expected)
+        problem = mismatch(endpoint, SSTPProbe().look(endpoint, time.monotonic() + PATIENCE, expected), expected)
     assert (
         problem.problem.cause
         == f"The endpoint serves the chain {material.fingerprints[0][:12]} instead of 000000000000."

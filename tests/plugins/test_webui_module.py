@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from pydantic import ValidationError
 
 from agent.contract.context import ModulePart
-from agent.probing.probe import judge
+from agent.probing.probe import mismatch
 from agent.rendering.render import filled_in
 from agent.system.command import process_of
 from agent.system.layout import Layout
@@ -156,7 +156,7 @@ def expected(box: WebUIAppliance, context: Context, slot: str) -> Expected:
 def look(box: WebUIAppliance, module: WebUI, context: Context) -> list[object]:
     """Return what is wrong with each endpoint, None where nothing is."""
     wanted = [(each, expected(box, context, each.slot)) for each in module.probes(context)]
-    return [judge(each, each.probe.look(each, time.monotonic() + PATIENCE, what), what) for each, what in wanted]
+    return [mismatch(each, each.probe.look(each, time.monotonic() + PATIENCE, what), what) for each, what in wanted]
 
 
 def test_the_process_is_seen_with_both_chains_and_takes_the_next_generation_by_its_service(box):

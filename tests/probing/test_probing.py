@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.probing.probe import Prober, judge
+from agent.probing.probe import Prober, mismatch
 from chainwright import Endpoint, Expected, KeyType, Probe, ProbeFailed, Served, StartTLS, TLSProbe
 from support.cas import certificates as toy_ca
 from support.servers.local import Maker, Material, listening, saying, securing
@@ -179,7 +179,7 @@ def test_a_refused_starttls_is_told_in_the_services_own_words(protocol, script, 
 
 def test_a_service_that_hangs_up_before_starttls_is_told():
     with listening(saying(*SMTP[:2])) as server:
-        assert reason(Endpoint(server.port, starttls=StartTLS.SMTP)) == "the service broke the connection off."
+        assert reason(Endpoint(server.port, starttls=StartTLS.SMTP)) == "the service closed the connection."
 
 
 # No proper answer
@@ -237,9 +237,9 @@ def test_a_connection_that_is_reset_is_told_from_one_that_is_closed():
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with listening(reset) as server:
-        assert reason(Endpoint(server.port)) == "the service broke the connection off."
+        assert reason(Endpoint(server.port)) == "the service closed the connection."
     with listening(lambda connection: connection.recv(10_000)) as server:
-        assert reason(Endpoint(server.port)) == "the service broke the handshake off."
+        assert reason(Endpoint(server.port)) == "the service closed the connection during the handshake."
 
 
 @pytest.mark.parametrize("text", ["220 mx.example.test ESMTP\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n"])
@@ -324,27 +324,32 @@ LEAF, OTHER, MIDDLE = (digit * 64 for digit in "123")
 )
 def test_what_is_presented_is_compared_one_by_one(served, shown, code):
     endpoint = Endpoint(443, NAME, generation_socket=Path("/run/generation") if shown else None)
-    problem = judge(endpoint, served, Expected((LEAF, MIDDLE), 7))
+    problem = mismatch(endpoint, served, Expected((LEAF, MIDDLE), 7))
     assert (problem.code if problem else None) == code
 
 
 # Looking at many
 
 
-def observe(*endpoints: Endpoint, expected: Material, patient: bool, timeout: float = 10, prober: Prober | None = None):
+def observe(
+    *endpoints: Endpoint, expected: Material, until_served: bool, timeout: float = 10, prober: Prober | None = None
+):
     wanted = [(endpoint, Expected(expected.fingerprints, 1)) for endpoint in endpoints]
-    return (prober or Prober()).observe(wanted, timeout=timeout, handshakes=3, patient=patient)
+    return (prober or Prober()).observe(wanted, timeout=timeout, handshakes=3, until_served=until_served)
 
 
 def test_nothing_to_look_at_is_nothing_seen():
-    assert Prober().observe([], timeout=1, handshakes=3, patient=True) == []
+    assert Prober().observe([], timeout=1, handshakes=3, until_served=True) == []
 
 
 def test_without_patience_there_is_one_look(maker):
     old, new = maker.make(), maker.make()
     with listening(securing(old.context)) as server:
         endpoint = Endpoint(server.port, NAME)
-        good, bad = observe(endpoint, expected=old, patient=False), observe(endpoint, expected=new, patient=False)
+        good, bad = (
+            observe(endpoint, expected=old, until_served=False),
+            observe(endpoint, expected=new, until_served=False),
+        )
     assert server.connections == 2
     assert good[0].ok
     assert not bad[0].ok
@@ -356,7 +361,7 @@ def test_with_patience_several_handshakes_in_a_row_must_be_right(material):
     pauses = []
     with listening(securing(material.context)) as server:
         (seen,) = observe(
-            Endpoint(server.port, NAME), expected=material, patient=True, prober=Prober(wait=pauses.append)
+            Endpoint(server.port, NAME), expected=material, until_served=True, prober=Prober(wait=pauses.append)
         )
     assert seen.ok
     assert server.connections == 3
@@ -369,7 +374,7 @@ def test_a_service_that_takes_the_new_chain_late_is_waited_for(maker):
     with listening(securing(lambda: serves[-1])) as server:
         timer = threading.Timer(0.3, lambda: serves.append(new.context()))
         timer.start()
-        (seen,) = observe(Endpoint(server.port, NAME), expected=new, patient=True)
+        (seen,) = observe(Endpoint(server.port, NAME), expected=new, until_served=True)
         timer.join()
     assert seen.ok
     assert seen.served == Served(new.fingerprints)
@@ -381,7 +386,7 @@ def test_a_worker_that_still_serves_the_old_chain_now_and_then_is_found(maker):
     turns = iter([new, old, new, new, old, new, new, new])
     with listening(securing(lambda: next(turns).context())) as server:
         (seen,) = observe(
-            Endpoint(server.port, NAME), expected=new, patient=True, prober=Prober(wait=lambda pause: None)
+            Endpoint(server.port, NAME), expected=new, until_served=True, prober=Prober(wait=lambda pause: None)
         )
     assert seen.ok
     assert server.connections == 8
@@ -392,7 +397,7 @@ def test_one_endpoint_of_an_address_goes_ahead_while_the_service_reloads(maker):
     turns = iter([old] * 5)
     with listening(securing(lambda: next(turns, new).context())) as server:
         endpoints = [Endpoint(server.port, f"s{number}.example.test") for number in range(10)]
-        seen = observe(*endpoints, expected=new, patient=True, prober=Prober(wait=lambda pause: None))
+        seen = observe(*endpoints, expected=new, until_served=True, prober=Prober(wait=lambda pause: None))
     assert all(each.ok for each in seen)
     assert server.connections == 5 + 3 + 9 * 3
 
@@ -400,7 +405,7 @@ def test_one_endpoint_of_an_address_goes_ahead_while_the_service_reloads(maker):
 def test_a_service_that_never_takes_the_new_chain_is_given_up(maker):
     old, new = maker.make(), maker.make()
     with listening(securing(old.context)) as server:
-        (seen,) = observe(Endpoint(server.port, NAME), expected=new, patient=True, timeout=0.4)
+        (seen,) = observe(Endpoint(server.port, NAME), expected=new, until_served=True, timeout=0.4)
     assert not seen.ok
     assert not seen.dead
     assert seen.problem.code == "deploy.wrong_chain"
@@ -415,15 +420,15 @@ def test_a_service_that_begins_to_listen_late_is_waited_for_and_one_that_never_d
             if not path.exists():
                 stack.enter_context(listening(securing(material.context), path=path))
 
-        (late,) = observe(Endpoint(path=path), expected=material, patient=True, prober=Prober(wait=wait))
-    (never,) = observe(Endpoint(path=tmp_path / "never"), expected=material, patient=True, timeout=0.2)
+        (late,) = observe(Endpoint(path=path), expected=material, until_served=True, prober=Prober(wait=wait))
+    (never,) = observe(Endpoint(path=tmp_path / "never"), expected=material, until_served=True, timeout=0.2)
     assert late.ok
     assert never.dead
 
 
 def test_intermediates_that_are_not_sent_are_missed(material):
     with serving(material.context(leaf_only=True)) as endpoint:
-        (seen,) = observe(endpoint, expected=material, patient=False)
+        (seen,) = observe(endpoint, expected=material, until_served=False)
     assert "without its intermediates." in str(seen.problem)
 
 
@@ -433,8 +438,8 @@ def test_the_right_chain_with_an_older_configuration_is_not_enough(material, tmp
         listening(http(*"0111"), path=tmp_path / "g"),
     ):
         endpoint = Endpoint(served.port, NAME, generation_socket=tmp_path / "g")
-        (before,) = observe(endpoint, expected=material, patient=False)
-        (after,) = observe(endpoint, expected=material, patient=True)
+        (before,) = observe(endpoint, expected=material, until_served=False)
+        (after,) = observe(endpoint, expected=material, until_served=True)
     assert "The service runs generation 0 instead of 1." in str(before.problem)
     assert after.ok
 
@@ -447,7 +452,7 @@ def test_a_thousand_endpoints_are_seen_in_their_order(maker):
     with listening(securing(lambda: default)) as server:
         names = [f"s{number % 3}.example.test" for number in range(1000)]
         wanted = [(Endpoint(server.port, name), Expected(many[name].fingerprints, 1)) for name in names]
-        seen = Prober().observe(wanted, timeout=60, handshakes=1, patient=True)
+        seen = Prober().observe(wanted, timeout=60, handshakes=1, until_served=True)
     assert [each.endpoint for each in seen] == [endpoint for endpoint, _ in wanted]
     assert all(each.ok for each in seen)
 
@@ -458,7 +463,7 @@ def test_a_service_that_hangs_under_many_names_does_not_hide_the_others(material
         listening(lambda connection: connection.recv(10_000) and connection.recv(1)) as silent,
     ):
         hanging = [Endpoint(silent.port, f"s{number}.example.test") for number in range(40)]
-        seen = observe(*hanging, good, expected=material, patient=True, timeout=0.4)
+        seen = observe(*hanging, good, expected=material, until_served=True, timeout=0.4)
     assert seen[-1].ok
     assert not any(each.ok for each in seen[:-1])
     assert "no answer within 0." in str(seen[0].problem)
@@ -495,7 +500,7 @@ def test_a_plugin_can_look_above_tls(banner, message, material):
         (seen,) = observe(
             Endpoint(server.port, NAME, probe=Banner()),
             expected=material,
-            patient=False,
+            until_served=False,
             timeout=0.5 if banner is None else 10,
         )
     assert message in str(seen.problem)
@@ -519,11 +524,11 @@ def crash(expected: Expected) -> Served:
     [
         (lambda expected: Served(expected.fingerprints), ""),
         (crash, "the probe raised KeyError: 'session'."),
-        (lambda expected: None, "the probe returned None and no Served."),
+        (lambda expected: None, "the probe returned None instead of a Served."),
     ],
 )
 def test_a_plugins_probe_may_do_anything_and_is_named_for_it(answer, message, material):
-    (seen,) = observe(Endpoint(1, probe=Answer(answer)), expected=material, patient=False)
+    (seen,) = observe(Endpoint(1, probe=Answer(answer)), expected=material, until_served=False)
     assert message in str(seen.problem)
     assert seen.ok is not bool(message)
 
@@ -532,7 +537,7 @@ def test_a_plugins_probe_that_forgets_its_deadline_is_left(material):
     ended = threading.Event()
     try:
         hangs = Endpoint(1, probe=Answer(lambda expected: ended.wait(60)))
-        (seen,) = observe(hangs, expected=material, patient=False, timeout=0.1)
+        (seen,) = observe(hangs, expected=material, until_served=False, timeout=0.1)
     finally:
         ended.set()
     assert "the probe doesn't keep its deadline." in str(seen.problem)

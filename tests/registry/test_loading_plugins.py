@@ -9,7 +9,7 @@ import pytest
 from agent.model.need import HostFacts
 from agent.registry.hooks import Hooks
 from agent.registry.plugins import Registry
-from agent.system.ownership import distrust
+from agent.system.ownership import why_untrusted
 from support.appliances.toy import BUILT_IN, STUNNEL, ToyAppliance
 
 OFF = "It is disabled, everything else goes on."
@@ -401,10 +401,10 @@ def test_a_drop_in_is_a_regular_file_with_a_proper_name(appliance: ToyAppliance)
 
 def test_a_file_of_another_user_is_not_believed(tmp_path: Path):
     someone = os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, os.geteuid() + 4711, 0, 0, 0, 0, 0))
-    doubt = distrust(tmp_path, someone, 0o022)
-    assert doubt
-    assert doubt.reason == f"it belongs to the user {os.geteuid() + 4711}, not to root"
-    assert doubt.cure == f"chown root {tmp_path}"
+    untrusted = why_untrusted(tmp_path, someone, 0o022)
+    assert untrusted
+    assert untrusted.reason == f"it belongs to the user {os.geteuid() + 4711}, not to root"
+    assert untrusted.fix == f"chown root {tmp_path}"
 
 
 # Hooks of plugins that are on

@@ -11,6 +11,7 @@ from agent.contract.source import OrderRecord
 from agent.errors.problem import Problem
 from agent.model.binding import Binding, LadderPosition
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
+from agent.model.records import ChainRecord
 from agent.report import Snapshot, Status, report
 from agent.report.rows import Progress
 from agent.report.states import DEGRADED, URGENCY
@@ -345,111 +346,65 @@ def test_observers_that_raised_are_named():
     assert not found.degraded
 
 
+def chain_json(chain: ChainRecord, source: str, next_action_at: str | None, used_by: dict) -> dict:
+    """Return the whole row of a valid chain."""
+    return {
+        "id": chain.id,
+        "names": list(chain.names),
+        "source": source,
+        "issuer": "Toy CA",
+        "serial": "1",
+        "not_before": "2026-10-31T12:00:00Z",
+        "not_after": "2027-01-29T12:00:00Z",
+        "key_type": "ecdsa-p256",
+        "sha256": chain.id,
+        "status": "valid",
+        "problem": None,
+        "next_action_at": next_action_at,
+        "used_by": [{"module": "mail", "deployment": "live", **used_by}],
+        "progress": None,
+    }
+
+
 def test_the_form_as_json_is_exactly_this():
-    bought = upload("ab01", "shop.chain.dev", since=NOW - DAY)
-    shop = need("shop.chain.dev", slot="shop")
+    bought = upload("ab01", "bought.chain.dev", since=NOW - DAY)
+    also = need("bought.chain.dev", slot="also")
+    why = "uploaded, covers bought.chain.dev"
     found = snapshot(
         root=RootRecord(ROOT, "gw Root CA", NOW - DAY, NOW + 3650 * DAY, "", NOW, None),
         also=(bought,),
-        needs=(WWW, shop),
-        bindings=(
-            binding(TOY),
-            Binding("mail", "shop", bought.id, "uploaded, covers shop.chain.dev", LadderPosition.WANTED),
-        ),
-        live={"mail": {"default": TOY.id, "shop": bought.id}},
+        needs=(WWW, also),
+        bindings=(binding(TOY), Binding("mail", "also", bought.id, why, LadderPosition.WANTED)),
+        live={"mail": {"default": TOY.id, "also": bought.id}},
         renewals={TOY.id: NOW + 59 * DAY},
         next_at=SOON,
     )
+    nothing = "local_by_design local_fallback issuing overdue failed not_deployed waiting expired unused attention"
+    seen = {"address": "127.0.0.1:25", "server_name": "www.chain.dev", "served_sha256": TOY.id, "ok": True}
     assert report(found, NOW).to_json() == {
         "schema": 1,
         "degraded": False,
-        "summary": {
-            "chains": 2,
-            "valid": 2,
-            "local_by_design": 0,
-            "local_fallback": 0,
-            "issuing": 0,
-            "overdue": 0,
-            "failed": 0,
-            "not_deployed": 0,
-            "waiting": 0,
-            "expired": 0,
-            "unused": 0,
-            "attention": 0,
-        },
+        "summary": {"chains": 2, "valid": 2, **dict.fromkeys(nothing.split(), 0)},
         "now": "2026-11-01T12:00:00Z",
         "next_at": "2026-11-01T12:10:00Z",
         "owner": "root",
         "root": {"subject": "gw Root CA", "sha256": ROOT, "not_after": "2036-10-29T12:00:00Z"},
         "chains": [
-            {
-                "id": bought.id,
-                "names": ["shop.chain.dev"],
-                "source": "uploaded",
-                "issuer": "Toy CA",
-                "serial": "1",
-                "not_before": "2026-10-31T12:00:00Z",
-                "not_after": "2027-01-29T12:00:00Z",
-                "key_type": "ecdsa-p256",
-                "sha256": bought.id,
-                "status": "valid",
-                "problem": None,
-                "next_action_at": None,
-                "used_by": [
-                    {
-                        "module": "mail",
-                        "slot": "shop",
-                        "reason": "uploaded, covers shop.chain.dev",
-                        "deployment": "live",
-                        "endpoints": [],
-                    }
-                ],
-                "progress": None,
-            },
-            {
-                "id": TOY.id,
-                "names": ["www.chain.dev"],
-                "source": "toy",
-                "issuer": "Toy CA",
-                "serial": "1",
-                "not_before": "2026-10-31T12:00:00Z",
-                "not_after": "2027-01-29T12:00:00Z",
-                "key_type": "ecdsa-p256",
-                "sha256": TOY.id,
-                "status": "valid",
-                "problem": None,
-                "next_action_at": "2026-12-30T12:00:00Z",
-                "used_by": [
-                    {
-                        "module": "mail",
-                        "slot": "default",
-                        "reason": "toy",
-                        "deployment": "live",
-                        "endpoints": [
-                            {
-                                "address": "127.0.0.1:25",
-                                "server_name": "www.chain.dev",
-                                "served_sha256": TOY.id,
-                                "ok": True,
-                            }
-                        ],
-                    }
-                ],
-                "progress": None,
-            },
+            chain_json(bought, "uploaded", None, {"slot": "also", "reason": why, "endpoints": []}),
+            chain_json(TOY, "toy", "2026-12-30T12:00:00Z", {"slot": "default", "reason": "toy", "endpoints": [seen]}),
         ],
         "needs": [
             {"module": "mail", "slot": "default", "names": ["www.chain.dev"], "chain": TOY.id, "problem": None},
-            {"module": "mail", "slot": "shop", "names": ["shop.chain.dev"], "chain": bought.id, "problem": None},
+            {"module": "mail", "slot": "also", "names": ["bought.chain.dev"], "chain": bought.id, "problem": None},
         ],
         "uploaded": [
             {
                 "id": bought.id,
-                "names": ["shop.chain.dev"],
+                "names": ["bought.chain.dev"],
                 "issuer": "Toy CA",
                 "not_after": "2027-01-29T12:00:00Z",
                 "status": "valid",
-                "used_for": ["mail/shop"],
+                "used_for": ["mail/also"],
             }
         ],
         "modules": [{"name": "mail", "title": "Mail", "enabled": True, "state": "ok", "problem": None}],

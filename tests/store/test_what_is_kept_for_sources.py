@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -25,18 +24,6 @@ from support.fakes import ladder as toy_ladder
 NOW = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def layout(tmp_path: Path, monkeypatch) -> Layout:
-    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    return Layout(tmp_path)
-
-
-@pytest.fixture
-def store(layout: Layout):
-    with Store.open(layout) as opened:
-        yield opened
 
 
 def a_chain(*names: str, urls: tuple[str, ...] = ()) -> Chain:
@@ -319,7 +306,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date_with_all_that_is_in
         connection.execute("delete from _sqlite_migrations where name = 'm005_sources'")
     connection.close()
     with Store.open(layout) as store:
-        assert migrations.pending(store.database) == []
+        assert migrations.pending(store.database.sqlite_utils) == []
         assert [record.id for record in store.chains.records()] == [chain.id]
         assert (set(store.orders.reissues()), store.orders.forced()) == ({"r"}, frozenset())
         assert store.watches.all() == {}

@@ -21,7 +21,7 @@ from agent.cli.program import Program
 from agent.errors import Problem
 from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.report import problems
-from errors.test_every_error import EXAMPLES
+from errors.examples import EXAMPLES
 from support.paths import CHECKOUT
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -105,13 +105,11 @@ def _command_rows(family: click.Group, context: click.Context, prefix: str) -> I
 
 
 def error_tables() -> str:
-    """Return a table of problems for each family, each with the first example of what it says."""
-    first: dict[str, Problem] = {}
-    for problem in (*(error.problem for error in EXAMPLES), *status_problems()):
-        first.setdefault(problem.code, problem)
+    """Return a table of problems for each family, with every example of what they say."""
     families: dict[str, list[str]] = {}
-    for code in sorted(first):
-        families.setdefault(code.partition(".")[0], []).append(_error_row(first[code]))
+    found = (*(error.problem for error in EXAMPLES), *status_problems())
+    for problem in sorted(found, key=lambda problem: problem.code):
+        families.setdefault(problem.code.partition(".")[0], []).append(_error_row(problem))
     return "".join(f"\n## {family}\n\n{_HEAD}{''.join(found)}" for family, found in families.items()) + "\n"
 
 

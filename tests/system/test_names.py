@@ -40,9 +40,9 @@ def test_a_name_has_one_canonical_form(text: str, name: str):
     [
         ("", "it is empty"),
         (".", "it is empty"),
-        ("a..b", "two dots stand side by side"),
+        ("a..b", "two dots side by side"),
         (".a", "one at its beginning"),
-        ("a.b..", "two dots stand side by side"),
+        ("a.b..", "two dots side by side"),
         ("a b", "only letters, digits"),
         ("a\n.example", "only letters, digits"),
         ("www.example.com\n", "only letters, digits"),

@@ -1,4 +1,4 @@
-"""What the core runs on behalf of a plugin: argument lists and signals, each with an end."""
+"""Commands and signals that the core runs for a plugin, each with an end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 from agent.system.command import OUTPUT_LIMIT, Command, CommandResult, Signal, SystemRunner, process_of
 
-PATIENCE = 20.0
-"""Seconds until a wait gives up: for a busy machine, not a measure of anything."""
+LONGEST_WAIT = 20.0
+"""Seconds until a wait gives up; large, because the machine may be busy."""
 
 
 def run(*argv: str, **options) -> CommandResult:
@@ -26,7 +26,7 @@ def python(script: str, **options) -> CommandResult:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has reaped yet doesn't."""
+    """Whether a process runs and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -34,9 +34,9 @@ def alive(pid: int) -> bool:
 
 
 def wait_until(condition) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LONGEST_WAIT
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.02)
 
 
@@ -128,7 +128,7 @@ def test_a_file_that_is_no_program_is_a_failure_and_not_missing(tmp_path: Path):
     assert not run("true", "x" * 3_000_000).ok
 
 
-# Patience
+# Timeouts
 
 
 def test_a_command_that_takes_too_long_is_killed_with_all_its_children(tmp_path: Path):
@@ -204,7 +204,7 @@ def sleeper(tmp_path: Path):
 def test_a_signal_goes_to_the_process_of_the_pid_file(tmp_path: Path, sleeper):
     result = SystemRunner().run(Signal(tmp_path / "pid", "USR1"))
     assert (result.ok, result.exit_code) == (True, 0)
-    assert sleeper.wait(PATIENCE) == -signal.SIGUSR1
+    assert sleeper.wait(LONGEST_WAIT) == -signal.SIGUSR1
     gone = SystemRunner().run(Signal(tmp_path / "pid", "USR1"))
     assert (gone.ok, gone.missing) == (False, True)
     assert gone.summary == f"no process has the number in {tmp_path / 'pid'}"

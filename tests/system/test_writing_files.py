@@ -1,4 +1,4 @@
-"""Files are complete, durable and of the right owner and mode from their first instant."""
+"""Writing of files that are complete, durable and of the right owner and mode from the start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRET = b"a private key\n"
 
 @pytest.fixture(autouse=True)
 def no_umask():
-    """The mode must not hang on the umask of whoever starts the agent."""
+    """The mode must not depend on the umask of the process that starts the agent."""
     before = os.umask(0)
     yield
     os.umask(before)

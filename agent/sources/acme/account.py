@@ -10,7 +10,7 @@ from acme.messages import Directory as LibraryDirectory
 from acme.messages import ExternalAccountBinding
 
 from agent.errors.account import ExternalAccountMissing, RekeyUnfinished, TermsNotAgreed
-from agent.errors.acme import said
+from agent.errors.wording import said
 from agent.pki.account_key import thumbprint
 from agent.sources.acme.client import AcmeClient, CaProblem
 from agent.sources.acme.parsing import account_of

@@ -126,7 +126,7 @@ class Answers:
         For a name that `prepare` was not content with, what can be done is done all the same.
         """
         if not TOKEN.fullmatch(token):
-            raise TokenMalformed(name, token, retry_at)
+            raise TokenMalformed([name], token, retry_at)
         who = self._who(name)
         if who in {By.THUMBPRINT, By.AGENT}:
             return

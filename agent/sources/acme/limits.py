@@ -196,7 +196,7 @@ class Limits:
             raise worst
 
     def _refusal(self, scope: Scope, until: datetime | None, now: datetime) -> LimitError | None:
-        failed = {scope.subject} if scope.kind is LimitKind.FAILURES else ()
+        failed = frozenset({scope.subject} if scope.kind is LimitKind.FAILURES else ())
         rule = self._rules.get(scope.kind)
         use = self._use(scope, rule, now) if rule else None
         if use and use.next_at and (until is None or use.next_at >= until):

@@ -128,7 +128,7 @@ def _may_pass(failure: CaProblem | CaUnreachable) -> bool:
 
 
 def _said(failure: CaProblem | CaUnreachable) -> str:
-    from agent.errors.acme import said
+    from agent.errors.wording import said
 
     return said(failure.problem.detail or failure.problem.type if isinstance(failure, CaProblem) else failure.cause)
 

@@ -12,7 +12,7 @@ from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from agent.contract.endpoint import Address
-from agent.errors.name import quoted
+from agent.errors.wording import quoted
 from agent.probing.connection import NOBODY_LISTENS, connected, in_plain_words, lenient_context, secured
 from agent.system.deadline import remaining
 

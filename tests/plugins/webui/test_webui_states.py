@@ -333,7 +333,7 @@ def test_an_answer_of_the_agent_that_cannot_be_shown_is_a_mistake_that_says_so_a
     agent.says("GET /v1/status", {"secret": "of the agent"})
     page = browser.get(PAGE)
     assert page.status == 500
-    assert "The web interface made a mistake when it made this page." in page.words
+    assert "Internal error: the web interface could not make this page." in page.words
     assert "secret" not in page.text
     assert "ERROR webui: GET /certificates failed" in app_state.wait_for_log("failed")
     app_state.log_file.write_text("")

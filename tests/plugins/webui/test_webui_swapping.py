@@ -165,19 +165,22 @@ DAMAGES = [
     (_missing_certificate, "2/address/fullchain.pem: This file of the generation cannot be read: No such file"),
     (_missing_manifest, "2/generation.json: This file of the generation cannot be read: No such file or directory."),
     (_missing_directory, "live: The web interface has no generation to serve."),
-    (_manifest("{"), "2/generation.json: The generation is not described rightly: it is not JSON (Expecting property"),
-    (_manifest("[]"), "2/generation.json: The generation is not described rightly: it is not an object."),
+    (
+        _manifest("{"),
+        "2/generation.json: The description of the generation is malformed: it is not JSON (Expecting property",
+    ),
+    (_manifest("[]"), "2/generation.json: The description of the generation is malformed: it is not an object."),
     (
         _manifest('{"generation": true}'),
-        '2/generation.json: The generation is not described rightly: "generation" is missing or is not a number.',
+        '2/generation.json: The description of the generation is malformed: "generation" is missing or is not a number.',
     ),
     (
         _manifest('{"generation": 2, "default": "address", "slots": {}}'),
-        'The generation is not described rightly: its default slot "address" is not among its slots.',
+        'The description of the generation is malformed: its default slot "address" is not among its slots.',
     ),
     (
         _manifest('{"generation": 2, "slots": {"address": {"certificate": "../1/address/fullchain.pem"}}}'),
-        'not described rightly: certificate "../1/address/fullchain.pem" lies outside the generation.',
+        'description of the generation is malformed: certificate "../1/address/fullchain.pem" lies outside the generation.',
     ),
 ]
 

@@ -32,15 +32,15 @@ LAUNCHER = """
 import os, socket, sys
 from html import unescape
 from pathlib import Path
-from agent.api.authentication import Peers
-from agent.api.services import Office
+from agent.api.authentication import PeerProcesses
+from agent.api.services import ApiServices
 from agent.api.process import serve
 from agent.system.layout import Layout
 layout = Layout(Path(sys.argv[1]))
 with socket.socket(socket.AF_UNIX) as listener:
     listener.bind(str(layout.api))
     listener.listen()
-    serve(Office(layout, Peers(os.geteuid(), frozenset({os.geteuid()}))), listener)
+    serve(ApiServices(layout, PeerProcesses(os.geteuid(), frozenset({os.geteuid()}))), listener)
 """
 SETTINGS = """
 sources = ["uploaded", "local"]
@@ -271,7 +271,7 @@ def test_an_upload_is_looked_at_then_used_then_deleted(box: Whole, admin: Browse
     assert "Done" in done.words
     assert "Uploaded" in admin.get("/certificates").row("portal.example.com")
     gone = admin.post("/upload/confirm", {"form_token": form, "word": word[1]})
-    assert (gone.status, "is not kept any more" in gone.words) == (410, True)
+    assert (gone.status, "is no longer kept" in gone.words) == (410, True)
     kept = watched(admin, admin.post("/reissue", {"form_token": form, "name": "portal.example.com"}))
     assert "An uploaded certificate covers this name" in kept.words
     link = next(

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from agent.report.problems import problem_of
 from agent.sources.acme.client import CaProblem, certificate_id
-from agent.store.orders import problem_of
 from support.appliances.certified import Certified
 from support.appliances.deployed import served
 from support.appliances.proxied import SITES

@@ -1,4 +1,4 @@
-"""What tests give to the upload doctor."""
+"""Uploads for the inspection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def look(*given: Given, **options) -> Diagnosis:
 
 
 def findings(*given: Given, **options) -> list[str]:
-    return [f"{finding.level}: {finding.sentence}" for finding in look(*given, **options).findings]
+    return [f"{finding.level}: {finding.sentence}" for finding in look(*given, **options).remarks]
 
 
 def refusal(*given: Given, **options) -> str:

@@ -88,7 +88,7 @@ def _main(kind: str, file: Path, layout: Layout) -> int:
     from agent.daemon.sd_notify import Notifier
     from agent.daemon.wakeup import Wakeup
     from agent.engine.engine import utc_now
-    from agent.engine.pass_inputs import read_host_of
+    from agent.engine.host import read_host
 
     def clock() -> datetime:
         offset = 0.0
@@ -99,7 +99,7 @@ def _main(kind: str, file: Path, layout: Layout) -> int:
     def host(settings):
         if file.exists():
             raise RuntimeError("a fault of the test's")
-        return read_host_of(settings)
+        return read_host(settings)
 
     if kind == "clock":
         return loop.run(layout, clock=clock)

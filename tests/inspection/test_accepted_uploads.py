@@ -1,4 +1,4 @@
-"""From whatever an administrator gives to a chain."""
+"""Accepted uploads: chains made of what administrators upload, and the remarks about them."""
 
 import base64
 import json
@@ -104,8 +104,8 @@ def test_certificates_are_read_in_each_of_their_forms():
     assert is_whole(look(key, b"".join(map(der, all_three)) + b"\r\n"))
     for encoding in (Encoding.DER, Encoding.PEM):
         assert is_whole(look(key, pkcs7.serialize_certificates(all_three, encoding)))
-    armored = base64.encodebytes(pkcs7.serialize_certificates(all_three, Encoding.DER))
-    windows = b"-----BEGIN CERTIFICATE-----\n" + armored + b"-----END CERTIFICATE-----\n"
+    encoded = base64.encodebytes(pkcs7.serialize_certificates(all_three, Encoding.DER))
+    windows = b"-----BEGIN CERTIFICATE-----\n" + encoded + b"-----END CERTIFICATE-----\n"
     assert is_whole(look(key, windows))
 
 
@@ -132,7 +132,7 @@ def test_keys_beside_their_parameters_are_read():
 def test_a_root_that_is_known_need_not_be_given():
     found = look(bundle_of(LEAF, CA), anchors=KNOWN)
     assert is_whole(found)
-    assert [finding.sentence for finding in found.findings][1:] == [
+    assert [finding.sentence for finding in found.remarks][1:] == [
         "chain complete (Toy CA > Toy Root)",
         "valid until 2027-01-30",
     ]
@@ -141,7 +141,7 @@ def test_a_root_that_is_known_need_not_be_given():
 def test_an_intermediate_that_the_administrator_trusts_is_served():
     found = look(bundle_of(LEAF), anchors=[CA.certificate, *KNOWN])
     assert is_whole(found)
-    assert found.findings[-1].sentence == '"Toy CA" was not given, and taken from the known ones'
+    assert found.remarks[-1].sentence == '"Toy CA" was missing, and taken from the known certificates'
     alone = look(bundle_of(LEAF), anchors=[CA.certificate])
     assert (alone.chain.intermediates, alone.chain.anchor) == ((CA.certificate,), None)
 
@@ -168,7 +168,7 @@ def test_a_cross_signed_way_that_leads_nowhere_is_not_gone():
     twin = issue("Toy Root", issuer=old, ca=True, key=ROOT.key, days=3000)
     found = look(bundle_of(LEAF, CA, twin), anchors=KNOWN)
     assert is_whole(found)
-    assert found.findings[-1].sentence == "1 certificate that the chain does not need left out"
+    assert found.remarks[-1].sentence == "1 certificate that the chain does not need left out"
     longer = look(bundle_of(LEAF, CA, twin), anchors=[*KNOWN, old.certificate]).chain
     assert longer.intermediates == (CA.certificate, twin.certificate)
     assert longer.anchor == old.certificate
@@ -188,7 +188,7 @@ def test_of_two_issuers_the_one_that_is_valid_is_taken():
 
 
 def warnings_of(party, *issuers, **options) -> list[str]:
-    found = look(bundle_of(party, *issuers), **{"anchors": KNOWN, **options}).findings
+    found = look(bundle_of(party, *issuers), **{"anchors": KNOWN, **options}).remarks
     return [finding.sentence for finding in found if finding.level == "warning"]
 
 
@@ -210,7 +210,7 @@ def test_a_chain_ends_with_its_intermediate():
 def test_a_self_signed_chain_is_accepted_with_a_warning():
     for ca in (False, True):  # `openssl req -x509` makes an authority of it
         alone = issue("gw.example.test", issuer=None, names=("gw.example.test",), ca=ca)
-        assert warnings_of(alone) == ["self-signed: every client must be told to trust it"]
+        assert warnings_of(alone) == ["self-signed: every client must be configured to trust it"]
 
 
 def test_a_chain_with_a_common_name_only_is_accepted_with_a_warning():
@@ -231,10 +231,8 @@ def test_a_key_that_may_not_sign_is_said():
 
 
 def test_a_root_that_is_unknown_or_has_expired_is_said():
-    assert (
-        findings(WHOLE)[3] == 'note: the root "Toy Root" is not among the known ones: clients must be told to trust it'
-    )
+    assert findings(WHOLE)[3] == 'note: the root "Toy Root" is not a known root: clients must be configured to trust it'
     old = root("Old Root", days=10)
     leaf = old.leaf("www.example.com", days=90)
     found = look(bundle_of(leaf), anchors=[old.certificate], now=NOW + 20 * DAY)
-    assert found.findings[-1].sentence == 'the root "Old Root" expired on 2026-11-11: some clients refuse the chain'
+    assert found.remarks[-1].sentence == 'the root "Old Root" expired on 2026-11-11: some clients refuse the chain'

@@ -1,4 +1,4 @@
-"""Differences between what is wanted and what is in service, taken one by one; and finding those that a service refuses."""
+"""Differences between target and live generation, composed in any combination; and isolation of those that a service refuses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sha(text: str) -> str:
 
 
 def rendering(sites: Mapping[str, Site], main: str = "main") -> Rendering:
-    """Return what a module would render: a key and a text for each site, and a main file that names them."""
+    """Return the rendering of a module: a key and a text for each site, and a main file that names them."""
     texts = {sha(site.text): site.text for site in sites.values()}
     files = []
     for slot, site in sites.items():
@@ -51,7 +51,7 @@ def rendering(sites: Mapping[str, Site], main: str = "main") -> Rendering:
     )
 
 
-def wanted(sites: Mapping[str, Site], live: Mapping[str, Site] | None = None, **mains: str) -> Target:
+def target(sites: Mapping[str, Site], live: Mapping[str, Site] | None = None, **mains: str) -> Target:
     made = rendering(sites, mains.get("main", "main"))
     known: dict[str, ChainFacts] = {slot: facts(site.chain) for slot, site in sites.items()}
 
@@ -74,11 +74,11 @@ def named(differences: Sequence[Difference]) -> list[tuple[str, str]]:
 
 
 def test_nothing_differs_where_all_is_as_it_was():
-    assert wanted({"a": Site()}, {"a": Site()}).differences() == []
+    assert target({"a": Site()}, {"a": Site()}).differences() == []
 
 
 def test_a_new_chain_is_a_difference_of_its_own_and_goes_before_configurations():
-    different = wanted({"a": Site(), "b": Site("two", "listen 444")}, {"a": Site(), "b": Site()})
+    different = target({"a": Site(), "b": Site("two", "listen 444")}, {"a": Site(), "b": Site()})
     assert named(different.differences()) == [("b", "chain"), ("b", "configuration")]
     chain = different.differences()[0]
     assert chain == Difference("web", "b", CHAIN, facts("two").id)
@@ -88,7 +88,7 @@ def test_a_new_chain_is_a_difference_of_its_own_and_goes_before_configurations()
 
 
 def test_a_first_generation_is_made_of_new_slots():
-    first = wanted({"a": Site(), "b": Site()})
+    first = target({"a": Site(), "b": Site()})
     assert named(first.differences()) == [("a", "configuration"), ("b", "configuration"), ("", "configuration")]
     without_b = first.compose(frozenset(difference for difference in first.differences() if difference.slot != "b"))
     assert without_b.digest == rendering({"a": Site()}).digest
@@ -99,7 +99,7 @@ def test_another_chain_for_a_new_slot_is_worth_another_try():
     [one], [two] = (
         [
             each.subject
-            for each in wanted({"a": Site(), "n": Site(chain)}, {"a": Site()}).differences()
+            for each in target({"a": Site(), "n": Site(chain)}, {"a": Site()}).differences()
             if each.slot == "n"
         ]
         for chain in ("one", "two")
@@ -109,13 +109,13 @@ def test_another_chain_for_a_new_slot_is_worth_another_try():
 
 @pytest.mark.parametrize("change", [{"mode": 0o640}, {"text": "listen 444"}])
 def test_whatever_is_declared_otherwise_is_a_change_of_configuration(change):
-    different = wanted({"a": Site(**change)}, {"a": Site()})
+    different = target({"a": Site(**change)}, {"a": Site()})
     assert named(different.differences()) == [("a", "configuration")]
     assert different.compose(frozenset(different.differences())).digest == different.rendering.digest
 
 
 def test_a_slot_that_is_gone_stays_with_what_names_it():
-    different = wanted({"a": Site()}, {"a": Site(), "b": Site()})
+    different = target({"a": Site()}, {"a": Site(), "b": Site()})
     assert named(different.differences()) == [("", "configuration"), ("b", "configuration")]
     assert different.compose(frozenset()).digest == generation({"a": Site(), "b": Site()}).digest
     assert different.compose(frozenset(different.differences())).digest == generation({"a": Site()}).digest
@@ -131,7 +131,7 @@ MAINS = st.sampled_from(["main", "other"])
 
 @given(SITES, st.none() | SITES, MAINS, MAINS)
 def test_all_differences_make_what_is_wanted_and_none_makes_what_is_in_service(sites, live, main, was):
-    different = wanted(sites, live, main=main, was=was)
+    different = target(sites, live, main=main, was=was)
     differences = different.differences()
     whole = different.compose(frozenset(differences))
     assert (whole.digest, whole.chains) == (different.rendering.digest, different.rendering.chains)
@@ -144,7 +144,7 @@ def test_all_differences_make_what_is_wanted_and_none_makes_what_is_in_service(s
 
 @given(SITES, st.none() | SITES, MAINS, st.sets(st.integers(0, 12)))
 def test_any_choice_of_differences_is_whole(sites, live, main, chosen):
-    different = wanted(sites, live, main=main)
+    different = target(sites, live, main=main)
     differences = different.differences()
     made = different.compose(frozenset(difference for number, difference in enumerate(differences) if number in chosen))
     assert len({file.path for file in made.files}) == len(made.files)

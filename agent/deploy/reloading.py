@@ -1,0 +1,74 @@
+"""Reloads: units are told to read their files, each once; those that do not run are started or noted as down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from agent.deploy.deploy_context import DeployContext
+from agent.deploy.units import Candidate, SharedUnit, Unit
+from agent.errors import AgentError
+from agent.errors.deploy import ReloadFailed
+from agent.system.command import process_of
+
+
+class Reloader:
+    """Reloads the units of one transaction, forward and on the way back."""
+
+    def __init__(self, context: DeployContext, absent: Mapping[str, str], is_dead: Callable[[Unit], bool]) -> None:
+        self._context = context
+        self._absent = absent
+        self._is_dead = is_dead
+        self.down = dict(absent)
+        """Unit -> why it can't be reloaded."""
+        self._reloaded: set[str] = set()
+        """Units that ran when they were reloaded by what may be a restart. One that does not run now failed to come up again: a
+        rollback reloads it again instead of taking it for one that nobody has started."""
+
+    def reload(self, units: Sequence[Unit], candidate: Candidate, *, all_of_them: bool = False) -> AgentError | None:
+        """Reload each unit once, up to the first that fails, or all of them. Return the first error."""
+        errors: list[AgentError] = []
+        for unit in units:
+            error = self._reload_unit(unit, candidate)
+            errors += [error] if error else []
+            if errors and not all_of_them:
+                break
+        return errors[0] if errors else None
+
+    def _reload_unit(self, unit: Unit, candidate: Candidate) -> AgentError | None:
+        if not isinstance(unit, SharedUnit) and unit.name not in candidate.contexts:
+            return None
+        why_down = "" if unit.name in self._reloaded else self.down.get(unit.name) or self._why_down(unit, candidate)
+        if why_down and not self._start(unit, candidate):
+            self.down[unit.name] = why_down
+            return None
+        action = None if why_down else unit.reload(candidate)
+        result = self._context.runner.run(action) if action else None
+        if result is not None and unit.disruptive:
+            self._reloaded.add(unit.name)
+        if result is None or result.ok:
+            return None
+        if result.missing:
+            self.down[unit.name] = result.summary
+            return None
+        return ReloadFailed(unit.name, str(result.action), result.summary.rstrip("."), result.output)
+
+    def _why_down(self, unit: Unit, candidate: Candidate) -> str:
+        """Return why a unit can't be reloaded, or nothing when it runs."""
+        if self._context.boot:
+            return "services have not been started yet"
+        how = unit.running(candidate)
+        if isinstance(how, Path):
+            return "" if process_of(how) is not None else f"no process has the number in {how}"
+        if how is not None:
+            result = self._context.runner.run(how)
+            if result.ok:
+                return ""
+            return result.absence if result.missing else f'"{how}" says that it does not run'
+        return "nobody listens at its endpoints" if self._is_dead(unit) else ""
+
+    def _start(self, unit: Unit, candidate: Candidate) -> bool:
+        if not unit.may_start or unit.name in self._absent or self._context.boot:
+            return False
+        command = unit.start(candidate)
+        return command is not None and self._context.runner.run(command).ok

@@ -1,0 +1,348 @@
+"""An example of every error; two or more where its sentences branch. What they say is in docs/errors.md."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from agent.errors import (
+    AgentError,
+    ProbeFailed,
+    SourceError,
+    account,
+    acme,
+    api,
+    auth,
+    chain,
+    crl,
+    deploy,
+    http01,
+    limits,
+    name,
+    operations,
+    order,
+    plugin,
+    preflight,
+    renewal,
+    root,
+    settings,
+    source,
+    store,
+    upload,
+    usage,
+    validation,
+)
+from plugins.webui import errors as webui
+
+AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+LE, CA = "Let's Encrypt", "ca.example"
+ID = "c" * 64
+WWW, SHOP, GW = "www.example.com", "shop.example.com", "gw.example.com"
+ACCOUNT = "https://ca.example/acct/7"
+HOST = "acme-v02.api.letsencrypt.org"
+TRUST = "/etc/chainwright/ca.pem"
+NO_ISSUER = "unable to get local issuer certificate"
+WEBROOT = Path("/var/lib/chainwright/http-01")
+ENDPOINT = "127.0.0.1:8443 (gw.example.test)"
+LEAF, OTHER, FIRST, SECOND = (digit * 64 for digit in "1234")
+OUTPUT = "nginx: [emerg] unknown directive\nnginx: configuration file test failed\n"
+WHO = ("mail", "chainwright-mail 1.2")
+PRIVATE = "/var/lib/chainwright/private"
+DATABASE = f"{PRIVATE}/chainwright.db"
+MAIN = "/etc/chainwright/chainwright.toml"
+PORT = settings.SettingsProblem(MAIN, "modules.mail", "port", "must be at most 65535")
+FILE = settings.SettingsProblem("/etc/chainwright/conf.d/a.toml", "", "", "line 3, column 5: expected '=' after a key")
+TIMEOUT = validation.NameFailure(
+    WWW, "connection", f"192.0.2.1: Fetching http://{WWW}/.well-known/acme-challenge/t: Timeout during connect."
+)
+LIVE = Path("/var/lib/chainwright/modules/webui/live")
+SEVEN = LIVE.with_name("7")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a CA is not asked."""
+
+    name: str
+    cause: str
+    fix: str
+
+
+def missing(host: str) -> Reason:
+    cause = f"{host} does not exist in the DNS (NXDOMAIN from ns1.example.com)."
+    return Reason(host, cause, f"Add an A or AAAA record for {host}, then: chainwright renew")
+
+
+LATE = Reason("", "This machine's clock is 5 hours behind the CA's.", "Set it, then: chainwright renew")
+
+
+def os_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def answered(clause: str, server: str = "", *, redirected: bool = False) -> http01.AnsweredByAnother:
+    return http01.AnsweredByAnother({SHOP: clause}, 80, WEBROOT, AT, server, redirected)
+
+
+EXAMPLES: list[AgentError] = [
+    name.NameInvalid("a b", "it has a space"),
+    # SourceError and its families
+    SourceError(
+        "The CA allows no more orders this week.",
+        where="acme",
+        fix="Wait, or use another account.",
+        effect="The local chain is served.",
+        retry_at=AT,
+    ),
+    source.OrderCancelled("acme"),
+    source.NotRevocable("local"),
+    source.SourceCrashed("toy", ZeroDivisionError("division by zero"), AT),
+    acme.CaUnreached(LE, HOST, "its host name can't be resolved (Name or service not known)", AT),
+    acme.CaUnreached(CA, CA, "no answer within 30 s", AT),
+    acme.CaUntrusted(CA, CA, NO_ISSUER, AT, file=TRUST),
+    acme.CaUntrusted(LE, HOST, NO_ISSUER, AT),
+    acme.CaUntrusted(LE, HOST, "certificate is not yet valid", AT),
+    acme.CaUntrusted(LE, CA, "Hostname mismatch, certificate is not valid for 'ca.example'", AT),
+    acme.TrustFileUnusable(TRUST, "no such file or directory", AT),
+    acme.NoDirectory("https://ca.example/", "it answers with HTTP status 404", AT),
+    acme.CaBusy(LE, AT),
+    acme.CaFailed(LE, "Error creating new order.", AT),
+    acme.RateLimited(LE, 'too many certificates (50) already issued for "example.com" in the last 168h0m0s', AT),
+    acme.NamesPaused(LE, frozenset({WWW, SHOP}), "https://portal.letsencrypt.org/sfe/v1/unpause?jwt=abc", AT),
+    acme.NamesPaused(LE, frozenset(), "", AT),
+    acme.ProfileRefused(LE, "profile name 'gold' not recognized"),
+    acme.SigningRequestRefused(LE, "unable to parse key: only P-256 and P-384 keys are allowed"),
+    acme.RevocationRefused(LE, "reason code 8 is not allowed."),
+    acme.CaRefused(LE, "malformed", "", AT),
+    account.RekeyUnfinished(LE),
+    account.TermsNotAgreed(LE, "https://letsencrypt.org/documents/LE-SA-v1.6.pdf"),
+    account.TermsNotAgreed(LE, "", changed=True),
+    account.ExternalAccountMissing(CA, "https://www.ca.example"),
+    account.ExternalAccountMissing(CA),
+    account.ExternalAccountRefused(CA, "kid-1", "the MAC is wrong."),
+    account.ContactRefused(LE, 'Contact emails @"example.com" are forbidden'),
+    account.AccountKeyRefused(CA, "signature algorithm ES256 is not supported"),
+    account.AccountRefused(CA, ACCOUNT, 'Account is not valid, has status "deactivated"', AT),
+    account.AccountUnknown(CA, ACCOUNT, AT),
+    account.AccountUnknown(CA, "", AT),
+    order.OrderUnfinished(LE, 5, AT),
+    order.ChainUnexpected(CA, "it names other.example.com too", AT),
+    order.ProfileMissing(CA, "shortlivd", ["tlsserver", "shortlived"]),
+    order.ProfileMissing(CA, "tlsserver", []),
+    order.ChallengeMissing(CA, [SHOP], ["dns-01"]),
+    validation.ValidationFailed(LE, [TIMEOUT], AT, passed=frozenset({SHOP})),
+    validation.ValidationFailed(LE, [validation.NameFailure("", "serverInternal", "")], AT),
+    validation.NamesRejected(LE, [validation.NameFailure(WWW, "rejectedIdentifier", "no valid public suffix")], AT),
+    limits.RateLimitAhead(LE, "300 of 300 new orders in 3 hours are used up", AT, "It goes on by itself then."),
+    limits.RateLimitInForce(LE, f"validations of {WWW}", AT, frozenset({WWW})),
+    preflight.PreflightStopped([missing(GW)], AT),
+    preflight.PreflightStopped([missing(f"{each}.example.com") for each in "abcde"], AT),
+    preflight.PreflightStopped([LATE, missing(GW)], AT),
+    renewal.RenewalInfoUnknown("no answer within 30 s", AT),
+    answered("nginx/1.22.1 at 127.0.0.1:80 says 404 Not Found", "nginx/1.22.1"),
+    answered(f'nginx at 127.0.0.1:80 redirects to "https://{SHOP}:8443/"', "nginx", redirected=True),
+    answered("Apache at 127.0.0.1:80 says 404 Not Found", "Apache/2.4.71 (Debian)"),
+    answered("Apache at 127.0.0.1:80 says 404 Not Found", "Apache", redirected=True),
+    answered("127.0.0.1:80: what answers is not HTTP"),
+    http01.PortForbidden([SHOP], 80, AT),
+    http01.PortUnusable([SHOP], 80, os_error(errno.EADDRINUSE), AT),
+    http01.PortUnusable([SHOP], 80, os_error(errno.EMFILE), AT),
+    http01.WebrootUnwritable([SHOP], WEBROOT, os_error(errno.ENOSPC), AT),
+    http01.TokenMalformed([SHOP], "../../etc/passwd", AT),
+    crl.CrlUnreachable("http://ca.example.com/1.crl", "connection refused", AT),
+    crl.CrlRefused("http://ca.example.com/1.crl", "its signature is not the CA's", AT),
+    # Keys, certificates, roots
+    chain.KeyMismatch([WWW]),
+    chain.KeyMismatch(["a", "b", "c", "d", "e"]),
+    chain.NoLeaf([]),
+    chain.NoLeaf(["Toy Root"]),
+    chain.IssuerMissing(WWW, "Toy CA", ["Toy Root"]),
+    chain.WrongIssuer(WWW, "Toy CA", "Other CA"),
+    chain.SignatureInvalid(WWW, "Toy CA"),
+    chain.IssuerMayNotSign("Toy CA", "its key usage does not include keyCertSign"),
+    chain.UnusedCertificates(WWW, ["Other CA"]),
+    chain.LeafIsAuthority("Toy CA"),
+    chain.WeakKey(1024, WWW),
+    chain.WeakKey(1024),
+    chain.WeakSignature(WWW, "sha1"),
+    chain.KeyUnsupported("secp521r1"),
+    chain.KeyUnreadable("it is protected by a password"),
+    chain.CertificateUnreadable("number 2 is damaged"),
+    chain.ContentUnexpected(["key", "leaf"], "pem", "there is no private key"),
+    chain.NotEncodable(["key", "leaf"], "der", "it holds one object"),
+    root.RootMayNotSign("Toy CA", "its key usage does not include keyCertSign"),
+    root.RootKeyMismatch("Toy CA"),
+    root.RootParentsWrong("Toy CA", "It was issued by somebody else."),
+    root.RootExpired("Toy CA", AT),
+    root.RequestInvalid("its signature does not verify with the key in it"),
+    root.NamesMissing(),
+    root.RootMissing(),
+    root.PeerUnknown("4f2a"),
+    root.RevokedBefore("4f2a", AT),
+    root.ListMissing("Toy CA"),
+    # Uploads and other requests of administrators
+    upload.NothingGiven(),
+    upload.TooLarge(1048577, 1048576),
+    upload.TooManyCertificates(100),
+    upload.TooManyKeys(10),
+    upload.NotACertificate("index.html", "an HTML page", "Download the file itself."),
+    upload.BrokenBlock("chain.pem", 2, "CERTIFICATE", "it has no END line"),
+    upload.Damaged("leaf.der", "a certificate", "short data"),
+    upload.OddCertificate(WWW, "its serial number is negative (RFC 5280 section 4.1.2.2)"),
+    upload.PassphraseMissing("portal.key"),
+    upload.PassphraseWrong("portal.p12"),
+    upload.TooCostly("portal.key", "it is longer than RSA with 8192 bits"),
+    upload.KeyMissing(["a.crt: 1 certificate", "a.csr: a certificate signing request"]),
+    upload.CertificateMissing(["a.key: 1 private key"]),
+    upload.PairMismatch(WWW, "3F:9A:00:11:22:33:44:55", "71:0C:00:11:22:33:44:55"),
+    upload.NoKeyFits(["a.key", "b.pem, block 2"], WWW),
+    upload.StrayKey("b.key", WWW, "a.key"),
+    upload.TwoChains([SHOP, WWW]),
+    upload.TwoCertificates([SHOP, WWW]),
+    upload.ChainIncomplete(WWW, "Toy CA"),
+    upload.ChainIncomplete(WWW, "Toy CA", "http://ca.example.com/toy.crt"),
+    upload.ParentsMissing("Branch CA", "Company Root", "http://ca.example.com/root.crt"),
+    upload.Expired(WWW, AT),
+    upload.NotYetValid(WWW, AT + timedelta(days=1), AT),
+    upload.NotForServers(WWW, ["clientAuth", "1.2.3.4"]),
+    upload.NameNotPermitted("www.example.org", "Branch CA"),
+    upload.NoNames("My Server"),
+    upload.TrustUnreadable("/etc/chainwright/trust/company.pem", "a certificate can't be read: number 1 is damaged"),
+    upload.TrustUnreadable("/etc/chainwright/trust/company.pem", "every user can write to it", "chmod go-w FILE"),
+    operations.NameNotCovered("mail.example.test", ["www.example.test", "*.example.org"]),
+    operations.NameNotCovered("mail.example.test", []),
+    operations.NotNeeded(["a.example.test", "b.example.test"], ["www.example.test", "mail.example.test"]),
+    operations.NotNeeded(["a.example.test"], []),
+    operations.AlreadyUploaded(ID),
+    operations.ChainInUse(ID, ["web/a", "web/b"], ["web/a: local", "web/b: nothing"]),
+    operations.NotDeletable(ID, "local"),
+    operations.NothingToReissue("wwww.example.test", "www.example.test"),
+    operations.NothingToReissue("x.example.test", ""),
+    operations.RootAlreadyPresent(ID),
+    operations.NotInLadder("acme", ["uploaded", "local"]),
+    # Deployment
+    ProbeFailed(ENDPOINT, "nobody listens there (connection refused)", dead=True),
+    deploy.WrongChainServed(ENDPOINT, (OTHER, FIRST), (LEAF, FIRST)),
+    deploy.WrongChainServed(ENDPOINT, (LEAF,), (LEAF, FIRST)),
+    deploy.WrongChainServed(ENDPOINT, (LEAF, SECOND, FIRST), (LEAF, FIRST, SECOND)),
+    deploy.WrongChainServed(ENDPOINT, (LEAF, FIRST), (LEAF,)),
+    deploy.WrongChainServed(ENDPOINT, (), (LEAF, FIRST)),
+    deploy.WrongGeneration(ENDPOINT, 6, 7),
+    deploy.WrongGeneration(ENDPOINT, None, 7),
+    deploy.TemplateRefused("/etc/chainwright/templates/nginx/site.conf.j2, line 7", "'prot' is undefined"),
+    deploy.PreflightRefused("mail/default", "the chain does not cover mail.example.test"),
+    deploy.PrepareFailed("mail", "postmap sni", "cannot open sni: no such file.", OUTPUT),
+    deploy.CheckRefused("nginx", "nginx -t", "nginx: [emerg] unknown directive", OUTPUT),
+    deploy.ServiceRefusesPresent("nginx", "nginx -t", "cannot load module:", OUTPUT),
+    deploy.ReloadFailed("nginx", "nginx -s reload", "exit code 1", OUTPUT),
+    deploy.ServiceDown("nginx", "nobody listens at its endpoints"),
+    deploy.RollbackFailed("mail", "The endpoint gives no proper answer: nobody listens there."),
+    deploy.FileDamaged("mail", "/var/lib/chainwright/modules/mail/7/mail.pem"),
+    deploy.OwnerUnknown("group", "mail-keys"),
+    deploy.PublishOccupied("/etc/ipsec.d/private/gw.pem"),
+    deploy.DiskFailed("/var/lib/chainwright/modules/mail/7", "no space left on device"),
+    deploy.ChainGone(ID),
+    # State, settings, plugins
+    store.MasterKeyLost(f"{PRIVATE}/master.key"),
+    store.MasterKeyRefused(f"{PRIVATE}/master.key"),
+    store.MasterKeyWrong(f"{PRIVATE}/master.key"),
+    store.SealBroken("key of chain 1234"),
+    store.DatabaseLost(DATABASE, f"{PRIVATE}/root-1234.sealed"),
+    store.DatabaseRefused(DATABASE, "database or disk is full"),
+    store.DatabaseTooNew(DATABASE, "m004_peers"),
+    store.StateUnwritable(PRIVATE, "permission denied"),
+    store.LockHeld("/run/chainwright/lock", "pid 7, chainwright run"),
+    store.LockHeld("/run/chainwright/lock", ""),
+    store.AgentAlreadyRunning("/run/chainwright/agent.lock", "pid 7"),
+    store.NoStateYet(DATABASE),
+    store.SocketPathTooLong("/" + "ü" * 60),
+    settings.SettingsRefused((PORT,)),
+    settings.SettingsRefused((PORT, FILE)),
+    plugin.ImportFailed(*WHO, ModuleNotFoundError("No module named 'postfix'")),
+    plugin.ImportFailed(*WHO, SystemExit(3)),
+    plugin.RegistrationFailed(*WHO, "register_modules", KeyError()),
+    plugin.CommandsFailed(*WHO, TypeError("no\nwhere")),
+    plugin.UnknownHook(*WHO, "register_module", "register_modules"),
+    plugin.UnknownHook(*WHO, "xyz", None),
+    plugin.UnknownArgument(*WHO, "consequences_of", "delta", ("change", "observed")),
+    plugin.UnknownArgument(*WHO, "register_modules", "agent", ()),
+    plugin.HookMisplaced(*WHO, "register_modules", "a module", "Move it to the top level of the plugin"),
+    plugin.HookUndecorated(*WHO, "Mail", "declare_needs", "needs"),
+    plugin.NotAContribution(*WHO, "register_modules", "a list with str", "Module"),
+    plugin.ContributionIncomplete(*WHO, "module", "Mail", ("it has no name", 'it has no "needs"')),
+    plugin.DuplicateName(*WHO, "module", "mail", "post (/etc/chainwright/plugins/post.py)"),
+    plugin.ServiceUnknown(*WHO, "mail", "postfix", ["nginx"]),
+    plugin.ServiceUnknown(*WHO, "mail", "postfix", []),
+    plugin.DropInRefused("/etc/chainwright/plugins/mail.py", "every user can write to it", "chmod go-w FILE"),
+    plugin.ModuleMissing("post", "mail", ["bundle", "other"]),
+    plugin.ModuleRaised("mail", "declare_needs", ZeroDivisionError("division by zero")),
+    plugin.DeclarationRefused("mail", "declare_needs", 'it has the slot "smtp" twice'),
+    plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
+    # Command line, API, users
+    usage.CommandLineWrong("No such option: --waitt.", "chainwright apply"),
+    usage.UnknownCommand("statsu", ["status", "apply"]),
+    usage.UnknownCommand("x", ["status"], "chainwright root"),
+    usage.UnknownModule("mial", ["mail", "web"]),
+    usage.UnknownModule("vpn", [f"module{number}" for number in range(10)]),
+    usage.UnknownModule("mail", []),
+    usage.UnknownSlot("webui", "nam", ["name", "address"]),
+    usage.UnknownSlot("web", "a", []),
+    usage.ModuleUnusable("mail", "it is disabled"),
+    usage.UnknownChain("www.exmple.test", ["www.example.test"]),
+    usage.AmbiguousId("ab", ["ab" + "2" * 62, "ab" + "1" * 62]),
+    usage.UnknownFile("mail", "mail.cnf", ["mail.conf"]),
+    usage.UnknownFile("mail", "x", []),
+    usage.FileUnwritable("/srv/root.pem", "permission denied"),
+    usage.InputUnreadable("shop.pem", "no such file or directory"),
+    usage.PassphraseNeeded(),
+    usage.PasswordNeeded("ann"),
+    usage.ConfirmationFlagMissing("--yes-reissue-root"),
+    usage.Unexpected(ValueError("a\n  b.")),
+    usage.Unexpected(KeyError()),
+    api.PeerForbidden(65534),
+    api.AuthenticationRequired(),
+    api.NoOwnPassword("token monitoring"),
+    api.NotFound(),
+    api.MethodNotAllowed("PUT", ["POST", "GET"]),
+    api.BadRequest("Input should be a valid string", "content, user"),
+    api.ContentTooLarge(2_097_152),
+    api.RequestTimeout(30),
+    api.ServiceUnavailable(),
+    api.ConfirmationWordMissing("REISSUE"),
+    api.ConfirmationRequired(),
+    api.JobNotFound("12ab"),
+    api.JobLost("exit code 1"),
+    api.InternalError(),
+    auth.InvalidCredentials(),
+    auth.TooManyLogins(AT),
+    auth.SessionExpired(),
+    auth.InvalidToken(),
+    auth.PermissionDenied("ann", "viewer", "admin"),
+    auth.PasswordChangeRequired(),
+    auth.PasswordRefused("it would be guessed at once"),
+    auth.UserNotFound("bob"),
+    auth.UserRefused("bob", "there is one already", "Change the password: chainwright webui password bob"),
+    auth.TokenNotFound("12ab"),
+    # The web interface's own process
+    webui.NoGeneration(LIVE),
+    webui.GenerationFileUnreadable(SEVEN / "name/key.pem", "Permission denied"),
+    webui.ManifestMalformed(SEVEN / "generation.json", '"slots" is missing or is not an object'),
+    webui.CertificateRefused(SEVEN / "name/fullchain.pem", "ee key too small"),
+    webui.KeyUnusable(SEVEN / "name/key.pem"),
+    webui.ServerKeyMismatch(SEVEN / "name/key.pem", SEVEN / "name/fullchain.pem"),
+    webui.CannotListen("127.0.0.1:8443", "Address already in use"),
+    webui.PidFileUnwritable(Path("/run/chainwright/webui/pid"), "No such file or directory"),
+    webui.TemplateBroken("/etc/chainwright/templates/webui/certificates.html.j2", "line 3: unexpected '}'"),
+    webui.AgentSilent("connection refused"),
+    webui.FromElsewhere(),
+    webui.OnlyForAdmins("guest"),
+    webui.FormStale(),
+    webui.FormMalformed("a part has no name"),
+    webui.FormTooLarge(2 * 2**20),
+    webui.FormTooSlow(30.0),
+    webui.PageFailed(),
+    webui.UploadForgotten(),
+]
