@@ -19,7 +19,8 @@ from appliance import NGINX, Appliance, appliance, free_port, stop, timed, wait_
 from one_chain import PAUSE, presented
 
 from agent.engine.engine import Engine
-from agent.operations.operations import Operations
+from agent.operations.locked_state import locked_state
+from agent.operations.reissue import reissue
 from agent.system.layout import Layout
 
 SITES = [f"s{number}.example.test" for number in range(10)]
@@ -134,7 +135,8 @@ def changed(engine: Engine, doors: Doors) -> float:
     """Ask for new chains, and return the seconds until all that was asked for is served."""
     names = {name for _port, name in doors}
     before = seen(doors)
-    Operations(engine).reissue(sorted(names))
+    with locked_state(engine) as state:
+        reissue(state, sorted(names))
     begin = time.perf_counter()
     engine.apply()
     until_changed(before)

@@ -19,7 +19,8 @@ from appliance import Appliance, Prepared, appliance, free_port, head, interleav
 from bare_ca import pair
 
 from agent.engine.engine import Engine
-from agent.operations.operations import Operations
+from agent.operations.locked_state import locked_state
+from agent.operations.reissue import reissue
 from agent.system.layout import Layout
 
 PAUSE = 0.02
@@ -87,9 +88,13 @@ def main(sites: int, times: int) -> None:
         before = presented(port, site(sites // 2))
         engine = Engine(Layout(made.root))
 
+        def asked() -> None:
+            with locked_state(engine) as state:
+                reissue(state, [site(sites // 2)])
+
         def marked(run: Callable[[], object]) -> Callable[[], object]:
             """Time only what follows after somebody has asked for a new chain."""
-            return Prepared(lambda: Operations(engine).reissue([site(sites // 2)]), run)
+            return Prepared(asked, run)
 
         taken = interleaved(
             times,

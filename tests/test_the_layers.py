@@ -8,6 +8,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -86,12 +87,20 @@ MODULES = {dotted(path, CORE): path for path in sorted(CORE.rglob("*.py"))}
 OUTSIDE = {dotted(path, PLUGINS): path for path in sorted(PLUGINS.rglob("*.py"))}
 
 
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is in a file, those things inside functions too, but for what only a type checker reads."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from statements(node)
+
+
 @cache
-def imported(path: Path, *, at_once: bool = False) -> frozenset[str]:
-    """Return the modules of `agent` and `plugins` that a file imports: wherever in it, or when it is itself imported."""
+def imported(path: Path, *, types: bool = True) -> frozenset[str]:
+    """Return the modules of `agent` and `plugins` that a file imports, wherever in it; without `types`: those that run."""
     tree = ast.parse(path.read_text())
     found = set()
-    for node in tree.body if at_once else ast.walk(tree):
+    for node in ast.walk(tree) if types else statements(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -132,7 +141,7 @@ def test_no_file_needs_itself_in_a_roundabout_way():
     for module, path in MODULES.items():
         between.setdefault(noun(module), set()).update(noun(other) for other in imported(path))
     graphlib.TopologicalSorter({name: others - {name, ""} for name, others in between.items() if name}).prepare()
-    files = {module: imported(path, at_once=True) - {module} for module, path in MODULES.items() if module != "agent"}
+    files = {module: imported(path, types=False) - {module} for module, path in MODULES.items() if module != "agent"}
     graphlib.TopologicalSorter(files).prepare()
 
 

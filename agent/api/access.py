@@ -1,4 +1,4 @@
-"""Who may use a route, and who it is that calls."""
+"""Roles that routes require, and the caller of a request."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from enum import StrEnum
 from agent.auth import Person, Role, Session
 
 ROOT = Person("root (uid 0)", Role.ADMIN)
-"""The machine's own root: whoever is that may read the store anyway."""
+"""The machine's own root, who may read the store anyway."""
 LOCAL = "local"
-"""The address of who doesn't come over the network."""
+"""The address of a caller who is not on the network."""
 
 
 class Access(StrEnum):
-    """What a caller must be."""
+    """Role that a route requires."""
 
     PUBLIC = "public"
     """Anybody whom the socket lets in."""
     PERSON = "person"
-    """Whoever has logged in, even if only to change the one-time password."""
+    """Somebody who has logged in, even with the one-time password that has to be changed."""
     VIEWER = "viewer"
     ADMIN = "admin"
 
@@ -31,7 +31,7 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, for roles, throttling and the record."""
+    """Caller of a request: for roles, throttling and the audit record."""
 
     person: Person | None
     """None: nobody has logged in, which `Access.PUBLIC` allows."""

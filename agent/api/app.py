@@ -1,4 +1,4 @@
-"""The application: the table of routes, answered."""
+"""The ASGI application: routes, authentication and errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agent.api.authentication import identify
 from agent.api.executors import Executors
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.request_body import Content, check_headers, lower_names, read_input, read_query
-from agent.api.route import Follower, Lane, Route
+from agent.api.route import Follower, Pool, Route
 from agent.api.services import ApiServices
 from agent.errors import AgentError
 from agent.errors.api import InternalError, MethodNotAllowed, NotFound
@@ -32,26 +32,26 @@ log = logging.getLogger("chainwright.api")
 
 def application(services: ApiServices, routes: Iterable[Route]) -> Starlette:
     """Return the application. A connection's state names its `peer`, the uid of the process at the other end."""
-    answering = Answering(services)
+    dispatcher = Dispatcher(services)
     by_path = groupby(sorted(routes, key=attrgetter("path")), key=attrgetter("path"))
     app = Starlette(
-        routes=[_route(answering, path, {each.method: each for each in found}) for path, found in by_path],
-        exception_handlers={HTTPException: answering.unknown},
+        routes=[_route(dispatcher, path, {each.method: each for each in found}) for path, found in by_path],
+        exception_handlers={HTTPException: dispatcher.unknown},
     )
     app.router.redirect_slashes = False
     return app
 
 
-def _route(answering: Answering, path: str, methods: Mapping[str, Route]) -> starlette.routing.Route:
+def _route(dispatcher: Dispatcher, path: str, methods: Mapping[str, Route]) -> starlette.routing.Route:
     async def endpoint(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
-        return await answering.answer(request, methods[method])
+        return await dispatcher.answer(request, methods[method])
 
     return starlette.routing.Route(path, endpoint, methods=list(methods))
 
 
-class Answering:
-    """From a request to a response: who calls, what is asked, the handler, and what went wrong."""
+class Dispatcher:
+    """Dispatch of a request: authentication, validation, the handler, and errors as problem details."""
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
@@ -62,8 +62,8 @@ class Answering:
         content = Content(received, self._services.limits)
         try:
             request = await self._request(received, content, route)
-            lane = self._executors.run(route.lane, partial(route.handler, request))
-            return self._response(await lane, request, None if received.method == "HEAD" else route.follow)
+            answer = self._executors.run(route.pool, partial(route.handler, request))
+            return self._response(await answer, request, None if received.method == "HEAD" else route.follow)
         except AgentError as error:
             return self._problem(error, closing=not await content.drain())
         except Exception:
@@ -89,7 +89,7 @@ class Answering:
         self._services.peers.check(uid)
         check_headers(request, self._services.limits)
         now, headers = self._services.now(), lower_names(request)
-        caller = await self._executors.run(Lane.READ, partial(self._identify, uid, headers, route))
+        caller = await self._executors.run(Pool.READ, partial(self._identify, uid, headers, route))
         query = read_query(request, route.query)
         body = await read_input(request, content, route)
         return ApiRequest(self._services, caller, now, request.path_params, query, body, headers)

@@ -1,4 +1,4 @@
-"""Finding out who calls: the peer's uid says which process it is, a session or a token which person."""
+"""Authentication: the peer's uid identifies the process, a session or a token the person."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BEARER = "bearer "
 
 @dataclass(frozen=True, slots=True)
 class PeerProcesses:
-    """Whose processes may connect: those of root, of the agent's own user, and of the web interface's."""
+    """Users whose processes may connect: root, the agent's own, and the web interface's."""
 
     own: int
     """Uid of the agent."""
@@ -38,7 +38,7 @@ def identify(
 ) -> Caller:
     """Return who calls, having made sure that they may. `headers`: names in lower case.
 
-    Root needs no session, unless it is the web interface that runs as root and passes somebody else's request on.
+    Root needs no session, unless it is the web interface that runs as root and forwards a request.
     Raises `AuthError` and `ApiError`.
     """
     address = _address(peers, uid, headers)

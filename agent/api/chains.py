@@ -1,4 +1,4 @@
-"""One chain: its details, its certificates, its key for who may have it, and its end."""
+"""Routes of one chain: its details and its certificates."""
 
 from __future__ import annotations
 

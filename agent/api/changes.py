@@ -1,4 +1,4 @@
-"""What an administrator does to chains that are there: reissue, revoke, delete, export, and have it all looked at again."""
+"""Routes that change chains: reissue, revoke, delete, export, and a pass over all of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from agent.api.access import Access
 from agent.api.chains import attachment, known
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.route import Input, Lane, Route
+from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationRequired
-from agent.errors.usage import UnknownChain
-from agent.report import Snapshot
-from agent.store import Store
+from agent.operations import reissue as operations
+from agent.operations.reissue import KeptUpload
+from agent.operations.uploads import delete_upload, export_chain
 
 PKCS12 = "application/x-pkcs12"
-UPLOADED = "uploaded"
 SHORTEST_PASSPHRASE = 8
 LONGEST_PASSPHRASE = 256
 MOST_NAMES = 100
@@ -27,14 +26,14 @@ Name = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class Reissue(Input):
-    """For which names new chains are wanted."""
+    """Names for which new chains are wanted."""
 
     names: tuple[Name, ...] = Field(min_length=1, max_length=MOST_NAMES)
     force: bool = Field(False, description="ask the CA even where a check beforehand says that it will refuse")
 
 
 class Reason(StrEnum):
-    """CRLReason of RFC 5280 section 5.3.1, those that a subscriber gives."""
+    """CRLReason of RFC 5280 section 5.3.1, as far as a subscriber gives it."""
 
     UNSPECIFIED = "unspecified"
     KEY_COMPROMISE = "keyCompromise"
@@ -44,7 +43,7 @@ class Reason(StrEnum):
 
 
 class Revocation(Input):
-    """Which chain is to be revoked."""
+    """Chain that is to be revoked, and why."""
 
     chain: str = Field(max_length=64, description="its whole id")
     reason: Reason = Reason.UNSPECIFIED
@@ -52,106 +51,86 @@ class Revocation(Input):
 
 
 class Pass(Input):
-    """How a pass is to be made."""
+    """Options of a pass."""
 
     now: bool = Field(False, description="don't wait for activation windows")
     retry: bool = Field(False, description="ask sources that have failed at once again, and try again what was refused")
 
 
 class Export(Input):
-    """What protects the key in the file."""
+    """Passphrase that protects the key in the file."""
 
     passphrase: str = Field(min_length=SHORTEST_PASSPHRASE, max_length=LONGEST_PASSPHRASE, repr=False)
 
 
 class Deletion(Input):
-    """How sure somebody is."""
+    """Confirmation of a deletion."""
 
     confirmed: bool = Field(False, description="delete it though modules use it: the next source takes over at once")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A name that goes on with an uploaded chain, whatever was asked."""
-
-    name: str
-    chain: str
-    """Id of the uploaded chain; deleting it opens the way for the other sources."""
-
-
-@dataclass(frozen=True, slots=True)
 class ReissueStarted(JobStarted):
-    """New chains are being asked for."""
+    """Job that gets new chains."""
 
     names: tuple[str, ...]
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptUpload, ...]
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
     """Ask for new chains. Raises `NothingToReissue` and `NameInvalid`."""
-    wish: Reissue = request.body
-    names = request.services.operations().reissue(wish.names, force=wish.force)
-    snapshot, _ = request.services.status(request.now)
-    job = begin(request, "reissue", ", ".join(wish.names[:5]), detail="forced" if wish.force else "")
-    return started(ReissueStarted(job, tuple(names), _kept(snapshot, set(names))))
+    body: Reissue = request.body
+    with request.services.locked_state() as state:
+        asked = operations.reissue(state, body.names, force=body.force)
+    job = begin(request, "reissue", ", ".join(body.names[:5]), detail="forced" if body.force else "")
+    return started(ReissueStarted(job, asked.names, asked.kept))
 
 
 def apply(request: ApiRequest) -> ApiResponse:
     """Make a pass."""
-    wish: Pass = request.body
-    if wish.retry:
-        request.services.operations().retry_now()
-    words = ("apply", "--look", "--now") if wish.now else ("apply", "--look")
-    detail = ", ".join(word for word, said in (("now", wish.now), ("retry", wish.retry)) if said)
+    body: Pass = request.body
+    if body.retry:
+        with request.services.locked_state() as state:
+            operations.retry_failed(state)
+    words = ("apply", "--look", "--now") if body.now else ("apply", "--look")
+    detail = ", ".join(word for word, said in (("now", body.now), ("retry", body.retry)) if said)
     return started(JobStarted(begin(request, "apply", "everything", words, detail)))
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Have a chain revoked by its CA. Raises `UnknownChain`, and `ConfirmationRequired` with what would follow."""
-    wish: Revocation = request.body
-    record = known(request.services, wish.chain)
-    if not wish.confirmed:
-        switches = request.services.operations().without(record.id)
-        raise ConfirmationRequired([f"{each.module}/{each.slot}: {each.reason}" for each in switches])
-    words = ("revoke", record.id, "--reason", str(wish.reason), "--yes")
+    """Have a chain revoked by its CA. Raises `UnknownChain`, and `ConfirmationRequired` with its consequences."""
+    body: Revocation = request.body
+    record = known(request.services, body.chain)
+    if not body.confirmed:
+        with request.services.locked_state() as state:
+            raise ConfirmationRequired(
+                [f"{each.module}/{each.slot}: {each.reason}" for each in state.without(record.id)]
+            )
+    words = ("revoke", record.id, "--reason", str(body.reason), "--yes")
     return started(
-        JobStarted(begin(request, "revoke", ", ".join(record.names[:3]), words, f"{record.id}, {wish.reason}"))
+        JobStarted(begin(request, "revoke", ", ".join(record.names[:3]), words, f"{record.id}, {body.reason}"))
     )
 
 
 def delete(request: ApiRequest) -> ApiResponse:
     """Delete an uploaded chain. Raises `UnknownChain`, `ChainInUse` and `NotDeletable`."""
     query: Deletion = request.query
-    record = known(request.services, request.path["id"])
-    request.services.operations().delete(record.id, confirmed=query.confirmed)
+    with request.services.locked_state() as state:
+        record = state.known(request.path["id"])
+        delete_upload(state, record.id, confirmed=query.confirmed)
     return started(JobStarted(begin(request, "chain deleted", ", ".join(record.names[:3]), detail=record.id)))
 
 
 def export(request: ApiRequest) -> ApiResponse:
-    """Return a chain with its key, protected by a passphrase. It is written down first. Raises `UnknownChain`."""
-    from agent.pki.encoding import Format, Part, encode
+    """Return a chain with its key, protected by a passphrase. The audit record has it first. Raises `UnknownChain`."""
+    from agent.pki.encoding import Format, Part
 
-    wish: Export = request.body
+    body: Export = request.body
     record = known(request.services, request.path["id"])
     request.note("key exported", ", ".join(record.names[:3]), record.id)
-    with Store.open_existing(request.services.layout) as store:
-        chain = store.chains.load(record.id)
-    if chain is None:
-        raise UnknownChain(record.id, ())
-    content = encode(chain, [Part.KEY, Part.FULLCHAIN], Format.PKCS12, password=wish.passphrase.encode())
+    parts, password = [Part.KEY, Part.FULLCHAIN], body.passphrase.encode()
+    content = export_chain(request.services.layout, record.id, parts, Format.PKCS12, password)
     return ApiResponse(content, media_type=PKCS12, headers=attachment(record.names, "p12"))
-
-
-def _kept(snapshot: Snapshot, names: set[str]) -> tuple[Kept, ...]:
-    uploaded = {record.id for record in snapshot.chains if record.source == UPLOADED}
-    bound = {binding.key: binding.chain for binding in snapshot.bindings if binding.chain in uploaded}
-    return tuple(
-        Kept(name, chain)
-        for need in snapshot.needs
-        if (chain := bound.get(need.key)) is not None
-        for name in need.names
-        if name in names
-    )
 
 
 ROUTES = (
@@ -164,7 +143,7 @@ ROUTES = (
         ReissueStarted,
         202,
         body=Reissue,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(422, 503),
     ),
     Route(
@@ -172,11 +151,11 @@ ROUTES = (
         "/v1/apply",
         Access.ADMIN,
         apply,
-        "Look at everything, and do what is due, now",
+        "Check everything, and do what is due, now",
         JobStarted,
         202,
         body=Pass,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(503,),
     ),
     Route(
@@ -188,7 +167,7 @@ ROUTES = (
         JobStarted,
         202,
         body=Revocation,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(404, 422, 503),
     ),
     Route(
@@ -200,7 +179,7 @@ ROUTES = (
         JobStarted,
         202,
         query=Deletion,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(404, 409, 503),
     ),
     Route(
@@ -210,7 +189,7 @@ ROUTES = (
         export,
         "Return a chain with its key as PKCS#12",
         body=Export,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         media_types=(PKCS12,),
         problems=(404,),
     ),

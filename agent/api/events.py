@@ -1,4 +1,4 @@
-"""What happened, and who changed what."""
+"""Routes of the events and of the audit record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agent.store import Store
 
 
 class EventsQuery(Input):
-    """Which events."""
+    """Filter of events."""
 
     module: str = Field("", max_length=128)
     chain: str = Field("", max_length=64, description="id of a chain: those about it, or about its request")
@@ -31,14 +31,14 @@ class EventList:
 
 
 class AuditQuery(Input):
-    """How many rows."""
+    """Number of rows."""
 
     limit: int = Field(100, ge=1, le=1000)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditList:
-    """Rows of the record of changes, the newest first."""
+    """Rows of the audit record, the newest first."""
 
     audit: tuple[Audit, ...]
 

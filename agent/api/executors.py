@@ -1,4 +1,4 @@
-"""Threads for handlers, in lanes: who waits for the lock, or for a password check, holds up nobody who only looks."""
+"""Thread pools for handlers: waiting for the lock or for a password check doesn't delay reading."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from agent.api.route import Lane
+from agent.api.route import Pool
 from agent.errors.api import ServiceUnavailable
 
 T = TypeVar("T")
 
-WIDTHS: Mapping[Lane, int] = {Lane.READ: 4, Lane.CHANGE: 2, Lane.PASSWORD: 1}
-"""How many at the same time. Each password check takes 64 MiB."""
-WAITING: Mapping[Lane, int] = {Lane.READ: 64, Lane.CHANGE: 8, Lane.PASSWORD: 16}
-"""How many more may wait."""
+WORKERS: Mapping[Pool, int] = {Pool.READ: 4, Pool.CHANGE: 2, Pool.PASSWORD: 1}
+"""Threads. Each password check takes 64 MiB."""
+QUEUED: Mapping[Pool, int] = {Pool.READ: 64, Pool.CHANGE: 8, Pool.PASSWORD: 16}
+"""Calls that may wait."""
 
 
 class Executors:
-    """Use it on one event loop."""
+    """Thread pools of one event loop."""
 
-    def __init__(self, widths: Mapping[Lane, int] = WIDTHS, waiting: Mapping[Lane, int] = WAITING) -> None:
-        self._pools = {lane: ThreadPoolExecutor(width, f"api-{lane}") for lane, width in widths.items()}
-        self._most = {lane: widths[lane] + waiting[lane] for lane in widths}
-        self._present = dict.fromkeys(widths, 0)
+    def __init__(self, workers: Mapping[Pool, int] = WORKERS, queued: Mapping[Pool, int] = QUEUED) -> None:
+        self._pools = {pool: ThreadPoolExecutor(width, f"api-{pool}") for pool, width in workers.items()}
+        self._most = {pool: workers[pool] + queued[pool] for pool in workers}
+        self._present = dict.fromkeys(workers, 0)
 
-    async def run(self, lane: Lane, work: Callable[[], T]) -> T:
-        """Return what `work` returns, called in a thread. Raises `ServiceUnavailable` when so many wait already."""
-        if self._present[lane] >= self._most[lane]:
+    async def run(self, pool: Pool, work: Callable[[], T]) -> T:
+        """Return what `work` returns, called in a thread. Raises `ServiceUnavailable` when too many wait already."""
+        if self._present[pool] >= self._most[pool]:
             raise ServiceUnavailable
-        self._present[lane] += 1
+        self._present[pool] += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pools[lane], work)
+            return await asyncio.get_running_loop().run_in_executor(self._pools[pool], work)
         finally:
-            self._present[lane] -= 1
+            self._present[pool] -= 1
 
     def close(self) -> None:
-        """Let what runs come to its end, and nothing begin any more."""
+        """Wait for what runs, and cancel what waits."""
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)

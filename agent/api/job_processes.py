@@ -1,4 +1,4 @@
-"""The processes of jobs: each is a command of its own, so that neither a crash here nor the end of this process stops it."""
+"""Processes of jobs: each is a command of its own, which a crash or the end of this process doesn't stop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMAND = (sys.executable, "-P", "-m", "agent")
 
 
 class JobProcesses:
-    """Starts them and waits for them, each in a thread."""
+    """Processes that were started, each with a thread that waits for it."""
 
     def __init__(self, layout: Layout, clock: Callable[[], datetime], command: Sequence[str] = COMMAND) -> None:
         """`command`: what `chainwright` is."""
@@ -28,7 +28,7 @@ class JobProcesses:
 
     @property
     def running(self) -> int:
-        """How many there are."""
+        """Number of processes that run."""
         with self._lock:
             return self._running
 

@@ -1,4 +1,4 @@
-"""Jobs: what follows a change, as a process whose steps are told while somebody looks on."""
+"""Jobs: passes after a change, as processes whose steps are streamed."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
 from agent.auth import Accounts
 from agent.auth.person import Audit
+from agent.errors import Problem
 from agent.errors.api import JobLost, JobNotFound
-from agent.errors.problem import Problem
 from agent.model.events import Event
 from agent.store import Store
 from agent.store.jobs import JobRecord
 
 EVENT_STREAM = "text/event-stream"
 PAUSE = 0.25
-"""Seconds between two looks for further steps."""
-SIGN_OF_LIFE = 15.0
-"""Seconds after which a stream says that it is still there."""
+"""Seconds between two queries for further steps."""
+HEARTBEAT = 15.0
+"""Seconds after which a comment keeps a stream alive."""
 DEGRADED = 3
 """Exit code of a job that is done, while something needs attention."""
 
 
 class JobState(StrEnum):
-    """How far a job is."""
+    """State of a job."""
 
     RUNNING = "running"
     DONE = "done"
@@ -59,7 +59,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobStarted:
-    """The job that does what follows."""
+    """Job that was started."""
 
     job: str
 
@@ -72,13 +72,13 @@ class JobList:
 
 
 class JobsQuery(Input):
-    """How many."""
+    """Number of jobs."""
 
     limit: int = Field(20, ge=1, le=200)
 
 
 def begin(request: ApiRequest, action: str, subject: str, words: Sequence[str] = ("apply",), detail: str = "") -> str:
-    """Write down what was done, and start the process that does what follows; return the job's id. Raises `JobLost`."""
+    """Store a job and the audit record of its change, and start its process; return the job's id. Raises `JobLost`."""
     job = secrets.token_hex(8)
     record = JobRecord(job, action, subject, request.caller.name, request.now)
     row = Audit(request.now, request.caller.name, request.caller.address, action, subject, detail)
@@ -107,7 +107,7 @@ def listed(request: ApiRequest) -> ApiResponse:
 
 
 def stream(request: ApiRequest) -> ApiResponse:
-    """Begin to tell the steps of a job. Raises `JobNotFound`."""
+    """Begin to stream the steps of a job. Raises `JobNotFound`."""
     _look(request, 0)
     return ApiResponse(media_type=EVENT_STREAM)
 
@@ -115,7 +115,7 @@ def stream(request: ApiRequest) -> ApiResponse:
 async def follow(request: ApiRequest) -> AsyncIterator[bytes]:
     """Yield the steps of a job as server-sent events (HTML standard, section 9.2), the last one named ``end``.
 
-    The id of each is that of its row: whoever was cut off names the last in ``Last-Event-ID`` and gets the rest.
+    The id of each is that of its row: a client that was cut off names the last in ``Last-Event-ID`` and gets the rest.
     """
     seen = _last_seen(request)
     deadline = time.monotonic() + request.services.limits.stream_seconds
@@ -131,7 +131,7 @@ async def follow(request: ApiRequest) -> AsyncIterator[bytes]:
         if job.state is not JobState.RUNNING:
             yield b"event: end\ndata: %s\n\n" % request.services.json(job)
             return
-        if time.monotonic() >= spoke + SIGN_OF_LIFE:
+        if time.monotonic() >= spoke + HEARTBEAT:
             spoke = time.monotonic()
             yield b":\n\n"
         await asyncio.sleep(PAUSE)
@@ -177,13 +177,13 @@ def _state(record: JobRecord, lost: bool) -> JobState:
 
 ROUTES = (
     Route("GET", "/v1/jobs", Access.VIEWER, listed, "List the newest jobs", JobList, query=JobsQuery),
-    Route("GET", "/v1/jobs/{id}", Access.VIEWER, show, "Show how far a job is", Job, problems=(404,)),
+    Route("GET", "/v1/jobs/{id}", Access.VIEWER, show, "Show the state of a job", Job, problems=(404,)),
     Route(
         "GET",
         "/v1/jobs/{id}/events",
         Access.VIEWER,
         stream,
-        "Tell the steps of a job while it runs, as server-sent events",
+        "Stream the steps of a job while it runs, as server-sent events",
         media_types=(EVENT_STREAM,),
         problems=(404,),
         follow=follow,

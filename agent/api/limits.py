@@ -1,4 +1,4 @@
-"""How much of everything one may ask for."""
+"""Limits of the API."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ApiLimits:
     """For them to come."""
     connections: int = 200
     lock_seconds: float = 20.0
-    """A change waits so long for the agent's lock."""
+    """For the agent's lock, before a change."""
     stream_seconds: float = 600.0
-    """So long the steps of a job are told; whoever looks on then asks for the rest."""
+    """For the steps of a job; a client asks for the rest then."""
     idle_seconds: float = 60.0
-    """Without a connection and without a job the process ends after so long."""
+    """Without a connection and without a job, after which the process ends."""

@@ -1,4 +1,4 @@
-"""The document that says what the API takes and gives (OpenAPI 3.1), made of the table of routes and its types."""
+"""The OpenAPI 3.1 document, generated from the routes and their types."""
 
 from __future__ import annotations
 
@@ -47,16 +47,18 @@ def document(routes: Iterable[Route]) -> Schema:
     }
 
 
-@cache
-def _whole() -> Schema:
-    from agent.api.routes import ROUTES
+def document_route(others: Iterable[Route]) -> Route:
+    """Return the route that answers with the document of all `others` and of itself."""
 
-    return document(ROUTES)
+    @cache
+    def whole() -> Schema:
+        return document([*others, own])
 
+    def show(_request: ApiRequest) -> ApiResponse:
+        return ApiResponse(whole())
 
-def show(_request: ApiRequest) -> ApiResponse:
-    """Return the document."""
-    return ApiResponse(_whole())
+    own = Route("GET", "/v1/openapi.json", Access.PUBLIC, show, "Return this document", dict[str, Any])
+    return own
 
 
 def _schemas(table: list[Route]) -> tuple[Mapping[Any, Schema], Schema]:
@@ -131,13 +133,13 @@ def _header_parameters(route: Route) -> list[Schema]:
     client = {
         "name": CLIENT.title(),
         "in": "header",
-        "description": "Address of the browser, from the web interface only; whoever sends it needs a session.",
+        "description": "Address of the browser, from the web interface only; a request with it needs a session.",
         "schema": {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]},
     }
     last = {
         "name": "Last-Event-ID",
         "in": "header",
-        "description": "Id of the last step that was seen: the rest is told.",
+        "description": "Id of the last step that was seen: the stream begins after it.",
         "schema": {"type": "string"},
     }
     return [client, last] if route.follow else [client]
@@ -172,7 +174,7 @@ def _problem_schema() -> Schema:
     texts: Schema = {"type": "array", "items": text}
     return {
         "type": "object",
-        "description": "RFC 9457. The same words as in the command line, the page and the events.",
+        "description": "RFC 9457. The same sentences as in the command line, the page and the events.",
         "properties": {
             "type": {**text, "format": "uri"},
             "title": {**text, "description": "What went wrong, one sentence"},
@@ -185,11 +187,8 @@ def _problem_schema() -> Schema:
             "detail": {**text, "description": "Raw output of a service or a library"},
             "users": {**texts, "description": "Of a chain in use: module/slot"},
             "successors": {**texts, "description": "Of a chain in use: what takes over"},
-            "effects": {**texts, "description": "What would follow if it were confirmed"},
+            "effects": {**texts, "description": "Consequences, if it were confirmed"},
         },
         "required": ["type", "title", "status", "code", "where", "fix", "effect", "retry_at", "detail"],
         "additionalProperties": False,
     }
-
-
-ROUTES = (Route("GET", "/v1/openapi.json", Access.PUBLIC, show, "Return this document", dict[str, Any]),)

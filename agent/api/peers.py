@@ -1,4 +1,4 @@
-"""What the root has signed for others, what it takes back, and its list of that for everybody."""
+"""Routes of peer certificates: list, download and revocation, and the root's public list of what it has revoked."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.chains import PEM, attachment
-from agent.api.consequences import ChainEffects, answered
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.route import Input, Lane, Route
-from agent.api.uploads import SwitchRow, switch_rows
+from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationRequired
-from agent.errors.root import ListMissing, PeerUnknown, RootMissing
-from agent.model.peer import serial_of
+from agent.operations.effects import RevocationEffects
+from agent.operations.peers import export_peer, find_peer, revocation_list
+from agent.operations.revocation import revocation_effects
 from agent.pki.revocation import RevocationReason
 from agent.report.peers import ListRow, PeerRow, list_row, peer_rows
 from agent.store import Store
@@ -26,7 +25,7 @@ SERIAL = r"^[0-9A-Fa-f:]{1,80}$"
 
 
 class ListFormat(StrEnum):
-    """How a list of revoked certificates is written."""
+    """Encoding of a list of revoked certificates."""
 
     PEM = "pem"
     """RFC 7468."""
@@ -35,14 +34,14 @@ class ListFormat(StrEnum):
 
 
 class ListQuery(Input):
-    """Whose list, in which form."""
+    """Root of a list, and its encoding."""
 
     format: ListFormat = ListFormat.PEM
     of: str = Field("", max_length=64, description="SHA-256 of an earlier root; empty: the one that signs")
 
 
-class Withdrawal(Input):
-    """What the root is to take back."""
+class RootRevocation(Input):
+    """Certificate that the root is to revoke, and why."""
 
     serial: str = Field(pattern=SERIAL, description="serial number in hex, of a peer certificate or a local chain")
     reason: RevocationReason = RevocationReason.UNSPECIFIED
@@ -51,22 +50,10 @@ class Withdrawal(Input):
 
 @dataclass(frozen=True, slots=True)
 class PeerPage:
-    """What the roots have signed for others, and the present one's list of what was taken back."""
+    """Certificates that the roots have signed for others, and the present root's list of what it has revoked."""
 
     peers: tuple[PeerRow, ...]
     crl: ListRow | None
-
-
-@dataclass(frozen=True, slots=True)
-class WithdrawalEffects(ChainEffects):
-    """Something that a root has signed, and what taking it back would do."""
-
-    serial: str
-    names: tuple[str, ...]
-    peer: str
-    """``module/label`` of a peer certificate; empty for a local chain."""
-    switches: tuple[SwitchRow, ...]
-    """Needs that get another chain."""
 
 
 def listed(request: ApiRequest) -> ApiResponse:
@@ -80,49 +67,38 @@ def listed(request: ApiRequest) -> ApiResponse:
 def download(request: ApiRequest) -> ApiResponse:
     """Return a peer certificate with what leads to the root, and the root. Raises `PeerUnknown`."""
     with Store.open_read_only(request.services.layout) as view:
-        peer = view.peers.find(serial_of(request.path["id"]))
-        if peer is None:
-            raise PeerUnknown(request.path["id"])
-        pem = view.peers.certificates(peer.sha256)
-    return ApiResponse(pem.encode(), media_type=PEM, headers=attachment((peer.label,), "pem"))
+        peer = find_peer(view, request.path["id"])
+        return ApiResponse(export_peer(view, peer), media_type=PEM, headers=attachment((peer.label,), "pem"))
 
 
 def crl(request: ApiRequest) -> ApiResponse:
     """Return a root's list of what it has revoked. Raises `RootMissing`, `ListMissing`."""
     query: ListQuery = request.query
     with Store.open_read_only(request.services.layout) as view:
-        root = next((each for each in view.roots.all() if _is_meant(each.sha256, each.retired_at, query.of)), None)
-        found = view.revocations.lists().get(root.sha256) if root else None
-    if root is None:
-        raise RootMissing
-    if found is None or not found.pem:
-        raise ListMissing(root.subject)
+        found = revocation_list(view, query.of)
+        (subject,) = [each.subject for each in view.roots.all() if each.sha256 == found.root]
     if query.format is ListFormat.DER:
-        return ApiResponse(found.der, media_type=DER_CRL, headers=attachment((root.subject,), "crl"))
-    return ApiResponse(found.pem.encode(), media_type=PEM, headers=attachment((root.subject,), "crl.pem"))
-
-
-def _is_meant(sha256: str, retired_at: object, of: str) -> bool:
-    return sha256 == of if of else retired_at is None
+        return ApiResponse(found.der, media_type=DER_CRL, headers=attachment((subject,), "crl"))
+    return ApiResponse(found.pem.encode(), media_type=PEM, headers=attachment((subject,), "crl.pem"))
 
 
 def effects(request: ApiRequest) -> ApiResponse:
-    """Say what taking something back would do. Raises `PeerUnknown`."""
-    found = request.services.revoker().preview(request.path["id"])
-    rows = switch_rows(list(found.switches))
-    return ApiResponse(WithdrawalEffects(*answered(found.answers), found.serial, found.names, found.peer, rows))
+    """Say what revoking something would do. Raises `PeerUnknown`."""
+    with request.services.locked_state() as state:
+        return ApiResponse(revocation_effects(state, request.path["id"]))
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Take back what the root has signed. Raises `PeerUnknown`, and `ConfirmationRequired` with what would follow."""
-    wish: Withdrawal = request.body
-    found = request.services.revoker().preview(wish.serial)
-    if not wish.confirmed:
-        lines = [f"{each.sentence} ({module})" for module, each in found.answers.consequences]
+    """Revoke what the root has signed. Raises `PeerUnknown`, and `ConfirmationRequired` with its consequences."""
+    body: RootRevocation = request.body
+    with request.services.locked_state() as state:
+        found = revocation_effects(state, body.serial)
+    if not body.confirmed:
+        lines = [f"{each.sentence} ({each.module})" for each in found.consequences]
         raise ConfirmationRequired([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
-    words = ("root", "revoke", found.serial, "--reason", str(wish.reason), "--yes")
+    words = ("root", "revoke", found.serial, "--reason", str(body.reason), "--yes")
     subject = found.peer or ", ".join(found.names[:3])
-    return started(JobStarted(begin(request, "revoke", subject, words, f"{found.serial}, {wish.reason}")))
+    return started(JobStarted(begin(request, "revoke", subject, words, f"{found.serial}, {body.reason}")))
 
 
 ROUTES = (
@@ -151,9 +127,9 @@ ROUTES = (
         "/v1/root/signed/{id}/effects",
         Access.VIEWER,
         effects,
-        "Say what taking back something that the root has signed would do",
-        WithdrawalEffects,
-        lane=Lane.CHANGE,
+        "Say what revoking something that the root has signed would do",
+        RevocationEffects,
+        pool=Pool.CHANGE,
         problems=(404, 503),
     ),
     Route(
@@ -164,8 +140,8 @@ ROUTES = (
         "Revoke something that the root has signed: a peer certificate or a local chain",
         JobStarted,
         202,
-        body=Withdrawal,
-        lane=Lane.CHANGE,
+        body=RootRevocation,
+        pool=Pool.CHANGE,
         problems=(404, 422, 503),
     ),
 )

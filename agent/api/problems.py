@@ -1,4 +1,4 @@
-"""What goes wrong, as problem details (RFC 9457): the same words as everywhere, and a status for programs."""
+"""Errors as problem details (RFC 9457): the same sentences as everywhere, and a status for programs."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ STATUSES: dict[type[AgentError], int] = {
 
 
 def status_of(error: AgentError) -> int:
-    """Return the HTTP status of an error; 500 for what no request should lead to."""
+    """Return the HTTP status of an error; 500 for those that no request should cause."""
     return next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
 
 

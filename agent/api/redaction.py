@@ -1,4 +1,4 @@
-"""What no answer holds: where the agent keeps its state."""
+"""Redaction of answers: paths of the agent's own files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from agent.system.layout import Layout
 
 REST = r"[^\s\"'`,;:()\[\]]*"
-"""What a path goes on with in a sentence or in a service's output."""
+"""Rest of a path in a sentence or in a service's output."""
 
 
 def redaction(layout: Layout) -> Callable[[Any], Any]:

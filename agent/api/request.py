@@ -1,4 +1,4 @@
-"""What a route's handler is given, and what it gives back."""
+"""Request and response of a route's handler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request, after it is known who calls and that it is as documented."""
+    """A request that is authenticated and valid."""
 
     services: ApiServices
     caller: Caller
@@ -30,7 +30,7 @@ class ApiRequest:
     """Names in lower case."""
 
     def note(self, action: str, subject: str, detail: str = "") -> None:
-        """Write down what was done, by whom, from where."""
+        """Add a row to the audit record: what was done, by whom, from where."""
         row = Audit(self.now, self.caller.name, self.caller.address, action, subject, detail)
         with self.services.accounts() as accounts:
             accounts.audit(row)
@@ -38,7 +38,7 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What is sent."""
+    """A response."""
 
     content: object = None
     """Bytes as they are; a dataclass or plain JSON types as JSON; None: nothing."""

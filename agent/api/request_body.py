@@ -1,4 +1,4 @@
-"""Reading a request: so many octets, so much time, and only what is documented."""
+"""Content of requests: read within limits of size and time, and validated."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from agent.api.route import Input, Route
 from agent.errors.api import BadRequest, ContentTooLarge, RequestTimeout
 
 DRAINED = 4
-"""Times the limit: so much is let come before it is answered that it is too much."""
+"""Times the limit: so much is discarded before the connection is closed."""
 MOST_FILES = 20
 MOST_FIELDS = 20
 
 
 class Parser(MultiPartParser):
-    """Keeps files in memory: a private key must not get onto the disk."""
+    """Parser that keeps files in memory: a private key must not get onto the disk."""
 
     def __init__(self, headers: Headers, content: bytes) -> None:
         async def once() -> AsyncGenerator[bytes, None]:
@@ -57,7 +57,7 @@ class Content:
         return bytes(found)
 
     async def drain(self) -> bool:
-        """Let the rest come, which nobody reads: else the answer is lost to who is still sending. False: it was too much."""
+        """Discard the rest, since a client that is still sending loses the answer. False: it was too much."""
         left = DRAINED * self._limits.content_octets
         try:
             async with asyncio.timeout(self._limits.content_seconds):
@@ -95,12 +95,12 @@ def read_query(request: Request, model: type[Input] | None) -> Input | None:
     names = [name for name, _ in given]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise BadRequest("it stands there twice", f"query, {twice[:40]}")
+        raise BadRequest("it is there twice", f"query, {twice[:40]}")
     return _validated(lambda: (model or Input).model_validate(dict(given)), "query")
 
 
 def _validated(read: Callable[[], Input], where: str) -> Input:
-    """Return what `read` makes. Raises `BadRequest`, in which nothing of what was given stands."""
+    """Return what `read` makes. Raises `BadRequest`, which quotes nothing of what was given."""
     try:
         return read()
     except ValidationError as error:
@@ -133,7 +133,7 @@ async def _fields(items: Iterable[tuple[str, UploadFile | str]]) -> dict[str, ob
             if content or value.filename:  # a browser sends an empty part where no file was chosen
                 files.setdefault(name, []).append((value.filename or "", content))
         elif name in fields:
-            raise BadRequest("it stands there twice", f"content, {name[:40]}")
+            raise BadRequest("it is there twice", f"content, {name[:40]}")
         else:
             fields[name] = value
     return {**fields, **files}

@@ -1,4 +1,4 @@
-"""The root: what it is, its certificate for everybody, and another one in its place."""
+"""Routes of the root: its details, its public certificate, and its replacement."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.chains import PEM, attachment
-from agent.api.consequences import ChainEffects, answered
 from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.route import Input, Lane, Route
+from agent.api.route import Input, Pool, Route
 from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
+from agent.operations.effects import RootEffects
+from agent.operations.root import reissue_root, root_effects, upload_root
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
 from agent.store import Store
 from agent.store.roots import RootRecord
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Effects
     from agent.pki.authority import Root
 
 DER = "application/pkix-cert"
@@ -33,7 +33,7 @@ REISSUE, REPLACE = "REISSUE", "REPLACE"
 
 
 class RootFormat(StrEnum):
-    """How the root's certificate is written."""
+    """Encoding of the root's certificate."""
 
     PEM = "pem"
     """RFC 7468; of a subordinate authority, with those above it."""
@@ -44,7 +44,7 @@ class RootFormat(StrEnum):
 
 
 class Retyped(Input):
-    """The word by which somebody shows that they have read what will break."""
+    """Word that confirms that what will break was read."""
 
     typed: str = Field(max_length=20, description=f'"{REISSUE}"')
 
@@ -54,13 +54,13 @@ class NewRoot(Given):
 
 
 class Replacement(NewRoot):
-    """The same, with the word by which somebody shows that they have read what will break."""
+    """The same, with the word that confirms that what will break was read."""
 
     typed: str = Field(max_length=20, description=f'"{REPLACE}"')
 
 
 class RootQuery(Input):
-    """In which form."""
+    """Encoding."""
 
     format: RootFormat = RootFormat.PEM
 
@@ -74,18 +74,8 @@ class RootPage:
 
 
 @dataclass(frozen=True, slots=True)
-class RootEffects(ChainEffects):
-    """What another root would do."""
-
-    resigned: tuple[str, ...]
-    """``module/slot`` whose local chain is signed again."""
-    peers: tuple[str, ...]
-    """``module/label`` whose peer certificate is signed again, and has to be carried to its device."""
-
-
-@dataclass(frozen=True, slots=True)
 class RootPreview:
-    """A root that might be taken into service, and what that would do."""
+    """A root that may be put into service, and what that would do."""
 
     subject: str
     sha256: str
@@ -97,7 +87,7 @@ class RootPreview:
 
 @dataclass(frozen=True, slots=True)
 class RootStarted(JobStarted):
-    """Another root signs from now on; local chains are being signed again."""
+    """Job that signs local chains again, by another root."""
 
     subject: str
     sha256: str
@@ -128,28 +118,33 @@ def download(request: ApiRequest) -> ApiResponse:
 
 def effects(request: ApiRequest) -> ApiResponse:
     """Say what another root would do, asking every module."""
-    return ApiResponse(_effects(request.services.operations().root_effects()))
+    with request.services.locked_state() as state:
+        return ApiResponse(root_effects(state))
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
     """Make a new root. Raises `ConfirmationWordMissing`."""
     _require(request.body.typed, REISSUE)
-    return _taken(request, request.services.operations().reissue_root(), "root reissued")
+    with request.services.locked_state() as state:
+        root = reissue_root(state)
+    return _taken(request, root, "root reissued")
 
 
 def preview(request: ApiRequest) -> ApiResponse:
     """Say what a root is, and what it would do. Raises `UploadError`, `RootError` and `ChainError`."""
     root = _diagnose(request, request.body)
-    found = _effects(request.services.operations().root_effects(root.sha256))
+    with request.services.locked_state() as state:
+        found = root_effects(state, root.sha256)
     certificates = tuple(links(root.pem().decode()))
     return ApiResponse(RootPreview(root.subject, root.sha256, root.not_before, root.not_after, certificates, found))
 
 
 def replace(request: ApiRequest) -> ApiResponse:
-    """Take an uploaded root into service. Raises `ConfirmationWordMissing`, and as `preview` does; `RootAlreadyPresent`."""
+    """Put an uploaded root into service. Raises `ConfirmationWordMissing`, and as `preview` does; `RootAlreadyPresent`."""
     _require(request.body.typed, REPLACE)
     root = _diagnose(request, request.body)
-    request.services.operations().upload_root(root)
+    with request.services.locked_state() as state:
+        upload_root(state, root)
     return _taken(request, root, "root replaced")
 
 
@@ -161,16 +156,12 @@ def _require(typed: str, word: str) -> None:
 def _diagnose(request: ApiRequest, given: Given) -> Root:
     from agent.inspection import diagnose_root
 
-    return diagnose_root(given.pieces(), passphrase=given.secret, now=request.now)
+    return diagnose_root(given.input_files(), passphrase=given.secret, now=request.now)
 
 
 def _taken(request: ApiRequest, root: Root, action: str) -> ApiResponse:
     job = begin(request, action, root.subject, detail=root.sha256)
     return started(RootStarted(job, root.subject, root.sha256, root.not_after))
-
-
-def _effects(found: Effects) -> RootEffects:
-    return RootEffects(*answered(found.answers), found.resigned, found.peers)
 
 
 def _written(record: RootRecord, form: RootFormat) -> tuple[bytes, str, str]:
@@ -210,7 +201,7 @@ ROUTES = (
         effects,
         "Say what another root would break, by name",
         RootEffects,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(503,),
     ),
     Route(
@@ -222,7 +213,7 @@ ROUTES = (
         RootStarted,
         202,
         body=Retyped,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(422, 503),
     ),
     Route(
@@ -233,7 +224,7 @@ ROUTES = (
         "Say what a root is and what it would do, storing nothing",
         RootPreview,
         form=NewRoot,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(422, 503),
     ),
     Route(
@@ -245,7 +236,7 @@ ROUTES = (
         RootStarted,
         202,
         form=Replacement,
-        lane=Lane.CHANGE,
+        pool=Pool.CHANGE,
         problems=(409, 422, 503),
     ),
 )

@@ -1,4 +1,4 @@
-"""One row of the table of routes: all that is known of an address and a method, for answering and for documenting."""
+"""Routes: all that is known of a method and a path, for dispatch and for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 class Input(BaseModel):
-    """What a request holds: unknown names are refused, and nothing is guessed from another type."""
+    """Model of a query or a content: unknown names are refused, and nothing is guessed from another type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Lane(StrEnum):
-    """Where a handler runs: what is slow must not hold up what is quick."""
+class Pool(StrEnum):
+    """Thread pool in which a handler runs: what is slow must not delay what is quick."""
 
     READ = "read"
     CHANGE = "change"
-    """Takes the agent's lock, or reads what somebody uploads."""
-    PASSWORD = "password"  # noqa: S105 - the name of a lane
+    """Takes the agent's lock, or inspects an upload."""
+    PASSWORD = "password"  # noqa: S105 - the name of a pool
     """Takes 64 MiB for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Answers one method at one address."""
+    """Handler of one method at one path."""
 
     method: str
     path: str
@@ -57,13 +57,13 @@ class Route:
     body: type[Input] | None = None
     form: type[Input] | None = None
     """As `body`, but as multipart/form-data (RFC 7578) with files."""
-    lane: Lane = Lane.READ
+    pool: Pool = Pool.READ
     media_types: tuple[str, ...] = ()
     """Of an answer that is no JSON."""
     problems: tuple[int, ...] = ()
     """Statuses beyond those that every route may answer with."""
     follow: Follower | None = None
-    """Goes on with the answer of `handler`, for as long as there is something to tell."""
+    """Continues the answer of `handler` as a stream."""
 
     @property
     def has_content(self) -> bool:

@@ -1,4 +1,4 @@
-"""The table of routes: what there is, and who may use it."""
+"""Table of all routes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agent.api import (
     users,
 )
 
-ROUTES = (
+_ROUTES = (
     *sessions.ROUTES,
     *tokens.ROUTES,
     *users.ROUTES,
@@ -31,5 +31,5 @@ ROUTES = (
     *peers.ROUTES,
     *jobs.ROUTES,
     *events.ROUTES,
-    *openapi.ROUTES,
 )
+ROUTES = (*_ROUTES, openapi.document_route(_ROUTES))

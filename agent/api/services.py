@@ -1,4 +1,4 @@
-"""What every handler works with: the store's people and rows, the agent's hand, and who starts jobs."""
+"""Services that handlers share: clock, accounts, status, lock, jobs and redaction."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ from agent.system.layout import Layout
 from agent.system.release import plausible
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Operations
-    from agent.operations.revocation import Revoker
-
+    from agent.operations.locked_state import LockedState
 
 FRESH = timedelta(seconds=1)
 
@@ -36,8 +34,8 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
-    """What was read of the store a moment ago."""
+class _CachedStatus:
+    """Status that was read a moment ago."""
 
     mark: tuple[tuple[int, int], ...]
     at: datetime
@@ -50,7 +48,7 @@ class _Sight:
 
 
 class ApiServices:
-    """One for the process. Handlers use it from several threads."""
+    """Services of the process, for handlers in several threads."""
 
     def __init__(
         self,
@@ -67,8 +65,8 @@ class ApiServices:
         self.limits = limits or ApiLimits()
         self._clean = redaction(layout)
         self.job_processes = job_processes or JobProcesses(layout, self.now)
-        self._looking = threading.Lock()
-        self._sight: _Sight | None = None
+        self._reading = threading.Lock()
+        self._cached: _CachedStatus | None = None
 
     def now(self) -> datetime:
         """Return the present instant, UTC; never one before the release."""
@@ -76,7 +74,7 @@ class ApiServices:
 
     @contextlib.contextmanager
     def accounts(self) -> Iterator[Accounts]:
-        """Open the store for who there is. Raises `StoreError`."""
+        """Open the accounts in the store. Raises `StoreError`."""
         with Store.open_existing(self.layout) as store:
             yield Accounts(store)
 
@@ -85,26 +83,20 @@ class ApiServices:
 
         A page asks more than once; with 1,000 chains that would be felt.
         """
-        with self._looking:
+        with self._reading:
             mark = _mark(self.layout.database)
-            if self._sight is None or not self._sight.good(mark, now):
+            if self._cached is None or not self._cached.good(mark, now):
                 snapshot = read_snapshot(self.layout, now)
-                self._sight = _Sight(mark, now, snapshot, report(snapshot, now))
-            return self._sight.snapshot, self._sight.report
+                self._cached = _CachedStatus(mark, now, snapshot, report(snapshot, now))
+            return self._cached.snapshot, self._cached.report
 
-    def operations(self) -> Operations:
-        """Return what changes the store under the lock."""
+    def locked_state(self) -> contextlib.AbstractContextManager[LockedState]:
+        """Hold the lock for one change. Raises `LockHeld`, `SettingsRefused` and `StoreError`."""
         from agent.engine.engine import Engine
-        from agent.operations.operations import Operations
+        from agent.operations.locked_state import locked_state
 
-        return Operations(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
-
-    def revoker(self) -> Revoker:
-        """Return what takes back what a root has signed, under the lock."""
-        from agent.engine.engine import Engine
-        from agent.operations.revocation import Revoker
-
-        return Revoker(Engine(self.layout, clock=self._clock, who="chainwright api"), wait=self.limits.lock_seconds)
+        engine = Engine(self.layout, clock=self._clock, who="chainwright api")
+        return locked_state(engine, self.limits.lock_seconds)
 
     def json(self, content: object) -> bytes:
         """Return what is sent of dataclasses and plain JSON types: one line, without the paths of the agent's own files."""
@@ -117,6 +109,6 @@ def _mark(database: Path) -> tuple[tuple[int, int], ...]:
     for path in (database, database.with_name(f"{database.name}-wal")):
         with contextlib.suppress(FileNotFoundError):
             status = path.stat()
-            if status.st_size:  # an empty one comes and goes with whoever only reads
+            if status.st_size:  # an empty one comes and goes with readers
                 found.append((status.st_mtime_ns, status.st_size))
     return tuple(found)

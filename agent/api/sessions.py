@@ -1,4 +1,4 @@
-"""Logging in, out, and with a password of one's own."""
+"""Routes for logging in and out, and for one's own password."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.route import Input, Lane, Route
+from agent.api.route import Input, Pool, Route
 from agent.auth import Person, Role, Session
 from agent.auth.passwords import LONGEST
 from agent.auth.person import Audit
@@ -34,7 +34,7 @@ class PasswordChange(Input):
 
 @dataclass(frozen=True, slots=True)
 class WhoIs:
-    """Who somebody is."""
+    """Person who has logged in."""
 
     user: str
     role: Role
@@ -48,10 +48,10 @@ class WhoIs:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn(WhoIs):
-    """Who has just logged in."""
+    """Person who has just logged in, with the session's token."""
 
     token: str
-    """What is shown from now on: ``Authorization: Bearer TOKEN``."""
+    """For ``Authorization: Bearer TOKEN``."""
 
 
 def open_session(request: ApiRequest) -> ApiResponse:
@@ -65,7 +65,7 @@ def open_session(request: ApiRequest) -> ApiResponse:
 
 
 def show(request: ApiRequest) -> ApiResponse:
-    """Say who asks."""
+    """Show the caller."""
     person = request.caller.person
     assert person is not None
     return ApiResponse(_who(person, request.caller.session))
@@ -114,10 +114,10 @@ ROUTES = (
         LoggedIn,
         201,
         body=Login,
-        lane=Lane.PASSWORD,
+        pool=Pool.PASSWORD,
         problems=(401, 429),
     ),
-    Route("GET", "/v1/session", Access.PERSON, show, "Say who asks", WhoIs),
+    Route("GET", "/v1/session", Access.PERSON, show, "Show the caller", WhoIs),
     Route("DELETE", "/v1/session", Access.PERSON, close, "Log out", status=204),
     Route(
         "POST",
@@ -127,7 +127,7 @@ ROUTES = (
         "Change one's own password; a new session takes the place of the old ones",
         LoggedIn,
         body=PasswordChange,
-        lane=Lane.PASSWORD,
+        pool=Pool.PASSWORD,
         problems=(401, 422, 429),
     ),
 )

@@ -1,4 +1,4 @@
-"""The status, in pages: chains, or what each module uses, or what was uploaded."""
+"""Route of the status, page by page: chains, their uses by modules, or uploads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import Field
 from agent.api.access import Access
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
+from agent.model.records import UPLOADED
 from agent.report import ChainRow, ModuleRow, NeedRow, Report, UseRow
 from agent.report.details import RootDetails, root_details
 from agent.report.rows import ObserverRow
@@ -19,11 +20,10 @@ from agent.report.states import DEGRADED
 
 MOST = 500
 """Rows of a page."""
-UPLOADED = "uploaded"
 
 
 class StatusView(StrEnum):
-    """What a row stands for."""
+    """Kind of rows."""
 
     CHAINS = "chains"
     """A chain with all that use it, or a need without a chain."""
@@ -34,11 +34,11 @@ class StatusView(StrEnum):
 
 
 class StatusQuery(Input):
-    """Which rows."""
+    """Filter of rows, and their page."""
 
     view: StatusView = StatusView.CHAINS
     filter: str = Field("", max_length=253, description="part of a name, issuer, source, module or status")
-    attention: bool = Field(False, description="only rows that somebody should look at")
+    attention: bool = Field(False, description="only rows that need attention")
     offset: int = Field(0, ge=0, le=1_000_000)
     limit: int = Field(100, ge=1, le=MOST)
 
@@ -52,7 +52,7 @@ class Row:
     need: NeedRow | None
     """A need without a chain."""
     use: UseRow | None
-    """With `StatusView.MODULES`: the use that the row stands for."""
+    """The use, with `StatusView.MODULES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class StatusPage:
     owner: str
     """Whose the agent's files are: ``root`` on an appliance."""
     degraded: bool
-    """Whether somebody should look."""
+    """Whether something needs attention."""
     summary: dict[str, int]
     """Counts: chains, chains by status, and what needs attention."""
     attention: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""API tokens: what programs show instead of a password."""
+"""Routes of API tokens, which programs use instead of a password."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from agent.auth import Role, Token
 from agent.auth.accounts import LONGEST_TOKEN
 
 
-class TokenWish(Input):
-    """The token that is to be made."""
+class NewToken(Input):
+    """Name, role and lifetime of a token."""
 
     name: str = Field(max_length=64)
     role: Role = Role.VIEWER
@@ -46,17 +46,17 @@ def listed(request: ApiRequest) -> ApiResponse:
 
 def make(request: ApiRequest) -> ApiResponse:
     """Make a token. Raises `UserRefused`."""
-    wish: TokenWish = request.body
+    body: NewToken = request.body
     with request.services.accounts() as accounts:
         text, token = accounts.make_token(
-            wish.name, wish.role, request.caller.name, request.now, timedelta(days=wish.days)
+            body.name, body.role, request.caller.name, request.now, timedelta(days=body.days)
         )
-    request.note("token made", wish.name, f"{token.id}, {wish.role}, {wish.days} days")
+    request.note("token made", body.name, f"{token.id}, {body.role}, {body.days} days")
     return ApiResponse(TokenMade(token.id, text, token.expires_at), 201)
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
-    """Let a token be good for nothing. Raises `TokenNotFound`."""
+    """Revoke a token. Raises `TokenNotFound`."""
     with request.services.accounts() as accounts:
         accounts.revoke_token(request.path["id"])
     request.note("token revoked", request.path["id"])
@@ -65,6 +65,6 @@ def revoke(request: ApiRequest) -> ApiResponse:
 
 ROUTES = (
     Route("GET", "/v1/tokens", Access.ADMIN, listed, "List the tokens, without their texts", TokenList),
-    Route("POST", "/v1/tokens", Access.ADMIN, make, "Make a token", TokenMade, 201, body=TokenWish, problems=(422,)),
+    Route("POST", "/v1/tokens", Access.ADMIN, make, "Make a token", TokenMade, 201, body=NewToken, problems=(422,)),
     Route("DELETE", "/v1/tokens/{id}", Access.ADMIN, revoke, "Revoke a token", status=204, problems=(404,)),
 )

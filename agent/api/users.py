@@ -1,4 +1,4 @@
-"""Who there is. People are added and removed on the appliance itself: nobody who got in here may let others in."""
+"""Route of the users. They are added and removed on the appliance itself, never through the network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class UserList:
 
 
 def listed(request: ApiRequest) -> ApiResponse:
-    """Return everybody."""
+    """Return every user."""
     with request.services.accounts() as accounts:
         return ApiResponse(UserList(tuple(accounts.all())))
 

@@ -1,4 +1,4 @@
-"""The command `chainwright`. What has nothing to do must end before click is imported."""
+"""The command `chainwright`. An ``apply`` with nothing to do ends before click is imported."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def config_apply() -> int:
 
 
 def _run(program: str, arguments: list[str]) -> int:
-    from agent.cli.fast_path import rest
+    from agent.cli.fast_path import idle_exit_code
 
-    code = rest(arguments)
+    code = idle_exit_code(arguments)
     if code is not None:
         return code
     from agent.cli.program import run

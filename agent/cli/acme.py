@@ -1,4 +1,4 @@
-"""``chainwright acme`` and ``revoke``: the account at the CA, its limits, and what stands in the way of an order."""
+"""``chainwright acme`` and ``revoke``: account and limits at the CA, checks before an order, and revocation."""
 
 from __future__ import annotations
 
@@ -10,32 +10,31 @@ import click
 
 from agent.cli.apply import perform
 from agent.cli.chain_names import chain_named
-from agent.cli.commands import Family, Invocation, command
-from agent.cli.confirmation import answer_lines, switch_lines
-from agent.cli.job import job_option, kept
+from agent.cli.commands import CommandGroup, Invocation, command
+from agent.cli.confirmation import consequence_lines, switch_lines
+from agent.cli.job import job_option, recorded_job
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import span, when
 from agent.errors.problem import rfc3339
 from agent.errors.usage import ConfirmationFlagMissing
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Operations
     from agent.sources.acme.account_admin import AccountAdmin
     from agent.sources.acme.limits import LimitUsage
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
 
 ACME = "acme"
-IN_VAIN = 3
-"""Exit code: an order would be in vain."""
+WOULD_FAIL = 3
+"""Exit code: an order would fail."""
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
 
 
 @click.group(
-    "acme", cls=Family, no_args_is_help=True, epilog="\b\nExample:\n  $ chainwright acme check www.example.com"
+    "acme", cls=CommandGroup, no_args_is_help=True, epilog="\b\nExample:\n  $ chainwright acme check www.example.com"
 )
 def acme() -> None:
-    """Look after the account at Let's Encrypt, or at another ACME CA."""
+    """Show and change the account at Let's Encrypt, or at another ACME CA."""
 
 
 @acme.command(
@@ -47,17 +46,17 @@ account     https://acme-v02.api.letsencrypt.org/acme/acct/1234567
 thumbprint  mK3mIvWcW1M0mC8YbF8sXk2v1n8y0q9y5y1o3m7m2xA
 """,
 )
-@click.option("--register", is_flag=True, help="Make the account now, where there is none; orders do so by themselves.")
+@click.option("--register", is_flag=True, help="Register the account now, where there is none; an order does so too.")
 @click.pass_obj
 def account(invocation: Invocation, register: bool) -> None:
     """Show the account: its URL is what accounturi in a CAA record names (RFC 8657)."""
-    with _caring(invocation) as (source, care, hand_thumbprint):
-        found = care.registered() if register else care.account()
+    with _account_admin(invocation) as (source, admin, thumbprint):
+        found = admin.registered() if register else admin.account()
     if invocation.as_json:
-        print_json({"directory": source.directory_url, "thumbprint": hand_thumbprint, "account": _row(found)})
+        print_json({"directory": source.directory_url, "thumbprint": thumbprint, "account": _row(found)})
         return
     rows = [["directory", source.directory_url], ["account", found.url if found else "none yet"]]
-    rows.append(["thumbprint", hand_thumbprint])
+    rows.append(["thumbprint", thumbprint])
     rows += [["contact", each] for each in (found.contact if found else ())]
     rows += [["terms", found.terms]] if found and found.terms else []
     for line in columns(rows):
@@ -67,15 +66,18 @@ def account(invocation: Invocation, register: bool) -> None:
 @acme.command("rekey", example="\n$ chainwright acme rekey\nThe account is known by a new key.\n")
 @click.pass_obj
 def rekey(invocation: Invocation) -> int:
-    """Give the account a new key (RFC 8555 section 7.3.5), and tell the services its thumbprint.
+    """Give the account a new key (RFC 8555 section 7.3.5), and deploy its thumbprint to the services.
 
-    After a crash in the middle, run it again: it goes on with the same key.
+    After a crash in the middle, run it again: it continues with the same key.
     """
-    with _operations(invocation) as operations:
-        new = operations.propose_account_key()
-        with operations.context(ACME) as (source, context):
-            _care(source, context).roll_over(new)
-        operations.promote_account_key()
+    from agent.operations.account_key import promote_account_key, propose_account_key
+
+    with invocation.locked_state(ACME) as state:
+        new = propose_account_key(state)
+    with _account_admin(invocation) as (_, admin, _thumbprint):
+        admin.roll_over(new)
+    with invocation.locked_state(ACME) as state:
+        promote_account_key(state)
     note("The account is known by a new key.")
     return perform(invocation)
 
@@ -84,13 +86,13 @@ def rekey(invocation: Invocation) -> int:
 @click.option("--yes", is_flag=True, help="It can't be undone; the next order makes another account.")
 @click.pass_obj
 def deactivate(invocation: Invocation, yes: bool) -> None:
-    """Give the account up for ever (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
+    """Deactivate the account, which can't be undone (RFC 8555 section 7.3.6). Chains that it has ordered stay good."""
     if not yes:
         raise ConfirmationFlagMissing("--yes")
-    with _caring(invocation) as (_, care, _thumbprint):
-        care.deactivate()
+    with _account_admin(invocation) as (_, admin, _thumbprint):
+        admin.deactivate()
     note(
-        "The account is given up. Take acme out of sources, or set another directory: else the next order needs a new key."
+        "The account is deactivated. Take acme out of sources, or set another directory: else the next order needs a new key."
     )
 
 
@@ -104,20 +106,20 @@ Nothing was found that would keep the CA from issuing.
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
 def check(invocation: Invocation, names: tuple[str, ...]) -> int:
-    """Look at what an order for NAMES would meet: DNS, CAA, port 80 and the clock. Nothing is ordered.
+    """Check what an order for NAMES depends on: DNS, CAA, port 80 and the clock. Nothing is ordered.
 
-    Exit code 3: it would be in vain.
+    Exit code 3: the order would fail.
     """
     from agent.system.names import parse_name
 
     wanted = [parse_name(name) for name in names]
-    with _caring(invocation) as (_, care, _thumbprint):
-        lines, vain = care.look(wanted)
+    with _account_admin(invocation) as (_, admin, _thumbprint):
+        lines, would_fail = admin.look(wanted)
     if invocation.as_json:
-        print_json({"names": wanted, "in_vain": vain, "findings": lines})
+        print_json({"names": wanted, "in_vain": would_fail, "findings": lines})
     else:
         click.echo("\n".join(lines))
-    return IN_VAIN if vain else 0
+    return WOULD_FAIL if would_fail else 0
 
 
 @acme.command(
@@ -135,8 +137,8 @@ def limits(invocation: Invocation, names: tuple[str, ...]) -> None:
     from agent.system.names import parse_name
 
     now = invocation.now()
-    with _caring(invocation) as (_, care, _thumbprint):
-        found = care.standing([parse_name(name) for name in names])
+    with _account_admin(invocation) as (_, admin, _thumbprint):
+        found = admin.standing([parse_name(name) for name in names])
     if invocation.as_json:
         print_json({"limits": [_limit(each) for each in found]})
         return
@@ -163,7 +165,7 @@ Done: 3 actions.
 """,
 )
 @click.argument("chain", metavar="CHAIN")
-@click.option("--reason", type=click.Choice(REASONS), default=REASONS[0], show_default=True, help="Told to the CA.")
+@click.option("--reason", type=click.Choice(REASONS), default=REASONS[0], show_default=True, help="Sent to the CA.")
 @click.option("--yes", is_flag=True, help="It can't be undone.")
 @job_option()
 @click.pass_obj
@@ -172,36 +174,33 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
 
     CHAIN is one of its names, or the beginning of its id.
     """
-    with kept(invocation, job) as ending, _operations(invocation) as operations:
+    from agent.engine.engine import Engine
+    from agent.operations.consequences import chain_effects
+    from agent.operations.revocation import revoke_at_ca
+
+    with recorded_job(invocation, job) as finish:
         found = chain_named(invocation, chain)
         if not yes:
-            for line in [*answer_lines(operations.chain_effects(found)), *switch_lines(operations.without(found))]:
+            with invocation.locked_state("revoke") as state:
+                lines = [*consequence_lines(chain_effects(state, found)), *switch_lines(state.without(found))]
+            for line in lines:
                 note(line)
             raise ConfirmationFlagMissing("--yes")
-        for line in switch_lines(operations.revoke(found, reason)):
+        for line in switch_lines(revoke_at_ca(Engine(invocation.layout, who="chainwright revoke"), found, reason)):
             note(line)
-        return ending(perform(invocation, job=job))
+        return finish(perform(invocation, job=job))
 
 
 @contextmanager
-def _operations(invocation: Invocation) -> Iterator[Operations]:
+def _account_admin(invocation: Invocation) -> Iterator[tuple[AcmeSource, AccountAdmin, str]]:
+    """Yield the source as it is configured, the administration of its account, and the account key's thumbprint."""
     from agent.engine.engine import Engine
-    from agent.operations.operations import Operations
-
-    yield Operations(Engine(invocation.layout, who=f"chainwright {ACME}"))
-
-
-@contextmanager
-def _caring(invocation: Invocation) -> Iterator[tuple[AcmeSource, AccountAdmin, str]]:
-    """Yield the source as it is configured, what can be done about it, and the account key's thumbprint."""
-    with _operations(invocation) as operations, operations.context(ACME) as (source, context):
-        yield cast("AcmeSource", source), _care(source, context), context.http01.thumbprint or ""
-
-
-def _care(source: Any, context: Any) -> AccountAdmin:
+    from agent.operations.sources import source_context
     from agent.sources.acme.account_admin import AccountAdmin
 
-    return AccountAdmin(source, context)
+    with source_context(Engine(invocation.layout, who=f"chainwright {ACME}"), ACME) as (found, context):
+        source = cast("AcmeSource", found)
+        yield source, AccountAdmin(source, context), context.http01.thumbprint or ""
 
 
 def _row(found: Account | None) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""``chainwright api``: the process that answers the local API. The agent starts it; nobody types it."""
+"""``chainwright api``: the process of the local API, which the agent starts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from agent.cli.commands import Command, Invocation
 
 @click.command("api", cls=Command, hidden=True, example="\n$ chainwright api --fd 3 --web-uid 998\n")
 @click.option("--fd", type=click.IntRange(0), required=True, help="The listening socket, inherited.")
-@click.option("--web-uid", "web", type=click.IntRange(0), multiple=True, help="Under which the web interface runs.")
+@click.option("--web-uid", "web", type=click.IntRange(0), multiple=True, help="Uid of the web interface.")
 @click.pass_obj
 def api(invocation: Invocation, fd: int, web: tuple[int, ...]) -> None:
-    """Answer the local API on an inherited socket until nobody asks any more."""
+    """Serve the local API on an inherited socket until it is idle."""
     import os
     import socket
 

@@ -1,4 +1,4 @@
-"""What the commands of plugins get: the appliance, seen through a narrow window."""
+"""The appliance as commands of plugins see it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.commands import Family, Invocation
+from agent.cli.commands import CommandGroup, Invocation
 from agent.errors.settings import SettingsRefused
 from agent.pki.chain import Purpose
 from agent.pki.encoding import Part
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CommandLineAppliance:
-    """The `agent.Appliance` of a command line."""
+    """The `chainwright.Appliance` of a command line."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -74,20 +74,19 @@ class CommandLineAppliance:
 
     def export(self, serial: str, *, module: str, parts: Sequence[Part] = (Part.FULLCHAIN,)) -> bytes:
         """Return parts of a peer certificate's path as PEM. Raises `PeerUnknown`, `NotEncodable`."""
-        from agent.operations.peers import export, find
+        from agent.operations.peers import export_peer, find_peer
 
         with Store.open_existing(self._invocation.layout) as store:
-            return export(store, find(store, serial, module), parts)
+            return export_peer(store, find_peer(store, serial, module), parts)
 
     def revoke(
         self, serial: str, *, module: str, reason: RevocationReason = RevocationReason.UNSPECIFIED
     ) -> list[Peer]:
         """Revoke a peer certificate, and those that it has replaced. Raises `PeerUnknown`, `RevokedBefore`."""
-        from agent.engine.engine import Engine
-        from agent.operations.revocation import Revoker
+        from agent.operations.peers import find_peer, revoke_peer
 
-        engine = Engine(self._invocation.layout, who=f"the command of {module}")
-        return Revoker(engine).revoke_peer(serial, module, RevocationReason(reason))
+        with self._invocation.locked_state(module) as state:
+            return revoke_peer(state, find_peer(state.store, serial, module), RevocationReason(reason))
 
 
 def plugin_commands(invocation: Invocation) -> list[PluginCommands]:
@@ -102,4 +101,4 @@ def plugin_commands(invocation: Invocation) -> list[PluginCommands]:
     except SettingsRefused:
         return []
     registry = Registry.load(invocation.layout, names.enabled, builtin_sources=BUILT_IN)
-    return registry.commands(Family, CommandLineAppliance(invocation))
+    return registry.commands(CommandGroup, CommandLineAppliance(invocation))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.commands import Invocation, command
-from agent.cli.job import job_option, kept
+from agent.cli.exit_codes import DEGRADED
+from agent.cli.job import job_option, recorded_job
 from agent.cli.output import note, print_json
 from agent.cli.plan import preview
 from agent.cli.words import counted, when
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from agent.engine.engine import Result
     from agent.report import Report
 
-DEGRADED = 3
 TIMEOUT, WAIT = 300.0, 60.0
 
 
@@ -36,7 +36,7 @@ Done: 2 actions. Next: in 15 minutes.
 @click.option("--wait", type=click.FloatRange(min=0), default=WAIT, show_default=True, help="Seconds for the lock.")
 @click.option("--no-wait", is_flag=True, help="Exit with 5 at once when another run holds the lock.")
 @click.option("--now", is_flag=True, help="Don't wait for activation windows.")
-@click.option("--look", is_flag=True, help="Look at every endpoint, whenever it was looked at last.")
+@click.option("--look", is_flag=True, help="Check every endpoint, however recently it was checked.")
 @job_option()
 @click.pass_obj
 def apply(
@@ -58,9 +58,9 @@ def apply(
         raise click.UsageError("--exit-code goes with --dry-run.")
     if dry_run:
         return preview(invocation, exit_code=exit_code, windows=not now)
-    with kept(invocation, job) as ending:
-        patience = 0.0 if no_wait else wait
-        return ending(perform(invocation, timeout=timeout, wait=patience, windows=not now, look=look, job=job))
+    with recorded_job(invocation, job) as finish:
+        seconds = 0.0 if no_wait else wait
+        return finish(perform(invocation, timeout=timeout, wait=seconds, windows=not now, look=look, job=job))
 
 
 def perform(
@@ -121,7 +121,7 @@ def _print(result: Result, status: Report, *, idle: bool) -> None:
     done = f"Done: {counted(len(result.performed), 'action')}." if result.performed else "Done."
     click.echo(f"{'Nothing to do.' if idle and not result.performed else done}{_next(status)}")
     if result.unfinished:
-        note("Orders are unfinished; the next run goes on with them.")
+        note("Orders are unfinished; the next run continues them.")
     for line in [*waiting_lines(status), *attention_lines(status)]:
         note(line)
 

@@ -1,4 +1,4 @@
-"""Finding a chain by what a person types: the beginning of its id, or one of its names."""
+"""Lookup of a chain by the beginning of its id, or by one of its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``chainwright completion``: what a shell has to load, and the names that it then completes."""
+"""``chainwright completion``: the script for a shell, and the names that it completes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.commands import Invocation, Program, command, invocation
+from agent.cli.commands import Invocation, command, invocation
 from agent.cli.output import print_json
 from agent.errors import AgentError
 
@@ -22,6 +22,8 @@ SHELLS = ("bash", "zsh", "fish")
 def completion(called: Invocation, shell: str) -> None:
     """Print the script that completes commands, options and names in a shell."""
     from click.shell_completion import get_completion_class
+
+    from agent.cli.program import Program
 
     kind = get_completion_class(shell)
     assert kind is not None
@@ -55,7 +57,7 @@ def complete_names(context: click.Context, _parameter: click.Parameter, start: s
 
 
 def _snapshot(context: click.Context) -> Snapshot | None:
-    """Read the store, if there is one: whatever goes wrong here must not disturb a half-typed line."""
+    """Read the store, if there is one: an error must not disturb a half-typed line."""
     from agent.report import read_snapshot
 
     found = invocation(context)

@@ -1,4 +1,4 @@
-"""``chainwright config``: what the settings say, and whether they can be used."""
+"""``chainwright config``: settings checked and shown."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.commands import Family, Invocation
+from agent.cli.commands import CommandGroup, Invocation
+from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import note, print_json
 from agent.cli.words import counted
 
 if TYPE_CHECKING:
     from agent.config.settings import Settings
 
-DEGRADED = 3
 
-
-@click.group("config", cls=Family, epilog="\b\nExample:\n  $ chainwright config check", no_args_is_help=True)
+@click.group("config", cls=CommandGroup, epilog="\b\nExample:\n  $ chainwright config check", no_args_is_help=True)
 def config() -> None:
     """Check or show the settings."""
 

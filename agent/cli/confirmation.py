@@ -1,10 +1,10 @@
-"""Asking a person before something dangerous: a typed word on a terminal, a flag in scripts."""
+"""Confirmation of something dangerous: a typed word on a terminal, a flag in scripts."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,10 +13,10 @@ from agent.cli.words import counted
 from agent.errors.usage import ConfirmationFlagMissing
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Answers, Effects, Switch
+    from agent.operations.effects import ChangeEffects, RootEffects, Switch
 
 
-def confirm_root(effects: Effects, *, word: str, flag: str, given: bool) -> None:
+def confirm_root(effects: RootEffects, *, word: str, flag: str, given: bool) -> None:
     """Say what another root would do, by name, and have `word` typed. Raises `ConfirmationFlagMissing`."""
     for line in effect_lines(effects):
         note(line)
@@ -29,9 +29,9 @@ def confirm_root(effects: Effects, *, word: str, flag: str, given: bool) -> None
         raise ConfirmationFlagMissing(flag)
 
 
-def effect_lines(effects: Effects) -> list[str]:
+def effect_lines(effects: RootEffects) -> list[str]:
     """Return what another root would do."""
-    lines = answer_lines(effects.answers)
+    lines = consequence_lines(effects)
     if effects.resigned:
         signed = counted(len(effects.resigned), "local chain")
         lines.append(f"{signed} will be signed again and deployed: {', '.join(effects.resigned)}.")
@@ -43,27 +43,12 @@ def effect_lines(effects: Effects) -> list[str]:
     return lines
 
 
-def answer_lines(answers: Answers) -> list[str]:
+def consequence_lines(effects: ChangeEffects) -> list[str]:
     """Return what modules say that a change breaks, and what could not be found out."""
-    lines = [f"{each.sentence} ({module})" for module, each in answers.consequences]
-    lines += [f"{module} could not say what it would lose." for module in answers.unknown]
-    lines += [f"What runs in {module} could not be seen: {reason}." for module, reason in answers.uninspected]
+    lines = [f"{each.sentence} ({each.module})" for each in effects.consequences]
+    lines += [f"{module} could not say what it would lose." for module in effects.unknown]
+    lines += [f"What runs in {each.module} could not be seen: {each.reason}." for each in effects.uninspected]
     return lines
-
-
-def answers_json(answers: Answers) -> dict[str, Any]:
-    """Return the same as plain JSON types, as the API does."""
-    rows = [
-        {"module": module, "sentence": each.sentence, "severity": each.severity}
-        for module, each in answers.consequences
-    ]
-    unseen = [{"module": module, "reason": reason} for module, reason in answers.uninspected]
-    return {"consequences": rows, "unknown": list(answers.unknown), "uninspected": unseen}
-
-
-def effects_json(effects: Effects) -> dict[str, Any]:
-    """Return what another root would do as plain JSON types."""
-    return {"resigned": list(effects.resigned), "peers": list(effects.peers), **answers_json(effects.answers)}
 
 
 def switch_lines(switches: Sequence[Switch]) -> list[str]:

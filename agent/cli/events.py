@@ -1,4 +1,4 @@
-"""``chainwright events``: what happened."""
+"""``chainwright events``: the newest events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agent.store import Store
 
 PAUSE = 0.3
-"""Seconds between two looks with --follow."""
+"""Seconds between two queries with --follow."""
 
 
 @command(
@@ -30,7 +30,7 @@ $ chainwright events --module reverse_proxy --limit 2
 2026-11-23T12:07:50Z  drift            reverse_proxy: It presents another certificate.
 """,
 )
-@click.option("--follow", is_flag=True, help="Go on with what happens, until Ctrl-C; with --json an object a line.")
+@click.option("--follow", is_flag=True, help="Print new events too, until Ctrl-C; with --json an object a line.")
 @click.option("--module", default="", shell_complete=complete_modules, help="Only events of one module.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, the newest.")
 @click.pass_obj

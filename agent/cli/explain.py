@@ -1,4 +1,4 @@
-"""``chainwright explain``: why a module has the chain that it has."""
+"""``chainwright explain``: the reasons why a module has its chains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``chainwright apply`` when nothing is due: over before click is imported."""
+"""Fast path of ``chainwright apply`` when nothing is due: it ends before click is imported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VALUES = frozenset({"--root", "--timeout", "--wait"})
 FLAGS = frozenset({"--no-color", "--no-wait"})
 
 
-def rest(arguments: Sequence[str]) -> int | None:
+def idle_exit_code(arguments: Sequence[str]) -> int | None:
     """Return the exit code of an ``apply`` that has nothing to do; None: this is another command, or has something to do."""
     root = _root(arguments)
     if root is None:

@@ -1,4 +1,4 @@
-"""A command that runs as a job of the local API: how it ends is kept, so that whoever looks on is told."""
+"""Commands as jobs of the local API: how one ends is stored, for those who follow it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 import click
 
 from agent.cli.commands import Invocation
+from agent.cli.exit_codes import FAILED, exit_code
 from agent.errors import AgentError, Problem
 
-FAILED = 1
-Ending = Callable[[int], int]
+Finish = Callable[[int], int]
 
 
 def job_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return ``--job``, which nobody types."""
+    """Return ``--job``, by which the API names the job of a command."""
     return click.option("--job", default="", hidden=True, metavar="ID")
 
 
 @contextmanager
-def kept(invocation: Invocation, job: str) -> Iterator[Ending]:
-    """Keep how a job ends: with the code that is given to what this yields, or with an error; without `job` do nothing."""
+def recorded_job(invocation: Invocation, job: str) -> Iterator[Finish]:
+    """Store how a job ends: with the code that is given to what this yields, or with an error; without `job` do nothing."""
     if not job:
         yield lambda code: code
         return
@@ -35,7 +35,6 @@ def kept(invocation: Invocation, job: str) -> Iterator[Ending]:
 
 
 def _failure(error: BaseException) -> tuple[int, Problem]:
-    from agent.cli.program import exit_code
     from agent.errors.usage import Unexpected
 
     if isinstance(error, AgentError):

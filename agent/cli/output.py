@@ -1,4 +1,4 @@
-"""What commands print: JSON, tables, words that are coloured only where somebody sees them."""
+"""Output of commands: JSON, tables, and colours on terminals only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def print_json(row: Mapping[str, Any], *, one_line: bool = False) -> None:
 
 
 def wants_colour(option: bool | None) -> bool | None:
-    """Return what click is told: False never, None as it finds out for each stream itself.
+    """Return click's setting: False never, None as it detects for each stream.
 
     NO_COLOR counts when it isn't empty (no-color.org).
     """
@@ -51,6 +51,6 @@ def columns(rows: Sequence[Sequence[str]], limit: int | None = None) -> list[str
 
 
 def _cut(line: str, limit: int | None) -> str:
-    """Shorten a line that the terminal would wrap. Colours stand before the last cell only, so the end has none."""
+    """Shorten a line that the terminal would wrap. Only cells before the last have colours, so the end has none."""
     surplus = len(click.unstyle(line)) - (limit or len(line))
     return line if surplus <= 0 else line[: -surplus - len(CUT)] + CUT

@@ -1,4 +1,4 @@
-"""``chainwright root peers``, ``export``, ``crl`` and ``revoke``: what the root has signed, and what it takes back."""
+"""``chainwright root peers``, ``export``, ``crl`` and ``revoke``: certificates that the root has signed, and their revocation."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.commands import Invocation, command
-from agent.cli.job import job_option, kept
+from agent.cli.confirmation import consequence_lines, switch_lines
+from agent.cli.files import FILE, write_file
+from agent.cli.job import job_option, recorded_job
 from agent.cli.output import columns, note, print_json, width
 from agent.cli.words import shortened, when
-from agent.errors.root import ListMissing, PeerUnknown, RootMissing
-from agent.errors.usage import ConfirmationFlagMissing, FileUnwritable
-from agent.pki.revocation import RevocationList, RevocationReason
-from agent.report.peers import ListRow, PeerRow, list_row, peer_rows
+from agent.errors.usage import ConfirmationFlagMissing
+from agent.operations.peers import export_peer, find_peer, revocation_list
+from agent.pki.revocation import RevocationReason
+from agent.report.peers import PeerRow, list_row, peer_rows
 from agent.report.rows import plain
 from agent.store import Store
 
 if TYPE_CHECKING:
-    from agent.operations.revocation import Signed
-
-FILE = click.Path(dir_okay=False, path_type=Path)
+    from agent.operations.effects import RevocationEffects
 
 
 @command(
@@ -78,13 +78,9 @@ $ chainwright root export 5d0c66a13e --out branch-1.pem
 @click.pass_obj
 def export(invocation: Invocation, serial: str, out: Path | None) -> None:
     """Write the certificate with this serial number as PEM: itself, what leads to the root, and the root."""
-    from agent.model.peer import serial_of
-
     with Store.open_read_only(invocation.layout) as view:
-        peer = view.peers.find(serial_of(serial))
-        if peer is None:
-            raise PeerUnknown(serial)
-        pem = view.peers.certificates(peer.sha256)
+        peer = find_peer(view, serial)
+        pem = export_peer(view, peer).decode()
     _deliver(invocation, pem, out, serial=peer.serial)
 
 
@@ -99,29 +95,20 @@ $ chainwright root crl --der --out root.crl
 @click.option("--out", type=FILE, help="Write to a file instead of stdout.")
 @click.pass_obj
 def crl(invocation: Invocation, sha256: str, der: bool, out: Path | None) -> None:
-    """Write the list of what the root has revoked (RFC 5280), for whoever believes what it has signed."""
+    """Write the list of what the root has revoked (RFC 5280), for clients that verify what it has signed."""
     if der and out is None:
         raise click.UsageError("DER is written to a file only: add --out FILE.")
     with Store.open_read_only(invocation.layout) as view:
-        found, row = _list_of(view, sha256.lower())
+        found = revocation_list(view, sha256.lower())
+        row = list_row(view, found.root)
     _deliver(invocation, found.pem, out, found.der if der else b"", **plain(row))
-
-
-def _list_of(view: Store, sha256: str) -> tuple[RevocationList, ListRow]:
-    roots = [each for each in view.roots.all() if (each.sha256.startswith(sha256) if sha256 else not each.retired_at)]
-    if not roots:
-        raise RootMissing
-    row = list_row(view, roots[0].sha256)
-    if row is None:
-        raise ListMissing(roots[0].subject)
-    return view.revocations.lists()[row.root], row
 
 
 @command(
     "revoke",
     example="""
 $ chainwright root revoke 5d0c66a13e --reason keyCompromise --yes
-ikev2/branch-1 is not believed any more: branch1.example.com
+ikev2/branch-1 will no longer be trusted: branch1.example.com
 Done: 2 actions.
 """,
 )
@@ -131,7 +118,7 @@ Done: 2 actions.
     type=click.Choice([str(each) for each in RevocationReason]),
     default=str(RevocationReason.UNSPECIFIED),
     show_default=True,
-    help="Stands in the list.",
+    help="Stored in the list.",
 )
 @click.option("--yes", is_flag=True, help="It can't be undone.")
 @job_option()
@@ -143,40 +130,29 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
     new list is given to the modules that use it; other devices need it from `chainwright root crl`.
     """
     from agent.cli.apply import perform
-    from agent.cli.confirmation import answer_lines, switch_lines
-    from agent.engine.engine import Engine
-    from agent.operations.revocation import Revoker
+    from agent.operations.revocation import revocation_effects, revoke_signed
 
-    with kept(invocation, job) as ending:
-        revoker = Revoker(Engine(invocation.layout, who="chainwright root revoke"))
-        found = revoker.preview(serial)
-        for line in [_what(found), *answer_lines(found.answers), *switch_lines(found.switches)]:
-            note(line)
-        if not yes:
-            raise ConfirmationFlagMissing("--yes")
-        revoker.revoke(serial, RevocationReason(reason))
-        return ending(perform(invocation, job=job))
+    with recorded_job(invocation, job) as finish:
+        with invocation.locked_state("root revoke") as state:
+            found = revocation_effects(state, serial)
+            for line in [_what(found), *consequence_lines(found), *switch_lines(found.switches)]:
+                note(line)
+            if not yes:
+                raise ConfirmationFlagMissing("--yes")
+            revoke_signed(state, serial, RevocationReason(reason))
+        return finish(perform(invocation, job=job))
 
 
-def _what(found: Signed) -> str:
+def _what(found: RevocationEffects) -> str:
     what = found.peer or "The local chain"
-    return f"{what} is not believed any more: {', '.join(found.names)}"
+    return f"{what} will no longer be trusted: {', '.join(found.names)}"
 
 
 def _deliver(invocation: Invocation, pem: str, out: Path | None, der: bytes = b"", **about: object) -> None:
     if out is not None:
-        _write(out, der or pem.encode())
+        write_file(out, der or pem.encode())
         note(f"Written: {out}")
     if invocation.as_json:
         print_json({**about, "pem": pem, "file": str(out) if out else None})
     elif out is None:
         click.echo(pem, nl=False)
-
-
-def _write(path: Path, data: bytes) -> None:
-    from agent.system.writing import replace
-
-    try:
-        replace(path.absolute(), data, mode=0o644)
-    except OSError as error:
-        raise FileUnwritable(str(path), (error.strerror or str(error)).lower()) from error

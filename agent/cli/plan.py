@@ -1,4 +1,4 @@
-"""``chainwright plan``: what is due, and why."""
+"""``chainwright plan``: actions that are due, with their reasons."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.commands import Invocation, command
+from agent.cli.exit_codes import DUE
 from agent.cli.output import print_json
 from agent.cli.words import when
 
 if TYPE_CHECKING:
     from agent.planning import Plan
-
-DUE = 10
 
 
 @command(

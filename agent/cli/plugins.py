@@ -1,13 +1,13 @@
-"""``chainwright plugins``: what is installed, and what of it works."""
+"""``chainwright plugins``: plugins that are installed, with their state."""
 
 from __future__ import annotations
 
 import click
 
 from agent.cli.commands import Invocation, command
+from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, print_json, width
 
-DEGRADED = 3
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
 
 

@@ -1,4 +1,4 @@
-"""``chainwright run`` and ``demo``: commands that stay."""
+"""``chainwright run`` and ``demo``: commands that run until they are stopped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.cli.commands import Invocation, command
 @command("run", example="\n$ chainwright run\n")
 @click.pass_obj
 def run(invocation: Invocation) -> int | None:
-    """Run the agent: a pass at start, then whenever something is due or somebody asks for one.
+    """Run the agent: a pass at start, then whenever something is due or a change asks for one.
 
     Ends with SIGTERM; SIGHUP starts a pass.
     """

@@ -1,24 +1,160 @@
-"""Running a command: what it raises becomes two lines, or a problem object, and an exit code."""
+"""The program `chainwright`: its commands, each imported when it is called, and the output of errors."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.commands import Program
-from agent.cli.output import print_json
+from agent.cli.commands import CommandGroup, invocation, root_option
+from agent.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE, exit_code
+from agent.cli.output import print_json, wants_colour
 from agent.errors import AgentError
-from agent.errors.operations import NothingToReissue
-from agent.errors.settings import SettingsError, SettingsRefused
-from agent.errors.store import LockHeld
-from agent.errors.usage import CommandLineWrong, Unexpected, UsageError
+from agent.errors.settings import SettingsRefused
+from agent.errors.usage import CommandLineWrong, Unexpected
 
-DONE, FAILED, USAGE, DEGRADED, BUSY, DUE = 0, 1, 2, 3, 5, 10
-INTERRUPTED = 130
-"""As shells have it: 128 and the signal's number."""
+if TYPE_CHECKING:
+    from agent.registry.plugins import PluginCommands
+
+COMMANDS = {
+    "acme": "agent.cli.acme",
+    "apply": "agent.cli.apply",
+    "boot": "agent.cli.apply",
+    "completion": "agent.cli.completion",
+    "config": "agent.cli.config",
+    "delete": "agent.cli.upload",
+    "demo": "agent.cli.processes",
+    "events": "agent.cli.events",
+    "explain": "agent.cli.explain",
+    "export": "agent.cli.upload",
+    "plan": "agent.cli.plan",
+    "plugins": "agent.cli.plugins",
+    "reissue": "agent.cli.reissue",
+    "render": "agent.cli.render",
+    "renew": "agent.cli.reissue",
+    "revoke": "agent.cli.acme",
+    "root": "agent.cli.root",
+    "run": "agent.cli.processes",
+    "show": "agent.cli.show",
+    "status": "agent.cli.status",
+    "upload": "agent.cli.upload",
+    "uploads": "agent.cli.upload",
+    "webui": "agent.cli.webui",
+}
+"""Command -> the module with the click command of that name."""
+HIDDEN = {"api": "agent.cli.api"}
+"""The same for what only the agent itself calls."""
+
+
+class Program(CommandGroup):
+    """`chainwright` itself."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "chainwright",
+            help="The certificate agent of a network appliance.",
+            epilog="\b\nExample:\n  $ chainwright apply\n  $ chainwright status",
+            params=[root_option(), _colour_option(), _debug_option(), _version_option()],
+            no_args_is_help=True,
+        )
+        self._found: list[PluginCommands] | None = None
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the names of the built-in commands, then those of plugins."""
+        return [*COMMANDS, *sorted(each.plugin for each in self._of_plugins(context) if each.plugin not in COMMANDS)]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import one command."""
+        home = COMMANDS.get(name) or HIDDEN.get(name)
+        if home is not None:
+            found: click.Command = getattr(import_module(home), name)
+            return found
+        for each in self._of_plugins(context):
+            if each.plugin == name and each.error is not None and not context.resilient_parsing:
+                raise each.error
+            if each.plugin == name:
+                return each.group
+        return None
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. Which plugins there are depends on a ``--root`` that may come after it."""
+        if arguments[0] not in COMMANDS and "--root" in arguments[:-1]:
+            place = Path(arguments[arguments.index("--root") + 1])
+            invocation(context).root = place.absolute()
+        return super().resolve_command(context, arguments)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands of plugins apart; one whose plugin failed is named."""
+        rows = [(name, _short(self.get_command(context, name))) for name in COMMANDS]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        found = [(each.plugin, _help_of(each)) for each in self._of_plugins(context) if each.plugin not in COMMANDS]
+        if found:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(found)
+
+    def _of_plugins(self, context: click.Context) -> list[PluginCommands]:
+        if self._found is None:
+            from agent.cli.appliance import plugin_commands
+
+            self._found = plugin_commands(invocation(context))
+        return self._found
+
+
+def _short(found: click.Command | None) -> str:
+    return found.get_short_help_str(80) if found else ""
+
+
+def _help_of(each: PluginCommands) -> str:
+    if each.error is not None:
+        return f"failed: {each.error.problem.cause}"
+    names = ", ".join(sorted(each.group.commands)) if each.group else ""
+    return (each.group.get_short_help_str(80) if each.group else "") or names
+
+
+def _colour_option() -> click.Option:
+    return click.Option(
+        ["--no-color"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_keep_colour,
+        help="Print no colours; NO_COLOR and TERM=dumb do the same.",
+    )
+
+
+def _keep_colour(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    context.color = wants_colour(False if value else None)
+
+
+def _debug_option() -> click.Option:
+    return click.Option(["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error.")
+
+
+def _version_option() -> click.Option:
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_print_version,
+        help="Print the version and exit.",
+    )
+
+
+def _print_version(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from agent.system.release import version
+
+        click.echo(f"chainwright {version()}")
+        context.exit()
 
 
 def run(program: str, arguments: Sequence[str]) -> int:
@@ -27,7 +163,7 @@ def run(program: str, arguments: Sequence[str]) -> int:
         answer = Program().main(args=list(arguments), prog_name=program, standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has gone: Python would complain once more when it closes stdout.
+        # The reader has gone: Python would raise again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (KeyboardInterrupt, click.Abort):
@@ -41,13 +177,6 @@ def run(program: str, arguments: Sequence[str]) -> int:
             raise
         return _fail(_translated(error, program), "--json" in arguments)
     return answer if isinstance(answer, int) else DONE
-
-
-def exit_code(error: AgentError) -> int:
-    """Return what a process ends with that fails with `error`."""
-    if isinstance(error, LockHeld):
-        return BUSY
-    return USAGE if isinstance(error, UsageError | SettingsError | NothingToReissue) else FAILED
 
 
 def _translated(error: Exception, program: str) -> AgentError:

@@ -1,4 +1,4 @@
-"""Showing a pass while it runs: one live line on a terminal, plain lines elsewhere, always on stderr."""
+"""Progress of a pass on stderr: one live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

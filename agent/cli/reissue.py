@@ -1,4 +1,4 @@
-"""``chainwright reissue`` and ``renew``: a new chain because a person wants one."""
+"""``chainwright reissue`` and ``renew``: new chains on request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from agent.cli.apply import TIMEOUT, perform
 from agent.cli.commands import Invocation, command
-from agent.cli.confirmation import answer_lines
+from agent.cli.confirmation import consequence_lines
 from agent.cli.output import note
 
 
@@ -30,17 +30,16 @@ def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, fo
     What a CA's limits hold back stays held back; --force leaves out only the checks of names, DNS and port 80.
     A good chain stays in service until the new one is there. A name that an uploaded chain serves keeps that one.
     """
-    from agent.engine.engine import Engine
-    from agent.operations.operations import Operations
+    from agent.operations import reissue as operations
 
     if bool(names) == everything:
         raise click.UsageError("Name what to reissue, or say --all.")
-    operations = Operations(Engine(invocation.layout, who="chainwright reissue"))
-    for line in answer_lines(operations.reissue_effects(names)):
-        note(line)
-    for name in operations.reissue(names, force=force):
-        if uploaded := operations.uploaded_for(name):
-            note(f"{name}: an uploaded chain serves it ({uploaded}); to go back to the other sources, delete that one.")
+    with invocation.locked_state("reissue") as state:
+        for line in consequence_lines(operations.reissue_effects(state, names)):
+            note(line)
+        kept = operations.reissue(state, names, force=force).kept
+    for name, chain in ((each.name, each.chain[:12]) for each in kept):
+        note(f"{name}: an uploaded chain serves it ({chain}); to go back to the other sources, delete that one.")
     return perform(invocation, timeout=timeout)
 
 
@@ -55,8 +54,8 @@ Nothing to do. Next: in 20 days.
 @click.pass_obj
 def renew(invocation: Invocation, timeout: float) -> int:
     """Renew what is due, and try at once again what has failed: sources, and chains that a service didn't take."""
-    from agent.engine.engine import Engine
-    from agent.operations.operations import Operations
+    from agent.operations.reissue import retry_failed
 
-    Operations(Engine(invocation.layout, who="chainwright renew")).retry_now()
+    with invocation.locked_state("renew") as state:
+        retry_failed(state)
     return perform(invocation, timeout=timeout)

@@ -1,4 +1,4 @@
-"""``chainwright render``: what a module's files would hold."""
+"""``chainwright render``: preview of a module's files."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ server { ... }
 """,
 )
 @click.argument("module", shell_complete=complete_modules)
-@click.option("--file", "path", metavar="PATH", help="Only this file, as it would stand there.")
+@click.option("--file", "path", metavar="PATH", help="Only this file, exactly as it would be written.")
 @click.pass_obj
 def render(invocation: Invocation, module: str, path: str | None) -> None:
     """Print the files that MODULE would be given now, with its present chains; nothing is written.
 
-    Keys are never printed: of files that are made from a chain it is said what they would hold. Nor is a file that only its
-    owner may read: passwords stand in it.
+    Keys are never printed: for a file that is made from a chain, the parts in it are named. Nor is a file that only its owner
+    may read, because it holds passwords.
     """
     rendering, directory, number = _render(invocation.layout, module, invocation.now())
     files = [_File(file, rendering, directory, number) for file in rendering.files]

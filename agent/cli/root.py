@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli import peers
-from agent.cli.commands import Family, Invocation
+from agent.cli.commands import CommandGroup, Invocation
+from agent.cli.confirmation import confirm_root, effect_lines
+from agent.cli.files import FILE, write_file
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import counted, when
 from agent.errors.problem import rfc3339
 from agent.errors.root import RootMissing
-from agent.errors.usage import FileUnwritable
 from agent.report import read_snapshot
+from agent.report.rows import plain
 
 if TYPE_CHECKING:
-    from agent.operations.operations import Effects
+    from agent.operations.effects import RootEffects
     from agent.report import Snapshot
     from agent.store.roots import RootRecord
 
 
-@click.group("root", cls=Family, epilog="\b\nExample:\n  $ chainwright root download >root.pem", no_args_is_help=True)
+@click.group(
+    "root", cls=CommandGroup, epilog="\b\nExample:\n  $ chainwright root download >root.pem", no_args_is_help=True
+)
 def root() -> None:
-    """Show or replace the root that signs the local chains, and see to what else it has signed."""
+    """Show or replace the root that signs the local chains, and manage what else it has signed."""
 
 
 @root.command(
@@ -67,7 +71,7 @@ $ chainwright root download >root.pem
 $ curl --cacert root.pem https://gw:8443/
 """,
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file instead of stdout.")
+@click.option("--out", type=FILE, help="Write to a file instead of stdout.")
 @click.pass_obj
 def download(invocation: Invocation, out: Path | None) -> None:
     """Print the root's certificate as PEM, and nothing else, for clients that are to trust it.
@@ -76,21 +80,12 @@ def download(invocation: Invocation, out: Path | None) -> None:
     """
     found = _present(read_snapshot(invocation.layout, invocation.now()))
     if out is not None:
-        _write(out, found.certificates)
+        write_file(out, found.certificates.encode())
         note(f"{found.subject}: {out}")
     if invocation.as_json:
         print_json({"sha256": found.sha256, "pem": found.certificates, "file": str(out) if out else None})
     elif out is None:
         click.echo(found.certificates, nl=False)
-
-
-def _write(path: Path, text: str) -> None:
-    from agent.system.writing import replace
-
-    try:
-        replace(path.absolute(), text.encode(), mode=0o644)
-    except OSError as error:
-        raise FileUnwritable(str(path), (error.strerror or str(error)).lower()) from error
 
 
 def _present(snapshot: Snapshot) -> RootRecord:
@@ -142,16 +137,15 @@ Type REISSUE to go on:
 def reissue(invocation: Invocation, dry_run: bool, confirmed: bool) -> int:
     """Make a new root, sign the local chains again and deploy them. What breaks is listed first, by name."""
     from agent.cli.apply import perform
-    from agent.cli.confirmation import confirm_root
-    from agent.engine.engine import Engine
-    from agent.operations.operations import Operations
+    from agent.operations.root import reissue_root, root_effects
 
-    operations = Operations(Engine(invocation.layout, who="chainwright root reissue"))
-    effects = operations.root_effects()
+    with invocation.locked_state("root reissue") as state:
+        effects = root_effects(state)
     if dry_run:
         return _print_effects(invocation, effects)
     confirm_root(effects, word="REISSUE", flag="--yes-reissue-root", given=confirmed)
-    made = operations.reissue_root()
+    with invocation.locked_state("root reissue") as state:
+        made = reissue_root(state)
     note(f"New root: {made.subject}, SHA-256 {made.sha256}")
     return perform(invocation)
 
@@ -164,9 +158,9 @@ New root: Example Company CA
 Type REPLACE to go on:
 """,
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="The root's private key.")
-@click.option("--passphrase-file", type=click.Path(dir_okay=False, path_type=Path), help="Passphrase of the key.")
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--key", type=FILE, help="The root's private key.")
+@click.option("--passphrase-file", type=FILE, help="Passphrase of the key.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @click.option("--yes-replace-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
@@ -180,29 +174,26 @@ def upload(
 ) -> int:
     """Replace the root by one of your own: self-signed, or a company's subordinate authority with its parents."""
     from agent.cli.apply import perform
-    from agent.cli.confirmation import confirm_root
-    from agent.cli.upload import passphrase_of, pieces_of
-    from agent.engine.engine import Engine
+    from agent.cli.files import input_files, passphrase_of
     from agent.inspection import diagnose_root
-    from agent.operations.operations import Operations
+    from agent.operations.root import root_effects, upload_root
 
-    pieces = pieces_of([*files, *([key] if key else [])])
-    found = diagnose_root(pieces, passphrase=passphrase_of(passphrase_file), now=invocation.now())
-    operations = Operations(Engine(invocation.layout, who="chainwright root upload"))
+    given = input_files([*files, *([key] if key else [])])
+    found = diagnose_root(given, passphrase=passphrase_of(passphrase_file), now=invocation.now())
     note(f"New root: {found.subject}, until {found.not_after:%Y-%m-%d}, SHA-256 {found.sha256}")
-    effects = operations.root_effects(found.sha256)
+    with invocation.locked_state("root upload") as state:
+        effects = root_effects(state, found.sha256)
     if dry_run:
         return _print_effects(invocation, effects, subject=found.subject, sha256=found.sha256)
     confirm_root(effects, word="REPLACE", flag="--yes-replace-root", given=confirmed)
-    operations.upload_root(found)
+    with invocation.locked_state("root upload") as state:
+        upload_root(state, found)
     return perform(invocation)
 
 
-def _print_effects(invocation: Invocation, effects: Effects, **about: str) -> int:
-    from agent.cli.confirmation import effect_lines, effects_json
-
+def _print_effects(invocation: Invocation, effects: RootEffects, **about: str) -> int:
     if invocation.as_json:
-        print_json({**about, "effects": effects_json(effects)})
+        print_json({**about, "effects": plain(effects)})
         return 0
     for line in [*effect_lines(effects), "Nothing was changed."]:
         click.echo(line)

@@ -1,4 +1,4 @@
-"""``chainwright show``: all about one chain."""
+"""``chainwright show``: details of one chain."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from agent.cli.words import when
 from agent.errors.problem import rfc3339
 from agent.errors.usage import AmbiguousId, UnknownChain
 from agent.report import ChainRow, Report, Status, read_snapshot, report
+from agent.report.links import Link, links
 
 if TYPE_CHECKING:
     from agent.model.events import Event
@@ -29,18 +30,8 @@ ID = re.compile(r"[0-9a-f]{4,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """One certificate of a chain."""
-
-    subject: str
-    not_after: datetime
-    sha256: str
-    sha1: str
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
-    """A chain, and what only this command tells of it."""
+    """A chain, and what only this command shows of it."""
 
     row: ChainRow
     links: tuple[Link, ...]
@@ -114,17 +105,7 @@ def _details(layout: Layout, snapshot: Snapshot, row: ChainRow) -> Shown:
         events = tuple(view.journal.about(row.id, record.request))
         files = tuple(_files(layout, view, snapshot, row))
         watch = view.watches.of(row.id)
-    return Shown(row, tuple(_links(pem)), snapshot.renewals.get(row.id), files, events, watch)
-
-
-def _links(pem: str) -> Iterator[Link]:
-    from cryptography.hazmat.primitives import hashes
-
-    from agent.pki.certificate import load_certificates, sha256_of, title_of
-
-    for each in load_certificates(pem.encode()):
-        sha1 = each.fingerprint(hashes.SHA1()).hex()  # noqa: S303 - an old name for a certificate, nothing relies on it
-        yield Link(title_of(each), each.not_valid_after_utc, sha256_of(each), sha1)
+    return Shown(row, tuple(links(pem)), snapshot.renewals.get(row.id), files, events, watch)
 
 
 def _files(layout: Layout, view: Store, snapshot: Snapshot, row: ChainRow) -> Iterator[str]:

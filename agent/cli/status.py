@@ -1,4 +1,4 @@
-"""``chainwright status``: everything on one screen, the most urgent first."""
+"""``chainwright status``: every chain on one screen, the most urgent first."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import datetime
 import click
 
 from agent.cli.commands import Invocation, command
+from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, width
 from agent.cli.words import counted, shortened, when
-from agent.errors.problem import Problem
+from agent.errors import Problem
 from agent.report import ChainRow, ModuleRow, ModuleState, Report, Status, UseRow, read_snapshot, report
 from agent.report.states import DEGRADED_MODULES
 
-EXIT_DEGRADED = 3
 WINDOW = "status.window"
 """Code of what waits for an activation window."""
-LOOKS: dict[Status, tuple[str, str]] = {
+STYLES: dict[Status, tuple[str, str]] = {
     Status.EXPIRED: ("x", "red"),
     Status.FAILED: ("x", "red"),
     Status.NOT_DEPLOYED: ("!", "yellow"),
@@ -59,16 +59,16 @@ def status(invocation: Invocation, show_all: bool) -> int:
     else:
         for line in _lines(found, show_all):
             click.echo(line)
-    return EXIT_DEGRADED if found.degraded else 0
+    return DEGRADED if found.degraded else 0
 
 
 def attention_lines(found: Report) -> Iterator[str]:
     """Yield for each thing that needs attention what is wrong, and under it the next step."""
-    told: set[Problem] = set()
+    shown: set[Problem] = set()
     for who, problem in _problems(found):
-        if problem not in told:
-            told.add(problem)
-            yield from _told(who, problem, found.now)
+        if problem not in shown:
+            shown.add(problem)
+            yield from _attention(who, problem, found.now)
 
 
 def _problems(found: Report) -> Iterator[tuple[str, Problem]]:
@@ -85,7 +85,7 @@ def _problems(found: Report) -> Iterator[tuple[str, Problem]]:
         yield observer.name, observer.problem
 
 
-def _told(who: str, problem: Problem, now: datetime) -> Iterator[str]:
+def _attention(who: str, problem: Problem, now: datetime) -> Iterator[str]:
     again = f" Next try {when(problem.retry_at, now)}." if problem.retry_at and problem.retry_at > now else ""
     yield f"{who}: {problem.cause}{again}"
     if problem.effect or problem.fix:
@@ -128,7 +128,7 @@ def _table(found: Report, rows: list[ChainRow]) -> Iterator[list[str]]:
         if need.chain is None:
             yield [click.style("x no chain", fg="red"), shortened(need.names), "-", "-", need.module]
     for row in rows:
-        mark, colour = LOOKS[row.status]
+        mark, colour = STYLES[row.status]
         label = click.style(f"{mark} {row.status.replace('_', ' ')}", fg=colour)
         yield [label, shortened(row.names), row.source, when(row.not_after, found.now), _users(row)]
 

@@ -1,29 +1,35 @@
-"""``chainwright upload``, ``uploads``, ``delete`` and ``export``: chains that come from outside, and chains that go out."""
+"""``chainwright upload``, ``uploads``, ``delete`` and ``export``: uploaded chains, and chains as files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli.apply import perform
 from agent.cli.chain_names import chain_named
 from agent.cli.commands import Invocation, command
-from agent.cli.confirmation import answer_lines, switch_lines
+from agent.cli.confirmation import consequence_lines, switch_lines
+from agent.cli.files import FILE, input_files, passphrase_of, write_file
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import shortened, when
 from agent.errors.problem import rfc3339
-from agent.errors.usage import FileUnwritable, InputUnreadable, PassphraseNeeded
+from agent.errors.usage import PassphraseNeeded
+from agent.model.records import UPLOADED
+from agent.operations.consequences import chain_effects
+from agent.operations.uploads import (
+    check_upload,
+    delete_upload,
+    diagnose_upload,
+    export_chain,
+    store_upload,
+    upload_preview,
+)
+from agent.report.rows import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from agent.inspection import Diagnosis, InputFile
-    from agent.operations.operations import Switch
-
-EXISTING = click.Path(exists=False, dir_okay=False, path_type=Path)
-UPLOADED = "uploaded"
+    from agent.operations.uploads import UploadPreview
 
 
 @command(
@@ -36,10 +42,10 @@ web_auth/default: uploaded, covers portal.example.com
 Done: 1 action.
 """,
 )
-@click.argument("files", nargs=-1, required=True, type=EXISTING)
+@click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--for", "for_name", default="", metavar="NAME", help="Refuse the chain unless it covers this name.")
-@click.option("--key", type=EXISTING, help="The private key, where it stands in a file of its own.")
-@click.option("--passphrase-file", type=EXISTING, help="Passphrase of an encrypted key or a PKCS#12 file.")
+@click.option("--key", type=FILE, help="The private key, where it is in a file of its own.")
+@click.option("--passphrase-file", type=FILE, help="Passphrase of an encrypted key or a PKCS#12 file.")
 @click.option("--keep-unused", is_flag=True, help="Keep the chain though no module needs it.")
 @click.option("--replace", metavar="CHAIN", help="Delete this uploaded chain once the new one is stored.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, storing nothing.")
@@ -55,20 +61,16 @@ def upload(
     dry_run: bool,
 ) -> int:
     """Upload a chain that was bought elsewhere: PEM in any order, DER, PKCS#7 or PKCS#12, in one file or several."""
-    from agent.engine.engine import Engine
-    from agent.operations.operations import Operations
-
-    diagnosis = _diagnose(invocation, [*files, *([key] if key else [])], passphrase_file)
-    old = chain_named(invocation, replace, source=UPLOADED) if replace else None
-    operations = Operations(Engine(invocation.layout, who="chainwright upload"))
+    given, passphrase = input_files([*files, *([key] if key else [])]), passphrase_of(passphrase_file)
+    diagnosis = diagnose_upload(invocation.layout, given, passphrase=passphrase, now=invocation.now())
+    old = chain_named(invocation, replace, source=UPLOADED) if replace else ""
     for finding in diagnosis.remarks:
         note(f"{finding.level}  {finding.sentence}")
+    change = check_upload if dry_run else store_upload
+    with invocation.locked_state("upload") as state:
+        switches = change(state, diagnosis.chain, for_name=for_name, keep_unused=keep_unused, replace=old)
     if dry_run:
-        switches = operations.preview(diagnosis.chain, for_name=for_name, keep_unused=keep_unused)
-        return _print_preview(invocation, diagnosis, switches)
-    switches = operations.upload(diagnosis.chain, for_name=for_name, keep_unused=keep_unused)
-    if old is not None:
-        operations.delete(old, confirmed=True)
+        return _print_preview(invocation, upload_preview(diagnosis, switches))
     for line in switch_lines(switches):
         note(line)
     return perform(invocation)
@@ -115,15 +117,12 @@ Done: 1 action.
 @click.pass_obj
 def delete(invocation: Invocation, chain: str, yes: bool) -> int:
     """Delete an uploaded chain, by its id or by one of its names."""
-    from agent.engine.engine import Engine
-    from agent.operations.operations import Operations
-
-    chain_id = chain_named(invocation, chain, source=UPLOADED)
-    operations = Operations(Engine(invocation.layout, who="chainwright delete"))
-    for line in answer_lines(operations.chain_effects(chain_id)):
-        note(line)
-    for line in switch_lines(operations.delete(chain_id, confirmed=yes)):
-        note(line)
+    found = chain_named(invocation, chain, source=UPLOADED)
+    with invocation.locked_state("delete") as state:
+        for line in consequence_lines(chain_effects(state, found)):
+            note(line)
+        for line in switch_lines(delete_upload(state, found, confirmed=yes)):
+            note(line)
     return perform(invocation)
 
 
@@ -137,8 +136,8 @@ $ chainwright export portal.example.com --pkcs12 --passphrase-file secret.txt --
 @click.argument("chain")
 @click.option("--with-key", is_flag=True, help="Put the private key into the PEM file; needs --out.")
 @click.option("--pkcs12", is_flag=True, help="Write PKCS#12 with the key; needs --out and --passphrase-file.")
-@click.option("--passphrase-file", type=EXISTING, help="Passphrase that protects the PKCS#12 file.")
-@click.option("--out", type=EXISTING, help="Write to a new file of mode 0600 instead of stdout.")
+@click.option("--passphrase-file", type=FILE, help="Passphrase that protects the PKCS#12 file.")
+@click.option("--out", type=FILE, help="Write to a new file of mode 0600 instead of stdout.")
 @click.pass_obj
 def export(
     invocation: Invocation,
@@ -149,78 +148,29 @@ def export(
     out: Path | None,
 ) -> None:
     """Write a chain as PEM, or with its key as PKCS#12. CHAIN is an id or a name."""
-    from agent.pki.encoding import Format, Part, encode
-    from agent.store import Store
+    from agent.pki.encoding import Format, Part
 
     if (with_key or pkcs12) and out is None:
         raise click.UsageError("A private key is written to a file only: add --out FILE.")
     if pkcs12 and passphrase_file is None:
         raise PassphraseNeeded
-    chain_id = chain_named(invocation, chain)
-    with Store.open_existing(invocation.layout) as store:
-        loaded = store.chains.load(chain_id)
-        assert loaded is not None
-    parts = [Part.KEY, Part.FULLCHAIN] if with_key or pkcs12 else [Part.FULLCHAIN]
+    found, secret = chain_named(invocation, chain), with_key or pkcs12
+    parts = [Part.KEY, Part.FULLCHAIN] if secret else [Part.FULLCHAIN]
     form = Format.PKCS12 if pkcs12 else Format.PEM
-    data = encode(loaded, parts, form, password=passphrase_of(passphrase_file))
-    _deliver(data, out, secret=with_key or pkcs12)
+    data = export_chain(invocation.layout, found, parts, form, passphrase_of(passphrase_file))
+    if out is None:
+        click.echo(data, nl=False)
+    else:
+        write_file(out, data, mode=0o600 if secret else 0o644, new=True)
 
 
-def pieces_of(files: Sequence[Path]) -> list[InputFile]:
-    """Read files for the inspection. Raises `InputUnreadable`."""
-    from agent.inspection import InputFile
-
-    return [InputFile(path.name, _read(path)) for path in files]
-
-
-def passphrase_of(path: Path | None) -> bytes | None:
-    """Return the passphrase that stands in a file. Raises `InputUnreadable`."""
-    return _read(path).rstrip(b"\r\n") if path else None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputUnreadable(str(path), (error.strerror or str(error)).lower()) from error
-
-
-def _diagnose(invocation: Invocation, files: Sequence[Path], passphrase_file: Path | None) -> Diagnosis:
-    from agent.inspection import diagnose
-    from agent.operations.known_anchors import known_anchors
-
-    return diagnose(
-        pieces_of(files),
-        passphrase=passphrase_of(passphrase_file),
-        anchors=known_anchors(invocation.layout),
-        now=invocation.now(),
-    )
-
-
-def _print_preview(invocation: Invocation, diagnosis: Diagnosis, switches: Sequence[Switch]) -> int:
-    rows: list[dict[str, Any]] = [
-        {"module": each.module, "slot": each.slot, "before": each.before, "after": each.after, "reason": each.reason}
-        for each in switches
-    ]
+def _print_preview(invocation: Invocation, found: UploadPreview) -> int:
     if invocation.as_json:
-        findings = [{"level": str(each.level), "sentence": each.sentence} for each in diagnosis.remarks]
-        chain = diagnosis.chain
-        facts = {"id": chain.id, "names": list(chain.names), "issuer": chain.issuer}
-        print_json({"chain": facts, "findings": findings, "switches": rows})
+        row = plain(found)
+        chain = {key: row[key] for key in ("id", "names", "issuer")}
+        print_json({"chain": chain, "findings": row["findings"], "switches": row["switches"]})
         return 0
-    for line in switch_lines(switches) or ["No need would switch to it now."]:
+    for line in switch_lines(found.switches) or ["No need would switch to it now."]:
         click.echo(line)
     click.echo("Nothing was stored.")
     return 0
-
-
-def _deliver(data: bytes, out: Path | None, *, secret: bool) -> None:
-    if out is None:
-        click.echo(data, nl=False)
-        return
-    from agent.system.writing import write_new
-
-    try:
-        write_new(out.absolute(), data, mode=0o600 if secret else 0o644)
-    except OSError as error:
-        raise FileUnwritable(str(out), (error.strerror or str(error)).lower()) from error

@@ -1,4 +1,4 @@
-"""``chainwright webui``: the web interface as a process, and who gets into it."""
+"""``chainwright webui``: the process of the web interface, its users, tokens and audit record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.commands import Family, Invocation, json_option
+from agent.cli.commands import CommandGroup, Invocation, json_option
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import when
 from agent.errors.problem import rfc3339
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 ROLES = ("admin", "viewer")
 CONSOLE = "console"
-"""Where a change came from that was made on the appliance itself."""
+"""The address of a change that was made on the appliance itself."""
 
 
 @click.group(
     "webui",
-    cls=Family,
+    cls=CommandGroup,
     invoke_without_command=True,
     epilog="\b\nExample:\n  $ chainwright webui\n  $ chainwright webui password",
 )
@@ -35,7 +35,7 @@ CONSOLE = "console"
 @click.option("--pid-file", type=click.Path(dir_okay=False, path_type=Path), help="As in [services.webui] pid_file.")
 @click.pass_context
 def webui(context: click.Context, listen: tuple[str, ...], pid_file: Path | None) -> None:
-    """Run the web interface, as a user of its own; with a command: say who gets into it.
+    """Run the web interface, as a user of its own; with a command, manage its users and tokens.
 
     It reads nothing but what the agent has deployed to it: no settings, no store. SIGHUP takes the next generation.
     """
@@ -66,7 +66,7 @@ def _address(text: str) -> tuple[str, int]:
 @webui.command("users", example="\n$ chainwright webui users\nUSER   ROLE\nadmin  admin\n")
 @click.pass_obj
 def users(invocation: Invocation) -> None:
-    """List who gets into the web interface."""
+    """List the users of the web interface."""
     with _accounts(invocation) as accounts:
         found = accounts.all()
     if invocation.as_json:
@@ -85,7 +85,7 @@ def users(invocation: Invocation) -> None:
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input, for scripts.")
 @click.pass_obj
 def password(invocation: Invocation, user: str, role: str | None, from_stdin: bool) -> None:
-    """Set the password of USER (default: admin) and end their sessions; a USER who is new gets in from now on.
+    """Set the password of USER (default: admin) and end their sessions; a USER who is new is added.
 
     This works on the appliance itself even while logins are held back because too many have failed.
     """
@@ -105,22 +105,22 @@ def password(invocation: Invocation, user: str, role: str | None, from_stdin: bo
 @click.argument("user")
 @click.pass_obj
 def remove(invocation: Invocation, user: str) -> None:
-    """Let USER in no more, at once. The last administrator stays."""
+    """Remove USER and end their sessions. The last administrator can't be removed."""
     with _accounts(invocation) as accounts:
         accounts.remove(user)
         _record(accounts, invocation, "user removed", user)
-    note(f"{user} gets in no more.")
+    note(f"{user} is removed, and their sessions have ended.")
 
 
-@webui.group("token", cls=Family, no_args_is_help=True, epilog="\b\nExample:\n  $ chainwright webui token list")
+@webui.group("token", cls=CommandGroup, no_args_is_help=True, epilog="\b\nExample:\n  $ chainwright webui token list")
 def token() -> None:
-    """What programs show to the API instead of a password."""
+    """Tokens, which programs use for the API instead of a password."""
 
 
 @token.command("create", example="\n$ chainwright webui token create monitoring --days 90\ncwt_...\n")
 @click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="What it may do.")
-@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True, help="How long it is good.")
+@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="Its role.")
+@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True, help="Its lifetime.")
 @click.pass_obj
 def create(invocation: Invocation, name: str, role: str, days: int) -> None:
     """Make a token and print it, once: it can't be shown again."""
@@ -172,18 +172,18 @@ def listed(invocation: Invocation) -> None:
 @click.argument("identifier", metavar="ID")
 @click.pass_obj
 def revoke(invocation: Invocation, identifier: str) -> None:
-    """Let a token be good for nothing from now on."""
+    """Revoke a token, at once."""
     with _accounts(invocation) as accounts:
         accounts.revoke_token(identifier)
         _record(accounts, invocation, "token revoked", identifier)
-    note(f"{identifier} is good for nothing any more.")
+    note(f"{identifier} is revoked.")
 
 
 @webui.command("audit", example="\n$ chainwright webui audit --limit 3\n")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Newest rows.")
 @click.pass_obj
 def audit(invocation: Invocation, limit: int) -> None:
-    """Print who changed what, from where: the newest first."""
+    """Print the audit record: who changed what, from where, the newest first."""
     with _accounts(invocation) as accounts:
         found = accounts.audits(limit)
     if invocation.as_json:

@@ -1,4 +1,4 @@
-"""Instants and names as people say them."""
+"""Lengths of time, instants, names and counts in words."""
 
 from __future__ import annotations
 

@@ -10,6 +10,9 @@ from typing import Any
 from agent.model.need import Request
 from agent.pki.chain import KeyType, Purpose
 
+UPLOADED = "uploaded"
+"""The source of chains that an administrator uploads."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChainRecord:

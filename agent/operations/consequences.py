@@ -1,94 +1,106 @@
-"""What a change would break, by name: every module is asked, with what its inspection prints now."""
+"""Consequences of a change, by name, from modules and from what their inspections print now."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from agent.contract.context import Change, Consequence
-from agent.engine.pass_inputs import PassInputs
+from agent.contract.context import Change
 from agent.errors import AgentError
-from agent.rendering.enabled_modules import facts_of
-from agent.store import Store
-from agent.system.command import Command, Runner
+from agent.operations.effects import ChangeEffects, ModuleConsequence, UninspectedModule
+from agent.system.command import Command
+
+if TYPE_CHECKING:
+    from agent.operations.locked_state import LockedState
 
 INSPECTION_SECONDS = 10.0
 """A person waits for the answer."""
 AT_ONCE = 8
 """Inspections."""
 
-Slots = Mapping[str, tuple[str, ...]]
-"""Module -> its slots whose chain would change."""
+NeedKeys = Iterable[tuple[str, str]]
+"""Module and slot of needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What the modules say of one change."""
-
-    consequences: tuple[tuple[str, Consequence], ...] = ()
-    """By module."""
-    unknown: tuple[str, ...] = ()
-    """Modules that could not say."""
-    uninspected: tuple[tuple[str, str], ...] = ()
-    """Module, and why what runs there could not be seen: what it says may be too little."""
+def chain_effects(state: LockedState, chain: str) -> ChangeEffects:
+    """Return what another chain in the place of this one would break: those that use it are asked."""
+    return need_effects(state, [each.key for each in state.bindings() if each.chain == chain], chain)
 
 
-class Inquirer:
-    """Asks modules about one change. Nothing that goes wrong in a module is more than a note."""
+def need_effects(state: LockedState, keys: NeedKeys, chain: str = "") -> ChangeEffects:
+    """Return what another chain for these needs would break. `chain`: id of the one that they have."""
+    found = list(keys)
+    modules = dict.fromkeys(module for module, _ in found if module in state.inputs.enabled.modules)
+    return module_effects(state, "chain", chain, found, modules)
 
-    def __init__(self, inputs: PassInputs, store: Store, runner: Runner) -> None:
-        self._inputs = inputs
-        self._store = store
-        self._runner = runner
 
-    def ask(self, kind: str, subject: str, slots: Slots, modules: Iterable[str]) -> Answers:
-        """Return what `modules` say that a change breaks."""
-        asked = list(modules)
-        commands, failed = self._commands(asked)
-        observed, unseen = self._observe(commands)
-        failed |= unseen
-        found: list[tuple[str, Consequence]] = []
-        unknown: list[str] = []
-        for module in asked:
-            change = Change(kind, subject, slots.get(module, ()))
-            try:
-                answer = self._inputs.hooks.consequences(module, change, observed.get(module, ""))
-                found += [(module, each) for each in answer]
-            except AgentError:
-                unknown.append(module)
-        return Answers(tuple(found), tuple(unknown), tuple(failed.items()))
+def module_effects(
+    state: LockedState, kind: str, subject: str, keys: NeedKeys, modules: Iterable[str]
+) -> ChangeEffects:
+    """Return what `modules` say that a change breaks. What goes wrong in a module is a note in the answer.
 
-    def _commands(self, modules: Iterable[str]) -> tuple[dict[str, Command], dict[str, str]]:
-        commands: dict[str, Command] = {}
-        failed: dict[str, str] = {}
-        for module in modules:
-            try:
-                command = self._command(module)
-            except AgentError as error:
-                failed[module] = error.problem.cause
-            else:
-                if command is not None:
-                    commands[module] = replace(command, timeout=min(command.timeout, INSPECTION_SECONDS))
-        return commands, failed
+    `keys`: the needs whose chain would change.
+    """
+    asked, slots = list(modules), _by_module(keys)
+    commands, failed = _commands(state, asked)
+    observed, unseen = _observed(state, commands)
+    found: list[ModuleConsequence] = []
+    unknown: list[str] = []
+    for module in asked:
+        change = Change(kind, subject, slots.get(module, ()))
+        try:
+            answer = state.inputs.hooks.consequences(module, change, observed.get(module, ""))
+            found += [ModuleConsequence(module, each.sentence, each.severity) for each in answer]
+        except AgentError:
+            unknown.append(module)
+    uninspected = tuple(UninspectedModule(*each) for each in (failed | unseen).items())
+    return ChangeEffects(tuple(found), tuple(unknown), uninspected)
 
-    def _command(self, module: str) -> Command | None:
-        """Ask for the inspection of what is in service."""
-        enabled, deployment = self._inputs.enabled, self._store.deployments.all().get(module)
-        number = deployment.generation if deployment and deployment.generation is not None else 0
-        generation = self._store.deployments.generation(f"module:{module}", number) if number else None
-        records = {record.id: record for record in self._store.chains.records()}
-        served = generation.chains if generation else {}
-        chains = {slot: facts_of(records[chain]) for slot, chain in served.items() if chain in records}
-        directory = enabled.layout.module(module).state / str(number)
-        return self._inputs.hooks.inspect(module, enabled.context(module, directory, str(number), chains))
 
-    def _observe(self, commands: Mapping[str, Command]) -> tuple[dict[str, str], dict[str, str]]:
-        """Run the inspections side by side. Return what they print, and why those that failed did."""
-        if not commands:
-            return {}, {}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            results = dict(zip(commands, pool.map(self._runner.run, commands.values()), strict=True))
-        good = {module: result.output for module, result in results.items() if result.ok}
-        bad = {module: result.summary for module, result in results.items() if not result.ok}
-        return good, bad
+def _by_module(keys: NeedKeys) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for module, slot in dict.fromkeys(keys):
+        found[module] = (*found.get(module, ()), slot)
+    return found
+
+
+def _commands(state: LockedState, modules: Iterable[str]) -> tuple[dict[str, Command], dict[str, str]]:
+    """Return the inspections by module, and why there is none where its module failed."""
+    commands: dict[str, Command] = {}
+    failed: dict[str, str] = {}
+    for module in modules:
+        try:
+            command = _inspection(state, module)
+        except AgentError as error:
+            failed[module] = error.problem.cause
+        else:
+            if command is not None:
+                commands[module] = replace(command, timeout=min(command.timeout, INSPECTION_SECONDS))
+    return commands, failed
+
+
+def _inspection(state: LockedState, module: str) -> Command | None:
+    """Ask a module for the inspection of what is in service."""
+    from agent.rendering.enabled_modules import facts_of
+
+    enabled, deployment = state.inputs.enabled, state.store.deployments.all().get(module)
+    number = deployment.generation if deployment and deployment.generation is not None else 0
+    generation = state.store.deployments.generation(f"module:{module}", number) if number else None
+    records = {record.id: record for record in state.chains}
+    served = generation.chains if generation else {}
+    chains = {slot: facts_of(records[chain]) for slot, chain in served.items() if chain in records}
+    directory = enabled.layout.module(module).state / str(number)
+    return state.inputs.hooks.inspect(module, enabled.context(module, directory, str(number), chains))
+
+
+def _observed(state: LockedState, commands: Mapping[str, Command]) -> tuple[dict[str, str], dict[str, str]]:
+    """Run the inspections side by side. Return what they print, and why those that failed did."""
+    if not commands:
+        return {}, {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = dict(zip(commands, pool.map(state.engine.runner.run, commands.values()), strict=True))
+    good = {module: result.output for module, result in results.items() if result.ok}
+    bad = {module: result.summary for module, result in results.items() if not result.ok}
+    return good, bad

@@ -1,18 +1,24 @@
-"""What the appliance's root signs for others, and what it takes back."""
+"""Peer certificates: signed by the appliance's root, found, exported, revoked; and the lists of what is revoked."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from agent.errors.root import PeerUnknown, RevokedBefore, RootMissing
+from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing
+from agent.model.events import Event, EventKind
 from agent.model.peer import LIFETIME, Peer, serial_of
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
-from agent.pki.revocation import Revocation, RevocationReason
+from agent.pki.revocation import Revocation, RevocationList, RevocationReason
 from agent.store import Store
 from agent.system.layout import Layout
 from agent.system.names import parse_name
+
+if TYPE_CHECKING:
+    from agent.operations.locked_state import LockedState
+    from agent.store import Store
 
 
 def sign(
@@ -40,7 +46,7 @@ def sign(
         return peer
 
 
-def find(store: Store, serial: str, module: str = "") -> Peer:
+def find_peer(store: Store, serial: str, module: str = "") -> Peer:
     """Return a peer certificate; one of `module`, if that is given. Raises `PeerUnknown`."""
     peer = store.peers.find(serial_of(serial))
     if peer is None or (module and peer.module != module):
@@ -48,28 +54,48 @@ def find(store: Store, serial: str, module: str = "") -> Peer:
     return peer
 
 
-def export(store: Store, peer: Peer, parts: Sequence[Part]) -> bytes:
-    """Return parts of a peer certificate's path as PEM."""
+def export_peer(store: Store, peer: Peer, parts: Sequence[Part] = (Part.FULLCHAIN, Part.ROOT)) -> bytes:
+    """Return parts of a peer certificate's path as PEM: by default itself, what leads to the root, and the root."""
     return encode(PeerCertificate.from_pem(store.peers.certificates(peer.sha256).encode()), parts)
 
 
-def revoke(store: Store, peer: Peer, reason: RevocationReason, now: datetime) -> list[Peer]:
+def revocation_list(store: Store, root: str = "") -> RevocationList:
+    """Return a root's list of what it has revoked. `root`: beginning of its SHA-256; empty: the one that signs.
+
+    Raises `RootMissing` and `ListMissing`.
+    """
+    roots = [each for each in store.roots.all() if (each.sha256.startswith(root) if root else not each.retired_at)]
+    if not roots:
+        raise RootMissing
+    found = store.revocations.lists().get(roots[0].sha256)
+    if found is None or not found.pem:
+        raise ListMissing(roots[0].subject)
+    return found
+
+
+def revoke_peer(state: LockedState, peer: Peer, reason: RevocationReason) -> list[Peer]:
     """Revoke a peer certificate, and with the present one those that it has replaced. Return them.
 
     The next pass lists them. Raises `RevokedBefore`.
     """
     if peer.revoked_at is not None:
         raise RevokedBefore(peer.serial, peer.revoked_at)
+    store, now = state.store, state.now
     found = [each for each in _of_one_key(store, peer) if each.revoked_at is None and each.not_after > now]
+    detail = {"label": peer.label, "serials": [each.serial for each in found]}
+    text = f"{peer.module}/{peer.label} was revoked: {reason}"
+    event = Event(now, EventKind.REVOKED_BY_ROOT, text, "", peer.module, detail)
     with store.write():
         store.peers.revoke(found, now, reason)
         for each in found:
             store.revocations.add(Revocation(each.root, each.serial, now, reason, each.not_after))
+        known = state.engine.bus.record(store, [event])
+    state.engine.bus.show(store, known)
     return found
 
 
 def _of_one_key(store: Store, peer: Peer) -> list[Peer]:
-    """Return a certificate, and if it is the present one of its peer, those before it that stand for the same key."""
+    """Return a certificate, and if it is the present one of its peer, those before it with the same key."""
     if not peer.current:
         return [peer]
     csr = store.peers.request(peer.sha256)

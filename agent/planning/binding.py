@@ -11,10 +11,9 @@ from agent.contract.source import ChainRecord, OrderRecord, RequestState, Source
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding, LadderPosition
 from agent.model.need import Need
-from agent.model.records import FailingName
+from agent.model.records import UPLOADED, FailingName
 from agent.system.names import covers, covers_all, is_wildcard
 
-UPLOADED = "uploaded"
 LOCAL = "local"
 
 

@@ -9,7 +9,8 @@ from agent.contract.source import Source
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding
 from agent.model.need import Need
-from agent.planning.binding import UPLOADED, ChainIndex, Evidence, outlook, rank, state_of
+from agent.model.records import UPLOADED
+from agent.planning.binding import ChainIndex, Evidence, outlook, rank, state_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from agent.model.binding import Binding
-from agent.model.records import ChainRecord
+from agent.model.records import UPLOADED, ChainRecord
 from agent.planning.actions import Inquire
-from agent.planning.binding import UPLOADED, ChainIndex
+from agent.planning.binding import ChainIndex
 from agent.planning.state import State
 
 LATEST = timedelta(hours=6)

@@ -7,9 +7,9 @@ from datetime import datetime
 from agent.contract.source import Due, RequestState, Source
 from agent.model.binding import Binding
 from agent.model.need import Need, Request
-from agent.model.records import ChainRecord, OrderRecord
+from agent.model.records import UPLOADED, ChainRecord, OrderRecord
 from agent.planning.actions import Obtain
-from agent.planning.binding import UPLOADED, ChainIndex, state_of
+from agent.planning.binding import ChainIndex, state_of
 from agent.planning.state import WAITING_AGAIN, State
 
 

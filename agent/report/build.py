@@ -7,15 +7,13 @@ from datetime import datetime
 
 from agent.errors.problem import Problem
 from agent.model.binding import Binding
-from agent.model.records import ChainRecord
+from agent.model.records import UPLOADED, ChainRecord
 from agent.report import problems
 from agent.report.certificates import Certificates
 from agent.report.rows import ChainRow, EndpointRow, NeedRow, ObserverRow, Report, RootRow, UploadRow, UseRow
 from agent.report.snapshot import Snapshot
 from agent.report.states import URGENCY, Status, worst
 from agent.report.uses import ServiceState, Uses
-
-UPLOADED = "uploaded"
 
 
 def report(snapshot: Snapshot, now: datetime) -> Report:

@@ -59,7 +59,7 @@ def test_guessing_from_everywhere_does_not_keep_the_console_out(appliance, conso
 def test_a_user_is_let_in_no_more_but_not_the_last_administrator(console):
     console.run("webui", "password", "--stdin", typed=GOOD)
     console.run("webui", "password", "ann", "--stdin", typed=GOOD)
-    assert console.run("webui", "remove", "ann").stderr == "ann gets in no more.\n"
+    assert console.run("webui", "remove", "ann").stderr == "ann is removed, and their sessions have ended.\n"
     done = console.run("webui", "remove", "admin")
     assert done.returncode == 1
     assert 'The user "admin" is refused: nobody else is an administrator.' in done.stderr

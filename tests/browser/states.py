@@ -10,7 +10,7 @@ from box import Box
 
 from agent.errors.acme import ProfileRefused, RateLimited
 from agent.errors.http01 import AnsweredByAnother
-from agent.operations.operations import Operations
+from agent.operations.uploads import store_upload
 from agent.pki.chain import Chain
 from support.cas.certificates import Party, root
 from support.fakes.uploads import bundle_of
@@ -79,8 +79,8 @@ def troubled(box: Box) -> None:
     hours = f"{now + timedelta(hours=3):%H:%M}-{now + timedelta(hours=4):%H:%M}"
     box.lay_out(MODULES.replace("{hours}", hours), webui='domain = "gw.example.com"', acme=True)
     shop = Shop.at(now)
-    Operations(box.engine(), wait=0).upload(shop.chain("*.example.org", "example.org", now=now, days=262))
-    Operations(box.engine(), wait=0).upload(shop.chain("unused.example.net", now=now, days=31), keep_unused=True)
+    box.change(store_upload, shop.chain("*.example.org", "example.org", now=now, days=262))
+    box.change(store_upload, shop.chain("unused.example.net", now=now, days=31), keep_unused=True)
     for name in ("gw", "www", "wifi", "kiosk"):
         box.certified(f"{name}.example.com")
     box.certified("mail.example.com", since=timedelta(days=59))

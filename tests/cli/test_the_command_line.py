@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.cli.commands import HOMES, Program
 from agent.cli.output import columns
-from agent.cli.program import run
+from agent.cli.program import COMMANDS, Program, run
 from agent.cli.words import shortened, span, when
 from agent.daemon.wakeup import Wakeup
 from agent.system.lock import held
@@ -52,7 +51,7 @@ def helped(terminal: Terminal) -> str:
 def every_command() -> list[list[str]]:
     """Return the words by which each built-in command is called."""
     context = click.Context(Program(), info_name="chainwright")
-    commands = {name: Program().get_command(context, name) for name in HOMES}
+    commands = {name: Program().get_command(context, name) for name in COMMANDS}
     return [[name, *words] for name, command in commands.items() for words in inside(command)]
 
 
@@ -80,7 +79,7 @@ def test_every_command_has_help_with_an_example_and_takes_root_and_json(words, c
 def test_without_a_command_the_help_is_shown_and_nothing_else_happens(terminal):
     done = subprocess.run(PROGRAM, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert all(f"\n  {name} " in done.stderr for name in HOMES)
+    assert all(f"\n  {name} " in done.stderr for name in COMMANDS)
 
 
 def test_the_version_is_that_of_the_distribution(capsys):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome
-from agent.operations.operations import Operations
+from agent.operations.uploads import store_upload
 from agent.pki.chain import Chain
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -186,7 +186,7 @@ def test_what_its_ca_says_of_a_chain_in_service_starts_a_pass(idle):
         chain = Chain.build(leaf.key, [leaf.certificate], [root.certificate])
         entry = crls.revoked(leaf.certificate, at=idle.clock())
         web.pages["/1.crl"] = crls.crl(root, entry, now=idle.clock())
-        Operations(idle.engine()).upload(chain)
+        idle.change(store_upload, chain)
         assert poke(idle.layout)
         agent.passes("inquiries have ended")
         assert "chain_revoked" in kinds(idle)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 import chainwright
-from agent.cli.program import BUSY, DEGRADED, DONE, DUE, FAILED, INTERRUPTED, USAGE
+from agent.cli.exit_codes import BUSY, DEGRADED, DONE, DUE, FAILED, INTERRUPTED, USAGE
 from agent.config.loading import _ModuleHeader, load
 from agent.config.settings import CoreSettings, DeploySettings, ProbeSettings, RootSettings
 from agent.model.deployment import Outcome, Step

@@ -14,9 +14,15 @@ from agent.errors.deploy import ChainGone
 from agent.errors.operations import NotInLadder
 from agent.errors.problem import rfc3339
 from agent.errors.source import NotRevocable
+from agent.errors.usage import UnknownChain
 from agent.model.events import EventKind
 from agent.model.records import Watch
-from agent.operations.operations import Operations
+from agent.operations.effects import Switch
+from agent.operations.locked_state import LockedState
+from agent.operations.reissue import reissue
+from agent.operations.revocation import revoke_at_ca
+from agent.operations.sources import source_context
+from agent.operations.uploads import store_upload
 from agent.pki.chain import Chain
 from agent.planning import Inquire
 from agent.store.orders import process_name
@@ -154,7 +160,7 @@ def test_what_is_known_of_a_chain_goes_with_it(keen):
     later(keen, hours=7)
     for _ in range(6):
         keen.rules(inquiry="done")
-        Operations(keen.appliance.engine(), wait=0).reissue([NAME])
+        keen.appliance.change(reissue, [NAME])
         later(keen, days=2)
     with keen.appliance.store() as store:
         assert set(store.watches.all()) <= {record.id for record in store.chains.records()}
@@ -190,7 +196,7 @@ def test_a_chain_that_was_deleted_meanwhile_is_no_longer_asked_about(keen):
 
     action = Inquire("f" * 64, "keen", "nobody has asked yet", (NAME,), renewal=True, revocation=True)
     engine = keen.appliance.engine()
-    with Operations(engine, wait=0).context("keen") as (source, context):
+    with source_context(engine, "keen") as (source, context):
         finding = ask_about(action, gone, None, source, context, RevocationLists())
     assert finding.watch.problem["code"] == ChainGone.code
     with keen.appliance.store() as store, store.write():
@@ -214,13 +220,13 @@ def test_an_inquiry_that_takes_too_long_holds_no_order_up_and_is_made_in_the_nex
 # Revoked by hand
 
 
-def operations(keen: Keen) -> Operations:
-    return Operations(keen.appliance.engine(), wait=0)
+def ask_to_revoke(keen: Keen, chain: str, reason: str = "unspecified") -> list[Switch]:
+    return revoke_at_ca(keen.appliance.engine(), chain, reason)
 
 
 def test_a_chain_that_a_person_has_revoked_is_replaced_by_the_next_pass(keen):
     first = keen.bound()[NAME].id
-    [switch] = operations(keen).revoke(first, "keyCompromise")
+    [switch] = ask_to_revoke(keen, first, "keyCompromise")
     assert (switch.slot, switch.before) == (NAME, first)
     assert keen.said("revoked") == [
         {"what": "revoked", "chain": first, "reason": "keyCompromise", "account": "https://ca.example.test/1"}
@@ -235,7 +241,7 @@ def test_a_chain_that_a_person_has_revoked_is_replaced_by_the_next_pass(keen):
 
 
 def test_a_revoked_chain_gives_way_to_the_local_one_before_the_ca_is_asked(keen):
-    operations(keen).revoke(keen.bound()[NAME].id, "keyCompromise")
+    ask_to_revoke(keen, keen.bound()[NAME].id, "keyCompromise")
     keen.rules(busy=True)
     keen.appliance.apply()
     assert keen.sources() == {NAME: "local"}
@@ -248,13 +254,13 @@ def test_a_chain_that_the_ca_does_not_revoke_stays(keen):
     first = keen.bound()[NAME].id
     keen.rules(revocation="fails")
     with pytest.raises(SourceError, match="does not revoke it"):
-        operations(keen).revoke(first)
+        ask_to_revoke(keen, first)
     keen.appliance.apply()
     assert keen.bound()[NAME].id == first
 
 
 def test_what_would_take_over_is_said_before(keen):
-    [switch] = operations(keen).without(keen.bound()[NAME].id)
+    [switch] = keen.appliance.change(LockedState.without, keen.bound()[NAME].id)
     assert switch.slot == NAME
 
 
@@ -262,23 +268,23 @@ def test_a_local_chain_can_not_be_revoked(keen):
     keen.settings(alone=[NAME], ladder='"local"')
     keen.appliance.apply()
     with pytest.raises(NotRevocable):
-        operations(keen).revoke(keen.bound()[NAME].id)
+        ask_to_revoke(keen, keen.bound()[NAME].id)
 
 
 def test_a_source_that_is_not_in_the_ladder_can_not_be_asked(keen):
     first = keen.bound()[NAME].id
     keen.settings(alone=[NAME], ladder='"uploaded", "local"')
     with pytest.raises(NotInLadder, match="which is: uploaded, local"):
-        operations(keen).revoke(first)
+        ask_to_revoke(keen, first)
 
 
 def test_a_chain_that_is_gone_can_not_be_revoked(keen):
-    with pytest.raises(ChainGone):
-        operations(keen).revoke("f" * 64)
+    with pytest.raises(UnknownChain):
+        ask_to_revoke(keen, "f" * 64)
 
 
 def test_no_lease_is_left_behind(keen):
-    operations(keen).revoke(keen.bound()[NAME].id)
+    ask_to_revoke(keen, keen.bound()[NAME].id)
     keen.appliance.apply()
     with keen.appliance.store() as store:
         leases = store.database.execute("select count(*) from orders where lease_process = ?", [process_name()])
@@ -364,7 +370,7 @@ def test_an_uploaded_chain_is_looked_up_at_once_and_gives_way_when_it_is_revoked
     root = listed.ca
     leaf = root.leaf(NAME, now=listed.appliance.clock(), extensions=toy_ca.crl_points(lists.url("/1.crl")))
     bought = Chain.build(leaf.key, [leaf.certificate], [root.certificate])
-    operations(listed).upload(bought)
+    listed.appliance.change(store_upload, bought)
     listed.appliance.apply()
     assert listed.sources() == {NAME: "uploaded"}
     assert len(lists.requests) == 1
@@ -375,5 +381,5 @@ def test_an_uploaded_chain_is_looked_up_at_once_and_gives_way_when_it_is_revoked
 
 def test_an_uploaded_chain_without_a_list_is_not_asked_about(listed):
     leaf = listed.ca.leaf(NAME, now=listed.appliance.clock())
-    operations(listed).upload(Chain.build(leaf.key, [leaf.certificate], [listed.ca.certificate]))
+    listed.appliance.change(store_upload, Chain.build(leaf.key, [leaf.certificate], [listed.ca.certificate]))
     assert due(listed) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.fast_path import rest
+from agent.cli.fast_path import idle_exit_code
 from agent.engine.freshness import InputsFingerprint, UpToDate, still_fresh
 from agent.system.addresses import packed_addresses
 from support.clients.terminal import Terminal
@@ -119,7 +119,7 @@ def test_any_change_makes_the_next_run_look_at_everything(tunnel, change):
     assert fresh(str(tunnel.root))
     change(tunnel)
     assert not fresh(str(tunnel.root))
-    assert rest(["apply", "--root", str(tunnel.root)]) is None
+    assert idle_exit_code(["apply", "--root", str(tunnel.root)]) is None
 
 
 def test_a_secret_outside_of_the_settings_is_watched_too(appliance):
@@ -210,12 +210,12 @@ def test_after_a_boot_nothing_is_believed(tunnel):
     ids=" ".join,
 )
 def test_whatever_else_is_asked_for_takes_the_long_way(root, arguments):
-    assert rest(["--root", root, *arguments]) is None
+    assert idle_exit_code(["--root", root, *arguments]) is None
 
 
 @pytest.mark.parametrize("arguments", [["--wait", "5"], ["--timeout=10", "--no-wait"], ["--no-color"]], ids=" ".join)
 def test_options_that_change_nothing_about_it_are_fine(root, arguments, capsys):
-    assert rest(["apply", "--root", root, *arguments]) == 0
+    assert idle_exit_code(["apply", "--root", root, *arguments]) == 0
     assert capsys.readouterr().out.startswith("Nothing to do.")
 
 

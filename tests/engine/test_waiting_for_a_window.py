@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent.errors.problem import rfc3339
-from agent.operations.operations import Operations
+from agent.operations.reissue import reissue
+from agent.operations.revocation import revoke_signed
 from support.appliances.branching import HeadOffice
 from support.appliances.deployed import Deployed, served
 from support.clients.terminal import Terminal
@@ -38,7 +39,7 @@ def bound(appliance: Deployed) -> str:
 def test_a_new_chain_waits_for_the_window_on_the_clock_of_its_zone(tunnel, zone):
     with_window(tunnel, window(tunnel, timedelta(hours=3), zone))
     before = served(tunnel.port, NAME)
-    Operations(tunnel.engine(), wait=0).reissue([NAME])
+    tunnel.change(reissue, [NAME])
     plan = tunnel.apply().plan
     assert bound(tunnel) != before
     assert served(tunnel.port, NAME) == before
@@ -54,7 +55,7 @@ def test_a_new_chain_waits_for_the_window_on_the_clock_of_its_zone(tunnel, zone)
 
 def test_apply_now_does_not_wait(tunnel):
     with_window(tunnel, window(tunnel, timedelta(hours=3)))
-    Operations(tunnel.engine(), wait=0).reissue([NAME])
+    tunnel.change(reissue, [NAME])
     tunnel.apply()
     assert served(tunnel.port, NAME) != bound(tunnel)
     tunnel.apply(windows=False)
@@ -70,20 +71,18 @@ def test_a_chain_that_ends_before_the_window_opens_does_not_wait(tunnel):
 
 
 def test_a_chain_that_is_revoked_does_not_wait(tunnel):
-    from agent.operations.revocation import Revoker
-
     with_window(tunnel, window(tunnel, timedelta(hours=3)))
     before = served(tunnel.port, NAME)
     with tunnel.store() as store:
         serial = next(each.serial for each in store.chains.records() if each.id == before)
-    Revoker(tunnel.engine(), wait=0).revoke(serial)
+    tunnel.change(revoke_signed, serial)
     tunnel.apply()
     assert served(tunnel.port, NAME) == bound(tunnel) != before
 
 
 def test_the_status_and_apply_say_what_waits_and_until_when(tunnel):
     with_window(tunnel, window(tunnel, timedelta(hours=3)))
-    Operations(tunnel.engine(), wait=0).reissue([NAME])
+    tunnel.change(reissue, [NAME])
     terminal = Terminal(tunnel.root)
     done = terminal.run("apply")
     assert "tunnel: kept back until its activation window opens in 3 hours." in done.stderr.replace(
@@ -108,7 +107,7 @@ def test_what_waits_though_no_chain_has_changed_is_shown_with_its_time_too(appli
     context.settings(f'window = "{text}"\n')
     appliance.apply(windows=False)
     serial = context.sign("branch-1")
-    context.revoker().revoke(serial)
+    context.revoke(serial)
     opens = appliance.apply().plan.deferred["branches"]
     assert list(context.crl()) == []
     (module,) = Terminal(appliance.root).json("status")["modules"]

@@ -11,7 +11,9 @@ import pytest
 from agent.engine.workers import Workers
 from agent.model.events import EventKind
 from agent.model.need import Request
-from agent.operations.operations import Operations
+from agent.operations.account_key import promote_account_key, propose_account_key
+from agent.operations.reissue import reissue
+from agent.operations.sources import source_context
 from agent.pki.chain import KeyType
 from support.appliances.deployed import until
 from support.appliances.keen import Keen
@@ -74,12 +76,11 @@ def test_a_plan_makes_no_account_key(keen):
 
 def test_an_account_key_that_is_promoted_is_told_to_the_services(keen):
     keen.appliance.apply()
-    operations = Operations(keen.appliance.engine(), wait=0)
     before = (keen.live / "thumbprint").read_text()
-    operations.propose_account_key()
+    keen.appliance.change(propose_account_key)
     keen.appliance.apply()
     assert (keen.live / "thumbprint").read_text() == before, "no CA has agreed yet"
-    operations.promote_account_key()
+    keen.appliance.change(promote_account_key)
     keen.appliance.apply()
     with keen.appliance.store() as store:
         present = store.account_keys.present()
@@ -89,8 +90,8 @@ def test_an_account_key_that_is_promoted_is_told_to_the_services(keen):
 def test_an_account_key_that_was_proposed_before_a_crash_is_proposed_again(keen):
     from agent.pki.account_key import thumbprint
 
-    first = Operations(keen.appliance.engine(), wait=0).propose_account_key()
-    second = Operations(keen.appliance.engine(), wait=0).propose_account_key()
+    first = keen.appliance.change(propose_account_key)
+    second = keen.appliance.change(propose_account_key)
     assert thumbprint(first) == thumbprint(second)
 
 
@@ -110,7 +111,7 @@ def test_what_it_remembers_and_what_it_did_survive_a_restart(keen):
     keen.settings(alone=["a.example.com", "b.example.com"])
     keen.appliance.apply()
     assert len(keen.said("registered")) == 1
-    Operations(keen.appliance.engine(), wait=0).reissue(["a.example.com"])
+    keen.appliance.change(reissue, ["a.example.com"])
     keen.appliance.apply()
     assert last_order(keen)["before"] == 2
 
@@ -123,7 +124,7 @@ def test_what_it_remembers_is_sealed(keen):
 
 def test_a_memory_that_is_emptied_is_gone(keen):
     engine = keen.appliance.engine()
-    with Operations(engine, wait=0).context("keen") as (_, context):
+    with source_context(engine, "keen") as (_, context):
         context.memory.write("account", {"url": "u"})
         assert context.memory.read("account") == {"url": "u"}
         context.memory.write("account", {})
@@ -238,7 +239,7 @@ def test_a_person_who_insists_is_heeded_once(keen):
     keen.appliance.apply()
     assert last_order(keen)["forced"] is False
     keen.rules(busy=True)
-    Operations(keen.appliance.engine(), wait=0).reissue(["a.example.com"], force=True)
+    keen.appliance.change(reissue, ["a.example.com"], force=True)
     keen.appliance.apply()
     assert last_order(keen)["forced"] is True
     keen.appliance.clock.advance(hours=2)
@@ -248,7 +249,7 @@ def test_a_person_who_insists_is_heeded_once(keen):
 
 def test_nobody_insists_any_more_when_there_is_a_new_chain(keen):
     keen.appliance.apply()
-    Operations(keen.appliance.engine(), wait=0).reissue(["a.example.com"], force=True)
+    keen.appliance.change(reissue, ["a.example.com"], force=True)
     keen.appliance.apply()
     assert [row["forced"] for row in keen.said("ordered")] == [False, True]
     keen.appliance.clock.advance(days=95)
@@ -386,7 +387,7 @@ def test_names_that_nobody_needs_any_more_and_sources_that_nobody_asks_are_forgo
 def test_the_ledger_forgets_after_eight_days(keen):
     keen.appliance.apply()
     keen.appliance.clock.advance(days=9)
-    Operations(keen.appliance.engine(), wait=0).reissue()
+    keen.appliance.change(reissue)
     keen.appliance.apply()
     with keen.appliance.store() as store:
         rows = store.database.execute("select count(*) from ledger").fetchone()

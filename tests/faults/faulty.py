@@ -19,7 +19,7 @@ from subjects import Door, Subject
 from agent.engine.engine import Engine
 from agent.model.deployment import Deployment, Outcome, Step
 from agent.model.events import Event, EventKind
-from agent.operations.operations import Operations
+from agent.operations.reissue import reissue
 from agent.report import read_snapshot, report
 from agent.system.command import Action, Command, CommandResult, SystemRunner
 from support.appliances.deployed import CountingRunner, Deployed, served
@@ -140,7 +140,7 @@ class Faulty(Deployed):
         """Let every chain of the module be replaced in the next pass, and no other."""
         with self.store() as store:
             names = [need.names[0] for need in store.modules.needs() if need.module == self.name]
-        Operations(self.engine()).reissue(names)
+        self.change(reissue, names)
 
     def try_again(self) -> None:
         """Apply once more, when what has failed may be tried again."""

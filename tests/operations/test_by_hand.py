@@ -7,9 +7,19 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NothingToReissue, NotNeeded
+from agent.errors.operations import (
+    AlreadyUploaded,
+    ChainInUse,
+    NameNotCovered,
+    NotDeletable,
+    NothingToReissue,
+    NotNeeded,
+)
+from agent.errors.usage import UnknownChain
 from agent.model.deployment import Step
-from agent.operations.operations import Operations
+from agent.operations.reissue import reissue
+from agent.operations.root import reissue_root, upload_root
+from agent.operations.uploads import check_upload, delete_upload, store_upload
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
 from support.appliances.deployed import Deployed, served
@@ -34,10 +44,6 @@ def sites(appliance):
     appliance.apply()
     appliance.runner.ran.clear()
     return appliance
-
-
-def operations(appliance: Deployed) -> Operations:
-    return Operations(appliance.engine(), wait=0)
 
 
 def bought(appliance: Deployed, *names: str, days: int = 365) -> Chain:
@@ -70,7 +76,7 @@ def reloads(appliance: Deployed) -> int:
 def test_a_wildcard_chain_serves_the_covered_sites_after_one_reload(sites):
     local = chains(sites)
     chain = bought(sites, "*.example.test")
-    switches = operations(sites).upload(chain)
+    switches = sites.change(store_upload, chain)
     assert {each.slot for each in switches} == {"a.example.test", "b.example.test"}
     sites.apply()
     assert reloads(sites) == 1
@@ -80,11 +86,11 @@ def test_a_wildcard_chain_serves_the_covered_sites_after_one_reload(sites):
 
 def test_next_years_chain_takes_over_and_the_reason_says_why(sites):
     first = bought(sites, "*.example.test")
-    operations(sites).upload(first)
+    sites.change(store_upload, first)
     sites.apply()
     sites.clock.advance(days=300)
     second = bought(sites, "*.example.test")
-    operations(sites).upload(second)
+    sites.change(store_upload, second)
     reloads(sites)
     sites.apply()
     assert reloads(sites) == 1
@@ -94,24 +100,46 @@ def test_next_years_chain_takes_over_and_the_reason_says_why(sites):
 
 def test_what_was_uploaded_hands_over_when_it_is_deleted(sites):
     chain = bought(sites, "*.example.test")
-    operations(sites).upload(chain)
+    sites.change(store_upload, chain)
     sites.apply()
     reloads(sites)
     with pytest.raises(ChainInUse) as caught:
-        operations(sites).delete(chain.id, confirmed=False)
+        sites.change(delete_upload, chain.id, confirmed=False)
     assert "front/a.example.test: a chain of local takes over" in str(caught.value)
-    operations(sites).delete(chain.id, confirmed=True)
+    sites.change(delete_upload, chain.id, confirmed=True)
     sites.apply()
     assert reloads(sites) == 1
     assert wire(sites) == chains(sites)
     assert chain.id not in chains(sites).values()
 
 
+def test_an_upload_replaces_another_one_in_one_change(sites):
+    old, new = bought(sites, "*.example.test"), bought(sites, "a.example.test")
+    sites.change(store_upload, old)
+    switches = sites.change(check_upload, new, replace=old.id)
+    assert switches == sites.change(store_upload, new, replace=old.id)
+    assert {each.slot: each.after == new.id for each in switches} == {SITES[0]: True, SITES[1]: False}
+    with sites.store() as store:
+        assert {each.id for each in store.chains.records() if each.source == "uploaded"} == {new.id}
+
+
+@pytest.mark.parametrize("kind", [NotDeletable, UnknownChain, NotNeeded])
+def test_an_upload_that_is_refused_replaces_nothing(sites, kind):
+    old = bought(sites, "*.example.test")
+    sites.change(store_upload, old)
+    new = bought(sites, "www.elsewhere.test" if kind is NotNeeded else "a.example.test")
+    replaced = {NotDeletable: chains(sites)[SITES[2]], UnknownChain: "f" * 64, NotNeeded: old.id}
+    with pytest.raises(kind):
+        sites.change(store_upload, new, replace=replaced[kind])
+    with sites.store() as store:
+        assert {each.id for each in store.chains.records() if each.source == "uploaded"} == {old.id}
+
+
 def test_no_generation_keeps_the_key_of_a_deleted_chain(sites):
     chain = bought(sites, "*.example.test")
-    operations(sites).upload(chain)
+    sites.change(store_upload, chain)
     sites.apply()
-    operations(sites).delete(chain.id, confirmed=True)
+    sites.change(delete_upload, chain.id, confirmed=True)
     sites.apply()
     leaf = chain.presented[0].public_bytes(Encoding.PEM)
     files = [path for path in sites.layout.modules.glob("**/*.pem") if not path.is_symlink()]
@@ -121,31 +149,31 @@ def test_no_generation_keeps_the_key_of_a_deleted_chain(sites):
 
 def test_an_upload_for_a_name_must_cover_it(sites):
     with pytest.raises(NameNotCovered) as caught:
-        operations(sites).upload(bought(sites, "*.example.test"), for_name="c.other.test")
+        sites.change(store_upload, bought(sites, "*.example.test"), for_name="c.other.test")
     assert str(caught.value).startswith('upload: The chain does not cover "c.other.test"; it is for *.example.test.')
 
 
 def test_an_upload_that_nobody_needs_is_refused_or_kept(sites):
     chain = bought(sites, "www.elsewhere.test")
     with pytest.raises(NotNeeded):
-        operations(sites).upload(chain)
+        sites.change(store_upload, chain)
     with sites.store() as store:
         assert store.chains.load(chain.id) is None
-    assert operations(sites).upload(chain, keep_unused=True) == []
+    assert sites.change(store_upload, chain, keep_unused=True) == []
     with pytest.raises(AlreadyUploaded):
-        operations(sites).upload(chain)
+        sites.change(store_upload, chain)
 
 
 def test_a_preview_stores_nothing(sites):
     chain = bought(sites, "*.example.test")
-    assert len(operations(sites).preview(chain)) == 2
+    assert len(sites.change(check_upload, chain)) == 2
     with sites.store() as store:
         assert store.chains.load(chain.id) is None
 
 
 def test_an_expired_upload_gives_way_without_a_person(sites):
     chain = bought(sites, "*.example.test", days=30)
-    operations(sites).upload(chain)
+    sites.change(store_upload, chain)
     sites.apply()
     sites.clock.advance(days=31)
     sites.apply()
@@ -156,7 +184,7 @@ def test_an_expired_upload_gives_way_without_a_person(sites):
 def test_reissuing_one_name_gives_it_a_new_chain_and_leaves_the_others(sites):
     before = chains(sites)
     sites.clock.advance(minutes=1)
-    assert operations(sites).reissue(["a.example.test"]) == ["a.example.test"]
+    assert sites.change(reissue, ["a.example.test"]).names == ("a.example.test",)
     sites.apply()
     after = chains(sites)
     assert after["a.example.test"] != before["a.example.test"]
@@ -168,7 +196,7 @@ def test_reissuing_one_name_gives_it_a_new_chain_and_leaves_the_others(sites):
 def test_reissuing_all(sites):
     before = chains(sites)
     sites.clock.advance(minutes=1)
-    operations(sites).reissue()
+    sites.change(reissue)
     sites.apply()
     assert set(before.values()).isdisjoint(chains(sites).values())
     assert reloads(sites) == 1
@@ -176,17 +204,17 @@ def test_reissuing_all(sites):
 
 def test_a_typing_error_in_a_name_to_reissue_suggests(sites):
     with pytest.raises(NothingToReissue) as caught:
-        operations(sites).reissue(["a.exmple.test"])
+        sites.change(reissue, ["a.exmple.test"])
     assert "Did you mean a.example.test?" in str(caught.value)
 
 
 def test_a_new_root_signs_every_local_chain_in_one_pass_and_leaves_uploads_alone(sites):
     upload = bought(sites, "c.other.test")
-    operations(sites).upload(upload)
+    sites.change(store_upload, upload)
     sites.apply()
     reloads(sites)
     before = chains(sites)
-    root = operations(sites).reissue_root()
+    root = sites.change(reissue_root)
     sites.apply()
     after = chains(sites)
     assert reloads(sites) == 1
@@ -210,7 +238,7 @@ def test_a_new_root_signs_fifty_local_chains_in_one_pass(appliance):
     appliance.start("toyd", appliance.layout.service("toyd").live / "entry.conf")
     appliance.apply()
     reloads(appliance)
-    root = operations(appliance).reissue_root()
+    root = appliance.change(reissue_root)
     appliance.apply()
     assert reloads(appliance) == 1
     bound = chains(appliance)
@@ -222,7 +250,7 @@ def test_a_new_root_signs_fifty_local_chains_in_one_pass(appliance):
 
 @pytest.mark.parametrize("where", ["chain_stored", "binding_changed", *[step for step in Step if step != "going_back"]])
 def test_a_new_root_completes_when_it_is_killed_at_any_step(sites, where):
-    root = operations(sites).reissue_root()
+    root = sites.change(reissue_root)
     argv = [sys.executable, str(DYING), str(sites.root), where, str(sites.clock.offset.total_seconds())]
     assert subprocess.run(argv, check=False).returncode == 9
     sites.apply()
@@ -236,7 +264,7 @@ def test_an_uploaded_subordinate_authority_is_served_with_its_parents(sites):
     parent = toy_ca.root("Company Root")
     authority = parent.authority("Company Appliances")
     root = Root(authority.key, authority.certificate, (parent.certificate,))
-    operations(sites).upload_root(root)
+    sites.change(upload_root, root)
     sites.apply()
     assert wire(sites) == chains(sites)
     with sites.store() as store:

@@ -10,7 +10,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from agent.errors.root import PeerUnknown, RevokedBefore
 from agent.model.events import EventKind
 from agent.model.peer import PeerState, serial_of
-from agent.operations.operations import Operations
+from agent.operations.revocation import revocation_effects
+from agent.operations.root import reissue_root, upload_root
 from agent.pki.authority import Root
 from agent.pki.revocation import RevocationReason
 from support.appliances.branching import HeadOffice, request
@@ -79,7 +80,7 @@ def test_when_a_peer_is_due_is_when_the_agent_wakes(context):
 
 def test_one_that_the_root_s_own_end_has_cut_short_is_not_signed_again_in_vain(context):
     made = toy_ca.root(now=context.appliance.clock(), days=200)
-    Operations(context.appliance.engine(), wait=0).upload_root(Root(made.key, made.certificate))
+    context.appliance.change(upload_root, Root(made.key, made.certificate))
     context.sign("branch-1")
     context.appliance.clock.advance(days=190)
     context.appliance.apply()
@@ -90,7 +91,7 @@ def test_one_that_the_root_s_own_end_has_cut_short_is_not_signed_again_in_vain(c
 
 def test_a_new_root_signs_every_peer_again(context):
     old = context.sign("branch-1")
-    root = Operations(context.appliance.engine(), wait=0).reissue_root()
+    root = context.appliance.change(reissue_root)
     done = context.appliance.apply().performed
     assert "sign branches/branch-1 again: the root has changed" in done
     new = context.peers()[0]
@@ -104,7 +105,7 @@ def test_a_second_request_for_a_label_replaces_the_first(context):
     first = context.sign("branch-1")
     second = context.sign("branch-1")
     assert states(context) == [("branch-1", "good"), ("branch-1", "replaced")]
-    context.revoker().revoke(second)
+    context.revoke(second)
     context.appliance.apply()
     assert states(context) == [("branch-1", "revoked"), ("branch-1", "replaced")]
     assert context.verdict(first) == "OK"  # another key: it's revoked on its own
@@ -115,7 +116,7 @@ def test_what_is_revoked_is_listed_and_the_modules_that_verify_peers_get_the_lis
     context.appliance.apply()
     before = context.crl()
     assert list(before) == []
-    context.revoker().revoke(bad, RevocationReason.KEY_COMPROMISE)
+    context.revoke(bad, RevocationReason.KEY_COMPROMISE)
     done = context.appliance.apply().performed
     assert "list what the root has revoked: a certificate was revoked" in done
     crl = context.crl()
@@ -131,7 +132,7 @@ def test_what_is_revoked_is_listed_and_the_modules_that_verify_peers_get_the_lis
 
 def test_a_reason_that_is_none_is_left_out(context):
     serial = context.sign("branch-1")
-    context.revoker().revoke(serial)
+    context.revoke(serial)
     context.appliance.apply()
     (entry,) = context.crl()
     assert list(entry.extensions) == []
@@ -139,8 +140,8 @@ def test_a_reason_that_is_none_is_left_out(context):
 
 def test_a_peer_that_was_revoked_is_not_signed_again(context):
     serial = context.sign("branch-1")
-    context.revoker().revoke(serial)
-    Operations(context.appliance.engine(), wait=0).reissue_root()
+    context.revoke(serial)
+    context.appliance.change(reissue_root)
     context.appliance.clock.advance(days=300)
     context.appliance.apply()
     assert [each.serial for each in context.peers()] == [serial]
@@ -151,7 +152,7 @@ def test_revoking_a_peer_revokes_what_it_has_replaced_for_the_same_key(context):
     context.appliance.clock.advance(days=300)
     context.appliance.apply()
     new = context.peers()[0].serial
-    context.revoker().revoke(new)
+    context.revoke(new)
     context.appliance.apply()
     assert {f"{each.serial_number:x}" for each in context.crl()} == {old, new}
 
@@ -160,17 +161,17 @@ def test_one_that_was_replaced_is_revoked_alone(context):
     old = context.sign("branch-1")
     context.appliance.clock.advance(days=300)
     context.appliance.apply()
-    context.revoker().revoke(old)
+    context.revoke(old)
     assert states(context) == [("branch-1", "good"), ("branch-1", "revoked")]
 
 
 def test_what_an_earlier_root_has_signed_can_still_be_revoked_and_stays_listed(context):
     first, second = context.sign("branch-1"), context.sign("branch-2")
-    context.revoker().revoke(first)
+    context.revoke(first)
     context.appliance.apply()
-    Operations(context.appliance.engine(), wait=0).reissue_root()
+    context.appliance.change(reissue_root)
     context.appliance.apply()
-    context.revoker().revoke(second)
+    context.revoke(second)
     context.appliance.apply()
     with context.appliance.store() as store:
         present, old = store.roots.all()
@@ -197,7 +198,7 @@ def test_a_list_is_made_anew_when_a_third_of_its_time_is_left(context):
 
 def test_an_entry_leaves_the_list_after_it_stood_in_one_beyond_its_certificate_s_end(context):
     serial = context.sign("branch-1")
-    context.revoker().revoke(serial)
+    context.revoke(serial)
     for _ in range(20):
         context.appliance.apply()
         listed = [f"{each.serial_number:x}" for each in context.crl()]
@@ -215,7 +216,7 @@ def test_an_entry_leaves_the_list_after_it_stood_in_one_beyond_its_certificate_s
 
 def test_a_root_that_may_not_sign_lists_goes_without_one(context):
     made = toy_ca.root(now=context.appliance.clock(), extensions=(SIGNS_NO_LISTS,))
-    Operations(context.appliance.engine(), wait=0).upload_root(Root(made.key, made.certificate))
+    context.appliance.change(upload_root, Root(made.key, made.certificate))
     context.appliance.apply()
     assert (context.live / "root.crl").read_text() == ""
     assert context.appliance.apply().performed == ()
@@ -224,32 +225,32 @@ def test_a_root_that_may_not_sign_lists_goes_without_one(context):
 def test_a_local_chain_is_revoked_by_its_serial_and_a_new_one_takes_its_place(context):
     with context.appliance.store() as store:
         (record,) = store.chains.records()
-    found = context.revoker().preview(record.serial.upper())
+    found = context.appliance.change(revocation_effects, record.serial.upper())
     assert [f"{each.module}/{each.slot}" for each in found.switches] == ["branches/office"]
-    context.revoker().revoke(record.serial, RevocationReason.SUPERSEDED)
+    context.revoke(record.serial, RevocationReason.SUPERSEDED)
     context.appliance.apply()
     with context.appliance.store() as store:
         (binding,) = store.modules.bindings()
     assert binding.chain not in {None, record.id}
     assert [f"{each.serial_number:x}" for each in context.crl()] == [record.serial]
     with pytest.raises(RevokedBefore):
-        context.revoker().revoke(record.serial)
+        context.revoke(record.serial)
 
 
 def test_what_was_never_signed_or_is_revoked_is_refused(context):
     serial = context.sign("branch-1")
     with pytest.raises(PeerUnknown):
-        context.revoker().revoke("abcdef")
-    context.revoker().revoke(serial)
+        context.revoke("abcdef")
+    context.revoke(serial)
     with pytest.raises(RevokedBefore):
-        context.revoker().revoke(serial)
+        context.revoke(serial)
 
 
 def test_a_request_that_can_not_be_signed_again_is_tried_a_day_later_and_holds_nothing_up(context):
     context.sign("branch-1")
     with context.appliance.store() as store, store.write():
         store.database.execute("update peers set csr = 'damaged'")
-    root = Operations(context.appliance.engine(), wait=0).reissue_root()
+    root = context.appliance.change(reissue_root)
     context.appliance.apply()
     assert context.peers()[0].root != root.sha256
     assert [each.text for each in context.appliance.events if each.kind is EventKind.PEER_FAILED] == [

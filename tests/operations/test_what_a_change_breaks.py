@@ -6,7 +6,8 @@ import pytest
 from cryptography import x509
 
 from agent.operations import consequences
-from agent.operations.operations import Operations
+from agent.operations.locked_state import locked_state
+from agent.operations.root import root_effects
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from agent.pki.encoding import Part, encode
@@ -100,7 +101,8 @@ def test_an_inspection_that_hangs_is_waited_for_so_long_and_no_longer(context, m
 
     engine = context.appliance.engine()
     engine.runner = Hanging()
-    Operations(engine, wait=0).root_effects()
+    with locked_state(engine) as state:
+        root_effects(state)
     assert asked == [consequences.INSPECTION_SECONDS]
 
 
@@ -189,7 +191,7 @@ def test_root_revoke_says_what_follows_wants_a_yes_and_makes_the_list(context, t
     asked = typed.run("root", "revoke", serial)
     assert asked.returncode == 2
     assert asked.stderr.splitlines()[:2] == [
-        "branches/north is not believed any more: north.example.test",
+        "branches/north will no longer be trusted: north.example.test",
         "A tunnel stops for good. (branches)",
     ]
     assert list(context.crl()) == []

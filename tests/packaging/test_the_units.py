@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.commands import HOMES
+from agent.cli.program import COMMANDS
 from agent.daemon.loop import TICK
 from agent.system.layout import Layout
 from plugins.webui import WebUI
@@ -55,7 +55,7 @@ def test_a_unit_may_do_little_that_it_does_not_need(installed: Path, name: str) 
 def test_a_unit_calls_a_command_that_there_is(name: str) -> None:
     program, command = read(name)["ExecStart"].split()
     assert program == "/usr/local/sbin/chainwright"
-    assert command in HOMES
+    assert command in COMMANDS
 
 
 @pytest.mark.parametrize("name", ["chainwright.service", "chainwright-boot.service"])

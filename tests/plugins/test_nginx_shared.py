@@ -8,7 +8,7 @@ import pytest
 
 from agent.errors.settings import SettingsRefused
 from agent.model.deployment import Outcome, RefusedKind
-from agent.operations.operations import Operations
+from agent.operations.uploads import delete_upload, store_upload
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.rendering.templates import built_in_directory
@@ -96,12 +96,12 @@ def test_one_nginx_serves_both_modules_on_the_same_addresses(both):
 def test_one_uploaded_wildcard_serves_both_after_one_reload_and_its_deletion_brings_back_the_ladder(both):
     local = bound(both)
     chain = bought(both, "*.example.test")
-    Operations(both.engine(), wait=0).upload(chain)
+    both.change(store_upload, chain)
     both.apply()
     assert commands(both) == (1, 1)
     assert set(bound(both).values()) == {chain.id}
     assert_served(both)
-    Operations(both.engine(), wait=0).delete(chain.id, confirmed=True)
+    both.change(delete_upload, chain.id, confirmed=True)
     both.apply()
     assert commands(both) == (1, 1)
     assert chain.id not in bound(both).values()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome
-from agent.operations.operations import Operations
+from agent.operations.root import root_effects, upload_root
 from agent.system.command import Action, CommandResult, Signal
 from plugins.sstp.packets import END_OF_HEAD, request
 from support.appliances.deployed import CountingRunner, until
@@ -72,7 +72,7 @@ def company():
         parent = toy_ca.root("Company Root")
         sub = parent.authority("Company Sub CA")
         made = Root.from_pem(toy_ca.pem(sub.certificate, parent.certificate), toy_ca.key_pem(sub.key))
-        Operations(box.engine(), wait=0).upload_root(made)
+        box.change(upload_root, made)
 
     return take
 
@@ -119,11 +119,7 @@ def test_a_new_chain_costs_one_test_and_one_signal_and_no_connection(vpn):
 
 
 def test_a_change_of_root_ends_no_session(vpn):
-    assert [
-        each
-        for module, each in Operations(vpn.engine(), wait=0).root_effects().answers.consequences
-        if module == "sstp"
-    ] == []
+    assert [each for each in vpn.change(root_effects).consequences if each.module == "sstp"] == []
 
 
 # What goes wrong

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from agent.model.deployment import Outcome
-from agent.operations.operations import Operations
+from agent.operations.root import root_effects
 from agent.pki.key import KeyType, generate_key
 from agent.system.command import Command, SystemRunner
 from plugins.sstp.run_sstpd import stop
@@ -120,9 +120,9 @@ RESTARTED = "sstp-server is restarted, as it reads a chain only at its start."
 
 
 def consequences(box: SSTPAppliance) -> list[tuple[str, str]]:
-    found = Operations(box.engine(), wait=0).root_effects()
-    assert found.answers.unknown == ()
-    return [(each.sentence, each.severity) for module, each in found.answers.consequences if module == "sstp"]
+    found = box.change(root_effects)
+    assert found.unknown == ()
+    return [(each.sentence, each.severity) for each in found.consequences if each.module == "sstp"]
 
 
 def test_a_change_of_root_counts_the_sessions_that_drop_by_name(vpn):

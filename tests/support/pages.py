@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 import chainwright
 from agent import hookspecs
-from agent.cli.commands import Invocation, Program
+from agent.cli.commands import Invocation
+from agent.cli.program import Program
 from agent.errors import Problem
 from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.report import problems

@@ -8,13 +8,18 @@ from datetime import timedelta
 
 import pytest
 
-from agent.api.consequences import ChainEffects, ConsequenceRow, UninspectedRow
-from agent.api.peers import PeerPage, WithdrawalEffects
-from agent.api.roots import RootEffects
-from agent.api.uploads import SwitchRow
+from agent.api.peers import PeerPage
 from agent.errors import Problem
 from agent.errors.problem import rfc3339
 from agent.model.peer import PeerState
+from agent.operations.effects import (
+    ChangeEffects,
+    ModuleConsequence,
+    RevocationEffects,
+    RootEffects,
+    Switch,
+    UninspectedModule,
+)
 from agent.report import ModuleRow, ModuleState
 from agent.report.peers import ListRow, PeerRow
 from agent.report.problems import window
@@ -40,9 +45,9 @@ PEER = PeerRow(
     problem=None,
 )
 LIST = ListRow("ab" * 32, 7, NOW, NOW + timedelta(days=30), 2)
-STOPS = ConsequenceRow("ikev2", "The tunnel to <north> stops.", "outage")
-UNSEEN = UninspectedRow("sstp", "no answer within 10 s")
-TAKEN = WithdrawalEffects((STOPS,), (), (), SERIAL, PEER.names, "ikev2/branch-1", ())
+STOPS = ModuleConsequence("ikev2", "The tunnel to <north> stops.", "outage")
+UNSEEN = UninspectedModule("sstp", "no answer within 10 s")
+TAKEN = RevocationEffects((STOPS,), (), (), SERIAL, PEER.names, "ikev2/branch-1", ())
 
 
 def says(agent: FakeApi) -> None:
@@ -133,7 +138,7 @@ def test_deleting_a_chain_names_what_drops(agent: FakeApi, browser: Browser) -> 
     path = f"/v1/chains/{CHAIN.id}"
     use = {"module": "mail", "title": "Mail", "slot": "default"}
     agent.says(f"GET {path}", {"chain": plain(chain()), "used_by": [use]})
-    agent.says(f"GET {path}/effects", plain(ChainEffects((STOPS,), (), (UNSEEN,))))
+    agent.says(f"GET {path}/effects", plain(ChangeEffects((STOPS,), (), (UNSEEN,))))
     page = browser.get(f"/certificates/{CHAIN.id}/delete")
     assert "The tunnel to <north> stops." in page.words
     assert "What runs in sstp could not be seen" in page.words
@@ -141,7 +146,7 @@ def test_deleting_a_chain_names_what_drops(agent: FakeApi, browser: Browser) -> 
 
 def test_a_reissue_that_drops_something_is_asked_about_first(agent: FakeApi, browser: Browser) -> None:
     token = browser.get("/certificates").token
-    agent.says("GET /v1/reissue/effects", plain(ChainEffects((STOPS,), (), ())))
+    agent.says("GET /v1/reissue/effects", plain(ChangeEffects((STOPS,), (), ())))
     asked = browser.post("/reissue", {"form_token": token, "name": "mail.example.com"})
     assert "The tunnel to <north> stops." in asked.words
     assert agent.calls("POST /v1/reissue") == []
@@ -152,8 +157,8 @@ def test_a_reissue_that_drops_something_is_asked_about_first(agent: FakeApi, bro
 
 
 def test_revoking_a_local_chain_says_what_takes_over(agent: FakeApi, browser: Browser) -> None:
-    switch = SwitchRow("mail", "default", CHAIN.id, None, "a new local chain takes over")
-    found = WithdrawalEffects((), (), (), "41a", CHAIN.names, "", (switch,))
+    switch = Switch("mail", "default", CHAIN.id, None, "a new local chain takes over")
+    found = RevocationEffects((), (), (), "41a", CHAIN.names, "", (switch,))
     agent.says("GET /v1/root/signed/41a/effects", plain(found))
     page = browser.get("/root/signed/41a/revoke")
     assert "a new local chain takes over" in page.words

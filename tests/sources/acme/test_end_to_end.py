@@ -8,6 +8,7 @@ import pytest
 
 from agent.model.deployment import Outcome
 from agent.model.events import EventKind
+from agent.operations.uploads import delete_upload, store_upload
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from support.appliances.certified import Certified
@@ -155,11 +156,11 @@ def test_uploads_and_deletions_promote_and_demote_by_one_reload_each(appliance, 
     now = appliance.clock()
     shop = Root.create("Shop CA", "", now - timedelta(days=30), now - timedelta(days=30))
     bought = shop.issue([SITE], KeyType.ECDSA_P256, Purpose.SERVER, now, timedelta(days=365))
-    appliance.hand.upload(bought)
+    appliance.change(store_upload, bought)
     appliance.apply()
     assert (appliance.sources(), served(appliance.port, SITE)) == ({SITE: "uploaded"}, bought.id)
     assert appliance.reloads() == 1
-    appliance.hand.delete(bought.id, confirmed=True)
+    appliance.change(delete_upload, bought.id, confirmed=True)
     appliance.apply()
     assert (appliance.sources(), appliance.certified()) == ({SITE: "acme"}, by_ca)
     assert appliance.reloads() == 1
@@ -171,7 +172,7 @@ def test_while_an_upload_serves_no_chain_is_ordered_but_in_the_last_third_of_its
     shop = Root.create("Shop CA", "", now - timedelta(days=400), now - timedelta(days=400))
     begun = now - timedelta(days=age)
     bought = shop.issue([SITE], KeyType.ECDSA_P256, Purpose.SERVER, begun, timedelta(days=365))
-    appliance.hand.upload(bought)
+    appliance.change(store_upload, bought)
     ca.mark()
     appliance.apply()
     assert (appliance.sources(), served(appliance.port, SITE)) == ({SITE: "uploaded"}, bought.id)

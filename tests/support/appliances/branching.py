@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.model.peer import Peer
 from agent.operations.peers import sign
-from agent.operations.revocation import Revoker
+from agent.operations.revocation import revoke_signed
 from agent.pki.chain import Purpose
+from agent.pki.revocation import RevocationReason
 from support.appliances.deployed import Deployed
 
 BOTH = (Purpose.SERVER, Purpose.CLIENT)
@@ -74,8 +75,8 @@ class HeadOffice:
             assert peer is not None
             return x509.load_pem_x509_certificate(store.peers.certificates(peer.sha256).encode())
 
-    def revoker(self) -> Revoker:
-        return Revoker(self.appliance.engine(), wait=0)
+    def revoke(self, serial: str, reason: RevocationReason = RevocationReason.UNSPECIFIED) -> None:
+        self.appliance.change(revoke_signed, serial, reason)
 
     def crl(self) -> x509.CertificateRevocationList:
         """Return the list in the files of the module."""

@@ -12,7 +12,6 @@ from typing import Any
 from agent.engine.engine import Engine
 from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord, Watch
-from agent.operations.operations import Operations
 from agent.pki.chain import Chain
 from support.appliances.deployed import connect, leaf_of
 from support.appliances.proxied import OWN, SITES, Proxied
@@ -63,10 +62,6 @@ class Certified(Proxied):
 
     def _tell(self, event: Event) -> None:
         self.happens(event)
-
-    @property
-    def hand(self) -> Operations:
-        return Operations(self.engine(), wait=0)
 
     @property
     def terminal(self) -> Terminal:

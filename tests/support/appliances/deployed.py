@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from agent.engine.engine import Engine, Result
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal
 from agent.model.events import Event
+from agent.operations.locked_state import locked_state
 from agent.probing.connection import lenient_context
 from agent.store import Store
 from agent.system.command import Action, CommandResult, SystemRunner, process_of
@@ -30,6 +31,8 @@ from support.paths import TESTS, THIRD_PARTY
 from support.processes.tree import kill_all
 
 TOYD = TESTS / "support/servers/toyd.py"
+T = TypeVar("T")
+
 NO_CA = 'sources = ["uploaded", "local"]\n'
 
 
@@ -160,6 +163,11 @@ class Deployed:
 
     def engine(self) -> Engine:
         return Engine(self.layout, clock=self.clock, runner=self.runner, listeners=[self.events.append], who="test")
+
+    def change(self, operation: Callable[..., T], *given: object, **options: object) -> T:
+        """Do what an administrator does, as one change under the lock."""
+        with locked_state(self.engine()) as state:
+            return operation(state, *given, **options)
 
     def apply(self, **options: float) -> Result:
         return self.engine().apply(wait=0, **options)

@@ -1,0 +1,85 @@
+"""New chains on request, and new tries of what has failed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.errors.operations import NothingToReissue
+from agent.model.records import UPLOADED
+from agent.operations.consequences import need_effects
+from agent.operations.effects import ChangeEffects
+from agent.system.names import parse_name
+
+if TYPE_CHECKING:
+    from agent.model.need import Need
+    from agent.operations.locked_state import LockedState
+
+
+@dataclass(frozen=True, slots=True)
+class KeptUpload:
+    """A name that keeps its uploaded chain, whatever is reissued."""
+
+    name: str
+    chain: str
+    """Id of the uploaded chain; other sources serve the name once it is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reissue:
+    """Requests for which new chains are asked."""
+
+    names: tuple[str, ...]
+    kept: tuple[KeptUpload, ...]
+
+
+def reissue_effects(state: LockedState, names: Sequence[str] = ()) -> ChangeEffects:
+    """Return what new chains for these names, or all, would break. Raises `NothingToReissue` and `NameInvalid`."""
+    return need_effects(state, [need.key for need in _needs_of(state, names)])
+
+
+def reissue(state: LockedState, names: Sequence[str] = (), *, force: bool = False) -> Reissue:
+    """Ask for a new chain of each request that has one of `names`; all requests without names.
+
+    `force`: at the first try, sources leave out the checks that only spare their CAs.
+    Raises `NothingToReissue` and `NameInvalid`.
+    """
+    needs = _needs_of(state, names)
+    with state.store.write():
+        for need in needs:
+            state.store.orders.ask_again(need.request.id, state.now, force=force)
+            state.store.orders.forget_failures(need.request.id)
+    return Reissue(tuple(sorted({name for need in needs for name in need.names})), _kept(state, needs))
+
+
+def retry_failed(state: LockedState) -> None:
+    """Let every source that has failed be asked, and everything that was refused be tried, at once again."""
+    with state.store.write():
+        for need in state.needs:
+            state.store.orders.forget_failures(need.request.id)
+        state.store.deployments.reset_backoff((), state.now)
+
+
+def _needs_of(state: LockedState, names: Sequence[str]) -> list[Need]:
+    if not names:
+        return list(state.needs)
+    return [need for name in names for need in _needs_with(state, name)]
+
+
+def _needs_with(state: LockedState, name: str) -> list[Need]:
+    wanted = parse_name(name)
+    found = [need for need in state.needs if wanted in need.names]
+    if not found:
+        known = sorted({each for need in state.needs for each in need.names})
+        close = difflib.get_close_matches(wanted, known, 1)
+        raise NothingToReissue(name, close[0] if close else "")
+    return found
+
+
+def _kept(state: LockedState, needs: Sequence[Need]) -> tuple[KeptUpload, ...]:
+    uploaded = {each.id for each in state.chains if each.source == UPLOADED}
+    bound = {each.key: each.chain for each in state.bindings() if each.chain in uploaded}
+    kept = {name: chain for need in needs if (chain := bound.get(need.key)) for name in need.names}
+    return tuple(KeptUpload(*each) for each in sorted(kept.items()))

@@ -1,0 +1,185 @@
+"""Uploads: diagnosis, preview, storing, replacing and deleting; and the export of any chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from agent.errors import Problem
+from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NotDeletable, NotNeeded
+from agent.errors.usage import UnknownChain
+from agent.model.records import UPLOADED, ChainRecord
+from agent.operations.effects import Switch
+from agent.report.links import Link, links
+from agent.store import Store
+from agent.system.layout import Layout
+from agent.system.names import covers, parse_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.inspection import Diagnosis, InputFile
+    from agent.operations.locked_state import LockedState
+    from agent.pki.chain import Chain
+    from agent.pki.encoding import Format, Part
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFinding:
+    """One result of inspecting an upload."""
+
+    level: str
+    """ok, note or warning."""
+    sentence: str
+    """Without a full stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPreview:
+    """Effects of an upload that is not stored yet."""
+
+    id: str
+    names: tuple[str, ...]
+    issuer: str
+    key_type: str
+    not_before: datetime
+    not_after: datetime
+    """The earliest end over leaf and intermediates."""
+    certificates: tuple[Link, ...]
+    """Leaf, intermediates, and the root where it is known."""
+    findings: tuple[UploadFinding, ...]
+    switches: tuple[Switch, ...]
+    refusal: Problem | None
+    """Why it would not be stored as it was asked: nobody needs it, it doesn't cover the name, or it is there already."""
+
+
+def diagnose_upload(
+    layout: Layout, files: Iterable[InputFile], *, passphrase: bytes | None, now: datetime
+) -> Diagnosis:
+    """Return the chain in `files`, with what was found. Raises `UploadError`, `ChainError` and `StoreError`.
+
+    A chain that an own root, present or earlier, has signed is complete without it.
+    """
+    from agent.inspection import diagnose
+    from agent.pki.anchors import load_anchors
+    from agent.pki.chain import load_certificates
+
+    with Store.open_existing(layout) as store:
+        own = [each for root in store.roots.all() for each in load_certificates(root.certificates.encode())]
+    return diagnose(files, passphrase=passphrase, anchors=load_anchors(layout, own=own), now=now)
+
+
+def upload_preview(
+    diagnosis: Diagnosis, switches: Iterable[Switch] = (), refusal: Problem | None = None
+) -> UploadPreview:
+    """Return what is shown of an upload before it is stored."""
+    from agent.pki.encoding import Part, encode
+
+    chain = diagnosis.chain
+    return UploadPreview(
+        id=chain.id,
+        names=chain.names,
+        issuer=chain.issuer,
+        key_type=str(chain.key_type),
+        not_before=chain.usable_from,
+        not_after=chain.usable_until,
+        certificates=tuple(links(encode(chain, [Part.FULLCHAIN, Part.ROOT]).decode())),
+        findings=tuple(UploadFinding(str(each.level), each.sentence) for each in diagnosis.remarks),
+        switches=tuple(switches),
+        refusal=refusal,
+    )
+
+
+def check_upload(
+    state: LockedState, chain: Chain, *, for_name: str = "", keep_unused: bool = False, replace: str = ""
+) -> list[Switch]:
+    """Return which needs would get another chain by an upload that deletes the uploaded chain `replace`.
+
+    Raises `AlreadyUploaded`, `NameNotCovered`, `NotNeeded`; for `replace` `UnknownChain` and `NotDeletable`.
+    """
+    record = _record_of(chain, state.now)
+    if state.record(record.id) is not None:
+        raise AlreadyUploaded(record.id)
+    if for_name and not any(covers(pattern, parse_name(for_name)) for pattern in record.names):
+        raise NameNotCovered(for_name, record.names)
+    old = _deletable(state, replace).id if replace else None
+    switches = state.switches([*(each for each in state.chains if each.id != old), record])
+    is_useful = for_name or any(each.chain == record.id for each in state.bindings([record]))
+    if not keep_unused and not is_useful and not any(each.after == record.id for each in switches):
+        raise NotNeeded(record.names, {name for need in state.needs for name in need.names})
+    return switches
+
+
+def store_upload(
+    state: LockedState, chain: Chain, *, for_name: str = "", keep_unused: bool = False, replace: str = ""
+) -> list[Switch]:
+    """Store an upload and delete the uploaded chain `replace`. Raises as `check_upload` does; nothing has changed then."""
+    switches = check_upload(state, chain, for_name=for_name, keep_unused=keep_unused, replace=replace)
+    with state.store.write():
+        state.store.chains.add(chain, source=UPLOADED, now=state.now)
+        if replace:
+            state.store.chains.delete(replace)
+    return switches
+
+
+def delete_upload(state: LockedState, chain: str, *, confirmed: bool) -> list[Switch]:
+    """Delete an uploaded chain; what uses it gets one of the next source.
+
+    Raises `ChainInUse`, with who uses it and what takes over, unless `confirmed`; `NotDeletable` and `UnknownChain`.
+    """
+    _deletable(state, chain)
+    switches = state.without(chain)
+    if switches and not confirmed:
+        raise ChainInUse(chain, [f"{each.module}/{each.slot}" for each in switches], _successors(state, switches))
+    with state.store.write():
+        state.store.chains.delete(chain)
+    return switches
+
+
+def export_chain(
+    layout: Layout, chain: str, parts: Sequence[Part], form: Format, password: bytes | None = None
+) -> bytes:
+    """Return parts of a chain as a file. Raises `UnknownChain`, `NotEncodable` and `StoreError`."""
+    from agent.pki.encoding import encode
+
+    with Store.open_existing(layout) as store:
+        found = store.chains.load(chain)
+    if found is None:
+        raise UnknownChain(chain, ())
+    return encode(found, parts, form, password=password)
+
+
+def _record_of(chain: Chain, now: datetime) -> ChainRecord:
+    """Return what the store would know of an upload."""
+    return ChainRecord(
+        id=chain.id,
+        source=UPLOADED,
+        names=chain.names,
+        key_type=chain.key_type,
+        purposes=chain.purposes,
+        issuer=chain.issuer,
+        serial=chain.serial,
+        not_before=chain.usable_from,
+        not_after=chain.usable_until,
+        fingerprints=chain.fingerprints,
+        created_at=now,
+    )
+
+
+def _deletable(state: LockedState, chain: str) -> ChainRecord:
+    record = state.known(chain)
+    if record.source != UPLOADED:
+        raise NotDeletable(chain, record.source)
+    return record
+
+
+def _successors(state: LockedState, switches: Iterable[Switch]) -> list[str]:
+    """Say what takes over, by name."""
+    found = []
+    for each in switches:
+        record = state.record(each.after)
+        takes = f"a chain of {record.source} takes over" if record else "a new local chain takes over"
+        found.append(f"{each.module}/{each.slot}: {takes}")
+    return found
