@@ -1,7 +1,7 @@
 """How many logins may fail, for an address and for a name. Nothing here holds back the command line.
 
-A name that is attacked from everywhere is closed only to addresses from which it has not logged in before: whoever
-guesses can't lock the administrator out.
+A name that is attacked from everywhere is closed only to addresses from which it has not logged in before, so that guesses
+can't lock the administrator out.
 """
 
 from __future__ import annotations

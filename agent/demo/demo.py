@@ -174,7 +174,7 @@ def _make_log(layout: Layout) -> None:
 
 
 def _say(*lines: str) -> None:
-    """Print; whoever reads may have gone."""
+    """Print, also where the reader of a pipe has gone."""
     with contextlib.suppress(OSError):
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()

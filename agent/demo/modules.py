@@ -84,7 +84,7 @@ def webui_settings(port: int) -> str:
 # The web interface.
 [modules.webui]
 listen = "{LOOPBACK}:{port}"
-run_as = "root" # who may read its key; for the demo whoever runs it, when that is not root
+run_as = "root" # who may read its key; in the demo the user who runs it, when that is not root
 
 [services.webui]
 manager = "commands" # the demo keeps the process up; it is told of a new chain by a signal
@@ -93,7 +93,7 @@ manager = "commands" # the demo keeps the process up; it is told of a new chain 
 
 def _nginx_settings(program: str, ports: tuple[int, ...]) -> str:
     https, http, upstream = ports
-    user = 'user = "root" # of the workers: whoever runs the demo\n' if os.geteuid() == 0 else ""
+    user = 'user = "root" # of the workers: the user who runs the demo\n' if os.geteuid() == 0 else ""
     return f"""\
 # A reverse proxy on an nginx of its own; nothing of the system's nginx is touched.
 [modules.reverse_proxy]

@@ -26,7 +26,7 @@ class MissingRequirement:
 def missing_requirement(offer: DemoModule, root: Path, user: int) -> MissingRequirement | None:
     """Return the first thing that is in the way of a module whose state stands below `root`; None: nothing.
 
-    `user`: number of whoever runs the demo.
+    `user`: uid that runs the demo.
     """
     return next(chain(_of_programs(offer), _of_rights(offer, root, user)), None)
 

@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self) -> None:
-        """Send whoever knows the password to the page that says so."""
+        """Send a client that knows the password to the page that says so."""
         length = self.headers.get("Content-Length", "")
         form = self.rfile.read(min(int(length), LARGEST_FORM)) if length.isdecimal() else b""
         known = parse_qs(form.decode("ascii", "replace")).get("password") == [PASSWORD]

@@ -235,7 +235,7 @@ class Accounts:
         if before and before.url != account.url:
             self._context.progress(
                 OrderStep.ACCOUNT,
-                f"the CA knew the account no more; CAA records with accounturi need the new one: {account.url}",
+                f"the CA no longer knew the account; CAA records with accounturi need the new one: {account.url}",
             )
 
     def _agreed(self, client: AcmeClient) -> bool:

@@ -74,7 +74,7 @@ def _answer(transport: Transport, request: bytes, spi: bytes) -> tuple[Header, b
                 return _checked(header), message
     except TimeoutError:
         raise TimeoutError(
-            "no answer to IKE_SA_INIT; charon also keeps silent for half a minute to whoever left five logins half done"
+            "no answer to IKE_SA_INIT; charon also keeps silent for half a minute to a client that left five logins half done"
         ) from None
     raise AssertionError
 

@@ -225,7 +225,7 @@ def test_an_account_that_the_ca_has_forgotten_is_made_again_and_its_new_url_told
     assert client.account.url == f"{stub.url}/account/2"
     assert context.steps[-1] == (
         "account",
-        f"the CA knew the account no more; CAA records with accounturi need the new one: {stub.url}/account/2",
+        f"the CA no longer knew the account; CAA records with accounturi need the new one: {stub.url}/account/2",
     )
     assert client.new_order(context, ["www.example.com"]).status == "pending"
 

@@ -161,7 +161,7 @@ def test_an_order_that_the_ca_does_not_know_any_more_starts_over_with_a_new_key(
     orderer.ca.start()  # its state was in memory: neither account nor order are known
     again = orderer.restarted()
     assert again.order(NAME, saved=saved).key.public_key() != public_key_of(saved)
-    assert "the CA knew the account no more" in again.said
+    assert "the CA no longer knew the account" in again.said
 
 
 def test_an_order_that_is_gone_starts_over_with_a_new_key(at: Opened, stub: StubCa):
