@@ -152,6 +152,7 @@ def test_a_restart_does_drop_them_and_new_ones_get_the_new_chain(vpn):
         until(lambda: sessions(vpn.pid), what="the session's pppd")
         vpn.renew()
         vpn.apply()
+        vpn.assert_live()
         assert is_over(stream)
     with vpn.session():
         until(lambda: sessions(vpn.pid) == ["127.0.0.1"], what="the new session's pppd")

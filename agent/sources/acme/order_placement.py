@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 GONE = frozenset({401, 403, 404, 405, 410})
 """HTTP status of an order that the CA does not know any more, or not as ours."""
-NO_SUCCESSOR = frozenset({"alreadyReplaced", "conflict", "malformed", "unauthorized"})
-"""Problems of an order that may be about what it replaces (RFC 9773 section 5) and nothing else."""
+NO_SUCCESSOR = frozenset({"alreadyReplaced", "conflict", "malformed", "serverInternal", "unauthorized"})
+"""Problems of an order that may be about what it replaces (RFC 9773 section 5) and nothing else. Pebble fails at some serials."""
 
 
 class OrderPlacement:

@@ -203,6 +203,15 @@ def test_an_order_that_must_not_replace_a_chain_is_placed_without(at: Opened, st
     assert list(refused) == ["replaces"]
 
 
+def test_a_ca_that_fails_at_what_an_order_replaces_is_asked_without(at: Opened, stub: StubCa):
+    orderer = at(stub)
+    chain = orderer.order(NAME)
+    stub.script("newOrder", *[Reply(500, "serverInternal")] * 4)
+    orderer.obtain(Impatient(orderer.context, replaced=chain), [NAME])
+    wanted = [list(each) for each in wishes(stub)]
+    assert (wanted[1:5], wanted[-1]) == ([["replaces"]] * 4, [])
+
+
 def test_a_refusal_that_has_nothing_to_do_with_wishes_stays_one(at: Opened, stub: StubCa):
     stub.script("newOrder", *[Reply(500, "serverInternal")] * 4)
     orderer = at(stub)
