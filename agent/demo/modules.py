@@ -194,13 +194,13 @@ NO_PPPD = "/bin/false"
 
 
 def _mail_settings(program: str, ports: tuple[int, ...]) -> str:
-    doors = "\n".join(f'{door} = "{LOOPBACK}:{port}"' for door, port in zip(MAIL_DOORS, ports, strict=True))
+    listeners = "\n".join(f'{listener} = "{LOOPBACK}:{port}"' for listener, port in zip(MAIL_PORTS, ports, strict=True))
     return f"""\
 # Mail on a postfix and a dovecot of its own; nothing of the system's is touched. What they are sent stays on this machine.
 [modules.mail]
 hostname = "mail.{HOST_NAME}"
 domains = ["post.{HOST_NAME}"] # told apart by the name that a client asks for
-{doors}
+{listeners}
 
 [services.postfix]
 main = "own" # our main.cf and master.cf, our folders
@@ -216,7 +216,7 @@ binary = "{find_program("dovecot") or "/usr/sbin/dovecot"}"
 """
 
 
-MAIL_DOORS = {
+MAIL_PORTS = {
     "smtp": 8425,
     "submission": 8587,
     "smtps": 8465,
@@ -226,7 +226,7 @@ MAIL_DOORS = {
     "pop3s": 8995,
 }
 """Protocols, which are also the names of the settings, with the ports that they would like to have."""
-MAIL_PLACES = tuple((LOOPBACK, port) for port in MAIL_DOORS.values())
+MAIL_PLACES = tuple((LOOPBACK, port) for port in MAIL_PORTS.values())
 NGINX_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8481))
 PORTAL_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8482))
 OFFERS = (

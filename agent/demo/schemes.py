@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from agent.demo.modules import MAIL_DOORS
+from agent.demo.modules import MAIL_PORTS
 from agent.system.layout import Layout
 
 
@@ -15,5 +15,5 @@ def protocols_of_mail(layout: Layout) -> dict[str, str]:
         table: dict[str, Any] = tomllib.loads((layout.conf_d / "mail.toml").read_text())["modules"]["mail"]
     except (OSError, ValueError, LookupError, TypeError):
         return {}
-    found = {door: table.get(door) for door in MAIL_DOORS}
-    return {address: door for door, address in found.items() if isinstance(address, str)}
+    found = {listener: table.get(listener) for listener in MAIL_PORTS}
+    return {address: listener for listener, address in found.items() if isinstance(address, str)}

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from agent.contract.endpoint import StartTLS
-from agent.demo.modules import HOST_NAME, MAIL_DOORS, OFFERS
+from agent.demo.modules import HOST_NAME, MAIL_PORTS, OFFERS
 from agent.demo.processes import MASTERS
 from agent.demo.requirements import missing_requirement
 from agent.probing.starttls import begin
@@ -44,31 +44,33 @@ def demo(place) -> Demo:
     return Demo(place / "var", postfix="postfix")
 
 
-def doors(running: DemoProcess) -> dict[str, int]:
+def ports_of_mail(running: DemoProcess) -> dict[str, int]:
     """Return the ports that the guide names."""
     (line,) = [each for each in running.lines if each.startswith("  mail ")]
     assert line.split(":")[0].split()[1:] == [NAMES[0], "and", NAMES[1]]
-    return {door: int(port) for door, port in (each.split() for each in line.split(": ")[1].split(", "))}
+    return {protocol: int(port) for protocol, port in (each.split() for each in line.split(": ")[1].split(", "))}
 
 
-def issuer(demo: Demo, door: str, port: int, name: str, trust: Path | None = None) -> str:
+def issuer(demo: Demo, protocol: str, port: int, name: str, trust: Path | None = None) -> str:
     """Return the CN of the leaf's issuer; nothing is trusted but the demo's roots, or those in `trust`."""
     context = ssl.create_default_context(cafile=trust or demo.root / "roots.pem")
     with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
-        if door in STARTTLS:
-            begin(plain, STARTTLS[door], door, time.monotonic() + 20)
+        if protocol in STARTTLS:
+            begin(plain, STARTTLS[protocol], protocol, time.monotonic() + 20)
         plain.settimeout(20)
         with context.wrap_socket(plain, server_hostname=name) as stream:
             return dict(each[0] for each in stream.getpeercert()["issuer"])["commonName"]
 
 
 def issuers(demo: Demo, running: DemoProcess, trust: Path | None = None) -> set[str]:
-    return {issuer(demo, door, port, name, trust) for door, port in doors(running).items() for name in NAMES}
+    return {
+        issuer(demo, protocol, port, name, trust) for protocol, port in ports_of_mail(running).items() for name in NAMES
+    }
 
 
 def test_mail_is_shown_beside_the_others_and_seen_through_every_door(demo):
     with demo.up(str(demo.port)) as running:
-        assert set(doors(running)) == set(MAIL_DOORS)
+        assert set(ports_of_mail(running)) == set(MAIL_PORTS)
         assert issuers(demo, running) == {f"{HOST_NAME} Root CA"}
         assert any("seen to be served by mail, reverse_proxy, web_auth and webui." in line for line in running.lines)
         assert len(running.curls()) == 3

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from damage import CERTIFICATE, Damage
-from subjects import Door, Subject
+from subjects import Listener, Subject
 
 from agent.engine.engine import Engine
 from agent.model.deployment import Deployment, Outcome, Step
@@ -199,12 +199,14 @@ class Faulty(Deployed):
                 if each.module == self.name
             }
 
-    def wire(self) -> dict[Door, Chain]:
-        """Return what a client is presented at each door."""
-        return {door: self.subject.presented(door) or presented(door) for door in self.subject.doors()}
+    def wire(self) -> dict[Listener, Chain]:
+        """Return what a client is presented at each listener."""
+        return {
+            listener: self.subject.presented(listener) or presented(listener) for listener in self.subject.listeners()
+        }
 
-    def expected(self, chains: dict[str, Chain]) -> dict[Door, Chain]:
-        return {door: chains[door.slot] for door in self.subject.doors()}
+    def expected(self, chains: dict[str, Chain]) -> dict[Listener, Chain]:
+        return {listener: chains[listener.slot] for listener in self.subject.listeners()}
 
     def asked(self) -> int:
         """Return how often the CA was asked for a chain."""
@@ -239,11 +241,11 @@ def retarget(link: Path, target: str) -> None:
     beside.rename(link)
 
 
-def presented(door: Door) -> Chain:
+def presented(listener: Listener) -> Chain:
     """Return what openssl is given, nothing where there is no handshake."""
-    argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{door.port}", "-showcerts"]
-    argv += ["-servername", door.name] if door.name else ["-noservername"]
-    argv += ["-starttls", str(door.starttls)] if door.starttls else []
+    argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{listener.port}", "-showcerts"]
+    argv += ["-servername", listener.name] if listener.name else ["-noservername"]
+    argv += ["-starttls", str(listener.starttls)] if listener.starttls else []
     shown = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
     found: list[bytes] = re.findall(CERTIFICATE, shown.stdout)
     return tuple(sha256(ssl.PEM_cert_to_DER_cert(each.decode())).hexdigest() for each in found)

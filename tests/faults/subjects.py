@@ -18,7 +18,7 @@ from agent.system.layout import Layout
 from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.ikev2.probe import IkeProbe
 from support.appliances.deployed import run_quietly, served, until
-from support.appliances.mailed import DOORS, OWN
+from support.appliances.mailed import LISTENERS, OWN
 from support.appliances.proxied import NGINX
 from support.appliances.sstp import SSTPD, find_sstpd
 from support.paths import CHECKOUT
@@ -31,7 +31,7 @@ NOWHERE = "/nowhere"
 
 
 @dataclass(frozen=True)
-class Door:
+class Listener:
     """One endpoint, as a client sees it."""
 
     slot: str
@@ -63,7 +63,7 @@ class Subject(ABC):
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
 
-    def presented(self, door: Door) -> tuple[str, ...]:
+    def presented(self, listener: Listener) -> tuple[str, ...]:
         """Return what a client is presented, SHA-256 of each; nothing: openssl will see."""
         return ()
 
@@ -72,7 +72,7 @@ class Subject(ABC):
         """Return the tables of the module and its services."""
 
     @abstractmethod
-    def doors(self) -> Iterable[Door]:
+    def listeners(self) -> Iterable[Listener]:
         """Return where clients come in."""
 
     @abstractmethod
@@ -146,8 +146,8 @@ class ReverseProxy(OnNginx):
             text += table("[modules.reverse_proxy.sites]", {"domains": [site], "upstream": "http://127.0.0.1:9"})
         return text
 
-    def doors(self) -> list[Door]:
-        return [Door(site, self.port, site) for site in self.sites]
+    def listeners(self) -> list[Listener]:
+        return [Listener(site, self.port, site) for site in self.sites]
 
 
 class WebAuth(OnNginx):
@@ -163,8 +163,8 @@ class WebAuth(OnNginx):
     def settings(self, *, installed: bool) -> str:
         return self.nginx_settings(installed=installed, domain=self.domain, upstream="http://127.0.0.1:9")
 
-    def doors(self) -> list[Door]:
-        return [Door(self.slot, self.port, self.domain)]
+    def listeners(self) -> list[Listener]:
+        return [Listener(self.slot, self.port, self.domain)]
 
 
 # The interpreter may stand where another user can't read it, so all is imported before the change of user.
@@ -210,8 +210,8 @@ class WebUI(Subject):
         service = {"manager": "commands", "pid_file": f"/{self.place.relative_to(self.layout.root)}/pid"}
         return table("services.webui", service) + table("modules.webui", where)
 
-    def doors(self) -> list[Door]:
-        return [Door("name", self.port, self.domain), Door("address", self.port)]
+    def listeners(self) -> list[Listener]:
+        return [Listener("name", self.port, self.domain), Listener("address", self.port)]
 
     def start(self) -> None:
         user, group = identity(self.user)
@@ -259,19 +259,21 @@ class Mail(Subject):
 
     def __init__(self, layout: Layout) -> None:
         super().__init__(layout)
-        self.ports = {door: free_port() for door in ("smtp", "smtps", "imap")}
+        self.ports = {listener: free_port() for listener in ("smtp", "smtps", "imap")}
 
     def settings(self, *, installed: bool) -> str:
-        where = {door: f"127.0.0.1:{self.ports[door]}" if door in self.ports else [] for door in DOORS}
+        where = {
+            listener: f"127.0.0.1:{self.ports[listener]}" if listener in self.ports else [] for listener in LISTENERS
+        }
         main, *others = self.names.values()
         return self.service_tables(installed=installed, **OWN) + table(
             "modules.mail", {"hostname": main, "domains": others, **where}
         )
 
-    def doors(self) -> list[Door]:
+    def listeners(self) -> list[Listener]:
         return [
-            Door(slot, port, name, DOORS[door])
-            for door, port in self.ports.items()
+            Listener(slot, port, name, LISTENERS[listener])
+            for listener, port in self.ports.items()
             for slot, name in self.names.items()
         ]
 
@@ -313,8 +315,8 @@ class SSTP(Subject):
         where = {"domain": self.domain, "listen": f"127.0.0.1:{self.port}"}
         return self.service_tables(installed=installed, **service) + table("modules.sstp", where)
 
-    def doors(self) -> list[Door]:
-        return [Door(self.slot, self.port, self.domain)]
+    def listeners(self) -> list[Listener]:
+        return [Listener(self.slot, self.port, self.domain)]
 
     def start(self) -> None:
         if all(map(process_of, self.pid_files())):
@@ -370,11 +372,11 @@ class IKEv2(Subject):
         path.write_text("secret")
         return path
 
-    def doors(self) -> list[Door]:
-        return [Door(self.slot, self.port, self.domain)]
+    def listeners(self) -> list[Listener]:
+        return [Listener(self.slot, self.port, self.domain)]
 
-    def presented(self, door: Door) -> tuple[str, ...]:
-        endpoint = Endpoint(port=door.port, server_name=door.name)
+    def presented(self, listener: Listener) -> tuple[str, ...]:
+        endpoint = Endpoint(port=listener.port, server_name=listener.name)
         return IkeProbe().look(endpoint, time.monotonic() + 10, Expected((), 0)).fingerprints
 
     def start(self) -> None:
@@ -386,7 +388,7 @@ class IKEv2(Subject):
 
     def _serves(self) -> bool:
         try:
-            return bool(self.presented(*self.doors()))
+            return bool(self.presented(*self.listeners()))
         except ProbeFailed:
             return False
 

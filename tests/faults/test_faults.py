@@ -153,7 +153,7 @@ def test_a_service_that_dies_of_its_reload_gets_back_what_it_ran_with(box):
     assert box.neighbour() == neighbour
     box.subject.start()
     served, good = box.wire(), [box.expected(before), box.expected(box.bound())]
-    assert all(chain in [each[door] for each in good] for door, chain in served.items())
+    assert all(chain in [each[listener] for each in good] for listener, chain in served.items())
     assert_it_deploys_when_the_fault_is_gone(box)
 
 

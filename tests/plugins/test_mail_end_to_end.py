@@ -9,7 +9,7 @@ import pytest
 
 from agent.model.deployment import Outcome
 from agent.planning import Obtain
-from support.appliances.mailed import ACCOUNT, ASKED, DOORS, MAIN, NAMES, PASSWORD, Mailed
+from support.appliances.mailed import ACCOUNT, ASKED, LISTENERS, MAIN, NAMES, PASSWORD, Mailed
 
 pytestmark = pytest.mark.root
 SWAPS = 2
@@ -22,13 +22,13 @@ def test_each_name_is_served_with_its_own_chain_through_every_door(looked_at):
     looked_at.assert_served()
     assert len(set(looked_at.chains().values())) == 3
     assert {each.slot for each in looked_at.records()} == set(ASKED.values())
-    assert len(looked_at.records()) == 3 * len(DOORS)
+    assert len(looked_at.records()) == 3 * len(LISTENERS)
     assert all(each.ok for each in looked_at.records())
 
 
 def test_clients_that_send_no_name_get_the_main_names_chain(looked_at):
     bound = looked_at.chains()["default"]
-    assert {door: looked_at.leaf(door, None) for door in DOORS} == dict.fromkeys(DOORS, bound)
+    assert {door: looked_at.leaf(door, None) for door in LISTENERS} == dict.fromkeys(LISTENERS, bound)
 
 
 def test_new_chains_for_all_names_cost_one_test_and_one_reload_of_each_daemon(mailing):
@@ -52,10 +52,10 @@ def test_a_further_name_comes_and_goes(mailing):
     mailing.configure(domains=[*NAMES, "mail.c.test"])
     mailing.apply()
     bound = mailing.chains()["mail.c.test"]
-    assert {mailing.leaf(door, "mail.c.test") for door in DOORS} == {bound}
+    assert {mailing.leaf(door, "mail.c.test") for door in LISTENERS} == {bound}
     mailing.configure(domains=NAMES)
     mailing.apply()
-    assert {mailing.leaf(door, "mail.c.test") for door in DOORS} == {mailing.chains()["default"]}
+    assert {mailing.leaf(door, "mail.c.test") for door in LISTENERS} == {mailing.chains()["default"]}
     assert not list(mailing.live("mail").rglob("mail.c.test*"))
 
 
@@ -124,7 +124,7 @@ def test_no_handshake_fails_under_load_across_swaps(mailing):
     served = [mailing.chains()]
     stop = threading.Event()
     results: list[str] = []
-    threads = [threading.Thread(target=visit, args=(mailing, door, stop, results)) for door in DOORS]
+    threads = [threading.Thread(target=visit, args=(mailing, door, stop, results)) for door in LISTENERS]
     for thread in threads:
         thread.start()
     try:

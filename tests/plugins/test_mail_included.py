@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome
-from support.appliances.mailed import DOORS, Mailed
+from support.appliances.mailed import LISTENERS, Mailed
 
 pytestmark = pytest.mark.root
 OF_POSTFIX = ("smtp", "submission", "smtps")
@@ -91,7 +91,7 @@ class Included(Mailed):
         (self.main_cf.parent / "master.cf").write_text(self._processes())
 
     def _listeners(self) -> str:
-        doors = [door for door in DOORS if door[:4] in {"imap", "pop3"}]
+        doors = [door for door in LISTENERS if door[:4] in {"imap", "pop3"}]
         return "".join(
             f"service {door[:4]}-login {{\n  inet_listener {door} {{\n    address = 127.0.0.1\n    port = {self.ports[door]}\n"
             f"{'    ssl = yes' if door.endswith('s') else ''}\n  }}\n}}\n"

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.model.deployment import Outcome
-from support.appliances.mailed import ASKED, DOORS, Mailed
+from support.appliances.mailed import ASKED, LISTENERS, Mailed
 
 pytestmark = pytest.mark.root
 SECOND = {"second_key_type": "rsa-2048"}
@@ -23,7 +23,7 @@ def both(box: Mailed) -> dict[tuple[str, str, str], str]:
     """Return the leaf that a client of each kind gets through each door."""
     return {
         (door, name, kind): box.leaf(door, name, kind)
-        for door in DOORS
+        for door in LISTENERS
         for name in ASKED
         for kind in (ECDSA_ONLY, RSA_ONLY)
     }
@@ -34,7 +34,7 @@ def expected(box: Mailed) -> dict[tuple[str, str, str], str]:
     endings = {ECDSA_ONLY: "", RSA_ONLY: ".rsa"}
     return {
         (door, name, kind): bound[slot + ending]
-        for door in DOORS
+        for door in LISTENERS
         for name, slot in ASKED.items()
         for kind, ending in endings.items()
     }

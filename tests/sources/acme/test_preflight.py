@@ -17,7 +17,7 @@ import pytest
 import agent.sources.acme.preflight
 from agent.sources.acme.preflight import Finding, Findings, Preflight, lines
 from agent.sources.acme.preflight.exchange import Budget
-from agent.sources.acme.preflight.reach import Door
+from agent.sources.acme.preflight.reach import PortState
 from support.paths import CHECKOUT
 from support.servers.dns_server import Internet, Records, Server
 
@@ -29,8 +29,8 @@ ACCOUNT = "https://ca.example/acct/17"
 OTHERS_CAA = {"CAA": ['0 issue "ca.example.net"']}
 
 
-def open_door(address: str, port: int, budget: Budget) -> Door:
-    return Door.OPEN
+def open_port(address: str, port: int, budget: Budget) -> PortState:
+    return PortState.OPEN
 
 
 QUICK = {"patience": 1.0}
@@ -42,7 +42,7 @@ class Site:
 
     def __init__(self, internet: Internet, **options: Any) -> None:
         self.internet = internet
-        options = {"roots": internet.roots, "port": internet.port, "patience": 5.0, "knock": open_door, **options}
+        options = {"roots": internet.roots, "port": internet.port, "patience": 5.0, "knock": open_port, **options}
         options.setdefault("resolvers", [("127.0.0.1", internet.port)])
         self.preflight = Preflight(**options)
 
@@ -508,7 +508,7 @@ def test_who_is_cancelled_returns_at_once_and_is_certain_of_nothing(site):
 
 
 def test_an_error_of_a_library_is_no_error_of_the_order(site):
-    def broken(address: str, port: int, budget: Budget) -> Door:
+    def broken(address: str, port: int, budget: Budget) -> PortState:
         raise ZeroDivisionError
 
     made = site({"gw.example.com": {"A": [HERE]}}, {"knock": broken})

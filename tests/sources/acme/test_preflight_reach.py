@@ -10,7 +10,7 @@ import pytest
 
 from agent.sources.acme.preflight.exchange import Budget, Unanswered
 from agent.sources.acme.preflight.findings import Finding
-from agent.sources.acme.preflight.reach import Door, judge, knock, ways
+from agent.sources.acme.preflight.reach import PortState, judge, try_port, ways
 
 NAME = "gw.example.com"
 IPV4, OTHER_IPV4 = "93.184.216.34", "93.184.216.99"
@@ -18,8 +18,8 @@ IPV6, OTHER_IPV6 = "2606:2800::1", "2606:2800::99"
 PRIVATE = ("127.0.0.1", "192.168.1.1", "::1", "fd00::1")
 
 
-def found(addresses: list[str], own: list[str], doors: Mapping[str, Door] | None = None) -> list[Finding]:
-    return list(judge(NAME, ways(addresses, own), doors or {}))
+def found(addresses: list[str], own: list[str], port_states: Mapping[str, PortState] | None = None) -> list[Finding]:
+    return list(judge(NAME, ways(addresses, own), port_states or {}))
 
 
 def budget(seconds: float = 20, *, cancelled: bool = False) -> Budget:
@@ -50,18 +50,18 @@ def test_a_name_that_leads_to_another_public_address_is_a_warning():
 
 
 def test_both_families_that_lead_elsewhere_are_one_warning():
-    (finding,) = found([OTHER_IPV4, OTHER_IPV6], [IPV4, IPV6], {OTHER_IPV6: Door.OPEN})
+    (finding,) = found([OTHER_IPV4, OTHER_IPV6], [IPV4, IPV6], {OTHER_IPV6: PortState.OPEN})
     assert f"{OTHER_IPV4}, {OTHER_IPV6}, not to" in finding.cause
 
 
 def test_ipv6_that_leads_elsewhere_is_a_warning_even_if_ipv4_leads_here():
-    (finding,) = found([IPV4, OTHER_IPV6], [IPV4, IPV6], {OTHER_IPV6: Door.OPEN})
+    (finding,) = found([IPV4, OTHER_IPV6], [IPV4, IPV6], {OTHER_IPV6: PortState.OPEN})
     assert finding.code == "elsewhere"
 
 
-@pytest.mark.parametrize("door", [Door.SILENT, Door.CLOSED])
-def test_ipv6_that_leads_elsewhere_and_does_not_answer_is_told_as_that(door: Door):
-    (finding,) = found([IPV4, OTHER_IPV6], [IPV4, IPV6], {OTHER_IPV6: door})
+@pytest.mark.parametrize("door", [PortState.SILENT, PortState.CLOSED])
+def test_ipv6_that_leads_elsewhere_and_does_not_answer_is_told_as_that(port_state: PortState):
+    (finding,) = found([IPV4, OTHER_IPV6], [IPV4, IPV6], {OTHER_IPV6: port_state})
     assert finding.code == "ipv6_silent"
     assert finding.cause == (
         f"{NAME} has the AAAA record {OTHER_IPV6}, which is not this machine and does not answer on port 80; "
@@ -77,46 +77,48 @@ def test_an_aaaa_record_for_a_machine_without_public_ipv6_is_a_warning():
     )
 
 
-@pytest.mark.parametrize(("door", "codes"), [(Door.SILENT, ["hairpin"]), (Door.CLOSED, []), (Door.OPEN, [])])
-def test_nat_without_hairpin_is_only_worth_a_note(door: Door, codes: list[str]):
-    findings = found([IPV4], [*PRIVATE], {IPV4: door})
+@pytest.mark.parametrize(
+    ("door", "codes"), [(PortState.SILENT, ["hairpin"]), (PortState.CLOSED, []), (PortState.OPEN, [])]
+)
+def test_nat_without_hairpin_is_only_worth_a_note(port_state: PortState, codes: list[str]):
+    findings = found([IPV4], [*PRIVATE], {IPV4: port_state})
     assert [each.code for each in findings] == codes
     assert all(each.note for each in findings)
 
 
-def test_it_is_knocked_only_where_the_answer_tells_something():
-    assert ways([IPV4, OTHER_IPV4, IPV6], [*PRIVATE]).doors == (IPV4,)
-    assert ways([IPV4, OTHER_IPV6], [IPV4, IPV6]).doors == (OTHER_IPV6,)
-    assert ways([IPV4, IPV6], [IPV4, IPV6]).doors == ()
+def test_ports_are_tried_only_where_the_answer_tells_something():
+    assert ways([IPV4, OTHER_IPV4, IPV6], [*PRIVATE]).port_states == (IPV4,)
+    assert ways([IPV4, OTHER_IPV6], [IPV4, IPV6]).port_states == (OTHER_IPV6,)
+    assert ways([IPV4, IPV6], [IPV4, IPV6]).port_states == ()
 
 
 # Knocking
 
 
-def test_a_door_where_somebody_listens_is_open():
+def test_a_port_where_somebody_listens_is_open():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert knock("127.0.0.1", listener.getsockname()[1], budget()) is Door.OPEN
+        assert try_port("127.0.0.1", listener.getsockname()[1], budget()) is PortState.OPEN
 
 
-def test_a_door_where_nobody_listens_is_closed():
+def test_a_port_where_nobody_listens_is_closed():
     with socket.socket(socket.AF_INET6) as reserved:
         reserved.bind(("::1", 0))
-        assert knock("::1", reserved.getsockname()[1], budget()) is Door.CLOSED
+        assert try_port("::1", reserved.getsockname()[1], budget()) is PortState.CLOSED
 
 
-def test_a_door_behind_which_everything_is_dropped_is_silent():
+def test_a_port_at_which_everything_is_dropped_is_silent():
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as one, socket.socket() as two:
         for each in (one, two):  # the queue of who waits is full: the kernel drops what else comes
             each.setblocking(False)
             each.connect_ex(full.getsockname())
-        assert knock("127.0.0.1", full.getsockname()[1], budget(), patience=0.3) is Door.SILENT
+        assert try_port("127.0.0.1", full.getsockname()[1], budget(), patience=0.3) is PortState.SILENT
 
 
 def test_a_network_that_can_not_be_reached_is_silent():
-    assert knock("255.255.255.255", 80, budget()) is Door.SILENT
+    assert try_port("255.255.255.255", 80, budget()) is PortState.SILENT
 
 
 @pytest.mark.parametrize("spent", [budget(-1), budget(cancelled=True)])
-def test_without_time_nobody_knocks(spent: Budget):
+def test_without_time_no_port_is_tried(spent: Budget):
     with pytest.raises(Unanswered):
-        knock("127.0.0.1", 1, spent)
+        try_port("127.0.0.1", 1, spent)

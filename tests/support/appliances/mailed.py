@@ -17,7 +17,7 @@ from support.appliances.deployed import Deployed, leaf_of, run_quietly, until
 from support.ports import free_port
 from support.toml import table
 
-DOORS = {
+LISTENERS = {
     "smtp": StartTLS.SMTP,
     "submission": StartTLS.SMTP,
     "smtps": None,
@@ -50,7 +50,7 @@ class Mailed(Deployed):
     """Postfix and dovecot of the agent's own."""
 
     name: ClassVar[str] = "mail"
-    ports: dict[str, int] = field(default_factory=lambda: {door: free_port() for door in DOORS})
+    ports: dict[str, int] = field(default_factory=lambda: {door: free_port() for door in LISTENERS})
     hostname: str = MAIN
     domains: Sequence[str] = NAMES
     postfix: dict[str, Any] = field(default_factory=lambda: dict(OWN))
@@ -109,7 +109,7 @@ class Mailed(Deployed):
         """Make a connection and secure it. `kind`: aRSA or aECDSA."""
         plain = socket.create_connection(("127.0.0.1", self.ports[door]), timeout=20)
         try:
-            if protocol := DOORS[door]:
+            if protocol := LISTENERS[door]:
                 begin(plain, protocol, door, time.monotonic() + 20)
             plain.settimeout(20)
             context = restricted_context(kind) if kind else lenient_context()
@@ -125,9 +125,9 @@ class Mailed(Deployed):
 
     def seen(self) -> dict[tuple[str, str], str]:
         """Return the leaf that each name gets through each door."""
-        return {(door, name): self.leaf(door, name) for door in DOORS for name in ASKED}
+        return {(door, name): self.leaf(door, name) for door in LISTENERS for name in ASKED}
 
     def assert_served(self) -> None:
         """Each name is served with the chain that it is bound to, through every door."""
         bound = self.chains()
-        assert self.seen() == {(door, name): bound[slot] for door in DOORS for name, slot in ASKED.items()}
+        assert self.seen() == {(door, name): bound[slot] for door in LISTENERS for name, slot in ASKED.items()}

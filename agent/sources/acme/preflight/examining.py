@@ -16,9 +16,9 @@ from agent.sources.acme.preflight.authority import ROOT_SERVERS, Authority
 from agent.sources.acme.preflight.caa import Applicant
 from agent.sources.acme.preflight.exchange import PATIENCE, Budget, Server, Unanswered
 from agent.sources.acme.preflight.findings import Finding, Findings, without_repeats
-from agent.sources.acme.preflight.looking import Eyes, Subject, attempt, look
+from agent.sources.acme.preflight.looking import Subject, Views, attempt, look
 from agent.sources.acme.preflight.memory import Memory
-from agent.sources.acme.preflight.reach import HTTP_PORT, Door
+from agent.sources.acme.preflight.reach import HTTP_PORT, PortState
 from agent.sources.acme.preflight.resolvers import DNS_PORT, RESOLV_CONF, Resolvers, system_resolvers
 
 LONGEST = 8.0
@@ -43,21 +43,21 @@ class Preflight:
         patience: float = PATIENCE,
         longest: float = LONGEST,
         resolv_conf: Path = RESOLV_CONF,
-        knock: Callable[[str, int, Budget], Door] = reach.knock,
+        try_port: Callable[[str, int, Budget], PortState] = reach.try_port,
         choose: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         """Take recursive servers; by default those of `resolv_conf`.
 
         `port` is that of all other DNS servers, `http_port` that of HTTP-01. After `patience` seconds silent servers are
-        given up, after `longest` the whole examination is. `knock` tries a TCP connection, and `choose` says which of so
+        given up, after `longest` the whole examination is. `try_port` tries a TCP connection, and `choose` says which of so
         many servers is asked first.
         """
         self._resolvers, self._roots, self._port = tuple(resolvers), tuple(roots), port
-        self._door = lambda address, budget: knock(address, http_port, budget)
+        self._port_state = lambda address, budget: try_port(address, http_port, budget)
         self._patience, self._longest, self._resolv_conf = patience, longest, resolv_conf
         self._turn = choose(len(self._roots) or 1)
         self._lock = threading.Lock()
-        self._eyes: Eyes | None = None
+        self._eyes: Views | None = None
 
     def examine(
         self,
@@ -92,19 +92,19 @@ class Preflight:
     def _confirmed(self, subject: Subject, budget: Budget) -> list[Finding]:
         """Look again, at other servers and without memory, before a name is stopped: it may just have been put right."""
         began = time.monotonic()
-        eyes = self._opened()
-        found = look(subject, eyes, budget)
+        views = self._opened()
+        found = look(subject, views, budget)
         stopped = {each.name for each in found if each.certain}
         if not stopped:
             return found
         doubtful = dataclasses.replace(subject, names=tuple(name for name in subject.names if name in stopped))
         again = look(doubtful, self._opened(afresh=True), budget)
         passing = [each for each in found if each.name not in stopped]
-        if eyes.opened_at >= began:  # else it may have been remembered what is no longer so
+        if views.opened_at >= began:  # else it may have been remembered what is no longer so
             passing += _unconfirmed([each for each in found if each.certain], again)
         return passing + again
 
-    def _opened(self, *, afresh: bool = False) -> Eyes:
+    def _opened(self, *, afresh: bool = False) -> Views:
         servers = self._resolvers or system_resolvers(self._resolv_conf, self._port)
         with self._lock:
             if self._eyes is None or afresh or self._eyes.resolvers.servers != servers:
@@ -112,13 +112,13 @@ class Preflight:
                 self._eyes = self._open(servers)
             return self._eyes
 
-    def _open(self, servers: tuple[Server, ...]) -> Eyes:
+    def _open(self, servers: tuple[Server, ...]) -> Views:
         memory = Memory()
         resolvers = Resolvers(servers, memory, patience=self._patience)
         authority = Authority(
             resolvers, memory, roots=self._roots, port=self._port, patience=self._patience, turn=self._turn
         )
-        return Eyes(resolvers, authority, memory, self._door, time.monotonic(), vouched=bool(self._resolvers))
+        return Views(resolvers, authority, memory, self._port_state, time.monotonic(), vouched=bool(self._resolvers))
 
 
 def _unconfirmed(certain: Iterable[Finding], again: Sequence[Finding]) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from agent.sources.acme.preflight.caa import Applicant
 from agent.sources.acme.preflight.exchange import Budget, Unanswered
 from agent.sources.acme.preflight.findings import Finding
 from agent.sources.acme.preflight.memory import Memory
-from agent.sources.acme.preflight.reach import Door, Ways
+from agent.sources.acme.preflight.reach import PortState, Ways
 from agent.sources.acme.preflight.resolvers import Resolvers
 from agent.system.names import is_address, is_wildcard
 
@@ -40,14 +40,14 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Eyes:
+class Views:
     """Both views of the DNS, and what they have seen lately."""
 
     resolvers: Resolvers
     authority: Authority
     memory: Memory
-    door: Callable[[str, Budget], Door]
-    """Knocks where a name points to. Raises `Unanswered`."""
+    port_state: Callable[[str, Budget], PortState]
+    """Try the ports where a name points to. Raises `Unanswered`."""
     opened_at: float
     """Nothing was seen before this instant of `time.monotonic`."""
     vouched: bool
@@ -74,27 +74,27 @@ class Look:
         return self.outside if self.outside is not None and self.outside.answers else self.inside
 
 
-def look(subject: Subject, eyes: Eyes, budget: Budget) -> list[Finding]:
+def look(subject: Subject, views: Views, budget: Budget) -> list[Finding]:
     """Return what is found now, name by name."""
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="preflight") as pool:
-        begun = [_begin(name, subject, eyes, budget, pool) for name in subject.names if not is_address(name)]
+        begun = [_begin(name, subject, views, budget, pool) for name in subject.names if not is_address(name)]
         looks = [join() for join in begun]
         found = {name: reach.ways(those, subject.own) for name, those in _targets(subject, looks)}
-        doors = _knock(found.values(), eyes, budget, pool)
-    judged = [finding for each in looks for finding in _judge(each, subject, eyes)]
-    return judged + [finding for name, ways in found.items() for finding in reach.judge(name, ways, doors)]
+        port_states = _try_ports(found.values(), views, budget, pool)
+    judged = [finding for each in looks for finding in _judge(each, subject, views)]
+    return judged + [finding for name, ways in found.items() for finding in reach.judge(name, ways, port_states)]
 
 
 # Asking
 
 
-def _begin(name: str, subject: Subject, eyes: Eyes, budget: Budget, pool: Executor) -> Callable[[], Look]:
+def _begin(name: str, subject: Subject, views: Views, budget: Budget, pool: Executor) -> Callable[[], Look]:
     """Begin to ask all there is to ask of one name; return how to wait for it."""
     target = dns.name.from_text(name.removeprefix("*."))
     matters = not is_wildcard(name)  # its proof is in the DNS itself
-    inside = _point(target, eyes.resolvers, budget, pool) if matters else None
-    outside = _point(target, eyes.authority, budget, pool) if matters and not subject.private_ca else None
-    records = pool.submit(_caa, target, subject, eyes, budget)
+    inside = _point(target, views.resolvers, budget, pool) if matters else None
+    outside = _point(target, views.authority, budget, pool) if matters and not subject.private_ca else None
+    records = pool.submit(_caa, target, subject, views, budget)
 
     def join() -> Look:
         caa_records, certain = records.result()
@@ -110,17 +110,17 @@ def _point(target: dns.name.Name, view: View, budget: Budget, pool: Executor) ->
 
 
 def _caa(
-    target: dns.name.Name, subject: Subject, eyes: Eyes, budget: Budget
+    target: dns.name.Name, subject: Subject, views: Views, budget: Budget
 ) -> tuple[DnsAnswer | Unanswered | None, bool]:
     """Return the relevant CAA records, and whether the CA is bound to see the same."""
     if not subject.applicant.identities:
         return None, False
     if not subject.private_ca:
-        found = attempt(lambda: caa.relevant_records(target, eyes.authority, budget))
+        found = attempt(lambda: caa.relevant_records(target, views.authority, budget))
         if not (isinstance(found, Unanswered) and trouble.is_cut_off(found)):
             return found, True
-    certain = subject.private_ca and eyes.vouched
-    return attempt(lambda: caa.relevant_records(target, eyes.resolvers, budget)), certain
+    certain = subject.private_ca and views.vouched
+    return attempt(lambda: caa.relevant_records(target, views.resolvers, budget)), certain
 
 
 def attempt(find: Callable[[], T]) -> T | Unanswered:
@@ -138,22 +138,22 @@ def _targets(subject: Subject, looks: Iterable[Look]) -> Iterator[tuple[str, Seq
     yield from ((name, (name,)) for name in subject.names if is_address(name))
 
 
-def _knock(found: Iterable[Ways], eyes: Eyes, budget: Budget, pool: Executor) -> dict[str, Door]:
+def _try_ports(found: Iterable[Ways], views: Views, budget: Budget, pool: Executor) -> dict[str, PortState]:
     """Try each address once; those for which there was no time are left out."""
 
-    def knock(address: str) -> Door | Unanswered:
-        return attempt(lambda: eyes.memory.recall(("door", address), lambda: eyes.door(address, budget)))
+    def try_port(address: str) -> PortState | Unanswered:
+        return attempt(lambda: views.memory.recall(("port", address), lambda: views.port_state(address, budget)))
 
-    doors = [*dict.fromkeys(address for each in found for address in each.doors)]
-    tried = zip(doors, pool.map(knock, doors), strict=True)
-    return {address: door for address, door in tried if isinstance(door, Door)}
+    port_states = [*dict.fromkeys(address for each in found for address in each.port_states)]
+    tried = zip(port_states, pool.map(try_port, port_states), strict=True)
+    return {address: port_state for address, port_state in tried if isinstance(port_state, PortState)}
 
 
 # Judging
 
 
-def _judge(each: Look, subject: Subject, eyes: Eyes) -> Iterator[Finding]:
-    certain = each.believed is each.outside if each.outside is not None else eyes.vouched
+def _judge(each: Look, subject: Subject, views: Views) -> Iterator[Finding]:
+    certain = each.believed is each.outside if each.outside is not None else views.vouched
     if each.believed is not None and (
         found := addresses.judge(each.name, each.believed, certain=certain, private_ca=subject.private_ca)
     ):
@@ -163,7 +163,7 @@ def _judge(each: Look, subject: Subject, eyes: Eyes) -> Iterator[Finding]:
         if split := addresses.judge_horizon(each.name, each.outside, each.inside, subject.own):
             yield split
     if each.inside is not None:
-        servers = tuple(address for address, _port in eyes.resolvers.servers)
+        servers = tuple(address for address, _port in views.resolvers.servers)
         yield from (trouble.of_resolvers(each.name, error, servers) for error in each.inside.failures)
     yield from _judge_caa(each, subject.applicant)
 

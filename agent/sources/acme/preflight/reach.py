@@ -18,11 +18,11 @@ from agent.system.names import is_public
 
 HTTP_PORT = 80
 """The one at which HTTP-01 is answered (RFC 8555 section 8.3)."""
-KNOCKING = 1.5
+CONNECT_TIMEOUT = 1.5
 """Seconds for a TCP handshake with the next best machine."""
 
 
-class Door(Enum):
+class PortState(Enum):
     """What became of a TCP connection."""
 
     OPEN = "open"
@@ -56,8 +56,8 @@ class Ways:
         return bool(self.ipv6 and self.own_ipv6) and self.own_ipv6.isdisjoint(self.ipv6)
 
     @property
-    def doors(self) -> tuple[str, ...]:
-        """Return the addresses at which to knock before anything can be said."""
+    def port_states(self) -> tuple[str, ...]:
+        """Return the addresses whose port has to be tried before anything can be said."""
         return (*self.ipv4[: self.translated], *self.ipv6[: self.foreign_ipv6])
 
 
@@ -72,16 +72,16 @@ def ways(addresses: Iterable[str], own: Iterable[str]) -> Ways:
     )
 
 
-def judge(name: str, found: Ways, doors: Mapping[str, Door]) -> Iterator[Finding]:
-    """Yield what may keep a CA from getting here; `doors` tells of each of `Ways.doors` that was tried."""
-    silent = found.foreign_ipv6 and doors.get(found.ipv6[0], Door.OPEN) is not Door.OPEN
+def judge(name: str, found: Ways, port_states: Mapping[str, PortState]) -> Iterator[Finding]:
+    """Yield what may keep a CA from getting here; `port_states` tells of each of `Ways.port_states` that was tried."""
+    silent = found.foreign_ipv6 and port_states.get(found.ipv6[0], PortState.OPEN) is not PortState.OPEN
     if silent:
         yield _silent(name, found.ipv6[0])
     if found.foreign_ipv4 or (found.foreign_ipv6 and not silent):
         yield _elsewhere(name, found)
     elif found.ipv6 and not found.own_ipv6:
         yield _without_ipv6(name, found.ipv6[0])
-    if found.translated and doors.get(found.ipv4[0]) is Door.SILENT:
+    if found.translated and port_states.get(found.ipv4[0]) is PortState.SILENT:
         yield _no_hairpin(name, found.ipv4[0])
 
 
@@ -109,7 +109,7 @@ def _no_hairpin(name: str, address: str) -> Finding:
     return Finding(name, "hairpin", cause, "Look from outside if the CA can't connect either.", note=True)
 
 
-def knock(address: str, port: int, budget: Budget, patience: float = KNOCKING) -> Door:
+def try_port(address: str, port: int, budget: Budget, patience: float = CONNECT_TIMEOUT) -> PortState:
     """Try a TCP connection. Raises `Unanswered` when there is no time left."""
     until = budget.within(patience)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -118,8 +118,8 @@ def knock(address: str, port: int, budget: Budget, patience: float = KNOCKING) -
         if code == errno.EINPROGRESS:
             code = _outcome(sock, until, budget)
     if code == 0:
-        return Door.OPEN
-    return Door.CLOSED if code == errno.ECONNREFUSED else Door.SILENT
+        return PortState.OPEN
+    return PortState.CLOSED if code == errno.ECONNREFUSED else PortState.SILENT
 
 
 def _outcome(sock: socket.socket, until: float, budget: Budget) -> int:
