@@ -68,7 +68,7 @@ def issuers(demo: Demo, running: DemoProcess, trust: Path | None = None) -> set[
     }
 
 
-def test_mail_is_shown_beside_the_others_and_seen_through_every_door(demo):
+def test_mail_is_shown_beside_the_others_and_seen_through_every_listener(demo):
     with demo.up(str(demo.port)) as running:
         assert set(ports_of_mail(running)) == set(MAIL_PORTS)
         assert issuers(demo, running) == {f"{HOST_NAME} Root CA"}

@@ -131,7 +131,7 @@ def test_the_tests_run_all_checks_and_pytest_last(checkout: Checkout) -> None:
     code, output, _ = checkout.call("test", "-k", "one two")
     assert (code, output) == (
         0,
-        "ruff: check\nruff: format --check\nmypy: \npytest: -n 2 --dist worksteal --durations=20 --reruns 1 -rR -k one two\n",
+        "ruff: check\nruff: format --check\nmypy: \npytest: -n 4 --dist worksteal --durations=20 --reruns 1 -rR -k one two\n",
     )
 
 

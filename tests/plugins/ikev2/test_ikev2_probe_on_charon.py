@@ -193,7 +193,7 @@ def test_whoever_leaves_logins_half_done_is_told_why_charon_keeps_silent():
         for _ in range(5):
             half_open(charon.port)
         said = refused(charon.port, seconds=1)
-    assert "no answer to IKE_SA_INIT; charon also keeps silent for half a minute to whoever left five" in said
+    assert "no answer to IKE_SA_INIT; charon also keeps silent for half a minute to a client that left five" in said
 
 
 def test_another_identity_is_refused_by_name(serving: Charon):
