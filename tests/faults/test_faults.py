@@ -45,7 +45,7 @@ def assert_it_deploys_when_the_fault_is_gone(box: Faulty) -> None:
 
 
 def assert_all_is_well(box: Faulty) -> None:
-    assert box.present.outcome is Outcome.LIVE, box.present
+    assert box.present.outcome is Outcome.LIVE, str(box.present.problem)
     assert box.refused() == []
     assert box.wire() == box.expected(box.bound())
     assert box.told("ok") is None
@@ -167,7 +167,7 @@ def test_a_service_that_is_no_longer_installed_is_waited_for_and_picked_up_when_
     assert_it_waits(box, "is not installed")
     assert box.bound() != before
     assert box.neighbour() == neighbour
-    box.configure()
+    box.configure(installed=True)
     box.subject.start()
     box.apply()
     assert_all_is_well(box)
