@@ -22,6 +22,8 @@ from pathlib import Path
 NOT_FOUND = 127
 GRACE = 10.0
 """Seconds for it to end, then it is killed; also for it to come up."""
+RELEASE = 3.0
+"""Seconds for processes of sessions, which end with it, to let go of its port."""
 PAUSE = 0.02
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where an address that means "every" is reached
 
@@ -146,8 +148,8 @@ def _takes_connections(place: tuple[str, int]) -> bool:
     return False
 
 
-def _wait(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + GRACE
+def _wait(condition: Callable[[], bool], seconds: float = GRACE) -> bool:
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
             return False
@@ -171,6 +173,8 @@ def main(verb: str, program: str, configuration: Path, pid_file: Path, log: Path
         return
     if verb == "restart":
         stop(program, pid_file)
+        place = place_of(read(configuration))
+        _wait(lambda: not _takes_connections(place), RELEASE)
     start(program, configuration, pid_file, log)
 
 

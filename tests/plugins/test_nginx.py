@@ -201,7 +201,9 @@ def test_a_connection_that_is_open_survives_a_reload_and_new_ones_get_the_new_ch
         stream.sendall(b"still here")
         assert stream.recv(20) == b"still here"
         assert stream.getpeercert(binary_form=True) == old
-    assert presented(module, "-servername", "c.test") == box.leaf("c.test") != old
+    assert box.leaf("c.test") != old
+    # A worker that is about to end may take one more connection.
+    until(lambda: presented(module, "-servername", "c.test") == box.leaf("c.test"), what="the new chain is served")
     assert presented(module, "-servername", "a.example.com") == box.leaf("a.example.com")
 
 

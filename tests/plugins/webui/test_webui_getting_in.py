@@ -300,7 +300,7 @@ def test_a_form_that_never_ends_is_not_waited_for() -> None:
 
     headers = [(b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"9")]
     request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
-    with pytest.raises(FormTooSlow, match="within 0.05 seconds"):
+    with pytest.raises(FormTooSlow, match=r"within 0\.05 seconds"):
         asyncio.run(read_form(request, seconds=0.05))
 
 

@@ -42,7 +42,7 @@ class Site:
 
     def __init__(self, internet: Internet, **options: Any) -> None:
         self.internet = internet
-        options = {"roots": internet.roots, "port": internet.port, "patience": 5.0, "knock": open_port, **options}
+        options = {"roots": internet.roots, "port": internet.port, "patience": 5.0, "try_port": open_port, **options}
         options.setdefault("resolvers", [("127.0.0.1", internet.port)])
         self.preflight = Preflight(**options)
 
@@ -511,7 +511,7 @@ def test_an_error_of_a_library_is_no_error_of_the_order(site):
     def broken(address: str, port: int, budget: Budget) -> PortState:
         raise ZeroDivisionError
 
-    made = site({"gw.example.com": {"A": [HERE]}}, {"knock": broken})
+    made = site({"gw.example.com": {"A": [HERE]}}, {"try_port": broken})
     assert made.examine("gw.example.com", addresses=["10.0.0.1"]).all == ()
     found = made.examine("a..b")
     assert found.stops == ()

@@ -59,7 +59,7 @@ def test_ipv6_that_leads_elsewhere_is_a_warning_even_if_ipv4_leads_here():
     assert finding.code == "elsewhere"
 
 
-@pytest.mark.parametrize("door", [PortState.SILENT, PortState.CLOSED])
+@pytest.mark.parametrize("port_state", [PortState.SILENT, PortState.CLOSED])
 def test_ipv6_that_leads_elsewhere_and_does_not_answer_is_told_as_that(port_state: PortState):
     (finding,) = found([IPV4, OTHER_IPV6], [IPV4, IPV6], {OTHER_IPV6: port_state})
     assert finding.code == "ipv6_silent"
@@ -78,7 +78,7 @@ def test_an_aaaa_record_for_a_machine_without_public_ipv6_is_a_warning():
 
 
 @pytest.mark.parametrize(
-    ("door", "codes"), [(PortState.SILENT, ["hairpin"]), (PortState.CLOSED, []), (PortState.OPEN, [])]
+    ("port_state", "codes"), [(PortState.SILENT, ["hairpin"]), (PortState.CLOSED, []), (PortState.OPEN, [])]
 )
 def test_nat_without_hairpin_is_only_worth_a_note(port_state: PortState, codes: list[str]):
     findings = found([IPV4], [*PRIVATE], {IPV4: port_state})
