@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,6 +196,7 @@ NO_PPPD = "/bin/false"
 
 
 def _mail_settings(program: str, ports: tuple[int, ...]) -> str:
+    dovecot = find_program("dovecot") or "/usr/sbin/dovecot"
     listeners = "\n".join(f'{listener} = "{LOOPBACK}:{port}"' for listener, port in zip(MAIL_PORTS, ports, strict=True))
     return f"""\
 # Mail on a postfix and a dovecot of its own; nothing of the system's is touched. What they are sent stays on this machine.
@@ -212,8 +215,19 @@ programs = "{Path(program).parent}"
 main = "own"
 manager = "commands"
 start = true
-binary = "{find_program("dovecot") or "/usr/sbin/dovecot"}"
+binary = "{dovecot}"
+version = "{dovecot_version(dovecot)}" # its settings have other names from 2.4 on
 """
+
+
+def dovecot_version(program: str) -> str:
+    """Return the version whose settings a dovecot reads, "2.3" or "2.4"; "2.3" where it does not say."""
+    with suppress(OSError, subprocess.SubprocessError):
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+        found = re.match(r"(\d+)\.(\d+)", said)
+        if found and (int(found[1]), int(found[2])) >= (2, 4):
+            return "2.4"
+    return "2.3"
 
 
 MAIL_PORTS = {

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from agent.contract.endpoint import StartTLS
-from agent.demo.modules import HOST_NAME, MAIL_PORTS, OFFERS
+from agent.demo.modules import HOST_NAME, MAIL_PORTS, OFFERS, dovecot_version
 from agent.demo.processes import MASTERS
 from agent.demo.requirements import missing_requirement
 from agent.probing.starttls import begin
@@ -135,3 +135,17 @@ def test_it_is_not_shown_to_who_can_not_start_it(place):
     found = missing_requirement(MAIL, place / "var", NOBODY)
     assert found is not None
     assert found.reason == "only root can start postfix"
+
+
+@pytest.mark.parametrize(
+    ("says", "version"), [("2.3.19.1 (9b53102964)", "2.3"), ("2.4.1-4 (7d8c0e5759)", "2.4"), ("dovecot", "2.3")]
+)
+def test_dovecot_gets_the_settings_of_its_version(tmp_path: Path, says: str, version: str):
+    program = tmp_path / "dovecot"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    assert dovecot_version(str(program)) == version
+
+
+def test_a_dovecot_that_is_not_there_counts_as_the_older_one(tmp_path: Path):
+    assert dovecot_version(str(tmp_path / "dovecot")) == "2.3"

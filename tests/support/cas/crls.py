@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -116,7 +117,8 @@ class WebServer:
                 request.send_header("ETag", etag)
             request.send_header("Content-Length", str(len(page)))
             request.end_headers()
-            request.wfile.write(page)
+            with suppress(ConnectionError):  # who asked may have stopped reading
+                request.wfile.write(page)
 
     def __enter__(self) -> WebServer:
         return self
