@@ -17,7 +17,7 @@ from agent.system.layout import Layout
 
 GRACE = 10.0
 """Seconds for a process to end, then it is killed; also for one to begin."""
-PAUSE = 10.0
+PAUSE = 5.0
 """Seconds before a process that has ended is started again."""
 
 MASTERS = {"dovecot": "/run/chainwright/dovecot/master.pid", "postfix": "/var/spool/chainwright-postfix/pid/master.pid"}
@@ -27,12 +27,13 @@ MASTERS = {"dovecot": "/run/chainwright/dovecot/master.pid", "postfix": "/var/sp
 class WebUI:
     """The web interface's process, started again when it ends."""
 
-    def __init__(self, layout: Layout, ring: Callable[[], object]) -> None:
-        """`ring` is called, from another thread, when the process has ended and may be started again."""
+    def __init__(self, layout: Layout, ring: Callable[[], object], pause: float = PAUSE) -> None:
+        """`ring` is called, from another thread, when the process has ended and may be started again, `pause` seconds later."""
         self._layout = layout
         self._ring = ring
+        self._pause = pause
         self._process: subprocess.Popen[bytes] | None = None
-        self._watcher: threading.Thread | None = None
+        self._watched = False
         self._closing = threading.Event()
         self.pid_file = layout.run / "webui.pid"
         self.log = layout.log / "webui.log"
@@ -40,8 +41,7 @@ class WebUI:
     @property
     def can_start(self) -> bool:
         """Whether there is a generation to serve, and it's time."""
-        resting = self._watcher is not None and self._watcher.is_alive()
-        return not resting and self._layout.module("webui").live.exists()
+        return not self._watched and self._layout.module("webui").live.exists()
 
     def start(self) -> bool:
         """Start it, and wait until it listens or has ended."""
@@ -52,8 +52,8 @@ class WebUI:
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self._watcher = threading.Thread(target=self._watch, args=(self._process,), daemon=True)
-        self._watcher.start()
+        self._watched = True
+        threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
         return self._comes_up(self._process)
 
     def stop(self) -> None:
@@ -74,7 +74,8 @@ class WebUI:
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
-        if not self._closing.wait(PAUSE):
+        if not self._closing.wait(self._pause):
+            self._watched = False  # before the ring: who is woken by it looks at once
             self._ring()
 
 

@@ -17,9 +17,9 @@ from agent.api.request_body import Parser
 from agent.api.routes import ROUTES
 from agent.system.lock import held
 from support.appliances.api import ANN, make_people, make_tunnel
-from support.appliances.deployed import until
 from support.clients.api import Client, Reply
 from support.processes.api import ApiProcess
+from support.waiting import until
 
 CLOSE = b"\r\nConnection: close\r\n\r\n"
 KEY = re.compile(rb"PRIVATE KEY|\\$argon2|cw[st]_")

@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 
 from agent.api.uvicorn_server import HttpConnection, HttpServer
 from support.paths import CHECKOUT
+from support.waiting import until
 
 LONG = 20.0
 """Seconds that nothing here takes, also on a busy machine."""
@@ -111,13 +112,6 @@ def answer(connection: socket.socket, request: bytes = GET) -> bytes:
     return received
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def until_dropped(connection: socket.socket) -> float:
     """Return how many seconds it takes until the server ends a connection."""
     began = time.monotonic()
@@ -151,7 +145,7 @@ def test_app_state_of_a_connection_is_the_state_of_its_requests(serve):
 def test_capture_signals_is_replaced_so_a_signal_ends_it_and_is_not_raised_again(serve, number):
     def client(server: Server) -> None:
         os.kill(os.getpid(), number)
-        wait_until(lambda: "stopping" in server.happened)  # it ends although the client goes on
+        until(lambda: "stopping" in server.happened)  # it ends although the client goes on
 
     assert serve(client).happened == ["listening", "stopping"]
 
@@ -159,7 +153,7 @@ def test_capture_signals_is_replaced_so_a_signal_ends_it_and_is_not_raised_again
 def test_further_signals_are_handled_in_the_loop(serve):
     def client(server: Server) -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
-        wait_until(lambda: "SIGUSR1" in server.happened)
+        until(lambda: "SIGUSR1" in server.happened)
 
     assert serve(client).happened == ["listening", "SIGUSR1", "stopping"]
 
@@ -174,9 +168,9 @@ def test_on_tick_sees_whether_anybody_is_connected(serve):
 
     def client(server: Server) -> None:
         server.__class__ = Watching
-        wait_until(lambda: "idle" in seen)
+        until(lambda: "idle" in seen)
         with server.connect():
-            wait_until(lambda: "busy" in seen)
+            until(lambda: "busy" in seen)
 
     serve(client)
     assert seen == {"idle": False, "busy": True}

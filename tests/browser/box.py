@@ -19,10 +19,11 @@ from agent.errors import AgentError
 from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord
 from agent.pki.chain import Chain
-from support.appliances.deployed import Deployed, until
+from support.appliances.deployed import Deployed
 from support.cas.certificates import Party, root
 from support.passwords import CHEAP
 from support.ports import free_port
+from support.waiting import until
 
 HERE = Path(__file__).parent
 PASSWORDS = {"admin": "a long pass phrase", "guest": "another pass phrase"}

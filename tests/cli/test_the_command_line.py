@@ -22,9 +22,10 @@ from agent.cli.words import shortened, span, when
 from agent.daemon.wakeup import Wakeup
 from agent.system.lock import held
 from agent.system.poke import poke
-from support.appliances.deployed import served, until
+from support.appliances.deployed import served
 from support.clients.terminal import CONFIG_APPLY, PROGRAM, Terminal
 from support.ports import free_port
+from support.waiting import until
 
 TRACEBACK = "Traceback (most recent call last)"
 

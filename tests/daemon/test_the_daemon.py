@@ -18,11 +18,12 @@ from agent.pki.chain import Chain
 from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.poke import poke
-from support.appliances.deployed import Deployed, served, until
+from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
 from support.cas import crls
 from support.ports import free_port
 from support.processes.daemon import Agent, with_fault, with_test_s_clock
+from support.waiting import until
 
 START = "the agent starts"
 

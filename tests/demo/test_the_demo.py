@@ -17,13 +17,14 @@ import pytest
 
 from agent.demo.ca import configured_ports, settings_file
 from agent.demo.modules import HOST_NAME
-from agent.demo.processes import end_all
-from support.appliances.deployed import until
+from agent.demo.processes import WebUI, end_all
+from agent.system.layout import Layout
 from support.appliances.sstp import find_sstpd
 from support.clients.api import Client
 from support.ports import free_port
 from support.processes.daemon import Agent
 from support.processes.demo import NOHUP, SITES, Demo
+from support.waiting import until
 
 ABSENT = "no-such-program"
 needs_nginx = pytest.mark.usefixtures("nginx")
@@ -241,6 +242,17 @@ def test_a_web_interface_that_dies_is_started_again(bare):
         os.kill(int(before), signal.SIGKILL)
         until(lambda: pid_file.read_text() != before, seconds=40, what="another process")
         until(lambda: bare.fetch(running.urls("webui")[0]), what="the page")
+
+
+def test_a_web_interface_may_be_started_at_the_moment_when_that_is_said(place):
+    layout = Layout(place)
+    layout.log.mkdir(parents=True)
+    layout.module("webui").live.mkdir(parents=True)
+    seen = []
+    webui = WebUI(layout, lambda: seen.append(webui.can_start), pause=0.0)
+    assert not webui.start(), "nothing to serve"
+    until(lambda: seen == [True])
+    webui.stop()
 
 
 # What it finds

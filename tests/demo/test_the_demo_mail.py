@@ -17,9 +17,9 @@ from agent.demo.modules import HOST_NAME, MAIL_PORTS, OFFERS, dovecot_version
 from agent.demo.processes import MASTERS
 from agent.demo.requirements import missing_requirement
 from agent.probing.starttls import begin
-from support.appliances.deployed import until
 from support.cas import certificates as toy_ca
 from support.processes.demo import SITES, Demo, DemoProcess
+from support.waiting import until
 
 pytestmark = pytest.mark.root
 STARTTLS = {"smtp": StartTLS.SMTP, "submission": StartTLS.SMTP, "imap": StartTLS.IMAP, "pop3": StartTLS.POP3}

@@ -7,9 +7,10 @@ import pytest
 
 from agent.model.binding import LadderPosition
 from agent.model.deployment import Outcome
-from support.appliances.deployed import Deployed, served, until
+from support.appliances.deployed import Deployed, served
 from support.paths import DYING
 from support.ports import free_port
+from support.waiting import until
 
 
 def write_settings(appliance: Deployed, *, domain: str = "t.example.com", more: str = "") -> None:

@@ -26,11 +26,11 @@ from agent.operations.uploads import store_upload
 from agent.pki.chain import Chain
 from agent.planning import Inquire
 from agent.store.orders import process_name
-from support.appliances.deployed import until
 from support.appliances.keen import Keen
 from support.cas import certificates as toy_ca
 from support.cas import crls
 from support.clients.terminal import Terminal
+from support.waiting import until
 
 NAME = "a.example.com"
 

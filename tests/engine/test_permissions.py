@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome
-from support.appliances.deployed import until
 from support.appliances.proxied import NGINX, OWN, SITES, Proxied
 from support.paths import CHECKOUT, PROCESSES
 from support.ports import free_port
 from support.processes.tree import children
+from support.waiting import until
 
 NOBODY = 65534
 TREES = ("etc/chainwright", "var/lib/chainwright", "var/log/chainwright", "run/chainwright")

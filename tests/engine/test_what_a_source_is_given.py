@@ -15,9 +15,9 @@ from agent.operations.account_key import promote_account_key, propose_account_ke
 from agent.operations.reissue import reissue
 from agent.operations.sources import source_context
 from agent.pki.chain import KeyType
-from support.appliances.deployed import until
 from support.appliances.keen import Keen
 from support.paths import DYING
+from support.waiting import until
 
 NAMES = [f"s{number}.example.com" for number in range(6)]
 

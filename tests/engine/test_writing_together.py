@@ -14,7 +14,7 @@ from agent.engine.write_queue import DirectWriter, WriteQueue
 from agent.errors.store import DatabaseRefused
 from agent.store import Store
 from agent.system.layout import Layout
-from support.appliances.deployed import until
+from support.waiting import until
 
 
 @pytest.fixture

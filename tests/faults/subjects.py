@@ -17,7 +17,7 @@ from agent.system.command import process_of
 from agent.system.layout import Layout
 from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.ikev2.probe import IkeProbe
-from support.appliances.deployed import run_quietly, served, until
+from support.appliances.deployed import run_quietly, served
 from support.appliances.mailed import LISTENERS, OWN
 from support.appliances.proxied import NGINX
 from support.appliances.sstp import SSTPD, find_sstpd
@@ -26,6 +26,7 @@ from support.ports import free_port
 from support.processes.tree import kill_all
 from support.servers.charon import CHARON
 from support.toml import table
+from support.waiting import until
 
 NOWHERE = "/nowhere"
 

@@ -9,12 +9,12 @@ import pytest
 
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
-from support.appliances.deployed import until
 from support.appliances.nginx import NginxAppliance
 from support.appliances.staged import http, switch
 from support.clients.http import THREE, ask, ask_plainly, connect, presented, proxy, s_client, status_of
 from support.ports import free_port
 from support.processes.tree import alive
+from support.waiting import until
 
 
 def test_each_site_is_served_with_its_own_chain(box, upstream):

@@ -13,9 +13,9 @@ from itertools import pairwise
 import pytest
 
 from agent.model.deployment import Outcome
-from support.appliances.deployed import until
 from support.appliances.proxied import SITES, Proxied
 from support.servers.local import listening
+from support.waiting import until
 
 
 def test_each_site_is_served_with_its_own_chain(serving):

@@ -8,9 +8,9 @@ import pytest
 
 from agent.errors.deploy import ServiceRefusesPresent
 from agent.model.deployment import Outcome, Step
-from support.appliances.deployed import until
 from support.appliances.proxied import INCLUDED, SITES, Proxied
 from support.paths import DYING
+from support.waiting import until
 
 RENEWAL = 61 * 86400.0
 PUBLISHED = "etc/nginx/conf.d/chainwright.conf"

@@ -12,10 +12,10 @@ from agent.model.deployment import Outcome
 from agent.model.events import EventKind
 from agent.model.need import HostFacts
 from plugins.reverse_proxy import ReverseProxy
-from support.appliances.deployed import until
 from support.appliances.proxied import Proxied
 from support.appliances.staged import HOST
 from support.clients.http import ask, ask_plainly, presented, proxy, status_of
+from support.waiting import until
 
 SITE = {"domains": ["a.example.com", "b.example.com", "c.example.com"]}
 

@@ -4,10 +4,10 @@ import pytest
 
 from agent.model.deployment import Outcome
 from agent.model.need import HostFacts
-from support.appliances.deployed import until
 from support.appliances.proxied import SITES, Proxied
 from support.appliances.staged import HOST
 from support.clients.http import presented, proxy, s_client
+from support.waiting import until
 
 RSA_ONLY = ("-tls1_2", "-cipher", "aRSA")
 ECDSA_ONLY = ("-tls1_2", "-cipher", "aECDSA")

@@ -12,8 +12,9 @@ from agent.model.deployment import Outcome
 from agent.operations.root import root_effects, upload_root
 from agent.system.command import Action, CommandResult, Signal
 from plugins.sstp.packets import END_OF_HEAD, request
-from support.appliances.deployed import CountingRunner, until
+from support.appliances.deployed import CountingRunner
 from support.appliances.sstp import ACCEL_PPP, PPP_CALL, SSTPAppliance, received
+from support.waiting import until
 
 
 @pytest.fixture

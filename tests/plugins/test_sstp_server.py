@@ -14,10 +14,10 @@ from agent.system.command import Command, SystemRunner
 from plugins.sstp.run_sstpd import stop
 from plugins.sstp.service import RUN_SSTPD
 from plugins.sstp.sessions import main_process, sessions
-from support.appliances.deployed import until
 from support.appliances.sstp import DOMAIN, SSTPAppliance, is_over
 from support.cas import certificates as toy_ca
 from support.ports import free_port
+from support.waiting import until
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ from plugins.webui import WebUI
 from plugins.webui.probe import WebUIProbe
 from plugins.webui.service import WebUIService
 from support import golden
-from support.appliances.deployed import until
 from support.appliances.staged import PATIENCE, StagedAppliance, switch
 from support.paths import CHECKOUT
 from support.ports import free_port
 from support.servers.local import Maker, listening, securing
+from support.waiting import until
 
 HOST = HostFacts("gw", ("127.0.0.1", "192.0.2.1", "::1"))
 LAUNCHER = """

@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from agent.system.command import OUTPUT_LIMIT, Command, CommandResult, Signal, SystemRunner, process_of
+from support.processes.tree import alive
+from support.waiting import until
 
 LONGEST_WAIT = 20.0
 """Seconds until a wait gives up; large, because the machine may be busy."""
@@ -23,21 +24,6 @@ def run(*argv: str, **options) -> CommandResult:
 
 def python(script: str, **options) -> CommandResult:
     return run(sys.executable, "-c", script, **options)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + LONGEST_WAIT
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 # Argument lists
@@ -144,7 +130,7 @@ def test_a_command_that_takes_too_long_is_killed_with_all_its_children(tmp_path:
     assert result.summary == "no answer within 2 s"
     assert result.output == "waiting\n"
     for pid in map(int, pids.read_text().split()):
-        wait_until(lambda pid=pid: not alive(pid))
+        until(lambda pid=pid: not alive(pid))
 
 
 def test_a_daemon_that_stays_behind_does_not_keep_the_agent_waiting(tmp_path: Path):

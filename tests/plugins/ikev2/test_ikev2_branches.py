@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from support.appliances.deployed import until
 from support.appliances.ikev2_network import Conversation, Site, SiteAppliance, cable, echoing
 from support.cas.signing_requests import request_for
+from support.waiting import until
 
 pytestmark = pytest.mark.root
 

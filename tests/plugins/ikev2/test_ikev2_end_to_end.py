@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.model.deployment import Outcome
 from chainwright import Endpoint, Expected
 from plugins.ikev2.probe import IkeProbe
-from support.appliances.deployed import until
 from support.appliances.ikev2 import ALICE, CARDS, DOMAIN, ROAD, IKEv2Appliance
 from support.cas import certificates as toy_ca
 from support.processes.tree import alive
+from support.waiting import until
 
 pytestmark = pytest.mark.root
 

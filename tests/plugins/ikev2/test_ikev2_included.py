@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome
-from support.appliances.deployed import until
 from support.appliances.ikev2 import CARDS, ROAD, IKEv2Appliance
 from support.servers.charon import SWANCTL, Charon
+from support.waiting import until
 
 pytestmark = pytest.mark.root
 

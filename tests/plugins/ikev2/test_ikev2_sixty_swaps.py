@@ -9,8 +9,8 @@ import pytest
 from chainwright import Endpoint, Expected
 from plugins.ikev2.load import main
 from plugins.ikev2.probe import IkeProbe
-from support.appliances.deployed import until
 from support.appliances.ikev2 import DOMAIN, IKEv2Appliance
+from support.waiting import until
 
 pytestmark = pytest.mark.root
 

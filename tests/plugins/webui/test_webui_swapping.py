@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.appliances.webui import ADDRESS, Appliance, Pair, Root, wait_until
+from support.appliances.webui import ADDRESS, Appliance, Pair, Root
+from support.waiting import until
 
 
 def test_no_handshake_fails_while_generations_of_both_key_types_are_swapped(
@@ -194,7 +195,7 @@ def test_a_bad_generation_leaves_the_old_one_in_service_and_the_log_says_which_f
         generation = serving.stage(2, root.issue(*ADDRESS))
         damage(generation, root)
         serving.reload(2)
-        wait_until(lambda turn=turn: len(refusals.findall(serving.log)) > turn, lambda: serving.log)
+        until(lambda turn=turn: len(refusals.findall(serving.log)) > turn, what=lambda: serving.log)
         line = refusals.findall(serving.log)[turn]
         assert reason in line
         assert line.endswith("Generation 1 stays in service.")

@@ -22,12 +22,13 @@ import pytest
 from agent.auth import Accounts, Role
 from agent.store import Store
 from agent.system.layout import Layout
-from support.appliances.webui import PATIENCE, Appliance, Root, wait_until
+from support.appliances.webui import PATIENCE, Appliance, Root
 from support.cas.certificates import Party, key_pem, pem
 from support.cas.certificates import root as toy_root
 from support.fakes.api import Answer, Browser
 from support.passwords import CHEAP
 from support.paths import CHECKOUT
+from support.waiting import until
 
 LAUNCHER = """
 import os, socket, sys
@@ -84,7 +85,7 @@ class Whole(Appliance):
         self.launch(port=self.port)
         self.wait_for_log("is served on https://")
         self.processes.append(subprocess.Popen([sys.executable, "-c", LAUNCHER, self.directory], cwd=CHECKOUT))
-        wait_until(self.api.exists, lambda: "the API's socket")
+        until(self.api.exists, what="the API's socket")
         self.agent("apply")
 
     def https(self, host: str = "localhost") -> http.client.HTTPSConnection:
@@ -150,7 +151,7 @@ def watched(browser: Browser, page: Answer) -> Answer:
         last[:] = [browser.get(unescape(found[1]))]
         return "Working" not in last[0].words
 
-    wait_until(ended, lambda: last[0].words)
+    until(ended, what=lambda: last[0].words)
     return last[0]
 
 

@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives import hashes
 from agent.pki.account_key import make_account_key, thumbprint
 from agent.sources.acme.client import AcmeClient, certificate_id
 from agent.sources.acme.failures import CaProblem, CaUnreachable
-from support.appliances.deployed import until
 from support.cas.certificates import named, p256_key, root
 from support.cas.certificates import pem as pem_of
 from support.cas.challtestsrv import OLD
 from support.cas.pebble import renewal_window
 from support.cas.stub_server import Reply
 from support.clients.acme import Monotonic, asking, at, csr_for, leaf_of, proved
+from support.waiting import until
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from agent.errors import OrderCancelled
 from agent.sources.acme.client import NONCE_FRESH_FOR, AcmeClient
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
 from agent.sources.acme.retries import JITTER, PAUSES
-from support.appliances.deployed import until
 from support.cas import certificates as toy_ca
 from support.cas.stub_server import Reply
 from support.clients.acme import Monotonic, Waits, asking, csr_for, failing, proved
 from support.fakes.source_context import FakeSourceContext
+from support.waiting import until
 
 
 @pytest.fixture

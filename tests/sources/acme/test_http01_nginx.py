@@ -13,7 +13,6 @@ import pytest
 import requests
 
 from agent.errors.http01 import AnsweredByAnother
-from support.appliances.deployed import until
 from support.appliances.nginx import NginxAppliance
 from support.appliances.proxied import NGINX
 from support.cas.pebble import Pebble
@@ -22,6 +21,7 @@ from support.fakes.http01 import AT, NAME, PATH, THUMBPRINT, looking
 from support.fakes.orderer import Opened
 from support.ports import free_port
 from support.servers.local import Maker
+from support.waiting import until
 
 REDIRECTING, SERVED, WILD = "a.example.com", "c.example.com", "any.b.example.com"
 ADDRESSES = ("127.0.0.2", "2001:db8::2")

@@ -16,9 +16,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.sources.acme.responder import LARGEST_REQUEST, Responder, ResponderLimits, answer_to, listen
-from support.appliances.deployed import until
 from support.fuzz import fuzzed
 from support.ports import free_port
+from support.waiting import until
 
 THUMBPRINT = "9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"
 LOCAL = ("127.0.0.1",)

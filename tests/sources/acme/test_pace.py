@@ -8,8 +8,8 @@ import pytest
 from agent.errors import OrderCancelled
 from agent.sources.acme.failures import CaUnreachable
 from agent.sources.acme.pace import CAUTION, MOST, START, SUCCESSES, Pace
-from support.appliances.deployed import until
 from support.clients.acme import Monotonic
+from support.waiting import until
 
 
 @pytest.fixture

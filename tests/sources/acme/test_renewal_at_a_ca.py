@@ -22,7 +22,7 @@ from support.cas import certificates as toy_ca
 from support.cas.pebble import renewal_window
 from support.cas.stub_ca import StubCa
 from support.cas.stub_server import Reply
-from support.fakes.orderer import Opened, Orderer
+from support.fakes.orderer import Opened, Orderer, replaceable
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 WHY = "https://ca.example/incidents/7"
@@ -178,8 +178,10 @@ def test_a_ca_that_is_down_is_asked_again_soon(at: Opened, pebble_with):
 
 def test_a_renewal_says_what_it_replaces_once(at: Opened, pebble):
     orderer = at(pebble)
-    first = orderer.order("replaced.renewal.dev")
-    second = orderer.order("replaced.renewal.dev", replaced=first)
+    first = replaceable(orderer, "replaced.renewal.dev")
+    pebble.mark()
+    second = replaceable(orderer, "replaced.renewal.dev", replaced=first)
+    pebble.wait_until_replaced()
     client = orderer.ca_context.client
     with pytest.raises(CaProblem, match="alreadyReplaced"):
         client.new_order(orderer.context, ["replaced.renewal.dev"], replaces=certificate_id(first.leaf))
@@ -188,9 +190,11 @@ def test_a_renewal_says_what_it_replaces_once(at: Opened, pebble):
 
 def test_what_was_replaced_already_is_ordered_again_without_saying_so(at: Opened, pebble):
     orderer = at(pebble)
-    first = orderer.order("twice.renewal.dev")
+    first = replaceable(orderer, "twice.renewal.dev")
     backup = copy.deepcopy(orderer.context.memory.entries)
+    pebble.mark()
     orderer.order("twice.renewal.dev", replaced=first)
+    pebble.wait_until_replaced()
     orderer.context.memory.entries = backup
     pebble.mark()
     assert orderer.order("twice.renewal.dev", replaced=first).id != first.id

@@ -5,9 +5,9 @@ import dns.query
 import pytest
 import requests
 
-from support.appliances.deployed import until
 from support.cas.challtestsrv import OLD
 from support.cas.pebble import THREE_PROFILES
+from support.waiting import until
 
 
 def directory_of(ca) -> dict[str, object]:

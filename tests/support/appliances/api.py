@@ -12,11 +12,12 @@ from agent.auth import Accounts, Role
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
-from support.appliances.deployed import Deployed, served, until
+from support.appliances.deployed import Deployed, served
 from support.clients.api import Client, Reply
 from support.passwords import CHEAP
 from support.ports import free_port
 from support.processes.api import ApiProcess
+from support.waiting import until
 
 NAME = "t.example.test"
 ANN = "four plain words here"

@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,19 +28,12 @@ from agent.system.command import Action, CommandResult, SystemRunner, process_of
 from agent.system.layout import Layout
 from support.paths import TESTS, THIRD_PARTY
 from support.processes.tree import kill_all
+from support.waiting import until
 
 TOYD = TESTS / "support/servers/toyd.py"
 T = TypeVar("T")
 
 NO_CA = 'sources = ["uploaded", "local"]\n'
-
-
-def until(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "") -> None:
-    """Wait for a condition, in short steps and not for ever."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
-        time.sleep(0.02)
 
 
 class Clock:

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from agent.system.command import process_of
 from plugins.ikev2.vici_socket import plain, session
-from support.appliances.deployed import Deployed, until
+from support.appliances.deployed import Deployed
 from support.ports import free_port
 from support.toml import table
+from support.waiting import until
 
 DOMAIN = "vpn.example.test"
 ALICE = {"name": "alice", "password": 'correct-horse; } " battery'}

@@ -12,8 +12,9 @@ from typing import Any, Self
 from vici.exception import CommandException
 
 from plugins.ikev2.vici_socket import session
-from support.appliances.deployed import short_directory, until
+from support.appliances.deployed import short_directory
 from support.appliances.ikev2 import IKEv2Appliance
+from support.waiting import until
 
 CHARON = "/usr/sbin/charon-systemd"
 CLIENT_CONF = """charon {{

@@ -13,9 +13,10 @@ from agent.contract.endpoint import StartTLS
 from agent.probing.connection import lenient_context, restricted_context
 from agent.probing.starttls import begin
 from agent.system.command import process_of
-from support.appliances.deployed import Deployed, leaf_of, run_quietly, until
+from support.appliances.deployed import Deployed, leaf_of, run_quietly
 from support.ports import free_port
 from support.toml import table
+from support.waiting import until
 
 LISTENERS = {
     "smtp": StartTLS.SMTP,

@@ -11,9 +11,9 @@ from agent.rendering.templates import Templates, search_path
 from agent.system.command import Signal, process_of
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
-from support.appliances.deployed import until
 from support.appliances.staged import PATIENCE, StagedAppliance, http, switch
 from support.processes.tree import children, kill_all
+from support.waiting import until
 
 
 @dataclass

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from agent.system.command import process_of
-from support.appliances.deployed import Deployed, connect, run_quietly, until
+from support.appliances.deployed import Deployed, connect, run_quietly
 from support.ports import free_port
 from support.toml import table
+from support.waiting import until
 
 NGINX = "/usr/sbin/nginx"
 SITES = ("a.example.test", "b.example.test", "c.example.test")

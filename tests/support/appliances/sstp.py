@@ -13,11 +13,12 @@ from typing import ClassVar
 from agent.probing.connection import presented
 from agent.system.command import process_of
 from plugins.sstp.packets import END_OF_HEAD, Message, read_message, request
-from support.appliances.deployed import Deployed, connect, served, until
+from support.appliances.deployed import Deployed, connect, served
 from support.paths import CHECKOUT
 from support.ports import free_port
 from support.servers.local import Maker, Material
 from support.toml import table
+from support.waiting import until
 
 DOMAIN = "vpn.example.test"
 SSTPD = {"server": "sstp-server", "manager": "commands"}

@@ -9,8 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from support.paths import CHECKOUT
+from support.waiting import until
 
 TEMPLATES = CHECKOUT / "templates" / "webui"
 ADDRESS = ("gw", "localhost", "127.0.0.1")
@@ -181,7 +181,7 @@ class Appliance:
             assert found or not self.process or self.process.poll() is None, self.log
             return found
 
-        wait_until(line, lambda: f"{text!r} in the log, which is:\n{self.log}")
+        until(line, what=lambda: f"{text!r} in the log, which is:\n{self.log}")
         return line()
 
     def connect(self, server_name: str | None = "localhost", context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
@@ -214,10 +214,3 @@ class Appliance:
             return answer, answer.read().decode(errors="replace")
         finally:
             connection.close()
-
-
-def wait_until(condition: Callable[[], object], what: Callable[[], str]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE:g} s for {what()}"
-        time.sleep(0.02)

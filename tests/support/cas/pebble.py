@@ -27,6 +27,7 @@ from support.cas import certificates as toy_ca
 from support.cas.challtestsrv import NEW, Challtestsrv, program_of
 from support.cas.program import Program, directly
 from support.ports import free_port
+from support.waiting import until
 
 DAY = 86400
 
@@ -188,10 +189,17 @@ class Pebble:
         Paths: /dir /nonce-plz /sign-me-up /my-account/ /order-plz /my-order/ /authZ/ /chalZ/ /finalize-order/ /certZ/
         /revoke-cert /rollover-account-key /draft-ietf-acme-ari-03/renewalInfo/. A rejected nonce's request is among them.
         """
+        found = re.findall(r"((?:HEAD|GET|POST) (\S+)) -> calling handler", self._logged())
+        return [request for request, where in found if not path or where == path]
+
+    def _logged(self) -> str:
         with self.log.open("rb") as log:
             log.seek(self._mark)
-            found = re.findall(r"((?:HEAD|GET|POST) (\S+)) -> calling handler", log.read().decode(errors="replace"))
-        return [request for request, where in found if not path or where == path]
+            return log.read().decode(errors="replace")
+
+    def wait_until_replaced(self, times: int = 1) -> None:
+        """Wait until it has noted that chains were replaced, since `mark`: it does so after the order is valid already."""
+        until(lambda: self._logged().count("has been marked as replaced") >= times, what=self._logged)
 
     # What its management says
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from support.appliances.deployed import until
+from support.waiting import until
 
 WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 """Lets a program end when the tests are killed."""

@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
 from typing import Any
@@ -258,7 +258,7 @@ class StubCa:
                 self._at_once -= 1
         answer = scripted or usual
         if resource != "directory":
-            answer.headers = {"Replay-Nonce": self.nonce(), **answer.headers}
+            return replace(answer, headers={"Replay-Nonce": self.nonce(), **answer.headers})
         return answer
 
     def _usual(

@@ -20,7 +20,7 @@ AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER with which closing sends a RST."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Reply:
     """What is answered. As a test's script it replaces the usual answer."""
 

@@ -87,6 +87,17 @@ class Orderer:
         return "\n".join(text for _step, text in self.context.steps)
 
 
+def replaceable(orderer: Orderer, name: str, **options: Any) -> Chain:
+    """Order a chain that Pebble knows by what a renewal says it replaces (RFC 9773 section 5).
+
+    It looks for the octets of the serial number as they stand in DER, and so finds none that begins with a zero: one in 256.
+    """
+    while True:
+        chain = orderer.order(name, **options)
+        if chain.leaf.serial_number.bit_length() % 8:
+            return chain
+
+
 WAITS = "waits for the certificate"
 """A point at which a process may die: the CA has the signing request, and the order is not valid yet."""
 

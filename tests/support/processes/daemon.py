@@ -16,7 +16,7 @@ HERE = Path(__file__)
 sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
 
 from agent.system.layout import Layout
-from support.appliances.deployed import until
+from support.waiting import until
 
 
 @dataclass

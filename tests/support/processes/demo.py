@@ -18,8 +18,8 @@ sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
 
 from agent.demo.processes import end_all
 from agent.system.layout import Layout
-from support.appliances.deployed import until
 from support.ports import free_port
+from support.waiting import until
 
 SITES = ["intranet", "shop", "www"]
 NOHUP = "TEST_NOHUP"

@@ -2,12 +2,11 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-PATIENCE = 20.0
+from support.waiting import until
 
 
 def alive(pid: int | None) -> bool:
@@ -39,7 +38,4 @@ def kill_all(pids: Iterable[int | None]) -> None:
     for pid in every:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + PATIENCE
-    while any(map(alive, every)):
-        assert time.monotonic() < deadline, f"still there: {every}"
-        time.sleep(0.01)
+    until(lambda: not any(map(alive, every)), what=f"the end of {every}")

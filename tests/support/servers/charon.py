@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from support.appliances.deployed import until
 from support.cas.certificates import Party, key_pem, pem
 from support.ports import free_port
+from support.waiting import until
 
 CHARON = "/usr/sbin/charon-systemd"
 SWANCTL = "/usr/sbin/swanctl"
