@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from agent.auth import Accounts, Role
 from agent.daemon.api_supervisor import ApiSupervisor
@@ -59,6 +60,8 @@ class Box(Deployed):
     """Use it as a context manager: `lay_out` it, then `open` it."""
 
     port: int = field(default_factory=free_port)
+    sessions: dict[str, Any] = field(default_factory=dict)
+    """What a browser keeps of the last session of each person."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright: headless, and with nothing to say to anybody but the page."""
+"""Debian's Chromium without a window, driven by Playwright, and with nothing to say to anybody but the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, BrowserType, Page, Request, sync_playwright
 
-PROGRAM = "/usr/bin/chromium"
+PROGRAM = "/usr/bin/chromium-headless-shell"
 OPTIONS: dict[str, Any] = {
     "executable_path": PROGRAM,
     "args": [

@@ -30,6 +30,8 @@ class Visitor:
 
     def go(self, path: str) -> None:
         self.page.goto(f"{self.base}{path}")
+        if self.scripts:  # htmx begins in a task of its own, which may come after the page's load event
+            self.page.evaluate("() => new Promise(resolve => setTimeout(resolve))")
 
     def log_in(self, user: str, password: str) -> None:
         self.go("/login")

@@ -1,13 +1,31 @@
 """One fault at a time, in every module that has a real service: what was served is still served, and nobody else is touched."""
 
+from collections.abc import Callable, Container, Iterable
+from typing import Any
+
 import damage
 import pytest
 from faulty import Faulty, retarget
-from subjects import SUBJECTS
+from subjects import SUBJECTS, ReverseProxy
 
 from agent.model.deployment import Outcome, Step
 from agent.model.events import EventKind
 from agent.system.command import Command
+
+
+def combined(
+    damages: Iterable[Callable[..., Any]], *, everywhere: Container[Callable[..., Any]]
+) -> pytest.MarkDecorator:
+    """Parametrize a test with each damage to one module's files, and with some to every module's.
+
+    The core finds damage before the service is told anything, so most of it needs one module only.
+    """
+    pairs = [
+        (each, damaged) for each in SUBJECTS for damaged in damages if each is ReverseProxy or damaged in everywhere
+    ]
+    ids = [f"{each.name}-{damaged.__name__}" for each, damaged in pairs]
+    return pytest.mark.parametrize(("shared", "damaged"), pairs, indirect=["shared"], ids=ids)
+
 
 # What was staged is damaged before the core reads it back
 
@@ -21,7 +39,7 @@ STAGED = {
 }
 
 
-@pytest.mark.parametrize("damaged", STAGED, ids=lambda each: each.__name__)
+@combined(STAGED, everywhere={damage.wrong_key})
 def test_a_chain_whose_files_are_damaged_is_not_deployed_while_all_others_are(box, damaged):
     before, neighbour = box.bound(), box.neighbour()
     box.ask_for_new_chains()
@@ -148,6 +166,7 @@ def test_a_service_that_dies_of_its_reload_gets_back_what_it_ran_with(box):
     before, neighbour = box.bound(), box.neighbour()
     box.ask_for_new_chains()
     box.runner.steps = {Step.PROBING: box.subject.kill}
+    box.patience(2)
     box.apply()
     assert EventKind.ROLLED_BACK in [event.kind for event in box.events if event.module == box.name]
     assert box.neighbour() == neighbour
@@ -157,7 +176,9 @@ def test_a_service_that_dies_of_its_reload_gets_back_what_it_ran_with(box):
     assert_it_deploys_when_the_fault_is_gone(box)
 
 
-@pytest.mark.parametrize("box", [each for each in SUBJECTS if each.installed_by], indirect=True)
+@pytest.mark.parametrize(
+    "shared", [each for each in SUBJECTS if each.installed_by], indirect=True, ids=lambda each: each.name
+)
 def test_a_service_that_is_no_longer_installed_is_waited_for_and_picked_up_when_it_is_back(box):
     before, neighbour = box.bound(), box.neighbour()
     box.subject.kill()
@@ -203,10 +224,9 @@ def every_link_to_nowhere(box: Faulty) -> None:
         retarget(link, "nowhere")
 
 
-@pytest.mark.parametrize(
-    "damaged",
+@combined(
     [swapped_key, truncated_chain, removed_file, link_to_nowhere, every_link_to_nowhere],
-    ids=lambda each: each.__name__,
+    everywhere={swapped_key, every_link_to_nowhere},
 )
 def test_damage_to_what_is_in_service_is_found_by_the_next_look_and_repaired_without_a_ca(box, damaged):
     before, asked, neighbour = box.bound(), box.asked(), box.neighbour()

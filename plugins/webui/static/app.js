@@ -7,16 +7,7 @@ let reload = false;
 let kept = new Set();
 const unfolded = new Set(); // what was opened stays open when rows are brought up to date
 
-// A link or form marked data-dialog shows its answer in the dialog.
 function prepare(root) {
-  for (const link of root.querySelectorAll("a[data-dialog]:not([hx-get])")) {
-    link.setAttribute("hx-get", link.getAttribute("href"));
-    link.setAttribute("hx-target", "#dialog-body");
-  }
-  for (const form of root.querySelectorAll("form[data-dialog]:not([hx-post])")) {
-    form.setAttribute("hx-post", form.getAttribute("action"));
-    form.setAttribute("hx-target", "#dialog-body");
-  }
   for (const button of root.querySelectorAll("button[data-copy][hidden]")) button.hidden = !navigator.clipboard;
 }
 
@@ -47,7 +38,6 @@ if (dialog) {
   document.addEventListener("htmx:after:swap", () => {
     for (const id of kept) document.getElementById(id)?.setAttribute("open", "");
     prepare(document);
-    htmx.process(document.body);
     if (body.childElementCount && !dialog.open) dialog.showModal();
     if (body.querySelector("#job")) reload = true;
   });

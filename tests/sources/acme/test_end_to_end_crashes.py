@@ -51,12 +51,7 @@ def test_one_order_is_enough_however_often_the_agent_is_killed(appliance, ca):
 
 @pytest.mark.parametrize("where", ["chain_stored", "binding_changed", "switching", "reloading", "probing"])
 def test_a_chain_that_was_issued_is_deployed_by_the_next_run(appliance, ca, where):
-    appliance.acme = {"preflight": False}
-    ca.stop()
-    appliance.configure()
-    appliance.apply()
-    ca.start()
-    appliance.clock.advance(days=1)
+    appliance.engine().run_pass(wait=0, orders=False)
     assert appliance.die_at(where) == KILLED
     appliance.apply()
     assert orders(ca) == 1
