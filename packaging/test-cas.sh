@@ -8,7 +8,7 @@ ensure_test_cas() { # TELL: `say` or `die`, how it is told that one could not be
     mkdir -p -- "$test_cas"
     (
         flock 9
-        for ca in pebble_sid acme2certifier; do
+        for ca in pebble_sid pebble_bookworm acme2certifier; do
             ca_is_there "$ca" || make_ca "$ca" || exit 1
         done
     ) </dev/null >&2 9<"$test_cas" || "$1" "A CA that tests ask for chains could not be set up, see above."
@@ -29,13 +29,17 @@ make_ca() { # CA: its directory is whole once the stamp is in it
     "make_$1" "$test_cas/$1" && ca_made_from "$1" >"$test_cas/$1/made-from"
 }
 
-# --- Pebble as Debian's unstable suite has it: newer by years than a stable release's ---
+# --- Pebble as Debian's unstable suite has it, and one that is older by years: without renewal information and profiles ---
 
-make_pebble_sid() ( # DIRECTORY
+make_pebble_sid() { make_pebble sid "$1"; }
+
+make_pebble_bookworm() { make_pebble bookworm "$1"; }
+
+make_pebble() ( # SUITE DIRECTORY
     have apt-get || die "Pebble comes from Debian's packages, and there is no apt-get."
-    mkdir -p -- "$1/apt/lists/partial" "$1/apt/cache/archives/partial" && cd -- "$1/apt" || return
+    mkdir -p -- "$2/apt/lists/partial" "$2/apt/cache/archives/partial" && cd -- "$2/apt" || return
     for site in $(apt_sites); do
-        if download_from "$site" sid pebble >log 2>&1; then
+        if download_from "$site" "$1" pebble >log 2>&1; then
             dpkg-deb -x pebble_*.deb .. && cd .. && rm -r apt
             return
         fi

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -48,8 +49,8 @@ def fail(accounts, name, address, times, at=NOW):
 
 
 def dump(tmp_path):
-    connection = sqlite3.connect(next(tmp_path.rglob("*.db")))
-    return "\n".join(connection.iterdump())
+    with closing(sqlite3.connect(next(tmp_path.rglob("*.db")))) as connection:
+        return "\n".join(connection.iterdump())
 
 
 def test_there_is_no_default_password_but_one_for_the_first_login_that_must_be_changed(accounts):

@@ -18,7 +18,7 @@ from agent.system.layout import Layout
 from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.ikev2.probe import IkeProbe
 from support.appliances.deployed import run_quietly, served
-from support.appliances.mailed import LISTENERS, OWN
+from support.appliances.mailed import DOVECOT, LISTENERS, OWN
 from support.appliances.proxied import NGINX
 from support.appliances.sstp import SSTPD, find_sstpd
 from support.paths import CHECKOUT
@@ -267,9 +267,12 @@ class Mail(Subject):
             listener: f"127.0.0.1:{self.ports[listener]}" if listener in self.ports else [] for listener in LISTENERS
         }
         main, *others = self.names.values()
-        return self.service_tables(installed=installed, **OWN) + table(
-            "modules.mail", {"hostname": main, "domains": others, **where}
+        services = {"postfix": OWN, "dovecot": {**OWN, "version": DOVECOT}}
+        absent = {} if installed else self.installed_by
+        text = "".join(
+            table(f"services.{each}", {**common, **absent.get(each, {})}) for each, common in services.items()
         )
+        return text + table("modules.mail", {"hostname": main, "domains": others, **where})
 
     def listeners(self) -> list[Listener]:
         return [

@@ -46,32 +46,34 @@ def test_they_are_fetched_once_and_stand_below_the_checkout(cas: Checkout) -> No
     assert (code, output) == (0, "done\n")
     assert errors == "".join(
         f"chainwright: Setting up {cas.path}/.test/{ca} (once; a minute or less)\n"
-        for ca in ["pebble_sid", "acme2certifier"]
+        for ca in ["pebble_sid", "pebble_bookworm", "acme2certifier"]
     )
     assert (cas.path / ".test/pebble_sid/usr/bin/pebble").exists()
     assert sorted(each.name for each in (cas.path / ".test/pebble_sid").iterdir()) == ["made-from", "usr"]
     assert cas.call("script") == (0, "done\n", "")
-    assert times_fetched(cas) == 1
+    assert times_fetched(cas) == 2
 
 
 def test_the_suite_is_asked_for_where_the_system_s_own_packages_come_from(cas: Checkout) -> None:
     cas.call("script")
     signed = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
     assert (cas.programs / "sources.log").read_text().splitlines() == [
-        f"{signed} http://other.invalid sid main",
-        f"{signed} http://mirror.invalid/debian sid main",
+        f"{signed} http://{site} {suite} main"
+        for suite in ("sid", "bookworm")
+        for site in ("other.invalid", "mirror.invalid/debian")
     ]
 
 
 def test_nothing_of_the_system_s_apt_is_written(cas: Checkout) -> None:
     cas.call("script")
     lines = (cas.programs / "apt.log").read_text().splitlines()
-    place = cas.path / ".test/pebble_sid/apt"
-    for line in lines[1:]:
+    for line in lines:
+        if line == "--print-uris update":
+            continue
+        place = cas.path / ".test" / ("pebble_sid" if "/pebble_sid/" in line else "pebble_bookworm") / "apt"
         assert f"Dir::State::lists={place}/lists" in line
         assert f"Dir::Cache={place}/cache" in line
         assert f"Dir::Etc::sourcelist={place}/sources.list -o Dir::Etc::sourceparts=/dev/null" in line
-    assert lines[0] == "--print-uris update"
 
 
 def test_the_script_names_no_host() -> None:
@@ -103,7 +105,7 @@ def test_a_half_made_one_is_made_again(cas: Checkout) -> None:
     (cas.programs / "uv.log.busy").rmdir()
     (cas.path / ".test/pebble_sid/made-from").unlink()
     assert cas.call("script")[0] == 0
-    assert times_fetched(cas) == 2
+    assert times_fetched(cas) == 3
 
 
 def test_acme2certifier_is_installed_from_its_lock_into_an_environment_of_its_own(cas: Checkout) -> None:

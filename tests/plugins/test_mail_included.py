@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome
-from support.appliances.mailed import LISTENERS, Mailed
+from support.appliances.mailed import DOVECOT, LISTENERS, Mailed
 
 pytestmark = pytest.mark.root
 OF_POSTFIX = ("smtp", "submission", "smtps")
@@ -24,7 +24,8 @@ myhostname = their.example.test
 mydestination = their.example.test
 alias_maps =
 """
-DOVECOT_CONF = """# The administrator's.
+DOVECOT_CONF = {
+    "2.3": """# The administrator's.
 base_dir = {root}/run/dovecot
 state_dir = {root}/var/lib/dovecot
 log_path = {root}/dovecot.log
@@ -39,7 +40,26 @@ userdb {{
 }}
 {listeners}
 !include_try {root}/etc/dovecot/conf.d/*.conf
-"""
+""",
+    "2.4": """# The administrator's.
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+base_dir = {root}/run/dovecot
+state_dir = {root}/var/lib/dovecot
+log_path = {root}/dovecot.log
+protocols = imap pop3
+ssl_server_cert_file = {root}/their.pem
+ssl_server_key_file = {root}/their.pem
+passdb pam {{
+}}
+userdb passwd {{
+}}
+{listeners}
+!include_try {root}/etc/dovecot/conf.d/*.conf
+""",
+}
+ADDRESS = {"2.3": "address", "2.4": "listen"}[DOVECOT]
+"""How a listener's address is called."""
 PROCESSES = """\
 cleanup   unix       n  -  n  -    0  cleanup
 qmgr      unix       n  -  n  300  1  qmgr
@@ -87,13 +107,13 @@ class Included(Mailed):
         )
         Path(pair).write_text(Path(pair).read_text() + Path(f"{pair}.crt").read_text())
         self.main_cf.write_text(MAIN_CF.format(root=self.root))
-        self.dovecot_conf.write_text(DOVECOT_CONF.format(root=self.root, listeners=self._listeners()))
+        self.dovecot_conf.write_text(DOVECOT_CONF[DOVECOT].format(root=self.root, listeners=self._listeners()))
         (self.main_cf.parent / "master.cf").write_text(self._processes())
 
     def _listeners(self) -> str:
         doors = [door for door in LISTENERS if door[:4] in {"imap", "pop3"}]
         return "".join(
-            f"service {door[:4]}-login {{\n  inet_listener {door} {{\n    address = 127.0.0.1\n    port = {self.ports[door]}\n"
+            f"service {door[:4]}-login {{\n  inet_listener {door} {{\n    {ADDRESS} = 127.0.0.1\n    port = {self.ports[door]}\n"
             f"{'    ssl = yes' if door.endswith('s') else ''}\n  }}\n}}\n"
             for door in doors
         )

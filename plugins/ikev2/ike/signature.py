@@ -64,7 +64,7 @@ def check_signature(certificate: bytes, auth: bytes, signed: bytes) -> None:
 def _key_of(certificate: bytes) -> PublicKey:
     try:
         key = x509.load_der_x509_certificate(certificate).public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise Malformed("its first certificate can't be read") from None
     if not isinstance(key, PublicKey):
         raise IkeFailure("the key of its certificate is neither RSA nor ECDSA")

@@ -140,6 +140,8 @@ def test_whoever_calls_itself_something_else_is_named():
     assert said == 'it was asked to be "gw.example.test", and says that it is "evil?.example.test"'
 
 
+VERSION_3, VERSION_4 = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03"
+"""Of a certificate, DER (RFC 5280 section 4.1.2.1)."""
 PROOFS = [
     ("shows no certificate", without(PayloadType.CERT)),
     ("no IDR payload", without(PayloadType.IDR)),
@@ -148,6 +150,7 @@ PROOFS = [
     ("does not say who it is", with_body(PayloadType.IDR, b"\2\0\0\0")),
     ("encoding that was not asked for", with_body(PayloadType.CERT, b"\x0c" + DER[0])),
     ("can't be read", with_body(PayloadType.CERT, b"\4" + DER[0][:-9])),
+    ("can't be read", with_body(PayloadType.CERT, b"\4" + DER[0].replace(VERSION_3, VERSION_4, 1))),
     ("AUTH payload is cut off", with_body(PayloadType.AUTH, b"\x0e\0\0\0")),
     ("by the method 2,", with_body(PayloadType.AUTH, b"\2\0\0\0" + bytes(32))),
     ("by the method 1,", with_body(PayloadType.AUTH, b"\1\0\0\0" + bytes(256))),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from agent.contract.endpoint import StartTLS
+from agent.demo.modules import dovecot_version
 from agent.probing.connection import lenient_context, restricted_context
 from agent.probing.starttls import begin
 from agent.system.command import process_of
@@ -32,8 +33,11 @@ NAMES = ("mail.a.test", "*.b.test")
 ASKED = {MAIN: "default", "mail.a.test": "mail.a.test", "any.b.test": "_wildcard.b.test", "other.test": "default"}
 """Name that a client asks for -> slot whose chain it ought to get."""
 OWN = {"main": "own", "manager": "commands"}
+DOVECOT = dovecot_version("/usr/sbin/dovecot")
+"""Whose settings the one here reads: "2.3" or "2.4"."""
 ACCOUNT, PASSWORD = "somebody", "correct-horse"
-WITH_ACCOUNT = """passdb {{
+WITH_ACCOUNT = {
+    "2.3": """passdb {{
   driver = static
   args = password={password}
 }}
@@ -43,7 +47,22 @@ userdb {{
 }}
 {{% include "default:dovecot.conf.j2" %}}
 mail_location = maildir:{root}/mail
-"""
+""",
+    "2.4": """{{% include "default:dovecot.conf.j2" %}}
+passdb static {{
+  password = {password}
+}}
+userdb static {{
+  fields {{
+    uid = nobody
+    gid = nogroup
+    home = {root}/mail
+  }}
+}}
+mail_driver = maildir
+mail_path = {root}/mail
+""",
+}
 
 
 @dataclass
@@ -60,7 +79,9 @@ class Mailed(Deployed):
     def tables(self) -> str:
         where = {door: f"127.0.0.1:{port}" for door, port in self.ports.items()}
         values = {"hostname": self.hostname, "domains": list(self.domains), **where, **self.module}
-        services = table("services.postfix", self.postfix) + table("services.dovecot", self.dovecot)
+        services = table("services.postfix", self.postfix) + table(
+            "services.dovecot", {"version": DOVECOT, **self.dovecot}
+        )
         return services + table("modules.mail", values)
 
     def with_account(self) -> None:
@@ -68,7 +89,7 @@ class Mailed(Deployed):
         mail = self.root / "mail"
         mail.mkdir()
         shutil.chown(mail, "nobody", "nogroup")
-        text = WITH_ACCOUNT.format(password=PASSWORD, root=self.root)
+        text = WITH_ACCOUNT[DOVECOT].format(password=PASSWORD, root=self.root)
         self.override("dovecot/dovecot.conf.j2", text)
 
     # The daemons

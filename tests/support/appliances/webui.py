@@ -11,14 +11,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from support.cas import certificates
 from support.paths import CHECKOUT
 from support.waiting import until
 
@@ -59,43 +57,19 @@ class Pair:
         return x509.load_pem_x509_certificate(self.certificate)
 
 
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
 class Root:
     """Signs what the tests serve."""
 
     def __init__(self, now: datetime.datetime) -> None:
         self.now = now
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder("Test Root", self.key.public_key())
-        self.certificate = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(
-            self.key, hashes.SHA256()
-        )
-        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-    def _builder(self, subject: str, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(_name(subject))
-            .issuer_name(_name("Test Root"))
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(self.now - datetime.timedelta(hours=1))
-            .not_valid_after(self.now + datetime.timedelta(days=2))
-        )
+        self._party = certificates.root("Test Root", now=now, pathlen=0)
+        self.certificate = self._party.certificate
+        self.pem = certificates.pem(self.certificate).decode()
 
     def issue(self, *names: str, key_type: str = "ecdsa", bits: int = 2048) -> Pair:
-        key = ec.generate_private_key(ec.SECP256R1()) if key_type == "ecdsa" else rsa.generate_private_key(65537, bits)
-        alternative = [x509.IPAddress(ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names]
-        leaf = (
-            self._builder(names[0], key.public_key())
-            .add_extension(x509.SubjectAlternativeName(alternative), critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
-        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        return Pair(leaf.public_bytes(pem), key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+        key = certificates.p256_key() if key_type == "ecdsa" else rsa.generate_private_key(65537, bits)
+        leaf = self._party.leaf(*names, key=key, now=self.now, days=2)
+        return Pair(certificates.pem(leaf.certificate), certificates.key_pem(key))
 
     def client(self, *, alpn: bool = True) -> ssl.SSLContext:
         """Return a client's context that trusts this root only. New each time, so no session is ever resumed."""

@@ -87,8 +87,9 @@ def issue(
     )
     if constraints:
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=pathlen), critical=True)
-    if cert_sign is not None:
-        builder = builder.add_extension(key_usage(cert_sign=cert_sign), critical=True)
+    own = any(isinstance(each, x509.KeyUsage) for each in extensions)
+    if cert_sign is not None or (ca and not own):  # clients of Python 3.13 and later refuse an authority without
+        builder = builder.add_extension(key_usage(cert_sign=cert_sign is not False), critical=True)
     if identifiers:
         signer = issuer.key if issuer else key
         for extension in (

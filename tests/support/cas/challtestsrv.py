@@ -11,7 +11,7 @@ from support.ports import free_port
 
 NEW = CHECKOUT / ".test/pebble_sid/usr/bin"
 """Directory of the programs of 2.10."""
-OLD = Path("/usr/bin")
+OLD = CHECKOUT / ".test/pebble_bookworm/usr/bin"
 """Directory of the programs of 2.4."""
 
 
