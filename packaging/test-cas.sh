@@ -53,8 +53,8 @@ apt_sites() {
     apt-get --print-uris update | sed -n "s|^'\(.*\)/dists/.*/InRelease' .*|\1|p" | awk '!seen[$0]++'
 }
 
-# Downloads into the present directory with an apt of its own, which has the system's proxies and credentials. Debian's
-# keys must have signed the suite, and its lists name the package's checksum.
+# Downloads into the present directory with an apt of its own, which has the system's proxies and credentials and knows of
+# no installed package, whose version it would prefer. Debian's keys must have signed the suite, and its lists name the package's checksum.
 download_from() { # SITE SUITE PACKAGE
     printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$1" "$2" >sources.list
     private_apt_get update && private_apt_get download "$3"
@@ -63,7 +63,7 @@ download_from() { # SITE SUITE PACKAGE
 private_apt_get() {
     apt-get -qq -o Dir::Etc::sourcelist="$PWD/sources.list" -o Dir::Etc::sourceparts=/dev/null \
         -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null -o APT::Default-Release= \
-        -o Dir::State::lists="$PWD/lists" -o Dir::Cache="$PWD/cache" -o Acquire::Languages=none \
+        -o Dir::State::status=/dev/null -o Dir::State::lists="$PWD/lists" -o Dir::Cache="$PWD/cache" -o Acquire::Languages=none \
         -o APT::Update::Error-Mode=any -o APT::Sandbox::User=root "$@"
 }
 
