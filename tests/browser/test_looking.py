@@ -97,6 +97,21 @@ def test_what_nobody_uses_is_folded_away_behind_one_line(troubled, visit, script
         expect(fold.get_by_role("table")).to_be_visible()
 
 
+def test_rows_that_are_brought_up_to_date_never_lose_what_opens_the_dialog(troubled, visit):
+    visitor = visit(troubled)
+    visitor.page.evaluate(
+        "() => { window.lost = 0; new MutationObserver((changes) => { window.lost += changes.length; })"
+        ".observe(document.getElementById('tables'), { subtree: true, attributeFilter: ['hx-get', 'hx-post'] }); }"
+    )
+    for _ in range(3):  # what the one before the last has brought is in place
+        with visitor.page.expect_response("**/certificates"):
+            pass
+    assert visitor.page.evaluate("() => window.lost") == 0
+    assert visitor.page.locator("#tables a.eye:not([hx-get])").count() == 0
+    visitor.row("www.example.com").get_by_role("link", name=re.compile("^Details of")).click()
+    expect(visitor.page.get_by_role("dialog")).to_be_visible()
+
+
 def test_the_tables_fit_into_any_window(troubled, visit):
     visitor = visit(troubled)
     visitor.page.locator("#unused summary").click()
