@@ -54,7 +54,8 @@ apt_sites() {
 }
 
 # Downloads into the present directory with an apt of its own, which has the system's proxies and credentials and knows of
-# no installed package, whose version it would prefer. Debian's keys must have signed the suite, and its lists name the package's checksum.
+# no installed package, whose version it would prefer. Debian's keys must have signed the suite, and its lists name the
+# package's checksum.
 download_from() { # SITE SUITE PACKAGE
     printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$1" "$2" >sources.list
     private_apt_get update && private_apt_get download "$3"

@@ -56,6 +56,9 @@ class Subject(ABC):
     installed_by: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     """Settings of services that name a program, as they are where it isn't installed. Empty: it is always there."""
 
+    particular: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    """Settings that only one of several services has."""
+
     down: ClassVar[str] = "no process has the number in"
     """What is said of it when it doesn't run."""
     asking: ClassVar[str] = ""
@@ -96,7 +99,9 @@ class Subject(ABC):
 
     def service_tables(self, *, installed: bool, **common: object) -> str:
         return "".join(
-            table(f"services.{service}", {**common, **({} if installed else absent)})
+            table(
+                f"services.{service}", {**common, **self.particular.get(service, {}), **({} if installed else absent)}
+            )
             for service, absent in self.installed_by.items()
         )
 
@@ -256,6 +261,7 @@ class Mail(Subject):
         "postfix": {"programs": NOWHERE},
         "dovecot": {"binary": f"{NOWHERE}/dovecot", "doveconf": f"{NOWHERE}/doveconf"},
     }
+    particular: ClassVar = {"dovecot": {"version": DOVECOT}}
     names: ClassVar = {"default": "mail.example.test", "mail.a.test": "mail.a.test"}
 
     def __init__(self, layout: Layout) -> None:
@@ -267,12 +273,9 @@ class Mail(Subject):
             listener: f"127.0.0.1:{self.ports[listener]}" if listener in self.ports else [] for listener in LISTENERS
         }
         main, *others = self.names.values()
-        services = {"postfix": OWN, "dovecot": {**OWN, "version": DOVECOT}}
-        absent = {} if installed else self.installed_by
-        text = "".join(
-            table(f"services.{each}", {**common, **absent.get(each, {})}) for each, common in services.items()
+        return self.service_tables(installed=installed, **OWN) + table(
+            "modules.mail", {"hostname": main, "domains": others, **where}
         )
-        return text + table("modules.mail", {"hostname": main, "domains": others, **where})
 
     def listeners(self) -> list[Listener]:
         return [

@@ -87,9 +87,9 @@ def test_nat_without_hairpin_is_only_worth_a_note(port_state: PortState, codes: 
 
 
 def test_ports_are_tried_only_where_the_answer_tells_something():
-    assert ways([IPV4, OTHER_IPV4, IPV6], [*PRIVATE]).port_states == (IPV4,)
-    assert ways([IPV4, OTHER_IPV6], [IPV4, IPV6]).port_states == (OTHER_IPV6,)
-    assert ways([IPV4, IPV6], [IPV4, IPV6]).port_states == ()
+    assert ways([IPV4, OTHER_IPV4, IPV6], [*PRIVATE]).untried == (IPV4,)
+    assert ways([IPV4, OTHER_IPV6], [IPV4, IPV6]).untried == (OTHER_IPV6,)
+    assert ways([IPV4, IPV6], [IPV4, IPV6]).untried == ()
 
 
 # Knocking

@@ -197,9 +197,9 @@ class Pebble:
             log.seek(self._mark)
             return log.read().decode(errors="replace")
 
-    def wait_until_replaced(self, times: int = 1) -> None:
-        """Wait until it has noted that chains were replaced, since `mark`: it does so after the order is valid already."""
-        until(lambda: self._logged().count("has been marked as replaced") >= times, what=self._logged)
+    def wait_until_replaced(self) -> None:
+        """Wait until it has noted that a chain was replaced, since `mark`: it does so after the order is valid already."""
+        until(lambda: "has been marked as replaced" in self._logged(), what=self._logged)
 
     # What its management says
 

@@ -57,7 +57,7 @@ class Preflight:
         self._patience, self._longest, self._resolv_conf = patience, longest, resolv_conf
         self._turn = choose(len(self._roots) or 1)
         self._lock = threading.Lock()
-        self._eyes: Views | None = None
+        self._views: Views | None = None
 
     def examine(
         self,
@@ -107,10 +107,10 @@ class Preflight:
     def _opened(self, *, afresh: bool = False) -> Views:
         servers = self._resolvers or system_resolvers(self._resolv_conf, self._port)
         with self._lock:
-            if self._eyes is None or afresh or self._eyes.resolvers.servers != servers:
+            if self._views is None or afresh or self._views.resolvers.servers != servers:
                 self._turn += 1
-                self._eyes = self._open(servers)
-            return self._eyes
+                self._views = self._open(servers)
+            return self._views
 
     def _open(self, servers: tuple[Server, ...]) -> Views:
         memory = Memory()

@@ -144,8 +144,8 @@ def _try_ports(found: Iterable[Ways], views: Views, budget: Budget, pool: Execut
     def try_port(address: str) -> PortState | Unanswered:
         return attempt(lambda: views.memory.recall(("port", address), lambda: views.port_state(address, budget)))
 
-    port_states = [*dict.fromkeys(address for each in found for address in each.port_states)]
-    tried = zip(port_states, pool.map(try_port, port_states), strict=True)
+    addresses = [*dict.fromkeys(address for each in found for address in each.untried)]
+    tried = zip(addresses, pool.map(try_port, addresses), strict=True)
     return {address: port_state for address, port_state in tried if isinstance(port_state, PortState)}
 
 

@@ -56,7 +56,7 @@ class Ways:
         return bool(self.ipv6 and self.own_ipv6) and self.own_ipv6.isdisjoint(self.ipv6)
 
     @property
-    def port_states(self) -> tuple[str, ...]:
+    def untried(self) -> tuple[str, ...]:
         """Return the addresses whose port has to be tried before anything can be said."""
         return (*self.ipv4[: self.translated], *self.ipv6[: self.foreign_ipv6])
 
@@ -73,7 +73,7 @@ def ways(addresses: Iterable[str], own: Iterable[str]) -> Ways:
 
 
 def judge(name: str, found: Ways, port_states: Mapping[str, PortState]) -> Iterator[Finding]:
-    """Yield what may keep a CA from getting here; `port_states` tells of each of `Ways.port_states` that was tried."""
+    """Yield what may keep a CA from getting here; `port_states` tells of each of `Ways.untried` that was tried."""
     silent = found.foreign_ipv6 and port_states.get(found.ipv6[0], PortState.OPEN) is not PortState.OPEN
     if silent:
         yield _silent(name, found.ipv6[0])
