@@ -158,3 +158,13 @@ def m008_peers(db: Database) -> None:
     db.table("revocations").create(_columns("root serial at reason not_after"), pk=("root", "serial"))
     db.table("revocation_lists").create(_columns("root number:int this_update next_update serials pem"), pk="root")
     _distrust_after_changes(db, "peers", "revocations")
+
+
+@migrations()
+def m009_conditions(db: Database) -> None:
+    """Findings that no other row tells."""
+    db.table("conditions").create(
+        _columns("scope kind subject code severity title problem since"),
+        pk=("scope", "kind", "subject", "code"),
+    )
+    _distrust_after_changes(db, "conditions")
