@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import pytest
 from cryptography import x509
 
+from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.records import ChainRecord, OrderRecord
 from support.appliances.deployed import Deployed
 from support.cas import certificates as toy_ca
 from support.cas.stub_ca import StubCa
+from support.clients.terminal import Terminal
 from support.fakes.source_context import utc_now
 from support.ports import free_port
 from support.toml import table
@@ -52,6 +54,10 @@ class Ordering:
     def order(self) -> OrderRecord | None:
         with self.appliance.store() as store:
             return next(iter(store.orders.records()), None)
+
+    def conditions(self) -> list[Finding]:
+        with self.appliance.store() as store:
+            return [each for each in store.conditions.all() if each.kind is SubjectKind.CA]
 
     def ordered(self) -> int:
         return len(self.ca.requests("newOrder"))
@@ -130,6 +136,43 @@ def test_a_name_that_is_missing_is_a_failure_and_what_serves_stays(ordering: Ord
         == f"127.0.0.1 delivered a chain that is not what was asked for: it does not name {NAME}."
     )
     assert ordering.bound().id == served
+
+
+def test_chains_of_the_ca_that_the_settings_named_before_are_a_finding_until_they_are_reissued(
+    ordering: Ordering, stub: StubCa
+):
+    issue_below(stub)
+    ordering.apply()
+    assert ordering.conditions() == []
+    other = StubCa()
+    issue_below(other)
+    ordering.configure(other.directory_url)
+    ordering.apply()
+    [finding] = ordering.conditions()
+    assert finding.problem.code == "status.origin_changed"
+    assert f"chains of {stub.directory_url} are in service for {NAME}" in finding.problem.cause
+    done = Terminal(ordering.appliance.root).run("reissue", "--all")
+    assert done.returncode == 0, done.stderr
+    assert ordering.bound().origin == other.directory_url
+    assert ordering.conditions() == []
+    other.close()
+
+
+def test_a_ca_that_is_gone_is_a_finding_until_it_is_back(ordering: Ordering, stub: StubCa):
+    issue_below(stub)
+    stub.server.stop()
+    ordering.apply()
+    assert [(each.problem.code, each.severity) for each in ordering.conditions()] == [
+        ("source.ca_unreachable", Severity.NOTICE)
+    ]
+    since = ordering.conditions()[0].since
+    for wait in ({"seconds": 70}, {"minutes": 12}):
+        ordering.apply(**wait)
+    assert [(each.severity, each.since) for each in ordering.conditions()] == [(Severity.WARNING, since)]
+    stub.server.start()
+    ordering.apply(minutes=120)
+    assert ordering.conditions() == []
+    assert ordering.bound().source == "acme"
 
 
 def test_a_preferred_chain_that_nothing_leads_to_is_kept_with_the_chain(ordering: Ordering, stub: StubCa):
