@@ -25,7 +25,7 @@ from agent.pki.authority import Root
 from agent.pki.certificate import title_of
 from agent.pki.chain import Chain, Purpose
 from agent.pki.judge import judge, judge_authorities, judge_leaf
-from agent.pki.judgement import Judgement
+from agent.pki.judgement import Objection
 from agent.pki.path import why_not_an_issuer
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Diagnosis:
 
     chain: Chain
     remarks: tuple[Remark, ...]
-    judgement: Judgement
+    warnings: tuple[Objection, ...] = ()
+    """What some clients refuse."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ def diagnose(
     judgement = judge(chain, purpose=Purpose.SERVER, now=now, anchors=known)
     judgement.require_good()
     remarks = (*remarks_of(chain, judgement, known, now), *_upload_remarks(material, pair, path, unused))
-    return Diagnosis(chain, remarks, judgement)
+    return Diagnosis(chain, remarks, judgement.warnings)
 
 
 def diagnose_root(
