@@ -67,6 +67,7 @@ class _Building:
     def _chain(self, record: ChainRecord) -> ChainRow:
         bindings = self._bound[record.id]
         states = [self.uses.bound(binding) for binding in bindings] + self.uses.standing_in(record.id)
+        states += self.uses.refused(record.id)
         status, problem = self._label(record, bindings, states)
         return ChainRow(
             id=record.id,
