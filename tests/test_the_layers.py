@@ -58,7 +58,7 @@ HEAVY = {
             "agent.inspection",
         ),
         *("agent.crl.checking", "agent.crl.revocation_list"),
-        *(f"agent.inspection.{path.stem}" for path in (CORE / "inspection").glob("[a-z]*.py")),
+        *(f"agent.inspection.{path.stem}" for path in (CORE / "inspection").glob("*.py") if path.stem != "__init__"),
     },
     "sqlite_utils": {"agent.store.migrations"},
     "idna": set(),
