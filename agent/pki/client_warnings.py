@@ -71,7 +71,7 @@ def _of_leaf(leaf: x509.Certificate) -> Iterator[Objection]:
 def _of_names(leaf: x509.Certificate) -> Iterator[Objection]:
     alternatives = _alternatives(leaf)
     if alternatives is None:
-        yield _warning("chain.no_san", leaf, "has no SAN", MODERN)
+        yield _warning("chain.no_san", leaf, "has no SAN", CHROMIUM, FIREFOX, APPLE, GO, CRYPTOGRAPHY)
     elif not leaf.subject.rdns and not alternatives.critical:
         what = "its subject is empty, and its SAN is not critical (RFC 5280 section 4.2.1.6)"
         yield _warning("chain.empty_subject", leaf, what, CHROMIUM, APPLE, JAVA, STRICT, CRYPTOGRAPHY)

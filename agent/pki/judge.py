@@ -11,7 +11,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from agent.errors.chain import CertificateUnreadable, ClientsRefuse
+from agent.errors.chain import CertificateUnreadable, ClientsRefuse, IssuerMayNotSign
 from agent.errors.upload import NameNotPermitted, NoNames
 from agent.errors.wording import quoted
 from agent.pki.anchors import Anchors
@@ -37,6 +37,7 @@ from agent.pki.chain import CertificationPath, Chain
 from agent.pki.client_warnings import warnings_of
 from agent.pki.judgement import INCOMPLETE, Judgement, Objection
 from agent.pki.name_constraints import forbidden
+from agent.pki.path import has_constraints, verify_authorities
 from agent.pki.purpose import Purpose
 from agent.pki.second_opinions import CRYPTOGRAPHY, OPENSSL, STRICT, Subject, of_cryptography, of_openssl
 from agent.system.names import is_address
@@ -129,8 +130,17 @@ def _refused(path: TrustedPath, purpose: Purpose, now: datetime) -> Iterator[Obj
         yield from by_purpose(certificate, purpose)
     if path.anchor is not None:
         yield from by_purpose_of_root(path.anchor, purpose)
+        yield from _by_authority(path.whole[1:])
     for name, authority in forbidden(path.whole):
         yield Objection.of(NameNotPermitted(name, title_of(authority)), title_of(authority))
+
+
+def _by_authority(issuers: Sequence[x509.Certificate]) -> Iterator[Objection]:
+    """Yield an issuer that may not sign what is below it. A root that says nothing of it is trusted for being known."""
+    try:
+        verify_authorities(issuers if has_constraints(issuers[-1]) else issuers[:-1])
+    except IssuerMayNotSign as error:
+        yield Objection.of(error, error.issuer)
 
 
 def _refused_in_leaf(leaf: x509.Certificate, purpose: Purpose, now: datetime) -> Iterator[Objection]:
@@ -195,7 +205,9 @@ def _with_others(
 
 def _literal_names(leaf: x509.Certificate, wanted: Sequence[str]) -> list[str]:
     """Return the names of a leaf that clients compare as they are, those that are wanted first."""
-    alternatives = extension(leaf, x509.SubjectAlternativeName) or ()
+    alternatives = extension(leaf, x509.SubjectAlternativeName)
+    if alternatives is None:
+        return list(names_of(leaf))
     hosts = [each.value.lower() for each in alternatives if isinstance(each, x509.DNSName)]
     addresses = [str(each.value) for each in alternatives if isinstance(each, x509.IPAddress)]
     literal = {*addresses, *(host for host in hosts if not is_address(host))}

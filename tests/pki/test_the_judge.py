@@ -20,7 +20,7 @@ from agent.pki.certificate import title_of
 from agent.pki.chain import Chain, Purpose
 from agent.pki.judge import judge
 from agent.pki.judgement import Judgement, Objection
-from support.cas.certificates import DAY, NOW, Party, named, root, rsa_key
+from support.cas.certificates import DAY, NOW, Party, issue, named, root, rsa_key
 from support.fakes.uploads import CA, ROOT, bundle_of, look, tlv
 
 NAME = "www.example.com"
@@ -57,7 +57,7 @@ def below(authority: Callable[[Party], Party], top: Party = ROOT) -> Path:
 
 
 def below_root(**options) -> Path:
-    top = root(**options)
+    top = issue("Toy Root", issuer=None, **{"ca": True, "days": 3650, **options})
     return through(top.authority("Toy CA"), top=top)
 
 
@@ -110,6 +110,14 @@ REFUSED = {
     "root for other purposes": (
         below_root(extensions=(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]),)),
         not_for("Toy Root", "codeSigning"),
+    ),
+    "root that is no authority": (
+        below_root(ca=False),
+        'The certificate of "Toy Root" may not sign what follows from it: it is not a certificate authority (basicConstraints)',
+    ),
+    "root with a path length": (
+        below_root(pathlen=0),
+        'The certificate of "Toy Root" may not sign what follows from it: it allows 0 authorities below itself, and there are 1',
     ),
     "expired intermediate": (
         through(ROOT.authority("Short CA", now=NOW - 30 * DAY, days=29)),
@@ -282,7 +290,10 @@ WARNED = {
         of_leaf(names=(NAME, "shop.example.com.")),
         'names that end with a dot ("shop.example.com."): OpenSSL, GnuTLS and Firefox refuse it',
     ),
-    "no SAN": (of_leaf(cn=NAME, names=()), "has no SAN: modern clients refuse it"),
+    "no SAN": (
+        of_leaf(cn=NAME, names=()),
+        "has no SAN: Chromium, Firefox, Apple's clients, Go and Python's cryptography refuse it",
+    ),
     "empty subject": (
         of_leaf(cn=None),
         (
