@@ -14,12 +14,12 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.errors import AgentError
-from agent.errors.chain import KeyNotServable, Precertificate
+from agent.errors.chain import KeyNotServable
 from agent.inspection import InputFile, diagnose
 from agent.pki.certificate import title_of
 from agent.pki.chain import Chain, Purpose
-from agent.pki.judge import judge
-from agent.pki.judgement import Judgement, Objection
+from agent.pki.judge import EDITION, judge
+from agent.pki.judgement import Judgement
 from support.cas.certificates import DAY, NOW, Party, issue, named, root, rsa_key
 from support.fakes.uploads import CA, ROOT, bundle_of, look, tlv
 
@@ -400,10 +400,14 @@ def test_a_constraint_that_can_not_be_read_is_a_reason_and_no_traceback():
 
 
 def test_a_new_check_warns_of_what_is_served_already_for_one_lifetime():
-    new = Objection.of(Precertificate(NAME), NAME, added=2)
-    served, delivered = Judgement((new,)), Judgement((new,))
-    renewed = delivered.as_renewal_of(served, edition=1)
+    judgement = of_leaf(extensions=(ANY,)).judged()
+    renewed = judgement.as_renewal_of(judgement, edition=0)
     assert renewed.good
-    assert [each.code for each in renewed.warnings] == ["chain.precertificate"]
-    assert not delivered.as_renewal_of(served, edition=2).good
-    assert not delivered.as_renewal_of(Judgement(), edition=1).good
+    assert [each.code for each in renewed.warnings] == ["upload.not_for_servers"]
+    assert not judgement.as_renewal_of(judgement, edition=EDITION).good
+    assert not judgement.as_renewal_of(of_leaf().judged(), edition=0).good
+
+
+def test_what_has_ended_is_no_renewal_of_what_has_ended():
+    judgement = of_leaf().judged(now=NOW + 100 * DAY)
+    assert not judgement.as_renewal_of(judgement, edition=0).good
