@@ -94,7 +94,8 @@ def _of_algorithms(certificate: x509.Certificate) -> Iterator[Objection]:
     kind = _unusual_key(certificate)
     if kind:
         what = f"the key of {quoted(title_of(certificate))} is {kind}"
-        yield _warning("chain.unusual_key", certificate, what, CHROMIUM, FIREFOX, CRYPTOGRAPHY)
+        others = (GNUTLS,) if "curve" in kind else ()
+        yield _warning("chain.unusual_key", certificate, what, CHROMIUM, FIREFOX, *others, CRYPTOGRAPHY)
     if _is_signed_with_sha224(certificate) and not is_self_signed(certificate):
         what = f"{quoted(title_of(certificate))} is signed with SHA-224"
         yield _warning("chain.unusual_signature", certificate, what, CHROMIUM, FIREFOX, CRYPTOGRAPHY)

@@ -272,7 +272,10 @@ WARNED = {
     ),
     "brainpool": (
         through(ROOT.authority("Pool CA", key=ec.generate_private_key(ec.BrainpoolP256R1()))),
-        f'the key of "Pool CA" is on the curve brainpoolP256r1: {BROWSERS}',
+        (
+            'the key of "Pool CA" is on the curve brainpoolP256r1: '
+            "Chromium, Firefox, GnuTLS and Python's cryptography refuse it"
+        ),
     ),
     "SHA-224, leaf": (of_leaf(digest=SHA224()), f'"{NAME}" is signed with SHA-224: {BROWSERS}'),
     "SHA-224, intermediate": (
