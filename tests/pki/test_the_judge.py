@@ -16,12 +16,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from agent.errors import AgentError
 from agent.errors.chain import KeyNotServable
 from agent.inspection import InputFile, diagnose
+from agent.pki.authority import Root
 from agent.pki.certificate import title_of
-from agent.pki.chain import Chain, Purpose
+from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.judge import EDITION, judge
 from agent.pki.judgement import Judgement
 from support.cas.certificates import DAY, NOW, Party, issue, named, root, rsa_key
-from support.fakes.uploads import CA, ROOT, bundle_of, look, tlv
+from support.fakes.uploads import CA, ROOT, bundle_of, look, refusal, tlv
 
 NAME = "www.example.com"
 SERVER_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
@@ -348,6 +349,28 @@ def test_what_some_clients_refuse_is_a_warning_that_says_who(path: Path, sentenc
     assert judgement.refused == ()
     assert [each.sentence for each in judgement.warnings] == [sentence]
     assert all(each.certificate and each.code.startswith("chain.") for each in judgement.warnings)
+
+
+@pytest.mark.parametrize(("path", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_an_upload_is_refused_with_the_same_words(path: Path, sentence: str):
+    given = bundle_of(path.leaf, *path.intermediates)
+    assert refusal(given, anchors=[path.root.certificate]).startswith(sentence)
+
+
+@pytest.mark.parametrize(("path", "sentence"), WARNED.values(), ids=WARNED)
+def test_an_upload_is_taken_with_the_same_warning(path: Path, sentence: str):
+    found = look(bundle_of(path.leaf, *path.intermediates), anchors=[path.root.certificate])
+    assert sentence in [each.sentence for each in found.remarks if each.level == "warning"]
+    assert [each.sentence for each in found.warnings] == [sentence]
+
+
+@pytest.mark.parametrize("key_type", [KeyType.ECDSA_P256, KeyType.ECDSA_P384, KeyType.RSA_2048])
+@pytest.mark.parametrize("purpose", Purpose)
+def test_what_the_own_root_signs_is_good_for_every_client(key_type: KeyType, purpose: Purpose):
+    own = Root.create("gw Root CA", "", NOW, NOW - DAY, key_type=key_type)
+    for names in ([NAME, "*.example.com"], ["192.0.2.1", "gw"], ["a" * 63 + ".example.com"]):
+        chain = own.issue(names, key_type, purpose, NOW)
+        assert judge(chain, purpose=purpose, now=NOW, anchors=[own.certificate]) == Judgement()
 
 
 def test_a_key_that_services_can_not_load_is_refused(tmp_path):
