@@ -45,6 +45,9 @@ from agent.system.names import is_address
 EDITION = 1
 """Grows with each release that adds a check."""
 
+CLIENTS = {OPENSSL: OPENSSL, STRICT: STRICT, CRYPTOGRAPHY: ""}
+"""Who is a client of services. cryptography's verifier stands for a profile: what it alone refuses is good to know."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrustedPath:
@@ -198,7 +201,7 @@ def _with_others(
     words[STRICT] = "" if plain else strict
     explained = " ".join(each.clients for each in warnings)
     more = [
-        Objection("chain.client_refuses", title, f"{client} refuses it: {quoted(said)}", client)
+        Objection("chain.client_refuses", title, f"{client} refuses it: {quoted(said)}", CLIENTS[client])
         for client, said in words.items()
         if said and client not in explained
     ]

@@ -16,6 +16,7 @@ from agent.errors.problem import rfc3339
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from agent.pki.encoding import Part, encode
+from agent.pki.judge import EDITION
 from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
 
@@ -269,6 +270,23 @@ def test_an_uploaded_company_authority_signs_from_then_on(typed):
     shown = json.loads(typed("root", "show", "--json").stdout)["root"]
     assert shown["subject"] == "Company Appliances"
     assert shown["signs"] == 1
+
+
+def test_what_some_clients_refuse_in_an_upload_is_printed_and_kept(typed):
+    staple = x509.TLSFeature([x509.TLSFeatureType.status_request])
+    shop = toy_ca.root("Shop CA", now=typed.appliance.clock())
+    leaf = shop.leaf("t.example.test", now=typed.appliance.clock(), extensions=(staple,))
+    data = toy_ca.key_pem(leaf.key) + toy_ca.pem(leaf.certificate, shop.certificate)
+    done = typed("upload", write(typed.appliance, "t.pem", data))
+    sentence = (
+        "it demands a stapled OCSP response (must-staple), and no service here staples one: "
+        "Firefox and GnuTLS refuse it"
+    )
+    assert f"warning  {sentence}\n" in done.stderr
+    with typed.appliance.store() as store:
+        uploaded = next(each for each in store.chains.records() if each.source == "uploaded")
+    assert [each.sentence for each in uploaded.warnings] == [sentence]
+    assert uploaded.edition == EDITION
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--yes-replace-root"])
