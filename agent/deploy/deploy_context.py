@@ -80,13 +80,14 @@ class DeployContext:
 
     def module_dir(self, module: str) -> GenerationDir:
         """Return the directory of a module's generations."""
-        return GenerationDir(
-            f"module:{module}", self.enabled.layout.module(module).state, self.enabled.ownership(module)
-        )
+        configured = module in self.enabled.modules
+        ownership = self.enabled.ownership(module) if configured else Ownership()
+        return GenerationDir(f"module:{module}", self.enabled.layout.module(module).state, ownership)
 
     def service_dir(self, service: str) -> GenerationDir:
         """Return the directory of a shared service's entries."""
-        ownership = Ownership(group=self.enabled.services[service].group)
+        known = self.enabled.services.get(service) or self.store.footprints.service(service)
+        ownership = Ownership(group=known.group if known else "")
         return GenerationDir(f"service:{service}", self.enabled.layout.service(service).state, ownership)
 
     def generation(self, module: str, number: int | None) -> Generation | None:

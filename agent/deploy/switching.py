@@ -8,10 +8,12 @@ from pathlib import Path
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.endpoints import TransactionEndpoints
+from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.record import TransactionRecord
 from agent.deploy.reloading import Reloader
 from agent.deploy.retention import surplus_of, sweep, sweep_entries
-from agent.deploy.units import Candidate, SharedUnit, units_of
+from agent.deploy.retired import RetiredModules
+from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError, Problem
 from agent.errors.deploy import KEPT, PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, DiskFailed, RollbackFailed, ServiceDown
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
@@ -35,7 +37,8 @@ class Switching:
         self._context = context
         self.record = record
         modules = tuple(name for name in record.modules if name in context.enabled.modules)
-        self._units = units_of(context.enabled, modules, record.entries)
+        self._units = _units_of(context, record, modules)
+        self._retired = RetiredModules(context, record.retired, record.left)
         self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
         self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.all_dead(unit.modules))
 
@@ -54,14 +57,25 @@ class Switching:
         if failed := self.rename():
             return Failure(failed)
         self._enter(Step.RELOADING)
+        self._have_former_let_go()
         failed = self._reloader.reload(self._units, self._candidate(new=True))
         if failed:
             return Failure(failed)
         self._enter(Step.PROBING)
         failure = self._probe_and_clean_up()
         if failure is None:
+            self._look_at_retired()
             self.keep()
         return failure
+
+    def _have_former_let_go(self) -> None:
+        """Tell daemons that nothing else here reloads. Whether it helped is seen afterwards, or isn't known."""
+        for action in () if self._context.boot else self.record.former:
+            self._context.runner.run(action)
+
+    def _look_at_retired(self) -> None:
+        if self.record.retired and not self._context.boot:
+            self._retired.look(wait=bool(self.record.services or self.record.former))
 
     def rename(self) -> AgentError | None:
         """Carry out the renames that are not done yet. Return the error of the first that fails."""
@@ -75,6 +89,7 @@ class Switching:
     def settle(self) -> None:
         """Check whether a service that was not running has come up; reload it if it does not serve yet."""
         if self._endpoints.all_served():
+            self._look_at_retired()
             self.keep()
             return
         failure = self.forward()
@@ -86,15 +101,20 @@ class Switching:
         self._enter(Step.KEEPING)
         context, record = self._context, self.record
         before = context.store.deployments.all()
+        footprints = Footprints(context, {name: self._generation(name, new=True) for name in record.modules})
         with context.store.write():
+            footprints.store()
             kept = [self._keep_module(module) for module in record.modules]
             for service, move in record.entries.items():
                 context.store.deployments.put_entry(service, move.new)
+            self._retired.store()
             context.store.deployments.end_transaction(record.id)
         for deployment in kept:
             last = before.get(deployment.module)
             if last is None or (last.generation, last.outcome) != (deployment.generation, deployment.outcome):
                 self._tell_kept(deployment)
+        self._retired.tell()
+        self._retired.remove()
         self._sweep()
 
     def keep_broken(self, failure: Failure) -> None:
@@ -129,12 +149,14 @@ class Switching:
             errors = {module: self._store_rollback(module, failure, again) for module in self.record.moved}
             self._context.store.deployments.end_transaction(self.record.id)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
+        self._retired.hold(failure.error)
         for module, error in errors.items():
             self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
         self._sweep()
 
     def _reload_old(self) -> Failure | None:
         """Reload and probe. A reload that fails is no problem if the old generations are seen to be served."""
+        self._have_former_let_go()
         try:
             failed = self._reloader.reload(self._units, self._candidate(new=False), all_of_them=True)
             unseen = self._probe(new=False)
@@ -168,7 +190,7 @@ class Switching:
     def _enter(self, step: Step) -> None:
         with self._context.store.write():
             store_phase(self._context, self.record, step)
-        self._context.tell_step(step, self.record.moved or self.record.modules)
+        self._context.tell_step(step, self.record.concerned)
 
     def _candidate(self, *, new: bool) -> Candidate:
         contexts = {}
@@ -301,6 +323,14 @@ class Switching:
                 retry_at=retry_at,
             )
         )
+
+
+def _units_of(context: DeployContext, record: TransactionRecord, modules: tuple[str, ...]) -> list[Unit]:
+    """Return the units of the modules, then the services that no module of the transaction uses."""
+    units = units_of(context.enabled, modules)
+    have = {unit.name for unit in units if isinstance(unit, SharedUnit)}
+    others = sorted({*record.entries, *record.services} - have)
+    return [*units, *(unit for service in others if (unit := unit_of(context, service)))]
 
 
 def store_phase(context: DeployContext, record: TransactionRecord, step: Step) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.differences import Difference, Target, with_last_configuration
+from agent.deploy.footprints import Footprints
 from agent.deploy.isolation import Isolation
 from agent.deploy.record import Move, TransactionRecord
 from agent.deploy.refusals import Refusals
@@ -240,7 +241,7 @@ class Transaction:
                 deployments.end_transaction(self._in_place.record.id)
                 self._in_place = None
             store_phase(self._context, record, Step.STAGED)
-        self._context.tell_step(Step.STAGED, record.moved)
+        self._context.tell_step(Step.STAGED, record.concerned)
 
     def _store_nothing_to_do(self, targets: Sequence[Target], *, refused: bool) -> None:
         """Store that this was tried: the generation in service is the target, or everything was refused."""
@@ -264,7 +265,9 @@ class Transaction:
         kept = replace(present, outcome=outcome, inputs=self._deploys[module].inputs, attempts=0, retry_at=None)
         if outcome is Outcome.LIVE:
             kept = replace(kept, problem=None, step="")
+        footprints = Footprints(self._context, {module: self._context.live(module)})
         with self._context.store.write():
+            footprints.store()
             self._context.store.deployments.put(kept)
 
     def _store_refused(self, module: str) -> None:

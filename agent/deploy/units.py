@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from agent.contract.context import Context, ModulePart, ServiceContext
 from agent.contract.service import Service
+from agent.model.footprint import ServiceFootprint
 from agent.rendering.enabled_modules import EnabledModules, ask_service
+from agent.rendering.render import Rendering, filled_in
 from agent.system.command import Action, Command
 
 T = TypeVar("T")
@@ -90,11 +92,12 @@ class OwnUnit(Unit):
 class SharedUnit(Unit):
     """A registered service, described by its class."""
 
-    def __init__(self, enabled: EnabledModules, service: str) -> None:
+    def __init__(self, enabled: EnabledModules, service: str, modules: tuple[str, ...] | None = None) -> None:
+        """`modules`: default those that are configured."""
         self._enabled = enabled
         self._service: Service = enabled.services[service]
         self.name = service
-        self.modules = tuple(enabled.modules_of(service))
+        self.modules = tuple(enabled.modules_of(service)) if modules is None else modules
 
     @property
     def checks_in_place(self) -> bool:
@@ -131,11 +134,69 @@ class SharedUnit(Unit):
         """Return the modules that it includes."""
         return parts_of(self._enabled, self.name, self.modules, candidate.contexts)
 
+    def rendering(self, parts: tuple[ModulePart, ...]) -> Rendering:
+        """Return the files of the entry that includes `parts`."""
+        return self._enabled.render_entry(self.name, parts)
+
     def _ask(self, what: str, call: Callable[[], T]) -> T:
         return ask_service(self.name, what, call)
 
     def _context(self, candidate: Candidate) -> ServiceContext:
         return self._enabled.service_context(self.name, candidate.entries[self.name], self.parts(candidate))
+
+
+class EmptiedUnit(SharedUnit):
+    """A registered service without any module, as its footprint describes it: neither settings nor plugin are asked."""
+
+    def __init__(self, service: str, footprint: ServiceFootprint, *, entirely: bool = False) -> None:
+        """`entirely`: nothing of the agent's is left of it, not even an entry that includes nothing."""
+        self._footprint = footprint
+        self._entirely = entirely
+        self.name = service
+        self.modules = ()
+
+    @property
+    def checks_in_place(self) -> bool:
+        """Whether the footprint says so."""
+        return self._footprint.in_place
+
+    @property
+    def disruptive(self) -> bool:
+        """Never: it is not started again."""
+        return False
+
+    @property
+    def may_start(self) -> bool:
+        """Never: there is nothing to serve."""
+        return False
+
+    def check(self, candidate: Candidate) -> Command | None:
+        """Return its test without any module."""
+        command = self._footprint.check
+        if command is None:
+            return None
+        directory = candidate.entries[self.name]
+        return replace(command, argv=tuple(filled_in(each, str(directory), 0) for each in command.argv))
+
+    def reload(self, candidate: Candidate) -> Action | None:
+        """Return what makes it let go."""
+        return self._footprint.reload
+
+    def start(self, candidate: Candidate) -> Command | None:
+        """Return nothing."""
+        return None
+
+    def running(self, candidate: Candidate) -> Command | Path | None:
+        """Return how to know that it runs."""
+        return self._footprint.running
+
+    def parts(self, candidate: Candidate) -> tuple[ModulePart, ...]:
+        """Return none."""
+        return ()
+
+    def rendering(self, parts: tuple[ModulePart, ...]) -> Rendering:
+        """Return the files of an entry that includes nothing."""
+        return Rendering((), {}, {}) if self._entirely else Rendering(self._footprint.files, self._footprint.texts, {})
 
 
 def parts_of(

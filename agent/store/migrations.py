@@ -158,3 +158,9 @@ def m008_peers(db: Database) -> None:
     db.table("revocations").create(_columns("root serial at reason not_after"), pk=("root", "serial"))
     db.table("revocation_lists").create(_columns("root number:int this_update next_update serials pem"), pk="root")
     _distrust_after_changes(db, "peers", "revocations")
+
+
+@migrations()
+def m009_footprints(db: Database) -> None:
+    """What was put into services, for taking it out without settings and plugins."""
+    db.table("footprints").create(_columns("owner footprint"), pk="owner")
