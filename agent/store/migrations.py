@@ -161,6 +161,13 @@ def m008_peers(db: Database) -> None:
 
 
 @migrations()
-def m009_footprints(db: Database) -> None:
+def m009_judged(db: Database) -> None:
+    """Where a chain comes from, and what clients make of it."""
+    for column, kind in (("origin", str), ("warnings", str), ("edition", int)):
+        db.table("chains").add_column(column, kind)
+
+
+@migrations()
+def m010_footprints(db: Database) -> None:
     """What was put into services, for taking it out without settings and plugins."""
     db.table("footprints").create(_columns("owner footprint"), pk="owner")
