@@ -145,6 +145,7 @@ class Switching:
         self._enter(Step.GOING_BACK)
         self._undo_renames()
         again = self._reload_old()
+        self._say_what_is_served(failure)
         with self._context.store.write():
             errors = {module: self._store_rollback(module, failure, again) for module in self.record.moved}
             self._context.store.deployments.end_transaction(self.record.id)
@@ -291,14 +292,19 @@ class Switching:
         move = self.record.modules[module]
         present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self.record.inputs.get(module, ""))
         error: AgentError = failure.error
-        problem = replace(error.problem, effect=self._effect_of_going_back(module))
         if again is not None:
             error = RollbackFailed(module, again.error.problem.cause.rstrip("."))
-            problem = error.problem
         self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
-        self._store_problem(present, outcome, Step.GOING_BACK, problem)
+        self._store_problem(present, outcome, Step.GOING_BACK, error.problem)
         return error
+
+    def _say_what_is_served(self, failure: Failure) -> None:
+        """Complete the errors, which are stored of the modules and of what was refused."""
+        for module in self.record.moved:
+            of_module = [error for (name, _slot), error in failure.slots.items() if name == module]
+            for error in of_module or [failure.error]:
+                error.effect = self._effect_of_going_back(module)
 
     def _effect_of_going_back(self, module: str) -> str:
         """Say what is known of what is served now: only what was seen after the renames were undone."""

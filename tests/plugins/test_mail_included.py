@@ -250,6 +250,17 @@ def test_their_own_mistake_is_named_and_nothing_switches(included):
     included.assert_served()
 
 
+def assert_held(box: Included, before: dict[tuple[str, str], str]) -> None:
+    """Nothing of it was taken out, and what to do about it is said."""
+    assert box.seen() == before
+    assert (box.live("mail") / "postfix/default.pem").exists()
+    assert box.deployment("mail").problem.cause == (
+        f"mail is no longer configured, but can't be taken out: {box.main_cf} still names the agent's files; name files of your "
+        f"own there, or none: postconf -c {box.main_cf.parent} -X smtpd_tls_chain_files tls_server_sni_maps."
+    )
+    assert box.engine().plan().actions == ()
+
+
 def test_a_module_that_is_gone_leaves_what_their_files_still_name(included):
     """The tables are gone, and with them what would tell the daemons so; both serve what they had."""
     before = included.seen()
@@ -257,6 +268,7 @@ def test_a_module_that_is_gone_leaves_what_their_files_still_name(included):
     included.layout.settings.write_text(text[: text.index("[services.postfix]")])
     included.apply()
     assert included.chains() == {}
+    assert_held(included, before)
     for service in included.pid_files:
         included.kill(service)
         included.start_daemon(service)
@@ -264,15 +276,16 @@ def test_a_module_that_is_gone_leaves_what_their_files_still_name(included):
 
 
 def test_a_module_is_not_taken_out_while_their_main_cf_names_its_files(included):
-    """dovecot lets go of them by itself: what it includes of ours is empty then."""
-    before = {door: included.leaf(door) for door in OF_POSTFIX}
+    """dovecot doesn't let go of them before postfix can: both go on together."""
+    before = included.seen()
     included.configure(module={"enabled": False})
     included.apply()
-    assert {door: included.leaf(door) for door in OF_POSTFIX} == before
-    assert (included.live("mail") / "postfix/default.pem").exists()
+    assert_held(included, before)
     included.say("smtpd_tls_chain_files", str(included.root / "their.pem"))
     included.say("tls_server_sni_maps", "")
-    included.apply()
+    included.apply(retry=True)
+    assert included.seen().items().isdisjoint(before.items())
+    assert not (included.root / "etc/dovecot/conf.d/99-chainwright.conf").exists()
     assert not list(included.layout.module("mail").state.rglob("*.pem"))
     argv = ["/usr/bin/doveconf", "-c", str(included.dovecot_conf), "-x", "-h", "base_dir"]
     assert subprocess.run(argv, capture_output=True, check=False).returncode == 0

@@ -133,8 +133,11 @@ def test_a_module_that_could_not_be_taken_out_is_taken_out_when_nginx_accepts_it
     included.configure(more="")
     included.apply()
     assert included.seen("z.example.test")[0] != ""
+    held = included.deployment("other").problem
+    assert (held.code, str(included.main_file) in held.cause) == ("deploy.not_taken_out", True)
+    assert included.apply().performed == ()
     included.main_file.write_text(text)
-    included.apply()
+    included.apply(retry=True)
     until(lambda: included.seen("z.example.test")[0] == "", what="nginx has let go of it")
     assert list(included.layout.module("other").state.glob("**/key.pem")) == []
     included.assert_served(*SITES)
@@ -239,3 +242,39 @@ def test_a_crash_before_any_rename_of_a_hunt_for_a_culprit_does_so_too(included,
     included.apply()
     included.assert_served(*SITES)
     assert_consistent(included)
+
+
+def without_all_tables(box: Proxied) -> None:
+    """Nothing is left that would say how nginx is spoken to."""
+    box.settings('hostname = "gw"\naddresses = ["127.0.0.1"]\n')
+
+
+def test_the_last_module_takes_with_it_what_was_published(included):
+    without_all_tables(included)
+    included.apply()
+    assert {name: included.seen(name)[0] for name in SITES} == dict.fromkeys(SITES, "")
+    assert not (included.root / PUBLISHED).exists()
+    assert list(included.layout.modules.rglob("*.pem")) == []
+    assert included.apply().performed == ()
+
+
+def test_where_their_main_file_names_ours_itself_an_empty_one_stays_and_what_to_do_is_said(included):
+    text = included.main_file.read_text()
+    line = f"include {included.root / PUBLISHED};"
+    pattern = next(each for each in text.splitlines() if "conf.d/" in each)
+    included.main_file.write_text(text.replace(pattern.strip(), line))
+    without_all_tables(included)
+    included.apply()
+    assert {name: included.seen(name)[0] for name in SITES} == dict.fromkeys(SITES, "")
+    assert (included.root / PUBLISHED).exists()
+    assert list(included.layout.modules.rglob("*.pem")) == []
+    problem = included.deployment("reverse_proxy").problem
+    assert (problem.code, str(included.root / PUBLISHED) in problem.cause) == ("deploy.left_behind", True)
+    assert included.apply().performed == ()
+    included.main_file.write_text(text.replace(pattern.strip(), ""))
+    included.runner.ran.clear()
+    included.apply(retry=True)
+    assert not (included.root / PUBLISHED).exists()
+    with included.store() as store:
+        assert store.deployments.all() == {}
+    assert included.apply().performed == ()
