@@ -14,7 +14,6 @@ from agent.errors import AgentError
 from agent.model.deployment import Generation
 from agent.model.footprint import ModuleFootprint, ServedPlace, ServiceFootprint
 from agent.probing.probe import TLSProbe
-from agent.system.command import Action
 
 
 class Footprints:
@@ -110,11 +109,6 @@ def endpoint_of(place: ServedPlace) -> Endpoint:
         path=Path(place.path) if place.path else None,
         starttls=StartTLS(place.starttls) if place.starttls else None,
     )
-
-
-def former_reloads(units: Iterable[EmptiedUnit]) -> tuple[Action, ...]:
-    """Return what makes these daemons let go."""
-    return tuple(action for unit in units if (action := unit.reload(Candidate({}, {}))))
 
 
 def _is_tls(endpoint: Endpoint) -> bool:

@@ -83,7 +83,7 @@ def _is(target: Path, content: PathContent) -> bool:
         return not os.path.lexists(target)
     if content.kind == "link":
         return target.is_symlink() and str(target.readlink()) == content.source
-    return _same(target, Path(content.source))
+    return not target.is_symlink() and _same(target, Path(content.source))
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.differences import Difference, Target, with_last_configuration
-from agent.deploy.footprints import Footprints
+from agent.deploy.footprints import Footprints, former_units
 from agent.deploy.isolation import Isolation
 from agent.deploy.record import Move, TransactionRecord
 from agent.deploy.refusals import Refusals
 from agent.deploy.retention import sweep, sweep_entries
 from agent.deploy.switching import Failure, Switching, store_phase
 from agent.deploy.trial import StagedCandidate, Trial, differences_of
-from agent.deploy.units import Unit, units_of
+from agent.deploy.units import EmptiedUnit, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, ServiceRefusesPresent
 from agent.model.deployment import Deployment, Outcome, RefusedKind, Step
@@ -188,16 +188,30 @@ class Transaction:
 
         The transaction stays stored until the switch takes the renames over, so that a crash in between is undone.
         """
-        if not any(unit.checks_in_place for unit in self._units):
+        if not any(unit.checks_in_place for unit in (*self._units, *self._former(staged))):
             return None
         record = self._record(staged, [], list(accepted))
         trial.flush()
         self._store_staged(staged, record)
         self._in_place = Switching(self._context, record)
-        error = self._in_place.rename() or trial.check_in_place(staged)
+        error = self._in_place.rename() or trial.check_in_place(staged) or self._refusal_of_former(staged)
         if error is not None:
             self._undo_in_place()
         return error
+
+    def _former(self, staged: StagedCandidate) -> list[EmptiedUnit]:
+        """Return the daemons that have the present entries, where others are going to have the new ones."""
+        changed = [unit for unit in self._units if unit.name in staged.entries]
+        return former_units(self._context, changed, staged.candidate)
+
+    def _refusal_of_former(self, staged: StagedCandidate) -> AgentError | None:
+        """Have daemons tested from which a published file was taken away: the administrator's main file may still name it."""
+        for unit in self._former(staged):
+            command = unit.check(staged.candidate) if unit.checks_in_place else None
+            result = self._context.runner.run(command) if command else None
+            if command and result and not (result.ok or result.missing):
+                return CheckRefused(unit.name, str(command), result.summary.rstrip("."), result.output)
+        return None
 
     def _undo_in_place(self) -> None:
         """Undo the renames that a test needed."""
@@ -229,6 +243,7 @@ class Transaction:
             renames=tuple(staged.renames),
             differences=tuple(differences),
             absent=staged.absent,
+            former=tuple(action for unit in self._former(staged) if (action := unit.reload(staged.candidate))),
         )
 
     def _store_staged(self, staged: StagedCandidate, record: TransactionRecord) -> None:

@@ -232,7 +232,8 @@ class Trial:
         found = [live_link(generation_dir.state, generation.number, last.number if last else None)]
         found += [published(rooted(path), new, before.get(path, ABSENT)) for path, new in after.items()]
         gone = [taken_away(rooted(path), old) for path, old in before.items() if path not in after]
-        return [*found, *(each for each in gone if each)]
+        # First, as a daemon that is started in between may include every file of a directory, and no directive twice.
+        return [*(each for each in gone if each), *found]
 
     # The services' own tests
 

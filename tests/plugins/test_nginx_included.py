@@ -8,8 +8,10 @@ import pytest
 
 from agent.errors.deploy import ServiceRefusesPresent
 from agent.model.deployment import Outcome, Step
-from support.appliances.proxied import INCLUDED, SITES, Proxied
+from agent.system.command import Signal, SystemRunner, process_of
+from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.paths import DYING
+from support.processes.tree import kill_all
 from support.waiting import until
 
 RENEWAL = 61 * 86400.0
@@ -278,3 +280,55 @@ def test_where_their_main_file_names_ours_itself_an_empty_one_stays_and_what_to_
     with included.store() as store:
         assert store.deployments.all() == {}
     assert included.apply().performed == ()
+
+
+MOVED = "etc/nginx/conf.d/moved.conf"
+
+
+@pytest.mark.parametrize("where", ["", Step.SWITCHING, Step.RELOADING, Step.PROBING, *(f"rename:{n}" for n in (1, 2))])
+def test_the_file_that_is_included_moves_in_one_step(included, where):
+    """Their main file includes every file of a directory: with both there, nginx would not start."""
+    included.configure(service={**INCLUDED, "include": f"/{MOVED}"})
+    if where:
+        die_at(included, where)
+        restart(included)
+    included.apply()
+    included.assert_served(*SITES)
+    assert not (included.root / PUBLISHED).exists()
+    assert (included.root / MOVED).exists()
+    assert_consistent(included)
+    assert included.apply().performed == ()
+
+
+def test_an_instance_of_its_own_takes_over_from_theirs_which_lets_go(included):
+    theirs = included.pid_file
+    included.configure(service={**OWN, "start": True})
+    included.apply()
+    assert not (included.root / PUBLISHED).exists()
+    included.apply()
+    included.assert_live()
+    included.assert_served(*SITES)
+    assert process_of(theirs) is not None
+    included.configure(service=dict(INCLUDED))
+    own = included.layout.run / "nginx.pid"
+    SystemRunner().run(Signal(own, "QUIT"))
+    until(lambda: process_of(own) is None, what="it has ended")
+    included.apply()
+    assert (included.root / PUBLISHED).exists()
+    included.assert_live()
+    included.assert_served(*SITES)
+    kill_all([process_of(theirs)])
+
+
+def test_their_main_file_that_still_names_ours_keeps_the_switch_to_an_instance_of_its_own_back(included):
+    text = included.main_file.read_text()
+    pattern = next(each for each in text.splitlines() if "conf.d/" in each)
+    included.main_file.write_text(text.replace(pattern.strip(), f"include {included.root / PUBLISHED};"))
+    main_file = included.main_file
+    included.configure(service=dict(OWN))
+    included.apply()
+    assert included.deployment("reverse_proxy").outcome is Outcome.REFUSED
+    assert (included.root / PUBLISHED).exists()
+    main_file.write_text(text.replace(pattern.strip(), ""))
+    included.apply(retry=True)
+    assert not (included.root / PUBLISHED).exists()
