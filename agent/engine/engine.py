@@ -202,7 +202,8 @@ class Engine:
         if snapshot.refusals or any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values()):
             return
         self._report = report(snapshot, now)
-        until = made.next_at.timestamp() if made.next_at else None
+        instants = [each for each in (made.next_at, self._report.changes_at) if each]
+        until = min(instants).timestamp() if instants else None
         fresh = UpToDate(now.timestamp(), until, len(self._report.attention))
         with store.write():
             store.remember(KEY, fingerprint.record(fresh))

@@ -168,6 +168,16 @@ def m009_judged(db: Database) -> None:
 
 
 @migrations()
-def m010_footprints(db: Database) -> None:
+def m010_conditions(db: Database) -> None:
+    """Findings that no other row tells."""
+    db.table("conditions").create(
+        _columns("scope kind subject code severity title problem since"),
+        pk=("scope", "kind", "subject", "code"),
+    )
+    _distrust_after_changes(db, "conditions")
+
+
+@migrations()
+def m011_footprints(db: Database) -> None:
     """What was put into services, for taking it out without settings and plugins."""
     db.table("footprints").create(_columns("owner footprint"), pk="owner")
