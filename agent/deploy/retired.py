@@ -102,7 +102,8 @@ class RetiredModules:
 
     def _retiring(self, name: str, number: int | None, problem: Problem, before: Deployment | None) -> Deployment:
         now = self._context.clock()
-        attempts = before.attempts + 1 if before and before.outcome is Outcome.RETIRING else 1
+        again = before if before and before.outcome is Outcome.RETIRING else None
+        attempts = again.attempts + 1 if again else 1
         retry_at = now + back_off(attempts)
         return Deployment(
             module=name,
@@ -110,7 +111,7 @@ class RetiredModules:
             outcome=Outcome.RETIRING,
             step=str(Step.PROBING if number is None else Step.CHECK),
             problem=replace(problem, retry_at=retry_at),
-            at=now,
+            at=again.at if again else now,
             attempts=attempts,
             retry_at=retry_at,
         )

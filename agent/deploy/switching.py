@@ -15,7 +15,16 @@ from agent.deploy.retention import surplus_of, sweep, sweep_entries
 from agent.deploy.retired import RetiredModules
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError, Problem
-from agent.errors.deploy import KEPT, PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, DiskFailed, RollbackFailed, ServiceDown
+from agent.errors.deploy import (
+    KEPT,
+    PUT_BACK,
+    PUT_BACK_AND_SEEN,
+    TAKEN_OUT,
+    DiskFailed,
+    NotIncluded,
+    RollbackFailed,
+    ServiceDown,
+)
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow
@@ -38,6 +47,8 @@ class Switching:
         self.record = record
         modules = tuple(name for name in record.modules if name in context.enabled.modules)
         self._units = _units_of(context, record, modules)
+        self._unnamed: dict[str, str] = {}
+        """Service -> what the administrator's main file lacks, which doesn't name the agent's files."""
         self._retired = RetiredModules(context, record.retired, record.left)
         self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
         self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.all_dead(unit.modules))
@@ -52,6 +63,7 @@ class Switching:
             return Failure(error)
 
     def _forward(self) -> Failure | None:
+        self._find_unnamed()
         self._record_dead_endpoints()
         self._enter(Step.SWITCHING)
         if failed := self.rename():
@@ -67,6 +79,16 @@ class Switching:
             self._look_at_retired()
             self.keep()
         return failure
+
+    def _find_unnamed(self) -> None:
+        """Leave services alone whose main file is the administrator's and doesn't name the agent's files yet."""
+        candidate = self._candidate(new=True)
+        for unit in self._units if not self._context.boot else ():
+            command = unit.included(candidate)
+            result = self._context.runner.run(command) if command else None
+            if result is not None and not result.ok and not result.missing:
+                self._unnamed[unit.name] = result.summary
+                self._reloader.leave_out(unit.name, result.summary)
 
     def _have_former_let_go(self) -> None:
         """Tell daemons that nothing else here reloads. Whether it helped is seen afterwards, or isn't known."""
@@ -88,7 +110,8 @@ class Switching:
 
     def settle(self) -> None:
         """Check whether a service that was not running has come up; reload it if it does not serve yet."""
-        if self._endpoints.all_served():
+        self._find_unnamed()
+        if self._endpoints.all_served() or self._unnamed:
             self._look_at_retired()
             self.keep()
             return
@@ -247,7 +270,12 @@ class Switching:
     def _probe(self, *, new: bool) -> Failure | None:
         running = [module for module in self.record.modules if not self._is_down(module)]
         failed = self._endpoints.probe(running, new=new)
+        # Where one of its services doesn't name our files yet, what is served there is somebody else's.
+        failed = {place: error for place, error in failed.items() if not self._unnamed_of(place[0])}
         return Failure(next(iter(failed.values())), failed) if failed else None
+
+    def _unnamed_of(self, module: str) -> list[str]:
+        return [unit.name for unit in self._units if module in unit.modules and unit.name in self._unnamed]
 
     def _is_down(self, module: str) -> bool:
         units = [unit for unit in self._units if module in unit.modules]
@@ -281,7 +309,9 @@ class Switching:
             context.store.deployments.accept(module, accepted)
         return deployment
 
-    def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> ServiceDown | None:
+    def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> AgentError | None:
+        for service in self._unnamed_of(module):
+            return NotIncluded(service, self._unnamed[service].rstrip("."))
         for unit in self._units:
             if module in unit.modules and unit.name in self._reloader.down:
                 return ServiceDown(unit.name, self._reloader.down[unit.name])

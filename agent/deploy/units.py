@@ -53,6 +53,10 @@ class Unit(ABC):
     def check(self, candidate: Candidate) -> Command | None:
         """Return its own test."""
 
+    def included(self, candidate: Candidate) -> Command | None:
+        """Return the command that sees whether the administrator's main file names the agent's."""
+        return None
+
     @abstractmethod
     def reload(self, candidate: Candidate) -> Action | None:
         """Return the command or signal that makes it read its files again."""
@@ -118,6 +122,10 @@ class SharedUnit(Unit):
         """Ask the service."""
         return self._ask("check_with", lambda: self._service.check_with(self._context(candidate)))
 
+    def included(self, candidate: Candidate) -> Command | None:
+        """Ask the service."""
+        return self._ask("included_with", lambda: self._service.included_with(self._context(candidate)))
+
     def reload(self, candidate: Candidate) -> Action | None:
         """Ask the service."""
         return self._ask("reload_with", lambda: self._service.reload_with(self._context(candidate)))
@@ -177,6 +185,10 @@ class EmptiedUnit(SharedUnit):
             return None
         directory = candidate.entries[self.name]
         return replace(command, argv=tuple(filled_in(each, str(directory), 0) for each in command.argv))
+
+    def included(self, candidate: Candidate) -> Command | None:
+        """Return nothing: it is to be named no longer."""
+        return None
 
     def reload(self, candidate: Candidate) -> Action | None:
         """Return what makes it let go."""

@@ -168,6 +168,18 @@ class ServiceDown(DeployError):
     reason: str
 
 
+class NotIncluded(DeployError):
+    """The administrator's main file doesn't name the agent's files yet, which are there for it."""
+
+    code = "deploy.not_included"
+    cause = "{reason}."
+    where = "{service}"
+    effect = "The files that it is to name are in place; the service is not reloaded before it does."
+    fix = f"Add what is missing, {APPLY}"
+    service: str
+    reason: str
+
+
 class RollbackFailed(DeployError):
     """The old generation was put back, but isn't seen on the wire either."""
 
