@@ -1,9 +1,9 @@
 """Check of postfix's configuration by postfix's own programs, and for settings that name certain files.
 
 Called as ``python postfix_check.py PROGRAMS DIRECTORY ["NAME = VALUE"...]``; of a main.cf that names none of these values only
-the syntax is tested. With ``--named`` before them nothing else is looked at than whether it names any, and with ``--without PLACE``
-that it names nothing below PLACE, which is about to go. Exit code 127: postfix isn't installed. No program of postfix's looks
-into the chains or the map.
+the syntax is tested. With ``--named`` before them nothing else is looked at than whether it names any, and with
+``--without PLACE`` that it names nothing below PLACE, which is about to go. Exit code 127: postfix isn't installed. No program of
+postfix's looks into the chains or the map.
 """
 
 from __future__ import annotations
