@@ -60,10 +60,9 @@ def recover(context: DeployContext, *, boot: bool = False) -> list[str]:
     for row in context.store.deployments.transactions():
         record = TransactionRecord.from_json(row.id, row.job, row.record)
         _finish(context, record, Step(row.phase), boot=boot)
-        touched += record.moved
-        context.tell(
-            EventKind.RECOVERED, f"an interrupted transaction was resumed at {row.phase}", modules=record.moved
-        )
+        modules = [*record.moved, *record.retired]
+        touched += modules
+        context.tell(EventKind.RECOVERED, f"an interrupted transaction was resumed at {row.phase}", modules=modules)
     return touched
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from agent.errors import AgentError
 from agent.model.deployment import Generation
 from agent.model.footprint import ModuleFootprint, ServedPlace, ServiceFootprint
 from agent.probing.probe import TLSProbe
+
+SAMPLE = 8
+"""Names of one address that are looked at when the module is taken out."""
 
 
 class Footprints:
@@ -54,7 +58,8 @@ def module_footprint(context: DeployContext, module: str, generation: Generation
     except AgentError:
         return None
     seen = [each for each in endpoints if _is_tls(each) and each.slot in generation.chains]
-    return ModuleFootprint(services, tuple(_place(each, generation.chains[each.slot]) for each in seen), reload)
+    places = tuple(_place(each, generation.chains[each.slot]) for each in _sample(seen))
+    return ModuleFootprint(services, places, reload)
 
 
 def service_footprint(context: DeployContext, service: str) -> ServiceFootprint:
@@ -109,6 +114,15 @@ def endpoint_of(place: ServedPlace) -> Endpoint:
         path=Path(place.path) if place.path else None,
         starttls=StartTLS(place.starttls) if place.starttls else None,
     )
+
+
+def _sample(endpoints: Iterable[Endpoint]) -> Iterator[Endpoint]:
+    """Yield a few names of each address: there may be thousands, and a service lets go of all of them or of none."""
+    count: Counter[str] = Counter()
+    for each in endpoints:
+        count[str(each.address)] += 1
+        if count[str(each.address)] <= SAMPLE:
+            yield each
 
 
 def _is_tls(endpoint: Endpoint) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -18,8 +17,6 @@ from agent.model.deployment import Deployment, Outcome, Step
 from agent.model.events import EventKind
 from agent.model.footprint import ServedPlace
 
-SAMPLE = 8
-"""Names of one address that are looked at."""
 CLEAN = 2
 """Rounds in a row in which nothing is served any more: old processes take connections beside the new ones for a moment."""
 PAUSE = 0.1
@@ -121,12 +118,7 @@ class RetiredModules:
         footprint = self._footprints[name]
         live = self._context.store.deployments.live_chains()
         others = {chain for module, slots in live.items() if module not in self._modules for chain in slots.values()}
-        count: Counter[str] = Counter()
-        for place in footprint.places if footprint else ():
-            address = str(endpoint_of(place).address)
-            if place.chain not in others and count[address] < SAMPLE:
-                count[address] += 1
-                yield place
+        yield from (place for place in (footprint.places if footprint else ()) if place.chain not in others)
 
     def _still_served(self, wanted: Iterable[tuple[str, ServedPlace]]) -> list[tuple[str, ServedPlace]]:
         wanted = list(wanted)

@@ -58,7 +58,10 @@ class Retirement(Transaction):
             if staged is not None:
                 return trial, staged
             first = first or error
-            self._left = LeftBehind(_emptied(units), _reason(first)).problem if first else None
+            theirs = [unit.name for unit in units if isinstance(unit, EmptiedUnit) and unit.checks_in_place]
+            if first is None or not theirs:
+                break
+            self._left = LeftBehind(", ".join(theirs), _reason(first)).problem
         assert first is not None
         raise first
 
@@ -110,10 +113,6 @@ class Retirement(Transaction):
             if footprint and footprint.reload and self._context.module_dir(name).published(generation):
                 found.append(footprint.reload)
         return tuple(found)
-
-
-def _emptied(units: Iterable[SharedUnit]) -> str:
-    return ", ".join(unit.name for unit in units if isinstance(unit, EmptiedUnit))
 
 
 def _reason(error: AgentError) -> str:

@@ -38,11 +38,24 @@ PLUGIN = '''
         def reload_with(self, context):
             return Command(("false",)) if self.failing else Signal(context.places.run / "toyd.pid")
 
+    class Unitd(Service):
+        """Daemon whose entry has a file only with one kind of manager, as strongSwan's drop-in of its unit."""
+
+        name = "unitd"
+        drop_in: bool = True
+
+        def render(self, context):
+            if self.drop_in:
+                yield Text(path="unit.conf", text="[Service]", publish="/etc/units/unitd.conf", how="copy")
+
+        def reload_with(self, context):
+            return Command(("true",))
+
     class Front(Module):
         """Sites."""
 
         name = "front"
-        services = ("toyd",)
+        services = ("toyd", "unitd")
         port: int
         publish: PathText | None = None
         how: str = "link"
@@ -72,9 +85,10 @@ PLUGIN = '''
 
     @hookimpl
     def register_services():
-        return [Toyd]
+        return [Toyd, Unitd]
 '''
 OLD, NEW = "/etc/old/front.pem", "/etc/new/front.pem"
+DROP_IN = "/etc/units/unitd.conf"
 OLD_ENTRY, NEW_ENTRY = "/etc/old/entry.conf", "/etc/new/entry.conf"
 
 
@@ -125,6 +139,17 @@ def test_a_path_that_is_no_longer_published_is_taken_away(box):
     box.apply()
     assert at(box, OLD, OLD_ENTRY) == []
     assert box.apply().performed == ()
+
+
+def test_the_only_file_of_a_service_is_taken_away_when_another_manager_needs_none(box):
+    assert len(at(box, DROP_IN)) == 1
+    write_settings(box, **BEFORE, more="[services.unitd]\ndrop_in = false\n")
+    box.apply()
+    assert at(box, DROP_IN) == []
+    assert box.apply().performed == ()
+    write_settings(box, **BEFORE)
+    box.apply()
+    assert len(at(box, DROP_IN)) == 1
 
 
 def test_a_link_becomes_a_copy_and_a_link_again(box):

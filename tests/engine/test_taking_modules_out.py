@@ -221,6 +221,14 @@ def test_a_daemon_that_nothing_else_reloads_is_said_to_go_on(tunnel):
     assert served(port, "t.example.test") == ""
 
 
+def test_a_service_that_does_not_run_is_no_obstacle(shared):
+    shared.stop("toyd")
+    without_plugin(shared)
+    shared.apply()
+    shared.start("toyd", shared.layout.service("toyd").live / "entry.conf")
+    assert_all_gone(shared)
+
+
 def test_a_site_that_moves_to_another_module_is_no_longer_said_to_be_served_by_the_first(shared):
     """Its chain is served by the other one from now on, as it should be."""
     write_settings(shared, "side")

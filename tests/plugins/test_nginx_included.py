@@ -332,3 +332,15 @@ def test_their_main_file_that_still_names_ours_keeps_the_switch_to_an_instance_o
     main_file.write_text(text.replace(pattern.strip(), ""))
     included.apply(retry=True)
     assert not (included.root / PUBLISHED).exists()
+
+
+@pytest.mark.parametrize("step", [step for step in Step if step is not Step.GOING_BACK])
+def test_a_crash_while_the_last_module_is_taken_out_leaves_what_nginx_can_start_with(included, step):
+    without_all_tables(included)
+    die_at(included, step)
+    restart(included)
+    included.apply()
+    until(lambda: included.seen(SITES[0])[0] == "", what="nginx has let go")
+    assert not (included.root / PUBLISHED).exists()
+    assert list(included.layout.modules.rglob("*.pem")) == []
+    assert included.apply().performed == ()
