@@ -19,6 +19,8 @@ from agent.model.footprint import ServedPlace
 
 CLEAN = 2
 """Rounds in a row in which nothing is served any more: old processes take connections beside the new ones for a moment."""
+SHOWN = 3
+"""Addresses that are named."""
 PAUSE = 0.1
 """Seconds between rounds."""
 
@@ -40,16 +42,17 @@ class RetiredModules:
     def look(self, *, wait: bool) -> None:
         """Look where they were served, with `wait` until their chains are gone or the time of a probe is up."""
         wanted = [(name, place) for name in self._modules for place in self._places(name)]
-        for name, place in wanted:
-            self._looked[name] = _with(self._looked[name], str(endpoint_of(place).address))
+        for name in self._modules:
+            self._looked[name] = sorted({place.address for module, place in wanted if module == name})
         deadline = time.monotonic() + (self._context.wait_policy.timeout if wait else 0)
         clean = 0
         while wanted and clean < CLEAN:
             still = self._still_served(wanted)
             clean = 0 if still else clean + 1
             if still and time.monotonic() >= deadline:
-                for name, place in still:
-                    self._still[name] = _with(self._still[name], str(endpoint_of(place)))
+                for name in self._modules:
+                    places = {place.address: place for module, place in reversed(still) if module == name}
+                    self._still[name] = sorted(str(endpoint_of(each)) for each in places.values())
                 return
             self._context.prober.wait(PAUSE)
 
@@ -74,7 +77,7 @@ class RetiredModules:
             if number is None and still:
                 continue  # told before
             services = ", ".join(footprint.services if footprint else ()) or "service"
-            seen = f"still served at {', '.join(still)}" if still else f"no longer served at {', '.join(looked)}"
+            seen = f"still served at {_listed(still)}" if still else f"no longer served at {_listed(looked)}"
             text = f"taken out of {services}, its keys were removed" if number is not None else "nothing is left of it"
             self._context.tell(EventKind.RETIRED, f"{text}; {seen}" if looked else text, name)
 
@@ -95,7 +98,7 @@ class RetiredModules:
                 self._context.tell(EventKind.REFUSED, problem.cause, name)
 
     def _problem(self, name: str) -> Problem | None:
-        return StillServed(name, ", ".join(self._still[name])).problem if self._still[name] else self._left
+        return StillServed(name, _listed(self._still[name])).problem if self._still[name] else self._left
 
     def _retiring(self, name: str, number: int | None, problem: Problem, before: Deployment | None) -> Deployment:
         now = self._context.clock()
@@ -144,5 +147,5 @@ def remove_module(context: DeployContext, name: str) -> None:
         generation_dir.state.rmdir()
 
 
-def _with(addresses: list[str], address: str) -> list[str]:
-    return addresses if address in addresses else [*addresses, address]
+def _listed(addresses: list[str]) -> str:
+    return ", ".join(addresses[:SHOWN]) + (f" and {len(addresses) - SHOWN} more" if len(addresses) > SHOWN else "")

@@ -26,6 +26,11 @@ class ServedPlace:
     starttls: str
     """Empty: TLS from the first octet."""
 
+    @property
+    def address(self) -> str:
+        """What tells this place from others, whatever the name."""
+        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True)
 class ModuleFootprint:

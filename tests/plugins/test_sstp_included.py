@@ -104,3 +104,21 @@ def test_the_line_to_add_is_told_when_the_file_that_it_names_is_there(included):
     included.write_main_file(LINE + MODULES + RANGES)
     included.bring_up()
     assert included.presented()[0] == included.chain()
+
+
+def test_a_module_that_is_gone_is_held_while_their_main_file_includes_ours_and_serves_nothing(included):
+    """accel-ppp goes on with an empty file of ours until the line is taken out."""
+    included.bring_up()
+    included.settings('hostname = "gw"\naddresses = ["127.0.0.1"]\n')
+    included.apply()
+    problem = included.deployment("sstp").problem
+    assert problem.code == "deploy.left_behind", problem
+    assert list(included.layout.modules.rglob("*.pem")) == []
+    assert included.layout.rooted("/etc/accel-ppp.d/chainwright.conf").exists()
+    assert included.engine().plan().actions == ()
+    included.write_main_file(MODULES + RANGES)
+    included.kill()
+    included.apply(retry=True)
+    assert not included.layout.rooted("/etc/accel-ppp.d/chainwright.conf").exists()
+    with included.store() as store:
+        assert store.deployments.all() == {}
