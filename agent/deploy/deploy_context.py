@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.contract.context import ChainFacts, Context
 from agent.contract.source import ChainRecord
+from agent.deploy.renames import PathContent
 from agent.deploy.staging import GenerationDir
 from agent.errors.deploy import ChainGone
 from agent.model.deployment import Deployment, Generation, Step
@@ -89,6 +90,20 @@ class DeployContext:
         known = self.enabled.services.get(service) or self.store.footprints.service(service)
         ownership = Ownership(group=known.group if known else "")
         return GenerationDir(f"service:{service}", self.enabled.layout.service(service).state, ownership)
+
+    def published_by_the_gone(self) -> dict[str, PathContent]:
+        """Return what modules that are no longer configured have at fixed paths: others may take these over."""
+        return self._published(name for name in self.store.deployments.all() if name not in self.enabled.modules)
+
+    def published_by_the_configured(self) -> dict[str, PathContent]:
+        """Return what modules that are configured have at fixed paths."""
+        return self._published(self.enabled.modules)
+
+    def _published(self, modules: Iterable[str]) -> dict[str, PathContent]:
+        found: dict[str, PathContent] = {}
+        for name in modules:
+            found |= self.module_dir(name).published(self.live(name))
+        return found
 
     def generation(self, module: str, number: int | None) -> Generation | None:
         """Return a generation of a module."""

@@ -18,7 +18,6 @@ from agent.deploy.transaction import Group, Transaction
 from agent.model.deployment import Step
 from agent.model.events import EventKind
 from agent.planning import Deploy
-from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
 
 T = TypeVar("T")
@@ -29,14 +28,19 @@ NOT_YET_SWITCHED = {Step.STAGE, Step.PREPARE, Step.PREFLIGHT, Step.CHECK, Step.S
 
 def deploy(context: DeployContext, deploys: Sequence[Deploy]) -> None:
     """Deploy what is due."""
-    _run_in_parallel(context, grouped(context.enabled, deploys), lambda own, group: Transaction(own, group).run())
+    _run_in_parallel(context, grouped(context, deploys), lambda own, group: Transaction(own, group).run())
 
 
-def grouped(enabled: EnabledModules, deploys: Sequence[Deploy]) -> list[Group]:
-    """Return groups of modules, connected by the services that they share."""
+def grouped(context: DeployContext, deploys: Sequence[Deploy]) -> list[Group]:
+    """Return groups of modules, connected by the services that they share, or shared when they were deployed last."""
     by_name = {each.module: each for each in deploys}
-    connected = _connected({name: set(enabled.modules[name].services) for name in by_name})
-    return [Group({name: each for name, each in by_name.items() if name in names}) for names, _services in connected]
+    present = {name: set(context.enabled.modules[name].services) for name in by_name}
+    before = {name: footprint.services for name in by_name if (footprint := context.store.footprints.module(name))}
+    groups = []
+    for names, services in _connected({name: present[name].union(before.get(name, ())) for name in by_name}):
+        left = services.difference(*(present[name] for name in names))
+        groups.append(Group({name: by_name[name] for name in by_name if name in names}, tuple(sorted(left))))
+    return groups
 
 
 def _connected(services: Mapping[str, set[str]]) -> list[tuple[list[str], set[str]]]:
@@ -69,7 +73,7 @@ def recover(context: DeployContext, *, boot: bool = False) -> list[str]:
 def settle(context: DeployContext, modules: Sequence[str]) -> None:
     """Check whether services that were not running have come up."""
     present = context.store.deployments.all()
-    groups = grouped(context.enabled, [Deploy(name, {}, present[name].inputs, "") for name in modules])
+    groups = grouped(context, [Deploy(name, {}, present[name].inputs, "") for name in modules])
     records = [_unchanged_record(context, group) for group in groups]
     _run_in_parallel(context, records, lambda own, record: Switching(own, record).settle())
 

@@ -96,10 +96,11 @@ class Retirement(Transaction):
 
     def _removals(self) -> Iterable[Rename]:
         rooted = self._context.enabled.layout.rooted
+        taken_over = self._context.published_by_the_configured()
         for name, number in self._modules.items():
             generation_dir = self._context.module_dir(name)
             published = generation_dir.published(self._context.generation(name, number))
-            found = (taken_away(rooted(path), content) for path, content in published.items())
+            found = (taken_away(rooted(path), content) for path, content in published.items() if path not in taken_over)
             yield from (each for each in found if each)
             if number is not None:
                 yield live_link(generation_dir.state, None, number)

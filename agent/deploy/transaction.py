@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.differences import Difference, Target, with_last_configuration
-from agent.deploy.footprints import Footprints, former_units
+from agent.deploy.footprints import Footprints, former_units, unit_of
 from agent.deploy.isolation import Isolation
 from agent.deploy.record import Move, TransactionRecord
 from agent.deploy.refusals import Refusals
@@ -32,7 +32,7 @@ class Group:
 
     deploys: Mapping[str, Deploy]
     services: tuple[str, ...] = ()
-    """Shared services whose entry is checked though none of their modules changes."""
+    """Shared services that modules of the group leave: they were part of them when they were deployed last."""
 
 
 class Transaction:
@@ -42,7 +42,9 @@ class Transaction:
         self._context = context
         self._deploys = dict(group.deploys)
         self._repair = frozenset(name for name, deploy in self._deploys.items() if deploy.repair)
-        self._units: list[Unit] = units_of(context.enabled, tuple(self._deploys), group.services)
+        left = [unit for service in group.services if (unit := unit_of(context, service, entirely=True))]
+        self._left_services = tuple(unit.name for unit in left)
+        self._units: list[Unit] = [*units_of(context.enabled, tuple(self._deploys)), *left]
         self._refusals = Refusals(context)
         self._in_place: Switching | None = None
         """Renames that a service's test needed; the switch takes them over, or they are undone."""
@@ -142,7 +144,8 @@ class Transaction:
             error = _present_refused(present)
         for module, deploy in self._deploys.items():
             self._refusals.add(Difference(module, "", RefusedKind.CONFIGURATION, deploy.inputs), error)
-        return None if present is not None else self._find_acceptable(trial, differences)
+        # With their last entries, services that modules leave would go on including what is about to go.
+        return None if present is not None or self._left_services else self._find_acceptable(trial, differences)
 
     def _isolate(self, trial: Trial, differences: Sequence[Difference], error: AgentError) -> StagedCandidate | None:
         isolation = Isolation(lambda accepted: self._try_and_discard(trial, accepted))
@@ -243,6 +246,7 @@ class Transaction:
             renames=tuple(staged.renames),
             differences=tuple(differences),
             absent=staged.absent,
+            services=self._left_services,
             former=tuple(action for unit in self._former(staged) if (action := unit.reload(staged.candidate))),
         )
 

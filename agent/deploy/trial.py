@@ -230,7 +230,8 @@ class Trial:
         before = generation_dir.published(last)
         after = generation_dir.published(generation)
         found = [live_link(generation_dir.state, generation.number, last.number if last else None)]
-        found += [published(rooted(path), new, before.get(path, ABSENT)) for path, new in after.items()]
+        given_up = self._context.published_by_the_gone() if after.keys() - before.keys() else {}
+        found += [published(rooted(path), new, {**given_up, **before}.get(path, ABSENT)) for path, new in after.items()]
         gone = [taken_away(rooted(path), old) for path, old in before.items() if path not in after]
         # First, as a daemon that is started in between may include every file of a directory, and no directive twice.
         return [*(each for each in gone if each), *found]

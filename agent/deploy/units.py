@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -221,9 +221,9 @@ def parts_of(
     return tuple(sorted((*asked, *enabled.lost.get(service, ())), key=lambda part: part.module))
 
 
-def units_of(enabled: EnabledModules, modules: tuple[str, ...], services: Iterable[str] = ()) -> list[Unit]:
-    """Return the units that any of `modules` belongs to, and `services`, in order of their names."""
-    found: dict[str, Unit] = {name: SharedUnit(enabled, name) for name in services if name in enabled.services}
+def units_of(enabled: EnabledModules, modules: tuple[str, ...]) -> list[Unit]:
+    """Return the units that any of `modules` belongs to, in order of their names."""
+    found: dict[str, Unit] = {}
     for module in modules:
         for service in enabled.modules[module].services:
             found.setdefault(service, SharedUnit(enabled, service))

@@ -193,6 +193,20 @@ def test_a_module_that_is_removed_takes_its_published_files_with_it(box):
     assert box.apply().performed == ()
 
 
+@pytest.mark.parametrize("how", ["link", "copy"])
+def test_a_module_under_another_name_takes_its_path_over(box, how):
+    module = f'{BEFORE["module"]}how = "{how}"\n'
+    write_settings(box, module=module, service=BEFORE["service"])
+    box.apply()
+    box.settings(box.layout.settings.read_text().replace("[modules.front]", '[modules.other]\nplugin = "front"'))
+    box.apply()
+    assert box.deployment("other").outcome is Outcome.LIVE, box.deployment("other").problem
+    assert box.layout.rooted(OLD).read_bytes() == (box.live("other") / "published.pem").read_bytes()
+    with box.store() as store:
+        assert list(store.deployments.all()) == ["other"]
+    assert box.apply().performed == ()
+
+
 STEPS = [step for step in Step if step is not Step.GOING_BACK]
 
 

@@ -242,6 +242,20 @@ def test_a_site_that_moves_to_another_module_is_no_longer_said_to_be_served_by_t
     assert shared.apply().performed == ()
 
 
+def test_a_module_that_becomes_another_plugins_leaves_the_service_that_it_was_in(shared):
+    shared.drop_in("tunnel")
+    before = served(shared.port, SIDE)
+    write_settings(shared, "side")
+    other = free_port()
+    text = f'[modules.front]\nplugin = "tunnel"\ndomain = "t.example.test"\nport = {other}\n'
+    shared.settings(shared.layout.settings.read_text() + text)
+    shared.apply()
+    assert "/front/" not in (shared.layout.service("toyd").live / "entry.conf").read_text()
+    assert served(shared.port, FRONT) == served(shared.port, SIDE) == before
+    assert (shared.live("front") / "tunnel.pem").exists()
+    assert shared.deployment("front").outcome is Outcome.WAITING, "nobody has started its own daemon"
+
+
 def test_what_an_earlier_version_deployed_is_taken_out_as_well(shared):
     with shared.store() as store, store.write():
         store.database.execute("delete from footprints")
