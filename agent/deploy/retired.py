@@ -91,7 +91,7 @@ class RetiredModules:
         store, reason = self._context.store, str(getattr(error, "reason", "")) or error.problem.cause
         for name, number in self._modules.items():
             before = store.deployments.all().get(name)
-            problem = NotTakenOut(name, error.problem.where, reason.rstrip("."), error.problem.detail).problem
+            problem = NotTakenOut(name, reason.rstrip("."), error.problem.detail).problem
             with store.write():
                 store.deployments.put(self._retiring(name, number, problem, before))
             if before is None or before.problem is None or before.problem.cause != problem.cause:

@@ -84,7 +84,10 @@ class Switching:
         """Leave services alone whose main file is the administrator's and doesn't name the agent's files yet."""
         candidate = self._candidate(new=True)
         for unit in self._units if not self._context.boot else ():
-            command = unit.included(candidate)
+            try:
+                command = unit.included(candidate)
+            except AgentError:
+                continue  # its plugin fails in other questions as well, which are told of
             result = self._context.runner.run(command) if command else None
             if result is not None and not result.ok and not result.missing:
                 self._unnamed[unit.name] = result.summary

@@ -249,11 +249,11 @@ class NotTakenOut(DeployError):
     """A module that is no longer configured can't be taken out of its services."""
 
     code = "deploy.not_taken_out"
-    cause = "{module} is no longer configured, but can't be taken out: {reason:clause}."
+    cause = "It is no longer configured, but can't be taken out: {reason:clause}."
+    where = "{module}"
     effect = "Its files and keys stay in place."
     fix = f"Correct what it names, {APPLY}"
     module: str
-    where: str
     reason: str
     detail: str
 
@@ -262,7 +262,8 @@ class StillServed(DeployError):
     """A module was taken out and its keys were removed, but its service goes on with what it has in memory."""
 
     code = "deploy.still_served"
-    cause = "{module} is no longer configured and its keys are removed, but its chain is still served at {addresses}."
+    cause = "It is no longer configured and its keys are removed, but its chain is still served at {addresses}."
+    where = "{module}"
     fix = "Restart or stop the service; the agent looks again by itself."
     module: str
     addresses: str
