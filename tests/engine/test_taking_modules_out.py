@@ -132,7 +132,7 @@ def test_one_whose_neighbours_plugin_can_not_be_loaded_is_held_with_the_reason_t
     row = shared.deployment("side")
     assert (row.outcome, row.problem.code) == (Outcome.RETIRING, "deploy.not_taken_out")
     assert "\n".join(row.problem.lines()) == (
-        'toyd: side is no longer configured, but can\'t be taken out: No plugin that works registers the service "toyd", so '
+        'side: It is no longer configured, but can\'t be taken out: No plugin that works registers the service "toyd", so '
         "it can't be told.\nIts files and keys stay in place. Correct what it names, then: chainwright apply"
     )
     assert not [each for each in shared.engine().plan().actions if getattr(each, "module", "") == "side"]
@@ -155,7 +155,7 @@ def test_a_service_that_refuses_to_do_without_is_told_once_and_tried_again_with_
     for name in ("front", "side"):
         row = shared.deployment(name)
         assert row.outcome is Outcome.RETIRING
-        assert row.problem.cause == f"{name} is no longer configured, but can't be taken out: error: no entropy."
+        assert row.problem.cause == "It is no longer configured, but can't be taken out: error: no entropy."
         assert row.problem.retry_at == row.retry_at.replace(microsecond=0)
     assert shared.engine().plan().actions == ()
     assert shared.apply().performed == ()
@@ -193,7 +193,7 @@ def test_a_service_that_ignores_its_reload_is_said_to_go_on_until_it_was_restart
     assert (row.outcome, row.generation) == (Outcome.RETIRING, None)
     where = f"127.0.0.1:{shared.port} ({SIDE})"
     assert "\n".join(row.problem.lines()) == (
-        f"side is no longer configured and its keys are removed, but its chain is still served at {where}.\n"
+        f"side: It is no longer configured and its keys are removed, but its chain is still served at {where}.\n"
         "Restart or stop the service; the agent looks again by itself."
     )
     assert told(shared, EventKind.RETIRED)[1] == (

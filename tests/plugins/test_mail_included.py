@@ -281,7 +281,7 @@ def assert_held(box: Included, before: dict[tuple[str, str], str]) -> None:
     assert box.seen() == before
     assert (box.live("mail") / "postfix/default.pem").exists()
     assert box.deployment("mail").problem.cause == (
-        f"mail is no longer configured, but can't be taken out: {box.main_cf} still names the agent's files; name files of your "
+        f"It is no longer configured, but can't be taken out: {box.main_cf} still names the agent's files; name files of your "
         f"own there, or none: postconf -c {box.main_cf.parent} -X smtpd_tls_chain_files tls_server_sni_maps."
     )
     assert box.engine().plan().actions == ()
