@@ -14,6 +14,7 @@ from agent.errors.deploy import NotIncluded
 from agent.errors.problem import Problem
 from agent.health import problems
 from agent.health.certificates import Certificates
+from agent.health.chain_warnings import chain_warnings
 from agent.health.lifetimes import lifetimes
 from agent.health.snapshot import Progress, Snapshot
 from agent.health.states import ModuleState, Status, severity_of, severity_of_module, worst
@@ -82,7 +83,7 @@ class Health:
 def health(snapshot: Snapshot, now: datetime) -> Health:
     """Return the health at `now`. Pure."""
     ending = lifetimes(snapshot, now)
-    noted = [*snapshot.conditions, *ending.findings]
+    noted = [*snapshot.conditions, *ending.findings, *chain_warnings(snapshot)]
     assessment = _Assessment(snapshot, now, noted)
     chains, needs, modules = assessment.chains(), assessment.needs(), assessment.modules()
     found = [
