@@ -137,6 +137,8 @@ class Pass:
 
     def perform(self, *, windows: bool, boot: bool = False) -> None:
         """Do all that is due and needs no network."""
+        if deployer.misses_footprints(self._store):
+            deployer.note_missing_footprints(self._deploy_context())
         if boot:
             find_damage(self._deploy_context(boot=True))
         made = self.plan(windows=windows)
