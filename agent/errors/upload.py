@@ -134,7 +134,7 @@ class TooCostly(UploadError):
     """Opening or checking it takes more than an inspection may take."""
 
     code = "upload.too_costly"
-    cause = "Opening it takes more than {limit}, and was given up."
+    cause = "It takes more than {limit} to open and to check, and was given up."
     fix = (
         "Write it again with usual parameters: openssl pkey -in FILE -out plain.pem, "
         "or for PKCS#12: openssl pkcs12 -in FILE -nodes -out plain.pem"

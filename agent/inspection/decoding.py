@@ -21,10 +21,10 @@ from agent.errors.upload import (
 )
 from agent.inspection.asn1 import Asn1Error, EncodingKind, why_cut
 from agent.inspection.key_opening import naming_its_kind, open_encrypted_key, open_key, unsupported_cipher
-from agent.inspection.parser_errors import reason_of
 from agent.inspection.pkcs12 import each_key, encryptions, without_mac
 from agent.pki.certificate import MALFORMED, checked, quietly, title_of
 from agent.pki.key import usable_key
+from agent.pki.parser_errors import reason_of
 
 if TYPE_CHECKING:
     from agent.pki.key import PrivateKey

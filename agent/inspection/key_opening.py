@@ -13,9 +13,9 @@ from agent.errors.chain import KeyUnsupported
 from agent.errors.upload import CipherUnsupported, Damaged, PassphraseMissing, PassphraseWrong, UploadError
 from agent.inspection.asn1 import OCTET_STRING, SEQUENCE, EncodingKind, encoded, kind_of, value_at, why_cut
 from agent.inspection.openssl_key import KeyNotOpened, Obstacle, cipher_of, cipher_of_headers, open_with_openssl
-from agent.inspection.parser_errors import reason_of_key, unsupported_kind
 from agent.inspection.pem_blocks import Block
 from agent.pki.key import usable_key
+from agent.pki.parser_errors import reason_of_key, unsupported_kind
 
 if TYPE_CHECKING:
     from agent.pki.key import PrivateKey

@@ -133,8 +133,24 @@ def test_a_request_of_an_unknown_version_is_refused():
     request = x509.CertificateSigningRequestBuilder().subject_name(named("x")).sign(LEAF.key, SHA256())
     odd = request.public_bytes(Encoding.DER).replace(b"\x02\x01\x00", b"\x02\x01\x05", 1)
     label = b"CERTIFICATE REQUEST-----\n"
-    with pytest.raises(RequestInvalid):
-        load_request(b"-----BEGIN " + label + base64.encodebytes(odd) + b"-----END " + label)
+    assert request_refusal(b"-----BEGIN " + label + base64.encodebytes(odd) + b"-----END " + label) == (
+        "The certificate signing request can't be signed: there is no version 6 of it."
+    )
+
+
+def request_refusal(pem: bytes) -> str:
+    with pytest.raises(RequestInvalid) as caught:
+        load_request(pem)
+    return caught.value.problem.cause
+
+
+def test_a_request_that_is_none_is_refused_with_what_is_wrong_with_it():
+    text = "The certificate signing request can't be signed: it has no whole block of its kind in PEM form."
+    assert request_refusal(b"nonsense") == request_refusal(WHOLE) == text
+    label = b"CERTIFICATE REQUEST-----\n"
+    assert request_refusal(b"-----BEGIN " + label + b"MAA=\n-----END " + label) == (
+        "The certificate signing request can't be signed: its field csr_info is cut short."
+    )
 
 
 EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")  # RFC 5480 section 2.1.1

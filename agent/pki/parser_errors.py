@@ -17,6 +17,16 @@ KIND = re.compile(r"kind: (\w+)")
 FIELD = re.compile(r'"\w+::(\w+)"|\b(\d+)(?=[,\]])')
 KEY_DETAILS = re.compile(r"ASN\.1 parsing error: ([a-z ]+)")
 UNSUPPORTED = re.compile(r"(?:Unknown key type:|Curve) ([\d.]+)")
+NO_BLOCK = "it has no whole block of its kind in PEM form"
+NOT_POSITIVE = "its serial number is not positive (RFC 5280 section 4.1.2.2)"
+"""Reason of the agent itself, as of an error of a parser."""
+MESSAGES = {
+    NOT_POSITIVE: NOT_POSITIVE,
+    "PEM file": NO_BLOCK,
+    "Valid PEM but": NO_BLOCK,
+    "no certificate data": "it holds no certificate",
+}
+"""Parts of messages of cryptography, and what they mean."""
 CURVE_PARAMETERS = "explicit parameters"
 
 
@@ -29,9 +39,8 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, x509.UnsupportedGeneralNameType):
         return "it holds a name of the kind x400Address or ediPartyName, which nothing here reads"
     text = str(error)
-    if "no certificate data" in text:
-        return "it holds no certificate"
-    return _of_asn1(text) or "its structure is not the one of its kind"
+    known = (reason for part, reason in MESSAGES.items() if part in text)
+    return next(known, "") or _of_asn1(text) or "its structure is not the one of its kind"
 
 
 def reason_of_key(error: Exception) -> str:
@@ -54,8 +63,6 @@ def _of_asn1(text: str) -> str:
         return ""
     fields = [name or number for name, number in FIELD.findall(text.partition("location:")[2])]
     field = ".".join(each for each in fields if each[0].islower() or each.isdigit())
-    return (
-        f"its field {field} {ASN1_KINDS.get(found[1], 'is malformed')}"
-        if field
-        else f"it {ASN1_KINDS.get(found[1], 'is malformed')}"
-    )
+    if not field and found[1] == "UnexpectedTag":
+        return "it begins with something else"
+    return f"{f'its field {field}' if field else 'it'} {ASN1_KINDS.get(found[1], 'is malformed')}"
