@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from agent.system.addresses import packed_addresses
+from agent.system.disk import shortages
 from agent.system.paths import DATABASE, ETC, MASTER_KEY, database_uri
 
 DEPTH = 8
@@ -98,6 +99,7 @@ def _facts(root: str) -> Iterator[str]:
     yield f"host {os.uname().nodename} {' '.join(sorted(each.hex() for each in packed_addresses()))}"
     with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
         yield file.read()
+    yield f"room {' '.join(each.mount for each in shortages(root))}"  # a disk that gets full is seen by the next run
     package = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - as above
     yield from _state(package, 0)
     installed = {os.path.dirname(package), *(path for path in sys.path if path.endswith("-packages"))}  # noqa: PTH120
