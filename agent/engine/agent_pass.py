@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -20,9 +20,11 @@ from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.source_context import SourceServices
+from agent.engine.source_findings import source_findings
 from agent.health.room import of_room
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
+from agent.model.finding import Finding
 from agent.pki.chain import Chain
 from agent.planning import (
     Action,
@@ -145,7 +147,8 @@ class Pass:
         self._obtain_at_once([action for action in made.actions if isinstance(action, Obtain) and action.immediate])
         made = self.plan(windows=windows)
         self._keep_bindings(made)
-        self._deploy(made, boot=boot)
+        if self._deploy(made, boot=boot):
+            self._bind_what_is_next(made, windows=windows, boot=boot)
         deployer.purge(self._deploy_context())
         if boot:
             return
@@ -179,11 +182,19 @@ class Pass:
     def _note_conditions(self, made: Plan) -> None:
         noted = {
             "plugins": conditions.of_plugins(self._inputs.plugins),
-            "sources": conditions.of_sources(made.broken),
+            "broken sources": conditions.of_sources(made.broken),
+            "sources": self._source_findings(made),
             "room": of_room(shortages(str(self._store.layout.root))),
         }
         for scope, findings in noted.items():
             self._store.conditions.replace(scope, findings, self._clock())
+
+    def _source_findings(self, made: Plan) -> Iterator[Finding]:
+        needed = {need.request.id for need in self.declarations.needs}
+        orders = [each for each in self._store.orders.records() if each.request in needed]
+        bound = {binding.chain for binding in made.bindings}
+        chains = [each for each in self._store.chains.records() if each.id in bound]
+        return source_findings(self._inputs.settings.rungs.values(), orders, chains)
 
     def _drop_unneeded(self) -> None:
         names = {name for need in self.declarations.needs for name in need.names}
@@ -259,7 +270,17 @@ class Pass:
 
     # Deploying
 
-    def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> None:
+    def _bind_what_is_next(self, before: Plan, *, windows: bool, boot: bool) -> None:
+        """Give the modules whose services have refused a chain the next one."""
+        made = self.plan(windows=windows)
+        chains = {each.key: each.chain for each in before.bindings}
+        changed = {each.module for each in made.bindings if each.chain != chains.get(each.key)}
+        if changed:
+            self._keep_bindings(made)
+            self._deploy(made, boot=boot, only=changed)
+
+    def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> bool:
+        """Deploy, settle and retire. Return whether anything was deployed."""
         chosen = [action for action in made.actions if only is None or getattr(action, "module", None) in only]
         deploys = [action for action in chosen if isinstance(action, Deploy) and self._checks_due(action)]
         settles = [action for action in chosen if isinstance(action, Settle) and not boot]
@@ -272,6 +293,7 @@ class Pass:
             deployer.settle(deploy_context, [action.module for action in settles])
         if retired:
             deployer.retire(deploy_context, [action.module for action in retired])
+        return bool(deploys)
 
     def _checks_due(self, action: Deploy) -> bool:
         """A module without any chain yet is deployed when it has its first one, or when it needs none."""
