@@ -49,8 +49,10 @@ def _judged(chain: Chain, request: Request, context: StoredOrderContext) -> Judg
     from agent.pki.judgement import Judgement
 
     def judged(each: Chain) -> Judgement:
-        known = [each.anchor] if each.anchor and context.signed(each) else context.anchors
-        return judge(each, purpose=request.purpose, now=context.now(), anchors=known, names=sorted(request.names))
+        own = context.signed(each)
+        known = [each.anchor] if each.anchor and own else context.anchors
+        names = sorted(request.names)
+        return judge(each, purpose=request.purpose, now=context.now(), anchors=known, names=names, others=not own)
 
     found = judged(chain)
     if not found.refused:
