@@ -90,7 +90,7 @@ class Engine:
         self._report: Report | None = None
         self.bus = Bus(listeners)
         self.who = who
-        self._job = job
+        self.job = job
         self.workers = Workers(layout, self.bus, self.clock)
         self._deferred = DeferredOrders()
 
@@ -156,7 +156,7 @@ class Engine:
 
         `recheck_endpoints`: look at every endpoint, whenever it was looked at last. `retry`: as for `apply`.
         """
-        job = self._job or secrets.token_hex(4)
+        job = self.job or secrets.token_hex(4)
         with held(self.layout.lock, wait=wait, who=self.who), Store.open(self.layout) as store:
             _make_places(self.layout)
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))

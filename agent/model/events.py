@@ -19,6 +19,8 @@ class EventKind(StrEnum):
     SETTINGS_REFUSED = "settings_refused"
     ROOT_CREATED = "root_created"
     CHAIN_STORED = "chain_stored"
+    CHAIN_UPLOADED = "chain_uploaded"
+    CHAIN_DELETED = "chain_deleted"
     CHAIN_REVOKED = "chain_revoked"
     """Its CA lists a chain as revoked, or a person had it revoked."""
     PEER_SIGNED = "peer_signed"

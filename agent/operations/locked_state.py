@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from agent.auth.audit_log import AuditLog
+from agent.auth.person import Actor
 from agent.contract.source import ChainRecord
 from agent.engine.engine import Engine
 from agent.engine.pass_inputs import declare, read_pass_inputs, state_of
 from agent.errors.usage import UnknownChain
 from agent.model.binding import Binding
+from agent.model.events import Event, EventKind
 from agent.operations.effects import Switch
 from agent.planning.binding import bind
 from agent.planning.comparison import Outranked, outranked
@@ -19,15 +22,35 @@ from agent.system.lock import held
 
 
 class LockedState:
-    """Store, settings, needs and chains under the lock. The next pass deploys what a change leads to."""
+    """Store, settings, needs and chains under the lock. The next pass deploys what a change leads to.
 
-    def __init__(self, store: Store, engine: Engine) -> None:
+    `actor`: who makes changes, for the audit record; None: somebody who is in it already, or the agent itself.
+    """
+
+    def __init__(self, store: Store, engine: Engine, actor: Actor | None = None) -> None:
         self.store = store
         self.engine = engine
+        self.actor = actor
         self.now = engine.clock()
         self.inputs = read_pass_inputs(engine.layout, store, engine.host)
         self.needs = declare(self.inputs, store).needs
         self._evidence = state_of(self.inputs, store, self.now).evidence
+
+    @contextmanager
+    def change(
+        self, action: str, subject: str, detail: str = "", *, events: Iterable[Event] = ()
+    ) -> Iterator[None]:
+        """Make a change in one durable transaction, with its row of the audit record and its events."""
+        bus = self.engine.bus
+        with self.store.write():
+            yield
+            AuditLog(self.store.database).note(self.actor, self.now, action, subject, detail)
+            known = bus.record(self.store, events)
+        bus.show(self.store, known)
+
+    def event(self, kind: EventKind, text: str, module: str = "", **detail: object) -> Event:
+        """Return an event of a change."""
+        return Event(self.now, kind, text, self.engine.job, module, detail)
 
     @property
     def chains(self) -> tuple[ChainRecord, ...]:
@@ -70,7 +93,7 @@ class LockedState:
 
 
 @contextmanager
-def locked_state(engine: Engine, wait: float = 60.0) -> Iterator[LockedState]:
-    """Hold the lock for one change. Raises `LockHeld` when another process has it for more than `wait` seconds."""
+def locked_state(engine: Engine, wait: float = 60.0, actor: Actor | None = None) -> Iterator[LockedState]:
+    """Hold the lock for one change of `actor`. Raises `LockHeld` when another process has it for over `wait` seconds."""
     with held(engine.layout.lock, wait=wait, who=engine.who), Store.open(engine.layout) as store:
-        yield LockedState(store, engine)
+        yield LockedState(store, engine, actor)
