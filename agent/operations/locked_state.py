@@ -37,9 +37,7 @@ class LockedState:
         self._evidence = state_of(self.inputs, store, self.now).evidence
 
     @contextmanager
-    def change(
-        self, action: str, subject: str, detail: str = "", *, events: Iterable[Event] = ()
-    ) -> Iterator[None]:
+    def change(self, action: str, subject: str, detail: str = "", *, events: Iterable[Event] = ()) -> Iterator[None]:
         """Make a change in one durable transaction, with its row of the audit record and its events."""
         bus = self.engine.bus
         with self.store.write():

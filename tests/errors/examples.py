@@ -225,6 +225,7 @@ EXAMPLES: list[AgentError] = [
     operations.NotNeeded(["a.example.test"], []),
     operations.AlreadyUploaded(ID),
     operations.ChainInUse(ID, ["web/a", "web/b"], ["web/a: local", "web/b: nothing"]),
+    operations.OnlyKeyLost(ID, [WWW, SHOP]),
     operations.NotDeletable(ID, "local"),
     operations.NothingToReissue("wwww.example.test", "www.example.test"),
     operations.NothingToReissue("x.example.test", ""),
