@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 
 from agent.auth.audit_log import AuditLog
 from agent.auth.person import Actor
@@ -14,8 +15,9 @@ from agent.engine.pass_inputs import declare, read_pass_inputs, state_of
 from agent.errors.usage import UnknownChain
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
+from agent.model.pin import Pin
 from agent.operations.effects import Switch
-from agent.planning.binding import bind
+from agent.planning.binding import Evidence, bind
 from agent.planning.comparison import Outranked, outranked
 from agent.store import Store
 from agent.system.lock import held
@@ -35,6 +37,11 @@ class LockedState:
         self.inputs = read_pass_inputs(engine.layout, store, engine.host)
         self.needs = declare(self.inputs, store).needs
         self._evidence = state_of(self.inputs, store, self.now).evidence
+
+    @cached_property
+    def pins(self) -> tuple[Pin, ...]:
+        """The pins that a person has set."""
+        return tuple(self.store.pins.all())
 
     @contextmanager
     def change(self, action: str, subject: str, detail: str = "", *, events: Iterable[Event] = ()) -> Iterator[None]:
@@ -71,19 +78,25 @@ class LockedState:
         evidence = self._evidence if chains is None else replace(self._evidence, chains=tuple(chains))
         return bind(self.needs, evidence, self.now)
 
-    def outranked(self, record: ChainRecord, chains: Iterable[ChainRecord]) -> list[Outranked]:
-        """Return which needs an uploaded chain could serve and would not, if just `chains` were there."""
-        evidence = replace(self._evidence, chains=tuple(chains))
+    def outranked(
+        self, record: ChainRecord, chains: Iterable[ChainRecord], pins: Iterable[Pin] | None = None
+    ) -> list[Outranked]:
+        """Return which needs an uploaded chain could serve and would not, if just `chains` and `pins` were there."""
+        evidence = self._if(chains, pins)
         return outranked(record, self.needs, bind(self.needs, evidence, self.now), evidence, self.now)
 
-    def switches(self, chains: Iterable[ChainRecord]) -> list[Switch]:
-        """Return which needs would get another chain if just `chains` were there."""
+    def switches(self, chains: Iterable[ChainRecord] | None = None, pins: Iterable[Pin] | None = None) -> list[Switch]:
+        """Return which needs would get another chain if just `chains`, or `pins`, were there. None: those that are."""
         before = {binding.key: binding.chain for binding in self.bindings()}
         return [
             Switch(after.module, after.slot, before[after.key], after.chain, after.reason)
-            for after in self.bindings(chains)
+            for after in bind(self.needs, self._if(chains, pins), self.now)
             if after.chain != before[after.key]
         ]
+
+    def _if(self, chains: Iterable[ChainRecord] | None, pins: Iterable[Pin] | None) -> Evidence:
+        found = self._evidence if chains is None else replace(self._evidence, chains=tuple(chains))
+        return found if pins is None else replace(found, pins={each.key: each.chain for each in pins})
 
     def without(self, chain: str) -> list[Switch]:
         """Return which needs would get another chain if one were gone."""

@@ -15,6 +15,7 @@ from agent.errors.usage import UnknownChain
 from agent.model.events import EventKind
 from agent.model.records import UPLOADED, ChainRecord
 from agent.operations.effects import Switch, UploadEffects
+from agent.operations.pins import keep_pins, pins_without
 from agent.planning.comparison import Outranked
 from agent.report.links import Link, links
 from agent.store import Store
@@ -112,11 +113,12 @@ def check_upload(
         raise NameNotCovered(for_name, record.names)
     old = _deletable(state, replace).id if replace else None
     chains = [*(each for each in state.chains if each.id != old), record]
-    switches = state.switches(chains)
+    pins = pins_without(state, old, record) if old else None
+    switches = state.switches(chains, pins)
     is_useful = for_name or any(each.chain == record.id for each in state.bindings([record]))
     if not keep_unused and not is_useful and not any(each.after == record.id for each in switches):
         raise NotNeeded(record.names, {name for need in state.needs for name in need.names})
-    return UploadEffects(tuple(switches), tuple(state.outranked(record, chains)))
+    return UploadEffects(tuple(switches), tuple(state.outranked(record, chains, pins)))
 
 
 def store_upload(
@@ -131,6 +133,7 @@ def store_upload(
         state.store.chains.add(chain, source=UPLOADED, now=state.now)
         if replace:
             state.store.chains.delete(replace)
+            keep_pins(state, pins_without(state, replace, _record_of(chain, state.now)))
     return effects
 
 
@@ -149,6 +152,7 @@ def delete_upload(state: LockedState, chain: str, *, confirmed: bool) -> list[Sw
     event = state.event(EventKind.CHAIN_DELETED, f"{chain[:12]} was deleted, with its key", names=list(record.names))
     with state.change("chain deleted", _subject(record.names), chain, events=[event]):
         state.store.chains.delete(chain)
+        keep_pins(state, pins_without(state, chain))
     return switches
 
 

@@ -41,6 +41,7 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             deferred=_instants(store, "deferred"),
             refusals=tuple(store.deployments.refusals()),
             endpoints=tuple(store.endpoints.all()),
+            pins=tuple(store.pins.all()),
             conditions=tuple(store.conditions.all()),
             next_at=read(store.meta("next at") or None),
             owner=_owner(layout),

@@ -175,3 +175,10 @@ def m010_conditions(db: Database) -> None:
         pk=("scope", "kind", "subject", "code"),
     )
     _distrust_after_changes(db, "conditions")
+
+
+@migrations()
+def m011_pins(db: Database) -> None:
+    """Uploaded chains that a person has pinned."""
+    db.table("pins").create(_columns("module slot chain who at"), pk=("module", "slot"), not_null={"chain"})
+    _distrust_after_changes(db, "pins")

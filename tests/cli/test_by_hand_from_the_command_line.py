@@ -128,6 +128,31 @@ def test_an_upload_that_is_not_chosen_says_which_one_is_why_and_what_to_do(typed
     assert on_the_wire(typed.appliance) == first.id
 
 
+def test_a_pin_is_set_shown_and_taken_back(typed):
+    first, second = (bought(typed.appliance, "t.example.test", days=days) for days in (300, 200))
+    for each in (first, second):
+        typed("upload", write(typed.appliance, "shop.pem", pem(each)))
+    short = second.id[:12]
+    done = typed("pin", "tunnel", "default", short)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[:2] == [
+        f"{short} is pinned for tunnel/default.",
+        "tunnel/default: uploaded, covers t.example.test, pinned",
+    ]
+    assert on_the_wire(typed.appliance) == second.id
+    assert f"pinned      {short} by {command_actor().name}, " in typed("explain", "tunnel").stdout
+    (slot,) = json.loads(typed("explain", "tunnel", "--json").stdout)["slots"]
+    assert (slot["pin"]["settings"], slot["pin"]["command"]["chain"]) == (None, second.id)
+    back = typed("unpin", "tunnel", "default")
+    assert back.stderr.splitlines()[0] == "The pin for tunnel/default is taken back."
+    assert on_the_wire(typed.appliance) == first.id
+    again = typed("unpin", "tunnel", "default")
+    assert again.returncode == 1
+    assert again.stderr == (
+        "Error: No chain is pinned for tunnel/default.\nPin one: chainwright pin tunnel default CHAIN\n"
+    )
+
+
 def test_an_encrypted_pkcs12_file_with_its_passphrase(typed):
     chain = bought(typed.appliance, "t.example.test")
     certificates = [*chain.intermediates, *([chain.anchor] if chain.anchor else [])]
