@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from agent.errors.operations import OperationError
+from agent.errors.base import AgentError
 
 
-class PinError(OperationError):
+class PinError(AgentError):
     """A request about a pin is refused; nothing has changed."""
 
     code = "pin"
