@@ -96,7 +96,12 @@ def store(request: ApiRequest) -> ApiResponse:
     chain, job = diagnosis.chain, new_job()
     with request.locked_state(job) as state:
         effects = store_upload(
-            state, chain, for_name=upload.for_name, keep_unused=upload.keep_unused, replace=upload.replace
+            state,
+            chain,
+            for_name=upload.for_name,
+            keep_unused=upload.keep_unused,
+            replace=upload.replace,
+            warnings=diagnosis.warnings,
         )
     begin(request, job, "chain uploaded", ", ".join(chain.names[:3]))
     return started(UploadStarted(job, chain.id, effects.switches, effects.outranked))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from agent.operations.locked_state import LockedState
     from agent.pki.chain import Chain
     from agent.pki.encoding import Format, Part
+    from agent.pki.judgement import Objection
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +123,26 @@ def check_upload(
 
 
 def store_upload(
-    state: LockedState, chain: Chain, *, for_name: str = "", keep_unused: bool = False, replace: str = ""
+    state: LockedState,
+    chain: Chain,
+    *,
+    for_name: str = "",
+    keep_unused: bool = False,
+    replace: str = "",
+    warnings: Iterable[Objection] = (),
 ) -> UploadEffects:
-    """Store an upload and delete the uploaded chain `replace`. Raises as `check_upload` does; nothing has changed then."""
+    """Store an upload, with what some clients refuse in it, and delete the uploaded chain `replace`.
+
+    Raises as `check_upload` does; nothing has changed then.
+    """
+    from agent.pki.judge import EDITION
+
     effects = check_upload(state, chain, for_name=for_name, keep_unused=keep_unused, replace=replace)
     text = f"stored as {chain.id[:12]}, good until {rfc3339(chain.usable_until)}"
     event = state.event(EventKind.CHAIN_UPLOADED, text, names=list(chain.names), chain=chain.id)
     detail = f"{chain.id}, instead of {replace}" if replace else chain.id
     with state.change("chain uploaded", _subject(chain.names), detail, events=[event]):
-        state.store.chains.add(chain, source=UPLOADED, now=state.now)
+        state.store.chains.add(chain, source=UPLOADED, now=state.now, warnings=warnings, edition=EDITION)
         if replace:
             state.store.chains.delete(replace)
             keep_pins(state, pins_without(state, replace, _record_of(chain, state.now)))
