@@ -9,6 +9,7 @@ from datetime import datetime
 
 from agent.health.snapshot import Progress, Snapshot
 from agent.model.events import EventKind
+from agent.report.observing import observed
 from agent.store import Store
 from agent.store.instants import read, read_known
 from agent.system.layout import Layout
@@ -42,7 +43,7 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             refusals=tuple(store.deployments.refusals()),
             endpoints=tuple(store.endpoints.all()),
             pins=tuple(store.pins.all()),
-            conditions=tuple(store.conditions.all()),
+            conditions=observed(layout, store, now),
             next_at=read(store.meta("next at") or None),
             owner=_owner(layout),
         )
