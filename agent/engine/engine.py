@@ -181,6 +181,7 @@ class Engine:
             if not made.actions and current.all_modules_ok and not self._has_other_work:
                 self._note_up_to_date(store, made, fingerprint)
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
+            current.note_observers()
             return made, current.performed
 
     @contextmanager

@@ -304,6 +304,8 @@ EXAMPLES: list[AgentError] = [
     plugin.DropInRefused("/etc/chainwright/plugins/mail.py", "every user can write to it", "chmod go-w FILE"),
     plugin.ModuleMissing("post", "mail", ["bundle", "other"]),
     plugin.ModuleRaised("mail", "declare_needs", ZeroDivisionError("division by zero")),
+    plugin.PolicyRaised("mail", "render_files", ZeroDivisionError("division by zero"), "strict_ciphers"),
+    plugin.SourceRaised("toy", "offers", ZeroDivisionError("division by zero")),
     plugin.DeclarationRefused("mail", "declare_needs", 'it has the slot "smtp" twice'),
     plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
     # Command line, API, users
