@@ -93,7 +93,7 @@ class Engine:
         self._report: Report | None = None
         self.bus = Bus(listeners)
         self.who = who
-        self._job = job
+        self.job = job
         self.workers = Workers(layout, self.bus, self.clock)
         self._deferred = DeferredOrders()
 
@@ -159,7 +159,7 @@ class Engine:
 
         `recheck_endpoints`: look at every endpoint, whenever it was looked at last. `retry`: as for `apply`.
         """
-        job = self._job or secrets.token_hex(4)
+        job = self.job or secrets.token_hex(4)
         with self._locked(wait) as store:
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
             fingerprint = InputsFingerprint(str(self.layout.root))
@@ -181,6 +181,7 @@ class Engine:
             if not made.actions and current.all_modules_ok and not self._has_other_work:
                 self._note_up_to_date(store, made, fingerprint)
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
+            current.note_observers()
             return made, current.performed
 
     @contextmanager

@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterable
 
+from agent.system.disk import shortages
 from agent.system.fingerprint import digest_of, facts, states
 from agent.system.paths import DATABASE, database_uri
 
@@ -38,7 +39,7 @@ class InputsFingerprint:
     """Fingerprint of all that one pass reads. Make it before anything is read, so that no change meanwhile is missed."""
 
     def __init__(self, root: str) -> None:
-        self._facts = "\n".join(facts(root))
+        self._facts = "\n".join((*facts(root), _room(root)))
         self._more: list[str] = []
         self._seen = ""
 
@@ -93,3 +94,8 @@ def _kept(path: str) -> str:
     finally:
         connection.close()
     return str(row[0]) if row else ""
+
+
+def _room(root: str) -> str:
+    """Return a line that changes when a disk gets full: the next run then looks at everything."""
+    return f"room {' '.join(each.mount for each in shortages(root))}"

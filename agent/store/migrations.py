@@ -181,3 +181,10 @@ def m010_conditions(db: Database) -> None:
 def m011_footprints(db: Database) -> None:
     """What was put into services, for taking it out without settings and plugins."""
     db.table("footprints").create(_columns("owner footprint"), pk="owner")
+
+
+@migrations()
+def m012_pins(db: Database) -> None:
+    """Uploaded chains that a person has pinned."""
+    db.table("pins").create(_columns("module slot chain who at"), pk=("module", "slot"), not_null={"chain"})
+    _distrust_after_changes(db, "pins")
