@@ -15,6 +15,7 @@ from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
 from agent.engine.bus import Bus
+from agent.engine.host import usable_addresses
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
@@ -279,6 +280,7 @@ class Pass:
                 timedelta(seconds=settings.probe.interval), settings.probe.handshakes, settings.probe.timeout
             ),
             keep=settings.deploy.keep,
+            addresses=usable_addresses(),
             job=self._job,
             boot=boot,
             _chains=self._made,

@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -135,13 +135,16 @@ def secured(
         yield stream
 
 
-def presented(stream: ssl.SSLSocket) -> tuple[str, ...]:
-    """Return the SHA-256 fingerprints of the certificates that the service sent, in its order."""
-    return tuple(hashlib.sha256(certificate).hexdigest() for certificate in _unverified_chain(stream))
+def fingerprints_of(certificates: Iterable[bytes]) -> tuple[str, ...]:
+    """Return the SHA-256 fingerprints of certificates (DER), in their order."""
+    return tuple(hashlib.sha256(certificate).hexdigest() for certificate in certificates)
 
 
-def _unverified_chain(stream: ssl.SSLSocket) -> list[bytes]:
-    """Return DER. Public from Python 3.13; before, only the object below the socket knows more than the leaf."""
+def presented(stream: ssl.SSLSocket) -> list[bytes]:
+    """Return the certificates that the service sent, in its order, DER.
+
+    Public from Python 3.13; before, only the object below the socket knows more than the leaf.
+    """
     if sys.version_info >= (3, 13):
         return stream.get_unverified_chain()
     from _ssl import ENCODING_DER

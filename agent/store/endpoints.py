@@ -47,6 +47,9 @@ class Endpoints:
                 problem=read_problem(row["problem"]),
                 checked_at=read(row["checked_at"]),
                 next_at=read(row["next_at"]),
+                served_at=read(row["served_at"]),
+                wrong_since=read(row["wrong_since"]),
+                further=bool(row["further"]),
             )
             for row in rows
         ]
@@ -65,4 +68,7 @@ def _row(record: EndpointRecord) -> dict[str, object]:
         "problem": written_problem(record.problem),
         "checked_at": written(record.checked_at),
         "next_at": written(record.next_at),
+        "served_at": written(record.served_at),
+        "wrong_since": written(record.wrong_since),
+        "further": int(record.further),
     }

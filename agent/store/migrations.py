@@ -158,3 +158,12 @@ def m008_peers(db: Database) -> None:
     db.table("revocations").create(_columns("root serial at reason not_after"), pk=("root", "serial"))
     db.table("revocation_lists").create(_columns("root number:int this_update next_update serials pem"), pk="root")
     _distrust_after_changes(db, "peers", "revocations")
+
+
+@migrations()
+def m009_evidence(db: Database) -> None:
+    """When an endpoint served last what it should, since when it doesn't, and whether it is one of several addresses."""
+    db.table("endpoints").add_column("served_at", str)
+    db.table("endpoints").add_column("wrong_since", str)
+    db.table("endpoints").add_column("further", int)
+    db.execute("update endpoints set served_at = checked_at where ok = 1")

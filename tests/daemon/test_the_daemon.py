@@ -124,7 +124,8 @@ def test_what_was_seen_before_its_start_is_looked_at_again(tunnel):
     tunnel.stop("toyd")
     with Agent(tunnel.layout) as agent:
         agent.passes(START)
-        assert tunnel.deployment("tunnel").outcome is Outcome.WAITING
+        (record,) = tunnel.records()
+        assert record.problem.code == "deploy.service_stopped"
 
 
 def test_a_clock_that_is_set_starts_a_pass(idle, tmp_path):
