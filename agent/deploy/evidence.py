@@ -14,7 +14,7 @@ from agent.errors.deploy import OtherCertificate, ServiceStopped, WrongChainServ
 from agent.errors.problem import Problem
 from agent.model.deployment import EndpointRecord
 from agent.probing.listening import who_listens
-from agent.probing.probe import Observation
+from agent.probing.probe import Observation, TLSProbe
 
 
 def last_records(context: DeployContext, module: str) -> dict[str, EndpointRecord]:
@@ -83,6 +83,7 @@ class _Judging:
             next_at=self._now,
             served_at=_served_at(last),
             further=check.further,
+            plain_tls=_is_plain_tls(endpoint),
         )
 
     def _wrong_since(self, last: EndpointRecord | None) -> datetime:
@@ -145,3 +146,10 @@ def restart_advice(context: DeployContext, module: str) -> str:
 
 def _served_at(last: EndpointRecord | None) -> datetime | None:
     return last.served_at if last else None
+
+
+def _is_plain_tls(endpoint: Endpoint) -> bool:
+    probe = endpoint.probe
+    if endpoint.path is not None or endpoint.starttls is not None:
+        return False
+    return probe is None or (isinstance(probe, TLSProbe) and probe.starttls is None and probe.key_type is None)

@@ -189,6 +189,9 @@ class EndpointRecord:
     """Whether it is another address of an endpoint that has several. What is wrong there is told, but nothing is rolled back or
     deployed because of it."""
 
+    plain_tls: bool = False
+    """Whether a TLS handshake is all that shows the chain there: no STARTTLS, no way of a plugin's own."""
+
     @property
     def stopped(self) -> bool:
         """Whether it has served, and nobody listens there any more."""

@@ -50,6 +50,7 @@ class Endpoints:
                 served_at=read(row["served_at"]),
                 wrong_since=read(row["wrong_since"]),
                 further=bool(row["further"]),
+                plain_tls=bool(row["plain_tls"]),
             )
             for row in rows
         ]
@@ -71,4 +72,5 @@ def _row(record: EndpointRecord) -> dict[str, object]:
         "served_at": written(record.served_at),
         "wrong_since": written(record.wrong_since),
         "further": int(record.further),
+        "plain_tls": int(record.plain_tls),
     }

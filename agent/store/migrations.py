@@ -162,8 +162,9 @@ def m008_peers(db: Database) -> None:
 
 @migrations()
 def m009_evidence(db: Database) -> None:
-    """When an endpoint served last what it should, since when it doesn't, and whether it is one of several addresses."""
+    """When an endpoint served last what it should, since when it doesn't, and what kind of endpoint it is."""
     db.table("endpoints").add_column("served_at", str)
     db.table("endpoints").add_column("wrong_since", str)
     db.table("endpoints").add_column("further", int)
+    db.table("endpoints").add_column("plain_tls", int)
     db.execute("update endpoints set served_at = checked_at where ok = 1")
