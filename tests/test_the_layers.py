@@ -50,13 +50,15 @@ HEAVY = {
     "cryptography": {
         *(
             "agent.pki.certificate",
+            "agent.pki.judge",
+            "agent.pki.name_constraints",
             "agent.pki.path",
             "agent.pki.profile",
             "agent.pki.signing_request",
             "agent.inspection",
         ),
         *("agent.crl.checking", "agent.crl.revocation_list"),
-        *(f"agent.inspection.{path.stem}" for path in (CORE / "inspection").glob("[a-z]*.py")),
+        *(f"agent.inspection.{path.stem}" for path in (CORE / "inspection").glob("*.py") if path.stem != "__init__"),
     },
     "sqlite_utils": {"agent.store.migrations"},
     "idna": set(),

@@ -73,6 +73,11 @@ class TransactionEndpoints:
             seen |= observe(self._context, [check for check in checks if check not in well], until_served=False)
         return seen
 
+    def seen_served(self, module: str) -> bool:
+        """Whether endpoints of a module were probed last, and all of them presented what was expected."""
+        seen = [each for key, each in self.seen.items() if key.startswith(f"{module} ")]
+        return bool(seen) and all(each.ok for each in seen)
+
     def all_dead(self, modules: Iterable[str]) -> bool:
         """Whether modules have endpoints, and nobody listened at any of them before the switch."""
         keys = [check.key for module in modules for check in self._checks(module, new=True) if not check.further]

@@ -12,8 +12,8 @@ from agent.deploy.record import TransactionRecord
 from agent.deploy.reloading import Reloader
 from agent.deploy.retention import surplus_of, sweep, sweep_entries
 from agent.deploy.units import Candidate, SharedUnit, units_of
-from agent.errors import AgentError
-from agent.errors.deploy import DiskFailed, RollbackFailed, ServiceDown
+from agent.errors import AgentError, Problem
+from agent.errors.deploy import KEPT, PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, DiskFailed, RollbackFailed, ServiceDown
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow
@@ -107,7 +107,7 @@ class Switching:
         for module, error in (seen or dict.fromkeys(self.record.moved or self.record.modules, failure.error)).items():
             present = self._context.deployment(module)
             if present:
-                self._store_problem(present, Outcome.BROKEN, Step.PROBING, error)
+                self._store_problem(present, Outcome.BROKEN, Step.PROBING, replace(error.problem, effect=KEPT))
                 self._context.tell(EventKind.BROKEN, error.problem.cause, module)
 
     # Rollback
@@ -283,14 +283,22 @@ class Switching:
         move = self.record.modules[module]
         present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self.record.inputs.get(module, ""))
         error: AgentError = failure.error
+        problem = replace(error.problem, effect=self._effect_of_going_back(module))
         if again is not None:
             error = RollbackFailed(module, again.error.problem.cause.rstrip("."))
+            problem = error.problem
         self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
-        self._store_problem(present, outcome, Step.GOING_BACK, error)
+        self._store_problem(present, outcome, Step.GOING_BACK, problem)
         return error
 
-    def _store_problem(self, present: Deployment, outcome: Outcome, step: Step, error: AgentError) -> None:
+    def _effect_of_going_back(self, module: str) -> str:
+        """Say what is known of what is served now: only what was seen after the renames were undone."""
+        if self.record.modules[module].old is None:
+            return TAKEN_OUT
+        return PUT_BACK_AND_SEEN if self._endpoints.seen_served(module) else PUT_BACK
+
+    def _store_problem(self, present: Deployment, outcome: Outcome, step: Step, problem: Problem) -> None:
         context = self._context
         last = context.deployment(present.module)
         attempts = (last.attempts if last else 0) + 1
@@ -301,7 +309,7 @@ class Switching:
                 present,
                 outcome=outcome,
                 step=str(step),
-                problem=replace(error.problem, retry_at=retry_at),
+                problem=replace(problem, retry_at=retry_at),
                 at=now,
                 attempts=attempts,
                 retry_at=retry_at,

@@ -10,7 +10,11 @@ from agent.errors.wording import short
 if TYPE_CHECKING:
     from datetime import datetime
 
-SERVED = "What was served is still served."
+UNCHANGED = "What is in service was not changed."
+PUT_BACK_AND_SEEN = "The previous generation was put back, and was seen to be served."
+PUT_BACK = "The previous generation was put back; what is served was not seen."
+KEPT = "The new generation stays in place, as there is no better one."
+TAKEN_OUT = "It was taken out again; there was no generation before it."
 APPLY = "then: chainwright apply"
 RENEW = "then: chainwright renew"
 RELOADED = f"Look whether the service was reloaded, {RENEW}"
@@ -135,7 +139,7 @@ class TemplateRefused(DeployError):
 
     code = "deploy.template"
     cause = "The template can't be rendered: {reason}."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Correct or remove the template, {APPLY}"
     where: str
     reason: str
@@ -146,7 +150,7 @@ class PreflightRefused(DeployError):
 
     code = "deploy.preflight"
     cause = "The staged files would break the service: {reason}."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Look at the chain: chainwright show, {APPLY}"
     where: str
     reason: str
@@ -157,7 +161,7 @@ class PrepareFailed(DeployError):
 
     code = "deploy.prepare_failed"
     cause = '"{command}" failed: {reason:clause}.'
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Correct what it names, {APPLY}"
     where: str
     command: str
@@ -170,7 +174,7 @@ class CheckRefused(DeployError):
 
     code = "deploy.check_refused"
     cause = '"{command}" refused the new configuration: {reason:clause}.'
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Correct the setting or template that it names, {APPLY}"
     where: str
     command: str
@@ -192,11 +196,10 @@ class ServiceRefusesPresent(DeployError):
 
 
 class ReloadFailed(DeployError):
-    """A reload command failed; the old generation was put back."""
+    """A reload command failed."""
 
     code = "deploy.reload_failed"
     cause = 'The reload failed ("{command}"): {reason:clause}.'
-    effect = "The previous generation was put back."
     fix = f"Look at the service's log, {RENEW}"
     where: str
     command: str
@@ -242,7 +245,7 @@ class OwnerUnknown(DeployError):
     code = "deploy.owner_unknown"
     cause = 'There is no {kind} "{name}" on this machine.'
     where = "staging"
-    effect = SERVED
+    effect = UNCHANGED
     fix = 'Create it, or name another one in the settings; "adduser --system --group {name}" makes both.'
     kind: str
     name: str
@@ -253,7 +256,7 @@ class PublishOccupied(DeployError):
 
     code = "deploy.publish_occupied"
     cause = "A file of the administrator's own is where a file of the agent belongs; it is not overwritten."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Move it away, {APPLY}"
     where: str
 
@@ -263,7 +266,7 @@ class DiskFailed(DeployError):
 
     code = "deploy.disk"
     cause = "A file can't be written: {reason}."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Make room or check the disk, {APPLY}"
     where: str
     reason: str
@@ -275,6 +278,6 @@ class ChainGone(DeployError):
     code = "deploy.chain_gone"
     cause = "The chain {chain:short} has been deleted."
     where = "staging"
-    effect = SERVED
+    effect = UNCHANGED
     fix = "Let the agent choose another one: chainwright apply"
     chain: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,8 +15,6 @@ from agent.inspection.chain_checks import (
     refuse_authority,
     refuse_by_time,
     refuse_odd_names,
-    refuse_other_purposes,
-    refuse_unusable,
     remarks_of,
 )
 from agent.inspection.file_types import PARAMETERS
@@ -27,7 +25,9 @@ from agent.inspection.selection import SelectedPair, refuse_strangers, select_pa
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from agent.pki.certificate import title_of
-from agent.pki.chain import Chain
+from agent.pki.chain import Chain, Purpose
+from agent.pki.judge import by_purpose, judge
+from agent.pki.judgement import Judgement
 from agent.pki.path import verify_strength, why_not_an_issuer
 
 if TYPE_CHECKING:
@@ -58,14 +58,16 @@ def diagnose(
     passphrase: bytes | None = None,
     anchors: Anchors | Iterable[x509.Certificate] = (),
     now: datetime,
+    opening: Callable[[str], None] | None = None,
 ) -> Diagnosis:
     """Make a chain of uploaded files.
 
-    `passphrase` opens encrypted keys and PKCS#12; `anchors` are the roots that are known. Raises an `UploadError`, or a
+    `passphrase` opens encrypted keys and PKCS#12; `anchors` are the roots that are known; `opening` is told the place of each
+    key and bundle before it is opened. Raises an `UploadError`, or a
     `ChainError` where key and certificates are not a chain.
     """
     known = Anchors.of(anchors)
-    material = read_material(files, passphrase)
+    material = read_material(files, passphrase, opening)
     pair = select_pair(material, authority=False)
     refuse_odd_names(pair.certificate)
     refuse_authority(pair.certificate)
@@ -75,16 +77,22 @@ def diagnose(
     unused = _unused(pair, path)
     refuse_strangers(title_of(path.leaf), unused)
     chain = Chain(pair.key, path.leaf, path.intermediates, path.root)
-    refuse_unusable(chain, now)
+    judge(chain, purpose=Purpose.SERVER, now=now, anchors=known).require_good()
     return Diagnosis(chain, (*remarks_of(chain, known, now), *_upload_remarks(material, pair, path, unused)))
 
 
-def diagnose_root(files: Iterable[InputFile], *, passphrase: bytes | None = None, now: datetime) -> Root:
+def diagnose_root(
+    files: Iterable[InputFile],
+    *,
+    passphrase: bytes | None = None,
+    now: datetime,
+    opening: Callable[[str], None] | None = None,
+) -> Root:
     """Make a root of an authority's certificate, its key, and its parents where it is a subordinate one.
 
     Raises an `UploadError`, a `RootError` where it may not sign, or a `ChainError` about its key or a signature.
     """
-    pair = select_pair(read_material(files, passphrase), authority=True)
+    pair = select_pair(read_material(files, passphrase, opening), authority=True)
     certificate = pair.certificate
     if reason := why_not_an_issuer(certificate, 0):
         raise RootMayNotSign(title_of(certificate), reason)
@@ -94,7 +102,7 @@ def diagnose_root(files: Iterable[InputFile], *, passphrase: bytes | None = None
     refuse_strangers(title_of(certificate), _unused(pair, path))
     parents = (*path.intermediates, *([path.root] if path.root else []))
     refuse_by_time(parents, now)
-    refuse_other_purposes((certificate, *path.intermediates))
+    Judgement(tuple(by_purpose((certificate, *path.intermediates), Purpose.SERVER))).require_good()
     return Root(pair.key, certificate, parents)
 
 

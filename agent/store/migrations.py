@@ -161,7 +161,14 @@ def m008_peers(db: Database) -> None:
 
 
 @migrations()
-def m009_evidence(db: Database) -> None:
+def m009_judged(db: Database) -> None:
+    """Where a chain comes from, and what clients make of it."""
+    for column, kind in (("origin", str), ("warnings", str), ("edition", int)):
+        db.table("chains").add_column(column, kind)
+
+
+@migrations()
+def m010_evidence(db: Database) -> None:
     """When an endpoint served last what it should, since when it doesn't, and what kind of endpoint it is."""
     db.table("endpoints").add_column("served_at", str)
     db.table("endpoints").add_column("wrong_since", str)
