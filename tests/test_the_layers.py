@@ -27,6 +27,7 @@ ROOMS = (
         "operations",
         "engine",
         "report",
+        "health",
         "deploy",
         "sources",
         "planning",
@@ -50,10 +51,14 @@ HEAVY = {
     "cryptography": {
         *(
             "agent.pki.certificate",
+            "agent.pki.certificate_checks",
+            "agent.pki.client_warnings",
+            "agent.pki.distinguished_names",
             "agent.pki.judge",
             "agent.pki.name_constraints",
             "agent.pki.path",
             "agent.pki.profile",
+            "agent.pki.second_opinions",
             "agent.pki.signing_request",
             "agent.inspection",
         ),
@@ -72,7 +77,7 @@ HEAVY = {
 }
 """What takes long to import, and the modules that do so at once: they are themselves imported when they are used."""
 WITHOUT_PYDANTIC = (
-    *("cli", "errors", "report", "store", "engine.freshness", "model.need", "model.records"),
+    *("cli", "errors", "health", "report", "store", "engine.freshness", "model.need", "model.records"),
     *("pki.chain", "system.layout", "system.names"),
 )
 """A run that has nothing to do, and a status, get along with these."""

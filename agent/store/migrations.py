@@ -168,7 +168,17 @@ def m009_judged(db: Database) -> None:
 
 
 @migrations()
-def m010_evidence(db: Database) -> None:
+def m010_conditions(db: Database) -> None:
+    """Findings that no other row tells."""
+    db.table("conditions").create(
+        _columns("scope kind subject code severity title problem since"),
+        pk=("scope", "kind", "subject", "code"),
+    )
+    _distrust_after_changes(db, "conditions")
+
+
+@migrations()
+def m011_evidence(db: Database) -> None:
     """When an endpoint served last what it should, since when it doesn't, and what kind of endpoint it is."""
     db.table("endpoints").add_column("served_at", str)
     db.table("endpoints").add_column("wrong_since", str)
