@@ -145,7 +145,8 @@ class Pass:
         self._obtain_at_once([action for action in made.actions if isinstance(action, Obtain) and action.immediate])
         made = self.plan(windows=windows)
         self._keep_bindings(made)
-        self._deploy(made, boot=boot)
+        if self._deploy(made, boot=boot):
+            self._bind_what_is_next(made, windows=windows, boot=boot)
         deployer.purge(self._deploy_context())
         if boot:
             return
@@ -248,7 +249,17 @@ class Pass:
 
     # Deploying
 
-    def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> None:
+    def _bind_what_is_next(self, before: Plan, *, windows: bool, boot: bool) -> None:
+        """Give the modules whose services have refused a chain the next one."""
+        made = self.plan(windows=windows)
+        chains = {each.key: each.chain for each in before.bindings}
+        changed = {each.module for each in made.bindings if each.chain != chains.get(each.key)}
+        if changed:
+            self._keep_bindings(made)
+            self._deploy(made, boot=boot, only=changed)
+
+    def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> bool:
+        """Deploy, settle and retire. Return whether anything was deployed."""
         chosen = [action for action in made.actions if only is None or getattr(action, "module", None) in only]
         deploys = [action for action in chosen if isinstance(action, Deploy) and self._checks_due(action)]
         settles = [action for action in chosen if isinstance(action, Settle) and not boot]
@@ -261,6 +272,7 @@ class Pass:
             deployer.settle(deploy_context, [action.module for action in settles])
         if retired:
             deployer.retire(deploy_context, [action.module for action in retired])
+        return bool(deploys)
 
     def _checks_due(self, action: Deploy) -> bool:
         """A module without any chain yet is deployed when it has its first one, or when it needs none."""

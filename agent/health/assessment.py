@@ -129,7 +129,8 @@ class _Assessment:
 
     def _chain(self, record: ChainRecord) -> ChainHealth:
         bindings = self._bound[record.id]
-        states = [self._uses.bound(binding) for binding in bindings] + self._uses.standing_in(record.id)
+        states = [self._uses.bound(binding) for binding in bindings]
+        states += [*self._uses.standing_in(record.id), *self._uses.refused(record.id)]
         status, problem = self._label(record, bindings, states)
         retries = self._uses.retries(record.id)
         return ChainHealth(

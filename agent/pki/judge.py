@@ -179,11 +179,11 @@ def _with_others(
         key=path.key if isinstance(path, Chain) else None,
     )
     title = title_of(path.leaf)
-    words = {OPENSSL: of_openssl(subject), CRYPTOGRAPHY: of_cryptography(subject, now)}
+    words = {OPENSSL: of_openssl(subject, now), CRYPTOGRAPHY: of_cryptography(subject, now)}
     if all(words.values()):
         both = ", ".join(f"{client} says {quoted(said)}" for client, said in words.items())
         return Judgement((Objection.of(ClientsRefuse(title, both), title),), warnings)
-    words[STRICT] = "" if words[OPENSSL] else of_openssl(subject, strict=True)
+    words[STRICT] = "" if words[OPENSSL] else of_openssl(subject, now, strict=True)
     explained = " ".join(each.clients for each in warnings)
     more = [
         Objection("chain.client_refuses", title, f"{client} refuses it: {quoted(said)}", client)

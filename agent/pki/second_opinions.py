@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
+from OpenSSL import SSL, crypto
+from OpenSSL._util import ffi, lib  # for OpenSSL's own words, which nothing public returns
 
-from agent.pki.key import key_pem
 from agent.pki.purpose import Purpose
 from agent.system.names import WILDCARD, is_address
 
@@ -29,11 +27,11 @@ STRICT = "Python 3.13"
 CRYPTOGRAPHY = "Python's cryptography"
 """Follows the profile of the Web PKI (CA/Browser Forum) to the letter."""
 
-NO_CHECK_TIME = 0x200000
-"""X509_V_FLAG_NO_CHECK_TIME: OpenSSL would compare with the clock instead of `now`; the judge compares itself."""
 AROUND = re.compile(r"^(?:validation failed: )?(?:candidates exhausted: )*|(?: \(encountered processing .*)?$")
 FLIGHTS = 6
 """More flights of messages than a handshake has."""
+MOST_OCTETS = 1 << 20
+"""More than a flight has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +63,18 @@ def of_cryptography(subject: Subject, now: datetime) -> str:
     return ""
 
 
-def of_openssl(subject: Subject, *, strict: bool = False) -> str:
-    """Return why OpenSSL refuses a path at any time, in its words; empty where it doesn't, or can't be asked."""
+def of_openssl(subject: Subject, now: datetime, *, strict: bool = False) -> str:
+    """Return why OpenSSL refuses a path at `now`, in its words; empty where it doesn't, or has no key to be asked with."""
     if subject.key is None:
         return ""
+    found: list[str] = []
+    verifier = _verifier(subject, now, found, strict=strict)
     of_server = subject.purpose is Purpose.SERVER
-    content = key_pem(subject.key) + b"".join(each.public_bytes(Encoding.PEM) for each in subject.presented)
-    try:
-        with _in_memory(content) as file:
-            verifier = _verifier(subject.anchor, file, of_server=of_server, strict=strict)
-            presenter = _presenter(file, of_server=of_server)
-        _shake_hands(verifier, presenter, of_server=of_server)
-    except ssl.SSLCertVerificationError as error:
-        return str(error.verify_message)
-    except (ssl.SSLError, OSError):  # of the handshake, not of the certificates
-        return ""
-    return ""
+    sides = [SSL.Connection(verifier), SSL.Connection(_context(subject, level=0))]
+    for side, is_server in zip(sides, (not of_server, of_server), strict=True):
+        (side.set_accept_state if is_server else side.set_connect_state)()
+    _shake_hands(*sides)
+    return found[0] if found else ""
 
 
 def _asked(name: str) -> x509.DNSName | x509.IPAddress:
@@ -89,53 +83,43 @@ def _asked(name: str) -> x509.DNSName | x509.IPAddress:
     return x509.DNSName("www." + name.removeprefix(WILDCARD) if name.startswith(WILDCARD) else name)
 
 
-def _verifier(anchor: x509.Certificate, file: str, *, of_server: bool, strict: bool) -> ssl.SSLContext:
-    """Return the side that verifies: a client where the path is a server's."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if of_server else ssl.PROTOCOL_TLS_SERVER)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(cadata=anchor.public_bytes(Encoding.DER))
-    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(NO_CHECK_TIME)
-    if strict:
-        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
-    else:
-        context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
-    if not of_server:  # a server has to have one, and nobody looks at it here
-        context.load_cert_chain(file)
+def _verifier(subject: Subject, now: datetime, found: list[str], *, strict: bool) -> SSL.Context:
+    """Return the side that verifies, and adds to `found` what it refuses. A server needs a chain too: it has the same."""
+    context = _context(subject, level=2)
+    store = context.get_cert_store()
+    assert store is not None  # a context always has one
+    store.add_cert(crypto.X509.from_cryptography(subject.anchor))
+    store.set_time(now)
+    flags = crypto.X509StoreFlags
+    store.set_flags(flags.PARTIAL_CHAIN | flags.X509_STRICT if strict else flags.PARTIAL_CHAIN)
+
+    def note(_side: SSL.Connection, _certificate: crypto.X509, number: int, _depth: int, good: int) -> bool:
+        if not good:
+            found.append(ffi.string(lib.X509_verify_cert_error_string(number)).decode())
+        return bool(good)
+
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, note)
     return context
 
 
-def _presenter(file: str, *, of_server: bool) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if of_server else ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")  # what is too weak is for the other side to say
-    context.load_cert_chain(file)
+def _context(subject: Subject, level: int) -> SSL.Context:
+    """Return one side, which has the chain. `level`: OpenSSL's security level, 2 as clients have it, 0 to send anything."""
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_cipher_list(f"DEFAULT:@SECLEVEL={level}".encode())
+    assert subject.key is not None
+    with suppress(SSL.Error):  # the verifying side may find its own chain too weak: it has said enough if nobody asks
+        context.use_certificate(subject.presented[0])
+        context.use_privatekey(subject.key)
+        for certificate in subject.presented[1:]:
+            context.add_extra_chain_cert(certificate)
     return context
 
 
-@contextmanager
-def _in_memory(content: bytes) -> Iterator[str]:
-    """Yield the path of a file that is on no disk and that only this process can open."""
-    descriptor = os.memfd_create("chain")
-    try:
-        os.fchmod(descriptor, 0o600)
-        os.write(descriptor, content)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
-
-
-def _shake_hands(verifier: ssl.SSLContext, presenter: ssl.SSLContext, *, of_server: bool) -> None:
-    """Let two sides talk until the verifying one is done. Raises `ssl.SSLError`."""
-    to_verifier, to_presenter = ssl.MemoryBIO(), ssl.MemoryBIO()
-    verifying = verifier.wrap_bio(to_verifier, to_presenter, server_side=not of_server)
-    presenting = presenter.wrap_bio(to_presenter, to_verifier, server_side=of_server)
+def _shake_hands(*sides: SSL.Connection) -> None:
+    """Let two sides talk until one of them ends it or both are done."""
     for _ in range(FLIGHTS):
-        for side in (presenting, verifying):
-            try:
+        for side, other in (sides, sides[::-1]):
+            with suppress(SSL.WantReadError, SSL.Error):
                 side.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-            if side is verifying:
-                return
+            with suppress(SSL.WantReadError):
+                other.bio_write(side.bio_read(MOST_OCTETS))
