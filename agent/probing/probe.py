@@ -52,14 +52,8 @@ class TLSProbe(Probe):
 
     def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:
         """Make one fresh connection, without resumption. Raises `ProbeFailed`."""
-        from agent.probing.connection import (
-            connected,
-            fingerprints_of,
-            presented,
-            read_generation,
-            secured,
-            translated,
-        )
+        from agent.probing.connection import connected, read_generation, secured, translated
+        from agent.probing.handshake import fingerprints_of, presented
         from agent.probing.starttls import begin
 
         with translated(endpoint, deadline), connected(endpoint.address, deadline) as plain:
@@ -84,7 +78,8 @@ class TLSProbe(Probe):
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
-        from agent.probing.connection import lenient_context, restricted_context
+        from agent.probing.connection import restricted_context
+        from agent.probing.handshake import lenient_context
 
         if self.key_type is None:
             return lenient_context()

@@ -31,6 +31,11 @@ class Endpoints:
         marks = ", ".join("?" for _ in names)
         self._database.execute(f"delete from endpoints where module not in ({marks})", names)  # noqa: S608
 
+    def ports(self) -> set[int]:
+        """Return the ports of all endpoints; a UNIX socket has none."""
+        rows = self._database.query("select distinct address from endpoints where address not like 'unix:%'")
+        return {int(port) for row in rows if (port := row["address"].rpartition(":")[2]).isdecimal()}
+
     def all(self) -> list[EndpointRecord]:
         """Return every endpoint."""
         rows = self._database.query("select * from endpoints order by module, key")

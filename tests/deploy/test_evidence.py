@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.engine.recheck import Recheck
 from agent.errors.problem import rfc3339
 from agent.model.deployment import EndpointRecord, Outcome
 from agent.model.events import EventKind
@@ -46,7 +47,7 @@ def register_modules():
 
 def look(appliance: Deployed) -> list[EndpointRecord]:
     """Have a person look; return what is known then."""
-    appliance.engine().apply(wait=0, recheck_endpoints=True)
+    appliance.engine().apply(wait=0, recheck=Recheck.SAMPLE)
     return appliance.records()
 
 
