@@ -17,7 +17,7 @@ class Reloader:
 
     def __init__(self, context: DeployContext, absent: Mapping[str, str], is_dead: Callable[[Unit], bool]) -> None:
         self._context = context
-        self._absent = absent
+        self._absent = dict(absent)
         self._is_dead = is_dead
         self.down = dict(absent)
         """Unit -> why it can't be reloaded."""
@@ -34,6 +34,10 @@ class Reloader:
             if errors and not all_of_them:
                 break
         return errors[0] if errors else None
+
+    def leave_out(self, unit: str, why: str) -> None:
+        """Neither reload nor start a unit."""
+        self._absent[unit] = self.down[unit] = why
 
     def _reload_unit(self, unit: Unit, candidate: Candidate) -> AgentError | None:
         if not isinstance(unit, SharedUnit) and unit.name not in candidate.contexts:

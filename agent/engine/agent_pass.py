@@ -21,6 +21,7 @@ from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.source_context import SourceServices
+from agent.engine.source_findings import source_findings
 from agent.health.problems import observer_failed
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
@@ -138,6 +139,8 @@ class Pass:
 
     def perform(self, *, windows: bool, boot: bool = False) -> None:
         """Do all that is due and needs no network."""
+        if deployer.misses_footprints(self._store):
+            deployer.note_missing_footprints(self._deploy_context())
         if boot:
             find_damage(self._deploy_context(boot=True))
         made = self.plan(windows=windows)
@@ -169,6 +172,7 @@ class Pass:
             self._store.remember("renewals", _json_of(made.renewals))
             self._store.remember("deferred", _json_of(made.deferred))
             self._store.conditions.replace("observers", self._failed_observers(), self._clock())
+            self._store.conditions.replace("sources", self._source_findings(made), self._clock())
             self._store.chains.drop_superseded(self._clock() - SUPERSEDED)
             self._store.journal.trim()
             self._store.deployments.drop_unused_texts()
@@ -177,6 +181,13 @@ class Pass:
     def _failed_observers(self) -> Iterator[Finding]:
         for name, cause in self._bus.failed.items():
             yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, observer_failed(name, cause))
+
+    def _source_findings(self, made: Plan) -> Iterator[Finding]:
+        needed = {need.request.id for need in self.declarations.needs}
+        orders = [each for each in self._store.orders.records() if each.request in needed]
+        bound = {binding.chain for binding in made.bindings}
+        chains = [each for each in self._store.chains.records() if each.id in bound]
+        return source_findings(self._inputs.settings.rungs.values(), orders, chains)
 
     def _drop_unneeded(self) -> None:
         names = {name for need in self.declarations.needs for name in need.names}

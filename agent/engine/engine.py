@@ -28,6 +28,7 @@ from agent.engine.pass_inputs import (
 )
 from agent.engine.recheck import Recheck
 from agent.engine.workers import Workers
+from agent.model.deployment import Outcome
 from agent.model.events import Event, EventKind
 from agent.planning import Inquire, Obtain, Plan
 from agent.probing.probe import Prober
@@ -196,7 +197,7 @@ class Engine:
         """
         now = self.clock()
         snapshot = read_snapshot(self.layout, now)
-        if snapshot.refusals:
+        if snapshot.refusals or any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values()):
             return
         self._report = report(snapshot, now)
         instants = [each for each in (made.next_at, self._report.changes_at) if each]

@@ -178,7 +178,13 @@ def m010_conditions(db: Database) -> None:
 
 
 @migrations()
-def m011_evidence(db: Database) -> None:
+def m011_footprints(db: Database) -> None:
+    """What was put into services, for taking it out without settings and plugins."""
+    db.table("footprints").create(_columns("owner footprint"), pk="owner")
+
+
+@migrations()
+def m012_evidence(db: Database) -> None:
     """When an endpoint served last what it should, since when it doesn't, and what kind of endpoint it is."""
     db.table("endpoints").add_column("served_at", str)
     db.table("endpoints").add_column("wrong_since", str)

@@ -184,6 +184,7 @@ EXAMPLES: list[AgentError] = [
     root.RootMayNotSign("Toy CA", "its key usage does not include keyCertSign"),
     root.RootKeyMismatch("Toy CA"),
     root.RootParentsWrong("Toy CA", "It was issued by somebody else."),
+    root.RootSignsUnusable("Branch CA", ['The authority "Branch CA" may not issue certificates for "gw.example.test"']),
     root.RootExpired("Toy CA", AT),
     root.RequestInvalid("its signature does not verify with the key in it"),
     root.NamesMissing(),
@@ -258,6 +259,13 @@ EXAMPLES: list[AgentError] = [
     deploy.PublishOccupied("/etc/ipsec.d/private/gw.pem"),
     deploy.DiskFailed("/var/lib/chainwright/modules/mail/7", "no space left on device"),
     deploy.ChainGone(ID),
+    deploy.NotTakenOut("mail", "/etc/postfix/main.cf still names the agent's files", OUTPUT),
+    deploy.StillServed("mail", "127.0.0.1:993 (mail.example.test)"),
+    deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
+    deploy.ServiceForgotten("nginx"),
+    deploy.NotIncluded(
+        "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
+    ),
     # State, settings, plugins
     store.MasterKeyLost(f"{PRIVATE}/master.key"),
     store.MasterKeyRefused(f"{PRIVATE}/master.key"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agent.model.finding import SubjectKind
 from agent.sources.acme.account import Accounts, AccountWish
 from agent.sources.acme.client import AcmeClient
 from support.appliances.certified import Certified
@@ -26,6 +27,11 @@ def deactivate(appliance: Certified, ca: Pebble, directory: Path) -> str:
     return url
 
 
+def findings(appliance: Certified) -> list[str]:
+    with appliance.store() as store:
+        return [each.problem.code for each in store.conditions.all() if each.kind is SubjectKind.CA]
+
+
 def test_an_account_that_the_ca_has_deactivated_is_replaced_by_the_command_that_is_named(pebble_with, tmp_path):
     ca = pebble_with()
     with Certified.make(ca=ca) as appliance:
@@ -37,11 +43,13 @@ def test_an_account_that_the_ca_has_deactivated_is_replaced_by_the_command_that_
         assert failed.problem["code"] == "source.account_refused"
         assert REKEY in failed.problem["fix"]
         assert appliance.certified() == before, "what serves is left alone"
+        assert findings(appliance) == ["source.account_refused"]
 
         done = appliance.terminal.run(*REKEY.split()[1:])
         assert done.returncode == 0, done.stderr
         assert "The CA refuses the account, so it is given up." in done.stdout + done.stderr
         assert appliance.orders_failed() == []
+        assert findings(appliance) == []
         assert appliance.certified() not in {"", before}
         assert appliance.terminal.json("acme", "account")["account"]["url"] != old
 
