@@ -298,7 +298,9 @@ class Switching:
     def _keep_module(self, module: str) -> Deployment:
         context, record = self._context, self.record
         rows = self._endpoints.records(module, new=True)
-        down = None if self._has_stopped(module, rows) else self._why_waiting(module, rows)
+        down = self._why_waiting(module, rows)
+        if isinstance(down, ServiceDown) and self._has_stopped(module, rows):
+            down = None
         deployment = Deployment(
             module=module,
             generation=record.modules[module].new,
