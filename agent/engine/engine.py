@@ -95,7 +95,7 @@ class Engine:
         self._report: Report | None = None
         self.bus = Bus(listeners)
         self.who = who
-        self._job = job
+        self.job = job
         self.workers = Workers(layout, self.bus, self.clock)
         self._deferred = DeferredOrders()
 
@@ -157,7 +157,7 @@ class Engine:
 
         `recheck`: which endpoints to look at, whenever they were looked at last. `retry`: as for `apply`.
         """
-        job = self._job or secrets.token_hex(4)
+        job = self.job or secrets.token_hex(4)
         with self._locked(wait) as store:
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
             fingerprint = InputsFingerprint(str(self.layout.root))
@@ -179,6 +179,7 @@ class Engine:
             if not made.actions and current.all_modules_ok and not self._has_other_work:
                 self._note_up_to_date(store, made, fingerprint)
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
+            current.note_observers()
             return made, current.performed
 
     @contextmanager

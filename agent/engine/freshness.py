@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from agent.engine import evidence
+from agent.system.disk import shortages
 from agent.system.fingerprint import digest_of, facts, states
 from agent.system.paths import DATABASE, database_uri
 
@@ -39,7 +40,7 @@ class InputsFingerprint:
     """Fingerprint of all that one pass reads. Make it before anything is read, so that no change meanwhile is missed."""
 
     def __init__(self, root: str) -> None:
-        self._facts = "\n".join(facts(root))
+        self._facts = "\n".join((*facts(root), _room(root)))
         self._more: list[str] = []
         self._seen = ""
 
@@ -97,3 +98,8 @@ def _kept(path: str) -> tuple[str, str]:
     finally:
         connection.close()
     return str(rows.get(KEY, "")), str(rows.get(EVIDENCE, ""))
+
+
+def _room(root: str) -> str:
+    """Return a line that changes when a disk gets full: the next run then looks at everything."""
+    return f"room {' '.join(each.mount for each in shortages(root))}"
