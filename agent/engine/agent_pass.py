@@ -16,12 +16,15 @@ from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
 from agent.engine import conditions
 from agent.engine.bus import Bus
+from agent.engine.host import usable_addresses
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
+from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.roots_found import note_known_roots
 from agent.engine.source_context import SourceServices
 from agent.engine.source_findings import source_findings
+from agent.engine.unjudged import judge_unjudged
 from agent.health.room import of_room
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
@@ -123,11 +126,12 @@ class Pass:
             touched = deployer.recover(self._deploy_context(), boot=boot)
             self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
 
-    def recheck_endpoints(self) -> None:
-        """Forget when endpoints were looked at: what was seen by another process, or before a reboot, proves nothing."""
+    def recheck_endpoints(self, how: Recheck) -> None:
+        """Forget when endpoints were looked at."""
         now = self._clock()
+        chosen = to_recheck(self._store.endpoints.all(), how)
         with self._store.write():
-            self._store.endpoints.update([replace(each, next_at=now) for each in self._store.endpoints.all()])
+            self._store.endpoints.update([replace(each, next_at=now) for each in chosen])
 
     def reset_backoff(self) -> None:
         """Let what was refused before anything had changed be tried at once: a person says that the cause is mended.
@@ -155,6 +159,7 @@ class Pass:
         deployer.purge(self._deploy_context())
         if boot:
             return
+        judge_unjudged(self._store, self._services, self._bound(made), self._clock())
         wrong = find_drift(
             self._deploy_context(), [action.module for action in made.actions if isinstance(action, Look)]
         )
@@ -168,6 +173,7 @@ class Pass:
             note_known_roots(self._store, self._inputs.enabled.layout, self._bound(made))
             self._store.modules.put(self.declarations.records)
             self._store.endpoints.keep_modules(record.name for record in self.declarations.records)
+            self._store.remember("pid files", "\n".join(map(str, self._inputs.enabled.pid_files())))
             self._store.remember("next at", written(made.next_at) or "")
             self._store.remember("renewals", _json_of(made.renewals))
             self._store.remember("deferred", _json_of(made.deferred))
@@ -325,6 +331,7 @@ class Pass:
                 timedelta(seconds=settings.probe.interval), settings.probe.handshakes, settings.probe.timeout
             ),
             keep=settings.deploy.keep,
+            addresses=usable_addresses(),
             job=self._job,
             boot=boot,
             _chains=self._made,

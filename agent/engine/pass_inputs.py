@@ -126,6 +126,7 @@ def state_of(
         forced=store.orders.forced(),
         watches=store.watches.all(),
         failing=tuple(store.failing.all()),
+        pins={pin.key: pin.chain for pin in store.pins.all()},
         refused=frozenset(
             (each.module, each.slot, each.subject) for each in refusals if each.kind is RefusedKind.CHAIN
         ),

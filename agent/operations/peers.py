@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing
+from agent.auth.audit_log import AuditLog
+from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing, RootSignsUnusable
 from agent.model.events import Event, EventKind
 from agent.model.peer import LIFETIME, Peer, serial_of
 from agent.pki.chain import PeerCertificate, Purpose
@@ -17,7 +18,9 @@ from agent.system.layout import Layout
 from agent.system.names import parse_name
 
 if TYPE_CHECKING:
+    from agent.auth.person import Actor
     from agent.operations.locked_state import LockedState
+    from agent.pki.authority import Root
     from agent.store import Store
 
 
@@ -30,10 +33,14 @@ def sign(
     label: str,
     now: datetime,
     purposes: Collection[Purpose] = (Purpose.SERVER,),
+    actor: Actor | None = None,
 ) -> PeerCertificate:
     """Sign a PEM request (RFC 2986) for `names` and keep the certificate under `module` and `label`.
 
-    Raises `RootMissing`, `RootExpired`, `RequestInvalid`, `NameInvalid`, `NamesMissing`, `StoreError`.
+    `actor`: who asks for it, for the audit record.
+
+    Raises `RootMissing`, `RootExpired`, `RequestInvalid`, `NameInvalid`, `NamesMissing`, `StoreError`, and
+    `RootSignsUnusable` where every client would refuse it.
     """
     canonical = list(dict.fromkeys(parse_name(name) for name in names))
     with Store.open_existing(layout) as store:
@@ -41,9 +48,24 @@ def sign(
         if root is None:
             raise RootMissing
         peer = root.sign_request(csr, canonical, purposes, now, LIFETIME)
+        _refuse_unusable(root, peer, purposes, now)
         with store.write():
             store.peers.add(peer, csr=csr, module=module, label=label, root=root.sha256, names=canonical, now=now)
+            serial = f"{peer.leaf.serial_number:x}"
+            text = f"{module}/{label} was signed for {', '.join(canonical[:3])}, until {peer.not_after:%Y-%m-%d}"
+            detail = {"label": label, "serial": serial}
+            store.journal.add(Event(now, EventKind.PEER_SIGNED, text, "", module, detail))
+            AuditLog(store.database).note(actor, now, "peer signed", f"{module}/{label}", serial)
         return peer
+
+
+def _refuse_unusable(root: Root, peer: PeerCertificate, purposes: Collection[Purpose], now: datetime) -> None:
+    from agent.pki.judge import judge
+
+    top = (root.certificate, *root.parents)[-1]
+    refused = [each for one in purposes for each in judge(peer, purpose=one, now=now, anchors=[top]).refused]
+    if refused:
+        raise RootSignsUnusable(root.subject, list(dict.fromkeys(each.sentence for each in refused)))
 
 
 def find_peer(store: Store, serial: str, module: str = "") -> Peer:
@@ -84,13 +106,11 @@ def revoke_peer(state: LockedState, peer: Peer, reason: RevocationReason) -> lis
     found = [each for each in _of_one_key(store, peer) if each.revoked_at is None and each.not_after > now]
     detail = {"label": peer.label, "serials": [each.serial for each in found]}
     text = f"{peer.module}/{peer.label} was revoked: {reason}"
-    event = Event(now, EventKind.REVOKED_BY_ROOT, text, "", peer.module, detail)
-    with store.write():
+    event = state.event(EventKind.REVOKED_BY_ROOT, text, peer.module, **detail)
+    with state.change("revoke", f"{peer.module}/{peer.label}", f"{peer.serial}, {reason}", events=[event]):
         store.peers.revoke(found, now, reason)
         for each in found:
             store.revocations.add(Revocation(each.root, each.serial, now, reason, each.not_after))
-        known = state.engine.bus.record(store, [event])
-    state.engine.bus.show(store, known)
     return found
 
 

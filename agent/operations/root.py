@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from agent.errors.operations import RootAlreadyPresent
 from agent.errors.root import RootSignsUnusable
 from agent.errors.wording import few, quoted
+from agent.model.events import EventKind
 from agent.operations.consequences import module_effects
 from agent.operations.effects import ModuleConsequence, RootEffects
 from agent.operations.trial_leaves import judge_signed, names_not_permitted
 from agent.planning.binding import LOCAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from agent.model.need import Need
     from agent.operations.locked_state import LockedState
@@ -39,8 +40,7 @@ def reissue_root(state: LockedState) -> Root:
     from agent.engine.own_root import make_root
 
     root = make_root(state.inputs.settings.root, state.inputs.enabled.host, state.now)
-    with state.store.write():
-        state.store.roots.add(root, state.now)
+    _take(state, root, "root reissued")
     return root
 
 
@@ -57,7 +57,13 @@ def upload_root(state: LockedState, root: Root) -> None:
     if present is not None and present.sha256 == root.sha256:
         raise RootAlreadyPresent(root.sha256)
     _refuse_unusable(state, root)
-    with state.store.write():
+    _take(state, root, "root replaced")
+
+
+def _take(state: LockedState, root: Root, action: str) -> None:
+    text = f"{root.subject}, until {root.not_after:%Y-%m-%d}"
+    event = state.event(EventKind.ROOT_CREATED, text, sha256=root.sha256)
+    with state.change(action, root.subject, root.sha256, events=[event]):
         state.store.roots.add(root, state.now)
 
 
@@ -67,17 +73,23 @@ def _judged(state: LockedState, root: Root) -> Iterator[ModuleConsequence]:
         yield ModuleConsequence("root", f"{objection.sentence}.", "warning")
     signed_at_once = {(need.module, need.slot) for need in _to_be_signed(state)}
     for need in _signable(state):
-        if (need.module, need.slot) not in signed_at_once and (names := names_not_permitted(root, need, state.now)):
-            sentence = (
-                f"The new root may not sign for {few([quoted(name) for name in names])} (name constraints): "
-                "where no other source delivers, clients refuse its chain."
-            )
-            yield ModuleConsequence(need.module, sentence, "warning")
+        names = names_not_permitted(root, (need.names, (need.purpose,)), state.now)
+        if names and (need.module, need.slot) not in signed_at_once:
+            yield ModuleConsequence(need.module, _may_not_sign(names), "warning")
+
+
+def _may_not_sign(names: Sequence[str]) -> str:
+    return (
+        f"The new root may not sign for {few([quoted(name) for name in names])} (name constraints): "
+        "where no other source delivers, clients refuse its chain."
+    )
 
 
 def _refuse_unusable(state: LockedState, root: Root) -> tuple[Objection, ...]:
     """Return what some clients refuse of what a root will sign at once. Raises `RootSignsUnusable`."""
-    judgement = judge_signed(root, _to_be_signed(state), state.now)
+    wanted = [(need.names, (need.purpose,)) for need in _to_be_signed(state)]
+    peers = [(each.names, each.purposes) for each in state.store.peers.all() if each.current]
+    judgement = judge_signed(root, [*wanted, *peers], state.now)
     if not judgement.good:
         raise RootSignsUnusable(root.subject, list(dict.fromkeys(each.sentence for each in judgement.refused)))
     return judgement.warnings

@@ -44,6 +44,7 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             deferred=_instants(store, "deferred"),
             refusals=tuple(store.deployments.refusals()),
             endpoints=tuple(store.endpoints.all()),
+            pins=tuple(store.pins.all()),
             conditions=with_room(observed(layout, store, now), shortages(str(layout.root))),
             next_at=read(store.meta("next at") or None),
             owner=_owner(layout),
