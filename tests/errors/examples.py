@@ -263,6 +263,7 @@ EXAMPLES: list[AgentError] = [
     deploy.ServiceRefusesPresent("nginx", "nginx -t", "cannot load module:", OUTPUT),
     deploy.ReloadFailed("nginx", "nginx -s reload", "exit code 1", OUTPUT),
     deploy.ServiceDown("nginx", "nobody listens at its endpoints"),
+    deploy.StartFailed("nginx", "nginx", "nginx: [emerg] bind() to 0.0.0.0:443 failed (98: Address in use)", OUTPUT),
     deploy.RollbackFailed("mail", "The endpoint gives no proper answer: nobody listens there."),
     deploy.FileDamaged("mail", "/var/lib/chainwright/modules/mail/7/mail.pem"),
     deploy.OwnerUnknown("group", "mail-keys"),
