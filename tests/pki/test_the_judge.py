@@ -445,7 +445,10 @@ def test_a_constraint_that_can_not_be_read_is_a_reason_and_no_traceback():
     assert caught.value.problem.code == "upload.damaged"
     judgement = Path(leaf, (), odd).judged()
     assert [each.sentence for each in judgement.refused] == [
-        "A certificate can't be read: the extensions of Odd Root are damaged"
+        (
+            "A certificate can't be read: the extensions of Odd Root are not well-formed "
+            "(its structure is not the one of its kind)"
+        )
     ]
 
 
