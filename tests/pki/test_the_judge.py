@@ -447,7 +447,7 @@ def test_a_constraint_that_can_not_be_read_is_a_reason_and_no_traceback():
     assert [each.sentence for each in judgement.refused] == [
         (
             "A certificate can't be read: the extensions of Odd Root are not well-formed "
-            "(its structure is not the one of its kind)"
+            '("IPAddress name constraints must be an IPv4Network or IPv6Network object")'
         )
     ]
 
