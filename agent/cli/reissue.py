@@ -37,10 +37,10 @@ def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, fo
     with invocation.locked_state("reissue") as state:
         for line in consequence_lines(operations.reissue_effects(state, names)):
             note(line)
-        kept = operations.reissue(state, names, force=force).kept
-    for name, chain in ((each.name, each.chain[:12]) for each in kept):
+        asked = operations.reissue(state, names, force=force)
+    for name, chain in ((each.name, each.chain[:12]) for each in asked.kept):
         note(f"{name}: an uploaded chain serves it ({chain}); to go back to the other sources, delete that one.")
-    return perform(invocation, timeout=timeout)
+    return perform(invocation, timeout=timeout, aim=asked.aim)
 
 
 @command(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.errors.operations import NothingToReissue
+from agent.model.aim import Aim
 from agent.model.records import UPLOADED
 from agent.operations.consequences import need_effects
 from agent.operations.effects import ChangeEffects
@@ -33,6 +34,8 @@ class Reissue:
 
     names: tuple[str, ...]
     kept: tuple[KeptUpload, ...]
+    aim: Aim
+    """New chains for all that no upload serves."""
 
 
 def reissue_effects(state: LockedState, names: Sequence[str] = ()) -> ChangeEffects:
@@ -52,7 +55,8 @@ def reissue(state: LockedState, names: Sequence[str] = (), *, force: bool = Fals
         for need in needs:
             state.store.orders.ask_again(need.request.id, state.now, force=force)
             state.store.orders.forget_failures(need.request.id)
-    return Reissue(tuple(sorted({name for need in needs for name in need.names})), _kept(state, needs))
+    kept = _kept(state, needs)
+    return Reissue(tuple(sorted({name for need in needs for name in need.names})), kept, _aim(state, needs, kept))
 
 
 def retry_failed(state: LockedState, action: str = "renew", detail: str = "") -> None:
@@ -80,6 +84,13 @@ def _needs_with(state: LockedState, name: str) -> list[Need]:
         close = difflib.get_close_matches(wanted, known, 1)
         raise NothingToReissue(name, close[0] if close else "")
     return found
+
+
+def _aim(state: LockedState, needs: Sequence[Need], kept: Sequence[KeptUpload]) -> Aim:
+    uploaded = {each.chain for each in kept}
+    bound = {each.key: each.chain for each in state.bindings()}
+    keys = [need.key for need in needs if bound.get(need.key) not in uploaded]
+    return Aim(tuple(keys), instead_of=tuple({chain for key in keys if (chain := bound.get(key))}))
 
 
 def _kept(state: LockedState, needs: Sequence[Need]) -> tuple[KeptUpload, ...]:

@@ -188,3 +188,10 @@ def m012_pins(db: Database) -> None:
     """Uploaded chains that a person has pinned."""
     db.table("pins").create(_columns("module slot chain who at"), pk=("module", "slot"), not_null={"chain"})
     _distrust_after_changes(db, "pins")
+
+
+@migrations()
+def m013_aims(db: Database) -> None:
+    """What jobs are for, and what became of that."""
+    for column in ("aim", "outcome"):
+        db.table("jobs").add_column(column, str)
