@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent.errors.operations import NothingToReissue
@@ -12,6 +14,7 @@ from agent.model.aim import Aim
 from agent.model.records import UPLOADED
 from agent.operations.consequences import need_effects
 from agent.operations.effects import ChangeEffects
+from agent.store.instants import read_known
 from agent.system.names import parse_name
 
 if TYPE_CHECKING:
@@ -68,6 +71,35 @@ def retry_failed(state: LockedState, action: str = "renew", detail: str = "") ->
         for need in state.needs:
             state.store.orders.forget_failures(need.request.id)
         state.store.deployments.reset_backoff((), state.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What `retry_failed` lets be tried, before it does."""
+
+    aim: Aim
+    """New chains for all that is due or has failed."""
+    next_at: datetime | None
+    """When the next chain is due; None: none is planned."""
+
+
+def renewal(state: LockedState) -> Renewal:
+    """Return which needs wait for a chain: renewals that are due, orders that failed, chains that a service refused."""
+    planned = {chain: read_known(at) for chain, at in json.loads(state.store.meta("renewals") or "{}").items()}
+    failed = {each.request for each in state.store.orders.records() if each.problem is not None}
+    refused = {(each.module, each.slot) for each in state.store.deployments.refusals()}
+    bound = {each.key: each.chain for each in state.bindings()}
+    due = {chain for chain, at in planned.items() if at <= state.now}
+    uploads = {each.id for each in state.chains if each.source == UPLOADED}
+    keys = [
+        need.key
+        for need in state.needs
+        if bound.get(need.key) in due
+        or need.key in refused
+        or (need.request.id in failed and bound.get(need.key) not in uploads)
+    ]
+    present = tuple({chain for key in keys if (chain := bound.get(key))})
+    return Renewal(Aim(tuple(keys), instead_of=present), min(planned.values(), default=None))
 
 
 def _needs_of(state: LockedState, names: Sequence[str]) -> list[Need]:
