@@ -17,6 +17,7 @@ from agent.cli.words import counted, when
 
 if TYPE_CHECKING:
     from agent.engine.engine import Result
+    from agent.engine.recheck import Recheck
     from agent.model.aim import Aim, AimOutcome
     from agent.report import Report
 
@@ -38,7 +39,8 @@ Done: 2 actions. Next: in 15 minutes.
 @click.option("--wait", type=click.FloatRange(min=0), default=WAIT, show_default=True, help="Seconds for the lock.")
 @click.option("--no-wait", is_flag=True, help="Exit with 5 at once when another run holds the lock.")
 @click.option("--now", is_flag=True, help="Don't wait for activation windows.")
-@click.option("--look", is_flag=True, help="Check every endpoint, however recently it was checked.")
+@click.option("--look", is_flag=True, help="Check every endpoint; default: each address, and the oldest evidence.")
+@click.option("--if-due", is_flag=True, help="For timers: check endpoints only when that is due.")
 @job_option()
 @click.pass_obj
 def apply(
@@ -50,6 +52,7 @@ def apply(
     no_wait: bool,
     now: bool,
     look: bool,
+    if_due: bool,
     job: str,
 ) -> int:
     """Do what is due: obtain chains, deploy them, and see that they are served.
@@ -61,8 +64,11 @@ def apply(
     if dry_run:
         return preview(invocation, exit_code=exit_code, windows=not now)
     with recorded_job(invocation, job) as finish:
+        from agent.engine.recheck import Recheck
+
         seconds = 0.0 if no_wait else wait
-        return finish(perform(invocation, timeout=timeout, wait=seconds, windows=not now, look=look, job=job))
+        recheck = Recheck.ALL if look else Recheck.NOTHING if if_due else Recheck.SAMPLE
+        return finish(perform(invocation, timeout=timeout, wait=seconds, windows=not now, recheck=recheck, job=job))
 
 
 def perform(
@@ -71,25 +77,29 @@ def perform(
     timeout: float = TIMEOUT,
     wait: float = WAIT,
     windows: bool = True,
-    look: bool = False,
+    recheck: Recheck | None = None,
     job: str = "",
     aim: Aim | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> int:
     """Run passes until nothing is due, print what was done, and return the exit code. `job`: id of all of them.
 
+    `recheck`: which endpoints to look at first; None: as a person expects, each address.
     `aim`: what the command is for, which its exit code is about; None: the whole, or what the job is for. `about`: what it
     has done itself, for ``--json``.
     """
     from agent.cli.progress import Progress
     from agent.engine.engine import Engine
+    from agent.engine.recheck import Recheck
     from agent.report import read_snapshot, report
     from agent.report.rows import plain
     from agent.system.poke import poke
 
     with closing(Progress(quiet=invocation.as_json)) as progress:
         engine = Engine(invocation.layout, listeners=[progress], who="chainwright apply", job=job)
-        result = engine.apply(timeout=timeout, wait=wait, windows=windows, retry=True, recheck_endpoints=look)
+        result = engine.apply(
+            timeout=timeout, wait=wait, windows=windows, retry=True, recheck=recheck or Recheck.SAMPLE
+        )
     poke(invocation.layout)
     now = invocation.now()
     status = result.report or report(read_snapshot(invocation.layout, now), now)
@@ -130,19 +140,25 @@ deploy webui: it has no generation yet
 """,
 )
 @click.pass_obj
-def boot(invocation: Invocation) -> None:
+def boot(invocation: Invocation) -> int:
     """Make sure that every service has files to start with, before services start.
 
-    Local chains and last good generations only: no network, no reload, no waiting.
+    Local chains and last good generations only: no network, no reload, no waiting. Settings that can't be used don't keep it
+    from that: then the last good ones are, and it exits with 3.
     """
     from agent.engine.engine import Engine
+    from agent.engine.settings_in_force import KeptSettings
 
-    performed = Engine(invocation.layout, who="chainwright boot").boot()
+    settings = KeptSettings()
+    performed = Engine(invocation.layout, who="chainwright boot", loader=settings).boot()
+    refusal = settings.refusal
     if invocation.as_json:
-        print_json({"performed": performed})
-        return
-    for line in performed:
+        print_json({"performed": performed, "refusal": refusal.problem.to_json() if refusal else None})
+    for line in () if invocation.as_json else performed:
         click.echo(line)
+    for line in refusal.problem.lines() if refusal else ():
+        note(line)
+    return DEGRADED if refusal else 0
 
 
 def _print(result: Result, status: Report, outcome: AimOutcome | None, *, idle: bool) -> None:

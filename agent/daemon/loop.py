@@ -14,16 +14,19 @@ from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.log import Level, Log, reaches_journal
 from agent.daemon.schedule import Instant, Schedule
 from agent.daemon.sd_notify import Notifier
+from agent.daemon.service_watch import ServiceWatch
 from agent.daemon.wakeup import Wakeup
 from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine, utc_now
 from agent.engine.freshness import InputsFingerprint, UpToDate
-from agent.engine.pass_inputs import KeptSettings
+from agent.engine.recheck import Recheck
+from agent.engine.settings_in_force import KeptSettings
 from agent.errors import AgentError
 from agent.errors.problem import rfc3339
 from agent.errors.settings import SettingsRefused
 from agent.errors.store import AgentAlreadyRunning, LockHeld
 from agent.model.events import Event, EventKind
 from agent.planning import Plan
+from agent.report import read_snapshot, report
 from agent.store import Store
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -35,6 +38,8 @@ REFUSED_TICK = 5.0
 CLOSING_WAIT = 5.0
 """Seconds that the last pass waits for the lock."""
 WHO = "chainwright run"
+SHOWN = 3
+"""Subjects that systemd is told of by name."""
 API_USERS = "api users"
 """What is remembered of who may use the local API, for the time before the settings are read."""
 
@@ -92,6 +97,7 @@ class Daemon:
         self._said: dict[str, str] = {}
         self._has_looked = False
         self._refused = ""
+        self._services = ServiceWatch(layout, wakeup.watch)
 
     def serve(self) -> None:
         """Make passes until a signal asks for the end, then let orders end and store what they brought."""
@@ -121,7 +127,7 @@ class Daemon:
         due = self._schedule.due(self._now())
         poked = self._wakeup.poked()
         started = "the process of a service was started" if attended else ""
-        return poked or due or started or self._ended() or self._corrected()
+        return self._services.look() or poked or due or started or self._ended() or self._corrected()
 
     def _corrected(self) -> str:
         """Say whether a file has changed since the settings were refused."""
@@ -150,6 +156,7 @@ class Daemon:
 
     def _seconds(self) -> float:
         longest = min(REFUSED_TICK if self._settings.refusal else TICK, self._notifier.watchdog or TICK)
+        longest = min(longest, self._services.tick or TICK)
         if self._first_delivery is not None:
             longest = min(longest, max(0.0, self._first_delivery + GATHER_SECONDS - time.monotonic()))
         return self._schedule.seconds(self._now(), longest)
@@ -159,7 +166,7 @@ class Daemon:
     def _pass(self, reason: str) -> None:
         self._refused = self._files()
         try:
-            made, _ = self.engine.run_pass(wait=0.0, recheck_endpoints=not self._has_looked)
+            made, _ = self.engine.run_pass(wait=0.0, recheck=self._recheck())
         except LockHeld as error:
             self._schedule.locked(self._now(), reason)
             self._say_once("lock", " ".join(error.problem.lines()), Level.INFO)
@@ -170,7 +177,14 @@ class Daemon:
         else:
             self._first_delivery = None
             self._has_looked = True
+            self._services.follow()
             self._succeeded(made, reason)
+
+    def _recheck(self) -> Recheck:
+        """Say what to look at: all at the start, as what another process saw, or was seen before a reboot, proves nothing."""
+        if not self._has_looked:
+            return Recheck.ALL
+        return Recheck.SAMPLE if self._services.changed else Recheck.NOTHING
 
     def _succeeded(self, made: Plan, reason: str) -> None:
         at = self._schedule.planned(made, self.engine.clock())
@@ -180,8 +194,17 @@ class Daemon:
         self._say_once("pass", "")
         self._note_refusal(self._settings.refusal)
         self._log.say(f"made a pass, because {reason}; the next is due at {rfc3339(at)}")
-        refused = "The settings can't be used; the last good ones are. " if self._settings.refusal else ""
-        self._notifier.status(f"{refused}The next pass is due at {rfc3339(at)}.")
+        if self._notifier.heard:
+            self._notifier.status(f"{self._attention()}The next pass is due at {rfc3339(at)}.")
+
+    def _attention(self) -> str:
+        """Say what somebody should act on, as `chainwright status` does."""
+        now = self.engine.clock()
+        with contextlib.suppress(AgentError):
+            found = report(read_snapshot(self.engine.layout, now), now).attention
+            more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+            return f"In need of attention: {', '.join(found[:SHOWN])}{more}. " if found else "All is well. "
+        return ""
 
     def _failed(self, error: AgentError, reason: str) -> None:
         pause = self._schedule.failed(self._now())
@@ -261,6 +284,7 @@ class Daemon:
 
     def _end(self) -> None:
         self._notifier.stopping()
+        self._services.close()
         workers = self.engine.workers
         if workers.busy:
             self._log.say("waiting for orders that run")

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from agent.system.addresses import packed_addresses
-from agent.system.paths import DATABASE, ETC, MASTER_KEY, database_uri
+from agent.engine import evidence
+from agent.system.disk import shortages
+from agent.system.fingerprint import digest_of, facts, states
+from agent.system.paths import DATABASE, database_uri
 
-DEPTH = 8
-"""Directories within each other that are looked into."""
-KEY = "trusted"
+KEY, EVIDENCE = "trusted", evidence.KEY
 
 
 class UpToDate:
@@ -41,14 +40,19 @@ class InputsFingerprint:
     """Fingerprint of all that one pass reads. Make it before anything is read, so that no change meanwhile is missed."""
 
     def __init__(self, root: str) -> None:
-        self._facts = "\n".join(_facts(root))
+        self._facts = "\n".join((*facts(root), _room(root)))
         self._more: list[str] = []
         self._seen = ""
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of what every pass reads, whatever the settings say."""
+        return digest_of(self._facts)
 
     def add(self, paths: Iterable[str]) -> None:
         """Add files and directories that only the loaded settings name."""
         self._more = sorted(set(paths))
-        self._seen = "\n".join(_each(self._more))
+        self._seen = "\n".join(states(self._more))
 
     def record(self, fresh: UpToDate) -> str:
         """Return what is kept in the database."""
@@ -56,10 +60,13 @@ class InputsFingerprint:
         return "\0".join([head, "\n".join(self._more), self._facts, self._seen])
 
 
-def still_fresh(root: str, now: float) -> UpToDate | None:
-    """Return what the last pass left, if another one at `now` (seconds since the epoch) would do nothing."""
-    kept = _kept(os.path.join(root, DATABASE))  # noqa: PTH118 - pathlib takes a third of the time that this may take
-    if not kept:
+def still_fresh(root: str, now: float, *, look: bool = False) -> UpToDate | None:
+    """Return what the last pass left, if another one at `now` (seconds since the epoch) would do nothing.
+
+    `look`: a person asks; what was seen is looked at again.
+    """
+    kept, seen = _kept(os.path.join(root, DATABASE))  # noqa: PTH118 - pathlib takes a third of the time that this may take
+    if not kept or not seen:
         return None
     head, more, *_ = kept.split("\0")
     fresh = _read(head)
@@ -70,7 +77,7 @@ def still_fresh(root: str, now: float) -> UpToDate | None:
     except OSError:
         return None
     fingerprint.add(more.split("\n") if more else ())
-    return fresh if fingerprint.record(fresh) == kept else None
+    return fresh if fingerprint.record(fresh) == kept and evidence.still_holds(seen, now, look=look) else None
 
 
 def _read(head: str) -> UpToDate:
@@ -78,59 +85,21 @@ def _read(head: str) -> UpToDate:
     return UpToDate(float(since), None if until == "None" else float(until), int(attention))
 
 
-def _kept(path: str) -> str:
-    """Return what the last pass stored; empty when it can't be read: then a pass says why."""
+def _kept(path: str) -> tuple[str, str]:
+    """Return what the last pass stored of what it read and saw; empty when it can't be read: then a pass says why."""
     try:
         connection = sqlite3.connect(database_uri(path, read_only=True), uri=True)
     except sqlite3.Error:
-        return ""
+        return "", ""
     try:
-        row = connection.execute("select value from meta where key = ?", [KEY]).fetchone()
+        rows = dict(connection.execute("select key, value from meta where key in (?, ?)", [KEY, EVIDENCE]).fetchall())
     except sqlite3.Error:
-        return ""
+        return "", ""
     finally:
         connection.close()
-    return str(row[0]) if row else ""
+    return str(rows.get(KEY, "")), str(rows.get(EVIDENCE, ""))
 
 
-def _facts(root: str) -> Iterator[str]:
-    """Yield a line for everything that a pass reads, whatever the settings say. Raises OSError."""
-    yield f"host {os.uname().nodename} {' '.join(sorted(each.hex() for each in packed_addresses()))}"
-    with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
-        yield file.read()
-    package = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - as above
-    yield from _state(package, 0)
-    installed = {os.path.dirname(package), *(path for path in sys.path if path.endswith("-packages"))}  # noqa: PTH120
-    for path in sorted(installed):
-        yield from _state(path, 0)  # a distribution that comes, goes or is updated changes its directory
-    yield from _state(os.path.join(root, ETC), DEPTH)  # noqa: PTH118
-    yield from _state(os.path.join(root, MASTER_KEY), 0)  # noqa: PTH118 - without it nothing can be renewed
-
-
-def _each(paths: Iterable[str]) -> Iterator[str]:
-    for path in paths:
-        yield from _state(path, DEPTH)
-
-
-def _state(path: str, depth: int) -> Iterator[str]:
-    """Yield a line for a file, or for a directory and what is in it. Nobody can set the change time."""
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except OSError as error:
-        yield f"{path} {error.errno}"
-        return
-    directory = status.st_mode & 0o170000 == 0o040000
-    yield f"{path} {status.st_mode} {status.st_ino} {0 if directory else status.st_size} {status.st_ctime_ns}"
-    if directory and depth:
-        yield from _inside(path, depth)
-
-
-def _inside(path: str, depth: int) -> Iterator[str]:
-    try:
-        names = sorted(os.listdir(path))  # noqa: PTH208
-    except OSError as error:
-        yield f"{path}/ {error.errno}"
-        return
-    for name in names:
-        if name != "__pycache__":
-            yield from _state(f"{path}/{name}", depth - 1)
+def _room(root: str) -> str:
+    """Return a line that changes when a disk gets full: the next run then looks at everything."""
+    return f"room {' '.join(each.mount for each in shortages(root))}"

@@ -10,12 +10,16 @@ from functools import cached_property
 from typing import Any
 
 from agent.contract.source import Source
+from agent.engine.delivery_checks import checked_text
 from agent.engine.source_context import SourceServices, StoredSourceContext
 from agent.errors.root import RootMissing
 from agent.model.need import Request
 from agent.pki.authority import Root
 from agent.pki.chain import Chain
 from agent.planning import Obtain
+
+NEVER_JUDGED = -1
+"""Before the first edition of the judge."""
 
 
 class StoredOrderContext(StoredSourceContext):
@@ -66,14 +70,17 @@ class StoredOrderContext(StoredSourceContext):
 
     @property
     def served(self) -> tuple[Chain, int] | None:
-        """The chain of this source for this request if it is still good, with the edition of the judge that let it in."""
+        """The chain of this source for this request if it is still good, with the edition of the judge that let it in.
+
+        To one that was stored before there was a judge, every check is new.
+        """
         chain = self.replaced
         record = self._services.writer.read(lambda store: store.chains.record(chain.id)) if chain else None
-        return (chain, record.edition) if chain and record and record.good(self.now()) else None
+        return (chain, record.edition or NEVER_JUDGED) if chain and record and record.good(self.now()) else None
 
     def remark(self, sentence: str) -> None:
         """Say something of the chain that is about to be delivered; it is kept with it."""
-        self.remarks.append(sentence)
+        self.remarks.append(checked_text(sentence))
 
     def signed(self, chain: Chain) -> bool:
         """Whether the appliance's own root has signed `chain` for this order."""

@@ -193,6 +193,15 @@ class ModuleRaised(PluginError):
     error: BaseException
 
 
+class PolicyRaised(ModuleRaised):
+    """A plugin that wraps a module's hook raised, not the module."""
+
+    code = "plugin.policy_raised"
+    cause = 'The plugin "{policy}" failed when it was asked about {hook} of this module: {error:reason}.'
+    fix = f"Correct or update that plugin; {LIST} names its distribution."
+    policy: str
+
+
 class DeclarationRefused(PluginError):
     """A module answered with something that the hook does not allow."""
 
@@ -217,4 +226,18 @@ class ObserverRaised(PluginError):
     detail = "{error:place}"
     observer: str
     kind: str
+    error: BaseException
+
+
+class SourceRaised(PluginError):
+    """A source raised when it was asked for a plan, or answered with something that can't be used."""
+
+    code = "plugin.source_raised"
+    cause = "The source failed in {hook}: {error:reason}."
+    where = 'source "{source}"'
+    effect = "It is passed over: the next source of the ladder serves."
+    fix = f"Correct its settings, or update it; {LIST} names its distribution."
+    detail = "{error:place}"
+    source: str
+    hook: str
     error: BaseException

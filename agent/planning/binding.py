@@ -13,6 +13,7 @@ from agent.model.binding import Binding, LadderPosition
 from agent.model.fitting import could_serve, fits, is_pinned
 from agent.model.need import Need
 from agent.model.records import UPLOADED, FailingName
+from agent.registry.sources import offer_or_reason
 from agent.system.names import covers, is_wildcard
 
 LOCAL = "local"
@@ -248,7 +249,7 @@ def _position(
         if source.name == UPLOADED:
             continue
         state = state_of(need, source, evidence, index, best.record.id, now)
-        offer = source.offers(need.request, state)
+        offer = offer_or_reason(source, need.request, state)
         if offer.serves:
             return (
                 LadderPosition.FALLBACK,
@@ -292,5 +293,5 @@ def _why_missing(need: Need, evidence: Evidence, index: ChainIndex, now: datetim
 def _why_not(source: Source, need: Need, state: RequestState) -> str:
     if source.name == UPLOADED:
         return f"no uploaded chain covers {_shown(need.names)}"
-    offer = source.offers(need.request, state)
+    offer = offer_or_reason(source, need.request, state)
     return f"{source.name}: {outlook(source, state.order) if offer.serves else offer.reason}"

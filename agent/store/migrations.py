@@ -191,7 +191,17 @@ def m012_pins(db: Database) -> None:
 
 
 @migrations()
-def m013_aims(db: Database) -> None:
+def m013_evidence(db: Database) -> None:
+    """When an endpoint served last what it should, since when it doesn't, and what kind of endpoint it is."""
+    db.table("endpoints").add_column("served_at", str)
+    db.table("endpoints").add_column("wrong_since", str)
+    db.table("endpoints").add_column("further", int)
+    db.table("endpoints").add_column("plain_tls", int)
+    db.execute("update endpoints set served_at = checked_at where ok = 1")
+
+
+@migrations()
+def m014_aims(db: Database) -> None:
     """What jobs are for, and what became of that."""
     for column in ("aim", "outcome"):
         db.table("jobs").add_column(column, str)

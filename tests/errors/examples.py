@@ -47,7 +47,9 @@ HOST = "acme-v02.api.letsencrypt.org"
 TRUST = "/etc/chainwright/ca.pem"
 NO_ISSUER = "unable to get local issuer certificate"
 WEBROOT = Path("/var/lib/chainwright/http-01")
-ENDPOINT = "127.0.0.1:8443 (gw.example.test)"
+PLACE = "127.0.0.1:8443"
+ENDPOINT = f"{PLACE} (gw.example.test)"
+START_NGINX = "systemctl status nginx, then systemctl start nginx"
 LEAF, OTHER, FIRST, SECOND = (digit * 64 for digit in "1234")
 OUTPUT = "nginx: [emerg] unknown directive\nnginx: configuration file test failed\n"
 WHO = ("mail", "chainwright-mail 1.2")
@@ -177,7 +179,7 @@ EXAMPLES: list[AgentError] = [
     chain.ClientsRefuse(WWW, 'OpenSSL says "path length constraint exceeded"'),
     chain.KeyUnsupported("secp521r1"),
     chain.KeyUnreadable("it is protected by a password"),
-    chain.CertificateUnreadable("number 2 is damaged"),
+    chain.CertificateUnreadable("number 2 is not well-formed (its field tbs_cert is cut short)"),
     chain.ContentUnexpected(["key", "leaf"], "pem", "there is no private key"),
     chain.NotEncodable(["key", "leaf"], "der", "it holds one object"),
     root.RootMayNotSign("Toy CA", "its key usage does not include keyCertSign"),
@@ -198,9 +200,10 @@ EXAMPLES: list[AgentError] = [
     upload.TooManyKeys(10),
     upload.NotACertificate("index.html", "an HTML page", "Download the file itself."),
     upload.BrokenBlock("chain.pem", 2, "CERTIFICATE", "it has no END line"),
-    upload.Damaged("leaf.der", "a certificate", "short data"),
+    upload.Damaged("leaf.der", "a certificate", "it ends too early, after 700 of 707 bytes"),
     upload.OddCertificate(WWW, "its serial number is negative (RFC 5280 section 4.1.2.2)"),
     upload.PassphraseMissing("portal.key"),
+    upload.CipherUnsupported("portal.key", "IDEA-CBC"),
     upload.PassphraseWrong("portal.p12"),
     upload.TooCostly("portal.key", "10 seconds of computing time"),
     upload.InspectionFailed("portal.key", "its process was ended by SIGSEGV"),
@@ -219,7 +222,10 @@ EXAMPLES: list[AgentError] = [
     upload.NotForServers(WWW, ["clientAuth", "1.2.3.4"]),
     upload.NameNotPermitted("www.example.org", "Branch CA"),
     upload.NoNames("My Server"),
-    upload.TrustUnreadable("/etc/chainwright/trust/company.pem", "a certificate can't be read: number 1 is damaged"),
+    upload.TrustUnreadable(
+        "/etc/chainwright/trust/company.pem",
+        "a certificate can't be read: there is none",
+    ),
     upload.TrustUnreadable("/etc/chainwright/trust/company.pem", "every user can write to it", "chmod go-w FILE"),
     operations.NameNotCovered("mail.example.test", ["www.example.test", "*.example.org"]),
     operations.NameNotCovered("mail.example.test", []),
@@ -239,6 +245,10 @@ EXAMPLES: list[AgentError] = [
     operations.NotInLadder("acme", ["uploaded", "local"]),
     # Deployment
     ProbeFailed(ENDPOINT, "nobody listens there (connection refused)", dead=True),
+    deploy.ServiceStopped(ENDPOINT, PLACE, AT, AT - timedelta(minutes=3), START_NGINX),
+    deploy.OtherCertificate(ENDPOINT, PLACE, "old.example", "Old CA", AT, "openssl (pid 4711)", 8443, START_NGINX),
+    deploy.OtherCertificate(ENDPOINT, PLACE, "old.example", "Old CA", AT, "", 8443, START_NGINX),
+    deploy.OtherCertificate("unix:/run/x.sock", "unix:/run/x.sock", "old.example", "Old CA", AT, "", 0, START_NGINX),
     deploy.WrongChainServed(ENDPOINT, (OTHER, FIRST), (LEAF, FIRST)),
     deploy.WrongChainServed(ENDPOINT, (LEAF,), (LEAF, FIRST)),
     deploy.WrongChainServed(ENDPOINT, (LEAF, SECOND, FIRST), (LEAF, FIRST, SECOND)),
@@ -300,6 +310,8 @@ EXAMPLES: list[AgentError] = [
     plugin.DropInRefused("/etc/chainwright/plugins/mail.py", "every user can write to it", "chmod go-w FILE"),
     plugin.ModuleMissing("post", "mail", ["bundle", "other"]),
     plugin.ModuleRaised("mail", "declare_needs", ZeroDivisionError("division by zero")),
+    plugin.PolicyRaised("mail", "render_files", ZeroDivisionError("division by zero"), "strict_ciphers"),
+    plugin.SourceRaised("toy", "offers", ZeroDivisionError("division by zero")),
     plugin.DeclarationRefused("mail", "declare_needs", 'it has the slot "smtp" twice'),
     plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
     # Command line, API, users

@@ -20,8 +20,10 @@ from agent.cli.commands import Invocation
 from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
+from agent.health.room import nearly_full
 from agent.health.states import Status
 from agent.registry.contract_checks import METHODS, hook_arguments
+from agent.system.disk import Shortage
 from errors.examples import EXAMPLES
 from support.paths import CHECKOUT
 
@@ -132,9 +134,21 @@ def status_problems() -> list[Problem]:
         problems.without_cause(Status.NOT_DEPLOYED),
         problems.module_without_cause("mail"),
         problems.late(AT),
+        problems.pass_crashed("KeyError", "'x'", ""),
+        problems.blocked("pid 4711, chainwright upload", AT),
         problems.upload_ends(AT),
         problems.upload_ended(AT, "0a1b2c3d4e5f" * 5),
         problems.root_ends(AT),
+        *conditions(),
+    ]
+
+
+def conditions() -> list[Problem]:
+    """Return what passes note, though nothing raised it."""
+    state, log = "/var/lib/chainwright", "/var/log/chainwright"
+    return [
+        nearly_full(Shortage("/var", [state, log], 12 << 20, None, severe=False)),
+        nearly_full(Shortage("/var", [state], 1 << 30, 17, severe=True)),
     ]
 
 
