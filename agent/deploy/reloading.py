@@ -51,7 +51,7 @@ class Reloader:
         if result.missing:
             self.down[unit.name] = result.summary
             return None
-        return ReloadFailed(unit.name, str(result.action), result.summary.rstrip("."), result.output)
+        return ReloadFailed(unit.name, result.action.shown, result.reason, result.account)
 
     def _why_down(self, unit: Unit, candidate: Candidate) -> str:
         """Return why a unit can't be reloaded, or nothing when it runs."""
@@ -64,7 +64,7 @@ class Reloader:
             result = self._context.runner.run(how)
             if result.ok:
                 return ""
-            return result.absence if result.missing else f'"{how}" says that it does not run'
+            return result.absence if result.missing else f"{how.shown} says that it does not run"
         return "nobody listens at its endpoints" if self._is_dead(unit) else ""
 
     def _start(self, unit: Unit, candidate: Candidate) -> bool:

@@ -9,8 +9,9 @@ from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.record import TransactionRecord
+from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
-from agent.deploy.retention import surplus_of, sweep, sweep_entries
+from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entries
 from agent.deploy.units import Candidate, SharedUnit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import DiskFailed, RollbackFailed, ServiceDown
@@ -124,6 +125,8 @@ class Switching:
         """Undo the renames, reload, probe whether the old generations are served again, and store the outcome."""
         self._enter(Step.GOING_BACK)
         self._undo_renames()
+        for module in self.record.moved:
+            self._keep_refused(module)
         again = self._reload_old()
         with self._context.store.write():
             errors = {module: self._store_rollback(module, failure, again) for module in self.record.moved}
@@ -132,6 +135,12 @@ class Switching:
         for module, error in errors.items():
             self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
         self._sweep()
+
+    def _keep_refused(self, module: str) -> None:
+        number = self.record.modules[module].new
+        if number is not None:
+            with self._context.store.write():
+                keep_refused(self._context, self._context.module_dir(module), number)
 
     def _reload_old(self) -> Failure | None:
         """Reload and probe. A reload that fails is no problem if the old generations are seen to be served."""
@@ -287,7 +296,7 @@ class Switching:
                 present,
                 outcome=outcome,
                 step=str(step),
-                problem=replace(error.problem, retry_at=retry_at),
+                problem=replace(told(context, present.module, error.problem), retry_at=retry_at),
                 at=now,
                 attempts=attempts,
                 retry_at=retry_at,

@@ -22,7 +22,7 @@ class ProbeFailed(DeployError):
     """An endpoint gave no answer, or the layer above TLS is dead."""
 
     code = "deploy.probe_failed"
-    cause = "The endpoint gives no proper answer: {reason}."
+    cause = "{endpoint} gives no proper answer: {reason}."
     where = "{endpoint}"
     fix = f"Look at the service's log, {RENEW}"
     endpoint: str
@@ -35,7 +35,7 @@ class WrongChainServed(DeployError):
     """An endpoint answers, but with another chain: SHA-256 fingerprints of leaf and intermediates, as they are sent."""
 
     code = "deploy.wrong_chain"
-    cause = "The endpoint serves {difference}."
+    cause = "{endpoint} serves {difference}."
     where = "{endpoint}"
     fix = "{cure}"
     endpoint: str
@@ -65,7 +65,7 @@ class WrongGeneration(DeployError):
     """An endpoint serves the chain, but its service still runs an older configuration; `served` None: it shows none."""
 
     code = "deploy.wrong_generation"
-    cause = "The service {difference} {expected}."
+    cause = "{endpoint}: the service {difference} {expected}."
     where = "{endpoint}"
     fix = RELOADED
     endpoint: str
@@ -106,11 +106,11 @@ class PrepareFailed(DeployError):
     """A command that prepares a generation failed."""
 
     code = "deploy.prepare_failed"
-    cause = '"{command}" failed: {reason:clause}.'
+    cause = "{program} failed: {reason:clause}."
     effect = SERVED
     fix = f"Correct what it names, {APPLY}"
     where: str
-    command: str
+    program: str
     reason: str
     detail: str
 
@@ -119,11 +119,11 @@ class CheckRefused(DeployError):
     """The service's own test refused a generation."""
 
     code = "deploy.check_refused"
-    cause = '"{command}" refused the new configuration: {reason:clause}.'
+    cause = "{program} refused the new configuration: {reason:clause}."
     effect = SERVED
     fix = f"Correct the setting or template that it names, {APPLY}"
     where: str
-    command: str
+    program: str
     reason: str
     detail: str
 
@@ -132,11 +132,11 @@ class ServiceRefusesPresent(DeployError):
     """The service's test refuses even what is in service: the cause lies outside of the agent's files."""
 
     code = "deploy.present_refused"
-    cause = '"{command}" refuses even the configuration that is in service: {reason:clause}.'
+    cause = "{program} refuses even the configuration that is in service: {reason:clause}."
     effect = "Nothing was changed."
     fix = f"Correct the service's own files, {APPLY}"
     where: str
-    command: str
+    program: str
     reason: str
     detail: str
 
@@ -145,11 +145,11 @@ class ReloadFailed(DeployError):
     """A reload command failed; the old generation was put back."""
 
     code = "deploy.reload_failed"
-    cause = 'The reload failed ("{command}"): {reason:clause}.'
+    cause = "The reload failed ({program}): {reason:clause}."
     effect = "The previous generation was put back."
     fix = f"Look at the service's log, {RENEW}"
     where: str
-    command: str
+    program: str
     reason: str
     detail: str
 

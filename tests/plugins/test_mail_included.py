@@ -144,6 +144,19 @@ class Included(Mailed):
         subprocess.run([f"/usr/sbin/{shlex.split(said[1])[0]}", *shlex.split(said[1])[1:]], check=True)
 
 
+UNKNOWN = {"2.3": "ssl_server_cert_file", "2.4": "ssl_cert"}[DOVECOT]
+REFUSED_BY_DOVECOT = (
+    "dovecot: doveconf refused the new configuration: Fatal: Error in configuration file "
+    f"ROOT/var/lib/chainwright/modules/mail/N/main/default.conf line 1: Unknown setting: {UNKNOWN}.\n"
+    "What was served is still served. The refused files are in ROOT/var/lib/chainwright/modules/mail/refused until the next try. "
+    "Correct the setting or template that it names, then: chainwright apply"
+)
+
+
+def _whole_message(box: Included) -> str:
+    return "\n".join(box.deployment("mail").problem.lines()).replace(str(box.root), "ROOT")
+
+
 @pytest.fixture
 def theirs() -> Iterator[Included]:
     with Included.make(postfix=dict(INCLUDED), dovecot=dict(INCLUDED)) as appliance:
@@ -179,6 +192,26 @@ def test_the_lines_that_a_main_cf_lacks_are_named_and_nothing_is_changed_until_t
     )
     assert theirs.main_cf.read_text() == before
     assert not live.exists()
+    assert not (theirs.root / "etc/dovecot/conf.d/99-chainwright.conf").exists()
+
+
+OTHER_VERSION = {"2.3": "2.4", "2.4": "2.3"}[DOVECOT]
+
+
+def test_settings_of_another_dovecot_are_told_as_that_whatever_else_is_wrong(theirs):
+    """Taken apart, mail is refused by postfix too: without it, its main.cf names too little, or names files that are to go."""
+    theirs.configure(dovecot={**INCLUDED, "version": OTHER_VERSION})
+    theirs.apply()
+    told = [_whole_message(theirs)]
+    for name, value in (("smtpd_tls_chain_files", "default.pem"), ("tls_server_sni_maps", "sni")):
+        kind = "hash:" if name == "tls_server_sni_maps" else ""
+        theirs.say(name, f"{kind}{theirs.layout.module('mail').live}/postfix/{value}")
+    theirs.apply(retry=True)
+    told.append(_whole_message(theirs))
+    assert [re.sub(r"mail/\d+/", "mail/N/", each) for each in told] == [REFUSED_BY_DOVECOT, REFUSED_BY_DOVECOT]
+    assert all("nknown setting" in each.problem.cause for each in theirs.refusals())
+    assert list(theirs.layout.module("mail").state.glob("refused/main/default.conf"))
+    assert theirs.deployment("mail").problem.detail.splitlines()[0].startswith("$ /usr/bin/doveconf -c ")
     assert not (theirs.root / "etc/dovecot/conf.d/99-chainwright.conf").exists()
 
 
