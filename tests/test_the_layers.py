@@ -50,6 +50,8 @@ HEAVY = {
     "cryptography": {
         *(
             "agent.pki.certificate",
+            "agent.pki.judge",
+            "agent.pki.name_constraints",
             "agent.pki.path",
             "agent.pki.profile",
             "agent.pki.signing_request",

@@ -47,13 +47,17 @@ class WantedPlugins:
     enabled: frozenset[str]
     disabled: frozenset[str]
     """Loaded so that titles and services are known, but not enabled."""
+    services: frozenset[str] = frozenset()
+    """Services that have a table: whatever registers them is loaded, also where no module of it is left."""
 
 
 def load(layout: Layout, builtin_sources: Iterable[type[Source]]) -> tuple[Settings, Registry]:
     """Read the files, load the plugins that they name, validate. Raises `SettingsRefused` with every error."""
     tree = read_settings(layout)
     names = wanted(tree)
-    registry = Registry.load(layout, names.enabled, also=names.disabled, builtin_sources=builtin_sources)
+    registry = Registry.load(
+        layout, names.enabled, also=names.disabled, services=names.services, builtin_sources=builtin_sources
+    )
     return build(tree, registry, layout), registry
 
 
@@ -76,7 +80,7 @@ def wanted(tree: Tree) -> WantedPlugins:
     for kind in ("services", "source", "dns"):
         on |= set(_tables(tree, kind))
     on |= OWN_TABLES & set(tree.values)
-    return WantedPlugins(frozenset(on), frozenset(off - on))
+    return WantedPlugins(frozenset(on), frozenset(off - on), frozenset(_tables(tree, "services")))
 
 
 def build(tree: Tree, registry: Registry, layout: Layout) -> Settings:
@@ -104,6 +108,7 @@ class _Validation:
     def __init__(self, tree: Tree, registry: Registry, layout: Layout) -> None:
         self.tree = tree
         self.registry = registry
+        self.layout = layout
         self.problems: list[SettingsProblem] = []
         self.secrets = Secrets(layout, tree.origins, self.problems)
 
@@ -221,26 +226,42 @@ class _Validation:
 
     def _services(self, used: set[str]) -> dict[str, Any]:
         """Return the configured services, and those that modules use with defaults."""
-        configured = self._instances("services", "service", self.registry.services)
+        configured = self._instances("services", "service", self.registry.services, left=self._left_services())
         for name in sorted(used - set(_tables(self.tree, "services"))):
             configured[name] = self._instance(("services", name), self.registry.services[name], {})
         return {name: each for name, each in sorted(configured.items()) if each is not None}
 
     def _refuse_contradictions(self, entries: Mapping[str, ModuleEntry], services: Mapping[str, Service]) -> None:
-        """Add contradictions between modules that share a service."""
+        """Add contradictions between modules that share a service; one that no module uses isn't asked."""
         for name, service in services.items():
             sharing = {
                 each.name: each.module for each in entries.values() if each.module and name in each.module.services
             }
+            if not sharing:
+                continue
             try:
                 for module, cause in service.contradictions(sharing):
                     self.note(("modules", module), cause)
             except (Exception, SystemExit) as error:
                 self.note(("services", name), f"its plugin failed while comparing its modules: {reason_of(error)}")
 
-    def _instances(self, table: str, word: str, known: Mapping[str, type[M]]) -> dict[str, Any]:
+    def _left_services(self) -> frozenset[str]:
+        """Return services that were deployed to and that no plugin registers any more: their tables are left over."""
+        tables = _tables(self.tree, "services")
+        return frozenset(
+            name
+            for name in tables
+            if name not in self.registry.services and NAME.fullmatch(name) and self.layout.service(name).state.is_dir()
+        )
+
+    def _instances(
+        self, table: str, word: str, known: Mapping[str, type[M]], left: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """Return what the tables of one kind configure. `left`: names that are no mistake though nothing registers them."""
         made: dict[str, Any] = {}
         for name, raw in _tables(self.tree, table).items():
+            if name in left:
+                continue
             if name not in known:
                 self.note((table, name), self._unknown(word, name, known))
             elif isinstance(raw, dict):

@@ -19,6 +19,8 @@ class Service(BaseModel):
 
     Its *entry* is a directory with the files that `render` returns: they include the modules' generations by absolute
     path. The candidate entry is what is checked; the switch is one rename of the link ``live``.
+
+    When its last module is taken out, its methods are asked with no parts in the context; `contradictions` never is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)

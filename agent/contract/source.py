@@ -18,6 +18,7 @@ from agent.pki.chain import Chain
 
 if TYPE_CHECKING:
     from agent.contract.context import Http01
+    from agent.pki.anchors import Anchors
     from agent.pki.key import PrivateKey
 
 __all__ = ["ChainRecord", "OrderRecord", "Watch"]  # for the core, besides the classes below
@@ -91,6 +92,10 @@ class SourceContext(Protocol):
     def http01(self) -> Http01:
         """Where answers to HTTP-01 challenges go."""
 
+    @property
+    def anchors(self) -> Anchors:
+        """Certificates that this machine trusts: the system's roots, its own, and those of the administrator's directory."""
+
     def account_key(self) -> PrivateKey:
         """Return the appliance's ACME account key, whose thumbprint is in `http01`; only if `Source.uses_account_key`."""
 
@@ -140,6 +145,9 @@ class OrderContext(SourceContext, Protocol):
     def replaced(self) -> Chain | None:
         """The chain of this source that the new one takes the place of, good or not; None at the first order."""
 
+    def remark(self, sentence: str) -> None:
+        """Say something that an administrator should know of the chain that is about to be delivered; no full stop."""
+
     def issue(self, request: Request, lifetime: timedelta) -> Chain:
         """Have the appliance's own root sign a chain with a new key. Raises `agent.errors.RootError`."""
 
@@ -167,6 +175,19 @@ class Source(BaseModel, ABC):
     def settings_digest(self) -> str:
         """SHA-256 of the settings: a failed order is tried again at once when they change."""
         return digest_of_settings(self)
+
+    @property
+    def authority(self) -> str:
+        """What people call who issues its chains."""
+        return self.title or self.name
+
+    @property
+    def origin(self) -> str:
+        """What its chains come from with these settings, the URL of a CA; empty: there is nothing that settings change.
+
+        While a chain of another origin is in service, that is said.
+        """
+        return ""
 
     @abstractmethod
     def offers(self, request: Request, state: RequestState) -> Offer:

@@ -140,10 +140,16 @@ class TransactionEndpoints:
                 failed.setdefault((check.module, check.endpoint.slot), seen.problem)
         return failed
 
-    def all_dead(self, modules: Iterable[str]) -> bool:
-        """Whether modules have endpoints, and nobody listened at any of them before the switch."""
-        keys = [check.key for module in modules for check in self._checks(module, new=True)]
-        return bool(keys) and all(key in self.dead for key in keys)
+    def seen_served(self, module: str) -> bool:
+        """Whether endpoints of a module were probed last, and all of them presented what was expected."""
+        seen = [each for key, each in self.seen.items() if key.startswith(f"{module} ")]
+        return bool(seen) and all(each.ok for each in seen)
+
+    def dead_places(self, modules: Iterable[str]) -> list[str]:
+        """Return the addresses of modules' endpoints where nobody listened at any of them before the switch."""
+        checks = [check for module in modules for check in self._checks(module, new=True)]
+        places = dict.fromkeys(str(check.endpoint.address) for check in checks)
+        return [*places] if all(check.key in self.dead for check in checks) else []
 
     def none_alive(self, module: str) -> bool:
         """Whether somebody listened at none of a module's endpoints before the switch, or it has none."""

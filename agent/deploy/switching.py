@@ -13,8 +13,8 @@ from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
 from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entries
 from agent.deploy.units import Candidate, SharedUnit, units_of
-from agent.errors import AgentError
-from agent.errors.deploy import DiskFailed, RollbackFailed, ServiceDown
+from agent.errors import AgentError, Problem
+from agent.errors.deploy import KEPT, PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, DiskFailed, RollbackFailed, ServiceDown
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow
@@ -38,7 +38,7 @@ class Switching:
         modules = tuple(name for name in record.modules if name in context.enabled.modules)
         self._units = units_of(context.enabled, modules, record.entries)
         self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
-        self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.all_dead(unit.modules))
+        self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.dead_places(unit.modules))
 
     # Forward
 
@@ -105,7 +105,7 @@ class Switching:
         for module, error in (seen or dict.fromkeys(self.record.moved or self.record.modules, failure.error)).items():
             present = self._context.deployment(module)
             if present:
-                self._store_problem(present, Outcome.BROKEN, Step.PROBING, error)
+                self._store_problem(present, Outcome.BROKEN, Step.PROBING, replace(error.problem, effect=KEPT))
                 self._context.tell(EventKind.BROKEN, error.problem.cause, module)
 
     # Rollback
@@ -272,20 +272,28 @@ class Switching:
             if module in unit.modules and unit.name in self._reloader.down:
                 return ServiceDown(unit.name, self._reloader.down[unit.name])
         dead = next((row for row in rows if row.problem is not None), None)
-        return ServiceDown(f"{module} at {dead.address}", "nobody listens there") if dead else None
+        return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
 
     def _store_rollback(self, module: str, failure: Failure, again: Failure | None) -> AgentError:
         move = self.record.modules[module]
         present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self.record.inputs.get(module, ""))
         error: AgentError = failure.error
+        problem = replace(error.problem, effect=self._effect_of_going_back(module))
         if again is not None:
-            error = RollbackFailed(module, again.error.problem.cause.rstrip("."))
+            error = RollbackFailed(module, error.problem.cause, again.error.problem.cause)
+            problem = replace(error.problem, detail=failure.error.problem.detail)
         self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
-        self._store_problem(present, outcome, Step.GOING_BACK, error)
+        self._store_problem(present, outcome, Step.GOING_BACK, problem)
         return error
 
-    def _store_problem(self, present: Deployment, outcome: Outcome, step: Step, error: AgentError) -> None:
+    def _effect_of_going_back(self, module: str) -> str:
+        """Say what is known of what is served now: only what was seen after the renames were undone."""
+        if self.record.modules[module].old is None:
+            return TAKEN_OUT
+        return PUT_BACK_AND_SEEN if self._endpoints.seen_served(module) else PUT_BACK
+
+    def _store_problem(self, present: Deployment, outcome: Outcome, step: Step, problem: Problem) -> None:
         context = self._context
         last = context.deployment(present.module)
         attempts = (last.attempts if last else 0) + 1
@@ -296,7 +304,7 @@ class Switching:
                 present,
                 outcome=outcome,
                 step=str(step),
-                problem=replace(told(context, present.module, error.problem), retry_at=retry_at),
+                problem=replace(told(context, present.module, problem), retry_at=retry_at),
                 at=now,
                 attempts=attempts,
                 retry_at=retry_at,

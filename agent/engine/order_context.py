@@ -29,6 +29,8 @@ class StoredOrderContext(StoredSourceContext):
         self._key = (obtain.request.id, obtain.source)
         self._forced = obtain.forced
         self._saved: Mapping[str, Any] | None = None
+        self.remarks: list[str] = []
+        """What the source says of the chain that it is about to deliver."""
         self.root = root
         """The root that signs, once it has been opened; the next order of the same pass takes it over."""
 
@@ -61,6 +63,21 @@ class StoredOrderContext(StoredSourceContext):
         """The newest chain of this source for this request, good or not."""
         request, source = self._key
         return self._services.writer.read(lambda store: store.chains.newest(source, request))
+
+    @property
+    def served(self) -> tuple[Chain, int] | None:
+        """The chain of this source for this request if it is still good, with the edition of the judge that let it in."""
+        chain = self.replaced
+        record = self._services.writer.read(lambda store: store.chains.record(chain.id)) if chain else None
+        return (chain, record.edition) if chain and record and record.good(self.now()) else None
+
+    def remark(self, sentence: str) -> None:
+        """Say something of the chain that is about to be delivered; it is kept with it."""
+        self.remarks.append(sentence)
+
+    def signed(self, chain: Chain) -> bool:
+        """Whether the appliance's own root has signed `chain` for this order."""
+        return self.root is not None and self.root.sha256 in chain.issuers
 
     def issue(self, request: Request, lifetime: timedelta) -> Chain:
         """Have the root sign a chain with a new key."""

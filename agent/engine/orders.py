@@ -10,15 +10,20 @@ from typing import Any
 from agent.contract.source import OrderRecord, Source
 from agent.deploy.deploy_context import back_off
 from agent.engine.bus import Bus
+from agent.engine.delivery_checks import check_delivery
 from agent.engine.order_context import StoredOrderContext
 from agent.errors import AgentError, SourceError
 from agent.errors.source import OrderCancelled, SourceCrashed
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.pki.chain import Chain
+from agent.pki.judgement import Objection
 from agent.planning import Obtain
 from agent.planning.renewal import safety_floor
 from agent.store import Store
+
+REMARK = "source.remark"
+"""Code of what a source itself says of a chain."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Delivery:
     chain: Chain | None = None
     error: AgentError | None = None
     begun: bool = True
+    warnings: tuple[Objection, ...] = ()
+    """What some clients, or the source itself, say of the chain."""
 
     def __str__(self) -> str:
         return f"{self.source.name} delivered a chain for {', '.join(sorted(self.obtain.request.names)[:3])}"
@@ -44,7 +51,9 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
         chain = source.obtain(obtain.request, context)
         if not isinstance(chain, Chain):
             raise TypeError(f"obtain() returned {type(chain).__name__} instead of a Chain")
-        return Delivery(source, obtain, context.now(), chain)
+        judgement = check_delivery(chain, source, obtain.request, context)
+        remarks = [Objection(REMARK, source.authority, sentence, "") for sentence in context.remarks]
+        return Delivery(source, obtain, context.now(), chain, warnings=(*judgement.warnings, *remarks))
     except AgentError as error:
         return Delivery(source, obtain, context.now(), error=error)
     except Exception as error:
@@ -65,7 +74,7 @@ def settle_deliveries(store: Store, bus: Bus, deliveries: Sequence[Delivery], *,
 
 def _settle(store: Store, delivery: Delivery, now: datetime) -> None:
     if delivery.chain is not None:
-        _store_chain(store, delivery.chain, delivery.obtain, now)
+        _store_chain(store, delivery, delivery.chain, now)
     elif not isinstance(delivery.error, OrderCancelled):
         store.orders.failed(_failure(store, delivery, now))
     if not delivery.source.immediate:
@@ -75,16 +84,23 @@ def _settle(store: Store, delivery: Delivery, now: datetime) -> None:
     store.orders.release(*delivery.obtain.key)
 
 
-def _store_chain(store: Store, chain: Chain, obtain: Obtain, now: datetime) -> None:
+def _store_chain(store: Store, delivery: Delivery, chain: Chain, now: datetime) -> None:
+    from agent.pki.judge import EDITION
+
+    obtain = delivery.obtain
     root = store.roots.present()
-    own = root.sha256 if root and _signed_by(chain, root.sha256) else None
-    store.chains.add(chain, source=obtain.source, now=now, request=obtain.request.id, root=own)
+    own = root.sha256 if root and root.sha256 in chain.issuers else None
+    store.chains.add(
+        chain,
+        source=obtain.source,
+        now=now,
+        request=obtain.request.id,
+        root=own,
+        origin=delivery.source.origin,
+        warnings=delivery.warnings,
+        edition=EDITION,
+    )
     store.orders.succeeded(obtain.request.id, obtain.source)
-
-
-def _signed_by(chain: Chain, sha256: str) -> bool:
-    """An own root that has parents is itself the last intermediate."""
-    return sha256 == chain.anchor_sha256 or sha256 in chain.fingerprints[1:]
 
 
 def _failure(store: Store, delivery: Delivery, now: datetime) -> OrderRecord:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,11 +15,16 @@ from agent.contract.source import Ledger, Memory, Source
 from agent.engine.bus import Bus
 from agent.engine.shared_objects import SharedObjects
 from agent.engine.write_queue import Writer
+from agent.errors.upload import TrustUnreadable
 from agent.model.events import Event, EventKind
 from agent.system.layout import Layout
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
+    from agent.pki.anchors import Anchors
     from agent.pki.key import PrivateKey
+    from agent.store import Store
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
@@ -35,6 +41,22 @@ class SourceServices:
     http01: Http01
     shared: SharedObjects
     job: str = ""
+
+    @cached_property
+    def anchors(self) -> Anchors:
+        """Certificates that this machine trusts; without those of the administrator's directory where that can't be read.
+
+        An order is not to fail because of it: the settings are where that is said.
+        """
+        from agent.pki.anchors import SYSTEM_BUNDLE, Anchors, load_anchors
+
+        own = self.writer.read(_own_roots)
+        known = load_anchors(self.layout, own=own)
+        try:
+            iter(known)
+        except TrustUnreadable:
+            return Anchors(own, None, SYSTEM_BUNDLE)
+        return known
 
 
 class SourceMemory:
@@ -93,6 +115,11 @@ class StoredSourceContext:
             raise LookupError(f"{type(self._source).__name__} asks for the account key without `uses_account_key`")
         return key
 
+    @property
+    def anchors(self) -> Anchors:
+        """Certificates that this machine trusts."""
+        return self._services.anchors
+
     def shared(self, make: Callable[[], T]) -> T:
         """Return one object for all that this source does with its present settings in this process."""
         return self._services.shared.of(self._source, make)
@@ -119,3 +146,9 @@ class StoredSourceContext:
     def now(self) -> datetime:
         """Return the present instant, UTC."""
         return self._services.clock()
+
+
+def _own_roots(store: Store) -> tuple[x509.Certificate, ...]:
+    from agent.pki.certificate import load_certificates
+
+    return tuple(each for root in store.roots.all() for each in load_certificates(root.certificates.encode()))

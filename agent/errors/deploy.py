@@ -5,7 +5,11 @@ from __future__ import annotations
 from agent.errors.base import AgentError
 from agent.errors.wording import short
 
-SERVED = "What was served is still served."
+UNCHANGED = "What is in service was not changed."
+PUT_BACK_AND_SEEN = "The previous generation was put back, and was seen to be served."
+PUT_BACK = "The previous generation was put back; what is served was not seen."
+KEPT = "The new generation stays in place, as there is no better one."
+TAKEN_OUT = "It was taken out again; there was no generation before it."
 APPLY = "then: chainwright apply"
 RENEW = "then: chainwright renew"
 RELOADED = f"Look whether the service was reloaded, {RENEW}"
@@ -85,7 +89,7 @@ class TemplateRefused(DeployError):
 
     code = "deploy.template"
     cause = "The template can't be rendered: {reason}."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Correct or remove the template, {APPLY}"
     where: str
     reason: str
@@ -96,7 +100,7 @@ class PreflightRefused(DeployError):
 
     code = "deploy.preflight"
     cause = "The staged files would break the service: {reason}."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Look at the chain: chainwright show, {APPLY}"
     where: str
     reason: str
@@ -107,7 +111,7 @@ class PrepareFailed(DeployError):
 
     code = "deploy.prepare_failed"
     cause = "{program} failed: {reason:clause}."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Correct what it names, {APPLY}"
     where: str
     program: str
@@ -120,7 +124,7 @@ class CheckRefused(DeployError):
 
     code = "deploy.check_refused"
     cause = "{program} refused the new configuration: {reason:clause}."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Correct the setting or template that it names, {APPLY}"
     where: str
     program: str
@@ -142,11 +146,10 @@ class ServiceRefusesPresent(DeployError):
 
 
 class ReloadFailed(DeployError):
-    """A reload command failed; the old generation was put back."""
+    """A reload command failed."""
 
     code = "deploy.reload_failed"
     cause = "The reload failed ({program}): {reason:clause}."
-    effect = "The previous generation was put back."
     fix = f"Look at the service's log, {RENEW}"
     where: str
     program: str
@@ -169,11 +172,19 @@ class RollbackFailed(DeployError):
     """The old generation was put back, but isn't seen on the wire either."""
 
     code = "deploy.broken"
-    cause = "Neither the new generation nor the previous one is seen to be served: {reason:clause}."
+    cause = "Neither the new generation nor the previous one is seen to be served: {reason:clause}{after}."
     effect = "The service may be down."
     fix = f"Look at the service's log and restart it, {RENEW}"
     where: str
     reason: str
+    again: str = ""
+    """What was wrong after going back."""
+
+    @property
+    def after(self) -> str:
+        """End of the sentence, where that is something else."""
+        again = self.again.rstrip(".: ")
+        return f"; after going back: {again}" if again and again != self.reason.rstrip(".: ") else ""
 
 
 class FileDamaged(DeployError):
@@ -192,7 +203,7 @@ class OwnerUnknown(DeployError):
     code = "deploy.owner_unknown"
     cause = 'There is no {kind} "{name}" on this machine.'
     where = "staging"
-    effect = SERVED
+    effect = UNCHANGED
     fix = 'Create it, or name another one in the settings; "adduser --system --group {name}" makes both.'
     kind: str
     name: str
@@ -203,7 +214,7 @@ class PublishOccupied(DeployError):
 
     code = "deploy.publish_occupied"
     cause = "A file of the administrator's own is where a file of the agent belongs; it is not overwritten."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Move it away, {APPLY}"
     where: str
 
@@ -213,7 +224,7 @@ class DiskFailed(DeployError):
 
     code = "deploy.disk"
     cause = "A file can't be written: {reason}."
-    effect = SERVED
+    effect = UNCHANGED
     fix = f"Make room or check the disk, {APPLY}"
     where: str
     reason: str
@@ -225,6 +236,6 @@ class ChainGone(DeployError):
     code = "deploy.chain_gone"
     cause = "The chain {chain:short} has been deleted."
     where = "staging"
-    effect = SERVED
+    effect = UNCHANGED
     fix = "Let the agent choose another one: chainwright apply"
     chain: str

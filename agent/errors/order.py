@@ -1,4 +1,4 @@
-"""Why an order of a CA that can be talked to did not become a chain."""
+"""Why an order of a CA that can be talked to did not become a chain, or none that is stored."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from agent.errors.acme import PROFILE, AcmeError
+from agent.errors.source import SourceError
 
 
 class OrderUnfinished(AcmeError):
@@ -20,13 +21,29 @@ class OrderUnfinished(AcmeError):
     retry_at: datetime
 
 
-class ChainUnexpected(AcmeError):
-    """The CA delivered something else than what was ordered; it is thrown away."""
+class ChainUnexpected(SourceError):
+    """A source delivered something else than was asked for; it is not used."""
 
     code = "source.chain_unexpected"
-    cause = "{ca} delivered a chain that is not what was ordered: {reason}."
-    fix = "It is not used, and ordered again; if that happens again, report it to the CA."
-    ca: str
+    cause = "{authority} delivered a chain that is not what was asked for: {reason}."
+    where = "{source}"
+    fix = "It is not used, and tried again by itself; if it stays so, report it to {authority}."
+    authority: str
+    source: str
+    reason: str
+    retry_at: datetime
+    detail: str = ""
+
+
+class ChainRefused(SourceError):
+    """A source delivered a chain that no client would accept; it is not used."""
+
+    code = "source.chain_refused"
+    cause = "{authority} delivered a chain that clients refuse: {reason}."
+    where = "{source}"
+    fix = "It is not used, and tried again by itself; report it to {authority}, which has to issue it otherwise."
+    authority: str
+    source: str
     reason: str
     retry_at: datetime
     detail: str = ""

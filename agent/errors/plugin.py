@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from agent.errors.base import AgentError
 
 DISABLED = "It is disabled, everything else goes on."
-STAYS = "What this module serves stays, the others go on."
+STAYS = "Its last generation stays in place, the others go on."
 LIST = "chainwright plugins"
 UPDATE = f"Correct or update it, then: {LIST}"
 

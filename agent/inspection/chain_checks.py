@@ -9,16 +9,15 @@ from enum import StrEnum
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from agent.errors.chain import LeafIsAuthority
 from agent.errors.name import NameInvalid
-from agent.errors.upload import Expired, NoNames, NotForServers, NotYetValid, OddCertificate
+from agent.errors.upload import Expired, NotYetValid, OddCertificate
 from agent.errors.wording import quoted
-from agent.inspection.name_constraints import refuse_constrained
 from agent.pki.anchors import Anchors
-from agent.pki.certificate import extension, is_authority, is_self_signed, purposes_of, title_of
-from agent.pki.chain import Chain, Purpose
+from agent.pki.certificate import extension, is_authority, is_self_signed, title_of
+from agent.pki.chain import Chain
 from agent.system.names import is_address, parse_name
 
 MOST_NAMES = 1000
@@ -26,15 +25,6 @@ SOON = timedelta(days=14)
 LONGEST_LIFE = timedelta(days=825)
 """Apple's clients refuse longer ones, also of private authorities (support.apple.com, HT210176)."""
 SHOWN_NAMES = 3
-
-USAGES = {
-    ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
-    ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
-    ExtendedKeyUsageOID.CODE_SIGNING: "codeSigning",
-    ExtendedKeyUsageOID.EMAIL_PROTECTION: "emailProtection",
-    ExtendedKeyUsageOID.TIME_STAMPING: "timeStamping",
-    ExtendedKeyUsageOID.OCSP_SIGNING: "OCSPSigning",
-}
 
 
 class RemarkLevel(StrEnum):
@@ -84,23 +74,6 @@ def refuse_by_time(certificates: Iterable[x509.Certificate], now: datetime) -> N
             raise Expired(title_of(certificate), certificate.not_valid_after_utc)
         if certificate.not_valid_before_utc > now:
             raise NotYetValid(title_of(certificate), certificate.not_valid_before_utc, now)
-
-
-def refuse_other_purposes(certificates: Iterable[x509.Certificate]) -> None:
-    """Raise `NotForServers`; an intermediate's purposes bound those of what it signs."""
-    for certificate in certificates:
-        if Purpose.SERVER not in purposes_of(certificate):
-            usage = extension(certificate, x509.ExtendedKeyUsage) or ()
-            raise NotForServers(title_of(certificate), [USAGES.get(oid, oid.dotted_string) for oid in usage])
-
-
-def refuse_unusable(chain: Chain, now: datetime) -> None:
-    """Raise an `UploadError` for a chain that services must not get."""
-    refuse_by_time(chain.presented, now)
-    refuse_other_purposes(chain.presented)
-    if not chain.names:
-        raise NoNames(title_of(chain.leaf))
-    refuse_constrained(chain)
 
 
 def remarks_of(chain: Chain, anchors: Anchors, now: datetime) -> Iterator[Remark]:

@@ -56,7 +56,7 @@ def open_der(der: bytes, kind: EncodingKind, place: str, passphrase: bytes | Non
 def open_pem_key(block: Block, place: str, passphrase: bytes | None) -> Opened:
     """Open a key in OpenSSL's traditional form, encrypted as its headers say. Raises as `open_der` does."""
     _refuse_costly(block.der, place)
-    encrypted = any(b"ENCRYPTED" in line for line in block.headers)
+    encrypted = any("ENCRYPTED" in line for line in block.headers)
     kind = EncodingKind.ENCRYPTED_KEY if encrypted else EncodingKind.KEY
     text = block.text()
     secret = passphrase if encrypted else None

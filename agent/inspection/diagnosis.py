@@ -15,8 +15,6 @@ from agent.inspection.chain_checks import (
     refuse_authority,
     refuse_by_time,
     refuse_odd_names,
-    refuse_other_purposes,
-    refuse_unusable,
     remarks_of,
 )
 from agent.inspection.file_types import PARAMETERS
@@ -27,7 +25,9 @@ from agent.inspection.selection import SelectedPair, refuse_strangers, select_pa
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from agent.pki.certificate import title_of
-from agent.pki.chain import Chain
+from agent.pki.chain import Chain, Purpose
+from agent.pki.judge import by_purpose, judge
+from agent.pki.judgement import Judgement
 from agent.pki.path import verify_strength, why_not_an_issuer
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def diagnose(
     unused = _unused(pair, path)
     refuse_strangers(title_of(path.leaf), unused)
     chain = Chain(pair.key, path.leaf, path.intermediates, path.root)
-    refuse_unusable(chain, now)
+    judge(chain, purpose=Purpose.SERVER, now=now, anchors=known).require_good()
     return Diagnosis(chain, (*remarks_of(chain, known, now), *_upload_remarks(material, pair, path, unused)))
 
 
@@ -94,7 +94,7 @@ def diagnose_root(files: Iterable[InputFile], *, passphrase: bytes | None = None
     refuse_strangers(title_of(certificate), _unused(pair, path))
     parents = (*path.intermediates, *([path.root] if path.root else []))
     refuse_by_time(parents, now)
-    refuse_other_purposes((certificate, *path.intermediates))
+    Judgement(tuple(by_purpose((certificate, *path.intermediates), Purpose.SERVER))).require_good()
     return Root(pair.key, certificate, parents)
 
 

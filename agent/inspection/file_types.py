@@ -25,6 +25,12 @@ OPENSSH_KEY = FileType(
     "an OpenSSH private key",
     "TLS needs the key in another form: ssh-keygen -p -m PKCS8 -f FILE rewrites it; usually another file is meant.",
 )
+TPM_KEY = FileType(
+    "a private key of a TPM",
+    "It can't leave its TPM: make a key outside of it, and request a certificate for that one.",
+)
+UNUSABLE_KEYS = {"OPENSSH PRIVATE KEY": OPENSSH_KEY, "TSS2 PRIVATE KEY": TPM_KEY}
+"""Private keys that no service reads, by PEM label."""
 KEYSTORE = FileType(
     "a Java keystore",
     "Convert it: keytool -importkeystore -srckeystore FILE -destkeystore chain.p12 -deststoretype PKCS12",

@@ -17,9 +17,9 @@ from agent.errors.upload import (
 )
 from agent.inspection.asn1 import Asn1Error, EncodingKind, kind_of, value_at
 from agent.inspection.decoding import Opened, open_der, open_pem_key
-from agent.inspection.file_types import KINDS, OPENSSH_KEY, PARAMETERS, FileType, file_type_of
+from agent.inspection.file_types import BINARY, KINDS, PARAMETERS, UNUSABLE_KEYS, FileType, file_type_of
 from agent.inspection.input_file import InputFile
-from agent.inspection.pem_blocks import Block, blocks_in, plain
+from agent.inspection.pem_blocks import Block, blocks_in, is_important, plain
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -41,9 +41,6 @@ LABELS = {
     "CMS": EncodingKind.PKCS7,
     "PKCS12": EncodingKind.PKCS12,
     "PRIVATE KEY": EncodingKind.KEY,
-    "RSA PRIVATE KEY": EncodingKind.KEY,
-    "EC PRIVATE KEY": EncodingKind.KEY,
-    "DSA PRIVATE KEY": EncodingKind.KEY,
     "ENCRYPTED PRIVATE KEY": EncodingKind.ENCRYPTED_KEY,
     "CERTIFICATE REQUEST": EncodingKind.REQUEST,
     "NEW CERTIFICATE REQUEST": EncodingKind.REQUEST,
@@ -51,7 +48,11 @@ LABELS = {
     "PUBLIC KEY": EncodingKind.PUBLIC_KEY,
     "RSA PUBLIC KEY": EncodingKind.PUBLIC_KEY,
 }
-"""RFC 7468, and what OpenSSL writes and reads besides."""
+"""RFC 7468, and what OpenSSL writes and reads besides. A block with another label is what its content is."""
+KEY_LABEL = "PRIVATE KEY"
+"""End of the labels of keys: RSA PRIVATE KEY, ANY PRIVATE KEY ..."""
+OF_NO_USE = ("PARAMETERS", "ATTRIBUTE CERTIFICATE")
+"""Ends of labels whose content is like that of a key or a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class _FileReader:
             self._open(data[:size], kind, self._file.place)
             data = data[size:]
 
-    def _read_text(self, text: bytes) -> None:
+    def _read_text(self, text: str) -> None:
         found = list(blocks_in(text))
         if not found:
             self._refuse(text)
@@ -150,32 +151,42 @@ class _FileReader:
             place = f"{self._file.place}, block {number}" if len(found) > 1 else self._file.place
             self._read_block(block, number, place)
 
-    def _refuse(self, text: bytes) -> None:
+    def _refuse(self, text: str) -> None:
         """Raise for a file without a block."""
         if self._file.data[:1] == b"\x30" and self._file.data[1:2] >= b"\x80":  # a long SEQUENCE of DER
             raise Damaged(self._file.place, "a file of certificates or keys in DER form")
-        file_type = file_type_of(text)
+        file_type = file_type_of(self._file.data)
+        if file_type is BINARY:
+            file_type = file_type_of(text.encode())  # UTF-16 is text, too
         raise NotACertificate(self._file.place, file_type.what, file_type.fix)
 
     def _read_block(self, block: Block, number: int, place: str) -> None:
-        if block.broken:
+        if unusable := UNUSABLE_KEYS.get(block.label):
+            raise NotACertificate(place, unusable.what, unusable.fix)
+        kind = _kind_of(block)
+        if block.broken and (kind or is_important(block.label)):
             raise BrokenBlock(self._file.place, number, block.label, block.broken)
-        if block.label == "OPENSSH PRIVATE KEY":
-            raise NotACertificate(place, OPENSSH_KEY.what, OPENSSH_KEY.fix)
-        if block.headers and LABELS.get(block.label) is EncodingKind.KEY:
-            self._material.add(open_pem_key(block, place, self._passphrase), place)
-        elif block.label in LABELS:
-            kind = kind_of(block.der)
-            self._open(_first_value(block.der), kind or LABELS[block.label], place)
-        else:
+        if kind is None:
             parameters = block.label.endswith("PARAMETERS")  # of curves and Diffie-Hellman, often beside keys
             self._material.useless.append((place, PARAMETERS if parameters else FileType(f'a block "{block.label}"')))
+        elif block.headers and kind is EncodingKind.KEY:
+            self._material.add(open_pem_key(block, place, self._passphrase), place)
+        else:
+            self._open(_first_value(block.der), kind, place)
 
     def _open(self, der: bytes, kind: EncodingKind, place: str) -> None:
         if kind in KINDS:
             self._material.useless.append((place, KINDS[kind]))
         else:
             self._material.add(open_der(der, kind, place, self._passphrase), place)
+
+
+def _kind_of(block: Block) -> EncodingKind | None:
+    """Return what a block holds: what its content is, else what its label says. Encrypted content is nothing known."""
+    if block.label.endswith(OF_NO_USE):
+        return None
+    labelled = EncodingKind.KEY if block.label.endswith(KEY_LABEL) else None
+    return kind_of(block.der) or LABELS.get(block.label, labelled)
 
 
 def _first_value(der: bytes) -> bytes:

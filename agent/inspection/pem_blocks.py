@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 import codecs
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-MARK = re.compile(rb"(?<!-)(-{2,10}) ?(BEGIN|END) ([A-Z0-9 ]{1,60}?) ?(?![A-Z0-9 ])(-{0,10})")
+MARK = re.compile(r"(?<!-)(-{2,10}) ?(BEGIN|END) ([A-Z0-9 #./_+]{1,60}?) ?(?![A-Z0-9 #./_+])(-{0,10})")
 """A BEGIN or END line, also where hyphens were lost or added."""
-HYPHENS = b"-----"
+HYPHENS = "-----"
 IMPORTANT = ("CERTIFICATE", "PRIVATE KEY", "PKCS7")
 """Ends of labels whose BEGIN and END lines must not be damaged; other text with hyphens is ignored."""
-INDENTS = b" \t\f\v>"
+SIGNED_TEXT = ("PGP SIGNED MESSAGE", "PGP SIGNATURE")
+"""Labels around a signed text (RFC 9580 section 7)."""
+INDENTS = " \t\f\v>"
 """In front of lines of indented and of quoted text."""
-REPLACED = (
-    (codecs.BOM_UTF8, b""),
-    (b"\xc2\xa0", b" "),  # the space of web pages
-    (b"\\r", b""),  # line ends in JSON
-    (b"\\n", b"\n"),
-    (b"\r\n", b"\n"),
-    (b"\r", b"\n"),
-)
+BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+LINE_ENDS = re.compile(r"\r\n|[\r\x85\u2028\u2029]")
+JOINED = re.compile(r"(?<!-)-{10}(?=(?:BEGIN|END) )")
+"""Two lines of hyphens without a line end between them, as `cat` makes of files that have none at their end."""
+DASH_ESCAPES = re.compile(r"^([ \t>]*)- (?=-)", re.MULTILINE)
+"""What a signed text has before lines that begin with a hyphen (RFC 9580 section 7.2)."""
+ESCAPED = (("\\r", ""), ("\\n", "\n"), ("\\/", "/"))
+"""Escapes of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +35,16 @@ class Block:
 
     label: str
     der: bytes = field(default=b"", repr=False)
-    headers: tuple[bytes, ...] = field(default=(), repr=False)
+    headers: tuple[str, ...] = field(default=(), repr=False)
     """Lines of RFC 1421: how a traditional OpenSSL key is encrypted."""
     broken: str = ""
     """Why it is not complete."""
 
     def text(self) -> bytes:
         """Return the block as OpenSSL writes it."""
-        body = binascii.b2a_base64(self.der, newline=False)
-        lines = [*self.headers, b"", *(body[at : at + 64] for at in range(0, len(body), 64))]
-        label = self.label.encode()
-        return b"\n".join([b"-----BEGIN " + label + HYPHENS, *lines, b"-----END " + label + HYPHENS, b""])
+        body = base64.b64encode(self.der).decode()
+        lines = [*self.headers, "", *(body[at : at + 64] for at in range(0, len(body), 64))]
+        return "\n".join([f"-----BEGIN {self.label}-----", *lines, f"-----END {self.label}-----", ""]).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +56,36 @@ class _Mark:
     end: int
 
 
-def plain(data: bytes) -> bytes:
-    """Return text with one kind of line ends, without what editors, web pages and JSON add to it."""
+def plain(data: bytes) -> str:
+    """Return text with one kind of line ends, without what editors, mail programs, web pages and JSON add to it."""
+    text = LINE_ENDS.sub("\n", _decoded_text(data))
+    if not text.isascii():
+        text = text.translate({ord(each): _ascii(each) for each in set(text) if not each.isascii()})
+    for old, new in ESCAPED:
+        text = text.replace(old, new)
+    return DASH_ESCAPES.sub(r"\1", JOINED.sub(f"{HYPHENS}\n{HYPHENS}", text))
+
+
+def _decoded_text(data: bytes) -> str:
+    """Return `data` as text: UTF-16 where it is marked as that or is full of zeros, UTF-8, else any one-byte encoding."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        data = data.decode("utf-16", "replace").encode()
-    for old, new in REPLACED:
-        data = data.replace(old, new)
-    return data
+        return data.decode("utf-16", "replace")
+    for encoding in ("utf-16-le", "utf-16-be"):
+        if "-----BEGIN ".encode(encoding) in data:
+            return data.decode(encoding, "replace")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
-def blocks_in(text: bytes) -> Iterator[Block]:
+def _ascii(character: str) -> str:
+    """Return what is meant by a blank, a hyphen or a character without width; others stay."""
+    category = unicodedata.category(character)
+    return {"Zs": " ", "Pd": "-", "Cf": ""}.get(category, "-" if character == "\u2212" else character)
+
+
+def blocks_in(text: str) -> Iterator[Block]:
     """Yield each block of a `plain` text, in order; `broken` says why one is not complete."""
     begun: _Mark | None = None
     for mark in _marks(text):
@@ -77,15 +100,20 @@ def blocks_in(text: bytes) -> Iterator[Block]:
         yield Block(begun.label, broken="it has no END line")
 
 
-def _marks(text: bytes) -> Iterator[_Mark]:
+def is_important(label: str) -> bool:
+    """Whether a block of that label may be a part of a chain, so that it must not be damaged."""
+    return label.endswith(IMPORTANT)
+
+
+def _marks(text: str) -> Iterator[_Mark]:
     for match in MARK.finditer(text):
         sound = match[1] == match[4] == HYPHENS
-        label = match[3].decode()
-        if sound or label.endswith(IMPORTANT):
-            yield _Mark(match[2] == b"BEGIN", label, sound, match.start(), match.end())
+        label = match[3]
+        if (sound or is_important(label)) and label not in SIGNED_TEXT:
+            yield _Mark(match[2] == "BEGIN", label, sound, match.start(), match.end())
 
 
-def _block(text: bytes, begun: _Mark | None, ended: _Mark) -> Block:
+def _block(text: str, begun: _Mark | None, ended: _Mark) -> Block:
     if begun is None:
         return Block(ended.label, broken="it has no BEGIN line")
     if begun.label != ended.label:
@@ -96,18 +124,33 @@ def _block(text: bytes, begun: _Mark | None, ended: _Mark) -> Block:
     return _decoded(begun.label, text[begun.end : ended.start])
 
 
-def _decoded(label: str, body: bytes) -> Block:
-    headers, encoded = _parted([line.strip(INDENTS) for line in body.split(b"\n")])
+def _decoded(label: str, body: str) -> Block:
+    headers, encoded = _parted([line.strip(INDENTS) for line in body.split("\n")])
+    if not encoded:
+        return Block(label, broken="it is empty")
     try:
-        der = binascii.a2b_base64(encoded, strict_mode=True)
+        return Block(label, binascii.a2b_base64(encoded.encode(), strict_mode=True), headers)
     except binascii.Error:
-        return Block(label, broken="its content is not Base64, or a part is missing")
-    return Block(label, der, headers) if der else Block(label, broken="it is empty")
+        return Block(label, broken=_why_not_base64(encoded))
 
 
-def _parted(lines: list[bytes]) -> tuple[tuple[bytes, ...], bytes]:
+def _why_not_base64(encoded: str) -> str:
+    """Return why a text is not Base64 (RFC 4648 section 4), without showing any of it but a character that has no place there."""
+    end = len(match[0]) if (match := BASE64.match(encoded)) else 0
+    if end < len(encoded) and "=" in encoded[:end]:
+        return "its content goes on behind the end of the Base64 text"
+    if end < len(encoded):
+        return f"its content holds {_named(encoded[end])}, which is not Base64"
+    return "a part of its content is missing"
+
+
+def _named(character: str) -> str:
+    return f'"{character}"' if character.isprintable() else f"the character U+{ord(character):04X}"
+
+
+def _parted(lines: list[str]) -> tuple[tuple[str, ...], str]:
     """Return headers and body; the headers end at the first empty line (RFC 1421 section 4.4)."""
     begin = next((at for at, line in enumerate(lines) if line), 0)
     lines = lines[begin:]
-    end = lines.index(b"") if b":" in lines[0] and b"" in lines else 0
-    return tuple(lines[:end]), b"".join(b"".join(line.split()) for line in lines[end:])
+    end = lines.index("") if ":" in lines[0] and "" in lines else 0
+    return tuple(lines[:end]), "".join("".join(line.split()) for line in lines[end:])

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.model.need import Request
 from agent.pki.chain import KeyType, Purpose
+from agent.pki.judgement import Objection
 
 UPLOADED = "uploaded"
 """The source of chains that an administrator uploads."""
@@ -38,6 +39,12 @@ class ChainRecord:
     revoked_at: datetime | None = None
     crl: bool = False
     """Whether its certificates say where lists of revoked ones are, or that isn't known."""
+    origin: str = ""
+    """`Source.origin` when it was delivered; empty: not known."""
+    warnings: tuple[Objection, ...] = ()
+    """What some clients refuse in it, and what its source says of it."""
+    edition: int = 0
+    """Edition of the judge that let it in; 0: none was asked."""
 
     def good(self, now: datetime) -> bool:
         """Whether it is valid at `now` and not known to be revoked."""

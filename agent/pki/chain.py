@@ -79,6 +79,11 @@ class CertificationPath:
         return sha256_of(self.anchor) if self.anchor else None
 
     @property
+    def issuers(self) -> frozenset[str]:
+        """SHA-256 of all certificates above the leaf, the root too: an own root with parents is itself an intermediate."""
+        return frozenset({*self.fingerprints[1:], *([self.anchor_sha256] if self.anchor_sha256 else [])})
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Canonical names from the subject alternative names; the common name only where there are none."""
         return self.facts.names

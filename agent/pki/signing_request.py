@@ -7,22 +7,39 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509.oid import NameOID
 
 from agent.errors.root import RequestInvalid
 from agent.pki.key import key_type_of
 from agent.pki.profile import digest_for, general_names
+from agent.system.names import is_address
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from agent.pki.key import PrivateKey
 
+LONGEST_COMMON_NAME = 64
+"""Characters (RFC 5280 appendix A.1, ub-common-name)."""
+
 
 def make_request(key: PrivateKey, names: Sequence[str]) -> x509.CertificateSigningRequest:
-    """Return a request of `key` for canonical names. The subject is empty: a CA takes nothing else from it."""
-    builder = x509.CertificateSigningRequestBuilder(x509.Name([]))
+    """Return a request of `key` for canonical names, all of them subject alternative names.
+
+    One of them is the common name too where one can be: many a private CA copies the subject, and clients refuse an empty one
+    beside alternative names that aren't critical (RFC 5280 section 4.2.1.6). A CA that has no use for it ignores it.
+    """
+    name = common_name_of(names)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else [])
+    builder = x509.CertificateSigningRequestBuilder(subject)
     builder = builder.add_extension(x509.SubjectAlternativeName(general_names(names)), critical=False)
     return builder.sign(key, digest_for(key))
+
+
+def common_name_of(names: Sequence[str]) -> str:
+    """Return the shortest of `names` that isn't an address, the first in the alphabet of such; empty: none fits."""
+    fitting = [name for name in names if not is_address(name) and len(name) <= LONGEST_COMMON_NAME]
+    return min(fitting, key=lambda name: (len(name), name), default="")
 
 
 def load_request(pem: bytes) -> CertificatePublicKeyTypes:

@@ -104,16 +104,19 @@ class Registry:
         wanted: Iterable[str] | None,
         *,
         also: Iterable[str] | None = (),
+        services: Iterable[str] = (),
         builtin_sources: Iterable[type[Source]] = (),
     ) -> Registry:
         """Load the plugins named in `wanted` (None: all) as enabled ones, those in `also` (None: all) without enabling them.
 
+        Where these don't register all of `services`, others are loaded until one does, without enabling them either.
         Never raises for what a plugin does: see `plugins`. Takes about 50 ms, which is `importlib.metadata`'s.
         """
         loading = _Loading(candidates(layout), builtin_sources)
         installed = {each.owner.plugin for each in loading.candidates}
         loading.load(installed if wanted is None else set(wanted), enabled=True)
         loading.load(installed if also is None else set(also), enabled=False)
+        loading.load_services(set(services))
         return loading.registry()
 
     @property
@@ -177,6 +180,14 @@ class _Loading:
                 if candidate.owner.plugin in names and index not in self.records:
                     self.records[index] = self._record(candidate, enabled=enabled)
             names = self._missing_services() & self._not_loaded()
+
+    def load_services(self, names: set[str]) -> None:
+        """Load one plugin after the other until all of these services are registered, or none is left."""
+        for index, candidate in enumerate(self.candidates):
+            if names <= set(self.by_kind["service"]):
+                return
+            if index not in self.records:
+                self.records[index] = self._record(candidate, enabled=False)
 
     def _missing_services(self) -> set[str]:
         used = {service for module in self.by_kind["module"].values() for service in module.services}

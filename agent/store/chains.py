@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from agent.model.records import ChainRecord
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
+from agent.pki.judgement import Objection
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.read_cache import ReadCache
@@ -16,7 +18,7 @@ from agent.store.sealing import Sealer
 
 COLUMNS = (
     "id, source, request, root, names, key_type, purposes, issuer, serial, not_before, not_after, "
-    "fingerprints, created_at, revoked_at, crl"
+    "fingerprints, created_at, revoked_at, crl, origin, warnings, edition"
 )
 ALL_COLUMNS = (*COLUMNS.split(", "), "leaf_not_after", "certificates", "anchor", "sealed_key")
 INSERT = f"insert or replace into chains ({', '.join(ALL_COLUMNS)}) values (:{', :'.join(ALL_COLUMNS)})"  # noqa: S608
@@ -31,9 +33,18 @@ class Chains:
         self._records: ReadCache[tuple[ChainRecord, ...]] = ReadCache(database)
 
     def add(
-        self, chain: Chain, *, source: str, now: datetime, request: str | None = None, root: str | None = None
+        self,
+        chain: Chain,
+        *,
+        source: str,
+        now: datetime,
+        request: str | None = None,
+        root: str | None = None,
+        origin: str = "",
+        warnings: Iterable[Objection] = (),
+        edition: int = 0,
     ) -> None:
-        """Keep a chain with its key, in one statement."""
+        """Keep a chain with its key, in one statement. `edition` is the judge's that found `warnings`; 0: it wasn't asked."""
         self._records.forget()
         self._database.execute(
             INSERT,
@@ -57,6 +68,9 @@ class Chains:
                 "created_at": written(now),
                 "revoked_at": None,
                 "crl": int(bool(chain.crl_urls)),
+                "origin": origin,
+                "warnings": _warnings_json(warnings),
+                "edition": edition,
             },
         )
 
@@ -150,4 +164,16 @@ def _record(row: dict[str, Any]) -> ChainRecord:
         created_at=read(row["created_at"]),
         revoked_at=read(row["revoked_at"]),
         crl=row["crl"] != 0,
+        origin=row["origin"] or "",
+        warnings=_warnings(row["warnings"]),
+        edition=row["edition"] or 0,
     )
+
+
+def _warnings_json(warnings: Iterable[Objection]) -> str | None:
+    rows = [[each.code, each.certificate, each.sentence, each.clients] for each in warnings]
+    return json.dumps(rows) if rows else None
+
+
+def _warnings(text: str | None) -> tuple[Objection, ...]:
+    return tuple(Objection(*row) for row in json.loads(text)) if text else ()

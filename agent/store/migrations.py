@@ -158,3 +158,10 @@ def m008_peers(db: Database) -> None:
     db.table("revocations").create(_columns("root serial at reason not_after"), pk=("root", "serial"))
     db.table("revocation_lists").create(_columns("root number:int this_update next_update serials pem"), pk="root")
     _distrust_after_changes(db, "peers", "revocations")
+
+
+@migrations()
+def m009_judged(db: Database) -> None:
+    """Where a chain comes from, and what clients make of it."""
+    for column, kind in (("origin", str), ("warnings", str), ("edition", int)):
+        db.table("chains").add_column(column, kind)

@@ -59,9 +59,9 @@ class SSTPService(IncludedService):
 
     def contradictions(self, modules: Mapping[str, Module]) -> Iterable[tuple[str, str]]:
         """Refuse a second module: both daemons have one chain."""
-        first, *others = sorted(modules)
-        for name in others:
-            yield name, f'the module "{first}" has this SSTP server already, and it has one chain only'
+        names = sorted(modules)
+        for name in names[1:]:
+            yield name, f'the module "{names[0]}" has this SSTP server already, and it has one chain only'
 
     @property
     def restarts(self) -> bool:
@@ -101,7 +101,13 @@ class SSTPService(IncludedService):
         """Reload accel-ppp, which looks once a second whether it was told to; restart sstp-server."""
         if not self.restarts:
             return super().reload_with(context)
+        if not context.parts:
+            return None  # without a configuration it would not come up again
         return self.systemctl("restart") or self._sstpd("restart", context, self._live(context))
+
+    def start_with(self, context: ServiceContext) -> Command | None:
+        """Start it where there is something to serve."""
+        return super().start_with(context) if context.parts or not self.restarts else None
 
     def start_command(self, context: ServiceContext) -> Command | None:
         """Start the daemon's program."""

@@ -122,7 +122,7 @@ class AgentSilent(WebUIError):
 
     code = "webui.agent_silent"
     cause = "The agent is not answering: {reason}."
-    effect = "What is served goes on being served."
+    effect = "What is served is not touched."
     fix = "Look at it on the appliance: systemctl status chainwright"
     reason: str
 

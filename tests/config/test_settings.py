@@ -217,6 +217,21 @@ def test_a_disabled_module_is_listed_and_not_validated(appliance: ToyAppliance):
     assert list(found.services) == ["tunneld"]
 
 
+def test_the_table_of_a_service_is_known_where_no_module_names_its_plugin(appliance: ToyAppliance):
+    appliance.settings("[services.tunneld]\nstart = true\n")
+    found, registry = appliance.load()
+    assert found.services["tunneld"].start is True
+    assert registry.enabled_plugins == {}
+
+
+def test_the_table_of_a_service_that_was_deployed_to_is_left_over_when_its_plugin_is_gone(appliance: ToyAppliance):
+    appliance.settings("[services.gone]\nstart = true\n")
+    with pytest.raises(SettingsRefused, match='no service is named "gone"'):
+        appliance.load()
+    appliance.layout.service("gone").state.mkdir(parents=True)
+    assert appliance.load()[0].services == {}
+
+
 # What a broken plugin costs: its own modules
 
 
@@ -320,7 +335,10 @@ ONE_ERROR = {
     ),
     "unknown service": (
         "[services.tunnld]",
-        '[services.tunnld]: no service is named "tunnld"; known: none',
+        (
+            '[services.tunnld]: no service is named "tunnld"; did you mean "tunneld"? Known: dovecot, nginx, postfix, sstp, '
+            "strongswan, tunneld, webui"
+        ),
     ),
     "a source with a table of its own": ("[source.acme]", "[source.acme]: has a table of its own: write [acme]"),
     "a table that is none": ("acme = 1", "acme: must be a table: [acme]"),

@@ -129,7 +129,8 @@ EXAMPLES: list[AgentError] = [
     account.AccountUnknown(CA, ACCOUNT, AT),
     account.AccountUnknown(CA, "", AT),
     order.OrderUnfinished(LE, 5, AT),
-    order.ChainUnexpected(CA, "it names other.example.com too", AT),
+    order.ChainUnexpected(CA, "acme", "it does not name shop.example.com", AT),
+    order.ChainRefused(CA, "acme", 'The certificate of "shop.example.com" has expired on 2026-11-01', AT),
     order.ProfileMissing(CA, "shortlivd", ["tlsserver", "shortlived"]),
     order.ProfileMissing(CA, "tlsserver", []),
     order.ChallengeMissing(CA, [SHOP], ["dns-01"]),
@@ -238,8 +239,15 @@ EXAMPLES: list[AgentError] = [
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
     deploy.ServiceRefusesPresent("nginx", "nginx", "cannot load module:", OUTPUT),
     deploy.ReloadFailed("nginx", "nginx", "exit code 1", OUTPUT),
-    deploy.ServiceDown("nginx", "nobody listens at its endpoints"),
-    deploy.RollbackFailed("mail", "The endpoint gives no proper answer: nobody listens there."),
+    deploy.ServiceDown("nginx", "nobody listens at 127.0.0.1:443"),
+    deploy.RollbackFailed(
+        "mail",
+        "127.0.0.1:993 serves the chain 222222222222 instead of 111111111111.",
+        "127.0.0.1:993 gives no proper answer: nobody listens there.",
+    ),
+    deploy.RollbackFailed(
+        "mail", "The reload failed (systemctl): exit code 1.", "The reload failed (systemctl): exit code 1."
+    ),
     deploy.FileDamaged("mail", "/var/lib/chainwright/modules/mail/7/mail.pem"),
     deploy.OwnerUnknown("group", "mail-keys"),
     deploy.PublishOccupied("/etc/ipsec.d/private/gw.pem"),

@@ -42,6 +42,13 @@ def is_whole(found) -> bool:
 # What is accepted
 
 
+def signed(text: bytes) -> bytes:
+    """Return a text as `gpg --clear-sign` writes it."""
+    escaped = text.replace(b"\n-", b"\n- -").replace(b"-----BEGIN", b"- -----BEGIN", 1)
+    begin = b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
+    return begin + escaped + b"-----BEGIN PGP SIGNATURE-----\n\niHUEAR\n=abcd\n-----END PGP SIGNATURE-----\n"
+
+
 def test_a_whole_file_is_a_chain_and_what_was_seen():
     found = look(WHOLE, anchors=KNOWN)
     assert is_whole(found)
@@ -76,9 +83,23 @@ def test_blocks_in_any_order_and_number_of_files_with_duplicates_are_the_same_ch
         lambda text: json.dumps({"chain": text.decode()}).encode(),
         lambda text: text.replace(b"\n", b" "),
         lambda text: text.replace(b"CERTIFICATE", b"X509 CERTIFICATE"),
+        lambda text: text.replace(b"-----\n-----", b"----------"),
+        lambda text: text.replace(b"-----BEGIN", b"- -----BEGIN").replace(b"-----END", b"- -----END"),
+        signed,
+        lambda text: text.decode().replace("\n", "\u200b\u00a0\n").replace("BEGIN ", "BEGIN\u202f").encode(),
+        lambda text: text.decode().replace("=", "\ufeff=\u2060").replace("M", "\u00adM").encode(),
+        lambda text: text.decode().replace("\n", "\u2028").encode(),
+        lambda text: text.replace(b"\n", b"\xa0\n"),
+        lambda text: text.decode().encode("utf-16-le"),
+        lambda text: b"# k\xf6nig\n" + text,
+        lambda text: text.replace(b"/", b"\\/"),
         lambda text: b"Bag Attributes\n    friendlyName: x\n" + text + b"-- \nKind regards",
     ],
-    ids=["mark", "crlf", "cr", "indented", "quoted", "utf-16", "web page", "json", "one line", "old label", "mail"],
+    ids=[
+        *("mark", "crlf", "cr", "indented", "quoted", "utf-16", "web page", "json", "one line", "old label"),
+        *("joined by cat", "dash-escaped", "signed text", "blanks", "no width", "line separator", "latin-1 blank"),
+        *("utf-16 without mark", "latin-1", "json of PHP", "mail"),
+    ],
 )
 def test_text_is_read_as_people_paste_it(change):
     assert is_whole(look(change(WHOLE)))
@@ -107,6 +128,46 @@ def test_certificates_are_read_in_each_of_their_forms():
     encoded = base64.encodebytes(pkcs7.serialize_certificates(all_three, Encoding.DER))
     windows = b"-----BEGIN CERTIFICATE-----\n" + encoded + b"-----END CERTIFICATE-----\n"
     assert is_whole(look(key, windows))
+
+
+@pytest.mark.parametrize(
+    ("content", "label"),
+    [
+        *((pkcs7.serialize_certificates([LEAF.certificate, CA.certificate], Encoding.DER), label)
+          for label in ("PKCS7", "PKCS #7 SIGNED DATA", "CMS", "CERTIFICATE CHAIN", "CERTIFICATE")),
+        *((der(LEAF.certificate), label) for label in ("X509 CERTIFICATE", "TRUSTED CERTIFICATE", "TLS Certificate".upper())),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_certificates_are_read_under_each_label(content, label):
+    block = f"-----BEGIN {label}-----\n{base64.encodebytes(content).decode()}-----END {label}-----\n"
+    assert is_whole(look(key_pem(LEAF.key), block.encode() + BUNDLE))
+
+
+@pytest.mark.parametrize(
+    ("content", "label"),
+    [
+        (key_der(LEAF.key), "ANY PRIVATE KEY"),
+        (key_der(LEAF.key), "RSA PRIVATE KEY"),
+        (key_der(LEAF.key, PrivateFormat.TraditionalOpenSSL), "PRIVATE KEY"),
+        (key_der(LEAF.key, PrivateFormat.TraditionalOpenSSL), "KEY"),
+        (key_der(LEAF.key, secret=b"geheim"), "PRIVATE KEY"),
+        (p12(LEAF, CA, secret=b"geheim"), "PKCS12"),
+        (p12(LEAF, CA, secret=b"geheim"), "PFX"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_keys_are_read_under_each_label(content, label):
+    block = f"-----BEGIN {label}-----\n{base64.encodebytes(content).decode()}-----END {label}-----\n"
+    assert is_whole(look(pem(LEAF.certificate) + BUNDLE, block.encode(), passphrase=b"geheim"))
+
+
+def test_a_block_of_another_kind_is_left_out_though_it_is_not_whole():
+    strange = b"-----BEGIN SURPRISE-----\n!\n-----END SURPRISE-----\n-----BEGIN MORE-----\n"
+    assert findings(strange + WHOLE, anchors=KNOWN)[-2:] == [
+        'note: a block "SURPRISE" left out (a, block 1)',
+        'note: a block "MORE" left out (a, block 2)',
+    ]
 
 
 def test_a_trusted_certificate_of_openssl_is_read_without_what_stands_behind_it():

@@ -87,8 +87,8 @@ def test_a_refusal_undoes_the_rename_and_reloads_nothing(included):
     assert "\n".join(problem.lines()).replace(str(included.root), "ROOT") == (
         'nginx refused the new configuration: [emerg] unknown directive "wrong" in '
         "ROOT/var/lib/chainwright/modules/reverse_proxy/2/http.conf:1.\n"
-        "What was served is still served. The refused files are in ROOT/var/lib/chainwright/modules/reverse_proxy/refused until "
-        "the next try. Correct the setting or template that it names, then: chainwright apply"
+        "What is in service was not changed. The refused files are in ROOT/var/lib/chainwright/modules/reverse_proxy/refused "
+        "until the next try. Correct the setting or template that it names, then: chainwright apply"
     )
     assert problem.detail.replace(str(included.root), "ROOT").splitlines()[0] == (
         "$ /usr/sbin/nginx -e stderr -t -c ROOT/etc/nginx/nginx.conf"
@@ -153,7 +153,7 @@ def test_a_foreign_file_at_the_published_path_is_not_overwritten():
         problem = box.deployment("reverse_proxy").problem
         assert "\n".join(problem.lines()) == (
             f"{foreign}: A file of the administrator's own is where a file of the agent belongs; it is not overwritten.\n"
-            "What was served is still served. Move it away, then: chainwright apply"
+            "What is in service was not changed. Move it away, then: chainwright apply"
         )
         assert foreign.read_text() == "# mine\n"
         foreign.unlink()

@@ -30,12 +30,12 @@ def assert_refused(box: Proxied, message: str, before: dict[str, str]) -> None:
 
 BY_NGINX = (
     "nginx refused the new configuration: [emerg] {reason} in ROOT/var/lib/chainwright/{place}.\n"
-    "What was served is still served. The refused files are in ROOT/var/lib/chainwright/{kept}/refused until the next try. "
+    "What is in service was not changed. The refused files are in ROOT/var/lib/chainwright/{kept}/refused until the next try. "
     "Correct the setting or template that it names, then: chainwright apply"
 )
 BY_JINJA = (
     "ROOT/etc/chainwright/templates/{name}, line {line}: The template can't be rendered: {reason}.\n"
-    "What was served is still served. Correct or remove the template, then: chainwright apply"
+    "What is in service was not changed. Correct or remove the template, then: chainwright apply"
 )
 WRONG = '{{% include "default:{name}" %}}\nwrong on purpose;\n'
 

@@ -145,7 +145,7 @@ def test_a_module_that_raises_is_named_and_the_next_one_goes_on(hook: str):
         ASK[hook](hooks, "crashing")
     assert str(raised.value) == (
         f"crashing: The plugin failed in {hook}: LookupError: no such session.\n"
-        "What this module serves stays, the others go on. "
+        "Its last generation stays in place, the others go on. "
         "Correct its settings, or update the plugin; chainwright plugins names its distribution."
     )
     assert raised.value.problem.detail == (
@@ -205,7 +205,7 @@ def test_an_answer_of_the_wrong_type_is_refused_without_showing_it(hook: str):
         ASK[hook](asking(rubbish=Rubbish()), "rubbish")
     assert str(raised.value) == (
         f"rubbish: The plugin's answer to {hook} can't be used: {WRONG[hook]}.\n"
-        "What this module serves stays, the others go on. Update the plugin; chainwright plugins names its distribution."
+        "Its last generation stays in place, the others go on. Update the plugin; chainwright plugins names its distribution."
     )
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from agent.errors import OrderCancelled
 from agent.errors.order import ChainUnexpected, OrderUnfinished
+from agent.pki.certificate import short
 from agent.sources.acme.authorizations import Authorizations
 from agent.sources.acme.ca_context import ca_context_of
 from agent.sources.acme.chain_preference import preferred
-from agent.sources.acme.delivery_checks import NotAsOrdered, verified
+from agent.sources.acme.delivered_chain import NotAsOrdered, read_delivery
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.order_placement import OrderPlacement
 from agent.sources.acme.order_task import OrderTask
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from agent.errors import SourceError
     from agent.model.need import Request
     from agent.pki.chain import Chain
+    from agent.sources.acme.delivered_chain import Delivered
     from agent.sources.acme.messages import Order
     from agent.sources.acme.order_placement import Placed
     from agent.sources.acme.saved_order import SavedOrder
@@ -91,7 +93,7 @@ class Ordering:
             if not counted:  # whatever becomes of the chain: the CA has issued it
                 limits.note_issued(names, exempt=exempt, renewal=renewal)
             chain = self._delivered(order, saved)
-        self._placement.remember(chain)
+        self._placement.delivered(chain)
         return chain
 
     def _resumed(self) -> Placed | None:
@@ -168,23 +170,34 @@ class Ordering:
     def _delivered(self, order: Order, saved: SavedOrder) -> Chain:
         try:
             issued = self._client.issued(self._context, order.certificate or "")
-            default = self._verified(issued.pem, saved)
+            default = self._read(issued.pem, saved)
         except NotAsOrdered as error:
-            self._placement.forget()
+            self._placement.refuse()
             retry_at = next_try(self._context.attempts, self._context.now())
-            raise ChainUnexpected(self._source.ca, error.reason, retry_at, error.detail) from error
-        chain, said = preferred(
+            raise ChainUnexpected(self._source.ca, self._source.name, error.reason, retry_at, error.detail) from error
+        delivered, fulfilled = preferred(
             self._source.preferred_chain, default, issued.alternates, lambda url: self._alternate(url, saved)
         )
-        until = f"a chain until {chain.usable_until:%Y-%m-%d}"
-        self._context.progress(OrderStep.DOWNLOADED, f"{until}; {said}" if said else until)
-        return chain
+        until = [f"a chain until {delivered.chain.usable_until:%Y-%m-%d}"]
+        if not fulfilled:
+            until.append(self._without_wish(delivered))
+            self._context.remark(until[-1])
+        if delivered.mended:
+            until.append(f"{self._source.ca} delivered it {delivered.mended}")
+        self._context.progress(OrderStep.DOWNLOADED, "; ".join(until))
+        return delivered.chain
 
-    def _alternate(self, url: str, saved: SavedOrder) -> Chain:
+    def _without_wish(self, taken: Delivered) -> str:
+        wish, top = self._source.preferred_chain, short(taken.chain.presented[-1].issuer)
+        return f'no chain of {self._source.ca} leads to "{wish}" (preferred_chain), so the one to "{top}" is taken'
+
+    def _alternate(self, url: str, saved: SavedOrder) -> Delivered:
         try:
-            return self._verified(self._client.issued(self._context, url).pem, saved)
+            return self._read(self._client.issued(self._context, url).pem, saved)
         except (CaProblem, CaUnreachable) as error:
             raise NotAsOrdered("it can't be downloaded", str(error)) from error
 
-    def _verified(self, pem: str, saved: SavedOrder) -> Chain:
-        return verified(pem, saved.private_key, self._request, self._context.now())
+    def _read(self, pem: str, saved: SavedOrder) -> Delivered:
+        before = self._context.replaced
+        earlier = before.intermediates if before else ()
+        return read_delivery(pem, saved.private_key, self._context.anchors, earlier)

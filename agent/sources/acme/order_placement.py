@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ class OrderPlacement:
         saved = self._saved or SavedOrder.new(self._request, self._source.directory_url, self._account.url)
         self._context.save(saved.to_json())
         order = self._ordered(profile, self.replaces)
-        saved = saved.placed(order.url)
+        self._saved = saved = saved.placed(order.url)
         self._context.save(saved.to_json())
         self._context.progress(OrderStep.ORDERED, f"{self._source.ca} has the order")
         return saved, order
@@ -64,8 +65,20 @@ class OrderPlacement:
         self._saved = None
         self._context.save({})
 
-    def remember(self, chain: Chain) -> None:
-        """Remember who has issued a chain, so that the next order can say that it replaces it."""
+    def refuse(self) -> None:
+        """Note that what the order brought can't be used: it is downloaded once more before a new one is placed."""
+        if self._saved is None or self._saved.refused:
+            self.forget()
+        else:
+            self._context.save(replace(self._saved, refused=True).to_json())
+
+    def delivered(self, chain: Chain) -> None:
+        """Remember who has issued a chain, so that the next order can say that it replaces it.
+
+        A chain that was delivered before and not stored was refused: after this second time, the next order is a new one.
+        """
+        if self._last.get("chain") == chain.id:
+            self.forget()
         issued = {"chain": chain.id, "directory": self._source.directory_url, "account": self._account.url}
         self._context.memory.write(self._key, issued)
 

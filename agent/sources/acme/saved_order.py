@@ -36,6 +36,8 @@ class SavedOrder:
     """DER, in base64."""
     url: str = ""
     """Empty: the CA was not asked yet, or its answer was lost."""
+    refused: bool = False
+    """What the CA delivered for it could not be used."""
 
     @classmethod
     def new(cls, request: Request, directory: str, account: str) -> Self:

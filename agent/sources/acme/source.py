@@ -70,6 +70,16 @@ class AcmeSource(Source):
         return known.get(self.directory) or str(urlsplit(self.directory).hostname)
 
     @property
+    def authority(self) -> str:
+        """Return what people call the CA."""
+        return self.ca
+
+    @property
+    def origin(self) -> str:
+        """Return the URL of the CA's directory."""
+        return self.directory_url
+
+    @property
     def private(self) -> bool:
         """Return whether the CA is a company's own: it may see another DNS than the world does."""
         return self.names == "any" or self.trust is not None

@@ -14,6 +14,7 @@ from agent.contract.fields import SecretText
 from agent.errors.account import ExternalAccountMissing, ExternalAccountRefused
 from agent.errors.order import ProfileMissing
 from agent.model.need import Request
+from agent.pki.anchors import Anchors
 from agent.pki.certificate import short
 from agent.pki.chain import load_certificates
 from agent.pki.key import KeyType
@@ -210,11 +211,31 @@ def roots_of(ca) -> list[str]:
     return [short(load_certificates(pem.encode())[0].subject) for pem in ca.roots()]
 
 
-def test_the_ca_s_own_choice_is_taken_without_a_look_at_others(at: Opened, choosing_ca):
+def trusting(ca, *numbers: int) -> Anchors:
+    return Anchors([load_certificates(ca.roots()[number].encode())[0] for number in numbers])
+
+
+def test_the_ca_s_own_choice_is_taken_without_a_look_at_others_where_its_root_is_known(at: Opened, choosing_ca):
+    orderer = at(choosing_ca)
+    orderer.context.anchors = trusting(choosing_ca, 0, 1)
     choosing_ca.mark()
-    chain = at(choosing_ca).order("default.chain.dev")
+    chain = orderer.order("default.chain.dev")
     assert top_of(chain) == roots_of(choosing_ca)[0]
+    assert chain.anchor in orderer.context.anchors
     assert len(choosing_ca.requests("/certZ/")) == 1
+
+
+def test_the_first_chain_to_a_root_that_is_known_here_is_taken(at: Opened, choosing_ca):
+    orderer = at(choosing_ca)
+    orderer.context.anchors = trusting(choosing_ca, 1)
+    choosing_ca.mark()
+    assert top_of(orderer.order("known.chain.dev")) == roots_of(choosing_ca)[1]
+    assert len(choosing_ca.requests("/certZ/")) == 2
+    assert len(choosing_ca.requests("/order-plz")) == 1
+
+
+def test_the_ca_s_own_choice_is_taken_where_none_of_its_roots_is_known(at: Opened, choosing_ca):
+    assert top_of(at(choosing_ca).order("unknown.chain.dev")) == roots_of(choosing_ca)[0]
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -235,8 +256,12 @@ def test_the_shortest_chain_is_looked_for_among_all(at: Opened, choosing_ca):
 
 def test_where_no_chain_leads_to_the_wanted_root_the_ca_s_choice_is_taken_and_it_is_said(at: Opened, choosing_ca):
     orderer = at(choosing_ca, preferred_chain="ISRG Root X9")
-    assert top_of(orderer.order("nowhere.chain.dev")) == roots_of(choosing_ca)[0]
-    assert "no chain leads to ISRG Root X9" in orderer.said
+    context = orderer.order_context()
+    chain = orderer.obtain(context, ["nowhere.chain.dev"])
+    assert top_of(chain) == roots_of(choosing_ca)[0]
+    assert context.remarks == [
+        f'no chain of 127.0.0.1 leads to "ISRG Root X9" (preferred_chain), so the one to "{top_of(chain)}" is taken'
+    ]
 
 
 # Profiles

@@ -270,22 +270,48 @@ def leaf_of(stub: StubCa, *names: str) -> bytes:
 
 
 @pytest.mark.parametrize("body", [b"", b"no certificate", "other"], ids=["nothing", "nonsense", "another key"])
-def test_a_chain_that_is_not_what_was_ordered_is_thrown_away(at: Opened, stub: StubCa, body: bytes | str):
-    stub.script("certificate", Reply(body=leaf_of(stub, NAME) if isinstance(body, str) else body))
+def test_what_is_no_chain_for_the_key_is_downloaded_once_more_before_it_is_ordered_again(
+    at: Opened, stub: StubCa, body: bytes | str
+):
+    wrong = Reply(body=leaf_of(stub, NAME) if isinstance(body, str) else body)
+    stub.script("certificate", wrong, wrong)
     orderer = at(stub)
     context = orderer.order_context()
-    with pytest.raises(ChainUnexpected) as unexpected:
-        orderer.obtain(context, [NAME])
-    assert 0 < minutes_until(unexpected.value.retry_at) < 1.2
+    for _ in range(2):
+        with pytest.raises(ChainUnexpected) as unexpected:
+            orderer.obtain(context, [NAME])
+        assert 0 < minutes_until(unexpected.value.retry_at) < 1.2
+    assert len(stub.requests("newOrder")) == 1
     assert context.saved == {}
     assert OrderStep.DOWNLOADED not in orderer.steps
+    orderer.obtain(context, [NAME])
+    assert len(stub.requests("newOrder")) == 2
+
+
+def test_a_download_that_was_damaged_costs_no_second_order(at: Opened, stub: StubCa):
+    stub.script("certificate", Reply(body=b"no certificate"))
+    orderer = at(stub)
+    context = orderer.order_context()
+    with pytest.raises(ChainUnexpected):
+        orderer.obtain(context, [NAME])
+    assert orderer.restarted().order(NAME, saved=context.saved).covers([NAME])
+    assert len(stub.requests("newOrder")) == 1
+
+
+def test_a_chain_that_was_not_stored_is_delivered_once_more_and_then_ordered_again(at: Opened, stub: StubCa):
+    orderer = at(stub)
+    context = orderer.order_context()
+    first, second = orderer.obtain(context, [NAME]), orderer.obtain(context, [NAME])
+    assert first.id == second.id
+    assert orderer.obtain(context, [NAME]).id != first.id
+    assert len(stub.requests("newOrder")) == 2
 
 
 def test_an_alternate_that_can_t_be_had_is_not_taken(at: Opened, stub: StubCa):
     stub.script("alternate", Reply(404, "malformed"))
     orderer = at(stub, preferred_chain="Nobody")
     assert orderer.order(NAME).covers([NAME])
-    assert "no chain leads to Nobody" in orderer.said
+    assert 'leads to "Nobody" (preferred_chain)' in orderer.said
 
 
 def test_an_order_that_was_ready_and_is_not_is_looked_at_again(at: Opened, stub: StubCa):

@@ -72,6 +72,7 @@ def issue(
     days: int = 90,
     digest: hashes.HashAlgorithm | None = None,
     extensions: tuple[x509.ExtensionType, ...] = (),
+    critical: tuple[x509.ExtensionType, ...] = (),
     organization: str = "",
 ) -> Party:
     key = key or p256_key()
@@ -101,6 +102,8 @@ def issue(
         builder = builder.add_extension(x509.SubjectAlternativeName([general(name) for name in names]), critical=False)
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
+    for extension in critical:
+        builder = builder.add_extension(extension, critical=True)
     return Party(key, builder.sign(issuer.key if issuer else key, digest or hashes.SHA256()))
 
 

@@ -12,7 +12,7 @@ import json
 import secrets
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
@@ -52,7 +52,7 @@ class Refusal(Exception):
 class StubOrder:
     names: list[str]
     status: str = "pending"
-    leaf: str = ""
+    leaf: x509.Certificate | None = None
     wishes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -79,6 +79,16 @@ class StubCa:
         self.revoked: set[int] = set()
         self.most_at_once = 0
         self.root = toy_ca.root("Stub Root", now=datetime.now(UTC))
+        self.issuer = self.root
+        """Who signs; a test may let it be an authority below the root."""
+        self.leaf_options: dict[str, Any] = {}
+        """For `certificates.issue`, beside what the order says."""
+        self.deliver: Callable[[x509.Certificate], Sequence[x509.Certificate]] = lambda leaf: (
+            leaf,
+            self.root.certificate,
+        )
+        """What is downloaded for a leaf."""
+        self.deliver_alternate: Callable[[x509.Certificate], Sequence[x509.Certificate]] = lambda leaf: (leaf,)
         self._scripts: dict[str, deque[Reply]] = defaultdict(deque)
         self._nonces: set[str] = set()
         self._at_once = 0
@@ -209,19 +219,24 @@ class StubCa:
         if order.status != "ready":
             raise Refusal(403, "orderNotReady", f"the order is {order.status}")
         request = x509.load_der_x509_csr(b64decode(payload["csr"]))
-        leaf = toy_ca.issue(None, issuer=self.root, names=tuple(order.names), key=request, now=datetime.now(UTC))
-        order.leaf = toy_ca.pem(leaf.certificate).decode()
+        subject = request.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        options = {"names": tuple(order.names), "key": request, "now": datetime.now(UTC), **self.leaf_options}
+        order.leaf = toy_ca.issue(subject[0].value if subject else None, issuer=self.issuer, **options).certificate
         order.status = "processing"
         return Reply(body=self._order_json(number, order))
 
     def _certificate(self, number: str, _payload: Any, _key: JWK, _account: str) -> Reply:
         link = f'<{self.url}/alternate/{number}>;rel="alternate", <{self.directory_url}>;rel="index"'
         headers = {"Link": link, "Content-Type": "application/pem-certificate-chain"}
-        root = toy_ca.pem(self.root.certificate).decode()
-        return Reply(headers=headers, body=(self._order_of(number).leaf + root).encode())
+        return Reply(headers=headers, body=toy_ca.pem(*self.deliver(self._leaf(number))))
 
     def _alternate(self, number: str, _payload: Any, _key: JWK, _account: str) -> Reply:
-        return Reply(body=self._order_of(number).leaf.encode())
+        return Reply(body=toy_ca.pem(*self.deliver_alternate(self._leaf(number))))
+
+    def _leaf(self, number: str) -> x509.Certificate:
+        leaf = self._order_of(number).leaf
+        assert leaf is not None
+        return leaf
 
     def _revokeCert(self, _thing: str, payload: Any, _key: JWK, _account: str) -> Reply:  # noqa: N802
         serial = x509.load_der_x509_certificate(b64decode(payload["certificate"])).serial_number

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.contract.context import Http01
 from agent.pki.account_key import make_account_key, thumbprint
+from agent.pki.anchors import Anchors
 from agent.pki.chain import Chain
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class FakeSourceContext:
     stop: threading.Event = field(default_factory=threading.Event)
     pause: Callable[[float], object] | None = None
     """Called in the place of a wait."""
+    anchors: Anchors = field(default_factory=Anchors)
+    """Nothing is trusted, as for a test CA."""
 
     def __post_init__(self) -> None:
         self.memory = Remembering()
@@ -115,9 +118,13 @@ class FakeOrderContext:
     saved: dict[str, Any] = field(default_factory=dict)
     on_save: Callable[[Mapping[str, Any]], None] | None = None
     """Called after each save: a test may raise there, as a crash would."""
+    remarks: list[str] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.source_context, name)
+
+    def remark(self, sentence: str) -> None:
+        self.remarks.append(sentence)
 
     def save(self, state: Mapping[str, Any]) -> None:
         self.saved = dict(state)

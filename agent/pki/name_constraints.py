@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from cryptography import x509
 
-from agent.errors.upload import NameNotPermitted
-from agent.pki.certificate import extension, title_of
-from agent.pki.chain import Chain
+from agent.pki.certificate import extension
 from agent.system.names import WILDCARD, is_address
 
 
-def refuse_constrained(chain: Chain) -> None:
-    """Raise `NameNotPermitted` for a name that an authority above the leaf may not issue for."""
-    for authority in (*chain.intermediates, *([chain.anchor] if chain.anchor else [])):
-        constraints = extension(authority, x509.NameConstraints)
-        if constraints is None:
-            continue
-        for name in chain.names:
-            if not _permits(constraints, name):
-                raise NameNotPermitted(name, title_of(authority))
+def not_permitted(names: Iterable[str], authority: x509.Certificate) -> Iterator[str]:
+    """Yield the names that an authority may not issue for."""
+    constraints = extension(authority, x509.NameConstraints)
+    if constraints is not None:
+        yield from (name for name in names if not _permits(constraints, name))
 
 
 def _permits(constraints: x509.NameConstraints, name: str) -> bool:

@@ -1,0 +1,66 @@
+"""Checks of what a source delivers, before it is stored: one place for every source, a plugin's too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from agent.deploy.deploy_context import back_off
+from agent.errors.order import ChainRefused, ChainUnexpected
+from agent.errors.wording import few
+
+if TYPE_CHECKING:
+    from agent.contract.source import Source
+    from agent.engine.order_context import StoredOrderContext
+    from agent.model.need import Request
+    from agent.pki.chain import Chain
+    from agent.pki.judgement import Judgement
+
+
+def check_delivery(chain: Chain, source: Source, request: Request, context: StoredOrderContext) -> Judgement:
+    """Return what clients make of a chain that is what was asked for.
+
+    Raises `ChainUnexpected` where names, type of key or purpose are not those of `request`, and `ChainRefused` where no client
+    would take it. What the appliance's own root signed is not refused: there is nothing below it that could serve instead.
+    """
+    retry_at, detail = context.now() + back_off(context.attempts + 1), _described(chain)
+    differences = list(_differences(chain, request))
+    if differences:
+        raise ChainUnexpected(source.authority, source.name, "; ".join(differences), retry_at, detail)
+    judgement = _judged(chain, request, context)
+    if judgement.refused:
+        raise ChainRefused(source.authority, source.name, judgement.refused[0].sentence, retry_at, detail)
+    return judgement
+
+
+def _differences(chain: Chain, request: Request) -> Iterator[str]:
+    """Yield what makes a chain another one than was asked for. More names than those asked for do no harm."""
+    missing = [name for name in sorted(request.names) if not chain.covers([name])]
+    if missing:
+        yield f"it does not name {few(missing)}"
+    if chain.key_type is not request.key_type:
+        yield f"its key is {chain.key_type}, not {request.key_type}"
+    if request.purpose not in chain.purposes:
+        yield f"it is not for {request.purpose}s (extended key usage)"
+
+
+def _judged(chain: Chain, request: Request, context: StoredOrderContext) -> Judgement:
+    from agent.pki.judge import judge
+    from agent.pki.judgement import Judgement
+
+    def judged(each: Chain) -> Judgement:
+        known = [each.anchor] if each.anchor and context.signed(each) else context.anchors
+        return judge(each, purpose=request.purpose, now=context.now(), anchors=known, names=sorted(request.names))
+
+    found = judged(chain)
+    if not found.refused:
+        return found
+    if context.signed(chain):
+        return Judgement((), (*found.refused, *found.warnings))
+    served = context.served
+    return found.as_renewal_of(judged(served[0]), served[1]) if served else found
+
+
+def _described(chain: Chain) -> str:
+    names, until = few(chain.names), f"{chain.usable_until:%Y-%m-%d}"
+    return f"serial number {chain.serial}, issued by {chain.issuer}, for {names or 'no name'}, until {until}"
