@@ -27,6 +27,7 @@ ROOMS = (
         "operations",
         "engine",
         "report",
+        "health",
         "deploy",
         "sources",
         "planning",
@@ -58,7 +59,7 @@ HEAVY = {
             "agent.inspection",
         ),
         *("agent.crl.checking", "agent.crl.revocation_list"),
-        *(f"agent.inspection.{path.stem}" for path in (CORE / "inspection").glob("[a-z]*.py")),
+        *(f"agent.inspection.{path.stem}" for path in (CORE / "inspection").glob("*.py") if path.stem != "__init__"),
     },
     "sqlite_utils": {"agent.store.migrations"},
     "idna": set(),
@@ -72,7 +73,7 @@ HEAVY = {
 }
 """What takes long to import, and the modules that do so at once: they are themselves imported when they are used."""
 WITHOUT_PYDANTIC = (
-    *("cli", "errors", "report", "store", "engine.freshness", "model.need", "model.records"),
+    *("cli", "errors", "health", "report", "store", "engine.freshness", "model.need", "model.records"),
     *("pki.chain", "system.layout", "system.names"),
 )
 """A run that has nothing to do, and a status, get along with these."""

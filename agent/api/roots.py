@@ -154,9 +154,9 @@ def _require(typed: str, word: str) -> None:
 
 
 def _diagnose(request: ApiRequest, given: Given) -> Root:
-    from agent.inspection import diagnose_root
+    from agent.inspection import inspect_root
 
-    return diagnose_root(given.input_files(), passphrase=given.secret, now=request.now)
+    return inspect_root(given.input_files(), passphrase=given.secret, now=request.now)
 
 
 def _taken(request: ApiRequest, root: Root, action: str) -> ApiResponse:

@@ -12,14 +12,15 @@ from pydantic import Field
 from agent.api.access import Access
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
+from agent.health.states import severity_of
+from agent.model.finding import Finding
 from agent.model.records import UPLOADED
 from agent.report import ChainRow, ModuleRow, NeedRow, Report, UseRow
 from agent.report.details import RootDetails, root_details
-from agent.report.rows import ObserverRow
-from agent.report.states import DEGRADED
 
 MOST = 500
 """Rows of a page."""
+MOST_FINDINGS = 100
 
 
 class StatusView(StrEnum):
@@ -72,7 +73,8 @@ class StatusPage:
     """What needs attention, the first hundred by name."""
     root: RootDetails | None
     modules: tuple[ModuleRow, ...]
-    observers: tuple[ObserverRow, ...]
+    findings: tuple[Finding, ...]
+    """What somebody should know, the severest first; at most a hundred."""
     view: StatusView
     rows: tuple[Row, ...]
     """The most urgent first."""
@@ -93,10 +95,10 @@ def show(request: ApiRequest) -> ApiResponse:
         owner=found.owner,
         degraded=found.degraded,
         summary=found.summary,
-        attention=tuple(found.attention[:100]),
+        attention=tuple(found.attention[:MOST_FINDINGS]),
         root=root_details(snapshot, snapshot.root) if snapshot.root else None,
         modules=found.modules,
-        observers=found.observers,
+        findings=found.findings[:MOST_FINDINGS],
         view=query.view,
         rows=tuple(rows[query.offset : query.offset + query.limit]),
         total=len(rows),
@@ -118,7 +120,7 @@ def _rows(found: Report, view: StatusView) -> Iterator[Row]:
 
 
 def _wanted(row: Row, query: StatusQuery) -> bool:
-    if query.attention and row.chain is not None and row.chain.status not in DEGRADED:
+    if query.attention and row.chain is not None and not severity_of(row.chain.status).degrades:
         return False
     return not query.filter or any(query.filter.lower() in word.lower() for word in _words(row))
 

@@ -175,11 +175,11 @@ def upload(
     """Replace the root by one of your own: self-signed, or a company's subordinate authority with its parents."""
     from agent.cli.apply import perform
     from agent.cli.files import input_files, passphrase_of
-    from agent.inspection import diagnose_root
+    from agent.inspection import inspect_root
     from agent.operations.root import root_effects, upload_root
 
     given = input_files([*files, *([key] if key else [])])
-    found = diagnose_root(given, passphrase=passphrase_of(passphrase_file), now=invocation.now())
+    found = inspect_root(given, passphrase=passphrase_of(passphrase_file), now=invocation.now())
     note(f"New root: {found.subject}, until {found.not_after:%Y-%m-%d}, SHA-256 {found.sha256}")
     with invocation.locked_state("root upload") as state:
         effects = root_effects(state, found.sha256)

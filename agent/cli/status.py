@@ -11,9 +11,9 @@ from agent.cli.commands import Invocation, command
 from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, width
 from agent.cli.words import counted, shortened, when
-from agent.errors import Problem
+from agent.health.states import FAILED_MODULES
+from agent.model.finding import Finding
 from agent.report import ChainRow, ModuleRow, ModuleState, Report, Status, UseRow, read_snapshot, report
-from agent.report.states import DEGRADED_MODULES
 
 WINDOW = "status.window"
 """Code of what waits for an activation window."""
@@ -23,6 +23,7 @@ STYLES: dict[Status, tuple[str, str]] = {
     Status.NOT_DEPLOYED: ("!", "yellow"),
     Status.OVERDUE: ("!", "yellow"),
     Status.LOCAL_FALLBACK: ("!", "yellow"),
+    Status.WARNING: ("!", "yellow"),
     Status.WAITING: ("o", "blue"),
     Status.ISSUING: ("o", "blue"),
     Status.VALID: ("*", "green"),
@@ -63,31 +64,15 @@ def status(invocation: Invocation, show_all: bool) -> int:
 
 
 def attention_lines(found: Report) -> Iterator[str]:
-    """Yield for each thing that needs attention what is wrong, and under it the next step."""
-    shown: set[Problem] = set()
-    for who, problem in _problems(found):
-        if problem not in shown:
-            shown.add(problem)
-            yield from _attention(who, problem, found.now)
+    """Yield for each finding what is wrong, and under it the next step and the service's own words."""
+    for finding in found.findings:
+        yield from _finding_lines(finding, found.now)
 
 
-def _problems(found: Report) -> Iterator[tuple[str, Problem]]:
-    for need in found.needs:
-        if need.problem is not None:
-            yield shortened(need.names), need.problem
-    for row in found.chains:
-        if row.problem is not None:
-            yield shortened(row.names), row.problem
-    for module in found.modules:
-        if module.problem is not None:
-            yield module.name, module.problem
-    for observer in found.observers:
-        yield observer.name, observer.problem
-
-
-def _attention(who: str, problem: Problem, now: datetime) -> Iterator[str]:
+def _finding_lines(finding: Finding, now: datetime) -> Iterator[str]:
+    problem = finding.problem
     again = f" Next try {when(problem.retry_at, now)}." if problem.retry_at and problem.retry_at > now else ""
-    yield f"{who}: {problem.cause}{again}"
+    yield f"{finding.name}: {problem.cause}{again}"
     if problem.effect or problem.fix:
         yield f"    {' '.join(part for part in (problem.effect, problem.fix) if part)}"
 
@@ -152,7 +137,7 @@ def _modules(found: Report) -> Iterator[list[str]]:
     """Yield the modules that a row of a chain doesn't speak for."""
     for module in found.modules:
         if module.enabled and module.state is not ModuleState.OK:
-            bad = module.state in DEGRADED_MODULES
+            bad = module.state in FAILED_MODULES
             label = f"{'x' if bad else 'o'} {module.state.replace('_', ' ')}"
             yield [click.style(label, fg="red" if bad else "blue"), module.name, _about(module, found.now)]
 

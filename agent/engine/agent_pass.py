@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,8 +19,10 @@ from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.source_context import SourceServices
+from agent.health.problems import observer_failed
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
+from agent.model.finding import Finding, Severity, SubjectKind
 from agent.pki.chain import Chain
 from agent.planning import (
     Action,
@@ -161,11 +163,15 @@ class Pass:
             self._store.remember("next at", written(made.next_at) or "")
             self._store.remember("renewals", _json_of(made.renewals))
             self._store.remember("deferred", _json_of(made.deferred))
-            self._store.remember("failed observers", json.dumps(self._bus.failed))
+            self._store.conditions.replace("observers", self._failed_observers(), self._clock())
             self._store.chains.drop_superseded(self._clock() - SUPERSEDED)
             self._store.journal.trim()
             self._store.deployments.drop_unused_texts()
             self._drop_unneeded()
+
+    def _failed_observers(self) -> Iterator[Finding]:
+        for name, cause in self._bus.failed.items():
+            yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, observer_failed(name, cause))
 
     def _drop_unneeded(self) -> None:
         names = {name for need in self.declarations.needs for name in need.names}

@@ -201,7 +201,8 @@ class Engine:
         if snapshot.refusals:
             return
         self._report = report(snapshot, now)
-        until = made.next_at.timestamp() if made.next_at else None
+        instants = [each for each in (made.next_at, self._report.changes_at) if each]
+        until = min(instants).timestamp() if instants else None
         fresh = UpToDate(now.timestamp(), until, len(self._report.attention))
         with store.write():
             store.remember(KEY, fingerprint.record(fresh))

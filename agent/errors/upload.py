@@ -114,11 +114,24 @@ class PassphraseWrong(UploadError):
 
 
 class TooCostly(UploadError):
-    """Opening or checking it would keep the agent busy for minutes."""
+    """Opening or checking it takes more than an inspection may take."""
 
     code = "upload.too_costly"
-    cause = "The private key is not opened: {reason}."
-    fix = "Write it again with usual parameters: openssl pkey -in key.pem -out plain.pem"
+    cause = "Opening it takes more than {limit}, and was given up."
+    fix = (
+        "Write it again with usual parameters: openssl pkey -in FILE -out plain.pem, "
+        "or for PKCS#12: openssl pkcs12 -in FILE -nodes -out plain.pem"
+    )
+    where: str
+    limit: str
+
+
+class InspectionFailed(UploadError):
+    """The process of the inspection ended without a result."""
+
+    code = "upload.inspection_failed"
+    cause = "The upload could not be inspected: {reason}."
+    fix = "Upload key and certificates as unencrypted PEM; if that fails too, report it with this message."
     where: str
     reason: str
 

@@ -1,11 +1,11 @@
-"""ASN.1 encodings (X.690), enough to tell what a file is before a parser opens it, and what opening it would cost."""
+"""ASN.1 encodings (X.690), enough to tell what a file is before a parser opens it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import islice, takewhile
+from itertools import islice
 
 INTEGER, BIT_STRING, OCTET_STRING, OID, SEQUENCE, SET = 0x02, 0x03, 0x04, 0x06, 0x30, 0x31
 CONTEXT_0 = 0xA0
@@ -131,65 +131,3 @@ def _signed_kind(first: Sequence[Value]) -> EncodingKind:
     if TIMES.intersection(tags[2:4]):  # RFC 5280 section 5.1
         return EncodingKind.REVOCATIONS
     return EncodingKind.CERTIFICATE
-
-
-@dataclass(slots=True)
-class Cost:
-    """Cost of opening a private key, or a file with one."""
-
-    rounds: int = 0
-    """Rounds of key derivation, over all that is encrypted (RFC 8018)."""
-    memory: int = 0
-    """Bytes that scrypt takes (RFC 7914)."""
-    longest: int = 0
-    """Bytes of the longest number or encrypted key: checking an RSA key takes time with its third power."""
-
-
-def cost_of(data: bytes) -> Cost:
-    """Return the cost of opening `data`, as far as it says so in the clear. Never raises."""
-    cost = Cost()
-    _add(cost, values(data), 0)
-    return cost
-
-
-def _add(cost: Cost, found: Iterator[Value], depth: int) -> None:
-    seen: list[Value] = []
-    try:
-        for value in found:
-            seen.append(value)
-            if depth < DEEPEST:
-                _add(cost, _inside(value), depth + 1)
-    except Asn1Error:
-        pass  # what was read so far counts; the parser says what is wrong
-    _add_parameters(cost, seen)
-
-
-def _inside(value: Value) -> Iterator[Value]:
-    """Yield the values in a value, also in octet strings: PKCS#8 and PKCS#12 encode values in them."""
-    if value.tag == JOINED_OCTETS:
-        return values(b"".join(part.content for part in value.children()))
-    if value.tag & CONSTRUCTED:
-        return value.children()
-    nested = value.tag == OCTET_STRING and value.content[:1] == bytes([SEQUENCE])
-    return values(value.content) if nested else iter(())
-
-
-def _add_parameters(cost: Cost, values_: Sequence[Value]) -> None:
-    """Add key derivation: a salt is followed by the number of rounds, or by scrypt's three numbers."""
-    tags = [value.tag for value in values_]
-    for number, value in enumerate(values_):
-        if value.tag == INTEGER:
-            cost.longest = max(cost.longest, len(value.content))
-        elif value.tag == OCTET_STRING and tags[number + 1 : number + 2] == [INTEGER]:
-            _add_rounds(cost, [*takewhile(lambda each: each.tag == INTEGER, values_[number + 1 :])])
-    if tags == [SEQUENCE, OCTET_STRING]:
-        cost.longest = max(cost.longest, len(values_[1].content) // 5)  # an RSA key has its modulus about 4.6 times
-
-
-def _add_rounds(cost: Cost, integers: Sequence[Value]) -> None:
-    numbers = [int.from_bytes(each.content[:16], "big") for each in integers[:3]]
-    if len(numbers) == 3:
-        cost.rounds += numbers[0] * numbers[1] * numbers[2]
-        cost.memory = max(cost.memory, 128 * numbers[0] * numbers[1])
-    else:
-        cost.rounds += numbers[0]

@@ -16,20 +16,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from agent.errors.chain import KeyUnsupported
-from agent.errors.upload import Damaged, OddCertificate, PassphraseMissing, PassphraseWrong, TooCostly
-from agent.inspection.asn1 import EncodingKind, cost_of
+from agent.errors.upload import Damaged, OddCertificate, PassphraseMissing, PassphraseWrong
+from agent.inspection.asn1 import EncodingKind
 from agent.inspection.pem_blocks import Block
 from agent.pki.certificate import MALFORMED, checked, quietly, title_of
 from agent.pki.key import usable_key
 
 if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
-
-MOST_ROUNDS = 5_000_000
-"""About a second; PKCS#12 and PKCS#8 are written with 2,048 to 600,000."""
-MOST_MEMORY = 256 * 1024 * 1024
-LONGEST_NUMBER = 1025
-"""Bytes of an RSA modulus of 8,192 bits, which takes four seconds to check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,6 @@ def open_der(der: bytes, kind: EncodingKind, place: str, passphrase: bytes | Non
         return Opened(certificates=(_certificate(der, place),))
     if kind is EncodingKind.PKCS7:
         return Opened(certificates=_bundle(der, place))
-    _refuse_costly(der, place)
     if kind is EncodingKind.PKCS12:
         return _open_pkcs12(der, place, passphrase)
     secret = passphrase if kind is EncodingKind.ENCRYPTED_KEY else None
@@ -55,20 +48,11 @@ def open_der(der: bytes, kind: EncodingKind, place: str, passphrase: bytes | Non
 
 def open_pem_key(block: Block, place: str, passphrase: bytes | None) -> Opened:
     """Open a key in OpenSSL's traditional form, encrypted as its headers say. Raises as `open_der` does."""
-    _refuse_costly(block.der, place)
     encrypted = any("ENCRYPTED" in line for line in block.headers)
     kind = EncodingKind.ENCRYPTED_KEY if encrypted else EncodingKind.KEY
     text = block.text()
     secret = passphrase if encrypted else None
     return Opened(keys=(_key(lambda: load_pem_private_key(text, secret), kind, place, passphrase),))
-
-
-def _refuse_costly(der: bytes, place: str) -> None:
-    cost = cost_of(der)
-    if cost.rounds > MOST_ROUNDS or cost.memory > MOST_MEMORY:
-        raise TooCostly(place, "its encryption takes too much time or memory to undo")
-    if cost.longest > LONGEST_NUMBER:
-        raise TooCostly(place, "it is longer than RSA with 8192 bits")
 
 
 def _key(load: Callable[[], object], kind: EncodingKind, place: str, passphrase: bytes | None) -> PrivateKey:

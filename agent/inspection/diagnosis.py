@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -58,14 +58,16 @@ def diagnose(
     passphrase: bytes | None = None,
     anchors: Anchors | Iterable[x509.Certificate] = (),
     now: datetime,
+    opening: Callable[[str], None] | None = None,
 ) -> Diagnosis:
     """Make a chain of uploaded files.
 
-    `passphrase` opens encrypted keys and PKCS#12; `anchors` are the roots that are known. Raises an `UploadError`, or a
+    `passphrase` opens encrypted keys and PKCS#12; `anchors` are the roots that are known; `opening` is told the place of each
+    key and bundle before it is opened. Raises an `UploadError`, or a
     `ChainError` where key and certificates are not a chain.
     """
     known = Anchors.of(anchors)
-    material = read_material(files, passphrase)
+    material = read_material(files, passphrase, opening)
     pair = select_pair(material, authority=False)
     refuse_odd_names(pair.certificate)
     refuse_authority(pair.certificate)
@@ -79,12 +81,18 @@ def diagnose(
     return Diagnosis(chain, (*remarks_of(chain, known, now), *_upload_remarks(material, pair, path, unused)))
 
 
-def diagnose_root(files: Iterable[InputFile], *, passphrase: bytes | None = None, now: datetime) -> Root:
+def diagnose_root(
+    files: Iterable[InputFile],
+    *,
+    passphrase: bytes | None = None,
+    now: datetime,
+    opening: Callable[[str], None] | None = None,
+) -> Root:
     """Make a root of an authority's certificate, its key, and its parents where it is a subordinate one.
 
     Raises an `UploadError`, a `RootError` where it may not sign, or a `ChainError` about its key or a signature.
     """
-    pair = select_pair(read_material(files, passphrase), authority=True)
+    pair = select_pair(read_material(files, passphrase, opening), authority=True)
     certificate = pair.certificate
     if reason := why_not_an_issuer(certificate, 0):
         raise RootMayNotSign(title_of(certificate), reason)

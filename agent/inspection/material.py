@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -94,27 +94,44 @@ class Material:
                 raise TooManyCertificates(MOST_CERTIFICATES)
 
 
-def read_material(files: Iterable[InputFile], passphrase: bytes | None) -> Material:
-    """Read every file. Raises an `UploadError`, or a `ChainError` about a key."""
-    files = list(files)
+def refuse_too_large(files: Iterable[InputFile]) -> None:
+    """Raise `TooLarge` for more bytes than any chain has."""
     size = sum(len(file.data) for file in files)
     if size > LARGEST:
         raise TooLarge(size, LARGEST)
+
+
+def read_material(
+    files: Iterable[InputFile], passphrase: bytes | None, opening: Callable[[str], None] | None = None
+) -> Material:
+    """Read every file. `opening` is called with the place of each key and bundle before it is opened.
+
+    Raises an `UploadError`, or a `ChainError` about a key.
+    """
+    files = list(files)
+    refuse_too_large(files)
     if not any(file.data.strip() for file in files):
         raise NothingGiven
     material = Material()
     for file in files:
-        _FileReader(file, passphrase, material).read()
+        _FileReader(file, passphrase, material, opening or _unheard).read()
     if material.useless and not material.keys and not material.certificates:
         place, file_type = material.useless[0]
         raise NotACertificate(place, file_type.what, file_type.fix)
     return material
 
 
+def _unheard(_place: str) -> None:
+    """Drop what nobody wants to hear."""
+
+
 class _FileReader:
     """Reader of one file into the material."""
 
-    def __init__(self, file: InputFile, passphrase: bytes | None, material: Material) -> None:
+    def __init__(
+        self, file: InputFile, passphrase: bytes | None, material: Material, opening: Callable[[str], None]
+    ) -> None:
+        self._opening = opening
         self._file = file
         self._passphrase = passphrase
         self._material = material
@@ -170,6 +187,7 @@ class _FileReader:
             parameters = block.label.endswith("PARAMETERS")  # of curves and Diffie-Hellman, often beside keys
             self._material.useless.append((place, PARAMETERS if parameters else FileType(f'a block "{block.label}"')))
         elif block.headers and kind is EncodingKind.KEY:
+            self._opening(place)
             self._material.add(open_pem_key(block, place, self._passphrase), place)
         else:
             self._open(_first_value(block.der), kind, place)
@@ -178,6 +196,7 @@ class _FileReader:
         if kind in KINDS:
             self._material.useless.append((place, KINDS[kind]))
         else:
+            self._opening(place)
             self._material.add(open_der(der, kind, place, self._passphrase), place)
 
 

@@ -62,13 +62,11 @@ def diagnose_upload(
 
     A chain that an own root, present or earlier, has signed is complete without it.
     """
-    from agent.inspection import diagnose
-    from agent.pki.anchors import load_anchors
-    from agent.pki.chain import load_certificates
+    from agent.inspection import inspect_chain
 
     with Store.open_existing(layout) as store:
-        own = [each for root in store.roots.all() for each in load_certificates(root.certificates.encode())]
-    return diagnose(files, passphrase=passphrase, anchors=load_anchors(layout, own=own), now=now)
+        own = "\n".join(root.certificates for root in store.roots.all())
+    return inspect_chain(files, passphrase=passphrase, layout=layout, own=own, now=now)
 
 
 def upload_preview(

@@ -1,9 +1,10 @@
 """The status as data: a pure function of what the store knows and of now."""
 
+from agent.health.snapshot import Snapshot
+from agent.health.states import ModuleState, Status
 from agent.report.build import report
 from agent.report.rows import ChainRow, EndpointRow, ModuleRow, NeedRow, Report, UseRow
-from agent.report.snapshot import Snapshot, read_snapshot
-from agent.report.states import ModuleState, Status
+from agent.report.snapshot import read_snapshot
 
 __all__ = [
     "ChainRow",

@@ -8,13 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from agent.errors.problem import Problem
+from agent.health.problems import problem_of
+from agent.health.snapshot import Snapshot
 from agent.model.deployment import EndpointRecord
 from agent.model.events import Event
 from agent.model.records import ChainRecord, OrderRecord
 from agent.report.links import Link, links
-from agent.report.problems import problem_of
 from agent.report.rows import ChainRow, UseRow
-from agent.report.snapshot import Snapshot
 from agent.store import Store
 from agent.store.roots import RootRecord
 

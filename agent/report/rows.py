@@ -10,7 +10,9 @@ from enum import StrEnum
 from typing import Any
 
 from agent.errors.problem import Problem, rfc3339
-from agent.report.states import DEGRADED, DEGRADED_MODULES, ModuleState, Status
+from agent.health.snapshot import Progress
+from agent.health.states import ModuleState, Status
+from agent.model.finding import Finding
 
 SCHEMA = 1
 
@@ -44,17 +46,6 @@ class UseRow:
     deployment: str | None
     """live, refused, rolled_back, waiting or broken; None: not deployed yet."""
     endpoints: tuple[EndpointRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a source is that is being asked right now."""
-
-    source: str
-    step: str
-    """What it did or said last, a few words; empty at first."""
-    since: datetime
-    """When it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +106,6 @@ class ModuleRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ObserverRow:
-    """A plugin that raised when it was told of an event."""
-
-    name: str
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """The whole status."""
 
@@ -137,20 +120,19 @@ class Report:
     needs: tuple[NeedRow, ...]
     uploaded: tuple[UploadRow, ...]
     modules: tuple[ModuleRow, ...]
-    observers: tuple[ObserverRow, ...]
+    findings: tuple[Finding, ...]
+    """What somebody should know, the severest first."""
+    changes_at: datetime | None
+    """When time alone changes the findings next."""
 
     @property
     def attention(self) -> list[str]:
-        """Return what is degraded, each once: needs without a chain and chains by their name, modules with other troubles."""
-        chains = [row for row in self.chains if row.status in DEGRADED]
-        needs = [row for row in self.needs if row.chain is None]
-        told = {row.module for row in needs} | {use.module for row in chains for use in row.used_by}
-        modules = [row.name for row in self.modules if row.state in DEGRADED_MODULES and row.name not in told]
-        return list(dict.fromkeys([*(row.names[0] for row in needs), *(row.names[0] for row in chains), *modules]))
+        """Return what somebody should act on, each subject once, by what people call it."""
+        return list(dict.fromkeys(each.name for each in self.findings if each.severity.degrades))
 
     @property
     def degraded(self) -> bool:
-        """Whether somebody should look: exit code 3."""
+        """Whether somebody should act: exit code 3."""
         return bool(self.attention)
 
     @property

@@ -1,54 +1,17 @@
-"""Snapshot of everything that the store knows, read in one consistent state: what a status is made of."""
+"""Reading of a snapshot: everything that the store knows in one consistent state, and what is to be seen beside it."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
-from agent.model.binding import Binding
-from agent.model.deployment import Deployment, EndpointRecord, Refusal
+from agent.health.snapshot import Progress, Snapshot
 from agent.model.events import EventKind
-from agent.model.need import Need
-from agent.model.records import ChainRecord, OrderRecord
-from agent.report.rows import Progress
 from agent.store import Store
 from agent.store.instants import read, read_known
-from agent.store.modules import ModuleRecord
-from agent.store.roots import RootRecord
 from agent.system.layout import Layout
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The rows of the store."""
-
-    root: RootRecord | None = None
-    chains: tuple[ChainRecord, ...] = ()
-    renewals: Mapping[str, datetime] = field(default_factory=dict)
-    """Id of a chain -> when its source renews it."""
-    modules: tuple[ModuleRecord, ...] = ()
-    needs: tuple[Need, ...] = ()
-    bindings: tuple[Binding, ...] = ()
-    orders: tuple[OrderRecord, ...] = ()
-    leased: frozenset[tuple[str, str]] = frozenset()
-    """`(request, source)` that a living process works at."""
-    progress: Mapping[tuple[str, str], Progress] = field(default_factory=dict)
-    """How far those are."""
-    deployments: Mapping[str, Deployment] = field(default_factory=dict)
-    live: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Module -> slot -> id of the chain in the generation that is in service."""
-    deferred: Mapping[str, datetime] = field(default_factory=dict)
-    """Module -> when its activation window opens."""
-    refusals: tuple[Refusal, ...] = ()
-    endpoints: tuple[EndpointRecord, ...] = ()
-    observers: Mapping[str, str] = field(default_factory=dict)
-    """Observer -> what it raised last."""
-    next_at: datetime | None = None
-    owner: str = "root"
-    """Whose the agent's files are."""
 
 
 def read_snapshot(layout: Layout, now: datetime) -> Snapshot:
@@ -78,7 +41,7 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             deferred=_instants(store, "deferred"),
             refusals=tuple(store.deployments.refusals()),
             endpoints=tuple(store.endpoints.all()),
-            observers=_kept(store, "failed observers"),
+            conditions=tuple(store.conditions.all()),
             next_at=read(store.meta("next at") or None),
             owner=_owner(layout),
         )

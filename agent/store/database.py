@@ -20,6 +20,7 @@ from agent.errors.store import (
 )
 from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
+from agent.store.conditions import Conditions
 from agent.store.connection import Connection
 from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
@@ -61,6 +62,7 @@ class Store:
         self.modules = Modules(database)
         self.deployments = Deployments(database)
         self.endpoints = Endpoints(database)
+        self.conditions = Conditions(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)
 

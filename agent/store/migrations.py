@@ -165,3 +165,13 @@ def m009_judged(db: Database) -> None:
     """Where a chain comes from, and what clients make of it."""
     for column, kind in (("origin", str), ("warnings", str), ("edition", int)):
         db.table("chains").add_column(column, kind)
+
+
+@migrations()
+def m010_conditions(db: Database) -> None:
+    """Findings that no other row tells."""
+    db.table("conditions").create(
+        _columns("scope kind subject code severity title problem since"),
+        pk=("scope", "kind", "subject", "code"),
+    )
+    _distrust_after_changes(db, "conditions")

@@ -17,6 +17,7 @@ MARKS = {
     "not_deployed": "bad",
     "overdue": "warn",
     "local_fallback": "warn",
+    "warning": "warn",
     "waiting": "wait",
     "issuing": "busy",
     "local_by_design": "good",
@@ -24,10 +25,11 @@ MARKS = {
     "unused": "off",
 }
 """Status -> the shape and colour beside its word."""
-DEGRADED = frozenset({"expired", "failed", "missing", "not_deployed", "overdue", "local_fallback"})
 RETRIED = frozenset({"not_deployed", "missing", "expired", "overdue", "failed", "local_fallback"})
 """What "try now" may help with."""
 USE_MARKS = {"live": "good", "waiting": "wait", "refused": "bad", "rolled_back": "bad", "broken": "bad"}
+SEVERITY_MARKS = {"error": "bad", "warning": "warn", "notice": "wait"}
+OF_CHAINS = frozenset({"chain", "upload"})
 SHOWN_NAMES = 2
 LETS_ENCRYPT = "Let's Encrypt"
 RECENT = timedelta(days=1)
@@ -47,6 +49,15 @@ class Use:
     """What its endpoints present, in words; empty where they present this chain."""
     is_one_of_several: bool = False
     """Whether the module uses the chain in other slots too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that the agent found beside the chains: their rows tell what is about them."""
+
+    heading: str
+    mark: str
+    problem: Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,18 @@ class Table:
     def rows(self, found: Sequence[Json]) -> list[Row]:
         """Return the rows of a page of the status."""
         return [self._row(each) for each in found]
+
+    def findings(self, found: Sequence[Json]) -> list[Finding]:
+        """Return the findings that no row tells: neither about a chain, nor about a need without one."""
+        return [
+            Finding(self._heading(each), SEVERITY_MARKS[each["severity"]], each["problem"])
+            for each in found
+            if each["kind"] not in OF_CHAINS and "/" not in each["subject"]
+        ]
+
+    def _heading(self, finding: Json) -> str:
+        name = finding["title"] or self.title(finding["subject"])
+        return self._texts(f"subject.{finding['kind']}", name=name)
 
     def _row(self, found: Json) -> Row:
         need, chain, use = found["need"], found["chain"], found["use"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from agent.pki.encoding import Format, Part, encode
 from support.appliances.api import NAME, bought, pem_of
+from support.fakes.uploads import hidden_bomb
+from support.processes.tree import inspections_of
+from support.waiting import until
 
 PASSPHRASE = "correct horse"
 
@@ -74,6 +79,24 @@ def test_wrong_files_are_refused_with_what_is_wrong(shared, chain, files, fields
         assert (reply.status, reply.code) == (422, code)
         assert reply.json["fix"]
     assert shared.viewer.get("/v1/status?view=uploaded").json["total"] == 0
+
+
+def test_the_api_answers_while_a_file_that_costs_minutes_is_opened_and_given_up(shared):
+    bomb = hidden_bomb(2_000_000_000, PASSPHRASE.encode())
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(shared.admin.submit, "/v1/uploads/preview", ("bomb.p12", bomb), passphrase=PASSPHRASE)
+        until(lambda: inspections_of(shared.api.process.pid))
+        for _ in range(5):
+            assert shared.viewer.get("/v1/status").status == 200
+        assert not opened.done()
+        reply = opened.result()
+    assert (reply.status, reply.code) == (422, "upload.too_costly")
+    assert reply.json["where"] == "bomb.p12"
+    assert reply.json["title"] in {
+        "Opening it takes more than 10 seconds of computing time, and was given up.",
+        "Opening it takes more than 25 seconds, and was given up.",  # on a busy machine
+    }
+    assert inspections_of(shared.api.process.pid) == []
 
 
 def test_a_preview_says_why_it_would_not_be_stored_as_it_is(shared, chain):

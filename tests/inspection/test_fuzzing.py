@@ -19,7 +19,7 @@ from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from support.cas.certificates import NOW, issue, key_pem, pem, rsa_key
 from support.fakes.uploads import CA, LEAF, ROOT, WHOLE, bundle_of, der, encrypted_pem, integer, key_der, p12, tlv
-from support.fuzz import NEVER_HANGS, changed, fuzzed, some_changes, texts
+from support.fuzz import NEVER_HANGS, changed, confined, fuzzed, some_changes, texts
 
 pytestmark = NEVER_HANGS
 
@@ -137,42 +137,51 @@ def check_shown(error: AgentError, place: str = "") -> None:
 @fuzzed(150, 9_000)
 @given(st.lists(st.tuples(names, anything), max_size=4), passphrases, st.booleans())
 def test_any_upload_is_a_chain_that_was_really_issued_or_refused(files, passphrase, known):
-    pieces = [InputFile(name, data) for name, data in files]
-    anchors = [ROOT.certificate] if known else ()
-    try:
-        found = diagnose(pieces, passphrase=passphrase, anchors=anchors, now=NOW)
-    except AgentError as error:
-        check_shown(error)
-        return
-    assert isinstance(found, Diagnosis)
-    assert found.chain.leaf in ISSUED
-    assert set(found.chain.intermediates) <= ISSUED
-    assert found.names
-    assert all(finding.sentence.isprintable() for finding in found.remarks)
-    assert not [leak for leak in LEAKS if leak in repr(found) + repr(pieces)]
+    def check() -> None:
+        pieces = [InputFile(name, data) for name, data in files]
+        anchors = [ROOT.certificate] if known else ()
+        try:
+            found = diagnose(pieces, passphrase=passphrase, anchors=anchors, now=NOW)
+        except AgentError as error:
+            check_shown(error)
+            return
+        assert isinstance(found, Diagnosis)
+        assert found.chain.leaf in ISSUED
+        assert set(found.chain.intermediates) <= ISSUED
+        assert found.names
+        assert all(finding.sentence.isprintable() for finding in found.remarks)
+        assert not [leak for leak in LEAKS if leak in repr(found) + repr(pieces)]
+
+    confined(check)
 
 
 @fuzzed(150, 9_000)
 @given(st.sampled_from(WHOLES), some_changes, passphrases)
 def test_a_whole_upload_with_changes_is_refused_or_still_whole(whole, changes, passphrase):
-    try:
-        found = diagnose([InputFile("a", changed(whole, changes))], passphrase=passphrase, now=NOW)
-    except AgentError as error:
-        check_shown(error)
-        return
-    assert found.chain.leaf in ISSUED
+    def check() -> None:
+        try:
+            found = diagnose([InputFile("a", changed(whole, changes))], passphrase=passphrase, now=NOW)
+        except AgentError as error:
+            check_shown(error)
+            return
+        assert found.chain.leaf in ISSUED
+
+    confined(check)
 
 
 @fuzzed(60, 5_000)
 @given(st.lists(st.tuples(names, st.one_of(anything, shuffled)), max_size=3), passphrases)
 def test_any_root_is_one_that_may_sign_or_refused(files, passphrase):
-    try:
-        found = diagnose_root([InputFile(name, data) for name, data in files], passphrase=passphrase, now=NOW)
-    except AgentError as error:
-        check_shown(error)
-        return
-    assert isinstance(found, Root)
-    assert found.certificate in ISSUED
+    def check() -> None:
+        try:
+            found = diagnose_root([InputFile(name, data) for name, data in files], passphrase=passphrase, now=NOW)
+        except AgentError as error:
+            check_shown(error)
+            return
+        assert isinstance(found, Root)
+        assert found.certificate in ISSUED
+
+    confined(check)
 
 
 @fuzzed(40, 3_000)

@@ -21,12 +21,10 @@ from support.fakes.uploads import (
     bundle_of,
     der,
     encrypted_pem,
-    integer,
     key_der,
     look,
     p12,
     refusal,
-    tlv,
 )
 
 OTHER = CA.leaf("shop.example.org")
@@ -358,32 +356,6 @@ def test_the_certificate_of_another_service_is_refused():
 def test_a_key_that_clients_refuse_is_refused(key, message: str):
     for form in (key_pem(key), key_der(key), encrypted_pem(key, b"geheim", PrivateFormat.TraditionalOpenSSL)):
         assert refusal(pem(LEAF.certificate) + BUNDLE, form, passphrase=b"geheim") == message
-
-
-def test_a_key_that_would_take_minutes_is_not_opened():
-    too_slow = (
-        "a.key: The private key is not opened: its encryption takes too much time or memory to undo.\n"
-        "Write it again with usual parameters: openssl pkey -in key.pem -out plain.pem"
-    )
-    salt = tlv(0x04, b"saltsalt")
-    for parameters in (
-        tlv(0x30, salt, integer(2**31 - 1)),  # PBKDF2: rounds
-        tlv(0x30, salt, integer(2**20), integer(8), integer(1)),  # scrypt: memory
-        tlv(0x30, salt, integer(2**14), integer(8), integer(2**10)),  # scrypt: time
-    ):
-        algorithm = tlv(0x30, tlv(0x06, b"\x2a"), tlv(0x30, tlv(0x30, tlv(0x06, b"\x2a"), parameters)))
-        costly = tlv(0x30, algorithm, tlv(0x04, bytes(64)))
-        assert refusal(("a.key", costly), passphrase=b"x") == too_slow
-        content = tlv(0x30, tlv(0x06, b"\x2a"), tlv(0xA0, tlv(0x24, tlv(0x04, tlv(0x30, costly)))))
-        assert refusal(("a.key", tlv(0x30, integer(3), content)), passphrase=b"x") == too_slow
-    for long in (
-        tlv(0x30, integer(0), integer(2**8200), integer(65537), integer(1)),
-        tlv(0x30, tlv(0x30, tlv(0x06, b"\x2a")), tlv(0x04, bytes(9000))),
-    ):
-        assert refusal(("a.key", long), passphrase=b"x") == (
-            "a.key: The private key is not opened: it is longer than RSA with 8192 bits.\n"
-            "Write it again with usual parameters: openssl pkey -in key.pem -out plain.pem"
-        )
 
 
 # What is refused: chains

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from agent.errors.chain import CertificateUnreadable
 from agent.errors.root import RequestInvalid
-from agent.inspection.asn1 import EncodingKind, cost_of, kind_of
+from agent.inspection.asn1 import EncodingKind, kind_of
 from agent.pki.certificate import load_der_certificate
 from agent.pki.chain import Chain
 from agent.pki.encoding import Part, encode
@@ -332,12 +332,6 @@ def test_each_structure_is_told_by_its_first_fields():
     indefinite = b"\x30\x80\x02\x01\x03\x30\x80\x06\x01\x2a\x00\x00\x00\x00"
     assert kind_of(indefinite) is EncodingKind.PKCS12
     assert kind_of(tlv(0x30, tlv(0x06, b"\x2a"), tlv(0xA0))) is None
-
-
-def test_what_opening_costs_is_never_an_error():
-    assert cost_of(b"\x30\x80" * 100).rounds == 0
-    assert cost_of(tlv(0x24, b"\x04\x05")).rounds == 0
-    assert cost_of(b"\x30\x05\x04\x01").rounds == 0
 
 
 def test_a_name_that_could_upset_a_terminal_is_escaped():

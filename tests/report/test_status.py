@@ -9,12 +9,12 @@ import pytest
 
 from agent.contract.source import OrderRecord
 from agent.errors.problem import Problem
+from agent.health.states import URGENCY, severity_of
 from agent.model.binding import Binding, LadderPosition
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
 from agent.model.records import ChainRecord
 from agent.report import Snapshot, Status, report
 from agent.report.rows import Progress
-from agent.report.states import DEGRADED, URGENCY
 from agent.store.modules import ModuleRecord
 from agent.store.roots import RootRecord
 from support.fakes.ladder import DAY, NOW, ROOT, local, need, record, toy, upload
@@ -337,13 +337,8 @@ def test_rows_stand_in_order_of_urgency_then_of_their_end():
 
 def test_every_status_has_a_place_in_the_order_and_the_degraded_ones_come_first():
     assert sorted(URGENCY) == sorted(Status)
-    assert set(URGENCY[: len(DEGRADED)]) == DEGRADED
-
-
-def test_observers_that_raised_are_named():
-    found = report(snapshot(observers={"mailer": "It raised KeyError."}), NOW)
-    assert found.observers[0].problem.where == "plugin mailer"
-    assert not found.degraded
+    degraded = [severity_of(status).degrades for status in URGENCY]
+    assert degraded == sorted(degraded, reverse=True)
 
 
 def chain_json(chain: ChainRecord, source: str, next_action_at: str | None, used_by: dict) -> dict:
@@ -379,7 +374,9 @@ def test_the_form_as_json_is_exactly_this():
         renewals={TOY.id: NOW + 59 * DAY},
         next_at=SOON,
     )
-    nothing = "local_by_design local_fallback issuing overdue failed not_deployed waiting expired unused attention"
+    nothing = (
+        "local_by_design local_fallback warning issuing overdue failed not_deployed waiting expired unused attention"
+    )
     seen = {"address": "127.0.0.1:25", "server_name": "www.chain.dev", "served_sha256": TOY.id, "ok": True}
     assert report(found, NOW).to_json() == {
         "schema": 1,
@@ -408,7 +405,8 @@ def test_the_form_as_json_is_exactly_this():
             }
         ],
         "modules": [{"name": "mail", "title": "Mail", "enabled": True, "state": "ok", "problem": None}],
-        "observers": [],
+        "findings": [],
+        "changes_at": "2026-12-30T12:00:00Z",
     }
 
 

@@ -6,6 +6,11 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
+import traceback
+import warnings
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +31,31 @@ def fuzzed(examples: int, many: int):
         deadline=SLOWEST,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     )
+
+
+MOST_SECONDS = 5
+"""CPU time of one example: a changed number may ask for two thousand million rounds of key derivation."""
+
+
+def confined(check: Callable[[], None]) -> None:
+    """Make a check in a process of its own, as uploads are inspected. To be given up there is a good end."""
+    with warnings.catch_warnings(), os.fdopen(os.memfd_create("failure"), "w+") as failure:
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside the threads of pytest's own
+        pid = os.fork()
+        if pid == 0:
+            resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS + 1))
+            try:
+                check()
+            except BaseException:
+                failure.write(traceback.format_exc())
+                failure.flush()
+            finally:
+                os._exit(0)
+        ending = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        failure.seek(0)
+        message = failure.read()
+    assert not message, message
+    assert ending in {0, -signal.SIGXCPU}
 
 
 CHANGES = st.one_of(

@@ -19,8 +19,9 @@ from agent import hookspecs
 from agent.cli.commands import Invocation
 from agent.cli.program import Program
 from agent.errors import Problem
+from agent.health import problems
+from agent.health.states import Status
 from agent.registry.contract_checks import METHODS, hook_arguments
-from agent.report import problems
 from errors.examples import EXAMPLES
 from support.paths import CHECKOUT
 
@@ -124,6 +125,13 @@ def status_problems() -> list[Problem]:
         problems.not_switched("mail"),
         problems.window("mail", AT),
         problems.observer_failed("notify", "It failed."),
+        problems.without_cause(Status.LOCAL_FALLBACK),
+        problems.without_cause(Status.NOT_DEPLOYED),
+        problems.module_without_cause("mail"),
+        problems.late(AT),
+        problems.upload_ends(AT),
+        problems.upload_ended(AT, "0a1b2c3d4e5f" * 5),
+        problems.root_ends(AT),
     ]
 
 

@@ -58,19 +58,17 @@ class AccountAdmin:
         """
         with self._explained():
             found = self._ca.examine(names, self.account(), self._context)
-        unanswered = self._unanswered(names)
-        if not unanswered:
-            return lines(found), bool(found.stops)
-        return [*unanswered, *(lines(found) if found.all else [])], True
+        own, would_fail = self._answered(names)
+        return [*own, *(lines(found) if found.all or not own else [])], would_fail or bool(found.stops)
 
-    def _unanswered(self, names: Collection[str]) -> list[str]:
-        """Return what keeps HTTP-01 from being answered on this machine."""
+    def _answered(self, names: Collection[str]) -> tuple[list[str], bool]:
+        """Return lines about how HTTP-01 is answered on this machine, and whether that is certain to fail."""
         with self._ca.answers.serving():
             try:
-                self._ca.answers.prepare(names, retry_at=self._context.now())
+                warnings = self._ca.answers.prepare(names, retry_at=self._context.now())
             except Http01Error as error:
-                return [f"stops  {error.problem.cause}", f"       {error.problem.fix}"]
-        return []
+                return [f"stops  {error.problem.cause}", f"       {error.problem.fix}"], True
+        return [f"warns  {each}" for each in warnings], False
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

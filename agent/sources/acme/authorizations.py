@@ -13,6 +13,7 @@ from agent.errors.name import NameInvalid
 from agent.errors.order import ChallengeMissing
 from agent.sources.acme.at_once import at_once
 from agent.sources.acme.messages import Authorization, Challenge, Order, ProblemDocument
+from agent.sources.acme.steps import OrderStep
 from agent.system.names import parse_name
 
 if TYPE_CHECKING:
@@ -98,9 +99,13 @@ class Authorizations:
 
     def _prepare(self, names: Sequence[str]) -> None:
         try:
-            self._answers.prepare(names, retry_at=self._checks.retry_at)
+            warnings = self._answers.prepare(names, retry_at=self._checks.retry_at)
         except Http01Error as error:
             self._checks.stop(error)
+            return
+        for each in warnings:
+            self._context.progress(OrderStep.CHALLENGES, each)
+            self._context.remark(each.rstrip("."))
 
     def _challenges(self, pending: list[Authorization]) -> list[Challenge]:
         found = [_http_01(each) for each in pending]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from agent.sources.acme.order_locks import OrderLocks
 from agent.sources.acme.problems import translate
 from agent.sources.acme.renewal_inquiry import inquire
 from agent.system.addresses import own_addresses
+from agent.system.names import is_address
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,7 +56,7 @@ class CaContext:
         self._source = source
         trust = context.rooted(source.trust) if source.trust else None
         self.client = AcmeClient(source.directory_url, context.account_key(), trust=trust, now=context.now)
-        self.answers = Answers(context.http01, port=source.http_port)
+        self.answers = self._answers_with(context)
         self._former: list[Answers] = []
         rules = source.limits.rules(source.directory_url)
         self.limits = Limits(context.ledger, context.memory, rules, source.directory_url, source.ca)
@@ -79,13 +80,22 @@ class CaContext:
             self.client.use(context, key)
             self.client.account = None
             self._former.append(self.answers)  # orders may still be looked at with the former key
-            self.answers = Answers(context.http01, port=self._source.http_port)
+            self.answers = self._answers_with(context)
 
     def close(self) -> None:
         """Stop listening, and close the connections."""
         for each in (*self._former, self.answers):
             each.close()
         self.client.close()
+
+    def _answers_with(self, context: SourceContext) -> Answers:
+        return Answers(context.http01, port=self._source.http_port, targets=self._addresses_of)
+
+    def _addresses_of(self, name: str) -> Sequence[str]:
+        """Return where the CA may connect to for a name; nothing where the settings want no look at the DNS."""
+        if is_address(name):
+            return (name,)
+        return self.preflight.addresses_of(name, private_ca=self._source.private) if self._source.preflight else ()
 
     @cached_property
     def preflight(self) -> Preflight:

@@ -23,13 +23,15 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from agent.contract.context import Http01
 from agent.errors.http01 import TokenMalformed, WebrootUnwritable
+from agent.sources.acme.families import connections
 from agent.sources.acme.responder import EVERYWHERE, NAME, Responder
 from agent.sources.acme.self_test import Ports, Seen, ask
-from agent.sources.acme.unanswered import By, Found, Unopened, Unwritten, refusal
+from agent.sources.acme.unanswered import Answered, By, Found, Unanswered, Unopened, Unwritten, refusal
 from agent.sources.acme.webroot import TOKEN, Webroot
 from agent.system.addresses import own_addresses
 from agent.system.names import is_public
@@ -67,6 +69,7 @@ class Answers:
         port: int = 80,
         https_port: int = 443,
         addresses: Callable[[], Sequence[str]] = where_to_ask,
+        targets: Callable[[str], Sequence[str]] = lambda _name: (),
         hosts: Sequence[str] = EVERYWHERE,
         patience: float = PATIENCE,
         longest: float = LONGEST,
@@ -74,7 +77,8 @@ class Answers:
     ) -> None:
         """Take where answers go, with the thumbprint of the present account key, and the ports at which CAs look.
 
-        `addresses` says where this machine is asked, `hosts` where the agent listens itself (see `responder.listen`).
+        `addresses` says where this machine is asked, `targets` which addresses a name has (none: that isn't known), `hosts` where
+        the agent listens itself (see `responder.listen`).
         """
         if http01.thumbprint is None:
             raise ValueError("challenges can't be answered without an account key")
@@ -82,6 +86,7 @@ class Answers:
         self._thumbprint = http01.thumbprint
         self._ports = Ports(port, https_port)
         self._addresses = addresses
+        self._targets = targets
         self._hosts = hosts
         self._patience, self._longest, self._monotonic = patience, longest, monotonic
         self._webroot = Webroot(http01.webroot)
@@ -107,18 +112,23 @@ class Answers:
                 if not self._serving:
                     self._stop()
 
-    def prepare(self, names: Collection[str], *, retry_at: datetime) -> None:
+    def prepare(self, names: Collection[str], *, retry_at: datetime) -> tuple[str, ...]:
         """Find out who will answer for each of `names` (canonical, no wildcards); listen where nobody does.
 
-        Raises `Http01Error`, with the names that nobody would answer for in `failed`; it says that it's tried again at
-        `retry_at`. Takes 15 seconds at most.
+        Returns a sentence for each name at one of whose addresses nobody listens: most CAs then try the next one. Raises
+        `Http01Error` where nobody answers, or where somebody answers otherwise at one of the addresses, with those names in
+        `failed`; it says that it's tried again at `retry_at`. Takes 15 seconds at most.
         """
         deadline = time.monotonic() + self._longest
         unknown = [name for name in dict.fromkeys(names) if self._who(name) is None]
         found = self._look_at_all(unknown, deadline)
-        wrong = {name: each for name, each in found.items() if not isinstance(each, By)}
+        answered = {name: each for name, each in found.items() if isinstance(each, Answered)}
+        for name, each in answered.items():
+            self._believe(name, each.by)
+        wrong = {name: each for name, each in found.items() if name not in answered}
         if wrong:
             raise refusal(wrong, self._ports.http, self._webroot.directory, retry_at)
+        return tuple(each.warning for each in answered.values() if each.warning)
 
     def present(self, name: str, token: str, *, retry_at: datetime) -> None:
         """Make sure that `token` is answered at `name`. Raises `Http01Error`.
@@ -153,10 +163,16 @@ class Answers:
             return {}
         own = tuple(self._addresses())
         with ThreadPoolExecutor(min(WORKERS, len(names)), thread_name_prefix="self-test") as pool:
-            found = pool.map(lambda name: self._look(name, _for(name, own), deadline), names)
+            found = pool.map(lambda name: self._look(name, own, deadline), names)
             return dict(zip(names, found, strict=True))
 
-    def _look(self, name: str, addresses: Sequence[str], deadline: float) -> Found:
+    def _look(self, name: str, own: Sequence[str], deadline: float) -> Found:
+        found = self._look_anywhere(name, _for(name, own), deadline)
+        if found in {By.THUMBPRINT, By.WEBROOT}:
+            return self._look_everywhere(name, found, own, deadline)
+        return Answered(found) if isinstance(found, By) else found
+
+    def _look_anywhere(self, name: str, addresses: Sequence[str], deadline: float) -> By | Unanswered:
         if self._reached:
             return By.AGENT
         token = _new_token()
@@ -167,20 +183,44 @@ class Answers:
             if closed and seen.nobody:
                 return Unopened(closed)
         if seen.answers(self._key_authorization(token)):
-            return self._by_thumbprint(name, seen)
+            return self._by_thumbprint(seen)
         return seen if seen.silent else self._look_with_a_file(name, addresses, deadline)
 
-    def _look_with_a_file(self, name: str, addresses: Sequence[str], deadline: float) -> Found:
-        token = _new_token()
+    def _look_with_a_file(self, name: str, addresses: Sequence[str], deadline: float) -> By | Unanswered:
         try:
-            self._webroot.put(token, self._key_authorization(token))
+            seen, right = self._asked_with_a_file(name, addresses, deadline)
         except OSError as error:
             return Unwritten(error)
+        return By.WEBROOT if right else seen
+
+    def _asked_with_a_file(self, name: str, addresses: Sequence[str], deadline: float) -> tuple[Seen, bool]:
+        """Return what was seen, and whether it is right. Raises OSError where the file can't be written."""
+        token = _new_token()
+        self._webroot.put(token, self._key_authorization(token))
         try:
             seen = self._asked(name, token, addresses, deadline)
         finally:
             self._webroot.remove(token)
-        return self._believe(name, By.WEBROOT) if seen.answers(self._key_authorization(token)) else seen
+        return seen, seen.answers(self._key_authorization(token))
+
+    def _look_everywhere(self, name: str, by: By, own: Sequence[str], deadline: float) -> Found:
+        """Look at each address to which a CA may connect for a name: it chooses one, and mostly one of IPv6."""
+        answers = [self._asked_of(by, name, addresses, deadline) for addresses in connections(self._targets(name), own)]
+        wrong, right = ([seen for seen, is_right in answers if is_right is wanted] for wanted in (False, True))
+        if not wrong:
+            return Answered(by)
+        beside = f"{right[0].address} answers rightly" if right else ""
+        refused = next((seen for seen in wrong if not seen.nobody), None)
+        if refused is None and right:
+            return Answered(by, f"A CA may find nobody who answers for {name}: {wrong[0]}; {beside}.")
+        return replace(refused or wrong[0], beside=beside)
+
+    def _asked_of(self, by: By, name: str, addresses: Sequence[str], deadline: float) -> tuple[Seen, bool]:
+        if by is By.WEBROOT:
+            return self._asked_with_a_file(name, addresses, deadline)
+        token = _new_token()
+        seen = self._asked(name, token, addresses, deadline)
+        return seen, seen.answers(self._key_authorization(token))
 
     def _asked(self, name: str, token: str, addresses: Sequence[str], deadline: float) -> Seen:
         """Return what the first address that answers rightly says; else what says most about who has the port."""
@@ -204,14 +244,16 @@ class Answers:
             who, until = self._proven.get(name, (None, 0.0))
             return who if self._monotonic() < until else None
 
-    def _believe(self, name: str, who: By) -> By:
+    def _believe(self, name: str, who: By) -> None:
+        """Remember who answers; of the own listener, `_reached` tells."""
+        if who is By.AGENT:
+            return
         with self._lock:
             self._proven[name] = (who, self._monotonic() + REMEMBERED)
-        return who
 
-    def _by_thumbprint(self, name: str, seen: Seen) -> By:
+    def _by_thumbprint(self, seen: Seen) -> By:
         if seen.server != NAME:
-            return self._believe(name, By.THUMBPRINT)
+            return By.THUMBPRINT
         # If it is another process of the agent, it may end before our order does: we listen beside it from now on.
         self._open(beside=True)
         with self._lock:

@@ -53,6 +53,8 @@ class Seen:
     """URL of the last redirection that was followed."""
     nobody: bool = False
     """Nobody listens there."""
+    beside: str = ""
+    """What was seen at the other addresses of the name, as a clause."""
 
     def answers(self, key_authorization: str) -> bool:
         """Whether a CA would be content."""
@@ -65,6 +67,9 @@ class Seen:
 
     def __str__(self) -> str:
         """Return what was seen as a clause."""
+        return f"{self._clause()}; {self.beside}" if self.beside else self._clause()
+
+    def _clause(self) -> str:
         who = f"{quoted(self.server)[1:-1]} at {self.address}" if self.server else f"what listens at {self.address}"
         if not self.status:
             return f"{self.address}: {self.reason}" + (f" (redirected to {quoted(self.at)})" if self.at else "")

@@ -24,6 +24,15 @@ class By(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A CA will be content."""
+
+    by: By
+    warning: str = ""
+    """A sentence about an address of the name at which nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unopened:
     """Nobody listens at the port, and it can't be opened."""
 
@@ -37,7 +46,8 @@ class Unwritten:
     error: OSError
 
 
-Found = By | Seen | Unopened | Unwritten
+Unanswered = Seen | Unopened | Unwritten
+Found = Answered | Unanswered
 
 
 def refusal(wrong: Mapping[str, Found], port: int, webroot: Path, retry_at: datetime) -> Http01Error:

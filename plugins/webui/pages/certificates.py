@@ -18,8 +18,6 @@ from plugins.webui.table import Table
 PAGE = 50
 """Rows."""
 LONGEST_FILTER = 100
-WINDOW = "status.window"
-"""Code of what waits for an activation window."""
 VIEWS = ("chains", "modules")
 
 Json = Mapping[str, Any]
@@ -67,8 +65,7 @@ def _values(request: RequestContext, valid: Json, uploaded: Json) -> dict[str, A
         "filter": _filter(request.request.query_params),
         "query": request.request.url.query,
         "link": Links(request.request.query_params),
-        "waits": [each for each in valid["modules"] if (each["problem"] or {}).get("code") == WINDOW],
-        "troubles": [each for each in valid["modules"] if each["problem"] and each["state"] == "failed"],
+        "findings": table.findings(valid["findings"]),
     }
 
 

@@ -11,6 +11,8 @@ import pytest
 from agent.api.peers import PeerPage
 from agent.errors import Problem
 from agent.errors.problem import rfc3339
+from agent.health.problems import window
+from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.peer import PeerState
 from agent.operations.effects import (
     ChangeEffects,
@@ -20,9 +22,7 @@ from agent.operations.effects import (
     Switch,
     UninspectedModule,
 )
-from agent.report import ModuleRow, ModuleState
 from agent.report.peers import ListRow, PeerRow
-from agent.report.problems import window
 from agent.report.rows import plain
 from support.fakes.api import CHAIN, NOW, ROOT, WHO, Browser, FakeApi, chain, status
 
@@ -167,9 +167,9 @@ def test_revoking_a_local_chain_says_what_takes_over(agent: FakeApi, browser: Br
 
 def test_a_module_that_waits_for_its_window_says_until_when(agent: FakeApi, browser: Browser) -> None:
     opens = NOW + timedelta(hours=3, minutes=5)
-    modules = (ModuleRow("mail", "Mail", True, ModuleState.WAITING, window("mail", opens)),)
-    agent.says("GET /v1/status", status(chain(), modules=modules))
+    found = (Finding(SubjectKind.MODULE, "mail", Severity.NOTICE, window("mail", opens)),)
+    agent.says("GET /v1/status", status(chain(), findings=found))
     page = browser.get("/certificates")
-    assert "Mail waits for its time window" in page.words
+    assert "Mail mail: mail takes what is new into service" in page.words
     assert f"{opens:%Y-%m-%d %H:%M} UTC" in page.words
     assert "in 3 hours" in page.words

@@ -10,8 +10,9 @@ import pytest
 
 from agent.errors import Problem
 from agent.errors.problem import rfc3339
-from agent.report import EndpointRow, ModuleRow, ModuleState, NeedRow, Status
-from agent.report.problems import window
+from agent.health.problems import window
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.report import EndpointRow, NeedRow, Status
 from agent.report.rows import Progress
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.table import MARKS
@@ -35,6 +36,7 @@ STATES = {
     Status.LOCAL_FALLBACK: ("Local fallback", "warn", "browsers and VPN clients must trust this server's root"),
     Status.ISSUING: ("Issuing…", "busy", "A new certificate is being asked for."),
     Status.OVERDUE: ("Renewal overdue", "warn", "It should have been renewed already."),
+    Status.WARNING: ("Warning", "warn", ""),
     Status.FAILED: ("Failed", "bad", ""),
     Status.NOT_DEPLOYED: ("Not deployed", "bad", "It was issued, but a module does not serve it."),
     Status.WAITING: ("Waiting", "wait", "the service takes it when it starts"),
@@ -77,13 +79,15 @@ def test_local_by_design_says_why(agent: FakeApi, browser: Browser, names: tuple
 def test_what_failed_is_told_with_its_cause_what_is_served_what_to_do_and_when_it_is_tried_again(
     agent: FakeApi, browser: Browser
 ) -> None:
-    agent.says("GET /v1/status", status(chain(status=Status.FAILED, problem=REFUSED), attention=("mail.example.com",)))
+    summary = {"chains": 1, "attention": 1}
+    found = status(chain(status=Status.FAILED, problem=REFUSED), attention=("mail.example.com",), summary=summary)
+    agent.says("GET /v1/status", found)
     page = browser.get(PAGE)
     assert (
         "vpn.example.com: Port 80 refused the connection. The local chain is served meanwhile. "
         "What to do: Open TCP/80 to this server. Next try in 3 hours . What was said exactly errno 111" in page.words
     )
-    assert "1 of 1 needs attention: mail.example.com" in page.words
+    assert "1 thing needs attention: mail.example.com" in page.words
     assert "Try now" in page.row("mail.example.com")
 
 
@@ -114,12 +118,34 @@ def test_a_need_that_has_nothing_to_serve_is_a_row_too(agent: FakeApi, browser: 
     assert "/certificates/" not in row
 
 
-def test_a_module_that_cannot_be_looked_after_is_named_above_the_tables(agent: FakeApi, browser: Browser) -> None:
-    row = ModuleRow(
-        "mail", "Mail", True, ModuleState.FAILED, Problem("plugin.broken", "It does not load.", fix="Mend it.")
-    )
-    agent.says("GET /v1/status", status(chain(), modules=(row,)))
-    assert "Mail cannot be looked after It does not load." in browser.get(PAGE).words
+@pytest.mark.parametrize(
+    ("kind", "subject", "heading"),
+    [
+        (SubjectKind.MODULE, "mail", "Mail"),
+        (SubjectKind.SETTINGS, "settings", "Settings"),
+        (SubjectKind.PLUGIN, "notify", "Plugin notify"),
+        (SubjectKind.APPLIANCE, "disk", "This server"),
+    ],
+)
+@pytest.mark.parametrize(("severity", "mark"), [("error", "bad"), ("warning", "warn"), ("notice", "wait")])
+def test_what_no_row_tells_stands_above_the_tables(
+    agent: FakeApi, browser: Browser, kind: SubjectKind, subject: str, heading: str, severity: str, mark: str
+) -> None:
+    found = Finding(kind, subject, Severity(severity), Problem("plugin.broken", "It does not load.", fix="Mend it."))
+    agent.says("GET /v1/status", status(chain(), findings=(found,)))
+    page = browser.get(PAGE)
+    assert f"{heading} It does not load. What to do: Mend it." in page.words
+    assert f'<div class="problem m-{mark}" role="alert">' in page.text
+
+
+def test_what_a_row_tells_is_not_said_twice(agent: FakeApi, browser: Browser) -> None:
+    about = [
+        Finding(SubjectKind.CHAIN, CHAIN.id, Severity.ERROR, REFUSED),
+        Finding(SubjectKind.UPLOAD, CHAIN.id, Severity.ERROR, REFUSED),
+        Finding(SubjectKind.MODULE, "mail/default", Severity.ERROR, REFUSED),
+    ]
+    agent.says("GET /v1/status", status(chain(status=Status.FAILED, problem=REFUSED), findings=tuple(about)))
+    assert browser.get(PAGE).words.count(REFUSED.cause) == 1
 
 
 def test_only_while_something_is_being_issued_the_tables_look_again(agent: FakeApi, browser: Browser) -> None:
@@ -312,7 +338,18 @@ def test_every_text_that_a_template_names_is_there_and_each_is_used() -> None:
     assert {each for each in named if not each.endswith(".")} - stems == set()
     literal = set(re.findall(r'"([a-z0-9_.]+)"', whole))
     families = {each.rstrip(".") for each in named if each.endswith(".")} | set(re.findall(r'named\("(\w+)"', whole))
-    families |= {"note", "status", "note.local_by_design", "served", "time", "problem", "nowhere", "only_read", "role"}
+    families |= {
+        "note",
+        "status",
+        "subject",
+        "note.local_by_design",
+        "served",
+        "time",
+        "problem",
+        "nowhere",
+        "only_read",
+        "role",
+    }
     unused = [key for key in stems if key not in literal and key.rpartition(".")[0] not in families]
     assert unused == []
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from agent.report.problems import problem_of
+from agent.health.problems import problem_of
 from agent.sources.acme.client import certificate_id
 from agent.sources.acme.failures import CaProblem
 from support.appliances.certified import Certified

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from agent.contract.context import Http01
+from agent.contract.endpoint import Address
 from agent.errors.http01 import AnsweredByAnother, PortForbidden, PortUnusable, TokenMalformed, WebrootUnwritable
 from agent.sources.acme.http01 import LOOPBACK, MOST_ADDRESSES, Answers, where_to_ask
 from agent.sources.acme.responder import Responder
@@ -235,6 +236,79 @@ def test_a_machine_with_hundreds_of_addresses_is_not_asked_at_each(tmp_path: Pat
             assert "nobody listens there" in str(here.refusal())
         with looking(tmp_path, there.port, addresses=lambda: many[1:]) as here:
             here.prepare()
+
+
+# Each address that the name has
+
+V4, V6 = "127.0.0.1", "::1"
+
+
+def dual(tmp_path: Path, port: int, *targets: str, own: Sequence[str] = (V4, V6)) -> AbstractContextManager[Looking]:
+    return looking(tmp_path, port, addresses=lambda: own, targets=lambda _name: targets)
+
+
+@pytest.mark.parametrize("answer", [lambda _webroot: stateless, serving_files_of], ids=["thumbprint", "webroot"])
+def test_a_name_of_both_families_has_to_be_answered_over_both(tmp_path: Path, answer):
+    with listening(web(answer(tmp_path))) as there, listening(web(answer(tmp_path)), host=V6, port=there.port) as other:
+        with dual(tmp_path, there.port, V4, V6) as here:
+            assert here.prepare() == ()
+        assert other.connections > 0
+
+
+@pytest.mark.parametrize(("right", "wrong"), [(V4, V6), (V6, V4)], ids=["IPv6", "IPv4"])
+@pytest.mark.parametrize("answer", [lambda _webroot: stateless, serving_files_of], ids=["thumbprint", "webroot"])
+def test_a_stranger_in_one_family_is_told_with_its_address(tmp_path: Path, right: str, wrong: str, answer):
+    with (
+        listening(web(answer(tmp_path)), host=right) as there,
+        listening(web(lambda _lines: http("404 Not Found", Server="Toy/1")), host=wrong, port=there.port),
+        dual(tmp_path, there.port, V4, V6) as here,
+    ):
+        error = here.refusal(NAME, WWW)
+        again = here.refusal(NAME)
+    assert isinstance(error, AnsweredByAnother)
+    assert error.failed == {NAME, WWW}
+    assert str(error.problem.cause).endswith(
+        f"Toy/1 at {Address(wrong, there.port)} says 404 Not Found; {Address(right, there.port)} answers rightly."
+    )
+    assert again.failed == {NAME}, "what answered in the other family is not believed"
+
+
+@pytest.mark.parametrize(("right", "silent"), [(V4, V6), (V6, V4)], ids=["IPv6", "IPv4"])
+def test_a_family_in_which_nobody_listens_is_said_and_left_to_the_ca(tmp_path: Path, right: str, silent: str):
+    with listening(web(stateless), host=right) as there, dual(tmp_path, there.port, V4, V6) as here:
+        [said] = here.prepare()
+        assert said == (
+            f"A CA may find nobody who answers for {NAME}: {Address(silent, there.port)}: nobody listens there "
+            f"(connection refused); {Address(right, there.port)} answers rightly."
+        )
+        assert here.prepare() == (), "it is said once"
+
+
+def test_a_name_at_whose_only_address_nobody_listens_is_not_answered(tmp_path: Path):
+    with listening(web(stateless)) as there, dual(tmp_path, there.port, V6) as here:
+        assert f"{Address(V6, there.port)}: nobody listens there" in str(here.refusal())
+
+
+def test_each_of_several_addresses_of_a_name_has_to_answer(tmp_path: Path):
+    own = (V4, "127.0.0.2", "127.0.0.3")
+    with listening(web(stateless)) as there, listening(web(stateless), host="127.0.0.2", port=there.port):
+        with dual(tmp_path, there.port, V4, "127.0.0.2", own=own) as here:
+            assert here.prepare() == ()
+        with dual(tmp_path, there.port, V4, "127.0.0.2", "127.0.0.3", own=own) as here:
+            assert "127.0.0.3" in here.prepare()[0]
+
+
+def test_an_ipv4_address_that_is_translated_may_lead_to_any_of_this_machine(tmp_path: Path):
+    own = (V4, "127.0.0.2", V6)
+    with listening(web(stateless), host=own[1]) as there, dual(tmp_path, there.port, "198.51.100.7", own=own) as here:
+        assert here.prepare() == ()
+    with listening(web(stateless), host=V6) as there, dual(tmp_path, there.port, "198.51.100.7") as here:
+        assert "nobody listens there" in str(here.refusal())
+
+
+def test_an_ipv6_address_of_another_machine_is_not_looked_for_on_this_one(tmp_path: Path):
+    with listening(web(stateless)) as there, dual(tmp_path, there.port, V4, "2001:db8::7") as here:
+        assert here.prepare() == ()
 
 
 # It redirects

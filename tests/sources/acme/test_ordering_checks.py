@@ -21,8 +21,10 @@ from agent.sources.acme.limits import Limits
 from agent.sources.acme.steps import OrderStep
 from support.cas.pebble import renewal_window
 from support.cas.stub_ca import StubCa
+from support.fakes.http01 import PATH, http, path_of, web
 from support.fakes.orderer import Opened, Orderer
 from support.fakes.source_context import utc_now
+from support.servers.local import listening
 
 NAME = "shop.chain.dev"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -162,6 +164,21 @@ def test_where_somebody_else_answers_the_ca_is_not_told_to_look(at: Opened, occu
     assert unanswered.value.failed == {NAME}
     assert occupied.requests("/chalZ/") == []
     assert context.saved["url"], "the order waits"
+
+
+def test_somebody_else_at_the_address_that_the_ca_prefers_is_found_in_the_dns(at: Opened, pebble_with):
+    ca = pebble_with()
+    ca.dns.add_aaaa(NAME, "::1")
+    orderer, _clock = looking(at, ca, names="any")
+    ours = web(lambda lines: http("200 OK", f"{path_of(lines).removeprefix(PATH)}.{orderer.context.http01.thumbprint}"))
+    strangers = web(lambda _lines: http("404 Not Found"))
+    with listening(ours, port=ca.http_port), listening(strangers, host="::1", port=ca.http_port):
+        with pytest.raises(
+            AnsweredByAnother, match=r"listens at \[::1\]:\d+ says 404 Not Found; 127.0.0.1:\d+ answers rightly"
+        ):
+            orderer.order(NAME, "fine.chain.dev")
+        assert ca.requests("/chalZ/") == []
+        assert orderer.order("fine.chain.dev").covers(["fine.chain.dev"])
 
 
 def test_the_order_that_waits_is_gone_on_with(at: Opened, occupied):

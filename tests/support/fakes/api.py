@@ -86,7 +86,7 @@ def status(*chains: ChainRow | NeedRow, **changes: Any) -> dict[str, Any]:
         attention=(),
         root=ROOT,
         modules=MODULES,
-        observers=(),
+        findings=(),
         view=StatusView.CHAINS,
         rows=rows,
         total=len(rows),

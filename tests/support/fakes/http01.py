@@ -46,8 +46,8 @@ class Looking:
         options = {"addresses": lambda: ["127.0.0.1"], "hosts": ["127.0.0.1"], "monotonic": self.clock, **self.options}
         self.answers = Answers(Http01(self.webroot, THUMBPRINT), port=self.port, **options)
 
-    def prepare(self, *names: str) -> None:
-        self.answers.prepare(names or [NAME], retry_at=AT)
+    def prepare(self, *names: str) -> tuple[str, ...]:
+        return self.answers.prepare(names or [NAME], retry_at=AT)
 
     def refusal(self, *names: str) -> Http01Error:
         """Prepare, which fails; return why."""

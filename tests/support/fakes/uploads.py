@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -89,6 +95,53 @@ def tlv(tag: int, *parts: bytes) -> bytes:
 
 def integer(number: int) -> bytes:
     return tlv(0x02, number.to_bytes((number + (number < 0)).bit_length() // 8 + 1, "big", signed=True))
+
+
+def oid(hexadecimal: str) -> bytes:
+    return tlv(0x06, bytes.fromhex(hexadecimal))
+
+
+def pbes2(derivation: bytes) -> bytes:
+    """Return an algorithm of RFC 8018 appendix A.4: a key derivation, and AES-256 with an initialization vector of zeros."""
+    cipher = tlv(0x30, oid("60864801650304012a"), tlv(0x04, bytes(16)))
+    return tlv(0x30, oid("2a864886f70d01050d"), tlv(0x30, derivation, cipher))
+
+
+SALT = b"saltsalt"
+
+
+def pbkdf2(rounds: int) -> bytes:
+    parameters = tlv(0x30, tlv(0x04, SALT), integer(rounds), tlv(0x30, oid("2a864886f70d0209"), tlv(0x05)))
+    return tlv(0x30, oid("2a864886f70d01050c"), parameters)
+
+
+def scrypt(cost: int, blocks: int, parallel: int) -> bytes:
+    """Return a key derivation of RFC 7914 section 7, which takes 128 * cost * blocks bytes."""
+    parameters = tlv(0x30, tlv(0x04, SALT), integer(cost), integer(blocks), integer(parallel))
+    return tlv(0x30, oid("2b06010401da47040b"), parameters)
+
+
+def encrypted_key(derivation: bytes) -> bytes:
+    """Return what says that it is an encrypted key (RFC 5958 section 3)."""
+    return tlv(0x30, pbes2(derivation), tlv(0x04, bytes(64)))
+
+
+DATA, ENCRYPTED_DATA = oid("2a864886f70d010701"), oid("2a864886f70d010706")
+
+
+def pfx(*contents: bytes) -> bytes:
+    """Return a PKCS#12 file (RFC 7292 section 4) of those contents, without a MAC."""
+    return tlv(0x30, integer(3), tlv(0x30, DATA, tlv(0xA0, tlv(0x04, tlv(0x30, *contents)))))
+
+
+def hidden_bomb(rounds: int, secret: bytes) -> bytes:
+    """Return a PKCS#12 file whose costly key is inside of what is encrypted cheaply, where nothing shows its cost before."""
+    bag = tlv(0x30, oid("2a864886f70d010c0a0102"), tlv(0xA0, encrypted_key(pbkdf2(rounds))))
+    padder = PKCS7(128).padder()
+    plain = padder.update(tlv(0x30, bag)) + padder.finalize()
+    encryptor = Cipher(AES(hashlib.pbkdf2_hmac("sha256", secret, SALT, 1000, 32)), CBC(bytes(16))).encryptor()
+    content = tlv(0x30, DATA, pbes2(pbkdf2(1000)), tlv(0x80, encryptor.update(plain) + encryptor.finalize()))
+    return pfx(tlv(0x30, ENCRYPTED_DATA, tlv(0xA0, tlv(0x30, integer(0), content))))
 
 
 ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")  # RFC 5758 section 3.2

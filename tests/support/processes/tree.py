@@ -27,6 +27,15 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def inspections_of(pid: int) -> list[int]:
+    """Return the processes of inspections that a process has started."""
+    found = []
+    for child in children(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += [child] if b"agent.inspection" in Path(f"/proc/{child}/cmdline").read_bytes() else []
+    return found
+
+
 def descendants(pid: int) -> list[int]:
     """Return the children of a process, and theirs."""
     return [each for child in children(pid) for each in (child, *descendants(child))]

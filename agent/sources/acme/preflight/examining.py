@@ -16,7 +16,7 @@ from agent.sources.acme.preflight.authority import ROOT_SERVERS, Authority
 from agent.sources.acme.preflight.caa import Applicant
 from agent.sources.acme.preflight.exchange import PATIENCE, Budget, Server, Unanswered
 from agent.sources.acme.preflight.findings import Finding, Findings, without_repeats
-from agent.sources.acme.preflight.looking import Subject, Views, attempt, look
+from agent.sources.acme.preflight.looking import Subject, Views, addresses_of, attempt, look
 from agent.sources.acme.preflight.memory import Memory
 from agent.sources.acme.preflight.reach import HTTP_PORT, PortState
 from agent.sources.acme.preflight.resolvers import DNS_PORT, RESOLV_CONF, Resolvers, system_resolvers
@@ -88,6 +88,14 @@ class Preflight:
             return Findings()
         listed = [trouble.unchecked("", found)] if isinstance(found, Unanswered) else found
         return Findings(without_repeats([*([wrong] if wrong else []), *listed]))
+
+    def addresses_of(
+        self, name: str, *, private_ca: bool = False, cancelled: Callable[[], bool] = lambda: False
+    ) -> tuple[str, ...]:
+        """Return the A and AAAA records of a name, as its CA sees them if that can be known; none where nobody says."""
+        budget = Budget(time.monotonic() + self._longest, cancelled)
+        found = attempt(lambda: addresses_of(name, self._opened(), budget, private_ca=private_ca))
+        return () if isinstance(found, Unanswered) else found
 
     def _confirmed(self, subject: Subject, budget: Budget) -> list[Finding]:
         """Look again, at other servers and without memory, before a name is stopped: it may just have been put right."""

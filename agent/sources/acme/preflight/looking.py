@@ -85,6 +85,16 @@ def look(subject: Subject, views: Views, budget: Budget) -> list[Finding]:
     return judged + [finding for name, ways in found.items() for finding in reach.judge(name, ways, port_states)]
 
 
+def addresses_of(name: str, views: Views, budget: Budget, *, private_ca: bool) -> tuple[str, ...]:
+    """Return the addresses of a name, as its CA sees them if that can be known."""
+    target = dns.name.from_text(name)
+    with ThreadPoolExecutor(4, thread_name_prefix="preflight") as pool:
+        inside = _point(target, views.resolvers, budget, pool)
+        outside = None if private_ca else _point(target, views.authority, budget, pool)
+        believed = Look(name, outside() if outside else None, inside(), None, caa_certain=False).believed
+    return believed.addresses if believed else ()
+
+
 # Asking
 
 

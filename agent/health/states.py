@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from agent.model.finding import Severity
+
 
 class Status(StrEnum):
     """Status of a chain: the worse of its certificate and of its deployment."""
@@ -20,6 +22,8 @@ class Status(StrEnum):
     """A source refused it in a way that needs a person, or it was revoked."""
     NOT_DEPLOYED = "not_deployed"
     """A module does not serve it."""
+    WARNING = "warning"
+    """Good and in service, and yet somebody should act: the problem says why."""
     WAITING = "waiting"
     """In place, but its service isn't running, or the module's activation window isn't open."""
     EXPIRED = "expired"
@@ -33,6 +37,7 @@ URGENCY = (
     Status.NOT_DEPLOYED,
     Status.OVERDUE,
     Status.LOCAL_FALLBACK,
+    Status.WARNING,
     Status.WAITING,
     Status.ISSUING,
     Status.LOCAL_BY_DESIGN,
@@ -41,10 +46,15 @@ URGENCY = (
 )
 """The worst first."""
 
-DEGRADED = frozenset(
-    {Status.EXPIRED, Status.FAILED, Status.NOT_DEPLOYED, Status.OVERDUE, Status.LOCAL_FALLBACK},
-)
-"""Somebody should look. Waiting is not among them: everything is in place, and the service's start completes it."""
+SEVERITIES = {
+    Status.EXPIRED: Severity.ERROR,
+    Status.FAILED: Severity.ERROR,
+    Status.NOT_DEPLOYED: Severity.ERROR,
+    Status.OVERDUE: Severity.WARNING,
+    Status.LOCAL_FALLBACK: Severity.WARNING,
+    Status.WARNING: Severity.WARNING,
+}
+"""Waiting is not among them: everything is in place, and the service's start completes it."""
 
 
 class ModuleState(StrEnum):
@@ -62,7 +72,17 @@ class ModuleState(StrEnum):
     """Nothing has been deployed to it yet."""
 
 
-DEGRADED_MODULES = frozenset({ModuleState.REFUSED, ModuleState.ROLLED_BACK, ModuleState.BROKEN, ModuleState.FAILED})
+FAILED_MODULES = frozenset({ModuleState.REFUSED, ModuleState.ROLLED_BACK, ModuleState.BROKEN, ModuleState.FAILED})
+
+
+def severity_of(status: Status) -> Severity:
+    """Return how severe it is that a chain has a status."""
+    return SEVERITIES.get(status, Severity.NOTICE)
+
+
+def severity_of_module(state: ModuleState) -> Severity:
+    """Return how severe it is that a module is in a state."""
+    return Severity.ERROR if state in FAILED_MODULES else Severity.NOTICE
 
 
 def worst(labels: list[Status]) -> Status:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from agent.errors.problem import Problem
+from agent.health import problems
+from agent.health.snapshot import Progress, Snapshot
+from agent.health.states import Status
 from agent.model.binding import Binding, LadderPosition
 from agent.model.records import ChainRecord, OrderRecord
-from agent.report import problems
-from agent.report.rows import Progress
-from agent.report.snapshot import Snapshot
-from agent.report.states import Status
 
 GRACE = 0.05
 """Part of its lifetime that a chain may be late with its renewal."""

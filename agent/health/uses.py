@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.errors.problem import Problem
+from agent.health import problems
+from agent.health.snapshot import Snapshot
+from agent.health.states import ModuleState, Status
 from agent.model.binding import Binding
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
-from agent.report import problems
-from agent.report.rows import ModuleRow
-from agent.report.snapshot import Snapshot
-from agent.report.states import ModuleState, Status
 from agent.store.modules import ModuleRecord
 
 STATES = {
@@ -83,10 +82,18 @@ class Uses:
             rows.append(ServiceState(module, slot, reason, str(Outcome.LIVE), Status.VALID, instead_of=instead_of))
         return rows
 
-    def module(self, record: ModuleRecord) -> ModuleRow:
-        """Return the row of a module."""
-        state, problem = self._state(record)
-        return ModuleRow(record.name, record.title, record.enabled, state, problem)
+    def module(self, record: ModuleRecord) -> tuple[ModuleState, Problem | None]:
+        """Return the state of a module, and why."""
+        present = self._snapshot.deployments.get(record.name)
+        if not record.enabled:
+            return ModuleState.DISABLED, None
+        if record.problem is not None:
+            return ModuleState.FAILED, record.problem
+        if present is None:
+            return ModuleState.NEW, None
+        if present.outcome is not Outcome.LIVE:
+            return STATES[present.outcome], present.problem
+        return self._troubles(record.name) or self._waits(record.name) or (ModuleState.OK, None)
 
     def _wanted(self, module: str, slot: str) -> str | None:
         binding = self._bound.get((module, slot))
@@ -129,18 +136,6 @@ class Uses:
     def _why_not_yet(self, module: str) -> Problem:
         record = self._modules.get(module)
         return (record.problem if record else None) or problems.not_switched(module)
-
-    def _state(self, record: ModuleRecord) -> tuple[ModuleState, Problem | None]:
-        present = self._snapshot.deployments.get(record.name)
-        if not record.enabled:
-            return ModuleState.DISABLED, None
-        if record.problem is not None:
-            return ModuleState.FAILED, record.problem
-        if present is None:
-            return ModuleState.NEW, None
-        if present.outcome is not Outcome.LIVE:
-            return STATES[present.outcome], present.problem
-        return self._troubles(record.name) or self._waits(record.name) or (ModuleState.OK, None)
 
     def _troubles(self, module: str) -> tuple[ModuleState, Problem | None] | None:
         for refusal in self._refusals[module]:

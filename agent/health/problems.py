@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agent.errors.problem import Problem, rfc3339
+from agent.health.states import Status
 from agent.model.records import ChainRecord, OrderRecord
 
 APPLY = "Try it now: chainwright apply"
+LATE = timedelta(hours=1)
+"""A pass that is so late tells that nothing makes passes any more."""
 
 
 def expired(ended: datetime) -> Problem:
@@ -66,6 +69,55 @@ def window(module: str, opens: datetime) -> Problem:
 def observer_failed(name: str, cause: str) -> Problem:
     """Say that a plugin raised when it was told of an event."""
     return Problem("status.observer_failed", cause, f"plugin {name}", "Correct or update it, then: chainwright plugins")
+
+
+def without_cause(status: Status) -> Problem:
+    """Say what a status means of which no row tells the cause."""
+    if status is Status.LOCAL_FALLBACK:
+        cause = "A local chain is served until a higher source delivers one: clients must trust the root."
+        return Problem("status.local_fallback", cause, fix=APPLY)
+    return Problem("status.unexplained", f"It is {status.replace('_', ' ')}.", fix=APPLY)
+
+
+def module_without_cause(module: str) -> Problem:
+    """Say that a module is not as it should be though no row tells why."""
+    return Problem("status.module", f"{module} does not serve what it should.", module, f"chainwright explain {module}")
+
+
+def late(due: datetime) -> Problem:
+    """Say that nothing makes passes any more."""
+    return Problem(
+        "status.late",
+        f"The agent was due at {rfc3339(due)} and has not run since: nothing is renewed, and nothing is looked at.",
+        fix="See why: systemctl status chainwright, or run it now: chainwright apply",
+    )
+
+
+def upload_ends(end: datetime) -> Problem:
+    """Say that an uploaded chain in use ends soon."""
+    return Problem(
+        "status.upload_ends",
+        f"The uploaded chain ends at {rfc3339(end)}, and nothing renews it by itself.",
+        fix="Upload the next one: chainwright upload FILES",
+    )
+
+
+def upload_ended(end: datetime, chain: str) -> Problem:
+    """Say that an uploaded chain has ended, and something else serves in its place."""
+    return Problem(
+        "status.upload_ended",
+        f"The uploaded chain ended at {rfc3339(end)}; another source serves its names.",
+        fix=f"Upload the next one: chainwright upload FILES; or do without: chainwright delete {chain[:12]}",
+    )
+
+
+def root_ends(end: datetime) -> Problem:
+    """Say that the root ends soon, or has ended."""
+    return Problem(
+        "status.root_ends",
+        f"The root ends at {rfc3339(end)}: every client that trusts it needs the next one before.",
+        fix="See what changes: chainwright root reissue --dry-run",
+    )
 
 
 def problem_of(order: OrderRecord | None) -> Problem | None:

@@ -1,0 +1,211 @@
+"""Health of an appliance: the one place where it is decided whether all is well.
+
+Exit codes, status, API, page, results of jobs and what systemd is told take it from here, so they can't disagree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from agent.errors.problem import Problem
+from agent.health import problems
+from agent.health.certificates import Certificates
+from agent.health.lifetimes import lifetimes
+from agent.health.snapshot import Progress, Snapshot
+from agent.health.states import ModuleState, Status, severity_of, severity_of_module, worst
+from agent.health.uses import ServiceState, Uses
+from agent.model.binding import Binding
+from agent.model.finding import SEVEREST_FIRST, Finding, Severity, SubjectKind
+from agent.model.need import Need
+from agent.model.records import ChainRecord
+from agent.store.modules import ModuleRecord
+
+SHOWN_NAMES = 2
+OF_CHAINS = {SubjectKind.CHAIN, SubjectKind.UPLOAD}
+"""Subjects that are the id of a chain."""
+GOOD = {Status.VALID, Status.LOCAL_BY_DESIGN}
+
+
+@dataclass(frozen=True, slots=True)
+class ChainHealth:
+    """Health of one chain: the worse of its certificate and of its deployments."""
+
+    record: ChainRecord
+    status: Status
+    problem: Problem | None
+    uses: tuple[ServiceState, ...]
+    next_action_at: datetime | None
+    progress: Progress | None
+
+
+@dataclass(frozen=True, slots=True)
+class NeedHealth:
+    """Health of one need: whether it has a chain."""
+
+    need: Need
+    chain: str | None
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleHealth:
+    """Health of one module."""
+
+    record: ModuleRecord
+    state: ModuleState
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Health of an appliance, and of each chain, need and module."""
+
+    findings: tuple[Finding, ...]
+    """The severest first; nothing is said twice."""
+    chains: tuple[ChainHealth, ...]
+    needs: tuple[NeedHealth, ...]
+    modules: tuple[ModuleHealth, ...]
+    changes_at: datetime | None
+    """When time alone changes the findings next; None: never."""
+
+    @property
+    def degraded(self) -> bool:
+        """Whether somebody should act: exit code 3."""
+        return any(each.severity.degrades for each in self.findings)
+
+
+def health(snapshot: Snapshot, now: datetime) -> Health:
+    """Return the health at `now`. Pure."""
+    ending = lifetimes(snapshot, now)
+    noted = [*snapshot.conditions, *ending.findings]
+    assessment = _Assessment(snapshot, now, noted)
+    chains, needs, modules = assessment.chains(), assessment.needs(), assessment.modules()
+    found = [
+        *noted,
+        *_of_pass(snapshot, now),
+        *(finding for each in needs for finding in _of_need(each)),
+        *(finding for each in chains for finding in _of_chain(each, now)),
+        *(finding for each in modules for finding in _of_module(each, snapshot)),
+    ]
+    instants = [ending.changes_at, *(each.record.not_after for each in chains if each.uses)]
+    changes_at = min((at for at in instants if at and at > now), default=None)
+    return Health(tuple(_once(found)), chains, needs, modules, changes_at)
+
+
+class _Assessment:
+    """Assessment of each chain, need and module."""
+
+    def __init__(self, snapshot: Snapshot, now: datetime, noted: Sequence[Finding]) -> None:
+        """`noted`: what is known beside the rows."""
+        self._snapshot = snapshot
+        self._noted = {each.subject: each for each in noted if each.kind in OF_CHAINS and each.severity.degrades}
+        self._uses = Uses(snapshot)
+        self._certificates = Certificates(snapshot, now)
+        self._bound: dict[str, list[Binding]] = defaultdict(list)
+        for binding in snapshot.bindings:
+            if binding.chain is not None:
+                self._bound[binding.chain].append(binding)
+
+    def chains(self) -> tuple[ChainHealth, ...]:
+        return tuple(self._chain(record) for record in self._snapshot.chains)
+
+    def needs(self) -> tuple[NeedHealth, ...]:
+        bound = {binding.key: binding for binding in self._snapshot.bindings}
+        return tuple(self._need(need, bound.get(need.key)) for need in self._snapshot.needs)
+
+    def modules(self) -> tuple[ModuleHealth, ...]:
+        return tuple(ModuleHealth(record, *self._uses.module(record)) for record in self._snapshot.modules)
+
+    def _need(self, need: Need, binding: Binding | None) -> NeedHealth:
+        chain = binding.chain if binding else None
+        if chain is not None:
+            return NeedHealth(need, chain, None)
+        failure = self._certificates.failure_of(need.key)
+        reason = binding.reason if binding else ""
+        return NeedHealth(need, None, failure or problems.no_chain(need.module, need.slot, reason))
+
+    def _chain(self, record: ChainRecord) -> ChainHealth:
+        bindings = self._bound[record.id]
+        states = [self._uses.bound(binding) for binding in bindings] + self._uses.standing_in(record.id)
+        status, problem = self._label(record, bindings, states)
+        retries = self._uses.retries(record.id)
+        return ChainHealth(
+            record=record,
+            status=status,
+            problem=problem,
+            uses=tuple(states),
+            next_action_at=self._certificates.next_action(record, bindings, retries),
+            progress=self._certificates.progress(bindings) if status is Status.ISSUING else None,
+        )
+
+    def _label(
+        self, record: ChainRecord, bindings: Sequence[Binding], states: Sequence[ServiceState]
+    ) -> tuple[Status, Problem | None]:
+        if not states:
+            return Status.UNUSED, None
+        instead_of = [each.instead_of for each in states if each.instead_of]
+        found = self._certificates.labels(record, bindings, instead_of)
+        found += [(each.status, each.problem) for each in states]
+        status, noted = worst([each for each, _ in found]), self._noted.get(record.id)
+        if status in GOOD and noted is not None:
+            return Status.WARNING, noted.problem
+        return status, next((problem for each, problem in found if each is status and problem), None)
+
+
+def _of_need(found: NeedHealth) -> Iterator[Finding]:
+    if found.problem is not None:
+        subject, title = f"{found.need.module}/{found.need.slot}", _title(found.need.names)
+        yield Finding(SubjectKind.MODULE, subject, Severity.ERROR, found.problem, title=title)
+
+
+def _of_chain(found: ChainHealth, now: datetime) -> Iterator[Finding]:
+    """A warning is among the findings already."""
+    severity = severity_of(found.status)
+    problem = found.problem or (problems.without_cause(found.status) if severity.degrades else None)
+    if problem is not None and found.status is not Status.WARNING:
+        title = _title(found.record.names)
+        yield Finding(SubjectKind.CHAIN, found.record.id, severity, problem, _since(found, now), title)
+
+
+def _since(found: ChainHealth, now: datetime) -> datetime | None:
+    """Return since when a chain is as it is, where the rows tell."""
+    record = found.record
+    if found.status is Status.EXPIRED:
+        return min(record.not_after, now)
+    return record.revoked_at or (record.created_at if found.status is Status.LOCAL_FALLBACK else None)
+
+
+def _of_module(found: ModuleHealth, snapshot: Snapshot) -> Iterator[Finding]:
+    severity, name = severity_of_module(found.state), found.record.name
+    problem = found.problem or (problems.module_without_cause(name) if severity.degrades else None)
+    if problem is not None:
+        present = snapshot.deployments.get(name)
+        yield Finding(SubjectKind.MODULE, name, severity, problem, present.at if present else None)
+
+
+def _of_pass(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
+    """A pass that is late tells of a daemon or a schedule that has stopped: nothing is renewed any more."""
+    due = snapshot.next_at
+    if due is not None and now > due + problems.LATE:
+        yield Finding(SubjectKind.PASS, "pass", Severity.WARNING, problems.late(due), due)
+
+
+def _once(found: Sequence[Finding]) -> list[Finding]:
+    """Return the findings in order of severity, each problem once: a module's is often that of its chains, too."""
+    ordered = sorted(found, key=lambda each: SEVEREST_FIRST.index(each.severity))
+    seen: set[Problem] = set()
+    kept = []
+    for each in ordered:
+        general = replace(each.problem, where="")
+        if each.kind is not SubjectKind.MODULE or general not in seen:
+            kept.append(each)
+        seen.add(general)
+    return kept
+
+
+def _title(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:SHOWN_NAMES])
+    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"

@@ -1,0 +1,152 @@
+"""Findings: what somebody should know, from the rows of the store, from what passes have noted, and from time alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from agent.errors.problem import Problem
+from agent.health.assessment import health
+from agent.health.snapshot import Snapshot
+from agent.health.states import Status
+from agent.model.binding import Binding, LadderPosition
+from agent.model.deployment import Deployment, Outcome
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.store.modules import ModuleRecord
+from agent.store.roots import RootRecord
+from support.fakes.ladder import DAY, NOW, ROOT, local, need, upload
+
+MAIL = ModuleRecord("mail", "mail", "Mail", enabled=True, services=(), problem=None)
+WWW = need()
+OWN = Problem("test.noted", "It was noted.", "here", "Mend it.")
+OLD_ROOT = RootRecord(ROOT, "gw Root CA", NOW - 3650 * DAY, NOW + 364 * DAY, "", NOW, None)
+
+
+def served(chain, *, standing=LadderPosition.WANTED, **more) -> Snapshot:
+    """Return a store in which one chain is bound and in service."""
+    values = {
+        "chains": (chain,),
+        "modules": (MAIL,),
+        "needs": (WWW,),
+        "bindings": (Binding("mail", "default", chain.id, "", standing),),
+        "deployments": {"mail": Deployment("mail", 1, Outcome.LIVE, at=NOW)},
+        "live": {"mail": {"default": chain.id}},
+    }
+    return Snapshot(**(values | more))
+
+
+def bought(*, days: float):
+    return upload("ab01", "www.chain.dev", since=NOW - 100 * DAY, days=round(100 + days))
+
+
+def told(found) -> list[tuple[str, str, str, str]]:
+    return [(each.kind, each.name, each.severity, each.problem.cause) for each in found]
+
+
+def test_nothing_is_found_where_all_is_well():
+    found = health(served(bought(days=90)), NOW)
+    assert (found.findings, found.degraded) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("days", "severity"), [(31, None), (30, "notice"), (14, "warning"), (7, "warning"), (1, "error")]
+)
+def test_an_upload_that_ends_is_spoken_of_the_more_severely_the_sooner_it_does(days, severity):
+    chain = bought(days=days)
+    found = health(served(chain), NOW)
+    assert [str(each.severity) for each in found.findings] == ([severity] if severity else [])
+    status = Status.WARNING if severity in {"warning", "error"} else Status.VALID
+    assert found.chains[0].status is status
+    if severity:
+        assert told(found.findings)[0][3] == (
+            f"The uploaded chain ends at {chain.not_after:%Y-%m-%d}T12:00:00Z, and nothing renews it by itself."
+        )
+
+
+def test_the_next_stage_is_when_time_alone_changes_the_findings():
+    assert health(served(bought(days=40)), NOW).changes_at == NOW + 10 * DAY
+    assert health(served(bought(days=20)), NOW).changes_at == NOW + 6 * DAY
+
+
+def test_an_upload_that_has_ended_is_missed_until_another_one_serves_its_names():
+    ended, instead = bought(days=-1), local("10ca1", WWW)
+    found = served(instead, chains=(ended, instead))
+    assert told(health(found, NOW).findings) == [
+        (
+            "upload",
+            "www.chain.dev",
+            "warning",
+            "The uploaded chain ended at 2026-10-31T12:00:00Z; another source serves its names.",
+        )
+    ]
+    newer = upload("cd02", "www.chain.dev", since=NOW - DAY, days=300)
+    assert health(served(newer, chains=(ended, newer)), NOW).findings == ()
+
+
+def test_an_upload_that_nothing_needs_may_end():
+    other = upload("cd02", "other.chain.dev", since=NOW - 100 * DAY, days=100)
+    chain = bought(days=90)
+    assert health(served(chain, chains=(chain, other)), NOW).findings == ()
+
+
+@pytest.mark.parametrize(("left", "severity"), [(366, None), (364, "warning"), (89, "error"), (-1, "error")])
+def test_the_root_is_spoken_of_in_its_last_year(left, severity):
+    root = replace(OLD_ROOT, not_after=NOW + left * DAY)
+    found = health(Snapshot(root=root), NOW)
+    assert [str(each.severity) for each in found.findings] == ([severity] if severity else [])
+
+
+def test_of_a_root_that_lives_short_the_last_third_counts():
+    root = replace(OLD_ROOT, not_before=NOW - 10 * DAY, not_after=NOW + 80 * DAY)
+    assert health(Snapshot(root=root), NOW).findings == ()
+    assert len(health(Snapshot(root=root), NOW + 51 * DAY).findings) == 1
+
+
+def test_what_a_pass_has_noted_about_a_chain_is_the_status_of_a_good_one():
+    chain = bought(days=90)
+    noted = Finding(SubjectKind.CHAIN, chain.id, Severity.WARNING, OWN, NOW, "www.chain.dev")
+    found = health(served(chain, conditions=(noted,)), NOW)
+    assert (found.chains[0].status, found.chains[0].problem, found.findings) == (Status.WARNING, OWN, (noted,))
+    notice = replace(noted, severity=Severity.NOTICE)
+    found = health(served(chain, conditions=(notice,)), NOW)
+    assert (found.chains[0].status, found.degraded) == (Status.VALID, False)
+
+
+def test_the_severest_comes_first():
+    noted = [
+        Finding(SubjectKind.PLUGIN, str(each), each, replace(OWN, cause=f"It is {each}."))
+        for each in (Severity.NOTICE, Severity.ERROR, Severity.WARNING)
+    ]
+    found = health(Snapshot(conditions=tuple(noted)), NOW)
+    assert [str(each.severity) for each in found.findings] == ["error", "warning", "notice"]
+
+
+def test_what_a_chain_tells_its_module_does_not_tell_again():
+    broken = {"mail": Deployment("mail", 1, Outcome.BROKEN, problem=OWN, at=NOW)}
+    found = health(served(bought(days=90), deployments=broken), NOW)
+    assert [(each.kind, each.problem) for each in found.findings] == [(SubjectKind.CHAIN, OWN)]
+
+
+def test_a_module_that_is_not_as_it_should_be_is_found_though_its_chain_is_served():
+    failed = replace(MAIL, problem=OWN)
+    found = health(served(bought(days=90), modules=(failed,)), NOW)
+    assert told(found.findings) == [("module", "mail", "error", "It was noted.")]
+
+
+def test_a_local_chain_that_waits_for_a_better_one_is_found_even_where_no_row_tells_why():
+    found = health(served(local("10ca1", WWW), standing=LadderPosition.FALLBACK), NOW)
+    cause = "A local chain is served until a higher source delivers one: clients must trust the root."
+    assert told(found.findings) == [("chain", "www.chain.dev", "warning", cause)]
+
+
+def test_a_pass_that_is_an_hour_late_tells_that_nothing_makes_passes():
+    due = NOW - timedelta(hours=1)
+    assert health(Snapshot(next_at=due), NOW).findings == ()
+    late = health(Snapshot(next_at=due - timedelta(seconds=1)), NOW).findings
+    cause = (
+        "The agent was due at 2026-11-01T10:59:59Z and has not run since: nothing is renewed, and nothing is looked at."
+    )
+    assert told(late) == [("pass", "pass", "warning", cause)]
+    assert late[0].since == due - timedelta(seconds=1)
