@@ -144,7 +144,9 @@ def _users(row: ChainRow) -> str:
 def _mark(use: UseRow) -> str:
     if use.deployment == "waiting":
         return "(waiting)"
-    served = use.deployment == "live" and all(each.ok for each in use.endpoints)
+    if use.deployment == "unseen" and not use.endpoints:
+        return "(not seen)"
+    served = use.deployment in {"live", "unseen"} and all(each.ok for each in use.endpoints)
     return "" if served else "(!)"
 
 
@@ -153,7 +155,8 @@ def _modules(found: Report) -> Iterator[list[str]]:
     for module in found.modules:
         if module.enabled and module.state is not ModuleState.OK:
             bad = module.state in DEGRADED_MODULES
-            label = f"{'x' if bad else 'o'} {module.state.replace('_', ' ')}"
+            word = "switched, not seen" if module.state is ModuleState.UNSEEN else module.state.replace("_", " ")
+            label = f"{'x' if bad else 'o'} {word}"
             yield [click.style(label, fg="red" if bad else "blue"), module.name, _about(module, found.now)]
 
 

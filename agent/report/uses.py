@@ -18,6 +18,7 @@ from agent.store.modules import ModuleRecord
 
 STATES = {
     Outcome.LIVE: ModuleState.OK,
+    Outcome.UNSEEN: ModuleState.UNSEEN,
     Outcome.REFUSED: ModuleState.REFUSED,
     Outcome.ROLLED_BACK: ModuleState.ROLLED_BACK,
     Outcome.WAITING: ModuleState.WAITING,
@@ -107,14 +108,15 @@ class Uses:
         if present.outcome is Outcome.WAITING:
             return str(Outcome.WAITING), Status.WAITING, present.problem
         if live and present.outcome is not Outcome.BROKEN:
-            return self._seen(binding)
+            return self._seen(binding, present.outcome)
         return self._elsewhere(binding.module, present)
 
-    def _seen(self, binding: Binding) -> tuple[str, Status, Problem | None]:
+    def _seen(self, binding: Binding, outcome: Outcome) -> tuple[str, Status, Problem | None]:
         """Believe that a chain is served as long as no endpoint says otherwise."""
         wrong = [each.problem for each in self.endpoints(binding.module, binding.slot) if not each.ok]
         problem = next((each for each in wrong if each), None)
-        return str(Outcome.LIVE), Status.NOT_DEPLOYED if wrong else Status.VALID, problem
+        shown = Outcome.UNSEEN if outcome is Outcome.UNSEEN and not wrong else Outcome.LIVE
+        return str(shown), Status.NOT_DEPLOYED if wrong else Status.VALID, problem
 
     def _elsewhere(self, module: str, present: Deployment) -> tuple[str | None, Status, Problem | None]:
         outcome = None if present.outcome is Outcome.LIVE else str(present.outcome)
@@ -138,9 +140,10 @@ class Uses:
             return ModuleState.FAILED, record.problem
         if present is None:
             return ModuleState.NEW, None
-        if present.outcome is not Outcome.LIVE:
+        if present.outcome not in {Outcome.LIVE, Outcome.UNSEEN}:
             return STATES[present.outcome], present.problem
-        return self._troubles(record.name) or self._waits(record.name) or (ModuleState.OK, None)
+        quiet = (STATES[present.outcome], present.problem)
+        return self._troubles(record.name) or self._waits(record.name) or quiet
 
     def _troubles(self, module: str) -> tuple[ModuleState, Problem | None] | None:
         for refusal in self._refusals[module]:

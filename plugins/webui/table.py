@@ -27,7 +27,14 @@ MARKS = {
 DEGRADED = frozenset({"expired", "failed", "missing", "not_deployed", "overdue", "local_fallback"})
 RETRIED = frozenset({"not_deployed", "missing", "expired", "overdue", "failed", "local_fallback"})
 """What "try now" may help with."""
-USE_MARKS = {"live": "good", "waiting": "wait", "refused": "bad", "rolled_back": "bad", "broken": "bad"}
+USE_MARKS = {
+    "live": "good",
+    "unseen": "warn",
+    "waiting": "wait",
+    "refused": "bad",
+    "rolled_back": "bad",
+    "broken": "bad",
+}
 SHOWN_NAMES = 2
 LETS_ENCRYPT = "Let's Encrypt"
 RECENT = timedelta(days=1)
