@@ -151,6 +151,22 @@ class TransactionEndpoints:
         places = dict.fromkeys(str(check.endpoint.address) for check in checks)
         return [*places] if all(check.key in self.dead for check in checks) else []
 
+    def any_of(self, module: str) -> bool:
+        """Whether a module has endpoints."""
+        return bool(self._declared(module, new=True))
+
+    def shows(self, module: str) -> bool:
+        """Whether what was seen after the switch can't be of the generation before: its number, or the leaf of another chain."""
+        before = self._generation(module, False)
+        for check in self._declared(module, new=True):
+            seen = self.seen.get(check.key)
+            if seen is None or seen.served is None or not seen.ok:
+                continue
+            slot = check.endpoint.slot
+            if seen.served.generation is not None or before is None or before.chains.get(slot) != check.chain:
+                return True
+        return False
+
     def none_alive(self, module: str) -> bool:
         """Whether somebody listened at none of a module's endpoints before the switch, or it has none."""
         return all(check.key in self.dead for check in self._declared(module, new=True))

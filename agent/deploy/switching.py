@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.deploy import staging
+from agent.deploy.confirming import Confirmations, names_of
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.record import TransactionRecord
@@ -14,7 +15,16 @@ from agent.deploy.reloading import Reloader
 from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entries
 from agent.deploy.units import Candidate, SharedUnit, units_of
 from agent.errors import AgentError, Problem
-from agent.errors.deploy import KEPT, PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, DiskFailed, RollbackFailed, ServiceDown
+from agent.errors.deploy import (
+    KEPT,
+    PUT_BACK,
+    PUT_BACK_AND_SEEN,
+    TAKEN_OUT,
+    DiskFailed,
+    NotSeen,
+    RollbackFailed,
+    ServiceDown,
+)
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow
@@ -38,6 +48,7 @@ class Switching:
         modules = tuple(name for name in record.modules if name in context.enabled.modules)
         self._units = units_of(context.enabled, modules, record.entries)
         self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
+        self._confirmations = Confirmations(context, record, self._endpoints)
         self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.dead_places(unit.modules))
 
     # Forward
@@ -59,10 +70,16 @@ class Switching:
         if failed:
             return Failure(failed)
         self._enter(Step.PROBING)
-        failure = self._probe_and_clean_up()
+        failure = self._probe_and_clean_up() or self._confirm()
         if failure is None:
             self.keep()
         return failure
+
+    def _confirm(self) -> Failure | None:
+        """See that the services run the new configuration, where their endpoints don't show it."""
+        running = [unit for unit in self._units if unit.name not in self._reloader.down]
+        refuted = self._confirmations.confirm(running, self._candidate(new=True))
+        return Failure(refuted) if refuted else None
 
     def rename(self) -> AgentError | None:
         """Carry out the renames that are not done yet. Return the error of the first that fails."""
@@ -125,22 +142,26 @@ class Switching:
         """Undo the renames, reload, probe whether the old generations are served again, and store the outcome."""
         self._enter(Step.GOING_BACK)
         self._undo_renames()
-        for module in self.record.moved:
-            self._keep_refused(module)
+        self._keep_refused()
         again = self._reload_old()
         with self._context.store.write():
-            errors = {module: self._store_rollback(module, failure, again) for module in self.record.moved}
+            # Where entries alone were switched, that is told of each module of the service.
+            concerned = self.record.moved or list(self.record.modules)
+            errors = {module: self._store_rollback(module, failure, again) for module in concerned}
             self._context.store.deployments.end_transaction(self.record.id)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
         for module, error in errors.items():
             self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
         self._sweep()
 
-    def _keep_refused(self, module: str) -> None:
-        number = self.record.modules[module].new
-        if number is not None:
-            with self._context.store.write():
-                keep_refused(self._context, self._context.module_dir(module), number)
+    def _keep_refused(self) -> None:
+        """Keep what did not stay for people to look at."""
+        found = [(self._context.module_dir(name), self.record.modules[name].new) for name in self.record.moved]
+        found += [(self._context.service_dir(name), move.new) for name, move in self.record.entries.items()]
+        with self._context.store.write():
+            for generation_dir, number in found:
+                if number is not None:
+                    keep_refused(self._context, generation_dir, number)
 
     def _reload_old(self) -> Failure | None:
         """Reload and probe. A reload that fails is no problem if the old generations are seen to be served."""
@@ -243,7 +264,12 @@ class Switching:
 
     def _tell_kept(self, deployment: Deployment) -> None:
         waiting = deployment.outcome is Outcome.WAITING
-        text = deployment.problem.cause if deployment.problem else f"generation {deployment.generation} is in service"
+        switched = "switched, not seen" if deployment.outcome is Outcome.UNSEEN else "in service"
+        text = (
+            deployment.problem.cause
+            if waiting and deployment.problem
+            else f"generation {deployment.generation} is {switched}"
+        )
         kind = EventKind.WAITING if waiting else EventKind.DEPLOYED
         self._context.tell(kind, text, deployment.module, generation=deployment.generation)
 
@@ -260,12 +286,29 @@ class Switching:
             inputs=record.inputs.get(module, ""),
             at=context.clock(),
         )
+        if down is None and self._is_unseen(module):
+            deployment = self._unseen(deployment)
         context.store.endpoints.put(module, rows)
         context.store.deployments.put(deployment)
         accepted = [difference.subject for difference in record.differences if difference.module == module]
         if not down:
             context.store.deployments.accept(module, accepted)
         return deployment
+
+    def _is_unseen(self, module: str) -> bool:
+        """Whether nothing shows that the service runs the configuration: now, or since it was switched to."""
+        last = self._context.deployment(module)
+        changed = module in self.record.moved or any(
+            unit.name in self.record.entries for unit in self._units if module in unit.modules
+        )
+        still = last is not None and last.outcome is Outcome.UNSEEN and not changed
+        return still or module in self._confirmations.unseen
+
+    def _unseen(self, deployment: Deployment) -> Deployment:
+        """Return a deployment as switched, not seen: a problem, unless the plugin says that nothing can show it."""
+        explained = self._context.enabled.modules[deployment.module].unprobed
+        problem = None if explained else NotSeen(deployment.module, names_of(self._units, deployment.module)).problem
+        return replace(deployment, outcome=Outcome.UNSEEN, problem=problem)
 
     def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> ServiceDown | None:
         for unit in self._units:

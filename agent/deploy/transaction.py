@@ -287,7 +287,7 @@ class Transaction:
         if present is None or self._refusals.of(module):
             self._store_refused(module)
             return
-        outcome = Outcome.WAITING if present.outcome is Outcome.WAITING else Outcome.LIVE
+        outcome = present.outcome if present.outcome in {Outcome.WAITING, Outcome.UNSEEN} else Outcome.LIVE
         kept = replace(present, outcome=outcome, inputs=self._deploys[module].inputs, attempts=0, retry_at=None)
         if outcome is Outcome.LIVE:
             kept = replace(kept, problem=None, step="")

@@ -84,6 +84,31 @@ class WrongGeneration(DeployError):
         return f"runs generation {self.served} instead of"
 
 
+class NotConfirmed(DeployError):
+    """A service that was reloaded still doesn't run the new configuration, as the module's or the service's own command says."""
+
+    code = "deploy.not_confirmed"
+    cause = "The service doesn't run the new configuration, says {program}: {reason:clause}."
+    where = "{service}"
+    fix = f"Look at the service's log, {RENEW}"
+    service: str
+    program: str
+    reason: str
+    detail: str
+
+
+class NotSeen(DeployError):
+    """A configuration was switched to and the service reloaded, but nothing shows that it runs it."""
+
+    code = "deploy.unseen"
+    cause = "The new configuration is switched, not seen: nothing shows that {services} runs it."
+    where = "{module}"
+    effect = "Its files are in place, and the reload reported no failure."
+    fix = "Look at the service's log; a restart makes sure."
+    module: str
+    services: str
+
+
 class TemplateRefused(DeployError):
     """A template can't be rendered."""
 

@@ -174,7 +174,9 @@ class Modules:
         """Say why what is in service has to be made again though nothing else is to be deployed."""
         if present is None or present.generation is None:
             return ""
-        drifted = present.outcome is Outcome.LIVE and not all(each.ok for each in self._endpoints[module])
+        drifted = present.outcome in {Outcome.LIVE, Outcome.UNSEEN} and not all(
+            each.ok for each in self._endpoints[module]
+        )
         if not drifted and present.outcome not in {Outcome.BROKEN, Outcome.ROLLED_BACK}:
             return ""
         if self._holds_back(present):

@@ -39,6 +39,7 @@ METHODS: Mapping[str, str] = {
     "prepare_command": "prepare_with",
     "check_command": "check_with",
     "reload_command": "reload_with",
+    "confirm_command": "confirm_with",
     "probes": "endpoints",
     "inspect_command": "inspect_with",
     "consequences_of": "consequences",
@@ -191,7 +192,7 @@ def _plain(module: type[Module], method: str) -> bool:
 
 
 def _tuple_reasons(module: type[Module]) -> Iterator[str]:
-    for attribute in ("services", "prepare", "check", "reload", "inspect"):
+    for attribute in ("services", "prepare", "check", "reload", "confirm", "inspect"):
         if not _is_tuple(getattr(module, attribute), str):
             yield f'"{attribute}" must be a tuple of texts, for example ("nginx",)'
     if not (_is_tuple(module.key_types, KeyType) and module.key_types):

@@ -90,6 +90,11 @@ class Hooks:
         answer: Action | None = self._one("reload_command", module, (Command, Signal), context=context)
         return answer
 
+    def confirm(self, module: str, context: Context) -> Command | None:
+        """Ask for what shows that the service runs a generation."""
+        answer: Command | None = self._one("confirm_command", module, (Command,), context=context)
+        return answer
+
     def probes(self, module: str, context: Context) -> list[Endpoint]:
         """Ask where each slot's chain is seen."""
         return self._several("probes", module, (Endpoint,), context=context)

@@ -240,6 +240,8 @@ EXAMPLES: list[AgentError] = [
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
     deploy.ServiceRefusesPresent("nginx", "nginx", "cannot load module:", OUTPUT),
     deploy.ReloadFailed("nginx", "nginx", "exit code 1", OUTPUT),
+    deploy.NotConfirmed("haproxy", "confirm-haproxy", "it runs generation 6", OUTPUT),
+    deploy.NotSeen("mail", "dovecot and postfix"),
     deploy.ServiceDown("nginx", "nobody listens at 127.0.0.1:443"),
     deploy.RollbackFailed(
         "mail",
