@@ -56,6 +56,7 @@ HEAVY = {
             "agent.pki.distinguished_names",
             "agent.pki.judge",
             "agent.pki.name_constraints",
+            "agent.pki.parser_errors",
             "agent.pki.path",
             "agent.pki.profile",
             "agent.pki.second_opinions",

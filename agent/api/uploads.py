@@ -109,7 +109,8 @@ def store(request: ApiRequest) -> ApiResponse:
 
 
 def _diagnose(request: ApiRequest, upload: Upload) -> Diagnosis:
-    return diagnose_upload(request.services.layout, upload.input_files(), passphrase=upload.secret, now=request.now)
+    files, layout = upload.input_files(), request.services.layout
+    return diagnose_upload(layout, files, passphrase=upload.secret, now=request.now, for_name=upload.for_name)
 
 
 ROUTES = (

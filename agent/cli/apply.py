@@ -100,19 +100,25 @@ deploy webui: it has no generation yet
 """,
 )
 @click.pass_obj
-def boot(invocation: Invocation) -> None:
+def boot(invocation: Invocation) -> int:
     """Make sure that every service has files to start with, before services start.
 
-    Local chains and last good generations only: no network, no reload, no waiting.
+    Local chains and last good generations only: no network, no reload, no waiting. Settings that can't be used don't keep it
+    from that: then the last good ones are, and it exits with 3.
     """
     from agent.engine.engine import Engine
+    from agent.engine.settings_in_force import KeptSettings
 
-    performed = Engine(invocation.layout, who="chainwright boot").boot()
+    settings = KeptSettings()
+    performed = Engine(invocation.layout, who="chainwright boot", loader=settings).boot()
+    refusal = settings.refusal
     if invocation.as_json:
-        print_json({"performed": performed})
-        return
-    for line in performed:
+        print_json({"performed": performed, "refusal": refusal.problem.to_json() if refusal else None})
+    for line in () if invocation.as_json else performed:
         click.echo(line)
+    for line in refusal.problem.lines() if refusal else ():
+        note(line)
+    return DEGRADED if refusal else 0
 
 
 def _print(result: Result, status: Report, *, idle: bool) -> None:

@@ -63,7 +63,9 @@ def upload(
 ) -> int:
     """Upload a chain that was bought elsewhere: PEM in any order, DER, PKCS#7 or PKCS#12, in one file or several."""
     given, passphrase = input_files([*files, *([key] if key else [])]), passphrase_of(passphrase_file)
-    diagnosis = diagnose_upload(invocation.layout, given, passphrase=passphrase, now=invocation.now())
+    diagnosis = diagnose_upload(
+        invocation.layout, given, passphrase=passphrase, now=invocation.now(), for_name=for_name
+    )
     old = chain_named(invocation, replace, source=UPLOADED) if replace else ""
     for finding in diagnosis.remarks:
         note(f"{finding.level}  {finding.sentence}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -45,24 +45,39 @@ class Origins:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """One file as it was read. Holds secrets: never shown or logged, and kept sealed only."""
+
+    path: Path
+    text: str = field(repr=False)
+    private: bool
+    """Whether only its owner can read it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
-    """All files, merged. Holds secrets: never kept, shown or logged."""
+    """All files, merged. Holds secrets: never shown or logged."""
 
     values: dict[str, Any] = field(repr=False)
     origins: Origins
+    files: tuple[SettingsFile, ...] = field(default=(), repr=False)
 
 
-def read_settings(layout: Layout) -> Tree:
-    """Read and merge all files; none at all is an empty tree. Raises `SettingsRefused` with every file's error."""
+def read_settings(layout: Layout, files: Sequence[SettingsFile] | None = None) -> Tree:
+    """Read and merge all files; none at all is an empty tree. Raises `SettingsRefused` with every file's error.
+
+    `files`: what was read earlier, to be used instead of what is on disk.
+    """
     problems: list[SettingsProblem] = []
+    found: list[SettingsFile] = []
     parts: list[tuple[Path, dict[str, Any]]] = []
-    private: set[Path] = set()
-    for path in _paths(layout, problems):
-        values = _parse(path, private, problems)
-        parts.append((path, values))
+    for each in _read_each(layout, problems) if files is None else files:
+        found.append(each)
+        parts.append((each.path, _parse(each, problems)))
     if problems:
         raise SettingsRefused(tuple(problems))
-    return merge(parts, main=layout.settings, private=private)
+    merged = merge(parts, main=layout.settings, private=(each.path for each in found if each.private))
+    return replace(merged, files=tuple(found))
 
 
 def merge(parts: Iterable[tuple[Path, dict[str, Any]]], *, main: Path, private: Iterable[Path] = ()) -> Tree:
@@ -142,24 +157,35 @@ def _paths(layout: Layout, problems: list[SettingsProblem]) -> Iterator[Path]:
     yield from sorted(layout.conf_d.glob("*.toml"))
 
 
-def _parse(path: Path, private: set[Path], problems: list[SettingsProblem]) -> dict[str, Any]:
+def _read_each(layout: Layout, problems: list[SettingsProblem]) -> Iterator[SettingsFile]:
+    for path in _paths(layout, problems):
+        file = _read(path, problems)
+        if file is not None:
+            yield file
+
+
+def _read(path: Path, problems: list[SettingsProblem]) -> SettingsFile | None:
     try:
         content = read(path)
-        if untrusted := why_untrusted(path, content.status, 0o002):
-            problems.append(_whole(path, f"{untrusted.reason}; {untrusted.fix}"))
-            return {}
-        if content.private:
-            private.add(path)
-        return tomllib.loads(content.data.decode())
+        untrusted = why_untrusted(path, content.status, 0o002)
+        if untrusted is None:
+            return SettingsFile(path, content.data.decode(), content.private)
+        problems.append(_whole(path, f"{untrusted.reason}; {untrusted.fix}"))
     except OSError as error:
         problems.append(_whole(path, f"it can't be read: {error.strerror}"))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         problems.append(_whole(path, f"line {line} is not UTF-8 text"))
+    return None
+
+
+def _parse(file: SettingsFile, problems: list[SettingsProblem]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.text)
     except tomllib.TOMLDecodeError as error:
-        problems.append(_syntax(path, str(error), content.data.decode()))
+        problems.append(_syntax(file.path, str(error), file.text))
     except RecursionError:
-        problems.append(_whole(path, "its arrays or tables are nested too deeply"))
+        problems.append(_whole(file.path, "its arrays or tables are nested too deeply"))
     return {}
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, StrictBool, StrictStr, ValidationError
 
-from agent.config.files import SettingsKey, Tree, read_settings
+from agent.config.files import SettingsFile, SettingsKey, Tree, read_settings
 from agent.config.problems import INSTANCE_TABLES, OWN_TABLES, problem, source_key, translate, unknown
 from agent.config.secret_keys import Secrets
 from agent.config.settings import CoreSettings, ModuleEntry, Settings
@@ -51,9 +51,14 @@ class WantedPlugins:
     """Services that have a table: whatever registers them is loaded, also where no module of it is left."""
 
 
-def load(layout: Layout, builtin_sources: Iterable[type[Source]]) -> tuple[Settings, Registry]:
-    """Read the files, load the plugins that they name, validate. Raises `SettingsRefused` with every error."""
-    tree = read_settings(layout)
+def load(
+    layout: Layout, builtin_sources: Iterable[type[Source]], files: Sequence[SettingsFile] | None = None
+) -> tuple[Settings, Registry]:
+    """Read the files, load the plugins that they name, validate. Raises `SettingsRefused` with every error.
+
+    `files`: what was read earlier, to be used instead of what is on disk.
+    """
+    tree = read_settings(layout, files)
     names = wanted(tree)
     registry = Registry.load(
         layout, names.enabled, also=names.disabled, services=names.services, builtin_sources=builtin_sources
@@ -128,7 +133,8 @@ class _Validation:
         self._check_plugins()
         if core is None:
             return None
-        return Settings(core, found, services, rungs, solvers, self.tree.origins, tuple(self.secrets.files))
+        secret_files = tuple(self.secrets.files)
+        return Settings(core, found, services, rungs, solvers, self.tree.origins, secret_files, self.tree.files)
 
     def note(self, key: SettingsKey, cause: str) -> None:
         """Add a problem with `key`."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from agent.config.files import Origins
+from agent.config.files import Origins, SettingsFile
 from agent.contract.fields import Host
 from agent.contract.module import Module
 from agent.contract.service import Service
@@ -121,6 +121,8 @@ class Settings:
     origins: Origins = field(repr=False)
     secret_files: tuple[Path, ...] = ()
     """Files of secrets, outside of the settings."""
+    files: tuple[SettingsFile, ...] = field(default=(), repr=False)
+    """What the settings were read from."""
 
     @property
     def modules(self) -> dict[str, Module]:

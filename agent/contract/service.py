@@ -63,6 +63,13 @@ class Service(BaseModel):
         """Return the service's own test of the candidate entry in ``context.directory``."""
         return None
 
+    def included_with(self, context: ServiceContext) -> Command | None:
+        """Return what sees whether the administrator's main file names ours: it ends with 0, or prints what to add.
+
+        Until it does, files are put in place, so that they exist when the line is added, and the service isn't reloaded.
+        """
+        return None
+
     def reload_with(self, context: ServiceContext) -> Action | None:
         """Return what makes the service read its files again."""
         return None

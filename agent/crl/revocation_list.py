@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from agent.errors.problem import rfc3339
 from agent.pki.certificate import MALFORMED, extension, is_authority, quietly
+from agent.pki.distinguished_names import same_name
 
 AHEAD = timedelta(minutes=5)
 """By how much the CA's clock may be ahead."""
@@ -133,7 +134,7 @@ def _part(crl: x509.CertificateRevocationList) -> x509.IssuingDistributionPoint 
 
 
 def _verify(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> None:
-    if crl.issuer != issuer.subject:
+    if not same_name(crl.issuer, issuer.subject):
         raise UnusableListError("it is another CA's")
     usage = extension(issuer, x509.KeyUsage)
     if usage is not None and not usage.crl_sign:

@@ -17,13 +17,14 @@ from agent.daemon.sd_notify import Notifier
 from agent.daemon.wakeup import Wakeup
 from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine, utc_now
 from agent.engine.freshness import InputsFingerprint, UpToDate
-from agent.engine.pass_inputs import KeptSettings
+from agent.engine.settings_in_force import KeptSettings
 from agent.errors import AgentError
 from agent.errors.problem import rfc3339
 from agent.errors.settings import SettingsRefused
 from agent.errors.store import AgentAlreadyRunning, LockHeld
 from agent.model.events import Event, EventKind
 from agent.planning import Plan
+from agent.report import read_snapshot, report
 from agent.store import Store
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -35,6 +36,8 @@ REFUSED_TICK = 5.0
 CLOSING_WAIT = 5.0
 """Seconds that the last pass waits for the lock."""
 WHO = "chainwright run"
+SHOWN = 3
+"""Subjects that systemd is told of by name."""
 API_USERS = "api users"
 """What is remembered of who may use the local API, for the time before the settings are read."""
 
@@ -180,8 +183,17 @@ class Daemon:
         self._say_once("pass", "")
         self._note_refusal(self._settings.refusal)
         self._log.say(f"made a pass, because {reason}; the next is due at {rfc3339(at)}")
-        refused = "The settings can't be used; the last good ones are. " if self._settings.refusal else ""
-        self._notifier.status(f"{refused}The next pass is due at {rfc3339(at)}.")
+        if self._notifier.heard:
+            self._notifier.status(f"{self._attention()}The next pass is due at {rfc3339(at)}.")
+
+    def _attention(self) -> str:
+        """Say what somebody should act on, as `chainwright status` does."""
+        now = self.engine.clock()
+        with contextlib.suppress(AgentError):
+            found = report(read_snapshot(self.engine.layout, now), now).attention
+            more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+            return f"In need of attention: {', '.join(found[:SHOWN])}{more}. " if found else "All is well. "
+        return ""
 
     def _failed(self, error: AgentError, reason: str) -> None:
         pause = self._schedule.failed(self._now())

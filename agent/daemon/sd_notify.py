@@ -19,6 +19,11 @@ class Notifier:
         self.watchdog = _watchdog(environment) if self._address else None
         """Seconds between two signs of life that the watchdog is to see; None: nobody watches."""
 
+    @property
+    def heard(self) -> bool:
+        """Whether systemd has asked for notifications."""
+        return bool(self._address)
+
     def ready(self, status: str) -> None:
         """Say that the daemon is up."""
         self._send(f"READY=1\nSTATUS={_line(status)}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.contract.context import ChainFacts, Context
 from agent.contract.source import ChainRecord
+from agent.deploy.renames import PathContent
 from agent.deploy.staging import GenerationDir
 from agent.errors.deploy import ChainGone
 from agent.model.deployment import Deployment, Generation, Step
@@ -80,14 +81,29 @@ class DeployContext:
 
     def module_dir(self, module: str) -> GenerationDir:
         """Return the directory of a module's generations."""
-        return GenerationDir(
-            f"module:{module}", self.enabled.layout.module(module).state, self.enabled.ownership(module)
-        )
+        configured = module in self.enabled.modules
+        ownership = self.enabled.ownership(module) if configured else Ownership()
+        return GenerationDir(f"module:{module}", self.enabled.layout.module(module).state, ownership)
 
     def service_dir(self, service: str) -> GenerationDir:
         """Return the directory of a shared service's entries."""
-        ownership = Ownership(group=self.enabled.services[service].group)
+        known = self.enabled.services.get(service) or self.store.footprints.service(service)
+        ownership = Ownership(group=known.group if known else "")
         return GenerationDir(f"service:{service}", self.enabled.layout.service(service).state, ownership)
+
+    def published_by_the_gone(self) -> dict[str, PathContent]:
+        """Return what modules that are no longer configured have at fixed paths: others may take these over."""
+        return self._published(name for name in self.store.deployments.all() if name not in self.enabled.modules)
+
+    def published_by_the_configured(self) -> dict[str, PathContent]:
+        """Return what modules that are configured have at fixed paths."""
+        return self._published(self.enabled.modules)
+
+    def _published(self, modules: Iterable[str]) -> dict[str, PathContent]:
+        found: dict[str, PathContent] = {}
+        for name in modules:
+            found |= self.module_dir(name).published(self.live(name))
+        return found
 
     def generation(self, module: str, number: int | None) -> Generation | None:
         """Return a generation of a module."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
+from agent.deploy.footprints import note_footprints
 from agent.deploy.record import Move, TransactionRecord
 from agent.deploy.retention import sweep
+from agent.deploy.retired import remove_module
+from agent.deploy.retirement import Retirement
 from agent.deploy.switching import Switching
 from agent.deploy.transaction import Group, Transaction
 from agent.model.deployment import Step
 from agent.model.events import EventKind
 from agent.planning import Deploy
-from agent.rendering.enabled_modules import EnabledModules
-from agent.rendering.render import Ownership
+from agent.store import Store
 
 T = TypeVar("T")
 
@@ -26,24 +28,30 @@ NOT_YET_SWITCHED = {Step.STAGE, Step.PREPARE, Step.PREFLIGHT, Step.CHECK, Step.S
 
 def deploy(context: DeployContext, deploys: Sequence[Deploy]) -> None:
     """Deploy what is due."""
-    _run_in_parallel(context, grouped(context.enabled, deploys), lambda own, group: Transaction(own, group).run())
+    _run_in_parallel(context, grouped(context, deploys), lambda own, group: Transaction(own, group).run())
 
 
-def grouped(enabled: EnabledModules, deploys: Sequence[Deploy]) -> list[Group]:
-    """Return groups of modules, connected by the services that they share."""
-    groups: list[tuple[set[str], dict[str, Deploy]]] = []
-    for each in deploys:
-        services = set(enabled.modules[each.module].services) or {f"module {each.module}"}
-        together = {each.module: each}
-        rest = []
-        for known, members in groups:
-            if known & services:
-                services |= known
-                together |= members
-            else:
-                rest.append((known, members))
-        groups = [*rest, (services, together)]
-    return [Group(members) for _services, members in groups]
+def grouped(context: DeployContext, deploys: Sequence[Deploy]) -> list[Group]:
+    """Return groups of modules, connected by the services that they share, or shared when they were deployed last."""
+    by_name = {each.module: each for each in deploys}
+    present = {name: set(context.enabled.modules[name].services) for name in by_name}
+    before = {name: footprint.services for name in by_name if (footprint := context.store.footprints.module(name))}
+    groups = []
+    for names, services in _connected({name: present[name].union(before.get(name, ())) for name in by_name}):
+        left = services.difference(*(present[name] for name in names))
+        groups.append(Group({name: by_name[name] for name in by_name if name in names}, tuple(sorted(left))))
+    return groups
+
+
+def _connected(services: Mapping[str, set[str]]) -> list[tuple[list[str], set[str]]]:
+    """Return modules that are connected by shared services, with these services. `services`: those of each module."""
+    groups: list[tuple[list[str], set[str]]] = []
+    for module, used in services.items():
+        touching = [group for group in groups if group[1] & used]
+        names = [module, *(name for group in touching for name in group[0])]
+        groups = [group for group in groups if group not in touching]
+        groups.append((names, used.union(*(group[1] for group in touching))))
+    return groups
 
 
 def recover(context: DeployContext, *, boot: bool = False) -> list[str]:
@@ -56,73 +64,74 @@ def recover(context: DeployContext, *, boot: bool = False) -> list[str]:
     for row in context.store.deployments.transactions():
         record = TransactionRecord.from_json(row.id, row.job, row.record)
         _finish(context, record, Step(row.phase), boot=boot)
-        touched += record.moved
-        context.tell(
-            EventKind.RECOVERED, f"an interrupted transaction was resumed at {row.phase}", modules=record.moved
-        )
+        modules = [*record.moved, *record.retired]
+        touched += modules
+        context.tell(EventKind.RECOVERED, f"an interrupted transaction was resumed at {row.phase}", modules=modules)
     return touched
 
 
 def settle(context: DeployContext, modules: Sequence[str]) -> None:
     """Check whether services that were not running have come up."""
     present = context.store.deployments.all()
-    groups = grouped(context.enabled, [Deploy(name, {}, present[name].inputs, "") for name in modules])
+    groups = grouped(context, [Deploy(name, {}, present[name].inputs, "") for name in modules])
     records = [_unchanged_record(context, group) for group in groups]
     _run_in_parallel(context, records, lambda own, record: Switching(own, record).settle())
 
 
 def retire(context: DeployContext, modules: Sequence[str]) -> None:
-    """Take modules that are no longer configured out of service: first out of the services' entries, then their files and keys.
+    """Take modules that are no longer configured out of service: out of their services' entries, then their files and keys.
 
-    Where a service still includes one, because it refuses every other entry, the next pass tries again.
+    Those that share services are one transaction. What can't be taken out is stored with the reason, and tried again.
     """
-    for service in context.enabled.services:
-        Transaction(context, Group({}, (service,))).run()
-    named = _named_by_entries(context, context.enabled.services)
-    with context.store.write():
-        for module in modules:
-            if f"{context.enabled.layout.module(module).state}/" not in named:
-                context.store.deployments.drop(module)
-                context.store.endpoints.put(module, [])
-    remove_orphans(context)
+    for together, services in _connected({module: _services_of(context, module) for module in modules}):
+        Retirement(context, sorted(together), sorted(services)).run()
+
+
+def note_missing_footprints(context: DeployContext) -> None:
+    """Store the footprints of modules that earlier versions put into service."""
+    note_footprints(context, _without_footprint(context.store) & set(context.enabled.modules))
+
+
+def misses_footprints(store: Store) -> bool:
+    """Whether there are any."""
+    return bool(_without_footprint(store))
+
+
+def _without_footprint(store: Store) -> set[str]:
+    owners = store.footprints.owners()
+    live = {name for name, each in store.deployments.all().items() if each.generation is not None}
+    return {name for name in live if f"module:{name}" not in owners}
 
 
 def purge(context: DeployContext) -> None:
-    """Remove every generation that is not in service and holds the key of a deleted chain."""
-    live = {f"module:{name}": each.generation for name, each in context.store.deployments.all().items()}
+    """Remove every generation that is not in service and holds the key of a deleted chain, or is of a module that is gone."""
+    present = context.store.deployments.all()
+    live = {f"module:{name}": each.generation for name, each in present.items()}
     for owner, number in context.store.deployments.orphaned():
         if live.get(owner) != number:
-            _remove(context, _directory_of(context, owner), number)
-
-
-def remove_orphans(context: DeployContext) -> None:
-    """Remove files of modules that are gone, unless the entry of some service still names them."""
-    named = _named_by_entries(context, ("*",))
+            staging.remove(context.module_dir(owner.partition(":")[2]), number)
+            with context.store.write():
+                context.store.deployments.drop_generation(owner, number)
     for owner in context.store.deployments.owners():
         kind, _, name = owner.partition(":")
-        generation_dir = _directory_of(context, owner)
-        if kind != "module" or name in context.enabled.modules or f"{generation_dir.state}/" in named:
-            continue
-        for number in context.store.deployments.numbers(owner):
-            _remove(context, generation_dir, number)
-        (generation_dir.state / "live").unlink(missing_ok=True)
+        known = name in context.enabled.modules or live.get(owner) is not None
+        if kind == "module" and not known and not _entries_naming(context, name):
+            remove_module(context, name)
 
 
-def _directory_of(context: DeployContext, owner: str) -> staging.GenerationDir:
-    """Return the directory of a module that may no longer be configured."""
-    return staging.GenerationDir(owner, context.enabled.layout.module(owner.partition(":")[2]).state, Ownership())
+def _services_of(context: DeployContext, module: str) -> set[str]:
+    """Return the shared services that a module is part of: those that were stored, and those whose entries name it."""
+    footprint = context.store.footprints.module(module)
+    records = [each for each in context.store.modules.all() if each.name == module and not footprint]
+    stored = footprint.services if footprint else records[0].services if records else ()
+    return {*stored, *_entries_naming(context, module)}
 
 
-def _remove(context: DeployContext, generation_dir: staging.GenerationDir, number: int) -> None:
-    staging.remove(generation_dir, number)
-    with context.store.write():
-        context.store.deployments.drop_generation(generation_dir.owner, number)
-
-
-def _named_by_entries(context: DeployContext, services: Iterable[str]) -> str:
-    """Return the text of the entries on disk of these services; `*` is all of them."""
-    entries = (path for service in services for path in context.enabled.layout.services.glob(f"{service}/live/*"))
-    return "\n".join(entry.read_text(errors="replace") for entry in entries if entry.is_file())
+def _entries_naming(context: DeployContext, module: str) -> set[str]:
+    """Return the services whose entries on disk name a module's files."""
+    place = f"{context.enabled.layout.module(module).state}/".encode()
+    entries = (path for path in context.enabled.layout.services.glob("*/live/*") if path.is_file())
+    return {entry.parent.parent.name for entry in entries if place in entry.read_bytes()}
 
 
 def _unchanged_record(context: DeployContext, group: Group) -> TransactionRecord:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from agent.deploy.differences import Difference
 from agent.deploy.renames import Rename
+from agent.errors import Problem
 from agent.model.deployment import RefusedKind
+from agent.model.footprint import read_action, written_action
+from agent.system.command import Action
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,14 @@ class TransactionRecord:
     """Differences that are taken into service."""
     absent: Mapping[str, str]
     """Unit -> why it can't be tested or reloaded."""
+    retired: Mapping[str, int | None] = field(default_factory=dict)
+    """Module that is taken out -> its generation in service; None: its files are gone, its services may not have let go."""
+    services: tuple[str, ...] = ()
+    """Shared services that are reloaded though none of `modules` names them: those that modules are taken out of."""
+    former: tuple[Action, ...] = ()
+    """What makes daemons let go that nothing in this transaction reloads, run after the renames in either direction."""
+    left: Problem | None = None
+    """Why something of the agent's has to be left in a service that no module uses any more."""
     was_dead: tuple[str, ...] | None = None
     """``module key`` of endpoints at which nobody listened before the switch: they prove nothing. None: not probed yet."""
 
@@ -47,6 +58,10 @@ class TransactionRecord:
             "renames": [rename.to_json() for rename in self.renames],
             "differences": [[each.module, each.slot, str(each.kind), each.subject] for each in self.differences],
             "absent": dict(self.absent),
+            "retired": dict(self.retired),
+            "services": list(self.services),
+            "former": [written_action(each) for each in self.former],
+            "left": self.left.to_json() if self.left else None,
             "was_dead": None if self.was_dead is None else list(self.was_dead),
         }
 
@@ -64,6 +79,10 @@ class TransactionRecord:
                 Difference(each[0], each[1], RefusedKind(each[2]), each[3]) for each in row["differences"]
             ),
             absent=row["absent"],
+            retired=row.get("retired", {}),
+            services=tuple(row.get("services", ())),
+            former=tuple(action for each in row.get("former", ()) if (action := read_action(each))),
+            left=Problem.from_json(row["left"]) if row.get("left") else None,
             was_dead=None if row["was_dead"] is None else tuple(row["was_dead"]),
         )
 
@@ -71,3 +90,8 @@ class TransactionRecord:
     def moved(self) -> list[str]:
         """Modules that get another generation."""
         return sorted(name for name, move in self.modules.items() if move.old != move.new)
+
+    @property
+    def concerned(self) -> list[str]:
+        """Modules that it is about: those that move or are taken out, else those that are looked at again."""
+        return sorted([*self.moved, *self.retired]) or sorted(self.modules)

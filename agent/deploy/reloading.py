@@ -20,7 +20,7 @@ class Reloader:
         self, context: DeployContext, absent: Mapping[str, str], dead_places: Callable[[Unit], list[str]]
     ) -> None:
         self._context = context
-        self._absent = absent
+        self._absent = dict(absent)
         self._dead_places = dead_places
         self.down = dict(absent)
         """Unit -> why it can't be reloaded."""
@@ -37,6 +37,10 @@ class Reloader:
             if errors and not all_of_them:
                 break
         return errors[0] if errors else None
+
+    def leave_out(self, unit: str, why: str) -> None:
+        """Neither reload nor start a unit."""
+        self._absent[unit] = self.down[unit] = why
 
     def _reload_unit(self, unit: Unit, candidate: Candidate) -> AgentError | None:
         if not isinstance(unit, SharedUnit) and unit.name not in candidate.contexts:

@@ -57,18 +57,21 @@ def live_link(state: Path, number: int | None, before: int | None) -> Rename:
     return Rename(str(state / "live"), _link(number), _link(before))
 
 
-def published(target: Path, file: Path, how: str, before: Path | None) -> Rename:
-    """Return the switch of a file at a fixed path. `before`: the last generation's file, if that one was published.
+def published(target: Path, after: PathContent, before: PathContent = ABSENT) -> Rename:
+    """Return the switch of a file at a fixed path. `before`: what the last generation published there.
 
     Raises `PublishOccupied` when the path holds something that is not the agent's, `DiskFailed` when it can't be written.
     """
-    after = PathContent(how, str(file))
-    old = PathContent(how, str(before)) if before else ABSENT
-    if not _is(target, old) and not _is(target, after) and os.path.lexists(target):
+    if not _is(target, before) and not _is(target, after) and os.path.lexists(target):
         raise PublishOccupied(str(target))
     if not _is(target, after) and not os.access(_nearest(target.parent), os.W_OK):
         raise DiskFailed(str(target), "its directory is not writable")
-    return Rename(str(target), after, old)
+    return Rename(str(target), after, before)
+
+
+def taken_away(target: Path, before: PathContent) -> Rename | None:
+    """Return the removal of a file that was published at a fixed path; None: somebody has put something else there."""
+    return Rename(str(target), ABSENT, before) if _is(target, before) else None
 
 
 def _link(number: int | None) -> PathContent:
@@ -80,7 +83,7 @@ def _is(target: Path, content: PathContent) -> bool:
         return not os.path.lexists(target)
     if content.kind == "link":
         return target.is_symlink() and str(target.readlink()) == content.source
-    return _same(target, Path(content.source))
+    return not target.is_symlink() and _same(target, Path(content.source))
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent.deploy.renames import PathContent
 from agent.errors.deploy import OwnerUnknown
 from agent.model.deployment import Generation, ManifestFile
 from agent.pki.chain import Chain
@@ -37,6 +38,15 @@ class GenerationDir:
     def refused(self) -> Path:
         """Link to the generation that was refused last."""
         return self.state / "refused"
+
+    def published(self, generation: Generation | None) -> dict[str, PathContent]:
+        """Return what a generation puts at fixed paths, by path."""
+        if generation is None:
+            return {}
+        directory = self.directory(generation.number)
+        return {
+            file.publish: PathContent(file.how, str(directory / file.path)) for file in generation.files if file.publish
+        }
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from agent.deploy import staging
 from agent.deploy.confirming import Confirmations, names_of
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.endpoints import TransactionEndpoints
+from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.record import TransactionRecord
 from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
 from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entries
-from agent.deploy.units import Candidate, SharedUnit, units_of
+from agent.deploy.retired import RetiredModules
+from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError, Problem
 from agent.errors.deploy import (
     KEPT,
@@ -21,6 +23,7 @@ from agent.errors.deploy import (
     PUT_BACK_AND_SEEN,
     TAKEN_OUT,
     DiskFailed,
+    NotIncluded,
     NotSeen,
     RollbackFailed,
     ServiceDown,
@@ -46,7 +49,10 @@ class Switching:
         self._context = context
         self.record = record
         modules = tuple(name for name in record.modules if name in context.enabled.modules)
-        self._units = units_of(context.enabled, modules, record.entries)
+        self._units = _units_of(context, record, modules)
+        self._unnamed: dict[str, str] = {}
+        """Service -> what the administrator's main file lacks, which doesn't name the agent's files."""
+        self._retired = RetiredModules(context, record.retired, record.left)
         self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
         self._confirmations = Confirmations(context, record, self._endpoints)
         self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.dead_places(unit.modules))
@@ -61,17 +67,20 @@ class Switching:
             return Failure(error)
 
     def _forward(self) -> Failure | None:
+        self._find_unnamed()
         self._record_dead_endpoints()
         self._enter(Step.SWITCHING)
         if failed := self.rename():
             return Failure(failed)
         self._enter(Step.RELOADING)
+        self._have_former_let_go()
         failed = self._reloader.reload(self._units, self._candidate(new=True))
         if failed:
             return Failure(failed)
         self._enter(Step.PROBING)
         failure = self._probe_and_clean_up() or self._confirm()
         if failure is None:
+            self._look_at_retired()
             self.keep()
         return failure
 
@@ -80,6 +89,28 @@ class Switching:
         running = [unit for unit in self._units if unit.name not in self._reloader.down]
         refuted = self._confirmations.confirm(running, self._candidate(new=True))
         return Failure(refuted) if refuted else None
+
+    def _find_unnamed(self) -> None:
+        """Leave services alone whose main file is the administrator's and doesn't name the agent's files yet."""
+        candidate = self._candidate(new=True)
+        for unit in self._units if not self._context.boot else ():
+            try:
+                command = unit.included(candidate)
+            except AgentError:
+                continue  # its plugin fails in other questions as well, which are told of
+            result = self._context.runner.run(command) if command else None
+            if result is not None and not result.ok and not result.missing:
+                self._unnamed[unit.name] = result.summary
+                self._reloader.leave_out(unit.name, result.summary)
+
+    def _have_former_let_go(self) -> None:
+        """Tell daemons that nothing else here reloads. Whether it helped is seen afterwards, or isn't known."""
+        for action in () if self._context.boot else self.record.former:
+            self._context.runner.run(action)
+
+    def _look_at_retired(self) -> None:
+        if self.record.retired and not self._context.boot:
+            self._retired.look(wait=bool(self.record.services or self.record.former))
 
     def rename(self) -> AgentError | None:
         """Carry out the renames that are not done yet. Return the error of the first that fails."""
@@ -92,7 +123,9 @@ class Switching:
 
     def settle(self) -> None:
         """Check whether a service that was not running has come up; reload it if it does not serve yet."""
-        if self._endpoints.all_served():
+        self._find_unnamed()
+        if self._endpoints.all_served() or self._unnamed:
+            self._look_at_retired()
             self.keep()
             return
         failure = self.forward()
@@ -104,15 +137,20 @@ class Switching:
         self._enter(Step.KEEPING)
         context, record = self._context, self.record
         before = context.store.deployments.all()
+        footprints = Footprints(context, {name: self._generation(name, new=True) for name in record.modules})
         with context.store.write():
+            footprints.store()
             kept = [self._keep_module(module) for module in record.modules]
             for service, move in record.entries.items():
                 context.store.deployments.put_entry(service, move.new)
+            self._retired.store()
             context.store.deployments.end_transaction(record.id)
         for deployment in kept:
             last = before.get(deployment.module)
             if last is None or (last.generation, last.outcome) != (deployment.generation, deployment.outcome):
                 self._tell_kept(deployment)
+        self._retired.tell()
+        self._retired.remove()
         self._sweep()
 
     def keep_broken(self, failure: Failure) -> None:
@@ -144,12 +182,14 @@ class Switching:
         self._undo_renames()
         self._keep_refused()
         again = self._reload_old()
+        self._say_what_is_served(failure)
         with self._context.store.write():
             # Where entries alone were switched, that is told of each module of the service.
             concerned = self.record.moved or list(self.record.modules)
             errors = {module: self._store_rollback(module, failure, again) for module in concerned}
             self._context.store.deployments.end_transaction(self.record.id)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
+        self._retired.hold(failure.error)
         for module, error in errors.items():
             self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
         self._sweep()
@@ -165,6 +205,7 @@ class Switching:
 
     def _reload_old(self) -> Failure | None:
         """Reload and probe. A reload that fails is no problem if the old generations are seen to be served."""
+        self._have_former_let_go()
         try:
             failed = self._reloader.reload(self._units, self._candidate(new=False), all_of_them=True)
             unseen = self._probe(new=False)
@@ -198,7 +239,7 @@ class Switching:
     def _enter(self, step: Step) -> None:
         with self._context.store.write():
             store_phase(self._context, self.record, step)
-        self._context.tell_step(step, self.record.moved or self.record.modules)
+        self._context.tell_step(step, self.record.concerned)
 
     def _candidate(self, *, new: bool) -> Candidate:
         contexts = {}
@@ -254,7 +295,12 @@ class Switching:
     def _probe(self, *, new: bool) -> Failure | None:
         running = [module for module in self.record.modules if not self._is_down(module)]
         failed = self._endpoints.probe(running, new=new)
+        # Where one of its services doesn't name our files yet, what is served there is somebody else's.
+        failed = {place: error for place, error in failed.items() if not self._unnamed_of(place[0])}
         return Failure(next(iter(failed.values())), failed) if failed else None
+
+    def _unnamed_of(self, module: str) -> list[str]:
+        return [unit.name for unit in self._units if module in unit.modules and unit.name in self._unnamed]
 
     def _is_down(self, module: str) -> bool:
         units = [unit for unit in self._units if module in unit.modules]
@@ -310,7 +356,9 @@ class Switching:
         problem = None if explained else NotSeen(deployment.module, names_of(self._units, deployment.module)).problem
         return replace(deployment, outcome=Outcome.UNSEEN, problem=problem)
 
-    def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> ServiceDown | None:
+    def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> AgentError | None:
+        for service in self._unnamed_of(module):
+            return NotIncluded(service, self._unnamed[service].rstrip("."))
         for unit in self._units:
             if module in unit.modules and unit.name in self._reloader.down:
                 return ServiceDown(unit.name, self._reloader.down[unit.name])
@@ -321,14 +369,21 @@ class Switching:
         move = self.record.modules[module]
         present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self.record.inputs.get(module, ""))
         error: AgentError = failure.error
-        problem = replace(error.problem, effect=self._effect_of_going_back(module))
         if again is not None:
+            detail = error.problem.detail
             error = RollbackFailed(module, error.problem.cause, again.error.problem.cause)
-            problem = replace(error.problem, detail=failure.error.problem.detail)
+            error.detail = detail
         self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
-        self._store_problem(present, outcome, Step.GOING_BACK, problem)
+        self._store_problem(present, outcome, Step.GOING_BACK, error.problem)
         return error
+
+    def _say_what_is_served(self, failure: Failure) -> None:
+        """Complete the errors, which are stored of the modules and of what was refused."""
+        for module in self.record.moved:
+            of_module = [error for (name, _slot), error in failure.slots.items() if name == module]
+            for error in of_module or [failure.error]:
+                error.effect = self._effect_of_going_back(module)
 
     def _effect_of_going_back(self, module: str) -> str:
         """Say what is known of what is served now: only what was seen after the renames were undone."""
@@ -353,6 +408,14 @@ class Switching:
                 retry_at=retry_at,
             )
         )
+
+
+def _units_of(context: DeployContext, record: TransactionRecord, modules: tuple[str, ...]) -> list[Unit]:
+    """Return the units of the modules, then the services that no module of the transaction uses."""
+    units = units_of(context.enabled, modules)
+    have = {unit.name for unit in units if isinstance(unit, SharedUnit)}
+    others = sorted({*record.entries, *record.services} - have)
+    return [*units, *(unit for service in others if (unit := unit_of(context, service)))]
 
 
 def store_phase(context: DeployContext, record: TransactionRecord, step: Step) -> None:

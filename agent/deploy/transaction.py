@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.differences import Difference, Target, with_last_configuration
+from agent.deploy.footprints import Footprints, former_units, unit_of
 from agent.deploy.isolation import Isolation, explained, is_same_failure
 from agent.deploy.record import Move, TransactionRecord
 from agent.deploy.refusals import Refusals
 from agent.deploy.retention import drop_refused, sweep, sweep_entries
 from agent.deploy.switching import Failure, Switching, store_phase
 from agent.deploy.trial import StagedCandidate, Trial, differences_of
-from agent.deploy.units import SharedUnit, Unit, units_of
+from agent.deploy.units import EmptiedUnit, SharedUnit, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, ServiceRefusesPresent
 from agent.model.deployment import Deployment, Outcome, RefusedKind, Step
@@ -31,7 +32,7 @@ class Group:
 
     deploys: Mapping[str, Deploy]
     services: tuple[str, ...] = ()
-    """Shared services whose entry is checked though none of their modules changes."""
+    """Shared services that modules of the group leave: they were part of them when they were deployed last."""
 
 
 class Transaction:
@@ -41,7 +42,9 @@ class Transaction:
         self._context = context
         self._deploys = dict(group.deploys)
         self._repair = frozenset(name for name, deploy in self._deploys.items() if deploy.repair)
-        self._units: list[Unit] = units_of(context.enabled, tuple(self._deploys), group.services)
+        left = [unit for service in group.services if (unit := unit_of(context, service, entirely=True))]
+        self._left_services = tuple(unit.name for unit in left)
+        self._units: list[Unit] = [*units_of(context.enabled, tuple(self._deploys)), *left]
         self._refusals = Refusals(context)
         self._in_place: Switching | None = None
         """Renames that a service's test needed; the switch takes them over, or they are undone."""
@@ -156,7 +159,8 @@ class Transaction:
             error = _present_refused(whole, present) if self._is_anything_live() else whole
         for module, deploy in self._deploys.items():
             self._refusals.add(Difference(module, "", RefusedKind.CONFIGURATION, deploy.inputs), error)
-        return None if present is not None else self._find_acceptable(trial, differences)
+        # With their last entries, services that modules leave would go on including what is about to go.
+        return None if present is not None or self._left_services else self._find_acceptable(trial, differences)
 
     def _is_anything_live(self) -> bool:
         return any(self._context.live(module) for unit in self._units for module in unit.modules)
@@ -207,13 +211,13 @@ class Transaction:
 
         The transaction stays stored until the switch takes the renames over, so that a crash in between is undone.
         """
-        if not any(unit.checks_in_place for unit in self._units):
+        if not any(unit.checks_in_place for unit in (*self._units, *self._former(staged))):
             return None
         record = self._record(staged, [], list(accepted))
         trial.flush()
         self._store_staged(staged, record)
         self._in_place = Switching(self._context, record)
-        error = self._in_place.rename() or trial.check_in_place(staged)
+        error = self._in_place.rename() or trial.check_in_place(staged) or self._refusal_of_former(staged)
         if error is not None:
             self._keep_first_refused(trial, staged)
             self._undo_in_place()
@@ -224,6 +228,20 @@ class Transaction:
         if not self._has_kept:
             trial.keep_refused(staged)
             self._has_kept = True
+
+    def _former(self, staged: StagedCandidate) -> list[EmptiedUnit]:
+        """Return the daemons that have the present entries, where others are going to have the new ones."""
+        changed = [unit for unit in self._units if unit.name in staged.entries]
+        return former_units(self._context, changed, staged.candidate)
+
+    def _refusal_of_former(self, staged: StagedCandidate) -> AgentError | None:
+        """Have daemons tested from which a published file was taken away: the administrator's main file may still name it."""
+        for unit in self._former(staged):
+            command = unit.check(staged.candidate) if unit.checks_in_place else None
+            result = self._context.runner.run(command) if command else None
+            if command and result and not (result.ok or result.missing):
+                return CheckRefused(unit.name, command.shown, result.reason, result.account)
+        return None
 
     def _undo_in_place(self) -> None:
         """Undo the renames that a test needed."""
@@ -255,6 +273,8 @@ class Transaction:
             renames=tuple(staged.renames),
             differences=tuple(differences),
             absent=staged.absent,
+            services=self._left_services,
+            former=tuple(action for unit in self._former(staged) if (action := unit.reload(staged.candidate))),
         )
 
     def _store_staged(self, staged: StagedCandidate, record: TransactionRecord) -> None:
@@ -267,7 +287,7 @@ class Transaction:
                 deployments.end_transaction(self._in_place.record.id)
                 self._in_place = None
             store_phase(self._context, record, Step.STAGED)
-        self._context.tell_step(Step.STAGED, record.moved)
+        self._context.tell_step(Step.STAGED, record.concerned)
 
     def _store_nothing_to_do(self, targets: Sequence[Target], *, refused: bool) -> None:
         """Store that this was tried: the generation in service is the target, or everything was refused."""
@@ -291,7 +311,9 @@ class Transaction:
         kept = replace(present, outcome=outcome, inputs=self._deploys[module].inputs, attempts=0, retry_at=None)
         if outcome is Outcome.LIVE:
             kept = replace(kept, problem=None, step="")
+        footprints = Footprints(self._context, {module: self._context.live(module)})
         with self._context.store.write():
+            footprints.store()
             self._context.store.deployments.put(kept)
 
     def _store_refused(self, module: str) -> None:

@@ -10,10 +10,10 @@ from agent.contract.context import ModulePart
 from agent.deploy import preflight, staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference, Target, with_moved_parts
-from agent.deploy.renames import Rename, live_link, published
+from agent.deploy.renames import ABSENT, Rename, live_link, published, taken_away
 from agent.deploy.retention import keep_refused
 from agent.deploy.staging import GenerationDir, Materials
-from agent.deploy.units import Candidate, SharedUnit, Unit, parts_of
+from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, DiskFailed, PrepareFailed
 from agent.model.deployment import Generation, RefusedKind, Step
@@ -133,11 +133,11 @@ class Trial:
             if not isinstance(unit, SharedUnit):
                 continue
             generation_dir = self._context.service_dir(unit.name)
-            parts = parts_of(self._context.enabled, unit.name, unit.modules, staged.candidate.contexts)
+            parts = unit.parts(staged.candidate)
             live = self._context.live_entry(unit.name)
-            rendering = self._entry(unit.name, parts, live)
+            rendering = self._entry(unit, parts, live)
             damaged = live is not None and staging.damage(generation_dir, live) is not None
-            if rendering.files and (live is None or damaged or live.digest != rendering.digest):
+            if (rendering.files or live) and (live is None or damaged or live.digest != rendering.digest):
                 staged.entries[unit.name] = self._stage(staged, generation_dir, rendering, None)
             elif live is None and not rendering.files:
                 entries[unit.name] = generation_dir.state
@@ -146,11 +146,11 @@ class Trial:
                 entries[unit.name] = generation_dir.directory(generation.number)
         staged.candidate = Candidate(staged.candidate.contexts, entries)
 
-    def _entry(self, service: str, parts: Sequence[ModulePart], live: Generation | None) -> Rendering:
+    def _entry(self, unit: SharedUnit, parts: Sequence[ModulePart], live: Generation | None) -> Rendering:
         """Render an entry, or move the one in service to other generations of the modules that it includes."""
         before = {part.module: self._context.live_directory(part.module) for part in parts}
         if not self.keep_entries or live is None or None in before.values():
-            return self._context.enabled.render_entry(service, tuple(parts))
+            return unit.rendering(tuple(parts))
         moved = {str(before[part.module]): str(part.directory) for part in parts}
         texts = self._context.store.deployments.texts(file.text for file in live.files if file.text)
         return with_moved_parts(live, texts, moved)
@@ -240,15 +240,14 @@ class Trial:
     ) -> list[Rename]:
         """Return the renames that switch from `last` to `generation`."""
         rooted = self._context.enabled.layout.rooted
-        before = {file.publish: file.path for file in last.files if file.publish} if last else {}
+        before = generation_dir.published(last)
+        after = generation_dir.published(generation)
         found = [live_link(generation_dir.state, generation.number, last.number if last else None)]
-        for file in generation.files:
-            if file.publish:
-                old = before.get(file.publish)
-                old_file = generation_dir.directory(last.number) / old if last and old else None
-                new_file = generation_dir.directory(generation.number) / file.path
-                found.append(published(rooted(file.publish), new_file, file.how, old_file))
-        return found
+        given_up = self._context.published_by_the_gone() if after.keys() - before.keys() else {}
+        found += [published(rooted(path), new, {**given_up, **before}.get(path, ABSENT)) for path, new in after.items()]
+        gone = [taken_away(rooted(path), old) for path, old in before.items() if path not in after]
+        # First, as a daemon that is started in between may include every file of a directory, and no directive twice.
+        return [*(each for each in gone if each), *found]
 
     # The services' own tests
 

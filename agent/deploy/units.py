@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from agent.contract.context import Context, ModulePart, ServiceContext
 from agent.contract.service import Service
+from agent.model.footprint import ServiceFootprint
 from agent.rendering.enabled_modules import EnabledModules, ask_service
+from agent.rendering.render import Rendering, filled_in
 from agent.system.command import Action, Command
 
 T = TypeVar("T")
@@ -50,6 +52,10 @@ class Unit(ABC):
     @abstractmethod
     def check(self, candidate: Candidate) -> Command | None:
         """Return its own test."""
+
+    def included(self, candidate: Candidate) -> Command | None:
+        """Return the command that sees whether the administrator's main file names the agent's."""
+        return None
 
     @abstractmethod
     def reload(self, candidate: Candidate) -> Action | None:
@@ -103,11 +109,12 @@ class OwnUnit(Unit):
 class SharedUnit(Unit):
     """A registered service, described by its class."""
 
-    def __init__(self, enabled: EnabledModules, service: str) -> None:
+    def __init__(self, enabled: EnabledModules, service: str, modules: tuple[str, ...] | None = None) -> None:
+        """`modules`: default those that are configured."""
         self._enabled = enabled
         self._service: Service = enabled.services[service]
         self.name = service
-        self.modules = tuple(enabled.modules_of(service))
+        self.modules = tuple(enabled.modules_of(service)) if modules is None else modules
 
     @property
     def checks_in_place(self) -> bool:
@@ -127,6 +134,10 @@ class SharedUnit(Unit):
     def check(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
         return self._ask("check_with", lambda: self._service.check_with(self._context(candidate)))
+
+    def included(self, candidate: Candidate) -> Command | None:
+        """Ask the service."""
+        return self._ask("included_with", lambda: self._service.included_with(self._context(candidate)))
 
     def reload(self, candidate: Candidate) -> Action | None:
         """Ask the service."""
@@ -153,11 +164,73 @@ class SharedUnit(Unit):
         """Return the modules that it includes."""
         return parts_of(self._enabled, self.name, self.modules, candidate.contexts)
 
+    def rendering(self, parts: tuple[ModulePart, ...]) -> Rendering:
+        """Return the files of the entry that includes `parts`."""
+        return self._enabled.render_entry(self.name, parts)
+
     def _ask(self, what: str, call: Callable[[], T]) -> T:
         return ask_service(self.name, what, call)
 
     def _context(self, candidate: Candidate) -> ServiceContext:
         return self._enabled.service_context(self.name, candidate.entries[self.name], self.parts(candidate))
+
+
+class EmptiedUnit(SharedUnit):
+    """A registered service without any module, as its footprint describes it: neither settings nor plugin are asked."""
+
+    def __init__(self, service: str, footprint: ServiceFootprint, *, entirely: bool = False) -> None:
+        """`entirely`: nothing of the agent's is left of it, not even an entry that includes nothing."""
+        self._footprint = footprint
+        self._entirely = entirely
+        self.name = service
+        self.modules = ()
+
+    @property
+    def checks_in_place(self) -> bool:
+        """Whether the footprint says so."""
+        return self._footprint.in_place
+
+    @property
+    def disruptive(self) -> bool:
+        """Never: it is not started again."""
+        return False
+
+    @property
+    def may_start(self) -> bool:
+        """Never: there is nothing to serve."""
+        return False
+
+    def check(self, candidate: Candidate) -> Command | None:
+        """Return its test without any module."""
+        command = self._footprint.check
+        if command is None:
+            return None
+        directory = candidate.entries[self.name]
+        return replace(command, argv=tuple(filled_in(each, str(directory), 0) for each in command.argv))
+
+    def included(self, candidate: Candidate) -> Command | None:
+        """Return nothing: it is to be named no longer."""
+        return None
+
+    def reload(self, candidate: Candidate) -> Action | None:
+        """Return what makes it let go."""
+        return self._footprint.reload
+
+    def start(self, candidate: Candidate) -> Command | None:
+        """Return nothing."""
+        return None
+
+    def running(self, candidate: Candidate) -> Command | Path | None:
+        """Return how to know that it runs."""
+        return self._footprint.running
+
+    def parts(self, candidate: Candidate) -> tuple[ModulePart, ...]:
+        """Return none."""
+        return ()
+
+    def rendering(self, parts: tuple[ModulePart, ...]) -> Rendering:
+        """Return the files of an entry that includes nothing."""
+        return Rendering((), {}, {}) if self._entirely else Rendering(self._footprint.files, self._footprint.texts, {})
 
 
 def parts_of(
@@ -170,9 +243,9 @@ def parts_of(
     return tuple(sorted((*asked, *enabled.lost.get(service, ())), key=lambda part: part.module))
 
 
-def units_of(enabled: EnabledModules, modules: tuple[str, ...], services: Iterable[str] = ()) -> list[Unit]:
-    """Return the units that any of `modules` belongs to, and `services`, in order of their names."""
-    found: dict[str, Unit] = {name: SharedUnit(enabled, name) for name in services if name in enabled.services}
+def units_of(enabled: EnabledModules, modules: tuple[str, ...]) -> list[Unit]:
+    """Return the units that any of `modules` belongs to, in order of their names."""
+    found: dict[str, Unit] = {}
     for module in modules:
         for service in enabled.modules[module].services:
             found.setdefault(service, SharedUnit(enabled, service))

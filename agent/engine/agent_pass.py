@@ -18,6 +18,7 @@ from agent.engine.bus import Bus
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
+from agent.engine.roots_found import note_known_roots
 from agent.engine.source_context import SourceServices
 from agent.engine.source_findings import source_findings
 from agent.health.problems import observer_failed
@@ -142,6 +143,8 @@ class Pass:
 
     def perform(self, *, windows: bool, boot: bool = False) -> None:
         """Do all that is due and needs no network."""
+        if deployer.misses_footprints(self._store):
+            deployer.note_missing_footprints(self._deploy_context())
         if boot:
             find_damage(self._deploy_context(boot=True))
         made = self.plan(windows=windows)
@@ -166,6 +169,7 @@ class Pass:
     def close(self, made: Plan) -> None:
         """Store what the status and the next pass need."""
         with self._store.write():
+            note_known_roots(self._store, self._inputs.enabled.layout, self._bound(made))
             self._store.modules.put(self.declarations.records)
             self._store.endpoints.keep_modules(record.name for record in self.declarations.records)
             self._store.remember("next at", written(made.next_at) or "")
@@ -185,9 +189,11 @@ class Pass:
     def _source_findings(self, made: Plan) -> Iterator[Finding]:
         needed = {need.request.id for need in self.declarations.needs}
         orders = [each for each in self._store.orders.records() if each.request in needed]
+        return source_findings(self._inputs.settings.rungs.values(), orders, self._bound(made))
+
+    def _bound(self, made: Plan) -> list[ChainRecord]:
         bound = {binding.chain for binding in made.bindings}
-        chains = [each for each in self._store.chains.records() if each.id in bound]
-        return source_findings(self._inputs.settings.rungs.values(), orders, chains)
+        return [each for each in self._store.chains.records() if each.id in bound]
 
     def _drop_unneeded(self) -> None:
         names = {name for need in self.declarations.needs for name in need.names}

@@ -49,16 +49,33 @@ def _judged(chain: Chain, request: Request, context: StoredOrderContext) -> Judg
     from agent.pki.judgement import Judgement
 
     def judged(each: Chain) -> Judgement:
-        known = [each.anchor] if each.anchor and context.signed(each) else context.anchors
-        return judge(each, purpose=request.purpose, now=context.now(), anchors=known, names=sorted(request.names))
+        anchors, names = context.anchors, sorted(request.names)
+        return judge(each, purpose=request.purpose, now=context.now(), anchors=anchors, names=names)
 
+    is_own = context.signed(chain)
+    if is_own and not _is_constrained(chain):
+        return Judgement()
     found = judged(chain)
     if not found.refused:
         return found
-    if context.signed(chain):
+    if is_own:
         return Judgement((), (*found.refused, *found.warnings))
     served = context.served
     return found.as_renewal_of(judged(served[0]), served[1]) if served else found
+
+
+def _is_constrained(chain: Chain) -> bool:
+    """Whether it depends on a chain's names what clients make of it.
+
+    Otherwise all that the own root signs is alike, and what clients make of that is said of the root, once: a thousand chains
+    are signed before the services start.
+    """
+    from cryptography.x509 import NameConstraints
+
+    from agent.pki.certificate import extension
+
+    issuers = (*chain.intermediates, *([chain.anchor] if chain.anchor else []))
+    return any(extension(each, NameConstraints) is not None for each in issuers)
 
 
 def _described(chain: Chain) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,16 +18,17 @@ from agent.engine.freshness import KEY, InputsFingerprint, UpToDate
 from agent.engine.host import read_host
 from agent.engine.inquiries import settle_findings
 from agent.engine.orders import settle_deliveries
+from agent.engine.pass_failures import failures_noted, note_settings
 from agent.engine.pass_inputs import (
     HostReader,
-    KeptSettings,
-    Loader,
     PassInputs,
-    load_settings,
     read_pass_inputs,
     with_account_key,
 )
+from agent.engine.settings_in_force import KeptSettings, Loader, keep, load_settings, refusal_of
 from agent.engine.workers import Workers
+from agent.errors.settings import SettingsRefused
+from agent.model.deployment import Outcome
 from agent.model.events import Event, EventKind
 from agent.planning import Inquire, Obtain, Plan
 from agent.probing.probe import Prober
@@ -157,12 +160,11 @@ class Engine:
         `recheck_endpoints`: look at every endpoint, whenever it was looked at last. `retry`: as for `apply`.
         """
         job = self._job or secrets.token_hex(4)
-        with held(self.layout.lock, wait=wait, who=self.who), Store.open(self.layout) as store:
-            _make_places(self.layout)
+        with self._locked(wait) as store:
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
             fingerprint = InputsFingerprint(str(self.layout.root))
             settled = self._settle(store, job)
-            current = self._prepared(store, job)
+            current = self._prepared(store, job, fingerprint.digest)
             current.performed += settled
             fingerprint.add(str(path) for path in current.sources)
             current.recover()
@@ -181,15 +183,18 @@ class Engine:
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
             return made, current.performed
 
+    @contextmanager
+    def _locked(self, wait: float) -> Iterator[Store]:
+        """Hold the lock, with the store open; why a pass fails in it is noted."""
+        lock = held(self.layout.lock, wait=wait, who=self.who)
+        with lock, Store.open(self.layout) as store, failures_noted(store, self.clock):
+            _make_places(self.layout)
+            yield store
+
     @property
     def _has_other_work(self) -> bool:
         """Whether another run would have something to do that the plan doesn't show."""
-        return self.workers.busy or self._deferred.failed or self._refused
-
-    @property
-    def _refused(self) -> bool:
-        """Whether other settings are in force than those on disk."""
-        return isinstance(self.loader, KeptSettings) and self.loader.refusal is not None
+        return self.workers.busy or self._deferred.failed or refusal_of(self.loader) is not None
 
     def _note_up_to_date(self, store: Store, made: Plan, fingerprint: InputsFingerprint) -> None:
         """Let other runs end at once, as long as nothing is due and nothing changes.
@@ -198,7 +203,7 @@ class Engine:
         """
         now = self.clock()
         snapshot = read_snapshot(self.layout, now)
-        if snapshot.refusals:
+        if snapshot.refusals or any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values()):
             return
         self._report = report(snapshot, now)
         instants = [each for each in (made.next_at, self._report.changes_at) if each]
@@ -213,9 +218,9 @@ class Engine:
         What a crash has left in the middle is undone, and services are neither reloaded nor waited for.
         """
         job = secrets.token_hex(4)
-        with held(self.layout.lock, wait=0.0, who=self.who), Store.open(self.layout) as store:
-            _make_places(self.layout)
-            current = self._prepared(store, job)
+        with self._locked(0.0) as store:
+            fingerprint = InputsFingerprint(str(self.layout.root))
+            current = self._prepared(store, job, fingerprint.digest)
             current.recover(boot=True)
             current.perform(windows=True, boot=True)
             current.close(current.plan())
@@ -230,11 +235,30 @@ class Engine:
             self._deferred.note(deliveries)
         return [*performed, *(str(each) for each in deliveries if each.chain is not None)]
 
-    def _prepared(self, store: Store, job: str) -> Pass:
-        """Return a pass on settings, plugins and host as they are now, with the account key that services answer with."""
-        inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
+    def _prepared(self, store: Store, job: str, digest: str) -> Pass:
+        """Return a pass on settings, plugins and host as they are now, with the account key that services answer with.
+
+        `digest`: fingerprint of what is on disk. Raises `SettingsRefused`, when what a crash has left is finished or undone.
+        """
+        try:
+            inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
+        except SettingsRefused as error:
+            note_settings(store, error, digest, self.clock())
+            self._recover_with_last_good(store, job)
+            raise
+        refusal = refusal_of(self.loader)
+        note_settings(store, refusal, digest, self.clock())
+        if refusal is None:
+            keep(store, inputs.settings)
         self.workers.tidy(inputs.settings.rungs.values())
         return self._pass(store, with_account_key(inputs, store, self.clock()), job)
+
+    def _recover_with_last_good(self, store: Store, job: str) -> None:
+        """Finish or undo what a crash has left: services must not wait for somebody who corrects the settings."""
+        if store.deployments.transactions():
+            with contextlib.suppress(SettingsRefused):
+                inputs = read_pass_inputs(self.layout, store, self.host, KeptSettings())
+                self._pass(store, inputs, job).recover()
 
     def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.bus.hooks = inputs.hooks

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from agent.system.addresses import packed_addresses
-from agent.system.paths import DATABASE, ETC, MASTER_KEY, database_uri
+from agent.system.fingerprint import digest_of, facts, states
+from agent.system.paths import DATABASE, database_uri
 
-DEPTH = 8
-"""Directories within each other that are looked into."""
 KEY = "trusted"
 
 
@@ -41,14 +38,19 @@ class InputsFingerprint:
     """Fingerprint of all that one pass reads. Make it before anything is read, so that no change meanwhile is missed."""
 
     def __init__(self, root: str) -> None:
-        self._facts = "\n".join(_facts(root))
+        self._facts = "\n".join(facts(root))
         self._more: list[str] = []
         self._seen = ""
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of what every pass reads, whatever the settings say."""
+        return digest_of(self._facts)
 
     def add(self, paths: Iterable[str]) -> None:
         """Add files and directories that only the loaded settings name."""
         self._more = sorted(set(paths))
-        self._seen = "\n".join(_each(self._more))
+        self._seen = "\n".join(states(self._more))
 
     def record(self, fresh: UpToDate) -> str:
         """Return what is kept in the database."""
@@ -91,46 +93,3 @@ def _kept(path: str) -> str:
     finally:
         connection.close()
     return str(row[0]) if row else ""
-
-
-def _facts(root: str) -> Iterator[str]:
-    """Yield a line for everything that a pass reads, whatever the settings say. Raises OSError."""
-    yield f"host {os.uname().nodename} {' '.join(sorted(each.hex() for each in packed_addresses()))}"
-    with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
-        yield file.read()
-    package = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - as above
-    yield from _state(package, 0)
-    installed = {os.path.dirname(package), *(path for path in sys.path if path.endswith("-packages"))}  # noqa: PTH120
-    for path in sorted(installed):
-        yield from _state(path, 0)  # a distribution that comes, goes or is updated changes its directory
-    yield from _state(os.path.join(root, ETC), DEPTH)  # noqa: PTH118
-    yield from _state(os.path.join(root, MASTER_KEY), 0)  # noqa: PTH118 - without it nothing can be renewed
-
-
-def _each(paths: Iterable[str]) -> Iterator[str]:
-    for path in paths:
-        yield from _state(path, DEPTH)
-
-
-def _state(path: str, depth: int) -> Iterator[str]:
-    """Yield a line for a file, or for a directory and what is in it. Nobody can set the change time."""
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except OSError as error:
-        yield f"{path} {error.errno}"
-        return
-    directory = status.st_mode & 0o170000 == 0o040000
-    yield f"{path} {status.st_mode} {status.st_ino} {0 if directory else status.st_size} {status.st_ctime_ns}"
-    if directory and depth:
-        yield from _inside(path, depth)
-
-
-def _inside(path: str, depth: int) -> Iterator[str]:
-    try:
-        names = sorted(os.listdir(path))  # noqa: PTH208
-    except OSError as error:
-        yield f"{path}/ {error.errno}"
-        return
-    for name in names:
-        if name != "__pycache__":
-            yield from _state(f"{path}/{name}", depth - 1)

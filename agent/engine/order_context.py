@@ -17,6 +17,9 @@ from agent.pki.authority import Root
 from agent.pki.chain import Chain
 from agent.planning import Obtain
 
+NEVER_JUDGED = -1
+"""Before the first edition of the judge."""
+
 
 class StoredOrderContext(StoredSourceContext):
     """`agent.contract.source.OrderContext` for one order."""
@@ -66,10 +69,13 @@ class StoredOrderContext(StoredSourceContext):
 
     @property
     def served(self) -> tuple[Chain, int] | None:
-        """The chain of this source for this request if it is still good, with the edition of the judge that let it in."""
+        """The chain of this source for this request if it is still good, with the edition of the judge that let it in.
+
+        To one that was stored before there was a judge, every check is new.
+        """
         chain = self.replaced
         record = self._services.writer.read(lambda store: store.chains.record(chain.id)) if chain else None
-        return (chain, record.edition) if chain and record and record.good(self.now()) else None
+        return (chain, record.edition or NEVER_JUDGED) if chain and record and record.good(self.now()) else None
 
     def remark(self, sentence: str) -> None:
         """Say something of the chain that is about to be delivered; it is kept with it."""

@@ -7,26 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from agent.config.loading import load
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.host import read_host
+from agent.engine.settings_in_force import Loader, load_settings
 from agent.errors import AgentError, Problem
-from agent.errors.settings import SettingsRefused
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
 from agent.planning import Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
-from agent.registry.plugins import Registry
 from agent.rendering.enabled_modules import EnabledModules
-from agent.sources import BUILT_IN
 from agent.store import Store
 from agent.store.modules import ModuleRecord
 from agent.system.layout import Layout
 
 HostReader = Callable[[Settings], HostFacts]
-Loader = Callable[[Layout], tuple[Settings, Registry]]
 
 
 @dataclass(frozen=True)
@@ -51,37 +47,6 @@ class Declarations:
     """Those that can be deployed."""
     records: tuple[ModuleRecord, ...]
     """Every ``[modules.NAME]`` table."""
-
-
-def load_settings(layout: Layout) -> tuple[Settings, Registry]:
-    """Load settings and plugins as they are on disk now. Raises `SettingsRefused`."""
-    return load(layout, BUILT_IN)
-
-
-class KeptSettings:
-    """Loader for the daemon: settings as they are on disk or, while those can't be used, the last ones that could."""
-
-    def __init__(self) -> None:
-        self._last: tuple[Settings, Registry] | None = None
-        self.refusal: SettingsRefused | None = None
-        """Why those on disk can't be used."""
-
-    @property
-    def api_users(self) -> list[str]:
-        """Return the users whose processes may use the local API."""
-        modules = self._last[0].modules.values() if self._last else ()
-        return list(dict.fromkeys(module.api_user for module in modules if module.api_user))
-
-    def __call__(self, layout: Layout) -> tuple[Settings, Registry]:
-        """Load. Raises `SettingsRefused` while there are none to fall back on."""
-        self.refusal = None
-        try:
-            self._last = load_settings(layout)
-        except SettingsRefused as error:
-            self.refusal = error
-            if self._last is None:
-                raise
-        return self._last
 
 
 def read_pass_inputs(

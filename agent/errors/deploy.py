@@ -193,6 +193,18 @@ class ServiceDown(DeployError):
     reason: str
 
 
+class NotIncluded(DeployError):
+    """The administrator's main file doesn't name the agent's files yet, which are there for it."""
+
+    code = "deploy.not_included"
+    cause = "{reason}."
+    where = "{service}"
+    effect = "The files that it is to name are in place; the service is not reloaded before it does."
+    fix = f"Add what is missing, {APPLY}"
+    service: str
+    reason: str
+
+
 class RollbackFailed(DeployError):
     """The old generation was put back, but isn't seen on the wire either."""
 
@@ -264,3 +276,51 @@ class ChainGone(DeployError):
     effect = UNCHANGED
     fix = "Let the agent choose another one: chainwright apply"
     chain: str
+
+
+class NotTakenOut(DeployError):
+    """A module that is no longer configured can't be taken out of its services."""
+
+    code = "deploy.not_taken_out"
+    cause = "It is no longer configured, but can't be taken out: {reason:clause}."
+    where = "{module}"
+    effect = "Its files and keys stay in place."
+    fix = f"Correct what it names, {APPLY}"
+    module: str
+    reason: str
+    detail: str
+
+
+class StillServed(DeployError):
+    """A module was taken out and its keys were removed, but its service goes on with what it has in memory."""
+
+    code = "deploy.still_served"
+    cause = "It is no longer configured and its keys are removed, but its chain is still served at {addresses}."
+    where = "{module}"
+    fix = "Restart or stop the service; the agent looks again by itself."
+    module: str
+    addresses: str
+
+
+class LeftBehind(DeployError):
+    """A service that no module uses any more includes a file of the agent's, which can't be removed under it."""
+
+    code = "deploy.left_behind"
+    cause = (
+        "No module uses {service} any more, but it needs the agent's file, which includes nothing now: {reason:clause}."
+    )
+    where = "{service}"
+    fix = f"Take out the line that includes it, {APPLY}"
+    service: str
+    reason: str
+
+
+class ServiceForgotten(DeployError):
+    """A module is to be taken out of a service of which nothing is known any more."""
+
+    code = "deploy.service_forgotten"
+    cause = 'No plugin that works registers the service "{service}", so it can\'t be told.'
+    where = "{service}"
+    effect = UNCHANGED
+    fix = "Install or repair the plugin; see: chainwright plugins"
+    service: str

@@ -8,6 +8,7 @@ from datetime import datetime
 from agent.errors.base import AgentError
 
 SEPARATELY = "Upload them separately, each with its own private key and the certificates of its issuers."
+BY_NAME = f"Say for which name it is meant (--for NAME). {SEPARATELY.replace('Upload', 'Or upload')}"
 
 
 class UploadError(AgentError):
@@ -78,10 +79,11 @@ class Damaged(UploadError):
     """It is of a kind that is known, and can't be read."""
 
     code = "upload.damaged"
-    cause = "This is {what}, but it is damaged."
+    cause = "This is {what}, but it can't be read: {reason}."
     fix = "Get it again from where it comes from; binary files must be copied unchanged."
     where: str
     what: str
+    reason: str
     detail: str = ""
 
 
@@ -96,12 +98,27 @@ class OddCertificate(UploadError):
 
 
 class PassphraseMissing(UploadError):
-    """The private key is encrypted, and nobody said with what."""
+    """A private key or a PKCS#12 file is encrypted, and nobody said with what."""
 
     code = "upload.passphrase_missing"
-    cause = "The private key is encrypted, and no passphrase was given."
-    fix = "Enter its passphrase (--passphrase-file FILE), or decrypt it: openssl pkey -in key.pem -out plain.pem"
+    cause = "{what} is protected by a passphrase, and none was given."
+    fix = "Enter its passphrase (--passphrase-file FILE), or decrypt it: {command}"
     where: str
+    what: str = "The private key"
+    command: str = "openssl pkey -in FILE -out plain.pem"
+
+
+class CipherUnsupported(UploadError):
+    """OpenSSL has no such cipher here."""
+
+    code = "upload.cipher_unsupported"
+    cause = "It is encrypted with {cipher}, which can't be decrypted here."
+    fix = (
+        "Encrypt it with AES instead, with a program that knows that cipher: "
+        "openssl pkey -provider default -provider legacy -in FILE -aes256 -out new.pem"
+    )
+    where: str
+    cipher: str
 
 
 class PassphraseWrong(UploadError):
@@ -117,7 +134,7 @@ class TooCostly(UploadError):
     """Opening or checking it takes more than an inspection may take."""
 
     code = "upload.too_costly"
-    cause = "Opening it takes more than {limit}, and was given up."
+    cause = "It takes more than {limit} to open and to check, and was given up."
     fix = (
         "Write it again with usual parameters: openssl pkey -in FILE -out plain.pem, "
         "or for PKCS#12: openssl pkcs12 -in FILE -nodes -out plain.pem"
@@ -194,8 +211,8 @@ class TwoChains(UploadError):
 
     code = "upload.two_chains"
     cause = "There are {certificates:count} certificates with their private keys: {certificates:quoted}."
-    fix = SEPARATELY
     certificates: Sequence[str]
+    fix: str = BY_NAME
 
 
 class TwoCertificates(UploadError):
@@ -203,8 +220,8 @@ class TwoCertificates(UploadError):
 
     code = "upload.two_certificates"
     cause = "The private key belongs to {certificates:count} certificates for different names: {certificates:quoted}."
-    fix = SEPARATELY
     certificates: Sequence[str]
+    fix: str = BY_NAME
 
 
 class ChainIncomplete(UploadError):

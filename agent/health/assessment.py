@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from agent.errors.deploy import NotIncluded
 from agent.errors.problem import Problem
 from agent.health import problems
 from agent.health.certificates import Certificates
@@ -19,6 +20,7 @@ from agent.health.snapshot import Progress, Snapshot
 from agent.health.states import ModuleState, Status, severity_of, severity_of_module, worst
 from agent.health.uses import ServiceState, Uses
 from agent.model.binding import Binding
+from agent.model.deployment import Outcome
 from agent.model.finding import SEVEREST_FIRST, Finding, Severity, SubjectKind
 from agent.model.need import Need
 from agent.model.records import ChainRecord
@@ -90,6 +92,7 @@ def health(snapshot: Snapshot, now: datetime) -> Health:
         *(finding for each in needs for finding in _of_need(each)),
         *(finding for each in chains for finding in _of_chain(each, now)),
         *(finding for each in modules for finding in _of_module(each, snapshot)),
+        *_of_retiring(snapshot),
     ]
     instants = [ending.changes_at, *(each.record.not_after for each in chains if each.uses)]
     changes_at = min((at for at in instants if at and at > now), default=None)
@@ -165,7 +168,7 @@ def _of_need(found: NeedHealth) -> Iterator[Finding]:
 
 def _of_chain(found: ChainHealth, now: datetime) -> Iterator[Finding]:
     """A warning is among the findings already."""
-    severity = severity_of(found.status)
+    severity = _unless_for_a_person(severity_of(found.status), found.problem)
     problem = found.problem or (problems.without_cause(found.status) if severity.degrades else None)
     if problem is not None and found.status is not Status.WARNING:
         title = _title(found.record.names)
@@ -181,11 +184,24 @@ def _since(found: ChainHealth, now: datetime) -> datetime | None:
 
 
 def _of_module(found: ModuleHealth, snapshot: Snapshot) -> Iterator[Finding]:
-    severity, name = severity_of_module(found.state), found.record.name
+    severity, name = _unless_for_a_person(severity_of_module(found.state), found.problem), found.record.name
     problem = found.problem or (problems.module_without_cause(name) if severity.degrades else None)
     if problem is not None:
         present = snapshot.deployments.get(name)
         yield Finding(SubjectKind.MODULE, name, severity, problem, present.at if present else None)
+
+
+def _unless_for_a_person(severity: Severity, problem: Problem | None) -> Severity:
+    """Return the severity, or a warning where what waits doesn't wait for a service, but for an administrator."""
+    return Severity.WARNING if problem is not None and problem.code == NotIncluded.code else severity
+
+
+def _of_retiring(snapshot: Snapshot) -> Iterator[Finding]:
+    """What is no longer configured but goes on being served, or keeps something of the agent's in a service."""
+    enabled = {each.name for each in snapshot.modules if each.enabled}
+    for name, present in snapshot.deployments.items():
+        if present.outcome is Outcome.RETIRING and present.problem is not None and name not in enabled:
+            yield Finding(SubjectKind.MODULE, name, Severity.WARNING, present.problem, present.at)
 
 
 def _of_pass(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:

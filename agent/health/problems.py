@@ -102,6 +102,25 @@ def late(due: datetime) -> Problem:
     )
 
 
+def pass_crashed(kind: str, text: str, trace: str) -> Problem:
+    """Say that a pass ended in a mistake of the agent."""
+    return Problem(
+        "status.pass_crashed",
+        f"A pass failed by a mistake of the agent: {kind}{': ' if text else ''}{text.rstrip('.')}.",
+        fix="Report it with what was said exactly; it is tried again. Now: chainwright apply",
+        detail=trace,
+    )
+
+
+def blocked(holder: str, since: datetime) -> Problem:
+    """Say that a run has held the lock for so long that nothing else gets on."""
+    return Problem(
+        "status.blocked",
+        f"{holder or 'Another run'} has held the lock since {rfc3339(since)}: no other run gets on.",
+        fix="See what it does: chainwright events; end it if it hangs. What is interrupted goes on in the next run",
+    )
+
+
 def upload_ends(end: datetime) -> Problem:
     """Say that an uploaded chain in use ends soon."""
     return Problem(

@@ -22,6 +22,7 @@ STATES = {
     Outcome.ROLLED_BACK: ModuleState.ROLLED_BACK,
     Outcome.WAITING: ModuleState.WAITING,
     Outcome.BROKEN: ModuleState.BROKEN,
+    Outcome.RETIRING: ModuleState.BROKEN,
 }
 
 

@@ -65,6 +65,7 @@ def _found(question: Question) -> dict[str, Any]:
         passphrase=question.passphrase,
         anchors=_anchors(question),
         now=question.now,
+        wanted=question.wanted,
         opening=_opening,
     )
     return {"diagnosis": diagnosis_row(found)}

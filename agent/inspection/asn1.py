@@ -52,6 +52,40 @@ class Value:
         """Yield the values in it. Raises `Asn1Error`."""
         return values(self.content) if self.parts is None else iter(self.parts)
 
+    def encoded(self) -> bytes:
+        """Return it as DER has it, on the outside."""
+        return encoded(self.tag, self.content)
+
+
+def encoded(tag: int, *parts: bytes) -> bytes:
+    """Return a value of those parts."""
+    content = b"".join(parts)
+    size = len(content)
+    longer = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, *([size] if size < 0x80 else [0x80 | len(longer), *longer])]) + content
+
+
+def dotted(content: bytes) -> str:
+    """Return the content of an object identifier in its dotted form (X.690 section 8.19)."""
+    numbers, number = [], 0
+    for octet in content:
+        number = number << 7 | octet & 0x7F
+        if not octet & 0x80:
+            numbers.append(number)
+            number = 0
+    first = min(numbers[0] // 40, 2) if numbers else 0
+    return ".".join(map(str, [first, numbers[0] - 40 * first, *numbers[1:]])) if numbers else ""
+
+
+def why_cut(data: bytes) -> str:
+    """Return why `data` is no whole value, as a clause; empty where it is one."""
+    if len(data) < 2:
+        return "it is empty"
+    size = (
+        int.from_bytes(data[2 : 2 + (data[1] & 0x7F)], "big") + 2 + (data[1] & 0x7F) if data[1] > 0x80 else data[1] + 2
+    )
+    return f"it ends too early, after {len(data)} of {size} bytes" if size > len(data) and data[1] != 0x80 else ""
+
 
 def value_at(data: bytes, at: int, depth: int = 0) -> Value:
     """Read the value that begins at `at`. Raises `Asn1Error`."""

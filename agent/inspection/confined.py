@@ -50,13 +50,14 @@ def inspect_chain(
     layout: Layout,
     own: str,
     now: datetime,
+    wanted: str = "",
     limits: Limits = LIMITS,
 ) -> Diagnosis:
     """Return what `diagnose` makes of the files. `own`: the appliance's roots, as PEM.
 
     Raises what `diagnose` raises; `TooCostly` and `InspectionFailed`.
     """
-    question = Question(tuple(files), now, passphrase, appliance=layout.root, own=own)
+    question = Question(tuple(files), now, passphrase, wanted=wanted, appliance=layout.root, own=own)
     return diagnosis_of(_asked(question, limits)["diagnosis"])
 
 

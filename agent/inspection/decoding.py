@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    load_der_private_key,
-    load_pem_private_key,
-    pkcs7,
-    pkcs12,
-)
+from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12KeyAndCertificates, load_pkcs12
 
-from agent.errors.chain import KeyUnsupported
-from agent.errors.upload import Damaged, OddCertificate, PassphraseMissing, PassphraseWrong
-from agent.inspection.asn1 import EncodingKind
-from agent.inspection.pem_blocks import Block
+from agent.errors.upload import (
+    CipherUnsupported,
+    Damaged,
+    OddCertificate,
+    PassphraseMissing,
+    PassphraseWrong,
+    UploadError,
+)
+from agent.inspection.asn1 import Asn1Error, EncodingKind, why_cut
+from agent.inspection.key_opening import naming_its_kind, open_encrypted_key, open_key, unsupported_cipher
+from agent.inspection.pkcs12 import each_key, encryptions, without_mac
 from agent.pki.certificate import MALFORMED, checked, quietly, title_of
 from agent.pki.key import usable_key
+from agent.pki.parser_errors import reason_of
 
 if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
+
+NOT_OPENED = "PKCS12 data"
+"""End of cryptography's messages about a file, not about a certificate in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,47 +49,75 @@ def open_der(der: bytes, kind: EncodingKind, place: str, passphrase: bytes | Non
         return Opened(certificates=_bundle(der, place))
     if kind is EncodingKind.PKCS12:
         return _open_pkcs12(der, place, passphrase)
-    secret = passphrase if kind is EncodingKind.ENCRYPTED_KEY else None
-    return Opened(keys=(_key(lambda: load_der_private_key(der, secret), kind, place, passphrase),))
-
-
-def open_pem_key(block: Block, place: str, passphrase: bytes | None) -> Opened:
-    """Open a key in OpenSSL's traditional form, encrypted as its headers say. Raises as `open_der` does."""
-    encrypted = any("ENCRYPTED" in line for line in block.headers)
-    kind = EncodingKind.ENCRYPTED_KEY if encrypted else EncodingKind.KEY
-    text = block.text()
-    secret = passphrase if encrypted else None
-    return Opened(keys=(_key(lambda: load_pem_private_key(text, secret), kind, place, passphrase),))
-
-
-def _key(load: Callable[[], object], kind: EncodingKind, place: str, passphrase: bytes | None) -> PrivateKey:
-    """Read a key. Any error of an encrypted one counts as a wrong passphrase, which may decrypt to anything."""
-    encrypted = kind is EncodingKind.ENCRYPTED_KEY
-    if encrypted and not passphrase:
-        raise PassphraseMissing(place)
-    try:
-        key = load()
-    except UnsupportedAlgorithm:
-        raise KeyUnsupported("unknown") from None
-    except (ValueError, TypeError):
-        raise (PassphraseWrong(place) if encrypted else Damaged(place, kind.value)) from None
-    return usable_key(key)
+    if kind is EncodingKind.ENCRYPTED_KEY:
+        return Opened(keys=(open_encrypted_key(der, place, passphrase),))
+    return Opened(keys=(open_key(der, place),))
 
 
 def _open_pkcs12(der: bytes, place: str, passphrase: bytes | None) -> Opened:
     """Open a PKCS#12 file; one without a passphrase, or with an empty one, whatever passphrase was given."""
-    for secret in dict.fromkeys((passphrase, None)):
+    for secret in _secrets(passphrase):
+        content = _parsed(der, secret, place)
+        if content is not None:
+            found = [each for each in (content.cert, *content.additional_certs) if each is not None]
+            certificates = tuple(_checked(each.certificate, place) for each in found)
+            return Opened(tuple(_keys(der, secret, place, content)), certificates)
+    raise _why_not_opened(der, place, passphrase)
+
+
+def _secrets(passphrase: bytes | None) -> Iterator[bytes | None]:
+    """Yield what may open a PKCS#12 file, whose passphrases are text: UTF-8, else any one-byte encoding."""
+    if passphrase:
+        try:
+            yield passphrase.decode().encode()
+        except UnicodeDecodeError:
+            yield passphrase.decode("latin-1").encode()
+    yield None
+
+
+def _parsed(der: bytes, secret: bytes | None, place: str) -> PKCS12KeyAndCertificates | None:
+    """Return the content; None where the file is not opened by `secret`. Raises `Damaged` about a certificate in it."""
+    with naming_its_kind():
         try:
             with quietly():
-                content = pkcs12.load_pkcs12(der, secret)
-        except UnsupportedAlgorithm:
-            raise KeyUnsupported("unknown") from None
-        except (*MALFORMED, TypeError):
-            continue
-        found = [content.cert, *content.additional_certs]
-        certificates = tuple(_checked(each.certificate, place) for each in found if each is not None)
-        return Opened((usable_key(content.key),) if content.key else (), certificates)
-    raise PassphraseWrong(place) if passphrase else PassphraseMissing(place)
+                return load_pkcs12(der, secret)
+        except MALFORMED as error:
+            if str(error).endswith(NOT_OPENED):
+                return None
+            raise Damaged(place, EncodingKind.PKCS12.value, f"of a certificate in it, {reason_of(error)}") from error
+
+
+def _keys(der: bytes, secret: bytes | None, place: str, content: PKCS12KeyAndCertificates) -> Iterator[PrivateKey]:
+    """Yield each key, where several are visible; else the one that parsers see."""
+    try:
+        files = each_key(der)
+    except Asn1Error:
+        files = []
+    if len(files) < 2:
+        yield from [usable_key(content.key)] if content.key else []
+        return
+    for number, file in enumerate(files, start=1):
+        found = _parsed(file, secret, place)
+        if found is None:
+            raise PassphraseWrong(f"{place}, key {number}")
+        yield usable_key(found.key)
+
+
+def _why_not_opened(der: bytes, place: str, passphrase: bytes | None) -> UploadError:
+    """Return why no passphrase opens a PKCS#12 file; a parser only says that it doesn't."""
+    what = EncodingKind.PKCS12.value
+    try:
+        algorithms, content = encryptions(der), without_mac(der)
+    except Asn1Error:
+        return Damaged(place, what, why_cut(der) or "its structure is not that of RFC 7292 with a passphrase")
+    if not passphrase:
+        return PassphraseMissing(place, "The PKCS#12 file", "openssl pkcs12 -in FILE -nodes -out plain.pem")
+    for algorithm in dict.fromkeys(algorithms):
+        if cipher := unsupported_cipher(algorithm, passphrase):
+            return CipherUnsupported(place, cipher)
+    if algorithms and any(_parsed(content, secret, place) for secret in _secrets(passphrase)):
+        return Damaged(place, what, "its content has changed since its checksum (MAC) was made")
+    return PassphraseWrong(place)
 
 
 def _bundle(der: bytes, place: str) -> tuple[x509.Certificate, ...]:
@@ -90,7 +125,7 @@ def _bundle(der: bytes, place: str) -> tuple[x509.Certificate, ...]:
         with quietly():
             found = pkcs7.load_der_pkcs7_certificates(der)
     except (*MALFORMED, UnsupportedAlgorithm) as error:
-        raise Damaged(place, EncodingKind.PKCS7.value, str(error)) from error
+        raise Damaged(place, EncodingKind.PKCS7.value, why_cut(der) or reason_of(error), str(error)) from error
     return tuple(_checked(certificate, place) for certificate in found)
 
 
@@ -99,15 +134,18 @@ def _certificate(der: bytes, place: str) -> x509.Certificate:
         with quietly():
             found = x509.load_der_x509_certificate(der)
     except MALFORMED as error:
-        raise Damaged(place, EncodingKind.CERTIFICATE.value, str(error)) from error
+        raise Damaged(place, EncodingKind.CERTIFICATE.value, why_cut(der) or reason_of(error), str(error)) from error
     return _checked(found, place)
 
 
 def _checked(certificate: x509.Certificate, place: str) -> x509.Certificate:
+    """Return a certificate of which all has been parsed. A root may have the serial number 0; old ones have it."""
     try:
         with quietly():
-            if certificate.serial_number < 0:
-                raise OddCertificate(title_of(certificate), "its serial number is negative (RFC 5280 section 4.1.2.2)")
+            serial = certificate.serial_number
+            if serial < 0 or (serial == 0 and certificate.subject != certificate.issuer):
+                number = "negative" if serial else "0"
+                raise OddCertificate(title_of(certificate), f"its serial number is {number} (RFC 5280 section 4.1.2.2)")
             return checked(certificate)
     except MALFORMED as error:
-        raise Damaged(place, EncodingKind.CERTIFICATE.value, str(error)) from error
+        raise Damaged(place, EncodingKind.CERTIFICATE.value, reason_of(error), str(error)) from error

@@ -58,17 +58,18 @@ def diagnose(
     passphrase: bytes | None = None,
     anchors: Anchors | Iterable[x509.Certificate] = (),
     now: datetime,
+    wanted: str = "",
     opening: Callable[[str], None] | None = None,
 ) -> Diagnosis:
     """Make a chain of uploaded files.
 
-    `passphrase` opens encrypted keys and PKCS#12; `anchors` are the roots that are known; `opening` is told the place of each
-    key and bundle before it is opened. Raises an `UploadError`, or a
-    `ChainError` where key and certificates are not a chain.
+    `wanted` is the name that it is for, where there are several chains; `passphrase` opens encrypted keys and PKCS#12;
+    `anchors` are the roots that are known; `opening` is told the place of each key and bundle before it is opened. Raises an
+    `UploadError`, or a `ChainError` where key and certificates are not a chain.
     """
     known = Anchors.of(anchors)
     material = read_material(files, passphrase, opening)
-    pair = select_pair(material, authority=False)
+    pair = select_pair(material, authority=False, now=now, wanted=wanted)
     refuse_authority(pair.certificate)
     judge_leaf(pair.certificate, purpose=Purpose.SERVER, now=now).require_good()
     path = find_path(pair.certificate, pair.others, known, now)
@@ -92,7 +93,7 @@ def diagnose_root(
 
     Raises an `UploadError`, a `RootError` where it may not sign, or a `ChainError` about its key or a signature.
     """
-    pair = select_pair(read_material(files, passphrase, opening), authority=True)
+    pair = select_pair(read_material(files, passphrase, opening), authority=True, now=now)
     certificate = pair.certificate
     if reason := why_not_an_issuer(certificate, 0):
         raise RootMayNotSign(title_of(certificate), reason)
@@ -122,6 +123,8 @@ def _upload_remarks(
                 RemarkLevel.NOTE, f'"{title_of(certificate)}" was missing, and taken from the known certificates'
             )
     yield from _left_out(material.duplicates, "duplicate", "duplicates")
+    for title in pair.left:
+        yield Remark(RemarkLevel.NOTE, f'"{title}" left out, and its key')
     yield from _left_out(len(pair.older), "older certificate", "older certificates")
     of_no_use = ("certificate that the chain does not need", "certificates that the chain does not need")
     yield from _left_out(len(unused), *of_no_use)

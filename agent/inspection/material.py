@@ -15,10 +15,11 @@ from agent.errors.upload import (
     TooManyCertificates,
     TooManyKeys,
 )
-from agent.inspection.asn1 import Asn1Error, EncodingKind, kind_of, value_at
-from agent.inspection.decoding import Opened, open_der, open_pem_key
+from agent.inspection.asn1 import Asn1Error, EncodingKind, kind_of, value_at, why_cut
+from agent.inspection.decoding import Opened, open_der
 from agent.inspection.file_types import BINARY, KINDS, PARAMETERS, UNUSABLE_KEYS, FileType, file_type_of
 from agent.inspection.input_file import InputFile
+from agent.inspection.key_opening import open_traditional_key
 from agent.inspection.pem_blocks import Block, blocks_in, is_important, plain
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 LARGEST = 1024 * 1024
 """Bytes of all files together."""
 MOST_CERTIFICATES = 100
+DER_FILE = "a file of certificates or keys in DER form"
 MOST_KEYS = 10
 """Checking an RSA key takes up to seconds."""
 
@@ -155,7 +157,8 @@ class _FileReader:
         while data.strip(b"\0 \t\r\n"):
             kind = kind_of(data)
             if kind is None:
-                raise Damaged(self._file.place, "a file of certificates or keys in DER form")
+                behind = f"what follows after {len(self._file.data) - len(data)} bytes is neither certificate nor key"
+                raise Damaged(self._file.place, DER_FILE, why_cut(data) if data[:1] == b"\x30" else behind)
             size = value_at(data, 0).size
             self._open(data[:size], kind, self._file.place)
             data = data[size:]
@@ -170,8 +173,10 @@ class _FileReader:
 
     def _refuse(self, text: str) -> None:
         """Raise for a file without a block."""
-        if self._file.data[:1] == b"\x30" and self._file.data[1:2] >= b"\x80":  # a long SEQUENCE of DER
-            raise Damaged(self._file.place, "a file of certificates or keys in DER form")
+        long_sequence = self._file.data[:1] == b"\x30" and self._file.data[1:2] >= b"\x80"
+        if long_sequence:
+            reason = why_cut(self._file.data) or "its structure is that of neither"
+            raise Damaged(self._file.place, DER_FILE, reason)
         file_type = file_type_of(self._file.data)
         if file_type is BINARY:
             file_type = file_type_of(text.encode())  # UTF-16 is text, too
@@ -188,7 +193,8 @@ class _FileReader:
             self._material.useless.append((place, PARAMETERS if parameters else FileType(f'a block "{block.label}"')))
         elif block.headers and kind is EncodingKind.KEY:
             self._opening(place)
-            self._material.add(open_pem_key(block, place, self._passphrase), place)
+            key = open_traditional_key(block, place, self._passphrase)
+            self._material.add(Opened(keys=(key,)), place)
         else:
             self._open(_first_value(block.der), kind, place)
 

@@ -37,6 +37,8 @@ class Question:
     passphrase: bytes | None = field(default=None, repr=False)
     authority: bool = False
     """Whether they are to be a root."""
+    wanted: str = ""
+    """Name that a chain is for."""
     appliance: Path | None = None
     """Root directory of the layout in which the known roots are; None: no root is known."""
     own: str = ""
@@ -49,6 +51,7 @@ class Question:
             "now": self.now.isoformat(),
             "passphrase": None if self.passphrase is None else base64.b64encode(self.passphrase).decode(),
             "authority": self.authority,
+            "wanted": self.wanted,
             "appliance": None if self.appliance is None else str(self.appliance),
             "own": self.own,
         }
@@ -63,6 +66,7 @@ class Question:
             datetime.fromisoformat(row["now"]),
             None if row["passphrase"] is None else base64.b64decode(row["passphrase"]),
             row["authority"],
+            row["wanted"],
             None if row["appliance"] is None else Path(row["appliance"]),
             row["own"],
         )

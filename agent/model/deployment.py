@@ -51,6 +51,8 @@ class Outcome(StrEnum):
     ROLLED_BACK = "rolled_back"
     WAITING = "waiting"
     BROKEN = "broken"
+    RETIRING = "retiring"
+    """It is no longer configured, but could not be taken out of its services, or is still served."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class EventKind(StrEnum):
     WAITING = "waiting"
     ROLLED_BACK = "rolled_back"
     BROKEN = "broken"
+    RETIRED = "retired"
+    """A module that is no longer configured was taken out of its services, and its keys were removed."""
     DRIFT = "drift"
     RECOVERED = "recovered"
     MODULE_FAILED = "module_failed"

@@ -60,17 +60,17 @@ class UploadPreview:
 
 
 def diagnose_upload(
-    layout: Layout, files: Iterable[InputFile], *, passphrase: bytes | None, now: datetime
+    layout: Layout, files: Iterable[InputFile], *, passphrase: bytes | None, now: datetime, for_name: str = ""
 ) -> Diagnosis:
     """Return the chain in `files`, with what was found. Raises `UploadError`, `ChainError` and `StoreError`.
 
-    A chain that an own root, present or earlier, has signed is complete without it.
+    `for_name` chooses among several. A chain that an own root, present or earlier, has signed is complete without it.
     """
     from agent.inspection import inspect_chain
 
     with Store.open_existing(layout) as store:
         own = "\n".join(root.certificates for root in store.roots.all())
-    return inspect_chain(files, passphrase=passphrase, layout=layout, own=own, now=now)
+    return inspect_chain(files, passphrase=passphrase, layout=layout, own=own, now=now, wanted=for_name)
 
 
 def upload_preview(

@@ -21,6 +21,7 @@ from agent.errors.chain import CertificateUnreadable, KeyUnsupported
 from agent.errors.name import NameInvalid
 from agent.pki.distinguished_names import same_name
 from agent.pki.key import KeyType, key_type_of
+from agent.pki.parser_errors import NOT_POSITIVE, reason_of
 from agent.pki.pem import certificate_blocks
 from agent.pki.purpose import Purpose
 from agent.system.names import parse_name
@@ -87,7 +88,7 @@ def _load(block: bytes, number: int) -> x509.Certificate:
         with quietly():
             return checked(x509.load_pem_x509_certificate(block))
     except MALFORMED as error:
-        raise CertificateUnreadable(f"number {number} is damaged", str(error)) from error
+        raise CertificateUnreadable(f"number {number} is not well-formed ({reason_of(error)})", str(error)) from error
 
 
 def load_der_certificate(der: bytes) -> x509.Certificate:
@@ -96,7 +97,7 @@ def load_der_certificate(der: bytes) -> x509.Certificate:
         with quietly():
             return checked(x509.load_der_x509_certificate(der))
     except MALFORMED as error:
-        raise CertificateUnreadable("it is damaged or not a certificate", str(error)) from error
+        raise CertificateUnreadable(f"it is not a certificate in DER form ({reason_of(error)})", str(error)) from error
 
 
 @contextmanager
@@ -112,7 +113,7 @@ def checked(certificate: x509.Certificate) -> x509.Certificate:
     _ = (certificate.subject, certificate.issuer, certificate.extensions)
     root = certificate.subject == certificate.issuer  # old ones have the serial number 0
     if certificate.serial_number < (0 if root else 1):
-        raise ValueError("the serial number is not positive (RFC 5280 section 4.1.2.2)")
+        raise ValueError(NOT_POSITIVE)
     return certificate
 
 
@@ -128,7 +129,9 @@ def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
     except UnsupportedAlgorithm as error:
         raise KeyUnsupported(certificate.public_key_algorithm_oid.dotted_string) from error
     except ValueError as error:
-        raise CertificateUnreadable(f"the public key of {title_of(certificate)} is damaged", str(error)) from error
+        raise CertificateUnreadable(
+            f"the public key of {title_of(certificate)} is not a possible one", str(error)
+        ) from error
 
 
 def extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
@@ -138,7 +141,9 @@ def extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension
     except x509.ExtensionNotFound:
         return None
     except MALFORMED as error:
-        raise CertificateUnreadable(f"the extensions of {title_of(certificate)} are damaged", str(error)) from error
+        raise CertificateUnreadable(
+            f"the extensions of {title_of(certificate)} are not well-formed ({reason_of(error)})", str(error)
+        ) from error
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:

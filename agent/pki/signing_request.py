@@ -9,8 +9,10 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
+from agent.errors.chain import KeyUnsupported
 from agent.errors.root import RequestInvalid
 from agent.pki.key import key_type_of
+from agent.pki.parser_errors import reason_of, unsupported_kind
 from agent.pki.profile import digest_for, general_names
 from agent.system.names import is_address
 
@@ -50,8 +52,10 @@ def load_request(pem: bytes) -> CertificatePublicKeyTypes:
     try:
         request = x509.load_pem_x509_csr(pem)
         genuine, key = request.is_signature_valid, request.public_key()
-    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
-        raise RequestInvalid("it is damaged or not a request in PEM form") from error
+    except UnsupportedAlgorithm as error:
+        raise KeyUnsupported(unsupported_kind(error)) from error
+    except (ValueError, x509.InvalidVersion) as error:
+        raise RequestInvalid(reason_of(error)) from error
     if not genuine:
         raise RequestInvalid("its signature does not verify with the key in it")
     key_type_of(key, title="the request")

@@ -64,7 +64,10 @@ class Modules:
 
     def retire(self, names: set[str]) -> None:
         """Take out modules that are gone from the settings."""
-        self.actions += [Retire(name) for name in self._state.deployments if name not in names]
+        for name, present in self._state.deployments.items():
+            waits = present.outcome is Outcome.RETIRING and self._holds_back(present)
+            if name not in names and not waits:
+                self.actions.append(Retire(name))
 
     def _live(self, module: str) -> Mapping[str, str]:
         return self._state.live_chains.get(module, {})

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from agent.health.snapshot import Progress, Snapshot
 from agent.model.events import EventKind
+from agent.report.observing import observed
 from agent.store import Store
 from agent.store.instants import read, read_known
 from agent.system.layout import Layout
@@ -41,7 +42,7 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             deferred=_instants(store, "deferred"),
             refusals=tuple(store.deployments.refusals()),
             endpoints=tuple(store.endpoints.all()),
-            conditions=tuple(store.conditions.all()),
+            conditions=observed(layout, store, now),
             next_at=read(store.meta("next at") or None),
             owner=_owner(layout),
         )

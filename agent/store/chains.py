@@ -110,6 +110,11 @@ class Chains:
         self._records.forget()
         self._database.execute("update chains set revoked_at = ? where id = ?", [written(at), chain_id])
 
+    def warn(self, chain_id: str, warnings: Iterable[Objection]) -> None:
+        """Keep other warnings of a chain in place of those that it was let in with."""
+        self._records.forget()
+        self._database.execute("update chains set warnings = ? where id = ?", [_warnings_json(warnings), chain_id])
+
     def certificates(self, chain_id: str) -> str | None:
         """Return leaf, intermediates and the root where it is known, as PEM; no key."""
         query = "select certificates, anchor from chains where id = ?"

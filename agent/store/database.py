@@ -26,6 +26,7 @@ from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
 from agent.store.failing_names import FailingNames
+from agent.store.footprints import Footprints
 from agent.store.jobs import Jobs
 from agent.store.ledger import Ledger
 from agent.store.modules import Modules
@@ -62,6 +63,7 @@ class Store:
         self.modules = Modules(database)
         self.deployments = Deployments(database)
         self.endpoints = Endpoints(database)
+        self.footprints = Footprints(database)
         self.conditions = Conditions(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)

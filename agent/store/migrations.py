@@ -175,3 +175,9 @@ def m010_conditions(db: Database) -> None:
         pk=("scope", "kind", "subject", "code"),
     )
     _distrust_after_changes(db, "conditions")
+
+
+@migrations()
+def m011_footprints(db: Database) -> None:
+    """What was put into services, for taking it out without settings and plugins."""
+    db.table("footprints").create(_columns("owner footprint"), pk="owner")

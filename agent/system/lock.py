@@ -8,6 +8,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.errors import AgentError
@@ -59,3 +61,24 @@ def _holder(path: Path) -> str:
     """Return the last process that wrote the lock file, for messages."""
     pid, _, who = path.read_text(errors="replace").strip().partition(" ")
     return f"pid {pid}, {who}" if pid and who else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Process that holds a lock."""
+
+    title: str
+    since: datetime
+    """When it got the lock, UTC."""
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Return who holds a lock, without asking for it: that would keep others from getting it. None: nobody, or not known."""
+    try:
+        status = path.stat()
+        locks = Path("/proc/locks").read_text()
+    except OSError:
+        return None
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    held = any(line.split()[1:2] == ["FLOCK"] and device in line.split() for line in locks.splitlines())
+    return Holder(_holder(path), datetime.fromtimestamp(status.st_mtime, UTC)) if held else None

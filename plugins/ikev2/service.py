@@ -57,7 +57,7 @@ class StrongSwan(SystemdService):
         values = {"load": " ".join(self._load(context).argv)}
         if self.main == "own":
             yield Template(path="strongswan.conf", values={**values, "vici": self.socket(context.places)})
-        elif self.manager == "systemd" and self.drop_in:
+        elif self.manager == "systemd" and self.drop_in and context.parts:
             place = Path(f"/etc/systemd/system/{self.unit}.service.d/chainwright.conf")
             yield Template(path="unit.conf", values=values, publish=place, how="copy")
 

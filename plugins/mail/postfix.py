@@ -58,7 +58,7 @@ class Postfix(SystemdService):
         return self.main == "include"
 
     def check_with(self, context: ServiceContext) -> Command | None:
-        """Look for mistakes of syntax, and whether your main.cf names our files. Nothing of postfix's looks into those.
+        """Look for mistakes of syntax, and whether your main.cf names our files rightly. Nothing of postfix's looks into those.
 
         Where there is no module any more, your main.cf must no longer name them.
         """
@@ -69,8 +69,13 @@ class Postfix(SystemdService):
         generation = context.parts[0].directory
         if self.main == "own":
             return self._check(str(generation / "postfix"))
-        wanted = self.lines(generation.parent / "live")
-        return self._check(str(context.places.rooted(self.configuration)), *wanted)
+        return self._check(str(context.places.rooted(self.configuration)), *self._wanted(context))
+
+    def included_with(self, context: ServiceContext) -> Command | None:
+        """Look whether your main.cf names our files."""
+        if self.main == "own" or not context.parts:
+            return None
+        return self._check(str(context.places.rooted(self.configuration)), "--named", *self._wanted(context))
 
     def reload_with(self, context: ServiceContext) -> Command | None:
         """Reload; what could not be made while postfix wasn't installed is made first."""
@@ -105,6 +110,9 @@ class Postfix(SystemdService):
         postmap = f"{self.programs}/postmap"
         argv = (sys.executable, "-I", str(FILES), postmap, self.map_type, str(generation / "postfix"), *then)
         return Command(argv, strict=not then)
+
+    def _wanted(self, context: ServiceContext) -> tuple[str, ...]:
+        return self.lines(context.parts[0].directory.parent / "live")
 
     def _check(self, directory: str, *wanted: str) -> Command:
         return Command((sys.executable, "-I", str(CHECK), self.programs, directory, *wanted))

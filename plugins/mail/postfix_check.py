@@ -1,8 +1,9 @@
 """Check of postfix's configuration by postfix's own programs, and for settings that name certain files.
 
-Called as ``python postfix_check.py PROGRAMS DIRECTORY ["NAME = VALUE"...]``, or with ``--without PLACE``, to see that its main.cf
-names nothing below PLACE, which is about to go. Exit code 127: postfix isn't installed. No program
-of postfix's looks into the chains or the map.
+Called as ``python postfix_check.py PROGRAMS DIRECTORY ["NAME = VALUE"...]``; of a main.cf that names none of these values only
+the syntax is tested. With ``--named`` before them nothing else is looked at than whether it names any, and with
+``--without PLACE`` that it names nothing below PLACE, which is about to go. Exit code 127: postfix isn't installed. No program of
+postfix's looks into the chains or the map.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ NOT_FOUND = 127
 CHAINS = "smtpd_tls_chain_files"
 MAPS = "tls_server_sni_maps"
 WITHOUT = "--without"
+NAMED = "--named"
 NO_TLS = "smtpd_tls_security_level = may"
 """What a main.cf needs that says nothing of TLS."""
 
@@ -59,6 +61,28 @@ def missing(postconf: str, directory: str, wanted: Sequence[str]) -> list[str]:
     return lacking
 
 
+def names_any(postconf: str, directory: str, wanted: Sequence[str]) -> bool:
+    """Whether a main.cf names any of the files in those ``NAME = VALUE``."""
+    values = dict(line.split(" = ") for line in wanted)
+    found = settings(postconf, directory, *values)
+    return any(value in found[name].replace(",", " ").split() for name, value in values.items())
+
+
+def complain(postconf: str, directory: str, wanted: Sequence[str]) -> None:
+    """End with the lines that a main.cf lacks, if it does."""
+    lacking = missing(postconf, directory, wanted)
+    if lacking:
+        lines = " ".join(f"'{line}'" for line in lacking)
+        sys.exit(f"{directory}/main.cf does not name the agent's files; add them: postconf -c {directory} -e {lines}")
+
+
+def need(program: str) -> None:
+    """End where a program isn't there."""
+    if shutil.which(program) is None:
+        sys.stderr.write(f"{program} is not installed\n")
+        sys.exit(NOT_FOUND)
+
+
 def refuse_to_go(postconf: str, directory: str, place: str) -> None:
     """End with a complaint where a main.cf names files in `place`: without them, postfix serves no TLS."""
     if shutil.which(postconf) is None or not Path(directory, "main.cf").exists():
@@ -79,15 +103,15 @@ def main(arguments: Sequence[str]) -> None:
         refuse_to_go(postconf, directory, wanted[1])
         return
     for program in (postconf, postfix):
-        if shutil.which(program) is None:
-            sys.stderr.write(f"{program} is not installed\n")
-            sys.exit(NOT_FOUND)
+        need(program)
+    if wanted[:1] == [NAMED]:
+        if not names_any(postconf, directory, wanted[1:]):
+            complain(postconf, directory, wanted[1:])
+        return
     ask(postconf, "-c", directory, "-n")
     ask(postconf, "-c", directory, "-M")
-    lacking = missing(postconf, directory, wanted) if wanted else []
-    if lacking:
-        lines = " ".join(f"'{line}'" for line in lacking)
-        sys.exit(f"{directory}/main.cf does not name the agent's files; add them: postconf -c {directory} -e {lines}")
+    if wanted and names_any(postconf, directory, wanted):
+        complain(postconf, directory, wanted)
     # Its own directories are postfix's to make, but for the one above them.
     Path(settings(postconf, directory, "queue_directory")["queue_directory"]).mkdir(parents=True, exist_ok=True)
     ask(postfix, "-c", directory, "check")

@@ -1,8 +1,9 @@
 """Check of accel-ppp's configuration: accel-ppp has none, and reports mistakes only in its log.
 
-Called as ``python check_accel_ppp.py PROGRAM MAIN_FILE INCLUDED_FILE LINE``: the line is what the main file must say to have ours
-included. Exit code 127: accel-ppp isn't installed. Sections are read as accel-ppp does (accel-pppd/triton/conf_file.c): of two
-with one name the first one counts, and so does the first of two lines with one name.
+Called as ``python check_accel_ppp.py PROGRAM MAIN_FILE INCLUDED_FILE [LINE]``. With the line that has ours included, nothing else
+is looked at than whether the main file says it; without, a main file that doesn't include ours is only read. Exit code 127:
+accel-ppp isn't installed. Sections are read as accel-ppp does (accel-pppd/triton/conf_file.c): of two with one name the first one
+counts, and so does the first of two lines with one name.
 """
 
 from __future__ import annotations
@@ -87,12 +88,12 @@ class Reading:
         return name
 
 
-def check(main_file: Path, included: Path, line: str) -> None:
+def check(main_file: Path, included: Path) -> None:
     """Look whether accel-ppp would serve SSTP with our files; end with the first complaint."""
     reading = Reading(main_file)
+    if not _includes(reading, included):
+        return  # it serves nothing of ours, whatever is in them
     ours = _ours(included)
-    if included.resolve() not in [each.resolve() for each in reading.files]:
-        sys.exit(f"error: {main_file} does not include the agent's file; add as its first line: {line}")
     if not ours:
         return  # there is no chain yet
     sstp = reading.first(SSTP)
@@ -103,6 +104,16 @@ def check(main_file: Path, included: Path, line: str) -> None:
     _check_modules(reading, main_file)
     _check_files(sstp)
     _check_ranges(reading, main_file, sstp.value("bind"))
+
+
+def see_included(main_file: Path, included: Path, line: str) -> None:
+    """End with the line to add where our files are not included."""
+    if not _includes(Reading(main_file), included):
+        sys.exit(f"error: {main_file} does not include the agent's file; add as its first line: {line}")
+
+
+def _includes(reading: Reading, included: Path) -> bool:
+    return included.resolve() in [each.resolve() for each in reading.files]
 
 
 def _ours(included: Path) -> list[Path]:
@@ -152,12 +163,15 @@ def _covers(written: str, own: str) -> bool:
         return False  # accel-ppp ignores it too
 
 
-def main(program: str, main_file: str, included: str, line: str) -> None:
+def main(program: str, main_file: str, included: str, line: str = "") -> None:
     """Test."""
     if shutil.which(program) is None:
         sys.stderr.write(f"{program} is not installed\n")
         sys.exit(NOT_FOUND)
-    check(Path(main_file), Path(included), line)
+    if line:
+        see_included(Path(main_file), Path(included), line)
+    else:
+        check(Path(main_file), Path(included))
 
 
 if __name__ == "__main__":

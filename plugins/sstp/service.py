@@ -97,10 +97,13 @@ class SSTPService(IncludedService):
         """Read the configuration as the daemon would: neither has a test of its own."""
         if self.restarts:
             return self._sstpd("check", context, self._generation(context))
-        main_path = self.main_path(context.places, context.directory)
-        entry = context.directory if self.main == "own" else context.places.live
-        line = f"$include {context.places.rooted(self.include)}"
-        return self._own_program(CHECK_ACCEL_PPP, self.program, str(main_path), f"{entry}/included.conf", line)
+        return self._check(context)
+
+    def included_with(self, context: ServiceContext) -> Command | None:
+        """Look whether your main file includes ours."""
+        if not self.checks_in_place or not context.parts:
+            return None
+        return self._check(context, f"$include {context.places.rooted(self.include)}")
 
     def reload_with(self, context: ServiceContext) -> Action | None:
         """Reload accel-ppp, which looks once a second whether it was told to; restart sstp-server."""
@@ -144,6 +147,11 @@ class SSTPService(IncludedService):
         if self.restarts and self.pid_file is None:
             return places.run / "sstpd.pid"
         return super().pid_path(places)
+
+    def _check(self, context: ServiceContext, *line: str) -> Command:
+        main_path = self.main_path(context.places, context.directory)
+        entry = context.directory if self.main == "own" else context.places.live
+        return self._own_program(CHECK_ACCEL_PPP, self.program, str(main_path), f"{entry}/included.conf", *line)
 
     def _sstpd(self, verb: str, context: ServiceContext, generation: Path | None) -> Command | None:
         """Return what tests, starts or restarts sstp-server with the files of a generation."""

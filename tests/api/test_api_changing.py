@@ -14,6 +14,7 @@ from agent.pki.authority import Root
 from agent.store import Store
 from agent.system.layout import Layout
 from support.appliances.api import NAME, bought, pem_of
+from support.cas import certificates as toy_ca
 from support.processes.api import ApiProcess
 
 
@@ -170,6 +171,15 @@ def test_a_company_s_root_takes_over(box):
     again = box.admin.submit("/v1/root", ("ca.pem", pem), typed="REPLACE")
     assert (again.status, again.code) == (409, "hand.root_already_present")
     assert box.audit()[0] == ("ann", "root replaced", "Company CA", "192.0.2.7")
+
+
+def test_what_clients_would_refuse_of_a_root_stops_the_preview_and_the_change(shared):
+    bound = x509.NameConstraints([x509.DNSName("other.test")], None)
+    other = toy_ca.root("Other Root", critical=(bound,))
+    given = ("ca.pem", toy_ca.key_pem(other.key) + toy_ca.pem(other.certificate))
+    for target, fields in (("/v1/root/preview", {}), ("/v1/root", {"typed": "REPLACE"})):
+        reply = shared.admin.submit(target, given, **fields)
+        assert (reply.status, reply.code) == (422, "root.signs_unusable")
 
 
 def test_what_may_not_sign_is_no_root(shared):

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from agent.pki.encoding import Format, Part, encode
 from support.appliances.api import NAME, bought, pem_of
-from support.fakes.uploads import hidden_bomb
+from support.cas.certificates import Party
+from support.fakes.uploads import hidden_bomb, several
 from support.processes.tree import inspections_of
 from support.waiting import until
 
@@ -93,10 +94,26 @@ def test_the_api_answers_while_a_file_that_costs_minutes_is_opened_and_given_up(
     assert (reply.status, reply.code) == (422, "upload.too_costly")
     assert reply.json["where"] == "bomb.p12"
     assert reply.json["title"] in {
-        "Opening it takes more than 10 seconds of computing time, and was given up.",
-        "Opening it takes more than 25 seconds, and was given up.",  # on a busy machine
+        "It takes more than 10 seconds of computing time to open and to check, and was given up.",
+        "It takes more than 25 seconds to open and to check, and was given up.",  # on a busy machine
     }
     assert inspections_of(shared.api.process.pid) == []
+
+
+def test_of_two_chains_in_a_keystore_the_one_that_is_asked_for_is_taken(shared, chain):
+    other = bought("other.example.test")
+    keystore = several([Party(each.key, each.leaf) for each in (other, chain)], *authorities(chain, other))
+    reply = shared.admin.submit("/v1/uploads/preview", ("keystore.p12", keystore))
+    assert (reply.status, reply.code) == (422, "upload.two_chains")
+    reply = shared.admin.submit("/v1/uploads/preview", ("keystore.p12", keystore), for_name=NAME)
+    assert (reply.status, reply.json["id"], reply.json["refusal"]) == (200, chain.id, None)
+    assert {"level": "note", "sentence": '"other.example.test" left out, and its key'} in reply.json["findings"]
+
+
+def authorities(*chains) -> list[Party]:
+    """Return those above the leaves, with keys that nobody reads."""
+    above = dict.fromkeys(each for chain in chains for each in (*chain.intermediates, chain.anchor) if each)
+    return [Party(chains[0].key, each) for each in above]
 
 
 def test_a_preview_says_why_it_would_not_be_stored_as_it_is(shared, chain):

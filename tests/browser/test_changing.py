@@ -167,7 +167,7 @@ def test_a_passphrase_is_asked_for_only_when_it_is_needed(calm, visit, shop, scr
         leaf.certificate, shop.authority.certificate, shop.root.certificate
     )
     chosen(visitor, ("sealed.pem", sealed))
-    visitor.sees("The private key is encrypted, and no passphrase was given.")
+    visitor.sees("The private key is protected by a passphrase, and none was given.")
     visitor.sees("sealed.pem")
     visitor.looks("asked")
     for passphrase, then in (("wrong", "The passphrase does not open it."), ("open sesame", "Use this certificate?")):

@@ -335,7 +335,7 @@ def test_systemd_is_told_of_its_start_its_life_and_its_end(idle, manager):
     environment = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "400000"}
     with Agent(idle.layout, environment) as agent:
         assert messages(manager, "READY=1")[0] == "READY=1\nSTATUS=The first pass begins."
-        assert messages(manager, "STATUS=")[-1].startswith("STATUS=The next pass is due at 20")
+        assert messages(manager, "STATUS=")[-1].startswith("STATUS=All is well. The next pass is due at 20")
         messages(manager, "WATCHDOG=1")
         messages(manager, "WATCHDOG=1")
         assert agent.ends() == 0

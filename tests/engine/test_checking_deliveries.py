@@ -9,6 +9,9 @@ import pytest
 from cryptography import x509
 
 from agent.model.records import ChainRecord
+from agent.pki.authority import Root
+from agent.pki.chain import Chain
+from agent.store import Store
 from support.appliances.deployed import Deployed
 from support.cas import certificates as toy_ca
 from support.fakes.source_context import utc_now
@@ -174,6 +177,47 @@ def test_a_chain_that_is_not_valid_now_is_not_stored(carried, made_in: int, days
     assert carried.bound().source == "local"
 
 
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00")
+
+
+def odd(days: int) -> toy_ca.Party:
+    """Return a leaf that every client refuses for a critical extension that none knows."""
+    return leaf(critical=(UNKNOWN,), days=days)
+
+
+def test_what_serves_since_before_there_was_a_judge_is_renewed_once_with_a_warning_and_then_refused(carried):
+    carried.deliver(leaf(days=20))
+    old = odd(30)
+    with carried.appliance.store() as store, store.write():
+        request = store.modules.needs()[0].request.id
+        made = Chain(old.key, old.certificate, (ISSUER.certificate,))
+        store.chains.add(made, source="carrier", now=carried.appliance.clock() + timedelta(seconds=1), request=request)
+    carried.appliance.clock.advance(days=21)
+    carried.deliver(odd(60))
+    renewed = carried.bound()
+    assert renewed.id != made.id
+    assert [each.clients for each in renewed.warnings if "1.3.6.1.4.1.55555.1" in each.sentence] == ["every client"]
+    assert carried.order() is None
+
+    carried.appliance.clock.advance(days=25)
+    carried.deliver(odd(120))
+    assert carried.order().problem["code"] == "source.chain_refused"
+    assert "1.3.6.1.4.1.55555.1" in carried.order().problem["cause"]
+    assert carried.bound().id == renewed.id, "it serves until something better is there, or it ends"
+    carried.appliance.clock.advance(days=15)
+    carried.deliver(odd(120))
+    assert carried.bound().source == "local"
+
+
+def test_a_fault_that_what_serves_does_not_have_is_refused_at_once(carried):
+    carried.deliver(leaf(days=30))
+    served = carried.bound().id
+    carried.appliance.clock.advance(days=21)
+    carried.deliver(odd(60))
+    assert carried.order().problem["code"] == "source.chain_refused"
+    assert carried.bound().id == served
+
+
 def test_what_some_clients_refuse_and_what_the_source_says_is_kept_with_the_chain(carried):
     carried.deliver(leaf())
     kept = {each.code: each.sentence for each in carried.bound().warnings}
@@ -194,6 +238,17 @@ def test_a_directory_of_roots_that_can_not_be_read_stops_no_order(carried):
     carried.appliance.layout.trust.joinpath("carrier.pem").write_text("nonsense")
     carried.deliver(leaf())
     assert carried.bound().source == "carrier"
+
+
+def test_a_local_chain_that_clients_refuse_for_its_root_serves_with_a_warning_as_nothing_is_below_it(carried):
+    elsewhere = x509.NameConstraints([x509.DNSName("elsewhere.example")], None)
+    own = toy_ca.root("Own Root", now=utc_now(), extensions=(elsewhere,))
+    with Store.open(carried.appliance.layout) as store, store.write():
+        store.roots.add(Root(own.key, own.certificate), utc_now())
+    carried.deliver(leaf("other.example.com"))
+    assert carried.bound().source == "local"
+    assert "Own Root" in carried.bound().warnings[0].sentence
+    assert carried.bound().warnings[0].clients == "every client"
 
 
 def test_a_local_chain_is_complete(carried):

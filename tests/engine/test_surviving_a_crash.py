@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from agent.errors.settings import SettingsRefused
 from agent.model.deployment import Outcome, Step
 from support.appliances.deployed import Deployed, served
 from support.paths import DYING
@@ -44,6 +45,22 @@ def test_at_every_step_a_matching_pair_is_in_service_and_the_next_run_converges(
     assert served(tunnel.port, "t.example.test") in {before, bound(tunnel)}
     restart(tunnel)
     assert served(tunnel.port, "t.example.test") in {before, bound(tunnel)}
+    assert_converged(tunnel)
+
+
+@pytest.mark.parametrize("step", [Step.SWITCHING, Step.PROBING])
+def test_with_settings_that_are_refused_by_now_it_is_finished_or_undone_all_the_same(tunnel, step):
+    before = bound(tunnel)
+    tunnel.clock.advance(seconds=RENEWAL)
+    die_at(tunnel, step)
+    good = tunnel.layout.settings.read_text()
+    tunnel.settings("nonsense = 1\n")
+    with pytest.raises(SettingsRefused):
+        tunnel.apply()
+    with tunnel.store() as store:
+        assert store.deployments.transactions() == []
+    assert served(tunnel.port, "t.example.test") == bound(tunnel) != before
+    tunnel.layout.settings.write_text(good)
     assert_converged(tunnel)
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from agent.errors.deploy import NotIncluded
 from agent.errors.problem import Problem
 from agent.health.assessment import health
 from agent.health.snapshot import Snapshot
@@ -150,3 +151,23 @@ def test_a_pass_that_is_an_hour_late_tells_that_nothing_makes_passes():
     )
     assert told(late) == [("pass", "pass", "warning", cause)]
     assert late[0].since == due - timedelta(seconds=1)
+
+
+def test_a_module_that_is_gone_but_could_not_be_taken_out_is_a_finding_until_it_is():
+    gone = {"mail": Deployment("mail", 1, Outcome.RETIRING, problem=OWN, at=NOW - DAY)}
+    disabled = replace(MAIL, enabled=False)
+    for modules in ((), (disabled,)):
+        found = health(Snapshot(modules=modules, deployments=gone), NOW)
+        assert [(each.name, each.severity, each.since, each.problem) for each in found.findings] == [
+            ("mail", Severity.WARNING, NOW - DAY, OWN)
+        ]
+        assert found.degraded
+
+
+def test_what_waits_for_a_line_of_the_administrators_is_a_warning_told_once():
+    problem = NotIncluded("postfix", "add it").problem
+    waiting = {"mail": Deployment("mail", 1, Outcome.WAITING, problem=problem, at=NOW)}
+    found = health(served(bought(days=90), deployments=waiting), NOW)
+    assert [(each.severity, each.problem.code) for each in found.findings] == [
+        (Severity.WARNING, "deploy.not_included")
+    ]

@@ -117,7 +117,7 @@ def test_a_refusal_is_the_same():
 )
 def test_what_takes_minutes_is_given_up(data: bytes):
     assert confined_refusal(WHOLE, ("a.p12", data)) == (
-        f"a.p12: Opening it takes more than 1 seconds of computing time, and was given up.\n{WRITE_AGAIN}"
+        f"a.p12: It takes more than 1 seconds of computing time to open and to check, and was given up.\n{WRITE_AGAIN}"
     )
 
 
@@ -131,20 +131,20 @@ def long_rsa_key() -> bytes:
 
 def test_a_very_long_rsa_key_is_given_up():
     assert confined_refusal(WHOLE, ("a.key", long_rsa_key())) == (
-        f"a.key: Opening it takes more than 1 seconds of computing time, and was given up.\n{WRITE_AGAIN}"
+        f"a.key: It takes more than 1 seconds of computing time to open and to check, and was given up.\n{WRITE_AGAIN}"
     )
 
 
 def test_what_takes_too_much_memory_is_given_up():
     assert confined_refusal(WHOLE, ("a.key", encrypted_key(scrypt(2**20, 8, 1)))) == (
-        f"a.key: Opening it takes more than 512 MB of memory, and was given up.\n{WRITE_AGAIN}"
+        f"a.key: It takes more than 512 MB of memory to open and to check, and was given up.\n{WRITE_AGAIN}"
     )
 
 
 def test_what_waits_for_the_processor_is_given_up_at_last():
     limits = Limits(processor=600, wall=3)
     assert confined_refusal(("a.p12", hidden_bomb(ENDLESS, SECRET)), limits=limits) == (
-        f"a.p12: Opening it takes more than 3 seconds, and was given up.\n{WRITE_AGAIN}"
+        f"a.p12: It takes more than 3 seconds to open and to check, and was given up.\n{WRITE_AGAIN}"
     )
     assert inspections_of(os.getpid()) == []
 

@@ -21,10 +21,12 @@ from support.fakes.uploads import (
     bundle_of,
     der,
     encrypted_pem,
+    integer,
     key_der,
     look,
     p12,
     refusal,
+    tlv,
 )
 
 OTHER = CA.leaf("shop.example.org")
@@ -34,6 +36,10 @@ PEM_CURE = 'Choose the file whose text begins with "-----BEGIN CERTIFICATE-----"
 BLOCK_CURE = "Copy it again as a whole, from its BEGIN line to its END line."
 DAMAGED_CURE = "Get it again from where it comes from; binary files must be copied unchanged."
 SEPARATELY = "Upload them separately, each with its own private key and the certificates of its issuers."
+BY_NAME = (
+    "Say for which name it is meant (--for NAME). Or upload them separately, each with its own private key and the "
+    "certificates of its issuers."
+)
 
 
 # What is refused: nothing useful
@@ -79,10 +85,10 @@ MANY = 500_000
             'Block 1 ("CERTIFICATE") is broken: it is empty.',
         ),
         (b"-" * MANY, "it looks like text."),
-        (b"\x30\x80" * MANY, "it is damaged."),
+        (b"\x30\x80" * MANY, "it can't be read: its structure is that of neither."),
         (
             b"\x30\x80\x02\x01\x03" + b"\x30\x80" * 12 + b"\x05\x00" * (MANY // 5) + b"\x00\x00" * 13,
-            "The passphrase does not open it.",
+            "it can't be read: its structure is not that of RFC 7292 with a passphrase.",
         ),
     ],
     ids=["beginnings", "empty lines", "hyphens", "openings", "values"],
@@ -220,32 +226,60 @@ def test_a_block_that_is_not_whole_is_refused_by_its_number(data: bytes, number:
     assert refusal(("chain.pem", data)) == f'chain.pem: Block {number} ("{label}") is broken: {reason}.\n{BLOCK_CURE}'
 
 
-def test_what_is_damaged_inside_is_refused():
+def damaged(place: str, what: str, reason: str) -> str:
+    return f"{place}: This is {what}, but it can't be read: {reason}.\n{DAMAGED_CURE}"
+
+
+def test_what_is_damaged_inside_is_refused_with_what_is_wrong_with_it():
     spoilt = bytearray(der(CA.certificate))
     spoilt[4] ^= 0x01
     block = BEGIN + base64.encodebytes(bytes(spoilt)) + END
-    assert refusal(WHOLE, ("ca.pem", block)) == f"ca.pem: This is a certificate, but it is damaged.\n{DAMAGED_CURE}"
-    assert refusal(("a.pem", WHOLE + block)).startswith("a.pem, block 5: This is a certificate")
+    odd = "its field tbs_cert is not what belongs there"
+    assert refusal(WHOLE, ("ca.pem", block)) == damaged("ca.pem", "a certificate", odd)
+    assert refusal(("a.pem", WHOLE + block)) == damaged("a.pem, block 5", "a certificate", odd)
+    size = len(der(CA.certificate))
     torn = BEGIN + base64.encodebytes(der(CA.certificate)[:-7]) + END
-    assert refusal(WHOLE, ("ca.pem", torn)) == f"ca.pem: This is a certificate, but it is damaged.\n{DAMAGED_CURE}"
-    assert refusal(("leaf.der", der(LEAF.certificate)[:-7])) == (
-        f"leaf.der: This is a file of certificates or keys in DER form, but it is damaged.\n{DAMAGED_CURE}"
-    )
-    assert refusal(("two.der", der(LEAF.certificate) + b"rest")) == (
-        f"two.der: This is a file of certificates or keys in DER form, but it is damaged.\n{DAMAGED_CURE}"
-    )
+    cut = f"it ends too early, after {size - 7} of {size} bytes"
+    assert refusal(WHOLE, ("ca.pem", torn)) == damaged("ca.pem", "a certificate", cut)
+    file = "a file of certificates or keys in DER form"
+    assert refusal(("ca.der", der(CA.certificate)[:-7])) == damaged("ca.der", file, cut)
+    behind = f"what follows after {size} bytes is neither certificate nor key"
+    assert refusal(("two.der", der(CA.certificate) + b"rest")) == damaged("two.der", file, behind)
+    cut = f"it ends too early, after 300 of {size} bytes"
+    assert refusal(("two.der", der(CA.certificate) + der(CA.certificate)[:300])) == damaged("two.der", file, cut)
+
+
+def test_a_damaged_key_is_refused_with_what_is_wrong_with_it():
     key = bytearray(key_der(LEAF.key))
     key[-5] ^= 0xFF
-    assert refusal(("a.key", bytes(key))) == f"a.key: This is a private key, but it is damaged.\n{DAMAGED_CURE}"
+    reason = "the numbers in it are not those of a key"
+    assert refusal(("a.key", bytes(key))) == damaged("a.key", "a private key", reason)
+    odd = tlv(0x30, integer(0), tlv(0x30), tlv(0x04))
+    reason = "its structure is not that of a key (unexpected end of data)"
+    assert refusal(("a.key", odd)).startswith(
+        "a.key: This is a private key, but it can't be read: its structure is not"
+    )
+    text = f"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{base64.encodebytes(odd[:-1]).decode()}-----END ENCRYPTED PRIVATE KEY-----\n"
+    size = len(odd)
+    assert refusal(("a.key", text.encode()), passphrase=b"x") == damaged(
+        "a.key", "an encrypted private key", f"it ends too early, after {size - 1} of {size} bytes"
+    )
+
+
+def test_a_damaged_bundle_is_refused_with_what_is_wrong_with_it():
     no_certificates = bytes.fromhex("302306092a864886f70d010702a0163014020101310030 0b06092a864886f70d0107013100")
-    assert refusal(("a.p7b", no_certificates)) == f"a.p7b: This is a PKCS#7 bundle, but it is damaged.\n{DAMAGED_CURE}"
+    assert refusal(("a.p7b", no_certificates)) == damaged("a.p7b", "a PKCS#7 bundle", "it holds no certificate")
+    file = p12(LEAF, CA, secret=b"geheim")
+    assert refusal(("a.p12", file[:4] + b"\2\1\3" + file[7:40] + file[41:]), passphrase=b"geheim").startswith("a.p12: ")
+    spoilt = file[:-60] + bytes([file[-60] ^ 1]) + file[-59:]
+    assert refusal(("a.p12", spoilt), passphrase=b"geheim") == damaged(
+        "a.p12", "a PKCS#12 file", "its content has changed since its checksum (MAC) was made"
+    )
 
 
 # What is refused: keys
 
-PASSPHRASE_CURE = (
-    "Enter its passphrase (--passphrase-file FILE), or decrypt it: openssl pkey -in key.pem -out plain.pem"
-)
+PASSPHRASE_CURE = "Enter its passphrase (--passphrase-file FILE), or decrypt it: "
 ENCRYPTED = {
     "PKCS#8": encrypted_pem(LEAF.key, b"geheim"),
     "DER": key_der(LEAF.key, secret=b"geheim"),
@@ -254,11 +288,16 @@ ENCRYPTED = {
 }
 
 
-@pytest.mark.parametrize("data", ENCRYPTED.values(), ids=ENCRYPTED)
-def test_an_encrypted_key_needs_its_passphrase(data: bytes):
+@pytest.mark.parametrize("kind", ENCRYPTED)
+def test_an_encrypted_key_needs_its_passphrase(kind: str):
+    data = ENCRYPTED[kind]
+    what, command = (
+        ("PKCS#12 file", "pkcs12 -in FILE -nodes") if kind == "PKCS#12" else ("private key", "pkey -in FILE")
+    )
     for passphrase in (None, b""):
         assert refusal(BUNDLE, ("portal.key", data), passphrase=passphrase) == (
-            f"portal.key: The private key is encrypted, and no passphrase was given.\n{PASSPHRASE_CURE}"
+            f"portal.key: The {what} is protected by a passphrase, and none was given.\n"
+            f"{PASSPHRASE_CURE}openssl {command} -out plain.pem"
         )
     assert refusal(BUNDLE, ("portal.key", data), passphrase=b"hunter2") == (
         "portal.key: The passphrase does not open it.\n"
@@ -310,15 +349,14 @@ def test_a_key_beside_the_one_that_fits_is_refused():
 
 def test_two_chains_at_once_are_refused():
     assert refusal(WHOLE, bundle_of(OTHER)) == (
-        'There are 2 certificates with their private keys: "www.example.com", "shop.example.org".\n' + SEPARATELY
+        'There are 2 certificates with their private keys: "www.example.com", "shop.example.org".\n' + BY_NAME
     )
 
 
 def test_two_certificates_of_one_key_for_different_names_are_refused():
     second = issue("b.example.com", issuer=CA, names=("b.example.com",), key=LEAF.key, days=30)
     assert refusal(WHOLE, pem(second.certificate)) == (
-        'The private key belongs to 2 certificates for different names: "www.example.com", "b.example.com".\n'
-        + SEPARATELY
+        'The private key belongs to 2 certificates for different names: "www.example.com", "b.example.com".\n' + BY_NAME
     )
 
 

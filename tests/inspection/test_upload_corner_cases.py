@@ -67,9 +67,11 @@ def test_a_negative_serial_number_is_refused(serial: int):
 
 def test_the_serial_number_zero_is_a_root_s_only():
     odd = rewritten(LEAF, CA, serial_of(LEAF), integer(0))
-    assert refusal(("leaf.pem", bundle_of(odd))).startswith(
-        "leaf.pem, block 2: This is a certificate, but it is damaged."
-    )
+    for given in (bundle_of(odd, CA, ROOT), p12(odd, CA, ROOT)):
+        assert refusal(given) == (
+            'The certificate of "www.example.com" is not well-formed: '
+            f"its serial number is 0 (RFC 5280 section 4.1.2.2).\n{ODD_CURE}"
+        )
 
 
 def test_a_root_with_the_serial_number_zero_is_accepted_and_kept():
@@ -93,21 +95,30 @@ def test_a_root_with_the_serial_number_zero_is_accepted_and_kept():
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "reason"),
     [
-        (b"\x06\x03\x55\x1d\x0e", b"\x06\x03\x55\x1d\x23"),  # two authority key identifiers
-        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"),  # version 6
-        (b"\x82\x0fwww.example.com", b"\xa3\x0fwww.example.com"),  # an X.400 address
-        (b"\x17\x0d26", b"\x17\x0dxx"),  # no time
+        (
+            b"\x06\x03\x55\x1d\x0e",  # two authority key identifiers
+            b"\x06\x03\x55\x1d\x23",
+            "it has the extension 2.5.29.35 twice (RFC 5280 section 4.2)",
+        ),
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05", "there is no version 6 of it"),
+        (
+            b"\x82\x0fwww.example.com",
+            b"\xa3\x0fwww.example.com",
+            "it holds a name of the kind x400Address or ediPartyName, which nothing here reads",
+        ),
+        (b"\x17\x0d26", b"\x17\x0dxx", "its field tbs_cert.validity.not_before has a value that is not allowed"),
+        (b"\x17\x0d26", b"\x18\x0d26", "its field tbs_cert.validity.not_before has a value that is not allowed"),
     ],
-    ids=["twice", "version", "address", "time"],
+    ids=["twice", "version", "address", "no time", "other time"],
 )
-def test_a_certificate_that_is_not_one_is_refused(old: bytes, new: bytes):
+def test_a_certificate_that_is_not_one_is_refused_with_what_is_wrong_with_it(old: bytes, new: bytes, reason: str):
     before = LEAF.certificate.tbs_certificate_bytes
     assert old in before
     odd = tlv(0x30, before.replace(old, new), ECDSA_WITH_SHA256, tlv(0x03, b"\0signature"))
-    message = "odd: This is a certificate, but it is damaged.\n"
-    assert refusal(("odd", odd)).startswith(message)
+    cure = "Get it again from where it comes from; binary files must be copied unchanged."
+    assert refusal(("odd", odd)) == f"odd: This is a certificate, but it can't be read: {reason}.\n{cure}"
     bundle = pkcs7.serialize_certificates([LEAF.certificate], Encoding.DER)
     in_bundle = bundle.replace(before, before.replace(old, new))
     assert in_bundle != bundle
@@ -122,8 +133,24 @@ def test_a_request_of_an_unknown_version_is_refused():
     request = x509.CertificateSigningRequestBuilder().subject_name(named("x")).sign(LEAF.key, SHA256())
     odd = request.public_bytes(Encoding.DER).replace(b"\x02\x01\x00", b"\x02\x01\x05", 1)
     label = b"CERTIFICATE REQUEST-----\n"
-    with pytest.raises(RequestInvalid):
-        load_request(b"-----BEGIN " + label + base64.encodebytes(odd) + b"-----END " + label)
+    assert request_refusal(b"-----BEGIN " + label + base64.encodebytes(odd) + b"-----END " + label) == (
+        "The certificate signing request can't be signed: there is no version 6 of it."
+    )
+
+
+def request_refusal(pem: bytes) -> str:
+    with pytest.raises(RequestInvalid) as caught:
+        load_request(pem)
+    return caught.value.problem.cause
+
+
+def test_a_request_that_is_none_is_refused_with_what_is_wrong_with_it():
+    text = "The certificate signing request can't be signed: it has no whole block of its kind in PEM form."
+    assert request_refusal(b"nonsense") == request_refusal(WHOLE) == text
+    label = b"CERTIFICATE REQUEST-----\n"
+    assert request_refusal(b"-----BEGIN " + label + b"MAA=\n-----END " + label) == (
+        "The certificate signing request can't be signed: its field csr_info is cut short."
+    )
 
 
 EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")  # RFC 5480 section 2.1.1
@@ -131,12 +158,14 @@ NOBODY_S = bytes.fromhex("06072a8648ce3d027f")
 
 
 UNKNOWN_KIND = (
-    'Keys of the type "unknown" are not supported.\nUse ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519.'
+    'Keys of the type "{}" are not supported.\nUse ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519.'
 )
 
 
 def test_a_key_of_a_kind_that_nobody_knows_is_refused():
-    assert refusal(BUNDLE, key_der(LEAF.key).replace(EC_PUBLIC_KEY, NOBODY_S)) == UNKNOWN_KIND
+    assert refusal(BUNDLE, key_der(LEAF.key).replace(EC_PUBLIC_KEY, NOBODY_S)) == UNKNOWN_KIND.format(
+        "1.2.840.10045.2.127"
+    )
 
 
 def test_a_pkcs12_file_with_a_curve_that_nobody_knows_is_refused(tmp_path: Path):
@@ -144,7 +173,7 @@ def test_a_pkcs12_file_with_a_curve_that_nobody_knows_is_refused(tmp_path: Path)
     pack = "openssl pkcs12 -export -inkey key -in crt -passout pass: -out p12"
     for command in (make, pack):
         subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
-    assert refusal((tmp_path / "p12").read_bytes()) == UNKNOWN_KIND
+    assert refusal((tmp_path / "p12").read_bytes()) == UNKNOWN_KIND.format("1.2.156.10197.1.301")
 
 
 def test_a_root_with_a_key_of_a_kind_that_nobody_knows_does_no_harm():

@@ -254,7 +254,7 @@ def test_a_request_that_can_not_be_signed_again_is_tried_a_day_later_and_holds_n
     context.appliance.apply()
     assert context.peers()[0].root != root.sha256
     assert [each.text for each in context.appliance.events if each.kind is EventKind.PEER_FAILED] == [
-        "branch-1: The certificate signing request can't be signed: it is damaged or not a request in PEM form."
+        "branch-1: The certificate signing request can't be signed: it has no whole block of its kind in PEM form."
     ]
     assert context.appliance.apply().performed == ()
     with context.appliance.store() as store, store.write():

@@ -411,7 +411,7 @@ def test_certificates_are_read_in_order_and_a_damaged_one_is_named_by_its_number
     damaged = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     with pytest.raises(CertificateUnreadable) as caught:
         load_certificates(pem(LEAF.certificate) + damaged)
-    assert cause(caught) == "A certificate can't be read: number 2 is damaged."
+    assert cause(caught) == "A certificate can't be read: number 2 is not well-formed (it begins with something else)."
     with pytest.raises(CertificateUnreadable):
         load_certificates(b"garbage")
 

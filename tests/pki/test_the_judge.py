@@ -404,6 +404,21 @@ def test_what_a_client_does_not_need_is_not_looked_at():
     assert not Path(new.leaf(NAME), (crossed,), old).judged().good
 
 
+def test_the_issuer_that_the_authority_key_identifier_means_is_preferred():
+    """Two certificates of one authority: OpenSSL takes only the one whose serial number the leaf gives."""
+    old, new = (ROOT.authority("Toy CA", key=CA.key, days=days) for days in (300, 400))
+    meant = x509.AuthorityKeyIdentifier(
+        None, [x509.DirectoryName(ROOT.certificate.subject)], old.certificate.serial_number
+    )
+    leaf = old.leaf(NAME, identifiers=False, extensions=(meant, x509.SubjectKeyIdentifier(b"k")))
+    for given in (bundle_of(leaf, new, old), bundle_of(leaf, old, new)):
+        found = look(given, anchors=[ROOT.certificate])
+        assert found.chain.intermediates == (old.certificate,)
+        assert found.warnings == ()
+    built = Chain.build(leaf.key, [leaf.certificate, new.certificate, old.certificate])
+    assert built.intermediates == (old.certificate,)
+
+
 def test_clients_are_judged_as_clients():
     path = of_leaf(extensions=(SERVER_AUTH,))
     sentence = f'The certificate of "{NAME}" is not for clients; its extended key usage is serverAuth'

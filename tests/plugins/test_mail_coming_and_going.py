@@ -102,3 +102,19 @@ def test_what_postfix_has_to_make_itself_is_made_when_it_is_installed(mailed):
     assert mailed.deployment("mail").outcome is Outcome.LIVE
     assert made.stat().st_mode & 0o777 == 0o600
     mailed.assert_served()
+
+
+def test_both_let_go_of_a_module_that_is_gone_and_what_postfix_still_serves_is_said(mailing):
+    """postfix has no configuration without a module, so nobody can tell it anything."""
+    mailing.settings('hostname = "gw"\naddresses = ["127.0.0.1"]\n[probe]\ntimeout = 1\n')
+    mailing.apply()
+    with pytest.raises(ConnectionRefusedError):
+        mailing.leaf("imaps")
+    assert list(mailing.layout.modules.rglob("*.pem")) == []
+    problem = mailing.deployment("mail").problem
+    assert problem.code == "deploy.still_served"
+    assert "127.0.0.1:" in problem.cause
+    mailing.kill("postfix")
+    mailing.apply(retry=True)
+    with mailing.store() as store:
+        assert store.deployments.all() == {}

@@ -179,20 +179,44 @@ def included(theirs) -> Included:
     return theirs
 
 
-def test_the_lines_that_a_main_cf_lacks_are_named_and_nothing_is_changed_until_they_are_there(theirs):
+def test_the_lines_that_a_main_cf_lacks_are_named_when_the_files_are_there_and_nothing_of_theirs_is_changed(theirs):
     before = theirs.main_cf.read_text()
     theirs.apply()
     deployment = theirs.deployment("mail")
-    assert deployment.outcome is Outcome.REFUSED
+    assert deployment.outcome is Outcome.WAITING
     live = theirs.layout.module("mail").live
-    assert deployment.problem.cause.endswith(
-        f"{theirs.main_cf} does not name the agent's files; add them: postconf -c {theirs.main_cf.parent} -e "
+    assert "\n".join(deployment.problem.lines()) == (
+        f"postfix: {theirs.main_cf} does not name the agent's files; add them: postconf -c {theirs.main_cf.parent} -e "
         f"'smtpd_tls_chain_files = {live}/postfix/default.pem' 'tls_server_sni_maps = hash:{live}/postfix/sni' "
-        "'smtpd_tls_security_level = may'."
+        "'smtpd_tls_security_level = may'.\n"
+        "The files that it is to name are in place; the service is not reloaded before it does. Add what is missing, then: "
+        "chainwright apply"
     )
     assert theirs.main_cf.read_text() == before
-    assert not live.exists()
-    assert not (theirs.root / "etc/dovecot/conf.d/99-chainwright.conf").exists()
+    assert all((live / "postfix" / name).exists() for name in ("default.pem", "sni.db"))
+    assert (theirs.root / "etc/dovecot/conf.d/99-chainwright.conf").exists()
+
+
+def test_a_running_postfix_serves_what_it_did_until_its_main_cf_names_ours(theirs):
+    """dovecot has its chains meanwhile."""
+    theirs.say("smtpd_tls_chain_files", str(theirs.root / "their.pem"))
+    theirs.say("smtpd_tls_security_level", "may")
+    for service in theirs.pid_files:
+        theirs.start_daemon(service)
+    before = {door: theirs.leaf(door) for door in OF_POSTFIX}
+    theirs.configure(probe_timeout=1)
+    theirs.apply()
+    assert theirs.deployment("mail").problem.code == "deploy.not_included"
+    assert {door: theirs.leaf(door) for door in OF_POSTFIX} == before
+    assert theirs.leaf("imaps") == theirs.chains()["default"]
+    theirs.runner.ran.clear()
+    theirs.apply()
+    assert theirs.runner.count("HUP") == 0, "nothing is told again until it is named"
+    theirs.add_lines()
+    theirs.configure(probe_timeout=5)
+    theirs.apply(retry=True)
+    assert theirs.deployment("mail").outcome is Outcome.LIVE, theirs.deployment("mail").problem
+    theirs.assert_served()
 
 
 OTHER_VERSION = {"2.3": "2.4", "2.4": "2.3"}[DOVECOT]
@@ -255,18 +279,20 @@ def test_a_map_of_theirs_stands_after_ours(included):
     included.assert_served()
 
 
-def test_lines_that_are_taken_out_again_are_missed_and_nothing_switches(included):
-    before = included.seen()
+def test_lines_that_are_taken_out_again_are_missed_and_dovecot_goes_on(included):
     text = included.main_cf.read_text()
     included.main_cf.write_text(MAIN_CF.format(root=included.root))
     included.renew()
+    included.configure(probe_timeout=1)
     included.apply()
     deployment = included.deployment("mail")
-    assert deployment.outcome is Outcome.REFUSED
+    assert deployment.outcome is Outcome.WAITING
     assert "does not name the agent's files" in deployment.problem.cause
+    assert included.leaf("imaps") == included.chains()["default"]
     included.main_cf.write_text(text)
-    assert included.seen() == before
+    included.configure(probe_timeout=5)
     included.apply(retry=True)
+    assert included.deployment("mail").outcome is Outcome.LIVE
     included.assert_served()
 
 
@@ -283,6 +309,17 @@ def test_their_own_mistake_is_named_and_nothing_switches(included):
     included.assert_served()
 
 
+def assert_held(box: Included, before: dict[tuple[str, str], str]) -> None:
+    """Nothing of it was taken out, and what to do about it is said."""
+    assert box.seen() == before
+    assert (box.live("mail") / "postfix/default.pem").exists()
+    assert box.deployment("mail").problem.cause == (
+        f"It is no longer configured, but can't be taken out: {box.main_cf} still names the agent's files; name files of your "
+        f"own there, or none: postconf -c {box.main_cf.parent} -X smtpd_tls_chain_files tls_server_sni_maps."
+    )
+    assert box.engine().plan().actions == ()
+
+
 def test_a_module_that_is_gone_leaves_what_their_files_still_name(included):
     """The tables are gone, and with them what would tell the daemons so; both serve what they had."""
     before = included.seen()
@@ -290,6 +327,7 @@ def test_a_module_that_is_gone_leaves_what_their_files_still_name(included):
     included.layout.settings.write_text(text[: text.index("[services.postfix]")])
     included.apply()
     assert included.chains() == {}
+    assert_held(included, before)
     for service in included.pid_files:
         included.kill(service)
         included.start_daemon(service)
@@ -297,15 +335,16 @@ def test_a_module_that_is_gone_leaves_what_their_files_still_name(included):
 
 
 def test_a_module_is_not_taken_out_while_their_main_cf_names_its_files(included):
-    """dovecot lets go of them by itself: what it includes of ours is empty then."""
-    before = {door: included.leaf(door) for door in OF_POSTFIX}
+    """dovecot doesn't let go of them before postfix can: both go on together."""
+    before = included.seen()
     included.configure(module={"enabled": False})
     included.apply()
-    assert {door: included.leaf(door) for door in OF_POSTFIX} == before
-    assert (included.live("mail") / "postfix/default.pem").exists()
+    assert_held(included, before)
     included.say("smtpd_tls_chain_files", str(included.root / "their.pem"))
     included.say("tls_server_sni_maps", "")
-    included.apply()
+    included.apply(retry=True)
+    assert included.seen().items().isdisjoint(before.items())
+    assert not (included.root / "etc/dovecot/conf.d/99-chainwright.conf").exists()
     assert not list(included.layout.module("mail").state.rglob("*.pem"))
     argv = ["/usr/bin/doveconf", "-c", str(included.dovecot_conf), "-x", "-h", "base_dir"]
     assert subprocess.run(argv, capture_output=True, check=False).returncode == 0

@@ -83,3 +83,19 @@ def test_while_nginx_is_not_installed_everything_is_in_place_and_waits(proxied):
     proxied.apply()
     assert proxied.deployment("reverse_proxy").outcome is Outcome.LIVE
     proxied.assert_served(*SITES)
+
+
+def test_a_private_nginx_whose_last_module_is_gone_listens_nowhere_and_goes_on(serving):
+    master = serving.master
+    serving.settings('hostname = "gw"\naddresses = ["127.0.0.1"]\n')
+    serving.apply()
+    assert serving.master == master
+    assert {serving.seen(name)[0] for name in SITES} == {""}
+    assert list(serving.layout.modules.rglob("*.pem")) == []
+    serving.kill()
+    serving.start_service()
+    assert serving.apply().performed == ()
+    serving.configure()
+    serving.apply()
+    assert serving.deployment("reverse_proxy").outcome is Outcome.LIVE
+    serving.assert_served(*SITES)

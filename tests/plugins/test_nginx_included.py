@@ -7,8 +7,10 @@ import pytest
 
 from agent.errors.deploy import ServiceRefusesPresent
 from agent.model.deployment import Outcome, Step
-from support.appliances.proxied import INCLUDED, SITES, Proxied
+from agent.system.command import Signal, SystemRunner, process_of
+from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.paths import DYING
+from support.processes.tree import kill_all
 from support.waiting import until
 
 RENEWAL = 61 * 86400.0
@@ -135,8 +137,11 @@ def test_a_module_that_could_not_be_taken_out_is_taken_out_when_nginx_accepts_it
     included.configure(more="")
     included.apply()
     assert included.seen("z.example.test")[0] != ""
+    held = included.deployment("other").problem
+    assert (held.code, str(included.main_file) in held.cause) == ("deploy.not_taken_out", True)
+    assert included.apply().performed == ()
     included.main_file.write_text(text)
-    included.apply()
+    included.apply(retry=True)
     until(lambda: included.seen("z.example.test")[0] == "", what="nginx has let go of it")
     assert list(included.layout.module("other").state.glob("**/key.pem")) == []
     included.assert_served(*SITES)
@@ -241,3 +246,103 @@ def test_a_crash_before_any_rename_of_a_hunt_for_a_culprit_does_so_too(included,
     included.apply()
     included.assert_served(*SITES)
     assert_consistent(included)
+
+
+def without_all_tables(box: Proxied) -> None:
+    """Nothing is left that would say how nginx is spoken to."""
+    box.settings('hostname = "gw"\naddresses = ["127.0.0.1"]\n')
+
+
+def test_the_last_module_takes_with_it_what_was_published(included):
+    without_all_tables(included)
+    included.apply()
+    assert {name: included.seen(name)[0] for name in SITES} == dict.fromkeys(SITES, "")
+    assert not (included.root / PUBLISHED).exists()
+    assert list(included.layout.modules.rglob("*.pem")) == []
+    assert included.apply().performed == ()
+
+
+def test_where_their_main_file_names_ours_itself_an_empty_one_stays_and_what_to_do_is_said(included):
+    text = included.main_file.read_text()
+    line = f"include {included.root / PUBLISHED};"
+    pattern = next(each for each in text.splitlines() if "conf.d/" in each)
+    included.main_file.write_text(text.replace(pattern.strip(), line))
+    without_all_tables(included)
+    included.apply()
+    assert {name: included.seen(name)[0] for name in SITES} == dict.fromkeys(SITES, "")
+    assert (included.root / PUBLISHED).exists()
+    assert list(included.layout.modules.rglob("*.pem")) == []
+    problem = included.deployment("reverse_proxy").problem
+    assert (problem.code, str(included.root / PUBLISHED) in problem.cause) == ("deploy.left_behind", True)
+    assert included.apply().performed == ()
+    included.main_file.write_text(text.replace(pattern.strip(), ""))
+    included.runner.ran.clear()
+    included.apply(retry=True)
+    assert not (included.root / PUBLISHED).exists()
+    with included.store() as store:
+        assert store.deployments.all() == {}
+    assert included.apply().performed == ()
+
+
+MOVED = "etc/nginx/conf.d/moved.conf"
+
+
+@pytest.mark.parametrize("where", ["", Step.SWITCHING, Step.RELOADING, Step.PROBING, *(f"rename:{n}" for n in (1, 2))])
+def test_the_file_that_is_included_moves_in_one_step(included, where):
+    """Their main file includes every file of a directory: with both there, nginx would not start."""
+    included.configure(service={**INCLUDED, "include": f"/{MOVED}"})
+    if where:
+        die_at(included, where)
+        restart(included)
+    included.apply()
+    included.assert_served(*SITES)
+    assert not (included.root / PUBLISHED).exists()
+    assert (included.root / MOVED).exists()
+    assert_consistent(included)
+    assert included.apply().performed == ()
+
+
+def test_an_instance_of_its_own_takes_over_from_theirs_which_lets_go(included):
+    theirs = included.pid_file
+    included.configure(service={**OWN, "start": True})
+    included.apply()
+    assert not (included.root / PUBLISHED).exists()
+    included.apply()
+    included.assert_live()
+    included.assert_served(*SITES)
+    assert process_of(theirs) is not None
+    included.configure(service=dict(INCLUDED))
+    own = included.layout.run / "nginx.pid"
+    SystemRunner().run(Signal(own, "QUIT"))
+    until(lambda: process_of(own) is None, what="it has ended")
+    included.apply()
+    assert (included.root / PUBLISHED).exists()
+    included.assert_live()
+    included.assert_served(*SITES)
+    kill_all([process_of(theirs)])
+
+
+def test_their_main_file_that_still_names_ours_keeps_the_switch_to_an_instance_of_its_own_back(included):
+    text = included.main_file.read_text()
+    pattern = next(each for each in text.splitlines() if "conf.d/" in each)
+    included.main_file.write_text(text.replace(pattern.strip(), f"include {included.root / PUBLISHED};"))
+    main_file = included.main_file
+    included.configure(service=dict(OWN))
+    included.apply()
+    assert included.deployment("reverse_proxy").outcome is Outcome.REFUSED
+    assert (included.root / PUBLISHED).exists()
+    main_file.write_text(text.replace(pattern.strip(), ""))
+    included.apply(retry=True)
+    assert not (included.root / PUBLISHED).exists()
+
+
+@pytest.mark.parametrize("step", [step for step in Step if step is not Step.GOING_BACK])
+def test_a_crash_while_the_last_module_is_taken_out_leaves_what_nginx_can_start_with(included, step):
+    without_all_tables(included)
+    die_at(included, step)
+    restart(included)
+    included.apply()
+    until(lambda: included.seen(SITES[0])[0] == "", what="nginx has let go")
+    assert not (included.root / PUBLISHED).exists()
+    assert list(included.layout.modules.rglob("*.pem")) == []
+    assert included.apply().performed == ()

@@ -158,9 +158,11 @@ def test_the_check_reads_what_will_run():
     context = service_context()
     program = "python -I CHECKOUT/plugins/sstp/check_accel_ppp.py /usr/sbin/accel-pppd"
     line = "$include /etc/accel-ppp.d/chainwright.conf"
-    assert said(SERVERS["own"].check_with(context)) == f"{program} /entry/accel-ppp.conf /entry/included.conf {line}"
+    assert said(SERVERS["own"].check_with(context)) == f"{program} /entry/accel-ppp.conf /entry/included.conf"
     live = "/var/lib/chainwright/services/sstp/live/included.conf"
-    assert said(SERVERS["include"].check_with(context)) == f"{program} /etc/accel-ppp.conf {live} {line}"
+    assert said(SERVERS["include"].check_with(context)) == f"{program} /etc/accel-ppp.conf {live}"
+    assert said(SERVERS["include"].included_with(context)) == f"{program} /etc/accel-ppp.conf {live} {line}"
+    assert SERVERS["own"].included_with(context) is None
     assert said(SERVERS["sstp-server"].check_with(context)) == (
         f"python -I CHECKOUT/plugins/sstp/run_sstpd.py check /usr/local/bin/sstpd {PART}/sstpd.conf "
         "/run/chainwright/sstpd.pid /var/log/chainwright/sstpd.log"

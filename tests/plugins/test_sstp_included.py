@@ -51,12 +51,6 @@ RANGES = "[client-ip-range]\n127.0.0.0/8\n"
     ("main_file", "sentence"),
     [
         (
-            MODULES + RANGES,
-            "error: ROOT/etc/accel-ppp.conf does not include the agent's file; add as its first line: "
-            + LINE.format(root="ROOT").strip()
-            + ".",
-        ),
-        (
             MODULES + RANGES + "[sstp]\nport=443\n" + LINE,
             "error: ROOT/etc/accel-ppp.conf has a section [sstp] before that of the agent; remove it.",
         ),
@@ -91,3 +85,40 @@ def test_what_its_main_file_lacks_is_said_with_the_line_to_add_and_nothing_is_le
 def test_every_way_to_let_the_agents_own_look_in_is_understood(included, ranges):
     included.write_main_file(LINE + MODULES + f"[client-ip-range]\n{ranges}\n[sstp]\nport=1\n")
     included.bring_up()
+
+
+def test_the_line_to_add_is_told_when_the_file_that_it_names_is_there(included):
+    included.write_main_file(MODULES + RANGES)
+    included.apply()
+    deployment = included.deployment("sstp")
+    assert deployment.outcome is Outcome.WAITING
+    assert "\n".join(deployment.problem.lines()).replace(str(included.root), "ROOT") == (
+        "sstp: error: ROOT/etc/accel-ppp.conf does not include the agent's file; add as its first line: "
+        "$include ROOT/etc/accel-ppp.d/chainwright.conf.\n"
+        "The files that it is to name are in place; the service is not reloaded before it does. Add what is missing, then: "
+        "chainwright apply"
+    )
+    assert included.layout.rooted("/etc/accel-ppp.d/chainwright.conf").exists()
+    assert (included.layout.service("sstp").live / "included.conf").exists()
+    assert included.engine().plan().actions != (), "it is looked at again"
+    included.write_main_file(LINE + MODULES + RANGES)
+    included.bring_up()
+    assert included.presented()[0] == included.chain()
+
+
+def test_a_module_that_is_gone_is_held_while_their_main_file_includes_ours_and_serves_nothing(included):
+    """accel-ppp goes on with an empty file of ours until the line is taken out."""
+    included.bring_up()
+    included.settings('hostname = "gw"\naddresses = ["127.0.0.1"]\n')
+    included.apply()
+    problem = included.deployment("sstp").problem
+    assert problem.code == "deploy.left_behind", problem
+    assert list(included.layout.modules.rglob("*.pem")) == []
+    assert included.layout.rooted("/etc/accel-ppp.d/chainwright.conf").exists()
+    assert included.engine().plan().actions == ()
+    included.write_main_file(MODULES + RANGES)
+    included.kill()
+    included.apply(retry=True)
+    assert not included.layout.rooted("/etc/accel-ppp.d/chainwright.conf").exists()
+    with included.store() as store:
+        assert store.deployments.all() == {}

@@ -132,6 +132,8 @@ def status_problems() -> list[Problem]:
         problems.without_cause(Status.NOT_DEPLOYED),
         problems.module_without_cause("mail"),
         problems.late(AT),
+        problems.pass_crashed("KeyError", "'x'", ""),
+        problems.blocked("pid 4711, chainwright upload", AT),
         problems.upload_ends(AT),
         problems.upload_ended(AT, "0a1b2c3d4e5f" * 5),
         problems.root_ends(AT),

@@ -196,3 +196,13 @@ def test_one_uploaded_wildcard_chain_serves_every_slot_but_the_head_office_s(vpn
 
 def sha256(certificate: x509.Certificate) -> str:
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+
+
+def test_a_module_that_is_gone_is_unloaded_and_charon_goes_on(serving):
+    pid = serving.pid
+    serving.settings('hostname = "gw"\naddresses = ["127.0.0.1"]\n')
+    serving.apply()
+    assert serving.pid == pid
+    assert serving.loaded() == {"connections": [], "pools": [], "secrets": [], "keys": []}
+    assert list(serving.layout.modules.rglob("*.pem")) == []
+    assert serving.apply().performed == ()

@@ -98,3 +98,23 @@ def test_swanctl_itself_can_load_a_generation(included):
     assert said.returncode == 0, said.stderr
     assert "loaded connection 'road'" in said.stdout
     assert included.leaves_with_keys() == set(included.chains().values())
+
+
+def test_a_module_that_is_gone_leaves_only_what_is_theirs(included):
+    included.settings('hostname = "gw"\naddresses = ["127.0.0.1"]\n')
+    included.apply()
+    assert included.loaded()["connections"] == ["theirs"]
+    assert included.leaves_with_keys() == set()
+    assert not (included.root / UNIT).exists()
+    assert list(included.layout.modules.rglob("*.pem")) == []
+    assert included.apply().performed == ()
+
+
+def test_a_manager_that_needs_no_drop_in_takes_it_away(included):
+    included.configure(service={**included.service, "manager": "commands"})
+    included.apply()
+    assert not (included.root / UNIT).exists()
+    assert included.loaded()["connections"] == ["cards", "road", "theirs"]
+    included.configure(service={**included.service, "manager": "systemd"})
+    included.apply()
+    assert (included.root / UNIT).exists()

@@ -96,6 +96,24 @@ def test_a_leaf_alone_is_bound_with_a_warning(ordering: Ordering, stub: StubCa):
     assert ordering.bound().source == "acme"
     assert [each.code for each in ordering.bound().warnings] == ["chain.incomplete"]
     assert ordering.ordered() == 1
+    ordering.trust(stub.root)
+    ordering.apply()
+    assert [each.code for each in ordering.bound().warnings] == ["chain.incomplete"], (
+        "the intermediate is still missing"
+    )
+
+
+def test_a_root_that_is_made_known_later_takes_the_warning_away(ordering: Ordering, stub: StubCa):
+    issue_below(stub)
+    ordering.apply()
+    assert [each.code for each in ordering.bound().warnings] == ["chain.incomplete"]
+    ordering.trust(toy_ca.root("Another Root", now=utc_now()))
+    ordering.apply()
+    assert [each.code for each in ordering.bound().warnings] == ["chain.incomplete"]
+    ordering.trust(stub.root)
+    ordering.apply()
+    assert ordering.bound().warnings == ()
+    assert ordering.ordered() == 1
 
 
 def test_a_chain_that_clients_refuse_is_downloaded_once_more_and_then_ordered_again_ever_later(

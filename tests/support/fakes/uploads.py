@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -136,12 +137,45 @@ def pfx(*contents: bytes) -> bytes:
 
 def hidden_bomb(rounds: int, secret: bytes) -> bytes:
     """Return a PKCS#12 file whose costly key is inside of what is encrypted cheaply, where nothing shows its cost before."""
-    bag = tlv(0x30, oid("2a864886f70d010c0a0102"), tlv(0xA0, encrypted_key(pbkdf2(rounds))))
+    bag = shrouded(encrypted_key(pbkdf2(rounds)))
     padder = PKCS7(128).padder()
     plain = padder.update(tlv(0x30, bag)) + padder.finalize()
     encryptor = Cipher(AES(hashlib.pbkdf2_hmac("sha256", secret, SALT, 1000, 32)), CBC(bytes(16))).encryptor()
-    content = tlv(0x30, DATA, pbes2(pbkdf2(1000)), tlv(0x80, encryptor.update(plain) + encryptor.finalize()))
-    return pfx(tlv(0x30, ENCRYPTED_DATA, tlv(0xA0, tlv(0x30, integer(0), content))))
+    return pfx(encrypted_safe(pbes2(pbkdf2(1000)), encryptor.update(plain) + encryptor.finalize()))
+
+
+def encrypted_safe(algorithm: bytes, content: bytes) -> bytes:
+    """Return what a PKCS#12 file has encrypted as a whole (RFC 5652 section 8)."""
+    inner = tlv(0x30, DATA, algorithm, tlv(0x80, content))
+    return tlv(0x30, ENCRYPTED_DATA, tlv(0xA0, tlv(0x30, integer(0), inner)))
+
+
+def several(parties: Sequence[Party], *issuers: Party, secret: bytes = b"", secrets: Sequence[bytes] = ()) -> bytes:
+    """Return a PKCS#12 file of several keys, as a keystore of Java is, without a MAC. `secrets`: one for each key."""
+    given = secrets or [secret] * len(parties)
+    bags = [_key_bag(party, each) for party, each in zip(parties, given, strict=True)]
+    every = [each.certificate for each in (*parties, *issuers)]
+    return pfx(plain_safe(*bags), plain_safe(*(_certificate_bag(each) for each in every)))
+
+
+def plain_safe(*bags: bytes) -> bytes:
+    """Return what a PKCS#12 file has not encrypted as a whole."""
+    return tlv(0x30, DATA, tlv(0xA0, tlv(0x04, tlv(0x30, *bags))))
+
+
+def _key_bag(party: Party, secret: bytes) -> bytes:
+    key = key_der(party.key, secret=secret)
+    return shrouded(key) if secret else tlv(0x30, oid("2a864886f70d010c0a0101"), tlv(0xA0, key))
+
+
+def shrouded(key: bytes) -> bytes:
+    """Return the bag of an encrypted key (RFC 7292 section 4.2.2)."""
+    return tlv(0x30, oid("2a864886f70d010c0a0102"), tlv(0xA0, key))
+
+
+def _certificate_bag(certificate) -> bytes:
+    held = tlv(0x30, oid("2a864886f70d01091601"), tlv(0xA0, tlv(0x04, der(certificate))))
+    return tlv(0x30, oid("2a864886f70d010c0a0103"), tlv(0xA0, held))
 
 
 ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")  # RFC 5758 section 3.2

@@ -1,0 +1,52 @@
+"""What is to be seen at this moment beside the store: settings that were changed since, and a lock that somebody holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from agent.health.problems import blocked
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.store import Store
+from agent.system.fingerprint import digest_of, facts
+from agent.system.layout import Layout
+from agent.system.lock import holder_of
+
+SETTINGS, PASS = "settings", "pass"
+SETTINGS_SEEN = "settings seen"
+"""Key of the fingerprint of the files that a pass read last: while it is the same, what it noted is still so."""
+LONG = timedelta(minutes=10)
+"""A run that holds the lock for longer keeps others from their work."""
+
+
+def observed(layout: Layout, store: Store, now: datetime) -> tuple[Finding, ...]:
+    """Return what passes have noted, as far as it is still so, and what is to be seen now."""
+    noted = store.conditions.all()
+    if not _settings_are_known(layout, store):
+        noted = [each for each in noted if each.kind is not SubjectKind.SETTINGS] + list(_settings(layout))
+    return (*noted, *_blocked(layout, now))
+
+
+def _settings_are_known(layout: Layout, store: Store) -> bool:
+    try:
+        return store.meta(SETTINGS_SEEN) == digest_of("\n".join(facts(str(layout.root))))
+    except OSError:
+        return True
+
+
+def _settings(layout: Layout) -> Iterator[Finding]:
+    """Yield why the settings on disk can't be used, which no pass has read yet."""
+    from agent.config.loading import load
+    from agent.errors.settings import SettingsRefused
+    from agent.sources import BUILT_IN
+
+    try:
+        load(layout, BUILT_IN)
+    except SettingsRefused as error:
+        yield Finding(SubjectKind.SETTINGS, SETTINGS, Severity.ERROR, error.problem)
+
+
+def _blocked(layout: Layout, now: datetime) -> Iterator[Finding]:
+    holder = holder_of(layout.lock)
+    if holder is not None and now - holder.since > LONG:
+        yield Finding(SubjectKind.PASS, PASS, Severity.WARNING, blocked(holder.title, holder.since), holder.since)
