@@ -51,10 +51,14 @@ HEAVY = {
     "cryptography": {
         *(
             "agent.pki.certificate",
+            "agent.pki.certificate_checks",
+            "agent.pki.client_warnings",
+            "agent.pki.distinguished_names",
             "agent.pki.judge",
             "agent.pki.name_constraints",
             "agent.pki.path",
             "agent.pki.profile",
+            "agent.pki.second_opinions",
             "agent.pki.signing_request",
             "agent.inspection",
         ),

@@ -12,7 +12,9 @@ from agent.api.jobs import JobStarted, begin, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.errors.operations import OperationError
+from agent.operations.effects import Switch
 from agent.operations.uploads import UploadPreview, check_upload, diagnose_upload, store_upload, upload_preview
+from agent.planning.comparison import Outranked
 
 if TYPE_CHECKING:
     from agent.inspection import Diagnosis, InputFile
@@ -63,6 +65,10 @@ class UploadStarted(JobStarted):
 
     chain: str
     """Its id."""
+    switches: tuple[Switch, ...]
+    """Needs that get another chain."""
+    outranked: tuple[Outranked, ...]
+    """Needs that it could serve, and that another chain goes on serving."""
 
 
 def preview(request: ApiRequest) -> ApiResponse:
@@ -71,7 +77,7 @@ def preview(request: ApiRequest) -> ApiResponse:
     diagnosis = _diagnose(request, upload)
     try:
         with request.services.locked_state() as state:
-            switches = check_upload(
+            effects = check_upload(
                 state,
                 diagnosis.chain,
                 for_name=upload.for_name,
@@ -80,7 +86,7 @@ def preview(request: ApiRequest) -> ApiResponse:
             )
     except OperationError as error:
         return ApiResponse(upload_preview(diagnosis, refusal=error.problem))
-    return ApiResponse(upload_preview(diagnosis, switches))
+    return ApiResponse(upload_preview(diagnosis, effects))
 
 
 def store(request: ApiRequest) -> ApiResponse:
@@ -89,9 +95,12 @@ def store(request: ApiRequest) -> ApiResponse:
     diagnosis = _diagnose(request, upload)
     chain = diagnosis.chain
     with request.services.locked_state() as state:
-        store_upload(state, chain, for_name=upload.for_name, keep_unused=upload.keep_unused, replace=upload.replace)
+        effects = store_upload(
+            state, chain, for_name=upload.for_name, keep_unused=upload.keep_unused, replace=upload.replace
+        )
     detail = f"{chain.id}, instead of {upload.replace}" if upload.replace else chain.id
-    return started(UploadStarted(begin(request, "chain uploaded", ", ".join(chain.names[:3]), detail=detail), chain.id))
+    job = begin(request, "chain uploaded", ", ".join(chain.names[:3]), detail=detail)
+    return started(UploadStarted(job, chain.id, effects.switches, effects.outranked))
 
 
 def _diagnose(request: ApiRequest, upload: Upload) -> Diagnosis:

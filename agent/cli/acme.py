@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 ACME = "acme"
 WOULD_FAIL = 3
 """Exit code: an order would fail."""
+GIVEN_UP = (
+    "The CA refuses the account, so it is given up. The next order makes another one, "
+    "which CAA records with accounturi have to name."
+)
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
 
 
@@ -68,17 +72,18 @@ def account(invocation: Invocation, register: bool) -> None:
 def rekey(invocation: Invocation) -> int:
     """Give the account a new key (RFC 8555 section 7.3.5), and deploy its thumbprint to the services.
 
-    After a crash in the middle, run it again: it continues with the same key.
+    After a crash in the middle, run it again: it continues with the same key. An account that the CA refuses, because it was
+    deactivated for example, is given up: the next order makes another one.
     """
     from agent.operations.account_key import promote_account_key, propose_account_key
 
     with invocation.locked_state(ACME) as state:
         new = propose_account_key(state)
     with _account_admin(invocation) as (_, admin, _thumbprint):
-        admin.roll_over(new)
+        is_known = admin.roll_over(new)
     with invocation.locked_state(ACME) as state:
         promote_account_key(state)
-    note("The account is known by a new key.")
+    note("The account is known by a new key." if is_known else GIVEN_UP)
     return perform(invocation)
 
 
@@ -92,7 +97,8 @@ def deactivate(invocation: Invocation, yes: bool) -> None:
     with _account_admin(invocation) as (_, admin, _thumbprint):
         admin.deactivate()
     note(
-        "The account is deactivated. Take acme out of sources, or set another directory: else the next order needs a new key."
+        "The account is deactivated. Take acme out of sources, or set another directory; "
+        "for another account there: chainwright acme rekey"
     )
 
 

@@ -14,6 +14,7 @@ from agent.errors.usage import ConfirmationFlagMissing
 
 if TYPE_CHECKING:
     from agent.operations.effects import ChangeEffects, RootEffects, Switch
+    from agent.planning.comparison import Outranked
 
 
 def confirm_root(effects: RootEffects, *, word: str, flag: str, given: bool) -> None:
@@ -54,3 +55,14 @@ def consequence_lines(effects: ChangeEffects) -> list[str]:
 def switch_lines(switches: Sequence[Switch]) -> list[str]:
     """Return which needs get another chain, and why."""
     return [f"{each.module}/{each.slot}: {each.reason}" for each in switches]
+
+
+def outranked_lines(chain: str, found: Sequence[Outranked]) -> list[str]:
+    """Return which needs an uploaded chain could serve and doesn't, what goes before it there, and how to change that."""
+    lines = []
+    for each in found:
+        lines.append(f"{each.module}/{each.slot} keeps {each.chain[:12]}: {each.reason}.")
+        if each.pinnable:
+            pin = f"chainwright pin {each.module} {each.slot} {chain[:12]}"
+            lines.append(f"    To serve this one: {pin}, or chainwright delete {each.chain[:12]}")
+    return lines

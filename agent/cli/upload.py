@@ -10,7 +10,7 @@ import click
 from agent.cli.apply import perform
 from agent.cli.chain_names import chain_named
 from agent.cli.commands import Invocation, command
-from agent.cli.confirmation import consequence_lines, switch_lines
+from agent.cli.confirmation import consequence_lines, outranked_lines, switch_lines
 from agent.cli.files import FILE, input_files, passphrase_of, write_file
 from agent.cli.output import columns, note, print_json
 from agent.cli.words import shortened, when
@@ -68,10 +68,10 @@ def upload(
         note(f"{finding.level}  {finding.sentence}")
     change = check_upload if dry_run else store_upload
     with invocation.locked_state("upload") as state:
-        switches = change(state, diagnosis.chain, for_name=for_name, keep_unused=keep_unused, replace=old)
+        effects = change(state, diagnosis.chain, for_name=for_name, keep_unused=keep_unused, replace=old)
     if dry_run:
-        return _print_preview(invocation, upload_preview(diagnosis, switches))
-    for line in switch_lines(switches):
+        return _print_preview(invocation, upload_preview(diagnosis, effects))
+    for line in [*switch_lines(effects.switches), *outranked_lines(diagnosis.chain.id, effects.outranked)]:
         note(line)
     return perform(invocation)
 
@@ -168,9 +168,13 @@ def _print_preview(invocation: Invocation, found: UploadPreview) -> int:
     if invocation.as_json:
         row = plain(found)
         chain = {key: row[key] for key in ("id", "names", "issuer")}
-        print_json({"chain": chain, "findings": row["findings"], "switches": row["switches"]})
+        print_json(
+            {"chain": chain, "findings": row["findings"], "switches": row["switches"], "outranked": row["outranked"]}
+        )
         return 0
     for line in switch_lines(found.switches) or ["No need would switch to it now."]:
+        click.echo(line)
+    for line in outranked_lines(found.id, found.outranked):
         click.echo(line)
     click.echo("Nothing was stored.")
     return 0

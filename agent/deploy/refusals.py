@@ -68,7 +68,8 @@ class Refusals:
             for deploy in deploys:
                 refused = [difference.subject for difference in self.of(deploy.module)]
                 self._context.store.deployments.drop_stale_refusals(
-                    deploy.module, [*deploy.chains.values(), *deploy.bound.values(), *refused, *self.wanted]
+                    deploy.module,
+                    [*deploy.chains.values(), *deploy.bound.values(), *deploy.better, *refused, *self.wanted],
                 )
 
 

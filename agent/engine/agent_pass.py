@@ -19,6 +19,7 @@ from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.source_context import SourceServices
+from agent.engine.source_findings import source_findings
 from agent.health.problems import observer_failed
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
@@ -150,7 +151,8 @@ class Pass:
         self._obtain_at_once([action for action in made.actions if isinstance(action, Obtain) and action.immediate])
         made = self.plan(windows=windows)
         self._keep_bindings(made)
-        self._deploy(made, boot=boot)
+        if self._deploy(made, boot=boot):
+            self._bind_what_is_next(made, windows=windows, boot=boot)
         deployer.purge(self._deploy_context())
         if boot:
             return
@@ -171,6 +173,7 @@ class Pass:
             self._store.remember("deferred", _json_of(made.deferred))
             self._store.conditions.replace("observers", self._failed_observers(), self._clock())
             self._store.conditions.replace("source answers", _broken_sources(made), self._clock())
+            self._store.conditions.replace("sources", self._source_findings(made), self._clock())
             self._store.chains.drop_superseded(self._clock() - SUPERSEDED)
             self._store.journal.trim()
             self._store.deployments.drop_unused_texts()
@@ -179,6 +182,13 @@ class Pass:
     def _failed_observers(self) -> Iterator[Finding]:
         for name, cause in self._bus.failed.items():
             yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, observer_failed(name, cause))
+
+    def _source_findings(self, made: Plan) -> Iterator[Finding]:
+        needed = {need.request.id for need in self.declarations.needs}
+        orders = [each for each in self._store.orders.records() if each.request in needed]
+        bound = {binding.chain for binding in made.bindings}
+        chains = [each for each in self._store.chains.records() if each.id in bound]
+        return source_findings(self._inputs.settings.rungs.values(), orders, chains)
 
     def _drop_unneeded(self) -> None:
         names = {name for need in self.declarations.needs for name in need.names}
@@ -254,7 +264,17 @@ class Pass:
 
     # Deploying
 
-    def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> None:
+    def _bind_what_is_next(self, before: Plan, *, windows: bool, boot: bool) -> None:
+        """Give the modules whose services have refused a chain the next one."""
+        made = self.plan(windows=windows)
+        chains = {each.key: each.chain for each in before.bindings}
+        changed = {each.module for each in made.bindings if each.chain != chains.get(each.key)}
+        if changed:
+            self._keep_bindings(made)
+            self._deploy(made, boot=boot, only=changed)
+
+    def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> bool:
+        """Deploy, settle and retire. Return whether anything was deployed."""
         chosen = [action for action in made.actions if only is None or getattr(action, "module", None) in only]
         deploys = [action for action in chosen if isinstance(action, Deploy) and self._checks_due(action)]
         settles = [action for action in chosen if isinstance(action, Settle) and not boot]
@@ -267,6 +287,7 @@ class Pass:
             deployer.settle(deploy_context, [action.module for action in settles])
         if retired:
             deployer.retire(deploy_context, [action.module for action in retired])
+        return bool(deploys)
 
     def _checks_due(self, action: Deploy) -> bool:
         """A module without any chain yet is deployed when it has its first one, or when it needs none."""

@@ -13,6 +13,7 @@ from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.host import read_host
 from agent.errors import AgentError, Problem
 from agent.errors.settings import SettingsRefused
+from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
 from agent.planning import Declared, State
 from agent.planning.binding import Evidence
@@ -147,7 +148,7 @@ def state_of(
     inputs: PassInputs, store: Store, now: datetime, deferred: frozenset[tuple[str, str]] = frozenset()
 ) -> State:
     """Return what the store knows, as far as planning goes. `deferred`: orders that are not to be tried again yet."""
-    root = store.roots.present()
+    root, refusals = store.roots.present(), tuple(store.deployments.refusals())
     evidence = Evidence(
         ladder=tuple(inputs.settings.rungs.values()),
         chains=tuple(store.chains.records()),
@@ -157,12 +158,15 @@ def state_of(
         forced=store.orders.forced(),
         watches=store.watches.all(),
         failing=tuple(store.failing.all()),
+        refused=frozenset(
+            (each.module, each.slot, each.subject) for each in refusals if each.kind is RefusedKind.CHAIN
+        ),
     )
     return State(
         evidence=evidence,
         deployments=store.deployments.all(),
         live_chains=store.deployments.live_chains(),
-        refusals=tuple(store.deployments.refusals()),
+        refusals=refusals,
         endpoints=tuple(store.endpoints.all()),
         leased=deferred | store.orders.leased(now),
         roots={each.sha256: each.not_after for each in store.roots.all()},

@@ -85,7 +85,7 @@ class AccountRefused(AcmeError):
 
     code = "source.account_refused"
     cause = "{ca} refuses the account{account:? %}: {reason:said}."
-    fix = f"Ask its operator to allow the account again, {AGAIN}"
+    fix = f"Make another account: chainwright acme rekey; or ask its operator to allow this one again, {AGAIN}"
     ca: str
     account: str
     reason: str

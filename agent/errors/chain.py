@@ -138,6 +138,60 @@ class WeakSignature(ChainError):
     digest: str
 
 
+class CriticalExtensionUnknown(ChainError):
+    """A certificate says what clients must understand, and they don't (RFC 5280 section 4.2)."""
+
+    code = "chain.critical_extension"
+    cause = (
+        "The certificate of {certificate:quoted} has the critical extension {oid}, which no client knows, "
+        "so every client refuses it."
+    )
+    fix = "Ask the certificate authority for one without this extension, or with it marked as not critical."
+    certificate: str
+    oid: str
+
+
+class Precertificate(ChainError):
+    """A certificate that was made only to be logged (RFC 6962 section 3.1)."""
+
+    code = "chain.precertificate"
+    cause = (
+        "The certificate of {certificate:quoted} is a precertificate, made for the logs of Certificate Transparency "
+        "only, and every client refuses it."
+    )
+    fix = "Download the certificate itself from the certificate authority."
+    certificate: str
+
+
+class NotForClients(ChainError):
+    """The extended key usage has no clientAuth (RFC 5280 section 4.2.1.12)."""
+
+    code = "chain.not_for_clients"
+    cause = "The certificate of {certificate:quoted} is not for clients; its extended key usage is {usages}."
+    fix = "Ask the certificate authority for one with clientAuth (TLS web client authentication)."
+    certificate: str
+    usages: Sequence[str]
+
+
+class KeyNotServable(ChainError):
+    """A key that is bound to RSASSA-PSS (RFC 4055 section 1.2)."""
+
+    code = "chain.key_not_servable"
+    cause = "The certificate of {certificate:quoted} is for an RSA-PSS key, which nginx and other services can't serve."
+    fix = "Make a new key (ECDSA P-256, or ordinary RSA with 2048 bits or more) and request a new certificate."
+    certificate: str
+
+
+class ClientsRefuse(ChainError):
+    """Verifiers of others refuse what the agent's own checks found nothing in. `words` are theirs."""
+
+    code = "chain.clients_refuse"
+    cause = "Clients refuse the chain of {certificate:quoted}: {words}."
+    fix = "Ask the certificate authority for a chain that clients accept."
+    certificate: str
+    words: str
+
+
 class KeyUnsupported(ChainError):
     """A kind of key that no service here can use."""
 

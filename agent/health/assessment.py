@@ -13,6 +13,7 @@ from datetime import datetime
 from agent.errors.problem import Problem
 from agent.health import problems
 from agent.health.certificates import Certificates
+from agent.health.chain_warnings import chain_warnings
 from agent.health.lifetimes import lifetimes
 from agent.health.snapshot import Progress, Snapshot
 from agent.health.states import ModuleState, Status, severity_of, severity_of_module, worst
@@ -80,7 +81,7 @@ class Health:
 def health(snapshot: Snapshot, now: datetime) -> Health:
     """Return the health at `now`. Pure."""
     ending = lifetimes(snapshot, now)
-    noted = [*snapshot.conditions, *ending.findings]
+    noted = [*snapshot.conditions, *ending.findings, *chain_warnings(snapshot)]
     assessment = _Assessment(snapshot, now, noted)
     chains, needs, modules = assessment.chains(), assessment.needs(), assessment.modules()
     found = [
@@ -129,7 +130,8 @@ class _Assessment:
 
     def _chain(self, record: ChainRecord) -> ChainHealth:
         bindings = self._bound[record.id]
-        states = [self._uses.bound(binding) for binding in bindings] + self._uses.standing_in(record.id)
+        states = [self._uses.bound(binding) for binding in bindings]
+        states += [*self._uses.standing_in(record.id), *self._uses.refused(record.id)]
         status, problem = self._label(record, bindings, states)
         retries = self._uses.retries(record.id)
         return ChainHealth(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from agent.errors.problem import Problem, rfc3339
+from agent.errors.wording import few
 from agent.health.states import Status
 from agent.model.records import ChainRecord, OrderRecord
 
@@ -69,6 +71,13 @@ def window(module: str, opens: datetime) -> Problem:
 def observer_failed(name: str, cause: str) -> Problem:
     """Say that a plugin raised when it was told of an event."""
     return Problem("status.observer_failed", cause, f"plugin {name}", "Correct or update it, then: chainwright plugins")
+
+
+def origin_changed(source: str, before: Sequence[str], now: str, names: Sequence[str]) -> Problem:
+    """Say that chains of a CA are in service that the settings no longer name. `before` and `now` are its URLs."""
+    cause = f"The settings name {now} now, and chains of {few(before)} are in service for {few(names)}."
+    fix = "Replace them: chainwright reissue --all; else each is replaced when it is due."
+    return Problem("status.origin_changed", cause, source, fix)
 
 
 def without_cause(status: Status) -> Problem:

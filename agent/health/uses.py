@@ -83,6 +83,23 @@ class Uses:
             rows.append(ServiceState(module, slot, reason, str(Outcome.LIVE), Status.VALID, instead_of=instead_of))
         return rows
 
+    def refused(self, chain: str) -> list[ServiceState]:
+        """Return where a chain would be bound if the module's service took it: another one is, until then."""
+        rows = []
+        for refusals in self._refusals.values():
+            for each in refusals:
+                wanted = self._wanted(each.module, each.slot)
+                if each.kind is RefusedKind.CHAIN and each.subject == chain and wanted not in {None, chain}:
+                    rows.append(self._given_way(each, str(wanted)))
+        return rows
+
+    def _given_way(self, refusal: Refusal, wanted: str) -> ServiceState:
+        present = self._snapshot.deployments.get(refusal.module)
+        back = present is not None and present.outcome is Outcome.ROLLED_BACK
+        outcome = str(Outcome.ROLLED_BACK if back else Outcome.REFUSED)
+        reason = f"{wanted[:12]} serves until this one is taken"
+        return ServiceState(refusal.module, refusal.slot, reason, outcome, Status.NOT_DEPLOYED, refusal.problem)
+
     def module(self, record: ModuleRecord) -> tuple[ModuleState, Problem | None]:
         """Return the state of a module, and why."""
         present = self._snapshot.deployments.get(record.name)

@@ -13,8 +13,6 @@ from agent.inspection.chain_checks import (
     Remark,
     RemarkLevel,
     refuse_authority,
-    refuse_by_time,
-    refuse_odd_names,
     remarks_of,
 )
 from agent.inspection.file_types import PARAMETERS
@@ -26,9 +24,9 @@ from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from agent.pki.certificate import title_of
 from agent.pki.chain import Chain, Purpose
-from agent.pki.judge import by_purpose, judge
-from agent.pki.judgement import Judgement
-from agent.pki.path import verify_strength, why_not_an_issuer
+from agent.pki.judge import judge, judge_authorities, judge_leaf
+from agent.pki.judgement import Objection
+from agent.pki.path import why_not_an_issuer
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -40,6 +38,8 @@ class Diagnosis:
 
     chain: Chain
     remarks: tuple[Remark, ...]
+    warnings: tuple[Objection, ...] = ()
+    """What some clients refuse."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,16 +69,16 @@ def diagnose(
     known = Anchors.of(anchors)
     material = read_material(files, passphrase, opening)
     pair = select_pair(material, authority=False)
-    refuse_odd_names(pair.certificate)
     refuse_authority(pair.certificate)
-    refuse_by_time([pair.certificate], now)
-    verify_strength(pair.certificate)
+    judge_leaf(pair.certificate, purpose=Purpose.SERVER, now=now).require_good()
     path = find_path(pair.certificate, pair.others, known, now)
     unused = _unused(pair, path)
     refuse_strangers(title_of(path.leaf), unused)
     chain = Chain(pair.key, path.leaf, path.intermediates, path.root)
-    judge(chain, purpose=Purpose.SERVER, now=now, anchors=known).require_good()
-    return Diagnosis(chain, (*remarks_of(chain, known, now), *_upload_remarks(material, pair, path, unused)))
+    judgement = judge(chain, purpose=Purpose.SERVER, now=now, anchors=known)
+    judgement.require_good()
+    remarks = (*remarks_of(chain, judgement, known, now), *_upload_remarks(material, pair, path, unused))
+    return Diagnosis(chain, remarks, judgement.warnings)
 
 
 def diagnose_root(
@@ -96,13 +96,12 @@ def diagnose_root(
     certificate = pair.certificate
     if reason := why_not_an_issuer(certificate, 0):
         raise RootMayNotSign(title_of(certificate), reason)
-    verify_strength(certificate)
-    refuse_by_time([certificate], now)
+    judge_authorities([certificate], purpose=Purpose.SERVER, now=now).require_good()
     path = find_path(certificate, pair.others, Anchors(), now, ParentsMissing)
     refuse_strangers(title_of(certificate), _unused(pair, path))
     parents = (*path.intermediates, *([path.root] if path.root else []))
-    refuse_by_time(parents, now)
-    Judgement(tuple(by_purpose((certificate, *path.intermediates), Purpose.SERVER))).require_good()
+    judge_authorities(parents, now=now).require_good()
+    judge_authorities(path.intermediates, now=now, purpose=Purpose.SERVER).require_good()
     return Root(pair.key, certificate, parents)
 
 

@@ -19,6 +19,7 @@ from agent.inspection.input_file import InputFile
 from agent.pki.authority import Root
 from agent.pki.certificate import load_certificates
 from agent.pki.chain import Chain
+from agent.pki.judgement import Objection
 from agent.pki.key import key_pem, load_key
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def diagnosis_row(found: Diagnosis) -> dict[str, Any]:
         "certificates": _pem((chain.leaf, *chain.intermediates)),
         "anchor": _pem([chain.anchor] if chain.anchor else []),
         "remarks": [[str(each.level), each.sentence] for each in found.remarks],
+        "warnings": [[each.code, each.certificate, each.sentence, each.clients] for each in found.warnings],
     }
 
 
@@ -83,7 +85,8 @@ def diagnosis_of(row: dict[str, Any]) -> Diagnosis:
     leaf, *intermediates = load_certificates(row["certificates"].encode())
     anchor = load_certificates(row["anchor"].encode())[0] if row["anchor"] else None
     chain = Chain(load_key(row["key"].encode()), leaf, tuple(intermediates), anchor)
-    return Diagnosis(chain, tuple(Remark(RemarkLevel(level), sentence) for level, sentence in row["remarks"]))
+    remarks = tuple(Remark(RemarkLevel(level), sentence) for level, sentence in row["remarks"])
+    return Diagnosis(chain, remarks, tuple(Objection(*each) for each in row["warnings"]))
 
 
 def root_row(root: Root) -> dict[str, Any]:

@@ -12,7 +12,16 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from agent.errors.chain import SignatureInvalid
 from agent.errors.upload import ChainIncomplete, ParentsMissing
 from agent.pki.anchors import Anchors
-from agent.pki.certificate import extension, is_self_signed, names_as_issuer, sha256_of, short, title_of, verifies
+from agent.pki.certificate import (
+    extension,
+    identifies_issuer,
+    is_self_signed,
+    names_as_issuer,
+    sha256_of,
+    short,
+    title_of,
+    verifies,
+)
 from agent.pki.path import verify_strength
 
 LONGEST_URL = 200
@@ -37,9 +46,10 @@ def find_path(
 ) -> BuiltPath:
     """Return the path from `leaf` to a self-signed certificate, given or known.
 
-    Of issuers with the same key, those that are valid at `now` come first, then the given ones before the known ones, then
-    those that are valid longest. A given self-signed certificate need not be known: roots of private authorities are
-    uploaded with the chain. Raises `refusal`, which names the first issuer that is missing, or a `ChainError`.
+    Of issuers with the same key, those that are valid at `now` and fit the authority key identifier come first, then the
+    given ones before the known ones, then those that are valid longest. A given self-signed certificate need not be known:
+    roots of private authorities are uploaded with the chain. Raises `refusal`, which names the first issuer that is
+    missing, or a `ChainError`.
     """
     search = _PathSearch(list(given), anchors, now)
     path = search.run(leaf)
@@ -80,19 +90,24 @@ class _PathSearch:
     def _issuers(self, certificate: x509.Certificate) -> Iterator[x509.Certificate]:
         """Yield its issuers, the best first; known ones are loaded only where the given ones do not lead to a root."""
         given = self._signers(certificate, self._given)
-        yield from (each for each in given if self._is_valid(each))
+        yield from (each for each in given if self._fits(certificate, each))
         known = self._signers(certificate, self._anchors.named(certificate.issuer))
         self._known.update(known)
-        yield from (each for each in known if self._is_valid(each))
+        yield from (each for each in known if self._fits(certificate, each))
+        yield from (each for each in (*given, *known) if self._is_valid(each))
         yield from given
         yield from known
 
     def _signers(self, certificate: x509.Certificate, among: Sequence[x509.Certificate]) -> list[x509.Certificate]:
         named = [each for each in among if each != certificate and names_as_issuer(certificate, each)]
         signers = [each for each in named if verifies(certificate, each)]
-        if named and not signers and self.namesake is None and self.highest is None:
-            self.namesake = named[0]
+        if not signers and self.namesake is None and self.highest is None:
+            self.namesake = next((each for each in named if identifies_issuer(certificate, each)), None)
         return sorted(signers, key=lambda each: (each.not_valid_after_utc, sha256_of(each)), reverse=True)
+
+    def _fits(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        """Whether an issuer is valid, and the one that the authority key identifier means."""
+        return self._is_valid(issuer) and identifies_issuer(certificate, issuer)
 
     def _is_valid(self, certificate: x509.Certificate) -> bool:
         return certificate.not_valid_before_utc <= self._now < certificate.not_valid_after_utc

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -30,6 +30,9 @@ class Binding:
     chain: str | None
     reason: str
     standing: LadderPosition
+    refused: tuple[str, ...] = field(default=(), compare=False)
+    """Ids of the chains that would go before it if the module's service took them, the best first; where it took none of
+    them, of all, this one too. Not stored."""
 
     @property
     def key(self) -> tuple[str, str]:

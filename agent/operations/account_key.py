@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from agent.operations.locked_state import LockedState
     from agent.pki.key import PrivateKey
 
+STOPPED_BY_ACCOUNT = frozenset({"source.account_refused", "source.account_unknown", "source.rekey_unfinished"})
+"""Codes of failures that a new account key mends."""
+
 
 def propose_account_key(state: LockedState) -> PrivateKey:
     """Return the account key that is to follow, on disk before any CA hears of it.
@@ -28,7 +31,10 @@ def propose_account_key(state: LockedState) -> PrivateKey:
 def promote_account_key(state: LockedState) -> None:
     """Make the proposed key the present one, now that the CAs know the accounts by it.
 
-    The next pass tells the services, which answer HTTP-01 with its thumbprint.
+    The next pass tells the services, which answer HTTP-01 with its thumbprint, and tries orders again that the account stopped.
     """
     with state.store.write():
         state.store.account_keys.promote()
+        for order in state.store.orders.records():
+            if order.problem and order.problem.get("code") in STOPPED_BY_ACCOUNT:
+                state.store.orders.forget_failures(order.request)

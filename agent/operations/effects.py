@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.planning.comparison import Outranked
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:
@@ -15,6 +17,16 @@ class Switch:
     after: str | None
     """Ids of the chains."""
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadEffects:
+    """Effects of an upload on the needs that it could serve."""
+
+    switches: tuple[Switch, ...]
+    """Needs that get another chain."""
+    outranked: tuple[Outranked, ...]
+    """Needs that go on with another chain, which goes before the upload."""
 
 
 @dataclass(frozen=True, slots=True)

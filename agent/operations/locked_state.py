@@ -13,6 +13,7 @@ from agent.errors.usage import UnknownChain
 from agent.model.binding import Binding
 from agent.operations.effects import Switch
 from agent.planning.binding import bind
+from agent.planning.comparison import Outranked, outranked
 from agent.store import Store
 from agent.system.lock import held
 
@@ -48,6 +49,11 @@ class LockedState:
         """Return which need is bound to what, or would be if just `chains` were there."""
         evidence = self._evidence if chains is None else replace(self._evidence, chains=tuple(chains))
         return bind(self.needs, evidence, self.now)
+
+    def outranked(self, record: ChainRecord, chains: Iterable[ChainRecord]) -> list[Outranked]:
+        """Return which needs an uploaded chain could serve and would not, if just `chains` were there."""
+        evidence = replace(self._evidence, chains=tuple(chains))
+        return outranked(record, self.needs, bind(self.needs, evidence, self.now), evidence, self.now)
 
     def switches(self, chains: Iterable[ChainRecord]) -> list[Switch]:
         """Return which needs would get another chain if just `chains` were there."""

@@ -11,7 +11,8 @@ from agent.errors import Problem
 from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NotDeletable, NotNeeded
 from agent.errors.usage import UnknownChain
 from agent.model.records import UPLOADED, ChainRecord
-from agent.operations.effects import Switch
+from agent.operations.effects import Switch, UploadEffects
+from agent.planning.comparison import Outranked
 from agent.report.links import Link, links
 from agent.store import Store
 from agent.system.layout import Layout
@@ -51,6 +52,8 @@ class UploadPreview:
     """Leaf, intermediates, and the root where it is known."""
     findings: tuple[UploadFinding, ...]
     switches: tuple[Switch, ...]
+    outranked: tuple[Outranked, ...]
+    """Needs that it could serve, and that another chain goes on serving."""
     refusal: Problem | None
     """Why it would not be stored as it was asked: nobody needs it, it doesn't cover the name, or it is there already."""
 
@@ -70,7 +73,7 @@ def diagnose_upload(
 
 
 def upload_preview(
-    diagnosis: Diagnosis, switches: Iterable[Switch] = (), refusal: Problem | None = None
+    diagnosis: Diagnosis, effects: UploadEffects | None = None, refusal: Problem | None = None
 ) -> UploadPreview:
     """Return what is shown of an upload before it is stored."""
     from agent.pki.encoding import Part, encode
@@ -85,15 +88,16 @@ def upload_preview(
         not_after=chain.usable_until,
         certificates=tuple(links(encode(chain, [Part.FULLCHAIN, Part.ROOT]).decode())),
         findings=tuple(UploadFinding(str(each.level), each.sentence) for each in diagnosis.remarks),
-        switches=tuple(switches),
+        switches=effects.switches if effects else (),
+        outranked=effects.outranked if effects else (),
         refusal=refusal,
     )
 
 
 def check_upload(
     state: LockedState, chain: Chain, *, for_name: str = "", keep_unused: bool = False, replace: str = ""
-) -> list[Switch]:
-    """Return which needs would get another chain by an upload that deletes the uploaded chain `replace`.
+) -> UploadEffects:
+    """Return which needs would get another chain by an upload that deletes the uploaded chain `replace`, and which not.
 
     Raises `AlreadyUploaded`, `NameNotCovered`, `NotNeeded`; for `replace` `UnknownChain` and `NotDeletable`.
     """
@@ -103,23 +107,24 @@ def check_upload(
     if for_name and not any(covers(pattern, parse_name(for_name)) for pattern in record.names):
         raise NameNotCovered(for_name, record.names)
     old = _deletable(state, replace).id if replace else None
-    switches = state.switches([*(each for each in state.chains if each.id != old), record])
+    chains = [*(each for each in state.chains if each.id != old), record]
+    switches = state.switches(chains)
     is_useful = for_name or any(each.chain == record.id for each in state.bindings([record]))
     if not keep_unused and not is_useful and not any(each.after == record.id for each in switches):
         raise NotNeeded(record.names, {name for need in state.needs for name in need.names})
-    return switches
+    return UploadEffects(tuple(switches), tuple(state.outranked(record, chains)))
 
 
 def store_upload(
     state: LockedState, chain: Chain, *, for_name: str = "", keep_unused: bool = False, replace: str = ""
-) -> list[Switch]:
+) -> UploadEffects:
     """Store an upload and delete the uploaded chain `replace`. Raises as `check_upload` does; nothing has changed then."""
-    switches = check_upload(state, chain, for_name=for_name, keep_unused=keep_unused, replace=replace)
+    effects = check_upload(state, chain, for_name=for_name, keep_unused=keep_unused, replace=replace)
     with state.store.write():
         state.store.chains.add(chain, source=UPLOADED, now=state.now)
         if replace:
             state.store.chains.delete(replace)
-    return switches
+    return effects
 
 
 def delete_upload(state: LockedState, chain: str, *, confirmed: bool) -> list[Switch]:

@@ -14,6 +14,7 @@ from agent.system.ownership import read, why_untrusted
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from agent.pki.distinguished_names import ComparedName
     from agent.system.layout import Layout
 
 SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -46,17 +47,21 @@ class Anchors:
 
     def named(self, subject: x509.Name) -> Sequence[x509.Certificate]:
         """Return the certificates of that subject. Raises `TrustUnreadable`."""
-        return self._by_subject.get(subject, [])
+        from agent.pki.distinguished_names import compared
+
+        return self._by_subject.get(compared(subject), [])
 
     def __contains__(self, certificate: object) -> bool:
         """Whether a certificate is known. Raises `TrustUnreadable`."""
         return any(certificate in known for known in self._by_subject.values())
 
     @cached_property
-    def _by_subject(self) -> dict[x509.Name, list[x509.Certificate]]:
-        found: dict[x509.Name, list[x509.Certificate]] = {}
+    def _by_subject(self) -> dict[ComparedName, list[x509.Certificate]]:
+        from agent.pki.distinguished_names import compared
+
+        found: dict[ComparedName, list[x509.Certificate]] = {}
         for certificate in (*self._own, *self._of_directory(), *self._of_bundle()):
-            found.setdefault(certificate.subject, []).append(certificate)
+            found.setdefault(compared(certificate.subject), []).append(certificate)
         return found
 
     def _of_directory(self) -> Iterator[x509.Certificate]:

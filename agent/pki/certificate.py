@@ -12,12 +12,14 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.errors.chain import CertificateUnreadable, KeyUnsupported
 from agent.errors.name import NameInvalid
+from agent.pki.distinguished_names import same_name
 from agent.pki.key import KeyType, key_type_of
 from agent.pki.pem import certificate_blocks
 from agent.pki.purpose import Purpose
@@ -27,8 +29,8 @@ from agent.system.text import printable
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 LONGEST_TITLE = 100
-MALFORMED = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
-"""Exceptions of cryptography for a malformed certificate (RFC 5280 section 4)."""
+MALFORMED = (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+"""Exceptions of cryptography for a malformed certificate (RFC 5280 section 4); TypeError: a constraint without a mask."""
 WEAK_DIGESTS = frozenset({"md5", "sha1"})
 
 PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: Purpose.SERVER, ExtendedKeyUsageOID.CLIENT_AUTH: Purpose.CLIENT}
@@ -149,6 +151,12 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in map(_name, texts) if name))
 
 
+def dns_names_of(certificate: x509.Certificate) -> list[str]:
+    """Return the DNS names among the subject alternative names as they are, canonical or not."""
+    alternatives = extension(certificate, x509.SubjectAlternativeName)
+    return alternatives.get_values_for_type(x509.DNSName) if alternatives else []
+
+
 def _name(text: str) -> str | None:
     try:
         return parse_name(text)
@@ -195,25 +203,60 @@ def authority_key_id_of(certificate: x509.Certificate) -> str | None:
 
 
 def names_as_issuer(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether `certificate` says that `issuer` issued it: by name, and by key identifier where both have one."""
-    if certificate.issuer != issuer.subject:
+    """Whether `certificate` gives the name of `issuer` as that of its issuer (RFC 5280 section 7.1)."""
+    return same_name(certificate.issuer, issuer.subject)
+
+
+def identifies_issuer(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the authority key identifier of `certificate` fits `issuer`, in all that it says (RFC 5280 4.2.1.1)."""
+    wanted = extension(certificate, x509.AuthorityKeyIdentifier)
+    if wanted is None:
+        return True
+    offered = key_id_of(issuer)
+    if wanted.key_identifier is not None and offered is not None and wanted.key_identifier.hex() != offered:
         return False
-    wanted, offered = authority_key_id_of(certificate), key_id_of(issuer)
-    return wanted is None or offered is None or wanted == offered
+    with quietly():
+        if wanted.authority_cert_serial_number not in {None, issuer.serial_number}:
+            return False
+    above = [each.value for each in wanted.authority_cert_issuer or () if isinstance(each, x509.DirectoryName)]
+    return not above or any(same_name(each, issuer.issuer) for each in above)
 
 
 def verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the signature on `certificate` is by the key of `issuer`."""
+    """Whether the signature on `certificate` is by the key of `issuer`, which it names as its issuer."""
+    if not names_as_issuer(certificate, issuer):
+        return False
     try:
-        certificate.verify_directly_issued_by(issuer)
+        _verify_signature(certificate, issuer.public_key())
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return True
 
 
+def _verify_signature(certificate: x509.Certificate, key: CertificatePublicKeyTypes) -> None:
+    """Verify the signature alone: cryptography's own function takes names for different that only differ in encoding."""
+    signed, signature = certificate.tbs_certificate_bytes, certificate.signature
+    parameters, digest = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
+    if isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, (padding.PKCS1v15, padding.PSS)) and digest:
+        key.verify(signature, signed, parameters, digest)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
+        key.verify(signature, signed, parameters)
+    elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)) and digest is None:
+        key.verify(signature, signed)
+    elif isinstance(key, dsa.DSAPublicKey) and digest is not None:
+        key.verify(signature, signed, digest)
+    else:
+        raise InvalidSignature
+
+
+def is_self_issued(certificate: x509.Certificate) -> bool:
+    """Whether subject and issuer are the same (RFC 5280 section 6.1)."""
+    return names_as_issuer(certificate, certificate)
+
+
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Whether it is signed with its own key."""
-    return certificate.subject == certificate.issuer and verifies(certificate, certificate)
+    return verifies(certificate, certificate)
 
 
 def weak_digest_of(certificate: x509.Certificate) -> str | None:

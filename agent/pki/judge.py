@@ -6,30 +6,58 @@ It is asked once, when a chain enters: as an upload, as a delivery of a source, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from agent.errors.upload import Expired, NameNotPermitted, NoNames, NotForServers, NotYetValid
+from agent.errors.chain import CertificateUnreadable, ClientsRefuse
+from agent.errors.upload import NameNotPermitted, NoNames
+from agent.errors.wording import quoted
 from agent.pki.anchors import Anchors
-from agent.pki.certificate import extension, is_self_signed, names_as_issuer, purposes_of, title_of, verifies
-from agent.pki.chain import CertificationPath
+from agent.pki.certificate import (
+    extension,
+    identifies_issuer,
+    is_self_signed,
+    names_of,
+    title_of,
+    verifies,
+)
+from agent.pki.certificate_checks import (
+    by_extensions,
+    by_key_kind,
+    by_odd_names,
+    by_purpose,
+    by_purpose_of_root,
+    by_strength,
+    by_time,
+    is_for_any,
+)
+from agent.pki.chain import CertificationPath, Chain
+from agent.pki.client_warnings import warnings_of
 from agent.pki.judgement import INCOMPLETE, Judgement, Objection
-from agent.pki.name_constraints import not_permitted
+from agent.pki.name_constraints import forbidden
 from agent.pki.purpose import Purpose
+from agent.pki.second_opinions import CRYPTOGRAPHY, OPENSSL, STRICT, Subject, of_cryptography, of_openssl
+from agent.system.names import is_address
 
 EDITION = 1
 """Grows with each release that adds a check."""
 
-USAGES = {
-    ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
-    ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
-    ExtendedKeyUsageOID.CODE_SIGNING: "codeSigning",
-    ExtendedKeyUsageOID.EMAIL_PROTECTION: "emailProtection",
-    ExtendedKeyUsageOID.TIME_STAMPING: "timeStamping",
-    ExtendedKeyUsageOID.OCSP_SIGNING: "OCSPSigning",
-}
+
+@dataclass(frozen=True, slots=True)
+class TrustedPath:
+    """The path that a client builds of what a service presents."""
+
+    presented: tuple[x509.Certificate, ...]
+    """Leaf first; without certificates above the one that the anchor signed."""
+    anchor: x509.Certificate | None
+    """None: no root is known that leads there, or the leaf is self-signed."""
+
+    @property
+    def whole(self) -> tuple[x509.Certificate, ...]:
+        """All certificates, leaf first."""
+        return (*self.presented, self.anchor) if self.anchor else self.presented
 
 
 def judge(
@@ -40,58 +68,135 @@ def judge(
     anchors: Anchors | Iterable[x509.Certificate] = (),
     names: Sequence[str] = (),
 ) -> Judgement:
-    """Return what clients make of a path at `now`. Raises nothing about a certificate, however odd it is.
+    """Return what clients make of a path at `now`. Raises `TrustUnreadable`, and nothing about the path.
 
-    `anchors` are the roots that are known here; the path's own anchor is looked for among them. `names` are what clients
-    will ask for, by default all names of the leaf. Each link was verified when the path was made.
+    `anchors` are the roots that are known here; `names` are those that clients will ask for, by default all names of the
+    leaf. Each link was verified when the path was made. Other verifiers are asked only where nothing else is found.
     """
-    known = Anchors.of(anchors)
-    anchor = path.anchor or _anchor_of(path.presented[-1], known)
-    whole = (*path.presented, *([anchor] if anchor else []))
-    refused = [
-        *_by_time(path.presented, now),
-        *by_purpose(path.presented, purpose),
-        *_by_names(path, whole),
-    ]
-    return Judgement(tuple(refused), tuple(_completeness(path, anchor)))
+    try:
+        trusted = _trusted(path, Anchors.of(anchors), now)
+        refused = tuple(dict.fromkeys(_refused(trusted, purpose, now)))
+        warnings = tuple(dict.fromkeys(_warnings(trusted, purpose)))
+        return Judgement(refused, warnings) if refused else _with_others(path, trusted, purpose, now, names, warnings)
+    except CertificateUnreadable as error:
+        return Judgement((Objection.of(error, title_of(path.leaf)),))
 
 
-def _anchor_of(top: x509.Certificate, known: Anchors) -> x509.Certificate | None:
-    if is_self_signed(top):
-        return None
-    return next((each for each in known.named(top.issuer) if names_as_issuer(top, each) and verifies(top, each)), None)
+def judge_leaf(leaf: x509.Certificate, *, purpose: Purpose, now: datetime) -> Judgement:
+    """Return what every client refuses in a leaf, whatever is above it."""
+    return Judgement(tuple(_refused_in_leaf(leaf, purpose, now)))
 
 
-def _completeness(path: CertificationPath, anchor: x509.Certificate | None) -> Iterator[Objection]:
+def judge_authorities(
+    authorities: Sequence[x509.Certificate], *, now: datetime, purpose: Purpose | None = None
+) -> Judgement:
+    """Return what every client refuses in the certificate of a root, or in those above it, before it signs anything."""
+    refused = [*_refused_in_any(authorities, now)]
+    refused += [each for authority in authorities if purpose for each in by_purpose(authority, purpose)]
+    return Judgement(tuple(refused))
+
+
+def _trusted(path: CertificationPath, known: Anchors, now: datetime) -> TrustedPath:
+    """Return the path to a known root that is valid; a client needs none of the certificates above the one it signed."""
+    if path.anchor is not None and _is_valid(path.anchor, now):
+        return TrustedPath(path.presented, path.anchor)
+    for length in range(len(path.presented), 0, -1):
+        top = path.presented[length - 1]
+        if anchor := _anchor_of(top, known, now):
+            return TrustedPath(path.presented[:length], anchor)
     top = path.presented[-1]
+    return TrustedPath(path.presented, path.anchor or next(_signers(top, known), None))
+
+
+def _anchor_of(top: x509.Certificate, known: Anchors, now: datetime) -> x509.Certificate | None:
+    valid = [each for each in _signers(top, known) if _is_valid(each, now)]
+    return next((each for each in valid if identifies_issuer(top, each)), next(iter(valid), None))
+
+
+def _signers(top: x509.Certificate, known: Anchors) -> Iterator[x509.Certificate]:
+    return (each for each in known.named(top.issuer) if each != top and verifies(top, each))
+
+
+def _is_valid(certificate: x509.Certificate, now: datetime) -> bool:
+    return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
+
+
+def _refused(path: TrustedPath, purpose: Purpose, now: datetime) -> Iterator[Objection]:
+    leaf, *intermediates = path.presented
+    yield from _refused_in_leaf(leaf, purpose, now)
+    yield from _refused_in_any(path.whole[1:], now)
+    for certificate in intermediates:
+        yield from by_purpose(certificate, purpose)
+    if path.anchor is not None:
+        yield from by_purpose_of_root(path.anchor, purpose)
+    for name, authority in forbidden(path.whole):
+        yield Objection.of(NameNotPermitted(name, title_of(authority)), title_of(authority))
+
+
+def _refused_in_leaf(leaf: x509.Certificate, purpose: Purpose, now: datetime) -> Iterator[Objection]:
+    yield from by_odd_names(leaf)
+    yield from _refused_in_any([leaf], now)
+    yield from by_key_kind(leaf)
+    yield from by_purpose(leaf, purpose)
+    if not names_of(leaf) and purpose is Purpose.SERVER:
+        yield Objection.of(NoNames(title_of(leaf)), title_of(leaf))
+
+
+def _refused_in_any(certificates: Iterable[x509.Certificate], now: datetime) -> Iterator[Objection]:
+    for certificate in certificates:
+        yield from by_time(certificate, now)
+        yield from by_strength(certificate)
+        yield from by_extensions(certificate)
+
+
+def _warnings(path: TrustedPath, purpose: Purpose) -> Iterator[Objection]:
+    top, anchor = path.presented[-1], path.anchor
     if anchor is None and not is_self_signed(top):
         title = title_of(top)
-        yield Objection(
-            INCOMPLETE, title, f'the issuer of "{title}" is not known here, so the chain may be incomplete', ""
-        )
+        sentence = f"the issuer of {quoted(title)} is not known here, so the chain may be incomplete"
+        yield Objection(INCOMPLETE, title, sentence, "")
+    if anchor is not None and is_for_any(anchor, purpose):
+        title = title_of(anchor)
+        sentence = f"the extended key usage of the root {quoted(title)} is only any: {OPENSSL} refuses it"
+        yield Objection("chain.root_for_any", title, sentence, OPENSSL)
+    yield from warnings_of(path.whole)
 
 
-def _by_time(certificates: Iterable[x509.Certificate], now: datetime) -> Iterator[Objection]:
-    for certificate in certificates:
-        title = title_of(certificate)
-        if certificate.not_valid_after_utc <= now:
-            yield Objection.of(Expired(title, certificate.not_valid_after_utc), title)
-        elif certificate.not_valid_before_utc > now:
-            yield Objection.of(NotYetValid(title, certificate.not_valid_before_utc, now), title)
+def _with_others(
+    path: CertificationPath,
+    trusted: TrustedPath,
+    purpose: Purpose,
+    now: datetime,
+    names: Sequence[str],
+    warnings: tuple[Objection, ...],
+) -> Judgement:
+    """Return the judgement with what other verifiers say and the warnings do not explain."""
+    subject = Subject(
+        presented=trusted.presented,
+        anchor=trusted.anchor or trusted.presented[-1],
+        purpose=purpose,
+        names=_literal_names(path.leaf, names),
+        key=path.key if isinstance(path, Chain) else None,
+    )
+    title = title_of(path.leaf)
+    words = {OPENSSL: of_openssl(subject, now), CRYPTOGRAPHY: of_cryptography(subject, now)}
+    if all(words.values()):
+        both = ", ".join(f"{client} says {quoted(said)}" for client, said in words.items())
+        return Judgement((Objection.of(ClientsRefuse(title, both), title),), warnings)
+    words[STRICT] = "" if words[OPENSSL] else of_openssl(subject, now, strict=True)
+    explained = " ".join(each.clients for each in warnings)
+    more = [
+        Objection("chain.client_refuses", title, f"{client} refuses it: {quoted(said)}", client)
+        for client, said in words.items()
+        if said and client not in explained
+    ]
+    return Judgement((), (*warnings, *more))
 
 
-def by_purpose(certificates: Iterable[x509.Certificate], purpose: Purpose) -> Iterator[Objection]:
-    """Yield certificates that are for other purposes; an intermediate's purposes bound those of what it signs."""
-    for certificate in certificates:
-        if purpose not in purposes_of(certificate):
-            usage = extension(certificate, x509.ExtendedKeyUsage) or ()
-            title = title_of(certificate)
-            yield Objection.of(NotForServers(title, [USAGES.get(oid, oid.dotted_string) for oid in usage]), title)
-
-
-def _by_names(path: CertificationPath, whole: Sequence[x509.Certificate]) -> Iterator[Objection]:
-    if not path.names:
-        yield Objection.of(NoNames(title_of(path.leaf)), title_of(path.leaf))
-    for authority in whole[1:]:
-        for name in not_permitted(path.names, authority):
-            yield Objection.of(NameNotPermitted(name, title_of(authority)), title_of(authority))
+def _literal_names(leaf: x509.Certificate, wanted: Sequence[str]) -> list[str]:
+    """Return the names of a leaf that clients compare as they are, those that are wanted first."""
+    alternatives = extension(leaf, x509.SubjectAlternativeName) or ()
+    hosts = [each.value.lower() for each in alternatives if isinstance(each, x509.DNSName)]
+    addresses = [str(each.value) for each in alternatives if isinstance(each, x509.IPAddress)]
+    literal = {*addresses, *(host for host in hosts if not is_address(host))}
+    return sorted((name for name in names_of(leaf) if name in literal), key=lambda name: name not in wanted)

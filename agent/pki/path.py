@@ -26,7 +26,9 @@ from agent.errors.chain import (
 )
 from agent.pki.certificate import (
     extension,
+    identifies_issuer,
     is_authority,
+    is_self_issued,
     is_self_signed,
     names_as_issuer,
     public_key_of,
@@ -67,7 +69,7 @@ def verify_strength(certificate: x509.Certificate) -> None:
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA:
         raise WeakKey(key.key_size, title_of(certificate))
     digest = weak_digest_of(certificate)
-    if digest and certificate.subject != certificate.issuer:  # nobody relies on a root's signature on itself
+    if digest and not is_self_issued(certificate):  # nobody relies on a root's signature on itself
         raise WeakSignature(title_of(certificate), digest)
 
 
@@ -77,12 +79,13 @@ def verify_links(path: CertificateTuple) -> None:
     Raises `WrongIssuer` and `SignatureInvalid`.
     """
     for certificate, issuer in pairwise(path):
-        if not names_as_issuer(certificate, issuer):
-            raise WrongIssuer(title_of(certificate), short(certificate.issuer), title_of(issuer))
-        if not verifies(certificate, issuer):
+        if verifies(certificate, issuer):
+            continue
+        if names_as_issuer(certificate, issuer) and identifies_issuer(certificate, issuer):
             raise SignatureInvalid(title_of(certificate), title_of(issuer))
+        raise WrongIssuer(title_of(certificate), short(certificate.issuer), title_of(issuer))
     top = path[0]
-    if len(path) == 1 and names_as_issuer(top, top) and not verifies(top, top):
+    if len(path) == 1 and is_self_issued(top) and not verifies(top, top):
         raise SignatureInvalid(title_of(top), title_of(top))
 
 
@@ -92,7 +95,7 @@ def verify_authorities(issuers: Sequence[x509.Certificate]) -> None:
     for issuer in issuers:
         if reason := why_not_an_issuer(issuer, below):
             raise IssuerMayNotSign(title_of(issuer), reason)
-        below += issuer.subject != issuer.issuer  # self-issued ones don't count (RFC 5280 section 4.2.1.9)
+        below += not is_self_issued(issuer)  # self-issued ones don't count (RFC 5280 section 4.2.1.9)
 
 
 def why_not_an_issuer(certificate: x509.Certificate, below: int) -> str:
@@ -153,17 +156,20 @@ def _path_up(leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> list[
             break
         signers = [issuer for issuer in issuers if verifies(path[-1], issuer)]
         if not signers:
+            meant = [issuer for issuer in issuers if identifies_issuer(path[-1], issuer)]
+            if not meant:
+                break
             verify_strength(path[-1])  # what is too weak isn't verified at all
-            raise SignatureInvalid(title_of(path[-1]), title_of(issuers[0]))
-        path.append(max(signers, key=lambda each: each.not_valid_after_utc))
+            raise SignatureInvalid(title_of(path[-1]), title_of(meant[0]))
+        path.append(max(signers, key=lambda each: (identifies_issuer(path[-1], each), each.not_valid_after_utc)))
     return path
 
 
 def _issuer_among(certificate: x509.Certificate, anchors: Iterable[x509.Certificate]) -> x509.Certificate | None:
     if is_self_signed(certificate):
         return None
-    roots = (anchor for anchor in anchors if anchor.subject == anchor.issuer)
-    return next((root for root in roots if names_as_issuer(certificate, root) and verifies(certificate, root)), None)
+    roots = (anchor for anchor in anchors if is_self_issued(anchor))
+    return next((root for root in roots if verifies(certificate, root)), None)
 
 
 def _refuse_unused(leaf: x509.Certificate, given: Sequence[x509.Certificate], *, complete: bool) -> None:
@@ -185,5 +191,6 @@ def _related(leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> set[x
         certificate = waiting.pop()
         if certificate not in related:
             related.add(certificate)
-            waiting += [each for each in given if names_as_issuer(certificate, each)]
+            named = [each for each in given if names_as_issuer(certificate, each)]
+            waiting += [each for each in named if identifies_issuer(certificate, each) or verifies(certificate, each)]
     return related

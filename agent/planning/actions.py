@@ -81,6 +81,8 @@ class Deploy:
     reason: str
     bound: Mapping[str, str] = field(default_factory=dict)
     """Slot -> id of the chain that it is bound to; differs from `chains` where that one was refused."""
+    better: frozenset[str] = frozenset()
+    """Ids of refused chains that a slot would be bound to once its service takes them: their refusals are kept."""
     repair: bool = False
     """Make every file again: what is on disk or on the wire isn't what the agent put there."""
 

@@ -36,6 +36,10 @@ class Evidence:
     """Ids of the requests for which that person insisted."""
     watches: Mapping[str, Watch] = field(default_factory=dict)
     """Id of a chain -> what its CA says of it."""
+    refused: frozenset[tuple[str, str, str]] = frozenset()
+    """`(module, slot, id of a chain)`: the service of that module did not take the chain for that slot."""
+    pins: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """`(module, slot)` -> id of the uploaded chain that a person pinned; what the settings pin goes before it."""
 
     def rungs(self, need: Need) -> list[Source]:
         """Return the sources that `need` allows, in the order of the ladder."""
@@ -101,17 +105,28 @@ def bind(needs: Sequence[Need], evidence: Evidence, now: datetime) -> list[Bindi
 
 
 def rank(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
-    """Return every chain that may serve `need` now, the best first.
+    """Return every chain that may serve `need` now, the best first; what its service has refused comes last.
 
     That is: valid now, not known to be revoked, of an accepted key type and the right purpose, covering all names;
     chains that a source made serve the request that they were made for, uploaded ones serve by coverage. Where names are
     asked for apart from now on, a good chain for all of them together stays until there is one for each part: no source
     that needs the network is so quick that the next rung, which clients may not trust, would be better.
     """
+    found = _by_preference(need, evidence, index, now)
+    return sorted(found, key=lambda each: is_refused(need, each.record, evidence))
+
+
+def is_refused(need: Need, record: ChainRecord, evidence: Evidence) -> bool:
+    """Whether the service of the need's module did not take a chain when it was given to it last."""
+    return (*need.key, record.id) in evidence.refused
+
+
+def _by_preference(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
+    """Return the same, whatever was refused."""
     found: list[RankedChain] = []
     for source in evidence.rungs(need):
         if source.name == UPLOADED:
-            found += _uploads(need, index, now)
+            found += _uploads(need, evidence, index, now)
         else:
             made = index.made_for(source.name, need.request.id, now)
             found += [RankedChain(record, source.name) for record in made if _fits(need, record)]
@@ -135,19 +150,24 @@ def state_of(
     )
 
 
+def could_serve(need: Need, record: ChainRecord, now: datetime) -> bool:
+    """Whether an uploaded chain is good now, fits a need and covers all its names."""
+    return record.good(now) and _fits(need, record) and covers_all(record.names, need.names)
+
+
 def _fits(need: Need, record: ChainRecord) -> bool:
     return record.key_type in need.key_types and need.purpose in record.purposes
 
 
-def _uploads(need: Need, index: ChainIndex, now: datetime) -> list[RankedChain]:
-    fitting = [
-        record
-        for record in index.uploaded
-        if record.good(now) and _fits(need, record) and covers_all(record.names, need.names)
+def _uploads(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
+    fitting = [record for record in index.uploaded if could_serve(need, record, now)]
+    pinned = [record for record in fitting if is_pinned(need, record, evidence.pins)]
+    fitting.sort(key=_newness, reverse=True)
+    fitting.sort(key=lambda record: (record not in pinned, not is_exact(need, record)))
+    return [
+        RankedChain(record, _why_pinned(need) if record in pinned else _why(need, record, fitting, pinned))
+        for record in fitting
     ]
-    fitting.sort(key=_age, reverse=True)
-    fitting.sort(key=lambda record: (not _pinned(need, record), not _exact(need, record)))
-    return [RankedChain(record, _why(need, record, fitting)) for record in fitting]
 
 
 def _age(record: ChainRecord) -> tuple[datetime, datetime, str]:
@@ -155,27 +175,44 @@ def _age(record: ChainRecord) -> tuple[datetime, datetime, str]:
     return record.not_before, record.created_at or record.not_before, record.id
 
 
-def _pinned(need: Need, record: ChainRecord) -> bool:
-    return need.pin is not None and (record.id.startswith(need.pin) or need.pin in record.names)
+def _newness(record: ChainRecord) -> tuple[datetime, datetime, datetime, str]:
+    """Of uploads the newest is the one that ends last, and of those that end together the one that begins last."""
+    return record.not_after, *_age(record)
 
 
-def _exact(need: Need, record: ChainRecord) -> bool:
+def is_pinned(need: Need, record: ChainRecord, pins: Mapping[tuple[str, str], str]) -> bool:
+    """Whether a chain is the one that was pinned for a need: in the settings, or else by a person (`pins`)."""
+    pin = need.pin or pins.get(need.key)
+    return pin is not None and (record.id.startswith(pin) or pin in record.names)
+
+
+def is_exact(need: Need, record: ChainRecord) -> bool:
+    """Whether a chain has the very names of a need, without a wildcard's help."""
     return all(name in record.names for name in need.names)
 
 
-def _why(need: Need, record: ChainRecord, fitting: Sequence[ChainRecord]) -> str:
+def _why_pinned(need: Need) -> str:
+    return f"uploaded, covers {_shown(need.names)}, pinned"
+
+
+def _why(need: Need, record: ChainRecord, fitting: Sequence[ChainRecord], pinned: Sequence[ChainRecord]) -> str:
     how = [f"covers {_shown(need.names)}"]
-    if _pinned(need, record):
-        return f"uploaded, {how[0]}, pinned"
-    if not _exact(need, record):
-        how.append(f"by {_wildcard_for(need, record)}")
-    same = [other for other in fitting if not _pinned(need, other) and _exact(need, other) == _exact(need, record)]
+    if not is_exact(need, record):
+        how.append(f"by {wildcard_for(need, record)}")
+    same = [other for other in fitting if other not in pinned and is_exact(need, other) == is_exact(need, record)]
     if len(same) > 1 and same[0] is record:
-        how.append(f"the newest of {len(same)}")
+        how.append(f"the newest of {len(same)}: it {_last(record, same[1])} last")
     return f"uploaded, {', '.join(how)}"
 
 
-def _wildcard_for(need: Need, record: ChainRecord) -> str:
+def _last(record: ChainRecord, other: ChainRecord) -> str:
+    if record.not_after != other.not_after:
+        return "ends"
+    return "begins" if record.not_before != other.not_before else "was stored"
+
+
+def wildcard_for(need: Need, record: ChainRecord) -> str:
+    """Return the pattern by which a chain covers the first name that it does not have itself."""
     inexact = [name for name in need.names if name not in record.names]
     return next(pattern for pattern in record.names if is_wildcard(pattern) and covers(pattern, inexact[0]))
 
@@ -189,11 +226,29 @@ def _why_more(record: ChainRecord) -> str:
 
 
 def _bind(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> Binding:
-    best = next(iter(rank(need, evidence, index, now)), None)
-    if best is None:
+    preferred = _by_preference(need, evidence, index, now)
+    if not preferred:
         return Binding(need.module, need.slot, None, _why_missing(need, evidence, index, now), LadderPosition.MISSING)
+    best = next((each for each in preferred if not is_refused(need, each.record, evidence)), None)
+    if best is None:
+        return _refused_altogether(need, preferred, evidence, index, now)
     position, reason = _position(need, best, evidence, index, now)
-    return Binding(need.module, need.slot, best.record.id, reason, position)
+    refused = [each.record for each in preferred[: preferred.index(best)]]
+    if best.record.source == LOCAL and any(each.source != LOCAL for each in refused):
+        position, reason = LadderPosition.FALLBACK, best.reason
+    if refused:
+        reason += f", while {need.module} does not take {refused[0].id[:12]} ({refused[0].source})"
+    ids = tuple(each.id for each in refused)
+    return Binding(need.module, need.slot, best.record.id, reason, position, refused=ids)
+
+
+def _refused_altogether(
+    need: Need, preferred: Sequence[RankedChain], evidence: Evidence, index: ChainIndex, now: datetime
+) -> Binding:
+    """Bind the best of those that the service did not take: there is none that it might take."""
+    best, ids = preferred[0], tuple(each.record.id for each in preferred)
+    position, reason = _position(need, best, evidence, index, now)
+    return Binding(need.module, need.slot, best.record.id, reason, position, refused=ids)
 
 
 def _position(

@@ -39,20 +39,23 @@ class Modules:
         name = declared.name
         chains = self._chains(name, needs, bindings)
         bound = {binding.slot: binding.chain for binding in bindings if binding.chain is not None}
+        refused = {binding.slot: binding.refused for binding in bindings if binding.refused}
+        meant = bound | {slot: chains[0] for slot, chains in refused.items()}
+        better = frozenset(chain for chains in refused.values() for chain in chains)
         live = self._live(name)
         self._watch_expiry({*bound.values(), *chains.values(), *live.values()})
         present = self._state.deployments.get(name)
-        wanted = _digest(declared.inputs, bound)
+        wanted = _digest(declared.inputs, meant)
         reason = self._why_deploy(name, present, wanted, chains) if chains or not needs else ""
         deferred = bool(reason) and self._defer(declared, present)
         repair = self._why_repair(name, present)
         if reason and not deferred:
-            self.actions.append(Deploy(name, chains, wanted, reason, bound))
+            self.actions.append(Deploy(name, chains, wanted, reason, bound, better=better))
         elif repair and present and deferred:
             kept = {slot: live[slot] for slot in chains if slot in live}
-            self.actions.append(Deploy(name, kept, present.inputs, repair, bound, repair=True))
+            self.actions.append(Deploy(name, kept, present.inputs, repair, bound, repair=True, better=better))
         elif repair:
-            self.actions.append(Deploy(name, chains, wanted, repair, bound, repair=True))
+            self.actions.append(Deploy(name, chains, wanted, repair, bound, repair=True, better=better))
         elif present and present.outcome is Outcome.WAITING:
             self.instants.append(self._now + WAITING_AGAIN)
             self.actions.append(Settle(name, "its service was not running"))
@@ -67,14 +70,17 @@ class Modules:
         return self._state.live_chains.get(module, {})
 
     def _chains(self, module: str, needs: Sequence[Need], bindings: Sequence[Binding]) -> dict[str, str]:
-        """Choose for each slot the bound chain; one that the service refused gives way until it's tried again.
+        """Choose for each slot the bound chain, or a better one that was refused and is to be tried again.
 
-        Where there is none any more, the last one stays: an expired chain is a lesser evil than another site's.
+        Where all are refused, one that is in service or the next one stays until then. Where there is none any more, the
+        last one stays: an expired chain is a lesser evil than another site's.
         """
         chosen = {}
         for need, binding in zip(needs, bindings, strict=True):
             chain = (
-                self._unless_refused(module, need, binding.chain) if binding.chain else self._last(module, need.slot)
+                self._tried_again(module, binding) or self._unless_refused(module, need, binding.chain)
+                if binding.chain
+                else self._last(module, need.slot)
             )
             if chain is not None:
                 chosen[need.slot] = chain
@@ -83,6 +89,11 @@ class Modules:
     def _last(self, module: str, slot: str) -> str | None:
         last = self._index.get(self._live(module).get(slot))
         return last.id if last else None
+
+    def _tried_again(self, module: str, binding: Binding) -> str | None:
+        """Return the best of the refused chains for which it is time."""
+        held = self._refused(module, binding.slot) if binding.refused else set()
+        return next((chain for chain in binding.refused if chain not in held), None)
 
     def _unless_refused(self, module: str, need: Need, bound: str) -> str:
         refused = self._refused(module, need.slot)

@@ -129,13 +129,15 @@ class Chains:
     def drop_superseded(self, before: datetime) -> None:
         """Forget chains that a source made before `before` if nothing is bound to them and no generation holds them.
 
-        One stays as long as a source works at the order that replaces it, if it is that source's newest.
+        One stays as long as a source works at the order that replaces it, if it is that source's newest, and as long as it
+        is to be tried again because a service has refused it.
         """
         self._records.forget()
         self._database.execute(
             "delete from chains where request is not null and created_at < ?"
             " and id not in (select chain from bindings where chain is not null)"
             " and id not in (select json_each.value from generations, json_each(chains))"
+            " and id not in (select subject from refusals)"
             " and not (exists (select 1 from orders where request = chains.request and source = chains.source)"
             " and created_at = (select max(created_at) from chains as same"
             " where request = chains.request and source = chains.source))",

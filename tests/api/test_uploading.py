@@ -135,6 +135,19 @@ def test_an_upload_is_served_when_its_job_has_ended_and_handed_over_when_it_is_d
     assert [row[:3] for row in box.audit()[:2]] == [("ann", "chain deleted", NAME), ("ann", "chain uploaded", NAME)]
 
 
+def test_an_upload_that_another_one_goes_before_says_so(box):
+    first, second = bought(days=700), bought(days=300)
+    assert box.ends(box.admin.submit("/v1/uploads", ("a.pem", pem_of(first))))["state"] == "done"
+    preview = box.admin.submit("/v1/uploads/preview", ("b.pem", pem_of(second))).json
+    (row,) = preview["outranked"]
+    assert (row["module"], row["slot"], row["chain"], row["pinnable"]) == ("tunnel", "default", first.id, True)
+    assert row["reason"].startswith("it ends later: ")
+    reply = box.admin.submit("/v1/uploads", ("b.pem", pem_of(second)))
+    assert (reply.json["switches"], reply.json["outranked"]) == ([], [row])
+    box.ends(reply)
+    assert box.wire() == first.id
+
+
 def test_a_chain_that_replaces_another_one_takes_its_place(box):
     first, second = bought(), bought(days=300)
     box.ends(box.admin.submit("/v1/uploads", ("a.pem", pem_of(first))))

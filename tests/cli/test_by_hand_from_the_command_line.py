@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
+from agent.errors.problem import rfc3339
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from agent.pki.encoding import Part, encode
@@ -37,10 +38,10 @@ def typed(tunnel):
     return run
 
 
-def bought(appliance: Deployed, *names: str):
+def bought(appliance: Deployed, *names: str, days: int = 300):
     now = appliance.clock()
     root = Root.create("Shop CA", "", now - timedelta(days=30), now - timedelta(days=30))
-    return root.issue(names, KeyType.ECDSA_P256, Purpose.SERVER, now, timedelta(days=300))
+    return root.issue(names, KeyType.ECDSA_P256, Purpose.SERVER, now, timedelta(days=days))
 
 
 def pem(chain, *, root: bool = True) -> bytes:
@@ -90,6 +91,23 @@ def test_a_dry_run_says_what_would_switch_and_stores_nothing(typed):
     ]
     assert on_the_wire(typed.appliance) == before
     assert json.loads(typed("uploads", "--json").stdout)["uploaded"] == []
+
+
+def test_an_upload_that_is_not_chosen_says_which_one_is_why_and_what_to_do(typed):
+    first, second = bought(typed.appliance, "t.example.test", days=3000), bought(typed.appliance, "t.example.test")
+    assert typed("upload", write(typed.appliance, "first.pem", pem(first))).returncode == 0
+    file = write(typed.appliance, "second.pem", pem(second))
+    ends = ", the other one ".join(rfc3339(each.usable_until) for each in (first, second))
+    lines = [
+        f"tunnel/default keeps {first.id[:12]}: it ends later: {ends}.",
+        f"    To serve this one: chainwright pin tunnel default {second.id[:12]}, or chainwright delete {first.id[:12]}",
+    ]
+    preview = typed("upload", file, "--dry-run")
+    assert preview.stdout.splitlines() == ["No need would switch to it now.", *lines, "Nothing was stored."]
+    done = typed("upload", file)
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if line.startswith(("tunnel/", "    To"))] == lines
+    assert on_the_wire(typed.appliance) == first.id
 
 
 def test_an_encrypted_pkcs12_file_with_its_passphrase(typed):

@@ -403,6 +403,11 @@ def test_a_chain_outside_its_time_is_refused():
         "it is 2026-10-30T12:00:00Z here.\n"
         "Check the clock of the appliance, or upload it from then on."
     )
+    old = root("Old Root", days=10)
+    leaf = old.leaf("www.example.com", days=90)
+    assert refusal(bundle_of(leaf), anchors=[old.certificate], now=NOW + 20 * DAY) == (
+        'The certificate of "Old Root" expired at 2026-11-11T12:00:00Z.\nGet a new one from the certificate authority.'
+    )
     short = ROOT.authority("Short CA", days=30)
     assert refusal(bundle_of(short.leaf("www.example.com"), short, ROOT), now=NOW + 31 * DAY) == (
         'The certificate of "Short CA" expired at 2026-12-01T12:00:00Z.\nGet a new one from the certificate authority.'

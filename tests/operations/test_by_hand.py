@@ -15,6 +15,7 @@ from agent.errors.operations import (
     NothingToReissue,
     NotNeeded,
 )
+from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownChain
 from agent.model.deployment import Step
 from agent.operations.reissue import reissue
@@ -76,8 +77,8 @@ def reloads(appliance: Deployed) -> int:
 def test_a_wildcard_chain_serves_the_covered_sites_after_one_reload(sites):
     local = chains(sites)
     chain = bought(sites, "*.example.test")
-    switches = sites.change(store_upload, chain)
-    assert {each.slot for each in switches} == {"a.example.test", "b.example.test"}
+    effects = sites.change(store_upload, chain)
+    assert {each.slot for each in effects.switches} == {"a.example.test", "b.example.test"}
     sites.apply()
     assert reloads(sites) == 1
     assert wire(sites) == {SITES[0]: chain.id, SITES[1]: chain.id, SITES[2]: local[SITES[2]]}
@@ -95,7 +96,7 @@ def test_next_years_chain_takes_over_and_the_reason_says_why(sites):
     sites.apply()
     assert reloads(sites) == 1
     assert wire(sites)[SITES[0]] == second.id
-    assert "the newest of 2" in reasons(sites)[SITES[0]]
+    assert "the newest of 2: it ends last" in reasons(sites)[SITES[0]]
 
 
 def test_what_was_uploaded_hands_over_when_it_is_deleted(sites):
@@ -113,12 +114,25 @@ def test_what_was_uploaded_hands_over_when_it_is_deleted(sites):
     assert chain.id not in chains(sites).values()
 
 
+def test_an_upload_that_is_not_chosen_says_what_goes_before_it_and_why(sites):
+    first, second = bought(sites, "*.example.test", days=3650), bought(sites, "*.example.test", days=365)
+    sites.change(store_upload, first)
+    effects = sites.change(store_upload, second)
+    assert effects.switches == ()
+    ends = ", the other one ".join(rfc3339(each.usable_until) for each in (first, second))
+    assert [(each.slot, each.chain, each.reason, each.pinnable) for each in effects.outranked] == [
+        (name, first.id, f"it ends later: {ends}", True) for name in SITES[:2]
+    ]
+    sites.apply()
+    assert wire(sites)[SITES[0]] == first.id
+
+
 def test_an_upload_replaces_another_one_in_one_change(sites):
     old, new = bought(sites, "*.example.test"), bought(sites, "a.example.test")
     sites.change(store_upload, old)
-    switches = sites.change(check_upload, new, replace=old.id)
-    assert switches == sites.change(store_upload, new, replace=old.id)
-    assert {each.slot: each.after == new.id for each in switches} == {SITES[0]: True, SITES[1]: False}
+    effects = sites.change(check_upload, new, replace=old.id)
+    assert effects == sites.change(store_upload, new, replace=old.id)
+    assert {each.slot: each.after == new.id for each in effects.switches} == {SITES[0]: True, SITES[1]: False}
     with sites.store() as store:
         assert {each.id for each in store.chains.records() if each.source == "uploaded"} == {new.id}
 
@@ -159,14 +173,14 @@ def test_an_upload_that_nobody_needs_is_refused_or_kept(sites):
         sites.change(store_upload, chain)
     with sites.store() as store:
         assert store.chains.load(chain.id) is None
-    assert sites.change(store_upload, chain, keep_unused=True) == []
+    assert sites.change(store_upload, chain, keep_unused=True).switches == ()
     with pytest.raises(AlreadyUploaded):
         sites.change(store_upload, chain)
 
 
 def test_a_preview_stores_nothing(sites):
     chain = bought(sites, "*.example.test")
-    assert len(sites.change(check_upload, chain)) == 2
+    assert len(sites.change(check_upload, chain).switches) == 2
     with sites.store() as store:
         assert store.chains.load(chain.id) is None
 

@@ -51,11 +51,21 @@ def test_a_wildcard_serves_and_the_reason_names_the_one_that_covers():
     assert found.reason == "uploaded, covers all 2 names, by *.chain.dev"
 
 
-def test_of_equal_uploads_the_newest_serves():
-    old, new = upload("old", since=NOW - 9 * DAY), upload("new", since=NOW - 2 * DAY)
+@pytest.mark.parametrize(
+    ("older", "newer", "why"),
+    [
+        ({"since": NOW - 9 * DAY}, {"since": NOW - 2 * DAY}, "ends"),
+        ({"since": NOW - 2 * DAY}, {"since": NOW - 3 * DAY, "days": 900}, "ends"),
+        ({"since": NOW - 9 * DAY, "days": 90}, {"since": NOW - 2 * DAY, "days": 83}, "begins"),
+        ({"created_at": NOW - DAY}, {"created_at": NOW}, "was stored"),
+    ],
+)
+def test_of_equal_uploads_the_newest_serves_by_its_end_then_by_its_beginning(older, newer, why):
+    old, new = upload("old", **older), upload("new", **newer)
     found = the_binding(need(), old, new)
+    assert found == the_binding(need(), new, old)
     assert found.chain == new.id
-    assert found.reason == "uploaded, covers www.chain.dev, the newest of 2"
+    assert found.reason == f"uploaded, covers www.chain.dev, the newest of 2: it {why} last"
 
 
 @pytest.mark.parametrize("pin", ["a1b2", "A1B2", "*.chain.dev", "*.CHAIN.dev"])
@@ -77,6 +87,65 @@ def test_a_pin_that_meets_nothing_changes_nothing(pin: str | None):
 def test_a_pin_that_is_no_name_is_refused():
     with pytest.raises(ValueError, match="is not a name for a chain"):
         need(pin="two words")
+
+
+def test_a_pin_of_a_person_is_for_one_slot_and_gives_way_to_one_in_the_settings():
+    pinned, exact = upload("a1b2", "*.chain.dev", since=NOW - 30 * DAY), upload("exact")
+    pins = {("mail", "default"): pinned.id}
+    assert the_binding(need(), pinned, exact, pins=pins).reason == "uploaded, covers www.chain.dev, pinned"
+    assert the_binding(need(), pinned, exact, pins=pins).chain == pinned.id
+    assert the_binding(need(slot="other"), pinned, exact, pins=pins).chain == exact.id
+    assert the_binding(need(pin="www.chain.dev"), pinned, exact, pins=pins).chain == exact.id
+
+
+# What a service has refused
+
+
+def refused(*chains, slot="default"):
+    return frozenset(("mail", slot, chain.id) for chain in chains)
+
+
+def test_what_the_service_refused_comes_last_and_the_next_upload_serves():
+    new, old = upload("beef", since=NOW - 2 * DAY), upload("old", since=NOW - 9 * DAY)
+    found = the_binding(need(), new, old, refused=refused(new))
+    assert (found.chain, found.standing, found.refused) == (old.id, LadderPosition.WANTED, (new.id,))
+    assert found.reason == f"uploaded, covers www.chain.dev, while mail does not take {new.id[:12]} (uploaded)"
+    assert the_binding(need(slot="other"), new, old, refused=refused(new)).chain == new.id
+
+
+def test_a_refused_pin_gives_way_too():
+    new, old = upload("new", since=NOW - 2 * DAY), upload("a1b2", since=NOW - 9 * DAY)
+    found = the_binding(need(pin="a1b2"), new, old, refused=refused(old))
+    assert (found.chain, found.refused) == (new.id, (old.id,))
+
+
+def test_below_a_refused_chain_of_a_higher_rung_the_local_one_is_a_fallback():
+    wanted = need()
+    given, below = toy("beef", wanted), local("local", wanted)
+    found = the_binding(wanted, given, below, refused=refused(given))
+    assert (found.chain, found.standing) == (below.id, LadderPosition.FALLBACK)
+    assert found.reason == f"local, while mail does not take {given.id[:12]} (toy)"
+
+
+def test_a_refused_renewal_leaves_the_last_chain_where_it_is():
+    wanted = need("gw.home.arpa")
+    old, new = local("old", wanted, since=NOW - 9 * DAY), local("new", wanted)
+    found = the_binding(wanted, old, new, refused=refused(new))
+    assert (found.chain, found.standing) == (old.id, LadderPosition.BY_DESIGN)
+    assert found.reason == (
+        f"local by design: toy: gw.home.arpa is no public name, while mail does not take {new.id[:12]} (local)"
+    )
+
+
+def test_where_everything_was_refused_the_best_serves():
+    wanted = need()
+    top, below = upload("top"), local("local", wanted)
+    found = the_binding(wanted, top, below, refused=refused(top, below))
+    assert (found.chain, found.refused, found.reason) == (
+        top.id,
+        (top.id, below.id),
+        "uploaded, covers www.chain.dev",
+    )
 
 
 def test_an_upload_that_covers_only_a_part_does_not_serve():

@@ -83,7 +83,10 @@ class Appliance:
 
     @property
     def evidence(self) -> Evidence:
-        return evidence(*self.chains, ladder=self.ladder, orders=self.orders, root=self.root)
+        refused = frozenset(
+            (each.module, each.slot, each.subject) for each in self.refusals if each.kind is RefusedKind.CHAIN
+        )
+        return evidence(*self.chains, ladder=self.ladder, orders=self.orders, root=self.root, refused=refused)
 
     @property
     def state(self) -> State:
@@ -133,7 +136,7 @@ class Appliance:
         taken = {slot: chain for slot, chain in action.chains.items() if slot not in refused}
         self.live[action.module] = {**{slot: live[slot] for slot in refused if slot in live}, **taken}
         keys = {(action.module, slot, chain) for slot, chain in refused.items()}
-        known = {*action.bound.values()} - {*taken.values()}
+        known = {*action.bound.values(), *action.better} - {*taken.values()}
         kept = [each for each in self.refusals if each.module != action.module or each.subject in known]
         self.refusals = [each for each in kept if (each.module, each.slot, each.subject) not in keys]
         self.refusals += [refusal(chain, module, slot=slot, at=now + HOUR) for module, slot, chain in sorted(keys)]
@@ -344,13 +347,15 @@ def test_a_refused_chain_gives_way_to_the_one_in_service_and_comes_back():
     appliance.chains.append(bad)
     appliance.unwanted = frozenset({bad.id})
     made = appliance.settled()
-    assert made.bindings[0].chain == bad.id
+    assert (made.bindings[0].chain, made.bindings[0].refused) == (before, (bad.id,))
     assert appliance.live["mail"]["default"] == before
+    assert made.next_at is not None
+    assert made.next_at <= NOW + HOUR
     again = the_deploy(appliance.plan(NOW + HOUR))
     assert (again.chains["default"], again.reason) == (bad.id, "what was refused is tried again")
     appliance.unwanted = frozenset()
-    appliance.settled(NOW + HOUR)
-    assert appliance.live["mail"]["default"] == bad.id
+    made = appliance.settled(NOW + HOUR)
+    assert appliance.live["mail"]["default"] == made.bindings[0].chain == bad.id
 
 
 def test_a_refused_chain_gives_way_to_the_next_rung_where_nothing_good_is_in_service():
@@ -359,7 +364,7 @@ def test_a_refused_chain_gives_way_to_the_next_rung_where_nothing_good_is_in_ser
     appliance = Appliance([wanted], chains=[bad, next_one], refusals=[refusal(bad.id, at=NOW + HOUR)])
     action = the_deploy(appliance.plan())
     assert action.chains == {"default": next_one.id}
-    assert action.bound == {"default": bad.id}
+    assert (action.bound, action.better) == ({"default": next_one.id}, {bad.id})
 
 
 def test_a_slot_whose_only_chain_is_refused_is_not_tried_before_its_time():
@@ -382,6 +387,7 @@ def test_a_chain_in_service_that_is_no_longer_good_is_replaced_though_the_bound_
     made = the_deploy(appliance.plan())
     assert made.reason == "the chain in service for default is no longer good"
     assert made.chains == {"default": appliance.chains[-1].id}
+    assert made.better == {bad.id}
 
 
 def test_a_chain_that_expired_without_a_successor_stays_where_it_is():

@@ -125,6 +125,9 @@ def status_problems() -> list[Problem]:
         problems.not_switched("mail"),
         problems.window("mail", AT),
         problems.observer_failed("notify", "It failed."),
+        problems.origin_changed(
+            "acme", ["https://old.example/directory"], "https://new.example/directory", ["shop.example.com"]
+        ),
         problems.without_cause(Status.LOCAL_FALLBACK),
         problems.without_cause(Status.NOT_DEPLOYED),
         problems.module_without_cause("mail"),

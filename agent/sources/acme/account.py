@@ -106,25 +106,51 @@ class Accounts:
             self._context.memory.write(_entry(client.url), {})
             client.account = None
 
-    def rollover(self, client: AcmeClient, new: PrivateKey) -> None:
+    def rollover(self, client: AcmeClient, new: PrivateKey) -> bool:
         """Have the account known by `new` (RFC 8555 section 7.3.5); `client` signs with it afterwards.
 
         To be called again after a crash, with the same keys: it's known by one of both then. The caller keeps both until
-        this returns. Raises `CaProblem` and `CaUnreachable`.
+        this returns. False: the CA refuses the account itself, so it is forgotten, and the next order makes another one.
+        Raises `CaProblem` and `CaUnreachable`.
         """
         with client.account_lock:
             account = client.account or self.remembered(client)
             if account is None or account.thumbprint == thumbprint(new):
-                return
+                return True
             client.account = account
             begun = self._context.memory.read(_entry(client.url)).get("rollover") == thumbprint(new)
             self._remember(account, rollover=thumbprint(new))
             if begun and self._known_by(client, new) == account.url:
                 client.use(self._context, new)
-            else:
-                client.change_key(self._context, new)
+            elif not self._has_changed_key(client, account, new):
+                return False
             client.account = replace(account, thumbprint=thumbprint(new))
             self._remember(client.account)
+            return True
+
+    def _has_changed_key(self, client: AcmeClient, account: Account, new: PrivateKey) -> bool:
+        """Ask for the change; False: the account is over, and forgotten."""
+        try:
+            client.change_key(self._context, new)
+        except CaProblem as refusal:
+            if refusal.problem.type in OVER and not self._is_still_good(client):
+                self._context.memory.write(_entry(client.url), {})
+                client.use(self._context, new)
+                client.account = None
+                return False
+            if refusal.problem.status < 500:
+                self._remember(account)  # nothing has begun
+            raise
+        return True
+
+    def _is_still_good(self, client: AcmeClient) -> bool:
+        """Whether the CA accepts the account that it knows by the client's key."""
+        try:
+            return self._found(client) is not None
+        except CaProblem as refusal:
+            if refusal.problem.type not in OVER:
+                raise
+            return False
 
     # Finding and making
 

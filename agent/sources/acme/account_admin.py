@@ -37,10 +37,13 @@ class AccountAdmin:
         with self._explained():
             return self._ca.account(self._context)
 
-    def roll_over(self, new: PrivateKey) -> None:
-        """Have the account known by another key (RFC 8555 section 7.3.5). Raises `AcmeError`."""
+    def roll_over(self, new: PrivateKey) -> bool:
+        """Have the account known by another key (RFC 8555 section 7.3.5). Raises `AcmeError`.
+
+        False: the CA refuses the account, and the next order makes another one with the new key.
+        """
         with self._explained():
-            self._accounts.rollover(self._ca.client, new)
+            return self._accounts.rollover(self._ca.client, new)
 
     def deactivate(self) -> None:
         """Give the account up for good (RFC 8555 section 7.3.6). Raises `AcmeError`."""

@@ -383,6 +383,29 @@ def test_a_ca_that_fails_while_it_looks_for_the_new_key_leaves_all_as_it_is(stub
     assert client.new_order(context, ["www.example.com"]).status == "pending"
 
 
+@pytest.mark.parametrize("status", ["valid", "deactivated"])
+def test_an_account_is_given_up_only_where_the_ca_refuses_it_itself(stub, context, client, status):
+    account = Accounts(context).ensure(client, AccountWish(agree_terms=True))
+    stub.script("keyChange", Reply(403, "unauthorized"))
+    stub.script("newAccount", Reply(200, body={"status": status}, headers={"Location": account.url}))
+    if status == "valid":
+        with pytest.raises(CaProblem, match="unauthorized"):
+            Accounts(context).rollover(client, make_account_key())
+    else:
+        assert not Accounts(context).rollover(client, make_account_key())
+        assert context.memory.entries[f"account {stub.directory_url}"] == {}
+        again = Accounts(context).ensure(client, AccountWish(agree_terms=True))
+        assert again.url != account.url
+
+
+def test_a_change_of_key_that_the_ca_refuses_has_not_begun(stub, context, client):
+    account = Accounts(context).ensure(client, AccountWish(agree_terms=True))
+    stub.script("keyChange", Reply(400, "malformed"))
+    with pytest.raises(CaProblem, match="malformed"):
+        Accounts(context).rollover(client, make_account_key())
+    assert Accounts(context).ensure(client, AccountWish(agree_terms=True)).url == account.url
+
+
 def test_there_is_no_key_to_change_where_there_is_no_account(stub, context, client):
     Accounts(context).rollover(client, make_account_key())
     assert stub.seen == []

@@ -111,6 +111,22 @@ def test_what_is_no_certificate_is_no_delivery(pem: str):
         read_delivery(pem, KEY, Anchors())
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pem: pem.replace("\n", "\r\n"),
+        lambda pem: pem.replace("-----BEGIN", "subject=/CN=x\n-----BEGIN"),
+        lambda pem: pem.replace(
+            "-----END CERTIFICATE-----\n-----BEGIN", "-----END CERTIFICATE-----\n\n\n-----BEGIN"
+        ).strip(),
+    ],
+    ids=["CRLF", "text between", "blank lines"],
+)
+def test_the_lines_around_certificates_do_no_harm(change: Callable[[str], str]):
+    pem = toy_ca.pem(LEAF.certificate, *PATH).decode()
+    assert read_delivery(change(pem), KEY, Anchors()).chain.intermediates == PATH
+
+
 # From a CA
 
 Shape = Callable[[x509.Certificate, x509.Certificate, x509.Certificate], Sequence[x509.Certificate]]

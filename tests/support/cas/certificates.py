@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -50,7 +50,8 @@ class Party:
         return issue(cn, issuer=self, ca=True, **options)
 
     def leaf(self, *names: str, **options) -> Party:
-        return issue(names[0] if names else None, issuer=self, names=names, **options)
+        wanted = {"cn": names[0] if names else None, "names": names, **options}
+        return issue(wanted.pop("cn"), issuer=self, **wanted)
 
 
 def root(cn: str = "Toy Root", **options) -> Party:
@@ -68,6 +69,9 @@ def issue(
     cert_sign: bool | None = None,
     constraints: bool = True,
     identifiers: bool = True,
+    own_identifier: bool = True,
+    issuer_name: x509.Name | None = None,
+    san_critical: bool = False,
     now: datetime = NOW,
     days: int = 90,
     digest: hashes.HashAlgorithm | None = None,
@@ -80,7 +84,7 @@ def issue(
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .issuer_name(issuer_name or (issuer.certificate.subject if issuer else subject))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - DAY)
@@ -93,18 +97,21 @@ def issue(
         builder = builder.add_extension(key_usage(cert_sign=cert_sign is not False), critical=True)
     if identifiers:
         signer = issuer.key if issuer else key
-        for extension in (
-            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
-        ):
+        above = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        for extension in (above, own) if own_identifier else (above,):
             builder = builder.add_extension(extension, critical=False)
     if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([general(name) for name in names]), critical=False)
-    for extension in extensions:
-        builder = builder.add_extension(extension, critical=False)
-    for extension in critical:
-        builder = builder.add_extension(extension, critical=True)
-    return Party(key, builder.sign(issuer.key if issuer else key, digest or hashes.SHA256()))
+        alternatives = x509.SubjectAlternativeName([general(name) for name in names])
+        builder = builder.add_extension(alternatives, critical=san_critical)
+    for extension in (*extensions, *critical):
+        builder = builder.add_extension(extension, critical=extension in critical)
+    return Party(key, _signed(builder, issuer.key if issuer else key, digest))
+
+
+def _signed(builder: x509.CertificateBuilder, key, digest: hashes.HashAlgorithm | None) -> x509.Certificate:
+    edwards = isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey))
+    return builder.sign(key, None if edwards else digest or hashes.SHA256())
 
 
 def general(name: str) -> x509.GeneralName:

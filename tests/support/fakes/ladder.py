@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from agent.contract.source import ChainRecord, Due, Offer, OrderContext, OrderRecord, RequestState, Source
 from agent.errors.source import SourceError
@@ -116,5 +116,6 @@ def evidence(
     ladder: tuple[Source, ...] = LADDER,
     orders: Iterable[OrderRecord] = (),
     root: str | None = ROOT,
+    **more: Any,
 ) -> Evidence:
-    return Evidence(ladder, chains, {(order.request, order.source): order for order in orders}, root)
+    return Evidence(ladder, chains, {(order.request, order.source): order for order in orders}, root, **more)

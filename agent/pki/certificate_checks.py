@@ -1,0 +1,132 @@
+"""Checks of single certificates: what every client refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID, ObjectIdentifier, PublicKeyAlgorithmOID
+
+from agent.errors.chain import (
+    ChainError,
+    CriticalExtensionUnknown,
+    KeyNotServable,
+    NotForClients,
+    Precertificate,
+)
+from agent.errors.upload import Expired, NotForServers, NotYetValid, OddCertificate
+from agent.errors.wording import quoted
+from agent.pki.certificate import dns_names_of, extension, purposes_of, title_of
+from agent.pki.judgement import Objection
+from agent.pki.path import verify_strength
+from agent.pki.purpose import Purpose
+
+MOST_NAMES = 1000
+KNOWN_EXTENSIONS = frozenset({
+    ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE,
+    ExtensionOID.SUBJECT_ALTERNATIVE_NAME, ExtensionOID.ISSUER_ALTERNATIVE_NAME, ExtensionOID.NAME_CONSTRAINTS,
+    ExtensionOID.CERTIFICATE_POLICIES, ExtensionOID.POLICY_CONSTRAINTS, ExtensionOID.POLICY_MAPPINGS,
+    ExtensionOID.INHIBIT_ANY_POLICY, ExtensionOID.CRL_DISTRIBUTION_POINTS, ExtensionOID.FRESHEST_CRL,
+    ExtensionOID.AUTHORITY_KEY_IDENTIFIER, ExtensionOID.SUBJECT_KEY_IDENTIFIER,
+    ExtensionOID.AUTHORITY_INFORMATION_ACCESS, ExtensionOID.SUBJECT_INFORMATION_ACCESS, ExtensionOID.TLS_FEATURE,
+    ExtensionOID.OCSP_NO_CHECK, ExtensionOID.PRECERT_SIGNED_CERTIFICATE_TIMESTAMPS,
+    ObjectIdentifier("2.16.840.1.113730.1.1"),  # Netscape's certificate type
+    ObjectIdentifier("1.3.6.1.5.5.7.1.7"), ObjectIdentifier("1.3.6.1.5.5.7.1.8"),  # RFC 3779: addresses, AS numbers
+})  # fmt: skip
+"""Extensions that some client understands. Of the others, the critical ones are refused."""
+
+USAGES = {
+    ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
+    ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
+    ExtendedKeyUsageOID.CODE_SIGNING: "codeSigning",
+    ExtendedKeyUsageOID.EMAIL_PROTECTION: "emailProtection",
+    ExtendedKeyUsageOID.TIME_STAMPING: "timeStamping",
+    ExtendedKeyUsageOID.OCSP_SIGNING: "OCSPSigning",
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "anyExtendedKeyUsage",
+}
+WANTED = {Purpose.SERVER: ExtendedKeyUsageOID.SERVER_AUTH, Purpose.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+def by_time(certificate: x509.Certificate, now: datetime) -> Iterator[Objection]:
+    """Yield an objection where it isn't valid at `now`."""
+    title = title_of(certificate)
+    if certificate.not_valid_after_utc <= now:
+        yield Objection.of(Expired(title, certificate.not_valid_after_utc), title)
+    elif certificate.not_valid_before_utc > now:
+        yield Objection.of(NotYetValid(title, certificate.not_valid_before_utc, now), title)
+
+
+def by_purpose(certificate: x509.Certificate, purpose: Purpose) -> Iterator[Objection]:
+    """Yield an objection where it is for other purposes; an intermediate's bound those of what it signs.
+
+    To be for any purpose isn't enough: OpenSSL and NSS want the purpose itself.
+    """
+    if purpose not in _purposes(certificate):
+        yield _for_others(certificate, purpose)
+
+
+def by_purpose_of_root(anchor: x509.Certificate, purpose: Purpose) -> Iterator[Objection]:
+    """Yield an objection where a trust anchor is for other purposes. Not every client looks there for the purpose itself."""
+    if purpose not in purposes_of(anchor):
+        yield _for_others(anchor, purpose)
+
+
+def is_for_any(certificate: x509.Certificate, purpose: Purpose) -> bool:
+    """Whether it is for a purpose only by being for any."""
+    return purpose not in _purposes(certificate) and purpose in purposes_of(certificate)
+
+
+def _purposes(certificate: x509.Certificate) -> Sequence[Purpose]:
+    """Return the purposes that it names; without an extended key usage, all."""
+    usage = extension(certificate, x509.ExtendedKeyUsage)
+    return tuple(Purpose) if usage is None else [purpose for purpose, oid in WANTED.items() if oid in usage]
+
+
+def _for_others(certificate: x509.Certificate, purpose: Purpose) -> Objection:
+    title = title_of(certificate)
+    usages = [USAGES.get(oid, oid.dotted_string) for oid in extension(certificate, x509.ExtendedKeyUsage) or ()]
+    refusal = NotForServers if purpose is Purpose.SERVER else NotForClients
+    return Objection.of(refusal(title, usages), title)
+
+
+def by_extensions(certificate: x509.Certificate) -> Iterator[Objection]:
+    """Yield critical extensions that no client knows (RFC 5280 section 4.2), and the poison of precertificates."""
+    title = title_of(certificate)
+    for each in certificate.extensions:
+        if each.oid == ExtensionOID.PRECERT_POISON:
+            yield Objection.of(Precertificate(title), title)
+        elif each.critical and each.oid not in KNOWN_EXTENSIONS:
+            yield Objection.of(CriticalExtensionUnknown(title, each.oid.dotted_string), title)
+
+
+def by_strength(certificate: x509.Certificate) -> Iterator[Objection]:
+    """Yield an objection to a key that is too short or of an unknown kind, or to the digest of the signature."""
+    try:
+        verify_strength(certificate)
+    except ChainError as error:
+        yield Objection.of(error, title_of(certificate))
+
+
+def by_key_kind(leaf: x509.Certificate) -> Iterator[Objection]:
+    """Yield an objection where services can't load the key."""
+    if leaf.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+        yield Objection.of(KeyNotServable(title_of(leaf)), title_of(leaf))
+
+
+def by_odd_names(leaf: x509.Certificate) -> Iterator[Objection]:
+    """Yield names that programs read differently, and too many names."""
+    title = title_of(leaf)
+    alternatives = extension(leaf, x509.SubjectAlternativeName) or ()
+    if sum(1 for _ in alternatives) > MOST_NAMES:
+        reason = f"it has more than {MOST_NAMES} names, and services and clients give up on it"
+        yield Objection.of(OddCertificate(title, reason), title)
+    common = [attribute.value for attribute in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    for text in (*common, *dns_names_of(leaf)):
+        if isinstance(text, str) and any(ord(char) < 32 or ord(char) == 127 for char in text):
+            reason = f"the name {quoted(text)} holds a control character"
+            yield Objection.of(OddCertificate(title, reason), title)
+    for text in dns_names_of(leaf):
+        if not text.isascii():
+            reason = f"the name {quoted(text)} is not in its ASCII form (xn--..., RFC 5280 section 7.2)"
+            yield Objection.of(OddCertificate(title, reason), title)

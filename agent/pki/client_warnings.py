@@ -1,0 +1,174 @@
+"""Warnings: what some clients refuse in a certification path, and which ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import pairwise
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.x509.oid import PublicKeyAlgorithmOID
+
+from agent.errors.name import NameInvalid
+from agent.errors.wording import quoted
+from agent.pki.certificate import (
+    dns_names_of,
+    extension,
+    identifies_issuer,
+    is_authority,
+    is_self_issued,
+    is_self_signed,
+    key_id_of,
+    title_of,
+)
+from agent.pki.judgement import Objection
+from agent.pki.name_constraints import half_excluded
+from agent.pki.second_opinions import CRYPTOGRAPHY, OPENSSL, STRICT
+from agent.system.names import is_address, parse_name
+
+LONGEST_LIFE = timedelta(days=825)
+"""Apple's clients refuse longer ones, also of private authorities (support.apple.com, HT210176)."""
+SHOWN_NAMES = 3
+CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+"""Curves that browsers know."""
+
+CHROMIUM, FIREFOX, APPLE, GNUTLS, JAVA, GO = "Chromium", "Firefox", "Apple's clients", "GnuTLS", "Java", "Go"
+MODERN = "modern clients"
+WITH_TLS_1_3 = "clients with TLS 1.3"
+
+
+def warnings_of(path: Sequence[x509.Certificate]) -> Iterator[Objection]:
+    """Yield what some clients refuse in a path: leaf, intermediates, and the trust anchor where it is known."""
+    yield from _of_leaf(path[0])
+    for certificate in path:
+        yield from _of_algorithms(certificate)
+        yield from _of_identifiers(certificate)
+    for certificate, issuer in pairwise(path):
+        yield from _of_link(certificate, issuer)
+    for name, authority in half_excluded(path):
+        what = f"{quoted(title_of(authority))} may not issue for some of the names of {quoted(name)}"
+        yield _warning("chain.wildcard_half_excluded", path[0], what, CHROMIUM, GO, CRYPTOGRAPHY)
+
+
+def _of_leaf(leaf: x509.Certificate) -> Iterator[Objection]:
+    if leaf.not_valid_after_utc - leaf.not_valid_before_utc > LONGEST_LIFE:
+        yield _warning("chain.long_life", leaf, f"valid for more than {LONGEST_LIFE.days} days", APPLE)
+    yield from _of_names(leaf)
+    usage = extension(leaf, x509.KeyUsage)
+    if usage is not None and not usage.digital_signature:
+        yield _warning("chain.no_digital_signature", leaf, "its key usage lacks digitalSignature", WITH_TLS_1_3)
+    if is_authority(leaf):
+        what = "it says that it is a certificate authority"
+        yield _warning("chain.leaf_is_authority", leaf, what, FIREFOX, CRYPTOGRAPHY)
+    feature = extension(leaf, x509.TLSFeature)
+    if feature is not None and x509.TLSFeatureType.status_request in feature:
+        what = "it demands a stapled OCSP response (must-staple), and no service here staples one"
+        yield _warning("chain.must_staple", leaf, what, FIREFOX, GNUTLS)
+
+
+def _of_names(leaf: x509.Certificate) -> Iterator[Objection]:
+    alternatives = _alternatives(leaf)
+    if alternatives is None:
+        yield _warning("chain.no_san", leaf, "has no SAN", MODERN)
+    elif not leaf.subject.rdns and not alternatives.critical:
+        what = "its subject is empty, and its SAN is not critical (RFC 5280 section 4.2.1.6)"
+        yield _warning("chain.empty_subject", leaf, what, CHROMIUM, APPLE, JAVA, STRICT, CRYPTOGRAPHY)
+    names = dns_names_of(leaf)
+    unusable = [text for text in names if not _is_name(text)]
+    if unusable:
+        yield _objection("chain.unusable_names", leaf, f"names that no client accepts: {_listed(unusable)}", "")
+    addresses = [text for text in names if _is_name(text) and is_address(parse_name(text))]
+    if addresses:
+        sentence = f"addresses among the DNS names, where no modern client looks: {_listed(addresses)}"
+        yield _objection("chain.addresses_as_names", leaf, sentence, MODERN)
+    dotted = [text for text in names if text.endswith(".") and _is_name(text)]
+    if dotted:
+        yield _warning(
+            "chain.trailing_dot", leaf, f"names that end with a dot ({_listed(dotted)})", OPENSSL, GNUTLS, FIREFOX
+        )
+
+
+def _of_algorithms(certificate: x509.Certificate) -> Iterator[Objection]:
+    kind = _unusual_key(certificate)
+    if kind:
+        what = f"the key of {quoted(title_of(certificate))} is {kind}"
+        yield _warning("chain.unusual_key", certificate, what, CHROMIUM, FIREFOX, CRYPTOGRAPHY)
+    if _is_signed_with_sha224(certificate) and not is_self_signed(certificate):
+        what = f"{quoted(title_of(certificate))} is signed with SHA-224"
+        yield _warning("chain.unusual_signature", certificate, what, CHROMIUM, FIREFOX, CRYPTOGRAPHY)
+
+
+def _unusual_key(certificate: x509.Certificate) -> str:
+    """Return the kind of a key that browsers don't take, else an empty text."""
+    if certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+        return "an RSA-PSS key"
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):  # refused by its strength
+        return ""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return "an Ed25519 key"
+    if isinstance(key, ed448.Ed448PublicKey):
+        return "an Ed448 key"
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in CURVES:
+        return f"on the curve {key.curve.name}"
+    return ""
+
+
+def _is_signed_with_sha224(certificate: x509.Certificate) -> bool:
+    try:
+        digest = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return False
+    return digest is not None and digest.name == "sha224"
+
+
+def _of_identifiers(certificate: x509.Certificate) -> Iterator[Objection]:
+    """Yield what RFC 5280 sections 4.2.1.1 and 4.2.1.2 demand and is absent."""
+    title = quoted(title_of(certificate))
+    if extension(certificate, x509.AuthorityKeyIdentifier) is None and not is_self_issued(certificate):
+        yield _warning("chain.no_aki", certificate, f"{title} has no authority key identifier", STRICT, CRYPTOGRAPHY)
+    if is_authority(certificate) and key_id_of(certificate) is None:
+        yield _warning("chain.no_ski", certificate, f"the authority {title} has no subject key identifier", STRICT)
+
+
+def _of_link(certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Objection]:
+    title, above = quoted(title_of(certificate)), quoted(title_of(issuer))
+    if not identifies_issuer(certificate, issuer):
+        what = f"the authority key identifier of {title} is of another certificate than that of {above}"
+        yield _warning("chain.aki_mismatch", certificate, what, OPENSSL)
+    if certificate.issuer.public_bytes() != issuer.subject.public_bytes():
+        what = f"{title} writes the name of its issuer in another encoding than {above} does"
+        yield _warning("chain.name_encoding", certificate, what, GO, CRYPTOGRAPHY)
+
+
+def _alternatives(leaf: x509.Certificate) -> x509.Extension[x509.SubjectAlternativeName] | None:
+    try:
+        return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _warning(code: str, certificate: x509.Certificate, what: str, *clients: str) -> Objection:
+    who = " and ".join(filter(None, [", ".join(clients[:-1]), clients[-1]]))
+    one = len(clients) == 1 and who not in {APPLE, MODERN, WITH_TLS_1_3}
+    return _objection(code, certificate, f"{what}: {who} {'refuses' if one else 'refuse'} it", who)
+
+
+def _objection(code: str, certificate: x509.Certificate, sentence: str, clients: str) -> Objection:
+    return Objection(code, title_of(certificate), sentence, clients)
+
+
+def _is_name(text: str) -> bool:
+    try:
+        parse_name(text)
+    except NameInvalid:
+        return False
+    return True
+
+
+def _listed(texts: Sequence[str]) -> str:
+    shown = ", ".join(quoted(text) for text in texts[:SHOWN_NAMES])
+    return shown if len(texts) <= SHOWN_NAMES else f"{shown} and {len(texts) - SHOWN_NAMES} more"

@@ -1,0 +1,125 @@
+"""Second opinions about a certification path: of OpenSSL in a TLS handshake in memory, and of cryptography's verifier."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.x509 import verification
+from OpenSSL import SSL, crypto
+from OpenSSL._util import ffi, lib  # for OpenSSL's own words, which nothing public returns
+
+from agent.pki.purpose import Purpose
+from agent.system.names import WILDCARD, is_address
+
+if TYPE_CHECKING:
+    from agent.pki.key import PrivateKey
+
+OPENSSL = "OpenSSL"
+STRICT = "Python 3.13"
+"""The first Python whose default is OpenSSL's X509_V_FLAG_X509_STRICT."""
+CRYPTOGRAPHY = "Python's cryptography"
+"""Follows the profile of the Web PKI (CA/Browser Forum) to the letter."""
+
+AROUND = re.compile(r"^(?:validation failed: )?(?:candidates exhausted: )*|(?: \(encountered processing .*)?$")
+FLIGHTS = 6
+"""More flights of messages than a handshake has."""
+MOST_OCTETS = 1 << 20
+"""More than a flight has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is asked about: certificates without the trust anchor, leaf first; and the anchor, which may be the last one."""
+
+    presented: tuple[x509.Certificate, ...]
+    anchor: x509.Certificate
+    purpose: Purpose
+    names: Sequence[str]
+    """Names as they are in the leaf."""
+    key: PrivateKey | None
+    """The leaf's; without it OpenSSL isn't asked."""
+
+
+def of_cryptography(subject: Subject, now: datetime) -> str:
+    """Return why cryptography's verifier refuses a path at `now`, in its words; empty where it doesn't."""
+    builder = verification.PolicyBuilder().store(verification.Store([subject.anchor])).time(now)
+    leaf, *intermediates = subject.presented
+    try:
+        if subject.purpose is Purpose.CLIENT:
+            builder.build_client_verifier().verify(leaf, intermediates)
+        elif subject.names:
+            builder.build_server_verifier(_asked(subject.names[0])).verify(leaf, intermediates)
+    except verification.VerificationError as error:
+        return AROUND.sub("", str(error)) or str(error)
+    except ValueError:  # a name that it doesn't take for one
+        return ""
+    return ""
+
+
+def of_openssl(subject: Subject, now: datetime, *, strict: bool = False) -> str:
+    """Return why OpenSSL refuses a path at `now`, in its words; empty where it doesn't, or has no key to be asked with."""
+    if subject.key is None:
+        return ""
+    found: list[str] = []
+    verifier = _verifier(subject, now, found, strict=strict)
+    of_server = subject.purpose is Purpose.SERVER
+    sides = [SSL.Connection(verifier), SSL.Connection(_context(subject, level=0))]
+    for side, is_server in zip(sides, (not of_server, of_server), strict=True):
+        (side.set_accept_state if is_server else side.set_connect_state)()
+    _shake_hands(*sides)
+    return found[0] if found else ""
+
+
+def _asked(name: str) -> x509.DNSName | x509.IPAddress:
+    if is_address(name):
+        return x509.IPAddress(ip_address(name))
+    return x509.DNSName("www." + name.removeprefix(WILDCARD) if name.startswith(WILDCARD) else name)
+
+
+def _verifier(subject: Subject, now: datetime, found: list[str], *, strict: bool) -> SSL.Context:
+    """Return the side that verifies, and adds to `found` what it refuses. A server needs a chain too: it has the same."""
+    context = _context(subject, level=2)
+    store = context.get_cert_store()
+    assert store is not None  # a context always has one
+    store.add_cert(crypto.X509.from_cryptography(subject.anchor))
+    store.set_time(now)
+    flags = crypto.X509StoreFlags
+    store.set_flags(flags.PARTIAL_CHAIN | flags.X509_STRICT if strict else flags.PARTIAL_CHAIN)
+
+    def note(_side: SSL.Connection, _certificate: crypto.X509, number: int, _depth: int, good: int) -> bool:
+        if not good:
+            found.append(ffi.string(lib.X509_verify_cert_error_string(number)).decode())
+        return bool(good)
+
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, note)
+    return context
+
+
+def _context(subject: Subject, level: int) -> SSL.Context:
+    """Return one side, which has the chain. `level`: OpenSSL's security level, 2 as clients have it, 0 to send anything."""
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_cipher_list(f"DEFAULT:@SECLEVEL={level}".encode())
+    assert subject.key is not None
+    with suppress(SSL.Error):  # the verifying side may find its own chain too weak: it has said enough if nobody asks
+        context.use_certificate(subject.presented[0])
+        context.use_privatekey(subject.key)
+        for certificate in subject.presented[1:]:
+            context.add_extra_chain_cert(certificate)
+    return context
+
+
+def _shake_hands(*sides: SSL.Connection) -> None:
+    """Let two sides talk until one of them ends it or both are done."""
+    for _ in range(FLIGHTS):
+        for side, other in (sides, sides[::-1]):
+            with suppress(SSL.WantReadError, SSL.Error):
+                side.do_handshake()
+            with suppress(SSL.WantReadError):
+                other.bio_write(side.bio_read(MOST_OCTETS))

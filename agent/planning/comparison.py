@@ -1,0 +1,70 @@
+"""Comparison of an uploaded chain with those that serve in its place: which goes before it, and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.errors.problem import rfc3339
+from agent.model.binding import Binding
+from agent.model.need import Need
+from agent.model.records import UPLOADED, ChainRecord
+from agent.planning.binding import Evidence, could_serve, is_exact, is_pinned, is_refused, wildcard_for
+
+
+@dataclass(frozen=True, slots=True)
+class Outranked:
+    """A need that a chain could serve, and that goes on being served by another one."""
+
+    module: str
+    slot: str
+    chain: str
+    """Id of the one that serves."""
+    reason: str
+    """Why that one goes first: a clause."""
+    pinnable: bool
+    """Whether a pin would put the other one first."""
+
+
+def outranked(
+    record: ChainRecord, needs: Sequence[Need], bindings: Sequence[Binding], evidence: Evidence, now: datetime
+) -> list[Outranked]:
+    """Return the needs that an uploaded chain could serve and is not bound to. `bindings`: with it, those of `needs`."""
+    records = {each.id: each for each in evidence.chains}
+    found = []
+    for need, binding in zip(needs, bindings, strict=True):
+        first = records.get(binding.chain or "")
+        if first is not None and first.id != record.id and could_serve(need, record, now):
+            found.append(_outranked(need, first, record, evidence))
+    return found
+
+
+def _outranked(need: Need, first: ChainRecord, record: ChainRecord, evidence: Evidence) -> Outranked:
+    pinnable = first.source == UPLOADED and need.pin is None and not is_refused(need, record, evidence)
+    return Outranked(need.module, need.slot, first.id, why_first(need, first, record, evidence), pinnable)
+
+
+def why_first(need: Need, first: ChainRecord, other: ChainRecord, evidence: Evidence) -> str:
+    """Return why `first` serves a need that the uploaded chain `other` could serve, too: a clause."""
+    if need.sources is not None and UPLOADED not in need.sources:
+        return "the settings allow no uploaded chain there"
+    if is_refused(need, other, evidence):
+        return f"{need.module} did not take the other one when it was given to it"
+    if first.source != UPLOADED:
+        return f"{first.source} stands before uploaded chains in the ladder"
+    if is_pinned(need, first, evidence.pins):
+        return "it is pinned"
+    if is_exact(need, first) and not is_exact(need, other):
+        return f"it has the exact name, and the other one covers it by {wildcard_for(need, other)}"
+    return _why_newer(first, other)
+
+
+def _why_newer(first: ChainRecord, other: ChainRecord) -> str:
+    """Return by what the newer of two uploads is known: its end, then its beginning, then when it was stored."""
+    if first.not_after != other.not_after:
+        return f"it ends later: {rfc3339(first.not_after)}, the other one {rfc3339(other.not_after)}"
+    if first.not_before != other.not_before:
+        begins = f"{rfc3339(first.not_before)}, the other one {rfc3339(other.not_before)}"
+        return f"it begins later, and ends at the same instant: {begins}"
+    return "it is as new, and was stored later"

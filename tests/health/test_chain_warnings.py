@@ -1,0 +1,77 @@
+"""What the judge warned of when it let a chain in is a finding as long as the chain is in use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from agent.health.chain_warnings import chain_warnings
+from agent.health.snapshot import Snapshot
+from agent.model.binding import Binding, LadderPosition
+from agent.model.finding import Severity, SubjectKind
+from agent.model.records import ChainRecord
+from agent.pki.chain import KeyType, Purpose
+from agent.pki.judgement import INCOMPLETE, Objection
+from support.cas.certificates import DAY
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+UNKNOWN = Objection(
+    INCOMPLETE, "Issuer A", 'the issuer of "Issuer A" is not known here, so the chain may be incomplete', ""
+)
+CURVE = Objection("chain.browsers_refuse", "a.example", "its key is Ed25519, which browsers refuse", "browsers")
+FORGIVEN = Objection("chain.critical", "a.example", "it has an extension that no client knows")
+REMARK = Objection("source.remark", "CA", "no chain leads to X", "")
+
+
+def record(*warnings: Objection, **more) -> ChainRecord:
+    made = ChainRecord(
+        "1", "acme", ("a.example",), KeyType.ECDSA_P256, (Purpose.SERVER,), "CA", "1", NOW, NOW + 90 * DAY, ("a", "b")
+    )
+    return replace(made, warnings=warnings, created_at=NOW, **more)
+
+
+def found(of: ChainRecord, bound: str | None = "1"):
+    binding = Binding("web", "default", bound, "acme", LadderPosition.WANTED)
+    return list(chain_warnings(Snapshot(chains=(of,), bindings=(binding,))))
+
+
+@pytest.mark.parametrize(
+    ("of", "severity"),
+    [
+        (record(UNKNOWN), Severity.NOTICE),
+        (record(UNKNOWN, fingerprints=("a",)), Severity.WARNING),
+        (record(CURVE), Severity.WARNING),
+        (record(CURVE, source="uploaded"), Severity.WARNING),
+        (record(CURVE, source="local", root="r"), Severity.NOTICE),
+        (record(FORGIVEN), Severity.WARNING),
+        (record(FORGIVEN, source="local", root="r"), Severity.WARNING),
+        (record(REMARK), Severity.NOTICE),
+    ],
+    ids=["unknown root", "leaf alone", "some", "upload", "local key", "forgiven", "forgiven local", "remark"],
+)
+def test_a_warning_is_as_severe_as_what_clients_make_of_it(of: ChainRecord, severity: Severity):
+    [finding] = found(of)
+    assert finding.severity is severity
+    assert (finding.kind, finding.subject, finding.title, finding.since) == (
+        SubjectKind.UPLOAD if of.source == "uploaded" else SubjectKind.CHAIN,
+        "1",
+        "a.example",
+        NOW,
+    )
+
+
+def test_its_sentence_says_who_refuses_and_what_to_do():
+    causes = [each.problem.cause for each in found(record(UNKNOWN, CURVE, FORGIVEN))]
+    assert causes == [
+        'The issuer of "Issuer A" is not known here, so the chain may be incomplete.',
+        "Its key is Ed25519, which browsers refuse.",
+        "It has an extension that no client knows: every client would refuse it.",
+    ]
+    assert "/etc/chainwright/trust/" in found(record(UNKNOWN))[0].problem.fix
+
+
+@pytest.mark.parametrize("bound", [None, "2"])
+def test_a_chain_that_is_not_in_use_is_no_finding(bound: str | None):
+    assert found(record(CURVE), bound) == []
