@@ -18,7 +18,7 @@ from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.operations.effects import RootEffects
-from agent.operations.root import reissue_root, root_effects, upload_root
+from agent.operations.root import reissue_root, root_effects, upload_effects, upload_root
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
 from agent.store import Store
@@ -134,7 +134,7 @@ def preview(request: ApiRequest) -> ApiResponse:
     """Say what a root is, and what it would do. Raises `UploadError`, `RootError` and `ChainError`."""
     root = _diagnose(request, request.body)
     with request.services.locked_state() as state:
-        found = root_effects(state, root.sha256)
+        found = upload_effects(state, root)
     certificates = tuple(links(root.pem().decode()))
     return ApiResponse(RootPreview(root.subject, root.sha256, root.not_before, root.not_after, certificates, found))
 

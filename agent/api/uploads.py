@@ -96,7 +96,12 @@ def store(request: ApiRequest) -> ApiResponse:
     chain = diagnosis.chain
     with request.services.locked_state() as state:
         effects = store_upload(
-            state, chain, for_name=upload.for_name, keep_unused=upload.keep_unused, replace=upload.replace
+            state,
+            chain,
+            for_name=upload.for_name,
+            keep_unused=upload.keep_unused,
+            replace=upload.replace,
+            warnings=diagnosis.warnings,
         )
     detail = f"{chain.id}, instead of {upload.replace}" if upload.replace else chain.id
     job = begin(request, "chain uploaded", ", ".join(chain.names[:3]), detail=detail)

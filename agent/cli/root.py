@@ -176,13 +176,13 @@ def upload(
     from agent.cli.apply import perform
     from agent.cli.files import input_files, passphrase_of
     from agent.inspection import inspect_root
-    from agent.operations.root import root_effects, upload_root
+    from agent.operations.root import upload_effects, upload_root
 
     given = input_files([*files, *([key] if key else [])])
     found = inspect_root(given, passphrase=passphrase_of(passphrase_file), now=invocation.now())
     note(f"New root: {found.subject}, until {found.not_after:%Y-%m-%d}, SHA-256 {found.sha256}")
     with invocation.locked_state("root upload") as state:
-        effects = root_effects(state, found.sha256)
+        effects = upload_effects(state, found)
     if dry_run:
         return _print_effects(invocation, effects, subject=found.subject, sha256=found.sha256)
     confirm_root(effects, word="REPLACE", flag="--yes-replace-root", given=confirmed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def upload(
     old = chain_named(invocation, replace, source=UPLOADED) if replace else ""
     for finding in diagnosis.remarks:
         note(f"{finding.level}  {finding.sentence}")
-    change = check_upload if dry_run else store_upload
+    change = check_upload if dry_run else partial(store_upload, warnings=diagnosis.warnings)
     with invocation.locked_state("upload") as state:
         effects = change(state, diagnosis.chain, for_name=for_name, keep_unused=keep_unused, replace=old)
     if dry_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from agent.errors.base import AgentError
@@ -40,6 +41,16 @@ class RootParentsWrong(RootError):
     fix = "Give the certificates of the authorities above it, each before that of its own issuer."
     subject: str
     reason: str
+
+
+class RootSignsUnusable(RootError):
+    """What the root would have to sign now is refused by every client."""
+
+    code = "root.signs_unusable"
+    cause = "Every client would refuse what the root {subject:quoted} has to sign now: {reasons:semicolons}."
+    fix = "Give an authority that may sign for these names, or take them from the modules first."
+    subject: str
+    reasons: Sequence[str]
 
 
 class RootExpired(RootError):

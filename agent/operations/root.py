@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.errors.operations import RootAlreadyPresent
+from agent.errors.root import RootSignsUnusable
+from agent.errors.wording import few, quoted
 from agent.operations.consequences import module_effects
-from agent.operations.effects import RootEffects
+from agent.operations.effects import ModuleConsequence, RootEffects
+from agent.operations.trial_leaves import judge_signed, names_not_permitted
+from agent.planning.binding import LOCAL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.model.need import Need
     from agent.operations.locked_state import LockedState
     from agent.pki.authority import Root
+    from agent.pki.judgement import Objection
 
 
 def root_effects(state: LockedState, sha256: str = "") -> RootEffects:
     """Return what another root would do; every module is asked what breaks. `sha256`: of the other one, if it is there."""
-    signed = {each.id for each in state.chains if each.root is not None}
+    signed = _signed(state)
     local = [each.key for each in state.bindings() if each.chain in signed]
     found = module_effects(state, "root", sha256, local, state.inputs.enabled.modules)
     return RootEffects(
@@ -35,10 +44,57 @@ def reissue_root(state: LockedState) -> Root:
     return root
 
 
+def upload_effects(state: LockedState, root: Root) -> RootEffects:
+    """Return what an uploaded root would do, and what some clients would refuse. Raises `RootSignsUnusable`."""
+    warnings = tuple(_judged(state, root))
+    effects = root_effects(state, root.sha256)
+    return replace(effects, consequences=(*effects.consequences, *warnings))
+
+
 def upload_root(state: LockedState, root: Root) -> None:
-    """Put an uploaded root into service; the old one is kept. Raises `RootAlreadyPresent`."""
+    """Put an uploaded root into service; the old one is kept. Raises `RootAlreadyPresent` and `RootSignsUnusable`."""
     present = state.store.roots.present()
     if present is not None and present.sha256 == root.sha256:
         raise RootAlreadyPresent(root.sha256)
+    _refuse_unusable(state, root)
     with state.store.write():
         state.store.roots.add(root, state.now)
+
+
+def _judged(state: LockedState, root: Root) -> Iterator[ModuleConsequence]:
+    """Yield what some clients would refuse of what a root will sign. Raises `RootSignsUnusable`."""
+    for objection in _refuse_unusable(state, root):
+        yield ModuleConsequence("root", f"{objection.sentence}.", "warning")
+    signed_at_once = {(need.module, need.slot) for need in _to_be_signed(state)}
+    for need in _signable(state):
+        if (need.module, need.slot) not in signed_at_once and (names := names_not_permitted(root, need, state.now)):
+            sentence = (
+                f"The new root may not sign for {few([quoted(name) for name in names])} (name constraints): "
+                "where no other source delivers, clients refuse its chain."
+            )
+            yield ModuleConsequence(need.module, sentence, "warning")
+
+
+def _refuse_unusable(state: LockedState, root: Root) -> tuple[Objection, ...]:
+    """Return what some clients refuse of what a root will sign at once. Raises `RootSignsUnusable`."""
+    judgement = judge_signed(root, _to_be_signed(state), state.now)
+    if not judgement.good:
+        raise RootSignsUnusable(root.subject, list(dict.fromkeys(each.sentence for each in judgement.refused)))
+    return judgement.warnings
+
+
+def _to_be_signed(state: LockedState) -> list[Need]:
+    """Return the needs whose chain the root signs in the next pass: those that have a local chain, or none."""
+    signed = _signed(state)
+    keys = {each.key for each in state.bindings() if each.chain is None or each.chain in signed}
+    return [need for need in _signable(state) if (need.module, need.slot) in keys]
+
+
+def _signable(state: LockedState) -> list[Need]:
+    """Return the needs that local chains may serve."""
+    return [need for need in state.needs if need.sources is None or LOCAL in need.sources]
+
+
+def _signed(state: LockedState) -> set[str]:
+    """Return the ids of the chains that an own root signed."""
+    return {each.id for each in state.chains if each.root is not None}

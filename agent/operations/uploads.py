@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agent.operations.locked_state import LockedState
     from agent.pki.chain import Chain
     from agent.pki.encoding import Format, Part
+    from agent.pki.judgement import Objection
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +117,23 @@ def check_upload(
 
 
 def store_upload(
-    state: LockedState, chain: Chain, *, for_name: str = "", keep_unused: bool = False, replace: str = ""
+    state: LockedState,
+    chain: Chain,
+    *,
+    for_name: str = "",
+    keep_unused: bool = False,
+    replace: str = "",
+    warnings: Iterable[Objection] = (),
 ) -> UploadEffects:
-    """Store an upload and delete the uploaded chain `replace`. Raises as `check_upload` does; nothing has changed then."""
+    """Store an upload, with what some clients refuse in it, and delete the uploaded chain `replace`.
+
+    Raises as `check_upload` does; nothing has changed then.
+    """
+    from agent.pki.judge import EDITION
+
     effects = check_upload(state, chain, for_name=for_name, keep_unused=keep_unused, replace=replace)
     with state.store.write():
-        state.store.chains.add(chain, source=UPLOADED, now=state.now)
+        state.store.chains.add(chain, source=UPLOADED, now=state.now, warnings=warnings, edition=EDITION)
         if replace:
             state.store.chains.delete(replace)
     return effects

@@ -52,9 +52,9 @@ def by_time(certificate: x509.Certificate, now: datetime) -> Iterator[Objection]
     """Yield an objection where it isn't valid at `now`."""
     title = title_of(certificate)
     if certificate.not_valid_after_utc <= now:
-        yield Objection.of(Expired(title, certificate.not_valid_after_utc), title)
+        yield Objection.of(Expired(title, certificate.not_valid_after_utc), title, added=0)
     elif certificate.not_valid_before_utc > now:
-        yield Objection.of(NotYetValid(title, certificate.not_valid_before_utc, now), title)
+        yield Objection.of(NotYetValid(title, certificate.not_valid_before_utc, now), title, added=0)
 
 
 def by_purpose(certificate: x509.Certificate, purpose: Purpose) -> Iterator[Objection]:

@@ -71,7 +71,7 @@ def _of_leaf(leaf: x509.Certificate) -> Iterator[Objection]:
 def _of_names(leaf: x509.Certificate) -> Iterator[Objection]:
     alternatives = _alternatives(leaf)
     if alternatives is None:
-        yield _warning("chain.no_san", leaf, "has no SAN", MODERN)
+        yield _warning("chain.no_san", leaf, "has no SAN", CHROMIUM, FIREFOX, APPLE, GO, CRYPTOGRAPHY)
     elif not leaf.subject.rdns and not alternatives.critical:
         what = "its subject is empty, and its SAN is not critical (RFC 5280 section 4.2.1.6)"
         yield _warning("chain.empty_subject", leaf, what, CHROMIUM, APPLE, JAVA, STRICT, CRYPTOGRAPHY)
@@ -94,7 +94,8 @@ def _of_algorithms(certificate: x509.Certificate) -> Iterator[Objection]:
     kind = _unusual_key(certificate)
     if kind:
         what = f"the key of {quoted(title_of(certificate))} is {kind}"
-        yield _warning("chain.unusual_key", certificate, what, CHROMIUM, FIREFOX, CRYPTOGRAPHY)
+        others = (GNUTLS,) if "curve" in kind else ()
+        yield _warning("chain.unusual_key", certificate, what, CHROMIUM, FIREFOX, *others, CRYPTOGRAPHY)
     if _is_signed_with_sha224(certificate) and not is_self_signed(certificate):
         what = f"{quoted(title_of(certificate))} is signed with SHA-224"
         yield _warning("chain.unusual_signature", certificate, what, CHROMIUM, FIREFOX, CRYPTOGRAPHY)

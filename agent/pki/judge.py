@@ -11,7 +11,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from agent.errors.chain import CertificateUnreadable, ClientsRefuse
+from agent.errors.chain import CertificateUnreadable, ClientsRefuse, IssuerMayNotSign
 from agent.errors.upload import NameNotPermitted, NoNames
 from agent.errors.wording import quoted
 from agent.pki.anchors import Anchors
@@ -37,12 +37,16 @@ from agent.pki.chain import CertificationPath, Chain
 from agent.pki.client_warnings import warnings_of
 from agent.pki.judgement import INCOMPLETE, Judgement, Objection
 from agent.pki.name_constraints import forbidden
+from agent.pki.path import has_constraints, verify_authorities
 from agent.pki.purpose import Purpose
 from agent.pki.second_opinions import CRYPTOGRAPHY, OPENSSL, STRICT, Subject, of_cryptography, of_openssl
 from agent.system.names import is_address
 
 EDITION = 1
 """Grows with each release that adds a check."""
+
+CLIENTS = {OPENSSL: OPENSSL, STRICT: STRICT, CRYPTOGRAPHY: ""}
+"""Who is a client of services. cryptography's verifier stands for a profile: what it alone refuses is good to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +133,17 @@ def _refused(path: TrustedPath, purpose: Purpose, now: datetime) -> Iterator[Obj
         yield from by_purpose(certificate, purpose)
     if path.anchor is not None:
         yield from by_purpose_of_root(path.anchor, purpose)
+        yield from _by_authority(path.whole[1:])
     for name, authority in forbidden(path.whole):
         yield Objection.of(NameNotPermitted(name, title_of(authority)), title_of(authority))
+
+
+def _by_authority(issuers: Sequence[x509.Certificate]) -> Iterator[Objection]:
+    """Yield an issuer that may not sign what is below it. A root that says nothing of it is trusted for being known."""
+    try:
+        verify_authorities(issuers if has_constraints(issuers[-1]) else issuers[:-1])
+    except IssuerMayNotSign as error:
+        yield Objection.of(error, error.issuer)
 
 
 def _refused_in_leaf(leaf: x509.Certificate, purpose: Purpose, now: datetime) -> Iterator[Objection]:
@@ -179,14 +192,16 @@ def _with_others(
         key=path.key if isinstance(path, Chain) else None,
     )
     title = title_of(path.leaf)
-    words = {OPENSSL: of_openssl(subject, now), CRYPTOGRAPHY: of_cryptography(subject, now)}
+    strict = of_openssl(subject, now, strict=True)
+    plain = of_openssl(subject, now) if strict else ""  # what is strict refuses all that the plain one refuses
+    words = {OPENSSL: plain, CRYPTOGRAPHY: of_cryptography(subject, now)}
     if all(words.values()):
         both = ", ".join(f"{client} says {quoted(said)}" for client, said in words.items())
         return Judgement((Objection.of(ClientsRefuse(title, both), title),), warnings)
-    words[STRICT] = "" if words[OPENSSL] else of_openssl(subject, now, strict=True)
+    words[STRICT] = "" if plain else strict
     explained = " ".join(each.clients for each in warnings)
     more = [
-        Objection("chain.client_refuses", title, f"{client} refuses it: {quoted(said)}", client)
+        Objection("chain.client_refuses", title, f"{client} refuses it: {quoted(said)}", CLIENTS[client])
         for client, said in words.items()
         if said and client not in explained
     ]
@@ -195,7 +210,9 @@ def _with_others(
 
 def _literal_names(leaf: x509.Certificate, wanted: Sequence[str]) -> list[str]:
     """Return the names of a leaf that clients compare as they are, those that are wanted first."""
-    alternatives = extension(leaf, x509.SubjectAlternativeName) or ()
+    alternatives = extension(leaf, x509.SubjectAlternativeName)
+    if alternatives is None:
+        return list(names_of(leaf))
     hosts = [each.value.lower() for each in alternatives if isinstance(each, x509.DNSName)]
     addresses = [str(each.value) for each in alternatives if isinstance(each, x509.IPAddress)]
     literal = {*addresses, *(host for host in hosts if not is_address(host))}

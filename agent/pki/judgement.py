@@ -24,13 +24,13 @@ class Objection:
     """Without a full stop."""
     clients: str = EVERY_CLIENT
     """Who refuses."""
-    added: int = 0
-    """Edition of the judge with which the check was added; see `EDITION` in `agent.pki.judge`."""
+    added: int = 1
+    """Edition of the judge with which the check was added (`EDITION` in `agent.pki.judge`); 0: nothing is forgiven."""
     error: AgentError | None = None
     """What an upload is refused with; None for a warning."""
 
     @classmethod
-    def of(cls, error: AgentError, certificate: str, *, added: int = 0) -> Self:
+    def of(cls, error: AgentError, certificate: str, *, added: int = 1) -> Self:
         """Return the objection of every client that `error` describes."""
         problem = error.problem
         return cls(problem.code, certificate, problem.cause.rstrip("."), added=added, error=error)
@@ -62,7 +62,7 @@ class Judgement:
                 raise objection.error
 
     def as_renewal_of(self, served: Judgement, edition: int) -> Judgement:
-        """Return what stops a renewal of a chain that was judged by `edition`, and is now judged as `served`.
+        """Return what stops a renewal of a chain that `edition` let in (0: no judge did), and that is now judged as `served`.
 
         A check that was added since then, and that `served` fails too, warns for one lifetime before it refuses.
         """

@@ -8,12 +8,15 @@ import sys
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from agent.errors.problem import rfc3339
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from agent.pki.encoding import Part, encode
+from agent.pki.judge import EDITION
 from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
 
@@ -267,6 +270,65 @@ def test_an_uploaded_company_authority_signs_from_then_on(typed):
     shown = json.loads(typed("root", "show", "--json").stdout)["root"]
     assert shown["subject"] == "Company Appliances"
     assert shown["signs"] == 1
+
+
+def test_what_some_clients_refuse_in_an_upload_is_printed_and_kept(typed):
+    staple = x509.TLSFeature([x509.TLSFeatureType.status_request])
+    shop = toy_ca.root("Shop CA", now=typed.appliance.clock())
+    leaf = shop.leaf("t.example.test", now=typed.appliance.clock(), extensions=(staple,))
+    data = toy_ca.key_pem(leaf.key) + toy_ca.pem(leaf.certificate, shop.certificate)
+    done = typed("upload", write(typed.appliance, "t.pem", data))
+    sentence = (
+        "it demands a stapled OCSP response (must-staple), and no service here staples one: "
+        "Firefox and GnuTLS refuse it"
+    )
+    assert f"warning  {sentence}\n" in done.stderr
+    with typed.appliance.store() as store:
+        uploaded = next(each for each in store.chains.records() if each.source == "uploaded")
+    assert [each.sentence for each in uploaded.warnings] == [sentence]
+    assert uploaded.edition == EDITION
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--yes-replace-root"])
+def test_a_root_that_may_not_sign_for_what_is_needed_now_is_refused(typed, option):
+    bound = x509.NameConstraints([x509.DNSName("other.test")], None)
+    other = toy_ca.root("Other Root", critical=(bound,))
+    before = typed("root", "list", "--json").stdout
+    data = toy_ca.key_pem(other.key) + toy_ca.pem(other.certificate)
+    done = typed("root", "upload", write(typed.appliance, "ca.pem", data), option)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-2:] == [
+        (
+            'Error: Every client would refuse what the root "Other Root" has to sign now: The authority "Other Root" '
+            'may not issue certificates for "t.example.test" (name constraints); clients refuse it.'
+        ),
+        "Give an authority that may sign for these names, or take them from the modules first.",
+    ]
+    assert typed("root", "list", "--json").stdout == before
+
+
+def test_what_only_some_clients_refuse_of_a_root_is_said_in_the_dry_run(typed):
+    edwards = toy_ca.root("Edwards Root", key=ed25519.Ed25519PrivateKey.generate())
+    data = toy_ca.key_pem(edwards.key) + toy_ca.pem(edwards.certificate)
+    done = typed("root", "upload", write(typed.appliance, "ca.pem", data), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == (
+        'the key of "Edwards Root" is an Ed25519 key: Chromium, Firefox and Python\'s cryptography refuse it. (root)'
+    )
+
+
+def test_names_that_a_new_root_may_not_sign_for_are_said_where_another_source_serves_them(typed):
+    """A company's authority for its own domain only, while the other names are served by an upload."""
+    chain = bought(typed.appliance, "t.example.test")
+    assert typed("upload", write(typed.appliance, "t.pem", pem(chain))).returncode == 0
+    other = toy_ca.root("Other Root", critical=(x509.NameConstraints([x509.DNSName("other.test")], None),))
+    data = toy_ca.key_pem(other.key) + toy_ca.pem(other.certificate)
+    done = typed("root", "upload", write(typed.appliance, "ca.pem", data), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == (
+        'The new root may not sign for "t.example.test" (name constraints): '
+        "where no other source delivers, clients refuse its chain. (tunnel)"
+    )
 
 
 def test_a_leaf_is_no_root(typed):

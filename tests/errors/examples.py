@@ -182,6 +182,7 @@ EXAMPLES: list[AgentError] = [
     root.RootMayNotSign("Toy CA", "its key usage does not include keyCertSign"),
     root.RootKeyMismatch("Toy CA"),
     root.RootParentsWrong("Toy CA", "It was issued by somebody else."),
+    root.RootSignsUnusable("Branch CA", ['The authority "Branch CA" may not issue certificates for "gw.example.test"']),
     root.RootExpired("Toy CA", AT),
     root.RequestInvalid("its signature does not verify with the key in it"),
     root.NamesMissing(),

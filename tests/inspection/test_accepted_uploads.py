@@ -280,7 +280,9 @@ def test_a_self_signed_chain_is_accepted_with_a_warning():
 def test_a_chain_with_a_common_name_only_is_accepted_with_a_warning():
     old = issue("www.example.com", issuer=CA)
     assert look(bundle_of(old, CA), anchors=KNOWN).names == ("www.example.com",)
-    assert warnings_of(old, CA) == ["has no SAN: modern clients refuse it"]
+    assert warnings_of(old, CA) == [
+        "has no SAN: Chromium, Firefox, Apple's clients, Go and Python's cryptography refuse it"
+    ]
 
 
 def test_what_apple_refuses_is_said():

@@ -116,7 +116,7 @@ def test_a_weak_root_is_refused():
     assert root_refusal(bundle_of(weak)).startswith("The RSA key has 1024 bits, and services and clients refuse")
     above = issue("Branch CA", issuer=weak, ca=True)
     assert root_refusal(bundle_of(above, weak)).startswith(
-        'The certificates above the root "Branch CA" do not lead up from it: The RSA key of "Weak Root" has 1024 bits'
+        'The RSA key of "Weak Root" has 1024 bits, and services and clients refuse less than 2048.'
     )
 
 
@@ -141,3 +141,30 @@ def test_two_roots_at_once_are_refused():
         'There are 2 certificates with their private keys: "Company Root", "Toy Root".'
     )
     assert root_refusal(pem(COMPANY.certificate)).startswith("There is no private key in what was given")
+
+
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1.2"), b"\x05\x00")
+ANY = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
+CODE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
+
+
+@pytest.mark.parametrize(
+    ("party", "refused"),
+    [
+        (
+            root("Own Root", critical=(UNKNOWN,)),
+            'The certificate of "Own Root" has the critical extension 1.3.6.1.4.1.',
+        ),
+        (root("Own Root", extensions=(ANY,)), "is not for servers; its extended key usage is anyExtendedKeyUsage."),
+        (root("Own Root", extensions=(CODE,)), "is not for servers; its extended key usage is codeSigning."),
+        (root("Own Root", key=rsa_key(1024)), "The RSA key has 1024 bits, and services and clients refuse less than"),
+    ],
+)
+def test_a_root_whose_leaves_every_client_refuses_is_refused(party, refused: str):
+    assert refused in root_refusal(bundle_of(party))
+
+
+def test_what_every_client_refuses_above_a_subordinate_authority_is_refused():
+    top = root("Company Root", critical=(UNKNOWN,))
+    message = 'The certificate of "Company Root" has the critical extension 1.3.6.1.4.1.55555.1.2'
+    assert root_refusal(bundle_of(top.authority("Branch CA"), top)).startswith(message)

@@ -14,14 +14,15 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.errors import AgentError
-from agent.errors.chain import KeyNotServable, Precertificate
+from agent.errors.chain import KeyNotServable
 from agent.inspection import InputFile, diagnose
+from agent.pki.authority import Root
 from agent.pki.certificate import title_of
-from agent.pki.chain import Chain, Purpose
-from agent.pki.judge import judge
-from agent.pki.judgement import Judgement, Objection
-from support.cas.certificates import DAY, NOW, Party, named, root, rsa_key
-from support.fakes.uploads import CA, ROOT, bundle_of, look, tlv
+from agent.pki.chain import Chain, KeyType, Purpose
+from agent.pki.judge import EDITION, judge
+from agent.pki.judgement import Judgement
+from support.cas.certificates import DAY, NOW, Party, issue, named, root, rsa_key
+from support.fakes.uploads import CA, ROOT, bundle_of, look, refusal, tlv
 
 NAME = "www.example.com"
 SERVER_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
@@ -57,7 +58,7 @@ def below(authority: Callable[[Party], Party], top: Party = ROOT) -> Path:
 
 
 def below_root(**options) -> Path:
-    top = root(**options)
+    top = issue("Toy Root", issuer=None, **{"ca": True, "days": 3650, **options})
     return through(top.authority("Toy CA"), top=top)
 
 
@@ -110,6 +111,14 @@ REFUSED = {
     "root for other purposes": (
         below_root(extensions=(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]),)),
         not_for("Toy Root", "codeSigning"),
+    ),
+    "root that is no authority": (
+        below_root(ca=False),
+        'The certificate of "Toy Root" may not sign what follows from it: it is not a certificate authority (basicConstraints)',
+    ),
+    "root with a path length": (
+        below_root(pathlen=0),
+        'The certificate of "Toy Root" may not sign what follows from it: it allows 0 authorities below itself, and there are 1',
     ),
     "expired intermediate": (
         through(ROOT.authority("Short CA", now=NOW - 30 * DAY, days=29)),
@@ -264,7 +273,10 @@ WARNED = {
     ),
     "brainpool": (
         through(ROOT.authority("Pool CA", key=ec.generate_private_key(ec.BrainpoolP256R1()))),
-        f'the key of "Pool CA" is on the curve brainpoolP256r1: {BROWSERS}',
+        (
+            'the key of "Pool CA" is on the curve brainpoolP256r1: '
+            "Chromium, Firefox, GnuTLS and Python's cryptography refuse it"
+        ),
     ),
     "SHA-224, leaf": (of_leaf(digest=SHA224()), f'"{NAME}" is signed with SHA-224: {BROWSERS}'),
     "SHA-224, intermediate": (
@@ -282,7 +294,10 @@ WARNED = {
         of_leaf(names=(NAME, "shop.example.com.")),
         'names that end with a dot ("shop.example.com."): OpenSSL, GnuTLS and Firefox refuse it',
     ),
-    "no SAN": (of_leaf(cn=NAME, names=()), "has no SAN: modern clients refuse it"),
+    "no SAN": (
+        of_leaf(cn=NAME, names=()),
+        "has no SAN: Chromium, Firefox, Apple's clients, Go and Python's cryptography refuse it",
+    ),
     "empty subject": (
         of_leaf(cn=None),
         (
@@ -334,6 +349,28 @@ def test_what_some_clients_refuse_is_a_warning_that_says_who(path: Path, sentenc
     assert judgement.refused == ()
     assert [each.sentence for each in judgement.warnings] == [sentence]
     assert all(each.certificate and each.code.startswith("chain.") for each in judgement.warnings)
+
+
+@pytest.mark.parametrize(("path", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_an_upload_is_refused_with_the_same_words(path: Path, sentence: str):
+    given = bundle_of(path.leaf, *path.intermediates)
+    assert refusal(given, anchors=[path.root.certificate]).startswith(sentence)
+
+
+@pytest.mark.parametrize(("path", "sentence"), WARNED.values(), ids=WARNED)
+def test_an_upload_is_taken_with_the_same_warning(path: Path, sentence: str):
+    found = look(bundle_of(path.leaf, *path.intermediates), anchors=[path.root.certificate])
+    assert sentence in [each.sentence for each in found.remarks if each.level == "warning"]
+    assert [each.sentence for each in found.warnings] == [sentence]
+
+
+@pytest.mark.parametrize("key_type", [KeyType.ECDSA_P256, KeyType.ECDSA_P384, KeyType.RSA_2048])
+@pytest.mark.parametrize("purpose", Purpose)
+def test_what_the_own_root_signs_is_good_for_every_client(key_type: KeyType, purpose: Purpose):
+    own = Root.create("gw Root CA", "", NOW, NOW - DAY, key_type=key_type)
+    for names in ([NAME, "*.example.com"], ["192.0.2.1", "gw"], ["a" * 63 + ".example.com"]):
+        chain = own.issue(names, key_type, purpose, NOW)
+        assert judge(chain, purpose=purpose, now=NOW, anchors=[own.certificate]) == Judgement()
 
 
 def test_a_key_that_services_can_not_load_is_refused(tmp_path):
@@ -389,10 +426,14 @@ def test_a_constraint_that_can_not_be_read_is_a_reason_and_no_traceback():
 
 
 def test_a_new_check_warns_of_what_is_served_already_for_one_lifetime():
-    new = Objection.of(Precertificate(NAME), NAME, added=2)
-    served, delivered = Judgement((new,)), Judgement((new,))
-    renewed = delivered.as_renewal_of(served, edition=1)
+    judgement = of_leaf(extensions=(ANY,)).judged()
+    renewed = judgement.as_renewal_of(judgement, edition=0)
     assert renewed.good
-    assert [each.code for each in renewed.warnings] == ["chain.precertificate"]
-    assert not delivered.as_renewal_of(served, edition=2).good
-    assert not delivered.as_renewal_of(Judgement(), edition=1).good
+    assert [each.code for each in renewed.warnings] == ["upload.not_for_servers"]
+    assert not judgement.as_renewal_of(judgement, edition=EDITION).good
+    assert not judgement.as_renewal_of(of_leaf().judged(), edition=0).good
+
+
+def test_what_has_ended_is_no_renewal_of_what_has_ended():
+    judgement = of_leaf().judged(now=NOW + 100 * DAY)
+    assert not judgement.as_renewal_of(judgement, edition=0).good

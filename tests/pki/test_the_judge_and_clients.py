@@ -74,7 +74,8 @@ class Clients:
         self._write(found)
         name = general(asked(found))
         how = "-verify_ip" if isinstance(name, x509.IPAddress) else "-verify_hostname"
-        files = ["-CAfile", self._root, "-untrusted", self._others, self._leaf]
+        between = ["-untrusted", self._others] if found.intermediates else []
+        files = ["-CAfile", self._root, *between, self._leaf]
         command = ["openssl", "verify", "-no-CApath", "-no-CAstore", "-purpose", "sslserver", "-auth_level", "2"]
         command += ["-attime", str(int(NOW.timestamp())), how, asked(found), *files]
         done = run(command, capture_output=True, text=True, check=False)
@@ -121,5 +122,7 @@ def test_a_random_chain_is_never_accepted_where_all_clients_refuse_it(clients: C
     else:
         tally["refused"] += 1
         first = next(iter(judgement.refused), None)
-        tally[f"  {first.error if first and isinstance(first.error, ClientsRefuse) else first and first.code}"] += 1
+        tally[
+            f"  {first.error.problem.cause if first and isinstance(first.error, ClientsRefuse) else first and first.code}"
+        ] += 1
         assert not clients.accepting(found)
