@@ -70,6 +70,13 @@ class Service(BaseModel):
         """
         return None
 
+    def warnings_in(self, output: str) -> Iterable[str]:
+        """Return the lines in the output of a test that succeeded that warn of something.
+
+        Those that name a name or a file of the modules are told: nginx ignores a server of ours whose name another one has.
+        """
+        return ()
+
     def reload_with(self, context: ServiceContext) -> Action | None:
         """Return what makes the service read its files again."""
         return None

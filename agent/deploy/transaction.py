@@ -16,6 +16,7 @@ from agent.deploy.retention import drop_refused, sweep, sweep_entries
 from agent.deploy.switching import Failure, Switching, store_phase
 from agent.deploy.trial import StagedCandidate, Trial, differences_of
 from agent.deploy.units import EmptiedUnit, SharedUnit, Unit, units_of
+from agent.deploy.warnings import keep_warnings
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, ServiceRefusesPresent
 from agent.model.deployment import Deployment, Outcome, RefusedKind, Step
@@ -82,6 +83,7 @@ class Transaction:
             return context.enabled.render(module, {slot: chains[slot] for slot in some})
 
         try:
+            context.enabled.check_endpoints(module, chains)
             return Target(module, chains, render(chains), live, render)
         except AgentError as error:
             self._refusals.add(Difference(module, "", RefusedKind.CONFIGURATION, self._deploys[module].inputs), error)
@@ -103,6 +105,8 @@ class Transaction:
         if staged is not None and self._is_all_refused(staged, targets):
             trial.discard(staged)
             staged = None
+        if staged is not None:
+            keep_warnings(self._context, staged.warnings.items())
         if staged is None or not (staged.generations or staged.entries):
             self._undo_in_place()
             self._store_nothing_to_do(targets, refused=staged is None)

@@ -14,6 +14,7 @@ from agent.deploy.renames import ABSENT, Rename, live_link, published, taken_awa
 from agent.deploy.retention import keep_refused
 from agent.deploy.staging import GenerationDir, Materials
 from agent.deploy.units import Candidate, SharedUnit, Unit
+from agent.deploy.warnings import warnings_of
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, DiskFailed, PrepareFailed
 from agent.model.deployment import Generation, RefusedKind, Step
@@ -39,6 +40,8 @@ class StagedCandidate:
     refused: dict[Difference, AgentError] = field(default_factory=dict)
     """Differences that the preflight refuses, with the reason."""
     refusal: AgentError | None = None
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Unit -> what its own test warned of."""
     unprepared: dict[str, AgentError] = field(default_factory=dict)
     """Module -> error: its preparation needs a program that is missing, which may be part of a service that is not installed."""
 
@@ -264,6 +267,8 @@ class Trial:
             command = unit.check(staged.candidate)
             result = self._context.runner.run(command) if command else None
             if command is None or result is None or result.ok:
+                if result is not None:
+                    staged.warnings[unit.name] = warnings_of(self._context, unit, result)
                 return
             if result.missing:
                 staged.absent[unit.name] = result.absence

@@ -61,6 +61,10 @@ class Unit(ABC):
     def reload(self, candidate: Candidate) -> Action | None:
         """Return the command or signal that makes it read its files again."""
 
+    def warnings_in(self, output: str) -> list[str]:
+        """Return what its own test, which succeeded, warns of."""
+        return []
+
     @property
     def reload_proves(self) -> bool:
         """Whether a reload that succeeds proves that the new configuration is in force."""
@@ -142,6 +146,10 @@ class SharedUnit(Unit):
     def reload(self, candidate: Candidate) -> Action | None:
         """Ask the service."""
         return self._ask("reload_with", lambda: self._service.reload_with(self._context(candidate)))
+
+    def warnings_in(self, output: str) -> list[str]:
+        """Ask the service."""
+        return self._ask("warnings_in", lambda: [*self._service.warnings_in(output)])
 
     @property
     def reload_proves(self) -> bool:

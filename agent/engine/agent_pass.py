@@ -176,6 +176,7 @@ class Pass:
             self._store.remember("renewals", _json_of(made.renewals))
             self._store.remember("deferred", _json_of(made.deferred))
             self._store.conditions.replace("observers", self._failed_observers(), self._clock())
+            self._store.conditions.replace("source answers", _broken_sources(made), self._clock())
             self._store.conditions.replace("sources", self._source_findings(made), self._clock())
             self._store.chains.drop_superseded(self._clock() - SUPERSEDED)
             self._store.journal.trim()
@@ -339,6 +340,11 @@ class Pass:
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))
+
+
+def _broken_sources(made: Plan) -> Iterator[Finding]:
+    for name, error in made.broken.items():
+        yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, error.problem)
 
 
 def _json_of(instants: Mapping[str, datetime]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agent.errors.base import AgentError
 from agent.errors.wording import short
 
@@ -155,6 +157,18 @@ class CheckRefused(DeployError):
     program: str
     reason: str
     detail: str
+
+
+class CheckWarned(DeployError):
+    """The service's own test accepts the configuration, and warns of something that is about what is served."""
+
+    code = "deploy.check_warned"
+    cause = "The test of {service} warns: {warnings:semicolons}."
+    where = "{service}"
+    effect = "It may serve something else than was meant."
+    fix = f"Correct what it names, {APPLY}"
+    service: str
+    warnings: Sequence[str]
 
 
 class ServiceRefusesPresent(DeployError):

@@ -198,12 +198,28 @@ class DeclarationRefused(PluginError):
 
     code = "plugin.declaration_refused"
     cause = "The plugin's answer to {hook} can't be used: {reason}."
-    where = "{module}"
+    where = "{module}{place:? (%)}"
     effect = STAYS
     fix = f"Update the plugin; {LIST} names its distribution."
     module: str
     hook: str
     reason: str
+    place: str = ""
+    """File and line of the plugin."""
+
+
+class SourceAnswerRefused(PluginError):
+    """A source can't be asked whether and when it delivers: it raises, or returns something else, such as a naive instant."""
+
+    code = "plugin.source_answer"
+    cause = "The source can't be asked ({method}): {error:reason}."
+    where = 'source "{source}"{place:? (%)}'
+    effect = "It is left out of the ladder, its chains stay as long as they are good, the other sources go on."
+    fix = f"Correct or update the plugin; {LIST} names its distribution."
+    source: str
+    place: str
+    method: str
+    error: BaseException
 
 
 class ObserverRaised(PluginError):

@@ -12,6 +12,7 @@ from agent.errors.problem import rfc3339
 from agent.model.binding import Binding, LadderPosition
 from agent.model.need import Need
 from agent.model.records import UPLOADED, FailingName
+from agent.registry.source_answers import ask
 from agent.system.names import covers, covers_all, is_wildcard
 
 LOCAL = "local"
@@ -262,7 +263,7 @@ def _position(
         if source.name == UPLOADED:
             continue
         state = state_of(need, source, evidence, index, best.record.id, now)
-        offer = source.offers(need.request, state)
+        offer = ask(source, need.request, state, now).offer
         if offer.serves:
             return (
                 LadderPosition.FALLBACK,
@@ -299,12 +300,12 @@ def _why_missing(need: Need, evidence: Evidence, index: ChainIndex, now: datetim
     rungs = evidence.rungs(need)
     if not rungs:
         return f"none of the sources {', '.join(need.sources or ())} is in the ladder"
-    reasons = [_why_not(source, need, state_of(need, source, evidence, index, None, now)) for source in rungs]
+    reasons = [_why_not(source, need, state_of(need, source, evidence, index, None, now), now) for source in rungs]
     return f"no chain yet: {'; '.join(reasons)}"
 
 
-def _why_not(source: Source, need: Need, state: RequestState) -> str:
+def _why_not(source: Source, need: Need, state: RequestState, now: datetime) -> str:
     if source.name == UPLOADED:
         return f"no uploaded chain covers {_shown(need.names)}"
-    offer = source.offers(need.request, state)
+    offer = ask(source, need.request, state, now).offer
     return f"{source.name}: {outlook(source, state.order) if offer.serves else offer.reason}"

@@ -11,6 +11,7 @@ from agent.model.binding import Binding
 from agent.model.need import Need
 from agent.model.records import UPLOADED
 from agent.planning.binding import ChainIndex, Evidence, outlook, rank, state_of
+from agent.registry.source_answers import ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,11 @@ def _answer(need: Need, binding: Binding, source: Source, evidence: Evidence, in
     if source.name == UPLOADED:
         covering = any(record.source == UPLOADED for record in (index.get(binding.chain),) if record)
         return "" if covering else f"no good uploaded chain covers {', '.join(need.names)}"
-    offer = source.offers(need.request, state)
-    if not offer.serves:
-        return offer.reason
+    asked = ask(source, need.request, state, now)
+    if asked.due is None:
+        return asked.offer.reason
     failed = state.order is not None and state.order.problem is not None
     if failed or state.chain is None:
         return outlook(source, state.order)
-    due = source.due(need.request, state, now)
+    due = asked.due
     return f"renewed at {rfc3339(due.at)}" if due.at > now else f"to be renewed: {due.reason}"

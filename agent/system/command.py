@@ -98,7 +98,7 @@ class CommandResult:
         """The most telling line without its instant: the first that names an error, else the last one."""
         if self.timed_out:
             return f"no answer within {self.action.timeout:g} s" if isinstance(self.action, Command) else "no answer"
-        lines = [STAMP.sub("", line.strip()) for line in self.output.splitlines() if line.strip()]
+        lines = [without_stamp(line.strip()) for line in self.output.splitlines() if line.strip()]
         telling = [line for line in lines if any(word in line.lower() for word in ("emerg", "error", "fatal", "fail"))]
         return (telling or lines[-1:] or [self._ending])[0]
 
@@ -121,6 +121,11 @@ class CommandResult:
     def _ending(self) -> str:
         code = self.exit_code or 0
         return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def without_stamp(line: str) -> str:
+    """Return a line of a log without its instant and process, which differ at each try."""
+    return STAMP.sub("", line)
 
 
 class Runner(Protocol):

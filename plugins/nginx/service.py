@@ -61,6 +61,10 @@ class Nginx(IncludedService):
             (self.binary, "-e", "stderr", "-t", "-c", str(self.main_path(context.places, context.directory)))
         )
 
+    def warnings_in(self, output: str) -> Iterable[str]:
+        """Return what nginx warns of: of two servers with one name it ignores one, and says no more."""
+        return [line for line in output.splitlines() if "[warn]" in line or "[emerg]" in line]
+
     def confirm_with(self, context: ServiceContext) -> Command | None:
         """Ask a socket of the workers for the number of the entry; a module's own number is seen with its endpoints."""
         found = (generation_socket(context.places, part.module) for part in context.parts)

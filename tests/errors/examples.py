@@ -248,6 +248,7 @@ EXAMPLES: list[AgentError] = [
     deploy.PreflightRefused("mail/default", "the chain does not cover mail.example.test"),
     deploy.PrepareFailed("mail", "postmap", "cannot open sni: no such file.", OUTPUT),
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
+    deploy.CheckWarned("nginx", ['[warn] conflicting server name "gw.example.test" on 0.0.0.0:443, ignored']),
     deploy.ServiceRefusesPresent("nginx", "nginx", "cannot load module:", OUTPUT),
     deploy.ReloadFailed("nginx", "nginx", "exit code 1", OUTPUT),
     deploy.NotConfirmed("haproxy", "confirm-haproxy", "it runs generation 6", OUTPUT),
@@ -308,6 +309,8 @@ EXAMPLES: list[AgentError] = [
     plugin.ModuleMissing("post", "mail", ["bundle", "other"]),
     plugin.ModuleRaised("mail", "declare_needs", ZeroDivisionError("division by zero")),
     plugin.DeclarationRefused("mail", "declare_needs", 'it has the slot "smtp" twice'),
+    plugin.DeclarationRefused("mail", "probes", "it is an object of type str", "/opt/mail.py:31"),
+    plugin.SourceAnswerRefused("slow", "/opt/slow.py:17", "due", TypeError("due returned nothing instead of Due")),
     plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
     # Command line, API, users
     usage.CommandLineWrong("No such option: --waitt.", "chainwright apply"),

@@ -7,6 +7,7 @@ import pytest
 
 from agent.errors.deploy import ServiceRefusesPresent
 from agent.model.deployment import Outcome, Step
+from agent.model.finding import Finding, SubjectKind
 from agent.system.command import Signal, SystemRunner, process_of
 from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.paths import DYING
@@ -346,3 +347,24 @@ def test_a_crash_while_the_last_module_is_taken_out_leaves_what_nginx_can_start_
     assert not (included.root / PUBLISHED).exists()
     assert list(included.layout.modules.rglob("*.pem")) == []
     assert included.apply().performed == ()
+
+
+def test_what_nginx_warns_of_that_names_ours_is_a_finding_until_it_is_mended(included):
+    """Of two servers with one name nginx takes the first, and says so only in its test."""
+    their = included.main_file.parent / "conf.d/their.conf"
+    server = "server {{ listen 127.0.0.1:{}; server_name {}; return 404; }}\n"
+    their.write_text("".join(server.format(included.http_port, name) for name in (SITES[0], "x.test", "x.test")))
+    included.override("reverse_proxy/http.conf.j2", '{% include "default:http.conf.j2" %}\n# changed\n')
+    included.apply()
+    assert [each.problem.cause for each in findings(included)] == [
+        f'The test of nginx warns: [warn] conflicting server name "{SITES[0]}" on 127.0.0.1:{included.http_port}, ignored.'
+    ]
+    their.unlink()
+    included.renew()
+    included.apply()
+    assert findings(included) == []
+
+
+def findings(box: Proxied) -> list[Finding]:
+    with box.store() as store:
+        return [each for each in store.conditions.all() if each.kind is SubjectKind.SERVICE]
