@@ -10,7 +10,7 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.chains import attachment, known
-from agent.api.jobs import JobStarted, begin, started
+from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationRequired
@@ -80,21 +80,25 @@ class ReissueStarted(JobStarted):
 def reissue(request: ApiRequest) -> ApiResponse:
     """Ask for new chains. Raises `NothingToReissue` and `NameInvalid`."""
     body: Reissue = request.body
-    with request.services.locked_state() as state:
+    job = new_job()
+    with request.locked_state(job) as state:
         asked = operations.reissue(state, body.names, force=body.force)
-    job = begin(request, "reissue", ", ".join(body.names[:5]), detail="forced" if body.force else "")
+    begin(request, job, "reissue", ", ".join(body.names[:5]))
     return started(ReissueStarted(job, asked.names, asked.kept))
 
 
 def apply(request: ApiRequest) -> ApiResponse:
     """Make a pass."""
     body: Pass = request.body
-    if body.retry:
-        with request.services.locked_state() as state:
-            operations.retry_failed(state)
-    words = ("apply", "--look", "--now") if body.now else ("apply", "--look")
+    job = new_job()
     detail = ", ".join(word for word, said in (("now", body.now), ("retry", body.retry)) if said)
-    return started(JobStarted(begin(request, "apply", "everything", words, detail)))
+    if body.retry:
+        with request.locked_state(job) as state:
+            operations.retry_failed(state, "apply", detail)
+    else:
+        request.note("apply", "everything", detail)
+    words = ("apply", "--look", "--now") if body.now else ("apply", "--look")
+    return started(begin(request, job, "apply", "everything", words))
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
@@ -102,23 +106,24 @@ def revoke(request: ApiRequest) -> ApiResponse:
     body: Revocation = request.body
     record = known(request.services, body.chain)
     if not body.confirmed:
-        with request.services.locked_state() as state:
+        with request.locked_state() as state:
             raise ConfirmationRequired(
                 [f"{each.module}/{each.slot}: {each.reason}" for each in state.without(record.id)]
             )
     words = ("revoke", record.id, "--reason", str(body.reason), "--yes")
-    return started(
-        JobStarted(begin(request, "revoke", ", ".join(record.names[:3]), words, f"{record.id}, {body.reason}"))
-    )
+    subject = ", ".join(record.names[:3])
+    request.note("revoke", subject, f"{record.id}, {body.reason}")
+    return started(begin(request, new_job(), "revoke", subject, words))
 
 
 def delete(request: ApiRequest) -> ApiResponse:
-    """Delete an uploaded chain. Raises `UnknownChain`, `ChainInUse` and `NotDeletable`."""
+    """Delete an uploaded chain. Raises `UnknownChain`, `ChainInUse`, `OnlyKeyLost` and `NotDeletable`."""
     query: Deletion = request.query
-    with request.services.locked_state() as state:
+    job = new_job()
+    with request.locked_state(job) as state:
         record = state.known(request.path["id"])
         delete_upload(state, record.id, confirmed=query.confirmed)
-    return started(JobStarted(begin(request, "chain deleted", ", ".join(record.names[:3]), detail=record.id)))
+    return started(begin(request, job, "chain deleted", ", ".join(record.names[:3])))
 
 
 def export(request: ApiRequest) -> ApiResponse:
@@ -127,9 +132,10 @@ def export(request: ApiRequest) -> ApiResponse:
 
     body: Export = request.body
     record = known(request.services, request.path["id"])
-    request.note("key exported", ", ".join(record.names[:3]), record.id)
     parts, password = [Part.KEY, Part.FULLCHAIN], body.passphrase.encode()
-    content = export_chain(request.services.layout, record.id, parts, Format.PKCS12, password)
+    content = export_chain(
+        request.services.layout, record.id, parts, Format.PKCS12, password, actor=request.actor, now=request.now
+    )
     return ApiResponse(content, media_type=PKCS12, headers=attachment(record.names, "p12"))
 
 

@@ -15,8 +15,6 @@ from pydantic import Field
 from agent.api.access import Access
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
-from agent.auth import Accounts
-from agent.auth.person import Audit
 from agent.errors import Problem
 from agent.errors.api import JobLost, JobNotFound
 from agent.model.events import Event
@@ -77,16 +75,18 @@ class JobsQuery(Input):
     limit: int = Field(20, ge=1, le=200)
 
 
-def begin(request: ApiRequest, action: str, subject: str, words: Sequence[str] = ("apply",), detail: str = "") -> str:
-    """Store a job and the audit record of its change, and start its process; return the job's id. Raises `JobLost`."""
-    job = secrets.token_hex(8)
+def new_job() -> str:
+    """Return the id of a job to come: the change that it begins with has it in its events."""
+    return secrets.token_hex(8)
+
+
+def begin(request: ApiRequest, job: str, action: str, subject: str, words: Sequence[str] = ("apply",)) -> JobStarted:
+    """Store a job and start its process. Raises `JobLost`. The audit record has its change already."""
     record = JobRecord(job, action, subject, request.caller.name, request.now)
-    row = Audit(request.now, request.caller.name, request.caller.address, action, subject, detail)
     with Store.open_existing(request.services.layout) as store, store.write():
         store.jobs.add(record)
-        Accounts(store).audit(row)
     request.services.job_processes.start(job, words)
-    return job
+    return JobStarted(job)
 
 
 def started(content: JobStarted) -> ApiResponse:

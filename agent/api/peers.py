@@ -9,7 +9,7 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.chains import PEM, attachment
-from agent.api.jobs import JobStarted, begin, started
+from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationRequired
@@ -84,21 +84,22 @@ def crl(request: ApiRequest) -> ApiResponse:
 
 def effects(request: ApiRequest) -> ApiResponse:
     """Say what revoking something would do. Raises `PeerUnknown`."""
-    with request.services.locked_state() as state:
+    with request.locked_state() as state:
         return ApiResponse(revocation_effects(state, request.path["id"]))
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
     """Revoke what the root has signed. Raises `PeerUnknown`, and `ConfirmationRequired` with its consequences."""
     body: RootRevocation = request.body
-    with request.services.locked_state() as state:
+    with request.locked_state() as state:
         found = revocation_effects(state, body.serial)
     if not body.confirmed:
         lines = [f"{each.sentence} ({each.module})" for each in found.consequences]
         raise ConfirmationRequired([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
     words = ("root", "revoke", found.serial, "--reason", str(body.reason), "--yes")
     subject = found.peer or ", ".join(found.names[:3])
-    return started(JobStarted(begin(request, "revoke", subject, words, f"{found.serial}, {body.reason}")))
+    request.note("revoke", subject, f"{found.serial}, {body.reason}")
+    return started(begin(request, new_job(), "revoke", subject, words))
 
 
 ROUTES = (

@@ -37,6 +37,7 @@ from agent.errors.chain import ChainError
 from agent.errors.deploy import ChainGone
 from agent.errors.name import NameInvalid
 from agent.errors.operations import ChainInUse, NameNotCovered, NothingToReissue, OperationError
+from agent.errors.pins import PinError
 from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootError, RootMissing
 from agent.errors.settings import SettingsError
 from agent.errors.source import SourceError
@@ -77,6 +78,7 @@ STATUSES: dict[type[AgentError], int] = {
     UnknownChain: 404,
     ChainGone: 404,
     OperationError: 409,
+    PinError: 409,
     NameNotCovered: 422,
     NothingToReissue: 422,
     NameInvalid: 422,

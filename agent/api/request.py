@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.api.access import Caller
 from agent.api.services import ApiServices
-from agent.auth.person import Audit
+from agent.auth.person import Actor, Audit
+
+if TYPE_CHECKING:
+    from agent.operations.locked_state import LockedState
 
 JSON = "application/json"
 
@@ -29,9 +33,18 @@ class ApiRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
 
+    @property
+    def actor(self) -> Actor:
+        """The caller, as the audit record names them."""
+        return Actor(self.caller.name, self.caller.address)
+
+    def locked_state(self, job: str = "") -> AbstractContextManager[LockedState]:
+        """Hold the lock for a change by the caller. `job`: that it is a part of. Raises as `ApiServices.locked_state`."""
+        return self.services.locked_state(self.actor, job)
+
     def note(self, action: str, subject: str, detail: str = "") -> None:
         """Add a row to the audit record: what was done, by whom, from where."""
-        row = Audit(self.now, self.caller.name, self.caller.address, action, subject, detail)
+        row = Audit(self.now, self.actor.name, self.actor.address, action, subject, detail)
         with self.services.accounts() as accounts:
             accounts.audit(row)
 

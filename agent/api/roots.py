@@ -11,7 +11,7 @@ from pydantic import Field
 
 from agent.api.access import Access
 from agent.api.chains import PEM, attachment
-from agent.api.jobs import JobStarted, begin, started
+from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.api.uploads import Given
@@ -118,22 +118,23 @@ def download(request: ApiRequest) -> ApiResponse:
 
 def effects(request: ApiRequest) -> ApiResponse:
     """Say what another root would do, asking every module."""
-    with request.services.locked_state() as state:
+    with request.locked_state() as state:
         return ApiResponse(root_effects(state))
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
     """Make a new root. Raises `ConfirmationWordMissing`."""
     _require(request.body.typed, REISSUE)
-    with request.services.locked_state() as state:
+    job = new_job()
+    with request.locked_state(job) as state:
         root = reissue_root(state)
-    return _taken(request, root, "root reissued")
+    return _taken(request, job, root, "root reissued")
 
 
 def preview(request: ApiRequest) -> ApiResponse:
     """Say what a root is, and what it would do. Raises `UploadError`, `RootError` and `ChainError`."""
     root = _diagnose(request, request.body)
-    with request.services.locked_state() as state:
+    with request.locked_state() as state:
         found = upload_effects(state, root)
     certificates = tuple(links(root.pem().decode()))
     return ApiResponse(RootPreview(root.subject, root.sha256, root.not_before, root.not_after, certificates, found))
@@ -142,10 +143,10 @@ def preview(request: ApiRequest) -> ApiResponse:
 def replace(request: ApiRequest) -> ApiResponse:
     """Put an uploaded root into service. Raises `ConfirmationWordMissing`, and as `preview` does; `RootAlreadyPresent`."""
     _require(request.body.typed, REPLACE)
-    root = _diagnose(request, request.body)
-    with request.services.locked_state() as state:
+    root, job = _diagnose(request, request.body), new_job()
+    with request.locked_state(job) as state:
         upload_root(state, root)
-    return _taken(request, root, "root replaced")
+    return _taken(request, job, root, "root replaced")
 
 
 def _require(typed: str, word: str) -> None:
@@ -159,8 +160,8 @@ def _diagnose(request: ApiRequest, given: Given) -> Root:
     return inspect_root(given.input_files(), passphrase=given.secret, now=request.now)
 
 
-def _taken(request: ApiRequest, root: Root, action: str) -> ApiResponse:
-    job = begin(request, action, root.subject, detail=root.sha256)
+def _taken(request: ApiRequest, job: str, root: Root, action: str) -> ApiResponse:
+    begin(request, job, action, root.subject)
     return started(RootStarted(job, root.subject, root.sha256, root.not_after))
 
 

@@ -10,6 +10,7 @@ from agent.api import (
     jobs,
     openapi,
     peers,
+    pins,
     roots,
     sessions,
     status,
@@ -29,6 +30,7 @@ _ROUTES = (
     *uploads.ROUTES,
     *roots.ROUTES,
     *peers.ROUTES,
+    *pins.ROUTES,
     *jobs.ROUTES,
     *events.ROUTES,
 )

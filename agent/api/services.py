@@ -23,6 +23,7 @@ from agent.system.layout import Layout
 from agent.system.release import plausible
 
 if TYPE_CHECKING:
+    from agent.auth.person import Actor
     from agent.operations.locked_state import LockedState
 
 FRESH = timedelta(seconds=1)
@@ -90,13 +91,13 @@ class ApiServices:
                 self._cached = _CachedStatus(mark, now, snapshot, report(snapshot, now))
             return self._cached.snapshot, self._cached.report
 
-    def locked_state(self) -> contextlib.AbstractContextManager[LockedState]:
-        """Hold the lock for one change. Raises `LockHeld`, `SettingsRefused` and `StoreError`."""
+    def locked_state(self, actor: Actor, job: str = "") -> contextlib.AbstractContextManager[LockedState]:
+        """Hold the lock for one change of `actor`. Raises `LockHeld`, `SettingsRefused` and `StoreError`."""
         from agent.engine.engine import Engine
         from agent.operations.locked_state import locked_state
 
-        engine = Engine(self.layout, clock=self._clock, who="chainwright api")
-        return locked_state(engine, self.limits.lock_seconds)
+        engine = Engine(self.layout, clock=self._clock, who="chainwright api", job=job)
+        return locked_state(engine, self.limits.lock_seconds, actor)
 
     def json(self, content: object) -> bytes:
         """Return what is sent of dataclasses and plain JSON types: one line, without the paths of the agent's own files."""

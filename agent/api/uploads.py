@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, WithJsonSchema
 
 from agent.api.access import Access
-from agent.api.jobs import JobStarted, begin, started
+from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.errors.operations import OperationError
@@ -76,7 +76,7 @@ def preview(request: ApiRequest) -> ApiResponse:
     upload: Upload = request.body
     diagnosis = _diagnose(request, upload)
     try:
-        with request.services.locked_state() as state:
+        with request.locked_state() as state:
             effects = check_upload(
                 state,
                 diagnosis.chain,
@@ -93,8 +93,8 @@ def store(request: ApiRequest) -> ApiResponse:
     """Store an upload, and have it deployed. Raises `UploadError`, `ChainError`, and as `store_upload` does."""
     upload: Upload = request.body
     diagnosis = _diagnose(request, upload)
-    chain = diagnosis.chain
-    with request.services.locked_state() as state:
+    chain, job = diagnosis.chain, new_job()
+    with request.locked_state(job) as state:
         effects = store_upload(
             state,
             chain,
@@ -103,8 +103,7 @@ def store(request: ApiRequest) -> ApiResponse:
             replace=upload.replace,
             warnings=diagnosis.warnings,
         )
-    detail = f"{chain.id}, instead of {upload.replace}" if upload.replace else chain.id
-    job = begin(request, "chain uploaded", ", ".join(chain.names[:3]), detail=detail)
+    begin(request, job, "chain uploaded", ", ".join(chain.names[:3]))
     return started(UploadStarted(job, chain.id, effects.switches, effects.outranked))
 
 

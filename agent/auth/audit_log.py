@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agent.auth.person import Audit
+from datetime import datetime
+
+from agent.auth.person import Actor, Audit
 from agent.store.connection import Connection
 from agent.store.instants import read_known, written
 
@@ -23,6 +25,11 @@ class AuditLog:
             [written(row.at), row.who, row.address, row.action, row.subject, row.detail],
         )
         self._database.execute("delete from audits where id <= (select max(id) from audits) - ?", [KEPT])
+
+    def note(self, actor: Actor | None, now: datetime, action: str, subject: str, detail: str = "") -> None:
+        """Write down what `actor` does; None: it is written down elsewhere."""
+        if actor is not None:
+            self.add(Audit(now, actor.name, actor.address, action, subject, detail))
 
     def newest(self, limit: int) -> list[Audit]:
         """Return the newest rows, the newest first."""

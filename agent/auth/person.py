@@ -57,6 +57,15 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who makes a change, and from where, as the audit record names them."""
+
+    name: str
+    address: str
+    """Of the browser or program; ``command`` for a command on the appliance itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """One row of the record of changes."""
 

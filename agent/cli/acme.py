@@ -56,6 +56,8 @@ def account(invocation: Invocation, register: bool) -> None:
     """Show the account: its URL is what accounturi in a CAA record names (RFC 8657)."""
     with _account_admin(invocation) as (source, admin, thumbprint):
         found = admin.registered() if register else admin.account()
+    if register and found:
+        _note(invocation, "account registered", found.url)
     if invocation.as_json:
         print_json({"directory": source.directory_url, "thumbprint": thumbprint, "account": _row(found)})
         return
@@ -96,6 +98,7 @@ def deactivate(invocation: Invocation, yes: bool) -> None:
         raise ConfirmationFlagMissing("--yes")
     with _account_admin(invocation) as (_, admin, _thumbprint):
         admin.deactivate()
+    _note(invocation, "account deactivated", ACME)
     note(
         "The account is deactivated. Take acme out of sources, or set another directory; "
         "for another account there: chainwright acme rekey"
@@ -187,14 +190,25 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
     with recorded_job(invocation, job) as finish:
         found = chain_named(invocation, chain)
         if not yes:
-            with invocation.locked_state("revoke") as state:
+            with invocation.locked_state("revoke", job) as state:
                 lines = [*consequence_lines(chain_effects(state, found)), *switch_lines(state.without(found))]
             for line in lines:
                 note(line)
             raise ConfirmationFlagMissing("--yes")
-        for line in switch_lines(revoke_at_ca(Engine(invocation.layout, who="chainwright revoke"), found, reason)):
+        engine = Engine(invocation.layout, who="chainwright revoke", job=job)
+        actor = None if job else invocation.actor()
+        for line in switch_lines(revoke_at_ca(engine, found, reason, actor=actor)):
             note(line)
         return finish(perform(invocation, job=job))
+
+
+def _note(invocation: Invocation, action: str, subject: str) -> None:
+    """Write into the audit record what was done to the account."""
+    from agent.auth.audit_log import AuditLog
+    from agent.store import Store
+
+    with Store.open_existing(invocation.layout) as store, store.write():
+        AuditLog(store.database).note(invocation.actor(), invocation.now(), action, subject)
 
 
 @contextmanager

@@ -65,7 +65,8 @@ class CommandLineAppliance:
         from agent.operations.peers import sign
 
         now = self._invocation.now()
-        return sign(self._invocation.layout, csr, names, module=module, label=label, purposes=purposes, now=now)
+        actor, layout = self._invocation.actor(), self._invocation.layout
+        return sign(layout, csr, names, module=module, label=label, purposes=purposes, now=now, actor=actor)
 
     def peers(self, *, module: str) -> list[Peer]:
         """Return every peer certificate of a module: by label, the newest first."""

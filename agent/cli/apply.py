@@ -16,6 +16,7 @@ from agent.cli.words import counted, when
 
 if TYPE_CHECKING:
     from agent.engine.engine import Result
+    from agent.engine.recheck import Recheck
     from agent.report import Report
 
 TIMEOUT, WAIT = 300.0, 60.0
@@ -36,7 +37,8 @@ Done: 2 actions. Next: in 15 minutes.
 @click.option("--wait", type=click.FloatRange(min=0), default=WAIT, show_default=True, help="Seconds for the lock.")
 @click.option("--no-wait", is_flag=True, help="Exit with 5 at once when another run holds the lock.")
 @click.option("--now", is_flag=True, help="Don't wait for activation windows.")
-@click.option("--look", is_flag=True, help="Check every endpoint, however recently it was checked.")
+@click.option("--look", is_flag=True, help="Check every endpoint; default: each address, and the oldest evidence.")
+@click.option("--if-due", is_flag=True, help="For timers: check endpoints only when that is due.")
 @job_option()
 @click.pass_obj
 def apply(
@@ -48,6 +50,7 @@ def apply(
     no_wait: bool,
     now: bool,
     look: bool,
+    if_due: bool,
     job: str,
 ) -> int:
     """Do what is due: obtain chains, deploy them, and see that they are served.
@@ -59,8 +62,11 @@ def apply(
     if dry_run:
         return preview(invocation, exit_code=exit_code, windows=not now)
     with recorded_job(invocation, job) as finish:
+        from agent.engine.recheck import Recheck
+
         seconds = 0.0 if no_wait else wait
-        return finish(perform(invocation, timeout=timeout, wait=seconds, windows=not now, look=look, job=job))
+        recheck = Recheck.ALL if look else Recheck.NOTHING if if_due else Recheck.SAMPLE
+        return finish(perform(invocation, timeout=timeout, wait=seconds, windows=not now, recheck=recheck, job=job))
 
 
 def perform(
@@ -69,18 +75,24 @@ def perform(
     timeout: float = TIMEOUT,
     wait: float = WAIT,
     windows: bool = True,
-    look: bool = False,
+    recheck: Recheck | None = None,
     job: str = "",
 ) -> int:
-    """Run passes until nothing is due, print what was done, and return the exit code. `job`: id of all of them."""
+    """Run passes until nothing is due, print what was done, and return the exit code. `job`: id of all of them.
+
+    `recheck`: which endpoints to look at first; None: as a person expects, each address.
+    """
     from agent.cli.progress import Progress
     from agent.engine.engine import Engine
+    from agent.engine.recheck import Recheck
     from agent.report import read_snapshot, report
     from agent.system.poke import poke
 
     with closing(Progress(quiet=invocation.as_json)) as progress:
         engine = Engine(invocation.layout, listeners=[progress], who="chainwright apply", job=job)
-        result = engine.apply(timeout=timeout, wait=wait, windows=windows, retry=True, recheck_endpoints=look)
+        result = engine.apply(
+            timeout=timeout, wait=wait, windows=windows, retry=True, recheck=recheck or Recheck.SAMPLE
+        )
     poke(invocation.layout)
     now = invocation.now()
     status = result.report or report(read_snapshot(invocation.layout, now), now)

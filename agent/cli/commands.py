@@ -15,6 +15,7 @@ from agent.errors.usage import UnknownCommand
 from agent.system.layout import Layout
 
 if TYPE_CHECKING:
+    from agent.auth.person import Actor
     from agent.operations.locked_state import LockedState
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -38,12 +39,22 @@ class Invocation:
 
         return plausible(datetime.now(UTC))
 
-    def locked_state(self, who: str) -> AbstractContextManager[LockedState]:
-        """Hold the lock for one change by the command `who`. Raises `LockHeld`, `SettingsRefused` and `StoreError`."""
+    def locked_state(self, who: str, job: str = "") -> AbstractContextManager[LockedState]:
+        """Hold the lock for one change by the command `who`. Raises `LockHeld`, `SettingsRefused` and `StoreError`.
+
+        `job`: of the API, which has written into the audit record for whom it is.
+        """
         from agent.engine.engine import Engine
         from agent.operations.locked_state import locked_state
 
-        return locked_state(Engine(self.layout, who=f"chainwright {who}"))
+        engine = Engine(self.layout, who=f"chainwright {who}", job=job)
+        return locked_state(engine, actor=None if job else self.actor())
+
+    def actor(self) -> Actor:
+        """Return who has called the command, for the audit record."""
+        from agent.cli.actor import command_actor
+
+        return command_actor()
 
 
 class Command(click.Command):

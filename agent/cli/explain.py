@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.model.binding import Binding
     from agent.model.deployment import EndpointRecord, Refusal
     from agent.model.need import Need
+    from agent.model.pin import Pin
     from agent.planning.binding import Evidence
     from agent.planning.explanation import Rung
     from agent.report import Snapshot
@@ -38,6 +39,8 @@ class Explanation:
     """Id of the chain in the generation that is in service."""
     refusals: list[Refusal]
     endpoints: list[EndpointRecord]
+    pin: Pin | None
+    """Set by a person."""
 
 
 @command(
@@ -99,6 +102,7 @@ def _explanation(need: Need, evidence: Evidence, snapshot: Snapshot, now: dateti
         live=snapshot.live.get(need.module, {}).get(need.slot),
         refusals=[each for each in snapshot.refusals if each.module == need.module and each.slot in {need.slot, ""}],
         endpoints=[each for each in snapshot.endpoints if (each.module, each.slot) == need.key],
+        pin=next((each for each in snapshot.pins if each.key == need.key), None),
     )
 
 
@@ -133,12 +137,21 @@ def _rows(each: Explanation, now: datetime) -> Iterator[list[str]]:
     for number, rung in enumerate(each.rungs, 1):
         yield [f"{'>' if rung.chosen else ' '} {number} {rung.source}", rung.answer]
     yield ["  because", each.binding.reason]
+    yield from (["  pinned", line] for line in _pin_lines(each, now))
     yield ["  in service", each.live[:12] if each.live else "nothing yet"]
     for refusal in each.refusals:
         again = f" Next try {when(refusal.retry_at, now)}." if refusal.retry_at > now else " It is tried again now."
         yield ["  refused", f"{refusal.kind} {refusal.subject[:12]}: {refusal.problem.cause}{again}"]
     for endpoint in each.endpoints:
         yield ["  endpoint", _seen(endpoint, now)]
+
+
+def _pin_lines(each: Explanation, now: datetime) -> Iterator[str]:
+    if each.need.pin is not None:
+        yield f"{each.need.pin}, in the settings of [modules.{each.need.module}]"
+    if each.pin is not None:
+        by = f" by {each.pin.who}" if each.pin.who else ""
+        yield f"{each.pin.chain[:12]}{by}, {when(each.pin.at, now)}"
 
 
 def _seen(endpoint: EndpointRecord, now: datetime) -> str:
@@ -186,6 +199,7 @@ def _slot_json(each: Explanation) -> dict[str, Any]:
         "reason": each.binding.reason,
         "standing": str(each.binding.standing),
         "ladder": [plain(rung) for rung in each.rungs],
+        "pin": {"settings": each.need.pin, "command": plain(each.pin)},
         "live": each.live,
         "refusals": refusals,
         "endpoints": [{name: plain(getattr(endpoint, name)) for name in seen} for endpoint in each.endpoints],

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 DEGRADED = 3
 VALUES = frozenset({"--root", "--timeout", "--wait"})
 """Options with a value that such a run may have."""
-FLAGS = frozenset({"--no-color", "--no-wait"})
+IF_DUE = "--if-due"
+"""A timer asks, not a person: nothing is looked at before it is due."""
+FLAGS = frozenset({"--no-color", "--no-wait", IF_DUE})
 
 
 def idle_exit_code(arguments: Sequence[str]) -> int | None:
@@ -22,7 +24,7 @@ def idle_exit_code(arguments: Sequence[str]) -> int | None:
     from agent.system.release import RELEASED_AT
 
     now = max(time.time(), RELEASED_AT.timestamp())
-    up_to_date = still_fresh(root, now)
+    up_to_date = still_fresh(root, now, look=IF_DUE not in arguments)
     if up_to_date is None:
         return None
     print(f"Nothing to do.{_next(up_to_date.until, now)}", flush=True)

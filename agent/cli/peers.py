@@ -133,7 +133,7 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
     from agent.operations.revocation import revocation_effects, revoke_signed
 
     with recorded_job(invocation, job) as finish:
-        with invocation.locked_state("root revoke") as state:
+        with invocation.locked_state("root revoke", job) as state:
             found = revocation_effects(state, serial)
             for line in [_what(found), *consequence_lines(found), *switch_lines(found.switches)]:
                 note(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,17 +117,32 @@ Done: 1 action.
 """,
 )
 @click.argument("chain")
-@click.option("--yes", is_flag=True, help="Delete it though modules use it: the next source takes over at once.")
+@click.option("--yes", is_flag=True, help="Don't ask; where modules use it, the next source takes over at once.")
 @click.pass_obj
 def delete(invocation: Invocation, chain: str, yes: bool) -> int:
-    """Delete an uploaded chain, by its id or by one of its names."""
+    """Delete an uploaded chain, by its id or by one of its names.
+
+    Its only key goes with it, so one that nobody uses is asked for on a terminal.
+    """
     found = chain_named(invocation, chain, source=UPLOADED)
+    confirmed = yes or _agreed(invocation, found)
     with invocation.locked_state("delete") as state:
         for line in consequence_lines(chain_effects(state, found)):
             note(line)
-        for line in switch_lines(delete_upload(state, found, confirmed=yes)):
-            note(line)
+        switches = delete_upload(state, found, confirmed=confirmed)
+    for line in [f"Deleted {found[:12]}, with its key.", *switch_lines(switches)]:
+        note(line)
     return perform(invocation)
+
+
+def _agreed(invocation: Invocation, chain: str) -> bool:
+    """Ask on a terminal whether a chain that nobody uses is to be deleted. What is used needs ``--yes`` anyway."""
+    if not sys.stdin.isatty():
+        return False
+    with invocation.locked_state("delete") as state:
+        record, used = state.known(chain), state.without(chain)
+    question = f"Delete the chain {chain[:12]} for {shortened(record.names, 3)}? Its only key goes with it"
+    return not used and click.confirm(question, err=True)
 
 
 @command(
@@ -160,7 +176,15 @@ def export(
     found, secret = chain_named(invocation, chain), with_key or pkcs12
     parts = [Part.KEY, Part.FULLCHAIN] if secret else [Part.FULLCHAIN]
     form = Format.PKCS12 if pkcs12 else Format.PEM
-    data = export_chain(invocation.layout, found, parts, form, passphrase_of(passphrase_file))
+    data = export_chain(
+        invocation.layout,
+        found,
+        parts,
+        form,
+        passphrase_of(passphrase_file),
+        actor=invocation.actor(),
+        now=invocation.now(),
+    )
     if out is None:
         click.echo(data, nl=False)
     else:

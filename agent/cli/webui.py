@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from agent.auth import Accounts
 
 ROLES = ("admin", "viewer")
-CONSOLE = "console"
-"""The address of a change that was made on the appliance itself."""
 
 
 @click.group(
@@ -128,7 +126,7 @@ def create(invocation: Invocation, name: str, role: str, days: int) -> None:
 
     with _accounts(invocation) as accounts:
         now = invocation.now()
-        text, made = accounts.make_token(name, Role(role), CONSOLE, now, timedelta(days=days))
+        text, made = accounts.make_token(name, Role(role), invocation.actor().name, now, timedelta(days=days))
         _record(accounts, invocation, "token made", name)
     if invocation.as_json:
         print_json({"token": text, "id": made.id, "expires_at": rfc3339(made.expires_at)})
@@ -207,7 +205,8 @@ def _accounts(invocation: Invocation) -> Iterator[Accounts]:
 def _record(accounts: Accounts, invocation: Invocation, action: str, subject: str) -> None:
     from agent.auth.person import Audit
 
-    accounts.audit(Audit(invocation.now(), CONSOLE, CONSOLE, action, subject))
+    actor = invocation.actor()
+    accounts.audit(Audit(invocation.now(), actor.name, actor.address, action, subject))
 
 
 def _typed(user: str, from_stdin: bool) -> str:

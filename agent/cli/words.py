@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+OLD_EVIDENCE = timedelta(minutes=2)
+"""What was seen within the last two minutes is simply so."""
 
 
 def span(length: timedelta) -> str:
@@ -21,6 +23,13 @@ def when(moment: datetime, now: datetime) -> str:
     if abs(moment - now) < timedelta(seconds=1):
         return "now"
     return f"in {span(moment - now)}" if moment > now else f"{span(now - moment)} ago"
+
+
+def seen(moment: datetime | None, now: datetime) -> str:
+    """Return how old evidence is, empty where it's not worth a word: ``seen 12 minutes ago``, ``never seen``."""
+    if moment is None:
+        return "never seen"
+    return f"seen {when(moment, now)}" if now - moment >= OLD_EVIDENCE else ""
 
 
 def shortened(names: Sequence[str], shown: int = 1) -> str:

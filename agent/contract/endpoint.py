@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +66,8 @@ class Served:
     """As in `Expected`."""
     generation: int | None = None
     """The generation's number where the service shows it."""
+    certificate: bytes = field(default=b"", repr=False, compare=False)
+    """The leaf, DER, where the probe can tell: so that somebody else's is named."""
 
 
 class Probe(ABC):
@@ -82,7 +84,11 @@ class Probe(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One place at which one slot's chain is seen on the wire. Without `probe` it is TLS."""
+    """One place at which one slot's chain is seen on the wire. Without `probe` it is TLS.
+
+    A `host` that a service listens at for every address, ``0.0.0.0`` (IPv4), ``::`` (IPv6) or an empty one (both), is looked at
+    on each address of this machine. By the first, which is on the loopback, a deployment is judged.
+    """
 
     port: int = 0
     server_name: str = ""
@@ -97,6 +103,8 @@ class Endpoint:
     others have shown already that the service has settled."""
     generation_socket: Path | None = None
     """UNIX socket that answers ``GET /generation`` with the number in service, where the service can show it."""
+    others: tuple[Address, ...] = ()
+    """Further addresses at which the same is served. Each is looked at by one of its names."""
 
     @property
     def address(self) -> Address:

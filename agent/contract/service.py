@@ -92,6 +92,11 @@ class Service(BaseModel):
         """Return what starts the service."""
         return None
 
+    @property
+    def restart_advice(self) -> str:
+        """How an administrator sees why it ended, and starts it again: the end of a sentence."""
+        return f"look at its log and start {self.title or self.name}"
+
     def running(self, context: ServiceContext) -> Command | Path | None:
         """Return how to know that it runs: a command that ends with 0, or its pid file. None: by its endpoints."""
         return None

@@ -49,6 +49,13 @@ class SystemdService(Service):
         """Start the unit, or the program."""
         return self.systemctl("start") or self.start_command(context)
 
+    @property
+    def restart_advice(self) -> str:
+        """Name the unit, where systemd has one."""
+        if self.manager != "systemd":
+            return super().restart_advice
+        return f"systemctl status {self.unit_name}, then systemctl start {self.unit_name}"
+
     def systemctl(self, *verb: str) -> Command | None:
         """Return ``systemctl VERB UNIT``; None for ``manager = "commands"``."""
         return Command(("systemctl", *verb, self.unit_name)) if self.manager == "systemd" else None

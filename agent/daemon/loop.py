@@ -14,9 +14,11 @@ from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.log import Level, Log, reaches_journal
 from agent.daemon.schedule import Instant, Schedule
 from agent.daemon.sd_notify import Notifier
+from agent.daemon.service_watch import ServiceWatch
 from agent.daemon.wakeup import Wakeup
 from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine, utc_now
 from agent.engine.freshness import InputsFingerprint, UpToDate
+from agent.engine.recheck import Recheck
 from agent.engine.settings_in_force import KeptSettings
 from agent.errors import AgentError
 from agent.errors.problem import rfc3339
@@ -95,6 +97,7 @@ class Daemon:
         self._said: dict[str, str] = {}
         self._has_looked = False
         self._refused = ""
+        self._services = ServiceWatch(layout, wakeup.watch)
 
     def serve(self) -> None:
         """Make passes until a signal asks for the end, then let orders end and store what they brought."""
@@ -124,7 +127,7 @@ class Daemon:
         due = self._schedule.due(self._now())
         poked = self._wakeup.poked()
         started = "the process of a service was started" if attended else ""
-        return poked or due or started or self._ended() or self._corrected()
+        return self._services.look() or poked or due or started or self._ended() or self._corrected()
 
     def _corrected(self) -> str:
         """Say whether a file has changed since the settings were refused."""
@@ -153,6 +156,7 @@ class Daemon:
 
     def _seconds(self) -> float:
         longest = min(REFUSED_TICK if self._settings.refusal else TICK, self._notifier.watchdog or TICK)
+        longest = min(longest, self._services.tick or TICK)
         if self._first_delivery is not None:
             longest = min(longest, max(0.0, self._first_delivery + GATHER_SECONDS - time.monotonic()))
         return self._schedule.seconds(self._now(), longest)
@@ -162,7 +166,7 @@ class Daemon:
     def _pass(self, reason: str) -> None:
         self._refused = self._files()
         try:
-            made, _ = self.engine.run_pass(wait=0.0, recheck_endpoints=not self._has_looked)
+            made, _ = self.engine.run_pass(wait=0.0, recheck=self._recheck())
         except LockHeld as error:
             self._schedule.locked(self._now(), reason)
             self._say_once("lock", " ".join(error.problem.lines()), Level.INFO)
@@ -173,7 +177,14 @@ class Daemon:
         else:
             self._first_delivery = None
             self._has_looked = True
+            self._services.follow()
             self._succeeded(made, reason)
+
+    def _recheck(self) -> Recheck:
+        """Say what to look at: all at the start, as what another process saw, or was seen before a reboot, proves nothing."""
+        if not self._has_looked:
+            return Recheck.ALL
+        return Recheck.SAMPLE if self._services.changed else Recheck.NOTHING
 
     def _succeeded(self, made: Plan, reason: str) -> None:
         at = self._schedule.planned(made, self.engine.clock())
@@ -273,6 +284,7 @@ class Daemon:
 
     def _end(self) -> None:
         self._notifier.stopping()
+        self._services.close()
         workers = self.engine.workers
         if workers.busy:
             self._log.say("waiting for orders that run")

@@ -76,6 +76,14 @@ class Wakeup:
         for key, _ in self._selector.select(max(0.0, seconds)):
             key.data()
 
+    def watch(self, descriptor: int, then: Callable[[], None]) -> Callable[[], None]:
+        """Call `then` from `wait` whenever `descriptor` can be read. Return what ends that."""
+        self._selector.register(descriptor, selectors.EVENT_READ, then)
+        return lambda: self._forget(descriptor)
+
+    def _forget(self, descriptor: int) -> None:
+        self._selector.unregister(descriptor)
+
     def poked(self) -> str:
         """Return what asked for a pass since the last call, empty if nothing did."""
         found, self._poked = self._poked, ""

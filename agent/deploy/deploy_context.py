@@ -61,6 +61,8 @@ class DeployContext:
     wait_policy: WaitPolicy = WaitPolicy()
     keep: int = 3
     """Generations of a module that are kept."""
+    addresses: tuple[str, ...] = ()
+    """Of this machine: where services that listen at every address are looked at."""
     job: str = ""
     boot: bool = False
     """Services have not been started yet: files are put in place, nothing is reloaded or probed."""

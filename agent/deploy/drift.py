@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
-from agent.deploy.endpoints import checks_of, observe, records_of
+from agent.deploy.endpoint_checks import EndpointCheck, checks_of, observe
+from agent.deploy.evidence import last_records, records_of
 from agent.errors import AgentError
 from agent.errors.deploy import FileDamaged, ServiceDown
-from agent.model.deployment import Deployment, Generation, Outcome, Step
+from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.probing.probe import Observation
+
+RESTART = (0.1, 0.2, 0.4, 0.6, 0.7)
+"""Seconds between looks at an endpoint that served the last time, until it is believed that nobody listens there."""
 
 
 def find_drift(context: DeployContext, modules: Sequence[str]) -> list[str]:
@@ -38,26 +43,75 @@ def _is_to_repair(context: DeployContext, module: str) -> bool:
     except AgentError as error:
         _store(context, replace(deployment, outcome=Outcome.BROKEN, step=str(Step.PROBING), problem=error.problem))
         return False
-    seen = observe(context, checks, until_served=False)
+    before = last_records(context, module)
+    seen = _look(context, checks, before)
+    rows = records_of(context, checks, seen, before)
     with context.store.write():
-        context.store.endpoints.put(module, records_of(context, checks, seen, {}))
-    return _needs_repair(context, module, generation, deployment, list(seen.values()))
+        context.store.endpoints.put(module, rows)
+    _tell(context, rows, before)
+    judged = [row for row in rows if not row.further]
+    none_alive = all(check.key in seen and seen[check.key].dead for check in checks if not check.further)
+    return _needs_repair(context, module, generation, deployment, judged, none_alive=none_alive)
+
+
+def _look(
+    context: DeployContext, checks: list[EndpointCheck], before: Mapping[str, EndpointRecord]
+) -> dict[str, Observation]:
+    """Look at the endpoints that are due, and at the others of the module too where something is wrong at one of those."""
+    now = context.clock()
+    due = [check for check in checks if _is_due(before.get(check.key), now)]
+    seen = _patiently(context, due, before)
+    if all(each.ok for each in seen.values()):
+        return seen
+    return seen | _patiently(context, [check for check in checks if check.key not in seen], before)
+
+
+def _is_due(last: EndpointRecord | None, now: datetime) -> bool:
+    return last is None or last.next_at is None or last.next_at <= now
+
+
+def _patiently(
+    context: DeployContext, checks: list[EndpointCheck], before: Mapping[str, EndpointRecord]
+) -> dict[str, Observation]:
+    """Look, and look again for a moment where a service that served is not there: it may be about to be restarted."""
+    seen = observe(context, checks, until_served=False)
+    for pause in RESTART:
+        gone = [check for check in checks if seen[check.key].dead and check.key in before and before[check.key].ok]
+        if not gone:
+            break
+        context.prober.wait(pause)
+        seen |= observe(context, gone, until_served=False)
+    return seen
+
+
+def _tell(context: DeployContext, rows: Sequence[EndpointRecord], before: Mapping[str, EndpointRecord]) -> None:
+    """Tell the first thing that is wrong and was not so before, and that all is well again."""
+    last = {key: each.problem.code for key, each in before.items() if each.problem is not None}
+    news = (row for row in rows if row.problem and last.get(f"{row.module} {row.key}") != row.problem.code)
+    first = next(news, None)
+    if first is not None and first.problem is not None:
+        context.tell(EventKind.DRIFT, first.problem.cause, first.module, endpoint=first.problem.where)
+    elif last and all(row.ok for row in rows):
+        context.tell(EventKind.DEPLOYED, "it is served again", rows[0].module)
 
 
 def _needs_repair(
-    context: DeployContext, module: str, generation: Generation, deployment: Deployment, seen: list[Observation]
+    context: DeployContext,
+    module: str,
+    generation: Generation,
+    deployment: Deployment,
+    rows: list[EndpointRecord],
+    *,
+    none_alive: bool,
 ) -> bool:
     if _is_damaged(context, module, generation, deployment):
         return True
-    wrong = [each.problem for each in seen if each.problem is not None]
-    if not wrong:
+    if all(row.ok for row in rows):
         return False
-    if all(each.dead for each in seen):
+    if none_alive and not any(row.stopped for row in rows):
         down = ServiceDown(module, "nobody listens at its endpoints")
         _store(context, replace(deployment, outcome=Outcome.WAITING, step=str(Step.PROBING), problem=down.problem))
         context.tell(EventKind.WAITING, down.problem.cause, module)
-        return True
-    context.tell(EventKind.DRIFT, wrong[0].problem.cause, module, endpoint=wrong[0].problem.where)
     return True
 
 

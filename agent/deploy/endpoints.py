@@ -1,12 +1,12 @@
-"""Endpoints: what they should serve, what is seen there before and after a switch, and what is stored of it."""
+"""Endpoints of a transaction: what is seen there before and after a switch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
-from agent.contract.endpoint import Endpoint, Expected
 from agent.deploy.deploy_context import DeployContext
+from agent.deploy.endpoint_checks import EndpointCheck, checks_of, observe
+from agent.deploy.evidence import last_records, records_of
 from agent.deploy.record import TransactionRecord
 from agent.errors import AgentError
 from agent.model.deployment import EndpointRecord, Generation
@@ -14,86 +14,6 @@ from agent.probing.probe import Observation
 
 SAMPLE = 8
 """Endpoints of unchanged slots that are probed when only the configuration changed."""
-
-
-@dataclass(frozen=True)
-class EndpointCheck:
-    """One endpoint of one module, and the chain that it should serve."""
-
-    module: str
-    endpoint: Endpoint
-    expected: Expected
-    chain: str
-
-    @property
-    def key(self) -> str:
-        """Unique among all endpoints."""
-        return f"{self.module} {self.endpoint.key}"
-
-    @property
-    def place(self) -> tuple[str, type]:
-        """Address, and class of the probe."""
-        return str(self.endpoint.address), type(self.endpoint.probe)
-
-
-def checks_of(context: DeployContext, module: str, generation: Generation) -> list[EndpointCheck]:
-    """Return every endpoint of a module's generation. Raises what asking the module raises."""
-    endpoints = context.enabled.hooks.probes(module, context.context(module, generation))
-    found = []
-    for endpoint in endpoints:
-        chain = generation.chains.get(endpoint.slot)
-        if chain is not None and chain in context.records:
-            expected = Expected(context.records[chain].fingerprints, generation.number)
-            found.append(EndpointCheck(module, endpoint, expected, chain))
-    return found
-
-
-def observe(context: DeployContext, checks: list[EndpointCheck], *, until_served: bool) -> dict[str, Observation]:
-    """Probe endpoints and return the observations by `EndpointCheck.key`."""
-    if not checks:
-        return {}
-    seen = context.prober.observe(
-        [(check.endpoint, check.expected) for check in checks],
-        timeout=context.wait_policy.timeout,
-        handshakes=context.wait_policy.handshakes,
-        until_served=until_served,
-    )
-    return {check.key: observation for check, observation in zip(checks, seen, strict=True)}
-
-
-def records_of(
-    context: DeployContext,
-    checks: Iterable[EndpointCheck],
-    seen: Mapping[str, Observation],
-    before: Mapping[str, EndpointRecord],
-) -> list[EndpointRecord]:
-    """Return what is stored of each endpoint: what was seen now, else what was seen last of the same chain."""
-    now = context.clock()
-    rows = []
-    for check in checks:
-        observation = seen.get(check.key)
-        last = before.get(check.key)
-        if observation is None and last is not None and last.chain == check.chain:
-            rows.append(last)
-            continue
-        served = observation.served if observation else None
-        problem = observation.problem if observation else None
-        rows.append(
-            EndpointRecord(
-                module=check.module,
-                key=check.endpoint.key,
-                slot=check.endpoint.slot,
-                address=str(check.endpoint.address),
-                server_name=check.endpoint.server_name,
-                chain=check.chain,
-                served_sha256=served.fingerprints[0] if served and served.fingerprints else None,
-                ok=observation is None or observation.ok,
-                problem=problem.problem if problem else None,
-                checked_at=now if observation else None,
-                next_at=now + context.wait_policy.interval if observation else now,
-            )
-        )
-    return rows
 
 
 class TransactionEndpoints:
@@ -125,20 +45,33 @@ class TransactionEndpoints:
 
     def all_served(self) -> bool:
         """Probe each endpoint once. Return whether there are any, and all serve what they should."""
-        checks = [check for module in self._record.modules for check in self._declared(module, new=True)]
+        checks = [check for module in self._record.modules for check in self._judged(module)]
         self.seen = observe(self._context, checks, until_served=False)
         return bool(checks) and all(observation.ok for observation in self.seen.values())
 
     def probe(self, modules: Iterable[str], *, new: bool) -> dict[tuple[str, str], AgentError]:
         """Probe until what is expected is served, or time is up. Return the errors by `(module, slot)`."""
+        modules = list(modules)
         checks = [check for module in modules for check in self._due(module, new=new)]
-        self.seen = observe(self._context, checks, until_served=True)
+        seen = observe(self._context, checks, until_served=True)
+        self.seen = self.seen | seen | self._at_further_addresses(modules) if new else seen
         failed: dict[tuple[str, str], AgentError] = {}
         for check in checks:
-            seen = self.seen[check.key]
-            if seen.problem is not None and not (seen.dead and check.key in self.dead):
-                failed.setdefault((check.module, check.endpoint.slot), seen.problem)
+            found = seen[check.key]
+            if found.problem is not None and not (found.dead and check.key in self.dead):
+                failed.setdefault((check.module, check.endpoint.slot), found.problem)
         return failed
+
+    def _at_further_addresses(self, modules: Iterable[str]) -> dict[str, Observation]:
+        """Look at addresses by which nothing is judged; it is waited for those only at which all was well before."""
+        seen: dict[str, Observation] = {}
+        for module in modules:
+            last = last_records(self._context, module)
+            checks = [check for check in self._declared(module, new=True) if check.further]
+            well = [check for check in checks if check.key in last and last[check.key].ok]
+            seen |= observe(self._context, well, until_served=True)
+            seen |= observe(self._context, [check for check in checks if check not in well], until_served=False)
+        return seen
 
     def seen_served(self, module: str) -> bool:
         """Whether endpoints of a module were probed last, and all of them presented what was expected."""
@@ -147,7 +80,7 @@ class TransactionEndpoints:
 
     def dead_places(self, modules: Iterable[str]) -> list[str]:
         """Return the addresses of modules' endpoints where nobody listened at any of them before the switch."""
-        checks = [check for module in modules for check in self._checks(module, new=True)]
+        checks = [check for module in modules for check in self._checks(module, new=True) if not check.further]
         places = dict.fromkeys(str(check.endpoint.address) for check in checks)
         return [*places] if all(check.key in self.dead for check in checks) else []
 
@@ -169,24 +102,26 @@ class TransactionEndpoints:
 
     def none_alive(self, module: str) -> bool:
         """Whether somebody listened at none of a module's endpoints before the switch, or it has none."""
-        return all(check.key in self.dead for check in self._declared(module, new=True))
+        return all(check.key in self.dead for check in self._judged(module))
 
     def records(self, module: str, *, new: bool) -> list[EndpointRecord]:
         """Return what is to be stored of a module's endpoints."""
-        return records_of(self._context, self._declared(module, new=new), self.seen, self._last_records(module))
+        last = last_records(self._context, module)
+        return records_of(self._context, self._declared(module, new=new), self.seen, last)
 
     def _due(self, module: str, *, new: bool) -> list[EndpointCheck]:
         """Return the endpoints of changed slots, or a sample where none changed, and those that were wrong last time."""
-        checks = self._checks(module, new=new)
+        checks = [check for check in self._checks(module, new=new) if not check.further]
         changed = {difference.slot for difference in self._record.differences if difference.module == module}
         chosen = [each for each in checks if each.endpoint.slot in changed] or checks[:SAMPLE]
-        wrong = {key for key, each in self._last_records(module).items() if not each.ok} - {each.key for each in chosen}
+        wrong = {key for key, each in last_records(self._context, module).items() if not each.ok} - {
+            each.key for each in chosen
+        }
         return [*chosen, *(each for each in checks if each.key in wrong)]
 
-    def _last_records(self, module: str) -> dict[str, EndpointRecord]:
-        """Return what is stored of a module's endpoints by `EndpointCheck.key`."""
-        rows = self._context.store.endpoints.all()
-        return {f"{each.module} {each.key}": each for each in rows if each.module == module}
+    def _judged(self, module: str) -> list[EndpointCheck]:
+        """Return the endpoints by which a module's new generation is judged; none where asking it fails."""
+        return [check for check in self._declared(module, new=True) if not check.further]
 
     def _declared(self, module: str, *, new: bool) -> list[EndpointCheck]:
         """Return a module's endpoints; none where asking it fails."""

@@ -137,6 +137,7 @@ class Switching:
         self._enter(Step.KEEPING)
         context, record = self._context, self.record
         before = context.store.deployments.all()
+        stopped = self._stopped()
         footprints = Footprints(context, {name: self._generation(name, new=True) for name in record.modules})
         with context.store.write():
             footprints.store()
@@ -149,6 +150,8 @@ class Switching:
             last = before.get(deployment.module)
             if last is None or (last.generation, last.outcome) != (deployment.generation, deployment.outcome):
                 self._tell_kept(deployment)
+        for module in stopped - self._stopped():
+            context.tell(EventKind.DEPLOYED, "it is served again", module)
         self._retired.tell()
         self._retired.remove()
         self._sweep()
@@ -323,6 +326,8 @@ class Switching:
         context, record = self._context, self.record
         rows = self._endpoints.records(module, new=True)
         down = self._why_waiting(module, rows)
+        if isinstance(down, ServiceDown) and self._has_stopped(module, rows):
+            down = None
         deployment = Deployment(
             module=module,
             generation=record.modules[module].new,
@@ -356,13 +361,24 @@ class Switching:
         problem = None if explained else NotSeen(deployment.module, names_of(self._units, deployment.module)).problem
         return replace(deployment, outcome=Outcome.UNSEEN, problem=problem)
 
+    def _stopped(self) -> set[str]:
+        """Return the modules whose service has served and is gone."""
+        rows = self._context.store.endpoints.all()
+        return {row.module for row in rows if row.stopped and row.module in self.record.modules}
+
+    def _has_stopped(self, module: str, rows: list[EndpointRecord]) -> bool:
+        """Whether what was in service still is, but for its service: that is told of the endpoint, which has served."""
+        last, move = self._context.deployment(module), self.record.modules[module]
+        was_live = last is not None and last.outcome is Outcome.LIVE and last.generation == move.new
+        return was_live and any(row.stopped for row in rows)
+
     def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> AgentError | None:
         for service in self._unnamed_of(module):
             return NotIncluded(service, self._unnamed[service].rstrip("."))
         for unit in self._units:
             if module in unit.modules and unit.name in self._reloader.down:
                 return ServiceDown(unit.name, self._reloader.down[unit.name])
-        dead = next((row for row in rows if row.problem is not None), None)
+        dead = next((row for row in rows if row.problem is not None and not row.further), None)
         return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
 
     def _store_rollback(self, module: str, failure: Failure, again: Failure | None) -> AgentError:

@@ -14,17 +14,20 @@ from agent.contract.source import ChainRecord, Source
 from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
+from agent.engine import conditions
 from agent.engine.bus import Bus
+from agent.engine.host import usable_addresses
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
+from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.roots_found import note_known_roots
 from agent.engine.source_context import SourceServices
 from agent.engine.source_findings import source_findings
-from agent.health.problems import observer_failed
+from agent.health.room import of_room
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
-from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.finding import Finding
 from agent.pki.chain import Chain
 from agent.planning import (
     Action,
@@ -46,6 +49,7 @@ from agent.probing.probe import Prober
 from agent.store import Store
 from agent.store.instants import written
 from agent.system.command import Runner
+from agent.system.disk import shortages
 
 SUPERSEDED = timedelta(days=1)
 """A chain that nothing needs any more is kept so long, so that one can see what just happened."""
@@ -127,11 +131,12 @@ class Pass:
             touched = deployer.recover(self._deploy_context(), boot=boot)
             self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
 
-    def recheck_endpoints(self) -> None:
-        """Forget when endpoints were looked at: what was seen by another process, or before a reboot, proves nothing."""
+    def recheck_endpoints(self, how: Recheck) -> None:
+        """Forget when endpoints were looked at."""
         now = self._clock()
+        chosen = to_recheck(self._store.endpoints.all(), how)
         with self._store.write():
-            self._store.endpoints.update([replace(each, next_at=now) for each in self._store.endpoints.all()])
+            self._store.endpoints.update([replace(each, next_at=now) for each in chosen])
 
     def reset_backoff(self) -> None:
         """Let what was refused before anything had changed be tried at once: a person says that the cause is mended.
@@ -172,20 +177,31 @@ class Pass:
             note_known_roots(self._store, self._inputs.enabled.layout, self._bound(made))
             self._store.modules.put(self.declarations.records)
             self._store.endpoints.keep_modules(record.name for record in self.declarations.records)
+            self._store.remember("pid files", "\n".join(map(str, self._inputs.enabled.pid_files())))
             self._store.remember("next at", written(made.next_at) or "")
             self._store.remember("renewals", _json_of(made.renewals))
             self._store.remember("deferred", _json_of(made.deferred))
-            self._store.conditions.replace("observers", self._failed_observers(), self._clock())
-            self._store.conditions.replace("source answers", _broken_sources(made), self._clock())
-            self._store.conditions.replace("sources", self._source_findings(made), self._clock())
+            self._note_conditions(made)
             self._store.chains.drop_superseded(self._clock() - SUPERSEDED)
             self._store.journal.trim()
             self._store.deployments.drop_unused_texts()
             self._drop_unneeded()
 
-    def _failed_observers(self) -> Iterator[Finding]:
-        for name, cause in self._bus.failed.items():
-            yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, observer_failed(name, cause))
+    def note_observers(self) -> None:
+        """Store which observers raised: the end of the pass is told to them, too."""
+        found = list(conditions.of_observers(self._bus, self._store.conditions.of("observers")))
+        with self._store.write():
+            self._store.conditions.replace("observers", found, self._clock())
+
+    def _note_conditions(self, made: Plan) -> None:
+        noted = {
+            "plugins": conditions.of_plugins(self._inputs.plugins),
+            "broken sources": conditions.of_sources(made.broken),
+            "sources": self._source_findings(made),
+            "room": of_room(shortages(str(self._store.layout.root))),
+        }
+        for scope, findings in noted.items():
+            self._store.conditions.replace(scope, findings, self._clock())
 
     def _source_findings(self, made: Plan) -> Iterator[Finding]:
         needed = {need.request.id for need in self.declarations.needs}
@@ -319,6 +335,7 @@ class Pass:
                 timedelta(seconds=settings.probe.interval), settings.probe.handshakes, settings.probe.timeout
             ),
             keep=settings.deploy.keep,
+            addresses=usable_addresses(),
             job=self._job,
             boot=boot,
             _chains=self._made,
@@ -340,11 +357,6 @@ class Pass:
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))
-
-
-def _broken_sources(made: Plan) -> Iterator[Finding]:
-    for name, error in made.broken.items():
-        yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, error.problem)
 
 
 def _json_of(instants: Mapping[str, datetime]) -> str:

@@ -23,6 +23,8 @@ class Bus:
     hooks: Hooks | None = None
     failed: dict[str, str] = field(default_factory=dict)
     """Observer -> what it raised last; named in the status."""
+    heard: set[tuple[str, str]] = field(default_factory=set)
+    """`(observer, kind of event)` that an observer was told without raising."""
 
     def publish(self, store: Store, *events: Event) -> None:
         """Put events on the bus, together in one durable transaction."""
@@ -52,8 +54,20 @@ class Bus:
     def _show(self, event: Event, later: Later) -> None:
         for listener in self.listeners:
             listener(event)
-        for error in self.hooks.notify(event) if self.hooks else ():
+        if self.hooks is None:
+            return
+        errors = self.hooks.notify(event)
+        raised = {error.observer for error in errors}
+        for name in self.hooks.observers:
+            if name not in raised:
+                self._has_heard(name, str(event.kind))
+        for error in errors:
             self._note(event, error.observer, str(error.problem.cause), later)
+
+    def _has_heard(self, observer: str, kind: str) -> None:
+        self.heard.add((observer, kind))
+        if f'"{kind}"' in self.failed.get(observer, ""):
+            del self.failed[observer]
 
     def _note(self, event: Event, observer: str, cause: str, later: Later) -> None:
         """Say it once: an observer that always raises must not fill the table."""

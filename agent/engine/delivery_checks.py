@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from agent.deploy.deploy_context import back_off
 from agent.errors.order import ChainRefused, ChainUnexpected
 from agent.errors.wording import few
+from agent.system.text import printable
+
+LONGEST_TEXT = 500
 
 if TYPE_CHECKING:
     from agent.contract.source import Source
@@ -23,14 +26,22 @@ def check_delivery(chain: Chain, source: Source, request: Request, context: Stor
     Raises `ChainUnexpected` where names, type of key or purpose are not those of `request`, and `ChainRefused` where no client
     would take it. What the appliance's own root signed is not refused: there is nothing below it that could serve instead.
     """
+    authority = checked_text(source.authority)
     retry_at, detail = context.now() + back_off(context.attempts + 1), _described(chain)
     differences = list(_differences(chain, request))
     if differences:
-        raise ChainUnexpected(source.authority, source.name, "; ".join(differences), retry_at, detail)
+        raise ChainUnexpected(authority, source.name, "; ".join(differences), retry_at, detail)
     judgement = _judged(chain, request, context)
     if judgement.refused:
-        raise ChainRefused(source.authority, source.name, judgement.refused[0].sentence, retry_at, detail)
+        raise ChainRefused(authority, source.name, judgement.refused[0].sentence, retry_at, detail)
     return judgement
+
+
+def checked_text(text: object) -> str:
+    """Return what a plugin says of itself or of a chain, fit to be kept and printed. Raises TypeError where it is no text."""
+    if not isinstance(text, str):
+        raise TypeError(f"a text was expected, not {type(text).__name__}")
+    return printable(text, LONGEST_TEXT)
 
 
 def _differences(chain: Chain, request: Request) -> Iterator[str]:

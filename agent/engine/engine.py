@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from agent.engine.agent_pass import Pass
 from agent.engine.bus import Bus, Listener
 from agent.engine.deferred_orders import DeferredOrders
-from agent.engine.freshness import KEY, InputsFingerprint, UpToDate
+from agent.engine.evidence import written_evidence
+from agent.engine.freshness import EVIDENCE, KEY, InputsFingerprint, UpToDate
 from agent.engine.host import read_host
 from agent.engine.inquiries import settle_findings
 from agent.engine.orders import settle_deliveries
@@ -25,6 +26,7 @@ from agent.engine.pass_inputs import (
     read_pass_inputs,
     with_account_key,
 )
+from agent.engine.recheck import Recheck
 from agent.engine.settings_in_force import KeptSettings, Loader, keep, load_settings, refusal_of
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
@@ -93,7 +95,7 @@ class Engine:
         self._report: Report | None = None
         self.bus = Bus(listeners)
         self.who = who
-        self._job = job
+        self.job = job
         self.workers = Workers(layout, self.bus, self.clock)
         self._deferred = DeferredOrders()
 
@@ -114,30 +116,26 @@ class Engine:
         wait: float = 60.0,
         windows: bool = True,
         retry: bool = False,
-        recheck_endpoints: bool = False,
+        recheck: Recheck = Recheck.NOTHING,
     ) -> Result:
         """Run passes until nothing is due and no order runs, or `timeout` seconds have passed.
 
         `retry`: try at once again what was refused before anything had changed; what was rolled back still waits.
-        `recheck_endpoints`: first look at every endpoint, whenever it was looked at last.
+        `recheck`: which endpoints to look at first, whenever they were looked at last.
         Raises `LockHeld` when another process has the lock for more than `wait` seconds, `SettingsRefused`, `StoreError`.
         """
         self._deferred = DeferredOrders(math.inf)
         try:
-            return self._apply(
-                time.monotonic() + timeout, wait, windows=windows, retry=retry, recheck_endpoints=recheck_endpoints
-            )
+            return self._apply(time.monotonic() + timeout, wait, windows=windows, retry=retry, recheck=recheck)
         finally:
             self.workers.close()
 
-    def _apply(self, deadline: float, wait: float, *, windows: bool, retry: bool, recheck_endpoints: bool) -> Result:
+    def _apply(self, deadline: float, wait: float, *, windows: bool, retry: bool, recheck: Recheck) -> Result:
         performed: list[str] = []
         while True:
-            made, done = self.run_pass(
-                wait=wait, windows=windows, retry=retry and not performed, recheck_endpoints=recheck_endpoints
-            )
+            made, done = self.run_pass(wait=wait, windows=windows, retry=retry and not performed, recheck=recheck)
             performed += done
-            recheck_endpoints = False
+            recheck = Recheck.NOTHING
             if not self.workers.busy:
                 return Result(made, tuple(performed), unfinished=False, report=self._report)
             if not self._gather(deadline):
@@ -152,14 +150,14 @@ class Engine:
         wait: float,
         windows: bool = True,
         orders: bool = True,
-        recheck_endpoints: bool = False,
+        recheck: Recheck = Recheck.NOTHING,
         retry: bool = False,
     ) -> tuple[Plan, list[str]]:
         """Run one pass: settle what orders brought, do all that needs no network, start the orders that are due.
 
-        `recheck_endpoints`: look at every endpoint, whenever it was looked at last. `retry`: as for `apply`.
+        `recheck`: which endpoints to look at, whenever they were looked at last. `retry`: as for `apply`.
         """
-        job = self._job or secrets.token_hex(4)
+        job = self.job or secrets.token_hex(4)
         with self._locked(wait) as store:
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
             fingerprint = InputsFingerprint(str(self.layout.root))
@@ -169,8 +167,8 @@ class Engine:
             fingerprint.add(str(path) for path in current.sources)
             current.recover()
             self._report = None
-            if recheck_endpoints:
-                current.recheck_endpoints()
+            if recheck is not Recheck.NOTHING:
+                current.recheck_endpoints(recheck)
             if retry:
                 current.reset_backoff()
             current.perform(windows=windows)
@@ -181,6 +179,7 @@ class Engine:
             if not made.actions and current.all_modules_ok and not self._has_other_work:
                 self._note_up_to_date(store, made, fingerprint)
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
+            current.note_observers()
             return made, current.performed
 
     @contextmanager
@@ -211,6 +210,7 @@ class Engine:
         fresh = UpToDate(now.timestamp(), until, len(self._report.attention))
         with store.write():
             store.remember(KEY, fingerprint.record(fresh))
+            store.remember(EVIDENCE, written_evidence(snapshot))
 
     def boot(self) -> list[str]:
         """Make sure that every module has files to start with: local chains and last good generations, no network.

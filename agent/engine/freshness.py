@@ -13,10 +13,12 @@ import os
 import sqlite3
 from collections.abc import Iterable
 
+from agent.engine import evidence
+from agent.system.disk import shortages
 from agent.system.fingerprint import digest_of, facts, states
 from agent.system.paths import DATABASE, database_uri
 
-KEY = "trusted"
+KEY, EVIDENCE = "trusted", evidence.KEY
 
 
 class UpToDate:
@@ -38,7 +40,7 @@ class InputsFingerprint:
     """Fingerprint of all that one pass reads. Make it before anything is read, so that no change meanwhile is missed."""
 
     def __init__(self, root: str) -> None:
-        self._facts = "\n".join(facts(root))
+        self._facts = "\n".join((*facts(root), _room(root)))
         self._more: list[str] = []
         self._seen = ""
 
@@ -58,10 +60,13 @@ class InputsFingerprint:
         return "\0".join([head, "\n".join(self._more), self._facts, self._seen])
 
 
-def still_fresh(root: str, now: float) -> UpToDate | None:
-    """Return what the last pass left, if another one at `now` (seconds since the epoch) would do nothing."""
-    kept = _kept(os.path.join(root, DATABASE))  # noqa: PTH118 - pathlib takes a third of the time that this may take
-    if not kept:
+def still_fresh(root: str, now: float, *, look: bool = False) -> UpToDate | None:
+    """Return what the last pass left, if another one at `now` (seconds since the epoch) would do nothing.
+
+    `look`: a person asks; what was seen is looked at again.
+    """
+    kept, seen = _kept(os.path.join(root, DATABASE))  # noqa: PTH118 - pathlib takes a third of the time that this may take
+    if not kept or not seen:
         return None
     head, more, *_ = kept.split("\0")
     fresh = _read(head)
@@ -72,7 +77,7 @@ def still_fresh(root: str, now: float) -> UpToDate | None:
     except OSError:
         return None
     fingerprint.add(more.split("\n") if more else ())
-    return fresh if fingerprint.record(fresh) == kept else None
+    return fresh if fingerprint.record(fresh) == kept and evidence.still_holds(seen, now, look=look) else None
 
 
 def _read(head: str) -> UpToDate:
@@ -80,16 +85,21 @@ def _read(head: str) -> UpToDate:
     return UpToDate(float(since), None if until == "None" else float(until), int(attention))
 
 
-def _kept(path: str) -> str:
-    """Return what the last pass stored; empty when it can't be read: then a pass says why."""
+def _kept(path: str) -> tuple[str, str]:
+    """Return what the last pass stored of what it read and saw; empty when it can't be read: then a pass says why."""
     try:
         connection = sqlite3.connect(database_uri(path, read_only=True), uri=True)
     except sqlite3.Error:
-        return ""
+        return "", ""
     try:
-        row = connection.execute("select value from meta where key = ?", [KEY]).fetchone()
+        rows = dict(connection.execute("select key, value from meta where key in (?, ?)", [KEY, EVIDENCE]).fetchall())
     except sqlite3.Error:
-        return ""
+        return "", ""
     finally:
         connection.close()
-    return str(row[0]) if row else ""
+    return str(rows.get(KEY, "")), str(rows.get(EVIDENCE, ""))
+
+
+def _room(root: str) -> str:
+    """Return a line that changes when a disk gets full: the next run then looks at everything."""
+    return f"room {' '.join(each.mount for each in shortages(root))}"

@@ -6,7 +6,7 @@ import socket
 
 from agent.config.settings import Settings
 from agent.model.need import HostFacts
-from agent.system.addresses import own_addresses
+from agent.system.addresses import UNUSABLE, own_addresses
 from agent.system.names import parse_name
 
 FALLBACK_NAME = "gateway"
@@ -17,6 +17,14 @@ def read_host(settings: Settings) -> HostFacts:
     """Return the facts of this machine, as far as the settings don't say otherwise."""
     addresses = settings.addresses
     return HostFacts(settings.hostname or _name(), own_addresses() if addresses is None else tuple(addresses))
+
+
+def usable_addresses() -> tuple[str, ...]:
+    """Return the addresses at which this machine can be connected to from itself; none where the kernel doesn't tell."""
+    try:
+        return own_addresses(UNUSABLE)
+    except OSError:
+        return ()
 
 
 def _name() -> str:

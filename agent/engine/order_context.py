@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from agent.contract.source import Source
+from agent.engine.delivery_checks import checked_text
 from agent.engine.source_context import SourceServices, StoredSourceContext
 from agent.errors.root import RootMissing
 from agent.model.need import Request
@@ -79,7 +80,7 @@ class StoredOrderContext(StoredSourceContext):
 
     def remark(self, sentence: str) -> None:
         """Say something of the chain that is about to be delivered; it is kept with it."""
-        self.remarks.append(sentence)
+        self.remarks.append(checked_text(sentence))
 
     def signed(self, chain: Chain) -> bool:
         """Whether the appliance's own root has signed `chain` for this order."""

@@ -10,7 +10,7 @@ from typing import Any
 from agent.contract.source import OrderRecord, Source, is_aware
 from agent.deploy.deploy_context import back_off
 from agent.engine.bus import Bus
-from agent.engine.delivery_checks import check_delivery
+from agent.engine.delivery_checks import check_delivery, checked_text
 from agent.engine.order_context import StoredOrderContext
 from agent.errors import AgentError, SourceError
 from agent.errors.source import OrderCancelled, SourceCrashed
@@ -38,6 +38,8 @@ class Delivery:
     begun: bool = True
     warnings: tuple[Objection, ...] = ()
     """What some clients, or the source itself, say of the chain."""
+    origin: str = ""
+    """`Source.origin`."""
 
     def __str__(self) -> str:
         return f"{self.source.name} delivered a chain for {', '.join(sorted(self.obtain.request.names)[:3])}"
@@ -52,8 +54,9 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
         if not isinstance(chain, Chain):
             raise TypeError(f"obtain() returned {type(chain).__name__} instead of a Chain")
         judgement = check_delivery(chain, source, obtain.request, context)
-        remarks = [Objection(REMARK, source.authority, sentence, "") for sentence in context.remarks]
-        return Delivery(source, obtain, context.now(), chain, warnings=(*judgement.warnings, *remarks))
+        remarks = [Objection(REMARK, checked_text(source.authority), sentence, "") for sentence in context.remarks]
+        warnings, origin = (*judgement.warnings, *remarks), checked_text(source.origin)
+        return Delivery(source, obtain, context.now(), chain, warnings=warnings, origin=origin)
     except AgentError as error:
         if not is_aware(error.retry_at):
             naive = ValueError(f"{type(error).__name__}.retry_at has no time zone")
@@ -99,7 +102,7 @@ def _store_chain(store: Store, delivery: Delivery, chain: Chain, now: datetime) 
         now=now,
         request=obtain.request.id,
         root=own,
-        origin=delivery.source.origin,
+        origin=delivery.origin,
         warnings=delivery.warnings,
         edition=EDITION,
     )

@@ -17,6 +17,7 @@ from agent.model.need import HostFacts, Need
 from agent.planning import Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
+from agent.registry.plugins import PluginRecord
 from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
 from agent.store.modules import ModuleRecord
@@ -31,6 +32,8 @@ class PassInputs:
 
     settings: Settings
     enabled: EnabledModules
+    plugins: tuple[PluginRecord, ...] = ()
+    """Every plugin that is installed, with what is wrong with it."""
 
     @property
     def hooks(self) -> Hooks:
@@ -67,7 +70,7 @@ def read_pass_inputs(
         issuers=_issuers(settings, store) if store else (),
         lost=_lost_parts(layout, settings, store) if store else {},
     )
-    return PassInputs(settings, enabled)
+    return PassInputs(settings, enabled, registry.plugins)
 
 
 def with_account_key(inputs: PassInputs, store: Store, now: datetime) -> PassInputs:
@@ -123,6 +126,7 @@ def state_of(
         forced=store.orders.forced(),
         watches=store.watches.all(),
         failing=tuple(store.failing.all()),
+        pins={pin.key: pin.chain for pin in store.pins.all()},
         refused=frozenset(
             (each.module, each.slot, each.subject) for each in refusals if each.kind is RefusedKind.CHAIN
         ),

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from agent.contract.source import Source
+from agent.engine.delivery_checks import checked_text
 from agent.errors.problem import Problem
 from agent.health.problems import origin_changed
 from agent.model.finding import Finding, Severity, SubjectKind
@@ -49,11 +50,20 @@ def source_findings(
         failed[order.source].append(order)
     chains = list(bound)
     for source in ladder:
-        yield from _of_orders(source, failed[source.name])
-        yield from _of_origin(source, chains)
+        title = _said(source, "authority") or source.name
+        yield from _of_orders(source, title, failed[source.name])
+        yield from _of_origin(source, title, chains)
 
 
-def _of_orders(source: Source, orders: Iterable[OrderRecord]) -> Iterator[Finding]:
+def _said(source: Source, attribute: str) -> str:
+    """Return what a plugin's property says; nothing where it fails, which its next order tells."""
+    try:
+        return checked_text(getattr(source, attribute))
+    except Exception:
+        return ""
+
+
+def _of_orders(source: Source, title: str, orders: Iterable[OrderRecord]) -> Iterator[Finding]:
     """Yield each kind of failure once, as its order says that has failed most often."""
     worst: dict[str, OrderRecord] = {}
     for order in sorted(orders, key=lambda each: (each.attempts, each.request)):
@@ -63,17 +73,18 @@ def _of_orders(source: Source, orders: Iterable[OrderRecord]) -> Iterator[Findin
         if code in UNREACHED | ACCOUNT:
             is_new = code in UNREACHED and order.attempts <= TRANSIENT and not order.permanent
             severity = Severity.NOTICE if is_new else Severity.WARNING
-            yield Finding(SubjectKind.CA, source.name, severity, _problem(order.problem), title=source.authority)
+            yield Finding(SubjectKind.CA, source.name, severity, _problem(order.problem), title=title)
         elif code == CRASHED:
             yield Finding(SubjectKind.PLUGIN, source.name, Severity.WARNING, _problem(order.problem))
 
 
-def _of_origin(source: Source, bound: Iterable[ChainRecord]) -> Iterator[Finding]:
-    others = [each for each in bound if each.source == source.name and each.origin not in {"", source.origin}]
-    if source.origin and others:
+def _of_origin(source: Source, title: str, bound: Iterable[ChainRecord]) -> Iterator[Finding]:
+    origin = _said(source, "origin")
+    others = [each for each in bound if each.source == source.name and each.origin not in {"", origin}]
+    if origin and others:
         names = sorted({each.names[0] for each in others})
-        problem = origin_changed(source.name, sorted({each.origin for each in others}), source.origin, names)
-        yield Finding(SubjectKind.CA, source.name, Severity.WARNING, problem, title=source.authority)
+        problem = origin_changed(source.name, sorted({each.origin for each in others}), origin, names)
+        yield Finding(SubjectKind.CA, source.name, Severity.WARNING, problem, title=title)
 
 
 def _problem(row: Mapping[str, object] | None) -> Problem:

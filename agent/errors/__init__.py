@@ -20,6 +20,7 @@ AgentError                       code, cause, where, fix, effect, retry_at, deta
 │ └ ProbeFailed                  an endpoint gave no answer; probes of plugins raise it
 ├ UploadError        upload      what an administrator uploads is refused; nothing is stored
 ├ OperationError     hand        what an administrator asked for can't be done; nothing has changed
+├ PinError           pin         an uploaded chain can't be pinned, or its pin not taken back; nothing has changed
 ├ AuthError          people      somebody may not do what was asked, or can't log in
 ├ ApiError           api         a request to the local API is not answered as it was asked
 ├ UsageError         usage       a command was asked for something that does not exist; exit code 2

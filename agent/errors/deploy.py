@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from agent.errors.base import AgentError
 from agent.errors.wording import short
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 UNCHANGED = "What is in service was not changed."
 PUT_BACK_AND_SEEN = "The previous generation was put back, and was seen to be served."
@@ -35,6 +39,51 @@ class ProbeFailed(DeployError):
     reason: str
     dead: bool = False
     """Nobody listens there: the service may not run."""
+
+
+class ServiceStopped(DeployError):
+    """Nobody listens any more at an endpoint that has served: something else than a service that was never started."""
+
+    code = "deploy.service_stopped"
+    cause = "Nothing listens at {address} since {since:time}; it served at {served_at:time}."
+    where = "{endpoint}"
+    effect = "Clients get no answer."
+    fix = "See why it ended, and start it: {advice}"
+    endpoint: str
+    address: str
+    since: datetime
+    """The first look that found it so."""
+    served_at: datetime
+    """The last look at which it served what it should."""
+    advice: str
+
+
+class OtherCertificate(DeployError):
+    """An endpoint presents a certificate that was never deployed to it: something else answers at our port."""
+
+    code = "deploy.other_certificate"
+    cause = (
+        'Somebody else\'s certificate is served at {address}: "{subject}", issued by "{issuer}", valid until {until:time}'
+        "{listener:?; % listens there}."
+    )
+    where = "{endpoint}"
+    fix = "{look} and end it or give it another port, then: {advice}"
+    endpoint: str
+    address: str
+    subject: str
+    issuer: str
+    until: datetime
+    listener: str
+    """The process, where it can be told."""
+    port: int
+    advice: str
+
+    @property
+    def look(self) -> str:
+        """How to see who it is; without a port it is at a UNIX socket."""
+        return (
+            f"Look who listens (ss -ltnp sport = :{self.port})" if self.port else f"Look who listens at {self.address}"
+        )
 
 
 class WrongChainServed(DeployError):

@@ -57,6 +57,17 @@ class ChainInUse(OperationError):
     successors: Sequence[str]
 
 
+class OnlyKeyLost(OperationError):
+    """An uploaded chain that nobody uses is to be deleted: there is no other copy of its key here."""
+
+    code = "hand.only_key_lost"
+    cause = "No module uses the chain for {names}; its key would be gone with it, and nothing was deleted."
+    where = "chain {chain:short}"
+    fix = "Delete it with --yes. To keep a copy: chainwright export {chain:short} --with-key --out FILE"
+    chain: str
+    names: Collection[str]
+
+
 class NotDeletable(OperationError):
     """A chain that the agent makes itself would only be made again."""
 

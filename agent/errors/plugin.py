@@ -193,6 +193,15 @@ class ModuleRaised(PluginError):
     error: BaseException
 
 
+class PolicyRaised(ModuleRaised):
+    """A plugin that wraps a module's hook raised, not the module."""
+
+    code = "plugin.policy_raised"
+    cause = 'The plugin "{policy}" failed when it was asked about {hook} of this module: {error:reason}.'
+    fix = f"Correct or update that plugin; {LIST} names its distribution."
+    policy: str
+
+
 class DeclarationRefused(PluginError):
     """A module answered with something that the hook does not allow."""
 
@@ -208,20 +217,6 @@ class DeclarationRefused(PluginError):
     """File and line of the plugin."""
 
 
-class SourceAnswerRefused(PluginError):
-    """A source can't be asked whether and when it delivers: it raises, or returns something else, such as a naive instant."""
-
-    code = "plugin.source_answer"
-    cause = "The source can't be asked ({method}): {error:reason}."
-    where = 'source "{source}"{place:? (%)}'
-    effect = "It is left out of the ladder, its chains stay as long as they are good, the other sources go on."
-    fix = f"Correct or update the plugin; {LIST} names its distribution."
-    source: str
-    place: str
-    method: str
-    error: BaseException
-
-
 class ObserverRaised(PluginError):
     """An observer of events raised; the others were told."""
 
@@ -234,3 +229,19 @@ class ObserverRaised(PluginError):
     observer: str
     kind: str
     error: BaseException
+
+
+class SourceRaised(PluginError):
+    """A source raised when it was asked for a plan, or answered with something that can't be used."""
+
+    code = "plugin.source_raised"
+    cause = "The source failed in {hook}: {error:reason}."
+    where = 'source "{source}"{place:? (%)}'
+    effect = "It is passed over: the next source of the ladder serves."
+    fix = f"Correct its settings, or update it; {LIST} names its distribution."
+    detail = "{error:place}"
+    source: str
+    hook: str
+    error: BaseException
+    place: str = ""
+    """File and line of the plugin."""

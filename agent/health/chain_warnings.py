@@ -12,6 +12,9 @@ from agent.pki.judgement import EVERY_CLIENT, INCOMPLETE, Objection
 
 TRUST = "Put the root certificate of its CA into /etc/chainwright/trust/, or have the CA deliver all intermediates."
 
+STRICT_ONLY = frozenset({"chain.no_aki", "chain.no_ski"})
+"""Codes of what nobody refuses but verifiers that were told to be strict (RFC 5280 sections 4.2.1.1 and 4.2.1.2)."""
+
 
 def chain_warnings(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield what is known against chains that are in use."""
@@ -34,6 +37,8 @@ def _severity(record: ChainRecord, objection: Objection) -> Severity:
     """
     if objection.code == INCOMPLETE:
         return Severity.WARNING if len(record.fingerprints) == 1 else Severity.NOTICE
+    if objection.code in STRICT_ONLY:
+        return Severity.NOTICE
     refused = objection.clients == EVERY_CLIENT or (objection.clients and record.root is None)
     return Severity.WARNING if refused else Severity.NOTICE
 

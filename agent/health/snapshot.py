@@ -10,6 +10,7 @@ from agent.model.binding import Binding
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
 from agent.model.finding import Finding
 from agent.model.need import Need
+from agent.model.pin import Pin
 from agent.model.records import ChainRecord, OrderRecord
 from agent.store.modules import ModuleRecord
 from agent.store.roots import RootRecord
@@ -49,6 +50,8 @@ class Snapshot:
     """Module -> when its activation window opens."""
     refusals: tuple[Refusal, ...] = ()
     endpoints: tuple[EndpointRecord, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    """Those that a person has set."""
     conditions: tuple[Finding, ...] = ()
     """What passes have noted, and what was seen when this was read: nothing in the rows tells it."""
     next_at: datetime | None = None

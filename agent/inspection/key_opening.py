@@ -31,11 +31,11 @@ def open_key(der: bytes, place: str) -> PrivateKey:
     with naming_its_kind():
         try:
             return usable_key(load_der_private_key(der, None))
-        except UnsupportedAlgorithm:  # OpenSSL knows more ways to write down a curve
-            with suppress(KeyNotOpened):
+        except (UnsupportedAlgorithm, ValueError, TypeError) as error:
+            with suppress(ValueError):  # OpenSSL knows RFC 5958's second version, and more ways to write down a curve
                 return usable_key(open_with_openssl(der))
-            raise
-        except (ValueError, TypeError) as error:
+            if isinstance(error, UnsupportedAlgorithm):
+                raise
             raise Damaged(place, EncodingKind.KEY.value, why_cut(der) or reason_of_key(error)) from None
 
 
@@ -90,6 +90,8 @@ def _decrypted(block: Block, cipher: str, place: str, passphrase: bytes | None) 
             return usable_key(open_with_openssl(text, passphrase))
         except KeyNotOpened as refused:
             raise _refusal(refused.obstacle, place, cipher) from None
+        except ValueError as error:
+            raise Damaged(place, EncodingKind.ENCRYPTED_KEY.value, reason_of_key(error)) from None
 
 
 def _refusal(obstacle: Obstacle, place: str, cipher: str) -> UploadError:

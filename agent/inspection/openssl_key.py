@@ -43,7 +43,7 @@ class KeyNotOpened(ValueError):
 def open_with_openssl(data: bytes, passphrase: bytes | None = None) -> object:
     """Return the key in `data`: PEM, where there is a passphrase, else DER.
 
-    Raises `KeyNotOpened`; `UnsupportedAlgorithm` for a key that cryptography can't hold.
+    Raises `KeyNotOpened`; `UnsupportedAlgorithm` for a key that cryptography can't hold, `ValueError` for a wrong one.
     """
     from OpenSSL import crypto
 
@@ -76,10 +76,9 @@ def cipher_of(algorithm: bytes) -> str:
     try:
         kind, parameters = list(value_at(algorithm, 0).children())[:2]
         if dotted(kind.content) == PBES2:
-            derivation, cipher = (next(each.children()) for each in list(parameters.children())[:2])
+            derivation, kind = [next(each.children()) for each in list(parameters.children())[:2]]
             if dotted(derivation.content) not in KEY_DERIVATIONS:
                 return f"the key derivation {dotted(derivation.content)}"
-            kind = cipher
     except (Asn1Error, ValueError, IndexError, StopIteration):
         return "a cipher that is not named"
     identifier = dotted(kind.content)

@@ -80,7 +80,7 @@ def _child(value: Value, number: int) -> Value:
 
 def _octets(value: Value) -> bytes:
     if value.tag == JOINED_OCTETS:
-        return b"".join(_octets(part) for part in value.children())
+        return b"".join(part.content for part in value.children())
     if value.tag != OCTET_STRING:
         raise Asn1Error
     return value.content

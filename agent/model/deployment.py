@@ -12,6 +12,9 @@ from typing import Any, Self
 
 from agent.errors.problem import Problem
 
+STOPPED = "deploy.service_stopped"
+"""Code of the problem of an endpoint that has served, and at which nobody listens any more."""
+
 
 class Step(StrEnum):
     """The steps of deploying, in the order in which a transaction passes through them.
@@ -180,4 +183,20 @@ class EndpointRecord:
     ok: bool
     problem: Problem | None
     checked_at: datetime | None
+    """When it was looked at last: how old the evidence is. None: it was never looked at."""
     next_at: datetime | None
+    served_at: datetime | None = None
+    """When it served last what it should; None: it never did."""
+    wrong_since: datetime | None = None
+    """The first look at which it did not; None: it does, or was never looked at."""
+    further: bool = False
+    """Whether it is another address of an endpoint that has several. What is wrong there is told, but nothing is rolled back or
+    deployed because of it."""
+
+    plain_tls: bool = False
+    """Whether a TLS handshake is all that shows the chain there: no STARTTLS, no way of a plugin's own."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has served, and nobody listens there any more."""
+        return self.problem is not None and self.problem.code == STOPPED

@@ -33,7 +33,7 @@ def promote_account_key(state: LockedState) -> None:
 
     The next pass tells the services, which answer HTTP-01 with its thumbprint, and tries orders again that the account stopped.
     """
-    with state.store.write():
+    with state.change("account key changed", "acme"):
         state.store.account_keys.promote()
         for order in state.store.orders.records():
             if order.problem and order.problem.get("code") in STOPPED_BY_ACCOUNT:

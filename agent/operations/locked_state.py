@@ -5,29 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 
+from agent.auth.audit_log import AuditLog
+from agent.auth.person import Actor
 from agent.contract.source import ChainRecord
 from agent.engine.engine import Engine
 from agent.engine.pass_inputs import declare, read_pass_inputs, state_of
 from agent.errors.usage import UnknownChain
 from agent.model.binding import Binding
+from agent.model.events import Event, EventKind
+from agent.model.pin import Pin
 from agent.operations.effects import Switch
-from agent.planning.binding import bind
+from agent.planning.binding import Evidence, bind
 from agent.planning.comparison import Outranked, outranked
 from agent.store import Store
 from agent.system.lock import held
 
 
 class LockedState:
-    """Store, settings, needs and chains under the lock. The next pass deploys what a change leads to."""
+    """Store, settings, needs and chains under the lock. The next pass deploys what a change leads to.
 
-    def __init__(self, store: Store, engine: Engine) -> None:
+    `actor`: who makes changes, for the audit record; None: somebody who is in it already, or the agent itself.
+    """
+
+    def __init__(self, store: Store, engine: Engine, actor: Actor | None = None) -> None:
         self.store = store
         self.engine = engine
+        self.actor = actor
         self.now = engine.clock()
         self.inputs = read_pass_inputs(engine.layout, store, engine.host)
         self.needs = declare(self.inputs, store).needs
         self._evidence = state_of(self.inputs, store, self.now).evidence
+
+    @cached_property
+    def pins(self) -> tuple[Pin, ...]:
+        """The pins that a person has set."""
+        return tuple(self.store.pins.all())
+
+    @contextmanager
+    def change(self, action: str, subject: str, detail: str = "", *, events: Iterable[Event] = ()) -> Iterator[None]:
+        """Make a change in one durable transaction, with its row of the audit record and its events."""
+        bus = self.engine.bus
+        with self.store.write():
+            yield
+            AuditLog(self.store.database).note(self.actor, self.now, action, subject, detail)
+            known = bus.record(self.store, events)
+        bus.show(self.store, known)
+
+    def event(self, kind: EventKind, text: str, module: str = "", **detail: object) -> Event:
+        """Return an event of a change."""
+        return Event(self.now, kind, text, self.engine.job, module, detail)
 
     @property
     def chains(self) -> tuple[ChainRecord, ...]:
@@ -50,19 +78,25 @@ class LockedState:
         evidence = self._evidence if chains is None else replace(self._evidence, chains=tuple(chains))
         return bind(self.needs, evidence, self.now)
 
-    def outranked(self, record: ChainRecord, chains: Iterable[ChainRecord]) -> list[Outranked]:
-        """Return which needs an uploaded chain could serve and would not, if just `chains` were there."""
-        evidence = replace(self._evidence, chains=tuple(chains))
+    def outranked(
+        self, record: ChainRecord, chains: Iterable[ChainRecord], pins: Iterable[Pin] | None = None
+    ) -> list[Outranked]:
+        """Return which needs an uploaded chain could serve and would not, if just `chains` and `pins` were there."""
+        evidence = self._if(chains, pins)
         return outranked(record, self.needs, bind(self.needs, evidence, self.now), evidence, self.now)
 
-    def switches(self, chains: Iterable[ChainRecord]) -> list[Switch]:
-        """Return which needs would get another chain if just `chains` were there."""
+    def switches(self, chains: Iterable[ChainRecord] | None = None, pins: Iterable[Pin] | None = None) -> list[Switch]:
+        """Return which needs would get another chain if just `chains`, or `pins`, were there. None: those that are."""
         before = {binding.key: binding.chain for binding in self.bindings()}
         return [
             Switch(after.module, after.slot, before[after.key], after.chain, after.reason)
-            for after in self.bindings(chains)
+            for after in bind(self.needs, self._if(chains, pins), self.now)
             if after.chain != before[after.key]
         ]
+
+    def _if(self, chains: Iterable[ChainRecord] | None, pins: Iterable[Pin] | None) -> Evidence:
+        found = self._evidence if chains is None else replace(self._evidence, chains=tuple(chains))
+        return found if pins is None else replace(found, pins={each.key: each.chain for each in pins})
 
     def without(self, chain: str) -> list[Switch]:
         """Return which needs would get another chain if one were gone."""
@@ -70,7 +104,7 @@ class LockedState:
 
 
 @contextmanager
-def locked_state(engine: Engine, wait: float = 60.0) -> Iterator[LockedState]:
-    """Hold the lock for one change. Raises `LockHeld` when another process has it for more than `wait` seconds."""
+def locked_state(engine: Engine, wait: float = 60.0, actor: Actor | None = None) -> Iterator[LockedState]:
+    """Hold the lock for one change of `actor`. Raises `LockHeld` when another process has it for over `wait` seconds."""
     with held(engine.layout.lock, wait=wait, who=engine.who), Store.open(engine.layout) as store:
-        yield LockedState(store, engine)
+        yield LockedState(store, engine, actor)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from agent.auth.audit_log import AuditLog
 from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing
 from agent.model.events import Event, EventKind
 from agent.model.peer import LIFETIME, Peer, serial_of
@@ -17,6 +18,7 @@ from agent.system.layout import Layout
 from agent.system.names import parse_name
 
 if TYPE_CHECKING:
+    from agent.auth.person import Actor
     from agent.operations.locked_state import LockedState
     from agent.store import Store
 
@@ -30,8 +32,11 @@ def sign(
     label: str,
     now: datetime,
     purposes: Collection[Purpose] = (Purpose.SERVER,),
+    actor: Actor | None = None,
 ) -> PeerCertificate:
     """Sign a PEM request (RFC 2986) for `names` and keep the certificate under `module` and `label`.
+
+    `actor`: who asks for it, for the audit record.
 
     Raises `RootMissing`, `RootExpired`, `RequestInvalid`, `NameInvalid`, `NamesMissing`, `StoreError`.
     """
@@ -43,6 +48,11 @@ def sign(
         peer = root.sign_request(csr, canonical, purposes, now, LIFETIME)
         with store.write():
             store.peers.add(peer, csr=csr, module=module, label=label, root=root.sha256, names=canonical, now=now)
+            serial = f"{peer.leaf.serial_number:x}"
+            text = f"{module}/{label} was signed for {', '.join(canonical[:3])}, until {peer.not_after:%Y-%m-%d}"
+            detail = {"label": label, "serial": serial}
+            store.journal.add(Event(now, EventKind.PEER_SIGNED, text, "", module, detail))
+            AuditLog(store.database).note(actor, now, "peer signed", f"{module}/{label}", serial)
         return peer
 
 
@@ -84,13 +94,11 @@ def revoke_peer(state: LockedState, peer: Peer, reason: RevocationReason) -> lis
     found = [each for each in _of_one_key(store, peer) if each.revoked_at is None and each.not_after > now]
     detail = {"label": peer.label, "serials": [each.serial for each in found]}
     text = f"{peer.module}/{peer.label} was revoked: {reason}"
-    event = Event(now, EventKind.REVOKED_BY_ROOT, text, "", peer.module, detail)
-    with store.write():
+    event = state.event(EventKind.REVOKED_BY_ROOT, text, peer.module, **detail)
+    with state.change("revoke", f"{peer.module}/{peer.label}", f"{peer.serial}, {reason}", events=[event]):
         store.peers.revoke(found, now, reason)
         for each in found:
             store.revocations.add(Revocation(each.root, each.serial, now, reason, each.not_after))
-        known = state.engine.bus.record(store, [event])
-    state.engine.bus.show(store, known)
     return found
 
 

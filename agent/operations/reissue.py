@@ -47,16 +47,20 @@ def reissue(state: LockedState, names: Sequence[str] = (), *, force: bool = Fals
     Raises `NothingToReissue` and `NameInvalid`.
     """
     needs = _needs_of(state, names)
-    with state.store.write():
+    asked = ", ".join(names[:5]) or "everything"
+    with state.change("reissue", asked, "forced" if force else ""):
         for need in needs:
             state.store.orders.ask_again(need.request.id, state.now, force=force)
             state.store.orders.forget_failures(need.request.id)
     return Reissue(tuple(sorted({name for need in needs for name in need.names})), _kept(state, needs))
 
 
-def retry_failed(state: LockedState) -> None:
-    """Let every source that has failed be asked, and everything that was refused be tried, at once again."""
-    with state.store.write():
+def retry_failed(state: LockedState, action: str = "renew", detail: str = "") -> None:
+    """Let every source that has failed be asked, and everything that was refused be tried, at once again.
+
+    `action`, `detail`: for the audit record.
+    """
+    with state.change(action, "everything", detail):
         for need in state.needs:
             state.store.orders.forget_failures(need.request.id)
         state.store.deployments.reset_backoff((), state.now)

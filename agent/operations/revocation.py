@@ -14,13 +14,16 @@ from agent.pki.revocation import Revocation, RevocationReason
 from agent.store import Store
 
 if TYPE_CHECKING:
+    from agent.auth.person import Actor
     from agent.engine.engine import Engine
     from agent.model.peer import Peer
     from agent.model.records import ChainRecord
     from agent.operations.locked_state import LockedState
 
 
-def revoke_at_ca(engine: Engine, chain: str, reason: str = "unspecified", wait: float = 60.0) -> list[Switch]:
+def revoke_at_ca(
+    engine: Engine, chain: str, reason: str = "unspecified", wait: float = 60.0, actor: Actor | None = None
+) -> list[Switch]:
     """Have a chain revoked by its CA; what uses it gets one of the next source, and the next pass orders a new one.
 
     `reason` is a CRLReason of RFC 5280 section 5.3.1. Raises `SourceError`, as when chains of this source can't be
@@ -35,7 +38,7 @@ def revoke_at_ca(engine: Engine, chain: str, reason: str = "unspecified", wait: 
         raise UnknownChain(chain, ())
     with source_context(engine, record.source, wait, names=list(record.names), chain=chain) as (source, context):
         source.revoke(loaded, reason, context)
-    with locked_state(engine, wait) as state:
+    with locked_state(engine, wait, actor) as state:
         switches = state.without(chain)
         _mark_revoked(state, record, reason)
         return switches
@@ -94,13 +97,13 @@ def _mark_revoked(state: LockedState, record: ChainRecord, reason: str, entry: R
     """Note that a chain was revoked: nothing is bound to it any more, and its source is asked for another one."""
     from agent.engine.inquiries import revoked_event
 
-    store, bus, now = state.store, state.engine.bus, state.now
+    store, now = state.store, state.now
     detail = {"source": record.source, "names": list(record.names), "chain": record.id}
-    with store.write():
+    event = revoked_event(now, reason, detail, now, state.engine.job)
+    about = f"{record.serial if entry else record.id}, {reason}"
+    with state.change("revoke", ", ".join(record.names[:3]), about, events=[event]):
         if entry is not None:
             store.revocations.add(entry)
         store.chains.revoke(record.id, now)
         if record.request is not None:
             store.orders.forget_failures(record.request)
-        known = bus.record(store, [revoked_event(now, reason, detail, now, "")])
-    bus.show(store, known)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent.errors.operations import RootAlreadyPresent
 from agent.errors.root import RootSignsUnusable
 from agent.errors.wording import few, quoted
+from agent.model.events import EventKind
 from agent.operations.consequences import module_effects
 from agent.operations.effects import ModuleConsequence, RootEffects
 from agent.operations.trial_leaves import judge_signed, names_not_permitted
@@ -39,8 +40,7 @@ def reissue_root(state: LockedState) -> Root:
     from agent.engine.own_root import make_root
 
     root = make_root(state.inputs.settings.root, state.inputs.enabled.host, state.now)
-    with state.store.write():
-        state.store.roots.add(root, state.now)
+    _take(state, root, "root reissued")
     return root
 
 
@@ -57,7 +57,13 @@ def upload_root(state: LockedState, root: Root) -> None:
     if present is not None and present.sha256 == root.sha256:
         raise RootAlreadyPresent(root.sha256)
     _refuse_unusable(state, root)
-    with state.store.write():
+    _take(state, root, "root replaced")
+
+
+def _take(state: LockedState, root: Root, action: str) -> None:
+    text = f"{root.subject}, until {root.not_after:%Y-%m-%d}"
+    event = state.event(EventKind.ROOT_CREATED, text, sha256=root.sha256)
+    with state.change(action, root.subject, root.sha256, events=[event]):
         state.store.roots.add(root, state.now)
 
 

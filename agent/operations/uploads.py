@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from agent.auth.audit_log import AuditLog
 from agent.errors import Problem
-from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NotDeletable, NotNeeded
+from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NotDeletable, NotNeeded, OnlyKeyLost
+from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownChain
+from agent.model.events import EventKind
 from agent.model.records import UPLOADED, ChainRecord
 from agent.operations.effects import Switch, UploadEffects
+from agent.operations.pins import keep_pins, pins_without
 from agent.planning.comparison import Outranked
 from agent.report.links import Link, links
 from agent.store import Store
@@ -21,6 +25,7 @@ from agent.system.names import covers, parse_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from agent.auth.person import Actor
     from agent.inspection import Diagnosis, InputFile
     from agent.operations.locked_state import LockedState
     from agent.pki.chain import Chain
@@ -109,11 +114,12 @@ def check_upload(
         raise NameNotCovered(for_name, record.names)
     old = _deletable(state, replace).id if replace else None
     chains = [*(each for each in state.chains if each.id != old), record]
-    switches = state.switches(chains)
+    pins = pins_without(state, old, record) if old else None
+    switches = state.switches(chains, pins)
     is_useful = for_name or any(each.chain == record.id for each in state.bindings([record]))
     if not keep_unused and not is_useful and not any(each.after == record.id for each in switches):
         raise NotNeeded(record.names, {name for need in state.needs for name in need.names})
-    return UploadEffects(tuple(switches), tuple(state.outranked(record, chains)))
+    return UploadEffects(tuple(switches), tuple(state.outranked(record, chains, pins)))
 
 
 def store_upload(
@@ -132,38 +138,65 @@ def store_upload(
     from agent.pki.judge import EDITION
 
     effects = check_upload(state, chain, for_name=for_name, keep_unused=keep_unused, replace=replace)
-    with state.store.write():
+    text = f"stored as {chain.id[:12]}, good until {rfc3339(chain.usable_until)}"
+    event = state.event(EventKind.CHAIN_UPLOADED, text, names=list(chain.names), chain=chain.id)
+    detail = f"{chain.id}, instead of {replace}" if replace else chain.id
+    with state.change("chain uploaded", _subject(chain.names), detail, events=[event]):
         state.store.chains.add(chain, source=UPLOADED, now=state.now, warnings=warnings, edition=EDITION)
         if replace:
             state.store.chains.delete(replace)
+            keep_pins(state, pins_without(state, replace, _record_of(chain, state.now)))
     return effects
 
 
 def delete_upload(state: LockedState, chain: str, *, confirmed: bool) -> list[Switch]:
     """Delete an uploaded chain; what uses it gets one of the next source.
 
-    Raises `ChainInUse`, with who uses it and what takes over, unless `confirmed`; `NotDeletable` and `UnknownChain`.
+    Raises unless `confirmed` `ChainInUse`, with who uses it and what takes over, and `OnlyKeyLost` where nobody does;
+    `NotDeletable` and `UnknownChain`.
     """
-    _deletable(state, chain)
+    record = _deletable(state, chain)
     switches = state.without(chain)
     if switches and not confirmed:
         raise ChainInUse(chain, [f"{each.module}/{each.slot}" for each in switches], _successors(state, switches))
-    with state.store.write():
+    if not confirmed:
+        raise OnlyKeyLost(chain, record.names)
+    event = state.event(EventKind.CHAIN_DELETED, f"{chain[:12]} was deleted, with its key", names=list(record.names))
+    with state.change("chain deleted", _subject(record.names), chain, events=[event]):
         state.store.chains.delete(chain)
+        keep_pins(state, pins_without(state, chain))
     return switches
 
 
 def export_chain(
-    layout: Layout, chain: str, parts: Sequence[Part], form: Format, password: bytes | None = None
+    layout: Layout,
+    chain: str,
+    parts: Sequence[Part],
+    form: Format,
+    password: bytes | None = None,
+    *,
+    actor: Actor,
+    now: datetime,
 ) -> bytes:
-    """Return parts of a chain as a file. Raises `UnknownChain`, `NotEncodable` and `StoreError`."""
-    from agent.pki.encoding import encode
+    """Return parts of a chain as a file; one with its key is in the audit record before `actor` has it.
+
+    Raises `UnknownChain`, `NotEncodable` and `StoreError`.
+    """
+    from agent.pki.encoding import Part, encode
 
     with Store.open_existing(layout) as store:
         found = store.chains.load(chain)
-    if found is None:
-        raise UnknownChain(chain, ())
+        if found is None:
+            raise UnknownChain(chain, ())
+        if Part.KEY in parts:
+            with store.write():
+                AuditLog(store.database).note(actor, now, "key exported", _subject(found.names), chain)
     return encode(found, parts, form, password=password)
+
+
+def _subject(names: Sequence[str]) -> str:
+    """Return a chain's first names: what a change of it is about."""
+    return ", ".join(names[:3])
 
 
 def _record_of(chain: Chain, now: datetime) -> ChainRecord:

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from agent.errors import AgentError
-from agent.errors.problem import rfc3339
+from agent.errors.problem import Problem, rfc3339
 from agent.model.binding import Binding
 from agent.model.need import Need
 from agent.model.records import ChainRecord
@@ -66,8 +65,8 @@ class Plan:
     """Module -> when its activation window opens."""
     renewals: Mapping[str, datetime] = field(default_factory=dict)
     """Id of a chain -> when its own source wants to replace it; stays when that is past."""
-    broken: Mapping[str, AgentError] = field(default_factory=dict)
-    """Sources that can't be asked, with the first reason."""
+    broken: Mapping[str, Problem] = field(default_factory=dict)
+    """Source -> what it raised when it was asked: it was passed over."""
 
 
 def plan(

@@ -10,10 +10,11 @@ from datetime import datetime
 from agent.contract.source import ChainRecord, OrderRecord, RequestState, Source, Watch
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding, LadderPosition
+from agent.model.fitting import could_serve, fits, is_pinned
 from agent.model.need import Need
 from agent.model.records import UPLOADED, FailingName
-from agent.registry.source_answers import ask
-from agent.system.names import covers, covers_all, is_wildcard
+from agent.registry.sources import offer_or_reason
+from agent.system.names import covers, is_wildcard
 
 LOCAL = "local"
 
@@ -129,9 +130,9 @@ def _by_preference(need: Need, evidence: Evidence, index: ChainIndex, now: datet
             found += _uploads(need, evidence, index, now)
         else:
             made = index.made_for(source.name, need.request.id, now)
-            found += [RankedChain(record, source.name) for record in made if _fits(need, record)]
+            found += [RankedChain(record, source.name) for record in made if fits(need, record)]
             more = [] if made or source.immediate else index.made_for_more(source.name, need, now)
-            found += [RankedChain(record, _why_more(record), stands_in=True) for record in more if _fits(need, record)]
+            found += [RankedChain(record, _why_more(record), stands_in=True) for record in more if fits(need, record)]
     return found
 
 
@@ -148,15 +149,6 @@ def state_of(
         root=evidence.root,
         watch=evidence.watches.get(chain.id) if chain else None,
     )
-
-
-def could_serve(need: Need, record: ChainRecord, now: datetime) -> bool:
-    """Whether an uploaded chain is good now, fits a need and covers all its names."""
-    return record.good(now) and _fits(need, record) and covers_all(record.names, need.names)
-
-
-def _fits(need: Need, record: ChainRecord) -> bool:
-    return record.key_type in need.key_types and need.purpose in record.purposes
 
 
 def _uploads(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
@@ -178,12 +170,6 @@ def _age(record: ChainRecord) -> tuple[datetime, datetime, str]:
 def _newness(record: ChainRecord) -> tuple[datetime, datetime, datetime, str]:
     """Of uploads the newest is the one that ends last, and of those that end together the one that begins last."""
     return record.not_after, *_age(record)
-
-
-def is_pinned(need: Need, record: ChainRecord, pins: Mapping[tuple[str, str], str]) -> bool:
-    """Whether a chain is the one that was pinned for a need: in the settings, or else by a person (`pins`)."""
-    pin = need.pin or pins.get(need.key)
-    return pin is not None and (record.id.startswith(pin) or pin in record.names)
 
 
 def is_exact(need: Need, record: ChainRecord) -> bool:
@@ -263,7 +249,7 @@ def _position(
         if source.name == UPLOADED:
             continue
         state = state_of(need, source, evidence, index, best.record.id, now)
-        offer = ask(source, need.request, state, now).offer
+        offer = offer_or_reason(source, need.request, state)
         if offer.serves:
             return (
                 LadderPosition.FALLBACK,
@@ -300,12 +286,12 @@ def _why_missing(need: Need, evidence: Evidence, index: ChainIndex, now: datetim
     rungs = evidence.rungs(need)
     if not rungs:
         return f"none of the sources {', '.join(need.sources or ())} is in the ladder"
-    reasons = [_why_not(source, need, state_of(need, source, evidence, index, None, now), now) for source in rungs]
+    reasons = [_why_not(source, need, state_of(need, source, evidence, index, None, now)) for source in rungs]
     return f"no chain yet: {'; '.join(reasons)}"
 
 
-def _why_not(source: Source, need: Need, state: RequestState, now: datetime) -> str:
+def _why_not(source: Source, need: Need, state: RequestState) -> str:
     if source.name == UPLOADED:
         return f"no uploaded chain covers {_shown(need.names)}"
-    offer = ask(source, need.request, state, now).offer
+    offer = offer_or_reason(source, need.request, state)
     return f"{source.name}: {outlook(source, state.order) if offer.serves else offer.reason}"

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding
+from agent.model.fitting import could_serve, is_pinned
 from agent.model.need import Need
 from agent.model.records import UPLOADED, ChainRecord
-from agent.planning.binding import Evidence, could_serve, is_exact, is_pinned, is_refused, wildcard_for
+from agent.planning.binding import Evidence, is_exact, is_refused, wildcard_for
 
 
 @dataclass(frozen=True, slots=True)

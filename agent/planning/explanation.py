@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.contract.source import Source
+from agent.errors.plugin import SourceRaised
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding
 from agent.model.need import Need
 from agent.model.records import UPLOADED
 from agent.planning.binding import ChainIndex, Evidence, outlook, rank, state_of
-from agent.registry.source_answers import ask
+from agent.registry.sources import due_of, offer_or_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,14 @@ def _answer(need: Need, binding: Binding, source: Source, evidence: Evidence, in
     if source.name == UPLOADED:
         covering = any(record.source == UPLOADED for record in (index.get(binding.chain),) if record)
         return "" if covering else f"no good uploaded chain covers {', '.join(need.names)}"
-    asked = ask(source, need.request, state, now)
-    if asked.due is None:
-        return asked.offer.reason
+    offer = offer_or_reason(source, need.request, state)
+    if not offer.serves:
+        return offer.reason
     failed = state.order is not None and state.order.problem is not None
     if failed or state.chain is None:
         return outlook(source, state.order)
-    due = asked.due
+    try:
+        due = due_of(source, need.request, state, now)
+    except SourceRaised as error:
+        return error.problem.cause.rstrip(".")
     return f"renewed at {rfc3339(due.at)}" if due.at > now else f"to be renewed: {due.reason}"

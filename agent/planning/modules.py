@@ -56,9 +56,9 @@ class Modules:
             self.actions.append(Deploy(name, kept, present.inputs, repair, bound, repair=True, better=better))
         elif repair:
             self.actions.append(Deploy(name, chains, wanted, repair, bound, repair=True, better=better))
-        elif present and present.outcome is Outcome.WAITING:
+        elif present and self._why_settle(name, present):
             self.instants.append(self._now + WAITING_AGAIN)
-            self.actions.append(Settle(name, "its service was not running"))
+            self.actions.append(Settle(name, self._why_settle(name, present)))
         elif self._look_is_due(name):
             self.actions.append(Look(name, "its endpoints were not looked at for a while"))
 
@@ -188,9 +188,8 @@ class Modules:
         """Say why what is in service has to be made again though nothing else is to be deployed."""
         if present is None or present.generation is None:
             return ""
-        drifted = present.outcome in {Outcome.LIVE, Outcome.UNSEEN} and not all(
-            each.ok for each in self._endpoints[module]
-        )
+        wrong = [each for each in self._endpoints[module] if not (each.ok or each.stopped or each.further)]
+        drifted = present.outcome in {Outcome.LIVE, Outcome.UNSEEN} and bool(wrong)
         if not drifted and present.outcome not in {Outcome.BROKEN, Outcome.ROLLED_BACK}:
             return ""
         if self._holds_back(present):
@@ -198,6 +197,13 @@ class Modules:
         if drifted:
             return "what is served is not what was deployed"
         return "it is broken" if present.outcome is Outcome.BROKEN else "it was rolled back"
+
+    def _why_settle(self, module: str, present: Deployment) -> str:
+        """Say why it is looked again whether a service has been started."""
+        if present.outcome is Outcome.WAITING:
+            return "its service was not running"
+        stopped = any(each.stopped and not each.further for each in self._endpoints[module])
+        return "its service has stopped" if present.outcome is Outcome.LIVE and stopped else ""
 
     def _holds_back(self, present: Deployment) -> bool:
         if present.retry_at and present.retry_at > self._now:

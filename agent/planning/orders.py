@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from agent.contract.source import Due, RequestState, Source
-from agent.errors import AgentError
+from agent.errors.plugin import SourceRaised
+from agent.errors.problem import Problem
 from agent.model.binding import Binding
 from agent.model.need import Need, Request
 from agent.model.records import UPLOADED, ChainRecord, OrderRecord
 from agent.planning.actions import Obtain
 from agent.planning.binding import ChainIndex, state_of
 from agent.planning.state import WAITING_AGAIN, State
-from agent.registry.source_answers import ask
+from agent.registry.sources import due_of, offer_of
 
 
 class Orders:
@@ -26,8 +27,8 @@ class Orders:
         self._considered: set[str] = set()
         self.instants: list[datetime] = []
         self.renewals: dict[str, datetime] = {}
-        self.broken: dict[str, AgentError] = {}
-        """Sources that can't be asked, with the first reason."""
+        self.broken: dict[str, Problem] = {}
+        """Source -> what it raised first: it is passed over."""
 
     @property
     def due(self) -> list[Obtain]:
@@ -69,12 +70,13 @@ class Orders:
     def _serves(self, need: Need, source: Source, binding: Binding) -> bool:
         """Ask a source that is due. Return whether those below it can be left alone."""
         asked = state_of(need, source, self._state.evidence, self._index, binding.chain, self._now)
-        answer = ask(source, need.request, asked, self._now)
-        if answer.error is not None:
-            self.broken.setdefault(source.name, answer.error)
-        if answer.due is None:
+        try:
+            if not offer_of(source, need.request, asked).serves:
+                return False
+            due = due_of(source, need.request, asked, self._now)
+        except SourceRaised as error:
+            self.broken.setdefault(source.name, error.problem)
             return False
-        due = answer.due
         if asked.chain is not None:
             self.renewals[asked.chain.id] = due.at
         stale = asked.chain is not None and self._is_to_be_replaced(need, asked.chain)

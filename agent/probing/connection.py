@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from agent.contract.endpoint import Address, Endpoint
 from agent.errors import ProbeFailed
+from agent.probing.handshake import lenient_context
 from agent.system.deadline import remaining
 from agent.system.names import is_address
 
@@ -32,19 +30,6 @@ NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL",
 ALERT_PREFIXES = ("SSLV3_ALERT_", "TLSV1_ALERT_", "TLSV13_ALERT_", "TLSV1_", "TLSV13_")
 LARGEST_ANSWER = 4096
 """Octets of a generation's answer."""
-
-
-def lenient_context(ciphers: str = "DEFAULT") -> ssl.SSLContext:
-    """Return a context for probes, TLS 1.2 and 1.3, that accepts whatever a service presents.
-
-    Security level 0, because a key that is too short for this system's policy must be reported, not refused.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
-    return context
 
 
 def restricted_context(authentication: str) -> ssl.SSLContext:
@@ -133,21 +118,6 @@ def secured(
         stream.do_handshake()
         stream.settimeout(remaining(deadline))
         yield stream
-
-
-def presented(stream: ssl.SSLSocket) -> tuple[str, ...]:
-    """Return the SHA-256 fingerprints of the certificates that the service sent, in its order."""
-    return tuple(hashlib.sha256(certificate).hexdigest() for certificate in _unverified_chain(stream))
-
-
-def _unverified_chain(stream: ssl.SSLSocket) -> list[bytes]:
-    """Return DER. Public from Python 3.13; before, only the object below the socket knows more than the leaf."""
-    if sys.version_info >= (3, 13):
-        return stream.get_unverified_chain()
-    from _ssl import ENCODING_DER
-
-    below: Any = stream
-    return [certificate.public_bytes(ENCODING_DER) for certificate in below._sslobj.get_unverified_chain() or ()]
 
 
 def read_generation(endpoint: Endpoint, path: Path, deadline: float) -> int:

@@ -52,18 +52,20 @@ class TLSProbe(Probe):
 
     def look(self, endpoint: Endpoint, deadline: float, expected: Expected) -> Served:
         """Make one fresh connection, without resumption. Raises `ProbeFailed`."""
-        from agent.probing.connection import connected, presented, read_generation, secured, translated
+        from agent.probing.connection import connected, read_generation, secured, translated
+        from agent.probing.handshake import fingerprints_of, presented
         from agent.probing.starttls import begin
 
         with translated(endpoint, deadline), connected(endpoint.address, deadline) as plain:
             if protocol := self.starttls or endpoint.starttls:
                 begin(plain, protocol, str(endpoint), deadline)
             with secured(plain, self._context, endpoint.server_name, deadline) as stream:
-                fingerprints = presented(stream)
+                certificates = presented(stream)
                 generation = self.above(stream, endpoint, deadline)
         if generation is None and endpoint.generation_socket:
             generation = read_generation(endpoint, endpoint.generation_socket, deadline)
-        return Served(fingerprints, generation)
+        leaf = certificates[0] if certificates else b""
+        return Served(fingerprints_of(certificates), generation, leaf)
 
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
         """Check the layer above TLS, where a service can be dead behind a good handshake. For plugins to override.
@@ -76,7 +78,8 @@ class TLSProbe(Probe):
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
-        from agent.probing.connection import lenient_context, restricted_context
+        from agent.probing.connection import restricted_context
+        from agent.probing.handshake import lenient_context
 
         if self.key_type is None:
             return lenient_context()

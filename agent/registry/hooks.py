@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -13,7 +15,7 @@ from agent.contract.context import ChainFacts, Change, Consequence, Context
 from agent.contract.endpoint import Endpoint
 from agent.contract.file import ChainFile, Template, Text
 from agent.contract.module import Module
-from agent.errors.plugin import DeclarationRefused, ModuleRaised, ObserverRaised
+from agent.errors.plugin import DeclarationRefused, ModuleRaised, ObserverRaised, PolicyRaised
 from agent.errors.wording import few
 from agent.model.events import Event
 from agent.model.need import HostFacts, Need
@@ -55,11 +57,17 @@ class Hooks:
         self._modules = dict(modules)
         self._manager = _Manager()
         self._callers: dict[tuple[str, str], Caller] = {}
+        self._policies = {str(getattr(plugin, "__file__", "")): name for name, plugin in plugins.items()}
         for name, plugin in plugins.items():
             self._manager.register(plugin, f"plugin {name}")
         for name, module in modules.items():
             self._manager.register(module, name)
         self._observers = list(self._each_observer())
+
+    @property
+    def observers(self) -> list[str]:
+        """Return the names of those that are told of events."""
+        return [name for name, _ in self._observers]
 
     def needs(self, module: str, host: HostFacts) -> list[Need]:
         """Ask what chains the module wants; owner filled in, each slot once."""
@@ -155,7 +163,16 @@ class Hooks:
         try:
             return call(self._caller(hook, module))
         except (Exception, SystemExit) as error:
-            raise ModuleRaised(module, hook, error) from error
+            policy = self._policy_of(error, module)
+            raise (
+                PolicyRaised(module, hook, error, policy) if policy else ModuleRaised(module, hook, error)
+            ) from error
+
+    def _policy_of(self, error: BaseException, module: str) -> str:
+        """Return the plugin that wraps the hook and raised; empty: it was the module itself."""
+        own = getattr(sys.modules.get(type(self._modules[module]).__module__), "__file__", None)
+        files = [each.filename for each in traceback.extract_tb(error.__traceback__)]
+        return next((self._policies[file] for file in reversed(files) if file in self._policies and file != own), "")
 
     def _caller(self, hook: str, module: str) -> Caller:
         """Return the hook without the other modules; plugins that wrap it stay."""

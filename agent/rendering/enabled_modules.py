@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +25,7 @@ from agent.contract.fields import digest_of_settings
 from agent.contract.module import Module
 from agent.contract.service import Service
 from agent.contract.source import ChainRecord
+from agent.contract.systemd_service import SystemdService
 from agent.errors import AgentError
 from agent.errors.plugin import ModuleRaised
 from agent.model.need import HostFacts
@@ -118,6 +120,16 @@ class EnabledModules:
         named: list[Module | Service] = [*self.modules.values(), *used.values()]
         code = [Path(inspect.getfile(type(each))) for each in named]
         return [*code, *(path for each in named for path in self._paths(each))]
+
+    def pid_files(self) -> list[Path]:
+        """Return the files with the numbers of the services' processes, as far as services have one."""
+        found = []
+        for name, service in self.services.items():
+            if isinstance(service, SystemdService):
+                places = self.layout.service(name)
+                with suppress(AgentError):
+                    found.append(ask_service(name, "pid_path", lambda: service.pid_path(places)))  # noqa: B023 - at once
+        return found
 
     def modules_of(self, service: str) -> list[str]:
         """Return the modules that share a service, in order of their names."""

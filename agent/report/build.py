@@ -72,7 +72,9 @@ def _chain(found: ChainHealth, endpoints: Endpoints) -> ChainRow:
 
 def _use(state: ServiceState, endpoints: Endpoints) -> UseRow:
     seen = endpoints.get((state.module, state.slot), ())
-    rows = tuple(EndpointRow(each.address, each.server_name, each.served_sha256, each.ok) for each in seen)
+    rows = tuple(
+        EndpointRow(each.address, each.server_name, each.served_sha256, each.ok, each.checked_at) for each in seen
+    )
     return UseRow(state.module, state.slot, state.reason, state.deployment, rows)
 
 

@@ -34,6 +34,8 @@ class EndpointRow:
     server_name: str
     served_sha256: str | None
     ok: bool
+    seen_at: datetime | None
+    """When it was looked at last; None: never."""
 
 
 @dataclass(frozen=True, slots=True)

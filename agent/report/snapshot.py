@@ -7,11 +7,13 @@ import sqlite3
 from dataclasses import replace
 from datetime import datetime
 
+from agent.health.room import with_room
 from agent.health.snapshot import Progress, Snapshot
 from agent.model.events import EventKind
 from agent.report.observing import observed
 from agent.store import Store
 from agent.store.instants import read, read_known
+from agent.system.disk import shortages
 from agent.system.layout import Layout
 
 
@@ -42,7 +44,8 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             deferred=_instants(store, "deferred"),
             refusals=tuple(store.deployments.refusals()),
             endpoints=tuple(store.endpoints.all()),
-            conditions=observed(layout, store, now),
+            pins=tuple(store.pins.all()),
+            conditions=with_room(observed(layout, store, now), shortages(str(layout.root))),
             next_at=read(store.meta("next at") or None),
             owner=_owner(layout),
         )

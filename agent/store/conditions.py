@@ -29,7 +29,7 @@ class Conditions:
         One that was there before keeps its `since`; a new one without any began at `now`. Where nothing differs, nothing
         is written.
         """
-        before = {each.key: each for each in self._of(scope)}
+        before = {each.key: each for each in self.of(scope)}
         present = {each.key: _dated(each, before.get(each.key), now) for each in findings}
         if present != before:
             self._database.execute("delete from conditions where scope = ?", [scope])
@@ -41,7 +41,8 @@ class Conditions:
         """Return what was noted last in every scope."""
         return [_finding(row) for row in self._database.query("select * from conditions order by scope, kind, subject")]
 
-    def _of(self, scope: str) -> list[Finding]:
+    def of(self, scope: str) -> list[Finding]:
+        """Return what was noted last in one scope."""
         return [_finding(row) for row in self._database.query("select * from conditions where scope = ?", [scope])]
 
 

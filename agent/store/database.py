@@ -32,6 +32,7 @@ from agent.store.ledger import Ledger
 from agent.store.modules import Modules
 from agent.store.orders import Orders
 from agent.store.peers import Peers
+from agent.store.pins import Pins
 from agent.store.revocations import Revocations
 from agent.store.roots import Roots
 from agent.store.sealing import Sealer, create_master_key, master_key_path, read_master_key
@@ -65,6 +66,7 @@ class Store:
         self.endpoints = Endpoints(database)
         self.footprints = Footprints(database)
         self.conditions = Conditions(database)
+        self.pins = Pins(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)
 

@@ -31,6 +31,11 @@ class Endpoints:
         marks = ", ".join("?" for _ in names)
         self._database.execute(f"delete from endpoints where module not in ({marks})", names)  # noqa: S608
 
+    def ports(self) -> set[int]:
+        """Return the ports of all endpoints; a UNIX socket has none."""
+        rows = self._database.query("select distinct address from endpoints where address not like 'unix:%'")
+        return {int(port) for row in rows if (port := row["address"].rpartition(":")[2]).isdecimal()}
+
     def all(self) -> list[EndpointRecord]:
         """Return every endpoint."""
         rows = self._database.query("select * from endpoints order by module, key")
@@ -47,6 +52,10 @@ class Endpoints:
                 problem=read_problem(row["problem"]),
                 checked_at=read(row["checked_at"]),
                 next_at=read(row["next_at"]),
+                served_at=read(row["served_at"]),
+                wrong_since=read(row["wrong_since"]),
+                further=bool(row["further"]),
+                plain_tls=bool(row["plain_tls"]),
             )
             for row in rows
         ]
@@ -65,4 +74,8 @@ def _row(record: EndpointRecord) -> dict[str, object]:
         "problem": written_problem(record.problem),
         "checked_at": written(record.checked_at),
         "next_at": written(record.next_at),
+        "served_at": written(record.served_at),
+        "wrong_since": written(record.wrong_since),
+        "further": int(record.further),
+        "plain_tls": int(record.plain_tls),
     }

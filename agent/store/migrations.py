@@ -181,3 +181,20 @@ def m010_conditions(db: Database) -> None:
 def m011_footprints(db: Database) -> None:
     """What was put into services, for taking it out without settings and plugins."""
     db.table("footprints").create(_columns("owner footprint"), pk="owner")
+
+
+@migrations()
+def m012_pins(db: Database) -> None:
+    """Uploaded chains that a person has pinned."""
+    db.table("pins").create(_columns("module slot chain who at"), pk=("module", "slot"), not_null={"chain"})
+    _distrust_after_changes(db, "pins")
+
+
+@migrations()
+def m013_evidence(db: Database) -> None:
+    """When an endpoint served last what it should, since when it doesn't, and what kind of endpoint it is."""
+    db.table("endpoints").add_column("served_at", str)
+    db.table("endpoints").add_column("wrong_since", str)
+    db.table("endpoints").add_column("further", int)
+    db.table("endpoints").add_column("plain_tls", int)
+    db.execute("update endpoints set served_at = checked_at where ok = 1")

@@ -4,62 +4,35 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
 
-HEADER = struct.Struct("=IHHII")
-"""``struct nlmsghdr``: length, type, flags, sequence, port."""
+from agent.system.netlink import attributes, dump
+
 ADDRESS = struct.Struct("=BBBBI")
 """``struct ifaddrmsg``: family, prefix length, flags, scope, interface."""
-ATTRIBUTE = struct.Struct("=HH")
-"""``struct rtattr``: length, type."""
-GET_ADDRESSES, NEW_ADDRESS, ERROR, DONE = 22, 20, 2, 3
-DUMP = 0x301
-"""NLM_F_REQUEST and NLM_F_DUMP."""
+GET_ADDRESSES = 22
 PEER, LOCAL = 1, 2
 """IFA_ADDRESS is the other end of a point-to-point link; IFA_LOCAL, where it is there, is ours."""
-LARGEST = 1 << 16
+UNUSABLE = 0x48
+"""IFA_F_DADFAILED, another machine has the address; IFA_F_TENTATIVE, it isn't known yet whether one has."""
 
 
-def packed_addresses() -> set[bytes]:
-    """Return every address of every interface: 4 bytes for IPv4, 16 for IPv6. Raises OSError."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel:
-        kernel.bind((0, 0))
-        length = HEADER.size + ADDRESS.size
-        kernel.send(HEADER.pack(length, GET_ADDRESSES, DUMP, 1, 0) + ADDRESS.pack(0, 0, 0, 0, 0))
-        found: set[bytes] = set()
-        while True:
-            for kind, body in _messages(kernel.recv(LARGEST)):
-                if kind == DONE:
-                    return found
-                if kind == ERROR:
-                    raise OSError(-struct.unpack_from("=i", body)[0], "the kernel does not list its addresses")
-                if kind == NEW_ADDRESS:
-                    attributes = dict(_attributes(body[ADDRESS.size :]))
-                    found.add(attributes.get(LOCAL) or attributes[PEER])
+def packed_addresses(unusable: int = 0) -> set[bytes]:
+    """Return the addresses of all interfaces without these flags: 4 bytes for IPv4, 16 for IPv6. Raises OSError."""
+    found = set()
+    for answer in dump(socket.NETLINK_ROUTE, GET_ADDRESSES, ADDRESS.pack(0, 0, 0, 0, 0)):
+        if not ADDRESS.unpack_from(answer)[2] & unusable:
+            known = attributes(answer[ADDRESS.size :])
+            found.add(known.get(LOCAL) or known[PEER])
+    return found
 
 
-def own_addresses() -> tuple[str, ...]:
-    """Return every address of every interface but link-local ones, sorted, IPv4 first; canonical. Raises OSError."""
+def own_addresses(unusable: int = 0) -> tuple[str, ...]:
+    """Return the addresses of all interfaces without these flags but link-local ones, sorted, IPv4 first; canonical.
+
+    Raises OSError.
+    """
     import ipaddress
 
-    found = [ipaddress.ip_address(each) for each in packed_addresses()]
+    found = [ipaddress.ip_address(each) for each in packed_addresses(unusable)]
     kept = [address for address in found if not address.is_link_local]
     return tuple(str(address) for address in sorted(kept, key=lambda each: (each.version, int(each))))
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while data:
-        length, kind, *_ = HEADER.unpack_from(data)
-        yield kind, data[HEADER.size : length]
-        data = data[_aligned(length) :]
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while data:
-        length, kind = ATTRIBUTE.unpack_from(data)
-        yield kind, data[ATTRIBUTE.size : length]
-        data = data[_aligned(length) :]
-
-
-def _aligned(length: int) -> int:
-    return (length + 3) & ~3

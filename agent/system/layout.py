@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.system.paths import DATABASE, ETC, PRIVATE
+from agent.system.paths import DATABASE, ETC, LOG, PRIVATE, RUN, STATE
 from agent.system.places import Places
 
 
@@ -52,7 +52,7 @@ class Layout:
     @property
     def state(self) -> Path:
         """Persistent state: 0711."""
-        return self.root / "var/lib/chainwright"
+        return self.root / STATE
 
     @property
     def private(self) -> Path:
@@ -87,7 +87,7 @@ class Layout:
     @property
     def run(self) -> Path:
         """Sockets, pid files and the lock; emptied at boot."""
-        return self.root / "run/chainwright"
+        return self.root / RUN
 
     @property
     def lock(self) -> Path:
@@ -112,7 +112,7 @@ class Layout:
     @property
     def log(self) -> Path:
         """Logs of private service instances."""
-        return self.root / "var/log/chainwright"
+        return self.root / LOG
 
     def module(self, name: str) -> Places:
         """Return the places of one module."""

@@ -1,7 +1,10 @@
 """Paths under ``--root`` that are wanted before anything else is imported, and how SQLite is given one."""
 
 ETC = "etc/chainwright"
-PRIVATE = "var/lib/chainwright/private"
+STATE = "var/lib/chainwright"
+RUN = "run/chainwright"
+LOG = "var/log/chainwright"
+PRIVATE = f"{STATE}/private"
 DATABASE = f"{PRIVATE}/chainwright.db"
 MASTER_KEY = f"{PRIVATE}/master.key"
 

@@ -33,8 +33,8 @@ LISTENERS = (
     Listener("pop3s", "dovecot"),
 )
 
-Opened = Mapping[Listener, ListenAddress]
-"""The listeners that have an address, each with the one at which it is looked at."""
+Opened = Mapping[Listener, tuple[ListenAddress, ...]]
+"""The listeners that have an address, each with all of them."""
 
 
 def chosen(slot: str, opened: Opened, slots: int) -> Iterable[Listener]:

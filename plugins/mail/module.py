@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from chainwright import (
     TLS_KEY_TYPES,
+    Address,
     ChainFile,
     Command,
     Context,
@@ -107,7 +108,7 @@ class Mail(Module):
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Look at the main name's chains through every listener, and at those of the others through enough of them."""
-        opened = {each: found[0] for each in LISTENERS if (found := self.addresses(each, context.host))}
+        opened = {each: found for each in LISTENERS if (found := self.addresses(each, context.host))}
         for name in served(self._domains, context.chains):
             for slot in name.slots:
                 yield from self._endpoints_of(name, slot, context, opened)
@@ -124,9 +125,11 @@ class Mail(Module):
         is_main = name.name == self.hostname
         probe = TLSProbe(key_type=context.chains[slot].key_type) if len(name.slots) > 1 else None
         for listener in opened if is_main else chosen(slot, opened, len(context.chains)):
+            first, *others = opened[listener]
             yield Endpoint(
-                host=opened[listener].looked_at,
-                port=opened[listener].port,
+                host=first.host,
+                port=first.port,
+                others=tuple(Address(each.host, each.port) for each in others),
                 server_name=name.concrete,
                 slot=slot,
                 starttls=listener.starttls,

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from chainwright import (
     TLS_KEY_TYPES,
+    Address,
     ChainFile,
     Context,
     Endpoint,
@@ -84,11 +85,12 @@ class NginxModule(Module):
     def endpoint(
         self, context: Context, server_name: str, *, slot: str = "default", probe: Probe | None = None
     ) -> Endpoint:
-        """Return the first address, looked at by one name, with the socket that shows the generation's number."""
-        first = self.https_addresses(context.host)[0]
+        """Return all addresses, looked at by one name, with the socket that shows the generation's number."""
+        first, *others = self.https_addresses(context.host)
         return Endpoint(
-            host=first.looked_at,
+            host=first.host,
             port=first.port,
+            others=tuple(Address(each.host, each.port) for each in others),
             server_name=server_name,
             slot=slot,
             probe=probe,

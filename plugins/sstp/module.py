@@ -77,7 +77,7 @@ class SSTP(Module):
         """Look at SSTP itself: it may be dead behind a good handshake."""
         from plugins.sstp.probe import SSTPProbe
 
-        host, port = self.listen.looked_at, self.listen.port
+        host, port = self.listen.host, self.listen.port
         return [
             Endpoint(host=host, port=port, server_name=self.domain, slot=slot, probe=SSTPProbe())
             for slot in context.chains

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from chainwright import (
     TLS_KEY_TYPES,
+    Address,
     ChainFile,
     Context,
     Endpoint,
@@ -72,11 +73,12 @@ class WebUI(Module):
         """Look at the default chain without SNI, and at the domain's with it."""
         from plugins.webui.probe import WebUIProbe
 
-        first = self.listen[0]
+        first, *others = self.listen
         for slot in context.chains:
             yield Endpoint(
-                host=first.looked_at,
+                host=first.host,
                 port=first.port,
+                others=tuple(Address(each.host, each.port) for each in others),
                 server_name=(self.domain or "") if slot == "name" else "",
                 slot=slot,
                 probe=WebUIProbe(),

@@ -165,6 +165,30 @@ def test_an_upload_that_another_one_goes_before_says_so(box):
     assert box.wire() == first.id
 
 
+def test_a_pin_is_set_and_taken_back_and_is_for_administrators(box):
+    first, second = bought(days=300), bought(days=200)
+    for each in (first, second):
+        box.ends(box.admin.submit("/v1/uploads", ("a.pem", pem_of(each))))
+    assert box.wire() == first.id
+    wish = {"module": "tunnel", "slot": "default", "chain": second.id}
+    assert box.viewer.post("/v1/pins", wish).status == 403
+    job = box.ends(box.admin.post("/v1/pins", wish))
+    assert (job["action"], job["subject"], box.wire()) == ("chain pinned", "tunnel/default", second.id)
+    (row,) = box.viewer.get("/v1/pins").json["pins"]
+    assert (row["module"], row["slot"], row["chain"], row["who"]) == ("tunnel", "default", second.id, "ann")
+    assert box.viewer.delete("/v1/pins?module=tunnel&slot=default").status == 403
+    box.ends(box.admin.delete("/v1/pins?module=tunnel&slot=default"))
+    assert (box.viewer.get("/v1/pins").json["pins"], box.wire()) == ([], first.id)
+    gone = box.admin.delete("/v1/pins?module=tunnel&slot=default")
+    assert (gone.status, gone.code) == (409, "pin.none")
+    refused = box.admin.post("/v1/pins", {**wish, "chain": "0" * 64})
+    assert (refused.status, refused.code) == (404, "usage.unknown_chain")
+    assert [row[:3] for row in box.audit()[:2]] == [
+        ("ann", "pin taken back", "tunnel/default"),
+        ("ann", "chain pinned", "tunnel/default"),
+    ]
+
+
 def test_a_chain_that_replaces_another_one_takes_its_place(box):
     first, second = bought(), bought(days=300)
     box.ends(box.admin.submit("/v1/uploads", ("a.pem", pem_of(first))))

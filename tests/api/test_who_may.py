@@ -38,6 +38,7 @@ LOOKING = {
     "GET /v1/root/signed/{id}/effects",
     "GET /v1/jobs",
     "GET /v1/jobs/{id}",
+    "GET /v1/pins",
     "GET /v1/jobs/{id}/events",
     "GET /v1/events",
 }

@@ -7,6 +7,7 @@ import pytest
 
 from agent.auth import Accounts
 from agent.auth.throttle import FAILURES_OF_NAME
+from agent.cli.actor import command_actor
 from agent.errors.auth import InvalidCredentials, TooManyLogins
 from agent.store import Store
 from support.appliances.deployed import Deployed
@@ -14,6 +15,7 @@ from support.clients.terminal import Terminal
 from support.passwords import CHEAP
 
 GOOD = "four plain words here\n"
+WHO = command_actor().name
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_a_token_is_shown_once_listed_and_revoked(console):
     made = console.run("webui", "token", "create", "monitoring", "--days", "7")
     assert made.stdout.startswith("cwt_")
     row = json.loads(console.run("webui", "token", "list", "--json").stdout)["tokens"][0]
-    assert (row["name"], row["role"], row["made_by"], row["used_at"]) == ("monitoring", "viewer", "console", None)
+    assert (row["name"], row["role"], row["made_by"], row["used_at"]) == ("monitoring", "viewer", WHO, None)
     assert "monitoring" in console.run("webui", "token", "list").stdout
     assert made.stdout.strip() not in console.run("webui", "token", "list", "--json").stdout
     assert console.run("webui", "token", "revoke", row["id"]).returncode == 0
@@ -82,7 +84,7 @@ def test_what_was_done_on_the_console_is_on_record(console):
     console.run("webui", "token", "create", "monitoring")
     rows = json.loads(console.run("webui", "audit", "--json").stdout)["audit"]
     assert [(row["who"], row["action"], row["subject"]) for row in rows] == [
-        ("console", "token made", "monitoring"),
-        ("console", "password set", "admin"),
+        (WHO, "token made", "monitoring"),
+        (WHO, "password set", "admin"),
     ]
     assert "token made" in console.run("webui", "audit", "--limit", "1").stdout

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
+from agent.cli.actor import command_actor
 from agent.errors.problem import rfc3339
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
@@ -56,6 +57,23 @@ def write(appliance: Deployed, name: str, data: bytes) -> str:
     path = appliance.root / name
     path.write_bytes(data)
     return str(path)
+
+
+def on_a_terminal(typed, answer: str, *arguments: str) -> int:
+    """Type a command and an answer on a terminal, and return the exit code."""
+    argv = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*argv, "--root", str(typed.appliance.root), *arguments],
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        os.close(theirs)
+        os.write(ours, answer.encode())
+        code = process.wait(60)
+    os.close(ours)
+    return code
 
 
 def on_the_wire(appliance: Deployed) -> str:
@@ -113,6 +131,31 @@ def test_an_upload_that_is_not_chosen_says_which_one_is_why_and_what_to_do(typed
     assert on_the_wire(typed.appliance) == first.id
 
 
+def test_a_pin_is_set_shown_and_taken_back(typed):
+    first, second = (bought(typed.appliance, "t.example.test", days=days) for days in (300, 200))
+    for each in (first, second):
+        typed("upload", write(typed.appliance, "shop.pem", pem(each)))
+    short = second.id[:12]
+    done = typed("pin", "tunnel", "default", short)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[:2] == [
+        f"{short} is pinned for tunnel/default.",
+        "tunnel/default: uploaded, covers t.example.test, pinned",
+    ]
+    assert on_the_wire(typed.appliance) == second.id
+    assert f"pinned      {short} by {command_actor().name}, " in typed("explain", "tunnel").stdout
+    (slot,) = json.loads(typed("explain", "tunnel", "--json").stdout)["slots"]
+    assert (slot["pin"]["settings"], slot["pin"]["command"]["chain"]) == (None, second.id)
+    back = typed("unpin", "tunnel", "default")
+    assert back.stderr.splitlines()[0] == "The pin for tunnel/default is taken back."
+    assert on_the_wire(typed.appliance) == first.id
+    again = typed("unpin", "tunnel", "default")
+    assert again.returncode == 1
+    assert again.stderr == (
+        "Error: No chain is pinned for tunnel/default.\nPin one: chainwright pin tunnel default CHAIN\n"
+    )
+
+
 def test_an_encrypted_pkcs12_file_with_its_passphrase(typed):
     chain = bought(typed.appliance, "t.example.test")
     certificates = [*chain.intermediates, *([chain.anchor] if chain.anchor else [])]
@@ -156,6 +199,23 @@ def test_deleting_says_who_uses_it_and_hands_over_when_told(typed):
     assert "tunnel/default: a chain of local takes over" in refused.stderr
     assert typed("delete", "t.example.test", "--yes").returncode == 0
     assert on_the_wire(typed.appliance) != chain.id
+
+
+def test_an_upload_that_nobody_uses_is_deleted_when_told(typed):
+    chain = bought(typed.appliance, "www.elsewhere.test")
+    typed("upload", write(typed.appliance, "shop.pem", pem(chain)), "--keep-unused")
+    refused = typed("delete", chain.id[:12])
+    assert refused.returncode == 1
+    assert "its key would be gone with it, and nothing was deleted" in refused.stderr
+    assert on_a_terminal(typed, "n\n", "delete", chain.id[:12]) == 1
+    assert [row["id"] for row in json.loads(typed("uploads", "--json").stdout)["uploaded"]] == [chain.id]
+    assert on_a_terminal(typed, "y\n", "delete", chain.id[:12]) == 0
+    assert json.loads(typed("uploads", "--json").stdout)["uploaded"] == []
+    audit = json.loads(typed("webui", "audit", "--json").stdout)["audit"]
+    assert [(row["who"], row["address"], row["action"], row["subject"]) for row in audit] == [
+        (command_actor().name, "command", action, "www.elsewhere.test")
+        for action in ("chain deleted", "chain uploaded")
+    ]
 
 
 def test_replacing_leaves_only_the_new_one(typed):
@@ -246,18 +306,7 @@ def test_a_new_root_in_a_script(typed):
 
 @pytest.mark.parametrize(("word", "code"), [("REISSUE", 0), ("reissue", 2), ("", 2)])
 def test_the_typed_word_on_a_terminal(typed, word, code):
-    argv = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*argv, "--root", str(typed.appliance.root), "root", "reissue"],
-        stdin=theirs,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        os.close(theirs)
-        os.write(ours, f"{word}\n".encode())
-        assert process.wait(60) == code
-    os.close(ours)
+    assert on_a_terminal(typed, f"{word}\n", "root", "reissue") == code
 
 
 def test_an_uploaded_company_authority_signs_from_then_on(typed):

@@ -18,8 +18,9 @@ from cryptography.x509.oid import NameOID
 
 from agent.cli.output import columns
 from agent.cli.program import COMMANDS, Program, run
-from agent.cli.words import shortened, span, when
+from agent.cli.words import seen, shortened, span, when
 from agent.daemon.wakeup import Wakeup
+from agent.errors.problem import rfc3339
 from agent.system.lock import held
 from agent.system.poke import poke
 from support.appliances.deployed import served
@@ -141,12 +142,14 @@ def test_status_as_json_names_what_is_served_where(up, tunnel):
     assert chain["status"] == "local_by_design"
     (use,) = chain["used_by"]
     assert (use["module"], use["slot"], use["deployment"]) == ("tunnel", "default", "live")
+    (record,) = tunnel.records()
     assert use["endpoints"] == [
         {
             "address": f"127.0.0.1:{tunnel.port}",
             "server_name": "t.example.test",
             "served_sha256": served(tunnel.port, "t.example.test"),
             "ok": True,
+            "seen_at": rfc3339(record.checked_at),
         }
     ]
     renewal = datetime.fromisoformat(chain["next_action_at"]) - datetime.fromisoformat(chain["not_before"])
@@ -518,3 +521,10 @@ def test_columns_are_padded_by_what_is_seen_and_cut_where_the_terminal_ends():
     rows = [[click.style("x", fg="red"), "name", "users"], ["long", "n", "a, b, c, d"]]
     assert [click.unstyle(line) for line in columns(rows)] == ["x     name  users", "long  n     a, b, c, d"]
     assert columns(rows, 15)[1] == "long  n     ..."
+
+
+def test_the_age_of_evidence_is_said_where_it_is_old():
+    now = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    assert seen(now - timedelta(seconds=100), now) == ""
+    assert seen(now - timedelta(minutes=12), now) == "seen 12 minutes ago"
+    assert seen(None, now) == "never seen"

@@ -142,6 +142,6 @@ def test_a_service_without_a_pid_file_is_refused_when_its_plugin_is_loaded():
 
 def test_each_setting_and_each_name_for_plugins_is_documented():
     named = {word.partition("(")[0] for row in rows(PAGE) for word in words(row[0])}
-    inherited = {"start", "reload_with", "running", "start_with", "checks_in_place"}
+    inherited = {"start", "reload_with", "running", "start_with", "checks_in_place", "restart_advice"}
     public = {name for each in (SystemdService, IncludedService) for name in (*vars(each), *each.__annotations__)}
     assert named == {name for name in public if not name.startswith(("_", "model_"))} - inherited

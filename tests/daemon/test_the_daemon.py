@@ -124,7 +124,33 @@ def test_what_was_seen_before_its_start_is_looked_at_again(tunnel):
     tunnel.stop("toyd")
     with Agent(tunnel.layout) as agent:
         agent.passes(START)
-        assert tunnel.deployment("tunnel").outcome is Outcome.WAITING
+        (record,) = tunnel.records()
+        assert record.problem.code == "deploy.service_stopped"
+
+
+def test_a_service_that_ends_is_noticed_at_once_and_told_and_so_is_its_return(tunnel):
+    with Agent(tunnel.layout) as agent:
+        agent.passes(START)
+        pid = tunnel.processes["toyd"].pid
+        tunnel.stop("toyd")
+        agent.passes(f"the process {pid} of a service has ended")
+        (record,) = tunnel.records()
+        assert record.problem.code == "deploy.service_stopped"
+        tunnel.start("toyd", tunnel.live("tunnel") / "toyd.conf")
+        agent.passes("who listens at a port has changed")
+        (record,) = tunnel.records()
+        assert record.ok
+
+
+def test_a_service_that_is_restarted_is_looked_at_and_nothing_is_told(tunnel):
+    with Agent(tunnel.layout) as agent:
+        agent.passes(START)
+        pid = tunnel.processes["toyd"].pid
+        tunnel.start("toyd", tunnel.live("tunnel") / "toyd.conf")
+        agent.passes(f"the process {pid} of a service has ended")
+        (record,) = tunnel.records()
+        assert (record.ok, record.problem) == (True, None)
+        assert "drift" not in kinds(tunnel)
 
 
 def test_a_clock_that_is_set_starts_a_pass(idle, tmp_path):

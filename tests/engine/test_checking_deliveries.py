@@ -226,6 +226,27 @@ def test_what_some_clients_refuse_and_what_the_source_says_is_kept_with_the_chai
     assert carried.bound().edition > 0
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("origin", "1 / 0"), ("authority", "7")], ids=["origin raises", "authority is no text"]
+)
+def test_a_plugin_that_says_nonsense_of_itself_costs_its_own_order_only(carried, attribute: str, value: str):
+    plugin = carried.appliance.layout.plugins / "carrier.py"
+    defect = f"    @property\n    def {attribute}(self):\n        return {value}\n"
+    plugin.write_text(plugin.read_text().replace("    file: str\n", f"    file: str\n\n{defect}"))
+    carried.deliver(leaf())
+    assert carried.order().problem["code"] == "source.crashed"
+    assert carried.bound().source == "local"
+    with carried.appliance.store() as store:
+        assert ("plugin", "carrier") in {(str(each.kind), each.subject) for each in store.conditions.all()}
+
+
+def test_a_remark_that_is_no_text_is_refused_where_it_is_made(carried):
+    plugin = carried.appliance.layout.plugins / "carrier.py"
+    plugin.write_text(plugin.read_text().replace('remark("it came by hand")', "remark(None)"))
+    carried.deliver(leaf())
+    assert "a text was expected, not NoneType" in carried.order().problem["cause"]
+
+
 def test_a_root_of_the_administrator_s_directory_completes_the_chain(carried):
     carried.appliance.layout.trust.mkdir(parents=True, exist_ok=True)
     carried.appliance.layout.trust.joinpath("carrier.pem").write_bytes(toy_ca.pem(ROOT.certificate))

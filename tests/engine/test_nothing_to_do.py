@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,10 +13,14 @@ from pathlib import Path
 import pytest
 
 from agent.cli.fast_path import idle_exit_code
+from agent.engine.evidence import LATELY
 from agent.engine.freshness import InputsFingerprint, UpToDate, still_fresh
 from agent.system.addresses import packed_addresses
+from support.appliances.deployed import served
 from support.clients.terminal import Terminal
 from support.ports import free_port
+from support.servers.local import Maker, listening
+from support.waiting import until
 
 HEAVY = ("click", "pydantic", "cryptography", "sqlite_utils", "pluggy", "jinja2", "pathlib", "dataclasses", "typing")
 
@@ -228,3 +233,76 @@ def test_the_kernel_tells_the_addresses_that_it_shows_elsewhere():
     shown = Path("/proc/net/if_inet6").read_text().split()[::6]
     assert {str(ipaddress.ip_address(bytes.fromhex(each))) for each in shown} == {each for each in found if ":" in each}
     assert "127.0.0.1" in found
+
+
+# What was seen
+
+
+def test_a_service_that_stops_is_noticed_at_the_next_run_by_a_timer_too(tunnel):
+    tunnel.stop("toyd")
+    assert not fresh(str(tunnel.root))
+    assert idle_exit_code(["apply", "--if-due", "--root", str(tunnel.root)]) is None
+
+
+def test_another_program_at_the_port_is_noticed_though_somebody_listens(tunnel):
+    tunnel.stop("toyd")
+    with listening(lambda connection: None, port=tunnel.port):
+        assert not fresh(str(tunnel.root))
+
+
+def test_a_person_has_what_is_served_looked_at_again_unless_it_was_seen_just_now(tunnel):
+    root, later = str(tunnel.root), time.time() + 2 * LATELY
+    assert still_fresh(root, later, look=True)
+    serve_something_else(tunnel)
+    assert still_fresh(root, time.time(), look=True), "it was seen a moment ago"
+    assert not still_fresh(root, later, look=True)
+    assert still_fresh(root, later), "a timer looks when it is due"
+
+
+def test_what_a_handshake_does_not_show_is_left_to_a_pass(appliance):
+    (appliance.layout.plugins / "spoken.py").write_text(SPOKEN)
+    appliance.settings("[modules.spoken]\nport = 1\n")
+    appliance.apply()
+    assert still_fresh(str(appliance.root), time.time(), look=True)
+    assert not still_fresh(str(appliance.root), time.time() + 2 * LATELY, look=True)
+
+
+SPOKEN = """
+from chainwright import ChainFile, Endpoint, Module, Part, Probe, Served, hookimpl
+
+class Asking(Probe):
+    def look(self, endpoint, deadline, expected):
+        return Served(expected.fingerprints)
+
+class Spoken(Module):
+    '''A service of its own protocol.'''
+
+    name = "spoken"
+    files = (ChainFile(path="a.pem", parts=(Part.KEY, Part.FULLCHAIN)),)
+    reload = ("true",)
+    port: int
+
+    def needs(self, host):
+        return [self.need("s.example.test")]
+
+    def endpoints(self, context):
+        return [Endpoint(port=self.port, probe=Asking())]
+
+@hookimpl
+def register_modules():
+    return [Spoken]
+"""
+
+
+def serve_something_else(tunnel):
+    """Have the service read another configuration, as an administrator does by hand."""
+    other = tunnel.root / "other"
+    other.mkdir()
+    material = Maker(other).make("t.example.test")
+    pem = other / "both.pem"
+    pem.write_bytes(material.key_file.read_bytes() + material.chain_file.read_bytes())
+    before = served(tunnel.port)
+    live = tunnel.layout.module("tunnel").live / "toyd.conf"
+    live.write_text(f"listen {tunnel.port}\nsite t.example.test {pem}\n")
+    os.kill(tunnel.processes["toyd"].pid, signal.SIGHUP)
+    until(lambda: served(tunnel.port) not in {"", before}, what="the other certificate is served")

@@ -24,6 +24,7 @@ from agent.errors import (
     name,
     operations,
     order,
+    pins,
     plugin,
     preflight,
     renewal,
@@ -46,7 +47,9 @@ HOST = "acme-v02.api.letsencrypt.org"
 TRUST = "/etc/chainwright/ca.pem"
 NO_ISSUER = "unable to get local issuer certificate"
 WEBROOT = Path("/var/lib/chainwright/http-01")
-ENDPOINT = "127.0.0.1:8443 (gw.example.test)"
+PLACE = "127.0.0.1:8443"
+ENDPOINT = f"{PLACE} (gw.example.test)"
+START_NGINX = "systemctl status nginx, then systemctl start nginx"
 LEAF, OTHER, FIRST, SECOND = (digit * 64 for digit in "1234")
 OUTPUT = "nginx: [emerg] unknown directive\nnginx: configuration file test failed\n"
 WHO = ("mail", "chainwright-mail 1.2")
@@ -230,6 +233,11 @@ EXAMPLES: list[AgentError] = [
     operations.NotNeeded(["a.example.test"], []),
     operations.AlreadyUploaded(ID),
     operations.ChainInUse(ID, ["web/a", "web/b"], ["web/a: local", "web/b: nothing"]),
+    pins.PinnedInSettings("web_auth", "default", "portal.example.com"),
+    pins.PinUnusable(ID, "web_auth", "default", f"it does not cover {GW}"),
+    pins.NotPinned("web_auth", "default", ["mail/imap"]),
+    pins.NotPinned("web_auth", "default", []),
+    operations.OnlyKeyLost(ID, [WWW, SHOP]),
     operations.NotDeletable(ID, "local"),
     operations.NothingToReissue("wwww.example.test", "www.example.test"),
     operations.NothingToReissue("x.example.test", ""),
@@ -237,6 +245,10 @@ EXAMPLES: list[AgentError] = [
     operations.NotInLadder("acme", ["uploaded", "local"]),
     # Deployment
     ProbeFailed(ENDPOINT, "nobody listens there (connection refused)", dead=True),
+    deploy.ServiceStopped(ENDPOINT, PLACE, AT, AT - timedelta(minutes=3), START_NGINX),
+    deploy.OtherCertificate(ENDPOINT, PLACE, "old.example", "Old CA", AT, "openssl (pid 4711)", 8443, START_NGINX),
+    deploy.OtherCertificate(ENDPOINT, PLACE, "old.example", "Old CA", AT, "", 8443, START_NGINX),
+    deploy.OtherCertificate("unix:/run/x.sock", "unix:/run/x.sock", "old.example", "Old CA", AT, "", 0, START_NGINX),
     deploy.WrongChainServed(ENDPOINT, (OTHER, FIRST), (LEAF, FIRST)),
     deploy.WrongChainServed(ENDPOINT, (LEAF,), (LEAF, FIRST)),
     deploy.WrongChainServed(ENDPOINT, (LEAF, SECOND, FIRST), (LEAF, FIRST, SECOND)),
@@ -308,9 +320,10 @@ EXAMPLES: list[AgentError] = [
     plugin.DropInRefused("/etc/chainwright/plugins/mail.py", "every user can write to it", "chmod go-w FILE"),
     plugin.ModuleMissing("post", "mail", ["bundle", "other"]),
     plugin.ModuleRaised("mail", "declare_needs", ZeroDivisionError("division by zero")),
+    plugin.PolicyRaised("mail", "render_files", ZeroDivisionError("division by zero"), "strict_ciphers"),
+    plugin.SourceRaised("toy", "offers", ZeroDivisionError("division by zero")),
     plugin.DeclarationRefused("mail", "declare_needs", 'it has the slot "smtp" twice'),
     plugin.DeclarationRefused("mail", "probes", "it is an object of type str", "/opt/mail.py:31"),
-    plugin.SourceAnswerRefused("slow", "/opt/slow.py:17", "due", TypeError("due returned nothing instead of Due")),
     plugin.ObserverRaised("plugin slack", "deployed", OSError(113, "No route to host")),
     # Command line, API, users
     usage.CommandLineWrong("No such option: --waitt.", "chainwright apply"),

@@ -22,6 +22,7 @@ UNKNOWN = Objection(
 )
 CURVE = Objection("chain.browsers_refuse", "a.example", "its key is Ed25519, which browsers refuse", "browsers")
 FORGIVEN = Objection("chain.critical", "a.example", "it has an extension that no client knows")
+STRICT = Objection("chain.no_aki", "a.example", "it has no authority key identifier", "OpenSSL in strict mode")
 REMARK = Objection("source.remark", "CA", "no chain leads to X", "")
 
 
@@ -45,11 +46,12 @@ def found(of: ChainRecord, bound: str | None = "1"):
         (record(CURVE), Severity.WARNING),
         (record(CURVE, source="uploaded"), Severity.WARNING),
         (record(CURVE, source="local", root="r"), Severity.NOTICE),
+        (record(STRICT), Severity.NOTICE),
         (record(FORGIVEN), Severity.WARNING),
         (record(FORGIVEN, source="local", root="r"), Severity.WARNING),
         (record(REMARK), Severity.NOTICE),
     ],
-    ids=["unknown root", "leaf alone", "some", "upload", "local key", "forgiven", "forgiven local", "remark"],
+    ids=["unknown root", "leaf alone", "some", "upload", "local key", "strict", "forgiven", "forgiven local", "remark"],
 )
 def test_a_warning_is_as_severe_as_what_clients_make_of_it(of: ChainRecord, severity: Severity):
     [finding] = found(of)

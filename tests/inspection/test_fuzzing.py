@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import tempfile
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, pkcs7
@@ -14,7 +15,10 @@ from hypothesis import strategies as st
 from agent.errors import AgentError
 from agent.errors.upload import TrustUnreadable
 from agent.inspection import Diagnosis, InputFile, diagnose, diagnose_root
+from agent.inspection.asn1 import Asn1Error
+from agent.inspection.openssl_key import cipher_of
 from agent.inspection.pem_blocks import blocks_in, plain
+from agent.inspection.pkcs12 import each_key, encryptions, without_mac
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from support.cas.certificates import NOW, issue, key_pem, pem, rsa_key
@@ -182,6 +186,19 @@ def test_any_root_is_one_that_may_sign_or_refused(files, passphrase):
         assert found.certificate in ISSUED
 
     confined(check)
+
+
+@fuzzed(150, 9_000)
+@given(
+    st.one_of(
+        random_der, st.builds(changed, st.sampled_from([p12(LEAF, CA), p12(LEAF, CA, secret=SECRET)]), some_changes)
+    )
+)
+def test_any_pkcs12_file_is_taken_apart_or_is_none(data):
+    for part in (each_key, encryptions, without_mac):
+        with suppress(Asn1Error):
+            assert part(data) is not None
+    assert cipher_of(data).isprintable()
 
 
 @fuzzed(40, 3_000)

@@ -6,9 +6,10 @@ import base64
 import re
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 
+from agent.inspection.asn1 import value_at
 from support.cas.certificates import NOW, Party, issue, key_pem, p256_key, pem, rsa_key
 from support.fakes.odd_keys import PROVIDERS, SECRET, openssl, pkcs8, traditional, with_curve_written_out
 from support.fakes.uploads import (
@@ -22,6 +23,7 @@ from support.fakes.uploads import (
     encrypted_safe,
     findings,
     integer,
+    key_der,
     look,
     oid,
     p12,
@@ -203,6 +205,37 @@ def test_damaged_headers_of_an_encrypted_key_are_said():
 def test_a_passphrase_in_another_encoding_opens_a_pkcs12_file():
     file = p12(LEAF, CA, ROOT, secret="Schlüssel".encode())
     assert look(file, passphrase="Schlüssel".encode("latin-1")).chain.leaf == LEAF.certificate
+
+
+def second_version(key) -> bytes:
+    """Return a key with its public key beside it, as RFC 5958 has it and many libraries write it."""
+    _, *rest = [each.encoded() for each in value_at(key_der(key), 0).children()]
+    form = PublicFormat.Raw if isinstance(key, ed25519.Ed25519PrivateKey) else PublicFormat.UncompressedPoint
+    public = key.public_key().public_bytes(Encoding.Raw if form is PublicFormat.Raw else Encoding.X962, form)
+    return tlv(0x30, integer(1), *rest, tlv(0x81, b"\0" + public))
+
+
+@pytest.mark.parametrize("key", [LEAF.key, ed25519.Ed25519PrivateKey.generate()], ids=["ec", "ed25519"])
+def test_a_key_in_the_second_version_of_its_form_is_read(key):
+    party = CA.leaf("www.example.com", key=key)
+    assert look(pem(party.certificate) + BUNDLE, second_version(key)).chain.leaf == party.certificate
+
+
+@pytest.mark.parametrize("secret", [b"", SECRET], ids=["plain", "encrypted"])
+def test_a_key_whose_numbers_do_not_belong_together_is_damaged(secret: bytes):
+    numbers = rsa_key().private_numbers()
+    parts = (0, numbers.public_numbers.n, numbers.public_numbers.e, numbers.d, numbers.p, numbers.q + 2)
+    odd = tlv(0x30, *map(integer, (*parts, numbers.dmp1, numbers.dmq1, numbers.iqmp)))
+    what = "an encrypted private key" if secret else "a private key"
+    given = (
+        openssl("rsa", "-traditional", "-aes128", "-passout", "pass:geheim", given=block("RSA PRIVATE KEY", odd))
+        if secret
+        else odd
+    )
+    assert refusal(CERTIFICATES, ("k", given), passphrase=secret) == (
+        f"k: This is {what}, but it can't be read: the numbers in it are not those of a key.\n"
+        "Get it again from where it comes from; binary files must be copied unchanged."
+    )
 
 
 # Curves

@@ -411,19 +411,25 @@ def test_a_private_nginx_is_tested_on_the_candidate_and_started_on_what_is_live(
 def test_each_chain_is_looked_at_by_a_name_that_it_serves():
     module = proxy(site("*.b.example.com"), site("*.c.example.com", "www.c.example.com"), site("gw.lan", "192.0.2.1"))
     assert seen(module, HOST) == [
-        ("_wildcard.b.example.com", "127.0.0.1:443", "chainwright-probe.b.example.com"),
-        ("_wildcard.c.example.com", "127.0.0.1:443", "www.c.example.com"),
-        ("gw.lan", "127.0.0.1:443", "gw.lan"),
-        ("gw.lan", "127.0.0.1:443", ""),
+        ("_wildcard.b.example.com", "0.0.0.0:443", "chainwright-probe.b.example.com"),
+        ("_wildcard.c.example.com", "0.0.0.0:443", "www.c.example.com"),
+        ("gw.lan", "0.0.0.0:443", "gw.lan"),
+        ("gw.lan", "0.0.0.0:443", ""),
     ]
 
 
 @pytest.mark.parametrize(
-    ("listen", "address"),
-    [("192.0.2.1:8443", "192.0.2.1:8443"), ("[::]:443", "[::1]:443"), (8443, "127.0.0.1:8443")],
+    ("listen", "addresses"),
+    [
+        ("192.0.2.1:8443", ["192.0.2.1:8443"]),
+        (["[::]:443"], ["[::]:443"]),
+        (8443, ["0.0.0.0:8443"]),
+        (["127.0.0.1:443", "[::]:443", "192.0.2.1:8443"], ["127.0.0.1:443", "[::]:443", "192.0.2.1:8443"]),
+    ],
 )
-def test_the_first_address_is_looked_at(listen, address):
-    assert seen(proxy(site("a.example.com"), listen=listen), HOST)[0][1] == address
+def test_each_address_is_looked_at(listen, addresses):
+    (found,) = endpoints(proxy(site("a.example.com"), listen=listen), HOST)
+    assert [str(each) for each in (found.address, *found.others)] == addresses
 
 
 def seen(module: ReverseProxy, host: HostFacts) -> list[tuple[str, str, str]]:

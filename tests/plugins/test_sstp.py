@@ -71,7 +71,7 @@ def test_it_asks_for_one_chain_for_its_domain():
 
 
 def test_it_is_looked_at_where_it_listens():
-    for listen, host in {"0.0.0.0:443": "127.0.0.1", "[::]:443": "::1", "192.0.2.1:443": "192.0.2.1"}.items():
+    for listen, host in {"0.0.0.0:443": "0.0.0.0", "[::]:443": "::", "192.0.2.1:443": "192.0.2.1"}.items():
         with StagedAppliance.make() as box:
             (found,) = sstp(listen=listen).probes(box.context(sstp(), "sstp"))
         assert found == Endpoint(host=host, port=443, server_name="vpn.example.com", probe=SSTPProbe())

@@ -85,7 +85,7 @@ def test_the_page_is_fetched_when_its_chain_is_looked_at():
         (endpoint,) = portal(listen="[::]:443").probes(box.context(portal(), "web_auth"))
         assert endpoint.generation_socket == box.layout.run / "web_auth-generation.sock"
     assert (str(endpoint.address), endpoint.server_name, endpoint.slot) == (
-        "[::1]:443",
+        "[::]:443",
         "portal.example.com",
         "default",
     )

@@ -18,7 +18,7 @@ from agent.probing.probe import mismatch
 from agent.rendering.render import filled_in
 from agent.system.command import process_of
 from agent.system.layout import Layout
-from chainwright import Context, Endpoint, Expected, HostFacts, ProbeFailed, ServiceContext, Signal
+from chainwright import Address, Context, Endpoint, Expected, HostFacts, ProbeFailed, ServiceContext, Signal
 from plugins.webui import WebUI
 from plugins.webui.probe import WebUIProbe
 from plugins.webui.service import WebUIService
@@ -144,9 +144,10 @@ def test_the_default_is_looked_at_without_a_name_and_the_domain_with_it(box):
     module = WebUI(domain="gw.example.com", listen=["0.0.0.0:8443", "[::]:8443"])
     endpoints = module.probes(box.context(module, "webui"))
     assert [(each.slot, str(each.address), each.server_name) for each in endpoints] == [
-        ("address", "127.0.0.1:8443", ""),
-        ("name", "127.0.0.1:8443", "gw.example.com"),
+        ("address", "0.0.0.0:8443", ""),
+        ("name", "0.0.0.0:8443", "gw.example.com"),
     ]
+    assert {each.others for each in endpoints} == {(Address("::", 8443),)}
 
 
 def expected(box: WebUIAppliance, context: Context, slot: str) -> Expected:

@@ -89,7 +89,7 @@ NAIVE = "        return Due(datetime(2026, 1, 1), 'some day')\n\n"
             NAIVE,
             "ValueError: the instant of Due is a datetime without a time zone; write for example now + timedelta(days=30)",
         ),
-        ("        return None\n\n", "TypeError: due returned nothing instead of Due"),
+        ("        return None\n\n", "TypeError: it returned an object of type NoneType, not a Due"),
         (
             "        return Due(state.root, 'some day')\n\n",
             "ValueError: the instant of Due is no datetime; write for example ",
@@ -109,7 +109,7 @@ def test_a_source_that_does_not_say_when_is_named_and_costs_only_itself(applianc
     text = "\n".join(finding.problem.lines()).replace(str(appliance.root), "ROOT")
     assert finding.subject == "slow"
     assert re.match(r'source "slow" \(ROOT/etc/chainwright/plugins/slow\.py:\d+\): ', text)
-    assert f"The source can't be asked (due): {reason}" in text
+    assert f"The source failed in due: {reason}" in text
     assert found.degraded
     (appliance.layout.plugins / "slow.py").write_text(SOURCE)
     appliance.apply()

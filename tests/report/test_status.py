@@ -377,7 +377,13 @@ def test_the_form_as_json_is_exactly_this():
     nothing = (
         "local_by_design local_fallback warning issuing overdue failed not_deployed waiting expired unused attention"
     )
-    seen = {"address": "127.0.0.1:25", "server_name": "www.chain.dev", "served_sha256": TOY.id, "ok": True}
+    seen = {
+        "address": "127.0.0.1:25",
+        "server_name": "www.chain.dev",
+        "served_sha256": TOY.id,
+        "ok": True,
+        "seen_at": "2026-11-01T12:00:00Z",
+    }
     assert report(found, NOW).to_json() == {
         "schema": 1,
         "degraded": False,

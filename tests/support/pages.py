@@ -20,8 +20,10 @@ from agent.cli.commands import Invocation
 from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
+from agent.health.room import nearly_full
 from agent.health.states import Status
 from agent.registry.contract_checks import METHODS, hook_arguments
+from agent.system.disk import Shortage
 from errors.examples import EXAMPLES
 from support.paths import CHECKOUT
 
@@ -137,6 +139,16 @@ def status_problems() -> list[Problem]:
         problems.upload_ends(AT),
         problems.upload_ended(AT, "0a1b2c3d4e5f" * 5),
         problems.root_ends(AT),
+        *conditions(),
+    ]
+
+
+def conditions() -> list[Problem]:
+    """Return what passes note, though nothing raised it."""
+    state, log = "/var/lib/chainwright", "/var/log/chainwright"
+    return [
+        nearly_full(Shortage("/var", [state, log], 12 << 20, None, severe=False)),
+        nearly_full(Shortage("/var", [state], 1 << 30, 17, severe=True)),
     ]
 
 

@@ -13,7 +13,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from agent.contract.endpoint import Address
 from agent.errors.wording import quoted
-from agent.probing.connection import NOBODY_LISTENS, connected, in_plain_words, lenient_context, secured
+from agent.probing.connection import NOBODY_LISTENS, connected, in_plain_words, secured
+from agent.probing.handshake import lenient_context
 from agent.system.deadline import remaining
 
 PATH = "/.well-known/acme-challenge/"

@@ -116,6 +116,42 @@ def test_a_root_that_is_made_known_later_takes_the_warning_away(ordering: Orderi
     assert ordering.ordered() == 1
 
 
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00")
+STAPLE = x509.TLSFeature([x509.TLSFeatureType.status_request])
+ANY = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"critical": (UNKNOWN,)}, {"critical": (x509.PrecertPoison(),)}, {"extensions": (ANY,)}],
+    ids=["critical extension", "precertificate", "any purpose"],
+)
+def test_what_every_client_refuses_does_not_replace_what_serves(
+    ordering: Ordering, stub: StubCa, options: dict[str, object]
+):
+    issue_below(stub)
+    ordering.trust(stub.root)
+    ordering.apply()
+    served = ordering.bound().id
+    stub.leaf_options = options
+    ordering.apply(days=75)
+    order = ordering.order()
+    assert order is not None
+    assert order.problem is not None
+    assert order.problem["code"] == "source.chain_refused"
+    assert ordering.bound().id == served
+
+
+@pytest.mark.parametrize("options", [{"extensions": (STAPLE,)}, {"cn": None}], ids=["must staple", "empty subject"])
+def test_what_some_clients_refuse_is_bound_with_a_warning(ordering: Ordering, stub: StubCa, options: dict[str, object]):
+    issue_below(stub)
+    ordering.trust(stub.root)
+    stub.leaf_options = options
+    ordering.apply()
+    assert ordering.bound().source == "acme"
+    assert ordering.bound().warnings[0].clients
+
+
 def test_a_chain_that_clients_refuse_is_downloaded_once_more_and_then_ordered_again_ever_later(
     ordering: Ordering, stub: StubCa
 ):

@@ -22,7 +22,7 @@ from agent.engine.engine import Engine, Result
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal
 from agent.model.events import Event
 from agent.operations.locked_state import locked_state
-from agent.probing.connection import lenient_context
+from agent.probing.handshake import lenient_context
 from agent.store import Store
 from agent.system.command import Action, CommandResult, SystemRunner, process_of
 from agent.system.layout import Layout

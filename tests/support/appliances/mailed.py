@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from agent.contract.endpoint import StartTLS
 from agent.demo.modules import dovecot_version
-from agent.probing.connection import lenient_context, restricted_context
+from agent.probing.connection import restricted_context
+from agent.probing.handshake import lenient_context
 from agent.probing.starttls import begin
 from agent.system.command import process_of
 from support.appliances.deployed import Deployed, leaf_of, run_quietly

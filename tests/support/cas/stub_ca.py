@@ -220,8 +220,14 @@ class StubCa:
             raise Refusal(403, "orderNotReady", f"the order is {order.status}")
         request = x509.load_der_x509_csr(b64decode(payload["csr"]))
         subject = request.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        options = {"names": tuple(order.names), "key": request, "now": datetime.now(UTC), **self.leaf_options}
-        order.leaf = toy_ca.issue(subject[0].value if subject else None, issuer=self.issuer, **options).certificate
+        options = {
+            "cn": subject[0].value if subject else None,
+            "names": tuple(order.names),
+            "key": request,
+            "now": datetime.now(UTC),
+            **self.leaf_options,
+        }
+        order.leaf = toy_ca.issue(issuer=self.issuer, **options).certificate
         order.status = "processing"
         return Reply(body=self._order_json(number, order))
 

@@ -1,0 +1,95 @@
+"""Watch on the processes that serve: one that ends, or another one at its port, is noticed before a look is due."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from agent.errors import AgentError
+from agent.store import Store
+from agent.system.layout import Layout
+from agent.system.listeners import Listener, listeners, processes_of
+from agent.system.processes import daemon_of, parents_only
+
+TICK = 5.0
+"""Seconds between looks at who listens: a tenth of a millisecond each."""
+INIT = 1
+
+
+class ServiceWatch:
+    """Processes and ports of the services, as the last pass knew them."""
+
+    def __init__(self, layout: Layout, watch: Callable[[int, Callable[[], None]], Callable[[], None]]) -> None:
+        """`watch` has the sleeping loop woken up when a descriptor can be read, and returns how to end that."""
+        self._layout = layout
+        self._watch = watch
+        self._watched: dict[int, Callable[[], None]] = {}
+        """Process -> what forgets it."""
+        self._ports: frozenset[int] = frozenset()
+        self._listening: list[Listener] = []
+        self.changed = False
+        """Whether something happened since `follow`: endpoints are to be looked at."""
+        self._reason = ""
+
+    @property
+    def tick(self) -> float | None:
+        """Seconds until the next look at who listens; None: nobody is known who should."""
+        return TICK if self._ports else None
+
+    def look(self) -> str:
+        """Return what happened to the services, once; empty if nothing did."""
+        if not self.changed and self._ports and self._who_listens() != self._listening:
+            self._note("who listens at a port has changed")
+        reason, self._reason = self._reason, ""
+        return reason
+
+    def follow(self) -> None:
+        """Watch what serves now. Call it after a pass that has looked."""
+        with contextlib.suppress(AgentError), Store.open_read_only(self._layout) as store:
+            self._ports = frozenset(store.endpoints.ports())
+            pid_files = [Path(line) for line in (store.meta("pid files") or "").splitlines()]
+            self._listening = self._who_listens()
+            wanted = set(self._serving(pid_files))
+            for pid in self._watched.keys() - wanted:
+                self._watched.pop(pid)()
+            for pid in wanted - self._watched.keys():
+                self._begin(pid)
+            self.changed = False
+
+    def close(self) -> None:
+        """Forget all."""
+        for forget in self._watched.values():
+            forget()
+        self._watched.clear()
+
+    def _who_listens(self) -> list[Listener]:
+        try:
+            return listeners(self._ports)
+        except OSError:
+            return []
+
+    def _serving(self, pid_files: list[Path]) -> Iterator[int]:
+        with contextlib.suppress(OSError):
+            others = processes_of({inode for *_, inode in self._listening}).keys() - {INIT, os.getpid()}
+            yield from parents_only(others)
+        yield from (pid for path in pid_files if (pid := daemon_of(path)) is not None)
+
+    def _begin(self, pid: int) -> None:
+        with contextlib.suppress(OSError):  # it has just ended: who listens has changed
+            descriptor = os.pidfd_open(pid)
+            stop = self._watch(descriptor, lambda: self._ended(pid))
+
+            def forget() -> None:
+                stop()
+                os.close(descriptor)
+
+            self._watched[pid] = forget
+
+    def _ended(self, pid: int) -> None:
+        self._watched.pop(pid)()
+        self._note(f"the process {pid} of a service has ended")
+
+    def _note(self, reason: str) -> None:
+        self.changed, self._reason = True, reason

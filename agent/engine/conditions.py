@@ -1,0 +1,35 @@
+"""Findings that a pass notes, as no row of the store tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from agent.engine.bus import Bus
+from agent.errors.problem import Problem
+from agent.health.problems import observer_failed
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.registry.plugins import PluginRecord
+
+
+def of_observers(bus: Bus, before: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the observers that raised, now or in an earlier process, and that have not heard such an event since."""
+    for name, cause in bus.failed.items():
+        yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, observer_failed(name, cause))
+    present = bus.hooks.observers if bus.hooks else []
+    for each in before:
+        heard = any(name == each.subject and f'"{kind}"' in each.problem.cause for name, kind in bus.heard)
+        if each.subject in present and each.subject not in bus.failed and not heard:
+            yield each
+
+
+def of_plugins(plugins: Iterable[PluginRecord]) -> Iterator[Finding]:
+    """Yield what is wrong with the plugins that the settings enable: the first error of each kind."""
+    for plugin in plugins:
+        for error in plugin.errors if plugin.enabled else ():
+            yield Finding(SubjectKind.PLUGIN, plugin.name, Severity.WARNING, error.problem)
+
+
+def of_sources(broken: Mapping[str, Problem]) -> Iterator[Finding]:
+    """Yield the sources that raised when they were asked for a plan."""
+    for name, problem in broken.items():
+        yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, problem, title=f"source {name}")

@@ -1,0 +1,206 @@
+"""What passes find wrong beside the rows of the store: each is told alike by everything that tells how things are."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from support.clients.terminal import Terminal
+from support.told import codes, told
+
+HEADER = 'hostname = "gw"\n[probe]\ntimeout = 3\n'
+
+RAISING_SOURCE = """
+from datetime import datetime
+from chainwright import Due, Offer, Source, hookimpl
+
+class Odd(Source):
+    '''A source that is broken.'''
+
+    name = "odd"
+
+    def offers(self, request, state):
+        {offers}
+
+    def due(self, request, state, now):
+        {due}
+
+    def obtain(self, request, context):
+        raise NotImplementedError
+
+@hookimpl
+def register_sources():
+    return [Odd]
+"""
+OFFERS, DUE = "return Offer(serves=True)", "return Due(now, 'always')"
+
+POLICY = """
+from chainwright import hookimpl
+
+@hookimpl(wrapper=True)
+def declare_needs(host):
+    answer = yield
+    {}
+    return answer
+
+@hookimpl
+def on_event(event):
+    {}
+"""
+
+
+def enable(appliance, name: str, source: str, ladder: str = "") -> None:
+    """Install a drop-in plugin beside the tunnel, and name it in the settings."""
+    (appliance.layout.plugins / f"{name}.py").write_text(source)
+    tables = appliance.layout.settings.read_text().partition("hostname")[2]
+    sources = ladder or 'sources = ["uploaded", "local"]'
+    appliance.settings(f'plugins = ["{name}"]\n{sources}\nhostname{tables}')
+
+
+def told_once(appliance) -> dict:
+    """Return the only finding."""
+    found = told(appliance)
+    assert len(found) == 1, codes(found)
+    return found[0]
+
+
+def test_where_all_is_well_nothing_is_told(tunnel):
+    assert told(tunnel) == []
+
+
+@pytest.mark.parametrize(
+    ("offers", "due", "said"),
+    [
+        ("raise OSError('no route')", DUE, "The source failed in offers: OSError: no route."),
+        (
+            "return True",
+            DUE,
+            "The source failed in offers: TypeError: it returned an object of type bool, not an Offer.",
+        ),
+        (OFFERS, "return 1 / 0", "The source failed in due: ZeroDivisionError: division by zero."),
+        (
+            OFFERS,
+            "return Due(datetime(2026, 1, 1), 'always')",
+            "The source failed in due: TypeError: it returned a Due whose instant has no time zone.",
+        ),
+        (
+            OFFERS,
+            "return None",
+            "The source failed in due: TypeError: it returned an object of type NoneType, not a Due.",
+        ),
+    ],
+)
+def test_a_source_that_is_broken_declines_and_is_told(tunnel, offers, due, said):
+    enable(tunnel, "odd", RAISING_SOURCE.format(offers=offers, due=due), 'sources = ["uploaded", "odd", "local"]')
+    tunnel.apply()
+    found = told(tunnel)
+    assert codes(found)[0] == ("plugin", "odd", "warning", "plugin.source_raised")
+    assert found[0]["problem"]["cause"] == said
+    assert found[0]["problem"]["where"] == 'source "odd"'
+    assert 'odd.py", line' in found[0]["problem"]["detail"] or "TypeError" in said
+    with tunnel.store() as store:
+        (binding,) = store.modules.bindings()
+        assert store.chains.record(binding.chain).source == "local"
+    assert Terminal(tunnel.root).run("explain", "tunnel", "default").returncode == 0
+
+
+def test_a_source_that_works_again_is_told_no_longer(tunnel):
+    broken = RAISING_SOURCE.format(offers="raise OSError('no route')", due=DUE)
+    enable(tunnel, "odd", broken, 'sources = ["uploaded", "odd", "local"]')
+    tunnel.apply()
+    (tunnel.layout.plugins / "odd.py").write_text(
+        RAISING_SOURCE.format(offers="return Offer(serves=False, reason='it sleeps')", due=DUE)
+    )
+    tunnel.apply()
+    assert told(tunnel) == []
+
+
+def test_an_enabled_plugin_that_cannot_be_loaded_is_told(tunnel):
+    enable(tunnel, "odd", "import no_such_module\n")
+    tunnel.apply()
+    found = told_once(tunnel)
+    assert codes([found]) == [("plugin", "odd", "warning", "plugin.import_failed")]
+    assert found["problem"]["cause"] == "Its import failed: ModuleNotFoundError: No module named 'no_such_module'."
+    assert found["problem"]["where"] == f'plugin "odd" ({tunnel.layout.plugins}/odd.py)'
+    (tunnel.layout.plugins / "odd.py").write_text("")
+    tunnel.apply()
+    assert told(tunnel) == []
+
+
+def test_a_policy_that_raises_is_named_with_the_module_that_it_keeps_as_it_was(tunnel):
+    enable(tunnel, "odd", POLICY.format("raise RuntimeError('no opinion')", "pass"))
+    tunnel.apply()
+    found = told_once(tunnel)
+    assert codes([found]) == [("module", "tunnel", "error", "plugin.policy_raised")]
+    assert found["problem"]["cause"] == (
+        'The plugin "odd" failed when it was asked about declare_needs of this module: RuntimeError: no opinion.'
+    )
+    assert 'odd.py", line 7, in declare_needs' in found["problem"]["detail"]
+
+
+def test_an_observer_that_raises_is_told(tunnel):
+    enable(tunnel, "odd", POLICY.format("pass", "raise RuntimeError('deaf')"))
+    tunnel.apply()
+    found = told_once(tunnel)
+    assert codes([found]) == [("plugin", "plugin odd", "warning", "status.observer_failed")]
+    assert found["problem"]["cause"] == 'It failed on the event "pass_ended": RuntimeError: deaf.'
+    tunnel.apply()
+    assert told_once(tunnel)["since"] == found["since"]
+    (tunnel.layout.plugins / "odd.py").write_text(POLICY.format("pass", "pass"))
+    tunnel.apply()
+    assert told(tunnel) == []
+
+
+def test_an_observer_that_raised_is_told_until_it_has_heard_such_an_event(tunnel):
+    enable(tunnel, "odd", POLICY.format("pass", "assert event.kind != 'deployed', 'deaf'"))
+    tunnel.renew()
+    tunnel.apply()
+    first = told(tunnel)
+    tunnel.apply()
+    assert codes(told(tunnel)) == codes(first) == [("plugin", "plugin odd", "warning", "status.observer_failed")]
+    (tunnel.layout.plugins / "odd.py").write_text(POLICY.format("pass", "pass"))
+    tunnel.apply()
+    assert codes(told(tunnel)) == codes(first)
+    tunnel.renew()
+    tunnel.apply()
+    assert told(tunnel) == []
+
+
+# Room
+
+
+@contextmanager
+def small(path, size: str, inodes: int) -> Iterator[None]:
+    """Mount a file system of its own at a directory."""
+    options = f"size={size},nr_inodes={inodes},mode=750"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(path)], check=True, timeout=20)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True, timeout=20)
+
+
+@pytest.mark.root
+def test_a_disk_that_gets_full_is_told_at_once_and_by_a_run_that_has_nothing_to_do(tunnel):
+    log, terminal = tunnel.layout.log, Terminal(tunnel.root)
+    with small(log, "8m", 2000):
+        assert terminal.run("apply").returncode == 0
+        assert terminal.run("apply").stdout.startswith("Nothing to do.")
+        (log / "filling").write_bytes(b"x" * (7 << 20) + b"y" * (900 << 10))
+        found = told_once(tunnel)
+        assert codes([found]) == [("appliance", str(log), "warning", "status.disk")]
+        problem = found["problem"]
+        assert problem["cause"] == "The file system is nearly full: 0 MiB are free."
+        assert problem["where"] == str(log)
+        assert problem["effect"] == (
+            "What is served goes on. When it is full, services can't write their logs, and some don't start without."
+        )
+        assert subprocess.run(problem["fix"].partition(": ")[2], shell=True, check=False, timeout=20).returncode == 0
+        assert terminal.run("apply").returncode == 3
+        since = told_once(tunnel)["since"]
+        assert since is not None
+        assert told_once(tunnel)["since"] == since
+        (log / "filling").unlink()
+        assert told(tunnel) == []
+        assert terminal.run("apply").returncode == 0
