@@ -1,9 +1,13 @@
 """A configuration whose taking over nothing shows is switched, not seen; what shows it is a number, a command, or a new chain."""
 
+import os
+import signal
+
 import pytest
 
 from agent.model.deployment import Outcome
 from agent.report import read_snapshot, report
+from agent.system.command import process_of
 from support.appliances.deployed import Deployed, served
 from support.appliances.proxied import Proxied
 from support.paths import THIRD_PARTY
@@ -135,11 +139,14 @@ def test_a_change_of_nginx_itself_is_confirmed_by_its_workers(serving):
 
 
 def test_an_nginx_that_goes_on_with_its_old_main_file_is_found_out(serving):
-    other = serving.root / "other.pid"
-    serving.run("sleeper", ["/bin/sh", "-c", "trap '' HUP; while sleep 0.1; do :; done"])
-    other.write_text(str(serving.processes["sleeper"].pid))
-    serving.configure(service={**serving.service, "pid_file": "/other.pid", "worker_connections": 300})
-    serving.apply()
+    """Its master does not get as far as its signal; the workers go on."""
+    serving.configure(service={**serving.service, "worker_connections": 300})
+    master = process_of(serving.pid_file)
+    os.kill(master, signal.SIGSTOP)
+    try:
+        serving.apply()
+    finally:
+        os.kill(master, signal.SIGCONT)
     deployment = serving.deployment("reverse_proxy")
     assert (deployment.outcome, deployment.generation) == (Outcome.ROLLED_BACK, 1)
     assert deployment.problem.cause == (
