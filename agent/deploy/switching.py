@@ -367,10 +367,10 @@ class Switching:
         return {row.module for row in rows if row.stopped and row.module in self.record.modules}
 
     def _has_stopped(self, module: str, rows: list[EndpointRecord]) -> bool:
-        """Whether what was in service still is, but for its service: that is told of the endpoint, which has served."""
+        """Whether what was in service still is, but for its service: that is told of its endpoints, which have served."""
         last, move = self._context.deployment(module), self.record.modules[module]
         was_live = last is not None and last.outcome is Outcome.LIVE and last.generation == move.new
-        return was_live and any(row.stopped for row in rows)
+        return was_live and any(row.gone for row in rows)
 
     def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> AgentError | None:
         for service in self._unnamed_of(module):

@@ -24,6 +24,7 @@ from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.roots_found import note_known_roots
 from agent.engine.source_context import SourceServices
 from agent.engine.source_findings import source_findings
+from agent.engine.unjudged import judge_unjudged
 from agent.health.room import of_room
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
@@ -164,6 +165,7 @@ class Pass:
         deployer.purge(self._deploy_context())
         if boot:
             return
+        judge_unjudged(self._store, self._services, self._bound(made), self._clock())
         wrong = find_drift(
             self._deploy_context(), [action.module for action in made.actions if isinstance(action, Look)]
         )

@@ -110,6 +110,9 @@ class Uses:
             return ModuleState.FAILED, record.problem
         if present is None:
             return ModuleState.NEW, None
+        gone = self._gone(record.name) if present.outcome is Outcome.WAITING else None
+        if gone is not None:
+            return ModuleState.BROKEN, gone
         if present.outcome not in {Outcome.LIVE, Outcome.UNSEEN}:
             return STATES[present.outcome], present.problem
         return self._troubles(record.name) or self._waits(record.name) or (STATES[present.outcome], present.problem)
@@ -131,10 +134,17 @@ class Uses:
         if opens is not None and not live:
             return str(Outcome.WAITING), Status.WAITING, problems.window(binding.module, opens)
         if present.outcome is Outcome.WAITING:
-            return str(Outcome.WAITING), Status.WAITING, present.problem
+            gone = self._gone(binding.module)
+            status = Status.WAITING if gone is None else Status.NOT_DEPLOYED
+            return str(Outcome.WAITING), status, gone or present.problem
         if live and present.outcome is not Outcome.BROKEN:
             return self._seen(binding, present.outcome)
         return self._elsewhere(binding.module, present)
+
+    def _gone(self, module: str) -> Problem | None:
+        """Say that a service has served and is gone, whatever waits for its start; None: it never ran, or it runs."""
+        rows = (each for each in self._snapshot.endpoints if each.module == module and each.gone)
+        return next((each.problem for each in rows), None)
 
     def _seen(self, binding: Binding, outcome: Outcome) -> tuple[str, Status, Problem | None]:
         """Believe that a chain is served as long as no endpoint says otherwise."""

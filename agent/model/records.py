@@ -44,7 +44,7 @@ class ChainRecord:
     warnings: tuple[Objection, ...] = ()
     """What some clients refuse in it, and what its source says of it."""
     edition: int = 0
-    """Edition of the judge that let it in; 0: none was asked."""
+    """Edition of the judge that let it in; 0: none was asked; -1: one was asked later."""
 
     def good(self, now: datetime) -> bool:
         """Whether it is valid at `now` and not known to be revoked."""

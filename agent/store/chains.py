@@ -110,10 +110,11 @@ class Chains:
         self._records.forget()
         self._database.execute("update chains set revoked_at = ? where id = ?", [written(at), chain_id])
 
-    def warn(self, chain_id: str, warnings: Iterable[Objection]) -> None:
-        """Keep other warnings of a chain in place of those that it was let in with."""
+    def warn(self, chain_id: str, warnings: Iterable[Objection], *, edition: int | None = None) -> None:
+        """Keep other warnings of a chain in place of those that it was let in with; `edition` None: it stays as it is."""
         self._records.forget()
-        self._database.execute("update chains set warnings = ? where id = ?", [_warnings_json(warnings), chain_id])
+        query = "update chains set warnings = ?, edition = coalesce(?, edition) where id = ?"
+        self._database.execute(query, [_warnings_json(warnings), edition, chain_id])
 
     def certificates(self, chain_id: str) -> str | None:
         """Return leaf, intermediates and the root where it is known, as PEM; no key."""

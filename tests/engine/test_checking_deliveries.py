@@ -192,6 +192,9 @@ def test_what_serves_since_before_there_was_a_judge_is_renewed_once_with_a_warni
         request = store.modules.needs()[0].request.id
         made = Chain(old.key, old.certificate, (ISSUER.certificate,))
         store.chains.add(made, source="carrier", now=carried.appliance.clock() + timedelta(seconds=1), request=request)
+    carried.appliance.apply()
+    assert carried.bound().id == made.id, "what serves is not taken out"
+    assert ["1.3.6.1.4.1.55555.1" in each.sentence for each in carried.bound().warnings][:1] == [True], "and it is said"
     carried.appliance.clock.advance(days=21)
     carried.deliver(odd(60))
     renewed = carried.bound()
