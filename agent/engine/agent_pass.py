@@ -227,7 +227,10 @@ class Pass:
 
     def _prepare_root(self, made: Plan) -> bool:
         """Return whether there is a new root."""
-        wanted = [action for action in made.actions if isinstance(action, MakeRoot)]
+        lost = self._store.database.has_damaged(
+            "roots"
+        )  # no new root is made silently in place of one that can't be read
+        wanted = [action for action in made.actions if isinstance(action, MakeRoot) and not lost]
         for action in wanted:
             self._make_root(action)
         return bool(wanted)
