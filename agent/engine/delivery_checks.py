@@ -61,7 +61,14 @@ def _judged(chain: Chain, request: Request, context: StoredOrderContext) -> Judg
 
     def judged(each: Chain) -> Judgement:
         anchors, names = context.anchors, sorted(request.names)
-        return judge(each, purpose=request.purpose, now=context.now(), anchors=anchors, names=names)
+        return judge(
+            each,
+            purpose=request.purpose,
+            now=context.now(),
+            anchors=anchors,
+            names=names,
+            others=not context.signed(each),
+        )
 
     is_own = context.signed(chain)
     if is_own and not _is_constrained(chain):

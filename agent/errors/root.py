@@ -44,11 +44,11 @@ class RootParentsWrong(RootError):
 
 
 class RootSignsUnusable(RootError):
-    """What the root would have to sign now is refused by every client."""
+    """What the root is to sign is refused by every client."""
 
     code = "root.signs_unusable"
-    cause = "Every client would refuse what the root {subject:quoted} has to sign now: {reasons:semicolons}."
-    fix = "Give an authority that may sign for these names, or take them from the modules first."
+    cause = "Every client would refuse what the root {subject:quoted} is to sign: {reasons:semicolons}."
+    fix = "Give the appliance a root that may sign for these names, or leave the names out."
     subject: str
     reasons: Sequence[str]
 

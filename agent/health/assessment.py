@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from agent.errors.deploy import NotIncluded
@@ -216,10 +216,10 @@ def _of_pass(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
 def _once(found: Sequence[Finding]) -> list[Finding]:
     """Return the findings in order of severity, each problem once: a module's is often that of its chains, too."""
     ordered = sorted(found, key=lambda each: SEVEREST_FIRST.index(each.severity))
-    seen: set[Problem] = set()
+    seen: set[tuple[str, str]] = set()
     kept = []
     for each in ordered:
-        general = replace(each.problem, where="")
+        general = each.problem.code, each.problem.cause
         if each.kind is not SubjectKind.MODULE or general not in seen:
             kept.append(each)
         seen.add(general)

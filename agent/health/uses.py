@@ -17,6 +17,7 @@ from agent.store.modules import ModuleRecord
 
 STATES = {
     Outcome.LIVE: ModuleState.OK,
+    Outcome.UNSEEN: ModuleState.UNSEEN,
     Outcome.REFUSED: ModuleState.REFUSED,
     Outcome.ROLLED_BACK: ModuleState.ROLLED_BACK,
     Outcome.WAITING: ModuleState.WAITING,
@@ -109,9 +110,12 @@ class Uses:
             return ModuleState.FAILED, record.problem
         if present is None:
             return ModuleState.NEW, None
-        if present.outcome is not Outcome.LIVE:
+        gone = self._gone(record.name) if present.outcome is Outcome.WAITING else None
+        if gone is not None:
+            return ModuleState.BROKEN, gone
+        if present.outcome not in {Outcome.LIVE, Outcome.UNSEEN}:
             return STATES[present.outcome], present.problem
-        return self._troubles(record.name) or self._waits(record.name) or (ModuleState.OK, None)
+        return self._troubles(record.name) or self._waits(record.name) or (STATES[present.outcome], present.problem)
 
     def _wanted(self, module: str, slot: str) -> str | None:
         binding = self._bound.get((module, slot))
@@ -130,16 +134,24 @@ class Uses:
         if opens is not None and not live:
             return str(Outcome.WAITING), Status.WAITING, problems.window(binding.module, opens)
         if present.outcome is Outcome.WAITING:
-            return str(Outcome.WAITING), Status.WAITING, present.problem
+            gone = self._gone(binding.module)
+            status = Status.WAITING if gone is None else Status.NOT_DEPLOYED
+            return str(Outcome.WAITING), status, gone or present.problem
         if live and present.outcome is not Outcome.BROKEN:
-            return self._seen(binding)
+            return self._seen(binding, present.outcome)
         return self._elsewhere(binding.module, present)
 
-    def _seen(self, binding: Binding) -> tuple[str, Status, Problem | None]:
+    def _gone(self, module: str) -> Problem | None:
+        """Say that a service has served and is gone, whatever waits for its start; None: it never ran, or it runs."""
+        rows = (each for each in self._snapshot.endpoints if each.module == module and each.gone)
+        return next((each.problem for each in rows), None)
+
+    def _seen(self, binding: Binding, outcome: Outcome) -> tuple[str, Status, Problem | None]:
         """Believe that a chain is served as long as no endpoint says otherwise."""
         wrong = [each.problem for each in self.endpoints(binding.module, binding.slot) if not each.ok]
         problem = next((each for each in wrong if each), None)
-        return str(Outcome.LIVE), Status.NOT_DEPLOYED if wrong else Status.VALID, problem
+        shown = Outcome.UNSEEN if outcome is Outcome.UNSEEN and not wrong else Outcome.LIVE
+        return str(shown), Status.NOT_DEPLOYED if wrong else Status.VALID, problem
 
     def _elsewhere(self, module: str, present: Deployment) -> tuple[str | None, Status, Problem | None]:
         outcome = None if present.outcome is Outcome.LIVE else str(present.outcome)

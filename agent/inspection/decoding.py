@@ -21,10 +21,10 @@ from agent.errors.upload import (
 )
 from agent.inspection.asn1 import Asn1Error, EncodingKind, why_cut
 from agent.inspection.key_opening import naming_its_kind, open_encrypted_key, open_key, unsupported_cipher
-from agent.inspection.pkcs12 import each_key, encryptions, without_mac
+from agent.inspection.pkcs12 import each_key, encryptions, is_protected, without_mac
 from agent.pki.certificate import MALFORMED, checked, quietly, title_of
 from agent.pki.key import usable_key
-from agent.pki.parser_errors import reason_of
+from agent.pki.parser_errors import reason_of, reason_of_key
 
 if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
@@ -84,7 +84,9 @@ def _parsed(der: bytes, secret: bytes | None, place: str) -> PKCS12KeyAndCertifi
         except MALFORMED as error:
             if str(error).endswith(NOT_OPENED):
                 return None
-            raise Damaged(place, EncodingKind.PKCS12.value, f"of a certificate in it, {reason_of(error)}") from error
+            of_certificate = "ParseError" in str(error) or not isinstance(error, ValueError)
+            reason = f"{reason_of(error)} (a certificate)" if of_certificate else f"{reason_of_key(error)} (the key)"
+            raise Damaged(place, EncodingKind.PKCS12.value, reason) from None
 
 
 def _keys(der: bytes, secret: bytes | None, place: str, content: PKCS12KeyAndCertificates) -> Iterator[PrivateKey]:
@@ -107,9 +109,11 @@ def _why_not_opened(der: bytes, place: str, passphrase: bytes | None) -> UploadE
     """Return why no passphrase opens a PKCS#12 file; a parser only says that it doesn't."""
     what = EncodingKind.PKCS12.value
     try:
-        algorithms, content = encryptions(der), without_mac(der)
+        algorithms, content, protected = encryptions(der), without_mac(der), is_protected(der)
     except Asn1Error:
         return Damaged(place, what, why_cut(der) or "its structure is not that of RFC 7292 with a passphrase")
+    if not protected:
+        return Damaged(place, what, "a key or a certificate in it is malformed")
     if not passphrase:
         return PassphraseMissing(place, "The PKCS#12 file", "openssl pkcs12 -in FILE -nodes -out plain.pem")
     for algorithm in dict.fromkeys(algorithms):

@@ -28,6 +28,11 @@ def without_mac(der: bytes) -> bytes:
     return _file([each.encoded() for each in _contents(der)])
 
 
+def is_protected(der: bytes) -> bool:
+    """Whether something in it depends on a passphrase: what is encrypted, or the MAC. Raises `Asn1Error`."""
+    return bool(encryptions(der)) or len(list(value_at(der, 0).children())) > 2
+
+
 def each_key(der: bytes) -> list[bytes]:
     """Return a file without a MAC for each key that is visible in one, encrypted or not. Raises `Asn1Error`.
 

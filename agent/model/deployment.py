@@ -14,6 +14,8 @@ from agent.errors.problem import Problem
 
 STOPPED = "deploy.service_stopped"
 """Code of the problem of an endpoint that has served, and at which nobody listens any more."""
+OTHER = "deploy.other_certificate"
+"""Code of the problem of an endpoint at which somebody else answers."""
 
 
 class Step(StrEnum):
@@ -48,6 +50,8 @@ class Outcome(StrEnum):
     """Outcome of the last attempt to deploy a module."""
 
     LIVE = "live"
+    UNSEEN = "unseen"
+    """Switched, but nothing shows that the service runs it: its configuration alone has changed, or it can't be seen at all."""
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"
     WAITING = "waiting"
@@ -193,6 +197,12 @@ class EndpointRecord:
 
     plain_tls: bool = False
     """Whether a TLS handshake is all that shows the chain there: no STARTTLS, no way of a plugin's own."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has served, and nobody listens there any more, or somebody else."""
+        problem = self.problem.code if self.problem is not None else ""
+        return self.served_at is not None and problem in {STOPPED, OTHER} and not self.further
 
     @property
     def stopped(self) -> bool:

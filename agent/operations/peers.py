@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent.auth.audit_log import AuditLog
-from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing
+from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing, RootSignsUnusable
 from agent.model.events import Event, EventKind
 from agent.model.peer import LIFETIME, Peer, serial_of
 from agent.pki.chain import PeerCertificate, Purpose
@@ -20,6 +20,7 @@ from agent.system.names import parse_name
 if TYPE_CHECKING:
     from agent.auth.person import Actor
     from agent.operations.locked_state import LockedState
+    from agent.pki.authority import Root
     from agent.store import Store
 
 
@@ -38,7 +39,8 @@ def sign(
 
     `actor`: who asks for it, for the audit record.
 
-    Raises `RootMissing`, `RootExpired`, `RequestInvalid`, `NameInvalid`, `NamesMissing`, `StoreError`.
+    Raises `RootMissing`, `RootExpired`, `RequestInvalid`, `NameInvalid`, `NamesMissing`, `StoreError`, and
+    `RootSignsUnusable` where every client would refuse it.
     """
     canonical = list(dict.fromkeys(parse_name(name) for name in names))
     with Store.open_existing(layout) as store:
@@ -46,6 +48,7 @@ def sign(
         if root is None:
             raise RootMissing
         peer = root.sign_request(csr, canonical, purposes, now, LIFETIME)
+        _refuse_unusable(root, peer, purposes, now)
         with store.write():
             store.peers.add(peer, csr=csr, module=module, label=label, root=root.sha256, names=canonical, now=now)
             serial = f"{peer.leaf.serial_number:x}"
@@ -54,6 +57,15 @@ def sign(
             store.journal.add(Event(now, EventKind.PEER_SIGNED, text, "", module, detail))
             AuditLog(store.database).note(actor, now, "peer signed", f"{module}/{label}", serial)
         return peer
+
+
+def _refuse_unusable(root: Root, peer: PeerCertificate, purposes: Collection[Purpose], now: datetime) -> None:
+    from agent.pki.judge import judge
+
+    top = (root.certificate, *root.parents)[-1]
+    refused = [each for one in purposes for each in judge(peer, purpose=one, now=now, anchors=[top]).refused]
+    if refused:
+        raise RootSignsUnusable(root.subject, list(dict.fromkeys(each.sentence for each in refused)))
 
 
 def find_peer(store: Store, serial: str, module: str = "") -> Peer:

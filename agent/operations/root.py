@@ -15,7 +15,7 @@ from agent.operations.trial_leaves import judge_signed, names_not_permitted
 from agent.planning.binding import LOCAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from agent.model.need import Need
     from agent.operations.locked_state import LockedState
@@ -73,17 +73,23 @@ def _judged(state: LockedState, root: Root) -> Iterator[ModuleConsequence]:
         yield ModuleConsequence("root", f"{objection.sentence}.", "warning")
     signed_at_once = {(need.module, need.slot) for need in _to_be_signed(state)}
     for need in _signable(state):
-        if (need.module, need.slot) not in signed_at_once and (names := names_not_permitted(root, need, state.now)):
-            sentence = (
-                f"The new root may not sign for {few([quoted(name) for name in names])} (name constraints): "
-                "where no other source delivers, clients refuse its chain."
-            )
-            yield ModuleConsequence(need.module, sentence, "warning")
+        names = names_not_permitted(root, (need.names, (need.purpose,)), state.now)
+        if names and (need.module, need.slot) not in signed_at_once:
+            yield ModuleConsequence(need.module, _may_not_sign(names), "warning")
+
+
+def _may_not_sign(names: Sequence[str]) -> str:
+    return (
+        f"The new root may not sign for {few([quoted(name) for name in names])} (name constraints): "
+        "where no other source delivers, clients refuse its chain."
+    )
 
 
 def _refuse_unusable(state: LockedState, root: Root) -> tuple[Objection, ...]:
     """Return what some clients refuse of what a root will sign at once. Raises `RootSignsUnusable`."""
-    judgement = judge_signed(root, _to_be_signed(state), state.now)
+    wanted = [(need.names, (need.purpose,)) for need in _to_be_signed(state)]
+    peers = [(each.names, each.purposes) for each in state.store.peers.all() if each.current]
+    judgement = judge_signed(root, [*wanted, *peers], state.now)
     if not judgement.good:
         raise RootSignsUnusable(root.subject, list(dict.fromkeys(each.sentence for each in judgement.refused)))
     return judgement.warnings

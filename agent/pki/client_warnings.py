@@ -34,6 +34,10 @@ SHOWN_NAMES = 3
 CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 """Curves that browsers know."""
 
+WRITTEN_OUT = "written out instead of named"
+PRIME_FIELD = bytes.fromhex("06072a8648ce3d0101")
+"""Object identifier in the parameters of a curve that is not named (SEC 1 section C.2)."""
+
 CHROMIUM, FIREFOX, APPLE, GNUTLS, JAVA, GO = "Chromium", "Firefox", "Apple's clients", "GnuTLS", "Java", "Go"
 MODERN = "modern clients"
 WITH_TLS_1_3 = "clients with TLS 1.3"
@@ -94,7 +98,7 @@ def _of_algorithms(certificate: x509.Certificate) -> Iterator[Objection]:
     kind = _unusual_key(certificate)
     if kind:
         what = f"the key of {quoted(title_of(certificate))} is {kind}"
-        others = (GNUTLS,) if "curve" in kind else ()
+        others = (*([OPENSSL] if WRITTEN_OUT in kind else []), *([GNUTLS] if "curve" in kind else []))
         yield _warning("chain.unusual_key", certificate, what, CHROMIUM, FIREFOX, *others, CRYPTOGRAPHY)
     if _is_signed_with_sha224(certificate) and not is_self_signed(certificate):
         what = f"{quoted(title_of(certificate))} is signed with SHA-224"
@@ -113,9 +117,14 @@ def _unusual_key(certificate: x509.Certificate) -> str:
         return "an Ed25519 key"
     if isinstance(key, ed448.Ed448PublicKey):
         return "an Ed448 key"
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in CURVES:
+    return _unusual_curve(key, certificate) if isinstance(key, ec.EllipticCurvePublicKey) else ""
+
+
+def _unusual_curve(key: ec.EllipticCurvePublicKey, certificate: x509.Certificate) -> str:
+    if key.curve.name not in CURVES:
         return f"on the curve {key.curve.name}"
-    return ""
+    named = PRIME_FIELD not in certificate.tbs_certificate_bytes
+    return "" if named else f"on a curve that is {WRITTEN_OUT} (RFC 5480 section 2.1.1)"
 
 
 def _is_signed_with_sha224(certificate: x509.Certificate) -> bool:

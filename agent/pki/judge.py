@@ -71,17 +71,21 @@ def judge(
     now: datetime,
     anchors: Anchors | Iterable[x509.Certificate] = (),
     names: Sequence[str] = (),
+    others: bool = True,
 ) -> Judgement:
     """Return what clients make of a path at `now`. Raises `TrustUnreadable`, and nothing about the path.
 
     `anchors` are the roots that are known here; `names` are those that clients will ask for, by default all names of the
-    leaf. Each link was verified when the path was made. Other verifiers are asked only where nothing else is found.
+    leaf. Each link was verified when the path was made. Other verifiers are asked only where nothing else is found,
+    and not without `others`: they take nearly all of the time, and have judged an own root before it signs.
     """
     try:
         trusted = _trusted(path, Anchors.of(anchors), now)
         refused = tuple(dict.fromkeys(_refused(trusted, purpose, now)))
         warnings = tuple(dict.fromkeys(_warnings(trusted, purpose)))
-        return Judgement(refused, warnings) if refused else _with_others(path, trusted, purpose, now, names, warnings)
+        if refused or not others:
+            return Judgement(refused, warnings)
+        return _with_others(path, trusted, purpose, now, names, warnings)
     except CertificateUnreadable as error:
         return Judgement((Objection.of(error, title_of(path.leaf)),))
 

@@ -1,10 +1,12 @@
-"""Reasons of parsers in a person's words. Nothing of what was parsed is quoted: it may be a key."""
+"""Reasons of parsers in a person's words. Nothing of what was said about a key is quoted."""
 
 from __future__ import annotations
 
 import re
 
 from cryptography import x509
+
+from agent.system.text import printable
 
 ASN1_KINDS = {
     "ShortData": "is cut short",
@@ -13,6 +15,8 @@ ASN1_KINDS = {
     "InvalidValue": "has a value that is not allowed",
 }
 """Kinds of errors of cryptography's parser, as a predicate."""
+LONGEST = 100
+"""Characters of a parser's words."""
 KIND = re.compile(r"kind: (\w+)")
 FIELD = re.compile(r'"\w+::(\w+)"|\b(\d+)(?=[,\]])')
 KEY_DETAILS = re.compile(r"ASN\.1 parsing error: ([a-z ]+)")
@@ -25,13 +29,14 @@ MESSAGES = {
     "PEM file": NO_BLOCK,
     "Valid PEM but": NO_BLOCK,
     "no certificate data": "it holds no certificate",
+    "Unable to parse PKCS7 data": "its structure is not that of RFC 5652",
 }
 """Parts of messages of cryptography, and what they mean."""
 CURVE_PARAMETERS = "explicit parameters"
 
 
 def reason_of(error: Exception) -> str:
-    """Return why a certificate or a bundle can't be parsed, as a clause."""
+    """Return why a certificate, a bundle or a request can't be parsed, as a clause; in the parser's words where they are new."""
     if isinstance(error, x509.DuplicateExtension):
         return f"it has the extension {error.oid.dotted_string} twice (RFC 5280 section 4.2)"
     if isinstance(error, x509.InvalidVersion):
@@ -40,7 +45,7 @@ def reason_of(error: Exception) -> str:
         return "it holds a name of the kind x400Address or ediPartyName, which nothing here reads"
     text = str(error)
     known = (reason for part, reason in MESSAGES.items() if part in text)
-    return next(known, "") or _of_asn1(text) or "its structure is not the one of its kind"
+    return next(known, "") or _of_asn1(text) or f'"{printable(text, LONGEST)}"'
 
 
 def reason_of_key(error: Exception) -> str:

@@ -61,11 +61,16 @@ class TLSProbe(Probe):
                 begin(plain, protocol, str(endpoint), deadline)
             with secured(plain, self._context, endpoint.server_name, deadline) as stream:
                 certificates = presented(stream)
+                leaf = certificates[0] if certificates else b""
+                prints = fingerprints_of(certificates)
+                if expected.fingerprints and prints != expected.fingerprints:
+                    return Served(
+                        prints, None, leaf
+                    )  # somebody else's, say: nothing above it is of the service that is asked
                 generation = self.above(stream, endpoint, deadline)
         if generation is None and endpoint.generation_socket:
             generation = read_generation(endpoint, endpoint.generation_socket, deadline)
-        leaf = certificates[0] if certificates else b""
-        return Served(fingerprints_of(certificates), generation, leaf)
+        return Served(prints, generation, leaf)
 
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
         """Check the layer above TLS, where a service can be dead behind a good handshake. For plugins to override.

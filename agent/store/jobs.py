@@ -71,12 +71,12 @@ class Jobs:
 
     def get(self, job: str) -> JobRecord | None:
         """Return one job."""
-        rows = self._database.query("select * from jobs where id = ?", [job])
-        return next((_record(row) for row in rows), None)
+        found = self._database.decoded("jobs", _record, "select * from jobs where id = ?", [job])
+        return next(iter(found), None)
 
     def newest(self, limit: int) -> list[JobRecord]:
         """Return the newest jobs, the newest first."""
-        return [_record(row) for row in self._database.query("select * from jobs order by rowid desc limit ?", [limit])]
+        return self._database.decoded("jobs", _record, "select * from jobs order by rowid desc limit ?", [limit])
 
 
 def _record(row: dict[str, Any]) -> JobRecord:

@@ -348,10 +348,10 @@ def test_a_root_that_may_not_sign_for_what_is_needed_now_is_refused(typed, optio
     assert done.returncode == 1
     assert done.stderr.splitlines()[-2:] == [
         (
-            'Error: Every client would refuse what the root "Other Root" has to sign now: The authority "Other Root" '
+            'Error: Every client would refuse what the root "Other Root" is to sign: The authority "Other Root" '
             'may not issue certificates for "t.example.test" (name constraints); clients refuse it.'
         ),
-        "Give an authority that may sign for these names, or take them from the modules first.",
+        "Give the appliance a root that may sign for these names, or leave the names out.",
     ]
     assert typed("root", "list", "--json").stdout == before
 

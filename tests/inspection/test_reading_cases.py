@@ -113,6 +113,20 @@ def test_a_pkcs12_file_without_its_passphrase_is_called_that():
         assert refusal(p12(party, ROOT, secret=SECRET)) == P12_MISSING
 
 
+@pytest.mark.parametrize("passphrase", [None, SECRET])
+def test_a_pkcs12_file_that_nothing_protects_is_not_called_protected(passphrase):
+    tbs = LEAF.certificate.tbs_certificate_bytes
+    file = several([LEAF], CA).replace(tbs, tbs.replace(b"\x17\x0d26", b"\x17\x0dxx"))
+    malformed = several([LEAF], CA).replace(tbs, b"\x31" + tbs[1:])
+    cure = "Get it again from where it comes from; binary files must be copied unchanged."
+    what = "k: This is a PKCS#12 file, but it can't be read: "
+    time = "its field tbs_cert.validity.not_before has a value that is not allowed (a certificate)"
+    assert refusal(("k", file), passphrase=passphrase) == f"{what}{time}.\n{cure}"
+    assert (
+        refusal(("k", malformed), passphrase=passphrase) == f"{what}a key or a certificate in it is malformed.\n{cure}"
+    )
+
+
 # Ciphers
 
 TRADITIONAL = (
@@ -248,6 +262,22 @@ def test_the_parameters_of_a_curve_that_no_service_uses_are_called_that(curve):
         'Keys of the type "elliptic curve with parameters of its own" are not supported.\n'
         "Use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519."
     )
+
+
+def test_a_certificate_whose_curve_is_written_out_is_warned_of():
+    """Firefox and GnuTLS can't read it, and OpenSSL 4 refuses it."""
+    named = LEAF.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    point = LEAF.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    parameters = openssl("ecparam", "-name", "prime256v1", "-param_enc", "explicit", "-outform", "DER")
+    written_out = tlv(0x30, tlv(0x30, oid("2a8648ce3d0201"), parameters), tlv(0x03, b"\0" + point))
+    found = findings(bundle_of(rewritten(LEAF, CA, named, written_out), CA), anchors=KNOWN)
+    assert found[3:] == [f'warning: the key of "www.example.com" is {WRITTEN_OUT}']
+
+
+WRITTEN_OUT = (
+    "on a curve that is written out instead of named (RFC 5480 section 2.1.1): "
+    "Chromium, Firefox, OpenSSL, GnuTLS and Python's cryptography refuse it"
+)
 
 
 # Several pairs

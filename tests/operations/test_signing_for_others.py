@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from agent.errors.root import PeerUnknown, RevokedBefore
+from agent.errors.root import PeerUnknown, RevokedBefore, RootSignsUnusable
 from agent.model.events import EventKind
 from agent.model.peer import PeerState, serial_of
 from agent.operations.revocation import revocation_effects
@@ -87,6 +87,22 @@ def test_one_that_the_root_s_own_end_has_cut_short_is_not_signed_again_in_vain(c
     (peer,) = context.peers()
     assert peer.renew_at is None
     assert peer.not_after == made.certificate.not_valid_after_utc
+
+
+def test_a_root_that_may_not_sign_for_a_peer_is_refused_and_signs_no_such_peer(context):
+    context.sign("branch-1")
+    (peer,) = context.peers()
+    bound = x509.NameConstraints(None, [x509.DNSName(peer.names[0])])
+    made = toy_ca.root(now=context.appliance.clock(), critical=(bound,))
+    with pytest.raises(RootSignsUnusable) as caught:
+        context.appliance.change(upload_root, Root(made.key, made.certificate))
+    assert f'may not issue certificates for "{peer.names[0]}" (name constraints)' in str(caught.value)
+    other = x509.NameConstraints(None, [x509.DNSName("branch-2.example.test")])
+    made = toy_ca.root(now=context.appliance.clock(), critical=(other,))
+    context.appliance.change(upload_root, Root(made.key, made.certificate))
+    with pytest.raises(RootSignsUnusable):
+        context.sign("branch-2")
+    assert [each.label for each in context.peers()] == ["branch-1"]
 
 
 def test_a_new_root_signs_every_peer_again(context):

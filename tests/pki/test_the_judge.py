@@ -39,9 +39,9 @@ class Path:
     intermediates: tuple[Party, ...]
     root: Party
 
-    def judged(self, *, purpose: Purpose = Purpose.SERVER, now=NOW) -> Judgement:
+    def judged(self, *, purpose: Purpose = Purpose.SERVER, now=NOW, **options) -> Judgement:
         chain = Chain(self.leaf.key, self.leaf.certificate, tuple(each.certificate for each in self.intermediates))
-        return judge(chain, purpose=purpose, now=now, anchors=[self.root.certificate])
+        return judge(chain, purpose=purpose, now=now, anchors=[self.root.certificate], **options)
 
 
 def through(authority: Party, *names: str, top: Party = ROOT, **options) -> Path:
@@ -419,6 +419,15 @@ def test_the_issuer_that_the_authority_key_identifier_means_is_preferred():
     assert built.intermediates == (old.certificate,)
 
 
+def test_what_both_other_verifiers_refuse_is_refused_in_their_words_and_without_them_nothing_is_found():
+    """A curve that is too short: the agent has no check of its own for it."""
+    path = below_root(key=ec.generate_private_key(ec.SECP192R1()))
+    (objection,) = path.judged().refused
+    said = f'Clients refuse the chain of "{NAME}": OpenSSL says "CA certificate key too weak", Python\'s cryptography says "'
+    assert objection.sentence.startswith(said)
+    assert path.judged(others=False).good
+
+
 def test_clients_are_judged_as_clients():
     path = of_leaf(extensions=(SERVER_AUTH,))
     sentence = f'The certificate of "{NAME}" is not for clients; its extended key usage is serverAuth'
@@ -436,7 +445,10 @@ def test_a_constraint_that_can_not_be_read_is_a_reason_and_no_traceback():
     assert caught.value.problem.code == "upload.damaged"
     judgement = Path(leaf, (), odd).judged()
     assert [each.sentence for each in judgement.refused] == [
-        "A certificate can't be read: the extensions of Odd Root are damaged"
+        (
+            "A certificate can't be read: the extensions of Odd Root are not well-formed "
+            '("IPAddress name constraints must be an IPv4Network or IPv6Network object")'
+        )
     ]
 
 

@@ -1,7 +1,10 @@
 """nginx that does not run yet, no longer, or is not installed: waited for, never a rollback."""
 
-from agent.model.deployment import Outcome
+from agent.engine.recheck import Recheck
+from agent.model.deployment import EndpointRecord, Outcome
 from support.appliances.proxied import OWN, SITES, Proxied
+from support.clients.terminal import Terminal
+from support.servers.local import Maker, listening, securing
 
 
 def problem_of(box: Proxied) -> str:
@@ -54,7 +57,7 @@ def test_a_killed_nginx_is_found_by_the_next_look_and_picked_up_when_it_is_back(
     assert serving.apply().performed == ()
     serving.clock.advance(minutes=16)
     serving.apply()
-    assert problem_of(serving) == NOT_RUNNING
+    assert {each.problem.code for each in serving.records()} == {"deploy.service_stopped"}
     serving.start_service()
     serving.apply()
     assert serving.deployment("reverse_proxy").outcome is Outcome.LIVE
@@ -99,3 +102,40 @@ def test_a_private_nginx_whose_last_module_is_gone_listens_nowhere_and_goes_on(s
     serving.apply()
     assert serving.deployment("reverse_proxy").outcome is Outcome.LIVE
     serving.assert_served(*SITES)
+
+
+def look(box: Proxied) -> list[EndpointRecord]:
+    """Look as a person's call does."""
+    box.engine().apply(wait=0, recheck=Recheck.SAMPLE)
+    return box.records()
+
+
+def degraded(box: Proxied) -> list[str]:
+    """Return what `status` and its JSON say is wrong, after the exit code was that of a degraded appliance."""
+    terminal = Terminal(box.root)
+    assert terminal.run("status").returncode == 3
+    return [each["problem"]["code"] for each in terminal.json("status")["findings"] if each["severity"] == "error"]
+
+
+def test_an_nginx_that_is_killed_is_told_at_the_next_look_and_after_a_renewal_too(proxied):
+    proxied.bring_up()
+    proxied.kill()
+    assert {each.problem.code for each in look(proxied)} == {"deploy.service_stopped"}
+    assert set(degraded(proxied)) == {"deploy.service_stopped"}
+    proxied.renew()
+    proxied.apply()
+    assert proxied.deployment("reverse_proxy").outcome is Outcome.WAITING
+    assert set(degraded(proxied)) == {"deploy.service_stopped"}
+    proxied.start_service()
+    assert all(each.ok for each in look(proxied))
+
+
+def test_another_program_at_the_port_of_nginx_is_named(proxied, tmp_path):
+    proxied.bring_up()
+    proxied.kill()
+    other = Maker(tmp_path).make("other.example.test")
+    with listening(securing(other.context), port=proxied.port):
+        records = look(proxied)
+    assert {each.problem.code for each in records} == {"deploy.other_certificate"}
+    assert all('"other.example.test", issued by "Toy Intermediate"' in each.problem.cause for each in records)
+    assert set(degraded(proxied)) == {"deploy.other_certificate"}
