@@ -90,6 +90,7 @@ def health(snapshot: Snapshot, now: datetime) -> Health:
     found = [
         *noted,
         *_of_pass(snapshot, now),
+        *_of_evidence(snapshot, now),
         *pins(snapshot, now),
         *(finding for each in needs for finding in _of_need(each)),
         *(finding for each in chains for finding in _of_chain(each, now)),
@@ -211,6 +212,19 @@ def _of_pass(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
     due = snapshot.next_at
     if due is not None and now > due + problems.LATE:
         yield Finding(SubjectKind.PASS, "pass", Severity.WARNING, problems.late(due), due)
+
+
+def _of_evidence(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
+    """What was to be looked at an hour ago and was not, though passes are made: its module can't be asked, say."""
+    if snapshot.next_at is not None and now > snapshot.next_at + problems.LATE:
+        return  # that is told already
+    seen: dict[str, tuple[datetime, str]] = {}
+    for each in snapshot.endpoints:
+        if each.checked_at and each.next_at and now > each.next_at + problems.LATE:
+            found = each.checked_at, each.address
+            seen[each.module] = min(found, seen.get(each.module, found))
+    for module, (at, address) in seen.items():
+        yield Finding(SubjectKind.ENDPOINT, module, Severity.WARNING, problems.old_evidence(module, address, at), at)
 
 
 def _once(found: Sequence[Finding]) -> list[Finding]:
