@@ -47,8 +47,8 @@ class Accounts:
 
     def all(self) -> list[Person]:
         """Return everybody, in the order of their names."""
-        rows = self._database.query("select name, role, must_change from people order by name")
-        return [_person(row) for row in rows]
+        query = "select name, role, must_change from people order by name"
+        return self._database.decoded("people", _person, query)
 
     def one_time_password(self, now: datetime) -> str | None:
         """Return a password for the first login, at the first start and as long as nobody has one; else None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from agent.auth.person import Actor, Audit
 from agent.store.connection import Connection
@@ -33,5 +34,9 @@ class AuditLog:
 
     def newest(self, limit: int) -> list[Audit]:
         """Return the newest rows, the newest first."""
-        query = "select at, who, address, action, subject, detail from audits order by id desc limit ?"
-        return [Audit(read_known(row[0]), *row[1:]) for row in self._database.execute(query, [limit])]
+        query = "select id, at, who, address, action, subject, detail from audits order by id desc limit ?"
+        return self._database.decoded("audits", _audit, query, [limit])
+
+
+def _audit(row: dict[str, Any]) -> Audit:
+    return Audit(read_known(row["at"]), row["who"], row["address"], row["action"], row["subject"], row["detail"])

@@ -47,7 +47,10 @@ class Sessions:
         row = self._database.execute(query, [bearer_tokens.digest(text)]).fetchone()
         if row is None:
             raise SessionExpired
-        opened, seen, ends = (read_known(value) for value in row[:3])
+        try:
+            opened, seen, ends = (read_known(value) for value in row[:3])
+        except (ValueError, TypeError) as error:
+            raise SessionExpired from error
         # A clock that was set back before the session was opened says nothing about its age.
         if not opened <= now < min(ends, seen + IDLE):
             raise SessionExpired

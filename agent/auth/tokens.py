@@ -39,12 +39,12 @@ class Tokens:
 
     def all(self) -> list[Token]:
         """Return every token, the newest first."""
-        return [_token(row) for row in self._database.query("select * from tokens order by made_at desc")]
+        return self._database.decoded("tokens", _token, "select * from tokens order by made_at desc")
 
     def holder(self, text: str, now: datetime) -> Person:
         """Return whom a text stands for. Raises `InvalidToken`."""
         query = "select * from tokens where sha256 = ?"
-        token = next((_token(row) for row in self._database.query(query, [bearer_tokens.digest(text)])), None)
+        token = next(iter(self._database.decoded("tokens", _token, query, [bearer_tokens.digest(text)])), None)
         if token is None or not token.made_at <= now < token.expires_at:
             raise InvalidToken
         return Person(f"token {token.name}", token.role)

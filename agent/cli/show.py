@@ -111,10 +111,10 @@ def _details(layout: Layout, snapshot: Snapshot, row: ChainRow) -> Shown:
 def _files(layout: Layout, view: Store, snapshot: Snapshot, row: ChainRow) -> Iterator[str]:
     """Yield the files in service that are made of a chain."""
     for module, slots in snapshot.live.items():
-        number = snapshot.deployments[module].generation
-        if row.id not in slots.values() or number is None:
+        present = snapshot.deployments.get(module)
+        if row.id not in slots.values() or present is None or present.generation is None:
             continue
-        generation = view.deployments.generation(f"module:{module}", number)
+        generation = view.deployments.generation(f"module:{module}", present.generation)
         for file in generation.files if generation else ():
             if file.chain == row.id:
                 yield str(layout.module(module).live / file.path)

@@ -56,7 +56,13 @@ SUPERSEDED = timedelta(days=1)
 """A chain that nothing needs any more is kept so long, so that one can see what just happened."""
 UNNEEDED = timedelta(days=8)
 """An order for a request that nobody needs any more is kept so long after its next try would have been."""
-SEEN_ON_THE_WIRE = ("deploy.reload_failed", "deploy.wrong_chain", "deploy.wrong_generation", "deploy.probe_failed")
+SEEN_ON_THE_WIRE = (
+    "deploy.reload_failed",
+    "deploy.not_confirmed",
+    "deploy.wrong_chain",
+    "deploy.wrong_generation",
+    "deploy.probe_failed",
+)
 """Codes of what was refused only after the switch."""
 
 
@@ -221,7 +227,10 @@ class Pass:
 
     def _prepare_root(self, made: Plan) -> bool:
         """Return whether there is a new root."""
-        wanted = [action for action in made.actions if isinstance(action, MakeRoot)]
+        lost = self._store.database.has_damaged(
+            "roots"
+        )  # no new root is made silently in place of one that can't be read
+        wanted = [action for action in made.actions if isinstance(action, MakeRoot) and not lost]
         for action in wanted:
             self._make_root(action)
         return bool(wanted)

@@ -18,6 +18,7 @@ from agent.engine.evidence import written_evidence
 from agent.engine.freshness import EVIDENCE, KEY, InputsFingerprint, UpToDate
 from agent.engine.host import read_host
 from agent.engine.inquiries import settle_findings
+from agent.engine.integrity import IntegrityCheck
 from agent.engine.orders import settle_deliveries
 from agent.engine.pass_failures import failures_noted, note_settings
 from agent.engine.pass_inputs import (
@@ -165,6 +166,8 @@ class Engine:
             current = self._prepared(store, job, fingerprint.digest)
             current.performed += settled
             fingerprint.add(str(path) for path in current.sources)
+            integrity = IntegrityCheck(store, self.clock)
+            current.performed += integrity.begin()
             current.recover()
             self._report = None
             if recheck is not Recheck.NOTHING:
@@ -180,6 +183,7 @@ class Engine:
                 self._note_up_to_date(store, made, fingerprint)
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
             current.note_observers()
+            current.performed += integrity.end()
             return made, current.performed
 
     @contextmanager

@@ -68,8 +68,11 @@ def still_fresh(root: str, now: float, *, look: bool = False) -> UpToDate | None
     kept, seen = _kept(os.path.join(root, DATABASE))  # noqa: PTH118 - pathlib takes a third of the time that this may take
     if not kept or not seen:
         return None
-    head, more, *_ = kept.split("\0")
-    fresh = _read(head)
+    try:
+        head, more, *_ = kept.split("\0")
+        fresh = _read(head)
+    except ValueError:  # the row is damaged
+        return None
     if not fresh.holds(now):
         return None
     try:

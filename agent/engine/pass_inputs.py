@@ -77,6 +77,8 @@ def with_account_key(inputs: PassInputs, store: Store, now: datetime) -> PassInp
     """Make the ACME account key when a rung uses it and there is none: services answer with it. Call under the lock."""
     if inputs.enabled.http01.thumbprint is not None or not _uses_account_key(inputs.settings):
         return inputs
+    if store.database.has_damaged("account_keys"):  # the account would be lost with it
+        return inputs
     from agent.pki.account_key import make_account_key
 
     with store.write():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import replace
 from datetime import datetime
 
+from agent.health.damage import with_damage
 from agent.health.room import with_room
 from agent.health.snapshot import Progress, Snapshot
 from agent.model.events import EventKind
 from agent.report.observing import observed
 from agent.store import Store
-from agent.store.instants import read, read_known
 from agent.system.disk import shortages
 from agent.system.layout import Layout
 
@@ -29,10 +28,10 @@ def read_snapshot(layout: Layout, now: datetime) -> Snapshot:
 def _read(layout: Layout, now: datetime) -> Snapshot:
     with Store.open_read_only(layout) as store:
         leased = frozenset(store.orders.leased(now))
-        return Snapshot(
+        found = Snapshot(
             root=store.roots.present(),
             chains=tuple(store.chains.records()),
-            renewals=_instants(store, "renewals"),
+            renewals=store.instants("renewals"),
             modules=tuple(store.modules.all()),
             needs=tuple(store.modules.needs()),
             bindings=tuple(store.modules.bindings()),
@@ -41,14 +40,16 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             progress=_progress(store, leased),
             deployments=store.deployments.all(),
             live=store.deployments.live_chains(),
-            deferred=_instants(store, "deferred"),
+            deferred=store.instants("deferred"),
             refusals=tuple(store.deployments.refusals()),
             endpoints=tuple(store.endpoints.all()),
             pins=tuple(store.pins.all()),
             conditions=with_room(observed(layout, store, now), shortages(str(layout.root))),
-            next_at=read(store.meta("next at") or None),
+            next_at=store.instant("next at"),
             owner=_owner(layout),
         )
+        rows = store.database.damaged.values()
+        return replace(found, conditions=with_damage(found.conditions, rows, layout.database)) if rows else found
 
 
 def _progress(store: Store, leased: frozenset[tuple[str, str]]) -> dict[tuple[str, str], Progress]:
@@ -60,15 +61,6 @@ def _progress(store: Store, leased: frozenset[tuple[str, str]]) -> dict[tuple[st
             begun = event.kind is EventKind.ORDER_STARTED or key not in found
             found[key] = Progress(key[1], "", event.at) if begun else replace(found[key], step=event.text)
     return found
-
-
-def _kept(store: Store, key: str) -> dict[str, str]:
-    found: dict[str, str] = json.loads(store.meta(key) or "{}")
-    return found
-
-
-def _instants(store: Store, key: str) -> dict[str, datetime]:
-    return {name: read_known(at) for name, at in _kept(store, key).items()}
 
 
 def _owner(layout: Layout) -> str:

@@ -48,8 +48,8 @@ class AccountKeys:
 
     def all(self) -> list[AccountKeyRecord]:
         """Return every account key, the newest first."""
-        rows = self._database.query("select thumbprint, role, created_at from account_keys order by created_at desc")
-        return [_record(row) for row in rows]
+        query = "select thumbprint, role, created_at from account_keys order by created_at desc"
+        return self._database.decoded("account_keys", _record, query)
 
     def present(self) -> AccountKeyRecord | None:
         """Return what is known of the key that signs; None before the first one."""

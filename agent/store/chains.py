@@ -80,11 +80,11 @@ class Chains:
 
     def record(self, chain_id: str) -> ChainRecord | None:
         """Return what is known of one chain."""
-        rows = self._database.query(f"select {COLUMNS} from chains where id = ?", [chain_id])  # noqa: S608
-        return next((_record(row) for row in rows), None)
+        query = f"select {COLUMNS} from chains where id = ?"  # noqa: S608
+        return next(iter(self._database.decoded("chains", _record, query, [chain_id])), None)
 
     def _read(self) -> tuple[ChainRecord, ...]:
-        return tuple(_record(row) for row in self._database.query(f"select {COLUMNS} from chains"))  # noqa: S608
+        return tuple(self._database.decoded("chains", _record, f"select {COLUMNS} from chains"))  # noqa: S608
 
     def forget(self) -> None:
         """Read again what was remembered."""
@@ -142,7 +142,8 @@ class Chains:
         self._database.execute(
             "delete from chains where request is not null and created_at < ?"
             " and id not in (select chain from bindings where chain is not null)"
-            " and id not in (select json_each.value from generations, json_each(chains))"
+            " and id not in (select json_each.value from generations,"
+            " json_each(case when json_valid(chains) then chains else '{}' end))"
             " and id not in (select subject from refusals)"
             " and not (exists (select 1 from orders where request = chains.request and source = chains.source)"
             " and created_at = (select max(created_at) from chains as same"
@@ -174,7 +175,7 @@ def _record(row: dict[str, Any]) -> ChainRecord:
         crl=row["crl"] != 0,
         origin=row["origin"] or "",
         warnings=_warnings(row["warnings"]),
-        edition=row["edition"] or 0,
+        edition=int(row["edition"] or 0),
     )
 
 

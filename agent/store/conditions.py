@@ -39,11 +39,13 @@ class Conditions:
 
     def all(self) -> list[Finding]:
         """Return what was noted last in every scope."""
-        return [_finding(row) for row in self._database.query("select * from conditions order by scope, kind, subject")]
+        query = "select * from conditions order by scope, kind, subject"
+        return self._database.decoded("conditions", _finding, query)
 
     def of(self, scope: str) -> list[Finding]:
         """Return what was noted last in one scope."""
-        return [_finding(row) for row in self._database.query("select * from conditions where scope = ?", [scope])]
+        query = "select * from conditions where scope = ?"
+        return self._database.decoded("conditions", _finding, query, [scope])
 
 
 def _dated(finding: Finding, before: Finding | None, now: datetime) -> Finding:

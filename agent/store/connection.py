@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from agent.system.paths import database_uri
 
@@ -15,6 +16,51 @@ if TYPE_CHECKING:
     from sqlite_utils.db import Table
 
 BUSY_SECONDS = 10
+T = TypeVar("T")
+Row = dict[str, Any]
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "account_keys": ("thumbprint",),
+    "audits": ("id",),
+    "bindings": ("module", "slot"),
+    "chains": ("id",),
+    "conditions": ("scope", "kind", "subject", "code"),
+    "deployments": ("module",),
+    "endpoints": ("module", "key"),
+    "events": ("id",),
+    "failing_names": ("name", "source"),
+    "footprints": ("owner",),
+    "generations": ("owner", "number"),
+    "jobs": ("id",),
+    "ledger": ("rowid",),
+    "meta": ("key",),
+    "modules": ("name",),
+    "needs": ("module", "slot"),
+    "orders": ("request", "source"),
+    "peers": ("sha256",),
+    "people": ("name",),
+    "refusals": ("module", "slot", "kind", "subject"),
+    "reissues": ("request",),
+    "revocation_lists": ("root",),
+    "revocations": ("root", "serial"),
+    "roots": ("sha256",),
+    "tokens": ("id",),
+    "transactions": ("id",),
+    "watches": ("chain",),
+}
+"""Columns that tell a row from the others of its table."""
+UNDECODABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What decoding raises for a text that is no JSON, an unknown word, an instant without a time zone, a missing value."""
+REPLACED = "\ufffd"
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRow:
+    """A row that can't be decoded."""
+
+    table: str
+    key: tuple[Any, ...]
+    """Values of the columns of `KEYS`."""
+    reason: str
 
 
 class Connection(sqlite3.Connection):
@@ -42,6 +88,58 @@ class Connection(sqlite3.Connection):
 
         # Plugins of sqlite-utils are other people's code: they have no business in a daemon that runs as root.
         return Database(self, execute_plugins=False)
+
+    @cached_property
+    def damaged(self) -> dict[tuple[str, tuple[Any, ...]], DamagedRow]:
+        """Rows that could not be decoded when they were read on this connection, by table and key."""
+        return {}
+
+    def has_damaged(self, table: str) -> bool:
+        """Whether a row of a table could not be decoded when it was read last."""
+        return any(each.table == table for each in self.damaged.values())
+
+    def decoded(
+        self,
+        table: str,
+        decode: Callable[[Row], T],
+        sql: str,
+        parameters: Sequence[Any] = (),
+        otherwise: Callable[[Row], T] | None = None,
+    ) -> list[T]:
+        """Return the decoded rows of a query on `table`, without those that can't be decoded: they are in `damaged`.
+
+        The query has the columns of the table's key. `otherwise` returns what is left of a row that must not be left out.
+        """
+        found = []
+        for row in self._rows(sql, parameters):
+            try:
+                if row.get(REPLACED):
+                    raise ValueError("it is not UTF-8")
+                found.append(decode(row))
+            except UNDECODABLE as error:
+                self._note(table, row, error)
+                if otherwise is not None:
+                    found.append(otherwise(row))
+        return found
+
+    def _rows(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        try:
+            return list(self.query(sql, parameters))
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        self.text_factory = partial(str, encoding="utf-8", errors="replace")
+        try:
+            rows = list(self.query(sql, parameters))
+        finally:
+            self.text_factory = str
+        return [row | {REPLACED: any(REPLACED in str(each) for each in row.values())} for row in rows]
+
+    def _note(self, table: str, row: Row, error: Exception) -> None:
+        from agent.errors.wording import reason_of
+
+        key = tuple(row[column] for column in KEYS[table])
+        self.damaged[table, key] = DamagedRow(table, key, reason_of(error))
 
     def table(self, name: str) -> Table:
         """Return a table, for inserts and upserts of whole rows."""

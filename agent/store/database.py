@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from agent.errors.store import (
     DatabaseLost,
@@ -27,6 +29,7 @@ from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
 from agent.store.failing_names import FailingNames
 from agent.store.footprints import Footprints
+from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
 from agent.store.ledger import Ledger
 from agent.store.modules import Modules
@@ -42,6 +45,7 @@ from agent.system.layout import Layout
 from agent.system.writing import make_directory, write_new
 
 KEY_CHECK = "chainwright master key"
+T = TypeVar("T")
 
 
 class Store:
@@ -111,7 +115,9 @@ class Store:
 
     def again(self) -> Store:
         """Open another connection to the same database, for another thread."""
-        return Store(self.layout, _database(self.layout.database), self.sealer)
+        other = Store(self.layout, _database(self.layout.database), self.sealer)
+        other.database.damaged = self.database.damaged
+        return other
 
     def close(self) -> None:
         """Close the connection."""
@@ -137,7 +143,7 @@ class Store:
                 with _transaction(self.database):
                     yield
             except BaseException:
-                self._forget()
+                self.forget()
                 raise
 
     @contextmanager
@@ -152,7 +158,7 @@ class Store:
                 yield
                 self.database.execute("release part")
             except BaseException:
-                self._forget()
+                self.forget()
                 if self.in_transaction:  # SQLite has undone everything when the disk is full
                     self.database.execute("rollback to part")
                     self.database.execute("release part")
@@ -163,8 +169,8 @@ class Store:
         """Whether a transaction is open on this connection."""
         return self.database.in_transaction
 
-    def _forget(self) -> None:
-        """What was read inside of a transaction that was undone has never been."""
+    def forget(self) -> None:
+        """Read again what was remembered, as after a transaction that was undone."""
         self.chains.forget()
         self.deployments.forget()
 
@@ -172,6 +178,17 @@ class Store:
         """Return a remembered word."""
         row = self.database.execute("select value from meta where key = ?", [key]).fetchone()
         return row[0] if row else None
+
+    def instants(self, key: str) -> dict[str, datetime]:
+        """Return remembered instants, by name."""
+        return next(iter(self._metas(key, _instants)), {})
+
+    def instant(self, key: str) -> datetime | None:
+        """Return a remembered instant."""
+        return next(iter(self._metas(key, lambda row: read(row["value"] or None))), None)
+
+    def _metas(self, key: str, decode: Callable[[dict[str, Any]], T]) -> list[T]:
+        return self.database.decoded("meta", decode, "select key, value from meta where key = ?", [key])
 
     def remember(self, key: str, value: str) -> None:
         """Keep a word."""
@@ -187,6 +204,10 @@ class Store:
         except BaseException:
             database.close()
             raise
+
+
+def _instants(row: dict[str, Any]) -> dict[str, datetime]:
+    return {name: read_known(at) for name, at in dict(json.loads(row["value"])).items()}
 
 
 def _with_parents(path: Path) -> Path:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.errors.problem import Problem
-from agent.model.deployment import Deployment, Generation, ManifestFile, Outcome, Refusal, RefusedKind
+from agent.model.deployment import Deployment, Generation, ManifestFile, Outcome, Refusal, RefusedKind, Step
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.problems import read_problem, written_problem
@@ -39,7 +39,7 @@ class Deployments:
         """Return a number that no generation of `owner` has had."""
         key = f"last generation of {owner}"
         row = self._database.execute("select value from meta where key = ?", [key]).fetchone()
-        number = int(row[0]) + 1 if row else 1
+        number = max(_number(row[0]) if row else 0, *self.numbers(owner), 0) + 1
         self._database.table("meta").upsert({"key": key, "value": str(number)}, pk="key")
         return number
 
@@ -66,8 +66,12 @@ class Deployments:
         return self._generations.get((owner, number), lambda: self._read(owner, number))
 
     def _read(self, owner: str, number: int) -> Generation | None:
-        rows = self._database.query("select * from generations where owner = ? and number = ?", [owner, number])
-        return next((_generation(row) for row in rows), None)
+        query = "select * from generations where owner = ? and number = ?"
+        return next(iter(self._database.decoded("generations", _generation, query, [owner, number])), None)
+
+    def generations(self) -> list[Generation]:
+        """Return every generation that is kept."""
+        return self._database.decoded("generations", _generation, "select * from generations")
 
     def forget(self) -> None:
         """Read again what was remembered."""
@@ -81,7 +85,8 @@ class Deployments:
     def orphaned(self) -> list[tuple[str, int]]:
         """Return `(owner, number)` of each generation that holds the key of a chain that was deleted."""
         query = (
-            "select distinct owner, number from generations, json_each(chains)"
+            "select distinct owner, number from generations,"
+            " json_each(case when json_valid(chains) then chains else '{}' end)"
             " where json_each.value not in (select id from chains)"
         )
         return [(row[0], row[1]) for row in self._database.execute(query)]
@@ -108,22 +113,24 @@ class Deployments:
         """Forget texts that no generation names any more."""
         self._database.execute(
             "delete from contents where digest not in (select json_extract(file.value, '$[5]') from generations,"
-            " json_each(generations.manifest, '$[0]') as file where json_extract(file.value, '$[5]') is not null)"
+            " json_each(case when json_valid(manifest) then manifest else '[[]]' end, '$[0]') as file"
+            " where json_extract(file.value, '$[5]') is not null)"
         )
 
     # Deployments
 
     def all(self) -> dict[str, Deployment]:
         """Return what is in service, by module."""
-        return {row["module"]: _deployment(row) for row in self._database.query("select * from deployments")}
+        found = self._database.decoded("deployments", _deployment, "select * from deployments")
+        return {each.module: each for each in found}
 
     def live_chains(self) -> dict[str, dict[str, str]]:
         """Return, by module and slot, the id of the chain in the generation that is in service."""
         query = (
-            "select module, chains from deployments join generations"
+            "select module, owner, number, chains from deployments join generations"
             " on owner = 'module:' || module and number = generation"
         )
-        return {row[0]: json.loads(row[1]) for row in self._database.execute(query)}
+        return dict(self._database.decoded("generations", _chains, query))
 
     def put(self, deployment: Deployment) -> None:
         """Keep what became of an attempt."""
@@ -152,7 +159,7 @@ class Deployments:
     def entry(self, service: str) -> int | None:
         """Return the number of the entry that a shared service reads."""
         row = self._database.execute("select value from meta where key = ?", [f"entry of {service}"]).fetchone()
-        return int(row[0]) if row else None
+        return (_number(row[0]) or None) if row else None
 
     def put_entry(self, service: str, number: int | None) -> None:
         """Keep the number of the entry that a shared service reads."""
@@ -166,18 +173,7 @@ class Deployments:
 
     def refusals(self) -> list[Refusal]:
         """Return every pair that was refused."""
-        return [
-            Refusal(
-                module=row["module"],
-                slot=row["slot"],
-                kind=RefusedKind(row["kind"]),
-                subject=row["subject"],
-                problem=Problem.from_json(json.loads(row["problem"])),
-                attempts=row["attempts"],
-                retry_at=read_known(row["retry_at"]),
-            )
-            for row in self._database.query("select * from refusals order by module, slot")
-        ]
+        return self._database.decoded("refusals", _refusal, "select * from refusals order by module, slot")
 
     def refuse(self, refusal: Refusal) -> None:
         """Remember a pair that was refused."""
@@ -200,7 +196,7 @@ class Deployments:
         for table in ("refusals", "deployments"):
             self._database.execute(
                 f"update {table} set retry_at = ? where retry_at > ?"  # noqa: S608
-                f" and json_extract(problem, '$.code') not in ({marks})",
+                f" and json_valid(problem) and json_extract(problem, '$.code') not in ({marks})",
                 [written(now), written(now), *but],
             )
 
@@ -220,8 +216,8 @@ class Deployments:
 
     def transactions(self) -> list[TransactionRow]:
         """Return the transactions that have not come to their end."""
-        rows = self._database.query("select id, job, phase, record from transactions order by started_at")
-        return [TransactionRow(row["id"], row["job"], row["phase"], json.loads(row["record"])) for row in rows]
+        query = "select id, job, phase, record from transactions order by started_at"
+        return self._database.decoded("transactions", _transaction, query)
 
     def put_transaction(self, row: TransactionRow, now: datetime) -> None:
         """Keep how far a transaction is, before its next side effect."""
@@ -239,6 +235,31 @@ class Deployments:
     def end_transaction(self, transaction_id: str) -> None:
         """Forget a transaction that has come to its end."""
         self._database.execute("delete from transactions where id = ?", [transaction_id])
+
+
+def _number(text: str) -> int:
+    """Return a remembered number; 0 where the row is damaged."""
+    return int(text) if text.isdecimal() else 0
+
+
+def _transaction(row: dict[str, Any]) -> TransactionRow:
+    return TransactionRow(row["id"], row["job"], Step(row["phase"]), json.loads(row["record"]))
+
+
+def _chains(row: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    return row["module"], dict(json.loads(row["chains"]))
+
+
+def _refusal(row: dict[str, Any]) -> Refusal:
+    return Refusal(
+        module=row["module"],
+        slot=row["slot"],
+        kind=RefusedKind(row["kind"]),
+        subject=row["subject"],
+        problem=Problem.from_json(json.loads(row["problem"])),
+        attempts=int(row["attempts"]),
+        retry_at=read_known(row["retry_at"]),
+    )
 
 
 def _generation(row: dict[str, Any]) -> Generation:
@@ -262,6 +283,6 @@ def _deployment(row: dict[str, Any]) -> Deployment:
         problem=read_problem(row["problem"]),
         inputs=row["inputs"] or "",
         at=read(row["at"]),
-        attempts=row["attempts"] or 0,
+        attempts=int(row["attempts"] or 0),
         retry_at=read(row["retry_at"]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from agent.model.deployment import EndpointRecord
 from agent.store.connection import Connection
@@ -38,27 +39,27 @@ class Endpoints:
 
     def all(self) -> list[EndpointRecord]:
         """Return every endpoint."""
-        rows = self._database.query("select * from endpoints order by module, key")
-        return [
-            EndpointRecord(
-                module=row["module"],
-                key=row["key"],
-                slot=row["slot"],
-                address=row["address"],
-                server_name=row["server_name"],
-                chain=row["chain"],
-                served_sha256=row["served_sha256"],
-                ok=bool(row["ok"]),
-                problem=read_problem(row["problem"]),
-                checked_at=read(row["checked_at"]),
-                next_at=read(row["next_at"]),
-                served_at=read(row["served_at"]),
-                wrong_since=read(row["wrong_since"]),
-                further=bool(row["further"]),
-                plain_tls=bool(row["plain_tls"]),
-            )
-            for row in rows
-        ]
+        return self._database.decoded("endpoints", _record, "select * from endpoints order by module, key")
+
+
+def _record(row: dict[str, Any]) -> EndpointRecord:
+    return EndpointRecord(
+        module=row["module"],
+        key=row["key"],
+        slot=row["slot"],
+        address=row["address"],
+        server_name=row["server_name"],
+        chain=row["chain"],
+        served_sha256=row["served_sha256"],
+        ok=bool(row["ok"]),
+        problem=read_problem(row["problem"]),
+        checked_at=read(row["checked_at"]),
+        next_at=read(row["next_at"]),
+        served_at=read(row["served_at"]),
+        wrong_since=read(row["wrong_since"]),
+        further=bool(row["further"]),
+        plain_tls=bool(row["plain_tls"]),
+    )
 
 
 def _row(record: EndpointRecord) -> dict[str, object]:

@@ -37,24 +37,23 @@ class Journal:
                 values.append(value)
         order = "asc" if number else "desc"
         query = f"select * from events where {' and '.join(where)} order by id {order} limit ?"  # noqa: S608
-        events = [_event(row) for row in self._database.query(query, [*values, limit])]
+        events = self._database.decoded("events", _event, query, [*values, limit])
         return events if number else events[::-1]
 
     def about(self, chain: str, request: str | None, limit: int = 10) -> list[Event]:
         """Return the newest events about a chain, or about the request that it was made for, oldest first."""
         query = (
-            "select * from events where json_extract(detail, '$.chain') = ? or json_extract(detail, '$.request') = ?"
+            "select * from events where json_valid(detail)"
+            " and (json_extract(detail, '$.chain') = ? or json_extract(detail, '$.request') = ?)"
             " order by id desc limit ?"
         )
-        return [_event(row) for row in self._database.query(query, [chain, request, limit])][::-1]
+        return self._database.decoded("events", _event, query, [chain, request, limit])[::-1]
 
     def orders(self) -> list[Event]:
         """Return what orders did, oldest first: when they began, and each of their steps."""
         query = "select * from events where kind in (?, ?) order by id"
-        return [
-            _event(row)
-            for row in self._database.query(query, [str(EventKind.ORDER_STARTED), str(EventKind.ORDER_STEP)])
-        ]
+        kinds = [str(EventKind.ORDER_STARTED), str(EventKind.ORDER_STEP)]
+        return self._database.decoded("events", _event, query, kinds)
 
     def trim(self, keep: int = KEPT) -> None:
         """Drop what is older than the newest `keep` rows."""

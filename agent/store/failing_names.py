@@ -22,7 +22,8 @@ class FailingNames:
 
     def all(self) -> list[FailingName]:
         """Return every name that is asked for apart, sorted."""
-        return [_failing(row) for row in self._database.query("select * from failing_names order by name, source")]
+        query = "select * from failing_names order by name, source"
+        return self._database.decoded("failing_names", _failing, query)
 
     def names(self, sources: Collection[str]) -> tuple[str, ...]:
         """Return the names that are asked for apart at one of `sources`, sorted."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from agent.model.footprint import ModuleFootprint, ServiceFootprint
 from agent.store.connection import Connection
+
+T = TypeVar("T")
 
 
 class Footprints:
@@ -16,13 +20,11 @@ class Footprints:
 
     def module(self, name: str) -> ModuleFootprint | None:
         """Return what a module has to do with others."""
-        row = self._row(f"module:{name}")
-        return ModuleFootprint.from_json(json.loads(row)) if row else None
+        return self._read(f"module:{name}", ModuleFootprint.from_json)
 
     def service(self, name: str) -> ServiceFootprint | None:
         """Return how a service is told that no module is left."""
-        row = self._row(f"service:{name}")
-        return ServiceFootprint.from_json(json.loads(row)) if row else None
+        return self._read(f"service:{name}", ServiceFootprint.from_json)
 
     def owners(self) -> set[str]:
         """Return everyone who has a footprint."""
@@ -43,6 +45,16 @@ class Footprints:
     def _put(self, owner: str, text: str) -> None:
         self._database.table("footprints").upsert({"owner": owner, "footprint": text}, pk="owner")
 
-    def _row(self, owner: str) -> str | None:
-        row = self._database.execute("select footprint from footprints where owner = ?", [owner]).fetchone()
-        return row[0] if row else None
+    def read_all(self) -> None:
+        """Decode every footprint."""
+        for owner in self.owners():
+            kind, _, name = owner.partition(":")
+            if kind == "module":
+                self.module(name)
+            else:
+                self.service(name)
+
+    def _read(self, owner: str, made: Callable[[Any], T]) -> T | None:
+        query = "select owner, footprint from footprints where owner = ?"
+        found = self._database.decoded("footprints", lambda row: made(json.loads(row["footprint"])), query, [owner])
+        return next(iter(found), None)

@@ -11,10 +11,13 @@ def written(moment: datetime | None) -> str | None:
 
 
 def read(text: str | None) -> datetime | None:
-    """Return what `written` made into text."""
-    return datetime.fromisoformat(text) if text else None
+    """Return what `written` made into text. Raises ValueError, TypeError."""
+    return read_known(text) if text else None
 
 
 def read_known(text: str) -> datetime:
-    """Return an instant that is always there."""
-    return datetime.fromisoformat(text)
+    """Return an instant that is always there. Raises ValueError, TypeError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment

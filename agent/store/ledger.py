@@ -28,8 +28,9 @@ class Ledger:
 
     def instants(self, source: str, kind: str, subject: str, since: datetime) -> list[datetime]:
         """Return when `kind` was done to `subject` since then, the earliest first."""
-        query = "select at from ledger where source = ? and kind = ? and subject = ? and at >= ? order by at"
-        return [read_known(row[0]) for row in self._database.execute(query, [source, kind, subject, written(since)])]
+        query = "select rowid, at from ledger where source = ? and kind = ? and subject = ? and at >= ? order by at"
+        values = [source, kind, subject, written(since)]
+        return self._database.decoded("ledger", lambda row: read_known(row["at"]), query, values)
 
     def trim(self, now: datetime) -> None:
         """Drop what no limit counts any more."""

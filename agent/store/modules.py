@@ -51,18 +51,7 @@ class Modules:
 
     def all(self) -> list[ModuleRecord]:
         """Return the modules in order of their names."""
-        rows = self._database.query("select * from modules order by name")
-        return [
-            ModuleRecord(
-                name=row["name"],
-                plugin=row["plugin"],
-                title=row["title"],
-                enabled=bool(row["enabled"]),
-                services=tuple(json.loads(row["services"])),
-                problem=read_problem(row["problem"]),
-            )
-            for row in rows
-        ]
+        return self._database.decoded("modules", _module, "select * from modules order by name")
 
     def put_needs(self, needs: Sequence[Need]) -> None:
         """Keep the needs, in place of the last ones, if they differ."""
@@ -75,8 +64,8 @@ class Modules:
     def needs(self, module: str = "") -> list[Need]:
         """Return the needs that were declared last, of one module or all."""
         where = "where module = ?" if module else ""
-        query = f"select module, need from needs {where} order by rowid"  # noqa: S608
-        return [_need(row) for row in self._database.query(query, [module] if module else [])]
+        query = f"select module, slot, need from needs {where} order by rowid"  # noqa: S608
+        return self._database.decoded("needs", _need, query, [module] if module else [])
 
     def put_bindings(self, bindings: Iterable[Binding]) -> list[Binding]:
         """Keep the bindings, in place of the last ones. Return those whose chain changed."""
@@ -100,11 +89,23 @@ class Modules:
 
     def bindings(self) -> list[Binding]:
         """Return the bindings in the order in which they were kept."""
-        rows = self._database.query("select module, slot, chain, reason, standing from bindings order by rowid")
-        return [
-            Binding(row["module"], row["slot"], row["chain"], row["reason"], LadderPosition(row["standing"]))
-            for row in rows
-        ]
+        query = "select module, slot, chain, reason, standing from bindings order by rowid"
+        return self._database.decoded("bindings", _binding, query)
+
+
+def _binding(row: dict[str, Any]) -> Binding:
+    return Binding(row["module"], row["slot"], row["chain"], row["reason"], LadderPosition(row["standing"]))
+
+
+def _module(row: dict[str, Any]) -> ModuleRecord:
+    return ModuleRecord(
+        name=row["name"],
+        plugin=row["plugin"],
+        title=row["title"],
+        enabled=bool(row["enabled"]),
+        services=tuple(json.loads(row["services"])),
+        problem=read_problem(row["problem"]),
+    )
 
 
 def _need_text(need: Need) -> str:

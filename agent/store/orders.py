@@ -10,6 +10,7 @@ from typing import Any
 from agent.model.records import OrderRecord
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
+from agent.store.problems import read_problem_json
 from agent.store.processes import is_alive, process_name
 from agent.store.sealing import Sealer
 
@@ -31,12 +32,12 @@ class Orders:
 
     def records(self) -> list[OrderRecord]:
         """Return every order that is remembered."""
-        return [_record(row) for row in self._database.query(f"select {COLUMNS} from orders")]  # noqa: S608
+        return self._database.decoded("orders", _record, f"select {COLUMNS} from orders")  # noqa: S608
 
     def record(self, request: str, source: str) -> OrderRecord | None:
         """Return what became of one order so far."""
         query = f"select {COLUMNS} from orders where request = ? and source = ?"  # noqa: S608
-        return next((_record(row) for row in self._database.query(query, [request, source])), None)
+        return next(iter(self._database.decoded("orders", _record, query, [request, source])), None)
 
     def saved(self, request: str, source: str) -> dict[str, Any]:
         """Return what the source saved last; empty at first."""
@@ -96,8 +97,8 @@ class Orders:
 
     def reissues(self) -> dict[str, datetime]:
         """Return when a person last asked for a new chain, by request."""
-        rows = self._database.execute("select request, asked_at from reissues")
-        return {row[0]: read_known(row[1]) for row in rows}
+        query = "select request, asked_at from reissues"
+        return dict(self._database.decoded("reissues", _reissue, query))
 
     def forced(self) -> frozenset[str]:
         """Return the requests for which a person insisted when asking for a new chain."""
@@ -129,10 +130,9 @@ class Orders:
 
     def leased(self, now: datetime) -> set[tuple[str, str]]:
         """Return `(request, source)` of the orders that a living process works at."""
-        rows = self._database.query(
-            "select request, source, lease_process, lease_at from orders where lease_process != ''"
-        )
-        return {(row["request"], row["source"]) for row in rows if _holds(row["lease_process"], row["lease_at"], now)}
+        query = "select request, source, lease_process, lease_at from orders where lease_process != ''"
+        leases = self._database.decoded("orders", lambda row: _lease(row, now), query)
+        return {key for key, holds in leases if holds}
 
     def _put(self, request: str, source: str, values: dict[str, Any]) -> None:
         """Set some columns of a row, which is made if need be. The columns' names are this file's own."""
@@ -151,6 +151,14 @@ def _holds(process: str, since: str | None, now: datetime) -> bool:
     return held_at is not None and timedelta() <= now - held_at < LEASE and is_alive(process)
 
 
+def _lease(row: dict[str, Any], now: datetime) -> tuple[tuple[str, str], bool]:
+    return (row["request"], row["source"]), _holds(row["lease_process"], row["lease_at"], now)
+
+
+def _reissue(row: dict[str, Any]) -> tuple[str, datetime]:
+    return row["request"], read_known(row["asked_at"])
+
+
 def _context(request: str, source: str) -> str:
     return f"order of {source} for {request}"
 
@@ -159,9 +167,9 @@ def _record(row: dict[str, Any]) -> OrderRecord:
     return OrderRecord(
         request=row["request"],
         source=row["source"],
-        attempts=row["attempts"] or 0,
+        attempts=int(row["attempts"] or 0),
         retry_at=read(row["retry_at"]),
-        problem=json.loads(row["problem"]) if row["problem"] else None,
+        problem=read_problem_json(row["problem"]),
         permanent=bool(row["permanent"]),
         settings_digest=row["settings_digest"] or "",
     )

@@ -56,7 +56,7 @@ class Peers:
     def all(self) -> list[Peer]:
         """Return every certificate: by module and label, the newest first."""
         query = f"select {COLUMNS} from peers order by module, label, created_at desc, replaced_at is not null"  # noqa: S608
-        return [_peer(row) for row in self._database.query(query)]
+        return self._database.decoded("peers", _peer, query)
 
     def find(self, serial: str) -> Peer | None:
         """Return the certificate with a serial number (lower-case hex)."""
@@ -90,13 +90,13 @@ class Peers:
 
     def held_back(self) -> dict[str, datetime]:
         """Return, by SHA-256, when it is tried again to sign a certificate again."""
-        rows = self._database.execute("select sha256, retry_at from peers where retry_at is not null").fetchall()
-        return {row[0]: read_known(row[1]) for row in rows}
+        query = "select sha256, retry_at from peers where retry_at is not null"
+        return dict(self._database.decoded("peers", lambda row: (row["sha256"], read_known(row["retry_at"])), query))
 
     def problems(self) -> dict[str, dict[str, Any]]:
         """Return, by SHA-256, why a certificate could not be signed again: `Problem` as JSON."""
         query = "select sha256, problem from peers where problem is not null and replaced_at is null"
-        return {row[0]: json.loads(row[1]) for row in self._database.execute(query).fetchall()}
+        return dict(self._database.decoded("peers", lambda row: (row["sha256"], json.loads(row["problem"])), query))
 
 
 def _peer(row: dict[str, Any]) -> Peer:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from typing import Any
 
 from agent.pki.revocation import Revocation, RevocationList, RevocationReason
 from agent.store.connection import Connection
 from agent.store.instants import read_known, written
+
+EARLY, LATE = datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
+"""Instants in place of those that can't be read."""
 
 
 class Revocations:
@@ -24,17 +29,8 @@ class Revocations:
 
     def all(self) -> list[Revocation]:
         """Return every entry, the earliest first."""
-        rows = self._database.query("select * from revocations order by at, serial")
-        return [
-            Revocation(
-                row["root"],
-                row["serial"],
-                read_known(row["at"]),
-                RevocationReason(row["reason"]),
-                read_known(row["not_after"]),
-            )
-            for row in rows
-        ]
+        query = "select * from revocations order by at, serial"
+        return self._database.decoded("revocations", _revocation, query, otherwise=_still_revoked)
 
     def keep_list(self, made: RevocationList) -> None:
         """Put a list in the place of the one before."""
@@ -53,15 +49,28 @@ class Revocations:
 
     def lists(self) -> dict[str, RevocationList]:
         """Return the newest list of each root, by the root's SHA-256."""
-        rows = self._database.query("select * from revocation_lists")
-        return {
-            row["root"]: RevocationList(
-                row["root"],
-                row["number"],
-                read_known(row["this_update"]),
-                read_known(row["next_update"]),
-                tuple(json.loads(row["serials"])),
-                row["pem"],
-            )
-            for row in rows
-        }
+        query = "select * from revocation_lists"
+        found = self._database.decoded("revocation_lists", _list, query, otherwise=_ended_list)
+        return {each.root: each for each in found}
+
+
+def _revocation(row: dict[str, Any]) -> Revocation:
+    reason = RevocationReason(row["reason"])
+    return Revocation(row["root"], row["serial"], read_known(row["at"]), reason, read_known(row["not_after"]))
+
+
+def _still_revoked(row: dict[str, Any]) -> Revocation:
+    """Return what is left of a damaged row: a certificate that was revoked is never left out of a list."""
+    return Revocation(row["root"], row["serial"], EARLY, RevocationReason.UNSPECIFIED, LATE)
+
+
+def _list(row: dict[str, Any]) -> RevocationList:
+    serials = tuple(json.loads(row["serials"]))
+    times = read_known(row["this_update"]), read_known(row["next_update"])
+    return RevocationList(row["root"], int(row["number"]), *times, serials, row["pem"])
+
+
+def _ended_list(row: dict[str, Any]) -> RevocationList:
+    """Return what is left of a damaged row: the next list has a higher number (RFC 5280 section 5.2.3), and is due."""
+    number = row["number"] if isinstance(row["number"], int) else 0
+    return RevocationList(row["root"], number, EARLY, EARLY, (), row["pem"])

@@ -64,8 +64,8 @@ class Roots:
 
     def all(self) -> list[RootRecord]:
         """Return every root, the newest first."""
-        rows = self._database.query(f"select {COLUMNS} from roots order by created_at desc")  # noqa: S608
-        return [_record(row) for row in rows]
+        query = f"select {COLUMNS} from roots order by created_at desc"  # noqa: S608
+        return self._database.decoded("roots", _record, query)
 
     def load(self, sha256: str = "") -> Root | None:
         """Return the root that signs, or the one with this fingerprint, with its key. Raises `SealBroken`."""

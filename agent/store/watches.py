@@ -8,6 +8,7 @@ from typing import Any
 from agent.model.records import Watch
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
+from agent.store.problems import read_problem_json
 
 COLUMNS = ("chain", "next_at", "crl_at", "renew_at", "window_start", "window_end", "explanation", "problem", "attempts")
 INSERT = f"insert or replace into watches ({', '.join(COLUMNS)}) values (:{', :'.join(COLUMNS)})"  # noqa: S608
@@ -21,12 +22,12 @@ class Watches:
 
     def all(self) -> dict[str, Watch]:
         """Return what is known, by chain."""
-        return {row["chain"]: _record(row) for row in self._database.query("select * from watches")}
+        return {each.chain: each for each in self._database.decoded("watches", _record, "select * from watches")}
 
     def of(self, chain: str) -> Watch | None:
         """Return what is known of one chain."""
-        rows = self._database.query("select * from watches where chain = ?", [chain])
-        return next((_record(row) for row in rows), None)
+        found = self._database.decoded("watches", _record, "select * from watches where chain = ?", [chain])
+        return next(iter(found), None)
 
     def put(self, watch: Watch) -> None:
         """Keep what is known of a chain, in place of what was known before."""
@@ -62,6 +63,6 @@ def _record(row: dict[str, Any]) -> Watch:
         renew_at=read(row["renew_at"]),
         window=(read_known(start), read_known(end)) if start and end else None,
         explanation=row["explanation"] or "",
-        problem=json.loads(row["problem"]) if row["problem"] else None,
-        attempts=row["attempts"] or 0,
+        problem=read_problem_json(row["problem"]),
+        attempts=int(row["attempts"] or 0),
     )

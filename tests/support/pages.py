@@ -20,13 +20,16 @@ from agent.cli.commands import Invocation
 from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
+from agent.health.damage import damaged_file, damaged_row
 from agent.health.room import nearly_full
 from agent.health.states import Status
 from agent.registry.contract_checks import METHODS, hook_arguments
+from agent.store.connection import DamagedRow
 from agent.system.disk import Shortage
 from errors.examples import EXAMPLES
 from support.paths import CHECKOUT
 
+DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 END = "<!-- end -->"
 
@@ -134,6 +137,7 @@ def status_problems() -> list[Problem]:
         problems.without_cause(Status.NOT_DEPLOYED),
         problems.module_without_cause("mail"),
         problems.late(AT),
+        problems.old_evidence("mail", "127.0.0.1:25", AT),
         problems.pass_crashed("KeyError", "'x'", ""),
         problems.blocked("pid 4711, chainwright upload", AT),
         problems.upload_ends(AT),
@@ -149,6 +153,10 @@ def conditions() -> list[Problem]:
     return [
         nearly_full(Shortage("/var", [state, log], 12 << 20, None, severe=False)),
         nearly_full(Shortage("/var", [state], 1 << 30, 17, severe=True)),
+        damaged_row(DamagedRow("chains", ("0a1b",), "ValueError: 'dsa' is not a valid KeyType"), DATABASE),
+        damaged_row(DamagedRow("orders", ("0a1b", "acme"), "JSONDecodeError: Expecting value"), DATABASE),
+        damaged_row(DamagedRow("roots", ("0a1b",), "ValueError: Invalid isoformat string: '2O26'"), DATABASE),
+        damaged_file("*** in database main ***\nTree 4 page 7: btreeInitPage() returns error code 11", DATABASE),
     ]
 
 
