@@ -196,6 +196,23 @@ def reload_command(context: Context) -> Action | None:
     """
 
 
+@hookspec(firstresult=True)
+def confirm_command(context: Context) -> Command | None:
+    """Return a command that ends with 0 once the service runs this generation, for a module with a service of its own.
+
+    It is tried after the reload until it does, for as long as endpoints are probed. Without one, and without an endpoint that
+    shows the generation's number, a change of the configuration alone is "switched, not seen".
+
+    When it raises, or the command still fails: the generation is rolled back. A command that isn't installed confirms nothing.
+
+    ```python
+    @hookimpl
+    def confirm_command(self, context: Context) -> Command | None:
+        return Command(("grep", "-q", f"/{context.generation}/", str(context.places.run / "tunnel.loaded")))
+    ```
+    """
+
+
 @hookspec
 def probes(context: Context) -> list[Endpoint]:  # type: ignore[empty-body]
     """Return where each slot's chain is seen on the wire: before the switch, after it, and for drift.

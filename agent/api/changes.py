@@ -15,6 +15,7 @@ from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationRequired
 from agent.operations import reissue as operations
+from agent.operations.aims import aim_at
 from agent.operations.reissue import KeptUpload
 from agent.operations.uploads import delete_upload, export_chain
 
@@ -83,7 +84,7 @@ def reissue(request: ApiRequest) -> ApiResponse:
     job = new_job()
     with request.locked_state(job) as state:
         asked = operations.reissue(state, body.names, force=body.force)
-    begin(request, job, "reissue", ", ".join(body.names[:5]))
+    begin(request, job, "reissue", ", ".join(body.names[:5]), aim=asked.aim)
     return started(ReissueStarted(job, asked.names, asked.kept))
 
 
@@ -122,8 +123,9 @@ def delete(request: ApiRequest) -> ApiResponse:
     job = new_job()
     with request.locked_state(job) as state:
         record = state.known(request.path["id"])
-        delete_upload(state, record.id, confirmed=query.confirmed)
-    return started(begin(request, job, "chain deleted", ", ".join(record.names[:3])))
+        switches = delete_upload(state, record.id, confirmed=query.confirmed)
+    aim = aim_at(switches, instead_of=(record.id,))
+    return started(begin(request, job, "chain deleted", ", ".join(record.names[:3]), aim=aim))
 
 
 def export(request: ApiRequest) -> ApiResponse:

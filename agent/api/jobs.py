@@ -17,6 +17,7 @@ from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route
 from agent.errors import Problem
 from agent.errors.api import JobLost, JobNotFound
+from agent.model.aim import Aim, AimOutcome
 from agent.model.events import Event
 from agent.store import Store
 from agent.store.jobs import JobRecord
@@ -53,6 +54,8 @@ class Job:
     ended_at: datetime | None
     problem: Problem | None
     """Why it failed."""
+    outcome: AimOutcome | None
+    """What became of what was asked for, and what else is not well; None: it was about the whole, or has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,19 @@ def new_job() -> str:
     return secrets.token_hex(8)
 
 
-def begin(request: ApiRequest, job: str, action: str, subject: str, words: Sequence[str] = ("apply",)) -> JobStarted:
-    """Store a job and start its process. Raises `JobLost`. The audit record has its change already."""
-    record = JobRecord(job, action, subject, request.caller.name, request.now)
+def begin(
+    request: ApiRequest,
+    job: str,
+    action: str,
+    subject: str,
+    words: Sequence[str] = ("apply",),
+    aim: Aim | None = None,
+) -> JobStarted:
+    """Store a job and start its process. Raises `JobLost`. The audit record has its change already.
+
+    `aim`: what its result is about; None: about the whole, or the command knows.
+    """
+    record = JobRecord(job, action, subject, request.caller.name, request.now, aim=aim)
     with Store.open_existing(request.services.layout) as store, store.write():
         store.jobs.add(record)
     request.services.job_processes.start(job, words)
@@ -165,6 +178,7 @@ def _job(record: JobRecord, now: datetime) -> Job:
         started_at=record.started_at,
         ended_at=record.ended_at,
         problem=problem,
+        outcome=record.outcome,
     )
 
 

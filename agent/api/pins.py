@@ -12,6 +12,7 @@ from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.model.pin import Pin
 from agent.operations import pins as operations
+from agent.operations.aims import aim_at
 from agent.store import Store
 
 
@@ -46,8 +47,9 @@ def pin(request: ApiRequest) -> ApiResponse:
     body: NewPin = request.body
     job = new_job()
     with request.locked_state(job) as state:
-        operations.pin(state, body.module, body.slot, body.chain)
-    return started(begin(request, job, "chain pinned", f"{body.module}/{body.slot}"))
+        switches = operations.pin(state, body.module, body.slot, body.chain)
+    aim = aim_at(switches, body.chain)
+    return started(begin(request, job, "chain pinned", f"{body.module}/{body.slot}", aim=aim))
 
 
 def unpin(request: ApiRequest) -> ApiResponse:
@@ -55,8 +57,9 @@ def unpin(request: ApiRequest) -> ApiResponse:
     query: Slot = request.query
     job = new_job()
     with request.locked_state(job) as state:
-        operations.unpin(state, query.module, query.slot)
-    return started(begin(request, job, "pin taken back", f"{query.module}/{query.slot}"))
+        switches = operations.unpin(state, query.module, query.slot)
+    aim = aim_at(switches, instead_of=tuple(each.before for each in switches if each.before))
+    return started(begin(request, job, "pin taken back", f"{query.module}/{query.slot}", aim=aim))
 
 
 ROUTES = (

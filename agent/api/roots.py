@@ -17,8 +17,9 @@ from agent.api.route import Input, Pool, Route
 from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
+from agent.model.aim import Aim
 from agent.operations.effects import RootEffects
-from agent.operations.root import reissue_root, root_effects, upload_effects, upload_root
+from agent.operations.root import reissue_root, root_aim, root_effects, upload_effects, upload_root
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
 from agent.store import Store
@@ -127,8 +128,8 @@ def reissue(request: ApiRequest) -> ApiResponse:
     _require(request.body.typed, REISSUE)
     job = new_job()
     with request.locked_state(job) as state:
-        root = reissue_root(state)
-    return _taken(request, job, root, "root reissued")
+        aim, root = root_aim(state), reissue_root(state)
+    return _taken(request, job, root, aim, "root reissued")
 
 
 def preview(request: ApiRequest) -> ApiResponse:
@@ -145,8 +146,9 @@ def replace(request: ApiRequest) -> ApiResponse:
     _require(request.body.typed, REPLACE)
     root, job = _diagnose(request, request.body), new_job()
     with request.locked_state(job) as state:
+        aim = root_aim(state)
         upload_root(state, root)
-    return _taken(request, job, root, "root replaced")
+    return _taken(request, job, root, aim, "root replaced")
 
 
 def _require(typed: str, word: str) -> None:
@@ -160,8 +162,8 @@ def _diagnose(request: ApiRequest, given: Given) -> Root:
     return inspect_root(given.input_files(), passphrase=given.secret, now=request.now)
 
 
-def _taken(request: ApiRequest, job: str, root: Root, action: str) -> ApiResponse:
-    begin(request, job, action, root.subject)
+def _taken(request: ApiRequest, job: str, root: Root, aim: Aim, action: str) -> ApiResponse:
+    begin(request, job, action, root.subject, aim=aim)
     return started(RootStarted(job, root.subject, root.sha256, root.not_after))
 
 

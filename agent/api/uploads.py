@@ -12,6 +12,7 @@ from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.errors.operations import OperationError
+from agent.operations.aims import aim_at
 from agent.operations.effects import Switch
 from agent.operations.uploads import UploadPreview, check_upload, diagnose_upload, store_upload, upload_preview
 from agent.planning.comparison import Outranked
@@ -103,7 +104,8 @@ def store(request: ApiRequest) -> ApiResponse:
             replace=upload.replace,
             warnings=diagnosis.warnings,
         )
-    begin(request, job, "chain uploaded", ", ".join(chain.names[:3]))
+    aim = aim_at([each for each in effects.switches if each.after == chain.id], chain.id)
+    begin(request, job, "chain uploaded", ", ".join(chain.names[:3]), aim=aim)
     return started(UploadStarted(job, chain.id, effects.switches, effects.outranked))
 
 

@@ -77,6 +77,7 @@ def rekey(invocation: Invocation) -> int:
     After a crash in the middle, run it again: it continues with the same key. An account that the CA refuses, because it was
     deactivated for example, is given up: the next order makes another one.
     """
+    from agent.model.aim import Aim
     from agent.operations.account_key import promote_account_key, propose_account_key
 
     with invocation.locked_state(ACME) as state:
@@ -86,7 +87,7 @@ def rekey(invocation: Invocation) -> int:
     with invocation.locked_state(ACME) as state:
         promote_account_key(state)
     note("The account is known by a new key." if is_known else GIVEN_UP)
-    return perform(invocation)
+    return perform(invocation, aim=Aim())
 
 
 @acme.command("deactivate", example="\n$ chainwright acme deactivate --yes\n")
@@ -184,6 +185,7 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
     CHAIN is one of its names, or the beginning of its id.
     """
     from agent.engine.engine import Engine
+    from agent.operations.aims import aim_at
     from agent.operations.consequences import chain_effects
     from agent.operations.revocation import revoke_at_ca
 
@@ -197,9 +199,10 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
             raise ConfirmationFlagMissing("--yes")
         engine = Engine(invocation.layout, who="chainwright revoke", job=job)
         actor = None if job else invocation.actor()
-        for line in switch_lines(revoke_at_ca(engine, found, reason, actor=actor)):
+        switches = revoke_at_ca(engine, found, reason, actor=actor)
+        for line in [f"{found[:12]} is revoked.", *switch_lines(switches)]:
             note(line)
-        return finish(perform(invocation, job=job))
+        return finish(perform(invocation, job=job, aim=aim_at(switches, instead_of=(found,))))
 
 
 def _note(invocation: Invocation, action: str, subject: str) -> None:

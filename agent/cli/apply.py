@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agent.cli.commands import Invocation, command
-from agent.cli.exit_codes import DEGRADED
+from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.job import job_option, recorded_job
 from agent.cli.output import note, print_json
 from agent.cli.plan import preview
@@ -17,6 +18,7 @@ from agent.cli.words import counted, when
 if TYPE_CHECKING:
     from agent.engine.engine import Result
     from agent.engine.recheck import Recheck
+    from agent.model.aim import Aim, AimOutcome
     from agent.report import Report
 
 TIMEOUT, WAIT = 300.0, 60.0
@@ -77,15 +79,20 @@ def perform(
     windows: bool = True,
     recheck: Recheck | None = None,
     job: str = "",
+    aim: Aim | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> int:
     """Run passes until nothing is due, print what was done, and return the exit code. `job`: id of all of them.
 
     `recheck`: which endpoints to look at first; None: as a person expects, each address.
+    `aim`: what the command is for, which its exit code is about; None: the whole, or what the job is for. `about`: what it
+    has done itself, for ``--json``.
     """
     from agent.cli.progress import Progress
     from agent.engine.engine import Engine
     from agent.engine.recheck import Recheck
     from agent.report import read_snapshot, report
+    from agent.report.rows import plain
     from agent.system.poke import poke
 
     with closing(Progress(quiet=invocation.as_json)) as progress:
@@ -96,11 +103,32 @@ def perform(
     poke(invocation.layout)
     now = invocation.now()
     status = result.report or report(read_snapshot(invocation.layout, now), now)
+    outcome = _outcome(invocation, aim, job, status)
     if invocation.as_json:
-        print_json({"performed": list(result.performed), "unfinished": result.unfinished, "status": status.to_json()})
+        rows = {"performed": list(result.performed), "unfinished": result.unfinished, "outcome": plain(outcome)}
+        print_json({**(about or {}), **rows, "status": status.to_json()})
     else:
-        _print(result, status, idle=not progress.lasting)
-    return DEGRADED if result.unfinished or status.degraded else 0
+        _print(result, status, outcome, idle=not progress.lasting)
+    if outcome is not None:
+        return DEGRADED if outcome.missed else DONE
+    return DEGRADED if result.unfinished or status.degraded else DONE
+
+
+def _outcome(invocation: Invocation, aim: Aim | None, job: str, status: Report) -> AimOutcome | None:
+    """Return what became of the aim of a command, or of its job, which is told it."""
+    from agent.operations.aims import outcome_of
+    from agent.store import Store
+
+    with Store.open_existing(invocation.layout) as store:
+        record = store.jobs.get(job) if job else None
+        aim = aim or (record.aim if record else None)
+        if aim is None:
+            return None
+        outcome = outcome_of(aim, store, status)
+        if record is not None:
+            with store.write():
+                store.jobs.note_outcome(job, outcome)
+        return outcome
 
 
 @command(
@@ -133,15 +161,28 @@ def boot(invocation: Invocation) -> int:
     return DEGRADED if refusal else 0
 
 
-def _print(result: Result, status: Report, *, idle: bool) -> None:
+def _print(result: Result, status: Report, outcome: AimOutcome | None, *, idle: bool) -> None:
     from agent.cli.status import attention_lines, waiting_lines
 
     done = f"Done: {counted(len(result.performed), 'action')}." if result.performed else "Done."
     click.echo(f"{'Nothing to do.' if idle and not result.performed else done}{_next(status)}")
     if result.unfinished:
         note("Orders are unfinished; the next run continues them.")
-    for line in [*waiting_lines(status), *attention_lines(status)]:
+    for line in _outcome_lines(outcome):
         note(line)
+    attention = list(attention_lines(status))
+    if outcome is not None and not outcome.missed and attention:
+        note("That is done; what else is not well:")
+    for line in [*waiting_lines(status), *attention]:
+        note(line)
+
+
+def _outcome_lines(outcome: AimOutcome | None) -> list[str]:
+    """Return what became of what the command is for."""
+    if outcome is None:
+        return []
+    reached = [f"In service as asked: {', '.join(outcome.reached)}."] if outcome.reached else []
+    return [*reached, *(f"Not in service as asked: {line}" for line in outcome.missed)]
 
 
 def _next(status: Report) -> str:

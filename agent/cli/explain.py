@@ -124,7 +124,9 @@ def _module_lines(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> Iter
     if deployment is not None:
         number = f"generation {deployment.generation}" if deployment.generation is not None else "no generation"
         since = f", {when(deployment.at, now)}" if deployment.at else ""
-        yield f"{entry.name}: {deployment.outcome.replace('_', ' ')}, {number} is in service{since}"
+        unseen = deployment.outcome == "unseen"
+        is_what = f"{number} is {'switched, not seen' if unseen else 'in service'}"
+        yield f"{entry.name}: {'' if unseen else deployment.outcome.replace('_', ' ') + ', '}{is_what}{since}"
         if deployment.problem is not None:
             yield from (f"  {line}" for line in deployment.problem.lines())
         if deployment.retry_at is not None and deployment.retry_at > now:

@@ -130,6 +130,7 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
     new list is given to the modules that use it; other devices need it from `chainwright root crl`.
     """
     from agent.cli.apply import perform
+    from agent.operations.aims import aim_at
     from agent.operations.revocation import revocation_effects, revoke_signed
 
     with recorded_job(invocation, job) as finish:
@@ -139,8 +140,9 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
                 note(line)
             if not yes:
                 raise ConfirmationFlagMissing("--yes")
-            revoke_signed(state, serial, RevocationReason(reason))
-        return finish(perform(invocation, job=job))
+            switches = revoke_signed(state, serial, RevocationReason(reason))
+        before = tuple(each.before for each in switches if each.before)
+        return finish(perform(invocation, job=job, aim=aim_at(switches, instead_of=before)))
 
 
 def _what(found: RevocationEffects) -> str:

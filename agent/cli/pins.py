@@ -11,6 +11,7 @@ from agent.cli.completion import complete_modules, complete_slots
 from agent.cli.confirmation import switch_lines
 from agent.cli.output import note
 from agent.model.records import UPLOADED
+from agent.operations.aims import aim_at
 
 
 @command(
@@ -38,7 +39,7 @@ def pin(invocation: Invocation, module: str, slot: str, chain: str) -> int:
         switches = operation(state, module, slot, found)
     for line in [f"{found[:12]} is pinned for {module}/{slot}.", *switch_lines(switches)]:
         note(line)
-    return perform(invocation)
+    return perform(invocation, aim=aim_at(switches, found))
 
 
 @command(
@@ -60,4 +61,5 @@ def unpin(invocation: Invocation, module: str, slot: str) -> int:
         switches = operation(state, module, slot)
     for line in [f"The pin for {module}/{slot} is taken back.", *switch_lines(switches)]:
         note(line)
-    return perform(invocation)
+    before = tuple(each.before for each in switches if each.before)
+    return perform(invocation, aim=aim_at(switches, instead_of=before))

@@ -8,6 +8,7 @@ from agent.cli.apply import TIMEOUT, perform
 from agent.cli.commands import Invocation, command
 from agent.cli.confirmation import consequence_lines
 from agent.cli.output import note
+from agent.errors.problem import rfc3339
 
 
 @command(
@@ -37,10 +38,10 @@ def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, fo
     with invocation.locked_state("reissue") as state:
         for line in consequence_lines(operations.reissue_effects(state, names)):
             note(line)
-        kept = operations.reissue(state, names, force=force).kept
-    for name, chain in ((each.name, each.chain[:12]) for each in kept):
+        asked = operations.reissue(state, names, force=force)
+    for name, chain in ((each.name, each.chain[:12]) for each in asked.kept):
         note(f"{name}: an uploaded chain serves it ({chain}); to go back to the other sources, delete that one.")
-    return perform(invocation, timeout=timeout)
+    return perform(invocation, timeout=timeout, aim=asked.aim)
 
 
 @command(
@@ -54,8 +55,12 @@ Nothing to do. Next: in 20 days.
 @click.pass_obj
 def renew(invocation: Invocation, timeout: float) -> int:
     """Renew what is due, and try at once again what has failed: sources, and chains that a service didn't take."""
-    from agent.operations.reissue import retry_failed
+    from agent.operations.reissue import renewal, retry_failed
 
     with invocation.locked_state("renew") as state:
+        found = renewal(state)
         retry_failed(state)
-    return perform(invocation, timeout=timeout)
+    if not found.aim.slots:
+        until = f" before {rfc3339(found.next_at)}" if found.next_at else ""
+        note(f"Nothing is renewed: no chain is due{until}, and nothing has failed.")
+    return perform(invocation, timeout=timeout, aim=found.aim)

@@ -137,7 +137,7 @@ Type REISSUE to go on:
 def reissue(invocation: Invocation, dry_run: bool, confirmed: bool) -> int:
     """Make a new root, sign the local chains again and deploy them. What breaks is listed first, by name."""
     from agent.cli.apply import perform
-    from agent.operations.root import reissue_root, root_effects
+    from agent.operations.root import reissue_root, root_aim, root_effects
 
     with invocation.locked_state("root reissue") as state:
         effects = root_effects(state)
@@ -145,9 +145,9 @@ def reissue(invocation: Invocation, dry_run: bool, confirmed: bool) -> int:
         return _print_effects(invocation, effects)
     confirm_root(effects, word="REISSUE", flag="--yes-reissue-root", given=confirmed)
     with invocation.locked_state("root reissue") as state:
-        made = reissue_root(state)
+        aim, made = root_aim(state), reissue_root(state)
     note(f"New root: {made.subject}, SHA-256 {made.sha256}")
-    return perform(invocation)
+    return perform(invocation, aim=aim)
 
 
 @root.command(
@@ -176,7 +176,7 @@ def upload(
     from agent.cli.apply import perform
     from agent.cli.files import input_files, passphrase_of
     from agent.inspection import inspect_root
-    from agent.operations.root import upload_effects, upload_root
+    from agent.operations.root import root_aim, upload_effects, upload_root
 
     given = input_files([*files, *([key] if key else [])])
     found = inspect_root(given, passphrase=passphrase_of(passphrase_file), now=invocation.now())
@@ -187,8 +187,9 @@ def upload(
         return _print_effects(invocation, effects, subject=found.subject, sha256=found.sha256)
     confirm_root(effects, word="REPLACE", flag="--yes-replace-root", given=confirmed)
     with invocation.locked_state("root upload") as state:
+        aim = root_aim(state)
         upload_root(state, found)
-    return perform(invocation)
+    return perform(invocation, aim=aim)
 
 
 def _print_effects(invocation: Invocation, effects: RootEffects, **about: str) -> int:

@@ -11,6 +11,7 @@ from agent.cli.commands import Invocation, command
 from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, width
 from agent.cli.words import counted, shortened, when
+from agent.errors.wording import indented
 from agent.health.states import FAILED_MODULES
 from agent.model.finding import Finding
 from agent.report import ChainRow, ModuleRow, ModuleState, Report, Status, UseRow, read_snapshot, report
@@ -31,6 +32,8 @@ STYLES: dict[Status, tuple[str, str]] = {
     Status.UNUSED: ("-", "bright_black"),
 }
 """A mark beside each word, so that nothing depends on colours."""
+OF_SERVICES = "deploy."
+"""Codes of problems whose detail is what a service has printed."""
 
 
 @command(
@@ -75,6 +78,8 @@ def _finding_lines(finding: Finding, now: datetime) -> Iterator[str]:
     yield f"{finding.name}: {problem.cause}{again}"
     if problem.effect or problem.fix:
         yield f"    {' '.join(part for part in (problem.effect, problem.fix) if part)}"
+    if problem.code.startswith(OF_SERVICES):
+        yield from indented(problem.detail)
 
 
 def _lines(found: Report, show_all: bool) -> Iterator[str]:
@@ -129,7 +134,9 @@ def _users(row: ChainRow) -> str:
 def _mark(use: UseRow) -> str:
     if use.deployment == "waiting":
         return "(waiting)"
-    served = use.deployment == "live" and all(each.ok for each in use.endpoints)
+    if use.deployment == "unseen" and not use.endpoints:
+        return "(not seen)"
+    served = use.deployment in {"live", "unseen"} and all(each.ok for each in use.endpoints)
     return "" if served else "(!)"
 
 
@@ -138,7 +145,8 @@ def _modules(found: Report) -> Iterator[list[str]]:
     for module in found.modules:
         if module.enabled and module.state is not ModuleState.OK:
             bad = module.state in FAILED_MODULES
-            label = f"{'x' if bad else 'o'} {module.state.replace('_', ' ')}"
+            word = "switched, not seen" if module.state is ModuleState.UNSEEN else module.state.replace("_", " ")
+            label = f"{'x' if bad else 'o'} {word}"
             yield [click.style(label, fg="red" if bad else "blue"), module.name, _about(module, found.now)]
 
 

@@ -19,6 +19,7 @@ from agent.cli.words import shortened, when
 from agent.errors.problem import rfc3339
 from agent.errors.usage import PassphraseNeeded
 from agent.model.records import UPLOADED
+from agent.operations.aims import aim_at
 from agent.operations.consequences import chain_effects
 from agent.operations.uploads import (
     check_upload,
@@ -75,9 +76,13 @@ def upload(
         effects = change(state, diagnosis.chain, for_name=for_name, keep_unused=keep_unused, replace=old)
     if dry_run:
         return _print_preview(invocation, upload_preview(diagnosis, effects))
-    for line in [*switch_lines(effects.switches), *outranked_lines(diagnosis.chain.id, effects.outranked)]:
+    chain = diagnosis.chain
+    stored = f"Stored as {chain.id[:12]}: {shortened(chain.names, 3)}, until {chain.usable_until:%Y-%m-%d}."
+    for line in [stored, *switch_lines(effects.switches), *outranked_lines(chain.id, effects.outranked)]:
         note(line)
-    return perform(invocation)
+    switches = [each for each in effects.switches if each.after == chain.id]
+    about = {"stored": chain.id, "switches": plain(effects.switches), "outranked": plain(effects.outranked)}
+    return perform(invocation, aim=aim_at(switches, chain.id), about=about)
 
 
 @command(
@@ -132,7 +137,7 @@ def delete(invocation: Invocation, chain: str, yes: bool) -> int:
         switches = delete_upload(state, found, confirmed=confirmed)
     for line in [f"Deleted {found[:12]}, with its key.", *switch_lines(switches)]:
         note(line)
-    return perform(invocation)
+    return perform(invocation, aim=aim_at(switches, instead_of=(found,)), about={"deleted": found})
 
 
 def _agreed(invocation: Invocation, chain: str) -> bool:

@@ -49,6 +49,8 @@ class Module(BaseModel):
     prepare: ClassVar[Argv] = ()
     check: ClassVar[Argv] = ()
     reload: ClassVar[Argv] = ()
+    confirm: ClassVar[Argv] = ()
+    """Ends with 0 once the service runs the new configuration; tried after the reload until it does, or time is up."""
     inspect: ClassVar[Argv] = ()
     disruptive: ClassVar[bool] = False
     """A reload drops sessions."""
@@ -92,6 +94,10 @@ class Module(BaseModel):
     def reload_with(self, context: Context) -> Action | None:
         """Return what makes the service read its files again."""
         return self._command(self.reload, context)
+
+    def confirm_with(self, context: Context) -> Command | None:
+        """Return what ends with 0 once the service runs this generation, where no endpoint shows the generation's number."""
+        return self._command(self.confirm, context)
 
     def inspect_with(self, context: Context) -> Command | None:
         """Return a command that prints what runs now (sessions, peers)."""
@@ -141,6 +147,11 @@ class Module(BaseModel):
     def reload_command(self, context: Context) -> Action | None:
         """Answer `agent.hookspecs.reload_command`."""
         return self.reload_with(context)
+
+    @hookimpl
+    def confirm_command(self, context: Context) -> Command | None:
+        """Answer `agent.hookspecs.confirm_command`."""
+        return self.confirm_with(context)
 
     @hookimpl
     def inspect_command(self, context: Context) -> Command | None:

@@ -54,6 +54,11 @@ class Service(BaseModel):
         """True where what `reload_with` returns drops sessions."""
         return False
 
+    @property
+    def reload_proves(self) -> bool:
+        """True where a reload that succeeds proves that the configuration is in force: a restart, or a load that is answered."""
+        return False
+
     def check_with(self, context: ServiceContext) -> Command | None:
         """Return the service's own test of the candidate entry in ``context.directory``."""
         return None
@@ -65,8 +70,22 @@ class Service(BaseModel):
         """
         return None
 
+    def warnings_in(self, output: str) -> Iterable[str]:
+        """Return the lines in the output of a test that succeeded that warn of something.
+
+        Those that name a name or a file of the modules are told: nginx ignores a server of ours whose name another one has.
+        """
+        return ()
+
     def reload_with(self, context: ServiceContext) -> Action | None:
         """Return what makes the service read its files again."""
+        return None
+
+    def confirm_with(self, context: ServiceContext) -> Command | None:
+        """Return what ends with 0 once the service runs the entry in ``context.directory`` and the generations that it includes.
+
+        It is tried after the reload until it does, or time is up. None: no command can tell.
+        """
         return None
 
     def start_with(self, context: ServiceContext) -> Command | None:

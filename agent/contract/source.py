@@ -26,6 +26,11 @@ __all__ = ["ChainRecord", "OrderRecord", "Watch"]  # for the core, besides the c
 T = TypeVar("T")
 
 
+def is_aware(at: datetime | None) -> bool:
+    """Whether an instant has a time zone, or there is none: a naive one would be taken for the local time of the machine."""
+    return at is None or at.utcoffset() is not None
+
+
 @dataclass(frozen=True, slots=True)
 class RequestState:
     """State of a request, for `offers` and `due`."""
@@ -54,7 +59,13 @@ class Due:
     """Instant at which a new chain is to be asked for, with the reason."""
 
     at: datetime
+    """With a time zone. Raises ValueError without one."""
     reason: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.at, datetime) or not is_aware(self.at):
+            shown = "no datetime" if not isinstance(self.at, datetime) else "a datetime without a time zone"
+            raise ValueError(f"the instant of Due is {shown}; write for example now + timedelta(days=30)")
 
 
 class Memory(Protocol):

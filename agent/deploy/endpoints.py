@@ -78,10 +78,27 @@ class TransactionEndpoints:
         seen = [each for key, each in self.seen.items() if key.startswith(f"{module} ")]
         return bool(seen) and all(each.ok for each in seen)
 
-    def all_dead(self, modules: Iterable[str]) -> bool:
-        """Whether modules have endpoints, and nobody listened at any of them before the switch."""
-        keys = [check.key for module in modules for check in self._checks(module, new=True) if not check.further]
-        return bool(keys) and all(key in self.dead for key in keys)
+    def dead_places(self, modules: Iterable[str]) -> list[str]:
+        """Return the addresses of modules' endpoints where nobody listened at any of them before the switch."""
+        checks = [check for module in modules for check in self._checks(module, new=True) if not check.further]
+        places = dict.fromkeys(str(check.endpoint.address) for check in checks)
+        return [*places] if all(check.key in self.dead for check in checks) else []
+
+    def any_of(self, module: str) -> bool:
+        """Whether a module has endpoints."""
+        return bool(self._declared(module, new=True))
+
+    def shows(self, module: str) -> bool:
+        """Whether what was seen after the switch can't be of the generation before: its number, or the leaf of another chain."""
+        before = self._generation(module, False)
+        for check in self._declared(module, new=True):
+            seen = self.seen.get(check.key)
+            if seen is None or seen.served is None or not seen.ok:
+                continue
+            slot = check.endpoint.slot
+            if seen.served.generation is not None or before is None or before.chains.get(slot) != check.chain:
+                return True
+        return False
 
     def none_alive(self, module: str) -> bool:
         """Whether somebody listened at none of a module's endpoints before the switch, or it has none."""

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.deploy.differences import Difference
 from agent.errors import AgentError
 from agent.model.deployment import RefusedKind
 
+NUMBERS = re.compile(r"[0-9]+")
 TrialFunction = Callable[[frozenset[Difference]], AgentError | None]
 """Stages and tests a generation with these differences; returns the refusal, or None when it is accepted."""
 
 MOST_TRIALS = 40
 """A test of a large server takes seconds: what is left after these is refused untried, and tried again later."""
+
+
+def is_same_failure(one: AgentError, other: AgentError) -> bool:
+    """Whether two failures say the same, but for the numbers of generations and lines in them."""
+    return _without_numbers(one) == _without_numbers(other)
+
+
+def _without_numbers(error: AgentError) -> tuple[str, str, str]:
+    problem = error.problem
+    return problem.code, problem.where, NUMBERS.sub("#", problem.cause)
+
+
+def explained(refused: Mapping[Difference, AgentError], whole: AgentError) -> dict[Difference, AgentError]:
+    """Return the reason that people are told of each refused difference. `whole`: why all of them together were refused.
+
+    That is the first failure, of a candidate that nobody had taken apart. Those of its parts may come of the taking apart: a
+    module without a chain is refused for having none. They are second faults where another part has failed as the whole did.
+    """
+    same = {difference for difference, error in refused.items() if is_same_failure(error, whole)}
+    halved = {each.module for each in same if each.kind is RefusedKind.CONFIGURATION}
+    told = {each for each in refused if not same or each in same or (not each.slot and each.module in halved)}
+    return {each: whole if each in told else error for each, error in refused.items()}
 
 
 @dataclass

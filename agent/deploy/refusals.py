@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.differences import Difference
-from agent.errors import AgentError
+from agent.deploy.retention import refused_path
+from agent.errors import AgentError, Problem
 from agent.model.deployment import Refusal
 from agent.model.events import EventKind
 from agent.planning import Deploy
@@ -38,8 +41,8 @@ class Refusals:
         known = next((each for each in self._context.store.deployments.refusals() if _is_of(each, difference)), None)
         attempts = (known.attempts if known else 0) + (0 if difference in self.errors else 1)
         retry_at = self._context.clock() + back_off(attempts)
-        problem = replace(error.problem, retry_at=retry_at)
         self.errors[difference] = error
+        problem = replace(self.problem(difference), retry_at=retry_at)
         refusal = Refusal(
             difference.module, difference.slot, difference.kind, difference.subject, problem, attempts, retry_at
         )
@@ -48,6 +51,10 @@ class Refusals:
         self._context.tell(
             EventKind.REFUSED, problem.cause, difference.module, slot=difference.slot, refused=str(difference.kind)
         )
+
+    def problem(self, difference: Difference) -> Problem:
+        """Return what people are told of a difference that was refused in this transaction."""
+        return told(self._context, difference.module, self.errors[difference].problem)
 
     def add_all(self, differences: Iterable[Difference], error: AgentError) -> None:
         """Store each difference that is not refused yet."""
@@ -64,6 +71,29 @@ class Refusals:
                     deploy.module,
                     [*deploy.chains.values(), *deploy.bound.values(), *deploy.better, *refused, *self.wanted],
                 )
+
+
+def told(context: DeployContext, module: str, problem: Problem) -> Problem:
+    """Return a problem that says where the refused files are.
+
+    What it names of a candidate that was taken apart since is named as it is in the one that was kept.
+    """
+    place = refused_path(context, module)
+    if place is None:
+        return problem
+    effect = f"{problem.effect} The refused files are in {place} until the next try.".lstrip()
+    return replace(_in_place(context, problem), effect=effect)
+
+
+def _in_place(context: DeployContext, problem: Problem) -> Problem:
+    state = context.enabled.layout.state
+
+    def kept(found: re.Match[str]) -> str:
+        link = Path(found[1]) / "refused"
+        return f"{found[1]}/{link.readlink()}/" if link.is_symlink() else found[0]
+
+    named = re.compile(rf"({re.escape(str(state))}/(?:modules|services)/[^/\s]+)/[0-9]+/")
+    return replace(problem, cause=named.sub(kept, problem.cause), detail=named.sub(kept, problem.detail))
 
 
 def _is_of(refusal: Refusal, difference: Difference) -> bool:

@@ -9,16 +9,19 @@ from agent.deploy.deploy_context import DeployContext
 from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.errors import AgentError
 from agent.errors.deploy import ReloadFailed, StartFailed
+from agent.errors.wording import few
 from agent.system.command import process_of
 
 
 class Reloader:
     """Reloads the units of one transaction, forward and on the way back."""
 
-    def __init__(self, context: DeployContext, absent: Mapping[str, str], is_dead: Callable[[Unit], bool]) -> None:
+    def __init__(
+        self, context: DeployContext, absent: Mapping[str, str], dead_places: Callable[[Unit], list[str]]
+    ) -> None:
         self._context = context
         self._absent = dict(absent)
-        self._is_dead = is_dead
+        self._dead_places = dead_places
         self.down = dict(absent)
         """Unit -> why it can't be reloaded."""
         self.not_started: dict[str, StartFailed] = {}
@@ -57,7 +60,7 @@ class Reloader:
         if result.missing:
             self.down[unit.name] = result.summary
             return None
-        return ReloadFailed(unit.name, str(result.action), result.summary.rstrip("."), result.output)
+        return ReloadFailed(unit.name, result.action.shown, result.reason, result.account)
 
     def _why_down(self, unit: Unit, candidate: Candidate) -> str:
         """Return why a unit can't be reloaded, or nothing when it runs."""
@@ -70,8 +73,9 @@ class Reloader:
             result = self._context.runner.run(how)
             if result.ok:
                 return ""
-            return result.absence if result.missing else f'"{how}" says that it does not run'
-        return "nobody listens at its endpoints" if self._is_dead(unit) else ""
+            return result.absence if result.missing else f"{how.shown} says that it does not run"
+        places = self._dead_places(unit)
+        return f"nobody listens at {few(places)}" if places else ""
 
     def _start(self, unit: Unit, candidate: Candidate) -> bool:
         if not unit.may_start or unit.name in self._absent or self._context.boot:
@@ -81,6 +85,5 @@ class Reloader:
             return False
         result = self._context.runner.run(command)
         if not result.ok:
-            error = StartFailed(unit.name, str(command), result.summary.rstrip("."), result.output)
-            self.not_started[unit.name] = error
+            self.not_started[unit.name] = StartFailed(unit.name, command.shown, result.reason, result.account)
         return result.ok

@@ -34,6 +34,11 @@ class GenerationDir:
         """Return the directory of a generation."""
         return self.state / str(number)
 
+    @property
+    def refused(self) -> Path:
+        """Link to the generation that was refused last."""
+        return self.state / "refused"
+
     def published(self, generation: Generation | None) -> dict[str, PathContent]:
         """Return what a generation puts at fixed paths, by path."""
         if generation is None:
@@ -84,8 +89,22 @@ def with_what_was_made(generation_dir: GenerationDir, generation: Generation) ->
 
 
 def remove(generation_dir: GenerationDir, number: int) -> None:
-    """Remove a generation's directory, if it exists."""
+    """Remove a generation's directory, if it exists, and the link to it where it is the one that was refused."""
+    if refused_number(generation_dir) == number:
+        generation_dir.refused.unlink(missing_ok=True)
     shutil.rmtree(generation_dir.directory(number), ignore_errors=True)
+
+
+def mark_refused(generation_dir: GenerationDir, number: int) -> None:
+    """Keep a refused generation for people to look at: a link names it, and `remove` is to be called at the next try."""
+    generation_dir.refused.unlink(missing_ok=True)
+    generation_dir.refused.symlink_to(str(number))
+
+
+def refused_number(generation_dir: GenerationDir) -> int | None:
+    """Return the number of the refused generation that is kept; None: there is none."""
+    link = generation_dir.refused
+    return int(link.readlink().name) if link.is_symlink() and link.readlink().name.isdecimal() else None
 
 
 def damage(generation_dir: GenerationDir, generation: Generation) -> str | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent.deploy import staging
+from agent.deploy.confirming import Confirmations, names_of
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.record import TransactionRecord
+from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
-from agent.deploy.retention import surplus_of, sweep, sweep_entries
+from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entries
 from agent.deploy.retired import RetiredModules
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError, Problem
@@ -22,6 +25,7 @@ from agent.errors.deploy import (
     TAKEN_OUT,
     DiskFailed,
     NotIncluded,
+    NotSeen,
     RollbackFailed,
     ServiceDown,
 )
@@ -51,7 +55,8 @@ class Switching:
         """Service -> what the administrator's main file lacks, which doesn't name the agent's files."""
         self._retired = RetiredModules(context, record.retired, record.left)
         self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
-        self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.all_dead(unit.modules))
+        self._confirmations = Confirmations(context, record, self._endpoints)
+        self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.dead_places(unit.modules))
 
     # Forward
 
@@ -74,11 +79,19 @@ class Switching:
         if failed:
             return Failure(failed)
         self._enter(Step.PROBING)
-        failure = self._probe_and_clean_up()
+        failure = self._probe_and_clean_up() or self._confirm()
         if failure is None:
             self._look_at_retired()
             self.keep()
         return failure
+
+    def _confirm(self) -> Failure | None:
+        """See that the services run the new configuration, where their endpoints don't show it."""
+        if self.record.retired:
+            return None  # the endpoints of what was taken out show it
+        running = [unit for unit in self._units if unit.name not in self._reloader.down]
+        refuted = self._confirmations.confirm(running, self._candidate(new=True))
+        return Failure(refuted) if refuted else None
 
     def _find_unnamed(self) -> None:
         """Leave services alone whose main file is the administrator's and doesn't name the agent's files yet."""
@@ -173,16 +186,28 @@ class Switching:
         """Undo the renames, reload, probe whether the old generations are served again, and store the outcome."""
         self._enter(Step.GOING_BACK)
         self._undo_renames()
+        self._keep_refused()
         again = self._reload_old()
-        self._say_what_is_served(failure)
+        # Where entries alone were switched, that is told of each module of the service.
+        concerned = self.record.moved or ([] if self.record.retired else list(self.record.modules))
+        self._say_what_is_served(failure, concerned)
         with self._context.store.write():
-            errors = {module: self._store_rollback(module, failure, again) for module in self.record.moved}
+            errors = {module: self._store_rollback(module, failure, again) for module in concerned}
             self._context.store.deployments.end_transaction(self.record.id)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
         self._retired.hold(failure.error)
         for module, error in errors.items():
             self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
         self._sweep()
+
+    def _keep_refused(self) -> None:
+        """Keep what did not stay for people to look at."""
+        found = [(self._context.module_dir(name), self.record.modules[name].new) for name in self.record.moved]
+        found += [(self._context.service_dir(name), move.new) for name, move in self.record.entries.items()]
+        with self._context.store.write():
+            for generation_dir, number in found:
+                if number is not None:
+                    keep_refused(self._context, generation_dir, number)
 
     def _reload_old(self) -> Failure | None:
         """Reload and probe. A reload that fails is no problem if the old generations are seen to be served."""
@@ -291,7 +316,12 @@ class Switching:
 
     def _tell_kept(self, deployment: Deployment) -> None:
         waiting = deployment.outcome is Outcome.WAITING
-        text = deployment.problem.cause if deployment.problem else f"generation {deployment.generation} is in service"
+        switched = "switched, not seen" if deployment.outcome is Outcome.UNSEEN else "in service"
+        text = (
+            deployment.problem.cause
+            if waiting and deployment.problem
+            else f"generation {deployment.generation} is {switched}"
+        )
         kind = EventKind.WAITING if waiting else EventKind.DEPLOYED
         self._context.tell(kind, text, deployment.module, generation=deployment.generation)
 
@@ -310,12 +340,29 @@ class Switching:
             inputs=record.inputs.get(module, ""),
             at=context.clock(),
         )
+        if down is None and self._is_unseen(module):
+            deployment = self._unseen(deployment)
         context.store.endpoints.put(module, rows)
         context.store.deployments.put(deployment)
         accepted = [difference.subject for difference in record.differences if difference.module == module]
         if not down:
             context.store.deployments.accept(module, accepted)
         return deployment
+
+    def _is_unseen(self, module: str) -> bool:
+        """Whether nothing shows that the service runs the configuration: now, or since it was switched to."""
+        last = self._context.deployment(module)
+        changed = module in self.record.moved or any(
+            unit.name in self.record.entries for unit in self._units if module in unit.modules
+        )
+        still = last is not None and last.outcome is Outcome.UNSEEN and not changed
+        return still or module in self._confirmations.unseen
+
+    def _unseen(self, deployment: Deployment) -> Deployment:
+        """Return a deployment as switched, not seen: a problem, unless the plugin says that nothing can show it."""
+        explained = self._context.enabled.modules[deployment.module].unprobed
+        problem = None if explained else NotSeen(deployment.module, names_of(self._units, deployment.module)).problem
+        return replace(deployment, outcome=Outcome.UNSEEN, problem=problem)
 
     def _stopped(self) -> set[str]:
         """Return the modules whose service has served and is gone."""
@@ -337,22 +384,24 @@ class Switching:
             if module in unit.modules and unit.name in self._reloader.down:
                 return ServiceDown(unit.name, self._reloader.down[unit.name])
         dead = next((row for row in rows if row.problem is not None and not row.further), None)
-        return ServiceDown(f"{module} at {dead.address}", "nobody listens there") if dead else None
+        return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
 
     def _store_rollback(self, module: str, failure: Failure, again: Failure | None) -> AgentError:
         move = self.record.modules[module]
         present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self.record.inputs.get(module, ""))
         error: AgentError = failure.error
         if again is not None:
-            error = RollbackFailed(module, again.error.problem.cause.rstrip("."))
+            detail = error.problem.detail
+            error = RollbackFailed(module, error.problem.cause, again.error.problem.cause)
+            error.detail = detail
         self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
         self._store_problem(present, outcome, Step.GOING_BACK, error.problem)
         return error
 
-    def _say_what_is_served(self, failure: Failure) -> None:
+    def _say_what_is_served(self, failure: Failure, modules: Iterable[str]) -> None:
         """Complete the errors, which are stored of the modules and of what was refused."""
-        for module in self.record.moved:
+        for module in modules:
             of_module = [error for (name, _slot), error in failure.slots.items() if name == module]
             for error in of_module or [failure.error]:
                 error.effect = self._effect_of_going_back(module)
@@ -374,7 +423,7 @@ class Switching:
                 present,
                 outcome=outcome,
                 step=str(step),
-                problem=replace(problem, retry_at=retry_at),
+                problem=replace(told(context, present.module, problem), retry_at=retry_at),
                 at=now,
                 attempts=attempts,
                 retry_at=retry_at,

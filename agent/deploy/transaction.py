@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.differences import Difference, Target, with_last_configuration
 from agent.deploy.footprints import Footprints, former_units, unit_of
-from agent.deploy.isolation import Isolation
+from agent.deploy.isolation import Isolation, explained, is_same_failure
 from agent.deploy.record import Move, TransactionRecord
 from agent.deploy.refusals import Refusals
-from agent.deploy.retention import sweep, sweep_entries
+from agent.deploy.retention import drop_refused, sweep, sweep_entries
 from agent.deploy.switching import Failure, Switching, store_phase
 from agent.deploy.trial import StagedCandidate, Trial, differences_of
-from agent.deploy.units import EmptiedUnit, Unit, units_of
+from agent.deploy.units import EmptiedUnit, SharedUnit, Unit, units_of
+from agent.deploy.warnings import keep_warnings
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, ServiceRefusesPresent
 from agent.model.deployment import Deployment, Outcome, RefusedKind, Step
@@ -48,13 +49,24 @@ class Transaction:
         self._refusals = Refusals(context)
         self._in_place: Switching | None = None
         """Renames that a service's test needed; the switch takes them over, or they are undone."""
+        self._has_kept = False
+        """Whether the first refused candidate of this transaction was kept for people to look at."""
 
     def run(self) -> None:
         """Deploy what is due. Failures are stored, reported and tried again with back-off, not raised."""
+        self._drop_refused()
         for _ in range(MOST_SWITCHES):
             failure = self._attempt(self._targets())
             if failure is None or not self._prepare_next_attempt():
                 return
+
+    def _drop_refused(self) -> None:
+        """Remove what the last try has left for people to look at."""
+        places = [*map(self._context.module_dir, self._deploys)]
+        places += [self._context.service_dir(unit.name) for unit in self._units if isinstance(unit, SharedUnit)]
+        with self._context.store.write():
+            for generation_dir in places:
+                drop_refused(self._context, generation_dir)
 
     # Targets
 
@@ -71,6 +83,7 @@ class Transaction:
             return context.enabled.render(module, {slot: chains[slot] for slot in some})
 
         try:
+            context.enabled.check_endpoints(module, chains)
             return Target(module, chains, render(chains), live, render)
         except AgentError as error:
             self._refusals.add(Difference(module, "", RefusedKind.CONFIGURATION, self._deploys[module].inputs), error)
@@ -92,6 +105,8 @@ class Transaction:
         if staged is not None and self._is_all_refused(staged, targets):
             trial.discard(staged)
             staged = None
+        if staged is not None:
+            keep_warnings(self._context, staged.warnings.items())
         if staged is None or not (staged.generations or staged.entries):
             self._undo_in_place()
             self._store_nothing_to_do(targets, refused=staged is None)
@@ -130,27 +145,34 @@ class Transaction:
         if error is None:
             return staged
         present = self._try_and_discard(trial, frozenset())
-        if present is None:
+        if present is None or not (self._is_anything_live() or is_same_failure(present, error)):
             return self._isolate(trial, differences, error)
-        return self._find_with_last_entries(trial, differences, present)
+        return self._find_with_last_entries(trial, differences, error, present)
 
     def _find_with_last_entries(
-        self, trial: Trial, differences: Sequence[Difference], error: AgentError
+        self, trial: Trial, differences: Sequence[Difference], whole: AgentError, without: AgentError
     ) -> StagedCandidate | None:
-        """Try the differences with the last good entries: `error` is about the entries, not about the differences."""
+        """Try the differences with the last good entries.
+
+        `whole`: why everything together was refused; `without`: why the new entries are, without the differences.
+        """
         trial.keep_entries = True
         present = self._try_and_discard(trial, frozenset())
-        if present is not None and any(self._context.live(module) for module in self._deploys):
-            error = _present_refused(present)
+        error = without
+        if present is not None:
+            error = _present_refused(whole, present) if self._is_anything_live() else whole
         for module, deploy in self._deploys.items():
             self._refusals.add(Difference(module, "", RefusedKind.CONFIGURATION, deploy.inputs), error)
         # With their last entries, services that modules leave would go on including what is about to go.
         return None if present is not None or self._left_services else self._find_acceptable(trial, differences)
 
+    def _is_anything_live(self) -> bool:
+        return any(self._context.live(module) for unit in self._units for module in unit.modules)
+
     def _isolate(self, trial: Trial, differences: Sequence[Difference], error: AgentError) -> StagedCandidate | None:
         isolation = Isolation(lambda accepted: self._try_and_discard(trial, accepted))
         isolation.run([difference for difference in differences if difference not in self._refusals.errors], error)
-        for difference, why in isolation.refused.items():
+        for difference, why in explained(isolation.refused, error).items():
             self._refusals.add(difference, why)
         staged, again = self._try(trial, isolation.accepted)
         if again is not None:
@@ -175,11 +197,13 @@ class Transaction:
                 return None, error
             if not staged.refused:
                 break
+            self._keep_first_refused(trial, staged)
             trial.discard(staged)
             for difference, why in staged.refused.items():
                 self._refusals.add(difference, why)
         refusal = staged.refusal or self._check_in_place(trial, staged, accepted)
         if refusal is not None:
+            self._keep_first_refused(trial, staged)
             trial.discard(staged)
             return None, refusal
         return staged, None
@@ -199,8 +223,15 @@ class Transaction:
         self._in_place = Switching(self._context, record)
         error = self._in_place.rename() or trial.check_in_place(staged) or self._refusal_of_former(staged)
         if error is not None:
+            self._keep_first_refused(trial, staged)
             self._undo_in_place()
         return error
+
+    def _keep_first_refused(self, trial: Trial, staged: StagedCandidate) -> None:
+        """Keep what nobody has taken apart yet; candidates of the search for the cause are of no use to people."""
+        if not self._has_kept:
+            trial.keep_refused(staged)
+            self._has_kept = True
 
     def _former(self, staged: StagedCandidate) -> list[EmptiedUnit]:
         """Return the daemons that have the present entries, where others are going to have the new ones."""
@@ -213,7 +244,7 @@ class Transaction:
             command = unit.check(staged.candidate) if unit.checks_in_place else None
             result = self._context.runner.run(command) if command else None
             if command and result and not (result.ok or result.missing):
-                return CheckRefused(unit.name, str(command), result.summary.rstrip("."), result.output)
+                return CheckRefused(unit.name, command.shown, result.reason, result.account)
         return None
 
     def _undo_in_place(self) -> None:
@@ -280,7 +311,7 @@ class Transaction:
         if present is None or self._refusals.of(module):
             self._store_refused(module)
             return
-        outcome = Outcome.WAITING if present.outcome is Outcome.WAITING else Outcome.LIVE
+        outcome = present.outcome if present.outcome in {Outcome.WAITING, Outcome.UNSEEN} else Outcome.LIVE
         kept = replace(present, outcome=outcome, inputs=self._deploys[module].inputs, attempts=0, retry_at=None)
         if outcome is Outcome.LIVE:
             kept = replace(kept, problem=None, step="")
@@ -291,7 +322,7 @@ class Transaction:
 
     def _store_refused(self, module: str) -> None:
         present = self._context.deployment(module)
-        error = next(iter(self._refusals.of(module).values()), None)
+        problem = next((self._refusals.problem(each) for each in self._refusals.of(module)), None)
         attempts = (present.attempts if present else 0) + 1
         broken = module in self._repair
         now = self._context.clock()
@@ -300,7 +331,7 @@ class Transaction:
             generation=present.generation if present else None,
             outcome=Outcome.BROKEN if broken else Outcome.REFUSED,
             step=str(Step.CHECK),
-            problem=error.problem if error else None,
+            problem=problem,
             inputs=self._deploys[module].inputs,
             at=now,
             attempts=attempts,
@@ -358,7 +389,11 @@ class Transaction:
         )
 
 
-def _present_refused(error: AgentError) -> AgentError:
-    if not isinstance(error, CheckRefused):
-        return error
-    return ServiceRefusesPresent(error.where, error.command, error.reason, error.detail)
+def _present_refused(whole: AgentError, present: AgentError) -> AgentError:
+    """Return the first failure, and that what is in service is refused too: as the cause, where it is the same one."""
+    if not isinstance(whole, CheckRefused) or not isinstance(present, CheckRefused):
+        return whole
+    if is_same_failure(whole, present):
+        return ServiceRefusesPresent(whole.where, whole.program, whole.reason, whole.detail)
+    both = f"{whole.detail}\n\nEven what is in service is refused:\n{present.detail}"
+    return CheckRefused(whole.where, whole.program, whole.reason, both)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from agent.deploy import preflight, staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference, Target, with_moved_parts
 from agent.deploy.renames import ABSENT, Rename, live_link, published, taken_away
+from agent.deploy.retention import keep_refused
 from agent.deploy.staging import GenerationDir, Materials
 from agent.deploy.units import Candidate, SharedUnit, Unit
+from agent.deploy.warnings import warnings_of
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused, DiskFailed, PrepareFailed
 from agent.model.deployment import Generation, RefusedKind, Step
@@ -38,6 +40,8 @@ class StagedCandidate:
     refused: dict[Difference, AgentError] = field(default_factory=dict)
     """Differences that the preflight refuses, with the reason."""
     refusal: AgentError | None = None
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Unit -> what its own test warned of."""
     unprepared: dict[str, AgentError] = field(default_factory=dict)
     """Module -> error: its preparation needs a program that is missing, which may be part of a service that is not installed."""
 
@@ -87,11 +91,23 @@ class Trial:
         return staged.refusal
 
     def discard(self, staged: StagedCandidate) -> None:
-        """Remove what was staged."""
+        """Remove what was staged, but for what is kept for people to look at."""
+        for generation_dir, generation in self._directories(staged):
+            if staging.refused_number(generation_dir) != generation.number:
+                staging.remove(generation_dir, generation.number)
+
+    def keep_refused(self, staged: StagedCandidate) -> None:
+        """Keep a refused candidate until the next try. It is stored, so that deleting a chain removes its key there too."""
+        with self._context.store.write():
+            for generation_dir, generation in self._directories(staged):
+                self._context.store.deployments.put_generation(generation, staged.texts, self._context.clock())
+                keep_refused(self._context, generation_dir, generation.number)
+
+    def _directories(self, staged: StagedCandidate) -> Iterator[tuple[GenerationDir, Generation]]:
         for module, generation in staged.generations.items():
-            staging.remove(self._context.module_dir(module), generation.number)
+            yield self._context.module_dir(module), generation
         for service, generation in staged.entries.items():
-            staging.remove(self._context.service_dir(service), generation.number)
+            yield self._context.service_dir(service), generation
 
     # Stage
 
@@ -199,7 +215,7 @@ class Trial:
         result = self._context.runner.run(command)
         if result.ok:
             return
-        failed = PrepareFailed(module, str(command), result.summary, result.output)
+        failed = PrepareFailed(module, command.shown, result.reason, result.account)
         if result.missing:
             staged.unprepared[module] = failed
         elif staged.refusal is None:
@@ -251,6 +267,8 @@ class Trial:
             command = unit.check(staged.candidate)
             result = self._context.runner.run(command) if command else None
             if command is None or result is None or result.ok:
+                if result is not None:
+                    staged.warnings[unit.name] = warnings_of(self._context, unit, result)
                 return
             if result.missing:
                 staged.absent[unit.name] = result.absence
@@ -259,7 +277,7 @@ class Trial:
 
 
 def _refused(unit: Unit, command: Command, result: CommandResult) -> CheckRefused:
-    return CheckRefused(unit.name, str(command), result.summary.rstrip("."), result.output)
+    return CheckRefused(unit.name, command.shown, result.reason, result.account)
 
 
 def differences_of(targets: Sequence[Target]) -> list[Difference]:

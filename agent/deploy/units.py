@@ -61,6 +61,19 @@ class Unit(ABC):
     def reload(self, candidate: Candidate) -> Action | None:
         """Return the command or signal that makes it read its files again."""
 
+    def warnings_in(self, output: str) -> list[str]:
+        """Return what its own test, which succeeded, warns of."""
+        return []
+
+    @property
+    def reload_proves(self) -> bool:
+        """Whether a reload that succeeds proves that the new configuration is in force."""
+        return False
+
+    def confirm(self, candidate: Candidate) -> Command | None:
+        """Return the command that ends with 0 once it runs the candidate."""
+        return None
+
     def start(self, candidate: Candidate) -> Command | None:
         """Return the command that starts it."""
         return None
@@ -91,6 +104,10 @@ class OwnUnit(Unit):
     def reload(self, candidate: Candidate) -> Action | None:
         """Ask the module."""
         return self._hooks.reload(self.name, candidate.contexts[self.name])
+
+    def confirm(self, candidate: Candidate) -> Command | None:
+        """Ask the module."""
+        return self._hooks.confirm(self.name, candidate.contexts[self.name])
 
 
 class SharedUnit(Unit):
@@ -129,6 +146,19 @@ class SharedUnit(Unit):
     def reload(self, candidate: Candidate) -> Action | None:
         """Ask the service."""
         return self._ask("reload_with", lambda: self._service.reload_with(self._context(candidate)))
+
+    def warnings_in(self, output: str) -> list[str]:
+        """Ask the service."""
+        return self._ask("warnings_in", lambda: [*self._service.warnings_in(output)])
+
+    @property
+    def reload_proves(self) -> bool:
+        """Whether the service says so."""
+        return self._service.reload_proves
+
+    def confirm(self, candidate: Candidate) -> Command | None:
+        """Ask the service."""
+        return self._ask("confirm_with", lambda: self._service.confirm_with(self._context(candidate)))
 
     def start(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
@@ -193,6 +223,19 @@ class EmptiedUnit(SharedUnit):
     def reload(self, candidate: Candidate) -> Action | None:
         """Return what makes it let go."""
         return self._footprint.reload
+
+    def warnings_in(self, output: str) -> list[str]:
+        """Return none: they would be about nothing of the agent's."""
+        return []
+
+    @property
+    def reload_proves(self) -> bool:
+        """Always: what shows that it has let go is looked at by itself."""
+        return True
+
+    def confirm(self, candidate: Candidate) -> Command | None:
+        """Return nothing."""
+        return None
 
     def start(self, candidate: Candidate) -> Command | None:
         """Return nothing."""

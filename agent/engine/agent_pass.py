@@ -58,7 +58,13 @@ SUPERSEDED = timedelta(days=1)
 """A chain that nothing needs any more is kept so long, so that one can see what just happened."""
 UNNEEDED = timedelta(days=8)
 """An order for a request that nobody needs any more is kept so long after its next try would have been."""
-SEEN_ON_THE_WIRE = ("deploy.reload_failed", "deploy.wrong_chain", "deploy.wrong_generation", "deploy.probe_failed")
+SEEN_ON_THE_WIRE = (
+    "deploy.reload_failed",
+    "deploy.not_confirmed",
+    "deploy.wrong_chain",
+    "deploy.wrong_generation",
+    "deploy.probe_failed",
+)
 """Codes of what was refused only after the switch."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from agent.contract.source import Source
+from agent.contract.source import Source, is_aware
 from agent.crl import RevocationLists, check_revocation
 from agent.engine.bus import Bus
 from agent.engine.source_context import StoredSourceContext
@@ -94,6 +94,9 @@ class _Inquiry:
         answer = source.inquire(self._load(), self._before, context)
         if answer is not None and not isinstance(answer, Watch):
             raise TypeError(f"inquire() returned {type(answer).__name__} instead of a Watch")
+        naive = [each for each in ("next_at", "renew_at") if answer and not is_aware(getattr(answer, each))]
+        if naive:
+            raise ValueError(f"inquire() returned a Watch whose {naive[0]} has no time zone")
         found = answer or replace(self._watch, next_at=None)
         next_at = max(found.next_at, self._clock() + SOONEST) if found.next_at else None
         self._watch = replace(found, chain=self._action.chain, next_at=next_at, crl_at=self._watch.crl_at)
@@ -120,7 +123,7 @@ class _Inquiry:
     def _fail(self, error: AgentError, instant: str) -> None:
         self._error = self._error or error
         now = self._clock()
-        again = error.retry_at if isinstance(error, SourceError) else None
+        again = error.retry_at if isinstance(error, SourceError) and is_aware(error.retry_at) else None
         earliest = now + BACK_OFF[min(self._failures, len(BACK_OFF)) - 1]
         at = max(again, earliest) if again else earliest
         self._watch = replace(self._watch, next_at=at) if instant == "next_at" else replace(self._watch, crl_at=at)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent.contract.source import OrderRecord, Source
+from agent.contract.source import OrderRecord, Source, is_aware
 from agent.deploy.deploy_context import back_off
 from agent.engine.bus import Bus
 from agent.engine.delivery_checks import check_delivery, checked_text
@@ -58,6 +58,9 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
         warnings, origin = (*judgement.warnings, *remarks), checked_text(source.origin)
         return Delivery(source, obtain, context.now(), chain, warnings=warnings, origin=origin)
     except AgentError as error:
+        if not is_aware(error.retry_at):
+            naive = ValueError(f"{type(error).__name__}.retry_at has no time zone")
+            error = SourceCrashed(obtain.source, naive, context.now() + back_off(1))
         return Delivery(source, obtain, context.now(), error=error)
     except Exception as error:
         now = context.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agent.errors.base import AgentError
@@ -31,7 +32,7 @@ class ProbeFailed(DeployError):
     """An endpoint gave no answer, or the layer above TLS is dead."""
 
     code = "deploy.probe_failed"
-    cause = "The endpoint gives no proper answer: {reason}."
+    cause = "{endpoint} gives no proper answer: {reason}."
     where = "{endpoint}"
     fix = f"Look at the service's log, {RENEW}"
     endpoint: str
@@ -89,7 +90,7 @@ class WrongChainServed(DeployError):
     """An endpoint answers, but with another chain: SHA-256 fingerprints of leaf and intermediates, as they are sent."""
 
     code = "deploy.wrong_chain"
-    cause = "The endpoint serves {difference}."
+    cause = "{endpoint} serves {difference}."
     where = "{endpoint}"
     fix = "{cure}"
     endpoint: str
@@ -119,7 +120,7 @@ class WrongGeneration(DeployError):
     """An endpoint serves the chain, but its service still runs an older configuration; `served` None: it shows none."""
 
     code = "deploy.wrong_generation"
-    cause = "The service {difference} {expected}."
+    cause = "{endpoint}: the service {difference} {expected}."
     where = "{endpoint}"
     fix = RELOADED
     endpoint: str
@@ -132,6 +133,31 @@ class WrongGeneration(DeployError):
         if self.served is None:
             return "doesn't tell its generation; it should be"
         return f"runs generation {self.served} instead of"
+
+
+class NotConfirmed(DeployError):
+    """A service that was reloaded still doesn't run the new configuration, as the module's or the service's own command says."""
+
+    code = "deploy.not_confirmed"
+    cause = "The service doesn't run the new configuration, says {program}: {reason:clause}."
+    where = "{service}"
+    fix = f"Look at the service's log, {RENEW}"
+    service: str
+    program: str
+    reason: str
+    detail: str
+
+
+class NotSeen(DeployError):
+    """A configuration was switched to and the service reloaded, but nothing shows that it runs it."""
+
+    code = "deploy.unseen"
+    cause = "The new configuration is switched, not seen: nothing shows that {services} runs it."
+    where = "{module}"
+    effect = "Its files are in place, and the reload reported no failure."
+    fix = "Look at the service's log; a restart makes sure."
+    module: str
+    services: str
 
 
 class TemplateRefused(DeployError):
@@ -160,11 +186,11 @@ class PrepareFailed(DeployError):
     """A command that prepares a generation failed."""
 
     code = "deploy.prepare_failed"
-    cause = '"{command}" failed: {reason:clause}.'
+    cause = "{program} failed: {reason:clause}."
     effect = UNCHANGED
     fix = f"Correct what it names, {APPLY}"
     where: str
-    command: str
+    program: str
     reason: str
     detail: str
 
@@ -173,24 +199,36 @@ class CheckRefused(DeployError):
     """The service's own test refused a generation."""
 
     code = "deploy.check_refused"
-    cause = '"{command}" refused the new configuration: {reason:clause}.'
+    cause = "{program} refused the new configuration: {reason:clause}."
     effect = UNCHANGED
     fix = f"Correct the setting or template that it names, {APPLY}"
     where: str
-    command: str
+    program: str
     reason: str
     detail: str
+
+
+class CheckWarned(DeployError):
+    """The service's own test accepts the configuration, and warns of something that is about what is served."""
+
+    code = "deploy.check_warned"
+    cause = "The test of {service} warns: {warnings:semicolons}."
+    where = "{service}"
+    effect = "It may serve something else than was meant."
+    fix = f"Correct what it names, {APPLY}"
+    service: str
+    warnings: Sequence[str]
 
 
 class ServiceRefusesPresent(DeployError):
     """The service's test refuses even what is in service: the cause lies outside of the agent's files."""
 
     code = "deploy.present_refused"
-    cause = '"{command}" refuses even the configuration that is in service: {reason:clause}.'
+    cause = "{program} refuses even the configuration that is in service: {reason:clause}."
     effect = "Nothing was changed."
     fix = f"Correct the service's own files, {APPLY}"
     where: str
-    command: str
+    program: str
     reason: str
     detail: str
 
@@ -199,10 +237,10 @@ class ReloadFailed(DeployError):
     """A reload command failed."""
 
     code = "deploy.reload_failed"
-    cause = 'The reload failed ("{command}"): {reason:clause}.'
+    cause = "The reload failed ({program}): {reason:clause}."
     fix = f"Look at the service's log, {RENEW}"
     where: str
-    command: str
+    program: str
     reason: str
     detail: str
 
@@ -211,11 +249,11 @@ class StartFailed(DeployError):
     """A service that the agent is to start can't be started."""
 
     code = "deploy.start_failed"
-    cause = 'The service does not run, and can\'t be started ("{command}"): {reason:clause}.'
+    cause = "The service does not run, and can't be started ({program}): {reason:clause}."
     effect = "The new files are in place for its start."
     fix = f"Correct what it names, {APPLY}"
     where: str
-    command: str
+    program: str
     reason: str
     detail: str
 
@@ -247,11 +285,19 @@ class RollbackFailed(DeployError):
     """The old generation was put back, but isn't seen on the wire either."""
 
     code = "deploy.broken"
-    cause = "Neither the new generation nor the previous one is seen to be served: {reason:clause}."
+    cause = "Neither the new generation nor the previous one is seen to be served: {reason:clause}{after}."
     effect = "The service may be down."
     fix = f"Look at the service's log and restart it, {RENEW}"
     where: str
     reason: str
+    again: str = ""
+    """What was wrong after going back."""
+
+    @property
+    def after(self) -> str:
+        """End of the sentence, where that is something else."""
+        again = self.again.rstrip(".: ")
+        return f"; after going back: {again}" if again and again != self.reason.rstrip(".: ") else ""
 
 
 class FileDamaged(DeployError):

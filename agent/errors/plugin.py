@@ -207,12 +207,14 @@ class DeclarationRefused(PluginError):
 
     code = "plugin.declaration_refused"
     cause = "The plugin's answer to {hook} can't be used: {reason}."
-    where = "{module}"
+    where = "{module}{place:? (%)}"
     effect = STAYS
     fix = f"Update the plugin; {LIST} names its distribution."
     module: str
     hook: str
     reason: str
+    place: str = ""
+    """File and line of the plugin."""
 
 
 class ObserverRaised(PluginError):
@@ -234,10 +236,12 @@ class SourceRaised(PluginError):
 
     code = "plugin.source_raised"
     cause = "The source failed in {hook}: {error:reason}."
-    where = 'source "{source}"'
+    where = 'source "{source}"{place:? (%)}'
     effect = "It is passed over: the next source of the ladder serves."
     fix = f"Correct its settings, or update it; {LIST} names its distribution."
     detail = "{error:place}"
     source: str
     hook: str
     error: BaseException
+    place: str = ""
+    """File and line of the plugin."""

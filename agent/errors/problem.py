@@ -40,7 +40,8 @@ class Problem:
 
     def lines(self) -> list[str]:
         """Return the two lines that a terminal shows: what and where, then the next step."""
-        first = f"{self.where}: {self.cause}" if self.where else self.cause
+        told = not self.where or self.cause.startswith(self.where)
+        first = self.cause if told else f"{self.where}: {self.cause}"
         second = " ".join(part for part in (self.effect, self.fix) if part)
         return [first, second] if second else [first]
 

@@ -54,6 +54,11 @@ def escaped(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def indented(text: str, by: str = "      ") -> list[str]:
+    """Return the lines of foreign output, a `Problem.detail`, as a terminal shows them below the sentences."""
+    return [f"{by}{escaped(line)}".rstrip() for line in text.expandtabs().splitlines()]
+
+
 def said(words: str) -> str:
     """Return a CA's words as the end of a sentence, without its full stop."""
     line = " ".join(words.split())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from agent.errors.deploy import NotIncluded, StartFailed
@@ -90,6 +90,7 @@ def health(snapshot: Snapshot, now: datetime) -> Health:
     found = [
         *noted,
         *_of_pass(snapshot, now),
+        *_of_evidence(snapshot, now),
         *pins(snapshot, now),
         *(finding for each in needs for finding in _of_need(each)),
         *(finding for each in chains for finding in _of_chain(each, now)),
@@ -215,13 +216,26 @@ def _of_pass(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
         yield Finding(SubjectKind.PASS, "pass", Severity.WARNING, problems.late(due), due)
 
 
+def _of_evidence(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
+    """What was to be looked at an hour ago and was not, though passes are made: its module can't be asked, say."""
+    if snapshot.next_at is not None and now > snapshot.next_at + problems.LATE:
+        return  # that is told already
+    seen: dict[str, tuple[datetime, str]] = {}
+    for each in snapshot.endpoints:
+        if each.checked_at and each.next_at and now > each.next_at + problems.LATE:
+            found = each.checked_at, each.address
+            seen[each.module] = min(found, seen.get(each.module, found))
+    for module, (at, address) in seen.items():
+        yield Finding(SubjectKind.ENDPOINT, module, Severity.WARNING, problems.old_evidence(module, address, at), at)
+
+
 def _once(found: Sequence[Finding]) -> list[Finding]:
     """Return the findings in order of severity, each problem once: a module's is often that of its chains, too."""
     ordered = sorted(found, key=lambda each: SEVEREST_FIRST.index(each.severity))
-    seen: set[Problem] = set()
+    seen: set[tuple[str, str]] = set()
     kept = []
     for each in ordered:
-        general = replace(each.problem, where="")
+        general = each.problem.code, each.problem.cause
         if each.kind is not SubjectKind.MODULE or general not in seen:
             kept.append(each)
         seen.add(general)

@@ -102,6 +102,16 @@ def late(due: datetime) -> Problem:
     )
 
 
+def old_evidence(module: str, address: str, seen_at: datetime) -> Problem:
+    """Say that nobody looks any more at what is served."""
+    return Problem(
+        "status.old_evidence",
+        f"What {address} serves was seen last at {rfc3339(seen_at)}: whether that is still so isn't known.",
+        module,
+        "Look now: chainwright apply --look, and see why it isn't looked at: chainwright plugins",
+    )
+
+
 def pass_crashed(kind: str, text: str, trace: str) -> Problem:
     """Say that a pass ended in a mistake of the agent."""
     return Problem(

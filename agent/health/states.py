@@ -61,6 +61,8 @@ class ModuleState(StrEnum):
     """State of a module."""
 
     OK = "ok"
+    UNSEEN = "unseen"
+    """Switched, and nothing shows that the service runs it."""
     WAITING = "waiting"
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"

@@ -17,6 +17,7 @@ from agent.store.modules import ModuleRecord
 
 STATES = {
     Outcome.LIVE: ModuleState.OK,
+    Outcome.UNSEEN: ModuleState.UNSEEN,
     Outcome.REFUSED: ModuleState.REFUSED,
     Outcome.ROLLED_BACK: ModuleState.ROLLED_BACK,
     Outcome.WAITING: ModuleState.WAITING,
@@ -112,9 +113,9 @@ class Uses:
         gone = self._gone(record.name) if present.outcome is Outcome.WAITING else None
         if gone is not None:
             return ModuleState.BROKEN, gone
-        if present.outcome is not Outcome.LIVE:
+        if present.outcome not in {Outcome.LIVE, Outcome.UNSEEN}:
             return STATES[present.outcome], present.problem
-        return self._troubles(record.name) or self._waits(record.name) or (ModuleState.OK, None)
+        return self._troubles(record.name) or self._waits(record.name) or (STATES[present.outcome], present.problem)
 
     def _wanted(self, module: str, slot: str) -> str | None:
         binding = self._bound.get((module, slot))
@@ -137,7 +138,7 @@ class Uses:
             status = Status.WAITING if gone is None else Status.NOT_DEPLOYED
             return str(Outcome.WAITING), status, gone or present.problem
         if live and present.outcome is not Outcome.BROKEN:
-            return self._seen(binding)
+            return self._seen(binding, present.outcome)
         return self._elsewhere(binding.module, present)
 
     def _gone(self, module: str) -> Problem | None:
@@ -145,11 +146,12 @@ class Uses:
         rows = (each for each in self._snapshot.endpoints if each.module == module and each.gone)
         return next((each.problem for each in rows), None)
 
-    def _seen(self, binding: Binding) -> tuple[str, Status, Problem | None]:
+    def _seen(self, binding: Binding, outcome: Outcome) -> tuple[str, Status, Problem | None]:
         """Believe that a chain is served as long as no endpoint says otherwise."""
         wrong = [each.problem for each in self.endpoints(binding.module, binding.slot) if not each.ok]
         problem = next((each for each in wrong if each), None)
-        return str(Outcome.LIVE), Status.NOT_DEPLOYED if wrong else Status.VALID, problem
+        shown = Outcome.UNSEEN if outcome is Outcome.UNSEEN and not wrong else Outcome.LIVE
+        return str(shown), Status.NOT_DEPLOYED if wrong else Status.VALID, problem
 
     def _elsewhere(self, module: str, present: Deployment) -> tuple[str | None, Status, Problem | None]:
         outcome = None if present.outcome is Outcome.LIVE else str(present.outcome)

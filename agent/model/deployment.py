@@ -50,6 +50,8 @@ class Outcome(StrEnum):
     """Outcome of the last attempt to deploy a module."""
 
     LIVE = "live"
+    UNSEEN = "unseen"
+    """Switched, but nothing shows that the service runs it: its configuration alone has changed, or it can't be seen at all."""
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"
     WAITING = "waiting"

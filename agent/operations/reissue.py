@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent.errors.operations import NothingToReissue
+from agent.model.aim import Aim
 from agent.model.records import UPLOADED
 from agent.operations.consequences import need_effects
 from agent.operations.effects import ChangeEffects
+from agent.store.instants import read_known
 from agent.system.names import parse_name
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ class Reissue:
 
     names: tuple[str, ...]
     kept: tuple[KeptUpload, ...]
+    aim: Aim
+    """New chains for all that no upload serves."""
 
 
 def reissue_effects(state: LockedState, names: Sequence[str] = ()) -> ChangeEffects:
@@ -52,7 +58,8 @@ def reissue(state: LockedState, names: Sequence[str] = (), *, force: bool = Fals
         for need in needs:
             state.store.orders.ask_again(need.request.id, state.now, force=force)
             state.store.orders.forget_failures(need.request.id)
-    return Reissue(tuple(sorted({name for need in needs for name in need.names})), _kept(state, needs))
+    kept = _kept(state, needs)
+    return Reissue(tuple(sorted({name for need in needs for name in need.names})), kept, _aim(state, needs, kept))
 
 
 def retry_failed(state: LockedState, action: str = "renew", detail: str = "") -> None:
@@ -64,6 +71,35 @@ def retry_failed(state: LockedState, action: str = "renew", detail: str = "") ->
         for need in state.needs:
             state.store.orders.forget_failures(need.request.id)
         state.store.deployments.reset_backoff((), state.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What `retry_failed` lets be tried, before it does."""
+
+    aim: Aim
+    """New chains for all that is due or has failed."""
+    next_at: datetime | None
+    """When the next chain is due; None: none is planned."""
+
+
+def renewal(state: LockedState) -> Renewal:
+    """Return which needs wait for a chain: renewals that are due, orders that failed, chains that a service refused."""
+    planned = {chain: read_known(at) for chain, at in json.loads(state.store.meta("renewals") or "{}").items()}
+    failed = {each.request for each in state.store.orders.records() if each.problem is not None}
+    refused = {(each.module, each.slot) for each in state.store.deployments.refusals()}
+    bound = {each.key: each.chain for each in state.bindings()}
+    due = {chain for chain, at in planned.items() if at <= state.now}
+    uploads = {each.id for each in state.chains if each.source == UPLOADED}
+    keys = [
+        need.key
+        for need in state.needs
+        if bound.get(need.key) in due
+        or need.key in refused
+        or (need.request.id in failed and bound.get(need.key) not in uploads)
+    ]
+    present = tuple({chain for key in keys if (chain := bound.get(key))})
+    return Renewal(Aim(tuple(keys), instead_of=present), min(planned.values(), default=None))
 
 
 def _needs_of(state: LockedState, names: Sequence[str]) -> list[Need]:
@@ -80,6 +116,13 @@ def _needs_with(state: LockedState, name: str) -> list[Need]:
         close = difflib.get_close_matches(wanted, known, 1)
         raise NothingToReissue(name, close[0] if close else "")
     return found
+
+
+def _aim(state: LockedState, needs: Sequence[Need], kept: Sequence[KeptUpload]) -> Aim:
+    uploaded = {each.chain for each in kept}
+    bound = {each.key: each.chain for each in state.bindings()}
+    keys = [need.key for need in needs if bound.get(need.key) not in uploaded]
+    return Aim(tuple(keys), instead_of=tuple({chain for key in keys if (chain := bound.get(key))}))
 
 
 def _kept(state: LockedState, needs: Sequence[Need]) -> tuple[KeptUpload, ...]:

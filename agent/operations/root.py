@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent.errors.operations import RootAlreadyPresent
 from agent.errors.root import RootSignsUnusable
 from agent.errors.wording import few, quoted
+from agent.model.aim import Aim
 from agent.model.events import EventKind
 from agent.operations.consequences import module_effects
 from agent.operations.effects import ModuleConsequence, RootEffects
@@ -33,6 +34,13 @@ def root_effects(state: LockedState, sha256: str = "") -> RootEffects:
         resigned=tuple(f"{module}/{slot}" for module, slot in local),
         peers=tuple(f"{each.module}/{each.label}" for each in state.store.peers.all() if each.current),
     )
+
+
+def root_aim(state: LockedState) -> Aim:
+    """Return what another root is for: that each need with a local chain gets one of it. Call before it is made."""
+    signed = _signed(state)
+    local = {each.key: each.chain for each in state.bindings() if each.chain in signed}
+    return Aim(tuple(local), instead_of=tuple({chain for chain in local.values() if chain}))
 
 
 def reissue_root(state: LockedState) -> Root:

@@ -189,7 +189,7 @@ class Modules:
         if present is None or present.generation is None:
             return ""
         wrong = [each for each in self._endpoints[module] if not (each.ok or each.stopped or each.further)]
-        drifted = present.outcome is Outcome.LIVE and bool(wrong)
+        drifted = present.outcome in {Outcome.LIVE, Outcome.UNSEEN} and bool(wrong)
         if not drifted and present.outcome not in {Outcome.BROKEN, Outcome.ROLLED_BACK}:
             return ""
         if self._holds_back(present):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ METHODS: Mapping[str, str] = {
     "prepare_command": "prepare_with",
     "check_command": "check_with",
     "reload_command": "reload_with",
+    "confirm_command": "confirm_with",
     "probes": "endpoints",
     "inspect_command": "inspect_with",
     "consequences_of": "consequences",
@@ -176,12 +177,23 @@ def _module_reasons(module: type[Module]) -> Iterator[str]:
         yield 'it has no "needs"'
     if not module.services and not module.reload and _plain(module, "reload_with"):
         yield 'it has none of "reload", "reload_with" and "services"'
-    if not module.unprobed and _plain(module, "endpoints"):
-        yield 'it has no "endpoints", and "unprobed" does not say why'
+    if _plain(module, "endpoints") and not (module.unprobed or _confirms(module)):
+        yield 'it has no "endpoints", and neither "unprobed" nor "confirm" says what shows its chains'
     for key in sorted(CORE_KEYS & set(module.model_fields)):
         yield f'its setting "{key}" belongs to the core'
     yield from _tuple_reasons(module)
     yield from _file_reasons(module)
+
+
+def shows_without_endpoint(module: Module, services: Iterable[object]) -> bool:
+    """Whether something else than an endpoint shows what a module's service runs, or the plugin says that nothing can."""
+    kinds = [each for each in services if isinstance(each, Service)]
+    by_service = any(each.reload_proves or type(each).confirm_with is not Service.confirm_with for each in kinds)
+    return bool(module.unprobed) or _confirms(type(module)) or by_service
+
+
+def _confirms(module: type[Module]) -> bool:
+    return bool(module.confirm) or not _plain(module, "confirm_with")
 
 
 def _plain(module: type[Module], method: str) -> bool:
@@ -191,7 +203,7 @@ def _plain(module: type[Module], method: str) -> bool:
 
 
 def _tuple_reasons(module: type[Module]) -> Iterator[str]:
-    for attribute in ("services", "prepare", "check", "reload", "inspect"):
+    for attribute in ("services", "prepare", "check", "reload", "confirm", "inspect"):
         if not _is_tuple(getattr(module, attribute), str):
             yield f'"{attribute}" must be a tuple of texts, for example ("nginx",)'
     if not (_is_tuple(module.key_types, KeyType) and module.key_types):

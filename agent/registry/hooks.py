@@ -16,9 +16,11 @@ from agent.contract.endpoint import Endpoint
 from agent.contract.file import ChainFile, Template, Text
 from agent.contract.module import Module
 from agent.errors.plugin import DeclarationRefused, ModuleRaised, ObserverRaised, PolicyRaised
+from agent.errors.wording import few
 from agent.model.events import Event
 from agent.model.need import HostFacts, Need
-from agent.registry.contract_checks import implementations
+from agent.registry.contract_checks import METHODS, implementations, shows_without_endpoint
+from agent.registry.places import place_of_code
 from agent.system.command import Action, Command, Signal
 
 T = TypeVar("T")
@@ -73,7 +75,7 @@ class Hooks:
         slots = [need.slot for need in found]
         twice = next((slot for slot in slots if slots.count(slot) > 1), None)
         if twice is not None:
-            raise DeclarationRefused(module, "declare_needs", f'it has the slot "{twice}" twice')
+            raise self._refused(module, "declare_needs", f'it has the slot "{twice}" twice')
         return [need.of(module) for need in found]
 
     def receive(self, module: str, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
@@ -98,9 +100,37 @@ class Hooks:
         answer: Action | None = self._one("reload_command", module, (Command, Signal), context=context)
         return answer
 
+    def confirm(self, module: str, context: Context) -> Command | None:
+        """Ask for what shows that the service runs a generation."""
+        answer: Command | None = self._one("confirm_command", module, (Command,), context=context)
+        return answer
+
     def probes(self, module: str, context: Context) -> list[Endpoint]:
         """Ask where each slot's chain is seen."""
         return self._several("probes", module, (Endpoint,), context=context)
+
+    def check_endpoints(self, module: str, context: Context) -> None:
+        """Raise `DeclarationRefused` where what a module says of its endpoints can't be right for the chains of `context`."""
+        found = self.probes(module, context)
+        slots = [*dict.fromkeys([*(need.slot for need in self.needs(module, context.host)), *context.chains])]
+        lost = next((each for each in found if each.slot not in slots), None)
+        if lost is not None:
+            reason = (
+                f'the endpoint {lost} is of the slot "{lost.slot}", and the module asks for: {few(slots) or "none"}'
+            )
+            raise self._refused(module, "probes", reason)
+        if (
+            context.chains
+            and not found
+            and not shows_without_endpoint(self._modules[module], context.services.values())
+        ):
+            raise self._refused(
+                module, "probes", 'it is empty, and neither "unprobed" nor "confirm" says what shows its chains'
+            )
+
+    def _refused(self, module: str, hook: str, reason: str) -> DeclarationRefused:
+        method = getattr(type(self._modules[module]), METHODS[hook])
+        return DeclarationRefused(module, hook, reason, place_of_code(method))
 
     def inspect(self, module: str, context: Context) -> Command | None:
         """Ask for a command that prints what runs now."""
@@ -120,13 +150,13 @@ class Hooks:
         answer = self._ask(hook, module, lambda caller: _flat(caller(**arguments)))
         for each in answer:
             if not isinstance(each, kinds):
-                raise DeclarationRefused(module, hook, f"it holds {_kind(each)}, only {_names(kinds)} may stand there")
+                raise self._refused(module, hook, f"it holds {_kind(each)}, only {_names(kinds)} may stand there")
         return list(answer)
 
     def _one(self, hook: str, module: str, kinds: tuple[type, ...], **arguments: object) -> Any:
         answer = self._ask(hook, module, lambda caller: caller(**arguments))
         if answer is not None and not isinstance(answer, kinds):
-            raise DeclarationRefused(module, hook, f"it is {_kind(answer)}, not {_names(kinds)} or None")
+            raise self._refused(module, hook, f"it is {_kind(answer)}, not {_names(kinds)} or None")
         return answer
 
     def _ask(self, hook: str, module: str, call: Callable[[Caller], T]) -> T:

@@ -7,6 +7,7 @@ from datetime import datetime
 from agent.contract.source import Due, Offer, RequestState, Source
 from agent.errors.plugin import SourceRaised
 from agent.model.need import Request
+from agent.registry.places import place_of_code
 
 
 def offer_of(source: Source, request: Request, state: RequestState) -> Offer:
@@ -16,7 +17,7 @@ def offer_of(source: Source, request: Request, state: RequestState) -> Offer:
         if not isinstance(offer, Offer):
             raise TypeError(f"it returned an object of type {type(offer).__name__}, not an Offer")
     except (Exception, SystemExit) as error:
-        raise SourceRaised(source.name, "offers", error) from error
+        raise SourceRaised(source.name, "offers", error, place_of_code(type(source).offers, error)) from error
     return offer
 
 
@@ -29,7 +30,7 @@ def due_of(source: Source, request: Request, state: RequestState, now: datetime)
         if not isinstance(due.at, datetime) or due.at.tzinfo is None:
             raise TypeError("it returned a Due whose instant has no time zone")
     except (Exception, SystemExit) as error:
-        raise SourceRaised(source.name, "due", error) from error
+        raise SourceRaised(source.name, "due", error, place_of_code(type(source).due, error)) from error
     return due
 
 

@@ -74,6 +74,11 @@ class EnabledModules:
             issuers=self.issuers if self.modules[module].verifies_peers else (),
         )
 
+    def check_endpoints(self, module: str, chains: Mapping[str, ChainFacts]) -> None:
+        """Raise what a module says of its endpoints that can't be right, before anything of it is switched."""
+        context = self.context(module, self.layout.module(module).live, "0", chains)
+        self.hooks.check_endpoints(module, context)
+
     def service_context(self, service: str, directory: Path, parts: tuple[ModulePart, ...]) -> ServiceContext:
         """Return what a shared service is told of one entry."""
         return ServiceContext(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agent.errors.problem import Problem
+from agent.model.aim import Aim, AimOutcome
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.problems import read_problem, written_problem
@@ -33,6 +34,10 @@ class JobRecord:
     problem: Problem | None = None
     """Why it failed."""
     process: str = ""
+    aim: Aim | None = None
+    """What it is for; None: the whole."""
+    outcome: AimOutcome | None = None
+    """What became of that, once it has ended."""
 
     def lost(self, now: datetime) -> bool:
         """Whether it has neither ended nor a living process."""
@@ -50,8 +55,11 @@ class Jobs:
     def add(self, record: JobRecord) -> None:
         """Keep a job that is about to start; the oldest go."""
         self._database.execute(
-            "insert into jobs (id, action, subject, who, started_at) values (?, ?, ?, ?, ?)",
-            [record.id, record.action, record.subject, record.who, written(record.started_at)],
+            "insert into jobs (id, action, subject, who, started_at, aim) values (?, ?, ?, ?, ?, ?)",
+            [
+                *(record.id, record.action, record.subject, record.who, written(record.started_at)),
+                record.aim.text() if record.aim else None,
+            ],
         )
         self._database.execute(
             "delete from jobs where rowid <= (select max(rowid) from jobs) - ?",
@@ -61,6 +69,10 @@ class Jobs:
     def take(self, job: str) -> None:
         """Note that this process is the job's."""
         self._database.execute("update jobs set process = ? where id = ?", [process_name(), job])
+
+    def note_outcome(self, job: str, outcome: AimOutcome) -> None:
+        """Note what became of what a job is for."""
+        self._database.execute("update jobs set outcome = ? where id = ?", [outcome.text(), job])
 
     def end(self, job: str, now: datetime, exit_code: int, problem: Problem | None = None) -> None:
         """Note how a job ended, unless that is known."""
@@ -90,4 +102,6 @@ def _record(row: dict[str, Any]) -> JobRecord:
         exit_code=row["exit_code"],
         problem=read_problem(row["problem"]),
         process=row["process"] or "",
+        aim=Aim.read(row["aim"]) if row["aim"] else None,
+        outcome=AimOutcome.read(row["outcome"]),
     )

@@ -198,3 +198,10 @@ def m013_evidence(db: Database) -> None:
     db.table("endpoints").add_column("further", int)
     db.table("endpoints").add_column("plain_tls", int)
     db.execute("update endpoints set served_at = checked_at where ok = 1")
+
+
+@migrations()
+def m014_aims(db: Database) -> None:
+    """What jobs are for, and what became of that."""
+    for column in ("aim", "outcome"):
+        db.table("jobs").add_column(column, str)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,6 +16,11 @@ NOT_FOUND = 127
 """Exit code of programs that start another one and don't find it (POSIX: env, nohup, time, xargs)."""
 OUTPUT_LIMIT = 16_384
 """Characters of a command's output that are kept for the error."""
+LAST_LINES = 20
+"""Lines of a command's output that are shown to people."""
+STAMP = re.compile(r"^\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d\S*\s+|(?<=\]) \d+#\d+:")
+"""Instant and process before a line of a log, as nginx writes them: other ones at each try."""
+INTERPRETER = re.compile(r"python[0-9.]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,15 @@ class Command:
     def __str__(self) -> str:
         return " ".join(self.argv)
 
+    @property
+    def shown(self) -> str:
+        """Name of the program, or of the script or module that Python runs: what a sentence has room for."""
+        program = Path(self.argv[0]).name
+        if not INTERPRETER.fullmatch(program):
+            return program
+        found = next((each for each in self.argv[1:] if not each.startswith("-")), program)
+        return Path(found).stem if "/" in found else found
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -53,6 +68,11 @@ class Signal:
 
     def __str__(self) -> str:
         return f"SIG{self.name} to the process of {self.pid_file}"
+
+    @property
+    def shown(self) -> str:
+        """The signal's name."""
+        return f"SIG{self.name}"
 
 
 Action = Command | Signal
@@ -75,12 +95,22 @@ class CommandResult:
 
     @property
     def summary(self) -> str:
-        """The most telling line: the first that names an error, else the last one."""
+        """The most telling line without its instant: the first that names an error, else the last one."""
         if self.timed_out:
             return f"no answer within {self.action.timeout:g} s" if isinstance(self.action, Command) else "no answer"
-        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        lines = [without_stamp(line.strip()) for line in self.output.splitlines() if line.strip()]
         telling = [line for line in lines if any(word in line.lower() for word in ("emerg", "error", "fatal", "fail"))]
         return (telling or lines[-1:] or [self._ending])[0]
+
+    @property
+    def reason(self) -> str:
+        """The summary as the end of a sentence that begins with the program's name."""
+        return self.summary.removeprefix(f"{self.action.shown}: ").rstrip(".")
+
+    @property
+    def account(self) -> str:
+        """The whole command, and the last lines of what it printed."""
+        return "\n".join([f"$ {self.action}", *self.output.rstrip().splitlines()[-LAST_LINES:]])
 
     @property
     def absence(self) -> str:
@@ -91,6 +121,11 @@ class CommandResult:
     def _ending(self) -> str:
         code = self.exit_code or 0
         return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def without_stamp(line: str) -> str:
+    """Return a line of a log without its instant and process, which differ at each try."""
+    return STAMP.sub("", line)
 
 
 class Runner(Protocol):

@@ -69,6 +69,11 @@ class StrongSwan(SystemdService):
         """Load it."""
         return self._load(context)
 
+    @property
+    def reload_proves(self) -> bool:
+        """Charon answers each thing that it is told over vici, and what it refuses is a failure."""
+        return True
+
     def running(self, context: ServiceContext) -> Command:
         """Ask charon."""
         return _python("sas", str(self.socket(context.places)))

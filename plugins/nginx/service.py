@@ -13,6 +13,8 @@ from chainwright import Command, IncludedService, Module, PathText, Places, Serv
 from plugins.nginx.claims import contradictions
 from plugins.nginx.generation import generation_socket
 
+CONFIRM = Path(__file__).with_name("confirm.py")
+
 
 class Nginx(IncludedService):
     """nginx."""
@@ -58,6 +60,19 @@ class Nginx(IncludedService):
         return Command(
             (self.binary, "-e", "stderr", "-t", "-c", str(self.main_path(context.places, context.directory)))
         )
+
+    def warnings_in(self, output: str) -> Iterable[str]:
+        """Return what nginx warns of: of two servers with one name it ignores one, and says no more."""
+        return [line for line in output.splitlines() if "[warn]" in line or "[emerg]" in line]
+
+    def confirm_with(self, context: ServiceContext) -> Command | None:
+        """Ask a socket of the workers for the number of the entry; a module's own number is seen with its endpoints."""
+        found = (generation_socket(context.places, part.module) for part in context.parts)
+        path = next((each for each in found if each), None)
+        number = context.directory.name
+        if path is None or not number.isdecimal():
+            return None
+        return Command((sys.executable, "-I", str(CONFIRM), number, str(path)))
 
     def start_with(self, context: ServiceContext) -> Command:
         """Start, after the sockets have been removed that a killed nginx left (`plugins.nginx.start_nginx`)."""

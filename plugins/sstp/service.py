@@ -74,6 +74,11 @@ class SSTPService(IncludedService):
         return self.restarts
 
     @property
+    def reload_proves(self) -> bool:
+        """A restart reads everything; accel-ppp has nothing that tells what it has read."""
+        return self.restarts
+
+    @property
     def checks_in_place(self) -> bool:
         """Whether only the configuration in service can be tested, as your main file names it."""
         return not self.restarts and super().checks_in_place

@@ -27,7 +27,14 @@ MARKS = {
 """Status -> the shape and colour beside its word."""
 RETRIED = frozenset({"not_deployed", "missing", "expired", "overdue", "failed", "local_fallback"})
 """What "try now" may help with."""
-USE_MARKS = {"live": "good", "waiting": "wait", "refused": "bad", "rolled_back": "bad", "broken": "bad"}
+USE_MARKS = {
+    "live": "good",
+    "unseen": "warn",
+    "waiting": "wait",
+    "refused": "bad",
+    "rolled_back": "bad",
+    "broken": "bad",
+}
 SEVERITY_MARKS = {"error": "bad", "warning": "warn", "notice": "wait"}
 OF_CHAINS = frozenset({"chain", "upload"})
 SHOWN_NAMES = 2

@@ -78,6 +78,20 @@ def test_a_pass_that_leaves_something_to_look_at_ends_degraded(box):
     assert box.ends(box.admin.post("/v1/apply"), "degraded")["problem"] is None
 
 
+def test_a_job_is_about_what_was_asked_for_and_says_what_else_is_not_well(box):
+    box.appliance.settings(
+        f'hostname = "gw"\n[probe]\ntimeout = 3\n[modules.tunnel]\nport = {box.appliance.port}\ndomain = "{NAME}"\n'
+        '[modules.second]\nplugin = "tunnel"\nport = 9\ndomain = "s.example.test"\nsources = ["uploaded"]\n'
+    )
+    job = box.ends(box.admin.submit("/v1/uploads", ("a.pem", pem_of(bought()))))
+    assert job["outcome"] == {
+        "reached": ["tunnel/default"],
+        "missed": [],
+        "also": ["s.example.test: No chain yet: no uploaded chain covers s.example.test."],
+    }
+    assert box.ends(box.admin.post("/v1/apply"), "degraded")["outcome"] is None
+
+
 def test_a_pass_that_can_not_be_made_says_why(box):
     box.appliance.settings("nonsense = 1\n")
     problem = box.ends(box.admin.post("/v1/apply"), "failed")["problem"]

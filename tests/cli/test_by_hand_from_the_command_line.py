@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -281,6 +282,8 @@ def test_reissuing_needs_names_or_all(typed, arguments):
 def test_renewing_with_nothing_due_does_nothing(typed):
     done = typed("renew")
     assert done.returncode == 0
+    (why,) = [line for line in done.stderr.splitlines() if line.startswith("Nothing is renewed")]
+    assert re.fullmatch(r"Nothing is renewed: no chain is due before \S+Z, and nothing has failed\.", why)
     assert done.stdout.startswith("Nothing to do.")
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.contract.context import ChainFacts
 from agent.deploy.differences import Difference, Target, with_last_configuration, with_moved_parts
-from agent.deploy.isolation import MOST_TRIALS, Isolation
+from agent.deploy.isolation import MOST_TRIALS, Isolation, explained
 from agent.errors import AgentError
 from agent.errors.deploy import CheckRefused
 from agent.model.deployment import Generation, ManifestFile, RefusedKind
@@ -20,7 +20,7 @@ from agent.rendering.render import Rendering, digest_of
 from support.fakes.chains import facts
 
 CHAIN, CONFIGURATION = RefusedKind.CHAIN, RefusedKind.CONFIGURATION
-REFUSED = CheckRefused("nginx", "nginx -t", "no", "")
+REFUSED = CheckRefused("nginx", "nginx", "no", "")
 
 
 @dataclass(frozen=True)
@@ -249,3 +249,32 @@ def test_a_single_difference_needs_no_further_test():
     isolation, service = isolated(differences, frozenset(differences))
     assert (service.tried, isolation.refused) == ([], {differences[0]: REFUSED})
     assert isolated([], frozenset())[0].accepted == frozenset()
+
+
+# What people are told of what was refused
+
+
+def failed(reason: str, where: str = "nginx") -> CheckRefused:
+    return CheckRefused(where, where, reason, "")
+
+
+A, B = (Difference("proxy", slot, CONFIGURATION, slot) for slot in "ab")
+PROXY, MAIL = (Difference(module, "", CONFIGURATION, "0") for module in ("proxy", "mail"))
+WHOLE = failed("unknown directive in /modules/proxy/2/a.conf:7")
+AGAIN = failed("unknown directive in /modules/proxy/9/a.conf:7")
+SECOND = failed("host not found in /modules/proxy/8/b.conf:2")
+ARTEFACT = failed("main.cf still names the files", "postfix")
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        ({A: AGAIN}, {A: WHOLE}),
+        ({A: AGAIN, B: SECOND}, {A: WHOLE, B: SECOND}),
+        ({A: AGAIN, PROXY: ARTEFACT}, {A: WHOLE, PROXY: WHOLE}),
+        ({A: AGAIN, MAIL: SECOND}, {A: WHOLE, MAIL: SECOND}),
+        ({A: ARTEFACT, PROXY: SECOND}, {A: WHOLE, PROXY: WHOLE}),
+    ],
+)
+def test_the_first_failure_is_told_and_a_second_fault_beside_it(refused, told):
+    assert explained(refused, WHOLE) == told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,7 +13,7 @@ from agent.health.assessment import health
 from agent.health.snapshot import Snapshot
 from agent.health.states import Status
 from agent.model.binding import Binding, LadderPosition
-from agent.model.deployment import Deployment, Outcome
+from agent.model.deployment import Deployment, EndpointRecord, Outcome
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.store.modules import ModuleRecord
 from agent.store.roots import RootRecord
@@ -171,3 +171,18 @@ def test_what_waits_for_a_line_of_the_administrators_is_a_warning_told_once():
     assert [(each.severity, each.problem.code) for each in found.findings] == [
         (Severity.WARNING, "deploy.not_included")
     ]
+
+
+def test_evidence_that_is_an_hour_late_is_told_once_a_module():
+    seen = NOW - timedelta(hours=5)
+
+    def endpoint(port: int, next_at: datetime) -> EndpointRecord:
+        address = f"127.0.0.1:{port}"
+        return EndpointRecord("mail", address, "default", address, "", None, None, True, None, seen, next_at)
+
+    late, good = NOW - timedelta(hours=1, seconds=1), NOW - timedelta(minutes=59)
+    found = health(Snapshot(endpoints=(endpoint(25, late), endpoint(465, late), endpoint(993, good))), NOW).findings
+    cause = "What 127.0.0.1:25 serves was seen last at 2026-11-01T07:00:00Z: whether that is still so isn't known."
+    assert told(found) == [("endpoint", "mail", "warning", cause)]
+    assert found[0].since == seen
+    assert not health(Snapshot(endpoints=(endpoint(993, good),)), NOW).findings

@@ -144,6 +144,19 @@ class Included(Mailed):
         subprocess.run([f"/usr/sbin/{shlex.split(said[1])[0]}", *shlex.split(said[1])[1:]], check=True)
 
 
+UNKNOWN = {"2.3": "ssl_server_cert_file", "2.4": "ssl_cert"}[DOVECOT]
+REFUSED_BY_DOVECOT = (
+    "dovecot: doveconf refused the new configuration: Fatal: Error in configuration file "
+    f"ROOT/var/lib/chainwright/modules/mail/N/main/default.conf line 1: Unknown setting: {UNKNOWN}.\n"
+    "What is in service was not changed. The refused files are in ROOT/var/lib/chainwright/modules/mail/refused until the "
+    "next try. Correct the setting or template that it names, then: chainwright apply"
+)
+
+
+def _whole_message(box: Included) -> str:
+    return "\n".join(box.deployment("mail").problem.lines()).replace(str(box.root), "ROOT")
+
+
 @pytest.fixture
 def theirs() -> Iterator[Included]:
     with Included.make(postfix=dict(INCLUDED), dovecot=dict(INCLUDED)) as appliance:
@@ -204,6 +217,26 @@ def test_a_running_postfix_serves_what_it_did_until_its_main_cf_names_ours(their
     theirs.apply(retry=True)
     assert theirs.deployment("mail").outcome is Outcome.LIVE, theirs.deployment("mail").problem
     theirs.assert_served()
+
+
+OTHER_VERSION = {"2.3": "2.4", "2.4": "2.3"}[DOVECOT]
+
+
+def test_settings_of_another_dovecot_are_told_as_that_whatever_else_is_wrong(theirs):
+    """Taken apart, mail is refused by postfix too: without it, its main.cf names too little, or names files that are to go."""
+    theirs.configure(dovecot={**INCLUDED, "version": OTHER_VERSION})
+    theirs.apply()
+    told = [_whole_message(theirs)]
+    for name, value in (("smtpd_tls_chain_files", "default.pem"), ("tls_server_sni_maps", "sni")):
+        kind = "hash:" if name == "tls_server_sni_maps" else ""
+        theirs.say(name, f"{kind}{theirs.layout.module('mail').live}/postfix/{value}")
+    theirs.apply(retry=True)
+    told.append(_whole_message(theirs))
+    assert [re.sub(r"mail/\d+/", "mail/N/", each) for each in told] == [REFUSED_BY_DOVECOT, REFUSED_BY_DOVECOT]
+    assert all("nknown setting" in each.problem.cause for each in theirs.refusals())
+    assert list(theirs.layout.module("mail").state.glob("refused/main/default.conf"))
+    assert theirs.deployment("mail").problem.detail.splitlines()[0].startswith("$ /usr/bin/doveconf -c ")
+    assert not (theirs.root / "etc/dovecot/conf.d/99-chainwright.conf").exists()
 
 
 def test_each_name_is_served_and_their_files_are_as_they_were(included):

@@ -1,6 +1,5 @@
 """The administrator's own nginx.conf includes ours: tested after the rename and before the reload."""
 
-import re
 import subprocess
 import sys
 
@@ -8,6 +7,7 @@ import pytest
 
 from agent.errors.deploy import ServiceRefusesPresent
 from agent.model.deployment import Outcome, Step
+from agent.model.finding import Finding, SubjectKind
 from agent.system.command import Signal, SystemRunner, process_of
 from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.paths import DYING
@@ -87,11 +87,14 @@ def test_a_refusal_undoes_the_rename_and_reloads_nothing(included):
     assert live_links(included) == before
     assert included.runner.count("SIGHUP") == 0
     problem = included.deployment("reverse_proxy").problem
-    text = re.sub(r"\d{4}/\S+ \S+ \[emerg\] \d+#\d+:", "[emerg]", "\n".join(problem.lines()))
-    assert text.replace(str(included.root), "ROOT") == (
-        'nginx: "/usr/sbin/nginx -e stderr -t -c ROOT/etc/nginx/nginx.conf" refused the new configuration: [emerg] unknown '
-        'directive "wrong" in ROOT/var/lib/chainwright/modules/reverse_proxy/2/http.conf:1.\n'
-        "What is in service was not changed. Correct the setting or template that it names, then: chainwright apply"
+    assert "\n".join(problem.lines()).replace(str(included.root), "ROOT") == (
+        'nginx refused the new configuration: [emerg] unknown directive "wrong" in '
+        "ROOT/var/lib/chainwright/modules/reverse_proxy/2/http.conf:1.\n"
+        "What is in service was not changed. The refused files are in ROOT/var/lib/chainwright/modules/reverse_proxy/refused "
+        "until the next try. Correct the setting or template that it names, then: chainwright apply"
+    )
+    assert problem.detail.replace(str(included.root), "ROOT").splitlines()[0] == (
+        "$ /usr/sbin/nginx -e stderr -t -c ROOT/etc/nginx/nginx.conf"
     )
     included.assert_served(*SITES)
     assert_consistent(included)
@@ -344,3 +347,24 @@ def test_a_crash_while_the_last_module_is_taken_out_leaves_what_nginx_can_start_
     assert not (included.root / PUBLISHED).exists()
     assert list(included.layout.modules.rglob("*.pem")) == []
     assert included.apply().performed == ()
+
+
+def test_what_nginx_warns_of_that_names_ours_is_a_finding_until_it_is_mended(included):
+    """Of two servers with one name nginx takes the first, and says so only in its test."""
+    their = included.main_file.parent / "conf.d/their.conf"
+    server = "server {{ listen 127.0.0.1:{}; server_name {}; return 404; }}\n"
+    their.write_text("".join(server.format(included.http_port, name) for name in (SITES[0], "x.test", "x.test")))
+    included.override("reverse_proxy/http.conf.j2", '{% include "default:http.conf.j2" %}\n# changed\n')
+    included.apply()
+    assert [each.problem.cause for each in findings(included)] == [
+        f'The test of nginx warns: [warn] conflicting server name "{SITES[0]}" on 127.0.0.1:{included.http_port}, ignored.'
+    ]
+    their.unlink()
+    included.renew()
+    included.apply()
+    assert findings(included) == []
+
+
+def findings(box: Proxied) -> list[Finding]:
+    with box.store() as store:
+        return [each for each in store.conditions.all() if each.kind is SubjectKind.SERVICE]

@@ -16,6 +16,8 @@ from support.appliances.deployed import CountingRunner
 from support.appliances.sstp import ACCEL_PPP, PPP_CALL, SSTPAppliance, received
 from support.waiting import until
 
+SHOWN = "127.0.0.1:PORT (vpn.example.test)"
+
 
 @pytest.fixture
 def box():
@@ -146,7 +148,7 @@ def test_after_a_failed_reload_the_files_are_put_back_and_it_reloads_again(vpn):
     vpn.renew()
     vpn.apply()
     assert vpn.deployment("sstp").outcome is Outcome.ROLLED_BACK
-    assert vpn.cause() == (f"The endpoint serves the chain {before[0][:12]} instead of {vpn.chain()[:12]}.")
+    assert vpn.cause() == (f"{SHOWN} serves the chain {before[0][:12]} instead of {vpn.chain()[:12]}.")
     assert vpn.runner.count("SIGUSR1") == 2
     assert vpn.presented() == before
     until(lambda: is_bound(vpn, before[0]), what="the second reload")
@@ -173,8 +175,8 @@ def test_sstp_that_is_dead_behind_a_good_handshake_is_seen_and_said(vpn):
     vpn.apply()
     (record,) = vpn.records()
     assert record.problem.cause == (
-        "The endpoint gives no proper answer: SSTP is dead behind a good handshake: the connection was closed instead of an "
-        "answer to SSTP_DUPLEX_POST."
+        f"{record.address} ({record.server_name}) gives no proper answer: SSTP is dead behind a good handshake: "
+        "the connection was closed instead of an answer to SSTP_DUPLEX_POST."
     )
     vpn.control("accel-pppd").unlink()
     vpn.clock.advance(minutes=16)
@@ -187,7 +189,7 @@ def test_a_template_that_names_a_key_of_somebody_elses_is_refused_before_the_rel
     vpn.override("sstp/sstp.conf.j2", template_with_key(str(other.key_file)))
     vpn.apply()
     assert vpn.deployment("sstp").outcome is Outcome.REFUSED
-    assert vpn.cause().partition('" refused the new configuration: ')[2] == (
+    assert vpn.cause().partition(" refused the new configuration: ")[2] == (
         "error: ROOT/var/lib/chainwright/modules/sstp/2/sstp.conf: ssl-pemfile, ssl-keyfile and ssl-ca-file can't be used: "
         "key values mismatch."
     )

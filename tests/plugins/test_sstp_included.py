@@ -39,7 +39,7 @@ def said_of(box: SSTPAppliance, main_file: str) -> str:
     box.apply()
     assert box.deployment("sstp").outcome is Outcome.REFUSED
     assert not box.layout.rooted("/etc/accel-ppp.d/chainwright.conf").exists()
-    return box.cause().partition('" refused the new configuration: ')[2]
+    return box.cause().partition(" refused the new configuration: ")[2]
 
 
 LINE = "$include {root}/etc/accel-ppp.d/chainwright.conf\n"

@@ -24,7 +24,7 @@ from plugins.sstp.probe import SSTPProbe
 from support.servers.local import Maker, listening, securing
 
 WELCOME = b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\nServer: x\r\n\r\n"
-DEAD = "The endpoint gives no proper answer: SSTP is dead behind a good handshake: "
+DEAD = " gives no proper answer: SSTP is dead behind a good handshake: "
 PATIENCE = 10.0
 
 
@@ -70,8 +70,8 @@ def said(material, *answers: bytes, **options) -> str:
     assert not caught.value.dead
     assert problem.where.endswith("(vpn.example.test)")
     assert problem.fix == "Look at the service's log, then: chainwright renew"
-    assert problem.cause.startswith(DEAD)
-    return problem.cause.removeprefix(DEAD)
+    assert problem.cause.startswith(problem.where + DEAD)
+    return problem.cause.removeprefix(problem.where + DEAD)
 
 
 @pytest.mark.parametrize("answer", [NAK, packet(7), NAK + packet(7), packet(7) + b"rest"])
@@ -88,10 +88,8 @@ def test_another_chain_is_for_the_core_to_judge(material, tmp_path):
         endpoint = Endpoint(port=running.port, server_name="vpn.example.test", probe=SSTPProbe())
         expected = Expected(("0" * 64,), 1)
         problem = mismatch(endpoint, SSTPProbe().look(endpoint, time.monotonic() + PATIENCE, expected), expected)
-    assert (
-        problem.problem.cause
-        == f"The endpoint serves the chain {material.fingerprints[0][:12]} instead of 000000000000."
-    )
+    found, wanted = material.fingerprints[0][:12], "0" * 12
+    assert problem.problem.cause == f"{endpoint} serves the chain {found} instead of {wanted}."
 
 
 @pytest.mark.parametrize(
@@ -141,13 +139,13 @@ def test_a_server_that_says_nothing_is_a_dead_sstp(material, answers, what):
         with pytest.raises(ProbeFailed) as caught:
             SSTPProbe().look(endpoint, time.monotonic() + 0.5, Expected((), 1))
         given_up.set()
-    assert caught.value.problem.cause == f"{DEAD}{what} got no answer in time."
+    assert caught.value.problem.cause == f"{endpoint}{DEAD}{what} got no answer in time."
 
 
 def test_a_server_without_tls_is_told_apart_from_a_dead_sstp():
     with listening(lambda plain: plain.sendall(b"SSH-2.0-x\r\n")) as running, pytest.raises(ProbeFailed) as caught:
         SSTPProbe().look(Endpoint(port=running.port), time.monotonic() + PATIENCE, Expected((), 1))
-    assert caught.value.problem.cause == "The endpoint gives no proper answer: what answers is not TLS."
+    assert caught.value.problem.cause == f"127.0.0.1:{running.port} gives no proper answer: what answers is not TLS."
 
 
 # The octets

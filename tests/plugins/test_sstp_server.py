@@ -1,6 +1,5 @@
 """SSTP from settings to the wire on a real sstp-server: it has no reload, so it is restarted."""
 
-import re
 import socket
 import subprocess
 import sys
@@ -183,11 +182,7 @@ def refused(box: SSTPAppliance) -> str:
     return box.cause()
 
 
-CHECK = (
-    '"python -I {program} check {sstpd} ROOT/var/lib/chainwright/modules/sstp/2/sstpd.conf ROOT/run/chainwright/sstpd.pid '
-    'ROOT/var/log/chainwright/sstpd.log" refused the new configuration: '
-    "ROOT/var/lib/chainwright/modules/sstp/2/sstpd.conf: "
-)
+CHECK = "run_sstpd refused the new configuration: ROOT/var/lib/chainwright/modules/sstp/2/sstpd.conf: "
 
 
 @pytest.mark.parametrize(
@@ -206,9 +201,8 @@ def test_what_would_end_it_at_its_start_is_refused_and_nobody_is_disconnected(vp
     kept = [line for line in original.splitlines() if not line.startswith(f"{key} ")]
     vpn.override("sstp/sstpd.conf.j2", "\n".join([*kept, text, ""]))
     said = refused(vpn)
-    prefix = CHECK.format(program=RUN_SSTPD, sstpd=vpn.service["binary"]).replace(sys.executable, "python")
-    assert said.replace(str(vpn.root), "ROOT").startswith(prefix)
-    assert said.removeprefix(prefix).startswith(reason.replace("<string>", "'ROOT"))
+    assert said.startswith(CHECK)
+    assert said.removeprefix(CHECK).startswith(reason.replace("<string>", "'ROOT"))
 
 
 def test_a_key_of_another_chain_never_gets_as_far_as_a_restart(vpn):
@@ -241,8 +235,8 @@ def test_one_that_does_not_come_up_with_the_new_files_is_started_again_with_the_
     vpn.apply()
     assert vpn.deployment("sstp").outcome is Outcome.ROLLED_BACK
     said = vpn.cause()
-    assert re.sub(r'"python .*?"', "COMMAND", said) == (
-        "The reload failed (COMMAND): error: sstp-server ended at its start: ValueError: not enough values to unpack "
+    assert said == (
+        "The reload failed (run_sstpd): error: sstp-server ended at its start: ValueError: not enough values to unpack "
         "(expected 2, got 1)."
     )
     assert vpn.runner.count(" restart ") == 2

@@ -199,12 +199,15 @@ class Rubbish(Module):
     )
 
 
+WORDS_LINE = Rubbish._words.__code__.co_firstlineno
+
+
 @pytest.mark.parametrize("hook", ASK)
 def test_an_answer_of_the_wrong_type_is_refused_without_showing_it(hook: str):
     with pytest.raises(DeclarationRefused) as raised:
         ASK[hook](asking(rubbish=Rubbish()), "rubbish")
     assert str(raised.value) == (
-        f"rubbish: The plugin's answer to {hook} can't be used: {WRONG[hook]}.\n"
+        f"rubbish ({__file__}:{WORDS_LINE}): The plugin's answer to {hook} can't be used: {WRONG[hook]}.\n"
         "Its last generation stays in place, the others go on. Update the plugin; chainwright plugins names its distribution."
     )
 

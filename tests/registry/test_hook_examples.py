@@ -125,6 +125,10 @@ LIFE: dict[str, tuple[Callable[[Hooks], Any], Any]] = {
         lambda hooks: hooks.check("tunnel", CONTEXT),
         Command(("grep", "-q", "accept", f"{STATE}/1/tunnel.conf")),
     ),
+    "confirm_command": (
+        lambda hooks: hooks.confirm("tunnel", CONTEXT),
+        Command(("grep", "-q", "/1/", "/run/cw/tunnel.loaded")),
+    ),
     "reload_command": (lambda hooks: hooks.reload("tunnel", CONTEXT), Signal(Path("/run/cw/tunnel.pid"))),
     "probes": (
         lambda hooks: hooks.probes("tunnel", CONTEXT),

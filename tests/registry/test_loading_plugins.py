@@ -238,7 +238,8 @@ BROKEN = {
         """,
         (
             'The module Empty is incomplete: it has no name; it has neither a docstring nor a title; it has no "needs"; '
-            'it has no "endpoints", and "unprobed" does not say why; its setting "enabled" belongs to the core; '
+            'it has no "endpoints", and neither "unprobed" nor "confirm" says what shows its chains; '
+            'its setting "enabled" belongs to the core; '
             '"services" must be a tuple of texts, for example ("nginx",); '
             '"check" must be a tuple of texts, for example ("nginx",); '
             '"key_types" must be a tuple of KeyType that is not empty; "files" must be a tuple of ChainFile, Template or Text.'

@@ -139,6 +139,7 @@ def status_problems() -> list[Problem]:
         problems.without_cause(Status.NOT_DEPLOYED),
         problems.module_without_cause("mail"),
         problems.late(AT),
+        problems.old_evidence("mail", "127.0.0.1:25", AT),
         problems.pass_crashed("KeyError", "'x'", ""),
         problems.blocked("pid 4711, chainwright upload", AT),
         problems.upload_ends(AT),

@@ -79,7 +79,7 @@ class NginxAppliance(StagedAppliance):
             return ""
 
     def wait_for_generation(self, context: Context) -> None:
-        until(lambda: self.generation(context) == f'{{"generation": {context.generation} }}')
+        until(lambda: self.generation(context).startswith(f'{{"generation": {context.generation}, '))
 
     @property
     def master(self) -> int | None:

@@ -2,7 +2,7 @@
 
 The configuration has lines `listen PORT`, `site NAME PEM` (key and chain; the first is the default), `include PATH`.
 It reloads at SIGHUP, unless the control file says `ignore` (it keeps what it has) or `die`. Connections echo lines and
-survive a reload. Like postfix, its own test knows nothing of keys.
+survive a reload. Like postfix, its own test knows nothing of keys. What it has loaded is in a file `.loaded` beside the pid file.
 """
 
 import os
@@ -37,8 +37,9 @@ def parse(path: Path) -> tuple[list[int], list[tuple[str, str]]]:
 
 
 class Server:
-    def __init__(self, configuration: Path, control: Path) -> None:
+    def __init__(self, configuration: Path, control: Path, loaded: Path) -> None:
         self.configuration = configuration
+        self.loaded = loaded
         self.control = control
         self.sites: dict[str, ssl.SSLContext] = {}
         self.default: ssl.SSLContext | None = None
@@ -56,6 +57,7 @@ class Server:
                 print(f"toyd: {pem}: {error}", file=sys.stderr)
                 continue
             contexts[name] = context
+        self.loaded.write_text(f"{self.configuration.resolve()}\n")
         self.sites = contexts
         self.default = next(iter(contexts.values()), None)
         for port in ports:
@@ -113,7 +115,7 @@ def main() -> None:
         parse(Path(sys.argv[2]))
         return
     configuration, pid_file, control = map(Path, sys.argv[1:4])
-    server = Server(configuration, control)
+    server = Server(configuration, control, pid_file.with_suffix(".loaded"))
     signal.signal(signal.SIGHUP, server.reload)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     pid_file.write_text(str(os.getpid()))
