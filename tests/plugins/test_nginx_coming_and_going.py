@@ -63,7 +63,9 @@ def test_a_start_that_fails_is_told_with_nginxs_words_until_it_works(proxied):
         assert {each["problem"]["code"] for each in found} == {"deploy.start_failed"}
         assert {(each["kind"], each["severity"]) for each in found} == {("chain", "error")}
         problem = found[0]["problem"]
-        assert problem["cause"].startswith("The service does not run, and can't be started (\"")
+        assert problem["cause"].startswith(
+            "The service does not run, and can't be started (plugins.nginx.start_nginx): "
+        )
         assert f"bind() to 127.0.0.1:{proxied.port} failed (98: " in problem["cause"]
         assert (problem["where"], problem["effect"]) == ("nginx", "The new files are in place for its start.")
         assert f"bind() to 127.0.0.1:{proxied.port} failed" in problem["detail"]
