@@ -51,6 +51,7 @@ from agent.store.modules import ModuleRecord
 from agent.store.orders import LEASE, process_name
 from agent.store.sealing import Sealer
 from agent.system.layout import Layout
+from agent.system.modes import places_of_state, repaired
 from support.appliances.staged import Authority
 from support.cas import certificates as toy_ca
 from support.fakes import ladder as toy_ladder
@@ -101,11 +102,12 @@ def test_the_first_run_makes_directories_and_files_that_nobody_else_can_read(lay
     assert files == dict.fromkeys(["chainwright.db", "chainwright.db-wal", "chainwright.db-shm", "master.key"], 0o600)
 
 
-def test_directories_of_an_earlier_run_get_their_modes_back(layout: Layout):
+def test_a_mode_that_was_changed_is_left_to_the_next_pass_which_says_so(layout: Layout):
     Store.open(layout).close()
     layout.private.chmod(0o755)
     Store.open(layout).close()
-    assert mode(layout.private) == 0o700
+    (repair,) = repaired(places_of_state(layout))
+    assert (repair.path, repair.opened, mode(layout.private)) == (layout.private, True, 0o700)
 
 
 def test_every_commit_is_on_disk_before_the_next_side_effect(store: Store):
