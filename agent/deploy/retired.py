@@ -138,7 +138,8 @@ class RetiredModules:
 def remove_module(context: DeployContext, name: str) -> None:
     """Remove the generations of a module that is not in service."""
     generation_dir = context.module_dir(name)
-    (generation_dir.state / "live").unlink(missing_ok=True)
+    for link in (generation_dir.state / "live", generation_dir.refused):
+        link.unlink(missing_ok=True)
     for number in context.store.deployments.numbers(generation_dir.owner):
         staging.remove(generation_dir, number)
         with context.store.write():

@@ -20,6 +20,8 @@ from agent.errors.deploy import LeftBehind, ServiceForgotten
 from agent.model.deployment import Deployment, Outcome
 from agent.system.command import Action
 
+IN_SERVICE = {Outcome.LIVE, Outcome.UNSEEN}
+
 
 class Retirement(Transaction):
     """Transaction that takes modules out, derived from what was deployed: neither their settings nor their plugins are asked."""
@@ -53,6 +55,7 @@ class Retirement(Transaction):
         for entirely in (True, False):
             units = [self._unit(service, entirely=entirely) for service in self._services]
             self._units = list(units)
+            self._drop_refused()
             trial = Trial(self._context, (), units, frozenset())
             staged, error = self._try(trial, frozenset())
             if staged is not None:
@@ -92,7 +95,7 @@ class Retirement(Transaction):
         """Return the modules in the same services that are in service: they are looked at afterwards."""
         sharing = {name for service in self._services for name in self._context.enabled.modules_of(service)}
         present = self._context.store.deployments.all()
-        return {name: present[name] for name in sharing & set(present) if present[name].outcome is Outcome.LIVE}
+        return {name: present[name] for name in sharing & set(present) if present[name].outcome in IN_SERVICE}
 
     def _removals(self) -> Iterable[Rename]:
         rooted = self._context.enabled.layout.rooted

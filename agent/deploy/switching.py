@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -86,6 +87,8 @@ class Switching:
 
     def _confirm(self) -> Failure | None:
         """See that the services run the new configuration, where their endpoints don't show it."""
+        if self.record.retired:
+            return None  # the endpoints of what was taken out show it
         running = [unit for unit in self._units if unit.name not in self._reloader.down]
         refuted = self._confirmations.confirm(running, self._candidate(new=True))
         return Failure(refuted) if refuted else None
@@ -185,10 +188,10 @@ class Switching:
         self._undo_renames()
         self._keep_refused()
         again = self._reload_old()
-        self._say_what_is_served(failure)
+        # Where entries alone were switched, that is told of each module of the service.
+        concerned = self.record.moved or ([] if self.record.retired else list(self.record.modules))
+        self._say_what_is_served(failure, concerned)
         with self._context.store.write():
-            # Where entries alone were switched, that is told of each module of the service.
-            concerned = self.record.moved or list(self.record.modules)
             errors = {module: self._store_rollback(module, failure, again) for module in concerned}
             self._context.store.deployments.end_transaction(self.record.id)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
@@ -376,6 +379,8 @@ class Switching:
         for service in self._unnamed_of(module):
             return NotIncluded(service, self._unnamed[service].rstrip("."))
         for unit in self._units:
+            if module in unit.modules and unit.name in self._reloader.not_started:
+                return self._reloader.not_started[unit.name]
             if module in unit.modules and unit.name in self._reloader.down:
                 return ServiceDown(unit.name, self._reloader.down[unit.name])
         dead = next((row for row in rows if row.problem is not None and not row.further), None)
@@ -394,9 +399,9 @@ class Switching:
         self._store_problem(present, outcome, Step.GOING_BACK, error.problem)
         return error
 
-    def _say_what_is_served(self, failure: Failure) -> None:
+    def _say_what_is_served(self, failure: Failure, modules: Iterable[str]) -> None:
         """Complete the errors, which are stored of the modules and of what was refused."""
-        for module in self.record.moved:
+        for module in modules:
             of_module = [error for (name, _slot), error in failure.slots.items() if name == module]
             for error in of_module or [failure.error]:
                 error.effect = self._effect_of_going_back(module)

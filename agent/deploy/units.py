@@ -224,6 +224,19 @@ class EmptiedUnit(SharedUnit):
         """Return what makes it let go."""
         return self._footprint.reload
 
+    def warnings_in(self, output: str) -> list[str]:
+        """Return none: they would be about nothing of the agent's."""
+        return []
+
+    @property
+    def reload_proves(self) -> bool:
+        """Always: what shows that it has let go is looked at by itself."""
+        return True
+
+    def confirm(self, candidate: Candidate) -> Command | None:
+        """Return nothing."""
+        return None
+
     def start(self, candidate: Candidate) -> Command | None:
         """Return nothing."""
         return None

@@ -24,6 +24,10 @@ PLUGIN = '''
         refused: bool = False
         failing: bool = False
 
+        @property
+        def reload_proves(self):
+            return True
+
         def render(self, context):
             yield Template(path="entry.conf")
             if self.include:
@@ -43,6 +47,10 @@ PLUGIN = '''
 
         name = "unitd"
         drop_in: bool = True
+
+        @property
+        def reload_proves(self):
+            return True
 
         def render(self, context):
             if self.drop_in:

@@ -151,7 +151,7 @@ PAIR = [Part.KEY, Part.FULLCHAIN]
         (KEY + pem(*INTERMEDIATES), PAIR, Format.PEM, KeyMismatch, '"Second CA"'),
         (KEY.replace(b"M", b"A", 1) + pem(LEAF.certificate), PAIR, Format.PEM, KeyUnreadable, "damaged or not a key"),
         (b"garbage", [Part.KEY], Format.DER, KeyUnreadable, "damaged or not a key"),
-        (b"garbage", [Part.LEAF], Format.DER, CertificateUnreadable, "damaged or not a certificate"),
+        (b"garbage", [Part.LEAF], Format.DER, CertificateUnreadable, "it is cut short"),
         (b"garbage", PAIR, Format.PKCS12, ContentUnexpected, "it is damaged or has another password"),
     ],
 )

@@ -100,8 +100,8 @@ def test_a_fallback_offers_the_root_and_a_deployment_that_failed_its_retry(agent
 
 def test_what_a_module_really_presents_stands_beside_it(agent: FakeApi, browser: Browser) -> None:
     endpoints = (
-        EndpointRow("127.0.0.1:465", "mail.example.com", "34" * 32, False),
-        EndpointRow("127.0.0.1:993", "", None, False),
+        EndpointRow("127.0.0.1:465", "mail.example.com", "34" * 32, False, NOW),
+        EndpointRow("127.0.0.1:993", "", None, False, NOW),
     )
     use = replace(LIVE, endpoints=endpoints)
     agent.says("GET /v1/status", status(chain(status=Status.NOT_DEPLOYED, used_by=(use,))))

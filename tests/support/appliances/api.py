@@ -62,7 +62,7 @@ class Box:
             return [(row.who, row.action, row.subject, row.address) for row in Accounts(store).audits()]
 
 
-def bought(*names: str, days: int = 365) -> Chain:
+def bought(*names: str, days: float = 365) -> Chain:
     """Return a chain of somebody else's CA."""
     now = datetime.now(UTC)
     root = Root.create("Shop CA", "", now - timedelta(days=30), now - timedelta(days=30))

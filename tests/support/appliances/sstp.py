@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from agent.probing.connection import presented
+from agent.probing.handshake import fingerprints_of, presented
 from agent.system.command import process_of
 from plugins.sstp.packets import END_OF_HEAD, Message, read_message, request
 from support.appliances.deployed import Deployed, connect, served
@@ -140,7 +140,7 @@ class SSTPAppliance(Deployed):
     def presented(self) -> tuple[str, ...]:
         """Return the SHA-256 of what a client is sent."""
         with self.connect() as stream:
-            return presented(stream)
+            return fingerprints_of(presented(stream))
 
     @contextmanager
     def session(self) -> Iterator[ssl.SSLSocket]:

@@ -48,7 +48,9 @@ ROOT = RootDetails(
     retired_at=None,
     signs=2,
 )
-LIVE = UseRow("mail", "default", "acme", "live", (EndpointRow("127.0.0.1:465", "mail.example.com", "12" * 32, True),))
+LIVE = UseRow(
+    "mail", "default", "acme", "live", (EndpointRow("127.0.0.1:465", "mail.example.com", "12" * 32, True, NOW),)
+)
 CHAIN = ChainRow(
     id="12" * 32,
     names=("mail.example.com",),

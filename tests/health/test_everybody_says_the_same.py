@@ -1,0 +1,150 @@
+"""One health: what goes wrong on a real nginx is said alike by the status, its exit code, its JSON and the API's list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from agent.operations.uploads import delete_upload, store_upload
+from support.appliances.api import bought, pem_of
+from support.appliances.deployed import served
+from support.appliances.proxied import SITES, Proxied
+from support.clients.terminal import Terminal
+from support.processes.api import ApiProcess
+from support.waiting import until
+
+Told = set[tuple[str, str, str]]
+"""Subject's kind, severity and code of each finding that somebody should act on."""
+DEGRADED = 3
+
+
+@dataclass
+class Witnesses:
+    """All that tell how things are: they have to agree."""
+
+    box: Proxied
+    terminal: Terminal
+    api: ApiProcess
+
+    def told(self) -> Told:
+        """Return what all of them say; first a person has looked."""
+        looked = self.terminal.run("apply")
+        shown, found = self.terminal.run("status"), self.terminal.json("status")
+        listed = self.api.root.get("/v1/status").json
+        assert [each["problem"]["code"] for each in found["findings"]] == [
+            each["problem"]["code"] for each in listed["findings"]
+        ]
+        assert found["degraded"] == listed["degraded"] == (shown.returncode == DEGRADED), shown.stdout
+        assert found["summary"]["attention"] == listed["summary"]["attention"]
+        acting = [each for each in found["findings"] if each["severity"] != "notice"]
+        assert bool(acting) == found["degraded"]
+        assert looked.returncode in ({DEGRADED, 2} if acting else {0}), looked.stderr
+        for each in acting:
+            assert each["problem"]["cause"].splitlines()[0] in shown.stdout
+        return {(each["kind"], each["severity"], each["problem"]["code"]) for each in acting}
+
+
+@pytest.fixture(scope="module")
+def witnesses() -> Iterator[Witnesses]:
+    with Proxied.make() as box, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", box.path)
+        box.configure()
+        box.bring_up()
+        with ApiProcess(box.layout) as api:
+            yield Witnesses(box, Terminal(box.root), api)
+
+
+# What goes wrong: each is a context, at whose end it is mended
+
+
+@contextmanager
+def killed(box: Proxied) -> Iterator[None]:
+    box.kill()
+    try:
+        yield
+    finally:
+        box.start_service()
+
+
+@contextmanager
+def port_taken(box: Proxied) -> Iterator[None]:
+    """Somebody else's server presents a certificate of its own where nginx was."""
+    box.kill()
+    pair, stranger = box.root / "stranger.pem", box.root / "stranger.conf"
+    pair.write_bytes(pem_of(bought("stranger.example.test")))
+    stranger.write_text(f"listen {box.port}\nsite stranger.example.test {pair}\n")
+    box.start("stranger", stranger)
+    until(lambda: served(box.port), what="the stranger serves")
+    try:
+        yield
+    finally:
+        box.stop("stranger")
+        box.start_service()
+
+
+@contextmanager
+def settings_broken(box: Proxied) -> Iterator[None]:
+    with _settings(box, lambda good: f"nonsense = 1\n{good}"):
+        yield
+
+
+@contextmanager
+def template_broken(box: Proxied) -> Iterator[None]:
+    template = box.override("reverse_proxy/site.conf.j2", "wrong on purpose;\n")
+    try:
+        yield
+    finally:
+        template.unlink()
+
+
+@contextmanager
+def upload_ended(box: Proxied) -> Iterator[None]:
+    """An upload ends while it is in service; the next rung takes over."""
+    chain = bought(SITES[0], days=8 / 86400)
+    box.change(store_upload, chain)
+    box.apply()
+    until(lambda: datetime.now(UTC) > chain.not_after, seconds=20, what="the upload has ended")
+    try:
+        yield
+    finally:
+        box.change(delete_upload, chain.id, confirmed=True)
+
+
+@contextmanager
+def module_deleted(box: Proxied) -> Iterator[None]:
+    with _settings(box, lambda good: good.partition("[services.nginx]")[0]):
+        yield
+
+
+@contextmanager
+def _settings(box: Proxied, change: Callable[[str], str]) -> Iterator[None]:
+    good = box.layout.settings.read_text()
+    box.layout.settings.write_text(change(good))
+    try:
+        yield
+    finally:
+        box.layout.settings.write_text(good)
+
+
+Trouble = Callable[[Proxied], AbstractContextManager[None]]
+TROUBLES: list[tuple[Trouble, Told]] = [
+    (killed, {("chain", "error", "deploy.service_stopped")}),
+    (port_taken, {("chain", "error", "deploy.other_certificate")}),
+    (settings_broken, {("settings", "error", "settings.refused")}),
+    (template_broken, {("module", "error", "deploy.check_refused")}),
+    (upload_ended, {("upload", "warning", "status.upload_ended")}),
+    (module_deleted, set()),
+]
+
+
+@pytest.mark.parametrize(("trouble", "told"), TROUBLES, ids=[trouble.__name__ for trouble, _ in TROUBLES])
+def test_trouble_is_told_alike_by_all_and_no_more_when_it_is_mended(
+    witnesses: Witnesses, trouble: Trouble, told: Told
+) -> None:
+    with trouble(witnesses.box):
+        assert witnesses.told() == told
+    assert witnesses.told() == set()
