@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.errors import AgentError
-from agent.errors.deploy import ReloadFailed
+from agent.errors.deploy import ReloadFailed, StartFailed
 from agent.errors.wording import few
 from agent.system.command import process_of
 
@@ -24,6 +24,8 @@ class Reloader:
         self._dead_places = dead_places
         self.down = dict(absent)
         """Unit -> why it can't be reloaded."""
+        self.not_started: dict[str, StartFailed] = {}
+        """Unit -> what its start said that failed."""
         self._reloaded: set[str] = set()
         """Units that ran when they were reloaded by what may be a restart. One that does not run now failed to come up again: a
         rollback reloads it again instead of taking it for one that nobody has started."""
@@ -79,4 +81,9 @@ class Reloader:
         if not unit.may_start or unit.name in self._absent or self._context.boot:
             return False
         command = unit.start(candidate)
-        return command is not None and self._context.runner.run(command).ok
+        if command is None:
+            return False
+        result = self._context.runner.run(command)
+        if not result.ok:
+            self.not_started[unit.name] = StartFailed(unit.name, command.shown, result.reason, result.account)
+        return result.ok

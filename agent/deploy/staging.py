@@ -72,7 +72,7 @@ def stage(
     make_directory(_parents(generation_dir.state), mode=0o711, owner=min(user, 0), group=min(group, 0))
     _fresh_directory(directory, generation_dir.ownership)
     for folder in _folders(rendering.files):
-        make_directory(directory / folder, mode=_directory_mode(generation_dir.ownership), owner=user, group=group)
+        make_directory(directory / folder, mode=directory_mode(generation_dir.ownership), owner=user, group=group)
     known = _known(last)
     checksums = {}
     for file in rendering.files:
@@ -127,7 +127,8 @@ def directory_ids(ownership: Ownership) -> tuple[int, int]:
     return 0, _user(ownership.user).pw_gid if ownership.user else 0
 
 
-def _file_ids(file: ManifestFile) -> tuple[int, int]:
+def file_ids(file: ManifestFile) -> tuple[int, int]:
+    """Return the numeric owner and group of a file; (-1, -1) leaves the caller's. Raises `OwnerUnknown`."""
     if os.geteuid() != 0:
         return -1, -1
     user = _user(file.owner).pw_uid if file.owner else 0
@@ -152,7 +153,8 @@ def _others(user: int, group: int) -> bool:
     return (user, group) not in {(-1, -1), (0, 0)}
 
 
-def _directory_mode(ownership: Ownership) -> int:
+def directory_mode(ownership: Ownership) -> int:
+    """Return the mode of a generation's directory. Raises `OwnerUnknown`."""
     return 0o750 if _others(*directory_ids(ownership)) else 0o700
 
 
@@ -166,7 +168,7 @@ def _fresh_directory(directory: Path, ownership: Ownership) -> None:
     """Replace the directory: one of that number is left from a crash before anything pointed to it."""
     shutil.rmtree(directory, ignore_errors=True)
     user, group = directory_ids(ownership)
-    make_directory(directory, mode=_directory_mode(ownership), owner=user, group=group)
+    make_directory(directory, mode=directory_mode(ownership), owner=user, group=group)
 
 
 def _folders(files: tuple[ManifestFile, ...]) -> list[str]:
@@ -199,7 +201,7 @@ def _install(
             os.link(before, target)
             return known[1]
     data = content_of(file, str(directory), number, materials)
-    user, group = _file_ids(file)
+    user, group = file_ids(file)
     write_new(target, data, mode=file.mode, owner=user, group=group, flush=False)
     return hashlib.sha256(data).hexdigest()
 

@@ -379,6 +379,8 @@ class Switching:
         for service in self._unnamed_of(module):
             return NotIncluded(service, self._unnamed[service].rstrip("."))
         for unit in self._units:
+            if module in unit.modules and unit.name in self._reloader.not_started:
+                return self._reloader.not_started[unit.name]
             if module in unit.modules and unit.name in self._reloader.down:
                 return ServiceDown(unit.name, self._reloader.down[unit.name])
         dead = next((row for row in rows if row.problem is not None and not row.further), None)

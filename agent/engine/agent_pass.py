@@ -14,6 +14,7 @@ from agent.contract.source import ChainRecord, Source
 from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
+from agent.deploy.modes import places_of_module
 from agent.engine import conditions
 from agent.engine.bus import Bus
 from agent.engine.host import usable_addresses
@@ -51,6 +52,7 @@ from agent.store import Store
 from agent.store.instants import written
 from agent.system.command import Runner
 from agent.system.disk import shortages
+from agent.system.modes import repaired
 
 SUPERSEDED = timedelta(days=1)
 """A chain that nothing needs any more is kept so long, so that one can see what just happened."""
@@ -166,12 +168,18 @@ class Pass:
         if boot:
             return
         judge_unjudged(self._store, self._services, self._bound(made), self._clock())
-        wrong = find_drift(
-            self._deploy_context(), [action.module for action in made.actions if isinstance(action, Look)]
-        )
+        looked_at = [action.module for action in made.actions if isinstance(action, Look)]
+        wrong = find_drift(self._deploy_context(), looked_at)
+        self._repair_modes(looked_at)
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
+
+    def _repair_modes(self, modules: Sequence[str]) -> None:
+        context = self._deploy_context()
+        repairs = [each for module in modules for each in repaired(places_of_module(context, module))]
+        if repairs:
+            conditions.note_repairs(self._store, repairs, self._clock())
 
     def close(self, made: Plan) -> None:
         """Store what the status and the next pass need."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from agent.engine.bus import Bus
 from agent.errors.problem import Problem
+from agent.health.modes import of_repairs
 from agent.health.problems import observer_failed
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.registry.plugins import PluginRecord
+from agent.store import Store
+from agent.system.modes import Repair
 
 
 def of_observers(bus: Bus, before: Iterable[Finding]) -> Iterator[Finding]:
@@ -33,3 +37,10 @@ def of_sources(broken: Mapping[str, Problem]) -> Iterator[Finding]:
     """Yield the sources that raised when they were asked for a plan."""
     for name, problem in broken.items():
         yield Finding(SubjectKind.PLUGIN, name, Severity.WARNING, problem, title=f"source {name}")
+
+
+def note_repairs(store: Store, repairs: Iterable[Repair], now: datetime) -> None:
+    """Note which modes and owners were repaired, beside those of the last day."""
+    findings = list(of_repairs(repairs, store.conditions.of("modes"), now))
+    with store.write():
+        store.conditions.replace("modes", findings, now)

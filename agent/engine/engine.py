@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from agent.engine.agent_pass import Pass
 from agent.engine.bus import Bus, Listener
+from agent.engine.conditions import note_repairs
 from agent.engine.deferred_orders import DeferredOrders
 from agent.engine.evidence import written_evidence
 from agent.engine.freshness import EVIDENCE, KEY, InputsFingerprint, UpToDate
@@ -40,6 +41,7 @@ from agent.store import Store
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
 from agent.system.lock import held
+from agent.system.modes import places_of_state, repaired
 from agent.system.release import plausible
 from agent.system.writing import make_directory
 
@@ -190,9 +192,12 @@ class Engine:
     def _locked(self, wait: float) -> Iterator[Store]:
         """Hold the lock, with the store open; why a pass fails in it is noted."""
         lock = held(self.layout.lock, wait=wait, who=self.who)
-        with lock, Store.open(self.layout) as store, failures_noted(store, self.clock):
-            _make_places(self.layout)
-            yield store
+        with lock:
+            repairs = repaired(places_of_state(self.layout))
+            with Store.open(self.layout) as store, failures_noted(store, self.clock):
+                note_repairs(store, repairs, self.clock())
+                _make_places(self.layout)
+                yield store
 
     @property
     def _has_other_work(self) -> bool:

@@ -245,6 +245,19 @@ class ReloadFailed(DeployError):
     detail: str
 
 
+class StartFailed(DeployError):
+    """A service that the agent is to start can't be started."""
+
+    code = "deploy.start_failed"
+    cause = "The service does not run, and can't be started ({program}): {reason:clause}."
+    effect = "The new files are in place for its start."
+    fix = f"Correct what it names, {APPLY}"
+    where: str
+    program: str
+    reason: str
+    detail: str
+
+
 class ServiceDown(DeployError):
     """The service doesn't run or isn't installed: everything is ready for its start."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.errors.deploy import NotIncluded
+from agent.errors.deploy import NotIncluded, StartFailed
 from agent.errors.problem import Problem
 from agent.health import problems
 from agent.health.certificates import Certificates
@@ -195,7 +195,9 @@ def _of_module(found: ModuleHealth, snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _unless_for_a_person(severity: Severity, problem: Problem | None) -> Severity:
-    """Return the severity, or a warning where what waits doesn't wait for a service, but for an administrator."""
+    """Return the severity, or a higher one where what waits doesn't wait for a service, but for an administrator."""
+    if problem is not None and problem.code == StartFailed.code:
+        return Severity.ERROR
     return Severity.WARNING if problem is not None and problem.code == NotIncluded.code else severity
 
 

@@ -78,8 +78,9 @@ class Store:
     def open(cls, layout: Layout) -> Self:
         """Open the store for writing, creating it at the very first run. Raises `StoreError`."""
         try:
-            make_directory(_with_parents(layout.state), mode=0o711)
-            make_directory(layout.private, mode=0o700)
+            for path, mode in ((_with_parents(layout.state), 0o711), (layout.private, 0o700)):
+                if not path.is_dir():  # one that is there is a pass's matter: what was changed is repaired and said
+                    make_directory(path, mode=mode)
         except OSError as error:
             raise StateUnwritable(str(layout.state), (error.strerror or str(error)).lower()) from error
         if not layout.database.exists():

@@ -1,5 +1,6 @@
 """What passes find wrong beside the rows of the store: each is told alike by everything that tells how things are."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -204,3 +205,65 @@ def test_a_disk_that_gets_full_is_told_at_once_and_by_a_run_that_has_nothing_to_
         (log / "filling").unlink()
         assert told(tunnel) == []
         assert terminal.run("apply").returncode == 0
+
+
+# Modes
+
+
+def mode(path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize(
+    ("place", "right", "severity"),
+    [("private", 0o700, "warning"), ("private/master.key", 0o600, "warning"), ("modules", 0o711, "notice")],
+)
+def test_a_mode_of_the_state_that_was_changed_is_repaired_and_told_for_a_day(tunnel, place, right, severity):
+    path = tunnel.layout.state / place
+    path.chmod(0o755)
+    tunnel.apply()
+    assert mode(path) == right
+    found = told_once(tunnel)
+    assert codes([found]) == [("appliance", str(path), severity, "status.modes")]
+    uid, gid = path.stat().st_uid, path.stat().st_gid
+    assert found["problem"]["cause"] == (
+        "Somebody has changed mode or owner of this file of the agent: "
+        f"it had 0755 {uid}:{gid}, and has {right:04o} {uid}:{gid} again."
+    )
+    opened = severity == "warning"
+    assert found["problem"]["effect"] == ("Others could read what holds private keys meanwhile." if opened else "")
+    tunnel.apply()
+    assert told_once(tunnel)["since"] == found["since"]
+    tunnel.clock.advance(hours=25)
+    tunnel.apply()
+    assert told(tunnel) == []
+
+
+def test_a_key_in_service_that_others_may_read_is_closed_at_the_next_look(tunnel):
+    live = tunnel.live("tunnel")
+    live.chmod(0o755)
+    (live / "tunnel.pem").chmod(0o644)
+    tunnel.clock.advance(minutes=16)
+    tunnel.apply()
+    assert (mode(live), mode(live / "tunnel.pem")) == (0o700, 0o600)
+    assert sorted(codes(told(tunnel))) == [
+        ("appliance", str(live), "warning", "status.modes"),
+        ("appliance", str(live / "tunnel.pem"), "warning", "status.modes"),
+    ]
+
+
+@pytest.mark.root
+def test_an_owner_that_was_changed_is_repaired(tunnel):
+    os.chown(tunnel.layout.master_key, 65534, 65534)
+    tunnel.apply()
+    assert (tunnel.layout.master_key.stat().st_uid, tunnel.layout.master_key.stat().st_gid) == (0, 0)
+    assert "it had 0600 65534:65534, and has 0600 0:0 again." in told_once(tunnel)["problem"]["cause"]
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(tunnel):
+    outside = tunnel.root / "outside"
+    outside.write_text("")
+    outside.chmod(0o644)
+    (tunnel.layout.private / "link").symlink_to(outside)
+    tunnel.apply()
+    assert mode(outside) == 0o644

@@ -266,6 +266,7 @@ EXAMPLES: list[AgentError] = [
     deploy.NotConfirmed("haproxy", "confirm-haproxy", "it runs generation 6", OUTPUT),
     deploy.NotSeen("mail", "dovecot and postfix"),
     deploy.ServiceDown("nginx", "nobody listens at 127.0.0.1:443"),
+    deploy.StartFailed("nginx", "nginx", "nginx: [emerg] bind() to 0.0.0.0:443 failed (98: Address in use)", OUTPUT),
     deploy.RollbackFailed(
         "mail",
         "127.0.0.1:993 serves the chain 222222222222 instead of 111111111111.",

@@ -1,10 +1,13 @@
 """nginx that does not run yet, no longer, or is not installed: waited for, never a rollback."""
 
+import socket
+
 from agent.engine.recheck import Recheck
 from agent.model.deployment import EndpointRecord, Outcome
 from support.appliances.proxied import OWN, SITES, Proxied
 from support.clients.terminal import Terminal
 from support.servers.local import Maker, listening, securing
+from support.told import told
 
 
 def problem_of(box: Proxied) -> str:
@@ -50,6 +53,25 @@ def test_the_agent_starts_it_where_it_may(proxied):
     proxied.apply()
     proxied.assert_served(*SITES)
     assert proxied.deployment("reverse_proxy").outcome is Outcome.LIVE
+
+
+def test_a_start_that_fails_is_told_with_nginxs_words_until_it_works(proxied):
+    with socket.create_server(("127.0.0.1", proxied.port)):
+        proxied.configure(service={**OWN, "start": True})
+        proxied.apply()
+        found = told(proxied)
+        assert {each["problem"]["code"] for each in found} == {"deploy.start_failed"}
+        assert {(each["kind"], each["severity"]) for each in found} == {("chain", "error")}
+        problem = found[0]["problem"]
+        assert problem["cause"].startswith(
+            "The service does not run, and can't be started (plugins.nginx.start_nginx): "
+        )
+        assert f"bind() to 127.0.0.1:{proxied.port} failed (98: " in problem["cause"]
+        assert (problem["where"], problem["effect"]) == ("nginx", "The new files are in place for its start.")
+        assert f"bind() to 127.0.0.1:{proxied.port} failed" in problem["detail"]
+    proxied.apply()
+    assert [each for each in told(proxied) if each["problem"]["code"] == "deploy.start_failed"] == []
+    proxied.assert_served(*SITES)
 
 
 def test_a_killed_nginx_is_found_by_the_next_look_and_picked_up_when_it_is_back(serving):

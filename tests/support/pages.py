@@ -21,11 +21,13 @@ from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
 from agent.health.damage import damaged_file, damaged_row
+from agent.health.modes import changed_modes
 from agent.health.room import nearly_full
 from agent.health.states import Status
 from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.store.connection import DamagedRow
 from agent.system.disk import Shortage
+from agent.system.modes import Repair
 from errors.examples import EXAMPLES
 from support.paths import CHECKOUT
 
@@ -156,6 +158,9 @@ def conditions() -> list[Problem]:
         damaged_row(DamagedRow("chains", ("0a1b",), "ValueError: 'dsa' is not a valid KeyType"), DATABASE),
         damaged_row(DamagedRow("orders", ("0a1b", "acme"), "JSONDecodeError: Expecting value"), DATABASE),
         damaged_row(DamagedRow("roots", ("0a1b",), "ValueError: Invalid isoformat string: '2O26'"), DATABASE),
+        changed_modes(Repair(DATABASE.with_name("master.key"), "0644 0:0", "0600 0:0", opened=True)),
+        changed_modes(Repair(DATABASE.parent.parent, "0711 33:0", "0711 0:0", opened=False)),
+        changed_modes(Repair(DATABASE, "0600 33:0", "0600 33:0", opened=False, error="operation not permitted")),
         damaged_file("*** in database main ***\nTree 4 page 7: btreeInitPage() returns error code 11", DATABASE),
     ]
 

@@ -1,0 +1,90 @@
+"""Modes and owners of the agent's own files: what somebody else has changed is repaired, and said."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.system.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file or directory of the agent, as it is to be."""
+
+    path: Path
+    mode: int
+    user: int = -1
+    """Numeric; -1: the caller's."""
+    group: int = -1
+    secret: bool = False
+    """Whether it holds a private key, or the way to one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Change of a mode or an owner back to what it was."""
+
+    path: Path
+    before: str
+    """Mode in octal, with numeric owner and group."""
+    now: str
+    opened: bool
+    """Whether others than those meant to could read a secret meanwhile."""
+    error: str = ""
+    """Why it could not be repaired."""
+
+
+def places_of_state(layout: Layout) -> Iterator[Place]:
+    """Yield what lies outside of the generations, directories first: nobody can put a file in place while they are repaired."""
+    own = (0, 0) if os.geteuid() == 0 else (-1, -1)
+    for path, mode in ((layout.state, 0o711), (layout.modules, 0o711), (layout.services, 0o711)):
+        yield Place(path, mode, *own)
+    yield Place(layout.private, 0o700, *own, secret=True)
+    for path, mode in ((layout.webroot, 0o755), (layout.run, 0o755), (layout.log, 0o750)):
+        yield Place(path, mode, *own)
+    for path in sorted(layout.private.glob("*")) if layout.private.is_dir() else ():
+        yield Place(path, 0o600, *own, secret=True)
+
+
+def repaired(places: Iterable[Place]) -> list[Repair]:
+    """Repair modes and owners that differ, and return what was changed. What isn't there is another matter."""
+    return [repair for place in places if (repair := _repaired(place))]
+
+
+def _repaired(place: Place) -> Repair | None:
+    try:
+        seen = place.path.lstat()
+    except OSError:
+        return None
+    if stat.S_ISLNK(seen.st_mode) or _is_right(place, seen):
+        return None
+    error = ""
+    try:
+        _repair(place)
+    except OSError as failed:
+        error = (failed.strerror or str(failed)).lower()
+    opened = place.secret and bool(stat.S_IMODE(seen.st_mode) & ~place.mode & 0o066)
+    return Repair(place.path, _shown(seen), _shown(place.path.lstat()), opened, error)
+
+
+def _is_right(place: Place, seen: os.stat_result) -> bool:
+    owners = place.user in {-1, seen.st_uid} and place.group in {-1, seen.st_gid}
+    return owners and stat.S_IMODE(seen.st_mode) == place.mode
+
+
+def _repair(place: Place) -> None:
+    """Work on what was opened: a symbolic link that takes its place meanwhile is not followed."""
+    descriptor = os.open(place.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.fchown(descriptor, place.user, place.group)
+        os.fchmod(descriptor, place.mode)
+    finally:
+        os.close(descriptor)
+
+
+def _shown(seen: os.stat_result) -> str:
+    return f"{stat.S_IMODE(seen.st_mode):04o} {seen.st_uid}:{seen.st_gid}"
