@@ -46,7 +46,9 @@ class Confirmations:
     def _has_changed(self, unit: Unit) -> bool:
         """Whether it was given another configuration, or a chain that no endpoint shows."""
         configured = {each.module for each in self._record.differences if each.kind is RefusedKind.CONFIGURATION}
-        return unit.name in self._entries or not (configured | self._unwatched).isdisjoint(unit.modules)
+        # A repair moves modules, and with them the entry that names their directories: nothing is configured otherwise.
+        entry_alone = unit.name in self._entries and set(self._record.moved).isdisjoint(unit.modules)
+        return entry_alone or not (configured | self._unwatched).isdisjoint(unit.modules)
 
     @property
     def _unwatched(self) -> set[str]:

@@ -79,8 +79,10 @@ def test_what_the_service_refuses_is_not_done(tunnel):
     done = typed(tunnel, "upload", file)
     assert done.returncode == 3
     (missed,) = [line for line in done.stderr.splitlines() if line.startswith("Not in service as asked: ")]
-    assert missed.startswith("Not in service as asked: tunnel/default: The endpoint serves the chain ")
-    assert chain.id[:12] in missed
+    assert missed.startswith(
+        f"Not in service as asked: tunnel/default: 127.0.0.1:{tunnel.port} (t.example.test) serves "
+    )
+    assert missed.endswith(f" instead of {chain.id[:12]}.")
 
 
 def test_aims_and_outcomes_are_stored_as_they_are():

@@ -61,7 +61,7 @@ def test_both_are_found_dead_by_the_next_look_and_picked_up_when_they_are_back(m
         mailing.kill(service)
     mailing.clock.advance(minutes=16)
     mailing.apply()
-    assert problem_of(mailing) == NO_DOVECOT
+    assert {each.problem.code for each in mailing.records()} == {"deploy.service_stopped"}
     for service in mailing.pid_files:
         mailing.start_daemon(service)
     mailing.apply()
