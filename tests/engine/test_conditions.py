@@ -83,8 +83,10 @@ def test_where_all_is_well_nothing_is_told(tunnel):
         (
             OFFERS,
             "return Due(datetime(2026, 1, 1), 'always')",
-            "The source failed in due: ValueError: the instant of Due is a datetime without a time zone; write for example "
-            "now + timedelta(days=30).",
+            (
+                "The source failed in due: ValueError: the instant of Due is a datetime without a time zone; write for example "
+                "now + timedelta(days=30)."
+            ),
         ),
         (
             OFFERS,
