@@ -10,7 +10,7 @@ import click
 from agent.cli.commands import Invocation, command
 from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, width
-from agent.cli.words import counted, shortened, when
+from agent.cli.words import counted, seen, shortened, when
 from agent.errors.wording import indented
 from agent.health.states import FAILED_MODULES
 from agent.model.finding import Finding
@@ -120,24 +120,27 @@ def _table(found: Report, rows: list[ChainRow]) -> Iterator[list[str]]:
     for row in rows:
         mark, colour = STYLES[row.status]
         label = click.style(f"{mark} {row.status.replace('_', ' ')}", fg=colour)
-        yield [label, shortened(row.names), row.source, when(row.not_after, found.now), _users(row)]
+        yield [label, shortened(row.names), row.source, when(row.not_after, found.now), _users(row, found.now)]
 
 
-def _users(row: ChainRow) -> str:
-    """Name each module once; ``(!)``: it doesn't serve this chain."""
+def _users(row: ChainRow, now: datetime) -> str:
+    """Name each module once; ``(!)``: it doesn't serve this chain; and when that was seen, where it is some time ago."""
     marks: dict[str, str] = {}
     for use in row.used_by:
-        marks[use.module] = marks.get(use.module) or _mark(use)
+        marks[use.module] = marks.get(use.module) or _mark(use, now)
     return ", ".join(f"{module}{mark}" for module, mark in marks.items()) or "-"
 
 
-def _mark(use: UseRow) -> str:
+def _mark(use: UseRow, now: datetime) -> str:
     if use.deployment == "waiting":
         return "(waiting)"
     if use.deployment == "unseen" and not use.endpoints:
         return "(not seen)"
-    served = use.deployment in {"live", "unseen"} and all(each.ok for each in use.endpoints)
-    return "" if served else "(!)"
+    if use.deployment not in {"live", "unseen"} or not all(each.ok for each in use.endpoints):
+        return "(!)"
+    oldest = min((each.seen_at for each in use.endpoints if each.seen_at), default=None)
+    age = seen(oldest, now) if oldest else ""
+    return f"({age})" if age else ""
 
 
 def _modules(found: Report) -> Iterator[list[str]]:

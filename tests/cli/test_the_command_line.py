@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -87,6 +88,17 @@ def test_without_a_command_the_help_is_shown_and_nothing_else_happens(terminal):
 def test_the_version_is_that_of_the_distribution(capsys):
     assert run("chainwright", ["--version"]) == 0
     assert re.fullmatch(r"chainwright \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+# What was seen, and when
+
+
+def test_the_status_says_how_old_what_was_seen_is(tunnel, up):
+    assert "tunnel(" not in up.run("status").stdout
+    with tunnel.store() as store, store.write():
+        before = datetime.now(UTC) - timedelta(minutes=12)
+        store.endpoints.update([replace(each, checked_at=before) for each in store.endpoints.all()])
+    assert "tunnel(seen 12 minutes ago)" in up.run("status").stdout
 
 
 # What every command takes
