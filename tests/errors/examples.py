@@ -261,6 +261,7 @@ EXAMPLES: list[AgentError] = [
     deploy.PrepareFailed("mail", "postmap", "cannot open sni: no such file.", OUTPUT),
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
     deploy.CheckWarned("nginx", ['[warn] conflicting server name "gw.example.test" on 0.0.0.0:443, ignored']),
+    deploy.NextStartFails("nginx", "nginx -t", "[emerg] unknown directive", OUTPUT),
     deploy.ServiceRefusesPresent("nginx", "nginx", "cannot load module:", OUTPUT),
     deploy.ReloadFailed("nginx", "nginx", "exit code 1", OUTPUT),
     deploy.NotConfirmed("haproxy", "confirm-haproxy", "it runs generation 6", OUTPUT),
