@@ -231,6 +231,11 @@ EXAMPLES: list[AgentError] = [
     operations.NameNotCovered("mail.example.test", []),
     operations.NotNeeded(["a.example.test", "b.example.test"], ["www.example.test", "mail.example.test"]),
     operations.NotNeeded(["a.example.test"], []),
+    operations.NotNeeded(
+        ["a.example.test"],
+        ["a.example.test"],
+        "mail/default needs a.example.test, for which this chain is unfit, as its key is ed25519, and mail takes ecdsa-p256",
+    ),
     operations.AlreadyUploaded(ID),
     operations.ChainInUse(ID, ["web/a", "web/b"], ["web/a: local", "web/b: nothing"]),
     pins.PinnedInSettings("web_auth", "default", "portal.example.com"),
