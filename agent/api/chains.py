@@ -23,7 +23,7 @@ def show(request: ApiRequest) -> ApiResponse:
     snapshot, found = request.services.status(request.now)
     row = _row(found.chains, request.path["id"])
     with Store.open_read_only(request.services.layout) as view:
-        return ApiResponse(chain_details(snapshot, view, row))
+        return ApiResponse(chain_details(snapshot, view, row, request.now))
 
 
 def download(request: ApiRequest) -> ApiResponse:

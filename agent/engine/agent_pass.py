@@ -15,6 +15,7 @@ from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
 from agent.deploy.modes import places_of_module
+from agent.deploy.next_start import check_next_start
 from agent.engine import conditions
 from agent.engine.bus import Bus
 from agent.engine.host import usable_addresses
@@ -174,6 +175,9 @@ class Pass:
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
+        waited = [action.module for action in made.actions if isinstance(action, Settle)]
+        deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
+        check_next_start(self._deploy_context(), looked_at, waited, deployed)
 
     def _repair_modes(self, modules: Sequence[str]) -> None:
         context = self._deploy_context()

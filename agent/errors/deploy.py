@@ -220,6 +220,20 @@ class CheckWarned(DeployError):
     warnings: Sequence[str]
 
 
+class NextStartFails(DeployError):
+    """The service's own test fails on what is in service: it runs, or waits, but would not start with that."""
+
+    code = "deploy.next_start_fails"
+    cause = "{service} would not start with what is in place now: {reason:clause}."
+    where = "{service}"
+    effect = "What is in service goes on until it is restarted."
+    fix = f"Correct what it names, as this shows it: {{command}}; {APPLY}"
+    service: str
+    command: str
+    reason: str
+    detail: str
+
+
 class ServiceRefusesPresent(DeployError):
     """The service's test refuses even what is in service: the cause lies outside of the agent's files."""
 

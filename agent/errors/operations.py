@@ -25,14 +25,18 @@ class NameNotCovered(OperationError):
 
 
 class NotNeeded(OperationError):
-    """No module needs what was uploaded."""
+    """No module needs what was uploaded. `unfit`: a clause for each need of its names that it can't serve all the same."""
 
     code = "hand.nobody_needs"
-    cause = "No module needs a chain for {names}."
+    cause = "No module {unfit:?can use the or needs a} chain for {names}{unfit:?: %}."
     where = "upload"
-    fix = "Keep it for later with --keep-unused. Needed are: {known:sorted 5 or none}."
+    fix = (
+        "{unfit:?Upload one that fits; --keep-unused keeps this one for later."
+        " or Keep it for later with --keep-unused. Needed are: {known:sorted 5 or none}.}"
+    )
     names: Collection[str]
     known: Collection[str]
+    unfit: str = ""
 
 
 class AlreadyUploaded(OperationError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,7 +12,9 @@ from agent.errors import Problem
 from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NotDeletable, NotNeeded, OnlyKeyLost
 from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownChain
+from agent.errors.wording import few
 from agent.model.events import EventKind
+from agent.model.fitting import why_unfit
 from agent.model.records import UPLOADED, ChainRecord
 from agent.operations.effects import Switch, UploadEffects
 from agent.operations.pins import keep_pins, pins_without
@@ -20,7 +22,7 @@ from agent.planning.comparison import Outranked
 from agent.report.links import Link, links
 from agent.store import Store
 from agent.system.layout import Layout
-from agent.system.names import covers, parse_name
+from agent.system.names import covers, covers_all, parse_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +120,8 @@ def check_upload(
     switches = state.switches(chains, pins)
     is_useful = for_name or any(each.chain == record.id for each in state.bindings([record]))
     if not keep_unused and not is_useful and not any(each.after == record.id for each in switches):
-        raise NotNeeded(record.names, {name for need in state.needs for name in need.names})
+        known = {name for need in state.needs for name in need.names}
+        raise NotNeeded(record.names, known, few([*_unfit(state, record)], separator="; "))
     return UploadEffects(tuple(switches), tuple(state.outranked(record, chains, pins)))
 
 
@@ -214,6 +217,15 @@ def _record_of(chain: Chain, now: datetime) -> ChainRecord:
         fingerprints=chain.fingerprints,
         created_at=now,
     )
+
+
+def _unfit(state: LockedState, record: ChainRecord) -> Iterator[str]:
+    """Yield why each need that has names of an upload can't be served by it."""
+    for need in state.needs:
+        covered = [name for name in need.names if covers_all(record.names, [name])]
+        reason = why_unfit(need, record, state.now)
+        if covered and reason:
+            yield f"{need.module}/{need.slot} needs {few(covered)}, for which this chain is unfit, as {reason}"
 
 
 def _deletable(state: LockedState, chain: str) -> ChainRecord:

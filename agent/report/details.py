@@ -14,6 +14,7 @@ from agent.model.deployment import EndpointRecord
 from agent.model.events import Event
 from agent.model.records import ChainRecord, OrderRecord
 from agent.report.links import Link, links
+from agent.report.pins import PinDetails, pins_of
 from agent.report.rows import ChainRow, UseRow
 from agent.store import Store
 from agent.store.roots import RootRecord
@@ -100,6 +101,8 @@ class ChainDetails:
     renewal: RenewalDetails
     events: tuple[Event, ...]
     """The newest about the chain, or about the request that it was made for, oldest first."""
+    pins: tuple[PinDetails, ...]
+    """Where an uploaded chain is pinned, and where it can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class RootDetails:
     """Chains in use that it has signed."""
 
 
-def chain_details(snapshot: Snapshot, store: Store, row: ChainRow) -> ChainDetails:
+def chain_details(snapshot: Snapshot, store: Store, row: ChainRow, now: datetime) -> ChainDetails:
     """Return all about the chain of a row. Raises `CertificateUnreadable`."""
     record = next(each for each in snapshot.chains if each.id == row.id)
     return ChainDetails(
@@ -127,6 +130,7 @@ def chain_details(snapshot: Snapshot, store: Store, row: ChainRow) -> ChainDetai
         used_by=tuple(_use(snapshot, row, use) for use in row.used_by),
         renewal=_renewal(snapshot, store, row, record),
         events=tuple(store.journal.about(row.id, record.request)),
+        pins=tuple(pins_of(snapshot, record, now)),
     )
 
 

@@ -20,6 +20,8 @@ PAGES: tuple[tuple[str, str, Callable[[RequestContext], Awaitable[Response]]], .
     ("POST", "/certificates/{id}/export", chain.export),
     ("GET", "/certificates/{id}/delete", chain.ask_delete),
     ("POST", "/certificates/{id}/delete", chain.delete),
+    ("POST", "/certificates/{id}/pin", chain.pin),
+    ("POST", "/certificates/{id}/unpin", chain.unpin),
     ("GET", "/upload", upload.show),
     ("POST", "/upload", upload.preview),
     ("POST", "/upload/confirm", upload.confirm),

@@ -15,6 +15,7 @@ from support.processes.tree import inspections_of
 from support.waiting import until
 
 PASSPHRASE = "correct horse"
+PLACE = ("tunnel", "default")
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +176,10 @@ def test_a_pin_is_set_and_taken_back_and_is_for_administrators(box):
     job = box.ends(box.admin.post("/v1/pins", wish))
     assert (job["action"], job["subject"], box.wire()) == ("chain pinned", "tunnel/default", second.id)
     (row,) = box.viewer.get("/v1/pins").json["pins"]
-    assert (row["module"], row["slot"], row["chain"], row["who"]) == ("tunnel", "default", second.id, "ann")
+    (here,), (there,) = (box.viewer.get(f"/v1/chains/{each.id}").json["pins"] for each in (second, first))
+    assert (here["module"], here["slot"], here["who"], here["at"], here["other"]) == (*PLACE, "ann", row["at"], None)
+    assert (there["module"], there["slot"], there["who"], there["at"], there["other"]) == (*PLACE, "", None, second.id)
+    assert (row["module"], row["slot"], row["chain"], row["who"]) == (*PLACE, second.id, "ann")
     assert box.viewer.delete("/v1/pins?module=tunnel&slot=default").status == 403
     box.ends(box.admin.delete("/v1/pins?module=tunnel&slot=default"))
     assert (box.viewer.get("/v1/pins").json["pins"], box.wire()) == ([], first.id)

@@ -136,6 +136,17 @@ def test_a_chain_is_uploaded_after_a_preview_replaced_and_deleted(calm, visit, s
     ).to_be_visible()
     assert calm.source(name) == "uploaded"
 
+    # pinned, and the pin taken back
+    for control, then in (("Pin", re.compile("pinned by ")), ("Take the pin back", re.compile("not pinned"))):
+        visitor.page.get_by_role("link", name=f"Details of {name}").first.click()
+        visitor.page.get_by_role("button", name=re.compile(f"^{control}")).click()
+        expect(visitor.page.locator("#job .status")).to_have_text("Done", timeout=60_000)
+        visitor.go("/certificates")
+        visitor.page.get_by_role("link", name=f"Details of {name}").first.click()
+        visitor.sees(then)
+        visitor.looks(f"after-{control.split()[0]}")
+        visitor.go("/certificates")
+
     # the next one in its place
     visitor.page.get_by_role("link", name=f"Replace {name}").click()
     second = shop.authority.leaf(name, now=calm.clock(), days=300)

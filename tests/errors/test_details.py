@@ -94,7 +94,16 @@ def test_a_reason_for_the_whole_order_is_no_fault_of_a_name_and_every_reason_is_
 def test_what_the_service_printed_is_kept_whole_beside_the_sentence():
     printed = {type(error).__name__: error.problem.detail for error in EXAMPLES if isinstance(error, DeployError)}
     assert {name for name, detail in printed.items() if detail == OUTPUT} == {
-        *("PrepareFailed", "CheckRefused", "ServiceRefusesPresent", "ReloadFailed", "NotConfirmed", "NotTakenOut"),
+        *(
+            "PrepareFailed",
+            "CheckRefused",
+            "NextStartFails",
+            "ServiceRefusesPresent",
+            "ReloadFailed",
+            "NotConfirmed",
+            "NotTakenOut",
+            "StartFailed",
+        ),
     }
 
 

@@ -47,11 +47,11 @@ def sites(appliance):
     return appliance
 
 
-def bought(appliance: Deployed, *names: str, days: int = 365) -> Chain:
+def bought(appliance: Deployed, *names: str, days: int = 365, key_type: KeyType = KeyType.ECDSA_P256) -> Chain:
     """A chain of somebody else's CA."""
     now = appliance.clock()
     root = Root.create("Shop CA", "", now - timedelta(days=30), now - timedelta(days=30))
-    return root.issue(names, KeyType.ECDSA_P256, Purpose.SERVER, now, timedelta(days=days))
+    return root.issue(names, key_type, Purpose.SERVER, now, timedelta(days=days))
 
 
 def chains(appliance: Deployed) -> dict[str, str]:
@@ -176,6 +176,29 @@ def test_an_upload_that_nobody_needs_is_refused_or_kept(sites):
     assert sites.change(store_upload, chain, keep_unused=True).switches == ()
     with pytest.raises(AlreadyUploaded):
         sites.change(store_upload, chain)
+
+
+def test_an_upload_that_is_refused_names_the_modules_that_need_its_names_and_what_they_accept(sites):
+    with pytest.raises(NotNeeded) as caught:
+        sites.change(store_upload, bought(sites, "*.example.test", key_type=KeyType.ECDSA_P384))
+    first, second = (
+        f"front/{name} needs {name}, for which this chain is unfit, "
+        "as its key is ecdsa-p384, and front takes ecdsa-p256, rsa-2048"
+        for name in SITES[:2]
+    )
+    assert caught.value.problem.lines() == [
+        f"upload: No module can use the chain for *.example.test: {first}; {second}.",
+        "Upload one that fits; --keep-unused keeps this one for later.",
+    ]
+
+
+def test_an_upload_that_no_module_needs_names_what_is_needed(sites):
+    with pytest.raises(NotNeeded) as caught:
+        sites.change(store_upload, bought(sites, "www.elsewhere.test"))
+    assert caught.value.problem.lines() == [
+        "upload: No module needs a chain for www.elsewhere.test.",
+        f"Keep it for later with --keep-unused. Needed are: {', '.join(SITES)}.",
+    ]
 
 
 def test_a_preview_stores_nothing(sites):

@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
+from agent.engine.recheck import Recheck
 from agent.errors.deploy import ServiceRefusesPresent
 from agent.model.deployment import Outcome, Step
 from agent.model.finding import Finding, SubjectKind
 from agent.system.command import Signal, SystemRunner, process_of
 from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
+from support.clients.terminal import Terminal
 from support.paths import DYING
 from support.processes.tree import kill_all
+from support.told import codes, told
 from support.waiting import until
 
 RENEWAL = 61 * 86400.0
@@ -361,6 +365,56 @@ def test_what_nginx_warns_of_that_names_ours_is_a_finding_until_it_is_mended(inc
     ]
     their.unlink()
     included.renew()
+    included.apply()
+    assert findings(included) == []
+
+
+THEIR_SITE = """server {{
+    listen 127.0.0.1:{port} ssl;
+    server_name their.test;
+    ssl_certificate {pem};
+    ssl_certificate_key {pem};
+}}
+"""
+
+
+def look(box: Proxied) -> list[dict[str, Any]]:
+    """Look at the endpoints as a person's `apply` does; return what is told then."""
+    assert box.engine().apply(wait=0, recheck=Recheck.ALL).performed == ()
+    return told(box)
+
+
+def test_their_main_file_that_nginx_would_not_start_with_is_told_until_it_is_mended(included):
+    assert look(included) == []
+    text = included.main_file.read_text()
+    included.main_file.write_text(text.replace("access_log off;", "access_log of"))
+    found = look(included)
+    assert codes(found) == [("service", "nginx", "error", "deploy.next_start_fails")]
+    problem = found[0]["problem"]
+    command = f"/usr/sbin/nginx -e stderr -t -c {included.main_file}"
+    assert problem["cause"].startswith("nginx would not start with what is in place now: [emerg] unknown log format ")
+    assert problem["effect"] == "What is in service goes on until it is restarted."
+    assert problem["fix"] == f"Correct what it names, as this shows it: {command}; then: chainwright apply"
+    assert problem["detail"].splitlines()[0] == f"$ {command}"
+    assert str(included.main_file) in problem["detail"].splitlines()[1]
+    assert included.runner.count("SIGHUP") == 0
+    included.assert_live()
+    included.assert_served(*SITES)
+    assert Terminal(included.root).run("apply").returncode == 3
+    included.main_file.write_text(text)
+    assert Terminal(included.root).run("apply").returncode == 0, "though nothing is due, and it was looked at just now"
+    assert told(included) == []
+
+
+def test_a_file_of_theirs_that_went_is_told_too_and_no_longer_once_all_is_taken_out(included):
+    pem = included.root / "their.pem"
+    their = included.main_file.parent / "conf.d/their.conf"
+    their.write_text(THEIR_SITE.format(port=included.port, pem=pem))
+    found = look(included)
+    assert codes(found) == [("service", "nginx", "error", "deploy.next_start_fails")]
+    assert f'cannot load certificate "{pem}"' in found[0]["problem"]["cause"]
+    their.unlink()
+    without_all_tables(included)
     included.apply()
     assert findings(included) == []
 

@@ -77,10 +77,11 @@ def test_one_that_has_died_is_found_by_the_next_look_and_picked_up_when_it_is_ba
     vpn.kill()
     vpn.clock.advance(minutes=16)
     vpn.apply()
-    assert vpn.deployment("sstp").outcome is Outcome.WAITING
+    assert {each.problem.code for each in vpn.records()} == {"deploy.service_stopped"}
     vpn.start_sstpd()
     vpn.apply()
     assert vpn.deployment("sstp").outcome is Outcome.LIVE
+    assert all(each.ok for each in vpn.records())
 
 
 def test_a_new_chain_costs_one_test_and_one_restart(vpn):

@@ -1,9 +1,9 @@
-"""Pages of one chain: details, certificates, export with the key for administrators, and deletion."""
+"""Pages of one chain: details, certificates, pins, export with the key for administrators, and deletion."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -17,10 +17,14 @@ PKCS12 = "application/x-pkcs12"
 
 async def show(request: RequestContext) -> Response:
     """Show all about a chain."""
+    return await _details(request, 200, None)
+
+
+async def _details(request: RequestContext, status: int, refusal: Mapping[str, Any] | None) -> Response:
     _, details = await asyncio.gather(request.who(), request.get(f"/v1/chains/{request.path('id')}"))
     titles = [{"name": each["module"], "title": each["title"]} for each in details["used_by"]]
     row = Table(request.texts, titles).chain(details["chain"], details["chain"]["used_by"])
-    return await request.page("chain.html.j2", row=row, details=details, marks=MARKS)
+    return await request.page("chain.html.j2", status, row=row, details=details, marks=MARKS, refusal=refusal)
 
 
 async def download(request: RequestContext) -> Response:
@@ -74,6 +78,31 @@ async def delete(request: RequestContext) -> Response:
         if refused.status != 409:
             raise
         return await _deletion(request, 409, refused.problem)
+    return request.follow(job["job"])
+
+
+async def pin(request: RequestContext) -> Response:
+    """Pin an uploaded chain for a need."""
+    form = await request.form()
+    wanted = {"module": form.get("module"), "slot": form.get("slot"), "chain": str(request.request.path_params["id"])}
+    return await _change_pin(request, request.ask("POST", "/v1/pins", wanted))
+
+
+async def unpin(request: RequestContext) -> Response:
+    """Take the pin for a need back."""
+    form = await request.form()
+    query = {"module": form.get("module"), "slot": form.get("slot")}
+    return await _change_pin(request, request.ask("DELETE", "/v1/pins", query=query))
+
+
+async def _change_pin(request: RequestContext, change: Awaitable[Any]) -> Response:
+    """Follow the change's job; where it is refused, show the chain as it is now, and why."""
+    try:
+        job = await change
+    except Refused as refused:
+        if refused.status != 409:
+            raise
+        return await _details(request, 409, refused.problem)
     return request.follow(job["job"])
 
 

@@ -285,6 +285,47 @@ def test_an_upload_is_looked_at_then_used_then_deleted(box: Whole, admin: Browse
     assert "Valid (local)" in admin.get("/certificates").row("portal.example.com")
 
 
+def test_an_upload_is_pinned_on_its_page_and_the_pin_is_taken_back(box: Whole, admin: Browser) -> None:
+    form = admin.get("/upload").token
+    for _ in range(2):
+        leaf = bought("portal.example.com")
+        text = (key_pem(leaf.key) + pem(leaf.certificate, CA.certificate, ROOT.certificate)).decode()
+        page = admin.upload("/upload", {"form_token": form, "paste": text}, {})
+        word = re.search(r'name="word" value="([^"]+)"', page.text)
+        assert word
+        watched(admin, admin.post("/upload/confirm", {"form_token": form, "word": word[1]}))
+    links = set(re.findall(r'href="(/certificates/[0-9a-f]{64})/delete"', admin.get("/certificates").text))
+    (unused,) = [link for link in links if "No module" in admin.get(link).words]
+    (used,) = links - {unused}
+    page = admin.get(unused)
+    assert "Web interface name · not pinned" in page.words
+    assert form_of(page, f"{unused}/pin") == {"form_token": page.token, "module": "webui", "slot": "name"}
+    done = watched(admin, admin.post(f"{unused}/pin", form_of(page, f"{unused}/pin")))
+    assert "Done" in done.words
+    page = admin.get(unused)
+    assert "Web interface name · pinned by admin" in page.words
+    assert "No module" not in page.words
+    assert "Another certificate is pinned there" in admin.get(used).words
+    vera = log_in(box, "vera")
+    assert "Web interface name · pinned by admin" in vera.get(unused).words
+    for action in ("pin", "unpin"):
+        assert f"{unused}/{action}" not in vera.get(unused).text
+        wish = {"form_token": vera.get(unused).token, "module": "webui", "slot": "name"}
+        assert vera.post(f"{unused}/{action}", wish).status == 403
+    watched(admin, admin.post(f"{unused}/unpin", form_of(page, f"{unused}/unpin")))
+    assert "Web interface name · not pinned" in admin.get(unused).words
+    again = admin.post(f"{unused}/unpin", form_of(page, f"{unused}/unpin"))
+    assert (again.status, "No chain is pinned for webui/name." in again.words) == (409, True)
+    for link in links:
+        watched(admin, admin.post(f"{link}/delete", {"form_token": form}))
+
+
+def form_of(page: Answer, action: str) -> dict[str, str]:
+    """Return the hidden fields of the form that is sent to an address."""
+    (form,) = re.findall(rf'<form method="post" action="{action}".*?</form>', page.text, re.DOTALL)
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+
 def test_an_upload_that_nobody_needs_is_kept_only_by_consent_and_a_passphrase_is_asked_for_once(admin: Browser) -> None:
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 

@@ -1,0 +1,89 @@
+"""Services whose own test would fail at their next start: what they read then may have changed since they were deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from agent.deploy.deploy_context import DeployContext
+from agent.deploy.units import Candidate, OwnUnit, SharedUnit, Unit, units_of
+from agent.deploy.warnings import keep_warnings, warnings_of
+from agent.errors import AgentError
+from agent.errors.deploy import NextStartFails, NotIncluded, ServiceRefusesPresent, StartFailed
+from agent.model.deployment import Outcome
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.system.command import CommandResult
+
+SCOPE = "next start"
+TOLD = {NotIncluded.code, ServiceRefusesPresent.code, StartFailed.code}
+"""Codes of what a deployment tells already, with the same words."""
+
+
+def check_next_start(
+    context: DeployContext, looked_at: Iterable[str], waited: Iterable[str], deployed: Iterable[str]
+) -> None:
+    """Run the test of each service of the modules `looked_at`, and of those that wait, on what is in place for them.
+
+    Those that would not start are noted. Nothing is undone: what runs goes on. A service that has just come up, or whose
+    modules were just `deployed`, is fine; it is tested only where the last look had found it failing.
+    """
+    before = {each.subject: each for each in context.store.conditions.of(SCOPE)}
+    fixed = {*waited, *deployed}
+    chosen = {*looked_at, *(module for module in waited if _waits(context, module))}
+    if not chosen and not before:
+        return
+    found = []
+    for unit in units_of(context.enabled, tuple(context.enabled.modules)):
+        last = before.get(unit.name)
+        if chosen.intersection(unit.modules) or (last and fixed.intersection(unit.modules)):
+            found += _check(context, unit)
+        elif last:
+            found.append(last)
+    with context.store.write():
+        context.store.conditions.replace(SCOPE, found, context.clock())
+
+
+def _check(context: DeployContext, unit: Unit) -> list[Finding]:
+    """Return what is wrong with a service's next start, if anything."""
+    if _is_told(context, unit):
+        return []
+    try:
+        result = _run(context, unit)
+    except AgentError as error:  # its plugin can't be asked
+        return [_finding(unit, error)]
+    if result is None or result.missing:  # one that isn't installed waits, which is told
+        return []
+    if result.ok:
+        keep_warnings(context, [(unit.name, warnings_of(context, unit, result))])
+        return []
+    return [_finding(unit, NextStartFails(unit.name, str(result.action), result.summary.rstrip("."), result.account))]
+
+
+def _waits(context: DeployContext, module: str) -> bool:
+    deployment = context.deployment(module)
+    return deployment is not None and deployment.outcome is Outcome.WAITING
+
+
+def _is_told(context: DeployContext, unit: Unit) -> bool:
+    deployments = (context.deployment(module) for module in unit.modules)
+    return any(each is not None and each.problem is not None and each.problem.code in TOLD for each in deployments)
+
+
+def _run(context: DeployContext, unit: Unit) -> CommandResult | None:
+    candidate = _in_service(context, unit)
+    command = unit.check(candidate) if candidate.contexts else None
+    return context.runner.run(command) if command else None
+
+
+def _in_service(context: DeployContext, unit: Unit) -> Candidate:
+    """Return the generations and the entry that a unit would start with."""
+    live = {module: context.live(module) for module in unit.modules}
+    contexts = {module: context.context(module, each) for module, each in live.items() if each is not None}
+    generation_dir, entry = context.service_dir(unit.name), context.live_entry(unit.name)
+    directory = generation_dir.directory(entry.number) if entry is not None else generation_dir.state
+    return Candidate(contexts, {unit.name: directory} if isinstance(unit, SharedUnit) else {})
+
+
+def _finding(unit: Unit, error: AgentError) -> Finding:
+    kind = SubjectKind.MODULE if isinstance(unit, OwnUnit) else SubjectKind.SERVICE
+    return Finding(kind, unit.name, Severity.ERROR, replace(error.problem, where=error.problem.where or unit.name))
