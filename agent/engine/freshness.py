@@ -40,7 +40,8 @@ class InputsFingerprint:
     """Fingerprint of all that one pass reads. Make it before anything is read, so that no change meanwhile is missed."""
 
     def __init__(self, root: str) -> None:
-        self._facts = "\n".join((*facts(root), _room(root)))
+        self._facts = "\n".join(facts(root))
+        self._room = _room(root)
         self._more: list[str] = []
         self._seen = ""
 
@@ -57,7 +58,7 @@ class InputsFingerprint:
     def record(self, fresh: UpToDate) -> str:
         """Return what is kept in the database."""
         head = f"{fresh.since!r} {fresh.until!r} {fresh.attention}"
-        return "\0".join([head, "\n".join(self._more), self._facts, self._seen])
+        return "\0".join([head, "\n".join(self._more), self._facts, self._room, self._seen])
 
 
 def still_fresh(root: str, now: float, *, look: bool = False) -> UpToDate | None:

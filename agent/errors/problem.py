@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -40,7 +41,7 @@ class Problem:
 
     def lines(self) -> list[str]:
         """Return the two lines that a terminal shows: what and where, then the next step."""
-        told = not self.where or self.cause.startswith(self.where)
+        told = re.match(rf"{re.escape(self.where)}(?![\w.-])", self.cause) if self.where else True
         first = self.cause if told else f"{self.where}: {self.cause}"
         second = " ".join(part for part in (self.effect, self.fix) if part)
         return [first, second] if second else [first]

@@ -30,6 +30,8 @@ from agent.store.modules import ModuleRecord
 SHOWN_NAMES = 2
 OF_CHAINS = {SubjectKind.CHAIN, SubjectKind.UPLOAD}
 """Subjects that are the id of a chain."""
+GENERAL = {SubjectKind.MODULE, SubjectKind.PLUGIN}
+"""Subjects whose problem is often that of what they serve, or of their modules."""
 GOOD = {Status.VALID, Status.LOCAL_BY_DESIGN}
 
 
@@ -236,7 +238,7 @@ def _once(found: Sequence[Finding]) -> list[Finding]:
     kept = []
     for each in ordered:
         general = each.problem.code, each.problem.cause
-        if each.kind is not SubjectKind.MODULE or general not in seen:
+        if each.kind not in GENERAL or general not in seen:
             kept.append(each)
         seen.add(general)
     return kept

@@ -51,7 +51,9 @@ def _state(path: str, depth: int) -> Iterator[str]:
         yield f"{path} {error.errno}"
         return
     directory = status.st_mode & 0o170000 == 0o040000
-    yield f"{path} {status.st_mode} {status.st_ino} {0 if directory else status.st_size} {status.st_ctime_ns}"
+    # What is in a directory is told one by one; its own time also changes with what Python compiles.
+    size, changed = (0, 0 if depth else status.st_ctime_ns) if directory else (status.st_size, status.st_ctime_ns)
+    yield f"{path} {status.st_mode} {status.st_uid} {status.st_ino} {size} {changed}"
     if directory and depth:
         yield from _inside(path, depth)
 

@@ -299,7 +299,10 @@ def test_two_instances_share_one_nginx_and_its_addresses(box, upstream):
     box.start(*contexts)
     assert presented(first, "-servername", "a.example.com") == box.leaf("a.example.com")
     assert presented(first, "-servername", "c.test") == box.leaf("c.test")
-    assert [box.generation(context) for context in contexts] == ['{"generation": 1 }', '{"generation": 2 }']
+    assert [box.generation(context) for context in contexts] == [
+        '{"generation": 1, "entry": 2 }',
+        '{"generation": 2, "entry": 2 }',
+    ]
 
 
 def test_a_thousand_sites_with_long_names_pass_the_test(box, upstream):

@@ -178,7 +178,9 @@ def test_a_change_of_configuration_alone_that_nginx_did_not_take_is_seen_and_tak
     deployment = deaf.deployment("reverse_proxy")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert "\n".join(deployment.problem.lines()) == (
-        f"127.0.0.1:{deaf.port} (a.example.test): The service runs generation 1 instead of 2.\n"
+        f"127.0.0.1:{deaf.port} (a.example.test): the service runs generation 1 instead of 2.\n"
+        "The previous generation was put back, and was seen to be served. The refused files are in "
+        f"{deaf.layout.module('reverse_proxy').state}/refused until the next try. "
         "Look whether the service was reloaded, then: chainwright renew"
     )
     assert deaf.live("reverse_proxy") == generation
