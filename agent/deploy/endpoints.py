@@ -34,14 +34,17 @@ class TransactionEndpoints:
         """By `EndpointCheck.key`."""
         self.dead: list[str] = list(record.was_dead or ())
         """Keys of endpoints at which nobody listened before the switch: they prove nothing against the new generation."""
+        self._seen_dead: dict[str, Observation] = {}
+        """What was seen there then, by key."""
 
     def find_dead(self) -> None:
         """Probe before the switch, once for each address: whether anybody listens does not depend on the name."""
         checks = [check for module in self._record.modules for check in self._due(module, new=True)]
         one_each = {check.place: check for check in reversed(checks)}
         seen = observe(self._context, list(one_each.values()), until_served=False)
-        dead = {place for place, check in one_each.items() if seen[check.key].dead}
-        self.dead = [check.key for check in checks if check.place in dead]
+        dead = {place: seen[check.key] for place, check in one_each.items() if seen[check.key].dead}
+        self._seen_dead = {check.key: dead[check.place] for check in checks if check.place in dead}
+        self.dead = list(self._seen_dead)
 
     def all_served(self) -> bool:
         """Probe each endpoint once. Return whether there are any, and all serve what they should."""
@@ -105,9 +108,10 @@ class TransactionEndpoints:
         return all(check.key in self.dead for check in self._judged(module))
 
     def records(self, module: str, *, new: bool) -> list[EndpointRecord]:
-        """Return what is to be stored of a module's endpoints."""
+        """Return what is to be stored of a module's endpoints: a service that had served and is gone is told, whatever waits."""
         last = last_records(self._context, module)
-        return records_of(self._context, self._declared(module, new=new), self.seen, last)
+        gone = {key: seen for key, seen in self._seen_dead.items() if key in last and last[key].served_at}
+        return records_of(self._context, self._declared(module, new=new), gone | self.seen, last)
 
     def _due(self, module: str, *, new: bool) -> list[EndpointCheck]:
         """Return the endpoints of changed slots, or a sample where none changed, and those that were wrong last time."""

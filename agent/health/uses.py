@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent.errors.problem import Problem
@@ -110,7 +110,7 @@ class Uses:
             return ModuleState.FAILED, record.problem
         if present is None:
             return ModuleState.NEW, None
-        gone = self._gone(record.name) if present.outcome is Outcome.WAITING else None
+        gone = self._gone(present) if present.outcome is Outcome.WAITING else None
         if gone is not None:
             return ModuleState.BROKEN, gone
         if present.outcome not in {Outcome.LIVE, Outcome.UNSEEN}:
@@ -134,17 +134,18 @@ class Uses:
         if opens is not None and not live:
             return str(Outcome.WAITING), Status.WAITING, problems.window(binding.module, opens)
         if present.outcome is Outcome.WAITING:
-            gone = self._gone(binding.module)
+            gone = self._gone(present)
             status = Status.WAITING if gone is None else Status.NOT_DEPLOYED
             return str(Outcome.WAITING), status, gone or present.problem
         if live and present.outcome is not Outcome.BROKEN:
             return self._seen(binding, present.outcome)
         return self._elsewhere(binding.module, present)
 
-    def _gone(self, module: str) -> Problem | None:
+    def _gone(self, present: Deployment) -> Problem | None:
         """Say that a service has served and is gone, whatever waits for its start; None: it never ran, or it runs."""
-        rows = (each for each in self._snapshot.endpoints if each.module == module and each.gone)
-        return next((each.problem for each in rows), None)
+        rows = (each for each in self._snapshot.endpoints if each.module == present.module and each.gone)
+        gone = next((each.problem for each in rows), None)
+        return replace(gone, detail=gone.detail or present.problem.cause) if gone and present.problem else gone
 
     def _seen(self, binding: Binding, outcome: Outcome) -> tuple[str, Status, Problem | None]:
         """Believe that a chain is served as long as no endpoint says otherwise."""

@@ -229,8 +229,8 @@ class Faulty(Deployed):
         return row["problem"]
 
     def neighbour(self) -> tuple[str, str, int]:
-        """Return the neighbour's generation, what it serves, and how often it was tested or reloaded."""
-        touched = sum("toyd" in str(action) for action in self.runner.ran)
+        """Return the neighbour's generation, what it serves, and how often it was reloaded. A look may test it again."""
+        touched = sum("toyd" in str(action) and "--check" not in str(action) for action in self.runner.ran)
         return self.live("tunnel").name, served(self.port, NEIGHBOUR), touched
 
 

@@ -195,9 +195,11 @@ def test_a_service_that_is_no_longer_installed_is_waited_for_and_picked_up_when_
 
 
 def assert_it_waits(box: Faulty, cause: str) -> None:
-    problem = box.told("waiting")
-    assert problem["code"] == "deploy.service_down"
-    assert cause in problem["cause"]
+    """The new chain waits, and it is told that the service has served and is gone."""
+    assert box.deployment(box.name).outcome is Outcome.WAITING
+    problem = box.told("broken")
+    assert problem["code"] == "deploy.service_stopped"
+    assert cause in problem["detail"]
 
 
 # Somebody else damages what is in service

@@ -6,6 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificates
 
+from agent.pki.key import generate_key
 from chainwright import Chain, Due, Offer, OrderContext, Request, RequestState, Source, hookimpl, is_address
 from support.cas import certificates as toy_ca
 
@@ -31,7 +32,7 @@ class Tiered(Source):
             count.write(f"{min(request.names)}\n")
         intermediate, root = load_pem_x509_certificates((desk / "ca.pem").read_bytes())
         signer = toy_ca.Party(load_pem_private_key((desk / "ca.key").read_bytes(), None), intermediate)
-        leaf = signer.leaf(*sorted(request.names), now=session.now())
+        leaf = signer.leaf(*sorted(request.names), now=session.now(), key=generate_key(request.key_type))
         return Chain.build(leaf.key, [leaf.certificate, intermediate], [root])
 
 
