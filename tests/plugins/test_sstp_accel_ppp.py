@@ -148,7 +148,9 @@ def test_after_a_failed_reload_the_files_are_put_back_and_it_reloads_again(vpn):
     vpn.renew()
     vpn.apply()
     assert vpn.deployment("sstp").outcome is Outcome.ROLLED_BACK
-    assert vpn.cause() == (f"{SHOWN} serves the chain {before[0][:12]} instead of {vpn.chain()[:12]}.")
+    (refused,) = vpn.refusals()
+    assert vpn.cause() == f"{SHOWN} serves the chain {before[0][:12]} instead of {refused.subject[:12]}."
+    assert vpn.chain() == before[0]
     assert vpn.runner.count("SIGUSR1") == 2
     assert vpn.presented() == before
     until(lambda: is_bound(vpn, before[0]), what="the second reload")
