@@ -62,7 +62,7 @@ class Nginx(IncludedService):
         )
 
     def warnings_in(self, output: str) -> Iterable[str]:
-        """Return what nginx warns of: of two servers with one name it ignores one, and says no more."""
+        """Return what nginx warns of: of two servers with one name it ignores one without an error."""
         return [line for line in output.splitlines() if "[warn]" in line or "[emerg]" in line]
 
     def confirm_with(self, context: ServiceContext) -> Command | None:
