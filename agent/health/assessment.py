@@ -22,7 +22,7 @@ from agent.health.states import ModuleState, Status, severity_of, severity_of_mo
 from agent.health.uses import ServiceState, Uses
 from agent.model.binding import Binding
 from agent.model.deployment import Outcome
-from agent.model.finding import SEVEREST_FIRST, Finding, Severity, SubjectKind
+from agent.model.finding import SEVEREST_FIRST, Finding, Severity, SubjectKind, to_act_on
 from agent.model.need import Need
 from agent.model.records import ChainRecord
 from agent.store.modules import ModuleRecord
@@ -80,7 +80,7 @@ class Health:
     @property
     def degraded(self) -> bool:
         """Whether somebody should act: exit code 3."""
-        return any(each.severity.degrades for each in self.findings)
+        return bool(to_act_on(self.findings))
 
 
 def health(snapshot: Snapshot, now: datetime) -> Health:

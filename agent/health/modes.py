@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from agent.errors.problem import Problem
@@ -22,7 +21,7 @@ def of_repairs(repairs: Iterable[Repair], before: Iterable[Finding], now: dateti
         yield _finding(each, now)
     for finding in before:
         if finding.subject not in subjects and finding.since is not None and timedelta() <= now - finding.since < KEPT:
-            yield replace(finding)
+            yield finding
 
 
 def _finding(repair: Repair, now: datetime) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -70,3 +71,8 @@ class Finding:
     def key(self) -> tuple[SubjectKind, str, str]:
         """Kind, subject and code: what makes it the same finding as before."""
         return self.kind, self.subject, self.problem.code
+
+
+def to_act_on(findings: Iterable[Finding]) -> list[Finding]:
+    """Return those that somebody should act on: where there are any, the appliance is degraded."""
+    return [each for each in findings if each.severity.degrades]

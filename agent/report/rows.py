@@ -12,7 +12,7 @@ from typing import Any
 from agent.errors.problem import Problem, rfc3339
 from agent.health.snapshot import Progress
 from agent.health.states import ModuleState, Status
-from agent.model.finding import Finding
+from agent.model.finding import Finding, to_act_on
 
 SCHEMA = 1
 
@@ -130,7 +130,7 @@ class Report:
     @property
     def attention(self) -> list[str]:
         """Return what somebody should act on, each subject once, by what people call it."""
-        return list(dict.fromkeys(each.name for each in self.findings if each.severity.degrades))
+        return list(dict.fromkeys(each.name for each in to_act_on(self.findings)))
 
     @property
     def degraded(self) -> bool:

@@ -23,6 +23,7 @@ def told(appliance: Deployed, api: Client | None = None) -> list[dict[str, Any]]
     degraded = any(each["severity"] != "notice" for each in found)
     assert as_text.returncode == (3 if degraded else 0), as_text.stderr
     assert (as_json["degraded"], answer["degraded"]) == (degraded, degraded)
+    assert as_json["summary"] == answer["summary"]
     for each in found:
         assert each["problem"]["cause"] in as_text.stdout
         assert each["problem"]["fix"] in as_text.stdout
