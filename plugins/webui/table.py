@@ -62,6 +62,7 @@ class Use:
 class Finding:
     """Something that the agent found beside the chains: their rows tell what is about them."""
 
+    name: str
     heading: str
     mark: str
     problem: Json
@@ -134,7 +135,9 @@ class Table:
     def findings(self, found: Sequence[Json]) -> list[Finding]:
         """Return the findings that no row tells: neither about a chain, nor about a need without one."""
         return [
-            Finding(self._heading(each), SEVERITY_MARKS[each["severity"]], each["problem"])
+            Finding(
+                each["title"] or each["subject"], self._heading(each), SEVERITY_MARKS[each["severity"]], each["problem"]
+            )
             for each in found
             if each["kind"] not in OF_CHAINS and "/" not in each["subject"]
         ]

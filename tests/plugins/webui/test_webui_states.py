@@ -138,6 +138,20 @@ def test_what_no_row_tells_stands_above_the_tables(
     assert f'<div class="problem m-{mark}" role="alert">' in page.text
 
 
+def test_only_what_has_a_row_is_linked_to_it(agent: FakeApi, browser: Browser) -> None:
+    about = (
+        Finding(SubjectKind.SETTINGS, "settings", Severity.ERROR, REFUSED),
+        Finding(SubjectKind.CHAIN, CHAIN.id, Severity.ERROR, REFUSED, title="mail.example.com"),
+    )
+    summary, names = {"chains": 1, "attention": 2}, ("settings", "mail.example.com")
+    found = status(chain(status=Status.FAILED, problem=REFUSED), findings=about, attention=names, summary=summary)
+    agent.says("GET /v1/status", found)
+    page = browser.get(PAGE)
+    assert "2 things need attention: settings, mail.example.com" in page.words
+    assert "filter=mail.example.com" in page.text
+    assert "filter=settings" not in page.text
+
+
 def test_what_a_row_tells_is_not_said_twice(agent: FakeApi, browser: Browser) -> None:
     about = [
         Finding(SubjectKind.CHAIN, CHAIN.id, Severity.ERROR, REFUSED),
