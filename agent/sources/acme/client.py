@@ -10,10 +10,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import requests
 from acme import messages
@@ -23,7 +21,6 @@ from cryptography import x509
 from josepy.errors import DeserializationError
 from josepy.interfaces import JSONDeSerializable
 from josepy.json_util import decode_b64jose, encode_b64jose
-from requests.utils import get_environ_proxies
 
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
 from agent.sources.acme.messages import Account, Authorization, Challenge, Issued, NewOrder, Order, RenewalInfo
@@ -33,16 +30,18 @@ from agent.sources.acme.response import (
     is_busy,
     links,
     location,
+    quoted,
     read,
     read_directory,
     read_renewal_info,
     retry_after,
+    unreadable,
 )
 from agent.sources.acme.retries import PAUSES, RetryPolicy
 from agent.sources.acme.retry_after import http_date, polled
 from agent.sources.acme.signing import Signer
-from agent.sources.acme.trust import TrustingAdapter, trusting
-from agent.sources.acme.unreachable import CONNECT_TIMEOUT, READ_TIMEOUT, unreachable
+from agent.sources.acme.timed_connections import ANSWER_TIMEOUT
+from agent.sources.acme.transport import Transport
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
@@ -52,6 +51,9 @@ if TYPE_CHECKING:
 FINALIZE_TRIES = 3
 """How often a signing request is sent when it's not known whether the CA has got it."""
 CHAIN_TYPE = "application/pem-certificate-chain"
+BEGIN = b"-----BEGIN"
+MOST_ALTERNATES = 8
+"""Let's Encrypt has had two."""
 DIRECTORY_KEPT = timedelta(days=1).total_seconds()
 FAILURE_KEPT = 5.0
 """Seconds for which all that wait for the directory share one failure to fetch it."""
@@ -93,10 +95,14 @@ class AcmeClient(ClientNetwork):
         key: PrivateKey,
         *,
         trust: Path | None = None,
+        answer_timeout: float = ANSWER_TIMEOUT,
         now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`trust`: PEM file with the roots of the CA's own server; None: the system's."""
+        """`trust`: PEM file with the roots of the CA's own server; None: the system's.
+
+        `answer_timeout`: seconds in which an answer has to be complete.
+        """
         signer = Signer.of(key)
         super().__init__(signer.key, alg=signer.algorithm, user_agent=user_agent())
         self.url = directory
@@ -107,17 +113,14 @@ class AcmeClient(ClientNetwork):
         """How far the CA's clock was ahead of ours at its last answer; None: there was none."""
         self.account_lock = threading.RLock()
         """Held while the account is found, made or changed."""
-        self._trust = trust
+        self._transport = Transport(self.session, directory, trust, answer_timeout)
         self._now = now
         self._monotonic = monotonic
         self._fresh_nonces: deque[tuple[bytes, float]] = deque(maxlen=NONCES_KEPT)
-        self._adapter_lock = threading.Lock()
         self._directory_lock = threading.Lock()
         self._directory: messages.Directory | None = None
         self._failure: CaUnreachable | CaProblem | None = None
         self._looked_at = 0.0
-        self.session.trust_env = False  # no passwords of ~/.netrc, no roots of other programs; the proxy is wanted
-        self.session.proxies = _proxies(directory)
 
     def close(self) -> None:
         """Close the connections."""
@@ -236,10 +239,12 @@ class AcmeClient(ClientNetwork):
     def _order(self, answer: requests.Response, url: str) -> Order:
         return read(Order, answer, url=url, retryAfter=polled(retry_after(answer, self._now())))
 
-    def issued(self, context: SourceContext, url: str) -> Issued:
-        """Download a certificate with one of its chains (RFC 8555 section 7.4.2)."""
-        answer = self.post(context, url, accept=CHAIN_TYPE)
-        return Issued(answer.content.decode("ascii", "replace"), links(answer, "alternate"))
+    def issued(self, context: SourceContext, url: str, *, resend: int = len(PAUSES)) -> Issued:
+        """Download a certificate with one of its chains (RFC 8555 section 7.4.2); of the others some at most are named."""
+        answer = self.post(context, url, accept=CHAIN_TYPE, resend=resend)
+        if BEGIN not in answer.content:
+            raise unreadable(answer, f"its answer is not the chain in PEM form that it should be{quoted(answer)}")
+        return Issued(answer.content.decode("ascii", "replace"), links(answer, "alternate")[:MOST_ALTERNATES])
 
     def revoke(
         self, context: SourceContext, leaf: x509.Certificate, reason: int, key: PrivateKey | None = None
@@ -311,7 +316,7 @@ class AcmeClient(ClientNetwork):
     ) -> requests.Response:
         data = signer.sign(content, url=url, nonce=self._get_nonce(url, new_nonce_url))
         headers = {"Content-Type": self.JOSE_CONTENT_TYPE, "Accept": accept}
-        response = self._send_request("POST", url, data=data, headers=headers, allow_redirects=False)
+        response = self._send_request("POST", url, data=data, headers=headers)
         self._add_nonce(response)
         return self._check_response(response, resource=resource, account=signer.account or "")
 
@@ -336,18 +341,12 @@ class AcmeClient(ClientNetwork):
             return fetched
         raise CaUnreachable("it gives no nonce", url=new_nonce_url, status=response.status_code)
 
-    # Overridden, because the library's logs signed messages and nonces, reads the roots again for each connection, does not
-    # say why no answer came, and merges the session's settings into each request, which costs a third of it.
+    # Overridden, because the library's logs signed messages and nonces, reads answers of any size, does not say why none came,
+    # and merges the session's settings into each request, which costs a third of it.
     def _send_request(self, method: str, url: str, *args: Any, **options: Any) -> requests.Response:
-        self._mount(url)
         headers = {"User-Agent": self.user_agent, **options.pop("headers", {})}
-        options |= {"timeout": (CONNECT_TIMEOUT, READ_TIMEOUT), "proxies": self.session.proxies}
         began = self._monotonic()
-        try:
-            request = requests.Request(method, url, headers=headers, data=options.pop("data", None)).prepare()
-            response = self.session.send(request, **options)
-        except (requests.RequestException, ValueError) as error:  # requests parses where it's redirected to
-            raise unreachable(error, url, str(self._trust or "")) from error
+        response = self._transport.send(method, url, headers, options.pop("data", None))
         self._learn(response, began)
         return response
 
@@ -361,12 +360,6 @@ class AcmeClient(ClientNetwork):
         if failure:
             raise failure
         return response
-
-    def _mount(self, url: str) -> None:
-        """Read the roots when the first connection is made. Raises `CaUnreachable`."""
-        with self._adapter_lock:
-            if not isinstance(self.session.get_adapter("https://"), TrustingAdapter):
-                self.session.mount("https://", TrustingAdapter(trusting(self._trust, url)))
 
     def _learn(self, response: requests.Response, began: float) -> None:
         now = self._now()
@@ -392,11 +385,9 @@ def _identifier(name: str) -> messages.Identifier:
     return messages.Identifier(typ=kind, value=name)
 
 
-def _proxies(directory: str) -> dict[str, str]:
-    """Return the proxies of the environment; a CA on this machine itself is not behind one."""
-    host = str(urlsplit(directory).hostname)
-    near = host == "localhost" or (is_address(host) and ip_address(host).is_loopback)
-    return {} if near else dict(get_environ_proxies(directory))
+def _refusal(failure: CaProblem) -> str:
+    words = f': "{failure.problem.detail}"' if failure.problem.detail else ""
+    return f"it answers with HTTP status {failure.problem.status}{words}"
 
 
 def _nonce_in(response: requests.Response) -> bytes | None:
@@ -411,5 +402,5 @@ def _not_a_directory(failure: CaProblem | CaUnreachable) -> CaProblem | CaUnreac
     status = failure.problem.status if isinstance(failure, CaProblem) else failure.status
     if status is None or status >= 500 or status == 429:
         return failure
-    cause = failure.cause if isinstance(failure, CaUnreachable) else f"it answers with HTTP status {status}"
+    cause = failure.cause if isinstance(failure, CaUnreachable) else _refusal(failure)
     return CaUnreachable(cause, url=failure.url, trouble=Trouble.NO_DIRECTORY, status=status)

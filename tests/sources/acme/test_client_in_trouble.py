@@ -233,7 +233,9 @@ def test_states_and_types_that_nobody_knows_are_read_as_they_are(stub, client, c
 
 def test_an_error_without_a_type_of_a_server_that_fails_is_no_problem_document(stub, client, context):
     stub.script("newOrder", *[Reply(500, body={"message": "Internal Server Error"})] * 4)
-    assert failing(client, context).cause == "it answers with HTTP status 500 instead of what ACME says"
+    assert failing(client, context).cause == (
+        'it answers with HTTP status 500 instead of what ACME says: "Internal Server Error"'
+    )
 
 
 def test_a_nonce_that_is_none_is_not_kept(stub, client, context):
