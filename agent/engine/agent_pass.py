@@ -18,7 +18,7 @@ from agent.deploy.modes import places_of_module
 from agent.deploy.next_start import check_next_start
 from agent.engine import conditions
 from agent.engine.bus import Bus
-from agent.engine.host import usable_addresses
+from agent.engine.host import usable_addresses, usable_by_interface
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
@@ -355,6 +355,7 @@ class Pass:
             ),
             keep=settings.deploy.keep,
             addresses=usable_addresses(),
+            interfaces=usable_by_interface(),
             job=self._job,
             boot=boot,
             _chains=self._made,
