@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 
 from agent.inspection.asn1 import value_at
+from agent.inspection.pkcs12 import is_opened_by, without_mac
 from support.cas.certificates import NOW, Party, issue, key_pem, p256_key, pem, rsa_key
 from support.fakes.odd_keys import PROVIDERS, SECRET, openssl, pkcs8, traditional, with_curve_written_out
 from support.fakes.uploads import (
@@ -20,11 +21,16 @@ from support.fakes.uploads import (
     SALT,
     WHOLE,
     bundle_of,
+    certificate_bag,
+    encrypted_key,
     encrypted_safe,
     findings,
+    hidden_safe,
     integer,
+    key_bag,
     key_der,
     look,
+    nested,
     oid,
     p12,
     pbes2,
@@ -302,6 +308,67 @@ def test_the_one_that_is_asked_for_is_taken(files):
         leaf, remarks = chosen(*files, wanted=name)
         assert leaf == party.certificate
         assert f'"{other}" left out, and its key' in remarks
+
+
+def in_a_safe(*bags: bytes) -> bytes:
+    """Return a PKCS#12 file of two pairs, whose keys are in one encrypted safe with the certificates."""
+    return pfx(
+        hidden_safe(*bags, *map(certificate_bag, (each.certificate for each in (LEAF, SHOP, CA))), secret=SECRET)
+    )
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        in_a_safe(key_bag(LEAF), key_bag(SHOP)),
+        in_a_safe(key_bag(LEAF, SECRET), key_bag(SHOP, SECRET)),
+        in_a_safe(key_bag(LEAF), nested(key_bag(SHOP))),
+        in_a_safe(nested(key_bag(LEAF), nested(key_bag(SHOP, SECRET)))),
+        pfx(
+            plain_safe(nested(key_bag(LEAF, SECRET)), key_bag(SHOP)),
+            plain_safe(*map(certificate_bag, (LEAF.certificate, SHOP.certificate))),
+        ),
+    ],
+    ids=["open", "each encrypted", "nested", "all nested", "not encrypted"],
+)
+def test_each_key_in_a_safe_is_seen(file: bytes):
+    assert refusal(file, passphrase=SECRET, anchors=[CA.certificate]) == REFUSED["P15 two pairs"][1]
+    for name, party in (("www.example.com", LEAF), ("shop.example.com", SHOP)):
+        assert (
+            look(file, passphrase=SECRET, anchors=KNOWN + [CA.certificate], wanted=name).chain.leaf == party.certificate
+        )
+
+
+SAFES = (
+    "PBE-SHA1-3DES",
+    "PBE-SHA1-2DES",
+    "PBE-SHA1-RC4-128",
+    "PBE-SHA1-RC4-40",
+    "aes-192-cbc",
+    "aes-256-cbc",
+    "camellia-256-cbc",
+)
+
+
+@pytest.mark.parametrize("cipher", SAFES)
+@pytest.mark.parametrize("secret", ["geheim", "Schlüssel", ""])
+def test_a_passphrase_is_right_where_it_decrypts_a_safe_or_fits_the_mac(cipher: str, secret: str, tmp_path):
+    (tmp_path / "all.pem").write_bytes(WHOLE)
+    how = ("-keypbe", cipher, "-certpbe", cipher, "-macalg", "sha384", "-passout", f"pass:{secret}")
+    file = openssl("pkcs12", "-export", *PROVIDERS, "-in", str(tmp_path / "all.pem"), *how)
+    for whole in (file, without_mac(file)):
+        assert is_opened_by(whole, secret.encode() or None)
+        assert not is_opened_by(whole, b"another")
+
+
+def test_a_right_passphrase_that_does_not_open_a_key_is_not_called_wrong():
+    bags = map(certificate_bag, (LEAF.certificate, CA.certificate))
+    for bag in (key_bag(LEAF, b"another"), shrouded(encrypted_key(pbkdf2(1000)))):
+        assert refusal(("k", pfx(hidden_safe(bag, *bags, secret=SECRET))), passphrase=SECRET) == (
+            "k: This is a PKCS#12 file, but it can't be read: the passphrase opens it, but not a key in it, "
+            "which is malformed or has another passphrase.\n"
+            "Get it again from where it comes from; binary files must be copied unchanged."
+        )
 
 
 def test_a_name_that_none_covers_chooses_nothing():
