@@ -221,6 +221,7 @@ EXAMPLES: list[AgentError] = [
     upload.Expired(WWW, AT),
     upload.NotYetValid(WWW, AT + timedelta(days=1), AT),
     upload.NotForServers(WWW, ["clientAuth", "1.2.3.4"]),
+    upload.NotForServers("Shop CA", ["anyExtendedKeyUsage"], authority=True),
     upload.NameNotPermitted("www.example.org", "Branch CA"),
     upload.NoNames("My Server"),
     upload.TrustUnreadable(
