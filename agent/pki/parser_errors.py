@@ -29,6 +29,8 @@ MESSAGES = {
     "PEM file": NO_BLOCK,
     "Valid PEM but": NO_BLOCK,
     "no certificate data": "it holds no certificate",
+    "does not appear to be an IPv4 or IPv6 address": "an IP address in it is neither four nor sixteen bytes long",
+    "has host bits set": "an IP address in it is neither four nor sixteen bytes long",
     "Unable to parse PKCS7 data": "its structure is not that of RFC 5652",
 }
 """Parts of messages of cryptography, and what they mean."""

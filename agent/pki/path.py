@@ -26,6 +26,7 @@ from agent.errors.chain import (
 )
 from agent.pki.certificate import (
     extension,
+    has_key,
     identifies_issuer,
     is_authority,
     is_self_issued,
@@ -69,7 +70,7 @@ def verify_strength(certificate: x509.Certificate) -> None:
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA:
         raise WeakKey(key.key_size, title_of(certificate))
     digest = weak_digest_of(certificate)
-    if digest and not is_self_issued(certificate):  # nobody relies on a root's signature on itself
+    if digest and not is_self_signed(certificate):  # nobody relies on a root's signature on itself
         raise WeakSignature(title_of(certificate), digest)
 
 
@@ -82,6 +83,7 @@ def verify_links(path: CertificateTuple) -> None:
         if verifies(certificate, issuer):
             continue
         if names_as_issuer(certificate, issuer) and identifies_issuer(certificate, issuer):
+            public_key_of(issuer)  # one that is none verifies nothing
             raise SignatureInvalid(title_of(certificate), title_of(issuer))
         raise WrongIssuer(title_of(certificate), short(certificate.issuer), title_of(issuer))
     top = path[0]
@@ -135,7 +137,7 @@ def build_path(
 
 def _find_leaf(key: PrivateKey, given: Sequence[x509.Certificate]) -> x509.Certificate:
     public_key = key.public_key()
-    own = [certificate for certificate in given if public_key_of(certificate) == public_key]
+    own = [certificate for certificate in given if has_key(certificate, public_key)]
     if own:
         leaf = max(own, key=lambda each: (not is_authority(each), each.not_valid_after_utc))
         if is_authority(leaf) and len(given) > 1:

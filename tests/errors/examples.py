@@ -172,6 +172,7 @@ EXAMPLES: list[AgentError] = [
     chain.WeakKey(1024, WWW),
     chain.WeakKey(1024),
     chain.WeakSignature(WWW, "sha1"),
+    chain.ChainTooLarge(WWW, 131071),
     chain.CriticalExtensionUnknown(WWW, "1.3.6.1.4.1.55555.1.2"),
     chain.Precertificate(WWW),
     chain.NotForClients(WWW, ["serverAuth"]),
