@@ -10,6 +10,7 @@ from agent.deploy import staging
 from agent.deploy.confirming import Confirmations, names_of
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.endpoints import TransactionEndpoints
+from agent.deploy.failed_starts import FailedStarts
 from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.record import TransactionRecord
 from agent.deploy.refusals import told
@@ -56,6 +57,7 @@ class Switching:
         self._retired = RetiredModules(context, record.retired, record.left)
         self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
         self._confirmations = Confirmations(context, record, self._endpoints)
+        self._failed_starts = FailedStarts(context)
         self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.dead_places(unit.modules))
 
     # Forward
@@ -131,6 +133,7 @@ class Switching:
             self._look_at_retired()
             self.keep()
             return
+        self._reloader.hold_back(self._failed_starts.held_back(self.record.modules))
         failure = self.forward()
         if failure is not None:
             self.keep_broken(failure)
@@ -340,7 +343,9 @@ class Switching:
             inputs=record.inputs.get(module, ""),
             at=context.clock(),
         )
-        if down is None and self._is_unseen(module):
+        if down is not None:
+            deployment = self._failed_starts.counted(deployment, down)
+        elif self._is_unseen(module):
             deployment = self._unseen(deployment)
         context.store.endpoints.put(module, rows)
         context.store.deployments.put(deployment)

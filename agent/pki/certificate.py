@@ -33,7 +33,6 @@ Extension = TypeVar("Extension", bound=x509.ExtensionType)
 LONGEST_TITLE = 100
 MALFORMED = (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
 """Exceptions of cryptography for a malformed certificate (RFC 5280 section 4); TypeError: a constraint without a mask."""
-WEAK_DIGESTS = frozenset({"md5", "sha1"})
 OLD_SIGNATURES = {
     SignatureAlgorithmOID.RSA_WITH_MD5: padding.PKCS1v15(),
     SignatureAlgorithmOID.ECDSA_WITH_SHA1: ec.ECDSA(hashes.SHA1()),  # noqa: S303
@@ -277,7 +276,7 @@ def _verify_signature(certificate: x509.Certificate, key: CertificatePublicKeyTy
     """Verify the signature alone: cryptography's own function takes names for different that only differ in encoding."""
     signed, signature = certificate.tbs_certificate_bytes, certificate.signature
     old = OLD_SIGNATURES.get(certificate.signature_algorithm_oid)
-    parameters, digest = old or certificate.signature_algorithm_parameters, digest_of(certificate)
+    parameters, digest = old or certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
     if isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, (padding.PKCS1v15, padding.PSS)) and digest:
         key.verify(signature, signed, parameters, digest)
     elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
@@ -298,20 +297,6 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Whether it is signed with its own key."""
     return verifies(certificate, certificate)
-
-
-def digest_of(certificate: x509.Certificate) -> hashes.HashAlgorithm | None:
-    """Return the digest of the signature; None where there is none, or it isn't known, or its parameters are malformed."""
-    try:
-        return certificate.signature_hash_algorithm
-    except (UnsupportedAlgorithm, ValueError):
-        return None
-
-
-def weak_digest_of(certificate: x509.Certificate) -> str | None:
-    """Return the name of the signature's digest if services and clients refuse it, else None."""
-    digest = digest_of(certificate)
-    return digest.name if digest is not None and digest.name in WEAK_DIGESTS else None
 
 
 def title_of(certificate: x509.Certificate) -> str:
