@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agent.errors.chain import CertificateUnreadable
 from agent.errors.root import RequestInvalid
@@ -18,7 +19,7 @@ from agent.pki.certificate import load_der_certificate
 from agent.pki.chain import Chain
 from agent.pki.encoding import Part, encode
 from agent.pki.signing_request import load_request
-from support.cas.certificates import DAY, Party, issue, key_pem, named, p256_key, pem, root
+from support.cas.certificates import DAY, NOW, Party, issue, key_pem, named, p256_key, pem, root
 from support.fakes.uploads import (
     BUNDLE,
     CA,
@@ -436,3 +437,35 @@ def test_an_address_of_wrong_length_is_said(octets: bytes):
         'The certificate of "www.example.com" is not well-formed: its extension subjectAltName can\'t be read: '
         f"an address in it has another length than one of IPv4 or IPv6 with its mask.\n{ODD_CURE}"
     )
+
+
+# Several ways up
+
+
+OTHER_ROOT = root("Other Root")
+CLIENTS_ONLY = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+ELSEWHERE = x509.NameConstraints([x509.DNSName("example.org")], None)
+NOBODY_KNOWS = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+WORSE = {
+    "purpose": {"extensions": (CLIENTS_ONLY,)},
+    "name constraints": {"critical": (ELSEWHERE,)},
+    "critical extension": {"critical": (NOBODY_KNOWS,)},
+    "key usage": {"cert_sign": False},
+    "expired": {"now": NOW - 900 * DAY},
+}
+
+
+@pytest.mark.parametrize("options", WORSE.values(), ids=WORSE)
+def test_of_two_certificates_of_an_issuer_the_one_that_clients_take_is_used(options: dict):
+    worse = issue("Toy CA", issuer=OTHER_ROOT, ca=True, key=CA.key, **{"days": 800, **options})
+    for others in ((worse, CA, ROOT, OTHER_ROOT), (OTHER_ROOT, ROOT, CA, worse)):
+        found = look(bundle_of(LEAF, *others))
+        assert found.chain.intermediates == (CA.certificate,)
+        assert found.chain.anchor == ROOT.certificate
+
+
+def test_of_two_certificates_of_an_issuer_the_one_below_a_known_root_is_used():
+    longer = issue("Toy CA", issuer=OTHER_ROOT, ca=True, key=CA.key, days=800)
+    for known in (ROOT, OTHER_ROOT):
+        found = look(bundle_of(LEAF, CA, longer, ROOT, OTHER_ROOT), anchors=[known.certificate])
+        assert found.chain.anchor == known.certificate
