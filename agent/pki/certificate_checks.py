@@ -151,6 +151,19 @@ def _verify_size(certificate: x509.Certificate) -> None:
             raise WeakKey(key.key_size, title_of(certificate), name, least, authority=authority)
 
 
+def by_form(certificate: x509.Certificate) -> Iterator[Objection]:
+    """Yield an objection where what is signed names another algorithm than the signature does (RFC 5280 section 4.1.1.2)."""
+    whole, signed = certificate.public_bytes(Encoding.DER), certificate.tbs_certificate_bytes
+    at = whole.index(signed) + len(signed)
+    algorithm = whole[
+        at : at + 2 + whole[at + 1]
+    ]  # shorter than 128 bytes: an identifier, and at most those of RSA-PSS
+    if algorithm not in signed:
+        title = title_of(certificate)
+        reason = "it is signed with another algorithm than it says (RFC 5280 section 4.1.1.2)"
+        yield Objection.of(OddCertificate(title, reason), title)
+
+
 def by_key_kind(leaf: x509.Certificate) -> Iterator[Objection]:
     """Yield an objection where services can't load the key."""
     if leaf.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:

@@ -25,6 +25,7 @@ from agent.pki.certificate import (
 )
 from agent.pki.certificate_checks import (
     by_extensions,
+    by_form,
     by_key_kind,
     by_odd_names,
     by_purpose,
@@ -164,6 +165,7 @@ def _refused_in_any(certificates: Iterable[x509.Certificate], now: datetime) -> 
     for certificate in certificates:
         yield from by_time(certificate, now)
         yield from by_strength(certificate)
+        yield from by_form(certificate)
         yield from by_extensions(certificate)
 
 

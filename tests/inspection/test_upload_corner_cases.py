@@ -413,6 +413,25 @@ def test_a_key_of_an_issuer_that_is_none_is_the_reason_said():
     )
 
 
+@pytest.mark.parametrize("party", ["leaf", "intermediate", "root"])
+def test_a_certificate_that_names_another_algorithm_than_its_signature_is_refused(party: str):
+    p384 = bytes.fromhex("300a06082a8648ce3d040303")
+    leaf, ca, top = ((LEAF, CA), (CA, ROOT), (ROOT, ROOT))
+    odd = {name: rewritten(*pair, ECDSA_WITH_SHA256, p384) for name, pair in
+           {"leaf": leaf, "intermediate": ca, "root": top}.items()}[party]  # fmt: skip
+    parties = {"leaf": LEAF, "intermediate": CA, "root": ROOT, party: odd}
+    assert "it is signed with another algorithm than it says" in refusal(bundle_of(*parties.values()))
+
+
+def test_a_subject_that_can_not_be_read_is_said():
+    party = issue("www.example.com", issuer=CA)
+    odd = rewritten(party, CA, tlv(0x0C, b"www.example.com"), tlv(0x01, b"www.example.com"))
+    assert refusal(bundle_of(odd, CA, ROOT)) == (
+        "a, block 2: This is a certificate, but it can't be read: its field subject is not what belongs there.\n"
+        "Get it again from where it comes from; binary files must be copied unchanged."
+    )
+
+
 # What OpenSSL reads more strictly
 
 
