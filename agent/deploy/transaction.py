@@ -10,10 +10,11 @@ from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.differences import Difference, Target, with_last_configuration
 from agent.deploy.footprints import Footprints, former_units, unit_of
 from agent.deploy.isolation import Isolation, explained, is_same_failure
+from agent.deploy.outcomes import Failure
 from agent.deploy.record import Move, TransactionRecord
 from agent.deploy.refusals import Refusals
 from agent.deploy.retention import drop_refused, sweep, sweep_entries
-from agent.deploy.switching import Failure, Switching, store_phase
+from agent.deploy.switching import Switching, store_phase
 from agent.deploy.trial import StagedCandidate, Trial, differences_of
 from agent.deploy.units import EmptiedUnit, SharedUnit, Unit, units_of
 from agent.deploy.warnings import keep_warnings
