@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from agent.deploy.confirming import Confirmations, names_of
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.endpoints import TransactionEndpoints
+from agent.deploy.failed_starts import FailedStarts
 from agent.deploy.record import TransactionRecord
 from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
@@ -82,7 +83,9 @@ class Outcomes:
             inputs=record.inputs.get(module, ""),
             at=context.clock(),
         )
-        if down is None and self._is_unseen(module):
+        if down is not None:
+            deployment = FailedStarts(context).counted(deployment, down)
+        elif self._is_unseen(module):
             deployment = self._unseen(deployment)
         context.store.endpoints.put(module, rows)
         context.store.deployments.put(deployment)

@@ -9,6 +9,7 @@ from agent.deploy import staging
 from agent.deploy.confirming import Confirmations
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoints import TransactionEndpoints
+from agent.deploy.failed_starts import FailedStarts
 from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.outcomes import Failure, Outcomes
 from agent.deploy.record import TransactionRecord
@@ -104,6 +105,7 @@ class Switching:
             self._look_at_retired()
             self.keep()
             return
+        self._reloader.hold_back(FailedStarts(self._context).held_back(self.record.modules))
         failure = self.forward()
         if failure is not None:
             self.keep_broken(failure)

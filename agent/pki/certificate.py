@@ -32,8 +32,6 @@ Extension = TypeVar("Extension", bound=x509.ExtensionType)
 LONGEST_TITLE = 100
 MALFORMED = (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
 """Exceptions of cryptography for a malformed certificate (RFC 5280 section 4); TypeError: a constraint without a mask."""
-WEAK_DIGESTS = frozenset({"md5", "sha1"})
-
 PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: Purpose.SERVER, ExtendedKeyUsageOID.CLIENT_AUTH: Purpose.CLIENT}
 
 
@@ -262,15 +260,6 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Whether it is signed with its own key."""
     return verifies(certificate, certificate)
-
-
-def weak_digest_of(certificate: x509.Certificate) -> str | None:
-    """Return the name of the signature's digest if services and clients refuse it, else None."""
-    try:
-        digest = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return None
-    return digest.name if digest is not None and digest.name in WEAK_DIGESTS else None
 
 
 def title_of(certificate: x509.Certificate) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import dsa, ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID, ObjectIdentifier, PublicKeyAlgorithmOID
 
 from agent.errors.chain import (
@@ -14,10 +15,12 @@ from agent.errors.chain import (
     KeyNotServable,
     NotForClients,
     Precertificate,
+    WeakKey,
 )
+from agent.errors.problem import rfc3339
 from agent.errors.upload import Expired, NotForServers, NotYetValid, OddCertificate
 from agent.errors.wording import quoted
-from agent.pki.certificate import dns_names_of, extension, purposes_of, title_of
+from agent.pki.certificate import dns_names_of, extension, is_authority, public_key_of, purposes_of, title_of
 from agent.pki.judgement import Objection
 from agent.pki.path import verify_strength
 from agent.pki.purpose import Purpose
@@ -45,16 +48,22 @@ USAGES = {
     ExtendedKeyUsageOID.OCSP_SIGNING: "OCSPSigning",
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "anyExtendedKeyUsage",
 }
+SIZED = ((ec.EllipticCurvePublicKey, "elliptic curve", 224), (dsa.DSAPublicKey, "DSA", 2048))
+"""Kinds of keys, their names, and the bits that they need (openssl-ciphers(1): level 2 is for 112 bits of security)."""
 WANTED = {Purpose.SERVER: ExtendedKeyUsageOID.SERVER_AUTH, Purpose.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
 def by_time(certificate: x509.Certificate, now: datetime) -> Iterator[Objection]:
     """Yield an objection where it isn't valid at `now`."""
     title = title_of(certificate)
-    if certificate.not_valid_after_utc <= now:
-        yield Objection.of(Expired(title, certificate.not_valid_after_utc), title, added=0)
-    elif certificate.not_valid_before_utc > now:
-        yield Objection.of(NotYetValid(title, certificate.not_valid_before_utc, now), title, added=0)
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if end < begin:
+        reason = f"it ends at {rfc3339(end)}, before it begins at {rfc3339(begin)}"
+        yield Objection.of(OddCertificate(title, reason), title, added=0)
+    elif end <= now:
+        yield Objection.of(Expired(title, end), title, added=0)
+    elif begin > now:
+        yield Objection.of(NotYetValid(title, begin, now), title, added=0)
 
 
 def by_purpose(certificate: x509.Certificate, purpose: Purpose) -> Iterator[Objection]:
@@ -104,8 +113,18 @@ def by_strength(certificate: x509.Certificate) -> Iterator[Objection]:
     """Yield an objection to a key that is too short or of an unknown kind, or to the digest of the signature."""
     try:
         verify_strength(certificate)
+        _verify_size(certificate)
     except ChainError as error:
         yield Objection.of(error, title_of(certificate))
+
+
+def _verify_size(certificate: x509.Certificate) -> None:
+    """Check the size of keys that are not of RSA as OpenSSL does from its security level 2 on. Raises `WeakKey`."""
+    key = public_key_of(certificate)
+    for kind, name, least in SIZED:
+        if isinstance(key, kind) and key.key_size < least:
+            authority = is_authority(certificate)
+            raise WeakKey(key.key_size, title_of(certificate), name, least, authority=authority)
 
 
 def by_key_kind(leaf: x509.Certificate) -> Iterator[Objection]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
 from agent.errors.name import NameInvalid
@@ -25,6 +25,7 @@ from agent.pki.certificate import (
 )
 from agent.pki.judgement import Objection
 from agent.pki.name_constraints import half_excluded
+from agent.pki.path import WEAK_DIGESTS
 from agent.pki.second_opinions import CRYPTOGRAPHY, OPENSSL, STRICT
 from agent.system.names import is_address, parse_name
 
@@ -33,6 +34,10 @@ LONGEST_LIFE = timedelta(days=825)
 SHOWN_NAMES = 3
 CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 """Curves that browsers know."""
+
+DIGESTS = frozenset({"sha256", "sha384", "sha512"})
+"""Digests that browsers know, and that are not refused by their strength."""
+ODD_PSS = "RSA-PSS with other parameters than its digest's (RFC 4055 section 3.1)"
 
 WRITTEN_OUT = "written out instead of named"
 PRIME_FIELD = bytes.fromhex("06072a8648ce3d0101")
@@ -49,8 +54,10 @@ def warnings_of(path: Sequence[x509.Certificate]) -> Iterator[Objection]:
     for certificate in path:
         yield from _of_algorithms(certificate)
         yield from _of_identifiers(certificate)
+        yield from _of_form(certificate)
     for certificate, issuer in pairwise(path):
         yield from _of_link(certificate, issuer)
+        yield from _of_stapling(issuer)
     for name, authority in half_excluded(path):
         what = f"{quoted(title_of(authority))} may not issue for some of the names of {quoted(name)}"
         yield _warning("chain.wildcard_half_excluded", path[0], what, CHROMIUM, GO, CRYPTOGRAPHY)
@@ -66,10 +73,21 @@ def _of_leaf(leaf: x509.Certificate) -> Iterator[Objection]:
     if is_authority(leaf):
         what = "it says that it is a certificate authority"
         yield _warning("chain.leaf_is_authority", leaf, what, FIREFOX, CRYPTOGRAPHY)
-    feature = extension(leaf, x509.TLSFeature)
-    if feature is not None and x509.TLSFeatureType.status_request in feature:
+    if _demands_stapling(leaf):
         what = "it demands a stapled OCSP response (must-staple), and no service here staples one"
         yield _warning("chain.must_staple", leaf, what, FIREFOX, GNUTLS)
+
+
+def _demands_stapling(certificate: x509.Certificate) -> bool:
+    feature = extension(certificate, x509.TLSFeature)
+    return feature is not None and x509.TLSFeatureType.status_request in feature
+
+
+def _of_stapling(issuer: x509.Certificate) -> Iterator[Objection]:
+    """Yield an issuer that demands it of what it issues (RFC 7633 section 4.2.2)."""
+    if _demands_stapling(issuer):
+        what = f"{quoted(title_of(issuer))} demands a stapled OCSP response (must-staple) of all that it issues"
+        yield _warning("chain.must_staple", issuer, what, FIREFOX, GNUTLS)
 
 
 def _of_names(leaf: x509.Certificate) -> Iterator[Objection]:
@@ -98,11 +116,14 @@ def _of_algorithms(certificate: x509.Certificate) -> Iterator[Objection]:
     kind = _unusual_key(certificate)
     if kind:
         what = f"the key of {quoted(title_of(certificate))} is {kind}"
-        others = (*([OPENSSL] if WRITTEN_OUT in kind else []), *([GNUTLS] if "curve" in kind else []))
+        unknown = "curve" in kind and "secp224r1" not in kind
+        others = (*([OPENSSL] if WRITTEN_OUT in kind else []), *([GNUTLS] if unknown else []))
         yield _warning("chain.unusual_key", certificate, what, CHROMIUM, FIREFOX, *others, CRYPTOGRAPHY)
-    if _is_signed_with_sha224(certificate) and not is_self_signed(certificate):
-        what = f"{quoted(title_of(certificate))} is signed with SHA-224"
-        yield _warning("chain.unusual_signature", certificate, what, CHROMIUM, FIREFOX, CRYPTOGRAPHY)
+    signed = _unusual_signature(certificate)
+    if signed and not is_self_signed(certificate):
+        what = f"{quoted(title_of(certificate))} is signed with {signed}"
+        others = (GNUTLS,) if signed == ODD_PSS else ()
+        yield _warning("chain.unusual_signature", certificate, what, CHROMIUM, FIREFOX, *others, CRYPTOGRAPHY)
 
 
 def _unusual_key(certificate: x509.Certificate) -> str:
@@ -115,8 +136,8 @@ def _unusual_key(certificate: x509.Certificate) -> str:
         return ""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return "an Ed25519 key"
-    if isinstance(key, ed448.Ed448PublicKey):
-        return "an Ed448 key"
+    if isinstance(key, (ed448.Ed448PublicKey, dsa.DSAPublicKey)):
+        return "an Ed448 key" if isinstance(key, ed448.Ed448PublicKey) else "a DSA key"
     return _unusual_curve(key, certificate) if isinstance(key, ec.EllipticCurvePublicKey) else ""
 
 
@@ -127,12 +148,29 @@ def _unusual_curve(key: ec.EllipticCurvePublicKey, certificate: x509.Certificate
     return "" if named else f"on a curve that is {WRITTEN_OUT} (RFC 5480 section 2.1.1)"
 
 
-def _is_signed_with_sha224(certificate: x509.Certificate) -> bool:
+def _unusual_signature(certificate: x509.Certificate) -> str:
+    """Return how a certificate is signed if browsers don't take it, else an empty text."""
     try:
-        digest = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return False
-    return digest is not None and digest.name == "sha224"
+        digest, parameters = certificate.signature_hash_algorithm, certificate.signature_algorithm_parameters
+    except UnsupportedAlgorithm:  # refused by its strength
+        return ""
+    if digest is None or digest.name not in DIGESTS:
+        return "" if digest is None or digest.name in WEAK_DIGESTS else digest.name.upper().replace("SHA2", "SHA-2")
+    if not isinstance(parameters, padding.PSS):
+        return ""
+    usual = parameters._salt_length == digest.digest_size and parameters.mgf._algorithm.name == digest.name
+    return "" if usual else ODD_PSS
+
+
+def _of_form(certificate: x509.Certificate) -> Iterator[Objection]:
+    """Yield what RFC 5280 sections 4.1.2.1 and 4.1.2.6 demand and is absent."""
+    title = quoted(title_of(certificate))
+    if certificate.version is x509.Version.v1 and len(certificate.extensions):
+        what = f"{title} has extensions, and says that it is of version 1, which has none"
+        yield _warning("chain.version", certificate, what, CHROMIUM, FIREFOX, GNUTLS, STRICT, CRYPTOGRAPHY)
+    if is_authority(certificate) and not certificate.subject.rdns:
+        what = f"the authority with the {title_of(certificate)} has an empty subject"
+        yield _warning("chain.empty_issuer", certificate, what, STRICT, CRYPTOGRAPHY)
 
 
 def _of_identifiers(certificate: x509.Certificate) -> Iterator[Objection]:

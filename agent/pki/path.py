@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from agent.errors.chain import (
@@ -36,7 +37,6 @@ from agent.pki.certificate import (
     short,
     title_of,
     verifies,
-    weak_digest_of,
 )
 from agent.pki.key import SMALLEST_RSA, key_type_of
 
@@ -44,6 +44,17 @@ if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
 
 CertificateTuple = tuple[x509.Certificate, ...]
+
+WEAK_DIGESTS = frozenset({"md5", "sha1"})
+UNKNOWN_SIGNATURES = {
+    "1.2.840.113549.1.1.2": "MD2",
+    "1.2.840.113549.1.1.3": "MD4",
+    "1.2.840.113549.1.1.15": "SHA-512/224",
+    "1.2.840.113549.1.1.16": "SHA-512/256",
+    "1.2.156.10197.1.501": "SM3",
+    "1.3.36.3.3.1.2": "RIPEMD-160",
+}
+"""Algorithms of signatures that are known by name only. Others are called by their identifiers."""
 
 
 def verify_pair(key: PrivateKey, certificate: x509.Certificate) -> None:
@@ -64,13 +75,23 @@ def verify_path(leaf: x509.Certificate, intermediates: CertificateTuple, anchor:
 
 
 def verify_strength(certificate: x509.Certificate) -> None:
-    """Check key size and digest, which clients refuse at any time. Raises `WeakKey` and `WeakSignature`."""
+    """Check the size of an RSA key, and the digest, which clients refuse at any time. Raises `WeakKey` and `WeakSignature`."""
     key = public_key_of(certificate)
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA:
-        raise WeakKey(key.key_size, title_of(certificate))
+        raise WeakKey(key.key_size, title_of(certificate), authority=is_authority(certificate))
     digest = weak_digest_of(certificate)
     if digest and not is_self_issued(certificate):  # nobody relies on a root's signature on itself
         raise WeakSignature(title_of(certificate), digest)
+
+
+def weak_digest_of(certificate: x509.Certificate) -> str | None:
+    """Return the name of the signature's digest if services and clients refuse or don't know it, else None."""
+    try:
+        digest = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        oid = certificate.signature_algorithm_oid.dotted_string
+        return UNKNOWN_SIGNATURES.get(oid, f"the algorithm {oid}")
+    return digest.name.upper() if digest is not None and digest.name in WEAK_DIGESTS else None
 
 
 def verify_links(path: CertificateTuple) -> None:

@@ -200,6 +200,14 @@ class Deployments:
                 [written(now), written(now), *but],
             )
 
+    def try_again(self, code: str, now: datetime) -> None:
+        """Let modules be tried again at `now` whose problem has this code."""
+        self._database.execute(
+            "update deployments set retry_at = ? where retry_at > ?"
+            " and json_valid(problem) and json_extract(problem, '$.code') = ?",
+            [written(now), written(now), code],
+        )
+
     def accept(self, module: str, subjects: Iterable[str]) -> None:
         """Forget refusals of what is in service now."""
         for subject in subjects:

@@ -14,10 +14,13 @@ from agent.errors.operations import (
     NotDeletable,
     NothingToReissue,
     NotNeeded,
+    UploadsNotAllowed,
 )
+from agent.errors.pins import PinUnusable
 from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownChain
 from agent.model.deployment import Step
+from agent.operations.pins import pin
 from agent.operations.reissue import reissue
 from agent.operations.root import reissue_root, upload_root
 from agent.operations.uploads import check_upload, delete_upload, store_upload
@@ -190,6 +193,32 @@ def test_an_upload_that_is_refused_names_the_modules_that_need_its_names_and_wha
         f"upload: No module can use the chain for *.example.test: {first}; {second}.",
         "Upload one that fits; --keep-unused keeps this one for later.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("top", "own", "sources", "where"),
+    [
+        ('sources = ["local"]\n', "", "local", ""),
+        ("", 'sources = ["local"]\n', "local", " of [modules.front]"),
+    ],
+)
+def test_an_upload_says_so_where_its_source_is_not_in_the_ladder(sites, top, own, sources, where):
+    text = sites.layout.settings.read_text().partition("\n")[2] if top else sites.layout.settings.read_text()
+    sites.settings(top + text + own)
+    chain = bought(sites, "*.example.test")
+    with pytest.raises(UploadsNotAllowed) as caught:
+        sites.change(check_upload, chain)
+    assert caught.value.problem.lines() == [
+        (
+            f"upload: The chain covers what front/{SITES[0]}, front/{SITES[1]} needs, but no uploaded chain may serve there: "
+            f"the sources are {sources}."
+        ),
+        f'Name "uploaded" in the setting `sources`{where}, or keep the chain for later with --keep-unused.',
+    ]
+    effects = sites.change(store_upload, chain, keep_unused=True)
+    assert [each.reason for each in effects.outranked] == ["only chains of local may serve there"] * 2
+    with pytest.raises(PinUnusable, match="only chains of local may serve there"):
+        sites.change(pin, "front", SITES[0], chain.id)
 
 
 def test_an_upload_that_no_module_needs_names_what_is_needed(sites):

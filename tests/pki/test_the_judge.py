@@ -8,8 +8,8 @@ from subprocess import run
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
-from cryptography.hazmat.primitives.hashes import SHA224
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding
+from cryptography.hazmat.primitives.hashes import SHA3_256, SHA224, SHA256, SHA512, HashAlgorithm
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -22,7 +22,7 @@ from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.judge import EDITION, judge
 from agent.pki.judgement import Judgement
 from support.cas.certificates import DAY, NOW, Party, issue, named, root, rsa_key
-from support.fakes.uploads import CA, ROOT, bundle_of, look, refusal, tlv
+from support.fakes.uploads import CA, ROOT, bundle_of, look, refusal, rewritten, tlv
 
 NAME = "www.example.com"
 SERVER_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
@@ -234,8 +234,26 @@ def only_python(words: str) -> str:
 BROWSERS = "Chromium, Firefox and Python's cryptography refuse it"
 
 
+MUST_STAPLE = x509.TLSFeature([x509.TLSFeatureType.status_request])
+
+
 def stapled() -> Path:
-    return of_leaf(extensions=(x509.TLSFeature([x509.TLSFeatureType.status_request]),))
+    return of_leaf(extensions=(MUST_STAPLE,))
+
+
+def signed_with_pss(salt: int, digest: HashAlgorithm) -> Path:
+    """Return a path whose leaf is signed with RSA-PSS."""
+    authority = ROOT.authority("RSA CA", key=rsa_key())
+    return through(authority, rsa_padding=padding.PSS(padding.MGF1(digest), salt))
+
+
+def of_version_1() -> Path:
+    """Return a path whose leaf says that it is of version 1, and has extensions."""
+    return Path(rewritten(CA.leaf(NAME), CA, bytes.fromhex("a003020102"), b""), (CA,), ROOT)
+
+
+def short_key(kind: str, title: str, bits: int, least: int) -> str:
+    return f'The {kind} key of "{title}" has {bits} bits, and services and clients refuse less than {least}'
 
 
 def elsewhere(**parts) -> Path:
@@ -277,6 +295,36 @@ WARNED = {
             'the key of "Pool CA" is on the curve brainpoolP256r1: '
             "Chromium, Firefox, GnuTLS and Python's cryptography refuse it"
         ),
+    ),
+    "P-224": (
+        through(ROOT.authority("Pool CA", key=ec.generate_private_key(ec.SECP224R1()))),
+        f'the key of "Pool CA" is on the curve secp224r1: {BROWSERS}',
+    ),
+    "DSA": (
+        through(ROOT.authority("Old CA", key=dsa.generate_private_key(2048))),
+        f'the key of "Old CA" is a DSA key: {BROWSERS}',
+    ),
+    "SHA-3": (of_leaf(digest=SHA3_256()), f'"{NAME}" is signed with SHA3-256: {BROWSERS}'),
+    **{
+        f"RSA-PSS, {what}": (
+            path,
+            (
+                f'"{NAME}" is signed with RSA-PSS with other parameters than its digest\'s (RFC 4055 section 3.1): '
+                "Chromium, Firefox, GnuTLS and Python's cryptography refuse it"
+            ),
+        )
+        for what, path in {"salt": signed_with_pss(20, SHA256()), "digest": signed_with_pss(32, SHA512())}.items()
+    },
+    "version 1": (
+        of_version_1(),
+        (
+            f'"{NAME}" has extensions, and says that it is of version 1, which has none: '
+            "Chromium, Firefox, GnuTLS, Python 3.13 and Python's cryptography refuse it"
+        ),
+    ),
+    "must-staple, intermediate": (
+        through(ROOT.authority("Staple CA", extensions=(MUST_STAPLE,))),
+        '"Staple CA" demands a stapled OCSP response (must-staple) of all that it issues: Firefox and GnuTLS refuse it',
     ),
     "SHA-224, leaf": (of_leaf(digest=SHA224()), f'"{NAME}" is signed with SHA-224: {BROWSERS}'),
     "SHA-224, intermediate": (
@@ -420,12 +468,52 @@ def test_the_issuer_that_the_authority_key_identifier_means_is_preferred():
 
 
 def test_what_both_other_verifiers_refuse_is_refused_in_their_words_and_without_them_nothing_is_found():
-    """A curve that is too short: the agent has no check of its own for it."""
-    path = below_root(key=ec.generate_private_key(ec.SECP192R1()))
+    """A critical extension that GnuTLS and Firefox know: the agent has no check of its own for it."""
+    path = of_leaf(critical=(MUST_STAPLE,))
     (objection,) = path.judged().refused
-    said = f'Clients refuse the chain of "{NAME}": OpenSSL says "CA certificate key too weak", Python\'s cryptography says "'
+    said = f'Clients refuse the chain of "{NAME}": OpenSSL says "unhandled critical extension", Python\'s cryptography says "'
     assert objection.sentence.startswith(said)
     assert path.judged(others=False).good
+
+
+def test_short_keys_of_any_kind_are_refused_in_each_authority():
+    cure = "Ask the certificate authority for a chain whose issuers all have stronger keys."
+    for key, kind, bits, least in (
+        (ec.generate_private_key(ec.SECP192R1()), "elliptic curve", 192, 224),
+        (dsa.generate_private_key(1024), "DSA", 1024, 2048),
+        (rsa_key(1024), "RSA", 1024, 2048),
+    ):
+        top = root("Short Root", key=key)
+        (objection,) = through(top.authority("Toy CA"), top=top).judged(others=False).refused
+        assert (objection.sentence, objection.error.problem.fix) == (short_key(kind, "Short Root", bits, least), cure)
+        middle = ROOT.authority("Short CA", key=key)
+        said = refusal(bundle_of(middle.leaf(NAME), middle), anchors=[ROOT.certificate])
+        assert said == f"{short_key(kind, 'Short CA', bits, least)}.\n{cure}"
+
+
+def test_a_short_key_of_one_s_own_is_to_be_made_again():
+    weak = CA.leaf(NAME, key=rsa_key(1024))
+    assert refusal(bundle_of(weak, CA)) == (
+        "The RSA key has 1024 bits, and services and clients refuse less than 2048.\n"
+        "Make a new key (ECDSA P-256, or RSA with 2048 bits or more) and request a new certificate."
+    )
+
+
+def test_an_authority_without_a_name_is_warned_of():
+    (objection,) = through(ROOT.authority(None)).judged().warnings
+    assert objection.sentence.startswith("the authority with the serial ")
+    assert objection.sentence.endswith(" has an empty subject: Python 3.13 and Python's cryptography refuse it")
+
+
+def test_a_certificate_that_ends_before_it_begins_is_called_that():
+    leaf = CA.leaf(NAME)
+    der, at = leaf.certificate.tbs_certificate_bytes, leaf.certificate.tbs_certificate_bytes.index(b"\x17\x0d")
+    begin, end = der[at : at + 15], der[at + 15 : at + 30]
+    odd = rewritten(leaf, CA, begin + end, end + begin)
+    assert refusal(bundle_of(odd, CA), anchors=[ROOT.certificate]) == (
+        f'The certificate of "{NAME}" is not well-formed: it ends at 2026-10-31T12:00:00Z, before it begins at '
+        "2027-01-30T12:00:00Z.\nAsk the certificate authority for a correct one."
+    )
 
 
 def test_clients_are_judged_as_clients():
@@ -442,12 +530,15 @@ def test_a_constraint_that_can_not_be_read_is_a_reason_and_no_traceback():
     leaf = odd.leaf(NAME)
     with pytest.raises(AgentError) as caught:
         look(bundle_of(leaf, odd))
-    assert caught.value.problem.code == "upload.damaged"
+    assert str(caught.value) == (
+        'The certificate of "Odd Root" is not well-formed: its extension nameConstraints can\'t be read: an address in it '
+        "has another length than one of IPv4 or IPv6 with its mask.\nAsk the certificate authority for a correct one."
+    )
     judgement = Path(leaf, (), odd).judged()
     assert [each.sentence for each in judgement.refused] == [
         (
             "A certificate can't be read: the extensions of Odd Root are not well-formed "
-            '("IPAddress name constraints must be an IPv4Network or IPv6Network object")'
+            "(an address in it has another length than one of IPv4 or IPv6 with its mask)"
         )
     ]
 

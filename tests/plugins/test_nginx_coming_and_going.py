@@ -69,8 +69,31 @@ def test_a_start_that_fails_is_told_with_nginxs_words_until_it_works(proxied):
         assert f"bind() to 127.0.0.1:{proxied.port} failed (98: " in problem["cause"]
         assert (problem["where"], problem["effect"]) == ("nginx", "The new files are in place for its start.")
         assert f"bind() to 127.0.0.1:{proxied.port} failed" in problem["detail"]
-    proxied.apply()
+    proxied.apply(retry=True)
     assert [each for each in told(proxied) if each["problem"]["code"] == "deploy.start_failed"] == []
+    proxied.assert_served(*SITES)
+
+
+def test_a_start_that_fails_is_tried_again_with_back_off_and_at_once_when_a_person_asks(proxied):
+    def starts(**options):
+        proxied.runner.ran.clear()
+        proxied.apply(**options)
+        return proxied.runner.count("start_nginx")
+
+    with socket.create_server(("127.0.0.1", proxied.port)):
+        proxied.configure(service={**OWN, "start": True})
+        assert starts() == 1
+        first = proxied.deployment("reverse_proxy").problem
+        assert starts() == 0
+        assert proxied.deployment("reverse_proxy").problem == first
+        proxied.clock.advance(seconds=61)
+        assert starts() == 1
+        proxied.clock.advance(seconds=61)
+        assert starts() == 0
+        assert starts(retry=True) == 1
+        assert {each["problem"]["code"] for each in told(proxied)} == {"deploy.start_failed"}
+    assert starts(recheck=Recheck.SAMPLE) == 1
+    assert told(proxied) == []
     proxied.assert_served(*SITES)
 
 
