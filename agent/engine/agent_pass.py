@@ -13,12 +13,12 @@ from agent.contract.source import ChainRecord, Source
 from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
-from agent.deploy.modes import places_of_module
+from agent.deploy.modes import places_of_module, places_of_service
 from agent.deploy.next_start import check_next_start
 from agent.engine import conditions
 from agent.engine.bus import Bus
 from agent.engine.closing import bound_chains, close_pass
-from agent.engine.host import usable_addresses
+from agent.engine.host import usable_addresses, usable_by_interface
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
@@ -173,7 +173,10 @@ class Pass:
 
     def _repair_modes(self, modules: Sequence[str]) -> None:
         context = self._deploy_context()
+        enabled = self._inputs.enabled.modules
+        services = sorted({name for module in modules for name in enabled[module].services})
         repairs = [each for module in modules for each in repaired(places_of_module(context, module))]
+        repairs += [each for service in services for each in repaired(places_of_service(context, service))]
         if repairs:
             conditions.note_repairs(self._store, repairs, self._clock())
 
@@ -305,6 +308,7 @@ class Pass:
             ),
             keep=settings.deploy.keep,
             addresses=usable_addresses(),
+            interfaces=usable_by_interface(),
             job=self._job,
             boot=boot,
             _chains=self._made,

@@ -17,6 +17,7 @@ from agent.pki.certificate import (
     identifies_issuer,
     is_self_signed,
     names_as_issuer,
+    public_key_of,
     sha256_of,
     short,
     title_of,
@@ -125,6 +126,7 @@ def _why_not(
     assert highest is not None
     if namesake is not None and names_as_issuer(highest, namesake):
         verify_strength(highest)  # what is too weak is not verified at all
+        public_key_of(namesake)  # nor is anything with a key that is none
         return SignatureInvalid(title_of(highest), title_of(namesake))
     return refusal(title_of(highest), short(highest.issuer), issuer_url(highest))
 
