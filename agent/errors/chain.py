@@ -149,6 +149,16 @@ class WeakSignature(ChainError):
     digest: str
 
 
+class ChainTooLarge(ChainError):
+    """A service sends its chain in one message, and clients read no longer one."""
+
+    code = "chain.too_large"
+    cause = "The chain of {certificate:quoted} is longer than the {most} bytes that clients read."
+    fix = "Ask the certificate authority for a certificate with fewer names, or for smaller intermediate ones."
+    certificate: str
+    most: int
+
+
 class CriticalExtensionUnknown(ChainError):
     """A certificate says what clients must understand, and they don't (RFC 5280 section 4.2)."""
 

@@ -405,7 +405,7 @@ def test_a_certificate_whose_curve_is_written_out_is_warned_of():
 
 WRITTEN_OUT = (
     "on a curve that is written out instead of named (RFC 5480 section 2.1.1): "
-    "Chromium, Firefox, OpenSSL, GnuTLS and Python's cryptography refuse it"
+    "Chromium, Firefox, OpenSSL and GnuTLS refuse it"
 )
 
 
