@@ -23,11 +23,11 @@ from typing import Self
 
 from agent.daemon.log import Level, Log
 from agent.daemon.wakeup import bound
-from agent.engine.engine import utc_now
 from agent.errors import AgentError
 from agent.health.problems import api_failed
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.store import Store
+from agent.system.clock import utc_now
 from agent.system.layout import Layout
 
 BACKLOG = 64

@@ -32,8 +32,9 @@ class FailedStarts:
         """
         last = self._last(waiting.module)
         if not isinstance(down, StartFailed):
-            held = last is not None and self.held_back([waiting.module])
-            return replace(last, inputs=waiting.inputs) if last and held else waiting
+            if last is None or not self.held_back([waiting.module]):
+                return waiting
+            return replace(waiting, problem=last.problem, attempts=last.attempts, retry_at=last.retry_at)
         attempts = last.attempts + 1 if last else 1
         retry_at = self._context.clock() + back_off(attempts)
         return replace(waiting, attempts=attempts, retry_at=retry_at, problem=replace(down.problem, retry_at=retry_at))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from agent.deploy.former_instances import SCOPE as FORMER
 from agent.deploy.next_start import SCOPE as NEXT_START
@@ -40,6 +40,7 @@ from agent.planning import Inquire, Obtain, Plan
 from agent.probing.probe import Prober
 from agent.report import Report, read_snapshot, report
 from agent.store import Store
+from agent.system.clock import utc_now
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -53,11 +54,6 @@ GRACE_SECONDS = 5.0
 """For orders that are asked to stop."""
 INQUIRY_SECONDS = 30.0
 """A run waits for so long when there is nothing left but inquiries: they can be made in the next one as well."""
-
-
-def utc_now() -> datetime:
-    """Return the system's clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)

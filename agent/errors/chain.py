@@ -149,6 +149,16 @@ class WeakSignature(ChainError):
     digest: str
 
 
+class ChainTooLarge(ChainError):
+    """A service sends its chain in one message, and clients read no longer one."""
+
+    code = "chain.too_large"
+    cause = "The chain of {certificate:quoted} is longer than the {most} bytes that clients read."
+    fix = "Ask the certificate authority for a certificate with fewer names, or for smaller intermediate ones."
+    certificate: str
+    most: int
+
+
 class CriticalExtensionUnknown(ChainError):
     """A certificate says what clients must understand, and they don't (RFC 5280 section 4.2)."""
 
@@ -208,7 +218,10 @@ class KeyUnsupported(ChainError):
 
     code = "chain.key_unsupported"
     cause = "Keys of the type {kind:quoted} are not supported."
-    fix = "Use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519."
+    fix = (
+        "Make a new key of ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519, and request a new certificate: "
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
+    )
     kind: str
 
 

@@ -173,7 +173,7 @@ def _checked(certificate: x509.Certificate, place: str) -> x509.Certificate:
 
 def _why_odd(certificate: x509.Certificate, error: Exception, place: str) -> UploadError:
     """Return what is wrong in a certificate whose outer structure is sound."""
-    subject = short(certificate.subject) if certificate.subject.rdns else place
+    subject = _subject(certificate) or place
     if isinstance(error, x509.DuplicateExtension):
         return OddCertificate(subject, reason_of(error))
     if isinstance(error, x509.UnsupportedGeneralNameType):
@@ -182,3 +182,10 @@ def _why_odd(certificate: x509.Certificate, error: Exception, place: str) -> Upl
         for oid, reason in malformed_extensions(certificate.public_bytes(Encoding.DER)):
             return OddCertificate(subject, f"its extension {extension_name(oid)} can't be read: {reason}")
     return Damaged(place, EncodingKind.CERTIFICATE.value, reason_of(error), str(error))
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    """Return a title of the subject, empty where there is none, or none that can be read."""
+    with suppress(*MALFORMED):
+        return short(certificate.subject) if certificate.subject.rdns else ""
+    return ""

@@ -9,11 +9,12 @@ from itertools import pairwise
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding
-from cryptography.x509.oid import PublicKeyAlgorithmOID
+from cryptography.x509.oid import ExtensionOID, PublicKeyAlgorithmOID
 
 from agent.errors.name import NameInvalid
 from agent.errors.wording import quoted
 from agent.pki.certificate import (
+    authority_key_id_of,
     dns_names_of,
     extension,
     identifies_issuer,
@@ -23,6 +24,7 @@ from agent.pki.certificate import (
     key_id_of,
     title_of,
 )
+from agent.pki.certificate_checks import NETSCAPE_TYPE, RFC_3779
 from agent.pki.judgement import Objection
 from agent.pki.name_constraints import half_excluded
 from agent.pki.path import WEAK_DIGESTS
@@ -43,6 +45,16 @@ WRITTEN_OUT = "written out instead of named"
 PRIME_FIELD = bytes.fromhex("06072a8648ce3d0101")
 """Object identifier in the parameters of a curve that is not named (SEC 1 section C.2)."""
 
+LONGEST_FOR_GNUTLS = 16
+"""Certificates of a path (gnutls_certificate_set_verify_limits)."""
+PARTLY_KNOWN = frozenset({
+    ExtensionOID.POLICY_MAPPINGS, ExtensionOID.POLICY_CONSTRAINTS, ExtensionOID.OCSP_NO_CHECK,
+    NETSCAPE_TYPE, *RFC_3779,
+})  # fmt: skip
+"""Extensions that OpenSSL understands where they are critical, and not all clients."""
+KINDS_NOT_COMPARED = (x509.DirectoryName, x509.RegisteredID, x509.OtherName)
+"""Kinds of names in constraints that GnuTLS refuses for not being able to compare them."""
+
 CHROMIUM, FIREFOX, APPLE, GNUTLS, JAVA, GO = "Chromium", "Firefox", "Apple's clients", "GnuTLS", "Java", "Go"
 MODERN = "modern clients"
 WITH_TLS_1_3 = "clients with TLS 1.3"
@@ -55,9 +67,16 @@ def warnings_of(path: Sequence[x509.Certificate]) -> Iterator[Objection]:
         yield from _of_algorithms(certificate)
         yield from _of_identifiers(certificate)
         yield from _of_form(certificate)
+        yield from _of_extensions(certificate)
     for certificate, issuer in pairwise(path):
         yield from _of_link(certificate, issuer)
         yield from _of_stapling(issuer)
+    if is_self_signed(path[-1]) and not identifies_issuer(path[-1], path[-1]):
+        what = f"the root {quoted(title_of(path[-1]))} has the authority key identifier of another certificate"
+        yield _warning("chain.aki_mismatch", path[-1], what, OPENSSL)
+    if len(path) > LONGEST_FOR_GNUTLS:
+        what = f"{len(path)} certificates lead from the leaf to the root"
+        yield _warning("chain.long_path", path[0], what, GNUTLS, CRYPTOGRAPHY)
     for name, authority in half_excluded(path):
         what = f"{quoted(title_of(authority))} may not issue for some of the names of {quoted(name)}"
         yield _warning("chain.wildcard_half_excluded", path[0], what, CHROMIUM, GO, CRYPTOGRAPHY)
@@ -98,7 +117,9 @@ def _of_names(leaf: x509.Certificate) -> Iterator[Objection]:
         what = "its subject is empty, and its SAN is not critical (RFC 5280 section 4.2.1.6)"
         yield _warning("chain.empty_subject", leaf, what, CHROMIUM, APPLE, JAVA, STRICT, CRYPTOGRAPHY)
     names = dns_names_of(leaf)
-    unusable = [text for text in names if not _is_name(text)]
+    if "" in names:
+        yield _warning("chain.empty_name", leaf, "there is an empty name in its SAN", GNUTLS)
+    unusable = [text for text in names if text and not _is_name(text)]
     if unusable:
         yield _objection("chain.unusable_names", leaf, f"names that no client accepts: {_listed(unusable)}", "")
     addresses = [text for text in names if _is_name(text) and is_address(parse_name(text))]
@@ -118,7 +139,8 @@ def _of_algorithms(certificate: x509.Certificate) -> Iterator[Objection]:
         what = f"the key of {quoted(title_of(certificate))} is {kind}"
         unknown = "curve" in kind and "secp224r1" not in kind
         others = (*([OPENSSL] if WRITTEN_OUT in kind else []), *([GNUTLS] if unknown else []))
-        yield _warning("chain.unusual_key", certificate, what, CHROMIUM, FIREFOX, *others, CRYPTOGRAPHY)
+        of_issuer = [CRYPTOGRAPHY] if is_authority(certificate) else []  # it looks at keys that sign only
+        yield _warning("chain.unusual_key", certificate, what, CHROMIUM, FIREFOX, *others, *of_issuer)
     signed = _unusual_signature(certificate)
     if signed and not is_self_signed(certificate):
         what = f"{quoted(title_of(certificate))} is signed with {signed}"
@@ -152,7 +174,7 @@ def _unusual_signature(certificate: x509.Certificate) -> str:
     """Return how a certificate is signed if browsers don't take it, else an empty text."""
     try:
         digest, parameters = certificate.signature_hash_algorithm, certificate.signature_algorithm_parameters
-    except UnsupportedAlgorithm:  # refused by its strength
+    except (ValueError, UnsupportedAlgorithm):  # refused by its strength
         return ""
     if digest is None or digest.name not in DIGESTS:
         return "" if digest is None or digest.name in WEAK_DIGESTS else digest.name.upper().replace("SHA2", "SHA-2")
@@ -182,14 +204,36 @@ def _of_identifiers(certificate: x509.Certificate) -> Iterator[Objection]:
         yield _warning("chain.no_ski", certificate, f"the authority {title} has no subject key identifier", STRICT)
 
 
+def _of_extensions(certificate: x509.Certificate) -> Iterator[Objection]:
+    """Yield what some clients don't understand, so that they refuse it."""
+    title = quoted(title_of(certificate))
+    for each in certificate.extensions:
+        if each.critical and each.oid in PARTLY_KNOWN:
+            what = f"{title} has the critical extension {each.oid.dotted_string}"
+            yield _warning("chain.critical_for_some", certificate, what, GNUTLS, CRYPTOGRAPHY)
+    constraints = extension(certificate, x509.NameConstraints)
+    trees = (*(constraints.permitted_subtrees or ()), *(constraints.excluded_subtrees or ())) if constraints else ()
+    if any(isinstance(tree, KINDS_NOT_COMPARED) for tree in trees):
+        what = f"{title} has name constraints of a kind that not every client compares"
+        yield _warning("chain.constraints_not_compared", certificate, what, GNUTLS)
+
+
 def _of_link(certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Objection]:
     title, above = quoted(title_of(certificate)), quoted(title_of(issuer))
     if not identifies_issuer(certificate, issuer):
         what = f"the authority key identifier of {title} is of another certificate than that of {above}"
-        yield _warning("chain.aki_mismatch", certificate, what, OPENSSL)
+        yield _warning(
+            "chain.aki_mismatch", certificate, what, OPENSSL, *([] if _is_key_meant(certificate, issuer) else [GNUTLS])
+        )
     if certificate.issuer.public_bytes() != issuer.subject.public_bytes():
         what = f"{title} writes the name of its issuer in another encoding than {above} does"
         yield _warning("chain.name_encoding", certificate, what, GO, CRYPTOGRAPHY)
+
+
+def _is_key_meant(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `certificate` means the key of `issuer`: not every client compares more than that."""
+    meant, own = authority_key_id_of(certificate), key_id_of(issuer)
+    return meant is None or own is None or meant == own
 
 
 def _alternatives(leaf: x509.Certificate) -> x509.Extension[x509.SubjectAlternativeName] | None:
@@ -214,7 +258,7 @@ def _is_name(text: str) -> bool:
         parse_name(text)
     except NameInvalid:
         return False
-    return True
+    return text.isascii()
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ MESSAGES = {
     "Valid PEM but": NO_BLOCK,
     "no certificate data": "it holds no certificate",
     "does not appear to be an IPv4 or IPv6": ADDRESS,
+    "has host bits set": ADDRESS,
     "must be an IPv4Network": ADDRESS,
     "Invalid netmask": ADDRESS,
     "Unable to parse PKCS7 data": "its structure is not that of RFC 5652",

@@ -173,6 +173,7 @@ EXAMPLES: list[AgentError] = [
     chain.WeakKey(1024),
     chain.WeakKey(192, "Shop CA", "elliptic curve", 224, authority=True),
     chain.WeakSignature(WWW, "SHA1"),
+    chain.ChainTooLarge(WWW, 131071),
     chain.CriticalExtensionUnknown(WWW, "1.3.6.1.4.1.55555.1.2"),
     chain.Precertificate(WWW),
     chain.NotForClients(WWW, ["serverAuth"]),
@@ -221,6 +222,7 @@ EXAMPLES: list[AgentError] = [
     upload.Expired(WWW, AT),
     upload.NotYetValid(WWW, AT + timedelta(days=1), AT),
     upload.NotForServers(WWW, ["clientAuth", "1.2.3.4"]),
+    upload.NotForServers("Shop CA", ["anyExtendedKeyUsage"], authority=True),
     upload.NameNotPermitted("www.example.org", "Branch CA"),
     upload.NoNames("My Server"),
     upload.TrustUnreadable(

@@ -89,7 +89,8 @@ def may_not(name: str, authority: str = "Bound CA") -> str:
 
 
 def not_for(title: str, usage: str = "anyExtendedKeyUsage") -> str:
-    return f'The certificate of "{title}" is not for servers; its extended key usage is {usage}'
+    why = ", and clients want serverAuth itself" if usage == "anyExtendedKeyUsage" else ""
+    return f'The certificate of "{title}" is not for servers; its extended key usage is {usage}{why}'
 
 
 REFUSED = {
@@ -118,7 +119,10 @@ REFUSED = {
     ),
     "root with a path length": (
         below_root(pathlen=0),
-        'The certificate of "Toy Root" may not sign what follows from it: it allows 0 authorities below itself, and there are 1',
+        (
+            'The certificate of "Toy Root" may not sign what follows from it: '
+            "it allows no authorities below itself (path length), and there is 1"
+        ),
     ),
     "expired intermediate": (
         through(ROOT.authority("Short CA", now=NOW - 30 * DAY, days=29)),
@@ -176,7 +180,7 @@ REFUSED = {
             permitted(x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))),
             **subjects(x509.RegisteredID(x509.ObjectIdentifier("1.2.3.4"))),
         ),
-        may_not("<ObjectIdentifier(oid=1.2.3.4, name=Unknown OID)>"),
+        may_not("1.2.3.4"),
     ),
 }
 
@@ -190,6 +194,45 @@ def with_root_constraints(constraints: x509.NameConstraints, cn: str, *, self_is
 REFUSED["the subject of an intermediate"] = (
     with_root_constraints(excluded(x509.DirectoryName(named("Toy CA"))), "Toy CA"),
     may_not("CN=Toy CA", "Toy Root"),
+)
+
+
+def of_raw_names(*names: bytes) -> Path:
+    """Return a path whose leaf has DNS names of any bytes."""
+    names = tuple(tlv(0x82, name) for name in names)
+    return of_leaf(
+        names=(), extensions=(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), tlv(0x30, *names)),)
+    )
+
+
+def deep(number: int) -> Path:
+    """Return a path through so many authorities."""
+    between = [ROOT]
+    for at in range(number):
+        between.append(between[-1].authority(f"CA {at}"))
+    return Path(between[-1].leaf(NAME), tuple(between[:0:-1]), ROOT)
+
+
+def swollen(octets: int) -> Path:
+    ballast = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(octets))
+    return through(ROOT.authority("Big CA", extensions=(ballast,)))
+
+
+REFUSED["more than clients read"] = (
+    swollen(131_000),
+    f'The chain of "{NAME}" is longer than the 131071 bytes that clients read',
+)
+REFUSED["an address in the common name only"] = (
+    of_leaf(cn="192.0.2.1", names=()),
+    'The certificate of "192.0.2.1" is for no host name and no address',
+)
+REFUSED["a dot behind the common name"] = (
+    of_leaf(cn=f"{NAME}.", names=()),
+    f'The certificate of "{NAME}." is for no host name and no address',
+)
+REFUSED["an address among the DNS names only"] = (
+    of_raw_names(b"192.0.2.1"),
+    f'The certificate of "{NAME}" is for no host name and no address',
 )
 
 
@@ -208,11 +251,7 @@ GOOD = {
     "below a permitted name": constrained(permitted(DNS("example.com")), "example.com", NAME, "*.example.com"),
     "not excluded": constrained(excluded(DNS("example.org"), TEN), NAME, "192.0.2.1"),
     "constraints of other kinds": constrained(permitted(EMAIL("example.org"), URI("example.org"))),
-    "a permitted subject in other letters": constrained(permitted(MINE), organization="mine"),
     "a permitted mailbox": constrained(permitted(EMAIL(".example.com")), **subjects(EMAIL("a@b.example.com"))),
-    "self-issued, and not looked at": with_root_constraints(
-        excluded(x509.DirectoryName(named("Toy Root"))), "Toy Root", self_issued=True
-    ),
     "any purpose beside the right one": of_leaf(
         extensions=(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, ExtendedKeyUsageOID.SERVER_AUTH]),
@@ -268,7 +307,37 @@ def in_another_encoding() -> Path:
     return through(ROOT.authority("Toy CA"), issuer_name=x509.Name([name]))
 
 
+def not_compared(title: str) -> str:
+    return f'"{title}" has name constraints of a kind that not every client compares: GnuTLS refuses it'
+
+
 WARNED = {
+    "a permitted subject in other letters": (
+        constrained(permitted(MINE), organization="mine"),
+        not_compared("Bound CA"),
+    ),
+    "self-issued, and not looked at": (
+        with_root_constraints(excluded(x509.DirectoryName(named("Toy Root"))), "Toy Root", self_issued=True),
+        not_compared("Toy Root"),
+    ),
+    "a critical extension that some know": (
+        through(ROOT.authority("Policed CA", critical=(x509.PolicyConstraints(None, 0),))),
+        '"Policed CA" has the critical extension 2.5.29.36: GnuTLS and Python\'s cryptography refuse it',
+    ),
+    "a long path": (
+        deep(15),
+        "17 certificates lead from the leaf to the root: GnuTLS and Python's cryptography refuse it",
+    ),
+    "more than OpenSSL reads": (swollen(105_000), 'OpenSSL refuses it: "excessive message size"'),
+    "a name that is not in its ASCII form": (
+        of_raw_names(NAME.encode(), "bücher.example".encode()),
+        'names that no client accepts: "bücher.example"',
+    ),
+    "an empty name": (of_raw_names(NAME.encode(), b""), "there is an empty name in its SAN: GnuTLS refuses it"),
+    "an address among the DNS names": (
+        of_raw_names(NAME.encode(), b"192.0.2.1"),
+        'addresses among the DNS names, where no modern client looks: "192.0.2.1"',
+    ),
     "below a permitted name with a dot": (
         constrained(permitted(DNS(".example.com")), NAME, "*.example.com"),
         only_python("malformed DNS name constraint: .example.com"),
@@ -279,7 +348,7 @@ WARNED = {
     ),
     "Ed25519, leaf": (
         of_leaf(key=ed25519.Ed25519PrivateKey.generate()),
-        f'the key of "{NAME}" is an Ed25519 key: {BROWSERS}',
+        f'the key of "{NAME}" is an Ed25519 key: Chromium and Firefox refuse it',
     ),
     "Ed25519, intermediate": (
         through(ROOT.authority("Ed CA", key=ed25519.Ed25519PrivateKey.generate())),
@@ -368,7 +437,10 @@ WARNED = {
     ),
     "another issuer's key": (
         elsewhere(key_identifier=b"another"),
-        f'the authority key identifier of "{NAME}" is of another certificate than that of "Toy CA": OpenSSL refuses it',
+        (
+            f'the authority key identifier of "{NAME}" is of another certificate than that of "Toy CA": '
+            "OpenSSL and GnuTLS refuse it"
+        ),
     ),
     "another encoding": (
         in_another_encoding(),
