@@ -1,33 +1,27 @@
-"""`AcmeClient`: RFC 8555's requests, one method each, over the network of the `acme` library."""
+"""`AcmeClient`: RFC 8555's requests, one method each, sent again as `RetryPolicy` says."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import requests
 from acme import messages
 from acme.challenges import HTTP01Response
-from acme.client import ClientNetwork
 from cryptography import x509
-from josepy.errors import DeserializationError
 from josepy.interfaces import JSONDeSerializable
-from josepy.json_util import decode_b64jose, encode_b64jose
+from josepy.json_util import encode_b64jose
 
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
-from agent.sources.acme.messages import Account, Authorization, Challenge, Issued, NewOrder, Order, RenewalInfo
-from agent.sources.acme.pace import Pace
+from agent.sources.acme.messages import Authorization, Challenge, Issued, NewOrder, Order, RenewalInfo
+from agent.sources.acme.network import AcmeNetwork
 from agent.sources.acme.response import (
-    failure_of,
-    is_busy,
     links,
     location,
     quoted,
@@ -38,10 +32,10 @@ from agent.sources.acme.response import (
     unreadable,
 )
 from agent.sources.acme.retries import PAUSES, RetryPolicy
-from agent.sources.acme.retry_after import http_date, polled
+from agent.sources.acme.retry_after import polled
 from agent.sources.acme.signing import Signer
 from agent.sources.acme.timed_connections import ANSWER_TIMEOUT
-from agent.sources.acme.transport import Transport
+from agent.system.clock import utc_now
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
@@ -57,14 +51,6 @@ MOST_ALTERNATES = 8
 DIRECTORY_KEPT = timedelta(days=1).total_seconds()
 FAILURE_KEPT = 5.0
 """Seconds for which all that wait for the directory share one failure to fetch it."""
-NONCES_KEPT = 64
-NONCE_FRESH_FOR = 60.0
-"""Seconds. CAs forget nonces; an older one costs less to replace than to have rejected."""
-
-
-def utc_now() -> datetime:
-    """Return the present instant."""
-    return datetime.now(UTC)
 
 
 def certificate_id(leaf: x509.Certificate) -> str:
@@ -79,15 +65,12 @@ def certificate_id(leaf: x509.Certificate) -> str:
     return f"{encode_b64jose(issuer)}.{encode_b64jose(serial)}"
 
 
-class AcmeClient(ClientNetwork):
+class AcmeClient(AcmeNetwork):
     """One account key at one CA. Any thread may use it; `close` it at the end.
 
     Each request is made for a `context`, which waits, and ends it when the agent wants to stop. It raises `CaProblem`,
     `CaUnreachable` and `agent.errors.OrderCancelled`.
     """
-
-    account: Account | None  # type: ignore[assignment]
-    """The account that requests are signed for; None: none is known yet. The library's has no place for what is remembered."""
 
     def __init__(
         self,
@@ -103,36 +86,15 @@ class AcmeClient(ClientNetwork):
 
         `answer_timeout`: seconds in which an answer has to be complete.
         """
-        signer = Signer.of(key)
-        super().__init__(signer.key, alg=signer.algorithm, user_agent=user_agent())
-        self.url = directory
-        """Of the directory."""
-        self.pace = Pace(monotonic)
-        """How many requests are under way."""
-        self.skew: timedelta | None = None
-        """How far the CA's clock was ahead of ours at its last answer; None: there was none."""
+        super().__init__(directory, key, trust=trust, answer_timeout=answer_timeout, now=now, monotonic=monotonic)
         self.account_lock = threading.RLock()
         """Held while the account is found, made or changed."""
-        self._transport = Transport(self.session, directory, trust, answer_timeout)
-        self._now = now
-        self._monotonic = monotonic
-        self._fresh_nonces: deque[tuple[bytes, float]] = deque(maxlen=NONCES_KEPT)
         self._directory_lock = threading.Lock()
         self._directory: messages.Directory | None = None
         self._failure: CaUnreachable | CaProblem | None = None
         self._looked_at = 0.0
 
-    def close(self) -> None:
-        """Close the connections."""
-        self.session.close()
-
     # Who asks
-
-    @property
-    def signer(self) -> Signer:
-        """Who signs at present. Key and account change only while no request is under way, or under `account_lock`."""
-        assert self.key is not None
-        return Signer(self.key, self.alg, self.account.url if self.account else None)
 
     @property
     def thumbprint(self) -> str:
@@ -310,70 +272,6 @@ class AcmeClient(ClientNetwork):
                     accept=accept,
                 )
 
-    # Overridden, because the library's loses the nonce of a refusal, always signs with its own key and follows redirections.
-    def _post_once(  # type: ignore[override]
-        self, url: str, content: bytes, *, new_nonce_url: str, signer: Signer, resource: str, accept: str = "*/*"
-    ) -> requests.Response:
-        data = signer.sign(content, url=url, nonce=self._get_nonce(url, new_nonce_url))
-        headers = {"Content-Type": self.JOSE_CONTENT_TYPE, "Accept": accept}
-        response = self._send_request("POST", url, data=data, headers=headers)
-        self._add_nonce(response)
-        return self._check_response(response, resource=resource, account=signer.account or "")
-
-    # Overridden, because the library's fails where an answer brings no nonce.
-    def _add_nonce(self, response: requests.Response) -> None:
-        if nonce := _nonce_in(response):
-            self._fresh_nonces.append((nonce, self._monotonic()))
-
-    # Overridden, because the library's takes any nonce, however old, and fails when several threads take one.
-    def _get_nonce(self, url: str, new_nonce_url: str) -> bytes:  # type: ignore[override]
-        with suppress(IndexError):
-            nonce, at = self._fresh_nonces.pop()
-            if self._monotonic() - at <= NONCE_FRESH_FOR:
-                return nonce
-            self._fresh_nonces.clear()  # the others are older
-        try:
-            response = self._check_response(self._send_request("HEAD", new_nonce_url))
-        except CaUnreachable as failure:
-            failure.sent = False
-            raise
-        if fetched := _nonce_in(response):
-            return fetched
-        raise CaUnreachable("it gives no nonce", url=new_nonce_url, status=response.status_code)
-
-    # Overridden, because the library's logs signed messages and nonces, reads answers of any size, does not say why none came,
-    # and merges the session's settings into each request, which costs a third of it.
-    def _send_request(self, method: str, url: str, *args: Any, **options: Any) -> requests.Response:
-        headers = {"User-Agent": self.user_agent, **options.pop("headers", {})}
-        began = self._monotonic()
-        response = self._transport.send(method, url, headers, options.pop("data", None))
-        self._learn(response, began)
-        return response
-
-    # Overridden, because the library's error has neither the HTTP status nor Retry-After, and a conflict not even its problem.
-    def _check_response(  # type: ignore[override]
-        self, response: requests.Response, content_type: str | None = None, *, resource: str = "", account: str = ""
-    ) -> requests.Response:
-        failure = failure_of(response, self._now())
-        if isinstance(failure, CaProblem):
-            failure.resource, failure.account = resource, account
-        if failure:
-            raise failure
-        return response
-
-    def _learn(self, response: requests.Response, began: float) -> None:
-        now = self._now()
-        self.pace.answered(response.status_code, began)
-        if there := http_date(response.headers.get("Date")):
-            self.skew = there - now
-        if is_busy(response, now):
-            self.pace.hold(retry_after(response, now) or 0.0, response.status_code, response.url)
-
-
-def user_agent() -> str:
-    """Return what the CA's operator sees (RFC 8555 section 6.1)."""
-    return f"chainwright/{version('chainwright')} acme/{version('acme')}"
-
 
 def offers_renewal_info(directory: messages.Directory) -> bool:
     """Whether the CA says when to renew (RFC 9773)."""
@@ -385,18 +283,6 @@ def _identifier(name: str) -> messages.Identifier:
     return messages.Identifier(typ=kind, value=name)
 
 
-def _refusal(failure: CaProblem) -> str:
-    words = f': "{failure.problem.detail}"' if failure.problem.detail else ""
-    return f"it answers with HTTP status {failure.problem.status}{words}"
-
-
-def _nonce_in(response: requests.Response) -> bytes | None:
-    try:
-        return decode_b64jose(response.headers.get(ClientNetwork.REPLAY_NONCE_HEADER, "")) or None
-    except DeserializationError:
-        return None
-
-
 def _not_a_directory(failure: CaProblem | CaUnreachable) -> CaProblem | CaUnreachable:
     """Return the failure to fetch a directory; a web page or an error 404 there means that its address is wrong."""
     status = failure.problem.status if isinstance(failure, CaProblem) else failure.status
@@ -404,3 +290,8 @@ def _not_a_directory(failure: CaProblem | CaUnreachable) -> CaProblem | CaUnreac
         return failure
     cause = failure.cause if isinstance(failure, CaUnreachable) else _refusal(failure)
     return CaUnreachable(cause, url=failure.url, trouble=Trouble.NO_DIRECTORY, status=status)
+
+
+def _refusal(failure: CaProblem) -> str:
+    words = f': "{failure.problem.detail}"' if failure.problem.detail else ""
+    return f"it answers with HTTP status {failure.problem.status}{words}"

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.errors import OrderCancelled
-from agent.sources.acme.client import NONCE_FRESH_FOR, AcmeClient
+from agent.sources.acme.client import AcmeClient
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
+from agent.sources.acme.network import NONCE_FRESH_FOR
 from agent.sources.acme.retries import JITTER, PAUSES
 from support.cas import certificates as toy_ca
 from support.cas.stub_server import Reply
