@@ -29,6 +29,7 @@ from agent.engine.source_findings import source_findings
 from agent.engine.unjudged import judge_unjudged
 from agent.health.room import of_room
 from agent.model.binding import Binding
+from agent.model.deployment import Outcome
 from agent.model.events import Event, EventKind
 from agent.model.finding import Finding
 from agent.pki.chain import Chain
@@ -169,15 +170,22 @@ class Pass:
         if boot:
             return
         judge_unjudged(self._store, self._services, self._bound(made), self._clock())
-        looked_at = [action.module for action in made.actions if isinstance(action, Look)]
+        deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
+        looked_at = [action.module for action in made.actions if isinstance(action, Look)] + self._not_looked_at(deployed)
         wrong = find_drift(self._deploy_context(), looked_at)
         self._repair_modes(looked_at)
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
         waited = [action.module for action in made.actions if isinstance(action, Settle)]
-        deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
         check_next_start(self._deploy_context(), looked_at, waited, deployed)
+
+    def _not_looked_at(self, modules: Sequence[str]) -> list[str]:
+        """Return the modules with an endpoint that is still due: deployments look only where something was switched."""
+        now = self._clock()
+        due = {row.module for row in self._store.endpoints.all() if row.next_at is not None and row.next_at <= now}
+        waiting = {name for name, each in self._store.deployments.all().items() if each.outcome is Outcome.WAITING}
+        return [module for module in modules if module in due - waiting]
 
     def _repair_modes(self, modules: Sequence[str]) -> None:
         context = self._deploy_context()

@@ -63,6 +63,17 @@ def killed(box: Proxied) -> Iterator[None]:
 
 
 @contextmanager
+def killed_as_settings_change(box: Proxied) -> Iterator[None]:
+    """There is something to deploy, which changes no file, and so nothing of it is looked at."""
+    with _settings(box, _with_unused_setting), killed(box):
+        yield
+
+
+def _with_unused_setting(good: str) -> str:
+    return good.replace("[services.nginx]\n", '[services.nginx]\nconfiguration = "/etc/nginx/other.conf"\n')
+
+
+@contextmanager
 def port_taken(box: Proxied) -> Iterator[None]:
     """Somebody else's server presents a certificate of its own where nginx was."""
     box.kill()
@@ -125,6 +136,7 @@ def _settings(box: Proxied, change: Callable[[str], str]) -> Iterator[None]:
 Trouble = Callable[[Proxied], AbstractContextManager[None]]
 TROUBLES: list[tuple[Trouble, Told]] = [
     (killed, {("chain", "error", "deploy.service_stopped")}),
+    (killed_as_settings_change, {("chain", "error", "deploy.service_stopped")}),
     (port_taken, {("chain", "error", "deploy.other_certificate")}),
     (settings_broken, {("settings", "error", "settings.refused")}),
     (template_broken, {("module", "error", "deploy.check_refused")}),
