@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from agent.contract.context import Http01
@@ -14,7 +14,7 @@ from agent.contract.source import ChainRecord, Source
 from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
-from agent.deploy.modes import places_of_module
+from agent.deploy.modes import keys_replaced, places_of_module
 from agent.deploy.next_start import check_next_start
 from agent.engine import conditions
 from agent.engine.bus import Bus
@@ -171,7 +171,9 @@ class Pass:
             return
         judge_unjudged(self._store, self._services, self._bound(made), self._clock())
         deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
-        looked_at = [action.module for action in made.actions if isinstance(action, Look)] + self._not_looked_at(deployed)
+        looked_at = [action.module for action in made.actions if isinstance(action, Look)] + self._not_looked_at(
+            deployed
+        )
         wrong = find_drift(self._deploy_context(), looked_at)
         self._repair_modes(looked_at)
         if wrong:
@@ -224,6 +226,7 @@ class Pass:
         }
         for scope, findings in noted.items():
             self._store.conditions.replace(scope, findings, self._clock())
+        conditions.forget_repairs(self._store, partial(keys_replaced, self._deploy_context()), self._clock())
 
     def _source_findings(self, made: Plan) -> Iterator[Finding]:
         needed = {need.request.id for need in self.declarations.needs}
