@@ -48,9 +48,10 @@ def note_repairs(store: Store, repairs: Iterable[Repair], now: datetime) -> None
 
 
 def forget_repairs(store: Store, is_over: Callable[[Path, datetime], bool], now: datetime) -> None:
-    """Forget the repairs that are about nothing any more: what others could read is no longer used. Call inside `write`."""
+    """Forget the repairs that are about nothing any more: what others could read is no longer used."""
     before = store.conditions.of("modes")
     over = [each for each in before if each.since and each.severity is Severity.WARNING]
     over = [each for each in over if is_over(Path(each.subject), each.since or now)]
     if over:
-        store.conditions.replace("modes", [each for each in before if each not in over], now)
+        with store.write():
+            store.conditions.replace("modes", [each for each in before if each not in over], now)

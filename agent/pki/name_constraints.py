@@ -63,8 +63,15 @@ def _names(certificate: x509.Certificate) -> Iterator[ConstrainedName]:
     if alternatives is None:  # clients that take the common name for the host's compare that
         yield from (_host(name) for name in names_of(certificate))
     for each in alternatives or ():
-        shown = each.value.rfc4514_string() if isinstance(each, x509.DirectoryName) else str(each.value)
-        yield ConstrainedName(type(each), each.value, shown)
+        yield ConstrainedName(type(each), each.value, _shown(each))
+
+
+def _shown(name: x509.GeneralName) -> str:
+    if isinstance(name, x509.DirectoryName):
+        return name.value.rfc4514_string()
+    if isinstance(name, x509.RegisteredID):
+        return name.value.dotted_string
+    return f"a name of the type {name.type_id.dotted_string}" if isinstance(name, x509.OtherName) else str(name.value)
 
 
 def _host(name: str) -> ConstrainedName:

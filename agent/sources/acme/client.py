@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from agent.sources.acme.response import (
 from agent.sources.acme.retries import PAUSES, RetryPolicy
 from agent.sources.acme.retry_after import polled
 from agent.sources.acme.signing import Signer
+from agent.system.clock import utc_now
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
@@ -44,11 +45,6 @@ CHAIN_TYPE = "application/pem-certificate-chain"
 DIRECTORY_KEPT = timedelta(days=1).total_seconds()
 FAILURE_KEPT = 5.0
 """Seconds for which all that wait for the directory share one failure to fetch it."""
-
-
-def utc_now() -> datetime:
-    """Return the present instant."""
-    return datetime.now(UTC)
 
 
 def certificate_id(leaf: x509.Certificate) -> str:
