@@ -218,7 +218,10 @@ class KeyUnsupported(ChainError):
 
     code = "chain.key_unsupported"
     cause = "Keys of the type {kind:quoted} are not supported."
-    fix = "Use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519."
+    fix = (
+        "Make a new key of ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519, and request a new certificate: "
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
+    )
     kind: str
 
 

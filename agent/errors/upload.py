@@ -7,6 +7,7 @@ from datetime import datetime
 
 from agent.errors.base import AgentError
 
+ANY_USAGE = "anyExtendedKeyUsage"
 SEPARATELY = "Upload them separately, each with its own private key and the certificates of its issuers."
 BY_NAME = f"Say for which name it is meant (--for NAME). {SEPARATELY.replace('Upload', 'Or upload')}"
 
@@ -274,13 +275,30 @@ class NotYetValid(UploadError):
 
 
 class NotForServers(UploadError):
-    """The extended key usage has no serverAuth (RFC 5280 section 4.2.1.12)."""
+    """The extended key usage has no serverAuth (RFC 5280 section 4.2.1.12). `authority`: whether it issues certificates."""
 
     code = "upload.not_for_servers"
-    cause = "The certificate of {certificate:quoted} is not for servers; its extended key usage is {usages}."
-    fix = "Ask the certificate authority for one with serverAuth (TLS web server authentication)."
+    cause = (
+        "The certificate of {certificate:quoted} is not for servers; its extended key usage is "
+        "{usages}{any:?, and clients want serverAuth itself}."
+    )
+    fix = (
+        "{issuer:?Use an authority whose extended key usage, if there is one, names serverAuth (TLS web server authentication)."
+        " or Ask the certificate authority for one with serverAuth (TLS web server authentication).}"
+    )
     certificate: str
     usages: Sequence[str]
+    authority: bool = False
+
+    @property
+    def any(self) -> str:
+        """The usage that stands for every other one."""
+        return ANY_USAGE if ANY_USAGE in self.usages else ""
+
+    @property
+    def issuer(self) -> str:
+        """Title of the certificate of an authority."""
+        return self.certificate if self.authority else ""
 
 
 class NameNotPermitted(UploadError):

@@ -20,7 +20,7 @@ from agent.errors.chain import (
     WeakKey,
 )
 from agent.errors.problem import rfc3339
-from agent.errors.upload import Expired, NotForServers, NotYetValid, OddCertificate
+from agent.errors.upload import ANY_USAGE, Expired, NotForServers, NotYetValid, OddCertificate
 from agent.errors.wording import quoted
 from agent.pki.certificate import (
     compared_names_of,
@@ -62,7 +62,7 @@ USAGES = {
     ExtendedKeyUsageOID.EMAIL_PROTECTION: "emailProtection",
     ExtendedKeyUsageOID.TIME_STAMPING: "timeStamping",
     ExtendedKeyUsageOID.OCSP_SIGNING: "OCSPSigning",
-    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "anyExtendedKeyUsage",
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: ANY_USAGE,
 }
 SIZED = ((ec.EllipticCurvePublicKey, "elliptic curve", 224), (dsa.DSAPublicKey, "DSA", 2048))
 """Kinds of keys, their names, and the bits that they need (openssl-ciphers(1): level 2 is for 112 bits of security)."""
@@ -119,8 +119,9 @@ def _purposes(certificate: x509.Certificate) -> Sequence[Purpose]:
 def _for_others(certificate: x509.Certificate, purpose: Purpose) -> Objection:
     title = title_of(certificate)
     usages = [USAGES.get(oid, oid.dotted_string) for oid in extension(certificate, x509.ExtendedKeyUsage) or ()]
-    refusal = NotForServers if purpose is Purpose.SERVER else NotForClients
-    return Objection.of(refusal(title, usages), title)
+    if purpose is Purpose.CLIENT:
+        return Objection.of(NotForClients(title, usages), title)
+    return Objection.of(NotForServers(title, usages, authority=is_authority(certificate)), title)
 
 
 def by_extensions(certificate: x509.Certificate) -> Iterator[Objection]:

@@ -132,7 +132,8 @@ def why_not_an_issuer(certificate: x509.Certificate, below: int) -> str:
     if usage is not None and not usage.key_cert_sign:
         return "its key usage does not include keyCertSign"
     if constraints.path_length is not None and below > constraints.path_length:
-        return f"it allows {constraints.path_length} authorities below itself, and there are {below}"
+        allowed = f"{constraints.path_length or 'no'} {'authority' if constraints.path_length == 1 else 'authorities'}"
+        return f"it allows {allowed} below itself (path length), and there {'is' if below == 1 else 'are'} {below}"
     return ""
 
 

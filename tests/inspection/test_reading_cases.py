@@ -18,6 +18,7 @@ from support.fakes.uploads import (
     BUNDLE,
     CA,
     LEAF,
+    NEW_KEY_CURE,
     ROOT,
     SALT,
     WHOLE,
@@ -388,8 +389,7 @@ def test_a_key_whose_numbers_do_not_belong_together_is_damaged(secret: bytes):
 def test_the_parameters_of_a_curve_that_no_service_uses_are_called_that(curve):
     key = with_curve_written_out(ec.generate_private_key(curve))
     assert refusal(CERTIFICATES, key) == (
-        'Keys of the type "elliptic curve with parameters of its own" are not supported.\n'
-        "Use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519."
+        f'Keys of the type "elliptic curve with parameters of its own" are not supported.\n{NEW_KEY_CURE}'
     )
 
 

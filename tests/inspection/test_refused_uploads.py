@@ -16,6 +16,7 @@ from support.fakes.uploads import (
     BUNDLE,
     CA,
     LEAF,
+    NEW_KEY_CURE,
     ROOT,
     WHOLE,
     bundle_of,
@@ -379,14 +380,11 @@ def test_the_certificate_of_another_service_is_refused():
         ),
         (
             ec.generate_private_key(ec.SECP521R1()),
-            (
-                'Keys of the type "secp521r1" are not supported.\n'
-                "Use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519."
-            ),
+            f'Keys of the type "secp521r1" are not supported.\n{NEW_KEY_CURE}',
         ),
         (
             dsa.generate_private_key(2048),
-            'Keys of the type "DSA" are not supported.\nUse ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519.',
+            f'Keys of the type "DSA" are not supported.\n{NEW_KEY_CURE}',
         ),
     ],
     ids=["short", "curve", "dsa"],
@@ -480,7 +478,10 @@ def test_a_certificate_for_other_purposes_is_refused():
     leaf = CA.leaf("www.example.com", extensions=(usage,))
     assert refusal(bundle_of(leaf, CA, ROOT)) == message.format("www.example.com")
     mail = ROOT.authority("Mail CA", extensions=(usage,))
-    assert refusal(bundle_of(mail.leaf("www.example.com"), mail, ROOT)) == message.format("Mail CA")
+    assert refusal(bundle_of(mail.leaf("www.example.com"), mail, ROOT)) == message.format("Mail CA").replace(
+        "Ask the certificate authority for one with serverAuth (TLS web server authentication).",
+        "Use an authority whose extended key usage, if there is one, names serverAuth (TLS web server authentication).",
+    )
 
 
 def test_a_weak_signature_is_refused():

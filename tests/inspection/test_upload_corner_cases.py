@@ -25,6 +25,7 @@ from support.fakes.uploads import (
     CA,
     ECDSA_WITH_SHA256,
     LEAF,
+    NEW_KEY_CURE,
     ROOT,
     WHOLE,
     bundle_of,
@@ -153,9 +154,7 @@ EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")  # RFC 5480 section 2.1.1
 NOBODY_S = bytes.fromhex("06072a8648ce3d027f")
 
 
-UNKNOWN_KIND = (
-    'Keys of the type "{}" are not supported.\nUse ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519.'
-)
+UNKNOWN_KIND = f'Keys of the type "{{}}" are not supported.\n{NEW_KEY_CURE}'
 
 
 def test_a_key_of_a_kind_that_nobody_knows_is_refused():
@@ -335,7 +334,7 @@ def test_a_path_that_is_too_long_for_its_root_is_refused():
     branch = short.authority("Branch CA")
     assert refusal(bundle_of(branch.leaf("www.example.com"), branch, short)) == (
         'The certificate of "Short Root" may not sign what follows from it: '
-        "it allows 0 authorities below itself, and there are 1.\n"
+        "it allows no authorities below itself (path length), and there is 1.\n"
         "Ask the certificate authority for the right intermediate certificates."
     )
 

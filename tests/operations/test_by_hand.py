@@ -14,6 +14,7 @@ from agent.errors.operations import (
     NotDeletable,
     NothingToReissue,
     NotNeeded,
+    RootAlreadyPresent,
     UploadsNotAllowed,
 )
 from agent.errors.pins import PinUnusable
@@ -22,7 +23,7 @@ from agent.errors.usage import UnknownChain
 from agent.model.deployment import Step
 from agent.operations.pins import pin
 from agent.operations.reissue import reissue
-from agent.operations.root import reissue_root, upload_root
+from agent.operations.root import reissue_root, upload_effects, upload_root
 from agent.operations.uploads import check_upload, delete_upload, store_upload
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
@@ -331,6 +332,9 @@ def test_an_uploaded_subordinate_authority_is_served_with_its_parents(sites):
     authority = parent.authority("Company Appliances")
     root = Root(authority.key, authority.certificate, (parent.certificate,))
     sites.change(upload_root, root)
+    for change in (upload_effects, upload_root):  # a dry run says so, too
+        with pytest.raises(RootAlreadyPresent):
+            sites.change(change, root)
     sites.apply()
     assert wire(sites) == chains(sites)
     with sites.store() as store:

@@ -242,7 +242,7 @@ def test_the_path_length_is_counted_from_the_leaf():
     deep = below.leaf("www.example.com")
     with pytest.raises(IssuerMayNotSign) as caught:
         Chain(deep.key, deep.certificate, (below.certificate, short.certificate))
-    assert "it allows 0 authorities below itself, and there are 1" in cause(caught)
+    assert "it allows no authorities below itself (path length), and there is 1" in cause(caught)
     narrow = root("Narrow Root", pathlen=0)
     middle = narrow.authority("Middle CA")
     leaf = middle.leaf("www.example.com")

@@ -89,7 +89,8 @@ def may_not(name: str, authority: str = "Bound CA") -> str:
 
 
 def not_for(title: str, usage: str = "anyExtendedKeyUsage") -> str:
-    return f'The certificate of "{title}" is not for servers; its extended key usage is {usage}'
+    why = ", and clients want serverAuth itself" if usage == "anyExtendedKeyUsage" else ""
+    return f'The certificate of "{title}" is not for servers; its extended key usage is {usage}{why}'
 
 
 REFUSED = {
@@ -118,7 +119,10 @@ REFUSED = {
     ),
     "root with a path length": (
         below_root(pathlen=0),
-        'The certificate of "Toy Root" may not sign what follows from it: it allows 0 authorities below itself, and there are 1',
+        (
+            'The certificate of "Toy Root" may not sign what follows from it: '
+            "it allows no authorities below itself (path length), and there is 1"
+        ),
     ),
     "expired intermediate": (
         through(ROOT.authority("Short CA", now=NOW - 30 * DAY, days=29)),

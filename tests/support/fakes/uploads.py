@@ -30,6 +30,10 @@ ROOT = root()
 CA = ROOT.authority("Toy CA", days=400)
 LEAF = CA.leaf("www.example.com", "*.example.com")
 BUNDLE = pem(CA.certificate, ROOT.certificate)
+NEW_KEY_CURE = (
+    "Make a new key of ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519, and request a new certificate: "
+    "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
+)
 WHOLE = key_pem(LEAF.key) + pem(LEAF.certificate) + BUNDLE
 
 Given = bytes | tuple[str, bytes]
