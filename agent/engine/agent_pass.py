@@ -13,6 +13,7 @@ from agent.contract.source import ChainRecord, Source
 from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
+from agent.deploy.former_instances import check_former_instances
 from agent.deploy.modes import places_of_module, places_of_service
 from agent.deploy.next_start import check_next_start
 from agent.engine import conditions
@@ -170,6 +171,7 @@ class Pass:
         waited = [action.module for action in made.actions if isinstance(action, Settle)]
         deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
         check_next_start(self._deploy_context(), looked_at, waited, deployed)
+        check_former_instances(self._deploy_context())
 
     def _repair_modes(self, modules: Sequence[str]) -> None:
         context = self._deploy_context()

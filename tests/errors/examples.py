@@ -293,6 +293,7 @@ EXAMPLES: list[AgentError] = [
     deploy.ChainGone(ID),
     deploy.NotTakenOut("mail", "/etc/postfix/main.cf still names the agent's files", OUTPUT),
     deploy.StillServed("mail", "127.0.0.1:993 (mail.example.test)"),
+    deploy.FormerInstance("nginx", "pid 4711", "kill 4711"),
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
     deploy.NotIncluded(

@@ -4,8 +4,9 @@ import socket
 
 from agent.engine.recheck import Recheck
 from agent.model.deployment import EndpointRecord, Outcome
-from support.appliances.proxied import OWN, SITES, Proxied
+from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.clients.terminal import Terminal
+from support.processes.tree import kill_all
 from support.servers.local import Maker, listening, securing
 from support.told import told
 
@@ -184,3 +185,35 @@ def test_another_program_at_the_port_of_nginx_is_named(proxied, tmp_path):
     assert {each.problem.code for each in records} == {"deploy.other_certificate"}
     assert all('"other.example.test", issued by "Toy Intermediate"' in each.problem.cause for each in records)
     assert set(degraded(proxied)) == {"deploy.other_certificate"}
+
+
+def former_instances(box: Proxied) -> list[str]:
+    return [each["problem"]["cause"] for each in told(box) if each["problem"]["code"] == "deploy.former_instance"]
+
+
+def test_an_nginx_of_its_own_that_goes_on_beside_the_administrators_is_told_until_it_has_ended(serving):
+    own = serving.master
+    serving.write_main_file()
+    serving.configure(service=dict(INCLUDED), probe_timeout=1)
+    serving.apply()
+    assert former_instances(serving) == [
+        (
+            f"The nginx of the agent's own still runs (pid {own}), though the settings name another one: what it read is "
+            "served on, and where it listens the other can't."
+        )
+    ]
+    kill_all([own])
+    serving.start_service()
+    serving.apply()
+    assert told(serving) == []
+    serving.assert_served(*SITES)
+
+
+def test_nothing_is_told_of_it_when_it_is_named_again(serving):
+    serving.write_main_file()
+    serving.configure(service=dict(INCLUDED), probe_timeout=1)
+    serving.apply()
+    serving.configure(service=dict(OWN), probe_timeout=3)
+    serving.apply()
+    assert told(serving) == []
+    serving.assert_served(*SITES)
