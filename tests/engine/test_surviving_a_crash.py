@@ -1,8 +1,6 @@
 """A process that dies at any step of deploying leaves a matching pair in service, and the next run goes on."""
 
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -10,14 +8,15 @@ from agent.errors.settings import SettingsRefused
 from agent.model.deployment import Outcome, Step
 from support.appliances.deployed import Deployed, served
 from support.paths import DYING
+from support.processes import prepared
 
 RENEWAL = 61 * 86400.0
 BACK = {Step.GOING_BACK}
 
 
 def die_at(appliance: Deployed, word: str) -> None:
-    argv = [sys.executable, str(DYING), str(appliance.root), word, str(appliance.clock.offset.total_seconds())]
-    assert subprocess.run(argv, check=False).returncode == 9, f"it never came to {word}"
+    argv = [DYING, appliance.root, word, str(appliance.clock.offset.total_seconds())]
+    assert prepared.run(argv).returncode == 9, f"it never came to {word}"
 
 
 def bound(appliance: Deployed) -> str:

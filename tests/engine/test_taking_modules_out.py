@@ -1,8 +1,5 @@
 """Modules that are no longer configured are taken out of what was deployed, without their settings and plugins."""
 
-import subprocess
-import sys
-
 import pytest
 
 from agent.model.deployment import Outcome, Step
@@ -10,6 +7,7 @@ from agent.model.events import EventKind
 from support.appliances.deployed import Deployed, served
 from support.paths import DYING
 from support.ports import free_port
+from support.processes import prepared
 
 FRONT, SIDE = "a.example.test", "x.example.test"
 BACK = {Step.GOING_BACK}
@@ -267,8 +265,8 @@ def test_what_an_earlier_version_deployed_is_taken_out_as_well(shared):
 
 
 def die_at(appliance: Deployed, word: str) -> None:
-    argv = [sys.executable, str(DYING), str(appliance.root), word, str(appliance.clock.offset.total_seconds())]
-    assert subprocess.run(argv, check=False).returncode == 9, f"it never came to {word}"
+    argv = [DYING, appliance.root, word, str(appliance.clock.offset.total_seconds())]
+    assert prepared.run(argv).returncode == 9, f"it never came to {word}"
 
 
 @pytest.mark.parametrize(
