@@ -457,6 +457,16 @@ def test_an_address_of_wrong_length_is_said(octets: bytes):
     )
 
 
+@pytest.mark.parametrize("name", ["Toy\u00a0CA", "T\u00f6y CA"], ids=["blank", "letter"])
+def test_issuers_whose_names_only_unicode_takes_for_equal_are_others(name: str):
+    """OpenSSL, GnuTLS, NSS and cryptography find no issuer; they compare ASCII's letters and blanks only."""
+    authority = ROOT.authority("TÖY CA" if name.startswith("Tö") else "Toy CA")
+    leaf = issue("www.example.com", issuer=authority, names=("www.example.com",), issuer_name=named(name))
+    assert refusal(bundle_of(leaf, authority, ROOT)).startswith(
+        f'The chain is incomplete: "www.example.com" was issued by "{name}"'.replace("\u00a0", "?")
+    )
+
+
 # Several ways up
 
 

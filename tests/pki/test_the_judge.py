@@ -442,6 +442,13 @@ WARNED = {
             "OpenSSL and GnuTLS refuse it"
         ),
     ),
+    "other letters": (
+        through(ROOT.authority("Toy CA"), issuer_name=named("TOY  CA")),
+        (
+            f'"{NAME}" writes the name of its issuer in another encoding than "Toy CA" does: '
+            "GnuTLS, Go and Python's cryptography refuse it"
+        ),
+    ),
     "another encoding": (
         in_another_encoding(),
         (
