@@ -228,7 +228,7 @@ ROUTES = (
         RootPreview,
         form=NewRoot,
         pool=Pool.CHANGE,
-        problems=(422, 503),
+        problems=(409, 422, 503),
     ),
     Route(
         "POST",

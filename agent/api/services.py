@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from agent.auth import Accounts
 from agent.report import Report, Snapshot, read_snapshot, report
 from agent.report.rows import plain
 from agent.store import Store
+from agent.system.clock import utc_now
 from agent.system.layout import Layout
 from agent.system.release import plausible
 
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from agent.operations.locked_state import LockedState
 
 FRESH = timedelta(seconds=1)
-
-
-def utc_now() -> datetime:
-    """Return the system's clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

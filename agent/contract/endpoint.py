@@ -105,6 +105,8 @@ class Endpoint:
     """UNIX socket that answers ``GET /generation`` with the number in service, where the service can show it."""
     others: tuple[Address, ...] = ()
     """Further addresses at which the same is served. Each is looked at by one of its names."""
+    interfaces: tuple[str, ...] = ()
+    """Network interfaces to which a service limits itself that listens at every address; empty: it serves on all of them."""
 
     @property
     def address(self) -> Address:

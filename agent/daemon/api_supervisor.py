@@ -10,17 +10,24 @@ import os
 import pwd
 import selectors
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from agent.daemon.log import Level, Log
 from agent.daemon.wakeup import bound
+from agent.errors import AgentError
+from agent.health.problems import api_failed
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.store import Store
+from agent.system.clock import utc_now
 from agent.system.layout import Layout
 
 BACKLOG = 64
@@ -29,6 +36,11 @@ GRACE = 10.0
 """Seconds for the process to end, then it is killed."""
 PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)
 """Seconds after the first, second, ... failure in a row, before the process is started again."""
+PROGRAM = (sys.executable, "-P", "-m", "agent")
+SETTLED = 5.0
+"""A process that has failed before counts as running when it has lived for so many seconds."""
+SCOPE, SUBJECT = "api", "local API"
+"""Of the condition that tells that it fails."""
 
 
 class ApiSupervisor:
@@ -37,17 +49,29 @@ class ApiSupervisor:
     It works in a thread of its own: a pass may take long, and somebody may want to look meanwhile.
     """
 
-    def __init__(self, layout: Layout, log: Log, output: Path | None = None) -> None:
-        """`output`: where the process's stderr goes; None: where this one's goes."""
+    def __init__(
+        self,
+        layout: Layout,
+        log: Log,
+        output: Path | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
+        """`output`: where the process's stderr goes; None: where this one's goes. `program`: what is started, but for options."""
         self._layout = layout
         self._log = log
         self._output = output
+        self._clock = clock
+        self._program = program
         self._web = frozenset[int]() if os.geteuid() == 0 else frozenset({os.geteuid()})
         self._selector = selectors.DefaultSelector()
         self._process: subprocess.Popen[bytes] | None = None
         self._started_for = self._web
         self._failures = 0
         self._paused_until: float | None = None
+        self._settles_at: float | None = None
+        """When a process that runs after a failure counts as running."""
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="api supervisor", daemon=True)
 
@@ -89,6 +113,7 @@ class ApiSupervisor:
     # In the thread
 
     def _serve(self) -> None:
+        self._failures = self._noted_before()
         while not self._closing:
             if self._process is None:
                 self._look_for_callers()
@@ -96,17 +121,22 @@ class ApiSupervisor:
                 self._process.terminate()
             for key, _ in self._selector.select(self._seconds()):
                 self._take(key)
+            if self._settles_at is not None and time.monotonic() >= self._settles_at:
+                self._succeeded()
         self._stop()
 
     def _seconds(self) -> float | None:
-        return None if self._paused_until is None else max(0.0, self._paused_until - time.monotonic())
+        until = self._paused_until if self._settles_at is None else self._settles_at
+        return None if until is None else max(0.0, until - time.monotonic())
 
     def _look_for_callers(self) -> None:
         watched = self._listener in self._selector.get_map()
         if self._paused_until is not None and time.monotonic() < self._paused_until:
             return
         self._paused_until = None
-        if not watched:
+        if self._failures and not watched:
+            self._start()  # whether or not somebody waits: so it is seen that it runs again
+        elif not watched:
             self._selector.register(self._listener, selectors.EVENT_READ)
 
     def _take(self, key: selectors.SelectorKey) -> None:
@@ -125,7 +155,7 @@ class ApiSupervisor:
     def _start(self) -> None:
         self._started_for = self._web
         descriptor = self._listener.fileno()
-        argv = [sys.executable, "-P", "-m", "agent", "--root", str(self._layout.root), "api", "--fd", str(descriptor)]
+        argv = [*self._program, "--root", str(self._layout.root), "api", "--fd", str(descriptor)]
         argv += [word for uid in sorted(self._web) for word in ("--web-uid", str(uid))]
         try:
             with contextlib.ExitStack() as stack:
@@ -143,6 +173,7 @@ class ApiSupervisor:
             self._failed(error.strerror or str(error))
             return
         self._selector.register(os.pidfd_open(self._process.pid), selectors.EVENT_READ)
+        self._settles_at = time.monotonic() + SETTLED if self._failures else None
 
     def _ended(self) -> None:
         assert self._process is not None
@@ -151,13 +182,33 @@ class ApiSupervisor:
         if code:
             self._failed(f"it ended with code {code}" if code > 0 else f"signal {-code} ended it")
         else:
+            self._succeeded()
+
+    def _succeeded(self) -> None:
+        self._settles_at = None
+        if self._failures:
             self._failures = 0
+            self._note([])
 
     def _failed(self, reason: str) -> None:
+        self._settles_at = None
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
         self._failures += 1
         self._paused_until = time.monotonic() + pause
         self._log.say(f"the process of the API failed: {reason}; it answers again in {pause:.0f} s", Level.ERROR)
+        self._note([Finding(SubjectKind.APPLIANCE, SUBJECT, Severity.WARNING, api_failed(reason))])
+
+    def _noted_before(self) -> int:
+        """Return 1 where the last agent here has left the note that the process fails: it is found out at once."""
+        with contextlib.suppress(AgentError, sqlite3.Error), Store.open_read_only(self._layout) as store:
+            return len(store.conditions.of(SCOPE))
+        return 0
+
+    def _note(self, findings: list[Finding]) -> None:
+        """Keep in the store what somebody should know of the process. A store that can't be written tells of itself."""
+        failures = contextlib.suppress(AgentError, sqlite3.Error)
+        with failures, Store.open_existing(self._layout) as store, store.write():
+            store.conditions.replace(SCOPE, findings, self._clock())
 
     def _stop(self) -> None:
         if self._process is None:

@@ -16,7 +16,7 @@ from agent.daemon.schedule import Instant, Schedule
 from agent.daemon.sd_notify import Notifier
 from agent.daemon.service_watch import ServiceWatch
 from agent.daemon.wakeup import Wakeup
-from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine, utc_now
+from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine
 from agent.engine.freshness import InputsFingerprint, UpToDate
 from agent.engine.recheck import Recheck
 from agent.engine.settings_in_force import KeptSettings
@@ -28,6 +28,7 @@ from agent.model.events import Event, EventKind
 from agent.planning import Plan
 from agent.report import read_snapshot, report
 from agent.store import Store
+from agent.system.clock import utc_now
 from agent.system.layout import Layout
 from agent.system.lock import held
 
@@ -201,7 +202,7 @@ class Daemon:
         """Say what somebody should act on, as `chainwright status` does."""
         now = self.engine.clock()
         with contextlib.suppress(AgentError):
-            found = report(read_snapshot(self.engine.layout, now), now).attention
+            found = list(dict.fromkeys(report(read_snapshot(self.engine.layout, now), now).attention))
             more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             return f"In need of attention: {', '.join(found[:SHOWN])}{more}. " if found else "All is well. "
         return ""

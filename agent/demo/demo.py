@@ -23,10 +23,10 @@ from agent.demo.modules import OFFERS, DemoModule
 from agent.demo.pebble import Pebble, trusted_roots
 from agent.demo.processes import WebUI, end_all
 from agent.demo.upstream import serving
-from agent.engine.engine import utc_now
 from agent.errors import AgentError
 from agent.errors.store import AgentAlreadyRunning, StateUnwritable
 from agent.store import Store
+from agent.system.clock import utc_now
 from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.writing import make_directory, replace

@@ -16,13 +16,13 @@ from datetime import timedelta
 from agent.demo.ca import TRUST, Ports
 from agent.demo.modules import LOOPBACK, choose_ports
 from agent.demo.processes import GRACE
-from agent.engine.engine import utc_now
 from agent.errors import AgentError
 from agent.pki.authority import Root
 from agent.pki.encoding import Part, encode
 from agent.pki.key import KeyType
 from agent.pki.purpose import Purpose
 from agent.store import Store
+from agent.system.clock import utc_now
 from agent.system.layout import Layout
 from agent.system.release import RELEASED_AT
 from agent.system.writing import make_directory, replace

@@ -63,6 +63,8 @@ class DeployContext:
     """Generations of a module that are kept."""
     addresses: tuple[str, ...] = ()
     """Of this machine: where services that listen at every address are looked at."""
+    interfaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Its network interfaces, with the addresses of each."""
     job: str = ""
     boot: bool = False
     """Services have not been started yet: files are put in place, nothing is reloaded or probed."""
@@ -71,6 +73,11 @@ class DeployContext:
     def for_thread(self) -> DeployContext:
         """Return the same context with a database connection of its own."""
         return replace(self, store=self.store.again())
+
+    def addresses_on(self, interfaces: Iterable[str]) -> tuple[str, ...]:
+        """Return the addresses of these network interfaces; none are named: of all."""
+        names = tuple(interfaces)
+        return tuple(each for name in names for each in self.interfaces.get(name, ())) if names else self.addresses
 
     def tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         """Put an event on the bus."""

@@ -43,9 +43,10 @@ def checks_of(context: DeployContext, module: str, generation: Generation) -> li
         if chain is None or chain not in context.records:
             continue
         expected = Expected(context.records[chain].fingerprints, generation.number)
-        first = EndpointCheck(module, first_address(endpoint), expected, chain)
+        own = context.addresses_on(endpoint.interfaces)
+        first = EndpointCheck(module, first_address(endpoint, own), expected, chain)
         found.setdefault(first.key, first)
-        for each in further_addresses(endpoint, context.addresses):
+        for each in further_addresses(endpoint, own):
             # One name an address: whether it is another service's doesn't depend on the name, and there may be thousands.
             way = (str(each.address), each.starttls, type(each.probe))
             if way not in asked:

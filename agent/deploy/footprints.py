@@ -37,7 +37,10 @@ class Footprints:
             if module and self._store.module(name) != module:
                 self._store.put_module(name, module)
         for name, service in self._services.items():
-            if self._store.service(name) != service:
+            last = self._store.service(name)
+            if last and last.own and last.running != service.running:
+                self._store.put_former(name, last)
+            if last != service:
                 self._store.put_service(name, service)
 
 
@@ -69,13 +72,17 @@ def service_footprint(context: DeployContext, service: str) -> ServiceFootprint:
     """
     unit = SharedUnit(replace(context.enabled, lost={}), service, modules=())
     nothing = Candidate({}, {service: Path(DIRECTORY_MARK)})
-    group = context.enabled.services[service].group
+    group, own = (
+        context.enabled.services[service].group,
+        getattr(context.enabled.services[service], "main", "") == "own",
+    )
     try:
         rendering = unit.rendering(())
         running, check, reload = unit.running(nothing), unit.check(nothing), unit.reload(nothing)
     except AgentError:
-        return ServiceFootprint(group, unit.checks_in_place, None, None, None)
-    return ServiceFootprint(group, unit.checks_in_place, running, check, reload, rendering.files, rendering.texts)
+        return ServiceFootprint(group, unit.checks_in_place, None, None, None, own=own)
+    in_place, files, texts = unit.checks_in_place, rendering.files, rendering.texts
+    return ServiceFootprint(group, in_place, running, check, reload, files, texts, own)
 
 
 def unit_of(context: DeployContext, service: str, *, entirely: bool = False) -> SharedUnit | None:

@@ -14,15 +14,23 @@ from agent.system.modes import Place
 
 def places_of_module(context: DeployContext, module: str) -> Iterator[Place]:
     """Yield every kept generation of a module, and its published copies. Raises `OwnerUnknown`."""
-    generation_dir = context.module_dir(module)
+    live = context.deployment(module)
+    yield from _places_of(context, context.module_dir(module), live.generation if live else None)
+
+
+def places_of_service(context: DeployContext, service: str) -> Iterator[Place]:
+    """Yield every kept entry of a shared service, and its published copies. Raises `OwnerUnknown`."""
+    yield from _places_of(context, context.service_dir(service), context.store.deployments.entry(service))
+
+
+def _places_of(context: DeployContext, generation_dir: GenerationDir, live: int | None) -> Iterator[Place]:
     user, group = directory_ids(generation_dir.ownership)
     yield Place(generation_dir.state, 0o711, min(user, 0), min(group, 0))
-    live = context.deployment(module)
     for number in context.store.deployments.numbers(generation_dir.owner):
         generation = context.store.deployments.generation(generation_dir.owner, number)
         if generation is not None:
             yield from _places(generation_dir, generation)
-            if live is not None and live.generation == number:
+            if live == number:
                 yield from _published(context.enabled.layout, generation)
 
 
@@ -34,6 +42,8 @@ def _places(generation_dir: GenerationDir, generation: Generation) -> Iterator[P
         yield Place(directory / folder, directory_mode(generation_dir.ownership), user, group, secret=True)
     for file in generation.files:
         yield Place(directory / file.path, file.mode, *file_ids(file), secret=file.secret)
+    for path, (mode, owner, owners) in generation.made.items():
+        yield Place(directory / path, mode, owner, owners, secret=True)  # it may be made of keys
 
 
 def _published(layout: Layout, generation: Generation) -> Iterator[Place]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from agent.deploy.deploy_context import DeployContext
@@ -26,6 +26,9 @@ class Reloader:
         """Unit -> why it can't be reloaded."""
         self.not_started: dict[str, StartFailed] = {}
         """Unit -> what its start said that failed."""
+        self.unnamed: dict[str, str] = {}
+        """Unit -> what the administrator's main file lacks, which doesn't name the agent's files."""
+        self._held_back: frozenset[str] = frozenset()
         self._reloaded: set[str] = set()
         """Units that ran when they were reloaded by what may be a restart. One that does not run now failed to come up again: a
         rollback reloads it again instead of taking it for one that nobody has started."""
@@ -40,9 +43,24 @@ class Reloader:
                 break
         return errors[0] if errors else None
 
-    def leave_out(self, unit: str, why: str) -> None:
-        """Neither reload nor start a unit."""
-        self._absent[unit] = self.down[unit] = why
+    def leave_out_unnamed(self, units: Sequence[Unit], candidate: Candidate) -> None:
+        """Neither reload nor start services whose main file is the administrator's and doesn't name the agent's files yet."""
+        for unit in units:
+            try:
+                command = unit.included(candidate)
+            except AgentError:
+                continue  # its plugin fails in other questions as well, which are told of
+            result = self._context.runner.run(command) if command else None
+            if result is not None and not result.ok and not result.missing:
+                self.unnamed[unit.name] = self._absent[unit.name] = self.down[unit.name] = result.summary
+
+    def unnamed_of(self, units: Sequence[Unit], module: str) -> list[str]:
+        """Return which services of a module are left out like that."""
+        return [unit.name for unit in units if module in unit.modules and unit.name in self.unnamed]
+
+    def hold_back(self, units: Iterable[str]) -> None:
+        """Leave units that don't run as they are: their start has just failed, and nothing has changed since."""
+        self._held_back = frozenset(units)
 
     def _reload_unit(self, unit: Unit, candidate: Candidate) -> AgentError | None:
         if not isinstance(unit, SharedUnit) and unit.name not in candidate.contexts:
@@ -78,7 +96,7 @@ class Reloader:
         return f"nobody listens at {few(places)}" if places else ""
 
     def _start(self, unit: Unit, candidate: Candidate) -> bool:
-        if not unit.may_start or unit.name in self._absent or self._context.boot:
+        if not unit.may_start or unit.name in {*self._absent, *self._held_back} or self._context.boot:
             return False
         command = unit.start(candidate)
         if command is None:

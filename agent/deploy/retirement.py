@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from agent.deploy.candidates import Candidates
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference, Target
 from agent.deploy.footprints import unit_of
 from agent.deploy.record import Move, TransactionRecord
+from agent.deploy.refusals import Refusals
 from agent.deploy.renames import Rename, live_link, taken_away
 from agent.deploy.retired import RetiredModules
 from agent.deploy.switching import Switching
-from agent.deploy.transaction import Group, Transaction
 from agent.deploy.trial import StagedCandidate, Trial
 from agent.deploy.units import EmptiedUnit, SharedUnit
 from agent.errors import AgentError, Problem
@@ -23,11 +24,11 @@ from agent.system.command import Action
 IN_SERVICE = {Outcome.LIVE, Outcome.UNSEEN}
 
 
-class Retirement(Transaction):
-    """Transaction that takes modules out, derived from what was deployed: neither their settings nor their plugins are asked."""
+class Retirement(Candidates):
+    """Candidates without the modules that are taken out, derived from what was deployed: their plugins are not asked."""
 
     def __init__(self, context: DeployContext, modules: Sequence[str], services: Sequence[str]) -> None:
-        super().__init__(context, Group({}))
+        super().__init__(context, {}, (), (), Refusals(context))
         present = context.store.deployments.all()
         self._modules = {name: present[name].generation for name in modules}
         self._services = tuple(services)
@@ -41,9 +42,9 @@ class Retirement(Transaction):
             RetiredModules(self._context, self._modules).hold(error)
             return
         trial, staged = found
-        record = self._record(staged, (), ())
+        record = self.record_of(staged, (), ())
         trial.flush()
-        self._store_staged(staged, record)
+        self.store(staged, record)
         switching = Switching(self._context, record)
         failure = switching.forward()
         if failure is not None:
@@ -55,7 +56,7 @@ class Retirement(Transaction):
         for entirely in (True, False):
             units = [self._unit(service, entirely=entirely) for service in self._services]
             self._units = list(units)
-            self._drop_refused()
+            self.drop_refused()
             trial = Trial(self._context, (), units, frozenset())
             staged, error = self._try(trial, frozenset())
             if staged is not None:
@@ -74,10 +75,11 @@ class Retirement(Transaction):
             raise ServiceForgotten(service)
         return unit
 
-    def _record(
+    def record_of(
         self, staged: StagedCandidate, targets: Sequence[Target], differences: Sequence[Difference]
     ) -> TransactionRecord:
-        record = super()._record(staged, targets, differences)
+        """Return what taking the modules out is to do."""
+        record = super().record_of(staged, targets, differences)
         others = self._others()
         in_service = staged.entries or any(number is not None for number in self._modules.values())
         return replace(

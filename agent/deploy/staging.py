@@ -7,6 +7,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,11 +82,13 @@ def stage(
 
 
 def with_what_was_made(generation_dir: GenerationDir, generation: Generation) -> Generation:
-    """Return a generation with the checksums of the files that its preparation made, too."""
+    """Return a generation with checksums, modes and owners of the files that its preparation made, too."""
     directory = generation_dir.directory(generation.number)
-    made = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
-    more = {name: _checksum(path) or "" for name, path in made.items() if name not in generation.checksums}
-    return replace(generation, checksums={**generation.checksums, **more})
+    found = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
+    made = {name: path for name, path in found.items() if name not in generation.checksums}
+    more = {name: _checksum(path) or "" for name, path in made.items()}
+    modes = {name: _mode_and_owner(path) for name, path in made.items()}
+    return replace(generation, checksums={**generation.checksums, **more}, made=modes)
 
 
 def remove(generation_dir: GenerationDir, number: int) -> None:
@@ -212,6 +215,11 @@ def content_of(file: ManifestFile, directory: str, number: int, materials: Mater
         return filled_in(materials.texts[file.text], directory, number).encode()
     chain = materials.chain(file.chain or "")
     return encode(chain, [Part(part) for part in file.parts], Format(file.format), index=file.index)
+
+
+def _mode_and_owner(path: Path) -> tuple[int, int, int]:
+    seen = path.stat()
+    return stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid
 
 
 def _checksum(path: Path) -> str | None:

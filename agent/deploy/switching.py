@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from agent.deploy import staging
-from agent.deploy.confirming import Confirmations, names_of
-from agent.deploy.deploy_context import DeployContext, back_off
+from agent.deploy.confirming import Confirmations
+from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoints import TransactionEndpoints
+from agent.deploy.failed_starts import FailedStarts
 from agent.deploy.footprints import Footprints, unit_of
+from agent.deploy.outcomes import Failure, Outcomes
 from agent.deploy.record import TransactionRecord
-from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
 from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entries
 from agent.deploy.retired import RetiredModules
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
-from agent.errors import AgentError, Problem
+from agent.errors import AgentError
 from agent.errors.deploy import (
     KEPT,
-    PUT_BACK,
-    PUT_BACK_AND_SEEN,
-    TAKEN_OUT,
     DiskFailed,
-    NotIncluded,
-    NotSeen,
-    RollbackFailed,
-    ServiceDown,
 )
-from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
+from agent.model.deployment import Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow
-
-
-@dataclass
-class Failure:
-    """Reason why a switch can't stay."""
-
-    error: AgentError
-    slots: dict[tuple[str, str], AgentError] = field(default_factory=dict)
-    """`(module, slot)` whose endpoints do not serve what they should; empty: the services as a whole."""
 
 
 class Switching:
@@ -51,12 +35,11 @@ class Switching:
         self.record = record
         modules = tuple(name for name in record.modules if name in context.enabled.modules)
         self._units = _units_of(context, record, modules)
-        self._unnamed: dict[str, str] = {}
-        """Service -> what the administrator's main file lacks, which doesn't name the agent's files."""
         self._retired = RetiredModules(context, record.retired, record.left)
         self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
         self._confirmations = Confirmations(context, record, self._endpoints)
         self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.dead_places(unit.modules))
+        self._outcomes = Outcomes(context, record, self._units, self._reloader, self._endpoints, self._confirmations)
 
     # Forward
 
@@ -68,7 +51,7 @@ class Switching:
             return Failure(error)
 
     def _forward(self) -> Failure | None:
-        self._find_unnamed()
+        self._leave_out_unnamed()
         self._record_dead_endpoints()
         self._enter(Step.SWITCHING)
         if failed := self.rename():
@@ -93,18 +76,9 @@ class Switching:
         refuted = self._confirmations.confirm(running, self._candidate(new=True))
         return Failure(refuted) if refuted else None
 
-    def _find_unnamed(self) -> None:
-        """Leave services alone whose main file is the administrator's and doesn't name the agent's files yet."""
-        candidate = self._candidate(new=True)
-        for unit in self._units if not self._context.boot else ():
-            try:
-                command = unit.included(candidate)
-            except AgentError:
-                continue  # its plugin fails in other questions as well, which are told of
-            result = self._context.runner.run(command) if command else None
-            if result is not None and not result.ok and not result.missing:
-                self._unnamed[unit.name] = result.summary
-                self._reloader.leave_out(unit.name, result.summary)
+    def _leave_out_unnamed(self) -> None:
+        if not self._context.boot:
+            self._reloader.leave_out_unnamed(self._units, self._candidate(new=True))
 
     def _have_former_let_go(self) -> None:
         """Tell daemons that nothing else here reloads. Whether it helped is seen afterwards, or isn't known."""
@@ -126,11 +100,12 @@ class Switching:
 
     def settle(self) -> None:
         """Check whether a service that was not running has come up; reload it if it does not serve yet."""
-        self._find_unnamed()
-        if self._endpoints.all_served() or self._unnamed:
+        self._leave_out_unnamed()
+        if self._endpoints.all_served() or self._reloader.unnamed:
             self._look_at_retired()
             self.keep()
             return
+        self._reloader.hold_back(FailedStarts(self._context).held_back(self.record.modules))
         failure = self.forward()
         if failure is not None:
             self.keep_broken(failure)
@@ -140,11 +115,11 @@ class Switching:
         self._enter(Step.KEEPING)
         context, record = self._context, self.record
         before = context.store.deployments.all()
-        stopped = self._stopped()
+        stopped = self._outcomes.stopped()
         footprints = Footprints(context, {name: self._generation(name, new=True) for name in record.modules})
         with context.store.write():
             footprints.store()
-            kept = [self._keep_module(module) for module in record.modules]
+            kept = [self._outcomes.keep_module(module) for module in record.modules]
             for service, move in record.entries.items():
                 context.store.deployments.put_entry(service, move.new)
             self._retired.store()
@@ -152,8 +127,8 @@ class Switching:
         for deployment in kept:
             last = before.get(deployment.module)
             if last is None or (last.generation, last.outcome) != (deployment.generation, deployment.outcome):
-                self._tell_kept(deployment)
-        for module in stopped - self._stopped():
+                self._outcomes.tell_kept(deployment)
+        for module in stopped - self._outcomes.stopped():
             context.tell(EventKind.DEPLOYED, "it is served again", module)
         self._retired.tell()
         self._retired.remove()
@@ -166,7 +141,7 @@ class Switching:
         for module, error in (seen or dict.fromkeys(self.record.moved or self.record.modules, failure.error)).items():
             present = self._context.deployment(module)
             if present:
-                self._store_problem(present, Outcome.BROKEN, Step.PROBING, replace(error.problem, effect=KEPT))
+                self._outcomes.store_problem(present, Outcome.BROKEN, Step.PROBING, replace(error.problem, effect=KEPT))
                 self._context.tell(EventKind.BROKEN, error.problem.cause, module)
 
     # Rollback
@@ -190,9 +165,9 @@ class Switching:
         again = self._reload_old()
         # Where entries alone were switched, that is told of each module of the service.
         concerned = self.record.moved or ([] if self.record.retired else list(self.record.modules))
-        self._say_what_is_served(failure, concerned)
+        self._outcomes.say_what_is_served(failure, concerned)
         with self._context.store.write():
-            errors = {module: self._store_rollback(module, failure, again) for module in concerned}
+            errors = {module: self._outcomes.store_rollback(module, failure, again) for module in concerned}
             self._context.store.deployments.end_transaction(self.record.id)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
         self._retired.hold(failure.error)
@@ -302,133 +277,14 @@ class Switching:
         running = [module for module in self.record.modules if not self._is_down(module)]
         failed = self._endpoints.probe(running, new=new)
         # Where one of its services doesn't name our files yet, what is served there is somebody else's.
-        failed = {place: error for place, error in failed.items() if not self._unnamed_of(place[0])}
+        failed = {
+            place: error for place, error in failed.items() if not self._reloader.unnamed_of(self._units, place[0])
+        }
         return Failure(next(iter(failed.values())), failed) if failed else None
-
-    def _unnamed_of(self, module: str) -> list[str]:
-        return [unit.name for unit in self._units if module in unit.modules and unit.name in self._unnamed]
 
     def _is_down(self, module: str) -> bool:
         units = [unit for unit in self._units if module in unit.modules]
         return bool(units) and all(unit.name in self._reloader.down for unit in units)
-
-    # Outcomes
-
-    def _tell_kept(self, deployment: Deployment) -> None:
-        waiting = deployment.outcome is Outcome.WAITING
-        switched = "switched, not seen" if deployment.outcome is Outcome.UNSEEN else "in service"
-        text = (
-            deployment.problem.cause
-            if waiting and deployment.problem
-            else f"generation {deployment.generation} is {switched}"
-        )
-        kind = EventKind.WAITING if waiting else EventKind.DEPLOYED
-        self._context.tell(kind, text, deployment.module, generation=deployment.generation)
-
-    def _keep_module(self, module: str) -> Deployment:
-        context, record = self._context, self.record
-        rows = self._endpoints.records(module, new=True)
-        down = self._why_waiting(module, rows)
-        if isinstance(down, ServiceDown) and self._has_stopped(module, rows):
-            down = None
-        deployment = Deployment(
-            module=module,
-            generation=record.modules[module].new,
-            outcome=Outcome.WAITING if down else Outcome.LIVE,
-            step=str(Step.RELOADING) if down else "",
-            problem=down.problem if down else None,
-            inputs=record.inputs.get(module, ""),
-            at=context.clock(),
-        )
-        if down is None and self._is_unseen(module):
-            deployment = self._unseen(deployment)
-        context.store.endpoints.put(module, rows)
-        context.store.deployments.put(deployment)
-        accepted = [difference.subject for difference in record.differences if difference.module == module]
-        if not down:
-            context.store.deployments.accept(module, accepted)
-        return deployment
-
-    def _is_unseen(self, module: str) -> bool:
-        """Whether nothing shows that the service runs the configuration: now, or since it was switched to."""
-        last = self._context.deployment(module)
-        changed = module in self.record.moved or any(
-            unit.name in self.record.entries for unit in self._units if module in unit.modules
-        )
-        still = last is not None and last.outcome is Outcome.UNSEEN and not changed
-        return still or module in self._confirmations.unseen
-
-    def _unseen(self, deployment: Deployment) -> Deployment:
-        """Return a deployment as switched, not seen: a problem, unless the plugin says that nothing can show it."""
-        explained = self._context.enabled.modules[deployment.module].unprobed
-        problem = None if explained else NotSeen(deployment.module, names_of(self._units, deployment.module)).problem
-        return replace(deployment, outcome=Outcome.UNSEEN, problem=problem)
-
-    def _stopped(self) -> set[str]:
-        """Return the modules whose service has served and is gone."""
-        rows = self._context.store.endpoints.all()
-        return {row.module for row in rows if row.stopped and row.module in self.record.modules}
-
-    def _has_stopped(self, module: str, rows: list[EndpointRecord]) -> bool:
-        """Whether what was in service still is, but for its service: that is told of its endpoints, which have served."""
-        last, move = self._context.deployment(module), self.record.modules[module]
-        was_live = last is not None and last.outcome is Outcome.LIVE and last.generation == move.new
-        return was_live and any(row.gone for row in rows)
-
-    def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> AgentError | None:
-        for service in self._unnamed_of(module):
-            return NotIncluded(service, self._unnamed[service].rstrip("."))
-        for unit in self._units:
-            if module in unit.modules and unit.name in self._reloader.not_started:
-                return self._reloader.not_started[unit.name]
-            if module in unit.modules and unit.name in self._reloader.down:
-                return ServiceDown(unit.name, self._reloader.down[unit.name])
-        dead = next((row for row in rows if row.problem is not None and not row.further), None)
-        return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
-
-    def _store_rollback(self, module: str, failure: Failure, again: Failure | None) -> AgentError:
-        move = self.record.modules[module]
-        present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self.record.inputs.get(module, ""))
-        error: AgentError = failure.error
-        if again is not None:
-            detail = error.problem.detail
-            error = RollbackFailed(module, error.problem.cause, again.error.problem.cause)
-            error.detail = detail
-        self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
-        outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
-        self._store_problem(present, outcome, Step.GOING_BACK, error.problem)
-        return error
-
-    def _say_what_is_served(self, failure: Failure, modules: Iterable[str]) -> None:
-        """Complete the errors, which are stored of the modules and of what was refused."""
-        for module in modules:
-            of_module = [error for (name, _slot), error in failure.slots.items() if name == module]
-            for error in of_module or [failure.error]:
-                error.effect = self._effect_of_going_back(module)
-
-    def _effect_of_going_back(self, module: str) -> str:
-        """Say what is known of what is served now: only what was seen after the renames were undone."""
-        if self.record.modules[module].old is None:
-            return TAKEN_OUT
-        return PUT_BACK_AND_SEEN if self._endpoints.seen_served(module) else PUT_BACK
-
-    def _store_problem(self, present: Deployment, outcome: Outcome, step: Step, problem: Problem) -> None:
-        context = self._context
-        last = context.deployment(present.module)
-        attempts = (last.attempts if last else 0) + 1
-        now = context.clock()
-        retry_at = now + back_off(attempts)
-        context.store.deployments.put(
-            replace(
-                present,
-                outcome=outcome,
-                step=str(step),
-                problem=replace(told(context, present.module, problem), retry_at=retry_at),
-                at=now,
-                attempts=attempts,
-                retry_at=retry_at,
-            )
-        )
 
 
 def _units_of(context: DeployContext, record: TransactionRecord, modules: tuple[str, ...]) -> list[Unit]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,23 +13,24 @@ from agent.contract.source import ChainRecord, Source
 from agent.deploy import deployer
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
-from agent.deploy.modes import places_of_module
+from agent.deploy.former_instances import check_former_instances
+from agent.deploy.modes import places_of_module, places_of_service
 from agent.deploy.next_start import check_next_start
+from agent.deploy.opened_keys import keys_replaced
 from agent.engine import conditions
 from agent.engine.bus import Bus
-from agent.engine.host import usable_addresses
+from agent.engine.closing import bound_chains, close_pass
+from agent.engine.host import usable_addresses, usable_by_interface
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.recheck import Recheck, to_recheck
-from agent.engine.roots_found import note_known_roots
 from agent.engine.source_context import SourceServices
-from agent.engine.source_findings import source_findings
 from agent.engine.unjudged import judge_unjudged
-from agent.health.room import of_room
+from agent.errors.deploy import StartFailed
 from agent.model.binding import Binding
+from agent.model.deployment import Outcome
 from agent.model.events import Event, EventKind
-from agent.model.finding import Finding
 from agent.pki.chain import Chain
 from agent.planning import (
     Action,
@@ -50,15 +50,9 @@ from agent.planning import (
 from agent.planning.binding import ChainIndex, rank
 from agent.probing.probe import Prober
 from agent.store import Store
-from agent.store.instants import written
 from agent.system.command import Runner
-from agent.system.disk import shortages
 from agent.system.modes import repaired
 
-SUPERSEDED = timedelta(days=1)
-"""A chain that nothing needs any more is kept so long, so that one can see what just happened."""
-UNNEEDED = timedelta(days=8)
-"""An order for a request that nobody needs any more is kept so long after its next try would have been."""
 SEEN_ON_THE_WIRE = (
     "deploy.reload_failed",
     "deploy.not_confirmed",
@@ -136,11 +130,12 @@ class Pass:
             self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
 
     def recheck_endpoints(self, how: Recheck) -> None:
-        """Forget when endpoints were looked at."""
+        """Forget when endpoints were looked at, and when a start that has failed is tried again: a port may be free now."""
         now = self._clock()
         chosen = to_recheck(self._store.endpoints.all(), how)
         with self._store.write():
             self._store.endpoints.update([replace(each, next_at=now) for each in chosen])
+            self._store.deployments.try_again(StartFailed.code, now)
 
     def reset_backoff(self) -> None:
         """Let what was refused before anything had changed be tried at once: a person says that the cause is mended.
@@ -168,72 +163,49 @@ class Pass:
         deployer.purge(self._deploy_context())
         if boot:
             return
-        judge_unjudged(self._store, self._services, self._bound(made), self._clock())
-        looked_at = [action.module for action in made.actions if isinstance(action, Look)]
+        judge_unjudged(self._store, self._services, bound_chains(self._store, made), self._clock())
+        deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
+        looked_at = [action.module for action in made.actions if isinstance(action, Look)] + self._not_looked_at(
+            deployed
+        )
         wrong = find_drift(self._deploy_context(), looked_at)
         self._repair_modes(looked_at)
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
         waited = [action.module for action in made.actions if isinstance(action, Settle)]
-        deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
         check_next_start(self._deploy_context(), looked_at, waited, deployed)
+        check_former_instances(self._deploy_context())
+
+    def _not_looked_at(self, modules: Sequence[str]) -> list[str]:
+        """Return the modules with an endpoint that is still due: deployments look only where something was switched."""
+        now = self._clock()
+        due = {row.module for row in self._store.endpoints.all() if row.next_at is not None and row.next_at <= now}
+        waiting = {name for name, each in self._store.deployments.all().items() if each.outcome is Outcome.WAITING}
+        return [module for module in modules if module in due - waiting]
 
     def _repair_modes(self, modules: Sequence[str]) -> None:
         context = self._deploy_context()
+        enabled = self._inputs.enabled.modules
+        services = sorted({name for module in modules for name in enabled[module].services})
         repairs = [each for module in modules for each in repaired(places_of_module(context, module))]
+        repairs += [each for service in services for each in repaired(places_of_service(context, service))]
         if repairs:
             conditions.note_repairs(self._store, repairs, self._clock())
 
     def close(self, made: Plan) -> None:
         """Store what the status and the next pass need."""
-        with self._store.write():
-            note_known_roots(self._store, self._inputs.enabled.layout, self._bound(made))
-            self._store.modules.put(self.declarations.records)
-            self._store.endpoints.keep_modules(record.name for record in self.declarations.records)
-            self._store.remember("pid files", "\n".join(map(str, self._inputs.enabled.pid_files())))
-            self._store.remember("next at", written(made.next_at) or "")
-            self._store.remember("renewals", _json_of(made.renewals))
-            self._store.remember("deferred", _json_of(made.deferred))
-            self._note_conditions(made)
-            self._store.chains.drop_superseded(self._clock() - SUPERSEDED)
-            self._store.journal.trim()
-            self._store.deployments.drop_unused_texts()
-            self._drop_unneeded()
+        close_pass(self._store, self._inputs, self.declarations, made, self._clock())
+        conditions.forget_repairs(self._store, self._are_keys_replaced, self._clock())
+
+    def _are_keys_replaced(self, path: Path, since: datetime) -> bool:
+        return keys_replaced(self._deploy_context(), path, since)
 
     def note_observers(self) -> None:
         """Store which observers raised: the end of the pass is told to them, too."""
         found = list(conditions.of_observers(self._bus, self._store.conditions.of("observers")))
         with self._store.write():
             self._store.conditions.replace("observers", found, self._clock())
-
-    def _note_conditions(self, made: Plan) -> None:
-        noted = {
-            "plugins": conditions.of_plugins(self._inputs.plugins),
-            "broken sources": conditions.of_sources(made.broken),
-            "sources": self._source_findings(made),
-            "room": of_room(shortages(str(self._store.layout.root))),
-        }
-        for scope, findings in noted.items():
-            self._store.conditions.replace(scope, findings, self._clock())
-
-    def _source_findings(self, made: Plan) -> Iterator[Finding]:
-        needed = {need.request.id for need in self.declarations.needs}
-        orders = [each for each in self._store.orders.records() if each.request in needed]
-        return source_findings(self._inputs.settings.rungs.values(), orders, self._bound(made))
-
-    def _bound(self, made: Plan) -> list[ChainRecord]:
-        bound = {binding.chain for binding in made.bindings}
-        return [each for each in self._store.chains.records() if each.id in bound]
-
-    def _drop_unneeded(self) -> None:
-        names = {name for need in self.declarations.needs for name in need.names}
-        self._store.failing.keep(names, self._inputs.settings.rungs)
-        apart = {request.id for each in self._store.failing.all() for request in each.requests}
-        needed = {need.request.id for need in self.declarations.needs}
-        self._store.orders.forget_unneeded(needed | apart, self._clock() - UNNEEDED)
-        self._store.watches.forget_gone()
-        self._store.ledger.trim(self._clock())
 
     # Root and chains
 
@@ -353,6 +325,7 @@ class Pass:
             ),
             keep=settings.deploy.keep,
             addresses=usable_addresses(),
+            interfaces=usable_by_interface(),
             job=self._job,
             boot=boot,
             _chains=self._made,
@@ -374,7 +347,3 @@ class Pass:
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))
-
-
-def _json_of(instants: Mapping[str, datetime]) -> str:
-    return json.dumps({name: written(at) for name, at in instants.items()})

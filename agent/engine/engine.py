@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from agent.deploy.former_instances import SCOPE as FORMER
 from agent.deploy.next_start import SCOPE as NEXT_START
 from agent.engine.agent_pass import Pass
 from agent.engine.bus import Bus, Listener
@@ -39,6 +40,7 @@ from agent.planning import Inquire, Obtain, Plan
 from agent.probing.probe import Prober
 from agent.report import Report, read_snapshot, report
 from agent.store import Store
+from agent.system.clock import utc_now
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -52,11 +54,6 @@ GRACE_SECONDS = 5.0
 """For orders that are asked to stop."""
 INQUIRY_SECONDS = 30.0
 """A run waits for so long when there is nothing left but inquiries: they can be made in the next one as well."""
-
-
-def utc_now() -> datetime:
-    """Return the system's clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -208,12 +205,13 @@ class Engine:
     def _note_up_to_date(self, store: Store, made: Plan, fingerprint: InputsFingerprint) -> None:
         """Let other runs end at once, as long as nothing is due and nothing changes.
 
-        While something is refused, or a service would not start, a person who calls for a pass means that it be tried again.
+        While something is refused, or a service would not start, or an earlier instance of one runs, a person who calls for a
+        pass means that it be tried again.
         """
         now = self.clock()
         snapshot = read_snapshot(self.layout, now)
         retiring = any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values())
-        if snapshot.refusals or retiring or store.conditions.of(NEXT_START):
+        if snapshot.refusals or retiring or store.conditions.of(NEXT_START) or store.conditions.of(FORMER):
             return
         self._report = report(snapshot, now)
         instants = [each for each in (made.next_at, self._report.changes_at) if each]

@@ -6,7 +6,7 @@ import socket
 
 from agent.config.settings import Settings
 from agent.model.need import HostFacts
-from agent.system.addresses import UNUSABLE, own_addresses
+from agent.system.addresses import UNUSABLE, addresses_by_interface, own_addresses
 from agent.system.names import parse_name
 
 FALLBACK_NAME = "gateway"
@@ -25,6 +25,14 @@ def usable_addresses() -> tuple[str, ...]:
         return own_addresses(UNUSABLE)
     except OSError:
         return ()
+
+
+def usable_by_interface() -> dict[str, tuple[str, ...]]:
+    """Return the same by network interface."""
+    try:
+        return addresses_by_interface(UNUSABLE)
+    except OSError:
+        return {}
 
 
 def _name() -> str:

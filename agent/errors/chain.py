@@ -114,13 +114,24 @@ class LeafIsAuthority(ChainError):
 
 
 class WeakKey(ChainError):
-    """Services and clients refuse so short a key."""
+    """Services and clients refuse so short a key. `authority`: whether it is one of somebody who issues certificates."""
 
     code = "chain.weak_key"
-    cause = "The RSA key{owner:? of %} has {bits} bits, and services and clients refuse less than 2048."
-    fix = "Make a new key (ECDSA P-256, or RSA with 2048 bits or more) and request a new certificate."
+    cause = "The {kind} key{owner:? of %} has {bits} bits, and services and clients refuse less than {least}."
+    fix = (
+        "{issuer:?Ask the certificate authority for a chain whose issuers all have stronger keys."
+        " or Make a new key (ECDSA P-256, or RSA with 2048 bits or more) and request a new certificate.}"
+    )
     bits: int
     certificate: str = ""
+    kind: str = "RSA"
+    least: int = 2048
+    authority: bool = False
+
+    @property
+    def issuer(self) -> str:
+        """Title of the certificate of an authority."""
+        return self.certificate if self.authority else ""
 
     @property
     def owner(self) -> str:
@@ -132,10 +143,20 @@ class WeakSignature(ChainError):
     """Services and clients refuse a signature made with so weak a digest."""
 
     code = "chain.weak_signature"
-    cause = "The certificate of {certificate:quoted} is signed with {digest:upper}, which services and clients refuse."
+    cause = "The certificate of {certificate:quoted} is signed with {digest}, which services and clients refuse."
     fix = "Ask the certificate authority for one that is signed with SHA-256 or better."
     certificate: str
     digest: str
+
+
+class ChainTooLarge(ChainError):
+    """A service sends its chain in one message, and clients read no longer one."""
+
+    code = "chain.too_large"
+    cause = "The chain of {certificate:quoted} is longer than the {most} bytes that clients read."
+    fix = "Ask the certificate authority for a certificate with fewer names, or for smaller intermediate ones."
+    certificate: str
+    most: int
 
 
 class CriticalExtensionUnknown(ChainError):
@@ -197,7 +218,10 @@ class KeyUnsupported(ChainError):
 
     code = "chain.key_unsupported"
     cause = "Keys of the type {kind:quoted} are not supported."
-    fix = "Use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519."
+    fix = (
+        "Make a new key of ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519, and request a new certificate: "
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
+    )
     kind: str
 
 

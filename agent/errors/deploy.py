@@ -405,6 +405,21 @@ class LeftBehind(DeployError):
     reason: str
 
 
+class FormerInstance(DeployError):
+    """A daemon of the agent's own still runs though the settings name another one."""
+
+    code = "deploy.former_instance"
+    cause = (
+        "The {service} of the agent's own still runs ({how}), though the settings name another one: what it read is served on, "
+        "and where it listens the other can't."
+    )
+    where = "{service}"
+    fix = f"Stop it: {{stop}}. Start the other one, {APPLY}"
+    service: str
+    how: str
+    stop: str
+
+
 class ServiceForgotten(DeployError):
     """A module is to be taken out of a service of which nothing is known any more."""
 

@@ -39,6 +39,21 @@ class NotNeeded(OperationError):
     unfit: str = ""
 
 
+class UploadsNotAllowed(OperationError):
+    """What was uploaded covers what modules need, and no uploaded chain may serve there."""
+
+    code = "hand.uploads_not_allowed"
+    cause = (
+        "The chain covers what {places:few} needs, but no uploaded chain may serve there: "
+        "the sources are {sources:few or none}."
+    )
+    where = "upload"
+    fix = 'Name "uploaded" in the setting `sources`{module:? of %}, or keep the chain for later with --keep-unused.'
+    places: Sequence[str]
+    sources: Sequence[str]
+    module: str = ""
+
+
 class AlreadyUploaded(OperationError):
     """The very same chain is there."""
 

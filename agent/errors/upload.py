@@ -7,8 +7,12 @@ from datetime import datetime
 
 from agent.errors.base import AgentError
 
+ANY_USAGE = "anyExtendedKeyUsage"
 SEPARATELY = "Upload them separately, each with its own private key and the certificates of its issuers."
-BY_NAME = f"Say for which name it is meant (--for NAME). {SEPARATELY.replace('Upload', 'Or upload')}"
+BY_NAME = (
+    "Say for which name it is meant (--for NAME; on the page: only for this domain). "
+    f"{SEPARATELY.replace('Upload', 'Or upload')}"
+)
 
 
 class UploadError(AgentError):
@@ -274,26 +278,46 @@ class NotYetValid(UploadError):
 
 
 class NotForServers(UploadError):
-    """The extended key usage has no serverAuth (RFC 5280 section 4.2.1.12)."""
+    """The extended key usage has no serverAuth (RFC 5280 section 4.2.1.12). `authority`: whether it issues certificates."""
 
     code = "upload.not_for_servers"
-    cause = "The certificate of {certificate:quoted} is not for servers; its extended key usage is {usages}."
-    fix = "Ask the certificate authority for one with serverAuth (TLS web server authentication)."
+    cause = (
+        "The certificate of {certificate:quoted} is not for servers; its extended key usage is "
+        "{usages}{any:?, and clients want serverAuth itself}."
+    )
+    fix = (
+        "{issuer:?Use an authority whose extended key usage, if there is one, names serverAuth (TLS web server authentication)."
+        " or Ask the certificate authority for one with serverAuth (TLS web server authentication).}"
+    )
     certificate: str
     usages: Sequence[str]
+    authority: bool = False
+
+    @property
+    def any(self) -> str:
+        """The usage that stands for every other one."""
+        return ANY_USAGE if ANY_USAGE in self.usages else ""
+
+    @property
+    def issuer(self) -> str:
+        """Title of the certificate of an authority."""
+        return self.certificate if self.authority else ""
 
 
 class NameNotPermitted(UploadError):
-    """An authority may not issue for a name (name constraints, RFC 5280 section 4.2.1.10)."""
+    """An authority may not issue for a name (RFC 5280 section 4.2.1.10). `limits`: what its name constraints say."""
 
     code = "upload.name_not_permitted"
     cause = (
         "The authority {authority:quoted} may not issue certificates for {name:quoted} (name constraints); "
         "clients refuse it."
     )
-    fix = "Ask for a certificate with names that the authority may issue for, or one of another authority."
+    fix = (
+        "Ask for a certificate with names that the authority may issue for{limits:? (%)}, or one of another authority."
+    )
     name: str
     authority: str
+    limits: str = ""
 
 
 class NoNames(UploadError):

@@ -11,6 +11,22 @@ from agent.model.records import UPLOADED, ChainRecord
 from agent.pki.judgement import EVERY_CLIENT, INCOMPLETE, Objection
 
 TRUST = "Put the root certificate of its CA into /etc/chainwright/trust/, or have the CA deliver all intermediates."
+ASK = "Ask the certificate authority for a chain that these clients accept, and upload it in place of this one."
+OWN_ROOT = "Make or upload another root: chainwright root reissue, or chainwright root upload"
+CURES = {
+    INCOMPLETE: TRUST,
+    "chain.addresses_as_names": "Ask for a certificate with the addresses as IP addresses among its alternative names.",
+    "chain.empty_subject": "Ask for a certificate with a common name, or whose alternative names are critical.",
+    "chain.long_life": "Ask for a certificate that is valid for at most 398 days.",
+    "chain.must_staple": "Ask for a certificate without the TLS feature status_request (must-staple), from an issuer without it.",
+    "chain.no_san": "Ask for a certificate with the service's names as subject alternative names.",
+    "chain.root_for_any": "Have the root made again with serverAuth in its extended key usage, or without one.",
+    "chain.trailing_dot": "Ask for a certificate whose names do not end with a dot.",
+    "chain.unusual_key": "Ask for a chain in which every key is ECDSA P-256 or P-384, or RSA.",
+    "chain.unusual_signature": "Ask for a chain that is signed with SHA-256 or SHA-384, by ECDSA or RSA.",
+    "chain.unusable_names": "Ask for a certificate without these names.",
+}
+"""What to do, by code."""
 
 STRICT_ONLY = frozenset({"chain.no_aki", "chain.no_ski"})
 """Codes of what nobody refuses but verifiers that were told to be strict (RFC 5280 sections 4.2.1.1 and 4.2.1.2)."""
@@ -27,11 +43,11 @@ def chain_warnings(snapshot: Snapshot) -> Iterator[Finding]:
 def _finding(record: ChainRecord, objection: Objection) -> Finding:
     kind = SubjectKind.UPLOAD if record.source == UPLOADED else SubjectKind.CHAIN
     title = ", ".join(record.names[:2])
-    return Finding(kind, record.id, _severity(record, objection), _problem(objection), record.created_at, title)
+    return Finding(kind, record.id, _severity(record, objection), _problem(record, objection), record.created_at, title)
 
 
 def _severity(record: ChainRecord, objection: Objection) -> Severity:
-    """What some clients refuse, somebody should change, unless it is the type of key that a module asks the own root for.
+    """What some clients refuse, somebody should change, unless it is the key's type that a module asks the own root for.
 
     A root that isn't known here is for many a private CA as it should be; a leaf alone is not.
     """
@@ -39,12 +55,15 @@ def _severity(record: ChainRecord, objection: Objection) -> Severity:
         return Severity.WARNING if len(record.fingerprints) == 1 else Severity.NOTICE
     if objection.code in STRICT_ONLY:
         return Severity.NOTICE
-    refused = objection.clients == EVERY_CLIENT or (objection.clients and record.root is None)
+    foreign = record.root is None or objection.certificate not in record.names
+    refused = objection.clients == EVERY_CLIENT or (objection.clients and foreign)
     return Severity.WARNING if refused else Severity.NOTICE
 
 
-def _problem(objection: Objection) -> Problem:
+def _problem(record: ChainRecord, objection: Objection) -> Problem:
     sentence = f"{objection.sentence[:1].upper()}{objection.sentence[1:]}"
     refused = f": {objection.clients} would refuse it" if objection.clients == EVERY_CLIENT else ""
-    fix = TRUST if objection.code == INCOMPLETE else ""
+    fix = CURES.get(objection.code, ASK) if objection.clients or objection.code == INCOMPLETE else ""
+    if fix and record.root is not None:
+        fix = OWN_ROOT if objection.certificate not in record.names else ""
     return Problem(objection.code, f"{sentence}{refused}.", fix=fix)

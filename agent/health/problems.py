@@ -122,6 +122,17 @@ def pass_crashed(kind: str, text: str, trace: str) -> Problem:
     )
 
 
+def api_failed(reason: str) -> Problem:
+    """Say that the process of the local API can't be kept up."""
+    return Problem(
+        "status.api_failed",
+        f"The process of the local API fails ({reason}): the web interface can't show or change anything.",
+        "local API",
+        "See why in the agent's log: journalctl -u chainwright. It is started again by itself",
+        "What is served goes on, and is renewed.",
+    )
+
+
 def blocked(holder: str, since: datetime) -> Problem:
     """Say that a run has held the lock for so long that nothing else gets on."""
     return Problem(

@@ -14,6 +14,8 @@ JOINED_OCTETS = OCTET_STRING | CONSTRUCTED
 """An octet string in pieces: BER only, some PKCS#12 programs write it."""
 TIMES = frozenset({0x17, 0x18})
 """UTCTime, GeneralizedTime."""
+MOST_LENGTH_OCTETS = 4
+"""Octets of a length: 4 GB are more than anyone uploads."""
 DEEPEST = 16
 """Levels that are read; PKCS#12 has about ten."""
 
@@ -81,9 +83,10 @@ def why_cut(data: bytes) -> str:
     """Return why `data` is no whole value, as a clause; empty where it is one."""
     if len(data) < 2:
         return "it is empty"
-    size = (
-        int.from_bytes(data[2 : 2 + (data[1] & 0x7F)], "big") + 2 + (data[1] & 0x7F) if data[1] > 0x80 else data[1] + 2
-    )
+    longer = data[1] & 0x7F if data[1] > 0x80 else 0
+    if longer > MOST_LENGTH_OCTETS:
+        return "its second byte can't be that of a length"
+    size = 2 + (int.from_bytes(data[2 : 2 + longer], "big") + longer if longer else data[1])
     return f"it ends too early, after {len(data)} of {size} bytes" if size > len(data) and data[1] != 0x80 else ""
 
 
@@ -96,7 +99,7 @@ def value_at(data: bytes, at: int, depth: int = 0) -> Value:
         return _indefinite(data, at, depth)
     begin = at + 2 + (first & 0x7F if first & 0x80 else 0)
     length = int.from_bytes(data[at + 2 : begin], "big") if first & 0x80 else first
-    if begin - at > 6 or begin + length > len(data):
+    if begin - at > 2 + MOST_LENGTH_OCTETS or begin + length > len(data):
         raise Asn1Error
     return Value(tag, data[begin : begin + length], begin + length - at)
 

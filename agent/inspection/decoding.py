@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12KeyAndCertificates, load_pkcs12
 
 from agent.errors.upload import (
@@ -20,9 +21,11 @@ from agent.errors.upload import (
     UploadError,
 )
 from agent.inspection.asn1 import Asn1Error, EncodingKind, why_cut
+from agent.inspection.extensions import extension_name, malformed_extensions
 from agent.inspection.key_opening import naming_its_kind, open_encrypted_key, open_key, unsupported_cipher
-from agent.inspection.pkcs12 import each_key, encryptions, is_protected, without_mac
-from agent.pki.certificate import MALFORMED, checked, quietly, title_of
+from agent.inspection.openssl_key import is_old
+from agent.inspection.pkcs12 import each_key, encryptions, is_opened_by, is_protected, without_mac
+from agent.pki.certificate import MALFORMED, checked, quietly, short, title_of
 from agent.pki.key import usable_key
 from agent.pki.parser_errors import reason_of, reason_of_key
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 NOT_OPENED = "PKCS12 data"
 """End of cryptography's messages about a file, not about a certificate in it."""
+
+CHANGED = "its content has changed since its checksum (MAC) was made"
+KEY_NOT_OPENED = "the passphrase opens it, but not a key in it, which is malformed or has another passphrase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +96,9 @@ def _parsed(der: bytes, secret: bytes | None, place: str) -> PKCS12KeyAndCertifi
 
 
 def _keys(der: bytes, secret: bytes | None, place: str, content: PKCS12KeyAndCertificates) -> Iterator[PrivateKey]:
-    """Yield each key, where several are visible; else the one that parsers see."""
+    """Yield each key, where there are several; else the one that parsers see."""
     try:
-        files = each_key(der)
+        files = each_key(der, secret)
     except Asn1Error:
         files = []
     if len(files) < 2:
@@ -109,19 +115,29 @@ def _why_not_opened(der: bytes, place: str, passphrase: bytes | None) -> UploadE
     """Return why no passphrase opens a PKCS#12 file; a parser only says that it doesn't."""
     what = EncodingKind.PKCS12.value
     try:
-        algorithms, content, protected = encryptions(der), without_mac(der), is_protected(der)
+        if not is_protected(der):
+            return Damaged(place, what, "a key or a certificate in it is malformed")
+        if not passphrase:
+            legacy = "-legacy " if any(map(is_old, encryptions(der))) else ""
+            return PassphraseMissing(
+                place, "The PKCS#12 file", f"openssl pkcs12 {legacy}-in FILE -nodes -out plain.pem"
+            )
+        return _why_not_decrypted(der, place, passphrase)
     except Asn1Error:
         return Damaged(place, what, why_cut(der) or "its structure is not that of RFC 7292 with a passphrase")
-    if not protected:
-        return Damaged(place, what, "a key or a certificate in it is malformed")
-    if not passphrase:
-        return PassphraseMissing(place, "The PKCS#12 file", "openssl pkcs12 -in FILE -nodes -out plain.pem")
+
+
+def _why_not_decrypted(der: bytes, place: str, passphrase: bytes) -> UploadError:
+    """Return what is wrong: the cipher, the content, a key, or the passphrase. Raises `Asn1Error`."""
+    algorithms, content = encryptions(der), without_mac(der)
     for algorithm in dict.fromkeys(algorithms):
         if cipher := unsupported_cipher(algorithm, passphrase):
             return CipherUnsupported(place, cipher)
-    if algorithms and any(_parsed(content, secret, place) for secret in _secrets(passphrase)):
-        return Damaged(place, what, "its content has changed since its checksum (MAC) was made")
-    return PassphraseWrong(place)
+    secrets = list(_secrets(passphrase))
+    if algorithms and any(_parsed(content, secret, place) for secret in secrets):
+        return Damaged(place, EncodingKind.PKCS12.value, CHANGED)
+    right = any(is_opened_by(der, secret) for secret in secrets)
+    return Damaged(place, EncodingKind.PKCS12.value, KEY_NOT_OPENED) if right else PassphraseWrong(place)
 
 
 def _bundle(der: bytes, place: str) -> tuple[x509.Certificate, ...]:
@@ -152,4 +168,24 @@ def _checked(certificate: x509.Certificate, place: str) -> x509.Certificate:
                 raise OddCertificate(title_of(certificate), f"its serial number is {number} (RFC 5280 section 4.1.2.2)")
             return checked(certificate)
     except MALFORMED as error:
-        raise Damaged(place, EncodingKind.CERTIFICATE.value, reason_of(error), str(error)) from error
+        raise _why_odd(certificate, error, place) from error
+
+
+def _why_odd(certificate: x509.Certificate, error: Exception, place: str) -> UploadError:
+    """Return what is wrong in a certificate whose outer structure is sound."""
+    subject = _subject(certificate) or place
+    if isinstance(error, x509.DuplicateExtension):
+        return OddCertificate(subject, reason_of(error))
+    if isinstance(error, x509.UnsupportedGeneralNameType):
+        return Damaged(place, EncodingKind.CERTIFICATE.value, reason_of(error), str(error))
+    with suppress(*MALFORMED, Asn1Error):
+        for oid, reason in malformed_extensions(certificate.public_bytes(Encoding.DER)):
+            return OddCertificate(subject, f"its extension {extension_name(oid)} can't be read: {reason}")
+    return Damaged(place, EncodingKind.CERTIFICATE.value, reason_of(error), str(error))
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    """Return a title of the subject, empty where there is none, or none that can be read."""
+    with suppress(*MALFORMED):
+        return short(certificate.subject) if certificate.subject.rdns else ""
+    return ""

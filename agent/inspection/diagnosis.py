@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors.root import RootMayNotSign
 from agent.errors.upload import ParentsMissing
+from agent.errors.wording import quoted
 from agent.inspection.chain_checks import (
     Remark,
     RemarkLevel,
@@ -101,6 +102,11 @@ def diagnose_root(
     path = find_path(certificate, pair.others, Anchors(), now, ParentsMissing)
     refuse_strangers(title_of(certificate), _unused(pair, path))
     parents = (*path.intermediates, *([path.root] if path.root else []))
+    for below, parent in enumerate(parents, start=1):
+        if reason := why_not_an_issuer(parent, below):
+            raise RootMayNotSign(
+                title_of(certificate), f"{quoted(title_of(parent))} above it may not sign it: {reason}"
+            )
     judge_authorities(parents, now=now).require_good()
     judge_authorities(path.intermediates, now=now, purpose=Purpose.SERVER).require_good()
     return Root(pair.key, certificate, parents)

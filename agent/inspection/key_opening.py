@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 from agent.errors.chain import KeyUnsupported
 from agent.errors.upload import CipherUnsupported, Damaged, PassphraseMissing, PassphraseWrong, UploadError
 from agent.inspection.asn1 import OCTET_STRING, SEQUENCE, EncodingKind, encoded, kind_of, value_at, why_cut
-from agent.inspection.openssl_key import KeyNotOpened, Obstacle, cipher_of, cipher_of_headers, open_with_openssl
+from agent.inspection.openssl_key import KeyNotOpened, Obstacle, cipher_of, cipher_of_headers, is_old, open_with_openssl
 from agent.inspection.pem_blocks import Block
 from agent.pki.key import usable_key
 from agent.pki.parser_errors import reason_of_key, unsupported_kind
@@ -45,6 +45,8 @@ def open_encrypted_key(der: bytes, place: str, passphrase: bytes | None) -> Priv
         reason = why_cut(der) or "its structure is not that of RFC 5958"
         raise Damaged(place, EncodingKind.ENCRYPTED_KEY.value, reason)
     algorithm = next(value_at(der, 0).children())
+    if not passphrase:
+        raise _passphrase_missing(algorithm.encoded(), place)
     return _decrypted(Block(ENCRYPTED, der), cipher_of(algorithm.encoded()), place, passphrase)
 
 
@@ -52,6 +54,8 @@ def open_traditional_key(block: Block, place: str, passphrase: bytes | None) -> 
     """Open a key in OpenSSL's traditional form, encrypted as its headers say. Raises as `open_encrypted_key` does."""
     if not any("ENCRYPTED" in line for line in block.headers):
         return open_key(block.der, place)
+    if not passphrase:
+        raise _passphrase_missing(block.headers, place)
     return _decrypted(block, cipher_of_headers(block.headers), place, passphrase)
 
 
@@ -74,9 +78,12 @@ def naming_its_kind() -> Iterator[None]:
         raise KeyUnsupported(unsupported_kind(error)) from None
 
 
-def _decrypted(block: Block, cipher: str, place: str, passphrase: bytes | None) -> PrivateKey:
-    if not passphrase:
-        raise PassphraseMissing(place)
+def _passphrase_missing(algorithm: bytes | Sequence[str], place: str) -> PassphraseMissing:
+    providers = "-provider default -provider legacy " if is_old(algorithm) else ""
+    return PassphraseMissing(place, command=f"openssl pkey {providers}-in FILE -out plain.pem")
+
+
+def _decrypted(block: Block, cipher: str, place: str, passphrase: bytes) -> PrivateKey:
     text = block.text()
     with naming_its_kind():
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
+import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -51,6 +54,8 @@ LABELS = {
     "RSA PUBLIC KEY": EncodingKind.PUBLIC_KEY,
 }
 """RFC 7468, and what OpenSSL writes and reads besides. A block with another label is what its content is."""
+BASE64_START = re.compile(rb"M[A-I]")
+"""Base64 of the beginning of a sequence (X.690 sections 8.1 and 8.9)."""
 KEY_LABEL = "PRIVATE KEY"
 """End of the labels of keys: RSA PRIVATE KEY, ANY PRIVATE KEY ..."""
 OF_NO_USE = ("PARAMETERS", "ATTRIBUTE CERTIFICATE")
@@ -84,10 +89,10 @@ class Material:
         self.opened += len(opened.keys)
         if self.opened > MOST_KEYS:
             raise TooManyKeys(MOST_KEYS)
-        for key in opened.keys:
+        for number, key in enumerate(opened.keys, start=1):
             known = any(found.key.public_key() == key.public_key() for found in self.keys)
             self.duplicates += known
-            self.keys += [] if known else [FoundKey(key, place)]
+            self.keys += [] if known else [FoundKey(key, place if len(opened.keys) == 1 else f"{place}, key {number}")]
         for certificate in opened.certificates:
             known = certificate in self.certificates
             self.duplicates += known
@@ -140,8 +145,9 @@ class _FileReader:
 
     def read(self) -> None:
         before = self._counts()
-        if kind_of(self._file.data) is not None:
-            self._read_binary(self._file.data)
+        data = unwrapped(self._file.data)
+        if kind_of(data) is not None:
+            self._read_binary(data)
         else:
             self._read_text(plain(self._file.data))
         keys, certificates, _ = (now - then for now, then in zip(self._counts(), before, strict=True))
@@ -154,14 +160,15 @@ class _FileReader:
 
     def _read_binary(self, data: bytes) -> None:
         """Read consecutive structures, with white space at the end."""
+        read = 0
         while data.strip(b"\0 \t\r\n"):
             kind = kind_of(data)
             if kind is None:
-                behind = f"what follows after {len(self._file.data) - len(data)} bytes is neither certificate nor key"
+                behind = f"what follows after {read} bytes is neither certificate nor key"
                 raise Damaged(self._file.place, DER_FILE, why_cut(data) if data[:1] == b"\x30" else behind)
             size = value_at(data, 0).size
             self._open(data[:size], kind, self._file.place)
-            data = data[size:]
+            data, read = data[size:], read + size
 
     def _read_text(self, text: str) -> None:
         found = list(blocks_in(text))
@@ -212,6 +219,16 @@ def _kind_of(block: Block) -> EncodingKind | None:
         return None
     labelled = EncodingKind.KEY if block.label.endswith(KEY_LABEL) else None
     return kind_of(block.der) or LABELS.get(block.label, labelled)
+
+
+def unwrapped(data: bytes) -> bytes:
+    """Return what is in Base64 without BEGIN and END lines, where that is something known; else the data as it is."""
+    text = b"".join(data.removeprefix(BOM_UTF8).split())
+    try:
+        inner = binascii.a2b_base64(text, strict_mode=True) if BASE64_START.match(text) else b""
+    except binascii.Error:
+        return data
+    return inner if kind_of(inner) else data
 
 
 def _first_value(der: bytes) -> bytes:

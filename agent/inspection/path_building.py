@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
@@ -15,14 +16,19 @@ from agent.pki.anchors import Anchors
 from agent.pki.certificate import (
     extension,
     identifies_issuer,
+    is_self_issued,
     is_self_signed,
     names_as_issuer,
+    public_key_of,
     sha256_of,
     short,
     title_of,
     verifies,
 )
-from agent.pki.path import verify_strength
+from agent.pki.certificate_checks import by_extensions, by_purpose, by_purpose_of_root, by_strength
+from agent.pki.name_constraints import forbidden
+from agent.pki.path import has_constraints, verify_strength, why_not_an_issuer
+from agent.pki.purpose import Purpose
 
 LONGEST_URL = 200
 
@@ -46,10 +52,10 @@ def find_path(
 ) -> BuiltPath:
     """Return the path from `leaf` to a self-signed certificate, given or known.
 
-    Of issuers with the same key, those that are valid at `now` and fit the authority key identifier come first, then the
-    given ones before the known ones, then those that are valid longest. A given self-signed certificate need not be known:
-    roots of private authorities are uploaded with the chain. Raises `refusal`, which names the first issuer that is
-    missing, or a `ChainError`.
+    Of issuers with the same key, those that clients take at `now` and that fit the authority key identifier come first, then
+    the given ones before the known ones, then those that a known root signed, then those that are valid longest. A given
+    self-signed certificate need not be known: roots of private authorities are uploaded with the chain. Raises `refusal`,
+    which names the first issuer that is missing, or a `ChainError`.
     """
     search = _PathSearch(list(given), anchors, now)
     path = search.run(leaf)
@@ -73,12 +79,12 @@ class _PathSearch:
         """Certificate with the name of its issuer that did not sign it."""
 
     def run(self, leaf: x509.Certificate) -> list[x509.Certificate] | None:
-        path, waiting, visited = [leaf], [self._issuers(leaf)], {leaf}
+        path, waiting, visited = [leaf], [self._issuers([leaf])], {leaf}
         while path and not is_self_signed(path[-1]):
             issuer = next((each for each in waiting[-1] if each not in visited), None)
             if issuer is not None:
                 path.append(issuer)
-                waiting.append(self._issuers(issuer))
+                waiting.append(self._issuers(path))
                 visited.add(issuer)
             elif path[-1] in self._known:  # an intermediate that the administrator trusts
                 break
@@ -87,13 +93,15 @@ class _PathSearch:
                 waiting.pop()
         return path or None
 
-    def _issuers(self, certificate: x509.Certificate) -> Iterator[x509.Certificate]:
-        """Yield its issuers, the best first; known ones are loaded only where the given ones do not lead to a root."""
+    def _issuers(self, path: Sequence[x509.Certificate]) -> Iterator[x509.Certificate]:
+        """Yield issuers of the last one, the best first; known ones are loaded only where the given ones lead to no root."""
+        path, certificate = tuple(path), path[-1]
         given = self._signers(certificate, self._given)
-        yield from (each for each in given if self._fits(certificate, each))
+        yield from (each for each in given if self._fits(path, each))
         known = self._signers(certificate, self._anchors.named(certificate.issuer))
         self._known.update(known)
-        yield from (each for each in known if self._fits(certificate, each))
+        yield from (each for each in known if self._fits(path, each))
+        yield from (each for each in (*given, *known) if self._is_valid(each) and identifies_issuer(certificate, each))
         yield from (each for each in (*given, *known) if self._is_valid(each))
         yield from given
         yield from known
@@ -103,11 +111,27 @@ class _PathSearch:
         signers = [each for each in named if verifies(certificate, each)]
         if not signers and self.namesake is None and self.highest is None:
             self.namesake = next((each for each in named if identifies_issuer(certificate, each)), None)
-        return sorted(signers, key=lambda each: (each.not_valid_after_utc, sha256_of(each)), reverse=True)
+        return sorted(signers, key=self._rank, reverse=True) if len(signers) > 1 else signers
 
-    def _fits(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-        """Whether an issuer is valid, and the one that the authority key identifier means."""
-        return self._is_valid(issuer) and identifies_issuer(certificate, issuer)
+    def _rank(self, issuer: x509.Certificate) -> tuple[bool, datetime, str]:
+        """Return the order among issuers with the same key."""
+        above = self._anchors.named(issuer.issuer)
+        leads_on = issuer in above or any(verifies(issuer, each) for each in above if self._is_valid(each))
+        return leads_on, issuer.not_valid_after_utc, sha256_of(issuer)
+
+    def _fits(self, path: Sequence[x509.Certificate], issuer: x509.Certificate) -> bool:
+        """Whether an issuer is the one that the authority key identifier means, and clients take it above `path`."""
+        if not self._is_valid(issuer) or not identifies_issuer(path[-1], issuer):
+            return False
+        below = sum(not is_self_issued(each) for each in path[1:])
+        if is_self_signed(issuer):
+            objections = by_purpose_of_root(issuer, Purpose.SERVER)
+            may_sign = not has_constraints(issuer) or not why_not_an_issuer(issuer, below)
+        else:
+            objections = by_purpose(issuer, Purpose.SERVER)
+            may_sign = not why_not_an_issuer(issuer, below)
+        found = chain(objections, by_strength(issuer), by_extensions(issuer), forbidden((*path, issuer)))
+        return may_sign and next(found, None) is None
 
     def _is_valid(self, certificate: x509.Certificate) -> bool:
         return certificate.not_valid_before_utc <= self._now < certificate.not_valid_after_utc
@@ -125,6 +149,7 @@ def _why_not(
     assert highest is not None
     if namesake is not None and names_as_issuer(highest, namesake):
         verify_strength(highest)  # what is too weak is not verified at all
+        public_key_of(namesake)  # nor is anything with a key that is none
         return SignatureInvalid(title_of(highest), title_of(namesake))
     return refusal(title_of(highest), short(highest.issuer), issuer_url(highest))
 

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 MARK = re.compile(r"(?<!-)(-{2,10}) ?(BEGIN|END) ([A-Z0-9 #./_+]{1,60}?) ?(?![A-Z0-9 #./_+])(-{0,10})")
 """A BEGIN or END line, also where hyphens were lost or added."""
@@ -25,6 +26,8 @@ JOINED = re.compile(r"(?<!-)-{10}(?=(?:BEGIN|END) )")
 """Two lines of hyphens without a line end between them, as `cat` makes of files that have none at their end."""
 DASH_ESCAPES = re.compile(r"^([ \t>]*)- (?=-)", re.MULTILINE)
 """What a signed text has before lines that begin with a hyphen (RFC 9580 section 7.2)."""
+QUOTED_EQUALS, SOFT_BREAKS = "=3D", re.compile(r"=[ \t]*\n(?!-)")
+"""What a mail has for an equals sign, and at the end of a line that goes on (quoted-printable, RFC 2045 section 6.7)."""
 ESCAPED = (("\\r", ""), ("\\n", "\n"), ("\\/", "/"))
 """Escapes of JSON."""
 
@@ -63,6 +66,8 @@ def plain(data: bytes) -> str:
         text = text.translate({ord(each): _ascii(each) for each in set(text) if not each.isascii()})
     for old, new in ESCAPED:
         text = text.replace(old, new)
+    if QUOTED_EQUALS in text:
+        text = SOFT_BREAKS.sub("", text).replace(QUOTED_EQUALS, "=")
     return DASH_ESCAPES.sub(r"\1", JOINED.sub(f"{HYPHENS}\n{HYPHENS}", text))
 
 
@@ -149,8 +154,7 @@ def _named(character: str) -> str:
 
 
 def _parted(lines: list[str]) -> tuple[tuple[str, ...], str]:
-    """Return headers and body; the headers end at the first empty line (RFC 1421 section 4.4)."""
-    begin = next((at for at, line in enumerate(lines) if line), 0)
-    lines = lines[begin:]
-    end = lines.index("") if ":" in lines[0] and "" in lines else 0
-    return tuple(lines[:end]), "".join("".join(line.split()) for line in lines[end:])
+    """Return headers and body; an empty line is between them, where nothing has lost it (RFC 1421 section 4.4)."""
+    lines = [line for line in lines if line]
+    headers = tuple(takewhile(lambda line: ":" in line, lines))
+    return headers, "".join("".join(line.split()) for line in lines[len(headers) :])

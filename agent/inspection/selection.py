@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from agent.errors.chain import ChainError, NoLeaf, UnusedCertificates
+from agent.errors.chain import NoLeaf, UnusedCertificates
 from agent.errors.upload import (
     BY_NAME,
     SEPARATELY,
@@ -24,7 +24,7 @@ from agent.errors.upload import (
     TwoChains,
 )
 from agent.inspection.material import FoundKey, Material
-from agent.pki.certificate import is_authority, names_of, public_key_of, title_of
+from agent.pki.certificate import has_key, is_authority, names_of, public_key_of, title_of
 from agent.pki.key import key_type_of
 from agent.system.names import covers, parse_name
 
@@ -143,15 +143,7 @@ def short_digest(public_key: object) -> str:
 
 def _own(key: PrivateKey, certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]:
     public_key = key.public_key()
-    return [each for each in certificates if _public_key(each) == public_key]
-
-
-def _public_key(certificate: x509.Certificate) -> object:
-    """Return the public key, None where its type is not supported, as of some roots."""
-    try:
-        return public_key_of(certificate)
-    except ChainError:
-        return None
+    return [each for each in certificates if has_key(each, public_key)]
 
 
 def _mismatch(material: Material, *, authority: bool) -> Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -116,6 +116,8 @@ class Generation:
     """Over the manifest, independent of directory and number."""
     checksums: Mapping[str, str]
     """Path -> SHA-256 of what is on disk."""
+    made: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """Path of each file that the module's own preparation has made -> mode, and numeric owner and group."""
 
     def part(self, slot: str | None) -> tuple[ManifestFile, ...]:
         """Return the files of one slot; of the module as a whole for None."""

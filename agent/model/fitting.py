@@ -36,7 +36,7 @@ def _obstacles(need: Need, record: ChainRecord, now: datetime) -> Iterator[str]:
     if record.source != UPLOADED:
         yield f'only uploaded chains can be pinned, and it is of the source "{record.source}"'
     if need.sources is not None and UPLOADED not in need.sources:
-        yield "the settings allow no uploaded chain there"
+        yield f"only chains of {', '.join(need.sources)} may serve there"
     if not covers_all(record.names, need.names):
         missing = [name for name in need.names if not covers_all(record.names, [name])]
         yield f"it does not cover {', '.join(missing[:3])}"

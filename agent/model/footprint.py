@@ -74,6 +74,8 @@ class ServiceFootprint:
     """Its entry without any module."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 -> text with marks."""
+    own: bool = False
+    """Whether its main file is the agent's: nothing but what the agent gives it is served by this instance."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -86,6 +88,7 @@ class ServiceFootprint:
             "reload": written_action(self.reload),
             "files": [each.to_json() for each in self.files],
             "texts": dict(self.texts),
+            "own": self.own,
         }
 
     @classmethod
@@ -100,6 +103,7 @@ class ServiceFootprint:
             reload=read_action(row["reload"]),
             files=tuple(ManifestFile.from_json(each) for each in row["files"]),
             texts=row["texts"],
+            own=row.get("own", False),
         )
 
 

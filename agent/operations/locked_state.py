@@ -15,6 +15,7 @@ from agent.engine.pass_inputs import declare, read_pass_inputs, state_of
 from agent.errors.usage import UnknownChain
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
+from agent.model.need import Need
 from agent.model.pin import Pin
 from agent.operations.effects import Switch
 from agent.planning.binding import Evidence, bind
@@ -97,6 +98,10 @@ class LockedState:
     def _if(self, chains: Iterable[ChainRecord] | None, pins: Iterable[Pin] | None) -> Evidence:
         found = self._evidence if chains is None else replace(self._evidence, chains=tuple(chains))
         return found if pins is None else replace(found, pins={each.key: each.chain for each in pins})
+
+    def rungs(self, need: Need) -> list[str]:
+        """Return the names of the sources that may serve a need, in the order of the ladder."""
+        return [source.name for source in self._evidence.rungs(need)]
 
     def without(self, chain: str) -> list[Switch]:
         """Return which needs would get another chain if one were gone."""

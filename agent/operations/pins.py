@@ -11,6 +11,7 @@ from agent.errors.usage import UnknownModule, UnknownSlot
 from agent.model.events import EventKind
 from agent.model.fitting import could_serve, why_unfit
 from agent.model.pin import Pin
+from agent.model.records import UPLOADED
 
 if TYPE_CHECKING:
     from agent.model.need import Need
@@ -28,6 +29,8 @@ def pin(state: LockedState, module: str, slot: str, chain: str) -> list[Switch]:
     if need.pin is not None:
         raise PinnedInSettings(module, slot, need.pin)
     reason = why_unfit(need, record, state.now)
+    if not reason and UPLOADED not in state.rungs(need):
+        reason = f"only chains of {', '.join(state.rungs(need)) or 'no source'} may serve there"
     if reason:
         raise PinUnusable(chain, module, slot, reason)
     made = Pin(module, slot, chain, state.actor.name if state.actor else "", state.now)

@@ -53,7 +53,8 @@ def reissue_root(state: LockedState) -> Root:
 
 
 def upload_effects(state: LockedState, root: Root) -> RootEffects:
-    """Return what an uploaded root would do, and what some clients would refuse. Raises `RootSignsUnusable`."""
+    """Return what an uploaded root would do, and what some clients would refuse. Raises as `upload_root` does."""
+    _refuse_present(state, root)
     warnings = tuple(_judged(state, root))
     effects = root_effects(state, root.sha256)
     return replace(effects, consequences=(*effects.consequences, *warnings))
@@ -61,11 +62,15 @@ def upload_effects(state: LockedState, root: Root) -> RootEffects:
 
 def upload_root(state: LockedState, root: Root) -> None:
     """Put an uploaded root into service; the old one is kept. Raises `RootAlreadyPresent` and `RootSignsUnusable`."""
+    _refuse_present(state, root)
+    _refuse_unusable(state, root)
+    _take(state, root, "root replaced")
+
+
+def _refuse_present(state: LockedState, root: Root) -> None:
     present = state.store.roots.present()
     if present is not None and present.sha256 == root.sha256:
         raise RootAlreadyPresent(root.sha256)
-    _refuse_unusable(state, root)
-    _take(state, root, "root replaced")
 
 
 def _take(state: LockedState, root: Root, action: str) -> None:

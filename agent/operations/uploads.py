@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING
 
 from agent.auth.audit_log import AuditLog
 from agent.errors import Problem
-from agent.errors.operations import AlreadyUploaded, ChainInUse, NameNotCovered, NotDeletable, NotNeeded, OnlyKeyLost
+from agent.errors.operations import (
+    AlreadyUploaded,
+    ChainInUse,
+    NameNotCovered,
+    NotDeletable,
+    NotNeeded,
+    OnlyKeyLost,
+    UploadsNotAllowed,
+)
 from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownChain
 from agent.errors.wording import few
 from agent.model.events import EventKind
-from agent.model.fitting import why_unfit
+from agent.model.fitting import could_serve, why_unfit
 from agent.model.records import UPLOADED, ChainRecord
 from agent.operations.effects import Switch, UploadEffects
 from agent.operations.pins import keep_pins, pins_without
@@ -107,7 +115,7 @@ def check_upload(
 ) -> UploadEffects:
     """Return which needs would get another chain by an upload that deletes the uploaded chain `replace`, and which not.
 
-    Raises `AlreadyUploaded`, `NameNotCovered`, `NotNeeded`; for `replace` `UnknownChain` and `NotDeletable`.
+    Raises `AlreadyUploaded`, `NameNotCovered`, `NotNeeded`, `UploadsNotAllowed`; for `replace` `UnknownChain` and `NotDeletable`.
     """
     record = _record_of(chain, state.now)
     if state.record(record.id) is not None:
@@ -120,6 +128,7 @@ def check_upload(
     switches = state.switches(chains, pins)
     is_useful = for_name or any(each.chain == record.id for each in state.bindings([record]))
     if not keep_unused and not is_useful and not any(each.after == record.id for each in switches):
+        _refuse_barred(state, record)
         known = {name for need in state.needs for name in need.names}
         raise NotNeeded(record.names, known, few([*_unfit(state, record)], separator="; "))
     return UploadEffects(tuple(switches), tuple(state.outranked(record, chains, pins)))
@@ -217,6 +226,17 @@ def _record_of(chain: Chain, now: datetime) -> ChainRecord:
         fingerprints=chain.fingerprints,
         created_at=now,
     )
+
+
+def _refuse_barred(state: LockedState, record: ChainRecord) -> None:
+    """Raise `UploadsNotAllowed` where an upload could serve needs whose sources it is not among."""
+    could = [need for need in state.needs if could_serve(need, record, state.now)]
+    barred = [need for need in could if UPLOADED not in state.rungs(need)]
+    if barred:
+        first = barred[0]
+        places = [f"{need.module}/{need.slot}" for need in barred]
+        own = first.sources is not None and UPLOADED not in first.sources
+        raise UploadsNotAllowed(places, state.rungs(first), f"[modules.{first.module}]" if own else "")
 
 
 def _unfit(state: LockedState, record: ChainRecord) -> Iterator[str]:

@@ -12,19 +12,20 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, SignatureAlgorithmOID
 
-from agent.errors.chain import CertificateUnreadable, KeyUnsupported
+from agent.errors.chain import CertificateUnreadable, ChainError, KeyUnsupported
 from agent.errors.name import NameInvalid
 from agent.pki.distinguished_names import same_name
 from agent.pki.key import KeyType, key_type_of
 from agent.pki.parser_errors import NOT_POSITIVE, reason_of
 from agent.pki.pem import certificate_blocks
 from agent.pki.purpose import Purpose
-from agent.system.names import parse_name
+from agent.system.names import is_address, parse_name
 from agent.system.text import printable
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
@@ -32,7 +33,11 @@ Extension = TypeVar("Extension", bound=x509.ExtensionType)
 LONGEST_TITLE = 100
 MALFORMED = (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
 """Exceptions of cryptography for a malformed certificate (RFC 5280 section 4); TypeError: a constraint without a mask."""
-WEAK_DIGESTS = frozenset({"md5", "sha1"})
+OLD_SIGNATURES = {
+    SignatureAlgorithmOID.RSA_WITH_MD5: padding.PKCS1v15(),
+    SignatureAlgorithmOID.ECDSA_WITH_SHA1: ec.ECDSA(hashes.SHA1()),  # noqa: S303
+}
+"""Parameters of algorithms for which cryptography tells none. Roots are still signed with them, which nobody relies on."""
 
 PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: Purpose.SERVER, ExtendedKeyUsageOID.CLIENT_AUTH: Purpose.CLIENT}
 
@@ -134,6 +139,14 @@ def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
         ) from error
 
 
+def has_key(certificate: x509.Certificate, public_key: object) -> bool:
+    """Whether `public_key` is its own. One that can't be read, as of some roots, is none."""
+    try:
+        return public_key_of(certificate) == public_key
+    except ChainError:
+        return False
+
+
 def extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
     """Return an extension's value, or None where it's absent. Raises `CertificateUnreadable`."""
     try:
@@ -156,6 +169,26 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in map(_name, texts) if name))
 
 
+def compared_names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return those of its names that some client compares with the one it asks for (RFC 9525 section 6).
+
+    An address is looked for among the addresses only, never among the DNS names or in the common name. A dot at the end is
+    overlooked by some, but not in a common name.
+    """
+    alternatives = extension(certificate, x509.SubjectAlternativeName)
+    if alternatives is None:
+        return tuple(
+            name for name in names_of(certificate) if not is_address(name) and name in _common_names(certificate)
+        )
+    hosts = {name for name in map(_name, dns_names_of(certificate)) if name and not is_address(name)}
+    addresses = {str(each.value) for each in alternatives if isinstance(each, x509.IPAddress)}
+    return tuple(name for name in names_of(certificate) if name in hosts | addresses)
+
+
+def _common_names(certificate: x509.Certificate) -> set[str]:
+    return {text.lower() for text in _texts(certificate.subject, NameOID.COMMON_NAME)}
+
+
 def dns_names_of(certificate: x509.Certificate) -> list[str]:
     """Return the DNS names among the subject alternative names as they are, canonical or not."""
     alternatives = extension(certificate, x509.SubjectAlternativeName)
@@ -163,8 +196,9 @@ def dns_names_of(certificate: x509.Certificate) -> list[str]:
 
 
 def _name(text: str) -> str | None:
+    """Return the canonical form of what is written as a name has to be in a certificate (RFC 5280 section 7.2), else None."""
     try:
-        return parse_name(text)
+        return parse_name(text) if text.isascii() else None
     except NameInvalid:
         return None
 
@@ -241,7 +275,8 @@ def verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 def _verify_signature(certificate: x509.Certificate, key: CertificatePublicKeyTypes) -> None:
     """Verify the signature alone: cryptography's own function takes names for different that only differ in encoding."""
     signed, signature = certificate.tbs_certificate_bytes, certificate.signature
-    parameters, digest = certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
+    old = OLD_SIGNATURES.get(certificate.signature_algorithm_oid)
+    parameters, digest = old or certificate.signature_algorithm_parameters, certificate.signature_hash_algorithm
     if isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, (padding.PKCS1v15, padding.PSS)) and digest:
         key.verify(signature, signed, parameters, digest)
     elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
@@ -264,20 +299,11 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
     return verifies(certificate, certificate)
 
 
-def weak_digest_of(certificate: x509.Certificate) -> str | None:
-    """Return the name of the signature's digest if services and clients refuse it, else None."""
-    try:
-        digest = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return None
-    return digest.name if digest is not None and digest.name in WEAK_DIGESTS else None
-
-
 def title_of(certificate: x509.Certificate) -> str:
     """Return a title for people: common name, else organization, else its first name, else its serial number."""
     if len(certificate.subject.rdns):
         return short(certificate.subject)
-    names = names_of(certificate)
+    names = names_of(certificate) or [printable(each, LONGEST_TITLE) for each in dns_names_of(certificate)]
     return names[0] if names else f"serial {certificate.serial_number:x}"
 
 

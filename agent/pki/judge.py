@@ -16,19 +16,21 @@ from agent.errors.upload import NameNotPermitted, NoNames
 from agent.errors.wording import quoted
 from agent.pki.anchors import Anchors
 from agent.pki.certificate import (
-    extension,
+    compared_names_of,
+    dns_names_of,
     identifies_issuer,
     is_self_signed,
-    names_of,
     title_of,
     verifies,
 )
 from agent.pki.certificate_checks import (
     by_extensions,
+    by_form,
     by_key_kind,
     by_odd_names,
     by_purpose,
     by_purpose_of_root,
+    by_size,
     by_strength,
     by_time,
     is_for_any,
@@ -36,11 +38,10 @@ from agent.pki.certificate_checks import (
 from agent.pki.chain import CertificationPath, Chain
 from agent.pki.client_warnings import warnings_of
 from agent.pki.judgement import INCOMPLETE, Judgement, Objection
-from agent.pki.name_constraints import forbidden
+from agent.pki.name_constraints import forbidden, limits_of
 from agent.pki.path import has_constraints, verify_authorities
 from agent.pki.purpose import Purpose
 from agent.pki.second_opinions import CRYPTOGRAPHY, OPENSSL, STRICT, Subject, of_cryptography, of_openssl
-from agent.system.names import is_address
 
 EDITION = 1
 """Grows with each release that adds a check."""
@@ -132,6 +133,7 @@ def _is_valid(certificate: x509.Certificate, now: datetime) -> bool:
 def _refused(path: TrustedPath, purpose: Purpose, now: datetime) -> Iterator[Objection]:
     leaf, *intermediates = path.presented
     yield from _refused_in_leaf(leaf, purpose, now)
+    yield from by_size(path.presented)
     yield from _refused_in_any(path.whole[1:], now)
     for certificate in intermediates:
         yield from by_purpose(certificate, purpose)
@@ -139,7 +141,8 @@ def _refused(path: TrustedPath, purpose: Purpose, now: datetime) -> Iterator[Obj
         yield from by_purpose_of_root(path.anchor, purpose)
         yield from _by_authority(path.whole[1:])
     for name, authority in forbidden(path.whole):
-        yield Objection.of(NameNotPermitted(name, title_of(authority)), title_of(authority))
+        refusal = NameNotPermitted(name, title_of(authority), limits_of(authority))
+        yield Objection.of(refusal, title_of(authority))
 
 
 def _by_authority(issuers: Sequence[x509.Certificate]) -> Iterator[Objection]:
@@ -155,7 +158,7 @@ def _refused_in_leaf(leaf: x509.Certificate, purpose: Purpose, now: datetime) ->
     yield from _refused_in_any([leaf], now)
     yield from by_key_kind(leaf)
     yield from by_purpose(leaf, purpose)
-    if not names_of(leaf) and purpose is Purpose.SERVER:
+    if not compared_names_of(leaf) and purpose is Purpose.SERVER:
         yield Objection.of(NoNames(title_of(leaf)), title_of(leaf))
 
 
@@ -163,6 +166,7 @@ def _refused_in_any(certificates: Iterable[x509.Certificate], now: datetime) -> 
     for certificate in certificates:
         yield from by_time(certificate, now)
         yield from by_strength(certificate)
+        yield from by_form(certificate)
         yield from by_extensions(certificate)
 
 
@@ -214,10 +218,6 @@ def _with_others(
 
 def _literal_names(leaf: x509.Certificate, wanted: Sequence[str]) -> list[str]:
     """Return the names of a leaf that clients compare as they are, those that are wanted first."""
-    alternatives = extension(leaf, x509.SubjectAlternativeName)
-    if alternatives is None:
-        return list(names_of(leaf))
-    hosts = [each.value.lower() for each in alternatives if isinstance(each, x509.DNSName)]
-    addresses = [str(each.value) for each in alternatives if isinstance(each, x509.IPAddress)]
-    literal = {*addresses, *(host for host in hosts if not is_address(host))}
-    return sorted((name for name in names_of(leaf) if name in literal), key=lambda name: name not in wanted)
+    hosts = {name.lower() for name in dns_names_of(leaf)}
+    dotted = {name.rstrip(".") for name in hosts if name.endswith(".")} - hosts
+    return sorted((name for name in compared_names_of(leaf) if name not in dotted), key=lambda name: name not in wanted)

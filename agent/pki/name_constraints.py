@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from agent.errors.wording import few, quoted
 from agent.pki.certificate import extension, is_self_issued, names_of
 from agent.pki.distinguished_names import within_name
 from agent.system.names import WILDCARD, is_address
@@ -40,6 +41,19 @@ def forbidden(path: Sequence[x509.Certificate]) -> Iterator[tuple[str, x509.Cert
             yield from ((name.shown, authority) for name in names if not _permits(constraints, name))
 
 
+def limits_of(authority: x509.Certificate) -> str:
+    """Return what the name constraints of an authority say, as a clause; empty where there are none."""
+    found = extension(authority, x509.NameConstraints)
+    rows = {"permitted": found.permitted_subtrees, "not for": found.excluded_subtrees} if found else {}
+    return "; ".join(f"{word}: {few([_tree(each) for each in trees])}" for word, trees in rows.items() if trees)
+
+
+def _tree(name: x509.GeneralName) -> str:
+    text = _shown(name)
+    below = isinstance(name, (x509.DNSName, x509.UniformResourceIdentifier)) and text.startswith(".")
+    return f"names below {quoted(text[1:])}" if below else quoted(text)
+
+
 def half_excluded(path: Sequence[x509.Certificate]) -> Iterator[tuple[str, x509.Certificate]]:
     """Yield wildcards of the leaf of which an authority may not issue for every name, with the authority."""
     wildcards = [name for name in names_of(path[0]) if name.startswith(WILDCARD)]
@@ -63,8 +77,15 @@ def _names(certificate: x509.Certificate) -> Iterator[ConstrainedName]:
     if alternatives is None:  # clients that take the common name for the host's compare that
         yield from (_host(name) for name in names_of(certificate))
     for each in alternatives or ():
-        shown = each.value.rfc4514_string() if isinstance(each, x509.DirectoryName) else str(each.value)
-        yield ConstrainedName(type(each), each.value, shown)
+        yield ConstrainedName(type(each), each.value, _shown(each))
+
+
+def _shown(name: x509.GeneralName) -> str:
+    if isinstance(name, x509.DirectoryName):
+        return name.value.rfc4514_string()
+    if isinstance(name, x509.RegisteredID):
+        return name.value.dotted_string
+    return f"a name of the type {name.type_id.dotted_string}" if isinstance(name, x509.OtherName) else str(name.value)
 
 
 def _host(name: str) -> ConstrainedName:

@@ -18,17 +18,22 @@ ASN1_KINDS = {
 LONGEST = 100
 """Characters of a parser's words."""
 KIND = re.compile(r"kind: (\w+)")
-FIELD = re.compile(r'"\w+::(\w+)"|\b(\d+)(?=[,\]])')
+FIELD = re.compile(r'"(?:\w+::)?(\w+)"|\b(\d+)(?=[,\]])')
 KEY_DETAILS = re.compile(r"ASN\.1 parsing error: ([a-z ]+)")
 UNSUPPORTED = re.compile(r"(?:Unknown key type:|Curve) ([\d.]+)")
 NO_BLOCK = "it has no whole block of its kind in PEM form"
 NOT_POSITIVE = "its serial number is not positive (RFC 5280 section 4.1.2.2)"
 """Reason of the agent itself, as of an error of a parser."""
+ADDRESS = "an address in it has another length than one of IPv4 or IPv6 with its mask"
 MESSAGES = {
     NOT_POSITIVE: NOT_POSITIVE,
     "PEM file": NO_BLOCK,
     "Valid PEM but": NO_BLOCK,
     "no certificate data": "it holds no certificate",
+    "does not appear to be an IPv4 or IPv6": ADDRESS,
+    "has host bits set": ADDRESS,
+    "must be an IPv4Network": ADDRESS,
+    "Invalid netmask": ADDRESS,
     "Unable to parse PKCS7 data": "its structure is not that of RFC 5652",
 }
 """Parts of messages of cryptography, and what they mean."""

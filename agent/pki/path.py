@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from agent.errors.chain import (
@@ -26,6 +27,7 @@ from agent.errors.chain import (
 )
 from agent.pki.certificate import (
     extension,
+    has_key,
     identifies_issuer,
     is_authority,
     is_self_issued,
@@ -36,7 +38,6 @@ from agent.pki.certificate import (
     short,
     title_of,
     verifies,
-    weak_digest_of,
 )
 from agent.pki.key import SMALLEST_RSA, key_type_of
 
@@ -44,6 +45,17 @@ if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
 
 CertificateTuple = tuple[x509.Certificate, ...]
+
+WEAK_DIGESTS = frozenset({"md5", "sha1"})
+UNKNOWN_SIGNATURES = {
+    "1.2.840.113549.1.1.2": "MD2",
+    "1.2.840.113549.1.1.3": "MD4",
+    "1.2.840.113549.1.1.15": "SHA-512/224",
+    "1.2.840.113549.1.1.16": "SHA-512/256",
+    "1.2.156.10197.1.501": "SM3",
+    "1.3.36.3.3.1.2": "RIPEMD-160",
+}
+"""Algorithms of signatures that are known by name only. Others are called by their identifiers."""
 
 
 def verify_pair(key: PrivateKey, certificate: x509.Certificate) -> None:
@@ -64,13 +76,25 @@ def verify_path(leaf: x509.Certificate, intermediates: CertificateTuple, anchor:
 
 
 def verify_strength(certificate: x509.Certificate) -> None:
-    """Check key size and digest, which clients refuse at any time. Raises `WeakKey` and `WeakSignature`."""
+    """Check the size of an RSA key, and the digest, which clients refuse at any time. Raises `WeakKey` and `WeakSignature`."""
     key = public_key_of(certificate)
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA:
-        raise WeakKey(key.key_size, title_of(certificate))
+        raise WeakKey(key.key_size, title_of(certificate), authority=is_authority(certificate))
     digest = weak_digest_of(certificate)
-    if digest and not is_self_issued(certificate):  # nobody relies on a root's signature on itself
+    if digest and not is_self_signed(certificate):  # nobody relies on a root's signature on itself
         raise WeakSignature(title_of(certificate), digest)
+
+
+def weak_digest_of(certificate: x509.Certificate) -> str | None:
+    """Return the name of the signature's digest if services and clients refuse or don't know it, else None."""
+    try:
+        digest = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        oid = certificate.signature_algorithm_oid.dotted_string
+        return UNKNOWN_SIGNATURES.get(oid, f"the algorithm {oid}")
+    except ValueError:
+        return "RSA-PSS with malformed parameters"
+    return digest.name.upper() if digest is not None and digest.name in WEAK_DIGESTS else None
 
 
 def verify_links(path: CertificateTuple) -> None:
@@ -82,6 +106,7 @@ def verify_links(path: CertificateTuple) -> None:
         if verifies(certificate, issuer):
             continue
         if names_as_issuer(certificate, issuer) and identifies_issuer(certificate, issuer):
+            public_key_of(issuer)  # one that is none verifies nothing
             raise SignatureInvalid(title_of(certificate), title_of(issuer))
         raise WrongIssuer(title_of(certificate), short(certificate.issuer), title_of(issuer))
     top = path[0]
@@ -107,7 +132,8 @@ def why_not_an_issuer(certificate: x509.Certificate, below: int) -> str:
     if usage is not None and not usage.key_cert_sign:
         return "its key usage does not include keyCertSign"
     if constraints.path_length is not None and below > constraints.path_length:
-        return f"it allows {constraints.path_length} authorities below itself, and there are {below}"
+        allowed = f"{constraints.path_length or 'no'} {'authority' if constraints.path_length == 1 else 'authorities'}"
+        return f"it allows {allowed} below itself (path length), and there {'is' if below == 1 else 'are'} {below}"
     return ""
 
 
@@ -135,7 +161,7 @@ def build_path(
 
 def _find_leaf(key: PrivateKey, given: Sequence[x509.Certificate]) -> x509.Certificate:
     public_key = key.public_key()
-    own = [certificate for certificate in given if public_key_of(certificate) == public_key]
+    own = [certificate for certificate in given if has_key(certificate, public_key)]
     if own:
         leaf = max(own, key=lambda each: (not is_authority(each), each.not_valid_after_utc))
         if is_authority(leaf) and len(given) > 1:

@@ -32,6 +32,7 @@ FLIGHTS = 6
 """More flights of messages than a handshake has."""
 MOST_OCTETS = 1 << 20
 """More than a flight has."""
+UNREADABLE = "it can't be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,16 @@ def of_openssl(subject: Subject, now: datetime, *, strict: bool = False) -> str:
     if subject.key is None:
         return ""
     found: list[str] = []
-    verifier = _verifier(subject, now, found, strict=strict)
     of_server = subject.purpose is Purpose.SERVER
-    sides = [SSL.Connection(verifier), SSL.Connection(_context(subject, level=0))]
-    for side, is_server in zip(sides, (not of_server, of_server), strict=True):
+    try:
+        verifier = SSL.Connection(_verifier(subject, now, found, strict=strict))
+        sender = SSL.Connection(_context(subject, level=0))
+    except crypto.Error as error:  # it reads encodings more strictly than cryptography
+        return _reason(error) or UNREADABLE
+    for side, is_server in ((verifier, not of_server), (sender, of_server)):
         (side.set_accept_state if is_server else side.set_connect_state)()
-    _shake_hands(*sides)
-    return found[0] if found else ""
+    failure = _shake_hands(verifier, sender)
+    return found[0] if found else failure
 
 
 def _asked(name: str) -> x509.DNSName | x509.IPAddress:
@@ -115,11 +119,22 @@ def _context(subject: Subject, level: int) -> SSL.Context:
     return context
 
 
-def _shake_hands(*sides: SSL.Connection) -> None:
-    """Let two sides talk until one of them ends it or both are done."""
+def _shake_hands(verifier: SSL.Connection, sender: SSL.Connection) -> str:
+    """Let two sides talk until one of them ends it or both are done. Return why the one that verifies ended it."""
+    failure = ""
     for _ in range(FLIGHTS):
-        for side, other in (sides, sides[::-1]):
-            with suppress(SSL.WantReadError, SSL.Error):
+        for side, other in ((verifier, sender), (sender, verifier)):
+            try:
                 side.do_handshake()
+            except SSL.WantReadError:
+                pass
+            except SSL.Error as error:
+                failure = failure or (_reason(error) if side is verifier else "")
             with suppress(SSL.WantReadError):
                 other.bio_write(side.bio_read(MOST_OCTETS))
+    return failure
+
+
+def _reason(error: Exception) -> str:
+    """Return the first reason that OpenSSL gives: an error of pyOpenSSL holds library, function and reason of each."""
+    return next((reason for _, _, reason in error.args[0] if reason), "") if error.args else ""

@@ -48,8 +48,9 @@ def _outranked(need: Need, first: ChainRecord, record: ChainRecord, evidence: Ev
 
 def why_first(need: Need, first: ChainRecord, other: ChainRecord, evidence: Evidence) -> str:
     """Return why `first` serves a need that the uploaded chain `other` could serve, too: a clause."""
-    if need.sources is not None and UPLOADED not in need.sources:
-        return "the settings allow no uploaded chain there"
+    rungs = [source.name for source in evidence.rungs(need)]
+    if UPLOADED not in rungs:
+        return f"only chains of {', '.join(rungs)} may serve there"
     if is_refused(need, other, evidence):
         return f"{need.module} did not take the other one when it was given to it"
     if first.source != UPLOADED:

@@ -54,7 +54,12 @@ class Deployments:
                 "digest": generation.digest,
                 "chains": json.dumps(dict(generation.chains)),
                 "manifest": json.dumps(
-                    [[file.to_json() for file in generation.files], dict(generation.checksums)], separators=(",", ":")
+                    [
+                        [file.to_json() for file in generation.files],
+                        dict(generation.checksums),
+                        dict(generation.made),
+                    ],
+                    separators=(",", ":"),
                 ),
                 "created_at": written(now),
             },
@@ -200,6 +205,14 @@ class Deployments:
                 [written(now), written(now), *but],
             )
 
+    def try_again(self, code: str, now: datetime) -> None:
+        """Let modules be tried again at `now` whose problem has this code."""
+        self._database.execute(
+            "update deployments set retry_at = ? where retry_at > ?"
+            " and json_valid(problem) and json_extract(problem, '$.code') = ?",
+            [written(now), written(now), code],
+        )
+
     def accept(self, module: str, subjects: Iterable[str]) -> None:
         """Forget refusals of what is in service now."""
         for subject in subjects:
@@ -263,7 +276,8 @@ def _refusal(row: dict[str, Any]) -> Refusal:
 
 
 def _generation(row: dict[str, Any]) -> Generation:
-    files, checksums = json.loads(row["manifest"])
+    files, checksums, *more = json.loads(row["manifest"])
+    made = more[0] if more else {}  # an earlier version has not noted it
     return Generation(
         owner=row["owner"],
         number=row["number"],
@@ -271,6 +285,7 @@ def _generation(row: dict[str, Any]) -> Generation:
         chains=json.loads(row["chains"]),
         digest=row["digest"],
         checksums=checksums,
+        made={path: (mode, user, group) for path, (mode, user, group) in made.items()},
     )
 
 

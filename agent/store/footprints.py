@@ -38,6 +38,20 @@ class Footprints:
         """Keep a service's."""
         self._put(f"service:{name}", json.dumps(footprint.to_json()))
 
+    def put_former(self, name: str, footprint: ServiceFootprint) -> None:
+        """Keep that of a service whose entries another instance has now."""
+        self._put(f"former:{name}", json.dumps(footprint.to_json()))
+
+    def all_former(self) -> dict[str, ServiceFootprint]:
+        """Return the footprints of earlier instances, by service."""
+        names = [owner.partition(":")[2] for owner in self.owners() if owner.startswith("former:")]
+        found = {name: self._read(f"former:{name}", ServiceFootprint.from_json) for name in sorted(names)}
+        return {name: each for name, each in found.items() if each}
+
+    def drop_former(self, name: str) -> None:
+        """Forget an earlier instance that has ended."""
+        self._database.execute("delete from footprints where owner = ?", [f"former:{name}"])
+
     def drop_module(self, name: str) -> None:
         """Forget a module that was taken out."""
         self._database.execute("delete from footprints where owner = ?", [f"module:{name}"])
@@ -52,7 +66,7 @@ class Footprints:
             if kind == "module":
                 self.module(name)
             else:
-                self.service(name)
+                self._read(owner, ServiceFootprint.from_json)
 
     def _read(self, owner: str, made: Callable[[Any], T]) -> T | None:
         query = "select owner, footprint from footprints where owner = ?"

@@ -120,7 +120,14 @@ class IKEv2(Module):
         dialled = {self._slot_of(each): each.domain or self.domain for each in self.connections if each.by_eap}
         for slot in context.chains:
             if slot in dialled:
-                yield Endpoint(port=service.port, server_name=dialled[slot], slot=slot, probe=IkeProbe())
+                yield Endpoint(
+                    host="",
+                    port=service.port,
+                    server_name=dialled[slot],
+                    slot=slot,
+                    probe=IkeProbe(),
+                    interfaces=service.interfaces,
+                )
             else:
                 yield Endpoint(path=service.socket(context.places), slot=slot, probe=ViciProbe(), handshakes=1)
 

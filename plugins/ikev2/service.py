@@ -37,7 +37,8 @@ class StrongSwan(SystemdService):
     port: Port = Field(500, description='of IKE: where it is looked at, and for main = "own" where it is served')
     port_nat_t: Port = Field(4500, description="of IKE and ESP behind address translation; likewise")
     interfaces: tuple[Word, ...] = Field(
-        (), description='network interfaces that it serves; default: all; for main = "own"'
+        (),
+        description='network interfaces that it serves; default: all; for main = "include" only where it is looked at',
     )
     userspace: bool = Field(
         False, description='encrypt in charon itself, where the kernel has no IPsec (kernel-libipsec); for main = "own"'

@@ -7,16 +7,9 @@ import pytest
 from agent.errors.settings import SettingsRefused
 from agent.model.deployment import Outcome, Step
 from support.appliances.deployed import Deployed, served
-from support.paths import DYING
-from support.processes import prepared
 
 RENEWAL = 61 * 86400.0
 BACK = {Step.GOING_BACK}
-
-
-def die_at(appliance: Deployed, word: str) -> None:
-    argv = [DYING, appliance.root, word, str(appliance.clock.offset.total_seconds())]
-    assert prepared.run(argv).returncode == 9, f"it never came to {word}"
 
 
 def bound(appliance: Deployed) -> str:
@@ -40,7 +33,7 @@ def assert_converged(appliance: Deployed) -> None:
 def test_at_every_step_a_matching_pair_is_in_service_and_the_next_run_converges(tunnel, step):
     before = bound(tunnel)
     tunnel.clock.advance(seconds=RENEWAL)
-    die_at(tunnel, step)
+    tunnel.dies_at(step)
     assert served(tunnel.port, "t.example.test") in {before, bound(tunnel)}
     restart(tunnel)
     assert served(tunnel.port, "t.example.test") in {before, bound(tunnel)}
@@ -51,7 +44,7 @@ def test_at_every_step_a_matching_pair_is_in_service_and_the_next_run_converges(
 def test_with_settings_that_are_refused_by_now_it_is_finished_or_undone_all_the_same(tunnel, step):
     before = bound(tunnel)
     tunnel.clock.advance(seconds=RENEWAL)
-    die_at(tunnel, step)
+    tunnel.dies_at(step)
     good = tunnel.layout.settings.read_text()
     tunnel.settings("nonsense = 1\n")
     with pytest.raises(SettingsRefused):
@@ -67,7 +60,7 @@ def test_while_it_goes_back_too(tunnel):
     before = bound(tunnel)
     tunnel.control("toyd").write_text("ignore")
     tunnel.clock.advance(seconds=RENEWAL)
-    die_at(tunnel, Step.GOING_BACK)
+    tunnel.dies_at(Step.GOING_BACK)
     restart(tunnel)
     assert served(tunnel.port, "t.example.test") in {before, bound(tunnel)}
     tunnel.control("toyd").unlink()
@@ -82,7 +75,7 @@ def test_a_boot_after_a_crash_starts_services_with_what_was_seen_on_the_wire(tun
     if step in BACK:
         tunnel.control("toyd").write_text("ignore")
     tunnel.clock.advance(seconds=RENEWAL)
-    die_at(tunnel, step)
+    tunnel.dies_at(step)
     tunnel.stop("toyd")
     tunnel.control("toyd").unlink(missing_ok=True)
     tunnel.engine().boot()
@@ -96,7 +89,7 @@ def test_a_boot_after_a_crash_starts_services_with_what_was_seen_on_the_wire(tun
 def test_before_the_first_deployment(appliance, kind):
     appliance.drop_in("tunnel")
     appliance.settings('hostname = "gw"\n[modules.tunnel]\ndomain = "t.example.test"\n')
-    die_at(appliance, kind)
+    appliance.dies_at(kind)
     appliance.apply()
     assert appliance.deployment("tunnel").outcome is Outcome.WAITING
     with appliance.store() as store:

@@ -5,9 +5,7 @@ import pytest
 from agent.model.deployment import Outcome, Step
 from agent.model.events import EventKind
 from support.appliances.deployed import Deployed, served
-from support.paths import DYING
 from support.ports import free_port
-from support.processes import prepared
 
 FRONT, SIDE = "a.example.test", "x.example.test"
 BACK = {Step.GOING_BACK}
@@ -264,18 +262,13 @@ def test_what_an_earlier_version_deployed_is_taken_out_as_well(shared):
     assert_all_gone(shared)
 
 
-def die_at(appliance: Deployed, word: str) -> None:
-    argv = [DYING, appliance.root, word, str(appliance.clock.offset.total_seconds())]
-    assert prepared.run(argv).returncode == 9, f"it never came to {word}"
-
-
 @pytest.mark.parametrize(
     "word", [*(step for step in Step if step not in BACK), "retired", *(f"rename:{n}" for n in (1,))]
 )
 def test_a_crash_at_any_step_leaves_what_toyd_can_start_with_and_the_next_run_takes_it_out(shared, word):
     before = {name: served(shared.port, name) for name in (FRONT, SIDE)}
     without_plugin(shared)
-    die_at(shared, word)
+    shared.dies_at(word)
     assert all(served(shared.port, name) in {"", before[name]} for name in before)
     shared.stop("toyd")
     shared.start("toyd", shared.layout.service("toyd").live / "entry.conf")
@@ -287,7 +280,7 @@ def test_a_crash_at_any_step_leaves_what_toyd_can_start_with_and_the_next_run_ta
 @pytest.mark.parametrize("step", [step for step in Step if step not in BACK])
 def test_a_boot_after_a_crash_does_so_too(shared, step):
     without_plugin(shared)
-    die_at(shared, step)
+    shared.dies_at(step)
     shared.stop("toyd")
     shared.engine().boot()
     shared.start("toyd", shared.layout.service("toyd").live / "entry.conf")

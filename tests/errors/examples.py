@@ -112,6 +112,7 @@ EXAMPLES: list[AgentError] = [
     acme.TrustFileUnusable(TRUST, "no such file or directory", AT),
     acme.NoDirectory("https://ca.example/", "it answers with HTTP status 404", AT),
     acme.CaBusy(LE, AT),
+    acme.CaBusy(LE, AT, "The service is down for maintenance."),
     acme.CaFailed(LE, "Error creating new order.", AT),
     acme.RateLimited(LE, 'too many certificates (50) already issued for "example.com" in the last 168h0m0s', AT),
     acme.NamesPaused(LE, frozenset({WWW, SHOP}), "https://portal.letsencrypt.org/sfe/v1/unpause?jwt=abc", AT),
@@ -171,7 +172,9 @@ EXAMPLES: list[AgentError] = [
     chain.LeafIsAuthority("Toy CA"),
     chain.WeakKey(1024, WWW),
     chain.WeakKey(1024),
-    chain.WeakSignature(WWW, "sha1"),
+    chain.WeakKey(192, "Shop CA", "elliptic curve", 224, authority=True),
+    chain.WeakSignature(WWW, "SHA1"),
+    chain.ChainTooLarge(WWW, 131071),
     chain.CriticalExtensionUnknown(WWW, "1.3.6.1.4.1.55555.1.2"),
     chain.Precertificate(WWW),
     chain.NotForClients(WWW, ["serverAuth"]),
@@ -220,7 +223,11 @@ EXAMPLES: list[AgentError] = [
     upload.Expired(WWW, AT),
     upload.NotYetValid(WWW, AT + timedelta(days=1), AT),
     upload.NotForServers(WWW, ["clientAuth", "1.2.3.4"]),
+    upload.NotForServers("Shop CA", ["anyExtendedKeyUsage"], authority=True),
     upload.NameNotPermitted("www.example.org", "Branch CA"),
+    upload.NameNotPermitted(
+        "example.org", "Branch CA", 'permitted: names below "example.org"; not for: "a.example.org"'
+    ),
     upload.NoNames("My Server"),
     upload.TrustUnreadable(
         "/etc/chainwright/trust/company.pem",
@@ -236,6 +243,8 @@ EXAMPLES: list[AgentError] = [
         ["a.example.test"],
         "mail/default needs a.example.test, for which this chain is unfit, as its key is ed25519, and mail takes ecdsa-p256",
     ),
+    operations.UploadsNotAllowed(["web/a", "web/b"], ["acme", "local"]),
+    operations.UploadsNotAllowed(["web/a"], ["local"], "[modules.web]"),
     operations.AlreadyUploaded(ID),
     operations.ChainInUse(ID, ["web/a", "web/b"], ["web/a: local", "web/b: nothing"]),
     pins.PinnedInSettings("web_auth", "default", "portal.example.com"),
@@ -288,6 +297,7 @@ EXAMPLES: list[AgentError] = [
     deploy.ChainGone(ID),
     deploy.NotTakenOut("mail", "/etc/postfix/main.cf still names the agent's files", OUTPUT),
     deploy.StillServed("mail", "127.0.0.1:993 (mail.example.test)"),
+    deploy.FormerInstance("nginx", "pid 4711", "kill 4711"),
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
     deploy.NotIncluded(

@@ -21,6 +21,8 @@ UNKNOWN = Objection(
     INCOMPLETE, "Issuer A", 'the issuer of "Issuer A" is not known here, so the chain may be incomplete', ""
 )
 CURVE = Objection("chain.browsers_refuse", "a.example", "its key is Ed25519, which browsers refuse", "browsers")
+ISSUER = Objection("chain.unusual_key", "Own Root", 'the key of "Own Root" is an Ed25519 key: X refuses it', "X")
+STAPLE = Objection("chain.must_staple", "a.example", "it demands a stapled OCSP response: GnuTLS refuses it", "GnuTLS")
 FORGIVEN = Objection("chain.critical", "a.example", "it has an extension that no client knows")
 STRICT = Objection("chain.no_aki", "a.example", "it has no authority key identifier", "OpenSSL in strict mode")
 REMARK = Objection("source.remark", "CA", "no chain leads to X", "")
@@ -46,12 +48,24 @@ def found(of: ChainRecord, bound: str | None = "1"):
         (record(CURVE), Severity.WARNING),
         (record(CURVE, source="uploaded"), Severity.WARNING),
         (record(CURVE, source="local", root="r"), Severity.NOTICE),
+        (record(ISSUER, source="local", root="r"), Severity.WARNING),
         (record(STRICT), Severity.NOTICE),
         (record(FORGIVEN), Severity.WARNING),
         (record(FORGIVEN, source="local", root="r"), Severity.WARNING),
         (record(REMARK), Severity.NOTICE),
     ],
-    ids=["unknown root", "leaf alone", "some", "upload", "local key", "strict", "forgiven", "forgiven local", "remark"],
+    ids=[
+        "unknown root",
+        "leaf alone",
+        "some",
+        "upload",
+        "local key",
+        "key of the own root",
+        "strict",
+        "forgiven",
+        "forgiven local",
+        "remark",
+    ],
 )
 def test_a_warning_is_as_severe_as_what_clients_make_of_it(of: ChainRecord, severity: Severity):
     [finding] = found(of)
@@ -71,6 +85,24 @@ def test_its_sentence_says_who_refuses_and_what_to_do():
         "Its key is Ed25519, which browsers refuse.",
         "It has an extension that no client knows: every client would refuse it.",
     ]
+    for of, fix in (
+        (
+            record(STAPLE),
+            "Ask for a certificate without the TLS feature status_request (must-staple), from an issuer without it.",
+        ),
+        (record(ISSUER), "Ask for a chain in which every key is ECDSA P-256 or P-384, or RSA."),
+        (
+            record(ISSUER, source="local", root="r"),
+            "Make or upload another root: chainwright root reissue, or chainwright root upload",
+        ),
+        (
+            record(CURVE),
+            "Ask the certificate authority for a chain that these clients accept, and upload it in place of this one.",
+        ),
+        (record(CURVE, source="local", root="r"), ""),
+        (record(REMARK), ""),
+    ):
+        assert [each.problem.fix for each in found(of)] == [fix]
     assert "/etc/chainwright/trust/" in found(record(UNKNOWN))[0].problem.fix
 
 

@@ -8,23 +8,32 @@ import re
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
+from cryptography.x509 import ObjectIdentifier, UnrecognizedExtension
 
 from agent.inspection.asn1 import value_at
+from agent.inspection.pkcs12 import is_opened_by, without_mac
 from support.cas.certificates import NOW, Party, issue, key_pem, p256_key, pem, rsa_key
 from support.fakes.odd_keys import PROVIDERS, SECRET, openssl, pkcs8, traditional, with_curve_written_out
 from support.fakes.uploads import (
     BUNDLE,
     CA,
     LEAF,
+    NEW_KEY_CURE,
     ROOT,
     SALT,
     WHOLE,
     bundle_of,
+    certificate_bag,
+    der,
+    encrypted_key,
     encrypted_safe,
     findings,
+    hidden_safe,
     integer,
+    key_bag,
     key_der,
     look,
+    nested,
     oid,
     p12,
     pbes2,
@@ -33,6 +42,7 @@ from support.fakes.uploads import (
     plain_safe,
     refusal,
     rewritten,
+    scrypt,
     serial_of,
     several,
     shrouded,
@@ -52,8 +62,8 @@ P12_MISSING = (
     "Enter its passphrase (--passphrase-file FILE), or decrypt it: openssl pkcs12 -in FILE -nodes -out plain.pem"
 )
 CHOOSE = (
-    "Say for which name it is meant (--for NAME). Or upload them separately, each with its own private key and the "
-    "certificates of its issuers."
+    "Say for which name it is meant (--for NAME; on the page: only for this domain). Or upload them separately, each with "
+    "its own private key and the certificates of its issuers."
 )
 AES = (
     "Encrypt it with AES instead, with a program that knows that cipher: "
@@ -71,6 +81,21 @@ ROOT_INCLUDED = "note: root included, will not be served"
 READ = {
     "F10 joined by cat": ([WHOLE.replace(b"-----\n-----", b"----------")], [*FINE, ROOT_INCLUDED]),
     "F32 dash-escaped": ([re.sub(rb"(?m)^-", b"- -", WHOLE)], [*FINE, ROOT_INCLUDED]),
+    "F32 quoted-printable": ([WHOLE.replace(b"=", b"=3D")], [*FINE, ROOT_INCLUDED]),
+    "F32 quoted-printable, lines broken": (
+        [re.sub(rb"(?m)^([^-\n]{40})(.)", rb"\1=\n\2", WHOLE.replace(b"=", b"=3D"))],
+        [*FINE, ROOT_INCLUDED],
+    ),
+    "F23 Base64 of PKCS#7": ([key_pem(LEAF.key), base64.encodebytes(ALL)], FINE),
+    "F23 Base64 of a certificate": (
+        [key_pem(LEAF.key), base64.b64encode(der(LEAF.certificate)), b"\xef\xbb\xbf" + base64.encodebytes(der(CA.certificate))],
+        FINE,
+    ),
+    "P03 Base64 of PKCS#12": ([base64.encodebytes(p12(LEAF, CA, secret=SECRET))], FINE),
+    "K04 no line after the headers": (
+        [traditional(LEAF.key, "aes128").replace(b"\n\n", b"\n"), CERTIFICATES],
+        [*FINE, ROOT_INCLUDED],
+    ),
     "F34 zero-width blanks": ([WHOLE.replace(b"\n", "\u200b\u00a0\n".encode())], [*FINE, ROOT_INCLUDED]),
     "F23 label of RFC 2315": ([key_pem(LEAF.key), block("PKCS #7 SIGNED DATA", ALL)], FINE),
     "K02 curve written out": ([with_curve_written_out(LEAF.key), CERTIFICATES], [*FINE, ROOT_INCLUDED]),
@@ -87,12 +112,60 @@ def test_what_people_have_is_read(case: str):
     assert findings(*files, passphrase=SECRET, anchors=KNOWN, now=now) == remarks
 
 
+def odd_extension(oid: str, content: bytes) -> Party:
+    """Return a leaf with an extension of any content."""
+    return CA.leaf("www.example.com", extensions=(UnrecognizedExtension(ObjectIdentifier(oid), content),))
+
+
 REFUSED = {
     "C01c serial number 0": (
         [bundle_of(rewritten(LEAF, CA, serial_of(LEAF), integer(0)), CA, ROOT)],
         (
             'The certificate of "www.example.com" is not well-formed: its serial number is 0 (RFC 5280 section 4.1.2.2).\n'
             "Ask the certificate authority for a correct one."
+        ),
+    ),
+    "C01c serial number below 0": (
+        [bundle_of(rewritten(LEAF, CA, serial_of(LEAF), integer(-5)), CA, ROOT)],
+        (
+            'The certificate of "www.example.com" is not well-formed: its serial number is negative (RFC 5280 section 4.1.2.2).\n'
+            "Ask the certificate authority for a correct one."
+        ),
+    ),
+    "C01c serial number 0 of an intermediate": (
+        [bundle_of(LEAF, rewritten(CA, ROOT, serial_of(CA), integer(0)), ROOT)],
+        (
+            'The certificate of "Toy CA" is not well-formed: its serial number is 0 (RFC 5280 section 4.1.2.2).\n'
+            "Ask the certificate authority for a correct one."
+        ),
+    ),
+    **{
+        f"an extension that can't be read: {name}": (
+            [bundle_of(odd_extension(oid, content), CA, ROOT)],
+            (
+                f'The certificate of "www.example.com" is not well-formed: its extension {name} can\'t be read: {reason}.\n'
+                "Ask the certificate authority for a correct one."
+            ),
+        )
+        for oid, content, name, reason in (
+            ("2.5.29.15", b"\x04\x01x", "keyUsage", "it begins with something else"),
+            ("2.5.29.37", b"\x30\x00", "extKeyUsage", "it is malformed"),
+            ("2.5.29.32", b"\x30", "certificatePolicies", "it is cut short"),
+            ("1.3.6.1.5.5.7.1.24", b"\x05\x00", "1.3.6.1.5.5.7.1.24", "it begins with something else"),
+        )
+    },
+    "an extension that is there twice": (
+        [bundle_of(rewritten(LEAF, CA, bytes.fromhex("0603551d0e"), bytes.fromhex("0603551d23")), CA, ROOT)],
+        (
+            'The certificate of "www.example.com" is not well-formed: it has the extension 2.5.29.35 twice '
+            "(RFC 5280 section 4.2).\nAsk the certificate authority for a correct one."
+        ),
+    ),
+    "P15 a key without a certificate": (
+        [pfx(plain_safe(key_bag(LEAF), key_bag(SHOP)), plain_safe(certificate_bag(LEAF.certificate)))],
+        (
+            "There is a private key that belongs to no certificate (a, key 2), beside that of "
+            '"www.example.com" (a, key 1).\nLeave out the key in a, key 2, or upload it with its own certificate.'
         ),
     ),
     "P15 two pairs": (
@@ -106,6 +179,18 @@ REFUSED = {
 def test_what_can_t_be_taken_is_refused_with_its_true_reason(case: str):
     files, message = REFUSED[case]
     assert refusal(*files, passphrase=SECRET, anchors=KNOWN) == message
+
+
+def test_a_key_whose_length_is_impossible_is_not_said_to_be_cut_short():
+    reasons = {
+        b"\x30\xff": "its second byte can't be that of a length",
+        b"\x30\x7f": "it ends too early, after 9 of 129 bytes",
+    }
+    for first, reason in reasons.items():
+        assert refusal(CERTIFICATES, ("k", block("PRIVATE KEY", first + bytes(7)))) == (
+            f"k: This is a private key, but it can't be read: {reason}.\n"
+            "Get it again from where it comes from; binary files must be copied unchanged."
+        )
 
 
 def test_a_pkcs12_file_without_its_passphrase_is_called_that():
@@ -207,6 +292,52 @@ def test_the_command_that_is_said_to_open_a_pkcs12_file_does_so(tmp_path):
     assert look(plain.read_bytes()).chain.leaf == LEAF.certificate
 
 
+LEGACY = "-provider default -provider legacy "
+
+
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [
+        (traditional(LEAF.key, "des"), LEGACY),
+        (traditional(LEAF.key, "bf-cbc"), LEGACY),
+        (traditional(LEAF.key, "aes128"), ""),
+        (traditional(LEAF.key, "des3"), ""),
+        (pkcs8(LEAF.key, "-v2", "des-cbc"), LEGACY),
+        (pkcs8(LEAF.key, "-v1", "PBE-MD5-DES"), LEGACY),
+        (pkcs8(LEAF.key, "-v1", "PBE-SHA1-3DES"), ""),
+        (pkcs8(LEAF.key, "-v2", "camellia-256-cbc"), ""),
+    ],
+    ids=["DES", "Blowfish", "AES", "3DES", "PBES2 DES", "PBES1 DES", "PBE 3DES", "Camellia"],
+)
+def test_the_command_that_is_said_to_decrypt_a_key_does_so(key: bytes, options: str, tmp_path):
+    file, plain = tmp_path / "a.key", tmp_path / "plain.pem"
+    file.write_bytes(key)
+    said = refusal(CERTIFICATES, ("k", key))
+    command = f"openssl pkey {options}-in FILE -out plain.pem"
+    assert said == (
+        "k: The private key is protected by a passphrase, and none was given.\n"
+        f"Enter its passphrase (--passphrase-file FILE), or decrypt it: {command}"
+    )
+    argv = command.replace("FILE", str(file)).replace("plain.pem", str(plain)).split()
+    openssl(*argv[1:], "-passin", f"pass:{SECRET.decode()}")
+    assert look(CERTIFICATES, plain.read_bytes()).chain.leaf == LEAF.certificate
+
+
+@pytest.mark.parametrize(
+    ("cipher", "legacy"), [("PBE-SHA1-RC2-40", "-legacy "), ("PBE-SHA1-3DES", ""), ("aes-256-cbc", "")]
+)
+def test_the_command_that_is_said_to_open_an_old_pkcs12_file_does_so(cipher: str, legacy: str, tmp_path):
+    file, plain = tmp_path / "a.p12", tmp_path / "plain.pem"
+    (tmp_path / "all.pem").write_bytes(WHOLE)
+    how = ("-keypbe", cipher, "-certpbe", cipher, "-passout", f"pass:{SECRET.decode()}")
+    openssl("pkcs12", "-export", *PROVIDERS, "-in", str(tmp_path / "all.pem"), *how, "-out", str(file))
+    said = refusal(file.read_bytes())
+    assert said == P12_MISSING.replace("pkcs12 -in", f"pkcs12 {legacy}-in")
+    command = said.partition(": openssl ")[2].replace("FILE", str(file)).replace("plain.pem", str(plain)).split()
+    openssl(*command, "-passin", f"pass:{SECRET.decode()}")
+    assert look(plain.read_bytes()).chain.leaf == LEAF.certificate
+
+
 def test_damaged_headers_of_an_encrypted_key_are_said():
     key = traditional(LEAF.key, "des")
     for odd in (key.replace(b"DEK-Info: DES-CBC,", b"DEK-Info: DES-CBC,zz"), key.replace(b"DEK-Info:", b"Key-Info:")):
@@ -259,8 +390,7 @@ def test_a_key_whose_numbers_do_not_belong_together_is_damaged(secret: bytes):
 def test_the_parameters_of_a_curve_that_no_service_uses_are_called_that(curve):
     key = with_curve_written_out(ec.generate_private_key(curve))
     assert refusal(CERTIFICATES, key) == (
-        'Keys of the type "elliptic curve with parameters of its own" are not supported.\n'
-        "Use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519."
+        f'Keys of the type "elliptic curve with parameters of its own" are not supported.\n{NEW_KEY_CURE}'
     )
 
 
@@ -276,7 +406,7 @@ def test_a_certificate_whose_curve_is_written_out_is_warned_of():
 
 WRITTEN_OUT = (
     "on a curve that is written out instead of named (RFC 5480 section 2.1.1): "
-    "Chromium, Firefox, OpenSSL, GnuTLS and Python's cryptography refuse it"
+    "Chromium, Firefox, OpenSSL and GnuTLS refuse it"
 )
 
 
@@ -302,6 +432,97 @@ def test_the_one_that_is_asked_for_is_taken(files):
         leaf, remarks = chosen(*files, wanted=name)
         assert leaf == party.certificate
         assert f'"{other}" left out, and its key' in remarks
+
+
+def in_a_safe(*bags: bytes) -> bytes:
+    """Return a PKCS#12 file of two pairs, whose keys are in one encrypted safe with the certificates."""
+    return pfx(
+        hidden_safe(*bags, *map(certificate_bag, (each.certificate for each in (LEAF, SHOP, CA))), secret=SECRET)
+    )
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        in_a_safe(key_bag(LEAF), key_bag(SHOP)),
+        in_a_safe(key_bag(LEAF, SECRET), key_bag(SHOP, SECRET)),
+        in_a_safe(key_bag(LEAF), nested(key_bag(SHOP))),
+        in_a_safe(nested(key_bag(LEAF), nested(key_bag(SHOP, SECRET)))),
+        pfx(
+            plain_safe(nested(key_bag(LEAF, SECRET)), key_bag(SHOP)),
+            plain_safe(*map(certificate_bag, (LEAF.certificate, SHOP.certificate))),
+        ),
+    ],
+    ids=["open", "each encrypted", "nested", "all nested", "not encrypted"],
+)
+def test_each_key_in_a_safe_is_seen(file: bytes):
+    assert refusal(file, passphrase=SECRET, anchors=[CA.certificate]) == REFUSED["P15 two pairs"][1]
+    for name, party in (("www.example.com", LEAF), ("shop.example.com", SHOP)):
+        assert (
+            look(file, passphrase=SECRET, anchors=[*KNOWN, CA.certificate], wanted=name).chain.leaf == party.certificate
+        )
+
+
+SAFES = (
+    "PBE-SHA1-3DES",
+    "PBE-SHA1-2DES",
+    "PBE-SHA1-RC4-128",
+    "PBE-SHA1-RC4-40",
+    "aes-192-cbc",
+    "aes-256-cbc",
+    "camellia-256-cbc",
+)
+
+
+@pytest.mark.parametrize("cipher", SAFES)
+@pytest.mark.parametrize("secret", ["geheim", "Schlüssel", ""])
+def test_a_passphrase_is_right_where_it_decrypts_a_safe_or_fits_the_mac(cipher: str, secret: str, tmp_path):
+    (tmp_path / "all.pem").write_bytes(WHOLE)
+    how = ("-keypbe", cipher, "-certpbe", cipher, "-macalg", "sha384", "-passout", f"pass:{secret}")
+    file = openssl("pkcs12", "-export", *PROVIDERS, "-in", str(tmp_path / "all.pem"), *how)
+    for whole in (file, without_mac(file)):
+        assert is_opened_by(whole, secret.encode() or None)
+        assert not is_opened_by(whole, b"another")
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        pbes2(pbkdf2(0)),
+        pbes2(pbkdf2(1 << 70)),
+        pbes2(scrypt(15, 8, 1)),
+        pbes2(tlv(0x30, oid("2a864886f70d01050c"), tlv(0x30))),
+        pbes2(tlv(0x30)),
+        tlv(0x30, oid("2a864886f70d010c0103"), tlv(0x30)),
+        tlv(0x30, oid("2a864886f70d010c0103")),
+    ],
+    ids=[
+        "no rounds",
+        "too many rounds",
+        "odd cost",
+        "no salt",
+        "no derivation",
+        "no parameters of PBE",
+        "no parameters",
+    ],
+)
+def test_impossible_parameters_of_an_encryption_end_in_a_message(algorithm: bytes):
+    mac = tlv(0x30, tlv(0x30, tlv(0x30), tlv(0x04)), tlv(0x04))
+    for file in (
+        pfx(encrypted_safe(algorithm, bytes(64))),
+        tlv(0x30, pfx(encrypted_safe(algorithm, bytes(64)))[4:], mac),
+    ):
+        assert refusal(("k", file), passphrase=SECRET).startswith("k: ")
+
+
+def test_a_right_passphrase_that_does_not_open_a_key_is_not_called_wrong():
+    bags = map(certificate_bag, (LEAF.certificate, CA.certificate))
+    for bag in (key_bag(LEAF, b"another"), shrouded(encrypted_key(pbkdf2(1000)))):
+        assert refusal(("k", pfx(hidden_safe(bag, *bags, secret=SECRET))), passphrase=SECRET) == (
+            "k: This is a PKCS#12 file, but it can't be read: the passphrase opens it, but not a key in it, "
+            "which is malformed or has another passphrase.\n"
+            "Get it again from where it comes from; binary files must be copied unchanged."
+        )
 
 
 def test_a_name_that_none_covers_chooses_nothing():

@@ -16,6 +16,7 @@ from support.fakes.uploads import (
     BUNDLE,
     CA,
     LEAF,
+    NEW_KEY_CURE,
     ROOT,
     WHOLE,
     bundle_of,
@@ -37,8 +38,8 @@ BLOCK_CURE = "Copy it again as a whole, from its BEGIN line to its END line."
 DAMAGED_CURE = "Get it again from where it comes from; binary files must be copied unchanged."
 SEPARATELY = "Upload them separately, each with its own private key and the certificates of its issuers."
 BY_NAME = (
-    "Say for which name it is meant (--for NAME). Or upload them separately, each with its own private key and the "
-    "certificates of its issuers."
+    "Say for which name it is meant (--for NAME; on the page: only for this domain). Or upload them separately, each with "
+    "its own private key and the certificates of its issuers."
 )
 
 
@@ -126,7 +127,7 @@ BINARY_CURE = "Choose the file of the certificate, and that of the private key."
         (b"<?xml version='1.0'?>", "an XML document", PEM_CURE),
         (b'{"error": "not found"}', "a JSON document", PEM_CURE),
         (b"hello", "text", PEM_CURE),
-        (base64.encodebytes(der(LEAF.certificate)), "base64 text without its BEGIN and END lines", PEM_CURE),
+        (base64.encodebytes(bytes(90)), "base64 text without its BEGIN and END lines", PEM_CURE),
         (b"\x7fELF\x00\x01", "a binary file of some other kind", BINARY_CURE),
         (b"\x30\x03\x02\x01\x05", "a binary file of some other kind", BINARY_CURE),
         (b"PK\x03\x04rest", "a ZIP archive", UNPACK),
@@ -379,14 +380,11 @@ def test_the_certificate_of_another_service_is_refused():
         ),
         (
             ec.generate_private_key(ec.SECP521R1()),
-            (
-                'Keys of the type "secp521r1" are not supported.\n'
-                "Use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519."
-            ),
+            f'Keys of the type "secp521r1" are not supported.\n{NEW_KEY_CURE}',
         ),
         (
             dsa.generate_private_key(2048),
-            'Keys of the type "DSA" are not supported.\nUse ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519.',
+            f'Keys of the type "DSA" are not supported.\n{NEW_KEY_CURE}',
         ),
     ],
     ids=["short", "curve", "dsa"],
@@ -480,7 +478,10 @@ def test_a_certificate_for_other_purposes_is_refused():
     leaf = CA.leaf("www.example.com", extensions=(usage,))
     assert refusal(bundle_of(leaf, CA, ROOT)) == message.format("www.example.com")
     mail = ROOT.authority("Mail CA", extensions=(usage,))
-    assert refusal(bundle_of(mail.leaf("www.example.com"), mail, ROOT)) == message.format("Mail CA")
+    assert refusal(bundle_of(mail.leaf("www.example.com"), mail, ROOT)) == message.format("Mail CA").replace(
+        "Ask the certificate authority for one with serverAuth (TLS web server authentication).",
+        "Use an authority whose extended key usage, if there is one, names serverAuth (TLS web server authentication).",
+    )
 
 
 def test_a_weak_signature_is_refused():

@@ -12,12 +12,16 @@ from agent.errors.operations import (
     NotDeletable,
     NothingToReissue,
     NotNeeded,
+    RootAlreadyPresent,
+    UploadsNotAllowed,
 )
+from agent.errors.pins import PinUnusable
 from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownChain
 from agent.model.deployment import Step
+from agent.operations.pins import pin
 from agent.operations.reissue import reissue
-from agent.operations.root import reissue_root, upload_root
+from agent.operations.root import reissue_root, upload_effects, upload_root
 from agent.operations.uploads import check_upload, delete_upload, store_upload
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
@@ -191,6 +195,32 @@ def test_an_upload_that_is_refused_names_the_modules_that_need_its_names_and_wha
     ]
 
 
+@pytest.mark.parametrize(
+    ("top", "own", "sources", "where"),
+    [
+        ('sources = ["local"]\n', "", "local", ""),
+        ("", 'sources = ["local"]\n', "local", " of [modules.front]"),
+    ],
+)
+def test_an_upload_says_so_where_its_source_is_not_in_the_ladder(sites, top, own, sources, where):
+    text = sites.layout.settings.read_text().partition("\n")[2] if top else sites.layout.settings.read_text()
+    sites.settings(top + text + own)
+    chain = bought(sites, "*.example.test")
+    with pytest.raises(UploadsNotAllowed) as caught:
+        sites.change(check_upload, chain)
+    assert caught.value.problem.lines() == [
+        (
+            f"upload: The chain covers what front/{SITES[0]}, front/{SITES[1]} needs, but no uploaded chain may serve there: "
+            f"the sources are {sources}."
+        ),
+        f'Name "uploaded" in the setting `sources`{where}, or keep the chain for later with --keep-unused.',
+    ]
+    effects = sites.change(store_upload, chain, keep_unused=True)
+    assert [each.reason for each in effects.outranked] == ["only chains of local may serve there"] * 2
+    with pytest.raises(PinUnusable, match="only chains of local may serve there"):
+        sites.change(pin, "front", SITES[0], chain.id)
+
+
 def test_an_upload_that_no_module_needs_names_what_is_needed(sites):
     with pytest.raises(NotNeeded) as caught:
         sites.change(store_upload, bought(sites, "www.elsewhere.test"))
@@ -301,6 +331,9 @@ def test_an_uploaded_subordinate_authority_is_served_with_its_parents(sites):
     authority = parent.authority("Company Appliances")
     root = Root(authority.key, authority.certificate, (parent.certificate,))
     sites.change(upload_root, root)
+    for change in (upload_effects, upload_root):  # a dry run says so, too
+        with pytest.raises(RootAlreadyPresent):
+            sites.change(change, root)
     sites.apply()
     assert wire(sites) == chains(sites)
     with sites.store() as store:

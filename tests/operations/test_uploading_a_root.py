@@ -15,7 +15,6 @@ REGION = COMPANY.authority("Region CA", days=900)
 BRANCH = REGION.authority("Branch CA", days=500)
 
 MAY_NOT_CURE = "Give a certificate authority that may sign certificates, with its key."
-PARENTS_CURE = "Give the certificates of the authorities above it, each before that of its own issuer."
 
 
 def take(*given, **options):
@@ -80,8 +79,8 @@ def test_a_service_s_certificate_is_no_root():
 def test_a_parent_that_allows_no_authority_below_itself_is_refused():
     short = root("Short Root", pathlen=0)
     assert root_refusal(bundle_of(short.authority("Branch CA"), short)) == (
-        'The certificates above the root "Branch CA" do not lead up from it: The certificate of "Short Root" '
-        "may not sign what follows from it: it allows 0 authorities below itself, and there are 1.\n" + PARENTS_CURE
+        '"Branch CA" can\'t be the root: "Short Root" above it may not sign it: '
+        f"it allows no authorities below itself (path length), and there is 1.\n{MAY_NOT_CURE}"
     )
 
 
@@ -125,7 +124,7 @@ def test_an_authority_for_other_purposes_is_refused():
     mail = COMPANY.authority("Mail CA", extensions=(usage,))
     assert root_refusal(bundle_of(mail, COMPANY)) == (
         'The certificate of "Mail CA" is not for servers; its extended key usage is emailProtection.\n'
-        "Ask the certificate authority for one with serverAuth (TLS web server authentication)."
+        "Use an authority whose extended key usage, if there is one, names serverAuth (TLS web server authentication)."
     )
 
 
@@ -155,7 +154,10 @@ CODE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])
             root("Own Root", critical=(UNKNOWN,)),
             'The certificate of "Own Root" has the critical extension 1.3.6.1.4.1.',
         ),
-        (root("Own Root", extensions=(ANY,)), "is not for servers; its extended key usage is anyExtendedKeyUsage."),
+        (
+            root("Own Root", extensions=(ANY,)),
+            "extended key usage is anyExtendedKeyUsage, and clients want serverAuth itself.",
+        ),
         (root("Own Root", extensions=(CODE,)), "is not for servers; its extended key usage is codeSigning."),
         (root("Own Root", key=rsa_key(1024)), "The RSA key has 1024 bits, and services and clients refuse less than"),
     ],

@@ -27,6 +27,7 @@ from agent.errors.chain import (
     WeakSignature,
     WrongIssuer,
 )
+from agent.inspection import InputFile, diagnose
 from agent.pki.certificate import describe
 from agent.pki.chain import (
     Chain,
@@ -241,7 +242,7 @@ def test_the_path_length_is_counted_from_the_leaf():
     deep = below.leaf("www.example.com")
     with pytest.raises(IssuerMayNotSign) as caught:
         Chain(deep.key, deep.certificate, (below.certificate, short.certificate))
-    assert "it allows 0 authorities below itself, and there are 1" in cause(caught)
+    assert "it allows no authorities below itself (path length), and there is 1" in cause(caught)
     narrow = root("Narrow Root", pathlen=0)
     middle = narrow.authority("Middle CA")
     leaf = middle.leaf("www.example.com")
@@ -267,14 +268,23 @@ def test_weak_keys_and_digests_are_refused_wherever_they_are():
     assert '"Weak CA"' in cause(caught)
 
 
-def test_a_signature_with_sha1_is_refused():
-    sha256, sha1 = (bytes.fromhex(oid) for oid in ("2a864886f70d01010b", "2a864886f70d010105"))  # RFC 8017, with RSA
+@pytest.mark.parametrize(
+    ("last", "name"),
+    [(5, "SHA1"), (4, "MD5"), (3, "MD4"), (16, "SHA-512/256"), (127, "the algorithm 1.2.840.113549.1.1.127")],
+)
+def test_a_signature_with_a_weak_or_unknown_algorithm_is_refused_as_that(last: int, name: str):
+    """Never as one that does not verify: nobody tries to."""
+    sha256, other = (bytes.fromhex("2a864886f70d0101") + bytes([each]) for each in (11, last))  # RFC 8017, with RSA
     authority = root(key=rsa_key())
     leaf = authority.leaf("www.example.com")
-    old = x509.load_der_x509_certificate(leaf.certificate.public_bytes(Encoding.DER).replace(sha256, sha1))
+    old = x509.load_der_x509_certificate(leaf.certificate.public_bytes(Encoding.DER).replace(sha256, other))
     with pytest.raises(WeakSignature) as caught:
         Chain(leaf.key, old)
-    assert "is signed with SHA1" in cause(caught)
+    said = f'The certificate of "www.example.com" is signed with {name}, which services and clients refuse.'
+    assert cause(caught) == said
+    with pytest.raises(WeakSignature) as caught:
+        diagnose([InputFile("a", key_pem(leaf.key) + pem(old, authority.certificate))], now=NOW)
+    assert cause(caught) == said
     with pytest.raises(WeakSignature):
         Chain.build(leaf.key, [old, authority.certificate])
 

@@ -8,8 +8,8 @@ from subprocess import run
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
-from cryptography.hazmat.primitives.hashes import SHA224
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding
+from cryptography.hazmat.primitives.hashes import SHA3_256, SHA224, SHA256, SHA512, HashAlgorithm
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -22,7 +22,7 @@ from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.judge import EDITION, judge
 from agent.pki.judgement import Judgement
 from support.cas.certificates import DAY, NOW, Party, issue, named, root, rsa_key
-from support.fakes.uploads import CA, ROOT, bundle_of, look, refusal, tlv
+from support.fakes.uploads import CA, ROOT, bundle_of, look, refusal, rewritten, tlv
 
 NAME = "www.example.com"
 SERVER_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
@@ -89,7 +89,8 @@ def may_not(name: str, authority: str = "Bound CA") -> str:
 
 
 def not_for(title: str, usage: str = "anyExtendedKeyUsage") -> str:
-    return f'The certificate of "{title}" is not for servers; its extended key usage is {usage}'
+    why = ", and clients want serverAuth itself" if usage == "anyExtendedKeyUsage" else ""
+    return f'The certificate of "{title}" is not for servers; its extended key usage is {usage}{why}'
 
 
 REFUSED = {
@@ -118,7 +119,10 @@ REFUSED = {
     ),
     "root with a path length": (
         below_root(pathlen=0),
-        'The certificate of "Toy Root" may not sign what follows from it: it allows 0 authorities below itself, and there are 1',
+        (
+            'The certificate of "Toy Root" may not sign what follows from it: '
+            "it allows no authorities below itself (path length), and there is 1"
+        ),
     ),
     "expired intermediate": (
         through(ROOT.authority("Short CA", now=NOW - 30 * DAY, days=29)),
@@ -176,7 +180,7 @@ REFUSED = {
             permitted(x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))),
             **subjects(x509.RegisteredID(x509.ObjectIdentifier("1.2.3.4"))),
         ),
-        may_not("<ObjectIdentifier(oid=1.2.3.4, name=Unknown OID)>"),
+        may_not("1.2.3.4"),
     ),
 }
 
@@ -190,6 +194,45 @@ def with_root_constraints(constraints: x509.NameConstraints, cn: str, *, self_is
 REFUSED["the subject of an intermediate"] = (
     with_root_constraints(excluded(x509.DirectoryName(named("Toy CA"))), "Toy CA"),
     may_not("CN=Toy CA", "Toy Root"),
+)
+
+
+def of_raw_names(*names: bytes) -> Path:
+    """Return a path whose leaf has DNS names of any bytes."""
+    names = tuple(tlv(0x82, name) for name in names)
+    return of_leaf(
+        names=(), extensions=(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), tlv(0x30, *names)),)
+    )
+
+
+def deep(number: int) -> Path:
+    """Return a path through so many authorities."""
+    between = [ROOT]
+    for at in range(number):
+        between.append(between[-1].authority(f"CA {at}"))
+    return Path(between[-1].leaf(NAME), tuple(between[:0:-1]), ROOT)
+
+
+def swollen(octets: int) -> Path:
+    ballast = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(octets))
+    return through(ROOT.authority("Big CA", extensions=(ballast,)))
+
+
+REFUSED["more than clients read"] = (
+    swollen(131_000),
+    f'The chain of "{NAME}" is longer than the 131071 bytes that clients read',
+)
+REFUSED["an address in the common name only"] = (
+    of_leaf(cn="192.0.2.1", names=()),
+    'The certificate of "192.0.2.1" is for no host name and no address',
+)
+REFUSED["a dot behind the common name"] = (
+    of_leaf(cn=f"{NAME}.", names=()),
+    f'The certificate of "{NAME}." is for no host name and no address',
+)
+REFUSED["an address among the DNS names only"] = (
+    of_raw_names(b"192.0.2.1"),
+    f'The certificate of "{NAME}" is for no host name and no address',
 )
 
 
@@ -208,11 +251,7 @@ GOOD = {
     "below a permitted name": constrained(permitted(DNS("example.com")), "example.com", NAME, "*.example.com"),
     "not excluded": constrained(excluded(DNS("example.org"), TEN), NAME, "192.0.2.1"),
     "constraints of other kinds": constrained(permitted(EMAIL("example.org"), URI("example.org"))),
-    "a permitted subject in other letters": constrained(permitted(MINE), organization="mine"),
     "a permitted mailbox": constrained(permitted(EMAIL(".example.com")), **subjects(EMAIL("a@b.example.com"))),
-    "self-issued, and not looked at": with_root_constraints(
-        excluded(x509.DirectoryName(named("Toy Root"))), "Toy Root", self_issued=True
-    ),
     "any purpose beside the right one": of_leaf(
         extensions=(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, ExtendedKeyUsageOID.SERVER_AUTH]),
@@ -234,8 +273,26 @@ def only_python(words: str) -> str:
 BROWSERS = "Chromium, Firefox and Python's cryptography refuse it"
 
 
+MUST_STAPLE = x509.TLSFeature([x509.TLSFeatureType.status_request])
+
+
 def stapled() -> Path:
-    return of_leaf(extensions=(x509.TLSFeature([x509.TLSFeatureType.status_request]),))
+    return of_leaf(extensions=(MUST_STAPLE,))
+
+
+def signed_with_pss(salt: int, digest: HashAlgorithm) -> Path:
+    """Return a path whose leaf is signed with RSA-PSS."""
+    authority = ROOT.authority("RSA CA", key=rsa_key())
+    return through(authority, rsa_padding=padding.PSS(padding.MGF1(digest), salt))
+
+
+def of_version_1() -> Path:
+    """Return a path whose leaf says that it is of version 1, and has extensions."""
+    return Path(rewritten(CA.leaf(NAME), CA, bytes.fromhex("a003020102"), b""), (CA,), ROOT)
+
+
+def short_key(kind: str, title: str, bits: int, least: int) -> str:
+    return f'The {kind} key of "{title}" has {bits} bits, and services and clients refuse less than {least}'
 
 
 def elsewhere(**parts) -> Path:
@@ -250,7 +307,37 @@ def in_another_encoding() -> Path:
     return through(ROOT.authority("Toy CA"), issuer_name=x509.Name([name]))
 
 
+def not_compared(title: str) -> str:
+    return f'"{title}" has name constraints of a kind that not every client compares: GnuTLS refuses it'
+
+
 WARNED = {
+    "a permitted subject in other letters": (
+        constrained(permitted(MINE), organization="mine"),
+        not_compared("Bound CA"),
+    ),
+    "self-issued, and not looked at": (
+        with_root_constraints(excluded(x509.DirectoryName(named("Toy Root"))), "Toy Root", self_issued=True),
+        not_compared("Toy Root"),
+    ),
+    "a critical extension that some know": (
+        through(ROOT.authority("Policed CA", critical=(x509.PolicyConstraints(None, 0),))),
+        '"Policed CA" has the critical extension 2.5.29.36: GnuTLS and Python\'s cryptography refuse it',
+    ),
+    "a long path": (
+        deep(15),
+        "17 certificates lead from the leaf to the root: GnuTLS and Python's cryptography refuse it",
+    ),
+    "more than OpenSSL reads": (swollen(105_000), 'OpenSSL refuses it: "excessive message size"'),
+    "a name that is not in its ASCII form": (
+        of_raw_names(NAME.encode(), "bücher.example".encode()),
+        'names that no client accepts: "bücher.example"',
+    ),
+    "an empty name": (of_raw_names(NAME.encode(), b""), "there is an empty name in its SAN: GnuTLS refuses it"),
+    "an address among the DNS names": (
+        of_raw_names(NAME.encode(), b"192.0.2.1"),
+        'addresses among the DNS names, where no modern client looks: "192.0.2.1"',
+    ),
     "below a permitted name with a dot": (
         constrained(permitted(DNS(".example.com")), NAME, "*.example.com"),
         only_python("malformed DNS name constraint: .example.com"),
@@ -261,7 +348,7 @@ WARNED = {
     ),
     "Ed25519, leaf": (
         of_leaf(key=ed25519.Ed25519PrivateKey.generate()),
-        f'the key of "{NAME}" is an Ed25519 key: {BROWSERS}',
+        f'the key of "{NAME}" is an Ed25519 key: Chromium and Firefox refuse it',
     ),
     "Ed25519, intermediate": (
         through(ROOT.authority("Ed CA", key=ed25519.Ed25519PrivateKey.generate())),
@@ -277,6 +364,36 @@ WARNED = {
             'the key of "Pool CA" is on the curve brainpoolP256r1: '
             "Chromium, Firefox, GnuTLS and Python's cryptography refuse it"
         ),
+    ),
+    "P-224": (
+        through(ROOT.authority("Pool CA", key=ec.generate_private_key(ec.SECP224R1()))),
+        f'the key of "Pool CA" is on the curve secp224r1: {BROWSERS}',
+    ),
+    "DSA": (
+        through(ROOT.authority("Old CA", key=dsa.generate_private_key(2048))),
+        f'the key of "Old CA" is a DSA key: {BROWSERS}',
+    ),
+    "SHA-3": (of_leaf(digest=SHA3_256()), f'"{NAME}" is signed with SHA3-256: {BROWSERS}'),
+    **{
+        f"RSA-PSS, {what}": (
+            path,
+            (
+                f'"{NAME}" is signed with RSA-PSS with other parameters than its digest\'s (RFC 4055 section 3.1): '
+                "Chromium, Firefox, GnuTLS and Python's cryptography refuse it"
+            ),
+        )
+        for what, path in {"salt": signed_with_pss(20, SHA256()), "digest": signed_with_pss(32, SHA512())}.items()
+    },
+    "version 1": (
+        of_version_1(),
+        (
+            f'"{NAME}" has extensions, and says that it is of version 1, which has none: '
+            "Chromium, Firefox, GnuTLS, Python 3.13 and Python's cryptography refuse it"
+        ),
+    ),
+    "must-staple, intermediate": (
+        through(ROOT.authority("Staple CA", extensions=(MUST_STAPLE,))),
+        '"Staple CA" demands a stapled OCSP response (must-staple) of all that it issues: Firefox and GnuTLS refuse it',
     ),
     "SHA-224, leaf": (of_leaf(digest=SHA224()), f'"{NAME}" is signed with SHA-224: {BROWSERS}'),
     "SHA-224, intermediate": (
@@ -320,7 +437,17 @@ WARNED = {
     ),
     "another issuer's key": (
         elsewhere(key_identifier=b"another"),
-        f'the authority key identifier of "{NAME}" is of another certificate than that of "Toy CA": OpenSSL refuses it',
+        (
+            f'the authority key identifier of "{NAME}" is of another certificate than that of "Toy CA": '
+            "OpenSSL and GnuTLS refuse it"
+        ),
+    ),
+    "other letters": (
+        through(ROOT.authority("Toy CA"), issuer_name=named("TOY  CA")),
+        (
+            f'"{NAME}" writes the name of its issuer in another encoding than "Toy CA" does: '
+            "GnuTLS, Go and Python's cryptography refuse it"
+        ),
     ),
     "another encoding": (
         in_another_encoding(),
@@ -420,12 +547,72 @@ def test_the_issuer_that_the_authority_key_identifier_means_is_preferred():
 
 
 def test_what_both_other_verifiers_refuse_is_refused_in_their_words_and_without_them_nothing_is_found():
-    """A curve that is too short: the agent has no check of its own for it."""
-    path = below_root(key=ec.generate_private_key(ec.SECP192R1()))
+    """A critical extension that GnuTLS and Firefox know: the agent has no check of its own for it."""
+    path = of_leaf(critical=(MUST_STAPLE,))
     (objection,) = path.judged().refused
-    said = f'Clients refuse the chain of "{NAME}": OpenSSL says "CA certificate key too weak", Python\'s cryptography says "'
+    said = f'Clients refuse the chain of "{NAME}": OpenSSL says "unhandled critical extension", Python\'s cryptography says "'
     assert objection.sentence.startswith(said)
     assert path.judged(others=False).good
+
+
+def test_short_keys_of_any_kind_are_refused_in_each_authority():
+    cure = "Ask the certificate authority for a chain whose issuers all have stronger keys."
+    for key, kind, bits, least in (
+        (ec.generate_private_key(ec.SECP192R1()), "elliptic curve", 192, 224),
+        (dsa.generate_private_key(1024), "DSA", 1024, 2048),
+        (rsa_key(1024), "RSA", 1024, 2048),
+    ):
+        top = root("Short Root", key=key)
+        (objection,) = through(top.authority("Toy CA"), top=top).judged(others=False).refused
+        assert (objection.sentence, objection.error.problem.fix) == (short_key(kind, "Short Root", bits, least), cure)
+        middle = ROOT.authority("Short CA", key=key)
+        said = refusal(bundle_of(middle.leaf(NAME), middle), anchors=[ROOT.certificate])
+        assert said == f"{short_key(kind, 'Short CA', bits, least)}.\n{cure}"
+
+
+@pytest.mark.parametrize(
+    ("constraints", "limits"),
+    [
+        (permitted(DNS(f".{NAME}")), f'permitted: names below "{NAME}"'),
+        (excluded(DNS("example.com"), TEN), 'not for: "example.com", "10.0.0.0/8"'),
+        (
+            x509.NameConstraints([MINE, DNS("example.org")], [EMAIL("example.net")]),
+            'permitted: "O=Mine", "example.org"; not for: "example.net"',
+        ),
+    ],
+)
+def test_what_an_authority_may_issue_for_is_said(constraints: x509.NameConstraints, limits: str):
+    path = constrained(constraints)
+    fix = path.judged().refused[0].error.problem.fix
+    assert (
+        fix
+        == f"Ask for a certificate with names that the authority may issue for ({limits}), or one of another authority."
+    )
+
+
+def test_a_short_key_of_one_s_own_is_to_be_made_again():
+    weak = CA.leaf(NAME, key=rsa_key(1024))
+    assert refusal(bundle_of(weak, CA)) == (
+        "The RSA key has 1024 bits, and services and clients refuse less than 2048.\n"
+        "Make a new key (ECDSA P-256, or RSA with 2048 bits or more) and request a new certificate."
+    )
+
+
+def test_an_authority_without_a_name_is_warned_of():
+    (objection,) = through(ROOT.authority(None)).judged().warnings
+    assert objection.sentence.startswith("the authority with the serial ")
+    assert objection.sentence.endswith(" has an empty subject: Python 3.13 and Python's cryptography refuse it")
+
+
+def test_a_certificate_that_ends_before_it_begins_is_called_that():
+    leaf = CA.leaf(NAME)
+    der, at = leaf.certificate.tbs_certificate_bytes, leaf.certificate.tbs_certificate_bytes.index(b"\x17\x0d")
+    begin, end = der[at : at + 15], der[at + 15 : at + 30]
+    odd = rewritten(leaf, CA, begin + end, end + begin)
+    assert refusal(bundle_of(odd, CA), anchors=[ROOT.certificate]) == (
+        f'The certificate of "{NAME}" is not well-formed: it ends at 2026-10-31T12:00:00Z, before it begins at '
+        "2027-01-30T12:00:00Z.\nAsk the certificate authority for a correct one."
+    )
 
 
 def test_clients_are_judged_as_clients():
@@ -442,12 +629,15 @@ def test_a_constraint_that_can_not_be_read_is_a_reason_and_no_traceback():
     leaf = odd.leaf(NAME)
     with pytest.raises(AgentError) as caught:
         look(bundle_of(leaf, odd))
-    assert caught.value.problem.code == "upload.damaged"
+    assert str(caught.value) == (
+        'The certificate of "Odd Root" is not well-formed: its extension nameConstraints can\'t be read: an address in it '
+        "has another length than one of IPv4 or IPv6 with its mask.\nAsk the certificate authority for a correct one."
+    )
     judgement = Path(leaf, (), odd).judged()
     assert [each.sentence for each in judgement.refused] == [
         (
             "A certificate can't be read: the extensions of Odd Root are not well-formed "
-            '("IPAddress name constraints must be an IPv4Network or IPv6Network object")'
+            "(an address in it has another length than one of IPv4 or IPv6 with its mask)"
         )
     ]
 

@@ -66,7 +66,7 @@ def test_of_two_that_are_as_new_the_one_that_was_stored_later():
 def test_where_the_settings_allow_no_upload():
     wanted = need(sources=("local",))
     (found,) = the_comparison(wanted, OTHER, local("a", wanted))
-    assert (found.reason, found.pinnable) == ("the settings allow no uploaded chain there", False)
+    assert (found.reason, found.pinnable) == ("only chains of local may serve there", False)
 
 
 def test_what_serves_already_or_can_not_serve_is_not_compared():

@@ -2,8 +2,9 @@
 
 import pytest
 
-from agent.model.deployment import Outcome
+from agent.model.deployment import Outcome, Step
 from support.appliances.mailed import MAIN, OWN, Mailed
+from support.told import told
 
 pytestmark = pytest.mark.root
 
@@ -118,3 +119,47 @@ def test_both_let_go_of_a_module_that_is_gone_and_what_postfix_still_serves_is_s
     mailing.apply(retry=True)
     with mailing.store() as store:
         assert store.deployments.all() == {}
+
+
+GONE = 'hostname = "gw"\naddresses = ["127.0.0.1"]\n[probe]\ntimeout = 1\n'
+CRASHES = [*(step for step in Step if step is not Step.GOING_BACK), "rename:1"]
+
+
+def leaf_or_none(box: Mailed, door: str) -> str:
+    try:
+        return box.leaf(door)
+    except ConnectionRefusedError:
+        return ""
+
+
+@pytest.mark.parametrize("crash", CRASHES)
+def test_a_crash_while_mail_is_taken_out_of_both_leaves_what_they_start_with_and_the_next_pass_goes_on(mailing, crash):
+    before = {door: mailing.leaf(door) for door in ("smtps", "imaps")}
+    mailing.settings(GONE)
+    mailing.dies_at(crash)
+    for door, leaf in before.items():
+        assert leaf_or_none(mailing, door) in {leaf, ""}
+    assert mailing.layout.service("dovecot").live.exists()
+    mailing.kill("postfix")
+    mailing.apply(retry=True)
+    assert leaf_or_none(mailing, "imaps") == ""
+    assert list(mailing.layout.modules.rglob("*.pem")) == []
+    with mailing.store() as store:
+        assert (store.deployments.all(), store.deployments.transactions()) == ({}, [])
+
+
+@pytest.mark.parametrize("step", [Step.SWITCHING, Step.RELOADING, Step.KEEPING])
+def test_mail_that_is_wanted_again_after_such_a_crash_is_served_again(mailing, step):
+    wanted = mailing.layout.settings.read_text()
+    mailing.settings(GONE)
+    mailing.dies_at(step)
+    mailing.layout.settings.write_text(wanted)
+    for _ in range(2):
+        mailing.apply(retry=True)
+        for service in mailing.pid_files:
+            if mailing.master(service) is None:
+                mailing.start_daemon(service)
+    mailing.apply(retry=True)
+    assert mailing.deployment("mail").outcome is Outcome.LIVE
+    mailing.assert_served()
+    assert told(mailing) == []

@@ -4,8 +4,9 @@ import socket
 
 from agent.engine.recheck import Recheck
 from agent.model.deployment import EndpointRecord, Outcome
-from support.appliances.proxied import OWN, SITES, Proxied
+from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.clients.terminal import Terminal
+from support.processes.tree import kill_all
 from support.servers.local import Maker, listening, securing
 from support.told import told
 
@@ -69,8 +70,31 @@ def test_a_start_that_fails_is_told_with_nginxs_words_until_it_works(proxied):
         assert f"bind() to 127.0.0.1:{proxied.port} failed (98: " in problem["cause"]
         assert (problem["where"], problem["effect"]) == ("nginx", "The new files are in place for its start.")
         assert f"bind() to 127.0.0.1:{proxied.port} failed" in problem["detail"]
-    proxied.apply()
+    proxied.apply(retry=True)
     assert [each for each in told(proxied) if each["problem"]["code"] == "deploy.start_failed"] == []
+    proxied.assert_served(*SITES)
+
+
+def test_a_start_that_fails_is_tried_again_with_back_off_and_at_once_when_a_person_asks(proxied):
+    def starts(**options):
+        proxied.runner.ran.clear()
+        proxied.apply(**options)
+        return proxied.runner.count("start_nginx")
+
+    with socket.create_server(("127.0.0.1", proxied.port)):
+        proxied.configure(service={**OWN, "start": True})
+        assert starts() == 1
+        first = proxied.deployment("reverse_proxy").problem
+        assert starts() == 0
+        assert proxied.deployment("reverse_proxy").problem == first
+        proxied.clock.advance(seconds=61)
+        assert starts() == 1
+        proxied.clock.advance(seconds=61)
+        assert starts() == 0
+        assert starts(retry=True) == 1
+        assert {each["problem"]["code"] for each in told(proxied)} == {"deploy.start_failed"}
+    assert starts(recheck=Recheck.SAMPLE) == 1
+    assert told(proxied) == []
     proxied.assert_served(*SITES)
 
 
@@ -161,3 +185,35 @@ def test_another_program_at_the_port_of_nginx_is_named(proxied, tmp_path):
     assert {each.problem.code for each in records} == {"deploy.other_certificate"}
     assert all('"other.example.test", issued by "Toy Intermediate"' in each.problem.cause for each in records)
     assert set(degraded(proxied)) == {"deploy.other_certificate"}
+
+
+def former_instances(box: Proxied) -> list[str]:
+    return [each["problem"]["cause"] for each in told(box) if each["problem"]["code"] == "deploy.former_instance"]
+
+
+def test_an_nginx_of_its_own_that_goes_on_beside_the_administrators_is_told_until_it_has_ended(serving):
+    own = serving.master
+    serving.write_main_file()
+    serving.configure(service=dict(INCLUDED), probe_timeout=1)
+    serving.apply()
+    assert former_instances(serving) == [
+        (
+            f"The nginx of the agent's own still runs (pid {own}), though the settings name another one: what it read is "
+            "served on, and where it listens the other can't."
+        )
+    ]
+    kill_all([own])
+    serving.start_service()
+    serving.apply()
+    assert told(serving) == []
+    serving.assert_served(*SITES)
+
+
+def test_nothing_is_told_of_it_when_it_is_named_again(serving):
+    serving.write_main_file()
+    serving.configure(service=dict(INCLUDED), probe_timeout=1)
+    serving.apply()
+    serving.configure(service=dict(OWN), probe_timeout=3)
+    serving.apply()
+    assert told(serving) == []
+    serving.assert_served(*SITES)

@@ -9,7 +9,7 @@ OWN = ("127.0.0.1", "192.0.2.7", "::1", "2001:db8::7")
 
 
 def places(endpoint: Endpoint, own: tuple[str, ...] = OWN) -> list[str]:
-    return [str(each.address) for each in (first_address(endpoint), *further_addresses(endpoint, own))]
+    return [str(each.address) for each in (first_address(endpoint, own), *further_addresses(endpoint, own))]
 
 
 def test_an_address_is_itself():
@@ -48,3 +48,13 @@ def test_of_many_addresses_the_first_are_looked_at():
 
 def test_a_unix_socket_has_one_place():
     assert places(Endpoint(path=Path("/run/charon.vici"), host="")) == ["unix:/run/charon.vici"]
+
+
+def test_a_service_that_leaves_the_loopback_out_is_judged_by_the_first_address_of_its_interfaces():
+    endpoint = Endpoint(host="", port=500, interfaces=("eth0",))
+    assert places(endpoint, ("192.0.2.7", "2001:db8::7")) == ["192.0.2.7:500", "[2001:db8::7]:500"]
+    assert places(endpoint, ("2001:db8::7",)) == ["[2001:db8::7]:500"]
+
+
+def test_on_a_host_without_ipv6_nothing_is_looked_at_over_it():
+    assert places(Endpoint(host="", port=500), ("127.0.0.1", "192.0.2.7")) == ["127.0.0.1:500", "192.0.2.7:500"]

@@ -1,48 +1,41 @@
-"""`AcmeClient`: RFC 8555's requests, one method each, over the network of the `acme` library."""
+"""`AcmeClient`: RFC 8555's requests, one method each, sent again as `RetryPolicy` says."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
-from ipaddress import ip_address
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import requests
 from acme import messages
 from acme.challenges import HTTP01Response
-from acme.client import ClientNetwork
 from cryptography import x509
-from josepy.errors import DeserializationError
 from josepy.interfaces import JSONDeSerializable
-from josepy.json_util import decode_b64jose, encode_b64jose
-from requests.utils import get_environ_proxies
+from josepy.json_util import encode_b64jose
 
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
-from agent.sources.acme.messages import Account, Authorization, Challenge, Issued, NewOrder, Order, RenewalInfo
-from agent.sources.acme.pace import Pace
+from agent.sources.acme.messages import Authorization, Challenge, Issued, NewOrder, Order, RenewalInfo
+from agent.sources.acme.network import AcmeNetwork
 from agent.sources.acme.response import (
-    failure_of,
-    is_busy,
     links,
     location,
+    quoted,
     read,
     read_directory,
     read_renewal_info,
     retry_after,
+    unreadable,
 )
 from agent.sources.acme.retries import PAUSES, RetryPolicy
-from agent.sources.acme.retry_after import http_date, polled
+from agent.sources.acme.retry_after import polled
 from agent.sources.acme.signing import Signer
-from agent.sources.acme.trust import TrustingAdapter, trusting
-from agent.sources.acme.unreachable import CONNECT_TIMEOUT, READ_TIMEOUT, unreachable
+from agent.sources.acme.timed_connections import ANSWER_TIMEOUT
+from agent.system.clock import utc_now
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
@@ -52,17 +45,12 @@ if TYPE_CHECKING:
 FINALIZE_TRIES = 3
 """How often a signing request is sent when it's not known whether the CA has got it."""
 CHAIN_TYPE = "application/pem-certificate-chain"
+BEGIN = b"-----BEGIN"
+MOST_ALTERNATES = 8
+"""Let's Encrypt has had two."""
 DIRECTORY_KEPT = timedelta(days=1).total_seconds()
 FAILURE_KEPT = 5.0
 """Seconds for which all that wait for the directory share one failure to fetch it."""
-NONCES_KEPT = 64
-NONCE_FRESH_FOR = 60.0
-"""Seconds. CAs forget nonces; an older one costs less to replace than to have rejected."""
-
-
-def utc_now() -> datetime:
-    """Return the present instant."""
-    return datetime.now(UTC)
 
 
 def certificate_id(leaf: x509.Certificate) -> str:
@@ -77,15 +65,12 @@ def certificate_id(leaf: x509.Certificate) -> str:
     return f"{encode_b64jose(issuer)}.{encode_b64jose(serial)}"
 
 
-class AcmeClient(ClientNetwork):
+class AcmeClient(AcmeNetwork):
     """One account key at one CA. Any thread may use it; `close` it at the end.
 
     Each request is made for a `context`, which waits, and ends it when the agent wants to stop. It raises `CaProblem`,
     `CaUnreachable` and `agent.errors.OrderCancelled`.
     """
-
-    account: Account | None  # type: ignore[assignment]
-    """The account that requests are signed for; None: none is known yet. The library's has no place for what is remembered."""
 
     def __init__(
         self,
@@ -93,43 +78,23 @@ class AcmeClient(ClientNetwork):
         key: PrivateKey,
         *,
         trust: Path | None = None,
+        answer_timeout: float = ANSWER_TIMEOUT,
         now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`trust`: PEM file with the roots of the CA's own server; None: the system's."""
-        signer = Signer.of(key)
-        super().__init__(signer.key, alg=signer.algorithm, user_agent=user_agent())
-        self.url = directory
-        """Of the directory."""
-        self.pace = Pace(monotonic)
-        """How many requests are under way."""
-        self.skew: timedelta | None = None
-        """How far the CA's clock was ahead of ours at its last answer; None: there was none."""
+        """`trust`: PEM file with the roots of the CA's own server; None: the system's.
+
+        `answer_timeout`: seconds in which an answer has to be complete.
+        """
+        super().__init__(directory, key, trust=trust, answer_timeout=answer_timeout, now=now, monotonic=monotonic)
         self.account_lock = threading.RLock()
         """Held while the account is found, made or changed."""
-        self._trust = trust
-        self._now = now
-        self._monotonic = monotonic
-        self._fresh_nonces: deque[tuple[bytes, float]] = deque(maxlen=NONCES_KEPT)
-        self._adapter_lock = threading.Lock()
         self._directory_lock = threading.Lock()
         self._directory: messages.Directory | None = None
         self._failure: CaUnreachable | CaProblem | None = None
         self._looked_at = 0.0
-        self.session.trust_env = False  # no passwords of ~/.netrc, no roots of other programs; the proxy is wanted
-        self.session.proxies = _proxies(directory)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.session.close()
 
     # Who asks
-
-    @property
-    def signer(self) -> Signer:
-        """Who signs at present. Key and account change only while no request is under way, or under `account_lock`."""
-        assert self.key is not None
-        return Signer(self.key, self.alg, self.account.url if self.account else None)
 
     @property
     def thumbprint(self) -> str:
@@ -236,10 +201,12 @@ class AcmeClient(ClientNetwork):
     def _order(self, answer: requests.Response, url: str) -> Order:
         return read(Order, answer, url=url, retryAfter=polled(retry_after(answer, self._now())))
 
-    def issued(self, context: SourceContext, url: str) -> Issued:
-        """Download a certificate with one of its chains (RFC 8555 section 7.4.2)."""
-        answer = self.post(context, url, accept=CHAIN_TYPE)
-        return Issued(answer.content.decode("ascii", "replace"), links(answer, "alternate"))
+    def issued(self, context: SourceContext, url: str, *, resend: int = len(PAUSES)) -> Issued:
+        """Download a certificate with one of its chains (RFC 8555 section 7.4.2); of the others some at most are named."""
+        answer = self.post(context, url, accept=CHAIN_TYPE, resend=resend)
+        if BEGIN not in answer.content:
+            raise unreadable(answer, f"its answer is not the chain in PEM form that it should be{quoted(answer)}")
+        return Issued(answer.content.decode("ascii", "replace"), links(answer, "alternate")[:MOST_ALTERNATES])
 
     def revoke(
         self, context: SourceContext, leaf: x509.Certificate, reason: int, key: PrivateKey | None = None
@@ -305,82 +272,6 @@ class AcmeClient(ClientNetwork):
                     accept=accept,
                 )
 
-    # Overridden, because the library's loses the nonce of a refusal, always signs with its own key and follows redirections.
-    def _post_once(  # type: ignore[override]
-        self, url: str, content: bytes, *, new_nonce_url: str, signer: Signer, resource: str, accept: str = "*/*"
-    ) -> requests.Response:
-        data = signer.sign(content, url=url, nonce=self._get_nonce(url, new_nonce_url))
-        headers = {"Content-Type": self.JOSE_CONTENT_TYPE, "Accept": accept}
-        response = self._send_request("POST", url, data=data, headers=headers, allow_redirects=False)
-        self._add_nonce(response)
-        return self._check_response(response, resource=resource, account=signer.account or "")
-
-    # Overridden, because the library's fails where an answer brings no nonce.
-    def _add_nonce(self, response: requests.Response) -> None:
-        if nonce := _nonce_in(response):
-            self._fresh_nonces.append((nonce, self._monotonic()))
-
-    # Overridden, because the library's takes any nonce, however old, and fails when several threads take one.
-    def _get_nonce(self, url: str, new_nonce_url: str) -> bytes:  # type: ignore[override]
-        with suppress(IndexError):
-            nonce, at = self._fresh_nonces.pop()
-            if self._monotonic() - at <= NONCE_FRESH_FOR:
-                return nonce
-            self._fresh_nonces.clear()  # the others are older
-        try:
-            response = self._check_response(self._send_request("HEAD", new_nonce_url))
-        except CaUnreachable as failure:
-            failure.sent = False
-            raise
-        if fetched := _nonce_in(response):
-            return fetched
-        raise CaUnreachable("it gives no nonce", url=new_nonce_url, status=response.status_code)
-
-    # Overridden, because the library's logs signed messages and nonces, reads the roots again for each connection, does not
-    # say why no answer came, and merges the session's settings into each request, which costs a third of it.
-    def _send_request(self, method: str, url: str, *args: Any, **options: Any) -> requests.Response:
-        self._mount(url)
-        headers = {"User-Agent": self.user_agent, **options.pop("headers", {})}
-        options |= {"timeout": (CONNECT_TIMEOUT, READ_TIMEOUT), "proxies": self.session.proxies}
-        began = self._monotonic()
-        try:
-            request = requests.Request(method, url, headers=headers, data=options.pop("data", None)).prepare()
-            response = self.session.send(request, **options)
-        except (requests.RequestException, ValueError) as error:  # requests parses where it's redirected to
-            raise unreachable(error, url, str(self._trust or "")) from error
-        self._learn(response, began)
-        return response
-
-    # Overridden, because the library's error has neither the HTTP status nor Retry-After, and a conflict not even its problem.
-    def _check_response(  # type: ignore[override]
-        self, response: requests.Response, content_type: str | None = None, *, resource: str = "", account: str = ""
-    ) -> requests.Response:
-        failure = failure_of(response, self._now())
-        if isinstance(failure, CaProblem):
-            failure.resource, failure.account = resource, account
-        if failure:
-            raise failure
-        return response
-
-    def _mount(self, url: str) -> None:
-        """Read the roots when the first connection is made. Raises `CaUnreachable`."""
-        with self._adapter_lock:
-            if not isinstance(self.session.get_adapter("https://"), TrustingAdapter):
-                self.session.mount("https://", TrustingAdapter(trusting(self._trust, url)))
-
-    def _learn(self, response: requests.Response, began: float) -> None:
-        now = self._now()
-        self.pace.answered(response.status_code, began)
-        if there := http_date(response.headers.get("Date")):
-            self.skew = there - now
-        if is_busy(response, now):
-            self.pace.hold(retry_after(response, now) or 0.0, response.status_code, response.url)
-
-
-def user_agent() -> str:
-    """Return what the CA's operator sees (RFC 8555 section 6.1)."""
-    return f"chainwright/{version('chainwright')} acme/{version('acme')}"
-
 
 def offers_renewal_info(directory: messages.Directory) -> bool:
     """Whether the CA says when to renew (RFC 9773)."""
@@ -392,24 +283,15 @@ def _identifier(name: str) -> messages.Identifier:
     return messages.Identifier(typ=kind, value=name)
 
 
-def _proxies(directory: str) -> dict[str, str]:
-    """Return the proxies of the environment; a CA on this machine itself is not behind one."""
-    host = str(urlsplit(directory).hostname)
-    near = host == "localhost" or (is_address(host) and ip_address(host).is_loopback)
-    return {} if near else dict(get_environ_proxies(directory))
-
-
-def _nonce_in(response: requests.Response) -> bytes | None:
-    try:
-        return decode_b64jose(response.headers.get(ClientNetwork.REPLAY_NONCE_HEADER, "")) or None
-    except DeserializationError:
-        return None
-
-
 def _not_a_directory(failure: CaProblem | CaUnreachable) -> CaProblem | CaUnreachable:
     """Return the failure to fetch a directory; a web page or an error 404 there means that its address is wrong."""
     status = failure.problem.status if isinstance(failure, CaProblem) else failure.status
     if status is None or status >= 500 or status == 429:
         return failure
-    cause = failure.cause if isinstance(failure, CaUnreachable) else f"it answers with HTTP status {status}"
+    cause = failure.cause if isinstance(failure, CaUnreachable) else _refusal(failure)
     return CaUnreachable(cause, url=failure.url, trouble=Trouble.NO_DIRECTORY, status=status)
+
+
+def _refusal(failure: CaProblem) -> str:
+    words = f': "{failure.problem.detail}"' if failure.problem.detail else ""
+    return f"it answers with HTTP status {failure.problem.status}{words}"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.errors.chain import ChainError
-from agent.pki.certificate import is_self_signed, load_certificates, names_as_issuer, title_of, verifies
+from agent.errors.wording import few
+from agent.pki.certificate import has_key, is_self_signed, load_certificates, names_as_issuer, title_of, verifies
 from agent.pki.chain import Chain
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from agent.pki.anchors import Anchors
     from agent.pki.key import PrivateKey
+
+
+MOST_CERTIFICATES = 100
+"""Clients give up on a longer path; building one takes a time that grows with the square."""
 
 
 class NotAsOrdered(Exception):
@@ -46,6 +51,8 @@ def read_delivery(pem: str, key: PrivateKey, anchors: Anchors, earlier: Sequence
     """
     try:
         given = load_certificates(pem.encode())
+        if len(set(given)) > MOST_CERTIFICATES:
+            raise NotAsOrdered(f"it holds more than {MOST_CERTIFICATES} certificates")
         chain = _completed(_ordered(key, given), anchors, earlier)
     except ChainError as error:
         raise NotAsOrdered(error.problem.cause.rstrip("."), error.problem.detail) from error
@@ -66,7 +73,7 @@ def _ordered(key: PrivateKey, given: Sequence[x509.Certificate]) -> Chain:
 def _related(key: PrivateKey, given: Sequence[x509.Certificate]) -> list[x509.Certificate]:
     """Return the certificates of `key` and all above them; without any of that key, everything."""
     public_key = key.public_key()
-    related = [each for each in given if each.public_key() == public_key]
+    related = [each for each in given if has_key(each, public_key)]
     for certificate in related:  # grows meanwhile
         related += [each for each in given if each not in related and names_as_issuer(certificate, each)]
     return related or list(given)
@@ -108,7 +115,7 @@ def _mended(given: Sequence[x509.Certificate], chain: Chain) -> str:
     found = {
         "some of it twice": len(unique) < len(given),
         "in the wrong order": [each for each in unique if each in path] != [each for each in path if each in unique],
-        f"with {', '.join(foreign)}, which is left out": bool(foreign),
-        f"without {', '.join(added)}, which is added": bool(added),
+        f"with {few(foreign)}, which is left out": bool(foreign),
+        f"without {few(added)}, which is added": bool(added),
     }
     return ", ".join(clause for clause, is_so in found.items() if is_so)

@@ -14,8 +14,8 @@ from plugins.webui.request_context import RequestContext
 SENT = ("paste", "passphrase", "for", "replace")
 """What the agent's API takes beside files."""
 NEEDS_PASSPHRASE = {"upload.passphrase_missing", "upload.passphrase_wrong"}
-UNUSED = "hand.nobody_needs"
-"""The refusal that a consent lifts."""
+UNUSED = {"hand.nobody_needs", "hand.uploads_not_allowed"}
+"""Refusals that a consent lifts."""
 
 
 async def show(request: RequestContext) -> Response:
@@ -42,7 +42,7 @@ async def preview(request: RequestContext) -> Response:
             raise
         return await _not_yet(request, refused, fields, files)
     found = answer.json()
-    asks_keep = bool(found["refusal"]) and found["refusal"]["code"] == UNUSED
+    asks_keep = bool(found["refusal"]) and found["refusal"]["code"] in UNUSED
     word = (
         request.app_state.upload_drafts.keep(request.session, fields, files)
         if asks_keep or not found["refusal"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.pki.anchors import Anchors
 from agent.pki.chain import Chain
@@ -54,6 +55,30 @@ def test_order_duplicates_and_what_belongs_to_nothing_are_mended_and_a_root_is_n
     assert delivered.chain.anchor == (ROOT.certificate if ROOT in parties else None)
     assert delivered.mended == mended
     assert not delivered.known
+
+
+def with_an_impossible_key() -> toy_ca.Party:
+    """Return an authority whose public key is on no curve."""
+    point = FOREIGN.certificate.public_key().public_numbers().y.to_bytes(32, "big")
+    der = FOREIGN.certificate.public_bytes(Encoding.DER)
+    return toy_ca.Party(FOREIGN.key, x509.load_der_x509_certificate(der.replace(point, bytes(32))))
+
+
+def test_a_key_that_can_not_be_read_does_no_harm_where_it_belongs_to_nothing():
+    odd = with_an_impossible_key()
+    assert read(odd, LEAF, ISSUER, UPPER).mended == "with Issuer B, which is left out"
+    with pytest.raises(NotAsOrdered, match="Only certificates of authorities were given"):
+        read(odd)
+
+
+def test_more_certificates_than_a_path_can_have_are_refused_at_once():
+    many = [toy_ca.issue("Issuer A", issuer=UPPER, ca=True, key=ISSUER.key, days=days) for days in range(1, 101)]
+    with pytest.raises(NotAsOrdered, match=r"^it holds more than 100 certificates$"):
+        read(*many, LEAF)
+    assert (
+        read(*many[:99], LEAF).mended
+        == "in the wrong order, with Issuer A, Issuer A, Issuer A and 95 more, which is left out"
+    )
 
 
 def test_of_two_certificates_of_an_issuer_the_one_that_the_ca_chose_is_served():

@@ -26,7 +26,7 @@ from agent.probing.handshake import lenient_context
 from agent.store import Store
 from agent.system.command import Action, CommandResult, SystemRunner, process_of
 from agent.system.layout import Layout
-from support.paths import TESTS, THIRD_PARTY
+from support.paths import DYING, TESTS, THIRD_PARTY
 from support.processes import prepared
 from support.processes.tree import kill_all
 from support.waiting import until
@@ -186,6 +186,11 @@ class Deployed:
         self.apply()
         self.assert_live()
         self.runner.ran.clear()
+
+    def dies_at(self, word: str) -> None:
+        """Make a pass in a process that is killed; `word` says where, as tests/support/processes/dying.py does."""
+        argv = [DYING, self.root, word, str(self.clock.offset.total_seconds())]
+        assert prepared.run(argv).returncode == 9, f"it never came to {word}"
 
     def renew(self) -> None:
         """Make all chains due."""

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -78,6 +78,7 @@ def issue(
     extensions: tuple[x509.ExtensionType, ...] = (),
     critical: tuple[x509.ExtensionType, ...] = (),
     organization: str = "",
+    rsa_padding: padding.PSS | None = None,
 ) -> Party:
     key = key or p256_key()
     subject = named(cn, organization)
@@ -106,12 +107,14 @@ def issue(
         builder = builder.add_extension(alternatives, critical=san_critical)
     for extension in (*extensions, *critical):
         builder = builder.add_extension(extension, critical=extension in critical)
-    return Party(key, _signed(builder, issuer.key if issuer else key, digest))
+    return Party(key, _signed(builder, issuer.key if issuer else key, digest, rsa_padding))
 
 
-def _signed(builder: x509.CertificateBuilder, key, digest: hashes.HashAlgorithm | None) -> x509.Certificate:
+def _signed(
+    builder: x509.CertificateBuilder, key, digest: hashes.HashAlgorithm | None, rsa_padding: padding.PSS | None
+) -> x509.Certificate:
     edwards = isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey))
-    return builder.sign(key, None if edwards else digest or hashes.SHA256())
+    return builder.sign(key, None if edwards else digest or hashes.SHA256(), rsa_padding=rsa_padding)
 
 
 def general(name: str) -> x509.GeneralName:

@@ -30,6 +30,10 @@ ROOT = root()
 CA = ROOT.authority("Toy CA", days=400)
 LEAF = CA.leaf("www.example.com", "*.example.com")
 BUNDLE = pem(CA.certificate, ROOT.certificate)
+NEW_KEY_CURE = (
+    "Make a new key of ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519, and request a new certificate: "
+    "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out new.key"
+)
 WHOLE = key_pem(LEAF.key) + pem(LEAF.certificate) + BUNDLE
 
 Given = bytes | tuple[str, bytes]
@@ -137,11 +141,15 @@ def pfx(*contents: bytes) -> bytes:
 
 def hidden_bomb(rounds: int, secret: bytes) -> bytes:
     """Return a PKCS#12 file whose costly key is inside of what is encrypted cheaply, where nothing shows its cost before."""
-    bag = shrouded(encrypted_key(pbkdf2(rounds)))
+    return pfx(hidden_safe(shrouded(encrypted_key(pbkdf2(rounds))), secret=secret))
+
+
+def hidden_safe(*bags: bytes, secret: bytes) -> bytes:
+    """Return bags that are encrypted as a whole."""
     padder = PKCS7(128).padder()
-    plain = padder.update(tlv(0x30, bag)) + padder.finalize()
+    plain = padder.update(tlv(0x30, *bags)) + padder.finalize()
     encryptor = Cipher(AES(hashlib.pbkdf2_hmac("sha256", secret, SALT, 1000, 32)), CBC(bytes(16))).encryptor()
-    return pfx(encrypted_safe(pbes2(pbkdf2(1000)), encryptor.update(plain) + encryptor.finalize()))
+    return encrypted_safe(pbes2(pbkdf2(1000)), encryptor.update(plain) + encryptor.finalize())
 
 
 def encrypted_safe(algorithm: bytes, content: bytes) -> bytes:
@@ -153,9 +161,9 @@ def encrypted_safe(algorithm: bytes, content: bytes) -> bytes:
 def several(parties: Sequence[Party], *issuers: Party, secret: bytes = b"", secrets: Sequence[bytes] = ()) -> bytes:
     """Return a PKCS#12 file of several keys, as a keystore of Java is, without a MAC. `secrets`: one for each key."""
     given = secrets or [secret] * len(parties)
-    bags = [_key_bag(party, each) for party, each in zip(parties, given, strict=True)]
+    bags = [key_bag(party, each) for party, each in zip(parties, given, strict=True)]
     every = [each.certificate for each in (*parties, *issuers)]
-    return pfx(plain_safe(*bags), plain_safe(*(_certificate_bag(each) for each in every)))
+    return pfx(plain_safe(*bags), plain_safe(*(certificate_bag(each) for each in every)))
 
 
 def plain_safe(*bags: bytes) -> bytes:
@@ -163,9 +171,14 @@ def plain_safe(*bags: bytes) -> bytes:
     return tlv(0x30, DATA, tlv(0xA0, tlv(0x04, tlv(0x30, *bags))))
 
 
-def _key_bag(party: Party, secret: bytes) -> bytes:
+def key_bag(party: Party, secret: bytes = b"") -> bytes:
     key = key_der(party.key, secret=secret)
     return shrouded(key) if secret else tlv(0x30, oid("2a864886f70d010c0a0101"), tlv(0xA0, key))
+
+
+def nested(*bags: bytes) -> bytes:
+    """Return the bag of a safe in a safe (RFC 7292 section 4.2.6)."""
+    return tlv(0x30, oid("2a864886f70d010c0a0106"), tlv(0xA0, tlv(0x30, *bags)))
 
 
 def shrouded(key: bytes) -> bytes:
@@ -173,7 +186,7 @@ def shrouded(key: bytes) -> bytes:
     return tlv(0x30, oid("2a864886f70d010c0a0102"), tlv(0xA0, key))
 
 
-def _certificate_bag(certificate) -> bytes:
+def certificate_bag(certificate) -> bytes:
     held = tlv(0x30, oid("2a864886f70d01091601"), tlv(0xA0, tlv(0x04, der(certificate))))
     return tlv(0x30, oid("2a864886f70d010c0a0103"), tlv(0xA0, held))
 

@@ -82,8 +82,8 @@ def _main(kind: str, file: Path, layout: Layout) -> int:
     from agent.daemon.log import Log
     from agent.daemon.sd_notify import Notifier
     from agent.daemon.wakeup import Wakeup
-    from agent.engine.engine import utc_now
     from agent.engine.host import read_host
+    from agent.system.clock import utc_now
 
     def clock() -> datetime:
         offset = 0.0

@@ -1,0 +1,178 @@
+"""Outcomes of a switch: what is stored and told of its modules when it stays, and when it went back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from agent.deploy.confirming import Confirmations, names_of
+from agent.deploy.deploy_context import DeployContext, back_off
+from agent.deploy.endpoints import TransactionEndpoints
+from agent.deploy.failed_starts import FailedStarts
+from agent.deploy.record import TransactionRecord
+from agent.deploy.refusals import told
+from agent.deploy.reloading import Reloader
+from agent.deploy.units import Unit
+from agent.errors import AgentError, Problem
+from agent.errors.deploy import (
+    PUT_BACK,
+    PUT_BACK_AND_SEEN,
+    TAKEN_OUT,
+    NotIncluded,
+    NotSeen,
+    RollbackFailed,
+    ServiceDown,
+)
+from agent.model.deployment import Deployment, EndpointRecord, Outcome, Step
+from agent.model.events import EventKind
+
+
+@dataclass
+class Failure:
+    """Reason why a switch can't stay."""
+
+    error: AgentError
+    slots: dict[tuple[str, str], AgentError] = field(default_factory=dict)
+    """`(module, slot)` whose endpoints do not serve what they should; empty: the services as a whole."""
+
+
+class Outcomes:
+    """What is known of the modules of one transaction after its switch."""
+
+    def __init__(
+        self,
+        context: DeployContext,
+        record: TransactionRecord,
+        units: Sequence[Unit],
+        reloader: Reloader,
+        endpoints: TransactionEndpoints,
+        confirmations: Confirmations,
+    ) -> None:
+        self._context = context
+        self._record = record
+        self._units = units
+        self._reloader = reloader
+        self._endpoints = endpoints
+        self._confirmations = confirmations
+
+    def tell_kept(self, deployment: Deployment) -> None:
+        """Tell that a generation is in service, is switched to without being seen, or waits for its service."""
+        waiting = deployment.outcome is Outcome.WAITING
+        switched = "switched, not seen" if deployment.outcome is Outcome.UNSEEN else "in service"
+        text = (
+            deployment.problem.cause
+            if waiting and deployment.problem
+            else f"generation {deployment.generation} is {switched}"
+        )
+        kind = EventKind.WAITING if waiting else EventKind.DEPLOYED
+        self._context.tell(kind, text, deployment.module, generation=deployment.generation)
+
+    def keep_module(self, module: str) -> Deployment:
+        """Store a module's new generation as what is in service now, or waits. Call inside `Store.write`."""
+        context, record = self._context, self._record
+        rows = self._endpoints.records(module, new=True)
+        down = self._why_waiting(module, rows)
+        if isinstance(down, ServiceDown) and self._has_stopped(module, rows):
+            down = None
+        deployment = Deployment(
+            module=module,
+            generation=record.modules[module].new,
+            outcome=Outcome.WAITING if down else Outcome.LIVE,
+            step=str(Step.RELOADING) if down else "",
+            problem=down.problem if down else None,
+            inputs=record.inputs.get(module, ""),
+            at=context.clock(),
+        )
+        if down is not None:
+            deployment = FailedStarts(context).counted(deployment, down)
+        elif self._is_unseen(module):
+            deployment = self._unseen(deployment)
+        context.store.endpoints.put(module, rows)
+        context.store.deployments.put(deployment)
+        accepted = [difference.subject for difference in record.differences if difference.module == module]
+        if not down:
+            context.store.deployments.accept(module, accepted)
+        return deployment
+
+    def _is_unseen(self, module: str) -> bool:
+        """Whether nothing shows that the service runs the configuration: now, or since it was switched to."""
+        last = self._context.deployment(module)
+        changed = module in self._record.moved or any(
+            unit.name in self._record.entries for unit in self._units if module in unit.modules
+        )
+        still = last is not None and last.outcome is Outcome.UNSEEN and not changed
+        return still or module in self._confirmations.unseen
+
+    def _unseen(self, deployment: Deployment) -> Deployment:
+        """Return a deployment as switched, not seen: a problem, unless the plugin says that nothing can show it."""
+        explained = self._context.enabled.modules[deployment.module].unprobed
+        problem = None if explained else NotSeen(deployment.module, names_of(self._units, deployment.module)).problem
+        return replace(deployment, outcome=Outcome.UNSEEN, problem=problem)
+
+    def stopped(self) -> set[str]:
+        """Return the modules whose service has served and is gone."""
+        rows = self._context.store.endpoints.all()
+        return {row.module for row in rows if row.stopped and row.module in self._record.modules}
+
+    def _has_stopped(self, module: str, rows: list[EndpointRecord]) -> bool:
+        """Whether what was in service still is, but for its service: that is told of its endpoints, which have served."""
+        last, move = self._context.deployment(module), self._record.modules[module]
+        was_live = last is not None and last.outcome is Outcome.LIVE and last.generation == move.new
+        return was_live and any(row.gone for row in rows)
+
+    def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> AgentError | None:
+        for service in self._reloader.unnamed_of(self._units, module):
+            return NotIncluded(service, self._reloader.unnamed[service].rstrip("."))
+        for unit in self._units:
+            if module in unit.modules and unit.name in self._reloader.not_started:
+                return self._reloader.not_started[unit.name]
+            if module in unit.modules and unit.name in self._reloader.down:
+                return ServiceDown(unit.name, self._reloader.down[unit.name])
+        dead = next((row for row in rows if row.problem is not None and not row.further), None)
+        return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
+
+    def store_rollback(self, module: str, failure: Failure, again: Failure | None) -> AgentError:
+        """Store that a module went back; `again`: why what it went back to isn't seen either. Return what is told of it."""
+        move = self._record.modules[module]
+        present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self._record.inputs.get(module, ""))
+        error: AgentError = failure.error
+        if again is not None:
+            detail = error.problem.detail
+            error = RollbackFailed(module, error.problem.cause, again.error.problem.cause)
+            error.detail = detail
+        self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
+        outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
+        self.store_problem(present, outcome, Step.GOING_BACK, error.problem)
+        return error
+
+    def say_what_is_served(self, failure: Failure, modules: Iterable[str]) -> None:
+        """Complete the errors, which are stored of the modules and of what was refused."""
+        for module in modules:
+            of_module = [error for (name, _slot), error in failure.slots.items() if name == module]
+            for error in of_module or [failure.error]:
+                error.effect = self._effect_of_going_back(module)
+
+    def _effect_of_going_back(self, module: str) -> str:
+        """Say what is known of what is served now: only what was seen after the renames were undone."""
+        if self._record.modules[module].old is None:
+            return TAKEN_OUT
+        return PUT_BACK_AND_SEEN if self._endpoints.seen_served(module) else PUT_BACK
+
+    def store_problem(self, present: Deployment, outcome: Outcome, step: Step, problem: Problem) -> None:
+        """Store a deployment with what went wrong, to be tried again with back-off."""
+        context = self._context
+        last = context.deployment(present.module)
+        attempts = (last.attempts if last else 0) + 1
+        now = context.clock()
+        retry_at = now + back_off(attempts)
+        context.store.deployments.put(
+            replace(
+                present,
+                outcome=outcome,
+                step=str(step),
+                problem=replace(told(context, present.module, problem), retry_at=retry_at),
+                at=now,
+                attempts=attempts,
+                retry_at=retry_at,
+            )
+        )

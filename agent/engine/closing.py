@@ -1,0 +1,76 @@
+"""The end of a pass: what the status and the next pass need is stored, and what nothing needs any more is dropped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from agent.contract.source import ChainRecord
+from agent.engine import conditions
+from agent.engine.pass_inputs import Declarations, PassInputs
+from agent.engine.roots_found import note_known_roots
+from agent.engine.source_findings import source_findings
+from agent.health.room import of_room
+from agent.planning import Plan
+from agent.store import Store
+from agent.store.instants import written
+from agent.system.disk import shortages
+
+SUPERSEDED = timedelta(days=1)
+"""A chain that nothing needs any more is kept so long, so that one can see what just happened."""
+UNNEEDED = timedelta(days=8)
+"""An order for a request that no module needs any more is kept so long after its next try would have been."""
+
+
+def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: Plan, now: datetime) -> None:
+    """Store in one go what a pass has found."""
+    bound = bound_chains(store, made)
+    with store.write():
+        note_known_roots(store, inputs.enabled.layout, bound)
+        store.modules.put(declared.records)
+        store.endpoints.keep_modules(record.name for record in declared.records)
+        store.remember("pid files", "\n".join(map(str, inputs.enabled.pid_files())))
+        store.remember("next at", written(made.next_at) or "")
+        store.remember("renewals", _json_of(made.renewals))
+        store.remember("deferred", _json_of(made.deferred))
+        _note_conditions(store, inputs, declared, made, bound, now)
+        _drop_unneeded(store, inputs, declared, now)
+
+
+def bound_chains(store: Store, made: Plan) -> list[ChainRecord]:
+    """Return the chains that a plan binds."""
+    bound = {binding.chain for binding in made.bindings}
+    return [each for each in store.chains.records() if each.id in bound]
+
+
+def _note_conditions(
+    store: Store, inputs: PassInputs, declared: Declarations, made: Plan, bound: Sequence[ChainRecord], now: datetime
+) -> None:
+    needed = {need.request.id for need in declared.needs}
+    orders = [each for each in store.orders.records() if each.request in needed]
+    noted = {
+        "plugins": conditions.of_plugins(inputs.plugins),
+        "broken sources": conditions.of_sources(made.broken),
+        "sources": source_findings(inputs.settings.rungs.values(), orders, bound),
+        "room": of_room(shortages(str(store.layout.root))),
+    }
+    for scope, findings in noted.items():
+        store.conditions.replace(scope, findings, now)
+
+
+def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now: datetime) -> None:
+    store.chains.drop_superseded(now - SUPERSEDED)  # as long as the orders that it looks at are there
+    names = {name for need in declared.needs for name in need.names}
+    store.failing.keep(names, inputs.settings.rungs)
+    apart = {request.id for each in store.failing.all() for request in each.requests}
+    needed = {need.request.id for need in declared.needs}
+    store.orders.forget_unneeded(needed | apart, now - UNNEEDED)
+    store.deployments.drop_unused_texts()
+    store.watches.forget_gone()
+    store.ledger.trim(now)
+    store.journal.trim()
+
+
+def _json_of(instants: Mapping[str, datetime]) -> str:
+    return json.dumps({name: written(at) for name, at in instants.items()})

@@ -1,0 +1,83 @@
+"""The supervisor of the local API: what is told while its process can't be kept up, and that it is told no longer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent.daemon.api_supervisor import ApiSupervisor
+from agent.daemon.log import Log
+from agent.model.finding import Finding
+from agent.report import read_snapshot, report
+from support.appliances.deployed import Deployed
+from support.clients.api import Connection
+from support.waiting import until
+
+REFUSAL = "exit 3"
+
+
+@contextmanager
+def supervised(box: Deployed) -> Iterator[None]:
+    """Supervise a process that ends at once while `<root>/fault` is there."""
+    text = f'#!/bin/sh\n[ ! -e {box.root}/fault ] || {REFUSAL}\nexec {sys.executable} -P -m agent "$@"\n'
+    with (
+        (box.root / "supervisor.log").open("w") as log,
+        ApiSupervisor(box.layout, Log(log, box.clock), box.root / "api.log", program=[box.program("api", text)]),
+    ):
+        yield
+
+
+def findings(box: Deployed) -> list[Finding]:
+    now = box.clock()
+    return [each for each in report(read_snapshot(box.layout, now), now).findings if each.severity.degrades]
+
+
+def told_when_somebody_asks(box: Deployed) -> Finding:
+    with closing(Connection(box.layout.api, 20)) as caller:
+        caller.connect()
+        until(lambda: findings(box), what="the failure is told")
+    (found,) = findings(box)
+    return found
+
+
+@pytest.fixture
+def box(appliance: Deployed) -> Deployed:
+    appliance.settings('hostname = "gw"\n')
+    appliance.apply()
+    return appliance
+
+
+def fault(box: Deployed) -> Path:
+    return box.root / "fault"
+
+
+def test_a_process_that_ends_at_once_is_told_until_it_runs(box: Deployed) -> None:
+    fault(box).touch()
+    with supervised(box):
+        found = told_when_somebody_asks(box)
+        assert found.problem.lines() == [
+            (
+                "local API: The process of the local API fails (it ended with code 3): "
+                "the web interface can't show or change anything."
+            ),
+            (
+                "What is served goes on, and is renewed. See why in the agent's log: journalctl -u chainwright. "
+                "It is started again by itself"
+            ),
+        ]
+        fault(box).unlink()
+        until(lambda: not findings(box), seconds=40, what="nothing is told any more")
+
+
+def test_what_an_agent_has_left_told_is_found_out_by_the_next_one_though_nobody_asks(box: Deployed) -> None:
+    fault(box).touch()
+    with supervised(box):
+        told_when_somebody_asks(box)
+    fault(box).unlink()
+    assert findings(box)
+    with supervised(box):
+        until(lambda: not findings(box), seconds=40, what="nothing is told any more")
