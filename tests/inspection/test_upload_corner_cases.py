@@ -271,19 +271,19 @@ def test_names_that_an_authority_may_issue_for_are_accepted(authority: Party, na
 
 
 @pytest.mark.parametrize(
-    ("authority", "name"),
+    ("authority", "name", "limits"),
     [
-        (constrained(DNS), "notexample.com"),
-        (constrained(None, DNS), "*.example.com"),
-        (constrained(NETWORK), "198.51.100.1"),
-        (constrained(None, NETWORK), "192.0.2.7"),
-        (constrained(NETWORK), "2001:db8::1"),
+        (constrained(DNS), "notexample.com", 'permitted: "example.com"'),
+        (constrained(None, DNS), "*.example.com", 'not for: "example.com"'),
+        (constrained(NETWORK), "198.51.100.1", 'permitted: "192.0.2.0/24"'),
+        (constrained(None, NETWORK), "192.0.2.7", 'not for: "192.0.2.0/24"'),
+        (constrained(NETWORK), "2001:db8::1", 'permitted: "192.0.2.0/24"'),
     ],
 )
-def test_names_outside_an_authority_s_constraints_are_refused(authority: Party, name: str):
+def test_names_outside_an_authority_s_constraints_are_refused(authority: Party, name: str, limits: str):
     assert refusal(bundle_of(authority.leaf(name), authority, ROOT)) == (
         f'The authority "Branch CA" may not issue certificates for "{name}" (name constraints); clients refuse it.\n'
-        "Ask for a certificate with names that the authority may issue for, or one of another authority."
+        f"Ask for a certificate with names that the authority may issue for ({limits}), or one of another authority."
     )
 
 

@@ -570,6 +570,26 @@ def test_short_keys_of_any_kind_are_refused_in_each_authority():
         assert said == f"{short_key(kind, 'Short CA', bits, least)}.\n{cure}"
 
 
+@pytest.mark.parametrize(
+    ("constraints", "limits"),
+    [
+        (permitted(DNS(f".{NAME}")), f'permitted: names below "{NAME}"'),
+        (excluded(DNS("example.com"), TEN), 'not for: "example.com", "10.0.0.0/8"'),
+        (
+            x509.NameConstraints([MINE, DNS("example.org")], [EMAIL("example.net")]),
+            'permitted: "O=Mine", "example.org"; not for: "example.net"',
+        ),
+    ],
+)
+def test_what_an_authority_may_issue_for_is_said(constraints: x509.NameConstraints, limits: str):
+    path = constrained(constraints)
+    fix = path.judged().refused[0].error.problem.fix
+    assert (
+        fix
+        == f"Ask for a certificate with names that the authority may issue for ({limits}), or one of another authority."
+    )
+
+
 def test_a_short_key_of_one_s_own_is_to_be_made_again():
     weak = CA.leaf(NAME, key=rsa_key(1024))
     assert refusal(bundle_of(weak, CA)) == (
