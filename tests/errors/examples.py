@@ -225,6 +225,9 @@ EXAMPLES: list[AgentError] = [
     upload.NotForServers(WWW, ["clientAuth", "1.2.3.4"]),
     upload.NotForServers("Shop CA", ["anyExtendedKeyUsage"], authority=True),
     upload.NameNotPermitted("www.example.org", "Branch CA"),
+    upload.NameNotPermitted(
+        "example.org", "Branch CA", 'permitted: names below "example.org"; not for: "a.example.org"'
+    ),
     upload.NoNames("My Server"),
     upload.TrustUnreadable(
         "/etc/chainwright/trust/company.pem",
