@@ -66,10 +66,7 @@ def _safes(der: bytes, secret: bytes | None) -> Iterator[Value]:
 def _decrypted(content: Value, secret: bytes | None) -> Value | None:
     """Decrypt `EncryptedData`: version, then type, algorithm, content (RFC 5652 section 8)."""
     inner = _child(content, 1)
-    try:
-        return decrypted(_child(inner, 1), _octets(_child(inner, 2)), secret)
-    except ValueError:  # parameters or a size that the cipher doesn't have
-        return None
+    return decrypted(_child(inner, 1), _octets(_child(inner, 2)), secret)
 
 
 def _flat(safe: Value, depth: int = 0) -> Iterator[Value]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, Camellia, TripleDES
@@ -51,11 +52,19 @@ OLD_CIPHERS: dict[str, tuple[type[ARC4 | TripleDES], int]] = {
 """The same of RFC 7292 appendix C, without RC2."""
 FOR_KEY, FOR_IV, FOR_MAC = 1, 2, 3
 """What octets are derived for (RFC 7292 appendix B.3)."""
+UNSOUND = (ValueError, IndexError, OverflowError)
+"""Errors of structures and of parameters that are not possible."""
 BLOCKS = {SHA1: 64, "sha224": 64, "sha256": 64, "sha384": 128, "sha512": 128}
 
 
 def decrypted(algorithm: Value, content: bytes, secret: bytes | None) -> Value | None:
-    """Return the sequence that was encrypted; None where `secret` or the cipher is another one. Raises `Asn1Error`."""
+    """Return the sequence that was encrypted; None where `secret` or the cipher is another one, or it is not sound."""
+    with suppress(*UNSOUND):
+        return _decrypted(algorithm, content, secret)
+    return None
+
+
+def _decrypted(algorithm: Value, content: bytes, secret: bytes | None) -> Value | None:
     kind, parameters = list(algorithm.children())[:2]
     for plain in _plain(dotted(kind.content), parameters, content, secret):
         try:
@@ -68,10 +77,16 @@ def decrypted(algorithm: Value, content: bytes, secret: bytes | None) -> Value |
 
 
 def fits_mac(mac: Value, content: bytes, secret: bytes | None) -> bool:
-    """Whether a MAC is that of `content` with `secret`; not where it is of an unknown kind. Raises `Asn1Error`."""
+    """Whether a MAC is that of `content` with `secret`; not where it is of an unknown kind or not sound."""
+    with suppress(*UNSOUND):
+        return _fits_mac(mac, content, secret)
+    return False
+
+
+def _fits_mac(mac: Value, content: bytes, secret: bytes | None) -> bool:
     made, salt, *rounds = mac.children()
     algorithm, expected = made.children()
-    digest = DIGESTS.get(dotted(next(algorithm.children()).content))
+    digest = DIGESTS.get(dotted(_first(algorithm).content))
     if digest is None:
         return False
     number, size = _number(rounds[0]) if rounds else 1, len(expected.content)
@@ -110,7 +125,7 @@ def _key_of(derivation: list[Value], size: int, secret: bytes) -> bytes | None:
         return hashlib.scrypt(secret, salt=salt.content, n=cost, r=blocks, p=parallel, maxmem=2**31 - 1, dklen=size)
     if dotted(kind.content) != PBKDF2:
         return None
-    named = [next(each.children()) for each in more[1:] if each.tag == SEQUENCE]
+    named = [_first(each) for each in more[1:] if each.tag == SEQUENCE]
     digest = HMACS.get(dotted(named[0].content)) if named else SHA1
     return hashlib.pbkdf2_hmac(digest, secret, salt.content, _number(more[0]), size) if digest else None
 
@@ -144,6 +159,12 @@ def _sum(octets: bytes, step: int) -> bytes:
 def _wide(secret: bytes | None) -> tuple[bytes, ...]:
     """Return the forms of a passphrase in RFC 7292 appendix B.1; of none there are two in use."""
     return (b"", b"\0\0") if not secret else (secret.decode().encode("utf-16-be") + b"\0\0",)
+
+
+def _first(value: Value) -> Value:
+    for child in value.children():
+        return child
+    raise Asn1Error
 
 
 def _number(value: Value) -> int:

@@ -18,7 +18,7 @@ ASN1_KINDS = {
 LONGEST = 100
 """Characters of a parser's words."""
 KIND = re.compile(r"kind: (\w+)")
-FIELD = re.compile(r'"\w+::(\w+)"|\b(\d+)(?=[,\]])')
+FIELD = re.compile(r'"(?:\w+::)?(\w+)"|\b(\d+)(?=[,\]])')
 KEY_DETAILS = re.compile(r"ASN\.1 parsing error: ([a-z ]+)")
 UNSUPPORTED = re.compile(r"(?:Unknown key type:|Curve) ([\d.]+)")
 NO_BLOCK = "it has no whole block of its kind in PEM form"

@@ -6,6 +6,7 @@ import base64
 import tempfile
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, pkcs7
@@ -18,11 +19,28 @@ from agent.inspection import Diagnosis, InputFile, diagnose, diagnose_root
 from agent.inspection.asn1 import Asn1Error
 from agent.inspection.openssl_key import cipher_of
 from agent.inspection.pem_blocks import blocks_in, plain
-from agent.inspection.pkcs12 import each_key, encryptions, without_mac
+from agent.inspection.pkcs12 import each_key, encryptions, is_opened_by, without_mac
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
 from support.cas.certificates import NOW, issue, key_pem, pem, rsa_key
-from support.fakes.uploads import CA, LEAF, ROOT, WHOLE, bundle_of, der, encrypted_pem, integer, key_der, p12, tlv
+from support.fakes.uploads import (
+    CA,
+    LEAF,
+    ROOT,
+    WHOLE,
+    bundle_of,
+    certificate_bag,
+    der,
+    encrypted_pem,
+    hidden_safe,
+    integer,
+    key_bag,
+    key_der,
+    nested,
+    p12,
+    pfx,
+    tlv,
+)
 from support.fuzz import NEVER_HANGS, changed, confined, fuzzed, some_changes, texts
 
 pytestmark = NEVER_HANGS
@@ -188,16 +206,24 @@ def test_any_root_is_one_that_may_sign_or_refused(files, passphrase):
     confined(check)
 
 
+IN_A_SAFE = pfx(hidden_safe(key_bag(LEAF), nested(key_bag(CA)), certificate_bag(LEAF.certificate), secret=SECRET))
+
+
 @fuzzed(150, 9_000)
 @given(
     st.one_of(
-        random_der, st.builds(changed, st.sampled_from([p12(LEAF, CA), p12(LEAF, CA, secret=SECRET)]), some_changes)
+        random_der,
+        st.builds(changed, st.sampled_from([p12(LEAF, CA), p12(LEAF, CA, secret=SECRET), IN_A_SAFE]), some_changes),
     )
 )
 def test_any_pkcs12_file_is_taken_apart_or_is_none(data):
-    for part in (each_key, encryptions, without_mac):
-        with suppress(Asn1Error):
-            assert part(data) is not None
+    def check() -> None:
+        parts = (encryptions, without_mac, *(partial(part, secret=SECRET) for part in (each_key, is_opened_by)))
+        for part in parts:
+            with suppress(Asn1Error):
+                assert part(data) is not None
+
+    confined(check)
     assert cipher_of(data).isprintable()
 
 

@@ -42,6 +42,7 @@ from support.fakes.uploads import (
     plain_safe,
     refusal,
     rewritten,
+    scrypt,
     serial_of,
     several,
     shrouded,
@@ -61,8 +62,8 @@ P12_MISSING = (
     "Enter its passphrase (--passphrase-file FILE), or decrypt it: openssl pkcs12 -in FILE -nodes -out plain.pem"
 )
 CHOOSE = (
-    "Say for which name it is meant (--for NAME). Or upload them separately, each with its own private key and the "
-    "certificates of its issuers."
+    "Say for which name it is meant (--for NAME; on the page: only for this domain). Or upload them separately, each with "
+    "its own private key and the certificates of its issuers."
 )
 AES = (
     "Encrypt it with AES instead, with a program that knows that cipher: "
@@ -482,6 +483,36 @@ def test_a_passphrase_is_right_where_it_decrypts_a_safe_or_fits_the_mac(cipher: 
     for whole in (file, without_mac(file)):
         assert is_opened_by(whole, secret.encode() or None)
         assert not is_opened_by(whole, b"another")
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        pbes2(pbkdf2(0)),
+        pbes2(pbkdf2(1 << 70)),
+        pbes2(scrypt(15, 8, 1)),
+        pbes2(tlv(0x30, oid("2a864886f70d01050c"), tlv(0x30))),
+        pbes2(tlv(0x30)),
+        tlv(0x30, oid("2a864886f70d010c0103"), tlv(0x30)),
+        tlv(0x30, oid("2a864886f70d010c0103")),
+    ],
+    ids=[
+        "no rounds",
+        "too many rounds",
+        "odd cost",
+        "no salt",
+        "no derivation",
+        "no parameters of PBE",
+        "no parameters",
+    ],
+)
+def test_impossible_parameters_of_an_encryption_end_in_a_message(algorithm: bytes):
+    mac = tlv(0x30, tlv(0x30, tlv(0x30), tlv(0x04)), tlv(0x04))
+    for file in (
+        pfx(encrypted_safe(algorithm, bytes(64))),
+        tlv(0x30, pfx(encrypted_safe(algorithm, bytes(64)))[4:], mac),
+    ):
+        assert refusal(("k", file), passphrase=SECRET).startswith("k: ")
 
 
 def test_a_right_passphrase_that_does_not_open_a_key_is_not_called_wrong():
