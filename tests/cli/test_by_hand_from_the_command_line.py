@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -21,6 +20,8 @@ from agent.pki.encoding import Part, encode
 from agent.pki.judge import EDITION
 from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
+from support.clients.terminal import PROGRAM
+from support.processes import prepared
 
 
 @pytest.fixture
@@ -28,16 +29,7 @@ def typed(tunnel):
     """A function that runs a command on an appliance whose module serves t.example.test."""
 
     def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
-        return subprocess.run(
-            [*argv, "--root", str(tunnel.root), *arguments],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-            **options,
-        )
+        return prepared.run([*PROGRAM[1:], "--root", tunnel.root, *arguments], **options)
 
     run.appliance = tunnel
     return run
@@ -62,14 +54,9 @@ def write(appliance: Deployed, name: str, data: bytes) -> str:
 
 def on_a_terminal(typed, answer: str, *arguments: str) -> int:
     """Type a command and an answer on a terminal, and return the exit code."""
-    argv = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
+    argv = [*PROGRAM[1:], "--root", typed.appliance.root, *arguments]
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*argv, "--root", str(typed.appliance.root), *arguments],
-        stdin=theirs,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with prepared.start(argv, stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         os.close(theirs)
         os.write(ours, answer.encode())
         code = process.wait(60)
@@ -125,7 +112,7 @@ def test_an_upload_that_is_not_chosen_says_which_one_is_why_and_what_to_do(typed
         f"    To serve this one: chainwright pin tunnel default {second.id[:12]}, or chainwright delete {first.id[:12]}",
     ]
     preview = typed("upload", file, "--dry-run")
-    assert preview.stdout.splitlines() == ["No need would switch to it now.", *lines, "Nothing was stored."]
+    assert preview.stdout.splitlines() == ["No module uses it now.", *lines, "Nothing was stored."]
     done = typed("upload", file)
     assert done.returncode == 0
     assert [line for line in done.stderr.splitlines() if line.startswith(("tunnel/", "    To"))] == lines
@@ -204,7 +191,8 @@ def test_deleting_says_who_uses_it_and_hands_over_when_told(typed):
 
 def test_an_upload_that_nobody_uses_is_deleted_when_told(typed):
     chain = bought(typed.appliance, "www.elsewhere.test")
-    typed("upload", write(typed.appliance, "shop.pem", pem(chain)), "--keep-unused")
+    kept = typed("upload", write(typed.appliance, "shop.pem", pem(chain)), "--keep-unused")
+    assert "No module uses it now." in kept.stderr.splitlines()
     refused = typed("delete", chain.id[:12])
     assert refused.returncode == 1
     assert "its key would be gone with it, and nothing was deleted" in refused.stderr
