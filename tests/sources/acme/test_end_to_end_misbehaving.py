@@ -108,6 +108,20 @@ def test_a_chain_of_the_ca_that_serves_is_left_alone_until_its_renewal_succeeds(
     assert appliance.orders_failed() == []
 
 
+def test_an_order_that_hangs_is_left_to_the_next_run_which_is_about_it(appliance: Certified, misbehaving: Misbehaving):
+    misbehaving.answers("/order-plz", misbehaving.hanging())
+    left = appliance.terminal.run("apply", "--timeout", "1")
+    assert left.returncode == 3
+    assert "Orders are unfinished; the next run continues them." in left.stdout + left.stderr
+    assert appliance.sources() == {SITE: "local"}
+    misbehaving.heals()
+    done = appliance.terminal.run("renew")
+    assert done.returncode == 0, done.stderr
+    assert "Nothing is renewed" not in done.stderr
+    assert f"In service as asked: reverse_proxy/{SITE}." in done.stdout + done.stderr
+    appliance.assert_certified(SITE)
+
+
 # Deliveries of another make of CA
 
 Delivery = Callable[[x509.Certificate, x509.Certificate, x509.Certificate], Sequence[x509.Certificate]]

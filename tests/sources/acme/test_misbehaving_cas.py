@@ -140,6 +140,7 @@ def test_an_answer_that_drips_ends_in_time(misbehaving: Misbehaving, context: Fa
     failed = failing(client, context)
     client.close()
     assert (failed.cause, failed.trouble) == ("its answer is not complete after 0.5 s", Trouble.NETWORK)
+    assert len(misbehaving.requests("/dir")) == 2, "once more, and not as often as where no connection is made"
 
 
 # Where it leads
