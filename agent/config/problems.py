@@ -121,7 +121,7 @@ def _is_short_of_bad_entries(row: ErrorDetails, rows: Iterable[ErrorDetails], ra
     given = raw
     for part in _place(where, raw, keep_last=False):
         given = given[part]
-    return (len(given) if isinstance(given, list) else 1) >= row["ctx"]["min_length"]
+    return bool((len(given) if isinstance(given, list) else 1) >= row["ctx"]["min_length"])
 
 
 def _place(location: SettingsKey, raw: Any, *, keep_last: bool) -> SettingsKey:
