@@ -9,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 
 from support.appliances.api import make_tunnel
 from support.appliances.deployed import Deployed
+from support.processes import prepared
 from support.processes.reaper import reaped
 
 # Workers of pytest-xdist are below the process that has this parent already.
@@ -20,6 +21,14 @@ hypothesis_settings.register_profile(
     "patient", hypothesis_settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("patient")
+
+
+def pytest_configure(config):
+    """Let all workers share one server of prepared processes; without workers it is started when it is needed."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ.pop(prepared.SERVER, None)
+        if config.getoption("numprocesses", None):
+            prepared.serve()
 
 
 def pytest_collection_modifyitems(config, items):

@@ -11,6 +11,7 @@ import click
 
 from agent.cli.commands import Invocation, command
 from agent.cli.completion import complete_modules, complete_slots
+from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.output import columns, print_json
 from agent.cli.words import when
 from agent.errors.problem import rfc3339
@@ -18,6 +19,8 @@ from agent.errors.usage import UnknownModule, UnknownSlot
 
 if TYPE_CHECKING:
     from agent.config.settings import ModuleEntry
+    from agent.engine.settings_in_force import KeptSettings
+    from agent.errors import AgentError
     from agent.model.binding import Binding
     from agent.model.deployment import EndpointRecord, Refusal
     from agent.model.need import Need
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from agent.planning.explanation import Rung
     from agent.report import Snapshot
     from agent.system.layout import Layout
+
+PLACES = {"unseen": "switched, not seen", "waiting": "in place", "broken": "in place"}
+"""What became of a deployment -> where its generation is, where it isn't known to be in service."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +64,40 @@ reverse_proxy/shop.example.com  shop.example.com
 @click.argument("module", shell_complete=complete_modules)
 @click.argument("slot", required=False, shell_complete=complete_slots)
 @click.pass_obj
-def explain(invocation: Invocation, module: str, slot: str | None) -> None:
-    """Say for each slot of MODULE why it has its chain: every source's answer, refusals, and what is served."""
-    now = invocation.now()
-    entry, snapshot, found = _look(invocation.layout, now, module, slot)
+def explain(invocation: Invocation, module: str, slot: str | None) -> int:
+    """Say for each slot of MODULE why it has its chain: every source's answer, refusals, and what is served.
+
+    Exits with 3 where the settings can't be used: what is explained then is what those in force make of it.
+    """
+    from agent.engine.settings_in_force import KeptSettings
+
+    now, settings = invocation.now(), KeptSettings()
+    entry, snapshot, found = _look(invocation.layout, settings, now, module, slot)
     if invocation.as_json:
-        print_json(_json(entry, snapshot, found))
-        return
-    for line in _lines(entry, snapshot, found, now):
-        click.echo(line)
+        print_json(_json(entry, snapshot, found, now) | {"settings": plain_problem(settings.refusal)})
+    else:
+        for line in _lines(entry, snapshot, found, now):
+            click.echo(line)
+        for line in settings.refusal.problem.lines() if settings.refusal else ():
+            click.echo(line, err=True)
+    return DEGRADED if settings.refusal else DONE
+
+
+def plain_problem(error: AgentError | None) -> dict[str, Any] | None:
+    """Return an error as plain JSON types."""
+    return error.problem.to_json() if error else None
 
 
 def _look(
-    layout: Layout, now: datetime, module: str, slot: str | None
+    layout: Layout, settings: KeptSettings, now: datetime, module: str, slot: str | None
 ) -> tuple[ModuleEntry, Snapshot, list[Explanation]]:
+    from agent.engine.host import read_host
     from agent.engine.pass_inputs import declare, read_pass_inputs, state_of
     from agent.report import read_snapshot
     from agent.store import Store
 
     with Store.open_existing(layout) as store:
-        inputs = read_pass_inputs(layout, store)
+        inputs = read_pass_inputs(layout, store, read_host, settings)
         entries = inputs.settings.entries
         if module not in entries:
             raise UnknownModule(module, entries)
@@ -117,6 +137,7 @@ def _lines(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation], now
 
 def _module_lines(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> Iterator[str]:
     deployment = snapshot.deployments.get(entry.name)
+    state = _state(entry, snapshot, now)
     if not entry.enabled:
         yield f"{entry.name} is disabled in the settings."
     if entry.error is not None:
@@ -124,13 +145,25 @@ def _module_lines(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> Iter
     if deployment is not None:
         number = f"generation {deployment.generation}" if deployment.generation is not None else "no generation"
         since = f", {when(deployment.at, now)}" if deployment.at else ""
-        unseen = deployment.outcome == "unseen"
-        is_what = f"{number} is {'switched, not seen' if unseen else 'in service'}"
-        yield f"{entry.name}: {'' if unseen else deployment.outcome.replace('_', ' ') + ', '}{is_what}{since}"
+        is_what = f"{number} is {PLACES.get('broken' if state == 'broken' else deployment.outcome, 'in service')}"
+        yield f"{entry.name}: {_word(state, deployment.outcome)}{is_what}{since}"
         if deployment.problem is not None:
             yield from (f"  {line}" for line in deployment.problem.lines())
         if deployment.retry_at is not None and deployment.retry_at > now:
             yield f"  next try {when(deployment.retry_at, now)}"
+
+
+def _state(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> str:
+    from agent.report import report
+
+    return next((str(each.state) for each in report(snapshot, now).modules if each.name == entry.name), "")
+
+
+def _word(state: str, outcome: str) -> str:
+    """Say what is the matter, as the status does; what has no state of its own is said by what became of the deployment."""
+    if state == "unseen":
+        return ""
+    return f"{(outcome if state in {'', 'ok', 'disabled'} else state).replace('_', ' ')}, "
 
 
 def _rows(each: Explanation, now: datetime) -> Iterator[list[str]]:
@@ -162,7 +195,7 @@ def _seen(endpoint: EndpointRecord, now: datetime) -> str:
     return f"{place}: {served}{seen}{wrong}"
 
 
-def _json(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation]) -> dict[str, Any]:
+def _json(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation], now: datetime) -> dict[str, Any]:
     from agent.report.rows import plain
 
     deployment = snapshot.deployments.get(entry.name)
@@ -173,7 +206,8 @@ def _json(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation]) -> d
     return {
         "module": entry.name,
         "enabled": entry.enabled,
-        "problem": entry.error.problem.to_json() if entry.error else None,
+        "state": _state(entry, snapshot, now),
+        "problem": plain_problem(entry.error),
         "deployment": row,
         "slots": [_slot_json(each) for each in found],
     }

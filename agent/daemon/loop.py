@@ -202,7 +202,7 @@ class Daemon:
         """Say what somebody should act on, as `chainwright status` does."""
         now = self.engine.clock()
         with contextlib.suppress(AgentError):
-            found = report(read_snapshot(self.engine.layout, now), now).attention
+            found = list(dict.fromkeys(report(read_snapshot(self.engine.layout, now), now).attention))
             more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             return f"In need of attention: {', '.join(found[:SHOWN])}{more}. " if found else "All is well. "
         return ""

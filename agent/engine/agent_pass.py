@@ -16,6 +16,7 @@ from agent.deploy.drift import find_damage, find_drift
 from agent.deploy.former_instances import check_former_instances
 from agent.deploy.modes import places_of_module, places_of_service
 from agent.deploy.next_start import check_next_start
+from agent.deploy.opened_keys import keys_replaced
 from agent.engine import conditions
 from agent.engine.bus import Bus
 from agent.engine.closing import bound_chains, close_pass
@@ -28,6 +29,7 @@ from agent.engine.source_context import SourceServices
 from agent.engine.unjudged import judge_unjudged
 from agent.errors.deploy import StartFailed
 from agent.model.binding import Binding
+from agent.model.deployment import Outcome
 from agent.model.events import Event, EventKind
 from agent.pki.chain import Chain
 from agent.planning import (
@@ -162,16 +164,25 @@ class Pass:
         if boot:
             return
         judge_unjudged(self._store, self._services, bound_chains(self._store, made), self._clock())
-        looked_at = [action.module for action in made.actions if isinstance(action, Look)]
+        deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
+        looked_at = [action.module for action in made.actions if isinstance(action, Look)] + self._not_looked_at(
+            deployed
+        )
         wrong = find_drift(self._deploy_context(), looked_at)
         self._repair_modes(looked_at)
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
         waited = [action.module for action in made.actions if isinstance(action, Settle)]
-        deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
         check_next_start(self._deploy_context(), looked_at, waited, deployed)
         check_former_instances(self._deploy_context())
+
+    def _not_looked_at(self, modules: Sequence[str]) -> list[str]:
+        """Return the modules with an endpoint that is still due: deployments look only where something was switched."""
+        now = self._clock()
+        due = {row.module for row in self._store.endpoints.all() if row.next_at is not None and row.next_at <= now}
+        waiting = {name for name, each in self._store.deployments.all().items() if each.outcome is Outcome.WAITING}
+        return [module for module in modules if module in due - waiting]
 
     def _repair_modes(self, modules: Sequence[str]) -> None:
         context = self._deploy_context()
@@ -185,6 +196,10 @@ class Pass:
     def close(self, made: Plan) -> None:
         """Store what the status and the next pass need."""
         close_pass(self._store, self._inputs, self.declarations, made, self._clock())
+        conditions.forget_repairs(self._store, self._are_keys_replaced, self._clock())
+
+    def _are_keys_replaced(self, path: Path, since: datetime) -> bool:
+        return keys_replaced(self._deploy_context(), path, since)
 
     def note_observers(self) -> None:
         """Store which observers raised: the end of the pass is told to them, too."""

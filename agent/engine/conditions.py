@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 
 from agent.engine.bus import Bus
 from agent.errors.problem import Problem
@@ -44,3 +45,13 @@ def note_repairs(store: Store, repairs: Iterable[Repair], now: datetime) -> None
     findings = list(of_repairs(repairs, store.conditions.of("modes"), now))
     with store.write():
         store.conditions.replace("modes", findings, now)
+
+
+def forget_repairs(store: Store, is_over: Callable[[Path, datetime], bool], now: datetime) -> None:
+    """Forget the repairs that are about nothing any more: what others could read is no longer used."""
+    before = store.conditions.of("modes")
+    over = [each for each in before if each.since and each.severity is Severity.WARNING]
+    over = [each for each in over if is_over(Path(each.subject), each.since or now)]
+    if over:
+        with store.write():
+            store.conditions.replace("modes", [each for each in before if each not in over], now)

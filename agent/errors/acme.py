@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Self
 
 from agent.errors.source import SourceError
+from agent.errors.wording import said
 
 WHERE = "acme"
 AGAIN = "then: chainwright renew"
@@ -99,15 +100,21 @@ class NoDirectory(AcmeError):
 
 
 class CaBusy(AcmeError):
-    """It asks everyone to wait: overloaded, or maintained."""
+    """It asks everyone to wait: overloaded, or maintained. `reason` is what it says of it; empty: nothing."""
 
     code = "source.ca_busy"
     counts = False
-    cause = "{ca} is overloaded, or in maintenance, and asks to wait until {retry_at:time}."
+    cause = "{ca} is overloaded, or in maintenance, and asks to wait until {retry_at:time}{words:? (%)}."
     fix = BY_ITSELF
     ca: str
     retry_at: datetime
+    reason: str = ""
     detail: str = ""
+
+    @property
+    def words(self) -> str:
+        """What the CA says, as a part of the sentence."""
+        return said(self.reason) if self.reason else ""
 
 
 class CaFailed(AcmeError):

@@ -7,7 +7,7 @@ from inspect import Parameter, Signature, get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from agent.errors.problem import Problem
-from agent.errors.wording import filled
+from agent.errors.wording import escaped, filled
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -81,8 +81,12 @@ class AgentError(Exception):
         return Problem(self.code, **{name: self._word(name) for name in _WORDS}, retry_at=self.retry_at)
 
     def _word(self, name: str) -> str:
-        """Return what the instance was given, or what its class says."""
-        return vars(self)[name] if name in vars(self) else filled(getattr(self, name), self)
+        """Return what the instance was given, or what its class says, fit for a terminal and a log: it may quote anybody.
+
+        The detail has several lines, and is made fit where it is shown.
+        """
+        text = vars(self)[name] if name in vars(self) else filled(getattr(self, name), self)
+        return text if name == "detail" else "\n".join(map(escaped, text.split("\n")))
 
 
 def _parameter(cls: type[AgentError], name: str) -> Parameter:

@@ -9,7 +9,10 @@ from agent.errors.base import AgentError
 
 ANY_USAGE = "anyExtendedKeyUsage"
 SEPARATELY = "Upload them separately, each with its own private key and the certificates of its issuers."
-BY_NAME = f"Say for which name it is meant (--for NAME). {SEPARATELY.replace('Upload', 'Or upload')}"
+BY_NAME = (
+    "Say for which name it is meant (--for NAME; on the page: only for this domain). "
+    f"{SEPARATELY.replace('Upload', 'Or upload')}"
+)
 
 
 class UploadError(AgentError):
@@ -302,16 +305,19 @@ class NotForServers(UploadError):
 
 
 class NameNotPermitted(UploadError):
-    """An authority may not issue for a name (name constraints, RFC 5280 section 4.2.1.10)."""
+    """An authority may not issue for a name (RFC 5280 section 4.2.1.10). `limits`: what its name constraints say."""
 
     code = "upload.name_not_permitted"
     cause = (
         "The authority {authority:quoted} may not issue certificates for {name:quoted} (name constraints); "
         "clients refuse it."
     )
-    fix = "Ask for a certificate with names that the authority may issue for, or one of another authority."
+    fix = (
+        "Ask for a certificate with names that the authority may issue for{limits:? (%)}, or one of another authority."
+    )
     name: str
     authority: str
+    limits: str = ""
 
 
 class NoNames(UploadError):

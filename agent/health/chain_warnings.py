@@ -18,7 +18,7 @@ CURES = {
     "chain.addresses_as_names": "Ask for a certificate with the addresses as IP addresses among its alternative names.",
     "chain.empty_subject": "Ask for a certificate with a common name, or whose alternative names are critical.",
     "chain.long_life": "Ask for a certificate that is valid for at most 398 days.",
-    "chain.must_staple": "Ask for a certificate, of an authority, without the TLS feature status_request (must-staple).",
+    "chain.must_staple": "Ask for a certificate without the TLS feature status_request (must-staple), from an issuer without it.",
     "chain.no_san": "Ask for a certificate with the service's names as subject alternative names.",
     "chain.root_for_any": "Have the root made again with serverAuth in its extended key usage, or without one.",
     "chain.trailing_dot": "Ask for a certificate whose names do not end with a dot.",

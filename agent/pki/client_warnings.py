@@ -227,7 +227,8 @@ def _of_link(certificate: x509.Certificate, issuer: x509.Certificate) -> Iterato
         )
     if certificate.issuer.public_bytes() != issuer.subject.public_bytes():
         what = f"{title} writes the name of its issuer in another encoding than {above} does"
-        yield _warning("chain.name_encoding", certificate, what, GO, CRYPTOGRAPHY)
+        others = [GNUTLS] if certificate.issuer != issuer.subject else []  # it looks through types of strings only
+        yield _warning("chain.name_encoding", certificate, what, *others, GO, CRYPTOGRAPHY)
 
 
 def _is_key_meant(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
+from string import ascii_lowercase, ascii_uppercase
 from typing import TypeAlias
 
 from cryptography import x509
+
+BLANKS = re.compile(r"[ \t\n\v\f\r]+")
+LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 ComparedName: TypeAlias = "tuple[frozenset[tuple[str, str | bytes]], ...]"
 
@@ -27,5 +31,5 @@ def within_name(name: x509.Name, base: x509.Name) -> bool:
 
 
 def _compared(value: str | bytes) -> str | bytes:
-    """Return a value prepared for comparison (RFC 4518, as far as clients do it)."""
-    return " ".join(unicodedata.normalize("NFKC", value).casefold().split()) if isinstance(value, str) else value
+    """Return a value prepared for comparison: of RFC 4518, what clients do, who know ASCII's letters and blanks only."""
+    return BLANKS.sub(" ", value).strip(" ").translate(LOWER) if isinstance(value, str) else value

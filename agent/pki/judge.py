@@ -38,7 +38,7 @@ from agent.pki.certificate_checks import (
 from agent.pki.chain import CertificationPath, Chain
 from agent.pki.client_warnings import warnings_of
 from agent.pki.judgement import INCOMPLETE, Judgement, Objection
-from agent.pki.name_constraints import forbidden
+from agent.pki.name_constraints import forbidden, limits_of
 from agent.pki.path import has_constraints, verify_authorities
 from agent.pki.purpose import Purpose
 from agent.pki.second_opinions import CRYPTOGRAPHY, OPENSSL, STRICT, Subject, of_cryptography, of_openssl
@@ -141,7 +141,8 @@ def _refused(path: TrustedPath, purpose: Purpose, now: datetime) -> Iterator[Obj
         yield from by_purpose_of_root(path.anchor, purpose)
         yield from _by_authority(path.whole[1:])
     for name, authority in forbidden(path.whole):
-        yield Objection.of(NameNotPermitted(name, title_of(authority)), title_of(authority))
+        refusal = NameNotPermitted(name, title_of(authority), limits_of(authority))
+        yield Objection.of(refusal, title_of(authority))
 
 
 def _by_authority(issuers: Sequence[x509.Certificate]) -> Iterator[Objection]:

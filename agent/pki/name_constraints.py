@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from agent.errors.wording import few, quoted
 from agent.pki.certificate import extension, is_self_issued, names_of
 from agent.pki.distinguished_names import within_name
 from agent.system.names import WILDCARD, is_address
@@ -38,6 +39,19 @@ def forbidden(path: Sequence[x509.Certificate]) -> Iterator[tuple[str, x509.Cert
         if constraints is not None:
             names = [name for certificate in below for name in _names(certificate)]
             yield from ((name.shown, authority) for name in names if not _permits(constraints, name))
+
+
+def limits_of(authority: x509.Certificate) -> str:
+    """Return what the name constraints of an authority say, as a clause; empty where there are none."""
+    found = extension(authority, x509.NameConstraints)
+    rows = {"permitted": found.permitted_subtrees, "not for": found.excluded_subtrees} if found else {}
+    return "; ".join(f"{word}: {few([_tree(each) for each in trees])}" for word, trees in rows.items() if trees)
+
+
+def _tree(name: x509.GeneralName) -> str:
+    text = _shown(name)
+    below = isinstance(name, (x509.DNSName, x509.UniformResourceIdentifier)) and text.startswith(".")
+    return f"names below {quoted(text[1:])}" if below else quoted(text)
 
 
 def half_excluded(path: Sequence[x509.Certificate]) -> Iterator[tuple[str, x509.Certificate]]:

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from pydantic import BaseModel
@@ -85,8 +86,7 @@ def hook_arguments() -> dict[str, tuple[str, ...]]:
 
 def implementations(thing: object) -> Iterator[Implementation]:
     """Yield what pluggy would register of a plugin, or of the instances of a class, without running any of its code."""
-    for attribute in dir(thing):
-        static = inspect.getattr_static(thing, attribute, None)
+    for attribute, static in _attributes(thing):
         function = static.__func__ if isinstance(static, staticmethod | classmethod) else static
         options = getattr(function, "chainwright_impl", None) if inspect.isfunction(function) else None
         if options:
@@ -98,6 +98,18 @@ def implementations(thing: object) -> Iterator[Implementation]:
                 arguments[1:] if bound else arguments,
                 bool(options["wrapper"] or options["hookwrapper"]),
             )
+
+
+def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes of a plugin or a class as they are written, in the order of their names."""
+    if inspect.isclass(thing):
+        found: dict[str, object] = {}
+        for each in reversed(type.mro(thing)):
+            found.update(vars(each))
+        yield from sorted(found.items(), key=itemgetter(0))
+    else:
+        for attribute in dir(thing):
+            yield attribute, inspect.getattr_static(thing, attribute, None)
 
 
 def check_hooks(owner: Owner, plugin: object) -> None:

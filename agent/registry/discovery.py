@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
+from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 
@@ -34,8 +35,7 @@ class FoundPlugin:
 
 def candidates(layout: Layout) -> list[FoundPlugin]:
     """Return what is installed: our own plugins, other distributions' in order of their names, drop-in files."""
-    found = sorted(entry_points(group=GROUP), key=_own_first)
-    return [*map(_installed, found), *_drop_ins(layout.plugins)]
+    return [*_installed(), *_drop_ins(layout.plugins)]
 
 
 def load(candidate: FoundPlugin) -> object:
@@ -48,14 +48,18 @@ def load(candidate: FoundPlugin) -> object:
         raise ImportFailed(candidate.owner.plugin, candidate.owner.origin, error) from error
 
 
-def _own_first(point: EntryPoint) -> tuple[bool, str, str]:
-    name = point.dist.name if point.dist else ""
-    return name != OWN, point.name, name
-
-
-def _installed(point: EntryPoint) -> FoundPlugin:
-    origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-    return FoundPlugin(Owner(point.name, origin), point.load)
+def _installed() -> list[FoundPlugin]:
+    """Return the plugins of distributions. What a distribution is called is read once: that is parsing its metadata."""
+    read: dict[int, tuple[str, str]] = {}
+    found = []
+    for point in entry_points(group=GROUP):
+        if point.dist and id(point.dist) not in read:
+            metadata = point.dist.metadata
+            read[id(point.dist)] = metadata["Name"], metadata["Version"]
+        name, version = read.get(id(point.dist), ("", ""))
+        origin = f"{name} {version}" if point.dist else point.value
+        found.append(((name != OWN, point.name, name), FoundPlugin(Owner(point.name, origin), point.load)))
+    return [plugin for _, plugin in sorted(found, key=itemgetter(0))]
 
 
 def _drop_ins(directory: Path) -> list[FoundPlugin]:

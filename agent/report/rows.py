@@ -129,8 +129,8 @@ class Report:
 
     @property
     def attention(self) -> list[str]:
-        """Return what somebody should act on, each subject once, by what people call it."""
-        return list(dict.fromkeys(each.name for each in to_act_on(self.findings)))
+        """Return what somebody should act on, each subject once, by what people call it: several may have the same names."""
+        return list({each.subject: each.name for each in to_act_on(self.findings)}.values())
 
     @property
     def degraded(self) -> bool:

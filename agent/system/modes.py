@@ -22,6 +22,8 @@ class Place:
     group: int = -1
     secret: bool = False
     """Whether it holds a private key, or the way to one."""
+    sealed: bool = False
+    """Whether keys in it are sealed, or it is what they are sealed with: either is of no use alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Repair:
     """Whether others than those meant to could read a secret meanwhile."""
     error: str = ""
     """Why it could not be repaired."""
+    sealed: bool = False
+    """`Place.sealed`."""
 
 
 def places_of_state(layout: Layout) -> Iterator[Place]:
@@ -43,11 +47,11 @@ def places_of_state(layout: Layout) -> Iterator[Place]:
     own = (0, 0) if os.geteuid() == 0 else (-1, -1)
     for path, mode in ((layout.state, 0o711), (layout.modules, 0o711), (layout.services, 0o711)):
         yield Place(path, mode, *own)
-    yield Place(layout.private, 0o700, *own, secret=True)
+    yield Place(layout.private, 0o700, *own, secret=True, sealed=True)
     for path, mode in ((layout.webroot, 0o755), (layout.run, 0o755), (layout.log, 0o750)):
         yield Place(path, mode, *own)
     for path in sorted(layout.private.glob("*")) if layout.private.is_dir() else ():
-        yield Place(path, 0o600, *own, secret=True)
+        yield Place(path, 0o600, *own, secret=True, sealed=True)
 
 
 def repaired(places: Iterable[Place]) -> list[Repair]:
@@ -68,7 +72,7 @@ def _repaired(place: Place) -> Repair | None:
     except OSError as failed:
         error = (failed.strerror or str(failed)).lower()
     opened = place.secret and bool(stat.S_IMODE(seen.st_mode) & ~place.mode & 0o066)
-    return Repair(place.path, _shown(seen), _shown(place.path.lstat()), opened, error)
+    return Repair(place.path, _shown(seen), _shown(place.path.lstat()), opened, error, place.sealed)
 
 
 def _is_right(place: Place, seen: os.stat_result) -> bool:

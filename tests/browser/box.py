@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from support.appliances.deployed import Deployed
 from support.cas.certificates import Party, root
 from support.passwords import CHEAP
 from support.ports import free_port
+from support.processes import prepared
 from support.waiting import until
 
 HERE = Path(__file__).parent
@@ -93,8 +92,8 @@ class Box(Deployed):
         self.open_agent()
         log = self._stack.enter_context((self.root / "webui.log").open("ab"))
         pid_file = self.layout.run / "webui.pid"
-        argv = [sys.executable, "-P", "-m", "agent", "--root", str(self.root), "webui", "--pid-file", str(pid_file)]
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        argv = ["-P", "-m", "agent", "--root", self.root, "webui", "--pid-file", pid_file]
+        process = prepared.start(argv, stdout=log, stderr=log)
         self.processes["webui"] = process
         until(lambda: pid_file.exists() or process.poll() is not None, what="the web interface is up")
         self.pass_over()  # it was not up when it was deployed

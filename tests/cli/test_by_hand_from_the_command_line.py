@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -21,6 +20,8 @@ from agent.pki.encoding import Part, encode
 from agent.pki.judge import EDITION
 from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
+from support.clients.terminal import PROGRAM
+from support.processes import prepared
 
 
 @pytest.fixture
@@ -28,16 +29,7 @@ def typed(tunnel):
     """A function that runs a command on an appliance whose module serves t.example.test."""
 
     def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
-        return subprocess.run(
-            [*argv, "--root", str(tunnel.root), *arguments],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-            **options,
-        )
+        return prepared.run([*PROGRAM[1:], "--root", tunnel.root, *arguments], **options)
 
     run.appliance = tunnel
     return run
@@ -62,14 +54,9 @@ def write(appliance: Deployed, name: str, data: bytes) -> str:
 
 def on_a_terminal(typed, answer: str, *arguments: str) -> int:
     """Type a command and an answer on a terminal, and return the exit code."""
-    argv = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
+    argv = [*PROGRAM[1:], "--root", typed.appliance.root, *arguments]
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*argv, "--root", str(typed.appliance.root), *arguments],
-        stdin=theirs,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with prepared.start(argv, stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         os.close(theirs)
         os.write(ours, answer.encode())
         code = process.wait(60)

@@ -27,6 +27,7 @@ from agent.system.poke import poke
 from support.appliances.deployed import served
 from support.clients.terminal import CONFIG_APPLY, PROGRAM, Terminal
 from support.ports import free_port
+from support.processes import prepared
 from support.waiting import until
 
 TRACEBACK = "Traceback (most recent call last)"
@@ -46,9 +47,7 @@ def up(tunnel) -> Terminal:
 
 def helped(terminal: Terminal) -> str:
     """Return the help of an appliance: ``--help`` ends the reading of the command line."""
-    return subprocess.run(
-        [*PROGRAM, "--root", str(terminal.root), "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    return prepared.run([*PROGRAM[1:], "--root", terminal.root, "--help"]).stdout
 
 
 def every_command() -> list[list[str]]:
@@ -106,7 +105,7 @@ def test_the_status_says_how_old_what_was_seen_is(tunnel, up):
 
 def test_root_is_taken_before_the_command_and_after_it(up):
     def shown(*words: str) -> str:
-        return subprocess.run([*PROGRAM, *words], capture_output=True, text=True, check=True).stdout
+        return prepared.run([*PROGRAM[1:], *words]).stdout
 
     root = str(up.root)
     subject = up.json("root", "show")["root"]["subject"]
@@ -483,8 +482,8 @@ def test_the_web_interface_needs_nothing_but_its_own_generation(appliance, termi
     assert terminal.run("apply").returncode == 0
     appliance.layout.settings.unlink()
     hidden = appliance.layout.private.rename(appliance.root / "hidden")
-    command = [*PROGRAM, "webui", "--root", str(appliance.root), "--pid-file", str(pid_file)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    command = [*PROGRAM[1:], "webui", "--root", appliance.root, "--pid-file", pid_file]
+    with prepared.start(command, stderr=subprocess.DEVNULL) as process:
         until(pid_file.exists, what="the web interface is up")
         leaf = served(port)
         process.terminate()

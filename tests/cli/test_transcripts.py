@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from support.appliances.deployed import Deployed
 from support.clients.terminal import PATIENCE, PROGRAM
 from support.ports import free_port
+from support.processes import prepared
 
 SESSIONS = sorted(Path(__file__).parent.glob("*.txt"))
 REPLACED = (
@@ -65,16 +65,8 @@ def typed(appliance: Deployed, line: str) -> str:
     """Run a line and return what it prints."""
     program, *arguments = shlex.split(line)
     assert program == "chainwright"
-    done = subprocess.run(
-        [*PROGRAM, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        cwd=appliance.root,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    done = prepared.run([*PROGRAM[1:], *arguments], timeout=PATIENCE, env=unbuffered, cwd=appliance.root, together=True)
     output = done.stdout if done.returncode == 0 else f"{done.stdout}[exit {done.returncode}]\n"
     return replaced(output, appliance)
 

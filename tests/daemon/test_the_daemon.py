@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import stat
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
 from support.cas import crls
 from support.ports import free_port
+from support.processes import prepared
 from support.processes.daemon import Agent, with_fault, with_test_s_clock
 from support.waiting import until
 
@@ -295,8 +294,7 @@ def test_a_damaged_database_is_named_and_does_not_end_it(idle):
 
 
 def second(layout: Layout) -> tuple[int, str]:
-    command = [sys.executable, "-P", "-m", "agent", "run", "--root", str(layout.root)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = prepared.run(["-P", "-m", "agent", "run", "--root", layout.root])
     return done.returncode, done.stderr
 
 

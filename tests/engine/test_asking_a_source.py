@@ -1,8 +1,5 @@
 """A source beyond the network: a local chain serves at once, the order runs beside it, its chain takes over."""
 
-import subprocess
-import sys
-
 import pytest
 
 from agent.model.binding import LadderPosition
@@ -10,6 +7,7 @@ from agent.model.deployment import Outcome
 from support.appliances.deployed import Deployed, served
 from support.paths import DYING
 from support.ports import free_port
+from support.processes import prepared
 from support.waiting import until
 
 
@@ -79,8 +77,8 @@ def test_it_fails_twice_is_killed_resumes_and_delivers(asked):
     asked.apply()
     assert orders(asked)[0].attempts == 2
     asked.clock.advance(seconds=31)
-    argv = [sys.executable, str(DYING), str(asked.root), "validated", str(asked.clock.offset.total_seconds())]
-    assert subprocess.run(argv, check=False).returncode == 9
+    argv = [DYING, asked.root, "validated", str(asked.clock.offset.total_seconds())]
+    assert prepared.run(argv).returncode == 9
     with asked.store() as store:
         saved = store.orders.saved(orders(asked)[0].request, "slow")
     assert saved == {"tries": 3, "order": "order-1"}

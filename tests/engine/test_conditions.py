@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from agent.health.modes import BEGIN_AGAIN, SEALED
+from agent.operations.reissue import reissue
 from support.clients.terminal import Terminal
 from support.told import codes, told
 
@@ -233,8 +235,9 @@ def test_a_mode_of_the_state_that_was_changed_is_repaired_and_told_for_a_day(tun
         "Somebody has changed mode or owner of this file of the agent: "
         f"it had 0755 {uid}:{gid}, and has {right:04o} {uid}:{gid} again."
     )
-    opened = severity == "warning"
-    assert found["problem"]["effect"] == ("Others could read what holds private keys meanwhile." if opened else "")
+    sealed = severity == "warning"
+    assert found["problem"]["effect"] == (SEALED if sealed else "")
+    assert found["problem"]["fix"] == (BEGIN_AGAIN if sealed else f"See it: stat {path}")
     tunnel.apply()
     assert told_once(tunnel)["since"] == found["since"]
     tunnel.clock.advance(hours=25)
@@ -253,6 +256,24 @@ def test_a_key_in_service_that_others_may_read_is_closed_at_the_next_look(tunnel
         ("appliance", str(live), "warning", "status.modes"),
         ("appliance", str(live / "tunnel.pem"), "warning", "status.modes"),
     ]
+
+
+@pytest.mark.parametrize("place", ["", "tunnel.pem"])
+def test_a_key_that_others_could_read_is_told_until_another_one_is_in_service(tunnel, place):
+    path = tunnel.live("tunnel").resolve() / place
+    path.chmod(0o755)
+    tunnel.clock.advance(minutes=16)
+    tunnel.apply()
+    found = told_once(tunnel)
+    assert codes([found]) == [("appliance", str(path), "warning", "status.modes")]
+    assert found["problem"]["effect"] == "Others could read what holds private keys meanwhile."
+    assert found["problem"]["fix"] == (
+        "If others use this machine, have new keys made: chainwright reissue --all; in place of uploaded chains, upload others"
+    )
+    tunnel.clock.advance(minutes=1)
+    tunnel.change(reissue)
+    tunnel.apply()
+    assert told(tunnel) == []
 
 
 @pytest.mark.root

@@ -1,7 +1,5 @@
 """Files at fixed paths that move, go or are made otherwise: the old one is taken away in the switch that brings the new one."""
 
-import subprocess
-import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,6 +9,7 @@ from agent.model.deployment import Outcome, Step
 from support.appliances.deployed import Deployed, served
 from support.paths import DYING
 from support.ports import free_port
+from support.processes import prepared
 
 PLUGIN = '''
     from chainwright import ChainFile, Command, Endpoint, Module, Part, PathText, Service, Signal, Template, Text, hookimpl
@@ -222,8 +221,8 @@ STEPS = [step for step in Step if step is not Step.GOING_BACK]
 @pytest.mark.parametrize("where", [*STEPS, *(f"rename:{number}" for number in range(1, 5))])
 def test_a_crash_leaves_either_all_or_nothing_moved_when_the_next_run_is_done(box, where, boot):
     write_settings(box, **AFTER)
-    argv = [sys.executable, str(DYING), str(box.root), where, "0"]
-    assert subprocess.run(argv, check=False).returncode == 9, f"it never came to {where}"
+    argv = [DYING, box.root, where, "0"]
+    assert prepared.run(argv).returncode == 9, f"it never came to {where}"
     if boot:
         box.engine().boot()
     box.apply()

@@ -1,8 +1,5 @@
 """Two modules in one service: one test, one reload, and one's fault is not the other's."""
 
-import subprocess
-import sys
-
 import pytest
 
 from agent.errors.deploy import PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT
@@ -10,6 +7,7 @@ from agent.model.deployment import Outcome, RefusedKind
 from support.appliances.deployed import Deployed, served
 from support.paths import DYING
 from support.ports import free_port
+from support.processes import prepared
 
 FRONT = ("a.example.test", "b.example.test", "c.example.test")
 SIDE = ("x.example.test", "y.example.test")
@@ -237,5 +235,5 @@ def test_a_power_cut_between_any_two_renames_leaves_matching_pairs_and_converges
 
 
 def dies(appliance: Deployed, where: str) -> bool:
-    argv = [sys.executable, str(DYING), str(appliance.root), where, str(appliance.clock.offset.total_seconds())]
-    return subprocess.run(argv, check=False).returncode == 9
+    argv = [DYING, appliance.root, where, str(appliance.clock.offset.total_seconds())]
+    return prepared.run(argv).returncode == 9

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -17,6 +15,7 @@ from agent.operations.sources import source_context
 from agent.pki.chain import KeyType
 from support.appliances.keen import Keen
 from support.paths import DYING
+from support.processes import prepared
 from support.waiting import until
 
 NAMES = [f"s{number}.example.com" for number in range(6)]
@@ -217,8 +216,8 @@ def test_failures_in_a_row_are_counted_but_for_limits_of_the_ca(keen):
 
 
 def test_an_order_that_was_interrupted_goes_on_with_what_it_saved(keen):
-    argv = [sys.executable, str(DYING), str(keen.appliance.root), "valid", "0"]
-    assert subprocess.run(argv, check=False).returncode == 9
+    argv = [DYING, keen.appliance.root, "valid", "0"]
+    assert prepared.run(argv).returncode == 9
     keen.appliance.apply()
     assert last_order(keen)["saved"] == {"order": "order-1", "valid": True}
     assert len(keen.said("registered")) == 1

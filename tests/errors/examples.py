@@ -112,6 +112,7 @@ EXAMPLES: list[AgentError] = [
     acme.TrustFileUnusable(TRUST, "no such file or directory", AT),
     acme.NoDirectory("https://ca.example/", "it answers with HTTP status 404", AT),
     acme.CaBusy(LE, AT),
+    acme.CaBusy(LE, AT, "The service is down for maintenance."),
     acme.CaFailed(LE, "Error creating new order.", AT),
     acme.RateLimited(LE, 'too many certificates (50) already issued for "example.com" in the last 168h0m0s', AT),
     acme.NamesPaused(LE, frozenset({WWW, SHOP}), "https://portal.letsencrypt.org/sfe/v1/unpause?jwt=abc", AT),
@@ -224,6 +225,9 @@ EXAMPLES: list[AgentError] = [
     upload.NotForServers(WWW, ["clientAuth", "1.2.3.4"]),
     upload.NotForServers("Shop CA", ["anyExtendedKeyUsage"], authority=True),
     upload.NameNotPermitted("www.example.org", "Branch CA"),
+    upload.NameNotPermitted(
+        "example.org", "Branch CA", 'permitted: names below "example.org"; not for: "a.example.org"'
+    ),
     upload.NoNames("My Server"),
     upload.TrustUnreadable(
         "/etc/chainwright/trust/company.pem",

@@ -9,6 +9,7 @@ import pickle
 import pkgutil
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,3 +120,17 @@ def test_a_problem_without_a_place_or_a_next_step_is_still_a_sentence():
     assert Problem("x", "It failed.", "here", "Do.", "Served.").lines() == ["here: It failed.", "Served. Do."]
     at = datetime(2026, 11, 1, 12, tzinfo=UTC)
     assert Problem("x", "It failed.", retry_at=at).to_json()["retry_at"] == "2026-11-01T12:00:00Z"
+
+
+@every_example
+def test_a_terminal_is_safe_from_whatever_a_field_quotes(error: AgentError):
+    """Words of CAs, services, plugins and certificates, paths and names are anybody's."""
+    hostile = "\x1b]0;owned\x07\u202e"
+    for name, value in vars(error).items():
+        fields = {**vars(error), name: hostile if isinstance(value, str) else [hostile]}
+        if name != "detail" and (isinstance(value, str) or (isinstance(value, (list, tuple)) and value)):
+            with suppress(TypeError, AttributeError, KeyError):  # a field of other things than texts
+                problem = type(error)(**fields).problem
+                assert (
+                    "".join((problem.cause, problem.where, problem.fix, problem.effect)).replace("\n", "").isprintable()
+                )

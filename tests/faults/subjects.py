@@ -23,6 +23,7 @@ from support.appliances.proxied import NGINX
 from support.appliances.sstp import SSTPD, find_sstpd
 from support.paths import CHECKOUT
 from support.ports import free_port
+from support.processes import prepared
 from support.processes.tree import kill_all
 from support.servers.charon import CHARON
 from support.toml import table
@@ -225,9 +226,7 @@ class WebUI(Subject):
             os.chown(self.place, user, group)
         argv = [self.layout.root, *self.pid_files(), self.port, user, group]
         with (self.place / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", WEBUI, *map(str, argv)], stderr=log, cwd=CHECKOUT, stdin=subprocess.DEVNULL
-            )
+            self.process = prepared.start(["-c", WEBUI, *argv], stderr=log, cwd=CHECKOUT)
         until(
             lambda: all(map(process_of, self.pid_files())),
             what=f"webui is up: {(self.place / 'log').read_text()}",

@@ -88,7 +88,7 @@ def test_its_sentence_says_who_refuses_and_what_to_do():
     for of, fix in (
         (
             record(STAPLE),
-            "Ask for a certificate, of an authority, without the TLS feature status_request (must-staple).",
+            "Ask for a certificate without the TLS feature status_request (must-staple), from an issuer without it.",
         ),
         (record(ISSUER), "Ask for a chain in which every key is ECDSA P-256 or P-384, or RSA."),
         (

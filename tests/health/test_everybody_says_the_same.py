@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -60,6 +62,17 @@ def killed(box: Proxied) -> Iterator[None]:
         yield
     finally:
         box.start_service()
+
+
+@contextmanager
+def killed_as_settings_change(box: Proxied) -> Iterator[None]:
+    """There is something to deploy, which changes no file, and so nothing of it is looked at."""
+    with _settings(box, _with_unused_setting), killed(box):
+        yield
+
+
+def _with_unused_setting(good: str) -> str:
+    return good.replace("[services.nginx]\n", '[services.nginx]\nconfiguration = "/etc/nginx/other.conf"\n')
 
 
 @contextmanager
@@ -125,6 +138,7 @@ def _settings(box: Proxied, change: Callable[[str], str]) -> Iterator[None]:
 Trouble = Callable[[Proxied], AbstractContextManager[None]]
 TROUBLES: list[tuple[Trouble, Told]] = [
     (killed, {("chain", "error", "deploy.service_stopped")}),
+    (killed_as_settings_change, {("chain", "error", "deploy.service_stopped")}),
     (port_taken, {("chain", "error", "deploy.other_certificate")}),
     (settings_broken, {("settings", "error", "settings.refused")}),
     (template_broken, {("module", "error", "deploy.check_refused")}),
@@ -140,3 +154,26 @@ def test_trouble_is_told_alike_by_all_and_no_more_when_it_is_mended(
     with trouble(witnesses.box):
         assert witnesses.told() == expected
     assert witnesses.told() == set()
+
+
+def test_an_explanation_begins_with_what_the_status_says(witnesses: Witnesses) -> None:
+    with killed(witnesses.box):
+        witnesses.terminal.run("apply")
+        first, *_ = witnesses.terminal.run("explain", "reverse_proxy").stdout.splitlines()
+    assert re.fullmatch(r"reverse_proxy: broken, generation \d+ is in place, .*", first)
+    witnesses.terminal.run("apply")
+    first, *_ = witnesses.terminal.run("explain", "reverse_proxy").stdout.splitlines()
+    assert re.fullmatch(r"reverse_proxy: live, generation \d+ is in service, .*", first)
+
+
+def test_while_the_settings_are_refused_those_in_force_are_explained(witnesses: Witnesses) -> None:
+    before = witnesses.terminal.run("explain", "reverse_proxy", SITES[0])
+    with settings_broken(witnesses.box):
+        done = witnesses.terminal.run("explain", "reverse_proxy", SITES[0])
+        as_json = json.loads(witnesses.terminal.run("explain", "reverse_proxy", "--json").stdout)
+    ladder = [line for line in before.stdout.splitlines() if line.startswith(("> ", "  1 ", "  2 ", "  because"))]
+    assert ladder
+    assert set(ladder) <= set(done.stdout.splitlines())
+    assert "nonsense: unknown key" in done.stderr
+    assert (before.returncode, done.returncode) == (DONE, DEGRADED)
+    assert as_json["settings"]["code"] == "settings.refused"

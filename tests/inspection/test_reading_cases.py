@@ -62,8 +62,8 @@ P12_MISSING = (
     "Enter its passphrase (--passphrase-file FILE), or decrypt it: openssl pkcs12 -in FILE -nodes -out plain.pem"
 )
 CHOOSE = (
-    "Say for which name it is meant (--for NAME). Or upload them separately, each with its own private key and the "
-    "certificates of its issuers."
+    "Say for which name it is meant (--for NAME; on the page: only for this domain). Or upload them separately, each with "
+    "its own private key and the certificates of its issuers."
 )
 AES = (
     "Encrypt it with AES instead, with a program that knows that cipher: "

@@ -38,8 +38,8 @@ BLOCK_CURE = "Copy it again as a whole, from its BEGIN line to its END line."
 DAMAGED_CURE = "Get it again from where it comes from; binary files must be copied unchanged."
 SEPARATELY = "Upload them separately, each with its own private key and the certificates of its issuers."
 BY_NAME = (
-    "Say for which name it is meant (--for NAME). Or upload them separately, each with its own private key and the "
-    "certificates of its issuers."
+    "Say for which name it is meant (--for NAME; on the page: only for this domain). Or upload them separately, each with "
+    "its own private key and the certificates of its issuers."
 )
 
 

@@ -271,19 +271,19 @@ def test_names_that_an_authority_may_issue_for_are_accepted(authority: Party, na
 
 
 @pytest.mark.parametrize(
-    ("authority", "name"),
+    ("authority", "name", "limits"),
     [
-        (constrained(DNS), "notexample.com"),
-        (constrained(None, DNS), "*.example.com"),
-        (constrained(NETWORK), "198.51.100.1"),
-        (constrained(None, NETWORK), "192.0.2.7"),
-        (constrained(NETWORK), "2001:db8::1"),
+        (constrained(DNS), "notexample.com", 'permitted: "example.com"'),
+        (constrained(None, DNS), "*.example.com", 'not for: "example.com"'),
+        (constrained(NETWORK), "198.51.100.1", 'permitted: "192.0.2.0/24"'),
+        (constrained(None, NETWORK), "192.0.2.7", 'not for: "192.0.2.0/24"'),
+        (constrained(NETWORK), "2001:db8::1", 'permitted: "192.0.2.0/24"'),
     ],
 )
-def test_names_outside_an_authority_s_constraints_are_refused(authority: Party, name: str):
+def test_names_outside_an_authority_s_constraints_are_refused(authority: Party, name: str, limits: str):
     assert refusal(bundle_of(authority.leaf(name), authority, ROOT)) == (
         f'The authority "Branch CA" may not issue certificates for "{name}" (name constraints); clients refuse it.\n'
-        "Ask for a certificate with names that the authority may issue for, or one of another authority."
+        f"Ask for a certificate with names that the authority may issue for ({limits}), or one of another authority."
     )
 
 
@@ -454,6 +454,16 @@ def test_an_address_of_wrong_length_is_said(octets: bytes):
     assert refusal(bundle_of(issue("www.example.com", issuer=CA, extensions=(odd,)), CA, ROOT)) == (
         'The certificate of "www.example.com" is not well-formed: its extension subjectAltName can\'t be read: '
         f"an address in it has another length than one of IPv4 or IPv6 with its mask.\n{ODD_CURE}"
+    )
+
+
+@pytest.mark.parametrize("name", ["Toy\u00a0CA", "T\u00f6y CA"], ids=["blank", "letter"])
+def test_issuers_whose_names_only_unicode_takes_for_equal_are_others(name: str):
+    """OpenSSL, GnuTLS, NSS and cryptography find no issuer; they compare ASCII's letters and blanks only."""
+    authority = ROOT.authority("TÖY CA" if name.startswith("Tö") else "Toy CA")
+    leaf = issue("www.example.com", issuer=authority, names=("www.example.com",), issuer_name=named(name))
+    assert refusal(bundle_of(leaf, authority, ROOT)).startswith(
+        f'The chain is incomplete: "www.example.com" was issued by "{name}"'.replace("\u00a0", "?")
     )
 
 

@@ -1,8 +1,6 @@
 """What became of what a command was for, and its exit code, where something else is not well."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 from agent.model.aim import Aim, AimOutcome
@@ -10,20 +8,13 @@ from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from agent.pki.encoding import Part, encode
 from support.appliances.deployed import served
+from support.clients.terminal import Terminal
 
 NAME = "t.example.test"
 
 
 def typed(appliance, *arguments):
-    argv = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
-    return subprocess.run(
-        [*argv, "--root", str(appliance.root), *arguments],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
+    return Terminal(appliance.root).run(*arguments)
 
 
 def bought(appliance, days=300):

@@ -1,7 +1,5 @@
 """Uploads, reissue and the root: what an administrator does by hand, on services that are seen to follow."""
 
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
@@ -31,6 +29,7 @@ from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
 from support.paths import DYING
 from support.ports import free_port
+from support.processes import prepared
 
 SITES = ("a.example.test", "b.example.test", "c.other.test")
 
@@ -318,8 +317,8 @@ def test_a_new_root_signs_fifty_local_chains_in_one_pass(appliance):
 @pytest.mark.parametrize("where", ["chain_stored", "binding_changed", *[step for step in Step if step != "going_back"]])
 def test_a_new_root_completes_when_it_is_killed_at_any_step(sites, where):
     root = sites.change(reissue_root)
-    argv = [sys.executable, str(DYING), str(sites.root), where, str(sites.clock.offset.total_seconds())]
-    assert subprocess.run(argv, check=False).returncode == 9
+    argv = [DYING, sites.root, where, str(sites.clock.offset.total_seconds())]
+    assert prepared.run(argv).returncode == 9
     sites.apply()
     assert wire(sites) == chains(sites)
     with sites.store() as store:

@@ -442,6 +442,13 @@ WARNED = {
             "OpenSSL and GnuTLS refuse it"
         ),
     ),
+    "other letters": (
+        through(ROOT.authority("Toy CA"), issuer_name=named("TOY  CA")),
+        (
+            f'"{NAME}" writes the name of its issuer in another encoding than "Toy CA" does: '
+            "GnuTLS, Go and Python's cryptography refuse it"
+        ),
+    ),
     "another encoding": (
         in_another_encoding(),
         (
@@ -561,6 +568,26 @@ def test_short_keys_of_any_kind_are_refused_in_each_authority():
         middle = ROOT.authority("Short CA", key=key)
         said = refusal(bundle_of(middle.leaf(NAME), middle), anchors=[ROOT.certificate])
         assert said == f"{short_key(kind, 'Short CA', bits, least)}.\n{cure}"
+
+
+@pytest.mark.parametrize(
+    ("constraints", "limits"),
+    [
+        (permitted(DNS(f".{NAME}")), f'permitted: names below "{NAME}"'),
+        (excluded(DNS("example.com"), TEN), 'not for: "example.com", "10.0.0.0/8"'),
+        (
+            x509.NameConstraints([MINE, DNS("example.org")], [EMAIL("example.net")]),
+            'permitted: "O=Mine", "example.org"; not for: "example.net"',
+        ),
+    ],
+)
+def test_what_an_authority_may_issue_for_is_said(constraints: x509.NameConstraints, limits: str):
+    path = constrained(constraints)
+    fix = path.judged().refused[0].error.problem.fix
+    assert (
+        fix
+        == f"Ask for a certificate with names that the authority may issue for ({limits}), or one of another authority."
+    )
 
 
 def test_a_short_key_of_one_s_own_is_to_be_made_again():

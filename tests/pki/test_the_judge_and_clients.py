@@ -20,7 +20,7 @@ from agent.pki.chain import Chain, Purpose
 from agent.pki.judge import judge
 from agent.pki.judgement import Judgement, Objection
 from support.cas.certificates import general, pem
-from support.cas.random_chains import HOST, RandomChain, random_chains
+from support.cas.random_chains import RandomChain, random_chains
 
 TRIES = int(os.environ.get("JUDGED", "250"))
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -33,12 +33,6 @@ def judged(found: RandomChain) -> Judgement:
     except ChainError as error:
         return Judgement((Objection.of(error, ""),))
     return judge(chain, purpose=Purpose.SERVER, now=NOW, anchors=[found.root.certificate])
-
-
-def asked(found: RandomChain) -> str:
-    """Return the name that clients ask for."""
-    name = found.names[0] if found.names and found.names[0][0].isalnum() else HOST
-    return name.rstrip(".").lower()
 
 
 class Clients:
@@ -62,7 +56,7 @@ class Clients:
         return not any(client(found) for client in (self.cryptography, self.openssl, self.gnutls))
 
     def cryptography(self, found: RandomChain) -> str:
-        name = general(asked(found))
+        name = general(found.asked)
         builder = verification.PolicyBuilder().store(verification.Store([found.root.certificate])).time(NOW)
         try:
             builder.build_server_verifier(name).verify(found.presented[0], list(found.presented[1:]))
@@ -72,12 +66,12 @@ class Clients:
 
     def openssl(self, found: RandomChain) -> str:
         self._write(found)
-        name = general(asked(found))
+        name = general(found.asked)
         how = "-verify_ip" if isinstance(name, x509.IPAddress) else "-verify_hostname"
         between = ["-untrusted", self._others] if found.intermediates else []
         files = ["-CAfile", self._root, *between, self._leaf]
         command = ["openssl", "verify", "-no-CApath", "-no-CAstore", "-purpose", "sslserver", "-auth_level", "2"]
-        command += ["-attime", str(int(NOW.timestamp())), how, asked(found), *files]
+        command += ["-attime", str(int(NOW.timestamp())), how, found.asked, *files]
         done = run(command, capture_output=True, text=True, check=False)
         return done.stderr if done.returncode else ""
 
@@ -85,7 +79,7 @@ class Clients:
         self._write(found)
         self._leaf.write_bytes(pem(*found.presented))
         command = ["certtool", "--verify", "--load-ca-certificate", self._root, "--infile", self._leaf]
-        command += ["--verify-purpose", SERVER_AUTH, "--verify-hostname", asked(found)]
+        command += ["--verify-purpose", SERVER_AUTH, "--verify-hostname", found.asked]
         done = run(command, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr if done.returncode else ""
 

@@ -1,7 +1,5 @@
 """The administrator's own nginx.conf includes ours: tested after the rename and before the reload."""
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -14,6 +12,7 @@ from agent.system.command import Signal, SystemRunner, process_of
 from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.clients.terminal import Terminal
 from support.paths import DYING
+from support.processes import prepared
 from support.processes.tree import kill_all
 from support.told import codes, told
 from support.waiting import until
@@ -209,8 +208,8 @@ def assert_nothing_is_left_open(box: Proxied) -> None:
 
 
 def die_at(box: Proxied, where: str) -> None:
-    argv = [sys.executable, str(DYING), str(box.root), where, str(box.clock.offset.total_seconds())]
-    assert subprocess.run(argv, check=False).returncode == 9, f"it never came to {where}"
+    argv = [DYING, box.root, where, str(box.clock.offset.total_seconds())]
+    assert prepared.run(argv).returncode == 9, f"it never came to {where}"
 
 
 def restart(box: Proxied) -> None:

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from support import golden
 from support.appliances.staged import PATIENCE, StagedAppliance, switch
 from support.paths import CHECKOUT
 from support.ports import free_port
+from support.processes import prepared
 from support.servers.local import Maker, listening, securing
 from support.waiting import until
 
@@ -54,7 +54,7 @@ class WebUIAppliance(StagedAppliance):
     def start(self, module: WebUI, context: Context, pid_file: Path) -> None:
         switch(context.places.state, context.directory)
         arguments = [context.places.live, pid_file, str(module.listen[0].port), CHECKOUT / "templates/webui"]
-        self.process = subprocess.Popen([sys.executable, "-c", LAUNCHER, *arguments], cwd=CHECKOUT)
+        self.process = prepared.start(["-c", LAUNCHER, *arguments], cwd=CHECKOUT)
         until(lambda: process_of(pid_file))
 
     def stop(self) -> None:

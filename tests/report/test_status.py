@@ -309,6 +309,20 @@ def test_what_needs_attention_is_named_once():
     assert report(snapshot(), NOW).attention == []
 
 
+def test_two_chains_for_the_same_names_are_two_things_that_need_attention():
+    second = replace(binding(LOCAL), slot="second")
+    dead = endpoint(TOY, ok=False, problem=DOWN), replace(endpoint(LOCAL, ok=False, problem=DOWN), slot="second")
+    found = snapshot(
+        also=(LOCAL,),
+        needs=(WWW, replace(WWW, slot="second")),
+        bindings=(binding(TOY), second),
+        live={"mail": {"default": TOY.id, "second": LOCAL.id}},
+        endpoints=dead,
+    )
+    assert report(found, NOW).attention == ["www.chain.dev", "www.chain.dev"]
+    assert report(found, NOW).summary["attention"] == report(found, NOW).summary["not_deployed"] == 2
+
+
 def test_a_service_that_is_not_running_is_shown_but_degrades_nothing():
     found = report(snapshot(deployments=deployed(Outcome.WAITING, DOWN)), NOW)
     assert found.chains[0].status is Status.WAITING

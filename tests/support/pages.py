@@ -32,6 +32,7 @@ from errors.examples import EXAMPLES
 from support.paths import CHECKOUT
 
 DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
+MODULES = Path("/var/lib/chainwright/modules")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 END = "<!-- end -->"
 
@@ -159,7 +160,8 @@ def conditions() -> list[Problem]:
         damaged_row(DamagedRow("chains", ("0a1b",), "ValueError: 'dsa' is not a valid KeyType"), DATABASE),
         damaged_row(DamagedRow("orders", ("0a1b", "acme"), "JSONDecodeError: Expecting value"), DATABASE),
         damaged_row(DamagedRow("roots", ("0a1b",), "ValueError: Invalid isoformat string: '2O26'"), DATABASE),
-        changed_modes(Repair(DATABASE.with_name("master.key"), "0644 0:0", "0600 0:0", opened=True)),
+        changed_modes(Repair(DATABASE.with_name("master.key"), "0644 0:0", "0600 0:0", opened=True, sealed=True)),
+        changed_modes(Repair(MODULES / "mail/3/key.pem", "0644 0:0", "0600 0:0", opened=True)),
         changed_modes(Repair(DATABASE.parent.parent, "0711 33:0", "0711 0:0", opened=False)),
         changed_modes(Repair(DATABASE, "0600 33:0", "0600 33:0", opened=False, error="operation not permitted")),
         damaged_file("*** in database main ***\nTree 4 page 7: btreeInitPage() returns error code 11", DATABASE),

@@ -11,7 +11,7 @@ from agent.errors.account import ExternalAccountMissing, RekeyUnfinished, TermsN
 from agent.errors.wording import said
 from agent.pki.account_key import thumbprint
 from agent.sources.acme.failures import CaProblem
-from agent.sources.acme.messages import Account, ProblemDocument, account_from, account_json
+from agent.sources.acme.messages import Account, ProblemDocument, account_from, account_json, texts
 from agent.sources.acme.response import location, read
 from agent.sources.acme.signing import Signer
 from agent.sources.acme.steps import OrderStep
@@ -288,7 +288,9 @@ class Accounts:
 
 def _account_of(answer: requests.Response, client: AcmeClient) -> Account:
     found = read(Registration, answer)
-    return Account(client.url, location(answer), client.thumbprint, found.contact or (), status=found.status or "valid")
+    return Account(
+        client.url, location(answer), client.thumbprint, texts(found.contact), status=found.status or "valid"
+    )
 
 
 def _entry(directory: str) -> str:

@@ -75,7 +75,8 @@ class Authorizations:
         problems = tuple(problem for each in found if (problem := _problem_of(each)))
         passed = frozenset(name_of(each) for each in found if each.status == "valid")
         if not problems:
-            return order.error or ProblemDocument("malformed", f"the order is {order.status}"), passed
+            unsaid = ProblemDocument("serverInternal", f"it calls the order {order.status} without saying why")
+            return order.error or unsaid, passed
         said = order.error.detail if order.error else ""
         return ProblemDocument(problems[0].type, said or problems[0].detail, subproblems=problems), passed
 

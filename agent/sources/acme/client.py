@@ -24,14 +24,17 @@ from agent.sources.acme.network import AcmeNetwork
 from agent.sources.acme.response import (
     links,
     location,
+    quoted,
     read,
     read_directory,
     read_renewal_info,
     retry_after,
+    unreadable,
 )
 from agent.sources.acme.retries import PAUSES, RetryPolicy
 from agent.sources.acme.retry_after import polled
 from agent.sources.acme.signing import Signer
+from agent.sources.acme.timed_connections import ANSWER_TIMEOUT
 from agent.system.clock import utc_now
 from agent.system.names import is_address
 
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
 FINALIZE_TRIES = 3
 """How often a signing request is sent when it's not known whether the CA has got it."""
 CHAIN_TYPE = "application/pem-certificate-chain"
+BEGIN = b"-----BEGIN"
+MOST_ALTERNATES = 8
+"""Let's Encrypt has had two."""
 DIRECTORY_KEPT = timedelta(days=1).total_seconds()
 FAILURE_KEPT = 5.0
 """Seconds for which all that wait for the directory share one failure to fetch it."""
@@ -72,11 +78,15 @@ class AcmeClient(AcmeNetwork):
         key: PrivateKey,
         *,
         trust: Path | None = None,
+        answer_timeout: float = ANSWER_TIMEOUT,
         now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`trust`: PEM file with the roots of the CA's own server; None: the system's."""
-        super().__init__(directory, key, trust=trust, now=now, monotonic=monotonic)
+        """`trust`: PEM file with the roots of the CA's own server; None: the system's.
+
+        `answer_timeout`: seconds in which an answer has to be complete.
+        """
+        super().__init__(directory, key, trust=trust, answer_timeout=answer_timeout, now=now, monotonic=monotonic)
         self.account_lock = threading.RLock()
         """Held while the account is found, made or changed."""
         self._directory_lock = threading.Lock()
@@ -191,10 +201,12 @@ class AcmeClient(AcmeNetwork):
     def _order(self, answer: requests.Response, url: str) -> Order:
         return read(Order, answer, url=url, retryAfter=polled(retry_after(answer, self._now())))
 
-    def issued(self, context: SourceContext, url: str) -> Issued:
-        """Download a certificate with one of its chains (RFC 8555 section 7.4.2)."""
-        answer = self.post(context, url, accept=CHAIN_TYPE)
-        return Issued(answer.content.decode("ascii", "replace"), links(answer, "alternate"))
+    def issued(self, context: SourceContext, url: str, *, resend: int = len(PAUSES)) -> Issued:
+        """Download a certificate with one of its chains (RFC 8555 section 7.4.2); of the others some at most are named."""
+        answer = self.post(context, url, accept=CHAIN_TYPE, resend=resend)
+        if BEGIN not in answer.content:
+            raise unreadable(answer, f"its answer is not the chain in PEM form that it should be{quoted(answer)}")
+        return Issued(answer.content.decode("ascii", "replace"), links(answer, "alternate")[:MOST_ALTERNATES])
 
     def revoke(
         self, context: SourceContext, leaf: x509.Certificate, reason: int, key: PrivateKey | None = None
@@ -276,5 +288,10 @@ def _not_a_directory(failure: CaProblem | CaUnreachable) -> CaProblem | CaUnreac
     status = failure.problem.status if isinstance(failure, CaProblem) else failure.status
     if status is None or status >= 500 or status == 429:
         return failure
-    cause = failure.cause if isinstance(failure, CaUnreachable) else f"it answers with HTTP status {status}"
+    cause = failure.cause if isinstance(failure, CaUnreachable) else _refusal(failure)
     return CaUnreachable(cause, url=failure.url, trouble=Trouble.NO_DIRECTORY, status=status)
+
+
+def _refusal(failure: CaProblem) -> str:
+    words = f': "{failure.problem.detail}"' if failure.problem.detail else ""
+    return f"it answers with HTTP status {failure.problem.status}{words}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,10 @@ from josepy.json_util import field
 
 LONGEST_DETAIL = 2000
 """Characters of a CA's words that are kept."""
+MOST_SUBPROBLEMS = 100
+"""One a name, and no CA takes more names."""
+MOST_URLS = 2 * MOST_SUBPROBLEMS
+"""A server may want more authorizations than there are names (RFC 8555 section 7.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,16 @@ class ProblemDocument:
 
 
 def problem_of(body: Mapping[str, Any], *, status: int = 0, terms: str = "") -> ProblemDocument:
-    """Read a problem document; nothing in it is required."""
+    """Read a problem document; nothing in it is required. Subproblems have none of their own (RFC 8555 section 6.7.1)."""
+    below = [each for each in _list(body.get("subproblems")) if isinstance(each, dict)][:MOST_SUBPROBLEMS]
+    return replace(_problem(body, status=status, terms=terms), subproblems=tuple(_problem(each) for each in below))
+
+
+def _problem(body: Mapping[str, Any], *, status: int = 0, terms: str = "") -> ProblemDocument:
     return ProblemDocument(
         type=(_text(body.get("type")) or "about:blank").removeprefix(messages.ERROR_PREFIX),
         detail=_words(body.get("detail")) or _words(body.get("title")) or _words(body.get("message")),
         name=_text(_mapping(body.get("identifier")).get("value")).lower(),
-        subproblems=tuple(problem_of(each) for each in _list(body.get("subproblems")) if isinstance(each, dict)),
         instance=_words(body.get("instance")) or terms,
         status=status,
     )
@@ -54,23 +62,40 @@ def moment(value: object) -> datetime | None:
     """Return the instant of a timestamp (RFC 3339), UTC; None: it is none. Without an offset it is taken for UTC."""
     try:
         found = datetime.fromisoformat(_text(value))
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):  # a year that only its own time zone has
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _words(value: object) -> str:
-    """Return one line that a terminal and a log can take."""
-    line = " ".join(_text(value).split())[:LONGEST_DETAIL]
+def one_line(text: str, longest: int = LONGEST_DETAIL) -> str:
+    """Return foreign text as one line that a terminal and a log can take."""
+    line = " ".join(text.split())[:longest]
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
+def _words(value: object) -> str:
+    return one_line(_text(value))
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Return those of a list's members that are text."""
+    return tuple(each for each in _list(value) if isinstance(each, str))
+
+
+def _urls(value: object) -> tuple[str, ...]:
+    """Return a list of URLs. Raises ValueError where they are more than there can be."""
+    found = texts(value)
+    if len(found) > MOST_URLS:
+        raise ValueError(f"a list has {len(found)} members")
+    return found
+
+
 def _list(value: object) -> Iterable[Any]:
-    return value if isinstance(value, list) else ()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -94,8 +119,11 @@ class Order(messages.Order):
     retry_after: float | None = field("retryAfter", omitempty=True)
     """Seconds from now that the CA asks to wait before the next look."""
     status: str = field("status", decoder=_text)  # type: ignore[assignment]
-    finalize: str = field("finalize")
-    authorizations: tuple[str, ...] = field("authorizations", omitempty=True, default=())  # type: ignore[assignment]
+    finalize: str = field("finalize", decoder=_text)
+    certificate: str = field("certificate", decoder=_text, omitempty=True, default="")
+    authorizations: tuple[str, ...] = field(  # type: ignore[assignment]
+        "authorizations", decoder=_urls, omitempty=True, default=()
+    )
     expires: datetime | None = field("expires", decoder=moment, omitempty=True)
     error: ProblemDocument | None = field("error", decoder=_problem_or_none, omitempty=True)  # type: ignore[assignment]
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from importlib.metadata import version
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import requests
 from acme.client import ClientNetwork
 from josepy.errors import DeserializationError
 from josepy.json_util import decode_b64jose
-from requests.utils import get_environ_proxies
 
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.messages import Account
@@ -25,9 +21,7 @@ from agent.sources.acme.pace import Pace
 from agent.sources.acme.response import failure_of, is_busy, retry_after
 from agent.sources.acme.retry_after import http_date
 from agent.sources.acme.signing import Signer
-from agent.sources.acme.trust import TrustingAdapter, trusting
-from agent.sources.acme.unreachable import CONNECT_TIMEOUT, READ_TIMEOUT, unreachable
-from agent.system.names import is_address
+from agent.sources.acme.transport import Transport
 
 if TYPE_CHECKING:
     from agent.pki.key import PrivateKey
@@ -49,10 +43,14 @@ class AcmeNetwork(ClientNetwork):
         key: PrivateKey,
         *,
         trust: Path | None,
+        answer_timeout: float,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        """`trust`: PEM file with the roots of the CA's own server; None: the system's."""
+        """`trust`: PEM file with the roots of the CA's own server; None: the system's.
+
+        `answer_timeout`: seconds in which an answer has to be complete.
+        """
         signer = Signer.of(key)
         super().__init__(signer.key, alg=signer.algorithm, user_agent=user_agent())
         self.url = directory
@@ -61,13 +59,10 @@ class AcmeNetwork(ClientNetwork):
         """How many requests are under way."""
         self.skew: timedelta | None = None
         """How far the CA's clock was ahead of ours at its last answer; None: there was none."""
-        self._trust = trust
+        self._transport = Transport(self.session, directory, trust, answer_timeout)
         self._now = now
         self._monotonic = monotonic
         self._fresh_nonces: deque[tuple[bytes, float]] = deque(maxlen=NONCES_KEPT)
-        self._adapter_lock = threading.Lock()
-        self.session.trust_env = False  # no passwords of ~/.netrc, no roots of other programs; the proxy is wanted
-        self.session.proxies = _proxies(directory)
 
     def close(self) -> None:
         """Close the connections."""
@@ -85,7 +80,7 @@ class AcmeNetwork(ClientNetwork):
     ) -> requests.Response:
         data = signer.sign(content, url=url, nonce=self._get_nonce(url, new_nonce_url))
         headers = {"Content-Type": self.JOSE_CONTENT_TYPE, "Accept": accept}
-        response = self._send_request("POST", url, data=data, headers=headers, allow_redirects=False)
+        response = self._send_request("POST", url, data=data, headers=headers)
         self._add_nonce(response)
         return self._check_response(response, resource=resource, account=signer.account or "")
 
@@ -110,18 +105,12 @@ class AcmeNetwork(ClientNetwork):
             return fetched
         raise CaUnreachable("it gives no nonce", url=new_nonce_url, status=response.status_code)
 
-    # Overridden, because the library's logs signed messages and nonces, reads the roots again for each connection, does not
-    # say why no answer came, and merges the session's settings into each request, which costs a third of it.
+    # Overridden, because the library's logs signed messages and nonces, reads answers of any size, does not say why none came,
+    # and merges the session's settings into each request, which costs a third of it.
     def _send_request(self, method: str, url: str, *args: Any, **options: Any) -> requests.Response:
-        self._mount(url)
         headers = {"User-Agent": self.user_agent, **options.pop("headers", {})}
-        options |= {"timeout": (CONNECT_TIMEOUT, READ_TIMEOUT), "proxies": self.session.proxies}
         began = self._monotonic()
-        try:
-            request = requests.Request(method, url, headers=headers, data=options.pop("data", None)).prepare()
-            response = self.session.send(request, **options)
-        except (requests.RequestException, ValueError) as error:  # requests parses where it's redirected to
-            raise unreachable(error, url, str(self._trust or "")) from error
+        response = self._transport.send(method, url, headers, options.pop("data", None))
         self._learn(response, began)
         return response
 
@@ -136,12 +125,6 @@ class AcmeNetwork(ClientNetwork):
             raise failure
         return response
 
-    def _mount(self, url: str) -> None:
-        """Read the roots when the first connection is made. Raises `CaUnreachable`."""
-        with self._adapter_lock:
-            if not isinstance(self.session.get_adapter("https://"), TrustingAdapter):
-                self.session.mount("https://", TrustingAdapter(trusting(self._trust, url)))
-
     def _learn(self, response: requests.Response, began: float) -> None:
         now = self._now()
         self.pace.answered(response.status_code, began)
@@ -154,13 +137,6 @@ class AcmeNetwork(ClientNetwork):
 def user_agent() -> str:
     """Return what the CA's operator sees (RFC 8555 section 6.1)."""
     return f"chainwright/{version('chainwright')} acme/{version('acme')}"
-
-
-def _proxies(directory: str) -> dict[str, str]:
-    """Return the proxies of the environment; a CA on this machine itself is not behind one."""
-    host = str(urlsplit(directory).hostname)
-    near = host == "localhost" or (is_address(host) and ip_address(host).is_loopback)
-    return {} if near else dict(get_environ_proxies(directory))
 
 
 def _nonce_in(response: requests.Response) -> bytes | None:

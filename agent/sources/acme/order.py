@@ -12,12 +12,13 @@ from agent.sources.acme.authorizations import Authorizations
 from agent.sources.acme.ca_context import ca_context_of
 from agent.sources.acme.chain_preference import preferred
 from agent.sources.acme.delivered_chain import NotAsOrdered, read_delivery
-from agent.sources.acme.failures import CaProblem, CaUnreachable
+from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
 from agent.sources.acme.order_placement import OrderPlacement
 from agent.sources.acme.order_task import OrderTask
 from agent.sources.acme.pre_order_checks import PreOrderChecks
 from agent.sources.acme.problems import next_try
 from agent.sources.acme.steps import OrderStep
+from agent.system.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,9 @@ FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.02, 5.0, 1.6
 """Seconds until the first look at an order, and between two later ones where the CA does not say; what a pause grows by."""
 EARLY = 0.1
 """Seconds for which an order is looked at in spite of the CA's ``Retry-After``: many a CA asks for more than it takes."""
+OK = 200
+LOST = frozenset({OK, 404, 410})
+"""HTTP status of answers about a part of an order that mean that it isn't there, or can't be read."""
 OVER = frozenset({"pending", "invalid"})
 """States in which an order whose names were looked at brings nothing more (RFC 8555 section 7.1.6)."""
 
@@ -79,6 +83,14 @@ class Ordering:
 
     def chain(self) -> Chain:
         """Return the chain. Raises `CaProblem`, `CaUnreachable`, and `SourceError` where nothing has to be translated."""
+        try:
+            return self._chain()
+        except (CaProblem, CaUnreachable) as error:
+            if self._context.attempts and _is_lost(error):
+                self._placement.refuse()
+            raise
+
+    def _chain(self) -> Chain:
         resumed, exempt = self._resumed(), False
         if resumed is None:
             exempt = self._checks.allowed(self._placement)
@@ -112,7 +124,11 @@ class Ordering:
             return self._finalized(order, saved)
         if order.status == "processing":
             return self._polled(order)
-        raise self._failure(order)
+        if order.status == "invalid":
+            raise self._failure(order)
+        raise CaUnreachable(
+            f'it calls the order "{printable(order.status, 40)}", which ACME does not know', url=order.url, status=OK
+        )
 
     def _proved(self, order: Order) -> Order:
         with self._answers.serving():
@@ -168,8 +184,11 @@ class Ordering:
         return self._ca.translated(error, names, now, attempts=self._context.attempts, passed=passed)
 
     def _delivered(self, order: Order, saved: SavedOrder) -> Chain:
+        if not order.certificate:
+            cause = "it calls the order valid, but does not say where the certificate is"
+            raise CaUnreachable(cause, url=order.url, status=OK)
         try:
-            issued = self._client.issued(self._context, order.certificate or "")
+            issued = self._client.issued(self._context, order.certificate)
             default = self._read(issued.pem, saved)
         except NotAsOrdered as error:
             self._placement.refuse()
@@ -192,8 +211,10 @@ class Ordering:
         return f'no chain of {self._source.ca} leads to "{wish}" (preferred_chain), so the one to "{top}" is taken'
 
     def _alternate(self, url: str, saved: SavedOrder) -> Delivered:
+        if time.monotonic() >= self._deadline:
+            raise NotAsOrdered("there is no time left to download it")
         try:
-            return self._read(self._client.issued(self._context, url).pem, saved)
+            return self._read(self._client.issued(self._context, url, resend=0).pem, saved)
         except (CaProblem, CaUnreachable) as error:
             raise NotAsOrdered("it can't be downloaded", str(error)) from error
 
@@ -201,3 +222,13 @@ class Ordering:
         before = self._context.replaced
         earlier = before.intermediates if before else ()
         return read_delivery(pem, saved.private_key, self._context.anchors, earlier)
+
+
+def _is_lost(error: CaProblem | CaUnreachable) -> bool:
+    """Whether the CA has lost or garbled an order, or a part of it: each further try would come to the same.
+
+    What is before a CA garbles everything for minutes, and then the order is there again: one failure says nothing.
+    """
+    if isinstance(error, CaProblem):
+        return error.problem.status in LOST
+    return error.trouble is Trouble.BROKEN and error.status in LOST

@@ -108,7 +108,7 @@ class _Case:
         if error.trouble is Trouble.NO_DIRECTORY:
             return NoDirectory(error.url, error.cause, retry_at)
         if error.trouble is Trouble.BUSY:
-            return CaBusy(self.ca, self.limited(error), detail=str(error))
+            return CaBusy(self.ca, self.limited(error), error.detail, str(error))
         if error.trouble is Trouble.NETWORK:
             return CaUnreached(self.ca, self.host, error.cause, retry_at, detail=error.detail)
         return CaFailed(self.ca, error.cause, retry_at, detail=error.detail or str(error))
@@ -121,7 +121,7 @@ class _Case:
         if paused := UNPAUSE.search(problem.detail):
             return NamesPaused(self.ca, self.paused(problem), paused[0], self.tomorrow(), detail=detail)
         if problem.status == 503:
-            return CaBusy(self.ca, self.limited(error), detail=detail)
+            return CaBusy(self.ca, self.limited(error), worst.detail, detail)
         if problem.status == 429 or worst.type == "rateLimited":
             failed = self.limited_names(problem)
             return RateLimited(self.ca, worst.detail, self.limited(error), failed=failed, detail=detail)
@@ -163,7 +163,7 @@ class _Case:
         if error.resource == "revokeCert":
             return RevocationRefused(self.ca, worst.detail, detail=detail)
         if worst.type == "unauthorized":
-            return AccountRefused(self.ca, self.account, worst.detail, self.tomorrow(), detail=detail)
+            return AccountRefused(self.ca, self.account, worst.detail, self.later(error), detail=detail)
         if worst.type == "invalidProfile":
             return ProfileRefused(self.ca, worst.detail, detail=detail)
         if worst.type in {"badCSR", "badPublicKey"}:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 import requests
 from acme import messages
@@ -12,13 +16,17 @@ from josepy.json_util import JSONObjectWithFields
 from requests.utils import parse_header_links
 
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
-from agent.sources.acme.messages import RenewalInfo, problem_of
+from agent.sources.acme.messages import LONGEST_DETAIL, RenewalInfo, one_line, problem_of
 from agent.sources.acme.retry_after import http_date, seconds_in_words, seconds_until
 
 NO_TYPE = "about:blank"
 """A problem that has only its HTTP status (RFC 9457 section 4.2.1)."""
 UNREADABLE = (JoseError, AttributeError, TypeError, ValueError)
 """What josepy raises for JSON of another shape than it expects."""
+
+MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+LONGEST_QUOTE = 200
+"""Characters of what a server says in the place of ACME."""
 
 M = TypeVar("M", bound=JSONObjectWithFields)
 
@@ -66,28 +74,54 @@ def json_object(response: requests.Response) -> dict[str, Any]:
     body = json_value(response)
     if isinstance(body, dict):
         return body
-    raise unreadable(response, "its answer is not the JSON object that it should be")
+    raise unreadable(response, f"its answer is not the JSON object that it should be{quoted(response)}")
 
 
 def json_value(response: requests.Response) -> Any:
     """Return the JSON value of the body; None: it is none."""
     try:
-        return response.json()
-    except ValueError:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
         return None
+
+
+def quoted(response: requests.Response) -> str:
+    """Return what a server says to people, as the end of a clause; empty: nothing."""
+    said = words(response)
+    return f': "{said}"' if said else ""
+
+
+def words(response: requests.Response) -> str:
+    """Return what a server says to people, a line."""
+    body = json_value(response)
+    return one_line(problem_of(body).detail if isinstance(body, dict) else _text_of(response.content), LONGEST_QUOTE)
+
+
+def _text_of(body: bytes) -> str:
+    """Return the text of a body without its markup."""
+    text = body[: 50 * LONGEST_QUOTE].decode("utf-8", "replace")
+    return html.unescape(MARKUP.sub(" ", text))
 
 
 def location(response: requests.Response) -> str:
     """Return the URL of what was made or found. Raises `CaUnreachable`."""
     if url := response.headers.get("Location"):
-        return str(url)
+        return absolute(response, url)
     raise unreadable(response, "its answer does not say where the new resource is")
 
 
 def links(response: requests.Response, relation: str) -> tuple[str, ...]:
     """Return the URLs of a relation (RFC 8288), in their order."""
     found = parse_header_links(response.headers.get("Link", ""))
-    return tuple(link["url"] for link in found if link.get("rel") == relation)
+    return tuple(absolute(response, link["url"]) for link in found if link.get("rel") == relation)
+
+
+def absolute(response: requests.Response, url: str) -> str:
+    """Return a URL of a header, which may be relative to what was asked (RFC 9110 section 10.2.2)."""
+    try:
+        return urljoin(response.url, url)
+    except ValueError:
+        return url
 
 
 def retry_after(response: requests.Response, now: datetime) -> float | None:
@@ -115,18 +149,20 @@ def failure_of(response: requests.Response, now: datetime) -> CaProblem | CaUnre
             waits = [asked, seconds_in_words(problem.detail, _there(response, now))]
             known = [seconds for seconds in waits if seconds is not None]
             return CaProblem(problem, url=response.url, retry_after=max(known, default=None))
+    to = f', and redirects to "{one_line(location(response), LONGEST_QUOTE)}"' if response.is_redirect else ""
     return CaUnreachable(
-        f"it answers with HTTP status {status} instead of what ACME says",
+        f"it answers with HTTP status {status} instead of what ACME says{to}{quoted(response)}",
         url=response.url,
         trouble=Trouble.BUSY if is_busy(response, now) else Trouble.BROKEN,
         status=status,
         retry_after=asked,
+        detail=words(response) if is_busy(response, now) else "",
     )
 
 
 def unreadable(response: requests.Response, cause: str, detail: str = "") -> CaUnreachable:
     """Return that an answer makes no sense; `detail` is the library's word."""
-    return CaUnreachable(cause, url=response.url, status=response.status_code, detail=detail)
+    return CaUnreachable(cause, url=response.url, status=response.status_code, detail=detail[:LONGEST_DETAIL])
 
 
 def _there(response: requests.Response, now: datetime) -> datetime:

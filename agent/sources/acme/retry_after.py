@@ -18,9 +18,9 @@ def http_date(value: str | None) -> datetime | None:
     """Return an HTTP date (RFC 9110 section 5.6.7) as UTC; None: it is none."""
     try:
         moment = parsedate_to_datetime(value or "")
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # a year that only its own time zone has
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def seconds_until(value: str | None, there: datetime) -> float | None:

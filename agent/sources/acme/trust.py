@@ -11,6 +11,7 @@ from requests.adapters import HTTPAdapter
 
 from agent.pki.anchors import SYSTEM_BUNDLE
 from agent.sources.acme.failures import CaUnreachable, Trouble
+from agent.sources.acme.timed_connections import ANSWER_TIMEOUT, with_deadline
 
 CONNECTIONS = 16
 """Kept open for one CA."""
@@ -45,17 +46,22 @@ def _why_not(error: OSError) -> str:
 class TrustingAdapter(HTTPAdapter):
     """Connections that share one TLS context: reading a hundred roots for each would cost more than all the rest."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, answer_timeout: float = ANSWER_TIMEOUT) -> None:
+        """`answer_timeout` in seconds."""
         self._context = context
+        self._answer_timeout = answer_timeout
         super().__init__(pool_connections=4, pool_maxsize=CONNECTIONS)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
         """Give the context to direct connections."""
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
+        with_deadline(self.poolmanager, self._answer_timeout)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """Give the context to connections through a proxy."""
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+        manager = super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+        with_deadline(manager, self._answer_timeout)
+        return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Verify by the context alone: the library would add roots of its own to it."""

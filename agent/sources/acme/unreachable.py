@@ -12,6 +12,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from agent.sources.acme.failures import CaUnreachable, Trouble
+from agent.sources.acme.timed_connections import AnswerTooSlow
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 10.0, 30.0
 """Seconds for a connection, and between two pieces of an answer."""
@@ -21,6 +22,8 @@ WORDS = {
     errno.ENETUNREACH: "the network is unreachable",
 }
 
+ITS_OWN = (requests.exceptions.ContentDecodingError, ValueError)
+"""What no network is the cause of; a ValueError is InvalidURL, InvalidSchema or MissingSchema."""
 NEVER_SENT = (requests.exceptions.ConnectTimeout, NewConnectionError)
 """There was no connection at all."""
 
@@ -34,7 +37,8 @@ def unreachable(error: requests.RequestException | ValueError, url: str, trust: 
             cause = each.verify_message.rstrip(".") or "its certificate does not verify"
             return CaUnreachable(cause, url=url, trouble=Trouble.UNTRUSTED, detail=detail, trust=trust)
     sent = not any(isinstance(each, NEVER_SENT) for each in layers)
-    return CaUnreachable(_cause(error, layers), url=url, trouble=Trouble.NETWORK, detail=detail, sent=sent)
+    trouble = Trouble.BROKEN if isinstance(error, ITS_OWN) else Trouble.NETWORK
+    return CaUnreachable(_cause(error, layers), url=url, trouble=trouble, detail=detail, sent=sent)
 
 
 def _layers(error: BaseException) -> Iterator[BaseException]:
@@ -53,6 +57,9 @@ def _layers(error: BaseException) -> Iterator[BaseException]:
 
 def _cause(error: Exception, layers: tuple[BaseException, ...]) -> str:
     proxy = "through the proxy: " if isinstance(error, requests.exceptions.ProxyError) else ""
+    for each in layers:
+        if isinstance(each, AnswerTooSlow):
+            return f"its answer is not complete after {each.seconds:g} s"
     return proxy + (_of_class(error) or _of_layers(layers) or "it broke the connection off")
 
 
@@ -61,11 +68,9 @@ def _of_class(error: Exception) -> str:
         return f"no connection within {CONNECT_TIMEOUT:.0f} s"
     if isinstance(error, requests.exceptions.Timeout):
         return f"no answer within {READ_TIMEOUT:.0f} s"
-    if isinstance(error, requests.exceptions.TooManyRedirects):
-        return "it redirects without an end"
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return "its answer can't be decoded"
-    if isinstance(error, ValueError):  # InvalidURL, InvalidSchema, MissingSchema
+    if isinstance(error, ValueError):
         return "its address can't be used"
     return ""
 

@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -17,6 +15,7 @@ from chainwright import Endpoint, Expected
 from plugins.ikev2.probe import IkeProbe
 from support.appliances.ikev2 import ALICE, CARDS, DOMAIN, ROAD, IKEv2Appliance
 from support.cas import certificates as toy_ca
+from support.processes import prepared
 from support.processes.tree import alive
 from support.waiting import until
 
@@ -33,8 +32,7 @@ def problem_of(box: IKEv2Appliance) -> str:
 
 
 def command(box: IKEv2Appliance, *arguments: str) -> str:
-    argv = [sys.executable, "-P", "-m", "agent", "--root", str(box.root), *arguments]
-    result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    result = prepared.run(["-P", "-m", "agent", "--root", box.root, *arguments])
     return result.stdout + result.stderr
 
 

@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,6 +27,7 @@ from support.cas.certificates import root as toy_root
 from support.fakes.api import Answer, Browser
 from support.passwords import CHEAP
 from support.paths import CHECKOUT
+from support.processes import prepared
 from support.waiting import until
 
 LAUNCHER = """
@@ -72,8 +72,8 @@ class Whole(Appliance):
         self.api = self.layout.api
 
     def agent(self, *words: str) -> None:
-        command = [sys.executable, "-P", "-m", "agent", "--root", str(self.directory), *words]
-        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=PATIENCE * 3, check=False)
+        command = ["-P", "-m", "agent", "--root", self.directory, *words]
+        done = prepared.run(command, cwd=CHECKOUT, timeout=PATIENCE * 3)
         assert done.returncode in {0, 3}, done.stderr
 
     def bring_up(self) -> None:
@@ -84,7 +84,7 @@ class Whole(Appliance):
         self.agent("apply")
         self.launch(port=self.port)
         self.wait_for_log("is served on https://")
-        self.processes.append(subprocess.Popen([sys.executable, "-c", LAUNCHER, self.directory], cwd=CHECKOUT))
+        self.processes.append(prepared.start(["-c", LAUNCHER, self.directory], cwd=CHECKOUT))
         until(self.api.exists, what="the API's socket")
         self.agent("apply")
 

@@ -10,6 +10,7 @@ import pytest
 
 from support.cas.acme2certifier import Acme2Certifier, CertifierOptions
 from support.cas.challtestsrv import NEW, OLD
+from support.cas.misbehaving import Misbehaving
 from support.cas.pebble import Options, Pebble
 from support.cas.program import tail
 from support.cas.stub_ca import StubCa
@@ -95,6 +96,22 @@ def acme2certifier_with(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
 def acme2certifier(acme2certifier_with: Maker[Acme2Certifier]) -> Acme2Certifier:
     """An acme2certifier of the test's own."""
     return acme2certifier_with()
+
+
+@pytest.fixture(scope="session")
+def believing_pebble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
+    """A Pebble 2.10 that validates nothing, shared: leave it as it is."""
+    maker = Maker(tmp_path_factory.mktemp("believing-pebble"), make_pebble)
+    yield maker(always_valid=True)
+    maker.close()
+
+
+@pytest.fixture
+def misbehaving(believing_pebble: Pebble) -> Iterator[Misbehaving]:
+    """A Pebble that validates nothing behind a proxy of the test's own, which changes what it says."""
+    ca = Misbehaving(believing_pebble)
+    yield ca
+    ca.close()
 
 
 @pytest.fixture

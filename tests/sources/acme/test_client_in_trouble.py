@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.errors import OrderCancelled
-from agent.sources.acme.client import NONCE_FRESH_FOR, AcmeClient
+from agent.sources.acme.client import AcmeClient
 from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
+from agent.sources.acme.network import NONCE_FRESH_FOR
 from agent.sources.acme.retries import JITTER, PAUSES
 from support.cas import certificates as toy_ca
 from support.cas.stub_server import Reply
@@ -233,7 +234,9 @@ def test_states_and_types_that_nobody_knows_are_read_as_they_are(stub, client, c
 
 def test_an_error_without_a_type_of_a_server_that_fails_is_no_problem_document(stub, client, context):
     stub.script("newOrder", *[Reply(500, body={"message": "Internal Server Error"})] * 4)
-    assert failing(client, context).cause == "it answers with HTTP status 500 instead of what ACME says"
+    assert failing(client, context).cause == (
+        'it answers with HTTP status 500 instead of what ACME says: "Internal Server Error"'
+    )
 
 
 def test_a_nonce_that_is_none_is_not_kept(stub, client, context):

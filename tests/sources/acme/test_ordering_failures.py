@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
-from agent.errors.acme import CaBusy, CaFailed, CaUnreached, ProfileRefused, RateLimited, RevocationRefused
+from agent.errors.acme import AcmeError, CaBusy, CaFailed, CaUnreached, ProfileRefused, RateLimited, RevocationRefused
 from agent.errors.limits import RateLimitAhead, RateLimitInForce
 from agent.errors.order import ChainUnexpected, ChallengeMissing
 from agent.errors.validation import NamesRejected, ValidationFailed
@@ -269,11 +270,8 @@ def leaf_of(stub: StubCa, *names: str) -> bytes:
     return toy_ca.pem(other.certificate)
 
 
-@pytest.mark.parametrize("body", [b"", b"no certificate", "other"], ids=["nothing", "nonsense", "another key"])
-def test_what_is_no_chain_for_the_key_is_downloaded_once_more_before_it_is_ordered_again(
-    at: Opened, stub: StubCa, body: bytes | str
-):
-    wrong = Reply(body=leaf_of(stub, NAME) if isinstance(body, str) else body)
+def test_a_chain_for_another_key_is_downloaded_once_more_before_it_is_ordered_again(at: Opened, stub: StubCa):
+    wrong = Reply(body=leaf_of(stub, NAME))
     stub.script("certificate", wrong, wrong)
     orderer = at(stub)
     context = orderer.order_context()
@@ -288,11 +286,45 @@ def test_what_is_no_chain_for_the_key_is_downloaded_once_more_before_it_is_order
     assert len(stub.requests("newOrder")) == 2
 
 
+NO_CHAIN = "127.0.0.1 has a failure of its own: its answer is not the chain in PEM form that it should be"
+LOST: dict[str, tuple[str, Reply, str]] = {
+    "nothing": ("certificate", Reply(), f"{NO_CHAIN}."),
+    "a page": ("certificate", Reply(body=b"<h1>Log in</h1> here"), f'{NO_CHAIN}: "Log in here".'),
+    "no certificate": ("certificate", Reply(404, "malformed", "No such certificate"), "No such certificate."),
+    "no authorization": ("authorization", Reply(404, "malformed", "No such thing"), "No such thing."),
+    "no order in JSON": ("order", Reply(body=b"{"), 'its answer is not the JSON object that it should be: "{".'),
+    "an order's state": ("order", Reply(body={"status": "odd", "finalize": "https://x"}), "which ACME does not know."),
+    "no address": (
+        "order",
+        Reply(body={"status": "valid", "finalize": "https://x"}),
+        "127.0.0.1 has a failure of its own: it calls the order valid, but does not say where the certificate is.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("resource", "reply", "said"), LOST.values(), ids=LOST)
+def test_an_order_of_which_a_part_is_lost_goes_on_when_it_is_found_and_else_is_placed_again_at_the_fourth_try(
+    at: Opened, stub: StubCa, resource: str, reply: Reply, said: str
+):
+    orderer = at(stub)
+    saved: dict[str, Any] = {}
+    for attempts in range(3):
+        stub.script(resource, reply)
+        context = orderer.order_context(saved=saved, attempts=attempts)
+        with pytest.raises(AcmeError) as failed:
+            orderer.obtain(context, [NAME])
+        assert failed.value.problem.cause.endswith(said)
+        saved = context.saved
+        assert len(stub.requests("newOrder")) == 1
+    orderer.order(NAME, saved=saved, attempts=3)
+    assert len(stub.requests("newOrder")) == 2
+
+
 def test_a_download_that_was_damaged_costs_no_second_order(at: Opened, stub: StubCa):
     stub.script("certificate", Reply(body=b"no certificate"))
     orderer = at(stub)
     context = orderer.order_context()
-    with pytest.raises(ChainUnexpected):
+    with pytest.raises(CaFailed):
         orderer.obtain(context, [NAME])
     assert orderer.restarted().order(NAME, saved=context.saved).covers([NAME])
     assert len(stub.requests("newOrder")) == 1

@@ -149,9 +149,13 @@ def test_what_another_account_or_other_settings_must_cure_is_not_tried_again_by_
     }
 
 
-def test_a_rejected_name_and_a_refused_account_are_looked_at_once_a_day():
-    for kind in ("rejectedIdentifier", "unauthorized"):
-        assert told(refusal(kind)).retry_at == NOW + DAY
+def test_a_rejected_name_is_looked_at_once_a_day():
+    assert told(refusal("rejectedIdentifier")).retry_at == NOW + DAY
+
+
+def test_a_refused_account_is_tried_again_soon_and_then_ever_later_as_the_ca_may_take_it_back():
+    delays = [told(refusal("unauthorized"), attempts=number).retry_at - NOW for number in range(4)]
+    assert delays == [timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), DAY]
 
 
 def test_an_external_account_that_is_refused_is_named():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +17,7 @@ from support.cas.acme2certifier import Acme2Certifier
 from support.cas.pebble import Pebble
 from support.clients.terminal import Terminal
 from support.paths import DYING
+from support.processes import prepared
 from support.toml import table
 
 LADDER = 'sources = ["uploaded", "acme", "local"]\n'
@@ -69,8 +68,8 @@ class Certified(Proxied):
 
     def die_at(self, where: str) -> int:
         """Run a pass in a process that dies at a step or an event; return its exit code, 9 when it died there."""
-        argv = [sys.executable, DYING, self.root, where, str(self.clock.offset.total_seconds())]
-        return subprocess.run(argv, timeout=60, check=False).returncode
+        argv = [DYING, self.root, where, str(self.clock.offset.total_seconds())]
+        return prepared.run(argv).returncode
 
     # What there is
 

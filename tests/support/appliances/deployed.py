@@ -27,6 +27,7 @@ from agent.store import Store
 from agent.system.command import Action, CommandResult, SystemRunner, process_of
 from agent.system.layout import Layout
 from support.paths import DYING, TESTS, THIRD_PARTY
+from support.processes import prepared
 from support.processes.tree import kill_all
 from support.waiting import until
 
@@ -85,7 +86,7 @@ class Deployed:
     clock: Clock = field(default_factory=Clock)
     runner: CountingRunner = field(default_factory=CountingRunner)
     events: list[Event] = field(default_factory=list)
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes] | prepared.Process] = field(default_factory=dict)
     module: dict[str, Any] = field(default_factory=dict)
     service: dict[str, Any] = field(default_factory=dict)
     top: str = ""
@@ -101,7 +102,7 @@ class Deployed:
         self.layout.plugins.mkdir(parents=True)
         self.layout.run.mkdir(parents=True)
         (self.root / "bin").mkdir()
-        self.program("toyd", f'#!/bin/sh\nexec {sys.executable} {TOYD} "$@"\n')
+        self.program("toyd", f'#!/bin/sh\nexec {sys.executable} -I -S {TOYD} "$@"\n')
 
     @classmethod
     @contextmanager
@@ -188,8 +189,8 @@ class Deployed:
 
     def dies_at(self, word: str) -> None:
         """Make a pass in a process that is killed; `word` says where, as tests/support/processes/dying.py does."""
-        argv = [sys.executable, str(DYING), str(self.root), word, str(self.clock.offset.total_seconds())]
-        assert subprocess.run(argv, check=False).returncode == 9, f"it never came to {word}"
+        argv = [DYING, self.root, word, str(self.clock.offset.total_seconds())]
+        assert prepared.run(argv).returncode == 9, f"it never came to {word}"
 
     def renew(self) -> None:
         """Make all chains due."""
@@ -228,7 +229,10 @@ class Deployed:
     def start(self, name: str, configuration: Path) -> None:
         """Start a toy daemon that is reloaded by `<run>/NAME.pid` and minds `<root>/NAME.control`."""
         pid_file = self.layout.run / f"{name}.pid"
-        self.run(name, [sys.executable, str(TOYD), str(configuration), str(pid_file), str(self.control(name))])
+        self._end(name)
+        with (self.root / f"{name}.log").open("ab") as log:
+            argv = [TOYD, configuration, pid_file, self.control(name)]
+            self.processes[name] = prepared.start(argv, stdout=log, stderr=log)
         until(pid_file.exists, what=f"{name} is up")
 
     def run(self, name: str, argv: Sequence[str], **environment: str) -> None:

@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from support.cas import certificates
 from support.paths import CHECKOUT
+from support.processes import prepared
 from support.waiting import until
 
 TEMPLATES = CHECKOUT / "templates" / "webui"
@@ -124,7 +124,7 @@ class Appliance:
         """Start the process, and don't wait."""
         arguments = [self.live, self.pid_file, self.api, host, str(port), str(self.patience), *self.templates]
         with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", LAUNCHER, *arguments], stderr=log, cwd=CHECKOUT)
+            self.process = prepared.start(["-c", LAUNCHER, *arguments], stderr=log, cwd=CHECKOUT)
         return self.process
 
     def start(self) -> None:

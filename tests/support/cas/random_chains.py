@@ -8,12 +8,13 @@ from functools import cache
 from ipaddress import ip_network
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA224, SHA256, SHA384
-from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID
+from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID, ExtensionOID, NameOID
 from hypothesis import strategies as st
 
 from support.cas.certificates import Party, issue, named, rsa_key
+from support.fakes.uploads import tlv
 
 HOST = "www.example.com"
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1.2"), b"\x05\x00")
@@ -60,6 +61,20 @@ NAMES = {
     "urn:a": x509.UniformResourceIdentifier("urn:a"),
     "directory": x509.DirectoryName(named("a", "Mine")),
 }
+RAW_NAMES = {
+    "a blank before": b" www.example.com",
+    "a blank behind": b"www.example.com ",
+    "empty": b"",
+    "a star": b"*",
+    "half a star": b"w*.example.com",
+    "a star between": b"www.*.com",
+    "Unicode": "wüw.example.com".encode(),
+    "an address": b"192.0.2.1",
+    "a long label": b"a" * 64 + b".example.com",
+    "a dot before": b".example.com",
+    "two dots": b"www..example.com",
+}
+"""DNS names that are none, as they are in a certificate; an address may be asked for."""
 ALONE = [name for name in NAMES if not name.endswith(".")]
 """Names that a leaf may have alone. One that ends with a dot is for Chromium only, so the judge warns of it."""
 TIMES = {"now": (0, 400), "past": (-60, 30), "future": (5, 90), "long": (0, 2000)}
@@ -80,6 +95,10 @@ def key_of(kind: str, number: int):
             return ec.generate_private_key(ec.BrainpoolP256R1())
         case "P-192":
             return ec.generate_private_key(ec.SECP192R1())
+        case "P-224":
+            return ec.generate_private_key(ec.SECP224R1())
+        case "DSA":
+            return dsa.generate_private_key(2048)
         case "Ed25519":
             return ed25519.Ed25519PrivateKey.generate()
     return rsa_key(int(kind) + 0 * number)
@@ -109,12 +128,15 @@ class Features:
     permitted: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     policy: str = ""
-    foreign_issuer: bool = False
+    issuer: str = ""
+    """How it writes the name of its issuer."""
+    identified: str = ""
+    """What its authority key identifier names of another certificate."""
     other: str = ""
 
 
 DIGESTS = {"sha256": SHA256(), "sha384": SHA384(), "sha224": SHA224()}
-KEYS = ("P-384", "P-521", "2048", "3072", "1024", "Ed25519", "brainpool", "P-192")
+KEYS = ("P-384", "P-521", "2048", "3072", "1024", "Ed25519", "brainpool", "P-192", "P-224", "DSA")
 EXTRA = {
     "must-staple": x509.TLSFeature([x509.TLSFeatureType.status_request]),
     "poison": x509.PrecertPoison(),
@@ -134,7 +156,8 @@ common = {
     "identifiers": mostly(True, True, False),
     "own_identifier": mostly(True, True, False),
     "organization": st.sampled_from(("", "", "Mine", "MINE", "Other")),
-    "foreign_issuer": mostly(False, False, False, False, True),
+    "issuer": mostly("", "", "", "Nobody", "other letters", "other blanks", "Unicode's letters"),
+    "identified": mostly("", "", "", "key", "serial"),
     "other": mostly("", "", *EXTRA),
 }
 authorities = st.builds(
@@ -166,6 +189,8 @@ class RandomChain:
     intermediates: tuple[Party, ...]
     root: Party
     names: tuple[str, ...]
+    asked: str
+    """Name that clients ask for."""
 
     @property
     def presented(self) -> tuple[x509.Certificate, ...]:
@@ -181,22 +206,44 @@ def random_chains(draw: st.DrawFn, now: datetime) -> RandomChain:
         title = draw(mostly(f"Toy CA {number}", f"Toy CA {number}", "Toy Root"))
         issuer = _made(draw(authorities), issuer, title, now, number + 1)
         between.insert(0, issuer)
-    names = draw(mostly((HOST,), (HOST,), *((HOST, each) for each in NAMES), *((each,) for each in ALONE), ()))
-    leaf = _leaf(draw(leaves), issuer, names, draw(mostly(HOST, HOST, "a b", "other.example.net", None)), now)
+    every = (*NAMES, *RAW_NAMES)
+    names = draw(
+        mostly((HOST,), (HOST,), *((HOST, each) for each in every), *((each,) for each in (*ALONE, *RAW_NAMES)), ())
+    )
+    cn = draw(mostly(HOST, HOST, "a b", "other.example.net", f"{HOST}.", "*.example.com", "192.0.2.1", None))
+    leaf = _leaf(draw(leaves), issuer, names, cn, now)
     missing = between and draw(mostly(False, False, False, True))
-    return RandomChain(leaf, tuple(between[:-1] if missing else between), top, names)
+    return RandomChain(leaf, tuple(between[:-1] if missing else between), top, names, _asked(names, cn))
+
+
+def _asked(names: tuple[str, ...], cn: str | None) -> str:
+    """Return the name that clients ask for: the first that may be one, else that of the subject, or the usual one."""
+    if not names:
+        return "192.0.2.1" if cn == "192.0.2.1" else HOST
+    if names[0] in RAW_NAMES:
+        return "192.0.2.1" if names[0] == "an address" else HOST
+    return names[0].rstrip(".").lower() if names[0][0].isalnum() else HOST
 
 
 def _made(features: Features, issuer: Party | None, title: str, now: datetime, number: int) -> Party:
-    return issue(title, issuer=issuer, **_options(features, now, number), **_of_authority(features))
+    return issue(title, issuer=issuer, **_options(features, now, number, issuer), **_of_authority(features))
 
 
 def _leaf(features: Features, issuer: Party, names: tuple[str, ...], cn: str | None, now: datetime) -> Party:
-    options = _options(features, now, 9)
+    options = _options(features, now, 9, issuer)
     if names:
-        alternatives = x509.SubjectAlternativeName([NAMES[name] for name in dict.fromkeys(names)])
-        options["extensions"] += (alternatives,)
+        encoded = b"".join(_encoded(name) for name in dict.fromkeys(names))
+        options["extensions"] += (
+            x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, tlv(0x30, encoded)),
+        )
     return issue(cn, issuer=issuer, ca=bool(features.ca), **options)
+
+
+def _encoded(name: str) -> bytes:
+    """Return a name as it is in a certificate, where it may be none."""
+    if name in RAW_NAMES:
+        return tlv(0x82, RAW_NAMES[name])
+    return x509.SubjectAlternativeName([NAMES[name]]).public_bytes()[2:]
 
 
 def _of_authority(features: Features) -> dict:
@@ -208,7 +255,7 @@ def _of_authority(features: Features) -> dict:
     }
 
 
-def _options(features: Features, now: datetime, number: int) -> dict:
+def _options(features: Features, now: datetime, number: int, issuer: Party | None) -> dict:
     begin, days = TIMES[features.time]
     return {
         "key": key_of(features.key, number),
@@ -216,12 +263,39 @@ def _options(features: Features, now: datetime, number: int) -> dict:
         "days": days,
         "digest": DIGESTS[features.digest],
         "organization": features.organization,
-        "identifiers": features.identifiers,
+        "identifiers": features.identifiers and not (features.identified and issuer),
         "own_identifier": features.own_identifier,
-        "issuer_name": named("Nobody") if features.foreign_issuer and number == 9 else None,
-        "extensions": tuple(_extensions(features)),
+        "issuer_name": _issuer_name(features.issuer, issuer) if issuer else None,
+        "extensions": (*_extensions(features), *(_identifiers(features, number, issuer) if issuer else ())),
         "critical": tuple(_critical(features)),
     }
+
+
+def _issuer_name(how: str, issuer: Party) -> x509.Name | None:
+    """Return what a certificate says its issuer's name is; None: as it is."""
+    own = issuer.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+    organization = "".join(
+        each.value for each in issuer.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    )
+    written = {
+        "Nobody": "Nobody",
+        "other letters": own.upper(),
+        "other blanks": own.replace(" ", "  "),
+        "Unicode's letters": own.replace("T", "\uff34"),
+    }
+    return named(written[how], organization) if how else None
+
+
+def _identifiers(features: Features, number: int, issuer: Party):
+    """Yield identifiers of which one names something of another certificate."""
+    if not features.identified or not features.identifiers:
+        return
+    yield x509.SubjectKeyIdentifier.from_public_key(key_of(features.key, number).public_key())
+    if features.identified == "key":
+        yield x509.AuthorityKeyIdentifier(b"another", None, None)
+    else:
+        key = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()).key_identifier
+        yield x509.AuthorityKeyIdentifier(key, [x509.DirectoryName(issuer.certificate.issuer)], 1)
 
 
 def _extensions(features: Features):

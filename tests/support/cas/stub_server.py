@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +38,12 @@ class Reply:
     """There is no answer, the connection breaks."""
     before: Callable[[], object] | None = None
     """Called first, may wait for something."""
+    pieces: Callable[[], Iterable[bytes]] | None = None
+    """What is written on the wire in the place of everything else, piece by piece until the client is gone."""
+
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.content())
+        return found
 
     def content(self) -> bytes:
         if self.problem:
@@ -113,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             self.close_connection = True
             return
+        if reply.pieces:
+            self.write_pieces(reply.pieces())
+            return
         self.send_response_only(reply.status)
         self.send_header("Date", format_datetime(self.server.stub.clock(), usegmt=True))
         body = reply.content()
@@ -121,6 +130,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def write_pieces(self, pieces: Iterable[bytes]) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            for piece in pieces:
+                self.wfile.write(piece)
 
     do_GET = do_POST = do_HEAD = answer  # noqa: N815
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.processes import prepared
+
 PROGRAM = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
 CONFIG_APPLY = [sys.executable, "-c", "import sys; from agent.cli import config_apply; sys.exit(config_apply())"]
 PATIENCE = 60.0
@@ -27,15 +29,8 @@ class Terminal:
     def run(
         self, *arguments: str, program: list[str] = PROGRAM, typed: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*program, *arguments, "--root", str(self.root)],
-            capture_output=True,
-            text=True,
-            input=typed,
-            timeout=PATIENCE,
-            check=False,
-            env=_clean() | environment,
-        )
+        argv = [*program[1:], *arguments, "--root", str(self.root)]
+        return prepared.run(argv, typed=typed, timeout=PATIENCE, env=_clean() | environment)
 
     def json(self, *arguments: str) -> dict[str, Any]:
         """Return what a command prints with ``--json``; nothing else may stand on stdout."""
@@ -46,8 +41,8 @@ class Terminal:
     def seen(self, *arguments: str, **environment: str) -> str:
         """Return what a person sees on a terminal of 100 columns."""
         master, slave = pty.openpty()
-        process = subprocess.Popen(
-            [*PROGRAM, *arguments, "--root", str(self.root)],
+        process = prepared.start(
+            [*PROGRAM[1:], *arguments, "--root", str(self.root)],
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
 
 from agent.system.layout import Layout
 from support.clients.api import Client
+from support.processes import prepared
 
 
 @dataclass
@@ -41,12 +41,8 @@ class ApiProcess:
         options = json.dumps({"web": self.web, "limits": self.limits, "command": self.command})
         number = self.listener.fileno()
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(HERE), str(self.layout.root), str(number), options],
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-                pass_fds=[number],
-            )
+            argv = [HERE, self.layout.root, str(number), options]
+            self.process = prepared.start(argv, stderr=log, pass_fds=[number])
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ HERE = Path(__file__)
 sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
 
 from agent.system.layout import Layout
+from support.processes import prepared
 from support.waiting import until
 
 
@@ -30,13 +30,8 @@ class Agent:
     def __enter__(self) -> Agent:
         self.log_file = self.layout.root / "agent.daemon.log"
         with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, *self.program, "--root", str(self.layout.root)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **self.environment},
-            )
+            argv = [*self.program, "--root", self.layout.root]
+            self.process = prepared.start(argv, stdout=log, stderr=log, env={**os.environ, **self.environment})
         return self
 
     def __exit__(self, *_: object) -> None:

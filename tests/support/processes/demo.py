@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
 from agent.demo.processes import end_all
 from agent.system.layout import Layout
 from support.ports import free_port
+from support.processes import prepared
 from support.waiting import until
 
 SITES = ["intranet", "shop", "www"]
@@ -65,16 +66,13 @@ class Demo:
             process.process.wait()
             end_all(self.layout)  # not killed: an nginx without its master goes on serving
 
-    def start(self, output: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, output: Path, *arguments: str) -> subprocess.Popen[bytes] | prepared.Process:
+        options = {"env": {**os.environ, **self.environment}, "cwd": self.root.parent, "stdin": subprocess.DEVNULL}
+        command = self.demo_command(*arguments)
         with output.open("wb") as file:
-            return subprocess.Popen(
-                self.demo_command(*arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                env={**os.environ, **self.environment},
-                cwd=self.root.parent,
-            )
+            if command[0] == sys.executable:
+                return prepared.start(command[1:], stdout=file, stderr=file, **options)
+            return subprocess.Popen(command, stdout=file, stderr=file, **options)
 
     def demo_command(self, *arguments: str) -> list[str]:
         """Return this file as a program; its arguments are the directory, programs, and the port if one is asked for."""
@@ -84,6 +82,8 @@ class Demo:
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the demo's state to its end."""
         command = [*self.command, "--root", str(self.root), *arguments]
+        if command[0] == sys.executable:
+            return prepared.run(command[1:], cwd=self.root.parent)
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=self.root.parent)
 
     def processes(self) -> list[int]:
@@ -133,7 +133,7 @@ class DemoProcess:
     """One run."""
 
     demo: Demo
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | prepared.Process
     output: Path
 
     @property
