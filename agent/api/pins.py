@@ -29,6 +29,12 @@ class NewPin(Slot):
     chain: str = Field(max_length=64, description="its whole id")
 
 
+class OldPin(Slot):
+    """The same, with the chain whose pin is meant: another one may have been pinned meanwhile."""
+
+    chain: str = Field("", max_length=64, description="its whole id; left out: whichever is pinned")
+
+
 @dataclass(frozen=True, slots=True)
 class PinList:
     """Pins, by module and slot."""
@@ -53,11 +59,11 @@ def pin(request: ApiRequest) -> ApiResponse:
 
 
 def unpin(request: ApiRequest) -> ApiResponse:
-    """Take a pin back. Raises `NotPinned` and `PinnedInSettings`."""
-    query: Slot = request.query
+    """Take a pin back. Raises `NotPinned`, `PinnedInSettings` and `PinMoved`."""
+    query: OldPin = request.query
     job = new_job()
     with request.locked_state(job) as state:
-        switches = operations.unpin(state, query.module, query.slot)
+        switches = operations.unpin(state, query.module, query.slot, query.chain)
     aim = aim_at(switches, instead_of=tuple(each.before for each in switches if each.before))
     return started(begin(request, job, "pin taken back", f"{query.module}/{query.slot}", aim=aim))
 
@@ -84,7 +90,7 @@ ROUTES = (
         "Take a pin back",
         JobStarted,
         202,
-        query=Slot,
+        query=OldPin,
         pool=Pool.CHANGE,
         problems=(409, 503),
     ),

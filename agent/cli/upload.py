@@ -34,6 +34,8 @@ from agent.report.rows import plain
 if TYPE_CHECKING:
     from agent.operations.uploads import UploadPreview
 
+NOT_USED = "No module uses it now."
+
 
 @command(
     "upload",
@@ -78,7 +80,8 @@ def upload(
         return _print_preview(invocation, upload_preview(diagnosis, effects))
     chain = diagnosis.chain
     stored = f"Stored as {chain.id[:12]}: {shortened(chain.names, 3)}, until {chain.usable_until:%Y-%m-%d}."
-    for line in [stored, *switch_lines(effects.switches), *outranked_lines(chain.id, effects.outranked)]:
+    used = [*switch_lines(effects.switches), *outranked_lines(chain.id, effects.outranked)]
+    for line in [stored, *(used or [NOT_USED])]:
         note(line)
     switches = [each for each in effects.switches if each.after == chain.id]
     about = {"stored": chain.id, "switches": plain(effects.switches), "outranked": plain(effects.outranked)}
@@ -204,7 +207,7 @@ def _print_preview(invocation: Invocation, found: UploadPreview) -> int:
             {"chain": chain, "findings": row["findings"], "switches": row["switches"], "outranked": row["outranked"]}
         )
         return 0
-    for line in switch_lines(found.switches) or ["No need would switch to it now."]:
+    for line in switch_lines(found.switches) or [NOT_USED]:
         click.echo(line)
     for line in outranked_lines(found.id, found.outranked):
         click.echo(line)

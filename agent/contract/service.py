@@ -95,7 +95,15 @@ class Service(BaseModel):
     @property
     def restart_advice(self) -> str:
         """How an administrator sees why it ended, and starts it again: the end of a sentence."""
-        return f"look at its log and start {self.title or self.name}"
+        advice = f"look at its log and start {self.title or self.name}"
+        if self.start or not self._has_start:
+            return advice
+        return f"{advice}, or set `start = true` in [services.{self.name}], then: chainwright apply"
+
+    @property
+    def _has_start(self) -> bool:
+        """Whether the agent could start it, if it may."""
+        return type(self).start_with is not Service.start_with
 
     def running(self, context: ServiceContext) -> Command | Path | None:
         """Return how to know that it runs: a command that ends with 0, or its pid file. None: by its endpoints."""

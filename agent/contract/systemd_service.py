@@ -56,6 +56,12 @@ class SystemdService(Service):
             return super().restart_advice
         return f"systemctl status {self.unit_name}, then systemctl start {self.unit_name}"
 
+    @property
+    def _has_start(self) -> bool:
+        own, shared = type(self), SystemdService
+        by_program = own.start_command is not shared.start_command or own.start_with is not shared.start_with
+        return self.manager == "systemd" or by_program
+
     def systemctl(self, *verb: str) -> Command | None:
         """Return ``systemctl VERB UNIT``; None for ``manager = "commands"``."""
         return Command(("systemctl", *verb, self.unit_name)) if self.manager == "systemd" else None

@@ -141,7 +141,7 @@ def restart_advice(context: DeployContext, module: str) -> str:
     """Return how an administrator sees why the services of a module ended, and starts them."""
     names = context.enabled.modules[module].services if module in context.enabled.modules else ()
     services = [context.enabled.services[name] for name in names if name in context.enabled.services]
-    return " or ".join(dict.fromkeys(each.restart_advice for each in services)) or f"start the service of {module}"
+    return "; ".join(dict.fromkeys(each.restart_advice for each in services)) or f"start the service of {module}"
 
 
 def _served_at(last: EndpointRecord | None) -> datetime | None:

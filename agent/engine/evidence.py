@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from agent.system.last_look import note_look
 from agent.system.listeners import listeners
 
 TYPE_CHECKING = False
@@ -35,8 +36,8 @@ def written_evidence(snapshot: Snapshot) -> str:
     return "\n".join([repr(_seen_at(judged)), " ".join(map(str, ports)), _listening(ports), *sorted(sample)])
 
 
-def still_holds(kept: str, now: float, *, look: bool) -> bool:
-    """Whether somebody listens at each port who did then, and, for `look`, what was seen is still presented.
+def still_holds(root: str, kept: str, now: float, *, look: bool) -> bool:
+    """Whether somebody listens at each port who did then, and, for `look`, what was seen is still presented, which is noted.
 
     `now`: seconds since the epoch.
     """
@@ -48,7 +49,10 @@ def still_holds(kept: str, now: float, *, look: bool) -> bool:
         return False
     if not look or 0 <= now - float(seen_at) < LATELY:
         return True
-    return UNKNOWN not in sample and all(_is_presented(line) for line in sample)
+    if UNKNOWN in sample or not all(_is_presented(line) for line in sample):
+        return False
+    note_look(root, now, map(_place, sample))
+    return True
 
 
 def _is_presented(line: str) -> bool:
@@ -56,6 +60,12 @@ def _is_presented(line: str) -> bool:
 
     host, port, fingerprints, *name = line.split(" ")
     return ",".join(fingerprints_at(host, int(port), "".join(name))) == fingerprints
+
+
+def _place(line: str) -> tuple[str, str]:
+    """Return the address and the server name of a line of the sample."""
+    host, port, _, *name = line.split(" ")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "".join(name)
 
 
 def _listening(ports: Iterable[int]) -> str:

@@ -81,7 +81,7 @@ def still_fresh(root: str, now: float, *, look: bool = False) -> UpToDate | None
     except OSError:
         return None
     fingerprint.add(more.split("\n") if more else ())
-    return fresh if fingerprint.record(fresh) == kept and evidence.still_holds(seen, now, look=look) else None
+    return fresh if fingerprint.record(fresh) == kept and evidence.still_holds(root, seen, now, look=look) else None
 
 
 def _read(head: str) -> UpToDate:

@@ -38,6 +38,20 @@ class PinUnusable(PinError):
     reason: str
 
 
+class PinMoved(PinError):
+    """Another chain is pinned there than the one whose pin is to be taken back: somebody was quicker."""
+
+    code = "pin.moved"
+    cause = "{present:short} is pinned for {module}/{slot} by now, not {chain:short}; nothing was changed."
+    where = "chain {chain:short}"
+    fix = "Take that one's pin back: chainwright unpin {module} {slot}"
+    chain: str
+    """The one that was thought to be pinned."""
+    module: str
+    slot: str
+    present: str
+
+
 class NotPinned(PinError):
     """There is no pin to take back."""
 

@@ -83,10 +83,16 @@ class Health:
         return bool(to_act_on(self.findings))
 
 
+def _of_present_root(snapshot: Snapshot) -> list[Finding]:
+    """Return the conditions, without those of a root that another one has replaced."""
+    present = snapshot.root.sha256 if snapshot.root else ""
+    return [each for each in snapshot.conditions if each.kind is not SubjectKind.ROOT or each.subject == present]
+
+
 def health(snapshot: Snapshot, now: datetime) -> Health:
     """Return the health at `now`. Pure."""
     ending = lifetimes(snapshot, now)
-    noted = [*snapshot.conditions, *ending.findings, *chain_warnings(snapshot)]
+    noted = [*_of_present_root(snapshot), *ending.findings, *chain_warnings(snapshot)]
     assessment = _Assessment(snapshot, now, noted)
     chains, needs, modules = assessment.chains(), assessment.needs(), assessment.modules()
     found = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from agent.errors.problem import Problem
 from agent.health.snapshot import Snapshot
@@ -40,6 +40,18 @@ def chain_warnings(snapshot: Snapshot) -> Iterator[Finding]:
             yield from (_finding(record, each) for each in record.warnings)
 
 
+def root_warnings(sha256: str, subject: str, objections: Iterable[Objection]) -> Iterator[Finding]:
+    """Yield what some clients refuse in a root, for which they refuse all that it signs."""
+    for each in objections:
+        severity = Severity.NOTICE if each.code in STRICT_ONLY or not each.clients else Severity.WARNING
+        problem = Problem(each.code, f"{_sentence(each)}, and so all that it signs.", fix=OWN_ROOT)
+        yield Finding(SubjectKind.ROOT, sha256, severity, problem, title=subject)
+
+
+def _sentence(objection: Objection) -> str:
+    return f"{objection.sentence[:1].upper()}{objection.sentence[1:]}"
+
+
 def _finding(record: ChainRecord, objection: Objection) -> Finding:
     kind = SubjectKind.UPLOAD if record.source == UPLOADED else SubjectKind.CHAIN
     title = ", ".join(record.names[:2])
@@ -61,9 +73,8 @@ def _severity(record: ChainRecord, objection: Objection) -> Severity:
 
 
 def _problem(record: ChainRecord, objection: Objection) -> Problem:
-    sentence = f"{objection.sentence[:1].upper()}{objection.sentence[1:]}"
     refused = f": {objection.clients} would refuse it" if objection.clients == EVERY_CLIENT else ""
     fix = CURES.get(objection.code, ASK) if objection.clients or objection.code == INCOMPLETE else ""
     if fix and record.root is not None:
         fix = OWN_ROOT if objection.certificate not in record.names else ""
-    return Problem(objection.code, f"{sentence}{refused}.", fix=fix)
+    return Problem(objection.code, f"{_sentence(objection)}{refused}.", fix=fix)

@@ -142,6 +142,17 @@ def blocked(holder: str, since: datetime) -> Problem:
     )
 
 
+def unreachable(agent: str, path: str) -> Problem:
+    """Say that somebody has removed the sockets by which a running agent is spoken to."""
+    return Problem(
+        "status.unreachable",
+        f"The agent runs ({agent}), but somebody has removed its socket: neither the web interface nor commands reach it.",
+        path,
+        "Restart it: systemctl restart chainwright",
+        "What is served goes on, and is renewed.",
+    )
+
+
 def upload_ends(end: datetime) -> Problem:
     """Say that an uploaded chain in use ends soon."""
     return Problem(

@@ -14,8 +14,6 @@ from agent.errors.problem import Problem
 
 STOPPED = "deploy.service_stopped"
 """Code of the problem of an endpoint that has served, and at which nobody listens any more."""
-OTHER = "deploy.other_certificate"
-"""Code of the problem of an endpoint at which somebody else answers."""
 
 
 class Step(StrEnum):
@@ -202,9 +200,8 @@ class EndpointRecord:
 
     @property
     def gone(self) -> bool:
-        """Whether it has served, and nobody listens there any more, or somebody else."""
-        problem = self.problem.code if self.problem is not None else ""
-        return self.served_at is not None and problem in {STOPPED, OTHER} and not self.further
+        """Whether it has served, and does not any more: nobody listens there, or what answers is something else."""
+        return self.served_at is not None and self.problem is not None and not self.further
 
     @property
     def stopped(self) -> bool:

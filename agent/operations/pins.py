@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.errors.pins import NotPinned, PinnedInSettings, PinUnusable
+from agent.errors.pins import NotPinned, PinMoved, PinnedInSettings, PinUnusable
 from agent.errors.usage import UnknownModule, UnknownSlot
 from agent.model.events import EventKind
 from agent.model.fitting import could_serve, why_unfit
@@ -41,14 +41,19 @@ def pin(state: LockedState, module: str, slot: str, chain: str) -> list[Switch]:
     return switches
 
 
-def unpin(state: LockedState, module: str, slot: str) -> list[Switch]:
-    """Take the pin of a need back; return what switches. Raises `NotPinned` and `PinnedInSettings`."""
+def unpin(state: LockedState, module: str, slot: str, chain: str = "") -> list[Switch]:
+    """Take the pin of a need back; return what switches. Raises `NotPinned`, `PinnedInSettings` and `PinMoved`.
+
+    `chain`: id of the one that is meant; empty: whichever is pinned.
+    """
     present = next((each for each in state.pins if each.key == (module, slot)), None)
     need = next((each for each in state.needs if each.key == (module, slot)), None)
     if present is None and need is not None and need.pin is not None:
         raise PinnedInSettings(module, slot, need.pin)
     if present is None:
         raise NotPinned(module, slot, [f"{each.module}/{each.slot}" for each in state.pins])
+    if chain and present.chain != chain:
+        raise PinMoved(chain, module, slot, present.chain)
     switches = state.switches(pins=[each for each in state.pins if each is not present])
     text = f"the pin of {present.chain[:12]} for {slot} was taken back"
     event = state.event(EventKind.CHAIN_UNPINNED, text, module, slot=slot, chain=present.chain)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors.operations import NothingToReissue
 from agent.model.aim import Aim
+from agent.model.binding import LadderPosition
 from agent.model.records import UPLOADED
 from agent.operations.consequences import need_effects
 from agent.operations.effects import ChangeEffects
@@ -84,18 +85,23 @@ class Renewal:
 
 
 def renewal(state: LockedState) -> Renewal:
-    """Return which needs wait for a chain: renewals that are due, orders that failed, chains that a service refused."""
+    """Return which needs wait for a chain.
+
+    Those are renewals that are due, orders that failed or have not ended yet, and chains that a service refused.
+    """
     planned = {chain: read_known(at) for chain, at in json.loads(state.store.meta("renewals") or "{}").items()}
     failed = {each.request for each in state.store.orders.records() if each.problem is not None}
     refused = {(each.module, each.slot) for each in state.store.deployments.refusals()}
-    bound = {each.key: each.chain for each in state.bindings()}
+    bindings = state.bindings()
+    bound = {each.key: each.chain for each in bindings}
+    waiting = {each.key for each in bindings if each.standing in {LadderPosition.FALLBACK, LadderPosition.MISSING}}
     due = {chain for chain, at in planned.items() if at <= state.now}
     uploads = {each.id for each in state.chains if each.source == UPLOADED}
     keys = [
         need.key
         for need in state.needs
         if bound.get(need.key) in due
-        or need.key in refused
+        or need.key in refused | waiting
         or (need.request.id in failed and bound.get(need.key) not in uploads)
     ]
     present = tuple({chain for key in keys if (chain := bound.get(key))})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent.errors.operations import RootAlreadyPresent
 from agent.errors.root import RootSignsUnusable
 from agent.errors.wording import few, quoted
+from agent.health.chain_warnings import root_warnings
 from agent.model.aim import Aim
 from agent.model.events import EventKind
 from agent.operations.consequences import module_effects
@@ -16,12 +17,15 @@ from agent.operations.trial_leaves import judge_signed, names_not_permitted
 from agent.planning.binding import LOCAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from agent.model.need import Need
     from agent.operations.locked_state import LockedState
     from agent.pki.authority import Root
     from agent.pki.judgement import Objection
+
+SCOPE = "root"
+"""Of the conditions: what was found when a root was uploaded."""
 
 
 def root_effects(state: LockedState, sha256: str = "") -> RootEffects:
@@ -63,8 +67,7 @@ def upload_effects(state: LockedState, root: Root) -> RootEffects:
 def upload_root(state: LockedState, root: Root) -> None:
     """Put an uploaded root into service; the old one is kept. Raises `RootAlreadyPresent` and `RootSignsUnusable`."""
     _refuse_present(state, root)
-    _refuse_unusable(state, root)
-    _take(state, root, "root replaced")
+    _take(state, root, "root replaced", _refuse_unusable(state, root))
 
 
 def _refuse_present(state: LockedState, root: Root) -> None:
@@ -73,11 +76,17 @@ def _refuse_present(state: LockedState, root: Root) -> None:
         raise RootAlreadyPresent(root.sha256)
 
 
-def _take(state: LockedState, root: Root, action: str) -> None:
+def _take(state: LockedState, root: Root, action: str, warnings: Iterable[Objection] = ()) -> None:
+    """Put a root into service, with what some clients refuse in it or above it."""
+    from agent.pki.certificate import title_of
+
     text = f"{root.subject}, until {root.not_after:%Y-%m-%d}"
     event = state.event(EventKind.ROOT_CREATED, text, sha256=root.sha256)
     with state.change(action, root.subject, root.sha256, events=[event]):
         state.store.roots.add(root, state.now)
+        issuers = {title_of(each) for each in (root.certificate, *root.parents)}
+        findings = root_warnings(root.sha256, root.subject, [each for each in warnings if each.certificate in issuers])
+        state.store.conditions.replace(SCOPE, findings, state.now)
 
 
 def _judged(state: LockedState, root: Root) -> Iterator[ModuleConsequence]:

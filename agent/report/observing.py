@@ -1,11 +1,11 @@
-"""What is to be seen at this moment beside the store: settings that were changed since, and a lock that somebody holds."""
+"""What is to be seen at this moment beside the store: changed settings, a lock that somebody holds, lost sockets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from agent.health.problems import blocked
+from agent.health.problems import blocked, unreachable
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.store import Store
 from agent.system.fingerprint import digest_of, facts
@@ -13,6 +13,7 @@ from agent.system.layout import Layout
 from agent.system.lock import holder_of
 
 SETTINGS, PASS = "settings", "pass"
+AGENT = "agent"
 SETTINGS_SEEN = "settings seen"
 """Key of the fingerprint of the files that a pass read last: while it is the same, what it noted is still so."""
 LONG = timedelta(minutes=10)
@@ -24,7 +25,7 @@ def observed(layout: Layout, store: Store, now: datetime) -> tuple[Finding, ...]
     noted = store.conditions.all()
     if not _settings_are_known(layout, store):
         noted = [each for each in noted if each.kind is not SubjectKind.SETTINGS] + list(_settings(layout))
-    return (*noted, *_blocked(layout, now))
+    return (*noted, *_blocked(layout, now), *_unreachable(layout))
 
 
 def _settings_are_known(layout: Layout, store: Store) -> bool:
@@ -50,3 +51,9 @@ def _blocked(layout: Layout, now: datetime) -> Iterator[Finding]:
     holder = holder_of(layout.lock)
     if holder is not None and now - holder.since > LONG:
         yield Finding(SubjectKind.PASS, PASS, Severity.WARNING, blocked(holder.title, holder.since), holder.since)
+
+
+def _unreachable(layout: Layout) -> Iterator[Finding]:
+    holder = holder_of(layout.daemon_lock)
+    if holder is not None and not layout.api.exists():
+        yield Finding(SubjectKind.APPLIANCE, AGENT, Severity.WARNING, unreachable(holder.title, str(layout.api)))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from agent.health.damage import with_damage
 from agent.health.room import with_room
 from agent.health.snapshot import Progress, Snapshot
+from agent.model.deployment import EndpointRecord
 from agent.model.events import EventKind
 from agent.report.observing import observed
 from agent.store import Store
 from agent.system.disk import shortages
+from agent.system.last_look import read_look
 from agent.system.layout import Layout
 
 
@@ -42,7 +45,7 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             live=store.deployments.live_chains(),
             deferred=store.instants("deferred"),
             refusals=tuple(store.deployments.refusals()),
-            endpoints=tuple(store.endpoints.all()),
+            endpoints=_looked_at(layout, store.endpoints.all(), now),
             pins=tuple(store.pins.all()),
             conditions=with_room(observed(layout, store, now), shortages(str(layout.root))),
             next_at=store.instant("next at"),
@@ -50,6 +53,21 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
         )
         rows = store.database.damaged.values()
         return replace(found, conditions=with_damage(found.conditions, rows, layout.database)) if rows else found
+
+
+def _looked_at(layout: Layout, endpoints: Iterable[EndpointRecord], now: datetime) -> tuple[EndpointRecord, ...]:
+    """Return the endpoints with the last look of a run that had nothing to do: it found what is stored of them."""
+    at, places = read_look(str(layout.root))
+    looked = datetime.fromtimestamp(at, UTC)
+    return tuple(
+        replace(each, checked_at=looked)
+        if each.ok
+        and (each.address, each.server_name) in places
+        and each.checked_at
+        and each.checked_at < looked <= now
+        else each
+        for each in endpoints
+    )
 
 
 def _progress(store: Store, leased: frozenset[tuple[str, str]]) -> dict[tuple[str, str], Progress]:

@@ -181,7 +181,10 @@ def test_a_pin_is_set_and_taken_back_and_is_for_administrators(box):
     assert (there["module"], there["slot"], there["who"], there["at"], there["other"]) == (*PLACE, "", None, second.id)
     assert (row["module"], row["slot"], row["chain"], row["who"]) == (*PLACE, second.id, "ann")
     assert box.viewer.delete("/v1/pins?module=tunnel&slot=default").status == 403
-    box.ends(box.admin.delete("/v1/pins?module=tunnel&slot=default"))
+    stale = box.admin.delete(f"/v1/pins?module=tunnel&slot=default&chain={first.id}")
+    assert (stale.status, stale.code) == (409, "pin.moved")
+    assert [each["chain"] for each in box.viewer.get("/v1/pins").json["pins"]] == [second.id]
+    box.ends(box.admin.delete(f"/v1/pins?module=tunnel&slot=default&chain={second.id}"))
     assert (box.viewer.get("/v1/pins").json["pins"], box.wire()) == ([], first.id)
     gone = box.admin.delete("/v1/pins?module=tunnel&slot=default")
     assert (gone.status, gone.code) == (409, "pin.none")

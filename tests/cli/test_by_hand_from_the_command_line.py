@@ -112,7 +112,7 @@ def test_an_upload_that_is_not_chosen_says_which_one_is_why_and_what_to_do(typed
         f"    To serve this one: chainwright pin tunnel default {second.id[:12]}, or chainwright delete {first.id[:12]}",
     ]
     preview = typed("upload", file, "--dry-run")
-    assert preview.stdout.splitlines() == ["No need would switch to it now.", *lines, "Nothing was stored."]
+    assert preview.stdout.splitlines() == ["No module uses it now.", *lines, "Nothing was stored."]
     done = typed("upload", file)
     assert done.returncode == 0
     assert [line for line in done.stderr.splitlines() if line.startswith(("tunnel/", "    To"))] == lines
@@ -191,7 +191,8 @@ def test_deleting_says_who_uses_it_and_hands_over_when_told(typed):
 
 def test_an_upload_that_nobody_uses_is_deleted_when_told(typed):
     chain = bought(typed.appliance, "www.elsewhere.test")
-    typed("upload", write(typed.appliance, "shop.pem", pem(chain)), "--keep-unused")
+    kept = typed("upload", write(typed.appliance, "shop.pem", pem(chain)), "--keep-unused")
+    assert "No module uses it now." in kept.stderr.splitlines()
     refused = typed("delete", chain.id[:12])
     assert refused.returncode == 1
     assert "its key would be gone with it, and nothing was deleted" in refused.stderr

@@ -140,6 +140,24 @@ def test_a_service_without_a_pid_file_is_refused_when_its_plugin_is_loaded():
     assert issubclass(Tunneld, Service)
 
 
+def test_an_administrator_is_told_how_to_start_what_has_ended():
+    by_unit = "systemctl status proxyd, then systemctl start proxyd"
+    by_agent = "look at its log and start proxyd, or set `start = true` in [services.proxyd], then: chainwright apply"
+    assert Proxyd(manager="systemd").restart_advice == by_unit
+    assert Proxyd(manager="commands").restart_advice == by_agent
+    assert Proxyd(manager="commands", start=True).restart_advice == "look at its log and start proxyd"
+
+
+def test_what_the_agent_can_not_start_is_not_left_to_it():
+    class Held(SystemdService):
+        name: ClassVar[str] = "held"
+
+        def pid_path(self, places):
+            return places.run / "held.pid"
+
+    assert Held(manager="commands").restart_advice == "look at its log and start held"
+
+
 def test_each_setting_and_each_name_for_plugins_is_documented():
     named = {word.partition("(")[0] for row in rows(PAGE) for word in words(row[0])}
     inherited = {"start", "reload_with", "running", "start_with", "checks_in_place", "restart_advice"}

@@ -15,6 +15,7 @@ from agent.model.finding import Finding
 from agent.report import read_snapshot, report
 from support.appliances.deployed import Deployed
 from support.clients.api import Connection
+from support.processes.daemon import Agent
 from support.waiting import until
 
 REFUSAL = "exit 3"
@@ -81,3 +82,21 @@ def test_what_an_agent_has_left_told_is_found_out_by_the_next_one_though_nobody_
     assert findings(box)
     with supervised(box):
         until(lambda: not findings(box), seconds=40, what="nothing is told any more")
+
+
+def test_an_agent_whose_socket_was_removed_is_told_until_it_was_restarted(box: Deployed) -> None:
+    with Agent(box.layout) as agent:
+        agent.passes("the agent starts")
+        assert findings(box) == []
+        box.layout.api.unlink()
+        (found,) = findings(box)
+        assert found.problem.cause == (
+            f"The agent runs (pid {agent.process.pid}, chainwright run), but somebody has removed its socket: "
+            "neither the web interface nor commands reach it."
+        )
+        assert found.problem.fix == "Restart it: systemctl restart chainwright"
+        assert agent.ends() == 0
+    assert findings(box) == []
+    with Agent(box.layout) as agent:
+        agent.passes("the agent starts")
+        assert findings(box) == []

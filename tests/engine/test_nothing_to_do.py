@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from agent.cli.fast_path import idle_exit_code
 from agent.engine.evidence import LATELY
 from agent.engine.freshness import InputsFingerprint, UpToDate, still_fresh
+from agent.report import read_snapshot
 from agent.system.addresses import packed_addresses
 from support.appliances.deployed import served
 from support.clients.terminal import Terminal
@@ -257,6 +259,33 @@ def test_a_person_has_what_is_served_looked_at_again_unless_it_was_seen_just_now
     assert still_fresh(root, time.time(), look=True), "it was seen a moment ago"
     assert not still_fresh(root, later, look=True)
     assert still_fresh(root, later), "a timer looks when it is due"
+
+
+def seen_at(tunnel, seconds: float) -> set[float]:
+    """Return when the endpoints were looked at, as a status at that time says."""
+    snapshot = read_snapshot(tunnel.layout, datetime.fromtimestamp(seconds, UTC))
+    return {each.checked_at.timestamp() for each in snapshot.endpoints}
+
+
+def test_such_a_look_is_told_by_the_status(tunnel):
+    root, later = str(tunnel.root), float(int(time.time() + 2 * LATELY))
+    (before,) = seen_at(tunnel, later)
+    assert before < later
+    assert still_fresh(root, later, look=True)
+    assert seen_at(tunnel, later) == {later}
+    assert still_fresh(root, later + 1), "nothing was written that makes the next run look at everything"
+    assert seen_at(tunnel, later - 1) == {before}, "a look in the future is none"
+    serve_something_else(tunnel)
+    assert not still_fresh(root, later + 100, look=True)
+    assert seen_at(tunnel, later + 100) == {later}
+
+
+@pytest.mark.parametrize("text", ["", "soon\n127.0.0.1:1 t", "nan\n", "1e300\n127.0.0.1:1 t", "\xff"])
+def test_a_note_of_the_last_look_that_makes_no_sense_is_none(tunnel, text):
+    later = time.time() + 2 * LATELY
+    before = seen_at(tunnel, later)
+    (tunnel.layout.run / "last-look").write_bytes(text.encode("latin-1"))
+    assert seen_at(tunnel, later) == before
 
 
 def test_what_a_handshake_does_not_show_is_left_to_a_pass(appliance):

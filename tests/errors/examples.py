@@ -249,6 +249,7 @@ EXAMPLES: list[AgentError] = [
     operations.ChainInUse(ID, ["web/a", "web/b"], ["web/a: local", "web/b: nothing"]),
     pins.PinnedInSettings("web_auth", "default", "portal.example.com"),
     pins.PinUnusable(ID, "web_auth", "default", f"it does not cover {GW}"),
+    pins.PinMoved(ID, "web_auth", "default", "0f" * 32),
     pins.NotPinned("web_auth", "default", ["mail/imap"]),
     pins.NotPinned("web_auth", "default", []),
     operations.OnlyKeyLost(ID, [WWW, SHOP]),

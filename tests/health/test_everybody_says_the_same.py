@@ -158,7 +158,11 @@ def test_trouble_is_told_alike_by_all_and_no_more_when_it_is_mended(
 
 def test_an_explanation_begins_with_what_the_status_says(witnesses: Witnesses) -> None:
     with killed(witnesses.box):
-        witnesses.terminal.run("apply")
+        advice = "look at its log and start nginx, or set `start = true` in [services.nginx], then: chainwright apply"
+        assert (
+            f"Clients get no answer. See why it ended, and start it: {advice}\n"
+            in witnesses.terminal.run("apply").stderr
+        )
         first, *_ = witnesses.terminal.run("explain", "reverse_proxy").stdout.splitlines()
     assert re.fullmatch(r"reverse_proxy: broken, generation \d+ is in place, .*", first)
     witnesses.terminal.run("apply")
@@ -177,3 +181,14 @@ def test_while_the_settings_are_refused_those_in_force_are_explained(witnesses: 
     assert "nonsense: unknown key" in done.stderr
     assert (before.returncode, done.returncode) == (DONE, DEGRADED)
     assert as_json["settings"]["code"] == "settings.refused"
+
+
+def test_a_service_that_has_stopped_is_started_as_the_status_advises(witnesses: Witnesses) -> None:
+    box = witnesses.box
+    box.kill()
+    witnesses.terminal.run("apply")
+    with _settings(box, lambda good: good.replace("[services.nginx]\n", "[services.nginx]\nstart = true\n")):
+        done = witnesses.terminal.run("apply")
+        assert (done.returncode, done.stderr) == (DONE, "reverse_proxy: it is served again\n")
+        assert witnesses.told() == set()
+    assert witnesses.told() == set()

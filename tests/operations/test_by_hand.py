@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.errors.operations import (
@@ -19,12 +20,14 @@ from agent.errors.pins import PinUnusable
 from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownChain
 from agent.model.deployment import Step
+from agent.model.finding import Finding, Severity, SubjectKind
 from agent.operations.pins import pin
 from agent.operations.reissue import reissue
 from agent.operations.root import reissue_root, upload_effects, upload_root
 from agent.operations.uploads import check_upload, delete_upload, store_upload
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
+from agent.report import read_snapshot, report
 from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
 from support.paths import DYING
@@ -324,6 +327,29 @@ def test_a_new_root_completes_when_it_is_killed_at_any_step(sites, where):
     with sites.store() as store:
         records = {record.id: record for record in store.chains.records()}
     assert {records[chain].root for chain in chains(sites).values()} == {root.sha256}
+
+
+def test_what_browsers_refuse_in_an_uploaded_root_is_a_warning_until_another_one_signs(sites):
+    odd = toy_ca.root("Odd Root", key=ed25519.Ed25519PrivateKey.generate(), now=sites.clock())
+    sites.change(upload_root, Root(odd.key, odd.certificate))
+    sites.apply()
+    (found,) = findings(sites)
+    assert (found.kind, found.title, found.severity) == (SubjectKind.ROOT, "Odd Root", Severity.WARNING)
+    assert found.problem.lines() == [
+        (
+            'The key of "Odd Root" is an Ed25519 key: Chromium, Firefox and Python\'s cryptography refuse it, '
+            "and so all that it signs."
+        ),
+        "Make or upload another root: chainwright root reissue, or chainwright root upload",
+    ]
+    sites.change(reissue_root)
+    sites.apply()
+    assert findings(sites) == []
+
+
+def findings(appliance: Deployed) -> list[Finding]:
+    now = appliance.clock()
+    return [*report(read_snapshot(appliance.layout, now), now).findings]
 
 
 def test_an_uploaded_subordinate_authority_is_served_with_its_parents(sites):

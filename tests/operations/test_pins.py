@@ -6,7 +6,7 @@ import pytest
 
 from agent.auth import Accounts
 from agent.auth.person import Actor
-from agent.errors.pins import NotPinned, PinnedInSettings, PinUnusable
+from agent.errors.pins import NotPinned, PinMoved, PinnedInSettings, PinUnusable
 from agent.errors.usage import UnknownModule, UnknownSlot
 from agent.operations.locked_state import locked_state
 from agent.operations.pins import pin, unpin
@@ -126,6 +126,20 @@ def test_there_is_nothing_to_take_back(tunnel):
         "No chain is pinned for tunnel/default.",
         "Pin one: chainwright pin tunnel default CHAIN",
     ]
+
+
+def test_the_pin_of_another_chain_than_the_one_that_is_meant_stays(tunnel):
+    first, second = (uploaded(tunnel, days=days).id for days in (300, 200))
+    tunnel.change(pin, *PLACE, second)
+    with pytest.raises(PinMoved) as caught:
+        tunnel.change(unpin, *PLACE, first)
+    assert caught.value.problem.lines() == [
+        f"chain {first[:12]}: {second[:12]} is pinned for tunnel/default by now, not {first[:12]}; nothing was changed.",
+        "Take that one's pin back: chainwright unpin tunnel default",
+    ]
+    assert pins(tunnel) == {PLACE: second}
+    tunnel.change(unpin, *PLACE, second)
+    assert pins(tunnel) == {}
 
 
 def pin_in_the_settings(appliance, text):

@@ -217,3 +217,22 @@ def test_nothing_is_told_of_it_when_it_is_named_again(serving):
     serving.apply()
     assert told(serving) == []
     serving.assert_served(*SITES)
+
+
+def test_another_chain_of_ours_on_the_port_of_an_nginx_that_is_gone_is_no_waiting(serving):
+    """A chain that is known here, but not this module's, as where another service was given the wrong port."""
+    pair = serving.root / "other.pem"
+    live = serving.live("reverse_proxy") / "sites"
+    pair.write_bytes(b"".join(each.read_bytes() for each in live.glob(f"{SITES[2]}.*.pem")))
+    serving.kill()
+    (serving.root / "other.conf").write_text(f"listen {serving.port}\nsite {SITES[0]} {pair}\n")
+    serving.start("other", serving.root / "other.conf")
+    for _ in range(2):
+        serving.apply(recheck=Recheck.ALL)
+        found = {(each["kind"], each["severity"], each["problem"]["code"]) for each in told(serving)}
+        assert found == {("chain", "error", "deploy.wrong_chain")}
+    serving.stop("other")
+    serving.start_service()
+    for _ in range(2):
+        serving.apply(recheck=Recheck.ALL)
+    assert told(serving) == []

@@ -143,6 +143,7 @@ def status_problems() -> list[Problem]:
         problems.old_evidence("mail", "127.0.0.1:25", AT),
         problems.pass_crashed("KeyError", "'x'", ""),
         problems.api_failed("it ended with code 3"),
+        problems.unreachable("pid 4711, chainwright run", "/run/chainwright/api.sock"),
         problems.blocked("pid 4711, chainwright upload", AT),
         problems.upload_ends(AT),
         problems.upload_ended(AT, "0a1b2c3d4e5f" * 5),

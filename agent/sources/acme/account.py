@@ -227,7 +227,7 @@ class Accounts:
             return account
         if set(account.contact) != set(wanted):
             try:
-                client.post(self._context, account.url, UpdateRegistration(contact=wanted))
+                client.tell(self._context, account.url, UpdateRegistration(contact=wanted))
                 account = replace(account, contact=wanted)
             except CaProblem as refusal:
                 if refusal.problem.type not in CONTACT:
@@ -239,7 +239,7 @@ class Accounts:
 
     def _give_up(self, client: AcmeClient, account: Account) -> None:
         try:
-            client.post(self._context, account.url, UpdateRegistration(status=STATUS_DEACTIVATED))
+            client.tell(self._context, account.url, UpdateRegistration(status=STATUS_DEACTIVATED))
         except CaProblem as refusal:
             if refusal.problem.type not in OVER:
                 raise
@@ -269,7 +269,7 @@ class Accounts:
             if client.account is None:
                 return False
             try:
-                client.post(self._context, client.account.url, UpdateRegistration(terms_of_service_agreed=True))
+                client.tell(self._context, client.account.url, UpdateRegistration(terms_of_service_agreed=True))
             except CaProblem:
                 return False
             terms = client.directory(self._context).meta.terms_of_service or ""

@@ -22,6 +22,7 @@ from agent.sources.acme.failures import CaProblem, CaUnreachable, Trouble
 from agent.sources.acme.messages import Authorization, Challenge, Issued, NewOrder, Order, RenewalInfo
 from agent.sources.acme.network import AcmeNetwork
 from agent.sources.acme.response import (
+    check_acknowledged,
     links,
     location,
     quoted,
@@ -116,7 +117,8 @@ class AcmeClient(AcmeNetwork):
         policy = RetryPolicy(context.wait, resend=0)
         while self.key != after.key:
             with policy, self.pace.alone(lambda: context.cancelled):
-                self._post_once(url, signed, new_nonce_url=new_nonce_url, signer=before, resource="keyChange")
+                answer = self._post_once(url, signed, new_nonce_url=new_nonce_url, signer=before, resource="keyChange")
+                check_acknowledged(answer)
                 self._sign_with(after)
 
     def _sign_with(self, signer: Signer) -> None:
@@ -217,7 +219,7 @@ class AcmeClient(AcmeNetwork):
         """
         url, revocation = self.url_of(context, "revokeCert"), messages.Revocation(certificate=leaf, reason=reason)
         try:
-            self.post(context, url, revocation, resource="revokeCert", signer=Signer.of(key) if key else None)
+            self.tell(context, url, revocation, resource="revokeCert", signer=Signer.of(key) if key else None)
         except CaProblem as refusal:
             if refusal.problem.type != "alreadyRevoked":
                 raise
@@ -241,6 +243,18 @@ class AcmeClient(AcmeNetwork):
         while True:
             with policy, self.pace.slot(lambda: context.cancelled):
                 return self._check_response(self._send_request("GET", url), resource=resource)
+
+    def tell(
+        self,
+        context: SourceContext,
+        url: str,
+        message: JSONDeSerializable,
+        *,
+        resource: str = "",
+        signer: Signer | None = None,
+    ) -> None:
+        """Post a message to which nothing is answered that has to be read. Arguments are those of `post`."""
+        check_acknowledged(self.post(context, url, message, resource=resource, signer=signer))
 
     # Overridden, because the library's tries again once, after a rejected nonce only, and sends an empty object as none.
     def post(

@@ -56,6 +56,7 @@ class CaUnreachable(Exception):
         detail: str = "",
         trust: str = "",
         sent: bool = True,
+        slow: bool = False,
     ) -> None:
         self.cause = cause
         """One clause in lower case."""
@@ -71,4 +72,6 @@ class CaUnreachable(Exception):
         """File with the roots that the CA is trusted by; empty: the system's."""
         self.sent = sent
         """Whether the CA may have got what was asked, and done it."""
+        self.slow = slow
+        """Whether its answer was waited for as long as is waited for one."""
         super().__init__(f"{cause} ({url})")

@@ -43,6 +43,15 @@ def read(kind: type[M], response: requests.Response, **headers: Any) -> M:
         raise unreadable(response, "its answer is not what ACME says", str(error)) from error
 
 
+def check_acknowledged(response: requests.Response) -> None:
+    """Raise `CaUnreachable` where a success is none of an ACME server: each of its own has a nonce (RFC 8555 section 6.5).
+
+    For answers of which nothing is read: a page of whatever is before the CA is no revocation.
+    """
+    if not response.headers.get("Replay-Nonce"):
+        raise unreadable(response, f"its answer is not what ACME says{quoted(response)}")
+
+
 def read_directory(response: requests.Response) -> messages.Directory:
     """Read a directory. Raises `CaUnreachable`."""
     body = json_object(response)

@@ -11,6 +11,8 @@ from agent.sources.acme.pace import SHORT_WAIT
 
 PAUSES = (0.5, 2.0, 5.0)
 """Seconds before the second, third and fourth time."""
+SLOW_RESENDS = 1
+"""How often a request is sent again whose answer was waited for in full: a CA that hangs is told within minutes."""
 JITTER = 0.2
 """Share of a pause that is random, so that a thousand appliances don't come back at the same instant."""
 NONCE_TRIES = 8
@@ -51,7 +53,7 @@ class RetryPolicy:
             if self._rejected_nonces % NONCE_TRIES:
                 return True
         if isinstance(error, CaUnreachable) and error.status is None and error.sent:
-            self._resend -= 1
+            self._resend = (min(self._resend, SLOW_RESENDS) if error.slow else self._resend) - 1
         pause = next(self._pauses, None)
         if pause is None or self._resend < 0:
             return False

@@ -37,8 +37,9 @@ def unreachable(error: requests.RequestException | ValueError, url: str, trust: 
             cause = each.verify_message.rstrip(".") or "its certificate does not verify"
             return CaUnreachable(cause, url=url, trouble=Trouble.UNTRUSTED, detail=detail, trust=trust)
     sent = not any(isinstance(each, NEVER_SENT) for each in layers)
+    slow = any(isinstance(each, (TimeoutError, requests.exceptions.Timeout)) for each in layers)
     trouble = Trouble.BROKEN if isinstance(error, ITS_OWN) else Trouble.NETWORK
-    return CaUnreachable(_cause(error, layers), url=url, trouble=trouble, detail=detail, sent=sent)
+    return CaUnreachable(_cause(error, layers), url=url, trouble=trouble, detail=detail, sent=sent, slow=slow)
 
 
 def _layers(error: BaseException) -> Iterator[BaseException]:

@@ -89,9 +89,9 @@ async def pin(request: RequestContext) -> Response:
 
 
 async def unpin(request: RequestContext) -> Response:
-    """Take the pin for a need back."""
+    """Take the pin of this chain for a need back; another one's, set since the page was shown, stays."""
     form = await request.form()
-    query = {"module": form.get("module"), "slot": form.get("slot")}
+    query = {"module": form.get("module"), "slot": form.get("slot"), "chain": str(request.request.path_params["id"])}
     return await _change_pin(request, request.ask("DELETE", "/v1/pins", query=query))
 
 

@@ -137,7 +137,7 @@ def test_a_pin_is_taken_back_and_that_job_is_followed(agent: FakeApi, browser: B
     fields = {"form_token": browser.get(PAGE).token, "module": "nginx", "slot": "shop"}
     answer = browser.post(f"{PAGE}/unpin", fields, follow=False)
     assert answer.headers["location"] == f"/jobs/{JOB}"
-    assert agent.changes() == ["DELETE /v1/pins?module=nginx&slot=shop"]
+    assert agent.changes() == [f"DELETE /v1/pins?module=nginx&slot=shop&chain={CHAIN.id}"]
 
 
 def test_a_pin_that_is_refused_leaves_its_reason_on_the_page(agent: FakeApi, browser: Browser) -> None:

@@ -14,11 +14,13 @@ import pytest
 
 from agent.errors.acme import AcmeError, CaFailed
 from agent.errors.source import SourceError
+from agent.pki.account_key import make_account_key
 from agent.sources.acme.client import MOST_ALTERNATES, AcmeClient
-from agent.sources.acme.failures import Trouble
+from agent.sources.acme.failures import CaUnreachable, Trouble
 from support.cas.misbehaving import HEAD, Misbehaving, with_field, with_headers, without_field
+from support.cas.pebble import Pebble
 from support.cas.stub_server import Reply
-from support.clients.acme import Waits, failing
+from support.clients.acme import Waits, asking, failing
 from support.fakes.orderer import Opened
 from support.fakes.source_context import FakeSourceContext
 
@@ -140,6 +142,7 @@ def test_an_answer_that_drips_ends_in_time(misbehaving: Misbehaving, context: Fa
     failed = failing(client, context)
     client.close()
     assert (failed.cause, failed.trouble) == ("its answer is not complete after 0.5 s", Trouble.NETWORK)
+    assert len(misbehaving.requests("/dir")) == 2, "once more, and not as often as where no connection is made"
 
 
 # Where it leads
@@ -218,6 +221,30 @@ def test_an_order_that_is_valid_and_brings_nothing_is_told(at: Opened, misbehavi
         "127.0.0.1 has a failure of its own: it calls the order valid, but does not say where the certificate is."
     )
     heals(misbehaving, found)
+
+
+def test_a_page_in_the_place_of_a_ca_has_revoked_nothing(
+    at: Opened, misbehaving: Misbehaving, believing_pebble: Pebble
+):
+    orderer = at(misbehaving)
+    chain = orderer.order(NAME)
+    misbehaving.answers("/revoke-cert", Reply(body=b"<h1>Log in</h1>"))
+    with pytest.raises(CaFailed, match='its answer is not what ACME says: "Log in"'):
+        orderer.source.revoke(chain, "superseded", orderer.context)
+    misbehaving.heals()
+    orderer.source.revoke(chain, "superseded", orderer.context)
+    assert believing_pebble.status_of(chain.leaf.serial_number) == "Revoked"
+
+
+def test_a_page_in_the_place_of_a_ca_has_taken_no_other_account_key(
+    misbehaving: Misbehaving, context: FakeSourceContext
+):
+    with asking(misbehaving, context) as client:
+        before = client.thumbprint
+        misbehaving.answers("/rollover-account-key", Reply(body=b"<h1>Log in</h1>"))
+        with pytest.raises(CaUnreachable, match="Log in"):
+            client.change_key(context, make_account_key())
+        assert client.thumbprint == before
 
 
 ODD: tuple[object, ...] = (

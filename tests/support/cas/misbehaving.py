@@ -55,7 +55,12 @@ class Misbehaving:
         self.sent = 0
         """Pieces of what `big` answers."""
         self._rules: list[Rule] = []
-        self._server = StubServer(self._respond, lambda: datetime.now(UTC), self._tls())
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        """By which it says the time."""
+        self._server = StubServer(self._respond, self.now, self._tls())
+
+    def now(self) -> datetime:
+        return self.clock()
 
     @property
     def url(self) -> str:
