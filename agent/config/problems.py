@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -99,7 +99,10 @@ def translate(
 ) -> Iterator[tuple[SettingsKey, str]]:
     """Yield key and sentence of each error in the table at `key`; `also` are keys of the core in the same table."""
     found: dict[SettingsKey, list[str]] = {}
-    for row in error.errors(include_url=False, include_input=False):
+    rows = error.errors(include_url=False, include_input=False)
+    for row in rows:
+        if _is_short_of_bad_entries(row, rows, raw):
+            continue
         place = _place(row["loc"], raw, keep_last=row["type"] == "missing")
         sentence = _sentence(row, model, place, also if len(place) == 1 else ())
         sentences = found.setdefault(place, [])
@@ -107,6 +110,18 @@ def translate(
             sentences.append(sentence)
     for place, sentences in found.items():
         yield (*key, *place), " or ".join(sentences)
+
+
+def _is_short_of_bad_entries(row: ErrorDetails, rows: Iterable[ErrorDetails], raw: Any) -> bool:
+    """Whether a list is called too short only because an entry of it is wrong, which is another row."""
+    where = row["loc"]
+    inside = [each for each in rows if len(each["loc"]) > len(where) and each["loc"][: len(where)] == where]
+    if row["type"] != "too_short" or not inside:
+        return False
+    given = raw
+    for part in _place(where, raw, keep_last=False):
+        given = given[part]
+    return bool((len(given) if isinstance(given, list) else 1) >= row["ctx"]["min_length"])
 
 
 def _place(location: SettingsKey, raw: Any, *, keep_last: bool) -> SettingsKey:

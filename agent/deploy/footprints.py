@@ -72,10 +72,8 @@ def service_footprint(context: DeployContext, service: str) -> ServiceFootprint:
     """
     unit = SharedUnit(replace(context.enabled, lost={}), service, modules=())
     nothing = Candidate({}, {service: Path(DIRECTORY_MARK)})
-    group, own = (
-        context.enabled.services[service].group,
-        getattr(context.enabled.services[service], "main", "") == "own",
-    )
+    registered = context.enabled.services[service]
+    group, own = registered.group, getattr(registered, "main", "") == "own"  # not every service has that choice
     try:
         rendering = unit.rendering(())
         running, check, reload = unit.running(nothing), unit.check(nothing), unit.reload(nothing)

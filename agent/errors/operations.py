@@ -60,7 +60,7 @@ class AlreadyUploaded(OperationError):
     code = "hand.already_uploaded"
     cause = "This chain has been uploaded before."
     where = "chain {chain:short}"
-    fix = "See who uses it: chainwright status"
+    fix = "See who uses it: chainwright show {chain:short}"
     chain: str
 
 

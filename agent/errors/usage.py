@@ -95,7 +95,7 @@ class UnknownChain(UsageError):
 
     code = "usage.unknown_chain"
     cause = "There is no chain for {name:quoted}, and none whose id begins so.{question}"
-    fix = "See all names: chainwright status"
+    fix = "See all names: chainwright status --all"
     name: str
     known: Collection[str]
     question = property(_question)

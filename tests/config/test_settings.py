@@ -314,6 +314,7 @@ ONE_ERROR = {
     "text": ("[modules.tunnel]\npin = 1", "[modules.tunnel] pin: must be a text in quotes"),
     "list": ('sources = "local"', 'sources: must be a list, for example ["a", "b"]'),
     "empty list": ("sources = []", "sources: must have at least 1 entries, has 0"),
+    "only entry": ("sources = [1]", "sources[#1]: must be a text in quotes"),
     "table": ("[[modules.tunnel.users]]", "[modules.tunnel] users: must be a table"),
     "tables of modules": ("modules = 1", "modules: must be a table of tables: [modules.NAME]"),
     "table of a module": ("[modules]\ntunnel = 1", "[modules.tunnel]: must be a table: [modules.tunnel]"),

@@ -103,6 +103,7 @@ def tally():
         print(*(f"{number:6} {what}" for what, number in counted.most_common()), sep="\n")
 
 
+@pytest.mark.timeout(120 + TRIES // 4)
 @settings(max_examples=TRIES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(found=random_chains(NOW))
 def test_a_random_chain_is_never_accepted_where_all_clients_refuse_it(clients: Clients, tally, found: RandomChain):
