@@ -196,6 +196,16 @@ class RevocationRefused(AcmeError):
     detail: str = ""
 
 
+class RevocationUndone(AcmeError):
+    """The CA could not be asked to revoke a chain. `reason` is the sentence why; nothing tries it again."""
+
+    code = "source.revocation_undone"
+    cause = "The chain is not revoked: {reason:said}."
+    fix = "Nothing has changed; revoke it once more when that is over."
+    reason: str
+    detail: str = ""
+
+
 class CaRefused(AcmeError):
     """Any other problem of RFC 8555 section 6.7, or of the CA's own."""
 

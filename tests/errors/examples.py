@@ -120,6 +120,7 @@ EXAMPLES: list[AgentError] = [
     acme.ProfileRefused(LE, "profile name 'gold' not recognized"),
     acme.SigningRequestRefused(LE, "unable to parse key: only P-256 and P-384 keys are allowed"),
     acme.RevocationRefused(LE, "reason code 8 is not allowed."),
+    acme.RevocationUndone("Let's Encrypt can't be reached: no answer within 30 s."),
     acme.CaRefused(LE, "malformed", "", AT),
     account.RekeyUnfinished(LE),
     account.TermsNotAgreed(LE, "https://letsencrypt.org/documents/LE-SA-v1.6.pdf"),

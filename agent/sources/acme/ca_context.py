@@ -7,7 +7,16 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from agent.errors.acme import WHERE, RateLimited, RevocationRefused
+from agent.errors.acme import (
+    WHERE,
+    CaBusy,
+    CaFailed,
+    CaRefused,
+    CaUnreached,
+    RateLimited,
+    RevocationRefused,
+    RevocationUndone,
+)
 from agent.pki.account_key import thumbprint
 from agent.sources.acme.account import Accounts, AccountWish
 from agent.sources.acme.client import AcmeClient
@@ -159,7 +168,8 @@ class CaContext:
                     raise
                 self.client.revoke(context, chain.leaf, REASONS[reason], chain.key)
         except (CaProblem, CaUnreachable) as error:
-            raise self.translated(error, frozenset(chain.names), context.now()) from error
+            found = self.translated(error, frozenset(chain.names), context.now())
+            raise _of_a_person(found) from error
 
     def translated(
         self,
@@ -186,3 +196,10 @@ class CaContext:
         if isinstance(found, RateLimited) and isinstance(error, CaProblem) and found.retry_at:
             self.limits.block(scope_of(error.problem, names), found.retry_at, now)
         return found
+
+
+def _of_a_person(found: AcmeError) -> AcmeError:
+    """Return why a revocation failed: what is said of orders, that they go on by themselves, is not so here."""
+    if isinstance(found, CaUnreached | CaBusy | CaFailed | CaRefused | RateLimited):
+        return RevocationUndone(found.problem.cause, found.problem.detail)
+    return found

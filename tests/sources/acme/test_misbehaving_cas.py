@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent.errors.acme import AcmeError, CaFailed
+from agent.errors.acme import AcmeError, CaFailed, RevocationUndone
 from agent.errors.source import SourceError
 from agent.pki.account_key import make_account_key
 from agent.sources.acme.client import MOST_ALTERNATES, AcmeClient
@@ -229,8 +229,12 @@ def test_a_page_in_the_place_of_a_ca_has_revoked_nothing(
     orderer = at(misbehaving)
     chain = orderer.order(NAME)
     misbehaving.answers("/revoke-cert", Reply(body=b"<h1>Log in</h1>"))
-    with pytest.raises(CaFailed, match='its answer is not what ACME says: "Log in"'):
+    with pytest.raises(RevocationUndone) as undone:
         orderer.source.revoke(chain, "superseded", orderer.context)
+    assert undone.value.problem.cause == (
+        'The chain is not revoked: 127.0.0.1 has a failure of its own: its answer is not what ACME says: "Log in".'
+    )
+    assert undone.value.retry_at is None
     misbehaving.heals()
     orderer.source.revoke(chain, "superseded", orderer.context)
     assert believing_pebble.status_of(chain.leaf.serial_number) == "Revoked"
