@@ -72,10 +72,17 @@ def attention_lines(found: Report) -> Iterator[str]:
         yield from _finding_lines(finding, found.now)
 
 
+def _file(finding: Finding) -> str:
+    """Return the file that a problem is about, and its line, where neither the name nor the cause says it."""
+    where = finding.problem.where
+    is_said = where == finding.subject or where in finding.name or where in finding.problem.cause
+    return "" if is_said or not where.startswith("/") else f"{where}: "
+
+
 def _finding_lines(finding: Finding, now: datetime) -> Iterator[str]:
     problem = finding.problem
     again = f" Next try {when(problem.retry_at, now)}." if problem.retry_at and problem.retry_at > now else ""
-    yield f"{finding.name}: {problem.cause}{again}"
+    yield f"{finding.name}: {_file(finding)}{problem.cause}{again}"
     if problem.effect or problem.fix:
         yield f"    {' '.join(part for part in (problem.effect, problem.fix) if part)}"
     if problem.code.startswith(OF_SERVICES):

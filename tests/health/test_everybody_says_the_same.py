@@ -156,6 +156,19 @@ def test_trouble_is_told_alike_by_all_and_no_more_when_it_is_mended(
     assert witnesses.told() == set()
 
 
+def test_a_template_that_can_not_be_rendered_is_told_with_its_file_and_line(witnesses: Witnesses) -> None:
+    template = witnesses.box.override("reverse_proxy/site.conf.j2", "# one\n{{ nothing }\n")
+    witnesses.terminal.run("apply")
+    try:
+        assert (
+            f"reverse_proxy: {template}, line 2: The template can't be rendered: "
+            in witnesses.terminal.run("status").stdout
+        )
+    finally:
+        template.unlink()
+    assert witnesses.told() == set()
+
+
 def test_an_explanation_begins_with_what_the_status_says(witnesses: Witnesses) -> None:
     with killed(witnesses.box):
         advice = "look at its log and start nginx, or set `start = true` in [services.nginx], then: chainwright apply"
