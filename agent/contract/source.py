@@ -200,6 +200,17 @@ class Source(BaseModel, ABC):
         """
         return ""
 
+    @property
+    def named_files(self) -> tuple[str, ...]:
+        """Paths of the settings, below ``--root``, that are read only when a CA is asked: a pass follows their changes."""
+        return ()
+
+    def check_files(self, rooted: Callable[[str], Path]) -> None:
+        """Check in each pass, without the network, that an order could use them; `rooted` as in `SourceContext`.
+
+        Raises `agent.errors.SourceError`, as the order would.
+        """
+
     @abstractmethod
     def offers(self, request: Request, state: RequestState) -> Offer:
         """Whether this source would serve `request`. A rung that can't serve a name declines."""

@@ -27,6 +27,7 @@ from agent.engine.orders import Delivery, ask, settle_deliveries
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.source_context import SourceServices
+from agent.engine.source_findings import named_files
 from agent.engine.unjudged import judge_unjudged
 from agent.errors.deploy import StartFailed
 from agent.model.binding import Binding
@@ -100,7 +101,9 @@ class Pass:
     @property
     def sources(self) -> list[Path]:
         """Files and directories that this pass read, beside those that every pass does."""
-        return [*self._inputs.enabled.sources(), *self._inputs.settings.secret_files]
+        rooted = self._inputs.enabled.layout.rooted
+        named = named_files(self._inputs.settings.rungs.values(), rooted)
+        return [*self._inputs.enabled.sources(), *self._inputs.settings.secret_files, *named]
 
     @property
     def http01(self) -> Http01:

@@ -52,7 +52,7 @@ def _note_conditions(
     noted = {
         "plugins": conditions.of_plugins(inputs.plugins),
         "broken sources": conditions.of_sources(made.broken),
-        "sources": source_findings(inputs.settings.rungs.values(), orders, bound),
+        "sources": source_findings(inputs.settings.rungs.values(), orders, bound, inputs.enabled.layout.rooted),
         "room": of_room(shortages(str(store.layout.root))),
     }
     for scope, findings in noted.items():

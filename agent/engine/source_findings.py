@@ -1,28 +1,33 @@
-"""Findings about sources: CAs that can't be asked or refuse the account, and chains of a CA that the settings no longer name."""
+"""Findings about sources: unusable files, CAs that can't be asked or refuse the account, chains of a CA no longer named."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 from agent.contract.source import Source
 from agent.engine.delivery_checks import checked_text
+from agent.errors.plugin import SourceRaised
 from agent.errors.problem import Problem
+from agent.errors.source import SourceError
 from agent.health.problems import origin_changed
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.records import ChainRecord, OrderRecord
+from agent.registry.places import place_of_code
 
 UNREACHED = frozenset(
     {
         "source.ca_unreachable",
         "source.ca_untrusted",
-        "source.trust_file",
         "source.no_directory",
         "source.ca_busy",
         "source.ca_failed",
     }
 )
-"""Codes of failures to ask a CA at all."""
+"""Codes of failures to ask a CA at all; `source.trust_file` is not among them, since each pass looks at the file itself."""
 ACCOUNT = frozenset(
     {
         "source.account_refused",
@@ -42,17 +47,31 @@ TRANSIENT = 2
 
 
 def source_findings(
-    ladder: Iterable[Source], orders: Iterable[OrderRecord], bound: Iterable[ChainRecord]
+    ladder: Iterable[Source],
+    orders: Iterable[OrderRecord],
+    bound: Iterable[ChainRecord],
+    rooted: Callable[[str], Path],
 ) -> Iterator[Finding]:
-    """Yield what is wrong with the sources of the ladder; `orders` are those that are needed, `bound` the chains in use."""
+    """Yield what is wrong with the sources of the ladder; `orders` are those that are needed, `bound` the chains in use.
+
+    `rooted` returns a path of the settings below ``--root``.
+    """
     failed: dict[str, list[OrderRecord]] = defaultdict(list)
     for order in orders:
         failed[order.source].append(order)
     chains = list(bound)
     for source in ladder:
         title = _said(source, "authority") or source.name
+        yield from _of_files(source, title, rooted)
         yield from _of_orders(source, title, failed[source.name])
         yield from _of_origin(source, title, chains)
+
+
+def named_files(ladder: Iterable[Source], rooted: Callable[[str], Path]) -> Iterator[Path]:
+    """Yield the files of the settings that the sources read at an order; none of one that fails to tell."""
+    for source in ladder:
+        with suppress(Exception):
+            yield from [rooted(path) for path in source.named_files]
 
 
 def _said(source: Source, attribute: str) -> str:
@@ -61,6 +80,17 @@ def _said(source: Source, attribute: str) -> str:
         return checked_text(getattr(source, attribute))
     except Exception:
         return ""
+
+
+def _of_files(source: Source, title: str, rooted: Callable[[str], Path]) -> Iterator[Finding]:
+    """Yield what is wrong with the files that the settings name, long before an order needs them."""
+    try:
+        source.check_files(rooted)
+    except SourceError as error:
+        yield Finding(SubjectKind.CA, source.name, Severity.WARNING, error.problem, title=title)
+    except (Exception, SystemExit) as error:
+        raised = SourceRaised(source.name, "check_files", error, place_of_code(type(source).check_files, error))
+        yield Finding(SubjectKind.PLUGIN, source.name, Severity.WARNING, replace(raised.problem, effect=""))
 
 
 def _of_orders(source: Source, title: str, orders: Iterable[OrderRecord]) -> Iterator[Finding]:

@@ -85,7 +85,7 @@ class TrustFileUnusable(AcmeError):
     fix = f"Put the root certificate of the CA's server there as PEM, or correct trust in [acme], {AGAIN}"
     file: str
     reason: str
-    retry_at: datetime
+    retry_at: datetime | None = None
 
 
 class NoDirectory(AcmeError):

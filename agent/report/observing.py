@@ -16,6 +16,8 @@ SETTINGS, PASS = "settings", "pass"
 AGENT = "agent"
 SETTINGS_SEEN = "settings seen"
 """Key of the fingerprint of the files that a pass read last: while it is the same, what it noted is still so."""
+STARTING = timedelta(seconds=5)
+"""So long an agent may have its lock before it has its sockets."""
 LONG = timedelta(minutes=10)
 """A run that holds the lock for longer keeps others from their work."""
 
@@ -25,7 +27,7 @@ def observed(layout: Layout, store: Store, now: datetime) -> tuple[Finding, ...]
     noted = store.conditions.all()
     if not _settings_are_known(layout, store):
         noted = [each for each in noted if each.kind is not SubjectKind.SETTINGS] + list(_settings(layout))
-    return (*noted, *_blocked(layout, now), *_unreachable(layout))
+    return (*noted, *_blocked(layout, now), *_unreachable(layout, now))
 
 
 def _settings_are_known(layout: Layout, store: Store) -> bool:
@@ -53,7 +55,7 @@ def _blocked(layout: Layout, now: datetime) -> Iterator[Finding]:
         yield Finding(SubjectKind.PASS, PASS, Severity.WARNING, blocked(holder.title, holder.since), holder.since)
 
 
-def _unreachable(layout: Layout) -> Iterator[Finding]:
+def _unreachable(layout: Layout, now: datetime) -> Iterator[Finding]:
     holder = holder_of(layout.daemon_lock)
-    if holder is not None and not layout.api.exists():
+    if holder is not None and now - holder.since > STARTING and not layout.api.exists():
         yield Finding(SubjectKind.APPLIANCE, AGENT, Severity.WARNING, unreachable(holder.title, str(layout.api)))

@@ -89,6 +89,7 @@ def test_an_agent_whose_socket_was_removed_is_told_until_it_was_restarted(box: D
         agent.passes("the agent starts")
         assert findings(box) == []
         box.layout.api.unlink()
+        until(lambda: findings(box), seconds=20, what="it is told")
         (found,) = findings(box)
         assert found.problem.cause == (
             f"The agent runs (pid {agent.process.pid}, chainwright run), but somebody has removed its socket: "

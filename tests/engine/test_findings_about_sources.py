@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from agent.engine.source_findings import ACCOUNT, UNREACHED, source_findings
+from agent.contract.source import Source
+from agent.engine.source_findings import ACCOUNT, UNREACHED, named_files, source_findings
 from agent.errors.account import AccountRefused
-from agent.errors.acme import CaUnreached
+from agent.errors.acme import CaUnreached, TrustFileUnusable
 from agent.model.finding import Severity, SubjectKind
 from agent.model.records import ChainRecord, OrderRecord
 from agent.pki.chain import KeyType, Purpose
 from agent.sources import AcmeSource, LocalSource
+from support.cas import certificates as toy_ca
 from support.cas.certificates import DAY
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -47,7 +50,11 @@ def chain(origin: str, name: str = "shop.example.com", source: str = "acme") -> 
 
 
 def found(*orders: OrderRecord, bound: list[ChainRecord] | None = None):
-    return list(source_findings(LADDER, orders, bound or []))
+    return list(source_findings(LADDER, orders, bound or [], Path))
+
+
+def of_files(source: Source, root: Path):
+    return list(source_findings([source], [], [], lambda path: root / path.lstrip("/")))
 
 
 def test_a_ca_that_can_t_be_reached_is_one_finding_for_all_its_orders():
@@ -114,6 +121,60 @@ def test_chains_of_a_ca_that_the_settings_no_longer_name_are_a_finding():
 @pytest.mark.parametrize("bound", [chain(NEW), chain(""), chain(OLD, source="local"), chain(OLD, source="gone")])
 def test_chains_of_the_present_ca_of_an_unknown_one_or_of_other_sources_are_none(bound: ChainRecord):
     assert found(bound=[bound]) == []
+
+
+def without_a_file(file: Path) -> None:
+    file.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (without_a_file, "no such file or directory"),
+        (lambda file: file.write_text("not PEM"), "it holds no certificate in PEM form"),
+    ],
+    ids=["missing", "no certificate"],
+)
+def test_a_file_of_the_settings_that_an_order_could_not_use_is_told_long_before_one(
+    tmp_path: Path, spoil: Callable[[Path], object], why: str
+):
+    file = tmp_path / "company.pem"
+    spoil(file)
+    source = AcmeSource(directory=NEW, trust="/company.pem")
+    [finding] = of_files(source, tmp_path)
+    assert (finding.kind, finding.subject, finding.severity) == (SubjectKind.CA, "acme", Severity.WARNING)
+    assert finding.problem == TrustFileUnusable(str(file), why).problem
+
+
+def test_a_file_that_is_there_again_is_no_finding_whatever_the_last_order_said(tmp_path: Path):
+    root = toy_ca.root()
+    (tmp_path / "company.pem").write_bytes(toy_ca.pem(root.certificate))
+    source = AcmeSource(directory=NEW, trust="/company.pem")
+    failed = order(1, TrustFileUnusable("/company.pem", "no such file or directory").problem.to_json())
+    failed = replace(failed, settings_digest=source.settings_digest)
+    assert list(source_findings([source], [failed], [], lambda path: tmp_path / path.lstrip("/"))) == []
+
+
+class Odd(LocalSource):
+    name = "odd"
+
+    def check_files(self, rooted: Callable[[str], Path]) -> None:
+        raise RuntimeError("odd")
+
+    @property
+    def named_files(self) -> tuple[str, ...]:
+        raise RuntimeError("odd")
+
+
+def test_a_source_that_can_t_look_at_its_files_is_a_finding_about_its_plugin_and_stops_no_other():
+    broken, missing = source_findings([Odd(), AcmeSource(trust="/nowhere/ca.pem")], [], [], Path)
+    assert (broken.kind, broken.subject, broken.problem.effect) == (SubjectKind.PLUGIN, "odd", "")
+    assert broken.problem.cause == "The source failed in check_files: RuntimeError: odd."
+    assert missing.problem.code == "source.trust_file"
+
+
+def test_a_pass_follows_the_files_that_sources_name():
+    assert list(named_files([Odd(), ACME, AcmeSource(trust="/etc/ca.pem")], Path)) == [Path("/etc/ca.pem")]
 
 
 def test_every_code_is_one_of_an_error():

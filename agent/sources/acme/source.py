@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -78,6 +80,18 @@ class AcmeSource(Source):
     def origin(self) -> str:
         """Return the URL of the CA's directory."""
         return self.directory_url
+
+    @property
+    def named_files(self) -> tuple[str, ...]:
+        """Return the file of `trust`."""
+        return (self.trust,) if self.trust else ()
+
+    def check_files(self, rooted: Callable[[str], Path]) -> None:
+        """Check that `trust` can be used. Raises `TrustFileUnusable`."""
+        if self.trust:
+            from agent.sources.acme.trust_file import check_trust_file
+
+            check_trust_file(rooted(self.trust))
 
     @property
     def private(self) -> bool:

@@ -12,6 +12,7 @@ from requests.adapters import HTTPAdapter
 from agent.pki.anchors import SYSTEM_BUNDLE
 from agent.sources.acme.failures import CaUnreachable, Trouble
 from agent.sources.acme.timed_connections import ANSWER_TIMEOUT, with_deadline
+from agent.sources.acme.trust_file import trusting_file, why_unusable
 
 CONNECTIONS = 16
 """Kept open for one CA."""
@@ -22,11 +23,9 @@ def trusting(trust: Path | None, url: str, bundle: Path = SYSTEM_BUNDLE) -> ssl.
     if trust is None:
         return _trusting_the_system(bundle)
     try:
-        context = ssl.create_default_context(cafile=trust)
-    except OSError as error:  # of which ssl.SSLError is one
-        raise CaUnreachable(_why_not(error), url=url, trouble=Trouble.TRUST_FILE, trust=str(trust)) from error
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it may be an intermediate, or the server's own
-    return context
+        return trusting_file(trust)
+    except OSError as error:
+        raise CaUnreachable(why_unusable(error), url=url, trouble=Trouble.TRUST_FILE, trust=str(trust)) from error
 
 
 def _trusting_the_system(bundle: Path) -> ssl.SSLContext:
@@ -35,12 +34,6 @@ def _trusting_the_system(bundle: Path) -> ssl.SSLContext:
     import certifi
 
     return ssl.create_default_context(cafile=certifi.where())
-
-
-def _why_not(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return "it holds no certificate in PEM form"
-    return (error.strerror or str(error)).lower()
 
 
 class TrustingAdapter(HTTPAdapter):
