@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from agent.errors import AgentError
@@ -29,6 +29,8 @@ class ServiceWatch:
         """Process -> what forgets it."""
         self._ports: frozenset[int] = frozenset()
         self._listening: list[Listener] = []
+        self._pid_files: dict[Path, int | None] = {}
+        """The processes that they name: one that names none, or another one, lets its service not be reloaded."""
         self.changed = False
         """Whether something happened since `follow`: endpoints are to be looked at."""
         self._reason = ""
@@ -42,6 +44,8 @@ class ServiceWatch:
         """Return what happened to the services, once; empty if nothing did."""
         if not self.changed and self._ports and self._who_listens() != self._listening:
             self._note("who listens at a port has changed")
+        elif not self.changed and self._pid_files != _named(self._pid_files):
+            self._note("the pid file of a service has changed")
         reason, self._reason = self._reason, ""
         return reason
 
@@ -51,7 +55,8 @@ class ServiceWatch:
             self._ports = frozenset(store.endpoints.ports())
             pid_files = [Path(line) for line in (store.meta("pid files") or "").splitlines()]
             self._listening = self._who_listens()
-            wanted = set(self._serving(pid_files))
+            self._pid_files = _named(pid_files)
+            wanted = set(self._serving())
             for pid in self._watched.keys() - wanted:
                 self._watched.pop(pid)()
             for pid in wanted - self._watched.keys():
@@ -70,11 +75,11 @@ class ServiceWatch:
         except OSError:
             return []
 
-    def _serving(self, pid_files: list[Path]) -> Iterator[int]:
+    def _serving(self) -> Iterator[int]:
         with contextlib.suppress(OSError):
             others = processes_of({inode for *_, inode in self._listening}).keys() - {INIT, os.getpid()}
             yield from parents_only(others)
-        yield from (pid for path in pid_files if (pid := daemon_of(path)) is not None)
+        yield from (pid for pid in self._pid_files.values() if pid is not None)
 
     def _begin(self, pid: int) -> None:
         with contextlib.suppress(OSError):  # it has just ended: who listens has changed
@@ -93,3 +98,7 @@ class ServiceWatch:
 
     def _note(self, reason: str) -> None:
         self.changed, self._reason = True, reason
+
+
+def _named(pid_files: Iterable[Path]) -> dict[Path, int | None]:
+    return {path: daemon_of(path) for path in pid_files}

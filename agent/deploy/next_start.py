@@ -50,13 +50,19 @@ def _check(context: DeployContext, unit: Unit) -> list[Finding]:
     try:
         result = _run(context, unit)
     except AgentError as error:  # its plugin can't be asked
-        return [_finding(unit, error)]
+        return [finding_of(unit, Severity.ERROR, error)]
     if result is None or result.missing:  # one that isn't installed waits, which is told
         return []
     if result.ok:
         keep_warnings(context, [(unit.name, warnings_of(context, unit, result))])
         return []
-    return [_finding(unit, NextStartFails(unit.name, str(result.action), result.summary.rstrip("."), result.account))]
+    return [
+        finding_of(
+            unit,
+            Severity.ERROR,
+            NextStartFails(unit.name, str(result.action), result.summary.rstrip("."), result.account),
+        )
+    ]
 
 
 def _waits(context: DeployContext, module: str) -> bool:
@@ -70,12 +76,12 @@ def _is_told(context: DeployContext, unit: Unit) -> bool:
 
 
 def _run(context: DeployContext, unit: Unit) -> CommandResult | None:
-    candidate = _in_service(context, unit)
+    candidate = in_service(context, unit)
     command = unit.check(candidate) if candidate.contexts else None
     return context.runner.run(command) if command else None
 
 
-def _in_service(context: DeployContext, unit: Unit) -> Candidate:
+def in_service(context: DeployContext, unit: Unit) -> Candidate:
     """Return the generations and the entry that a unit would start with."""
     live = {module: context.live(module) for module in unit.modules}
     contexts = {module: context.context(module, each) for module, each in live.items() if each is not None}
@@ -84,6 +90,7 @@ def _in_service(context: DeployContext, unit: Unit) -> Candidate:
     return Candidate(contexts, {unit.name: directory} if isinstance(unit, SharedUnit) else {})
 
 
-def _finding(unit: Unit, error: AgentError) -> Finding:
+def finding_of(unit: Unit, severity: Severity, error: AgentError) -> Finding:
+    """Return what an error says of a unit."""
     kind = SubjectKind.MODULE if isinstance(unit, OwnUnit) else SubjectKind.SERVICE
-    return Finding(kind, unit.name, Severity.ERROR, replace(error.problem, where=error.problem.where or unit.name))
+    return Finding(kind, unit.name, severity, replace(error.problem, where=error.problem.where or unit.name))

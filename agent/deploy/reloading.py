@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from agent.deploy.deploy_context import DeployContext
+from agent.deploy.reloadable import why_not_running
 from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.errors import AgentError
 from agent.errors.deploy import ReloadFailed, StartFailed
 from agent.errors.wording import few
-from agent.system.command import process_of
 
 
 class Reloader:
@@ -84,14 +83,9 @@ class Reloader:
         """Return why a unit can't be reloaded, or nothing when it runs."""
         if self._context.boot:
             return "services have not been started yet"
-        how = unit.running(candidate)
-        if isinstance(how, Path):
-            return "" if process_of(how) is not None else f"no process has the number in {how}"
-        if how is not None:
-            result = self._context.runner.run(how)
-            if result.ok:
-                return ""
-            return result.absence if result.missing else f"{how.shown} says that it does not run"
+        why = why_not_running(self._context.runner, unit.running(candidate))
+        if why is not None:
+            return why
         places = self._dead_places(unit)
         return f"nobody listens at {few(places)}" if places else ""
 

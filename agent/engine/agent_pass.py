@@ -17,6 +17,7 @@ from agent.deploy.former_instances import check_former_instances
 from agent.deploy.modes import places_of_module, places_of_service
 from agent.deploy.next_start import check_next_start
 from agent.deploy.opened_keys import keys_replaced
+from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
 from agent.engine.bus import Bus
 from agent.engine.closing import bound_chains, close_pass
@@ -178,6 +179,7 @@ class Pass:
             self._deploy(again, only=set(wrong))
         waited = [action.module for action in made.actions if isinstance(action, Settle)]
         check_next_start(self._deploy_context(), looked_at, waited, deployed)
+        check_reloadable(self._deploy_context(), {*looked_at, *waited})
         check_former_instances(self._deploy_context())
 
     def _not_looked_at(self, modules: Sequence[str]) -> list[str]:

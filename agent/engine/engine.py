@@ -13,6 +13,7 @@ from datetime import datetime
 
 from agent.deploy.former_instances import SCOPE as FORMER
 from agent.deploy.next_start import SCOPE as NEXT_START
+from agent.deploy.reloadable import SCOPE as RELOADABLE
 from agent.engine.agent_pass import Pass
 from agent.engine.bus import Bus, Listener
 from agent.engine.conditions import note_repairs
@@ -211,7 +212,8 @@ class Engine:
         now = self.clock()
         snapshot = read_snapshot(self.layout, now)
         retiring = any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values())
-        if snapshot.refusals or retiring or store.conditions.of(NEXT_START) or store.conditions.of(FORMER):
+        noted = any(store.conditions.of(scope) for scope in (NEXT_START, RELOADABLE, FORMER))
+        if snapshot.refusals or retiring or noted:
             return
         self._report = report(snapshot, now)
         instants = [each for each in (made.next_at, self._report.changes_at) if each]

@@ -234,6 +234,19 @@ class NextStartFails(DeployError):
     detail: str
 
 
+class NotReloadable(DeployError):
+    """A service serves what it should, but can't be told to read its files again: the next renewal would not reach it."""
+
+    code = "deploy.not_reloadable"
+    cause = "{service} serves, but can't be told to reload: {reason:clause}."
+    where = "{service}"
+    effect = "What it serves goes on, and the next chain does not reach it."
+    fix = "{advice}; the agent looks again by itself."
+    service: str
+    reason: str
+    advice: str
+
+
 class ServiceRefusesPresent(DeployError):
     """The service's test refuses even what is in service: the cause lies outside of the agent's files."""
 

@@ -37,6 +37,20 @@ def parents_only(pids: Iterable[int]) -> set[int]:
     return {pid for pid in found if _parent(pid) not in found}
 
 
+def are_related(pid: int, others: Iterable[int]) -> bool:
+    """Whether a process is one of `others`, or a parent or child of one, over any number of generations."""
+    return any(pid in _line(other) or other in _line(pid) for other in others)
+
+
+def _line(pid: int) -> list[int]:
+    """Return a process and those that it comes from, but for the first of the system."""
+    found: list[int] = []
+    while pid > 1:
+        found.append(pid)
+        pid = _parent(pid)
+    return found
+
+
 def _parent(pid: int) -> int:
     try:
         return int(_stat(pid)[PARENT])

@@ -278,6 +278,9 @@ EXAMPLES: list[AgentError] = [
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
     deploy.CheckWarned("nginx", ['[warn] conflicting server name "gw.example.test" on 0.0.0.0:443, ignored']),
     deploy.NextStartFails("nginx", "nginx -t", "[emerg] unknown directive", OUTPUT),
+    deploy.NotReloadable(
+        "nginx", "/run/nginx.pid is missing", "End it (kill 4711), then start it: systemctl start nginx"
+    ),
     deploy.ServiceRefusesPresent("nginx", "nginx", "cannot load module:", OUTPUT),
     deploy.ReloadFailed("nginx", "nginx", "exit code 1", OUTPUT),
     deploy.NotConfirmed("haproxy", "confirm-haproxy", "it runs generation 6", OUTPUT),

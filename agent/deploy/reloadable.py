@@ -1,0 +1,129 @@
+"""Services that serve but can't be told to read their files again: without a look, only the next renewal would show it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from agent.deploy.deploy_context import DeployContext
+from agent.deploy.next_start import finding_of, in_service
+from agent.deploy.units import Candidate, Unit, units_of
+from agent.errors import AgentError
+from agent.errors.deploy import NotReloadable
+from agent.model.finding import Finding, Severity
+from agent.system.command import Command, Runner, Signal, process_of
+from agent.system.listeners import listeners, processes_of
+from agent.system.processes import are_related, parents_only
+
+SCOPE = "reloadable"
+INIT = 1
+"""It holds the sockets of services that systemd starts on demand."""
+
+
+def why_not_running(runner: Runner, how: Command | Path | None) -> str | None:
+    """Return why a service can't be reloaded, or nothing when it runs; None: there is no other way to know than to look."""
+    if how is None:
+        return None
+    if isinstance(how, Path):
+        return "" if process_of(how) is not None else f"no process has the number in {how}"
+    result = runner.run(how)
+    if result.ok:
+        return ""
+    return result.absence if result.missing else f"{how.shown} says that it does not run"
+
+
+def check_reloadable(context: DeployContext, looked_at: AbstractSet[str]) -> None:
+    """Note which services of the modules `looked_at` serve and can't be reloaded, and see whether those of the last time can.
+
+    Nothing else comes of it: a reload is tried as before, since who listens may be a proxy in front of the service.
+    """
+    before = {each.subject for each in context.store.conditions.of(SCOPE)}
+    if not looked_at and not before:
+        return
+    ports = _serving_ports(context)
+    units = units_of(context.enabled, tuple(context.enabled.modules))
+    chosen = [unit for unit in units if unit.name in before or looked_at & set(unit.modules)]
+    found = [each for unit in chosen if (each := _check(context, unit, _ports_of(unit, ports)))]
+    kept = [each for each in context.store.conditions.of(SCOPE) if each.subject not in {unit.name for unit in chosen}]
+    enabled = {unit.name for unit in units}
+    with context.store.write():
+        findings = [*found, *(each for each in kept if each.subject in enabled)]
+        context.store.conditions.replace(SCOPE, findings, context.clock())
+
+
+def _serving_ports(context: DeployContext) -> dict[str, set[int]]:
+    """Return at which ports each module was seen to serve what it should; none of them for a UNIX socket."""
+    found: dict[str, set[int]] = {}
+    for each in context.store.endpoints.all():
+        if each.ok and each.checked_at is not None:
+            port = each.address.rpartition(":")[2]
+            found.setdefault(each.module, set()).update({int(port)} if port.isdecimal() else ())
+    return found
+
+
+def _ports_of(unit: Unit, ports: dict[str, set[int]]) -> set[int] | None:
+    """Return at which ports a unit serves; None: it isn't seen to serve."""
+    serving = [ports[module] for module in unit.modules if module in ports]
+    return set().union(*serving) if serving else None
+
+
+def _check(context: DeployContext, unit: Unit, ports: set[int] | None) -> Finding | None:
+    if ports is None:  # one that doesn't serve is told of as such
+        return None
+    candidate = in_service(context, unit)
+    if not candidate.contexts:
+        return None
+    listening = _listening(ports)
+    try:
+        why = _why_not(context, unit, candidate, listening)
+        start = unit.start(candidate) if why else None
+    except AgentError:
+        return None  # its plugin fails in other questions as well, which are told of
+    if not why:
+        return None
+    alone = all(len(context.enabled.modules[module].services) < 2 for module in unit.modules)
+    error = NotReloadable(unit.name, why, _advice(start, parents_only(listening) if alone else set()))
+    return finding_of(unit, Severity.WARNING, error)
+
+
+def _why_not(context: DeployContext, unit: Unit, candidate: Candidate, listening: AbstractSet[int]) -> str:
+    """Return why a unit that serves can't be reloaded; nothing where it can, as far as can be seen without doing it."""
+    how, reload = unit.running(candidate), unit.reload(candidate)
+    if isinstance(reload, Signal):
+        wrong = _why_wrong_file(reload.pid_file, listening)
+        if wrong:
+            return wrong
+    return _why_wrong_file(how, listening) if isinstance(how, Path) else why_not_running(context.runner, how) or ""
+
+
+def _why_wrong_file(path: Path, listening: AbstractSet[int]) -> str:
+    """Return what is wrong with a pid file; where nobody can tell who listens, any living process will do."""
+    try:
+        number = path.read_text().split()[0]
+    except FileNotFoundError:
+        return f"{path} is missing"
+    except (OSError, ValueError, IndexError):
+        return f"{path} holds no process number"
+    pid = process_of(path)
+    if pid is None:
+        return f"{path} names pid {number}, which does not run"
+    if listening and not are_related(pid, listening):
+        return f"{path} names pid {pid}, which is another process"
+    return ""
+
+
+def _listening(ports: AbstractSet[int]) -> set[int]:
+    """Return the processes that listen at `ports`, where the kernel tells."""
+    try:
+        sockets = {inode for *_, inode in listeners(ports)} if ports else set()
+        return set(processes_of(sockets)) - {INIT, os.getpid()} if sockets else set()
+    except OSError:
+        return set()
+
+
+def _advice(start: Command | None, listening: AbstractSet[int]) -> str:
+    """Say how to restart it: what serves is unknown to the usual restart, and would keep the port."""
+    pids = " ".join(map(str, sorted(listening)))
+    end = f"End it (kill {pids})" if pids else "End its process"
+    return f"{end}, then start it: {start}" if start is not None else f"{end}, then start it again"
