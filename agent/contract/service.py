@@ -12,6 +12,7 @@ from agent.contract.context import ServiceContext
 from agent.contract.file import Template, Text
 from agent.contract.module import Module
 from agent.system.command import Action, Command
+from agent.system.places import Places
 
 
 class Service(BaseModel):
@@ -69,6 +70,13 @@ class Service(BaseModel):
         Until it does, files are put in place, so that they exist when the line is added, and the service isn't reloaded.
         """
         return None
+
+    def why_unseen(self, places: Places) -> str:
+        """Return why a switch shows nowhere, as far as the administrator's main file tells; empty: it tells nothing.
+
+        A clause without a full stop, with the line to add. It is asked only where what was switched is not seen.
+        """
+        return ""
 
     def warnings_in(self, output: str) -> Iterable[str]:
         """Return the lines in the output of a test that succeeded that warn of something.

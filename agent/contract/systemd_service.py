@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -13,6 +15,7 @@ from agent.contract.fields import PathText, Word
 from agent.contract.file import Text
 from agent.contract.service import Service
 from agent.system.command import Action, Command, Signal
+from agent.system.inclusion import includes
 from agent.system.places import Places
 
 
@@ -86,6 +89,13 @@ class IncludedService(SystemdService):
     own_pid_file: ClassVar[str]
     """Where an instance of the agent's own does, in the agent's run/."""
 
+    include_directive: ClassVar[re.Pattern[str] | None] = None
+    """What includes a file, in one line of a main file, with a group for the path; None: it is not looked for."""
+    relative_to_main: ClassVar[bool] = False
+    """Whether relative paths there are below the main file's directory, not below that of the file that names them."""
+    line_to_add: ClassVar[str] = ""
+    """What to add to the main file, after "add "; ``{}`` is the path."""
+
     main: Literal["include", "own"] = Field(
         "include",
         description='"include": your main file includes ours; "own": ours is the main file of an instance of its own',
@@ -111,6 +121,17 @@ class IncludedService(SystemdService):
         if self.pid_file is None and self.main == "own":
             return places.run / self.own_pid_file
         return places.rooted(self.pid_file or self.usual_pid_file)
+
+    def why_unseen(self, places: Places) -> str:
+        """Look whether the administrator's main file includes ours, by its text."""
+        main_file, included = places.rooted(self.configuration), places.rooted(self.include)
+        if self.main == "own" or self.include_directive is None:
+            return ""
+        base = main_file.parent if self.relative_to_main else None
+        with suppress(OSError):
+            if not includes(main_file, included, self.include_directive, base):
+                return f"{main_file} does not include {included}; add {self.line_to_add.format(included)}"
+        return ""
 
     def include_file(self, directive: str) -> Text:
         """Return the file at `include`, which holds one directive."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from agent.deploy.confirming import Confirmations, names_of
@@ -12,19 +13,26 @@ from agent.deploy.failed_starts import FailedStarts
 from agent.deploy.record import TransactionRecord
 from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
-from agent.deploy.units import Unit
+from agent.deploy.units import Candidate, Unit
 from agent.errors import AgentError, Problem
 from agent.errors.deploy import (
     PUT_BACK,
     PUT_BACK_AND_SEEN,
     TAKEN_OUT,
+    NotConfirmed,
     NotIncluded,
     NotSeen,
+    ProbeFailed,
     RollbackFailed,
     ServiceDown,
+    WrongChainServed,
+    WrongGeneration,
 )
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Step
 from agent.model.events import EventKind
+
+UNSEEN = frozenset({ProbeFailed.code, WrongChainServed.code, WrongGeneration.code, NotConfirmed.code})
+"""Codes of what shows after a reload that has succeeded."""
 
 
 @dataclass
@@ -144,6 +152,19 @@ class Outcomes:
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
         self.store_problem(present, outcome, Step.GOING_BACK, error.problem)
         return error
+
+    def explained(self, failure: Failure, candidate: Candidate) -> Failure:
+        """Return a failure with what the main files of the services lack, where that is why nothing is seen of the new files."""
+        lacking: dict[str, AgentError] = {}
+        for unit in self._units if failure.error.problem.code in UNSEEN else ():
+            with suppress(AgentError):  # its plugin fails in other questions as well, which are told of
+                if reason := unit.why_unseen(candidate):
+                    lacking |= {module: NotIncluded(unit.name, reason) for module in unit.modules}
+        if not lacking:
+            return failure
+        slots = {place: lacking.get(place[0], error) for place, error in failure.slots.items()}
+        first = next(iter(slots.values()), None) or next(iter(lacking.values()))
+        return Failure(first, slots)
 
     def say_what_is_served(self, failure: Failure, modules: Iterable[str]) -> None:
         """Complete the errors, which are stored of the modules and of what was refused."""

@@ -66,7 +66,8 @@ class Switching:
         if failure is None:
             self._look_at_retired()
             self.keep()
-        return failure
+            return None
+        return self._outcomes.explained(failure, self._candidate(new=True))
 
     def _confirm(self) -> Failure | None:
         """See that the services run the new configuration, where their endpoints don't show it."""

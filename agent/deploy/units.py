@@ -57,6 +57,10 @@ class Unit(ABC):
         """Return the command that sees whether the administrator's main file names the agent's."""
         return None
 
+    def why_unseen(self, candidate: Candidate) -> str:
+        """Return why what was switched shows nowhere, as far as the administrator's main file tells; empty: it tells nothing."""
+        return ""
+
     @abstractmethod
     def reload(self, candidate: Candidate) -> Action | None:
         """Return the command or signal that makes it read its files again."""
@@ -143,6 +147,10 @@ class SharedUnit(Unit):
         """Ask the service."""
         return self._ask("included_with", lambda: self._service.included_with(self._context(candidate)))
 
+    def why_unseen(self, candidate: Candidate) -> str:
+        """Ask the service."""
+        return self._ask("why_unseen", lambda: self._service.why_unseen(self._context(candidate).places))
+
     def reload(self, candidate: Candidate) -> Action | None:
         """Ask the service."""
         return self._ask("reload_with", lambda: self._service.reload_with(self._context(candidate)))
@@ -219,6 +227,10 @@ class EmptiedUnit(SharedUnit):
     def included(self, candidate: Candidate) -> Command | None:
         """Return nothing: it is to be named no longer."""
         return None
+
+    def why_unseen(self, candidate: Candidate) -> str:
+        """Return nothing: it is to be named no longer."""
+        return ""
 
     def reload(self, candidate: Candidate) -> Action | None:
         """Return what makes it let go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -19,6 +20,9 @@ class Dovecot(IncludedService):
     main_file: ClassVar[str] = "dovecot.conf"
     usual_pid_file: ClassVar[str] = "/run/dovecot/master.pid"
     own_pid_file: ClassVar[str] = "dovecot/master.pid"
+
+    include_directive: ClassVar[re.Pattern[str]] = re.compile(r"^\s*!include(?:_try)?\s+(\S+)")
+    line_to_add: ClassVar[str] = "as its last line: !include {}"
 
     version: Literal["2.3", "2.4"] = Field(
         "2.3", description="whose settings are written: they have other names since 2.4 (Debian 13)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +25,10 @@ class Nginx(IncludedService):
     main_file: ClassVar[str] = "nginx.conf"
     usual_pid_file: ClassVar[str] = "/run/nginx.pid"
     own_pid_file: ClassVar[str] = "nginx.pid"
+
+    include_directive: ClassVar[re.Pattern[str]] = re.compile(r"""(?:^|[\s;{}])include\s+["']?([^\s;"']+)["']?\s*;""")
+    relative_to_main: ClassVar[bool] = True
+    line_to_add: ClassVar[str] = "inside http {{ }}: include {};"
 
     unit: Word = "nginx"
     binary: PathText = "/usr/sbin/nginx"

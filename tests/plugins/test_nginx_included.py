@@ -306,6 +306,43 @@ def test_the_file_that_is_included_moves_in_one_step(included, where):
     assert included.apply().performed == ()
 
 
+ELSEWHERE = "etc/nginx/elsewhere/chainwright.conf"
+
+
+def lines(box: Proxied) -> list[str]:
+    text = "\n".join(box.deployment("reverse_proxy").problem.lines())
+    return text.replace(str(box.root), "ROOT").split("\n")
+
+
+def test_a_place_that_their_main_file_does_not_include_is_named_with_the_line_to_add_and_what_served_goes_on(included):
+    included.configure(service={**INCLUDED, "include": f"/{ELSEWHERE}"})
+    (included.root / ELSEWHERE).parent.mkdir()
+    included.apply()
+    assert lines(included)[0] == (
+        "nginx: ROOT/etc/nginx/nginx.conf does not include ROOT/etc/nginx/elsewhere/chainwright.conf; "
+        "add inside http { }: include ROOT/etc/nginx/elsewhere/chainwright.conf;."
+    )
+    assert lines(included)[1].startswith("The previous generation was put back, and was seen to be served.")
+    assert lines(included)[1].endswith("Add what is missing, then: chainwright apply")
+    included.assert_served(*SITES)
+    text = included.main_file.read_text()
+    included.main_file.write_text(text.replace("access_log off;", "access_log off; include elsewhere/*.conf;"))
+    included.apply(retry=True)
+    included.assert_live()
+    included.assert_served(*SITES)
+    assert (included.root / ELSEWHERE).exists()
+
+
+def test_a_place_that_was_never_included_is_named_as_well():
+    with Proxied.make(service={**INCLUDED, "include": f"/{ELSEWHERE}"}) as box:
+        box.write_main_file()
+        (box.root / ELSEWHERE).parent.mkdir()
+        box.configure()
+        box.start_service()
+        box.apply()
+        assert box.deployment("reverse_proxy").problem.code == "deploy.not_included"
+
+
 def test_an_instance_of_its_own_takes_over_from_theirs_which_lets_go(included):
     theirs = included.pid_file
     included.configure(service={**OWN, "start": True})
