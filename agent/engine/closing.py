@@ -10,9 +10,9 @@ from agent.contract.source import ChainRecord
 from agent.engine import conditions
 from agent.engine.pass_inputs import Declarations, PassInputs
 from agent.engine.roots_found import note_known_roots
-from agent.engine.source_findings import source_findings
+from agent.engine.source_findings import source_findings, with_unanswered
 from agent.health.room import of_room
-from agent.planning import Plan
+from agent.planning import Obtain, Plan
 from agent.store import Store
 from agent.store.instants import written
 from agent.system.disk import shortages
@@ -49,10 +49,14 @@ def _note_conditions(
 ) -> None:
     needed = {need.request.id for need in declared.needs}
     orders = [each for each in store.orders.records() if each.request in needed]
+    ladder = inputs.settings.rungs.values()
+    asked = {each.source for each in made.actions if isinstance(each, Obtain)}
+    asked |= {source for _request, source in store.orders.leased(now)}
+    found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted)
     noted = {
         "plugins": conditions.of_plugins(inputs.plugins),
         "broken sources": conditions.of_sources(made.broken),
-        "sources": source_findings(inputs.settings.rungs.values(), orders, bound, inputs.enabled.layout.rooted),
+        "sources": with_unanswered(ladder, found, store.conditions.of("sources"), asked),
         "room": of_room(shortages(str(store.layout.root))),
     }
     for scope, findings in noted.items():

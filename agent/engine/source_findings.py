@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +61,7 @@ def source_findings(
         failed[order.source].append(order)
     chains = list(bound)
     for source in ladder:
-        title = _said(source, "authority") or source.name
+        title = _title(source)
         yield from _of_files(source, title, rooted)
         yield from _of_orders(source, title, failed[source.name])
         yield from _of_origin(source, title, chains)
@@ -72,6 +72,32 @@ def named_files(ladder: Iterable[Source], rooted: Callable[[str], Path]) -> Iter
     for source in ladder:
         with suppress(Exception):
             yield from [rooted(path) for path in source.named_files]
+
+
+def with_unanswered(
+    ladder: Iterable[Source], found: Iterable[Finding], before: Iterable[Finding], asked: Container[str]
+) -> Iterator[Finding]:
+    """Yield findings, and those of `before` about CAs that could not be asked and have not answered since.
+
+    `asked`: the sources that are asked at this moment, for which the failures of before may be forgotten. A CA that fails in
+    another way than before has been out of reach since the first.
+    """
+    titles = {source.name: _title(source) for source in ladder}
+    last = {each.subject: each for each in before if _is_unreached(each) and each.title == titles.get(each.subject)}
+    told = set()
+    for each in found:
+        earlier = last.get(each.subject) if _is_unreached(each) else None
+        told |= {each.subject} if _is_unreached(each) else set()
+        yield replace(each, since=earlier.since) if earlier else each
+    yield from (each for name, each in last.items() if name in asked and name not in told)
+
+
+def _is_unreached(finding: Finding) -> bool:
+    return finding.kind is SubjectKind.CA and finding.problem.code in UNREACHED
+
+
+def _title(source: Source) -> str:
+    return _said(source, "authority") or source.name
 
 
 def _said(source: Source, attribute: str) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from agent.contract.source import Source
-from agent.engine.source_findings import ACCOUNT, UNREACHED, named_files, source_findings
+from agent.engine.source_findings import ACCOUNT, UNREACHED, named_files, source_findings, with_unanswered
 from agent.errors.account import AccountRefused
 from agent.errors.acme import CaUnreached, TrustFileUnusable
-from agent.model.finding import Severity, SubjectKind
+from agent.errors.problem import Problem
+from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.records import ChainRecord, OrderRecord
 from agent.pki.chain import KeyType, Purpose
 from agent.sources import AcmeSource, LocalSource
@@ -68,6 +69,26 @@ def test_a_ca_that_can_t_be_reached_is_one_finding_for_all_its_orders():
 @pytest.mark.parametrize(("attempts", "severity"), [(1, Severity.NOTICE), (2, Severity.NOTICE), (3, Severity.WARNING)])
 def test_somebody_should_act_when_a_ca_has_not_been_reached_for_a_while(attempts: int, severity: Severity):
     assert [each.severity for each in found(order(1, UNREACHABLE, attempts))] == [severity]
+
+
+def earlier(problem: Mapping[str, object], title: str = "new.example") -> Finding:
+    told = Problem.from_json(dict(problem))
+    return Finding(SubjectKind.CA, "acme", Severity.WARNING, told, NOW - DAY, title)
+
+
+def test_a_ca_that_is_asked_again_is_out_of_reach_since_the_first_time_until_it_answers():
+    before = earlier(UNREACHABLE)
+    assert list(with_unanswered(LADDER, found(order(1, None)), [before], {"acme"})) == [before]
+    assert list(with_unanswered(LADDER, found(order(1, None)), [before], set())) == [], "it has answered"
+    assert list(with_unanswered([LocalSource()], [], [before], {"acme"})) == [], "nobody asks it any more"
+    assert list(with_unanswered(LADDER, [], [earlier(UNREACHABLE, "old.example")], {"acme"})) == [], "it is another CA"
+    assert list(with_unanswered(LADDER, [], [earlier(REFUSED)], {"acme"})) == [], "it was reached"
+
+
+def test_a_ca_that_fails_in_another_way_is_out_of_reach_since_the_first():
+    busy = {**UNREACHABLE, "code": "source.ca_busy"}
+    [finding] = with_unanswered(LADDER, found(order(1, busy)), [earlier(UNREACHABLE)], {"acme"})
+    assert (finding.problem.code, finding.since) == ("source.ca_busy", NOW - DAY)
 
 
 def test_an_account_that_is_refused_is_a_warning_at_once_with_the_command_that_mends_it():
