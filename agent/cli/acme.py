@@ -14,9 +14,9 @@ from agent.cli.commands import CommandGroup, Invocation, command
 from agent.cli.confirmation import consequence_lines, switch_lines
 from agent.cli.job import job_option, recorded_job
 from agent.cli.output import columns, note, print_json
-from agent.cli.words import span, when
 from agent.errors.problem import rfc3339
 from agent.errors.usage import ConfirmationFlagMissing
+from agent.system.spans import span, when
 
 if TYPE_CHECKING:
     from agent.sources.acme.account_admin import AccountAdmin

@@ -13,7 +13,8 @@ from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.job import job_option, recorded_job
 from agent.cli.output import note, print_json
 from agent.cli.plan import preview
-from agent.cli.words import counted, when
+from agent.cli.words import counted
+from agent.system.spans import when
 
 if TYPE_CHECKING:
     from agent.engine.engine import Result

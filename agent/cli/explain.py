@@ -13,9 +13,9 @@ from agent.cli.commands import Invocation, command
 from agent.cli.completion import complete_modules, complete_slots
 from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.output import columns, print_json
-from agent.cli.words import when
 from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownModule, UnknownSlot
+from agent.system.spans import when
 
 if TYPE_CHECKING:
     from agent.config.settings import ModuleEntry

@@ -55,6 +55,6 @@ def _next(until: float | None, now: float) -> str:
         return ""
     from datetime import timedelta
 
-    from agent.cli.words import span
+    from agent.system.spans import span
 
     return f" Next: in {span(timedelta(seconds=until - now))}."

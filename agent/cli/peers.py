@@ -12,13 +12,14 @@ from agent.cli.confirmation import consequence_lines, switch_lines
 from agent.cli.files import FILE, write_file
 from agent.cli.job import job_option, recorded_job
 from agent.cli.output import columns, note, print_json, width
-from agent.cli.words import shortened, when
+from agent.cli.words import shortened
 from agent.errors.usage import ConfirmationFlagMissing
 from agent.operations.peers import export_peer, find_peer, revocation_list
 from agent.pki.revocation import RevocationReason
 from agent.report.peers import PeerRow, list_row, peer_rows
 from agent.report.rows import plain
 from agent.store import Store
+from agent.system.spans import when
 
 if TYPE_CHECKING:
     from agent.operations.effects import RevocationEffects

@@ -10,7 +10,7 @@ import click
 from agent.cli.commands import Invocation, command
 from agent.cli.exit_codes import DUE
 from agent.cli.output import print_json
-from agent.cli.words import when
+from agent.system.spans import when
 
 if TYPE_CHECKING:
     from agent.planning import Plan

@@ -12,11 +12,12 @@ from agent.cli.commands import CommandGroup, Invocation
 from agent.cli.confirmation import confirm_root, effect_lines
 from agent.cli.files import FILE, write_file
 from agent.cli.output import columns, note, print_json
-from agent.cli.words import counted, when
+from agent.cli.words import counted
 from agent.errors.problem import rfc3339
 from agent.errors.root import RootMissing
 from agent.report import read_snapshot
 from agent.report.rows import plain
+from agent.system.spans import when
 
 if TYPE_CHECKING:
     from agent.operations.effects import RootEffects

@@ -13,11 +13,11 @@ import click
 from agent.cli.commands import Invocation, command
 from agent.cli.completion import complete_names
 from agent.cli.output import columns, print_json
-from agent.cli.words import when
 from agent.errors.problem import rfc3339
 from agent.errors.usage import AmbiguousId, UnknownChain
 from agent.report import ChainRow, Report, Status, read_snapshot, report
 from agent.report.links import Link, links
+from agent.system.spans import when
 
 if TYPE_CHECKING:
     from agent.model.events import Event

@@ -10,11 +10,12 @@ import click
 from agent.cli.commands import Invocation, command
 from agent.cli.exit_codes import DEGRADED
 from agent.cli.output import columns, width
-from agent.cli.words import counted, seen, shortened, when
+from agent.cli.words import counted, seen, shortened
 from agent.errors.wording import indented
 from agent.health.states import FAILED_MODULES
 from agent.model.finding import Finding
 from agent.report import ChainRow, ModuleRow, ModuleState, Report, Status, UseRow, read_snapshot, report
+from agent.system.spans import when
 
 WINDOW = "status.window"
 """Code of what waits for an activation window."""

@@ -15,7 +15,7 @@ from agent.cli.commands import Invocation, command
 from agent.cli.confirmation import consequence_lines, outranked_lines, switch_lines
 from agent.cli.files import FILE, input_files, passphrase_of, write_file
 from agent.cli.output import columns, note, print_json
-from agent.cli.words import shortened, when
+from agent.cli.words import shortened
 from agent.errors.problem import rfc3339
 from agent.errors.usage import PassphraseNeeded
 from agent.model.records import UPLOADED
@@ -31,6 +31,7 @@ from agent.operations.uploads import (
     upload_preview,
 )
 from agent.report.rows import plain
+from agent.system.spans import when
 
 if TYPE_CHECKING:
     from agent.operations.uploads import UploadPreview

@@ -13,9 +13,9 @@ import click
 
 from agent.cli.commands import CommandGroup, Invocation, json_option
 from agent.cli.output import columns, note, print_json
-from agent.cli.words import when
 from agent.errors.problem import rfc3339
 from agent.errors.usage import PasswordNeeded
+from agent.system.spans import when
 
 if TYPE_CHECKING:
     from agent.auth import Accounts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 
 from agent.contract.endpoint import Endpoint
 from agent.deploy.deploy_context import DeployContext
@@ -58,7 +59,7 @@ class _Judging:
             checked_at=self._now,
             next_at=self._now + self._context.wait_policy.interval,
             served_at=self._now if observation.ok else _served_at(last),
-            wrong_since=None if observation.ok else self._wrong_since(last),
+            wrong_since=self._wrong_since(check, last, problem.code) if problem else None,
         )
 
     def _unseen(self, check: EndpointCheck, last: EndpointRecord | None) -> EndpointRecord:
@@ -86,8 +87,19 @@ class _Judging:
             plain_tls=_is_plain_tls(endpoint),
         )
 
-    def _wrong_since(self, last: EndpointRecord | None) -> datetime:
-        return last.wrong_since if last and last.wrong_since else self._now
+    def _wrong_since(self, check: EndpointCheck, last: EndpointRecord | None, code: str) -> datetime:
+        """Return when it began: what is wrong at an address is one event, whichever module was looked at first."""
+        same = [each.wrong_since for each in self._at(check) if each.problem and each.problem.code == code]
+        own = last.wrong_since if last else None
+        return min((each for each in (own, *same) if each), default=self._now)
+
+    def _at(self, check: EndpointCheck) -> list[EndpointRecord]:
+        """Return what was seen last at the same address, of any module."""
+        return [each for each in self._known if each.address == str(check.endpoint.address)]
+
+    @cached_property
+    def _known(self) -> list[EndpointRecord]:
+        return self._context.store.endpoints.all()
 
     def _problem(self, check: EndpointCheck, observation: Observation, last: EndpointRecord | None) -> Problem | None:
         error = observation.problem
@@ -97,7 +109,9 @@ class _Judging:
         if observation.dead and served_at is not None:
             advice = restart_advice(self._context, check.module)
             address = str(check.endpoint.address)
-            return ServiceStopped(str(check.endpoint), address, self._wrong_since(last), served_at, advice).problem
+            since = self._wrong_since(check, last, ServiceStopped.code)
+            served_at = max(served_at, *(each.served_at or served_at for each in self._at(check)))
+            return ServiceStopped(str(check.endpoint), address, since, served_at, advice).problem
         return (self._other(check, observation, error) or error).problem
 
     def _other(self, check: EndpointCheck, observation: Observation, error: AgentError) -> OtherCertificate | None:

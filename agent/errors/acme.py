@@ -33,18 +33,29 @@ class CaUnreached(AcmeError):
     """No connection, or it broke off. `reason` is a clause in lower case."""
 
     code = "source.ca_unreachable"
-    cause = "{ca} can't be reached{place:? at %}: {reason:said}."
+    cause = "{name} can't be reached{place:? at %}: {reason:said}."
     fix = "Look at this machine's network, DNS and firewall; it is tried again by itself."
     ca: str
     host: str
     reason: str
     retry_at: datetime
     detail: str = ""
+    port: int = 443
+
+    @property
+    def name(self) -> str:
+        """What people call the CA; with its port, where it is called like its host and has another one than is usual."""
+        return self._server if self.host == self.ca else self.ca
 
     @property
     def place(self) -> str:
-        """Host of the CA, unless the CA is called like it."""
-        return "" if self.host == self.ca else self.host
+        """Host and port of the CA, unless the CA is called like it."""
+        return "" if self.host == self.ca else self._server
+
+    @property
+    def _server(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host and self.port != 443 else self.host
+        return host if self.port == 443 else f"{host}:{self.port}"
 
 
 class CaUntrusted(AcmeError):

@@ -6,7 +6,7 @@ Exit codes, status, API, page, results of jobs and what systemd is told take it 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +32,8 @@ OF_CHAINS = {SubjectKind.CHAIN, SubjectKind.UPLOAD}
 """Subjects that are the id of a chain."""
 GENERAL = {SubjectKind.MODULE, SubjectKind.PLUGIN}
 """Subjects whose problem is often that of what they serve, or of their modules."""
+Began = Mapping[tuple[str, str], datetime]
+"""Code and cause of what is wrong at endpoints -> since when."""
 GOOD = {Status.VALID, Status.LOCAL_BY_DESIGN}
 
 
@@ -95,14 +97,15 @@ def health(snapshot: Snapshot, now: datetime) -> Health:
     noted = [*_of_present_root(snapshot), *ending.findings, *chain_warnings(snapshot)]
     assessment = _Assessment(snapshot, now, noted)
     chains, needs, modules = assessment.chains(), assessment.needs(), assessment.modules()
+    began = _began(snapshot)
     found = [
         *noted,
         *_of_pass(snapshot, now),
         *_of_evidence(snapshot, now),
         *pins(snapshot, now),
         *(finding for each in needs for finding in _of_need(each)),
-        *(finding for each in chains for finding in _of_chain(each, now)),
-        *(finding for each in modules for finding in _of_module(each, snapshot)),
+        *(finding for each in chains for finding in _of_chain(each, began, now)),
+        *(finding for each in modules for finding in _of_module(each, snapshot, began)),
         *_of_retiring(snapshot),
     ]
     instants = [ending.changes_at, *(each.record.not_after for each in chains if each.uses)]
@@ -177,13 +180,24 @@ def _of_need(found: NeedHealth) -> Iterator[Finding]:
         yield Finding(SubjectKind.MODULE, subject, Severity.ERROR, found.problem, title=title)
 
 
-def _of_chain(found: ChainHealth, now: datetime) -> Iterator[Finding]:
+def _began(snapshot: Snapshot) -> dict[tuple[str, str], datetime]:
+    """Return since when each thing is wrong at endpoints: by code and cause of its problem."""
+    began: dict[tuple[str, str], datetime] = {}
+    for each in snapshot.endpoints:
+        if each.problem is not None and each.wrong_since is not None:
+            key = each.problem.code, each.problem.cause
+            began[key] = min(each.wrong_since, began.get(key, each.wrong_since))
+    return began
+
+
+def _of_chain(found: ChainHealth, began: Began, now: datetime) -> Iterator[Finding]:
     """A warning is among the findings already."""
     severity = _unless_for_a_person(severity_of(found.status), found.problem)
     problem = found.problem or (problems.without_cause(found.status) if severity.degrades else None)
     if problem is not None and found.status is not Status.WARNING:
         title = _title(found.record.names)
-        yield Finding(SubjectKind.CHAIN, found.record.id, severity, problem, _since(found, now), title)
+        since = began.get((problem.code, problem.cause)) or _since(found, now)
+        yield Finding(SubjectKind.CHAIN, found.record.id, severity, problem, since, title)
 
 
 def _since(found: ChainHealth, now: datetime) -> datetime | None:
@@ -194,12 +208,13 @@ def _since(found: ChainHealth, now: datetime) -> datetime | None:
     return record.revoked_at or (record.created_at if found.status is Status.LOCAL_FALLBACK else None)
 
 
-def _of_module(found: ModuleHealth, snapshot: Snapshot) -> Iterator[Finding]:
+def _of_module(found: ModuleHealth, snapshot: Snapshot, began: Began) -> Iterator[Finding]:
     severity, name = _unless_for_a_person(severity_of_module(found.state), found.problem), found.record.name
     problem = found.problem or (problems.module_without_cause(name) if severity.degrades else None)
     if problem is not None:
         present = snapshot.deployments.get(name)
-        yield Finding(SubjectKind.MODULE, name, severity, problem, present.at if present else None)
+        since = began.get((problem.code, problem.cause)) or (present.at if present else None)
+        yield Finding(SubjectKind.MODULE, name, severity, problem, since)
 
 
 def _unless_for_a_person(severity: Severity, problem: Problem | None) -> Severity:

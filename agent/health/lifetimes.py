@@ -74,7 +74,8 @@ def _is_missed(record: ChainRecord, snapshot: Snapshot) -> bool:
 
 
 def _upload(record: ChainRecord, severity: Severity, problem: Problem) -> Finding:
-    since = record.not_after - UPLOAD_STAGES[0][0]
+    begins = record.not_after - UPLOAD_STAGES[0][0]
+    since = max(begins, record.created_at or begins)
     return Finding(SubjectKind.UPLOAD, record.id, severity, problem, since, ", ".join(record.names[:2]))
 
 

@@ -16,6 +16,7 @@ from agent.pki.anchors import Anchors
 from agent.pki.certificate import dns_names_of, is_authority, is_self_signed, title_of
 from agent.pki.chain import Chain
 from agent.pki.judgement import Judgement
+from agent.system.spans import when
 
 SOON = timedelta(days=14)
 
@@ -63,9 +64,8 @@ def _completeness(chain: Chain) -> Remark:
 def _of_time(chain: Chain, now: datetime) -> Iterator[Remark]:
     left = chain.usable_until - now
     if left < SOON:
-        days = left.days
-        when = "within a day" if days < 1 else "in 1 day" if days == 1 else f"in {days} days"
-        yield Remark(RemarkLevel.WARNING, f"expires {when}")
+        soon = "within a day" if left < timedelta(days=1) else when(chain.usable_until, now)
+        yield Remark(RemarkLevel.WARNING, f"expires {soon}")
     for certificate, issuer in pairwise(chain.presented):
         if issuer.not_valid_after_utc < certificate.not_valid_after_utc:
             yield Remark(

@@ -19,11 +19,12 @@ from cryptography.x509.oid import NameOID
 
 from agent.cli.output import columns
 from agent.cli.program import COMMANDS, Program, run
-from agent.cli.words import seen, shortened, span, when
+from agent.cli.words import seen, shortened
 from agent.daemon.wakeup import Wakeup
 from agent.errors.problem import rfc3339
 from agent.system.lock import held
 from agent.system.poke import poke
+from agent.system.spans import span, when
 from support.appliances.deployed import served
 from support.clients.terminal import CONFIG_APPLY, PROGRAM, Terminal
 from support.ports import free_port

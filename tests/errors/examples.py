@@ -105,6 +105,7 @@ EXAMPLES: list[AgentError] = [
     source.SourceCrashed("toy", ZeroDivisionError("division by zero"), AT),
     acme.CaUnreached(LE, HOST, "its host name can't be resolved (Name or service not known)", AT),
     acme.CaUnreached(CA, CA, "no answer within 30 s", AT),
+    acme.CaUnreached("127.0.0.1", "127.0.0.1", "connection refused", AT, port=14000),
     acme.CaUntrusted(CA, CA, NO_ISSUER, AT, file=TRUST),
     acme.CaUntrusted(LE, HOST, NO_ISSUER, AT),
     acme.CaUntrusted(LE, HOST, "certificate is not yet valid", AT),

@@ -66,6 +66,13 @@ def test_an_upload_that_ends_is_spoken_of_the_more_severely_the_sooner_it_does(d
         )
 
 
+def test_nothing_is_told_of_an_upload_since_before_it_was_there():
+    chain = replace(bought(days=7), created_at=NOW - DAY)
+    assert health(served(chain), NOW).findings[0].since == NOW - DAY
+    chain = replace(chain, created_at=NOW - 90 * DAY)
+    assert health(served(chain), NOW).findings[0].since == chain.not_after - 30 * DAY
+
+
 def test_the_next_stage_is_when_time_alone_changes_the_findings():
     assert health(served(bought(days=40)), NOW).changes_at == NOW + 10 * DAY
     assert health(served(bought(days=20)), NOW).changes_at == NOW + 6 * DAY

@@ -343,6 +343,7 @@ def test_an_instant_belongs_to_a_validity_as_the_agent_counts_it():
     begin, end = LEAF.certificate.not_valid_before_utc, LEAF.certificate.not_valid_after_utc
     assert look(WHOLE, now=begin).chain
     assert "expires within a day" in findings(WHOLE, now=end - DAY / 2)[3]
+    assert "expires in 10 days" in findings(WHOLE, now=end - 9.6 * DAY)[3], "as every other command counts"
     assert "expired at" in refusal(WHOLE, now=end)
     assert "not valid before" in refusal(WHOLE, now=begin - DAY)
 

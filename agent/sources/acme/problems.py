@@ -110,7 +110,7 @@ class _Case:
         if error.trouble is Trouble.BUSY:
             return CaBusy(self.ca, self.limited(error), error.detail, str(error))
         if error.trouble is Trouble.NETWORK:
-            return CaUnreached(self.ca, self.host, error.cause, retry_at, detail=error.detail)
+            return CaUnreached(self.ca, self.host, error.cause, retry_at, error.detail, _port(error.url))
         return CaFailed(self.ca, error.cause, retry_at, detail=error.detail or str(error))
 
     # A refusal
@@ -205,6 +205,14 @@ class _Case:
     def tomorrow(self) -> datetime:
         """Return when to see whether somebody has done something about it."""
         return next_try(len(DELAYS), self.now, self.chance)
+
+
+def _port(url: str) -> int:
+    """Return the port of a URL; that of HTTPS where it names none."""
+    try:
+        return urlsplit(url).port or 443
+    except ValueError:
+        return 443
 
 
 def _host(url: str) -> str:

@@ -98,6 +98,19 @@ def test_a_ca_without_a_name_is_called_by_its_host():
     assert str(error).startswith("acme: acme-v02.api.letsencrypt.org can't be reached: it is so.")
 
 
+@pytest.mark.parametrize(
+    ("url", "ca", "said"),
+    [
+        ("https://127.0.0.1:14000/dir", "", "127.0.0.1:14000 can't be reached: it is so."),
+        ("https://[::1]:14000/dir", "", "[::1]:14000 can't be reached: it is so."),
+        ("https://ca.test:443/dir", "", "ca.test can't be reached: it is so."),
+        ("https://ca.test:8443/dir", "Our CA", "Our CA can't be reached at ca.test:8443: it is so."),
+    ],
+)
+def test_a_port_that_is_not_the_usual_one_is_named(url, ca, said):
+    assert told(CaUnreachable("it is so", url=url, trouble=Trouble.NETWORK), ca=ca).problem.cause == said
+
+
 @pytest.mark.parametrize("url", ["http://[::1", "/order/1", ""])
 def test_an_address_that_is_none_is_told_as_it_is(url):
     error = told(CaUnreachable("its address can't be used", url=url, trouble=Trouble.NETWORK), ca="The CA")
