@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agent.planning.binding import Evidence
     from agent.planning.explanation import Rung
     from agent.report import Snapshot
+    from agent.store import Store
     from agent.system.layout import Layout
 
 PLACES = {"unseen": "switched, not seen", "waiting": "in place", "broken": "in place"}
@@ -99,7 +100,8 @@ def _look(
     with Store.open_existing(layout) as store:
         inputs = read_pass_inputs(layout, store, read_host, settings)
         entries = inputs.settings.entries
-        if module not in entries:
+        entry = entries.get(module) or _taken_out(store, module)
+        if entry is None:
             raise UnknownModule(module, entries)
         needs = [need for need in declare(inputs, store).needs if need.module == module]
         evidence = state_of(inputs, store, now).evidence
@@ -107,7 +109,18 @@ def _look(
         raise UnknownSlot(module, slot, [need.slot for need in needs])
     snapshot = read_snapshot(layout, now)
     asked = [need for need in needs if slot in {None, need.slot}]
-    return entries[module], snapshot, [_explanation(need, evidence, snapshot, now) for need in asked]
+    return entry, snapshot, [_explanation(need, evidence, snapshot, now) for need in asked]
+
+
+def _taken_out(store: Store, module: str) -> ModuleEntry | None:
+    """Return an entry for a module that is no longer configured, but is still being taken out of its services."""
+    from agent.config.settings import ModuleEntry
+    from agent.model.deployment import Outcome
+
+    present = store.deployments.all().get(module)
+    if present is None or present.outcome is not Outcome.RETIRING:
+        return None
+    return ModuleEntry(module, "", module, enabled=False)
 
 
 def _explanation(need: Need, evidence: Evidence, snapshot: Snapshot, now: datetime) -> Explanation:
@@ -131,7 +144,7 @@ def _lines(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation], now
     for each in found:
         yield f"{each.need.module}/{each.need.slot}  {', '.join(each.need.names)}"
         yield from columns(list(_rows(each, now)))
-    if not found:
+    if not found and entry.plugin:
         yield "It asks for no chain."
 
 
@@ -139,7 +152,7 @@ def _module_lines(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> Iter
     deployment = snapshot.deployments.get(entry.name)
     state = _state(entry, snapshot, now)
     if not entry.enabled:
-        yield f"{entry.name} is disabled in the settings."
+        yield f"{entry.name} is {'disabled' if entry.plugin else 'no longer'} in the settings."
     if entry.error is not None:
         yield from entry.error.problem.lines()
     if deployment is not None:

@@ -21,6 +21,7 @@ from agent.errors.usage import PassphraseNeeded
 from agent.model.records import UPLOADED
 from agent.operations.aims import aim_at
 from agent.operations.consequences import chain_effects
+from agent.operations.pins import pinned_for
 from agent.operations.uploads import (
     check_upload,
     delete_upload,
@@ -138,8 +139,10 @@ def delete(invocation: Invocation, chain: str, yes: bool) -> int:
     with invocation.locked_state("delete") as state:
         for line in consequence_lines(chain_effects(state, found)):
             note(line)
+        pinned = pinned_for(state, found)
         switches = delete_upload(state, found, confirmed=confirmed)
-    for line in [f"Deleted {found[:12]}, with its key.", *switch_lines(switches)]:
+    pins = [f"Its pin for {', '.join(pinned)} is gone with it."] if pinned else []
+    for line in [f"Deleted {found[:12]}, with its key.", *pins, *switch_lines(switches)]:
         note(line)
     return perform(invocation, aim=aim_at(switches, instead_of=(found,)), about={"deleted": found})
 

@@ -6,8 +6,9 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
-from agent.contract.endpoint import Expected
+from agent.contract.endpoint import Address, Expected
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.footprints import endpoint_of
@@ -16,6 +17,8 @@ from agent.errors.deploy import NotTakenOut, StillServed
 from agent.model.deployment import Deployment, Outcome, Step
 from agent.model.events import EventKind
 from agent.model.footprint import ServedPlace
+from agent.probing.listening import who_listens
+from agent.system.command import process_of
 
 CLEAN = 2
 """Rounds in a row in which nothing is served any more: old processes take connections beside the new ones for a moment."""
@@ -38,6 +41,8 @@ class RetiredModules:
         """Addresses that were looked at."""
         self._still: dict[str, list[str]] = {name: [] for name in modules}
         """Addresses that still serve a chain of the module."""
+        self._by: dict[str, str] = {}
+        """Module -> process that listens at the first of them."""
 
     def look(self, *, wait: bool) -> None:
         """Look where they were served, with `wait` until their chains are gone or the time of a probe is up."""
@@ -53,6 +58,7 @@ class RetiredModules:
                 for name in self._modules:
                     places = {place.address: place for module, place in reversed(still) if module == name}
                     self._still[name] = sorted(str(endpoint_of(each)) for each in places.values())
+                    self._by[name] = next((by for each in places.values() if (by := _listening_at(each))), "")
                 return
             self._context.prober.wait(PAUSE)
 
@@ -98,7 +104,17 @@ class RetiredModules:
                 self._context.tell(EventKind.REFUSED, problem.cause, name)
 
     def _problem(self, name: str) -> Problem | None:
-        return StillServed(name, _listed(self._still[name])).problem if self._still[name] else self._left
+        if not self._still[name]:
+            return self._left
+        return StillServed(name, _listed(self._still[name]), self._by.get(name, ""), self._stop(name)).problem
+
+    def _stop(self, name: str) -> str:
+        """Return the command that ends the agent's own daemon; empty: it is the administrator's, or isn't known."""
+        known, footprint = self._context.store.footprints, self._footprints[name]
+        services = [found for each in (footprint.services if footprint else ()) if (found := known.service(each))]
+        files = [each.running for each in services if each.own and isinstance(each.running, Path)]
+        pids = [str(pid) for file in files if (pid := process_of(file)) is not None]
+        return f"kill {' '.join(pids)}" if pids else ""
 
     def _retiring(self, name: str, number: int | None, problem: Problem, before: Deployment | None) -> Deployment:
         now = self._context.clock()
@@ -146,6 +162,11 @@ def remove_module(context: DeployContext, name: str) -> None:
             context.store.deployments.drop_generation(generation_dir.owner, number)
     with contextlib.suppress(OSError):
         generation_dir.state.rmdir()
+
+
+def _listening_at(place: ServedPlace) -> str:
+    address = endpoint_of(place).address
+    return who_listens(address) if isinstance(address, Address) else ""
 
 
 def _listed(addresses: list[str]) -> str:

@@ -398,11 +398,17 @@ class StillServed(DeployError):
     """A module was taken out and its keys were removed, but its service goes on with what it has in memory."""
 
     code = "deploy.still_served"
-    cause = "It is no longer configured and its keys are removed, but its chain is still served at {addresses}."
+    cause = (
+        "It is no longer configured and its keys are removed, but its chain is still served at {addresses}{by:? by %}."
+    )
     where = "{module}"
-    fix = "Restart or stop the service; the agent looks again by itself."
+    fix = "Restart or stop the service{stop:?: %}; the agent looks again by itself."
     module: str
     addresses: str
+    by: str = ""
+    """Process that listens there, with its number."""
+    stop: str = ""
+    """Command that ends it, where it serves nothing but what the agent gives it."""
 
 
 class LeftBehind(DeployError):

@@ -70,10 +70,12 @@ class ChainInUse(OperationError):
     code = "hand.chain_in_use"
     cause = "The chain is used by {users}."
     where = "chain {chain:short}"
-    fix = "Hand over at once with --yes: {successors:semicolons}."
+    fix = "Hand over at once with --yes: {successors:semicolons}.{pinned:? Its pin for % goes with it.}"
     chain: str
     users: Sequence[str]
     successors: Sequence[str]
+    pinned: Sequence[str] = ()
+    """What it is pinned for."""
 
 
 class OnlyKeyLost(OperationError):

@@ -71,6 +71,14 @@ class DatabaseRefused(StoreError):
     reason: str
 
 
+class DatabaseFull(DatabaseRefused):
+    """SQLite can't write, as its file system is full."""
+
+    code = "store.database_full"
+    cause = "The database can't be written: the disk is full ({reason})."
+    fix = "Make room there, then: chainwright apply"
+
+
 class DatabaseTooNew(StoreError):
     """A newer version wrote the database."""
 

@@ -62,6 +62,11 @@ def unpin(state: LockedState, module: str, slot: str, chain: str = "") -> list[S
     return switches
 
 
+def pinned_for(state: LockedState, chain: str) -> list[str]:
+    """Return what a chain is pinned for: each ``module/slot``."""
+    return [f"{each.module}/{each.slot}" for each in state.pins if each.chain == chain]
+
+
 def pins_without(state: LockedState, chain: str, successor: ChainRecord | None = None) -> list[Pin]:
     """Return the pins as they are once a chain is gone: its own go with it, or over to `successor` where that can serve."""
     needs = {need.key: need for need in state.needs}

@@ -25,7 +25,7 @@ from agent.model.events import EventKind
 from agent.model.fitting import could_serve, why_unfit
 from agent.model.records import UPLOADED, ChainRecord
 from agent.operations.effects import Switch, UploadEffects
-from agent.operations.pins import keep_pins, pins_without
+from agent.operations.pins import keep_pins, pinned_for, pins_without
 from agent.planning.comparison import Outranked
 from agent.report.links import Link, links
 from agent.store import Store
@@ -170,10 +170,13 @@ def delete_upload(state: LockedState, chain: str, *, confirmed: bool) -> list[Sw
     record = _deletable(state, chain)
     switches = state.without(chain)
     if switches and not confirmed:
-        raise ChainInUse(chain, [f"{each.module}/{each.slot}" for each in switches], _successors(state, switches))
+        users = [f"{each.module}/{each.slot}" for each in switches]
+        raise ChainInUse(chain, users, _successors(state, switches), pinned_for(state, chain))
     if not confirmed:
         raise OnlyKeyLost(chain, record.names)
-    event = state.event(EventKind.CHAIN_DELETED, f"{chain[:12]} was deleted, with its key", names=list(record.names))
+    pinned = pinned_for(state, chain)
+    what = "its key" + (f" and its pin for {', '.join(pinned)}" if pinned else "")
+    event = state.event(EventKind.CHAIN_DELETED, f"{chain[:12]} was deleted, with {what}", names=list(record.names))
     with state.change("chain deleted", _subject(record.names), chain, events=[event]):
         state.store.chains.delete(chain)
         keep_pins(state, pins_without(state, chain))

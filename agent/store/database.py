@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from agent.errors.store import (
+    DatabaseFull,
     DatabaseLost,
     DatabaseRefused,
     DatabaseTooNew,
@@ -29,6 +30,7 @@ from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
 from agent.store.failing_names import FailingNames
 from agent.store.footprints import Footprints
+from agent.store.full_disk import is_for_lack_of_room
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
 from agent.store.ledger import Ledger
@@ -254,7 +256,8 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise DatabaseRefused(str(path), str(error)) from error
+        kind = DatabaseFull if is_for_lack_of_room(error, path) else DatabaseRefused
+        raise kind(str(path), str(error)) from error
 
 
 @contextmanager

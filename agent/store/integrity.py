@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import AgentError
 from agent.store.connection import KEYS, DamagedRow
+from agent.store.full_disk import is_for_lack_of_room
 from agent.store.instants import written
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def quick_check(store: Store) -> str:
     try:
         lines = [str(row[0]) for row in store.database.execute(f"PRAGMA quick_check({MOST})")]
     except sqlite3.DatabaseError as error:
-        return str(error)
+        # A full disk is told of where something can't be stored, and as a finding of its own.
+        return "" if is_for_lack_of_room(error, store.layout.database) else str(error)
     return "" if lines == ["ok"] else "\n".join(lines)
 
 

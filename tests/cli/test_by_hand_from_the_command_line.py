@@ -189,6 +189,34 @@ def test_deleting_says_who_uses_it_and_hands_over_when_told(typed):
     assert on_the_wire(typed.appliance) != chain.id
 
 
+def test_deleting_says_that_the_pin_goes_with_it(typed):
+    chain = bought(typed.appliance, "t.example.test")
+    typed("upload", write(typed.appliance, "shop.pem", pem(chain)))
+    typed("pin", "tunnel", "default", chain.id[:12])
+    refused = typed("delete", chain.id[:12])
+    assert refused.stderr.endswith(" Its pin for tunnel/default goes with it.\n")
+    done = typed("delete", chain.id[:12], "--yes")
+    assert "Its pin for tunnel/default is gone with it.\n" in done.stderr
+    with typed.appliance.store() as store:
+        assert store.pins.all() == []
+        assert f"{chain.id[:12]} was deleted, with its key and its pin for tunnel/default" in [
+            each.text for each in store.journal.since()
+        ]
+
+
+def test_a_module_that_is_being_taken_out_is_explained_as_the_status_tells_it(typed):
+    typed.appliance.settings('hostname = "gw"\n')
+    typed("apply")
+    problem = typed.appliance.deployment("tunnel").problem
+    explained = typed("explain", "tunnel")
+    assert explained.stdout.startswith("tunnel is no longer in the settings.\n")
+    assert all(line in explained.stdout for line in problem.lines())
+    assert problem.cause in typed("status").stdout
+    assert "asks for no chain" not in explained.stdout
+    row = json.loads(typed("explain", "tunnel", "--json").stdout)
+    assert (row["enabled"], row["deployment"]["problem"]["code"], row["slots"]) == (False, "deploy.still_served", [])
+
+
 def test_an_upload_that_nobody_uses_is_deleted_when_told(typed):
     chain = bought(typed.appliance, "www.elsewhere.test")
     kept = typed("upload", write(typed.appliance, "shop.pem", pem(chain)), "--keep-unused")

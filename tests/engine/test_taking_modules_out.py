@@ -1,9 +1,13 @@
 """Modules that are no longer configured are taken out of what was deployed, without their settings and plugins."""
 
+import re
+
 import pytest
 
+from agent.contract.endpoint import Address
 from agent.model.deployment import Outcome, Step
 from agent.model.events import EventKind
+from agent.probing.listening import who_listens
 from support.appliances.deployed import Deployed, served
 from support.ports import free_port
 
@@ -188,8 +192,10 @@ def test_a_service_that_ignores_its_reload_is_said_to_go_on_until_it_was_restart
     row = shared.deployment("side")
     assert (row.outcome, row.generation) == (Outcome.RETIRING, None)
     where = f"127.0.0.1:{shared.port} ({SIDE})"
+    by = who_listens(Address("127.0.0.1", shared.port))
+    assert re.fullmatch(r"\S+ \(pid \d+\)", by)
     assert "\n".join(row.problem.lines()) == (
-        f"side: It is no longer configured and its keys are removed, but its chain is still served at {where}.\n"
+        f"side: It is no longer configured and its keys are removed, but its chain is still served at {where} by {by}.\n"
         "Restart or stop the service; the agent looks again by itself."
     )
     assert told(shared, EventKind.RETIRED)[1] == (

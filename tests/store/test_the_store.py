@@ -19,6 +19,7 @@ from sqlite_utils import Database
 
 from agent.errors.problem import Problem
 from agent.errors.store import (
+    DatabaseFull,
     DatabaseLost,
     DatabaseRefused,
     DatabaseTooNew,
@@ -464,8 +465,12 @@ def test_a_full_disk_is_an_error_of_the_store_and_leaves_no_half(store: Store):
             store.remember("a", "1")
             store.remember("large", "x" * 1_000_000)
 
-    with pytest.raises(DatabaseRefused, match="database or disk is full"):
+    with pytest.raises(DatabaseFull) as refused:
         fails()
+    assert "\n".join(refused.value.problem.lines()).endswith(
+        "The database can't be written: the disk is full (database or disk is full).\n"
+        "What is served is not touched. Make room there, then: chainwright apply"
+    )
     assert not store.database.in_transaction
     assert store.meta("a") is None
 
