@@ -10,7 +10,7 @@ from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.record import TransactionRecord
 from agent.deploy.units import Candidate, OwnUnit, Unit
-from agent.errors.deploy import NotConfirmed
+from agent.errors.served import NotConfirmed
 from agent.model.deployment import Outcome, RefusedKind
 from agent.system.command import Command, CommandResult
 

@@ -11,8 +11,8 @@ from agent.contract.endpoint import Endpoint
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoint_checks import EndpointCheck
 from agent.errors import AgentError, ChainError
-from agent.errors.deploy import OtherCertificate, ServiceStopped, WrongChainServed
 from agent.errors.problem import Problem
+from agent.errors.served import OtherCertificate, ServiceStopped, WrongChainServed
 from agent.model.deployment import EndpointRecord
 from agent.probing.listening import who_listens
 from agent.probing.probe import Observation, TLSProbe

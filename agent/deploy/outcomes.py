@@ -15,19 +15,8 @@ from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
 from agent.deploy.units import Candidate, Unit
 from agent.errors import AgentError, Problem
-from agent.errors.deploy import (
-    PUT_BACK,
-    PUT_BACK_AND_SEEN,
-    TAKEN_OUT,
-    NotConfirmed,
-    NotIncluded,
-    NotSeen,
-    ProbeFailed,
-    RollbackFailed,
-    ServiceDown,
-    WrongChainServed,
-    WrongGeneration,
-)
+from agent.errors.deploy import PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, NotIncluded, RollbackFailed, ServiceDown
+from agent.errors.served import NotConfirmed, NotSeen, ProbeFailed, WrongChainServed, WrongGeneration
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Step
 from agent.model.events import EventKind
 

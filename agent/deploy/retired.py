@@ -13,7 +13,8 @@ from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext, back_off
 from agent.deploy.footprints import endpoint_of
 from agent.errors import AgentError, Problem
-from agent.errors.deploy import NotTakenOut, StillServed
+from agent.errors.deploy import NotTakenOut
+from agent.errors.served import StillServed
 from agent.model.deployment import Deployment, Outcome, Step
 from agent.model.events import EventKind
 from agent.model.footprint import ServedPlace

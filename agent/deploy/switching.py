@@ -18,10 +18,7 @@ from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entrie
 from agent.deploy.retired import RetiredModules
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError
-from agent.errors.deploy import (
-    KEPT,
-    DiskFailed,
-)
+from agent.errors.deploy import KEPT, DiskFailed
 from agent.model.deployment import Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow

@@ -36,8 +36,9 @@ as a `Problem`, is shown by the CLI, the status, the API and the event log. `doc
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.base import AgentError
-from agent.errors.deploy import DeployError, ProbeFailed
+from agent.errors.deploy import DeployError
 from agent.errors.problem import Problem
+from agent.errors.served import ProbeFailed
 from agent.errors.source import OrderCancelled, SourceError
 
 if TYPE_CHECKING:

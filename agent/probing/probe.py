@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent.contract.endpoint import Endpoint, Expected, Probe, Served, StartTLS
 from agent.errors import AgentError, ProbeFailed
-from agent.errors.deploy import WrongChainServed, WrongGeneration
+from agent.errors.served import WrongChainServed, WrongGeneration
 
 if TYPE_CHECKING:
     import ssl
