@@ -101,9 +101,11 @@ class _DeadlineGuard:
         made = socket.create_connection(*arguments)
         with self._lock:
             self._open.append(made.dup())  # TLS takes the socket over, but not the connection
-        if self.over:
+        try:
+            self.check()
+        except TimeoutError:
             made.close()
-        self.check()
+            raise
         return made
 
     def check(self) -> None:

@@ -100,10 +100,13 @@ def _dial_unix(path: Path, deadline: float) -> socket.socket:
 
 def _dial_tcp(address: Address, deadline: float) -> socket.socket:
     plain = socket.create_connection((address.host, address.port), remaining(deadline))
-    # Where nobody listens on a port of the ephemeral range, a socket may meet itself (RFC 9293 section 3.5, figure 7).
-    if plain.getsockname() == plain.getpeername():
+    try:
+        # Where nobody listens on a port of the ephemeral range, a socket may meet itself (RFC 9293 section 3.5, figure 7).
+        if plain.getsockname() == plain.getpeername():
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    except OSError:  # also where the peer has reset the connection already: then it has no name
         plain.close()
-        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+        raise
     return plain
 
 

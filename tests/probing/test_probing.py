@@ -1,3 +1,4 @@
+import gc
 import os
 import re
 import socket
@@ -7,12 +8,15 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from agent.contract.endpoint import Address
+from agent.probing.connection import connected
 from agent.probing.probe import Prober, mismatch
 from chainwright import Endpoint, Expected, KeyType, Probe, ProbeFailed, Served, StartTLS, TLSProbe
 from support.cas import certificates as toy_ca
@@ -240,6 +244,42 @@ def test_a_connection_that_is_reset_is_told_from_one_that_is_closed():
         assert reason(Endpoint(server.port)) == "the service closed the connection."
     with listening(lambda connection: connection.recv(10_000)) as server:
         assert reason(Endpoint(server.port)) == "the service closed the connection during the handshake."
+
+
+def test_a_connection_that_is_reset_at_once_is_closed_whenever_that_is_noticed():
+    """The peer of some is gone before it is asked for its name; what is not closed then is a ResourceWarning."""
+    deadline = time.monotonic() + 60
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        resetting(listener),
+        warnings.catch_warnings(record=True) as found,
+    ):
+        warnings.simplefilter("always")
+        address = Address(*listener.getsockname())
+        for _ in range(1000):
+            with suppress(OSError), connected(address, deadline):
+                pass
+        gc.collect()
+    assert [str(each.message) for each in found] == []
+
+
+@contextmanager
+def resetting(listener: socket.socket) -> Iterator[None]:
+    """Reset each connection as soon as it is there."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # what is accepted inherits it
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                listener.accept()[0].close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 @pytest.mark.parametrize("text", ["220 mx.example.test ESMTP\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n"])
