@@ -160,6 +160,6 @@ def test_what_the_agent_can_not_start_is_not_left_to_it():
 
 def test_each_setting_and_each_name_for_plugins_is_documented():
     named = {word.partition("(")[0] for row in rows(PAGE) for word in words(row[0])}
-    inherited = {"start", "reload_with", "running", "start_with", "checks_in_place", "restart_advice"}
+    inherited = {"start", "reload_with", "running", "start_with", "checks_in_place", "restart_advice", "why_unseen"}
     public = {name for each in (SystemdService, IncludedService) for name in (*vars(each), *each.__annotations__)}
     assert named == {name for name in public if not name.startswith(("_", "model_"))} - inherited

@@ -255,7 +255,11 @@ def warnings_of(party, *issuers, **options) -> list[str]:
 
 @pytest.mark.parametrize(
     ("left", "when"),
-    [(timedelta(days=6, hours=3), "in 6 days"), (timedelta(days=1), "in 1 day"), (timedelta(hours=5), "within a day")],
+    [
+        (timedelta(days=6, hours=3), "in 6 days"),
+        (timedelta(days=1), "in 24 hours"),
+        (timedelta(hours=5), "within a day"),
+    ],
 )
 def test_a_chain_that_ends_soon_is_accepted_with_a_warning(left, when):
     assert warnings_of(LEAF, CA, now=LEAF.certificate.not_valid_after_utc - left) == [f"expires {when}"]
