@@ -214,7 +214,7 @@ class Table:
             return ""
         status = chain["status"]
         if status == "local_by_design":
-            return self._texts(f"note.local_by_design.{_why_local(chain['names'])}")
+            return self._texts(f"note.local_by_design.{_why_local(chain)}")
         return self._texts.rows.get(f"note.{status}", "")
 
     def _use(self, chain: Json, use: Json, uses: Sequence[Json]) -> Use:
@@ -242,7 +242,14 @@ def _hosts_first(names: list[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=is_address))
 
 
-def _why_local(names: list[str]) -> str:
-    if any(is_address(name) for name in names):
+def _why_local(chain: Json) -> str:
+    """Return why no other source serves: no authority certifies such names, or none was to be asked, as the bindings say."""
+    if any(is_address(name) for name in chain["names"]):
         return "address"
-    return "policy" if all(is_public(name) for name in names) else "name"
+    declined = any(_declined(use["reason"]) for use in chain["used_by"])
+    return "name" if declined and not all(map(is_public, chain["names"])) else "policy"
+
+
+def _declined(reason: str) -> bool:
+    """Whether the reason of a binding names a source that would not serve: "local by design: acme: ..."."""
+    return reason.count(": ") > 1

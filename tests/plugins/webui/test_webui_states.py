@@ -42,7 +42,7 @@ STATES = {
     Status.WAITING: ("Waiting", "wait", "the service takes it when it starts"),
     Status.EXPIRED: ("Expired", "bad", ""),
     Status.UNUSED: ("Unused", "off", ""),
-    Status.LOCAL_BY_DESIGN: ("Valid (local)", "good", "the settings allow no other source"),
+    Status.LOCAL_BY_DESIGN: ("Valid (local)", "good", "no other source is allowed for it"),
 }
 
 
@@ -64,15 +64,20 @@ def test_a_state_has_a_word_a_shape_and_a_colour(agent: FakeApi, browser: Browse
 
 
 @pytest.mark.parametrize(
-    ("names", "why"),
+    ("names", "reason", "why"),
     [
-        (("192.168.0.1",), "public authorities certify no addresses"),
-        (("gw.lan",), "this name is not public"),
-        (("gw.example.com",), "the settings allow no other source"),
+        (("192.168.0.1",), "acme: 192.168.0.1 is an address", "public authorities certify no addresses"),
+        (("gw.lan",), "acme: gw.lan is not public", "this name is not public"),
+        (("gw.lan",), "no other source is allowed", "no other source is allowed for it"),
+        (("gw.example.com",), "no other source is configured", "no other source is allowed for it"),
     ],
 )
-def test_local_by_design_says_why(agent: FakeApi, browser: Browser, names: tuple[str, ...], why: str) -> None:
-    agent.says("GET /v1/status", status(chain(names=names, source="local", status=Status.LOCAL_BY_DESIGN)))
+def test_local_by_design_says_why(
+    agent: FakeApi, browser: Browser, names: tuple[str, ...], reason: str, why: str
+) -> None:
+    use = replace(LIVE, reason=f"local by design: {reason}")
+    local = chain(names=names, source="local", status=Status.LOCAL_BY_DESIGN, used_by=(use,))
+    agent.says("GET /v1/status", status(local))
     assert f"Local by design: {why}" in browser.get(PAGE).words
 
 
