@@ -73,7 +73,7 @@ def test_a_file_that_the_service_may_not_read_spoils_nothing(box):
     before, neighbour = box.bound(), box.neighbour()
     box.ask_for_new_chains()
     box.damage_the_staged(damage.unreadable)
-    box.patience(2)
+    box.patience(5)
     box.apply()
     assert box.neighbour() == neighbour
     if box.subject.reads_as_root:
@@ -126,7 +126,7 @@ def test_a_reload_that_says_it_is_done_and_does_nothing_is_seen_and_taken_back(b
     before, neighbour = box.bound(), box.neighbour()
     box.ask_for_new_chains()
     box.runner.instead = Command(("true",))
-    box.patience(2)
+    box.patience(5)
     box.apply()
     assert box.wire() == box.expected(before)
     assert box.neighbour() == neighbour
@@ -138,7 +138,7 @@ def test_a_service_that_goes_on_with_the_old_chain_after_its_reload_is_seen_and_
     before, neighbour = box.bound(), box.neighbour()
     box.ask_for_new_chains()
     box.put_back_the_links()
-    box.patience(2)
+    box.patience(5)
     box.apply()
     assert box.wire() == box.expected(before)
     assert box.neighbour() == neighbour
@@ -166,7 +166,7 @@ def test_a_service_that_dies_of_its_reload_gets_back_what_it_ran_with(box):
     before, neighbour = box.bound(), box.neighbour()
     box.ask_for_new_chains()
     box.runner.steps = {Step.PROBING: box.subject.kill}
-    box.patience(2)
+    box.patience(5)
     box.apply()
     assert EventKind.ROLLED_BACK in [event.kind for event in box.events if event.module == box.name]
     assert box.neighbour() == neighbour
