@@ -178,12 +178,15 @@ class Pass:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
         waited = [action.module for action in made.actions if isinstance(action, Settle)]
-        check_next_start(self._deploy_context(), looked_at, waited, deployed)
-        check_reloadable(self._deploy_context(), {*looked_at, *waited})
-        check_former_instances(self._deploy_context())
+        context = self._deploy_context()
+        check_next_start(context, looked_at, waited, deployed)
+        check_reloadable(context, {*looked_at, *waited})
+        check_former_instances(context)
 
     def _not_looked_at(self, modules: Sequence[str]) -> list[str]:
         """Return the modules with an endpoint that is still due: deployments look only where something was switched."""
+        if not modules:
+            return []
         now = self._clock()
         due = {row.module for row in self._store.endpoints.all() if row.next_at is not None and row.next_at <= now}
         waiting = {name for name, each in self._store.deployments.all().items() if each.outcome is Outcome.WAITING}
