@@ -35,7 +35,7 @@ class LockedState:
         self.engine = engine
         self.actor = actor
         self.now = engine.clock()
-        self.inputs = read_pass_inputs(engine.layout, store, engine.host)
+        self.inputs = read_pass_inputs(engine.layout, store, engine.host, engine.loader)
         self.needs = declare(self.inputs, store).needs
         self._evidence = state_of(self.inputs, store, self.now).evidence
 

@@ -391,6 +391,7 @@ EXAMPLES: list[AgentError] = [
     auth.SessionExpired(),
     auth.InvalidToken(),
     auth.PermissionDenied("ann", "viewer", "admin"),
+    auth.OneTimePasswordEnded("admin"),
     auth.PasswordChangeRequired(),
     auth.PasswordRefused("it would be guessed at once"),
     auth.UserNotFound("bob"),
