@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.api.authentication import PeerProcesses
+from agent.api.inspections import Inspections
 from agent.api.job_processes import JobProcesses
 from agent.api.limits import ApiLimits
 from agent.api.redaction import redaction
@@ -67,6 +68,7 @@ class ApiServices:
         self.job_processes = job_processes or JobProcesses(layout, self.now)
         self._reading = threading.Lock()
         self._cached: _CachedStatus | None = None
+        self.inspections = Inspections()
         self._loader = loader or _load_later()
 
     def now(self) -> datetime:
