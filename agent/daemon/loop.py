@@ -54,7 +54,7 @@ def run(layout: Layout, *, clock: Callable[[], datetime] = utc_now) -> int:
     """
     log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
     with (
-        held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentAlreadyRunning),
+        held(layout.daemon_lock, wait=0.0, refusal=AgentAlreadyRunning),
         Wakeup(layout) as wakeup,
         ApiSupervisor(layout, log) as api_supervisor,
     ):
