@@ -32,7 +32,8 @@ from agent.engine.pass_inputs import (
     with_account_key,
 )
 from agent.engine.recheck import Recheck
-from agent.engine.settings_in_force import KeptSettings, Loader, keep, load_settings, refusal_of
+from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
+from agent.engine.unchanged_settings import Loader, load_settings
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
 from agent.model.deployment import Outcome
