@@ -11,7 +11,7 @@ from agent.errors import AgentError
 from agent.store import Store
 from agent.system.layout import Layout
 from agent.system.listeners import Listener, listeners, processes_of
-from agent.system.processes import daemon_of, parents_only
+from agent.system.processes import parents_only, process_of
 
 TICK = 5.0
 """Seconds between looks at who listens: a tenth of a millisecond each."""
@@ -44,7 +44,7 @@ class ServiceWatch:
         """Return what happened to the services, once; empty if nothing did."""
         if not self.changed and self._ports and self._who_listens() != self._listening:
             self._note("who listens at a port has changed")
-        elif not self.changed and self._pid_files != _named(self._pid_files):
+        elif not self.changed and self._pid_files != self._named(self._pid_files):
             self._note("the pid file of a service has changed")
         reason, self._reason = self._reason, ""
         return reason
@@ -55,7 +55,7 @@ class ServiceWatch:
             self._ports = frozenset(store.endpoints.ports())
             pid_files = [Path(line) for line in (store.meta("pid files") or "").splitlines()]
             self._listening = self._who_listens()
-            self._pid_files = _named(pid_files)
+            self._pid_files = self._named(pid_files)
             wanted = set(self._serving())
             for pid in self._watched.keys() - wanted:
                 self._watched.pop(pid)()
@@ -74,6 +74,9 @@ class ServiceWatch:
             return listeners(self._ports)
         except OSError:
             return []
+
+    def _named(self, pid_files: Iterable[Path]) -> dict[Path, int | None]:
+        return {path: process_of(path, self._layout.root) for path in pid_files}
 
     def _serving(self) -> Iterator[int]:
         with contextlib.suppress(OSError):
@@ -98,7 +101,3 @@ class ServiceWatch:
 
     def _note(self, reason: str) -> None:
         self.changed, self._reason = True, reason
-
-
-def _named(pid_files: Iterable[Path]) -> dict[Path, int | None]:
-    return {path: daemon_of(path) for path in pid_files}

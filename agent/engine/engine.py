@@ -43,6 +43,7 @@ from agent.probing.probe import Prober
 from agent.report import Report, read_snapshot, report
 from agent.store import Store
 from agent.system.clock import utc_now
+from agent.system.clock_offsets import note_offset
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -91,7 +92,7 @@ class Engine:
         """`job`: id of every pass; empty: each gets one of its own."""
         self.layout = layout
         self._clock = clock
-        self.runner = runner or SystemRunner()
+        self.runner = runner or SystemRunner(layout.root)
         self.prober = prober or Prober()
         self.host = host
         self.loader = loader
@@ -198,6 +199,7 @@ class Engine:
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
                 note_repairs(store, repairs, self.clock())
                 _make_places(self.layout)
+                note_offset(self.layout.root)
                 yield store
 
     @property

@@ -22,7 +22,7 @@ def note_known_roots(store: Store, layout: Layout, bound: Iterable[ChainRecord])
         return
     from agent.pki.anchors import Anchors
 
-    known = Anchors(directory=layout.trust)
+    known = Anchors(directory=layout.trust, root=layout.root)
     try:
         for record in doubtful:
             if _is_complete(store.chains.certificates(record.id) or "", known):

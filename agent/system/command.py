@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
+from agent.system.processes import NoProcess, handle_of
+from agent.system.trust import TOP
+
 NOT_FOUND = 127
 """Exit code of programs that start another one and don't find it (POSIX: env, nohup, time, xargs)."""
 OUTPUT_LIMIT = 16_384
@@ -138,49 +141,24 @@ class Runner(Protocol):
 class SystemRunner:
     """Runner of actions on this machine."""
 
+    def __init__(self, root: Path = TOP) -> None:
+        """`root`: of the appliance."""
+        self._root = root
+
     def run(self, action: Action) -> CommandResult:
         """Run `action` to its end or timeout."""
         started = time.monotonic()
         if isinstance(action, Signal):
-            return _send(action, started)
+            return _send(action, started, self._root)
         return _spawn(action, started)
 
 
-def process_of(pid_file: Path) -> int | None:
-    """Return the number in `pid_file` when a process with that number lives, else None."""
+def _send(action: Signal, started: float, root: Path) -> CommandResult:
     try:
-        pid = int(pid_file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pid if _lives(pid) else None
-
-
-def _lives(pid: int) -> bool:
-    if pid <= 0:  # kill(2) takes these for process groups, the agent's own among them
-        return False
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return not _has_ended(pid)
-
-
-def _has_ended(pid: int) -> bool:
-    """Whether a process is a zombie (proc(5)): in many containers nobody waits for it, and its number stays."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return False
-
-
-def _send(action: Signal, started: float) -> CommandResult:
-    pid = process_of(action.pid_file)
-    if pid is None:
-        return _not_there(action, f"no process has the number in {action.pid_file}")
-    try:
-        os.kill(pid, signal.Signals[f"SIG{action.name}"])
+        with handle_of(action.pid_file, root) as (pid, handle):
+            signal.pidfd_send_signal(handle, signal.Signals[f"SIG{action.name}"])
+    except NoProcess as error:
+        return _not_there(action, str(error))
     except ProcessLookupError:
         return _not_there(action, f"no process has the number in {action.pid_file}")
     except OSError as error:
