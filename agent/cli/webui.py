@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agent.cli.audit import audit
 from agent.cli.commands import CommandGroup, Invocation, json_option
 from agent.cli.output import columns, note, print_json
 from agent.errors.problem import rfc3339
@@ -48,6 +49,7 @@ def webui(context: click.Context, listen: tuple[str, ...], pid_file: Path | None
     run_webui(layout.module("webui"), templates, listen=[_address(each) for each in listen], pid_file=pid_file)
 
 
+webui.add_command(audit)
 webui.params.append(json_option())  # an error of its own is then JSON too, as everywhere
 
 
@@ -175,22 +177,6 @@ def revoke(invocation: Invocation, identifier: str) -> None:
         accounts.revoke_token(identifier)
         _record(accounts, invocation, "token revoked", identifier)
     note(f"{identifier} is revoked.")
-
-
-@webui.command("audit", example="\n$ chainwright webui audit --limit 3\n")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Newest rows.")
-@click.pass_obj
-def audit(invocation: Invocation, limit: int) -> None:
-    """Print the audit record: who changed what, from where, the newest first."""
-    with _accounts(invocation) as accounts:
-        found = accounts.audits(limit)
-    if invocation.as_json:
-        keys = ("who", "address", "action", "subject", "detail")
-        print_json({"audit": [{"at": rfc3339(row.at), **{key: getattr(row, key) for key in keys}} for row in found]})
-        return
-    rows = [[rfc3339(row.at), row.who, row.address, row.action, row.subject] for row in found]
-    for line in columns([["AT", "WHO", "FROM", "WHAT", "OF"], *rows]):
-        click.echo(line)
 
 
 @contextmanager

@@ -205,7 +205,7 @@ def export_chain(
             raise UnknownChain(chain, ())
         if Part.KEY in parts:
             with store.write():
-                AuditLog(store.database).note(actor, now, "key exported", _subject(found.names), chain)
+                AuditLog(store).note(actor, now, "key exported", _subject(found.names), chain)
     return encode(found, parts, form, password=password)
 
 

@@ -205,3 +205,18 @@ def m014_aims(db: Database) -> None:
     """What jobs are for, and what became of that."""
     for column in ("aim", "outcome"):
         db.table("jobs").add_column(column, str)
+
+
+@migrations()
+def m015_audit_chain(db: Database) -> None:
+    """A chain of authentication codes over the audit record, by series; repetitions that are still being counted."""
+    for column, kind in (("series", str), ("number", int), ("times", int), ("link", str)):
+        db.table("audits").add_column(column, kind)
+    db.execute("update audits set times = 1")
+    db.table("audits").create_index(["series", "number"])
+    db.table("audits").create_index(["who", "at"])
+    db.table("audit_ends").create(_columns("series first:int before number:int link mac"), pk="series")
+    db.table("audit_repeats").create(
+        _columns("who address action subject detail series since at times:int mac"),
+        pk=("who", "address", "action", "subject", "detail"),
+    )
