@@ -223,3 +223,9 @@ def m016_token_owners(db: Database) -> None:
     own(db)
     name_once(db)
     db.table("tokens").create_index(["name"], unique=True)
+
+
+@migrations()
+def m018_tasks(db: Database) -> None:
+    """What is done for jobs."""
+    db.table("jobs").add_column("task", str)
