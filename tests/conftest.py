@@ -39,6 +39,16 @@ def pytest_collection_modifyitems(config, items):
         leave_out(config, items, "accel_ppp")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Show why what was run once more failed before: the second run may say nothing, or something else."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_sep("_", f"first failure of {report.nodeid}", yellow=True, bold=True)
+        terminalreporter.write_line(report.longreprtext)
+        for title, text in report.sections:
+            terminalreporter.write_sep("-", title)
+            terminalreporter.write_line(text)
+
+
 def leave_out(config, items, marker):
     needing = [item for item in items if item.get_closest_marker(marker)]
     config.hook.pytest_deselected(items=needing)

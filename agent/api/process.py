@@ -55,7 +55,7 @@ class ApiServer(HttpServer):
         return user_of(connection)
 
     def finished(self) -> bool:
-        """Return whether there was neither a connection nor a job for some time."""
-        if self.connected or self._services.job_processes.running:
+        """Return whether there was neither a connection nor a job for some time, and no preview is kept."""
+        if self.connected or self._services.job_processes.running or self._services.inspections:
             self._used = time.monotonic()
         return time.monotonic() >= self._used + self._services.limits.idle_seconds

@@ -18,9 +18,15 @@ from agent.errors.usage import PasswordNeeded
 from agent.system.spans import when
 
 if TYPE_CHECKING:
-    from agent.auth import Accounts
+    from agent.auth import Accounts, Role
 
 ROLES = ("admin", "viewer")
+SETTING_EXAMPLE = """
+$ chainwright webui password
+New password for admin:
+$ chainwright webui password --one-time
+8kfn-c2wd-hj7m-q4xs
+"""
 
 
 @click.group(
@@ -77,26 +83,51 @@ def users(invocation: Invocation) -> None:
         click.echo(line)
 
 
-@webui.command("password", example="\n$ chainwright webui password\nNew password for admin:\n")
+@webui.command("password", example=SETTING_EXAMPLE)
 @click.argument("user", default="admin")
 @click.option("--role", type=click.Choice(ROLES), help="Of a user who is new.  [default: viewer; admin for admin]")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input, for scripts.")
+@click.option("--one-time", is_flag=True, help="Print a password for one login within 24 hours, to be replaced there.")
 @click.pass_obj
-def password(invocation: Invocation, user: str, role: str | None, from_stdin: bool) -> None:
+def password(invocation: Invocation, user: str, role: str | None, from_stdin: bool, one_time: bool) -> None:
     """Set the password of USER (default: admin) and end their sessions; a USER who is new is added.
 
     This works on the appliance itself even while logins are held back because too many have failed.
     """
     from agent.auth import Role
 
-    chosen = _typed(user, from_stdin)
+    if one_time and from_stdin:
+        raise click.UsageError("--one-time makes the password itself: leave --stdin out.")
+    of_new = Role(role or ("admin" if user == "admin" else "viewer"))
+    if one_time:
+        _print_one_time(invocation, user, of_new)
+    else:
+        _set_password(invocation, user, of_new, _typed(user, from_stdin))
+
+
+def _set_password(invocation: Invocation, user: str, role: Role, chosen: str) -> None:
     with _accounts(invocation) as accounts:
         if any(each.name == user for each in accounts.all()):
             accounts.set_password(user, chosen, invocation.now())
         else:
-            accounts.add(user, Role(role or ("admin" if user == "admin" else "viewer")), chosen, invocation.now())
+            accounts.add(user, role, chosen, invocation.now())
         _record(accounts, invocation, "password set", user)
     note(f"{user}: the new password is in force, and sessions with the old one have ended.")
+
+
+def _print_one_time(invocation: Invocation, user: str, role: Role) -> None:
+    from agent.auth.accounts import ONE_TIME
+
+    now = invocation.now()
+    with _accounts(invocation) as accounts:
+        made = accounts.one_time_password(user, now, role)
+        _record(accounts, invocation, "one-time password made", user)
+    ends = rfc3339(now + ONE_TIME)
+    if invocation.as_json:
+        print_json({"user": user, "one_time_password": made, "ends_at": ends})
+        return
+    click.echo(made)
+    note(f"{user}: good for one login until {ends}, and another password is chosen there; sessions have ended.")
 
 
 @webui.command("remove", example="\n$ chainwright webui remove ann\n")

@@ -54,7 +54,7 @@ def run(layout: Layout, *, clock: Callable[[], datetime] = utc_now) -> int:
     """
     log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
     with (
-        held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentAlreadyRunning),
+        held(layout.daemon_lock, wait=0.0, refusal=AgentAlreadyRunning),
         Wakeup(layout) as wakeup,
         ApiSupervisor(layout, log) as api_supervisor,
     ):
@@ -75,13 +75,11 @@ class Daemon:
         clock: Callable[[], datetime] = utc_now,
         attend: Callable[[], bool] = lambda: False,
         admit: Callable[[Collection[str]], object] = lambda _users: None,
-        welcome: Callable[[str], object] | None = None,
         who: str = WHO,
     ) -> None:
         """`attend` is called after each pass and whenever the loop wakes up; it returns whether a pass is due for it.
 
-        `admit` is told which users' processes may use the local API, whenever that may have changed. `welcome` is told the
-        one-time password of the first administrator, once in the life of an appliance; default: it is logged.
+        `admit` is told which users' processes may use the local API, whenever that may have changed.
         """
         self._settings = KeptSettings()
         self.engine = Engine(layout, clock=clock, loader=self._settings, listeners=[self._on_event], who=who)
@@ -91,8 +89,6 @@ class Daemon:
         self._notifier = notifier
         self._attend = attend
         self._admit = admit
-        self._welcome = welcome or self._log_password
-        self._welcomed = False
         self._schedule = Schedule(self._now())
         self._first_delivery: float | None = None
         self._said: dict[str, str] = {}
@@ -190,7 +186,6 @@ class Daemon:
     def _succeeded(self, made: Plan, reason: str) -> None:
         at = self._schedule.planned(made, self.engine.clock())
         self._admit_callers()
-        self._welcome_first_user()
         self._say_once("lock", "")
         self._say_once("pass", "")
         self._note_refusal(self._settings.refusal)
@@ -236,25 +231,6 @@ class Daemon:
             if (store.meta(API_USERS) or "").split() != users:
                 with store.write():
                     store.remember(API_USERS, " ".join(users))
-
-    def _welcome_first_user(self) -> None:
-        """Make a password for the first login, as soon as there is something to log in at."""
-        if self._welcomed or not self._settings.api_users:
-            return
-        from agent.auth import Accounts
-
-        with contextlib.suppress(AgentError), Store.open_existing(self.engine.layout) as store:
-            password = Accounts(store).one_time_password(self.engine.clock())
-            self._welcomed = True
-            if password:
-                self._welcome(password)
-
-    def _log_password(self, password: str) -> None:
-        self._log.say(
-            f"log in to the web interface as admin with the one-time password {password} and choose one of your own; "
-            "it is not shown again, another one is set by: chainwright webui password",
-            Level.WARNING,
-        )
 
     # What is said
 

@@ -9,11 +9,13 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Collection
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from agent.errors.store import SocketPathTooLong, StateUnwritable
 from agent.system.layout import Layout
+from agent.system.writing import make_directory
 
 SOCKET_PATH_LIMIT = 107
 """Octets (unix(7): 108 with the final zero)."""
@@ -134,6 +136,7 @@ def bound(path: os.PathLike[str], kind: socket.SocketKind = socket.SOCK_DGRAM) -
         raise SocketPathTooLong(name)
     listener = socket.socket(socket.AF_UNIX, kind)
     try:
+        _make_run(Path(name).parent)
         os.fchmod(listener.fileno(), 0o600)  # Linux gives it to the file in the same step as it makes it
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)  # noqa: PTH108
@@ -142,3 +145,9 @@ def bound(path: os.PathLike[str], kind: socket.SocketKind = socket.SOCK_DGRAM) -
         listener.close()
         raise StateUnwritable(name, (error.strerror or str(error)).lower()) from error
     return listener
+
+
+def _make_run(directory: Path) -> None:
+    if not directory.is_dir():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(directory, mode=0o755)

@@ -65,6 +65,15 @@ class PasswordChangeRequired(AuthError):
     fix = "Choose a password of your own."
 
 
+class OneTimePasswordEnded(AuthError):
+    """The one-time password was right, and is too old or was used before. Shown only to somebody who has typed it."""
+
+    code = "people.one_time_password_ended"
+    cause = "The one-time password of {name:quoted} has ended: it was for one login within 24 hours."
+    fix = "Print another one on the appliance itself: chainwright webui password --one-time {name}"
+    name: str
+
+
 class PasswordRefused(AuthError):
     """A new password is not acceptable. The message has nothing of it."""
 

@@ -205,3 +205,15 @@ def m014_aims(db: Database) -> None:
     """What jobs are for, and what became of that."""
     for column in ("aim", "outcome"):
         db.table("jobs").add_column(column, str)
+
+
+@migrations()
+def m015_one_time_passwords(db: Database) -> None:
+    """When a one-time password was used."""
+    db.table("people").add_column("used_at", str)
+
+
+@migrations()
+def m018_tasks(db: Database) -> None:
+    """What is done for jobs."""
+    db.table("jobs").add_column("task", str)

@@ -260,7 +260,7 @@ def test_password_checks_wait_for_each_other_and_only_so_many(box):
 def test_the_one_time_password_opens_nothing_but_its_own_change(appliance):
     make_tunnel(appliance)
     with appliance.store() as store:
-        first = Accounts(store, CHEAP).one_time_password(datetime.now(UTC))
+        first = Accounts(store, CHEAP).one_time_password("admin", datetime.now(UTC))
     with ApiProcess(appliance.layout, web=(0,)) as api:
         session = api.log_in("admin", first)
         assert session.get("/v1/session").json["must_change"] is True

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.auth import Accounts, Person, Role
+from agent.auth.accounts import ONE_TIME
 from agent.auth.passwords import Cost, encoded, matches, nobodys
 from agent.auth.person import Audit
 from agent.auth.sessions import ABSOLUTE, IDLE
@@ -15,6 +16,7 @@ from agent.auth.throttle import FAILURES_OF_ADDRESS, FAILURES_OF_NAME, WINDOW
 from agent.errors.auth import (
     InvalidCredentials,
     InvalidToken,
+    OneTimePasswordEnded,
     PasswordRefused,
     SessionExpired,
     TokenNotFound,
@@ -54,8 +56,8 @@ def dump(tmp_path):
 
 
 def test_there_is_no_default_password_but_one_for_the_first_login_that_must_be_changed(accounts):
-    first = accounts.one_time_password(NOW)
-    assert accounts.one_time_password(NOW) is None
+    assert accounts.all() == []
+    first = accounts.one_time_password("admin", NOW)
     person = accounts.check_password("admin", first, HOME, NOW)
     assert person == Person("admin", Role.ADMIN, must_change=True)
     accounts.set_password("admin", GOOD, NOW)
@@ -68,9 +70,41 @@ def test_two_appliances_have_different_first_passwords(tmp_path):
     made = set()
     for name in ("a", "b"):
         with Store.open(Layout(tmp_path / name)) as store:
-            made.add(Accounts(store, CHEAP).one_time_password(NOW))
+            made.add(Accounts(store, CHEAP).one_time_password("admin", NOW))
     assert len(made) == 2
     assert all(len(each) == 19 for each in made)
+
+
+def test_a_one_time_password_is_for_one_login(accounts):
+    person = accounts.check_password("admin", accounts.one_time_password("admin", NOW), HOME, NOW)
+    text, _ = accounts.open_session(person, HOME, NOW)
+    with pytest.raises(OneTimePasswordEnded) as ended:
+        accounts.open_session(person, HOME, NOW)
+    assert "webui password --one-time admin" in str(ended.value)
+    assert accounts.session(text, NOW).person.must_change
+    again = accounts.check_password("admin", accounts.one_time_password("admin", NOW), HOME, NOW)
+    assert accounts.open_session(again, HOME, NOW)[1].person.must_change
+
+
+@pytest.mark.parametrize("later", [ONE_TIME, -ONE_TIME, timedelta(days=400), timedelta(days=-20_000)])
+def test_a_one_time_password_ends_after_a_day_whatever_the_clock_was_when_it_was_made(accounts, later):
+    person = accounts.check_password("admin", accounts.one_time_password("admin", NOW), HOME, NOW)
+    with pytest.raises(OneTimePasswordEnded):
+        accounts.open_session(person, HOME, NOW + later)
+    accounts.open_session(person, HOME, NOW + ONE_TIME - MINUTE)
+
+
+def test_a_one_time_password_keeps_the_role_and_ends_the_sessions(accounts, ann):
+    accounts.add("vic", Role.VIEWER, GOOD, NOW)
+    text, _ = accounts.open_session(Person("vic", Role.VIEWER), HOME, NOW)
+    made = accounts.one_time_password("vic", NOW)
+    assert accounts.check_password("vic", made, HOME, NOW) == Person("vic", Role.VIEWER, must_change=True)
+    with pytest.raises(InvalidCredentials):
+        accounts.check_password("vic", GOOD, HOME, NOW)
+    with pytest.raises(SessionExpired):
+        accounts.session(text, NOW)
+    with pytest.raises(UserRefused):
+        accounts.one_time_password("No Name", NOW)
 
 
 @pytest.mark.parametrize("name", ["ann", "nobody", "", "ann'--", "x" * 300])

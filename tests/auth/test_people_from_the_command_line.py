@@ -35,6 +35,24 @@ def test_the_first_password_is_set_and_changed(console):
     assert rows[0] == {"user": "admin", "role": "admin", "must_change": False}
 
 
+def test_a_one_time_password_is_printed_whether_or_not_somebody_is_there(appliance, console):
+    first = console.run("webui", "password", "--one-time")
+    assert first.stdout.count("-") == 3
+    assert first.stderr.startswith("admin: good for one login until ")
+    assert "one-time password" in console.run("webui", "users").stdout
+    console.run("webui", "password", "--stdin", typed=GOOD)
+    made = console.json("webui", "password", "--one-time")
+    assert (made["user"], set(made)) == ("admin", {"schema", "user", "one_time_password", "ends_at"})
+    assert console.run("webui", "password", "ann", "--one-time", "--role", "admin").returncode == 0
+    with Store.open(appliance.layout) as store:
+        accounts = Accounts(store, CHEAP)
+        assert accounts.check_password("admin", made["one_time_password"], "192.0.2.7", appliance.clock()).must_change
+        assert [each.role for each in accounts.all()] == ["admin", "admin"]
+        assert [row.action for row in accounts.audits(9)].count("one-time password made") == 3
+    both = console.run("webui", "password", "--one-time", "--stdin", typed=GOOD)
+    assert (both.returncode, "leave --stdin out" in both.stderr) == (2, True)
+
+
 def test_a_password_is_not_taken_from_a_script_by_accident(console):
     done = console.run("webui", "password", typed=GOOD)
     assert (done.returncode, done.stderr.splitlines()[0]) == (

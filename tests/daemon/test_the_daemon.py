@@ -261,7 +261,7 @@ def test_settings_that_are_corrected_are_noticed(idle):
 
 def test_it_waits_while_another_run_holds_the_lock(idle):
     with ExitStack() as lock:
-        lock.enter_context(held(idle.layout.lock, wait=0, who="a test"))
+        lock.enter_context(held(idle.layout.lock, wait=0))
         with Agent(idle.layout) as agent:
             agent.says("Another run holds the lock (pid ")
             lock.close()

@@ -166,8 +166,7 @@ def bought(name: str) -> Party:
 def test_the_one_time_password_is_changed_before_anything_else() -> None:
     with whole() as box:
         with Store.open_existing(box.layout) as store:
-            password = Accounts(store, CHEAP).one_time_password(datetime.now(UTC))
-        assert password
+            password = Accounts(store, CHEAP).one_time_password("admin", datetime.now(UTC))
         browser = Browser(box)
         page = browser.post("/login", {"user": "admin", "password": password, "next": ""})
         assert "The one-time password is good for this only." in page.words
