@@ -78,6 +78,7 @@ def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
             Notifier({}),
             attend=appliance.attend,
             admit=api_supervisor.admit,
+            restore=api_supervisor.restore,
             who=WHO,
         )
         try:
