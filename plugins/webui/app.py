@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -108,6 +108,8 @@ class Answering:
             log.error("%s", " ".join(str(error).splitlines()))
             text = f"A template of this page is broken ({TemplateBroken.code}); the log says where.\n"
             return PlainTextResponse(text, 500)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody gets it
         except Exception:
             log.exception("%s %s failed", request.request.method, request.request.url.path)
             failed = PageFailed().problem.to_json()
