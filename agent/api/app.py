@@ -96,7 +96,15 @@ class Dispatcher:
 
     def _identify(self, uid: int, headers: Mapping[str, str], route: Route) -> Caller:
         with self._services.accounts() as accounts:
-            caller = identify(self._services.peers, uid, headers, route.access, accounts, self._services.now())
+            caller = identify(
+                self._services.peers,
+                uid,
+                headers,
+                accounts,
+                self._services.now(),
+                access=route.access,
+                proof=route.proof,
+            )
             if route.changes and caller.person is not ROOT:
                 accounts.check_rate(caller.name, self._services.now())
             return caller
