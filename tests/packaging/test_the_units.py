@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.program import COMMANDS
-from agent.daemon.loop import TICK
+from agent.daemon.supervisor import TICK
 from agent.system.layout import Layout
 from plugins.webui import WebUI
 from plugins.webui.service import PID_FILE, WebUIService
