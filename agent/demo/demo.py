@@ -47,10 +47,10 @@ def demo(layout: Layout, port: int | None = None, *, offers: Sequence[DemoModule
     """
     layout = Layout(Path(DEFAULT_ROOT if layout.root == Path("/") else layout.root).resolve())
     try:
-        with held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentAlreadyRunning):
+        with held(layout.daemon_lock, wait=0.0, refusal=AgentAlreadyRunning):
             _run(layout, prepare(layout, port, offers, ca), ca)
     except AgentAlreadyRunning as error:
-        if WHO not in error.holder:
+        if "demo" not in error.holder.split():
             raise
         _say(f"The demo is up already ({error.holder}).", *_guide(layout, Prepared((), (), configured_ports(layout))))
     return 0
@@ -78,6 +78,7 @@ def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
             Notifier({}),
             attend=appliance.attend,
             admit=api_supervisor.admit,
+            restore=api_supervisor.restore,
             who=WHO,
         )
         try:

@@ -111,5 +111,5 @@ class LockedState:
 @contextmanager
 def locked_state(engine: Engine, wait: float = 60.0, actor: Actor | None = None) -> Iterator[LockedState]:
     """Hold the lock for one change of `actor`. Raises `LockHeld` when another process has it for over `wait` seconds."""
-    with held(engine.layout.lock, wait=wait, who=engine.who), Store.open(engine.layout) as store:
+    with held(engine.layout.lock, wait=wait), Store.open(engine.layout) as store:
         yield LockedState(store, engine, actor)

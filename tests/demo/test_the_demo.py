@@ -227,7 +227,7 @@ def test_a_second_demo_says_that_one_is_up_and_where(bare):
         done = bare.call("demo")
         assert done.returncode == 0
         lines = done.stdout.splitlines()
-        assert lines[0] == f"The demo is up already (pid {running.process.pid}, chainwright demo)."
+        assert lines[0].startswith(f"The demo is up already (pid {running.process.pid}, ")
         assert f"  webui          https://localhost:{bare.port}/" in lines
         assert bare.fetch(running.urls("webui")[0])
 
