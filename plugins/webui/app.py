@@ -32,6 +32,7 @@ from plugins.webui.headers import Hardened
 from plugins.webui.rendering import Pages
 from plugins.webui.request_context import AppState, RequestContext, later, let_out
 from plugins.webui.routes import PAGES
+from plugins.webui.shown_once import ShownOnce
 from plugins.webui.static_files import Statics
 from plugins.webui.upload_drafts import UploadDrafts
 
@@ -58,7 +59,13 @@ def application(templates: Sequence[Path], socket: Path) -> Hardened:
     """
     statics = Statics()
     app_state = AppState(
-        Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, UploadDrafts(), SessionCache()
+        Api(socket),
+        Pages(templates, statics.addresses),
+        Catalogue(),
+        statics,
+        UploadDrafts(),
+        ShownOnce(),
+        SessionCache(),
     )
     answering = Answering(app_state)
     routes = [
