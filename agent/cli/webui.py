@@ -175,8 +175,6 @@ def _ending(user: str, tokens: list[Token]) -> str:
     return f"{counted(len(tokens), 'token')} of {user} {'ends' if len(tokens) == 1 else 'end'}: {names}."
 
 
-
-
 def _typed(user: str, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\n")
