@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agent.api.access import Access
+from agent.api.access import Access, Proof
 from agent.api.chains import attachment, known
 from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
@@ -16,12 +16,11 @@ from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationRequired
 from agent.operations import reissue as operations
 from agent.operations.aims import aim_at
+from agent.operations.export import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE, export_chain
 from agent.operations.reissue import KeptUpload
-from agent.operations.uploads import delete_upload, export_chain
+from agent.operations.uploads import delete_upload
 
 PKCS12 = "application/x-pkcs12"
-SHORTEST_PASSPHRASE = 8
-LONGEST_PASSPHRASE = 256
 MOST_NAMES = 100
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 
@@ -61,7 +60,9 @@ class Pass(Input):
 class Export(Input):
     """Passphrase that protects the key in the file."""
 
-    passphrase: str = Field(min_length=SHORTEST_PASSPHRASE, max_length=LONGEST_PASSPHRASE, repr=False)
+    passphrase: str = Field(
+        max_length=LONGEST_PASSPHRASE, repr=False, description=f"at least {SHORTEST_PASSPHRASE} characters"
+    )
 
 
 class Deletion(Input):
@@ -129,7 +130,10 @@ def delete(request: ApiRequest) -> ApiResponse:
 
 
 def export(request: ApiRequest) -> ApiResponse:
-    """Return a chain with its key, protected by a passphrase. The audit record has it first. Raises `UnknownChain`."""
+    """Return a chain with its key, protected by a passphrase. The audit record has it first.
+
+    Raises `UnknownChain` and `PassphraseRefused`.
+    """
     from agent.pki.encoding import Format, Part
 
     body: Export = request.body
@@ -175,6 +179,7 @@ ROUTES = (
         JobStarted,
         202,
         body=Revocation,
+        proof=Proof.PASSWORD,
         pool=Pool.CHANGE,
         problems=(404, 422, 503),
     ),
@@ -197,8 +202,9 @@ ROUTES = (
         export,
         "Return a chain with its key as PKCS#12",
         body=Export,
-        pool=Pool.CHANGE,
+        pool=Pool.EXPORT,
+        proof=Proof.PASSWORD,
         media_types=(PKCS12,),
-        problems=(404,),
+        problems=(404, 422, 503),
     ),
 )

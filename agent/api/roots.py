@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from agent.api.access import Access
+from agent.api.access import Access, Proof
 from agent.api.chains import PEM, attachment
 from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
@@ -217,6 +217,7 @@ ROUTES = (
         RootStarted,
         202,
         body=Retyped,
+        proof=Proof.PASSWORD,
         pool=Pool.CHANGE,
         problems=(422, 503),
     ),
@@ -240,6 +241,7 @@ ROUTES = (
         RootStarted,
         202,
         form=Replacement,
+        proof=Proof.PASSWORD,
         pool=Pool.CHANGE,
         problems=(409, 422, 503),
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.auth import bearer_tokens, passwords
 from agent.auth.audit_log import AuditLog
-from agent.auth.person import Audit, Person, Role, Session, Token
+from agent.auth.person import Audit, Person, Role, Session, Token, TokenMaker
 from agent.auth.sessions import Sessions
 from agent.auth.throttle import Throttle
 from agent.auth.tokens import Tokens
@@ -16,6 +16,8 @@ from agent.errors.auth import (
     InvalidCredentials,
     InvalidToken,
     OneTimePasswordEnded,
+    PasswordWrong,
+    TokenRefused,
     UserNotFound,
     UserRefused,
 )
@@ -44,7 +46,7 @@ class Accounts:
         self._sessions = Sessions(store.database)
         self._tokens = Tokens(store.database)
         self._throttle = Throttle(store.database)
-        self._record = AuditLog(store.database)
+        self._record = AuditLog(store)
 
     # Who there is
 
@@ -73,17 +75,37 @@ class Accounts:
         return self._put(name, role, password, now)
 
     def remove(self, name: str) -> None:
-        """Let somebody out, at once. Raises `UserNotFound`, and `UserRefused` for the last administrator."""
+        """Let somebody out, at once, and their tokens with them.
+
+        Raises `UserNotFound`, and `UserRefused` for the last administrator.
+        """
         if self._kept(name) is None:
             raise UserNotFound(name)
-        if [each.name for each in self.all() if each.role is Role.ADMIN] == [name]:
-            raise UserRefused(name, "nobody else is an administrator", "Make another one first.")
+        self._keep_an_administrator(name)
         with self._store.write():
             self._sessions.close_all(name)
+            self._tokens.end_of(name)
             self._database.execute("delete from people where name = ?", [name])
 
+    def set_role(self, name: str, role: Role) -> None:
+        """Change a role; where it gets less, sessions end, and tokens that were given more. Raises as `remove` does."""
+        row = self._kept(name)
+        if row is None:
+            raise UserNotFound(name)
+        if not role.may(Role(row["role"])):
+            self._keep_an_administrator(name)
+        with self._store.write():
+            self._database.execute("update people set role = ? where name = ?", [str(role), name])
+            if not role.may(Role(row["role"])):
+                self._sessions.close_all(name)
+                self._tokens.end_of(name, beyond=role)
+
+    def _keep_an_administrator(self, name: str) -> None:
+        if [each.name for each in self.all() if each.role is Role.ADMIN] == [name]:
+            raise UserRefused(name, "nobody else is an administrator", "Make another one first.")
+
     def set_password(self, name: str, password: str, now: datetime) -> None:
-        """Change a password and end every session of its owner. Raises `UserNotFound` and `PasswordRefused`."""
+        """Change a password and end every session and token of its owner. Raises `UserNotFound` and `PasswordRefused`."""
         row = self._kept(name)
         if row is None:
             raise UserNotFound(name)
@@ -120,6 +142,15 @@ class Accounts:
             self._sessions.seen(text, session, now)
         return session
 
+    def give_password(self, session: str, name: str, password: str, address: str, now: datetime) -> None:
+        """Have the password count as given in a session. Raises `TooManyLogins` and `PasswordWrong`."""
+        try:
+            self.check_password(name, password, address, now)
+        except InvalidCredentials:
+            raise PasswordWrong(name) from None
+        with self._store.write():
+            self._sessions.password_given(session, now)
+
     def close_session(self, text: str) -> None:
         """End a session; no error if there is none."""
         with self._store.write():
@@ -134,13 +165,20 @@ class Accounts:
             self._tokens.used(text, now)
         return person
 
-    def make_token(self, name: str, role: Role, made_by: str, now: datetime, lifetime: timedelta) -> tuple[str, Token]:
-        """Make a token; its text is shown once. Raises `UserRefused` for a name or a lifetime that can't be."""
-        _check_name(name)
+    def make_token(
+        self, name: str, role: Role, maker: TokenMaker, now: datetime, lifetime: timedelta
+    ) -> tuple[str, Token]:
+        """Make a token; its text is shown once. Raises `TokenRefused` for a name or a lifetime that can't be."""
+        if not NAME.fullmatch(name):
+            raise TokenRefused(name, NAME_RULE, "Choose another name.")
         if not timedelta() < lifetime <= LONGEST_TOKEN:
-            raise UserRefused(name, f"a token lives for at most {LONGEST_TOKEN.days} days", "Choose a shorter time.")
+            raise TokenRefused(name, f"it lives for at most {LONGEST_TOKEN.days} days", "Choose a shorter time.")
         with self._store.write():
-            return self._tokens.make(name, role, made_by, now, now + lifetime)
+            return self._tokens.make(name, role, maker, now, now + lifetime)
+
+    def tokens_of(self, name: str, now: datetime, beyond: Role | None = None) -> list[Token]:
+        """Return the tokens that end with the account of a person or with its password; with `beyond`, with a lesser role."""
+        return self._tokens.of(name, now, beyond)
 
     def tokens(self) -> list[Token]:
         """Return every token, the newest first."""
@@ -166,6 +204,10 @@ class Accounts:
         with self._store.write():
             self._record.add(row)
 
+    def check_rate(self, who: str, now: datetime) -> None:
+        """Raise `TooManyChanges` for somebody who has made very many changes today."""
+        self._record.check_rate(who, now)
+
     def audits(self, limit: int = 100) -> list[Audit]:
         """Return the newest rows of the record, the newest first."""
         return self._record.newest(limit)
@@ -186,6 +228,7 @@ class Accounts:
         kept = passwords.encoded(password, self._cost)
         with self._store.write():
             self._sessions.close_all(name)
+            self._tokens.end_of(name)
             self._database.table("people").upsert(
                 {
                     "name": name,

@@ -102,6 +102,44 @@ class UserRefused(AuthError):
     fix: str
 
 
+class TokenRefused(AuthError):
+    """A token that can't be made: its name or its lifetime."""
+
+    code = "people.token_not_made"
+    cause = "The token {name:quoted} can't be made: {reason}."
+    name: str
+    reason: str
+    fix: str
+
+
+class TokenForbidden(AuthError):
+    """What a token may not do, whatever its role: give rights, give keys away, and what can't be undone."""
+
+    code = "people.not_by_token"
+    cause = "Permission denied: {name:quoted} is a token, and this is for people who can give their password."
+    fix = "Log in as an administrator, or use the command on the appliance itself."
+    name: str
+
+
+class PasswordRequired(AuthError):
+    """The password has to be given once more, as what was asked for weighs so much that a session alone doesn't do."""
+
+    code = "people.password_needed"
+    cause = "Your password is needed once more: it was given more than 5 minutes ago. Nothing was changed."
+    fix = "Give it, and ask again (the API takes it with POST /v1/session/password)."
+
+
+class PasswordWrong(AuthError):
+    """The password that was given once more is another one. The session goes on."""
+
+    code = "people.password_wrong"
+    cause = "The password is wrong. Nothing was changed."
+    fix = (
+        "Type it again. Forgotten, it is replaced on the appliance itself: chainwright webui password --one-time {name}"
+    )
+    name: str
+
+
 class TokenNotFound(AuthError):
     """There is no token with this id."""
 
@@ -109,3 +147,29 @@ class TokenNotFound(AuthError):
     cause = "There is no token {token:quoted}."
     fix = "List the tokens: chainwright webui token list"
     token: str
+
+
+class TooManyChanges(AuthError):
+    """Somebody has made so many changes that the record of them would push others out."""
+
+    code = "people.too_many_changes"
+    cause = "{name:quoted} has made {most} changes within a day; the next one is possible after {retry_at:time}."
+    effect = "Nothing was changed."
+    fix = "Make it on the appliance itself, without such a limit; or see what makes so many: chainwright webui audit"
+    name: str
+    most: int
+    retry_at: datetime
+
+
+class AuditBroken(AuthError):
+    """Rows of the audit record were changed, removed or put in by something else than the agent."""
+
+    code = "people.audit_broken"
+    cause = "The audit record isn't whole: {fault}{others}."
+    fix = (
+        "Compare it with the journal: journalctl -t chainwright-audit; see all: chainwright webui audit --verify; once it is "
+        "explained, take it as it is: chainwright webui audit --accept"
+    )
+    fault: str
+    others: str = ""
+    """Further ones, with a comma before."""

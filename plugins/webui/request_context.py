@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,13 +20,20 @@ from plugins.webui.client import JSON, AgentResponse, Api, Credentials, Query, R
 from plugins.webui.errors import AgentSilent, OnlyForAdmins
 from plugins.webui.forms import Form, read_form
 from plugins.webui.rendering import Pages
+from plugins.webui.shown_once import ShownOnce
 from plugins.webui.static_files import Statics
 from plugins.webui.upload_drafts import UploadDrafts
 
 COOKIE = "__Host-chainwright"
 """The prefix makes browsers insist on Secure, on the path / and on no domain (RFC 6265bis section 4.1.3.2)."""
 ADMIN = "admin"
-SESSION = re.compile(r"[A-Za-z0-9_-]{1,200}")
+RETRY_AFTER = 5
+"""Seconds."""
+SESSION = re.compile(r"cws_[A-Za-z0-9_-]{1,200}")
+"""A session's text; a token's is for programs, and no cookie."""
+PASSWORD_CODES = {"people.password_needed", "people.password_wrong", "people.too_many_tries"}
+TIME_TO_FILL_IN = timedelta(minutes=1)
+"""For a form: if the password counts for less, it is asked for in the form already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,7 @@ class AppState:
     catalogue: Catalogue
     statics: Statics
     upload_drafts: UploadDrafts
+    shown_once: ShownOnce
     cache: SessionCache
 
 
@@ -48,6 +57,7 @@ class RequestContext:
         self.app_state = app_state
         self._form: Form | None = None
         self._who: Mapping[str, Any] | None = None
+        self._password_refused = False
 
     @property
     def session(self) -> str:
@@ -89,6 +99,7 @@ class RequestContext:
         """Return the person who has logged in. Raises `Refused` without a login."""
         if self._who is None:
             self._who = await self.get("/v1/session")
+            self.request.state.authenticated()
         return self._who
 
     async def known(self) -> Mapping[str, Any] | None:
@@ -97,6 +108,11 @@ class RequestContext:
             return await self.who() if self.session else None
         except (Refused, AgentSilent):
             return None
+
+    def seen(self) -> Mapping[str, Any] | None:
+        """Return the person as the agent has named them last, None if it hasn't: for the frame of a page without the agent."""
+        seen = self.app_state.cache.find(self.session)
+        return self._who or (seen[0] if seen else None)
 
     async def require_admin(self) -> None:
         """Raise `OnlyForAdmins` for a person who may only look, before a form is filled in for nothing."""
@@ -113,10 +129,20 @@ class RequestContext:
             csrf.check_form_token(self.session, self._form.get(csrf.FIELD))
         return self._form
 
+    async def give_password(self, form: Form) -> None:
+        """Give the agent the password that the form has asked for. Raises `Refused` where `wants_password` is true of it."""
+        if form.get("password"):
+            self._who = await self.ask("POST", "/v1/session/password", {"password": form.get("password")})
+
+    def wants_password(self, refused: Refused) -> bool:
+        """Whether the agent refuses because the password is needed, or wrong: the form is shown again and asks for it."""
+        self._password_refused = self._password_refused or refused.code in PASSWORD_CODES
+        return refused.code in PASSWORD_CODES
+
     async def export(self, path: str, passphrase: str) -> AgentResponse:
         """Return a chain with its key, protected by a passphrase. Raises as `get` does."""
         body = json.dumps({"passphrase": passphrase}).encode()
-        return await self.app_state.api.send(self.credentials, "POST", path, body=body, kind=JSON)
+        return await self.app_state.api.send(self.credentials, "POST", path, body=(body,), kind=JSON)
 
     async def open_form(self) -> Form:
         """Return a form that needs no session. Raises `WebUIError`."""
@@ -134,6 +160,7 @@ class RequestContext:
         who = values.setdefault("who", self._who)
         values.setdefault("may_change", isinstance(who, Mapping) and who["role"] == ADMIN)
         shared = {
+            "asks_password": self._password_refused or _is_due(who),
             "form_token": csrf.form_token(self.session) if self.session else "",
             "partial": self.partial,
             "address": self.request.url.path,
@@ -157,6 +184,12 @@ class RequestContext:
         return RedirectResponse(target, 303)
 
 
+def _is_due(who: object) -> bool:
+    """Whether what weighs much needs the password of `who` again."""
+    until = who.get("password_until") if isinstance(who, Mapping) else None
+    return until is not None and datetime.fromisoformat(until) < datetime.now(UTC) + TIME_TO_FILL_IN
+
+
 def let_in(response: Response, session: str) -> Response:
     """Have the browser show this session from now on, to us alone, and not after it is closed."""
     response.set_cookie(COOKIE, session, path="/", secure=True, httponly=True, samesite="strict")
@@ -166,4 +199,10 @@ def let_in(response: Response, session: str) -> Response:
 def let_out(response: Response) -> Response:
     """Have the browser forget its session."""
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+def later(response: Response) -> Response:
+    """Have the client try again after some seconds: the agent doesn't answer, or too much is asked of us."""
+    response.headers["retry-after"] = str(RETRY_AFTER)
     return response

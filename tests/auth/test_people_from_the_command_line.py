@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+from datetime import timedelta
 
 import pytest
 
-from agent.auth import Accounts
+from agent.auth import Accounts, Role
+from agent.auth.person import TokenMaker
 from agent.auth.throttle import FAILURES_OF_NAME
 from agent.cli.actor import command_actor
 from agent.errors.auth import InvalidCredentials, TooManyLogins
@@ -16,6 +18,7 @@ from support.passwords import CHEAP
 
 GOOD = "four plain words here\n"
 WHO = command_actor().name
+REFUSED = "Error: This needs confirmation; nothing was changed.\nIn scripts: --yes\n"
 
 
 @pytest.fixture
@@ -92,9 +95,37 @@ def test_a_token_is_shown_once_listed_and_revoked(console):
     assert (row["name"], row["role"], row["made_by"], row["used_at"]) == ("monitoring", "viewer", WHO, None)
     assert "monitoring" in console.run("webui", "token", "list").stdout
     assert made.stdout.strip() not in console.run("webui", "token", "list", "--json").stdout
-    assert console.run("webui", "token", "revoke", row["id"]).returncode == 0
-    assert console.run("webui", "token", "revoke", row["id"]).returncode == 1
+    asked = console.run("webui", "token", "revoke", row["id"])
+    assert (asked.returncode, asked.stderr) == (
+        2,
+        f"The token monitoring ends: made by {WHO}, role viewer, never used.\n{REFUSED}",
+    )
+    assert console.run("webui", "token", "revoke", row["id"], "--yes").returncode == 0
+    assert console.run("webui", "token", "revoke", row["id"], "--yes").returncode == 1
     assert json.loads(console.run("webui", "token", "create", "x", "--json").stdout)["token"].startswith("cwt_")
+
+
+def test_what_ends_tokens_says_which_and_asks(appliance, console):
+    for name in ("ann", "bob"):
+        console.run("webui", "password", name, "--stdin", "--role", "admin", typed=GOOD)
+    with Store.open(appliance.layout) as store:
+        for number, role in enumerate((Role.ADMIN, Role.VIEWER)):
+            maker = TokenMaker("ann", "ann")
+            Accounts(store).make_token(f"t{number}", role, maker, appliance.clock(), timedelta(days=9))
+    of_ann = "2 tokens of ann end: t0, t1.\n"
+    for words in (("password", "ann", "--stdin"), ("password", "ann", "--one-time"), ("remove", "ann")):
+        done = console.run("webui", *words, typed=GOOD)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", of_ann + REFUSED), words
+    lesser = console.run("webui", "role", "ann", "viewer")
+    assert (lesser.returncode, lesser.stderr) == (2, "1 token of ann ends: t0.\n" + REFUSED)
+    assert console.run("webui", "role", "ann", "viewer", "--yes").returncode == 0
+    assert [each["name"] for each in console.json("webui", "token", "list")["tokens"]] == ["t1"]
+    assert console.run("webui", "remove", "ann", "--yes").stderr == (
+        "1 token of ann ends: t1.\nann is removed, and their sessions have ended.\n"
+    )
+    assert console.json("webui", "token", "list")["tokens"] == []
+    alone = console.run("webui", "role", "bob", "viewer")
+    assert (alone.returncode, "nobody else is an administrator" in alone.stderr) == (1, True)
 
 
 def test_what_was_done_on_the_console_is_on_record(console):
