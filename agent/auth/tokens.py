@@ -41,13 +41,13 @@ class Tokens:
         """Return every token, the newest first."""
         return self._database.decoded("tokens", _token, "select * from tokens order by made_at desc")
 
-    def holder(self, text: str, now: datetime) -> Person:
-        """Return whom a text stands for. Raises `InvalidToken`."""
+    def holder(self, text: str, now: datetime) -> tuple[Person, datetime | None]:
+        """Return whom a text stands for, and when it was noted to be used last. Raises `InvalidToken`."""
         query = "select * from tokens where sha256 = ?"
         token = next(iter(self._database.decoded("tokens", _token, query, [bearer_tokens.digest(text)])), None)
         if token is None or not token.made_at <= now < token.expires_at:
             raise InvalidToken
-        return Person(f"token {token.name}", token.role)
+        return Person(f"token {token.name}", token.role), token.used_at
 
     def used(self, text: str, now: datetime) -> None:
         """Note when a token was used last."""

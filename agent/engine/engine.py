@@ -219,9 +219,10 @@ class Engine:
         instants = [each for each in (made.next_at, self._report.changes_at) if each]
         until = min(instants).timestamp() if instants else None
         fresh = UpToDate(now.timestamp(), until, len(self._report.attention))
+        record, evidence = fingerprint.record(fresh), written_evidence(snapshot)
         with store.write():
-            store.remember(KEY, fingerprint.record(fresh))
-            store.remember(EVIDENCE, written_evidence(snapshot))
+            store.remember(KEY, record)
+            store.remember(EVIDENCE, evidence)
 
     def boot(self) -> list[str]:
         """Make sure that every module has files to start with: local chains and last good generations, no network.
