@@ -110,6 +110,11 @@ class Pass:
         return self._inputs.enabled.http01
 
     @property
+    def asks_private_addresses(self) -> bool:
+        """Whether uploads may have addresses of private networks asked for lists of revoked certificates."""
+        return self._inputs.settings.fetch.private
+
+    @property
     def all_modules_ok(self) -> bool:
         """Whether every module could be asked."""
         return all(record.problem is None for record in self.declarations.records)

@@ -284,7 +284,8 @@ class Engine:
         inquiries = [each for each in made.actions if isinstance(each, Inquire)]
         services = self.workers.services(current.http01, job)
         self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
-        self.workers.inquire(store, [(current.source(each.source), each) for each in inquiries], services)
+        asked = [(current.source(each.source), each) for each in inquiries]
+        self.workers.inquire(store, asked, services, private=current.asks_private_addresses)
 
     def _gather(self, deadline: float) -> bool:
         """Wait until orders have ended: all, or those of ten seconds after the first. False: the time is up."""

@@ -161,6 +161,8 @@ EXAMPLES: list[AgentError] = [
     http01.WebrootUnwritable([SHOP], WEBROOT, os_error(errno.ENOSPC), AT),
     http01.TokenMalformed([SHOP], "../../etc/passwd", AT),
     crl.CrlUnreachable("http://ca.example.com/1.crl", "connection refused", AT),
+    crl.CrlUnreachable("http://ca.example.com/1.crl", "it is not available", AT),
+    crl.CrlNotPublic("http://127.0.0.1:8080/1.crl", AT),
     crl.CrlRefused("http://ca.example.com/1.crl", "its signature is not the CA's", AT),
     # Keys, certificates, roots
     chain.KeyMismatch([WWW]),
