@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from agent.auth import Person, Role, Session
+from agent.auth.bearer_tokens import TOKEN_PREFIX
 
 ROOT = Person("root (uid 0)", Role.ADMIN)
 """The machine's own root, who may read the store anyway."""
@@ -29,6 +30,16 @@ class Access(StrEnum):
         return Role.ADMIN if self is Access.ADMIN else Role.VIEWER
 
 
+class Proof(StrEnum):
+    """What a route requires beside the role."""
+
+    NONE = "none"
+    PERSON = "person"
+    """A person or the machine's own root: no token, whatever its role."""
+    PASSWORD = "password"  # noqa: S105 - a word
+    """The same, and a person has given the password within five minutes. A session that was stolen doesn't do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Caller of a request: for roles, throttling and the audit record."""
@@ -45,3 +56,8 @@ class Caller:
     def name(self) -> str:
         """For the record."""
         return self.person.name if self.person else "nobody"
+
+    @property
+    def is_token(self) -> bool:
+        """Whether a program shows a token."""
+        return self.text.startswith(TOKEN_PREFIX)

@@ -96,7 +96,15 @@ class Dispatcher:
 
     def _identify(self, uid: int, headers: Mapping[str, str], route: Route) -> Caller:
         with self._services.accounts() as accounts:
-            return identify(self._services.peers, uid, headers, route.access, accounts, self._services.now())
+            return identify(
+                self._services.peers,
+                uid,
+                headers,
+                accounts,
+                self._services.now(),
+                access=route.access,
+                proof=route.proof,
+            )
 
     def _response(self, answer: ApiResponse, request: ApiRequest, follow: Follower | None) -> Response:
         headers = {**HEADERS, **answer.headers}

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.api.access import LOCAL, ROOT, Access, Caller
+from agent.api.access import LOCAL, ROOT, Access, Caller, Proof
 from agent.auth import Accounts
 from agent.auth.bearer_tokens import SESSION_PREFIX
 from agent.errors.api import AuthenticationRequired, BadRequest, PeerForbidden
-from agent.errors.auth import InvalidToken, PasswordChangeRequired, PermissionDenied
+from agent.errors.auth import (
+    InvalidToken,
+    PasswordChangeRequired,
+    PasswordRequired,
+    PermissionDenied,
+    TokenForbidden,
+)
 
 CLIENT = "chainwright-client"
 """Header in which the web interface passes the address of the browser."""
@@ -34,7 +40,14 @@ class PeerProcesses:
 
 
 def identify(
-    peers: PeerProcesses, uid: int, headers: Mapping[str, str], access: Access, accounts: Accounts, now: datetime
+    peers: PeerProcesses,
+    uid: int,
+    headers: Mapping[str, str],
+    accounts: Accounts,
+    now: datetime,
+    *,
+    access: Access,
+    proof: Proof = Proof.NONE,
 ) -> Caller:
     """Return who calls, having made sure that they may. `headers`: names in lower case.
 
@@ -47,15 +60,24 @@ def identify(
         return Caller(ROOT, address)
     if access is Access.PUBLIC:
         return Caller(None, address)
-    caller = _known(_text(shown), address, accounts, now)
+    text = _text(shown)
+    if _of_browser(peers, uid, headers) and not text.startswith(SESSION_PREFIX):
+        raise InvalidToken  # a token in the place of a session: it is for programs, never for a cookie
+    caller = _known(text, address, accounts, now)
     _check(caller, access)
+    _check_proof(caller, proof, now)
     return caller
 
 
+def _of_browser(peers: PeerProcesses, uid: int, headers: Mapping[str, str]) -> bool:
+    """Whether the web interface passes a browser's request on."""
+    return CLIENT in headers and uid in peers.web
+
+
 def _address(peers: PeerProcesses, uid: int, headers: Mapping[str, str]) -> str:
-    told = headers.get(CLIENT)
-    if told is None or uid not in peers.web:
+    if not _of_browser(peers, uid, headers):
         return LOCAL if uid == 0 else f"{LOCAL}, uid {uid}"
+    told = headers[CLIENT]
     try:
         address = ipaddress.ip_address(told.partition("%")[0])  # without a zone (RFC 4007): it means nothing elsewhere
     except ValueError:
@@ -85,3 +107,10 @@ def _check(caller: Caller, access: Access) -> None:
         raise PasswordChangeRequired
     if not person.role.may(access.role):
         raise PermissionDenied(person.name, person.role, access.role)
+
+
+def _check_proof(caller: Caller, proof: Proof, now: datetime) -> None:
+    if proof is not Proof.NONE and caller.is_token:
+        raise TokenForbidden(caller.name)
+    if proof is Proof.PASSWORD and caller.session is not None and now >= caller.session.password_until:
+        raise PasswordRequired

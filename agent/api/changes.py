@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agent.api.access import Access
+from agent.api.access import Access, Proof
 from agent.api.chains import attachment, known
 from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
@@ -175,6 +175,7 @@ ROUTES = (
         JobStarted,
         202,
         body=Revocation,
+        proof=Proof.PASSWORD,
         pool=Pool.CHANGE,
         problems=(404, 422, 503),
     ),
@@ -197,7 +198,8 @@ ROUTES = (
         export,
         "Return a chain with its key as PKCS#12",
         body=Export,
-        pool=Pool.CHANGE,
+        pool=Pool.EXPORT,
+        proof=Proof.PASSWORD,
         media_types=(PKCS12,),
         problems=(404,),
     ),

@@ -19,6 +19,7 @@ from agent.errors import Problem
 from agent.errors.api import JobLost, JobNotFound
 from agent.model.aim import Aim, AimOutcome
 from agent.model.events import Event
+from agent.operations.tasks import LOST
 from agent.store import Store
 from agent.store.jobs import JobRecord
 
@@ -168,7 +169,7 @@ def _last_seen(request: ApiRequest) -> int:
 
 def _job(record: JobRecord, now: datetime) -> Job:
     lost = record.lost(now)
-    problem = JobLost("it was killed, or the machine was restarted").problem if lost else record.problem
+    problem = JobLost(LOST).problem if lost else record.problem
     return Job(
         id=record.id,
         action=record.action,

@@ -23,7 +23,9 @@ PROBLEM = "ProblemDetails"
 MARKS = re.compile(r"\{(\w+)\}")
 DESCRIPTION = (
     "The local API of the certificate agent, on its UNIX socket. Processes of root, of the agent's own user and of the web "
-    "interface's may connect. Root needs no session; everybody else logs in, or shows a token."
+    "interface's may connect. Root needs no session; everybody else logs in, or shows a token. "
+    "Where x-proof is person, a token is refused; where it is password, too, and a person must have given the password within "
+    "the last five minutes: by logging in, or with POST /v1/session/password."
 )
 
 Schema = dict[str, Any]
@@ -82,6 +84,7 @@ def _operation(route: Route, schemas: Mapping[Any, Schema]) -> Schema:
         "tags": [route.path.split("/")[2].partition(".")[0]],
         "security": [] if route.access is Access.PUBLIC else [{"bearer": []}, {}],  # root needs none
         "x-access": str(route.access),
+        "x-proof": str(route.proof),
         "parameters": [*_path_parameters(route), *_query_parameters(route), *_header_parameters(route)],
         "responses": {str(route.status): _success(route, schemas), **_failures(route)},
     }

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from agent.api.access import Access
+from agent.api.access import Access, Proof
 from agent.api.chains import PEM, attachment
 from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
@@ -142,6 +142,7 @@ ROUTES = (
         JobStarted,
         202,
         body=RootRevocation,
+        proof=Proof.PASSWORD,
         pool=Pool.CHANGE,
         problems=(404, 422, 503),
     ),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from agent.api.app import application
-from agent.api.connection import ApiConnection
+from agent.api.connection import PROCESSES, ApiConnection, user_of
+from agent.api.connection_limit import Party, Places
 from agent.api.routes import ROUTES
 from agent.api.services import ApiServices
 from agent.api.uvicorn_server import HttpServer
@@ -17,6 +19,8 @@ KEEP_ALIVE = 15
 """Seconds that an idle connection is held."""
 GRACE = 5
 """Seconds for answers under way, at the end."""
+MOST_USERS = 3
+"""Whose connections have their places at the same time: root, the agent's own user, and the web interface's."""
 
 log = logging.getLogger("chainwright.api")
 
@@ -31,6 +35,7 @@ class ApiServer(HttpServer):
     """A server that ends when it is idle."""
 
     def __init__(self, services: ApiServices) -> None:
+        self._services = services
         super().__init__(
             application(services, ROUTES),
             partial(ApiConnection, services.limits),
@@ -38,11 +43,19 @@ class ApiServer(HttpServer):
             shutdown_seconds=GRACE,
             h11_max_incomplete_event_size=services.limits.headers_octets,
         )
-        self._services = services
         self._used = time.monotonic()
 
+    def places(self) -> Mapping[str, Places]:
+        """Return how many connections each user's processes may have."""
+        most = self._services.limits.connections
+        return {PROCESSES: Places(MOST_USERS * most, most)}
+
+    def party(self, connection: socket.socket) -> Party:
+        """Return whose a connection is."""
+        return user_of(connection)
+
     def finished(self) -> bool:
-        """Return whether there was neither a connection nor a job for some time."""
-        if self.connected or self._services.job_processes.running:
+        """Return whether there was neither a connection nor a job for some time, and no preview is kept."""
+        if self.connected or self._services.job_processes.running or self._services.inspections:
             self._used = time.monotonic()
         return time.monotonic() >= self._used + self._services.limits.idle_seconds

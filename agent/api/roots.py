@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from agent.api.access import Access
+from agent.api.access import Access, Proof
 from agent.api.chains import PEM, attachment
 from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
@@ -20,6 +20,7 @@ from agent.errors.root import RootMissing
 from agent.model.aim import Aim
 from agent.operations.effects import RootEffects
 from agent.operations.root import reissue_root, root_aim, root_effects, upload_effects, upload_root
+from agent.operations.uploads import Through
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
 from agent.store import Store
@@ -134,7 +135,7 @@ def reissue(request: ApiRequest) -> ApiResponse:
 
 def preview(request: ApiRequest) -> ApiResponse:
     """Say what a root is, and what it would do. Raises `UploadError`, `RootError` and `ChainError`."""
-    root = _diagnose(request, request.body)
+    root = _diagnose(request, request.body, request.services.inspections.preview)
     with request.locked_state() as state:
         found = upload_effects(state, root)
     certificates = tuple(links(root.pem().decode()))
@@ -144,7 +145,7 @@ def preview(request: ApiRequest) -> ApiResponse:
 def replace(request: ApiRequest) -> ApiResponse:
     """Put an uploaded root into service. Raises `ConfirmationWordMissing`, and as `preview` does; `RootAlreadyPresent`."""
     _require(request.body.typed, REPLACE)
-    root, job = _diagnose(request, request.body), new_job()
+    root, job = _diagnose(request, request.body, request.services.inspections.take), new_job()
     with request.locked_state(job) as state:
         aim = root_aim(state)
         upload_root(state, root)
@@ -156,10 +157,10 @@ def _require(typed: str, word: str) -> None:
         raise ConfirmationWordMissing(word)
 
 
-def _diagnose(request: ApiRequest, given: Given) -> Root:
+def _diagnose(request: ApiRequest, given: Given, through: Through) -> Root:
     from agent.inspection import inspect_root
 
-    return inspect_root(given.input_files(), passphrase=given.secret, now=request.now)
+    return through(inspect_root, given.input_files(), passphrase=given.secret, now=request.now)
 
 
 def _taken(request: ApiRequest, job: str, root: Root, aim: Aim, action: str) -> ApiResponse:
@@ -216,6 +217,7 @@ ROUTES = (
         RootStarted,
         202,
         body=Retyped,
+        proof=Proof.PASSWORD,
         pool=Pool.CHANGE,
         problems=(422, 503),
     ),
@@ -239,6 +241,7 @@ ROUTES = (
         RootStarted,
         202,
         form=Replacement,
+        proof=Proof.PASSWORD,
         pool=Pool.CHANGE,
         problems=(409, 422, 503),
     ),

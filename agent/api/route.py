@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from agent.api.access import Access
+from agent.api.access import Access, Proof
 from agent.api.request import ApiRequest, ApiResponse
 
 Handler = Callable[[ApiRequest], ApiResponse]
@@ -38,6 +38,8 @@ class Pool(StrEnum):
     """Takes the agent's lock, or inspects an upload."""
     PASSWORD = "password"  # noqa: S105 - the name of a pool
     """Takes 64 MiB for each."""
+    EXPORT = "export"
+    """Takes a second of computing time for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Route:
     """Of an answer that is no JSON."""
     problems: tuple[int, ...] = ()
     """Statuses beyond those that every route may answer with."""
+    proof: Proof = Proof.NONE
+    """Beside the role."""
     follow: Follower | None = None
     """Continues the answer of `handler` as a stream."""
 

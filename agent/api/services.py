@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.api.authentication import PeerProcesses
+from agent.api.inspections import Inspections
 from agent.api.job_processes import JobProcesses
 from agent.api.limits import ApiLimits
 from agent.api.redaction import redaction
@@ -25,6 +26,7 @@ from agent.system.release import plausible
 
 if TYPE_CHECKING:
     from agent.auth.person import Actor
+    from agent.engine.unchanged_settings import Loaded, Loader
     from agent.operations.locked_state import LockedState
 
 FRESH = timedelta(seconds=1)
@@ -55,7 +57,9 @@ class ApiServices:
         clock: Callable[[], datetime] = utc_now,
         job_processes: JobProcesses | None = None,
         limits: ApiLimits | None = None,
+        loader: Loader | None = None,
     ) -> None:
+        """`loader` of settings and plugins; None: they are loaded when they are first needed, and when they have changed."""
         self.layout = layout
         self.peers = peers
         self._clock = clock
@@ -64,6 +68,8 @@ class ApiServices:
         self.job_processes = job_processes or JobProcesses(layout, self.now)
         self._reading = threading.Lock()
         self._cached: _CachedStatus | None = None
+        self.inspections = Inspections()
+        self._loader = loader or _load_later()
 
     def now(self) -> datetime:
         """Return the present instant, UTC; never one before the release."""
@@ -92,12 +98,27 @@ class ApiServices:
         from agent.engine.engine import Engine
         from agent.operations.locked_state import locked_state
 
-        engine = Engine(self.layout, clock=self._clock, who="chainwright api", job=job)
+        engine = Engine(self.layout, clock=self._clock, who="chainwright api", job=job, loader=self._loader)
         return locked_state(engine, self.limits.lock_seconds, actor)
 
     def json(self, content: object) -> bytes:
         """Return what is sent of dataclasses and plain JSON types: one line, without the paths of the agent's own files."""
         return json.dumps(self._clean(plain(content)), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _load_later() -> Loader:
+    """Return a loader that is imported when it is called: who only looks needs none of it."""
+    found: Loader | None = None
+
+    def load(layout: Layout) -> Loaded:
+        nonlocal found
+        if found is None:
+            from agent.engine.unchanged_settings import UnchangedSettings
+
+            found = UnchangedSettings()
+        return found(layout)
+
+    return load
 
 
 def _mark(database: Path) -> tuple[tuple[int, int], ...]:

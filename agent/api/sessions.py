@@ -7,13 +7,13 @@ from datetime import datetime
 
 from pydantic import Field
 
-from agent.api.access import Access
+from agent.api.access import Access, Proof
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.auth import Person, Role, Session
 from agent.auth.passwords import LONGEST
 from agent.auth.person import Audit
-from agent.errors.api import NoOwnPassword
+from agent.errors.api import ConfirmationRequired, NoOwnPassword
 
 LONGEST_NAME = 64
 
@@ -30,6 +30,13 @@ class PasswordChange(Input):
 
     old: str = Field(max_length=LONGEST)
     new: str = Field(max_length=LONGEST)
+    confirmed: bool = Field(False, description="the tokens of the person may end")
+
+
+class Password(Input):
+    """The present password, once more."""
+
+    password: str = Field(max_length=LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,8 @@ class WhoIs:
     """When the session ends unless it is used before; None: there is no session."""
     ends_at: datetime | None
     """When the session ends in any case."""
+    password_until: datetime | None
+    """Until when the password counts as given just now; None: there is no session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,14 @@ class LoggedIn(WhoIs):
 
     token: str
     """For ``Authorization: Bearer TOKEN``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordEffects:
+    """What another password ends, beside sessions."""
+
+    tokens: tuple[str, ...]
+    """Names of the person's tokens."""
 
 
 def open_session(request: ApiRequest) -> ApiResponse:
@@ -79,29 +96,58 @@ def close(request: ApiRequest) -> ApiResponse:
     return ApiResponse(status=204)
 
 
-def change_password(request: ApiRequest) -> ApiResponse:
-    """Change one's own password: every session of that person ends, and a new one begins."""
-    change: PasswordChange = request.body
+def give_password(request: ApiRequest) -> ApiResponse:
+    """Have the password count as given just now. Raises `PasswordWrong` and `TooManyLogins`."""
+    session = _own_session(request)
+    given: Password = request.body
+    with request.services.accounts() as accounts:
+        accounts.give_password(
+            request.caller.text, session.person.name, given.password, request.caller.address, request.now
+        )
+        return ApiResponse(_who(session.person, accounts.session(request.caller.text, request.now)))
+
+
+def password_effects(request: ApiRequest) -> ApiResponse:
+    """Say what another password of the caller's ends."""
     session = request.caller.session
-    if session is None:
-        raise NoOwnPassword(request.caller.name)
-    name = session.person.name
+    with request.services.accounts() as accounts:
+        found = accounts.tokens_of(session.person.name, request.now) if session else []
+    return ApiResponse(PasswordEffects(tuple(each.name for each in found)))
+
+
+def change_password(request: ApiRequest) -> ApiResponse:
+    """Change one's own password: every session and token of that person ends, and a new session begins.
+
+    Raises `InvalidCredentials`, `TooManyLogins`, `PasswordRefused`, and `ConfirmationRequired` where there are tokens.
+    """
+    change: PasswordChange = request.body
+    name = _own_session(request).person.name
     with request.services.accounts() as accounts:
         person = accounts.check_password(name, change.old, request.caller.address, request.now)
+        tokens = accounts.tokens_of(name, request.now)
+        if tokens and not change.confirmed:
+            raise ConfirmationRequired([f"The token {each.name} ends." for each in tokens])
         accounts.set_password(name, change.new, request.now)
         text, opened = accounts.open_session(replace(person, must_change=False), request.caller.address, request.now)
     request.note("password set", name)
     return ApiResponse(_logged_in(text, opened))
 
 
+def _own_session(request: ApiRequest) -> Session:
+    if request.caller.session is None:
+        raise NoOwnPassword(request.caller.name)
+    return request.caller.session
+
+
 def _who(person: Person, session: Session | None) -> WhoIs:
-    idle_at, ends_at = (session.idle_at, session.ends_at) if session else (None, None)
-    return WhoIs(person.name, person.role, person.must_change, idle_at, ends_at)
+    instants = (session.idle_at, session.ends_at, session.password_until) if session else (None, None, None)
+    return WhoIs(person.name, person.role, person.must_change, *instants)
 
 
 def _logged_in(text: str, session: Session) -> LoggedIn:
     person = session.person
-    return LoggedIn(person.name, person.role, person.must_change, session.idle_at, session.ends_at, text)
+    instants = (session.idle_at, session.ends_at, session.password_until)
+    return LoggedIn(person.name, person.role, person.must_change, *instants, text)
 
 
 ROUTES = (
@@ -119,6 +165,26 @@ ROUTES = (
     ),
     Route("GET", "/v1/session", Access.PERSON, show, "Show the caller", WhoIs),
     Route("DELETE", "/v1/session", Access.PERSON, close, "Log out", status=204),
+    Route(
+        "POST",
+        "/v1/session/password",
+        Access.PERSON,
+        give_password,
+        "Give the password once more, for what a session alone is not enough for",
+        WhoIs,
+        body=Password,
+        proof=Proof.PERSON,
+        pool=Pool.PASSWORD,
+        problems=(429,),
+    ),
+    Route(
+        "GET",
+        "/v1/password/effects",
+        Access.PERSON,
+        password_effects,
+        "Say which tokens of the caller's end with another password",
+        PasswordEffects,
+    ),
     Route(
         "POST",
         "/v1/password",

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from agent.api.access import Access
+from agent.api.access import Access, Proof
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Route, Whole
 from agent.auth import Role, Token
 from agent.auth.accounts import LONGEST_TOKEN
+from agent.auth.person import TokenMaker
 
 
 class NewToken(Input):
@@ -45,12 +46,12 @@ def listed(request: ApiRequest) -> ApiResponse:
 
 
 def make(request: ApiRequest) -> ApiResponse:
-    """Make a token. Raises `UserRefused`."""
+    """Make a token, which ends with the caller's account. Raises `TokenRefused`."""
     body: NewToken = request.body
+    session = request.caller.session
+    maker = TokenMaker(request.caller.name, session.person.name if session else None)
     with request.services.accounts() as accounts:
-        text, token = accounts.make_token(
-            body.name, body.role, request.caller.name, request.now, timedelta(days=body.days)
-        )
+        text, token = accounts.make_token(body.name, body.role, maker, request.now, timedelta(days=body.days))
     request.note("token made", body.name, f"{token.id}, {body.role}, {body.days} days")
     return ApiResponse(TokenMade(token.id, text, token.expires_at), 201)
 
@@ -65,6 +66,26 @@ def revoke(request: ApiRequest) -> ApiResponse:
 
 ROUTES = (
     Route("GET", "/v1/tokens", Access.ADMIN, listed, "List the tokens, without their texts", TokenList),
-    Route("POST", "/v1/tokens", Access.ADMIN, make, "Make a token", TokenMade, 201, body=NewToken, problems=(422,)),
-    Route("DELETE", "/v1/tokens/{id}", Access.ADMIN, revoke, "Revoke a token", status=204, problems=(404,)),
+    Route(
+        "POST",
+        "/v1/tokens",
+        Access.ADMIN,
+        make,
+        "Make a token",
+        TokenMade,
+        201,
+        body=NewToken,
+        proof=Proof.PASSWORD,
+        problems=(422,),
+    ),
+    Route(
+        "DELETE",
+        "/v1/tokens/{id}",
+        Access.ADMIN,
+        revoke,
+        "Revoke a token",
+        status=204,
+        proof=Proof.PERSON,
+        problems=(404,),
+    ),
 )

@@ -14,7 +14,7 @@ from agent.api.route import Input, Pool, Route
 from agent.errors.operations import OperationError
 from agent.operations.aims import aim_at
 from agent.operations.effects import Switch
-from agent.operations.uploads import UploadPreview, check_upload, diagnose_upload, store_upload, upload_preview
+from agent.operations.uploads import Through, UploadPreview, check_upload, diagnose_upload, store_upload, upload_preview
 from agent.planning.comparison import Outranked
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class UploadStarted(JobStarted):
 def preview(request: ApiRequest) -> ApiResponse:
     """Say what an upload would do. Raises `UploadError` and `ChainError`, and as `check_upload` does for `replace`."""
     upload: Upload = request.body
-    diagnosis = _diagnose(request, upload)
+    diagnosis = _diagnose(request, upload, request.services.inspections.preview)
     try:
         with request.locked_state() as state:
             effects = check_upload(
@@ -93,7 +93,7 @@ def preview(request: ApiRequest) -> ApiResponse:
 def store(request: ApiRequest) -> ApiResponse:
     """Store an upload, and have it deployed. Raises `UploadError`, `ChainError`, and as `store_upload` does."""
     upload: Upload = request.body
-    diagnosis = _diagnose(request, upload)
+    diagnosis = _diagnose(request, upload, request.services.inspections.take)
     chain, job = diagnosis.chain, new_job()
     with request.locked_state(job) as state:
         effects = store_upload(
@@ -109,9 +109,11 @@ def store(request: ApiRequest) -> ApiResponse:
     return started(UploadStarted(job, chain.id, effects.switches, effects.outranked))
 
 
-def _diagnose(request: ApiRequest, upload: Upload) -> Diagnosis:
+def _diagnose(request: ApiRequest, upload: Upload, through: Through) -> Diagnosis:
     files, layout = upload.input_files(), request.services.layout
-    return diagnose_upload(layout, files, passphrase=upload.secret, now=request.now, for_name=upload.for_name)
+    return diagnose_upload(
+        layout, files, passphrase=upload.secret, now=request.now, for_name=upload.for_name, through=through
+    )
 
 
 ROUTES = (

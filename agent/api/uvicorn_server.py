@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -19,23 +20,42 @@ import uvicorn.server
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from agent.api.connection_limit import ConnectionLimit, OpenConnection, Party, Places, party_of, tcp_pools
+from agent.api.listener import FLUSH_SECONDS, Listener
+from agent.api.log_limit import limit_log
+
 OCTETS_AT_ONCE = 4096
 """Given to h11, which limits the size of headers only while they are incomplete: in one piece they may have any."""
 
 
+LINGER_OCTETS = 4 * 2**20
+"""That may still come of a request that was answered: a client that is still sending loses the answer otherwise."""
+
+
 class HttpConnection(H11Protocol):
-    """One connection, which has a limited time for the first line and headers of each request.
+    """One connection, which has a limited time for each part of a request and of an answer.
 
     A subclass sets the limits, and overrides `state` and `malformed`.
     """
 
     headers_seconds: float
     """Until the first line and headers of a request have to be there, from their first octet or from the connection's start."""
-    most_connections: int
-    """Open at the same time; a further one is dropped."""
+    linger_seconds = 5.0
+    """For the rest of a request that was answered before it had come."""
+    stalled_seconds = 30.0
+    """Until a connection is dropped whose client takes nothing of an answer that is too long for the buffers."""
+    flush_seconds = FLUSH_SECONDS
+    """Until a connection that was closed is dropped, where its client does not take what is left of the answer."""
     closing_seconds: float | None = None
-    """Until a connection that the server has closed is dropped, whether the client closes its side or not; None: by asyncio."""
+    """Until a connection is dropped when the server ends, whether the client closes its side or not."""
+    place: OpenConnection | None = None
+    limit: ConnectionLimit | None = None
     _timer: asyncio.TimerHandle | None = None
+    """For the headers of a request, or for the rest of one that was answered."""
+    _writing: asyncio.TimerHandle | None = None
+    """For the client to take an answer, or the end of the connection."""
+    _left = 0
+    """Octets that may still come of a request that was answered."""
 
     def state(self, transport: asyncio.Transport) -> dict[str, Any]:
         """Return what each request of this connection finds in its state."""
@@ -45,33 +65,70 @@ class HttpConnection(H11Protocol):
         """Return media type and content of the answer to what is no HTTP."""
         return "text/plain; charset=utf-8", b"Invalid HTTP request received."
 
+    def authenticated(self) -> None:
+        """Protect the connection: the request that it answers is of somebody who has logged in."""
+        if self.place is not None and not self.cycle.response_complete:
+            self.place.protected = True
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request, if there is room for the connection."""
+        """Wait for the first request."""
         super().connection_made(transport)
         self.app_state = self.state(transport)
-        self._start_timer()
-        if len(self.connections) > self.most_connections:
-            transport.abort()
+        self._start_timer(self.headers_seconds)
 
     def data_received(self, data: bytes) -> None:
-        """Go on waiting while the first line and headers are incomplete."""
+        """Go on waiting while the first line and headers are incomplete, or the rest of a request that was answered."""
+        self._heard()
+        lingered = self._lingers
+        if lingered:
+            self._left -= len(data)
+            if self._left < 0:
+                self.transport.abort()
+                return
         for start in range(0, len(data), OCTETS_AT_ONCE):
             if not self.transport.is_closing():
                 super().data_received(data[start : start + OCTETS_AT_ONCE])
-        if self.conn.their_state is h11.IDLE:
-            self._start_timer()
-        else:
+        if not self._lingers and (lingered or self.conn.their_state is not h11.IDLE):
             self._stop_timer()
+        if self.conn.their_state is h11.IDLE:
+            self._start_timer(self.headers_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
+        """Stop the timers, and leave the place to another connection."""
         self._stop_timer()
+        self._stop_writing()
+        if self.limit is not None and self.place is not None:
+            self.limit.leave(self.place)
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
         """Leave the time until the next request to uvicorn, which has a timer of its own for it."""
         self._stop_timer()
+        self._heard()
+        if self.place is not None:
+            self.place.protected = False
+        if self._lingers:
+            self._left = LINGER_OCTETS
+            self._start_timer(self.linger_seconds)
         super().on_response_complete()
+        if self.transport.is_closing():
+            self._wait_for_client(self.flush_seconds)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to take what is in the buffers."""
+        super().pause_writing()
+        self._wait_for_client(self.stalled_seconds)
+
+    def resume_writing(self) -> None:
+        """Go on with the answer."""
+        self._stop_writing()
+        self._heard()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; drop it where its client has not taken the last answer."""
+        super().timeout_keep_alive_handler()
+        self._wait_for_client(self.flush_seconds)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless an answer has begun already, and close."""
@@ -84,7 +141,11 @@ class HttpConnection(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
+        if self.cycle is not None:  # its content was no HTTP: the application has nobody left to answer
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.close()
+        self._wait_for_client(self.flush_seconds)
 
     def shutdown(self) -> None:
         """Close after the answer under way; drop the connection where that takes longer than `closing_seconds`."""
@@ -92,21 +153,42 @@ class HttpConnection(H11Protocol):
         if self.closing_seconds is not None:
             self.loop.call_later(self.closing_seconds, self.transport.abort)
 
-    def _start_timer(self) -> None:
+    @property
+    def _lingers(self) -> bool:
+        """Whether a request was answered whose content has not come yet."""
+        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
+
+    def _heard(self) -> None:
+        if self.place is not None:
+            self.place.used_at = time.monotonic()
+
+    def _start_timer(self, seconds: float) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(self.headers_seconds, self.transport.abort)
+            self._timer = self.loop.call_later(seconds, self.transport.abort)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+    def _wait_for_client(self, seconds: float) -> None:
+        self._stop_writing()
+        self._writing = self.loop.call_later(seconds, self.transport.abort)
+
+    def _stop_writing(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+
 
 class HttpServer(uvicorn.server.Server):
     """A server on sockets that are open already, which ends cleanly at SIGTERM and SIGINT.
 
-    A subclass overrides `handlers`, `started_listening`, `stopping` and `finished`.
+    A subclass overrides `handlers`, `started_listening`, `stopping`, `finished`, `places` and `party`.
     """
+
+    handshake_seconds = 10.0
+    """For TLS."""
 
     def __init__(
         self,
@@ -136,6 +218,16 @@ class HttpServer(uvicorn.server.Server):
                 **options,
             )
         )
+        self.limit = ConnectionLimit(self.places())
+        self._listener: Listener | None = None
+
+    def places(self) -> Mapping[str, Places]:
+        """Return how many connections are open at a time, by the pool that `party` names."""
+        return tcp_pools()
+
+    def party(self, connection: socket.socket) -> Party:
+        """Return whose a new connection is. Raises `OSError` where it has gone."""
+        return party_of(connection)
 
     def handlers(self) -> Mapping[signal.Signals, Callable[[], None]]:
         """Return handlers of further signals."""
@@ -167,13 +259,25 @@ class HttpServer(uvicorn.server.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
+        """Listen, then say so. uvicorn's own listeners would have no limits."""
+        await super().startup([])
+        limit_log()
+        self._listener = Listener(self.limit, self.party, self._connection, self.config.ssl, self.handshake_seconds)
+        self._listener.start(sockets or [], self.config.backlog)
         self.started_listening(sockets or [])
+
+    def _connection(self) -> HttpConnection:
+        made: HttpConnection = cast(Any, self.config.http_protocol_class)(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        made.limit = self.limit
+        return made
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close after the answers under way."""
         self.stopping()
+        if self._listener is not None:
+            self._listener.stop()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:

@@ -8,24 +8,29 @@ from typing import Any
 
 from agent.auth import bearer_tokens, passwords
 from agent.auth.audit_log import AuditLog
-from agent.auth.person import Audit, Person, Role, Session, Token
+from agent.auth.person import Audit, Person, Role, Session, Token, TokenMaker
 from agent.auth.sessions import SEEN_EVERY, Sessions
 from agent.auth.throttle import Throttle
 from agent.auth.tokens import Tokens
 from agent.errors.auth import (
     InvalidCredentials,
     InvalidToken,
+    OneTimePasswordEnded,
+    PasswordWrong,
+    TokenRefused,
     UserNotFound,
     UserRefused,
 )
 from agent.store import Store
-from agent.store.instants import written
+from agent.store.instants import read_known, written
 
 FIRST = "admin"
 """Name of the administrator who is there from the beginning."""
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 NAME_RULE = "it must be 1 to 32 lower-case letters, digits, dots, hyphens or underscores, and begin with a letter"
 LONGEST_TOKEN = timedelta(days=366)
+ONE_TIME = timedelta(hours=24)
+"""How long a one-time password waits for its login."""
 
 
 class Accounts:
@@ -50,35 +55,57 @@ class Accounts:
         query = "select name, role, must_change from people order by name"
         return self._database.decoded("people", _person, query)
 
-    def one_time_password(self, now: datetime) -> str | None:
-        """Return a password for the first login, at the first start and as long as nobody has one; else None."""
-        if self._database.execute("select 1 from people limit 1").fetchone() is not None:
-            return None
+    def one_time_password(self, name: str, now: datetime, role: Role = Role.ADMIN) -> str:
+        """Set and return a password for one login of `name` within `ONE_TIME`; `role`: of a person who is new.
+
+        Raises `UserRefused`.
+        """
+        _check_name(name)
+        row = self._kept(name)
         password = passwords.one_time()
-        self._put(FIRST, Role.ADMIN, password, now, must_change=True)
+        self._put(name, Role(row["role"]) if row else role, password, now, must_change=True)
         return password
 
     def add(self, name: str, role: Role, password: str, now: datetime) -> Person:
         """Let somebody in. Raises `UserRefused` and `PasswordRefused`."""
-        if not NAME.fullmatch(name):
-            raise UserRefused(name, NAME_RULE, "Choose another name.")
+        _check_name(name)
         if self._kept(name) is not None:
             raise UserRefused(name, "there is one already", f"Change the password: chainwright webui password {name}")
         passwords.check_new(password, name)
         return self._put(name, role, password, now)
 
     def remove(self, name: str) -> None:
-        """Let somebody out, at once. Raises `UserNotFound`, and `UserRefused` for the last administrator."""
+        """Let somebody out, at once, and their tokens with them.
+
+        Raises `UserNotFound`, and `UserRefused` for the last administrator.
+        """
         if self._kept(name) is None:
             raise UserNotFound(name)
-        if [each.name for each in self.all() if each.role is Role.ADMIN] == [name]:
-            raise UserRefused(name, "nobody else is an administrator", "Make another one first.")
+        self._keep_an_administrator(name)
         with self._store.write():
             self._sessions.close_all(name)
+            self._tokens.end_of(name)
             self._database.execute("delete from people where name = ?", [name])
 
+    def set_role(self, name: str, role: Role) -> None:
+        """Change a role; where it gets less, sessions end, and tokens that were given more. Raises as `remove` does."""
+        row = self._kept(name)
+        if row is None:
+            raise UserNotFound(name)
+        if not role.may(Role(row["role"])):
+            self._keep_an_administrator(name)
+        with self._store.write():
+            self._database.execute("update people set role = ? where name = ?", [str(role), name])
+            if not role.may(Role(row["role"])):
+                self._sessions.close_all(name)
+                self._tokens.end_of(name, beyond=role)
+
+    def _keep_an_administrator(self, name: str) -> None:
+        if [each.name for each in self.all() if each.role is Role.ADMIN] == [name]:
+            raise UserRefused(name, "nobody else is an administrator", "Make another one first.")
+
     def set_password(self, name: str, password: str, now: datetime) -> None:
-        """Change a password and end every session of its owner. Raises `UserNotFound` and `PasswordRefused`."""
+        """Change a password and end every session and token of its owner. Raises `UserNotFound` and `PasswordRefused`."""
         row = self._kept(name)
         if row is None:
             raise UserNotFound(name)
@@ -99,8 +126,13 @@ class Accounts:
         return _person(row)
 
     def open_session(self, person: Person, address: str, now: datetime) -> tuple[str, Session]:
-        """Return the text that the browser shows from now on, and the session."""
+        """Return the text that the browser shows from now on, and the session.
+
+        Raises `OneTimePasswordEnded` where the person has a one-time password, and it is too old or was used before.
+        """
         with self._store.write():
+            if person.must_change:
+                self._use_one_time_password(person.name, now)
             return self._sessions.open(person, address, now)
 
     def session(self, text: str, now: datetime) -> Session:
@@ -112,6 +144,15 @@ class Accounts:
         if self._sessions.is_to_be_noted(session, now):
             self._store.write_if_free(lambda: self._sessions.seen(text, now))
         return session
+
+    def give_password(self, session: str, name: str, password: str, address: str, now: datetime) -> None:
+        """Have the password count as given in a session. Raises `TooManyLogins` and `PasswordWrong`."""
+        try:
+            self.check_password(name, password, address, now)
+        except InvalidCredentials:
+            raise PasswordWrong(name) from None
+        with self._store.write():
+            self._sessions.password_given(session, now)
 
     def close_session(self, text: str) -> None:
         """End a session; no error if there is none."""
@@ -127,14 +168,20 @@ class Accounts:
             self._store.write_if_free(lambda: self._tokens.used(text, now))
         return person
 
-    def make_token(self, name: str, role: Role, made_by: str, now: datetime, lifetime: timedelta) -> tuple[str, Token]:
-        """Make a token; its text is shown once. Raises `UserRefused` for a name or a lifetime that can't be."""
+    def make_token(
+        self, name: str, role: Role, maker: TokenMaker, now: datetime, lifetime: timedelta
+    ) -> tuple[str, Token]:
+        """Make a token; its text is shown once. Raises `TokenRefused` for a name or a lifetime that can't be."""
         if not NAME.fullmatch(name):
-            raise UserRefused(name, NAME_RULE, "Choose another name.")
+            raise TokenRefused(name, NAME_RULE, "Choose another name.")
         if not timedelta() < lifetime <= LONGEST_TOKEN:
-            raise UserRefused(name, f"a token lives for at most {LONGEST_TOKEN.days} days", "Choose a shorter time.")
+            raise TokenRefused(name, f"it lives for at most {LONGEST_TOKEN.days} days", "Choose a shorter time.")
         with self._store.write():
-            return self._tokens.make(name, role, made_by, now, now + lifetime)
+            return self._tokens.make(name, role, maker, now, now + lifetime)
+
+    def tokens_of(self, name: str, now: datetime, beyond: Role | None = None) -> list[Token]:
+        """Return the tokens that end with the account of a person or with its password; with `beyond`, with a lesser role."""
+        return self._tokens.of(name, now, beyond)
 
     def tokens(self) -> list[Token]:
         """Return every token, the newest first."""
@@ -164,6 +211,14 @@ class Accounts:
         """Return the newest rows of the record, the newest first."""
         return self._record.newest(limit)
 
+    def _use_one_time_password(self, name: str, now: datetime) -> None:
+        query = "select changed_at from people where name = ? and must_change and used_at is null"
+        found = self._database.execute(query, [name]).fetchone()
+        # The clock may have been set since; what it is wrong by is not believed without a bound either.
+        if found is None or abs(now - read_known(found[0])) >= ONE_TIME:
+            raise OneTimePasswordEnded(name)
+        self._database.execute("update people set used_at = ? where name = ?", [written(now), name])
+
     def _kept(self, name: str) -> dict[str, Any] | None:
         query = "select name, role, must_change, password from people where name = ?"
         return next(iter(self._database.query(query, [name])), None)
@@ -172,6 +227,7 @@ class Accounts:
         kept = passwords.encoded(password, self._cost)
         with self._store.write():
             self._sessions.close_all(name)
+            self._tokens.end_of(name)
             self._database.table("people").upsert(
                 {
                     "name": name,
@@ -179,6 +235,7 @@ class Accounts:
                     "password": kept,
                     "must_change": int(must_change),
                     "changed_at": written(now),
+                    "used_at": None,
                 },
                 pk="name",
             )
@@ -187,3 +244,8 @@ class Accounts:
 
 def _person(row: dict[str, Any]) -> Person:
     return Person(row["name"], Role(row["role"]), bool(row["must_change"]))
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise UserRefused(name, NAME_RULE, "Choose another name.")

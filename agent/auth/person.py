@@ -19,6 +19,10 @@ class Role(StrEnum):
         """Whether this role includes `needed`."""
         return self is Role.ADMIN or needed is Role.VIEWER
 
+    def within(self, most: Role) -> Role:
+        """Return what of this role `most` includes."""
+        return self if most.may(self) else most
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -41,6 +45,8 @@ class Session:
     ends_at: datetime
     """When it ends in any case."""
     address: str
+    password_until: datetime
+    """Until when the password counts as given: what weighs most is done before that, or after it was given once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,23 @@ class Token:
 
     id: str
     name: str
+    """Of no other token."""
     role: Role
+    """What it may: never more than who made it may at this moment."""
     made_by: str
     made_at: datetime
     expires_at: datetime
     used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMaker:
+    """Who makes a token."""
+
+    name: str
+    """As the list of tokens and the audit record name them."""
+    account: str | None
+    """Account with which the token ends, and whose role limits it; None: root on the appliance itself."""
 
 
 @dataclass(frozen=True, slots=True)

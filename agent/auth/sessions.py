@@ -14,7 +14,12 @@ IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
 SEEN_EVERY = timedelta(minutes=1)
 """How exact the idle time is: a page that refreshes itself is not to write to the disk each time."""
-COLUMNS = "sessions.opened_at, sessions.seen_at, sessions.ends_at, sessions.address, people.name, people.role, people.must_change"
+PASSWORD_COUNTS = timedelta(minutes=5)
+"""How long a password that was given counts as given just now."""
+COLUMNS = (
+    "sessions.opened_at, sessions.seen_at, sessions.ends_at, sessions.address, people.name, people.role,"
+    " people.must_change, sessions.password_at"
+)
 
 
 class Sessions:
@@ -37,9 +42,10 @@ class Sessions:
                 "opened_at": written(now),
                 "seen_at": written(now),
                 "ends_at": written(now + ABSOLUTE),
+                "password_at": written(now),
             }
         )
-        return text, Session(person, now, now + IDLE, now + ABSOLUTE, address)
+        return text, Session(person, now, now + IDLE, now + ABSOLUTE, address, now + PASSWORD_COUNTS)
 
     def find(self, text: str, now: datetime) -> Session:
         """Return the session of a text, with the person as they are now. Raises `SessionExpired`."""
@@ -48,13 +54,14 @@ class Sessions:
         if row is None:
             raise SessionExpired
         try:
-            opened, seen, ends = (read_known(value) for value in row[:3])
+            opened, seen, ends, password = (read_known(value) for value in (*row[:3], row[7] or row[0]))
         except (ValueError, TypeError) as error:
             raise SessionExpired from error
         # A clock that was set back before the session was opened says nothing about its age.
         if not opened <= now < min(ends, seen + IDLE):
             raise SessionExpired
-        return Session(Person(row[4], Role(row[5]), bool(row[6])), opened, seen + IDLE, ends, row[3])
+        counts = password + PASSWORD_COUNTS if password <= now else opened
+        return Session(Person(row[4], Role(row[5]), bool(row[6])), opened, seen + IDLE, ends, row[3], counts)
 
     def is_to_be_noted(self, session: Session, now: datetime) -> bool:
         """Whether the use of a session is worth writing."""
@@ -64,6 +71,12 @@ class Sessions:
         """Note that a session is used."""
         self._database.execute(
             "update sessions set seen_at = ? where sha256 = ?", [written(now), bearer_tokens.digest(text)]
+        )
+
+    def password_given(self, text: str, now: datetime) -> None:
+        """Note that the person has given the password once more."""
+        self._database.execute(
+            "update sessions set password_at = ? where sha256 = ?", [written(now), bearer_tokens.digest(text)]
         )
 
     def close(self, text: str) -> None:

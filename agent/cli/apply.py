@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.commands import Invocation, command
+from agent.cli.commands import WAIT, Invocation, command
 from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.job import job_option, recorded_job
 from agent.cli.output import note, print_json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.model.aim import Aim, AimOutcome
     from agent.report import Report
 
-TIMEOUT, WAIT = 300.0, 60.0
+TIMEOUT = 300.0
 
 
 @command(
@@ -36,7 +36,13 @@ Done: 2 actions. Next: in 15 minutes.
 )
 @click.option("--dry-run", is_flag=True, help="Say what is due, changing nothing.")
 @click.option("--exit-code", is_flag=True, help="With --dry-run: exit with 10 when there is something to do.")
-@click.option("--timeout", type=click.FloatRange(min=0), default=TIMEOUT, show_default=True, help="Seconds for orders.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=TIMEOUT,
+    show_default=True,
+    help="Seconds for orders, and for the lock at most.",
+)
 @click.option("--wait", type=click.FloatRange(min=0), default=WAIT, show_default=True, help="Seconds for the lock.")
 @click.option("--no-wait", is_flag=True, help="Exit with 5 at once when another run holds the lock.")
 @click.option("--now", is_flag=True, help="Don't wait for activation windows.")

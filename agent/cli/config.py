@@ -33,7 +33,7 @@ def check(invocation: Invocation) -> int:
 
     Exits with 2 when they can't, with 3 when a plugin that they name is broken.
     """
-    from agent.engine.settings_in_force import load_settings
+    from agent.engine.unchanged_settings import load_settings
 
     settings, _registry = load_settings(invocation.layout)
     broken = [entry.error.problem for entry in settings.entries.values() if entry.enabled and entry.error]
@@ -60,7 +60,7 @@ hostname = "gw"  # /etc/chainwright/chainwright.toml
 def show(invocation: Invocation, origin: bool) -> None:
     """Print the settings that are in effect, defaults too, as TOML. Secrets are masked."""
     from agent.config.shown import shown_tables, toml_lines
-    from agent.engine.settings_in_force import load_settings
+    from agent.engine.unchanged_settings import load_settings
 
     settings, _registry = load_settings(invocation.layout)
     tables = shown_tables(settings)

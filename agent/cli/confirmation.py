@@ -30,6 +30,16 @@ def confirm_root(effects: RootEffects, *, word: str, flag: str, given: bool) -> 
         raise ConfirmationFlagMissing(flag)
 
 
+def confirm_ending(lines: Sequence[str], *, given: bool, flag: str = "--yes") -> None:
+    """Say what ends, and ask; where nothing does, neither. Raises `ConfirmationFlagMissing`."""
+    for line in lines:
+        note(line)
+    if given or not lines:
+        return
+    if not sys.stdin.isatty() or not click.confirm("Go on", err=True):
+        raise ConfirmationFlagMissing(flag)
+
+
 def effect_lines(effects: RootEffects) -> list[str]:
     """Return what another root would do."""
     lines = consequence_lines(effects)

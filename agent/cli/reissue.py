@@ -23,7 +23,13 @@ Done: 2 actions.
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Reissue every request.")
 @click.option("--force", is_flag=True, help="Ask the CA even where a check beforehand says that it will refuse.")
-@click.option("--timeout", type=click.FloatRange(min=0), default=TIMEOUT, show_default=True, help="Seconds for orders.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=TIMEOUT,
+    show_default=True,
+    help="Seconds for orders, and for the lock at most.",
+)
 @click.pass_obj
 def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, force: bool, timeout: float) -> int:
     """Get a new chain, with a new key, for NAMES: from the highest source that can deliver.
@@ -35,7 +41,7 @@ def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, fo
 
     if bool(names) == everything:
         raise click.UsageError("Name what to reissue, or say --all.")
-    with invocation.locked_state("reissue") as state:
+    with invocation.locked_state("reissue", timeout=timeout) as state:
         for line in consequence_lines(operations.reissue_effects(state, names)):
             note(line)
         asked = operations.reissue(state, names, force=force)
@@ -51,13 +57,19 @@ $ chainwright renew
 Nothing to do. Next: in 20 days.
 """,
 )
-@click.option("--timeout", type=click.FloatRange(min=0), default=TIMEOUT, show_default=True, help="Seconds for orders.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=TIMEOUT,
+    show_default=True,
+    help="Seconds for orders, and for the lock at most.",
+)
 @click.pass_obj
 def renew(invocation: Invocation, timeout: float) -> int:
     """Renew what is due, and try at once again what has failed: sources, and chains that a service didn't take."""
     from agent.operations.reissue import renewal, retry_failed
 
-    with invocation.locked_state("renew") as state:
+    with invocation.locked_state("renew", timeout=timeout) as state:
         found = renewal(state)
         retry_failed(state)
     if not found.aim.slots:

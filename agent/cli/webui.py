@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from agent.cli.accounts import opened_accounts, record
 from agent.cli.commands import CommandGroup, Invocation, json_option
+from agent.cli.confirmation import confirm_ending
 from agent.cli.output import columns, note, print_json
+from agent.cli.tokens import ROLES, token
+from agent.cli.words import counted
 from agent.errors.problem import rfc3339
 from agent.errors.usage import PasswordNeeded
-from agent.system.spans import when
 
 if TYPE_CHECKING:
-    from agent.auth import Accounts
+    from agent.auth import Role, Token
 
-ROLES = ("admin", "viewer")
+SETTING_EXAMPLE = """
+$ chainwright webui password
+New password for admin:
+$ chainwright webui password --one-time
+8kfn-c2wd-hj7m-q4xs
+"""
 
 
 @click.group(
@@ -48,6 +53,7 @@ def webui(context: click.Context, listen: tuple[str, ...], pid_file: Path | None
     run_webui(layout.module("webui"), templates, listen=[_address(each) for each in listen], pid_file=pid_file)
 
 
+webui.add_command(token)
 webui.params.append(json_option())  # an error of its own is then JSON too, as everywhere
 
 
@@ -65,7 +71,7 @@ def _address(text: str) -> tuple[str, int]:
 @click.pass_obj
 def users(invocation: Invocation) -> None:
     """List the users of the web interface."""
-    with _accounts(invocation) as accounts:
+    with opened_accounts(invocation) as accounts:
         found = accounts.all()
     if invocation.as_json:
         print_json(
@@ -77,104 +83,94 @@ def users(invocation: Invocation) -> None:
         click.echo(line)
 
 
-@webui.command("password", example="\n$ chainwright webui password\nNew password for admin:\n")
+@webui.command("password", example=SETTING_EXAMPLE)
 @click.argument("user", default="admin")
 @click.option("--role", type=click.Choice(ROLES), help="Of a user who is new.  [default: viewer; admin for admin]")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input, for scripts.")
+@click.option("--one-time", is_flag=True, help="Print a password for one login within 24 hours, to be replaced there.")
+@click.option("--yes", is_flag=True, help="Don't ask whether the tokens of USER may end; for scripts.")
 @click.pass_obj
-def password(invocation: Invocation, user: str, role: str | None, from_stdin: bool) -> None:
-    """Set the password of USER (default: admin) and end their sessions; a USER who is new is added.
+def password(invocation: Invocation, user: str, role: str | None, from_stdin: bool, one_time: bool, yes: bool) -> None:
+    """Set the password of USER (default: admin) and end their sessions and tokens; a USER who is new is added.
 
     This works on the appliance itself even while logins are held back because too many have failed.
     """
     from agent.auth import Role
 
-    chosen = _typed(user, from_stdin)
-    with _accounts(invocation) as accounts:
+    if one_time and from_stdin:
+        raise click.UsageError("--one-time makes the password itself: leave --stdin out.")
+    _confirm_end_of_tokens(invocation, user, given=yes)
+    of_new = Role(role or ("admin" if user == "admin" else "viewer"))
+    if one_time:
+        _print_one_time(invocation, user, of_new)
+    else:
+        _set_password(invocation, user, of_new, _typed(user, from_stdin))
+
+
+def _set_password(invocation: Invocation, user: str, role: Role, chosen: str) -> None:
+    with opened_accounts(invocation) as accounts:
         if any(each.name == user for each in accounts.all()):
             accounts.set_password(user, chosen, invocation.now())
         else:
-            accounts.add(user, Role(role or ("admin" if user == "admin" else "viewer")), chosen, invocation.now())
-        _record(accounts, invocation, "password set", user)
+            accounts.add(user, role, chosen, invocation.now())
+        record(accounts, invocation, "password set", user)
     note(f"{user}: the new password is in force, and sessions with the old one have ended.")
+
+
+def _print_one_time(invocation: Invocation, user: str, role: Role) -> None:
+    from agent.auth.accounts import ONE_TIME
+
+    now = invocation.now()
+    with opened_accounts(invocation) as accounts:
+        made = accounts.one_time_password(user, now, role)
+        record(accounts, invocation, "one-time password made", user)
+    ends = rfc3339(now + ONE_TIME)
+    if invocation.as_json:
+        print_json({"user": user, "one_time_password": made, "ends_at": ends})
+        return
+    click.echo(made)
+    note(f"{user}: good for one login until {ends}, and another password is chosen there; sessions have ended.")
 
 
 @webui.command("remove", example="\n$ chainwright webui remove ann\n")
 @click.argument("user")
+@click.option("--yes", is_flag=True, help="Don't ask whether the tokens of USER may end; for scripts.")
 @click.pass_obj
-def remove(invocation: Invocation, user: str) -> None:
-    """Remove USER and end their sessions. The last administrator can't be removed."""
-    with _accounts(invocation) as accounts:
+def remove(invocation: Invocation, user: str, yes: bool) -> None:
+    """Remove USER and end their sessions and tokens. The last administrator can't be removed."""
+    _confirm_end_of_tokens(invocation, user, given=yes)
+    with opened_accounts(invocation) as accounts:
         accounts.remove(user)
-        _record(accounts, invocation, "user removed", user)
+        record(accounts, invocation, "user removed", user)
     note(f"{user} is removed, and their sessions have ended.")
 
 
-@webui.group("token", cls=CommandGroup, no_args_is_help=True, epilog="\b\nExample:\n  $ chainwright webui token list")
-def token() -> None:
-    """Tokens, which programs use for the API instead of a password."""
-
-
-@token.command("create", example="\n$ chainwright webui token create monitoring --days 90\ncwt_...\n")
-@click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="Its role.")
-@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True, help="Its lifetime.")
+@webui.command("role", example="\n$ chainwright webui role ann viewer\n")
+@click.argument("user")
+@click.argument("role", type=click.Choice(ROLES))
+@click.option("--yes", is_flag=True, help="Don't ask whether tokens of USER may end; for scripts.")
 @click.pass_obj
-def create(invocation: Invocation, name: str, role: str, days: int) -> None:
-    """Make a token and print it, once: it can't be shown again."""
+def change_role(invocation: Invocation, user: str, role: str, yes: bool) -> None:
+    """Give USER another role; with a lesser one, their sessions end, and the tokens that may more."""
     from agent.auth import Role
 
-    with _accounts(invocation) as accounts:
-        now = invocation.now()
-        text, made = accounts.make_token(name, Role(role), invocation.actor().name, now, timedelta(days=days))
-        _record(accounts, invocation, "token made", name)
-    if invocation.as_json:
-        print_json({"token": text, "id": made.id, "expires_at": rfc3339(made.expires_at)})
-        return
-    click.echo(text)
-    note(f"{made.id}: good until {rfc3339(made.expires_at)}; this text is not kept anywhere.")
+    _confirm_end_of_tokens(invocation, user, given=yes, beyond=Role(role))
+    with opened_accounts(invocation) as accounts:
+        accounts.set_role(user, Role(role))
+        record(accounts, invocation, "role changed", user, role)
+    note(f"{user} has the role {role}.")
 
 
-@token.command("list", example="\n$ chainwright webui token list\nID        NAME        ROLE    ENDS        USED\n")
-@click.pass_obj
-def listed(invocation: Invocation) -> None:
-    """List the tokens, without their texts."""
-    now = invocation.now()
-    with _accounts(invocation) as accounts:
-        found = accounts.tokens()
-    if invocation.as_json:
-        shown = ("id", "name", "role", "made_by")
-        instants = ("made_at", "expires_at", "used_at")
-        rows = [
-            {each: getattr(row, each) for each in shown}
-            | {each: rfc3339(at) if (at := getattr(row, each)) else None for each in instants}
-            for row in found
-        ]
-        print_json({"tokens": rows})
-        return
-    table = [
-        [
-            each.id,
-            each.name,
-            str(each.role),
-            when(each.expires_at, now),
-            when(each.used_at, now) if each.used_at else "-",
-        ]
-        for each in found
-    ]
-    for line in columns([["ID", "NAME", "ROLE", "ENDS", "USED"], *table]):
-        click.echo(line)
+def _confirm_end_of_tokens(invocation: Invocation, user: str, *, given: bool, beyond: Role | None = None) -> None:
+    """Say which tokens end with what is about to be done to `user`, and ask. Raises `ConfirmationFlagMissing`."""
+    with opened_accounts(invocation) as accounts:
+        found = accounts.tokens_of(user, invocation.now(), beyond)
+    confirm_ending([_ending(user, found)] if found else [], given=given)
 
 
-@token.command("revoke", example="\n$ chainwright webui token revoke 5f0c12aa\n")
-@click.argument("identifier", metavar="ID")
-@click.pass_obj
-def revoke(invocation: Invocation, identifier: str) -> None:
-    """Revoke a token, at once."""
-    with _accounts(invocation) as accounts:
-        accounts.revoke_token(identifier)
-        _record(accounts, invocation, "token revoked", identifier)
-    note(f"{identifier} is revoked.")
+def _ending(user: str, tokens: list[Token]) -> str:
+    names = ", ".join(each.name for each in tokens)
+    return f"{counted(len(tokens), 'token')} of {user} {'ends' if len(tokens) == 1 else 'end'}: {names}."
 
 
 @webui.command("audit", example="\n$ chainwright webui audit --limit 3\n")
@@ -182,7 +178,7 @@ def revoke(invocation: Invocation, identifier: str) -> None:
 @click.pass_obj
 def audit(invocation: Invocation, limit: int) -> None:
     """Print the audit record: who changed what, from where, the newest first."""
-    with _accounts(invocation) as accounts:
+    with opened_accounts(invocation) as accounts:
         found = accounts.audits(limit)
     if invocation.as_json:
         keys = ("who", "address", "action", "subject", "detail")
@@ -191,22 +187,6 @@ def audit(invocation: Invocation, limit: int) -> None:
     rows = [[rfc3339(row.at), row.who, row.address, row.action, row.subject] for row in found]
     for line in columns([["AT", "WHO", "FROM", "WHAT", "OF"], *rows]):
         click.echo(line)
-
-
-@contextmanager
-def _accounts(invocation: Invocation) -> Iterator[Accounts]:
-    from agent.auth import Accounts
-    from agent.store import Store
-
-    with Store.open_existing(invocation.layout) as store:
-        yield Accounts(store)
-
-
-def _record(accounts: Accounts, invocation: Invocation, action: str, subject: str) -> None:
-    from agent.auth.person import Audit
-
-    actor = invocation.actor()
-    accounts.audit(Audit(invocation.now(), actor.name, actor.address, action, subject))
 
 
 def _typed(user: str, from_stdin: bool) -> str:

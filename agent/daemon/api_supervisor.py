@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from agent.daemon.bound_socket import BoundSocket
 from agent.daemon.log import Level, Log
-from agent.daemon.wakeup import bound
 from agent.errors import AgentError
 from agent.health.problems import api_failed
 from agent.model.finding import Finding, Severity, SubjectKind
@@ -65,6 +65,8 @@ class ApiSupervisor:
         self._clock = clock
         self._program = program
         self._web = frozenset[int]() if os.geteuid() == 0 else frozenset({os.geteuid()})
+        self._group: int | None = None
+        """Of the web interface, which may connect."""
         self._selector = selectors.DefaultSelector()
         self._process: subprocess.Popen[bytes] | None = None
         self._started_for = self._web
@@ -76,10 +78,10 @@ class ApiSupervisor:
         self._thread = threading.Thread(target=self._serve, name="api supervisor", daemon=True)
 
     def __enter__(self) -> Self:
-        self._listener = bound(self._layout.api, socket.SOCK_STREAM)
-        self._listener.listen(BACKLOG)
+        self._bound = BoundSocket(self._layout.api, socket.SOCK_STREAM)
+        self._listen()
         self._sleeper, self._waker = socket.socketpair()
-        for each in (self._sleeper, self._waker, self._listener):
+        for each in (self._sleeper, self._waker):
             each.setblocking(False)
         self._selector.register(self._sleeper, selectors.EVENT_READ)
         self._thread.start()
@@ -91,8 +93,8 @@ class ApiSupervisor:
         self._closing = True
         self._wake()
         self._thread.join()
-        self._layout.api.unlink(missing_ok=True)
-        for each in (self._selector, self._sleeper, self._waker, self._listener):
+        self._bound.__exit__()
+        for each in (self._selector, self._sleeper, self._waker):
             each.close()
 
     def admit(self, users: Iterable[str]) -> None:
@@ -103,18 +105,47 @@ class ApiSupervisor:
         if os.geteuid() != 0:
             return
         found = [entry for entry in map(_entry, users) if entry is not None]
-        group = next((entry.pw_gid for entry in found if entry.pw_uid != 0), None)
-        with contextlib.suppress(FileNotFoundError):  # it was removed: the agent has to be restarted
-            os.chown(self._layout.api, 0, group or 0)
-            self._layout.api.chmod(0o600 if group is None else 0o660)
+        self._group = next((entry.pw_gid for entry in found if entry.pw_uid != 0), None)
+        self._open_to_group()
         self._web = frozenset(entry.pw_uid for entry in found)
         self._wake()
 
+    def restore(self) -> None:
+        """Have the socket bound again where somebody has removed it, or the directory that it is in."""
+        if self._bound.lost:
+            self._wake()
+
+    def _listen(self) -> None:
+        self._listener = self._bound.socket
+        self._listener.listen(BACKLOG)
+        self._listener.setblocking(False)
+
+    def _open_to_group(self) -> None:
+        with contextlib.suppress(FileNotFoundError):  # it was removed, and is bound again
+            os.chown(self._layout.api, 0, self._group or 0)
+            self._layout.api.chmod(0o600 if self._group is None else 0o660)
+
     # In the thread
+
+    def _bind_again(self) -> None:
+        """Take connections at another socket in place of the one that was removed; the process has that one, and ends."""
+        lost = self._bound
+        with contextlib.suppress(AgentError):
+            self._bound = lost.again()
+            if lost.socket in self._selector.get_map():
+                self._selector.unregister(lost.socket)
+            lost.socket.close()
+            self._listen()
+            if os.geteuid() == 0:
+                self._open_to_group()
+            if self._process is not None:
+                self._process.terminate()
 
     def _serve(self) -> None:
         self._failures = self._noted_before()
         while not self._closing:
+            if self._bound.lost:
+                self._bind_again()
             if self._process is None:
                 self._look_for_callers()
             elif self._started_for != self._web:

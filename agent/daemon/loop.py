@@ -33,9 +33,11 @@ from agent.system.layout import Layout
 from agent.system.lock import held
 
 TICK = 60.0
-"""Longest sleep in seconds: so soon a clock that was set is noticed."""
+"""Seconds within which a clock that was set is noticed."""
 REFUSED_TICK = 5.0
 """The same while the settings can't be used: so soon a corrected file is noticed."""
+RESTORE_TICK = 10.0
+"""Longest sleep in seconds: so soon the sockets are there again that somebody has removed."""
 CLOSING_WAIT = 5.0
 """Seconds that the last pass waits for the lock."""
 WHO = "chainwright run"
@@ -54,11 +56,12 @@ def run(layout: Layout, *, clock: Callable[[], datetime] = utc_now) -> int:
     """
     log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
     with (
-        held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentAlreadyRunning),
+        held(layout.daemon_lock, wait=0.0, refusal=AgentAlreadyRunning),
         Wakeup(layout) as wakeup,
         ApiSupervisor(layout, log) as api_supervisor,
     ):
-        Daemon(layout, log, wakeup, Notifier(os.environ), clock=clock, admit=api_supervisor.admit).serve()
+        notifier, admit, restore = Notifier(os.environ), api_supervisor.admit, api_supervisor.restore
+        Daemon(layout, log, wakeup, notifier, clock=clock, admit=admit, restore=restore).serve()
     return 0
 
 
@@ -75,13 +78,13 @@ class Daemon:
         clock: Callable[[], datetime] = utc_now,
         attend: Callable[[], bool] = lambda: False,
         admit: Callable[[Collection[str]], object] = lambda _users: None,
-        welcome: Callable[[str], object] | None = None,
+        restore: Callable[[], object] = lambda: None,
         who: str = WHO,
     ) -> None:
         """`attend` is called after each pass and whenever the loop wakes up; it returns whether a pass is due for it.
 
-        `admit` is told which users' processes may use the local API, whenever that may have changed. `welcome` is told the
-        one-time password of the first administrator, once in the life of an appliance; default: it is logged.
+        `restore` is called as often, in case somebody has removed what is in ``run/``. `admit` is told which users' processes
+        may use the local API, whenever that may have changed.
         """
         self._settings = KeptSettings()
         self.engine = Engine(layout, clock=clock, loader=self._settings, listeners=[self._on_event], who=who)
@@ -91,8 +94,7 @@ class Daemon:
         self._notifier = notifier
         self._attend = attend
         self._admit = admit
-        self._welcome = welcome or self._log_password
-        self._welcomed = False
+        self._restore = restore
         self._schedule = Schedule(self._now())
         self._first_delivery: float | None = None
         self._said: dict[str, str] = {}
@@ -108,6 +110,8 @@ class Daemon:
         self._admit_as_before()
         attended = False
         while not self._wakeup.stopping:
+            self._wakeup.restore()
+            self._restore()
             reason = self._reason(attended)
             if reason:
                 self._pass(reason)
@@ -157,7 +161,7 @@ class Daemon:
 
     def _seconds(self) -> float:
         longest = min(REFUSED_TICK if self._settings.refusal else TICK, self._notifier.watchdog or TICK)
-        longest = min(longest, self._services.tick or TICK)
+        longest = min(longest, self._services.tick or TICK, RESTORE_TICK)
         if self._first_delivery is not None:
             longest = min(longest, max(0.0, self._first_delivery + GATHER_SECONDS - time.monotonic()))
         return self._schedule.seconds(self._now(), longest)
@@ -190,7 +194,6 @@ class Daemon:
     def _succeeded(self, made: Plan, reason: str) -> None:
         at = self._schedule.planned(made, self.engine.clock())
         self._admit_callers()
-        self._welcome_first_user()
         self._say_once("lock", "")
         self._say_once("pass", "")
         self._note_refusal(self._settings.refusal)
@@ -236,25 +239,6 @@ class Daemon:
             if (store.meta(API_USERS) or "").split() != users:
                 with store.write():
                     store.remember(API_USERS, " ".join(users))
-
-    def _welcome_first_user(self) -> None:
-        """Make a password for the first login, as soon as there is something to log in at."""
-        if self._welcomed or not self._settings.api_users:
-            return
-        from agent.auth import Accounts
-
-        with contextlib.suppress(AgentError), Store.open_existing(self.engine.layout) as store:
-            password = Accounts(store).one_time_password(self.engine.clock())
-            self._welcomed = True
-            if password:
-                self._welcome(password)
-
-    def _log_password(self, password: str) -> None:
-        self._log.say(
-            f"log in to the web interface as admin with the one-time password {password} and choose one of your own; "
-            "it is not shown again, another one is set by: chainwright webui password",
-            Level.WARNING,
-        )
 
     # What is said
 

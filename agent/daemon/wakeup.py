@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import signal
 import socket
@@ -12,11 +11,10 @@ from collections.abc import Callable, Collection
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from agent.errors.store import SocketPathTooLong, StateUnwritable
+from agent.daemon.bound_socket import BoundSocket
+from agent.errors.store import StateUnwritable
 from agent.system.layout import Layout
 
-SOCKET_PATH_LIMIT = 107
-"""Octets (unix(7): 108 with the final zero)."""
 POKE_SIZE = 512
 """What a poke says doesn't matter."""
 
@@ -59,8 +57,9 @@ class Wakeup:
             self._sleeper, self._waker = map(stack.enter_context, socket.socketpair())
             self._watch(self._sleeper, lambda: None)
             self._waker.setblocking(False)
-            self._watch(stack.enter_context(bound(self._path)), lambda: self._note("it was poked"))
-            stack.callback(self._path.unlink, missing_ok=True)
+            self._bound = BoundSocket(self._path)
+            stack.push(lambda *_: self._bound.__exit__())
+            self._listen()
             self._take_signals(stack)
             self._cleanup = stack.pop_all()
         self.wake_event = WakeEvent(self._wake)
@@ -75,6 +74,20 @@ class Wakeup:
         """Sleep until something happens, or for `seconds`."""
         for key, _ in self._selector.select(max(0.0, seconds)):
             key.data()
+
+    def restore(self) -> None:
+        """Bind the socket again where somebody has removed it, or the directory that it is in."""
+        if not self._bound.lost:
+            return
+        with contextlib.suppress(StateUnwritable):
+            lost, self._bound = self._bound, self._bound.again()
+            self._selector.unregister(lost.socket)
+            lost.socket.close()
+            self._listen()
+            self._note("its socket was removed")
+
+    def _listen(self) -> None:
+        self._watch(self._bound.socket, lambda: self._note("it was poked"))
 
     def watch(self, descriptor: int, then: Callable[[], None]) -> Callable[[], None]:
         """Call `then` from `wait` whenever `descriptor` can be read. Return what ends that."""
@@ -122,23 +135,3 @@ class Wakeup:
             self.stopping = True
         else:
             self._note(f"{signal.Signals(number).name} came")
-
-
-def bound(path: os.PathLike[str], kind: socket.SocketKind = socket.SOCK_DGRAM) -> socket.socket:
-    """Return a UNIX socket at `path` that only its owner may write to. The caller knows that no other one is alive.
-
-    Raises `SocketPathTooLong` and `StateUnwritable`.
-    """
-    name = os.fspath(path)
-    if len(os.fsencode(name)) > SOCKET_PATH_LIMIT:
-        raise SocketPathTooLong(name)
-    listener = socket.socket(socket.AF_UNIX, kind)
-    try:
-        os.fchmod(listener.fileno(), 0o600)  # Linux gives it to the file in the same step as it makes it
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)  # noqa: PTH108
-        listener.bind(name)
-    except OSError as error:
-        listener.close()
-        raise StateUnwritable(name, (error.strerror or str(error)).lower()) from error
-    return listener

@@ -47,10 +47,10 @@ def demo(layout: Layout, port: int | None = None, *, offers: Sequence[DemoModule
     """
     layout = Layout(Path(DEFAULT_ROOT if layout.root == Path("/") else layout.root).resolve())
     try:
-        with held(layout.daemon_lock, wait=0.0, who=WHO, refusal=AgentAlreadyRunning):
+        with held(layout.daemon_lock, wait=0.0, refusal=AgentAlreadyRunning):
             _run(layout, prepare(layout, port, offers, ca), ca)
     except AgentAlreadyRunning as error:
-        if WHO not in error.holder:
+        if "demo" not in error.holder.split():
             raise
         _say(f"The demo is up already ({error.holder}).", *_guide(layout, Prepared((), (), configured_ports(layout))))
     return 0
@@ -78,7 +78,7 @@ def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
             Notifier({}),
             attend=appliance.attend,
             admit=api_supervisor.admit,
-            welcome=appliance.welcome,
+            restore=api_supervisor.restore,
             who=WHO,
         )
         try:
@@ -121,7 +121,6 @@ class DemoAppliance:
         self._webui = WebUI(layout, wakeup.wake_event.set)
         self._greeted = False
         self._root = b""
-        self._password = ""
 
     def attend(self) -> bool:
         """Keep the web interface up and say where things are. Return whether a process was started."""
@@ -132,12 +131,8 @@ class DemoAppliance:
             _say(f"The web interface does not come up, see {self._webui.log}")
         if not self._greeted:
             self._greeted = True
-            _say(*_guide(self._layout, self._prepared, self._password))
+            _say(*_guide(self._layout, self._prepared))
         return False
-
-    def welcome(self, password: str) -> None:
-        """Remember the one-time password until it is printed."""
-        self._password = password
 
     def end(self) -> None:
         """End every process."""
@@ -156,10 +151,10 @@ class DemoAppliance:
                 self._root = pem
 
 
-def _guide(layout: Layout, prepared: Prepared, password: str = "") -> list[str]:
+def _guide(layout: Layout, prepared: Prepared) -> list[str]:
     try:
         with Store.open_existing(layout) as store:
-            return guide(layout, store, prepared, password)
+            return guide(layout, store, prepared, utc_now())
     except AgentError as error:
         return error.problem.lines()
 

@@ -8,10 +8,12 @@ import shutil
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from agent.auth import Accounts
+from agent.auth import Accounts, Role
+from agent.auth.accounts import FIRST
 from agent.demo.ca import Ports
 from agent.demo.files import Prepared
 from agent.demo.modules import LOOPBACK, OFFERS
@@ -23,6 +25,7 @@ from agent.system.layout import Layout
 
 SHOWN = 3
 """Endpoints to try."""
+WEBUI = "webui"
 MAIL = "mail"
 """No browser goes there."""
 CALLED_AS = "CHAINWRIGHT_CALLED_AS"
@@ -39,8 +42,8 @@ def roots_file(layout: Layout) -> Path:
     return layout.root / "roots.pem"
 
 
-def guide(layout: Layout, store: Store, prepared: Prepared, password: str = "") -> list[str]:
-    """Return the lines for an appliance that is up. `password`: the one-time password, at the first start."""
+def guide(layout: Layout, store: Store, prepared: Prepared, now: datetime) -> list[str]:
+    """Return the lines for an appliance that is up. While no administrator has chosen a password, it sets a one-time one."""
     known = store.endpoints.all()
     endpoints = [
         each for each in known if each.module != MAIL and not each.server_name.startswith("chainwright-probe.")
@@ -53,9 +56,9 @@ def guide(layout: Layout, store: Store, prepared: Prepared, password: str = "") 
         *_problems(store),
         *[_missing(each) for each in prepared.missing],
         *prepared.notes,
-        *_login(layout, store, password),
+        *([_login(layout, Accounts(store), now)] if any(each.module == WEBUI for each in known) else []),
         "Try:",
-        *_commands(layout, sorted(filter(_is_page, endpoints), key=lambda each: each.module != "webui")),
+        *_commands(layout, sorted(filter(_is_page, endpoints), key=lambda each: each.module != WEBUI)),
         f"Ctrl-C stops it; its state stays. Settings: {layout.conf_d}  Log: {layout.log / 'agent.daemon.log'}",
     ]
 
@@ -83,7 +86,7 @@ def _modules(endpoints: Iterable[EndpointRecord]) -> Iterator[str]:
     for endpoint in endpoints:
         if not endpoint.address.startswith("unix:"):
             found[endpoint.module].append(_url(endpoint) if _is_page(endpoint) else _place(endpoint))
-    for module, urls in sorted(found.items(), key=lambda item: item[0] != "webui"):
+    for module, urls in sorted(found.items(), key=lambda item: item[0] != WEBUI):
         yield f"  {module:<14} {'  '.join(dict.fromkeys(urls))}"
 
 
@@ -97,13 +100,17 @@ def _mail(layout: Layout, endpoints: Iterable[EndpointRecord]) -> Iterator[str]:
         yield f"  {MAIL:<14} {_listed(list(names))}: {', '.join(seen)}"
 
 
-def _login(layout: Layout, store: Store, password: str) -> Iterator[str]:
+def _login(layout: Layout, accounts: Accounts, now: datetime) -> str:
     """Say how to get into the web interface."""
-    another = command_line(layout, "webui", "password")
-    if password:
-        yield f"Log in as admin with the one-time password {password} (another one: {another})."
-    elif any(each.must_change for each in Accounts(store).all()):
-        yield f"Log in as admin; its one-time password was shown at the first start. Another one: {another}"
+    another = command_line(layout, "webui", "password", "--one-time")
+    administrators = [each for each in accounts.all() if each.role is Role.ADMIN]
+    chosen = [each.name for each in administrators if not each.must_change]
+    if chosen:
+        name = FIRST if FIRST in chosen else chosen[0]
+        return f"Log in as {name} with the password that you chose (forgotten: {another} {name})."
+    name = administrators[0].name if administrators else FIRST
+    password = accounts.one_time_password(name, now)
+    return f"Log in as {name} with the one-time password {password} (another one: {another} {name})."
 
 
 def _url(endpoint: EndpointRecord) -> str:

@@ -32,7 +32,8 @@ from agent.engine.pass_inputs import (
     with_account_key,
 )
 from agent.engine.recheck import Recheck
-from agent.engine.settings_in_force import KeptSettings, Loader, keep, load_settings, refusal_of
+from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
+from agent.engine.unchanged_settings import Loader, load_settings
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
 from agent.model.deployment import Outcome
@@ -120,7 +121,7 @@ class Engine:
         retry: bool = False,
         recheck: Recheck = Recheck.NOTHING,
     ) -> Result:
-        """Run passes until nothing is due and no order runs, or `timeout` seconds have passed.
+        """Run passes until nothing is due and no order runs, or `timeout` seconds have passed, which are those of `wait` as well.
 
         `retry`: try at once again what was refused before anything had changed; what was rolled back still waits.
         `recheck`: which endpoints to look at first, whenever they were looked at last.
@@ -135,7 +136,8 @@ class Engine:
     def _apply(self, deadline: float, wait: float, *, windows: bool, retry: bool, recheck: Recheck) -> Result:
         performed: list[str] = []
         while True:
-            made, done = self.run_pass(wait=wait, windows=windows, retry=retry and not performed, recheck=recheck)
+            patience = min(wait, max(0.0, deadline - time.monotonic()))
+            made, done = self.run_pass(wait=patience, windows=windows, retry=retry and not performed, recheck=recheck)
             performed += done
             recheck = Recheck.NOTHING
             if not self.workers.busy:
@@ -143,7 +145,7 @@ class Engine:
             if not self._gather(deadline):
                 unfinished = self.workers.ordering
                 self.workers.stop(GRACE_SECONDS)
-                made, done = self.run_pass(wait=wait, windows=windows, orders=False)
+                made, done = self.run_pass(wait=min(wait, GRACE_SECONDS), windows=windows, orders=False)
                 return Result(made, (*performed, *done), unfinished)
 
     def run_pass(
@@ -190,7 +192,7 @@ class Engine:
     @contextmanager
     def _locked(self, wait: float) -> Iterator[Store]:
         """Hold the lock, with the store open; why a pass fails in it is noted."""
-        lock = held(self.layout.lock, wait=wait, who=self.who)
+        lock = held(self.layout.lock, wait=wait)
         with lock:
             repairs = repaired(places_of_state(self.layout))
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
@@ -309,7 +311,8 @@ def _make_places(layout: Layout) -> None:
     """Make the directories that services are told of."""
     for directory in (layout.modules, layout.services):
         make_directory(directory, mode=0o711)
-    layout.log.parent.mkdir(parents=True, exist_ok=True)
+    for directory in (layout.run, layout.log):
+        directory.parent.mkdir(parents=True, exist_ok=True)
     for directory in (layout.run, layout.webroot):
         make_directory(directory, mode=0o755)
     make_directory(layout.log, mode=0o750)  # who asked for what is nobody else's business

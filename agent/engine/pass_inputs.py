@@ -10,7 +10,7 @@ from datetime import datetime
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.host import read_host
-from agent.engine.settings_in_force import Loader, load_settings
+from agent.engine.unchanged_settings import Loader, load_settings
 from agent.errors import AgentError, Problem
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agent.config.files import SettingsFile
 from agent.config.loading import load
 from agent.config.settings import Settings
+from agent.engine.unchanged_settings import Loaded, Loader, UnchangedSettings
 from agent.errors import AgentError
 from agent.errors.settings import SettingsRefused
-from agent.registry.plugins import Registry
 from agent.sources import BUILT_IN
 from agent.store import Store
 from agent.system.layout import Layout
 
-Loaded = tuple[Settings, Registry]
-Loader = Callable[[Layout], Loaded]
 PLACE = ("", "settings")
 """Where the last good files are kept: sealed, as they hold secrets."""
-
-
-def load_settings(layout: Layout) -> Loaded:
-    """Load settings and plugins as they are on disk now. Raises `SettingsRefused`."""
-    return load(layout, BUILT_IN)
 
 
 class KeptSettings:
@@ -36,6 +29,7 @@ class KeptSettings:
     """
 
     def __init__(self) -> None:
+        self._load = UnchangedSettings()
         self._last: Loaded | None = None
         self.refusal: SettingsRefused | None = None
         """Why those on disk can't be used."""
@@ -50,7 +44,7 @@ class KeptSettings:
         """Load. Raises `SettingsRefused` while there are none to fall back on."""
         self.refusal = None
         try:
-            self._last = load_settings(layout)
+            self._last = self._load(layout)
         except SettingsRefused as error:
             self.refusal = error
             self._last = self._last or _last_good(layout)

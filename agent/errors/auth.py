@@ -65,6 +65,15 @@ class PasswordChangeRequired(AuthError):
     fix = "Choose a password of your own."
 
 
+class OneTimePasswordEnded(AuthError):
+    """The one-time password was right, and is too old or was used before. Shown only to somebody who has typed it."""
+
+    code = "people.one_time_password_ended"
+    cause = "The one-time password of {name:quoted} has ended: it was for one login within 24 hours."
+    fix = "Print another one on the appliance itself: chainwright webui password --one-time {name}"
+    name: str
+
+
 class PasswordRefused(AuthError):
     """A new password is not acceptable. The message has nothing of it."""
 
@@ -91,6 +100,44 @@ class UserRefused(AuthError):
     name: str
     reason: str
     fix: str
+
+
+class TokenRefused(AuthError):
+    """A token that can't be made: its name or its lifetime."""
+
+    code = "people.token_not_made"
+    cause = "The token {name:quoted} can't be made: {reason}."
+    name: str
+    reason: str
+    fix: str
+
+
+class TokenForbidden(AuthError):
+    """What a token may not do, whatever its role: give rights, give keys away, and what can't be undone."""
+
+    code = "people.not_by_token"
+    cause = "Permission denied: {name:quoted} is a token, and this is for people who can give their password."
+    fix = "Log in as an administrator, or use the command on the appliance itself."
+    name: str
+
+
+class PasswordRequired(AuthError):
+    """The password has to be given once more, as what was asked for weighs so much that a session alone doesn't do."""
+
+    code = "people.password_needed"
+    cause = "Your password is needed once more: it was given more than 5 minutes ago. Nothing was changed."
+    fix = "Give it, and ask again (the API takes it with POST /v1/session/password)."
+
+
+class PasswordWrong(AuthError):
+    """The password that was given once more is another one. The session goes on."""
+
+    code = "people.password_wrong"
+    cause = "The password is wrong. Nothing was changed."
+    fix = (
+        "Type it again. Forgotten, it is replaced on the appliance itself: chainwright webui password --one-time {name}"
+    )
+    name: str
 
 
 class TokenNotFound(AuthError):

@@ -148,7 +148,7 @@ def unreachable(agent: str, path: str) -> Problem:
         "status.unreachable",
         f"The agent runs ({agent}), but somebody has removed its socket: neither the web interface nor commands reach it.",
         path,
-        "Restart it: systemctl restart chainwright",
+        "It makes another one within seconds. If it doesn't, restart it: systemctl restart chainwright",
         "What is served goes on, and is renewed.",
     )
 

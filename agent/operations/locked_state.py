@@ -35,7 +35,7 @@ class LockedState:
         self.engine = engine
         self.actor = actor
         self.now = engine.clock()
-        self.inputs = read_pass_inputs(engine.layout, store, engine.host)
+        self.inputs = read_pass_inputs(engine.layout, store, engine.host, engine.loader)
         self.needs = declare(self.inputs, store).needs
         self._evidence = state_of(self.inputs, store, self.now).evidence
 
@@ -111,5 +111,5 @@ class LockedState:
 @contextmanager
 def locked_state(engine: Engine, wait: float = 60.0, actor: Actor | None = None) -> Iterator[LockedState]:
     """Hold the lock for one change of `actor`. Raises `LockHeld` when another process has it for over `wait` seconds."""
-    with held(engine.layout.lock, wait=wait, who=engine.who), Store.open(engine.layout) as store:
+    with held(engine.layout.lock, wait=wait), Store.open(engine.layout) as store:
         yield LockedState(store, engine, actor)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agent.auth.audit_log import AuditLog
 from agent.errors import Problem
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from agent.pki.judgement import Objection
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class UploadFinding:
     """One result of inspecting an upload."""
@@ -74,18 +77,37 @@ class UploadPreview:
     """Why it would not be stored as it was asked: nobody needs it, it doesn't cover the name, or it is there already."""
 
 
+class Through(Protocol):
+    """Calls an inspection, or returns what was kept of the same one."""
+
+    def __call__(self, inspect: Callable[..., T], files: Iterable[InputFile], **options: Any) -> T:
+        """Return the result of the inspection. Raises what it raises."""
+
+
+def direct(inspect: Callable[..., T], files: Iterable[InputFile], **options: Any) -> T:
+    """Call the inspection."""
+    return inspect(files, **options)
+
+
 def diagnose_upload(
-    layout: Layout, files: Iterable[InputFile], *, passphrase: bytes | None, now: datetime, for_name: str = ""
+    layout: Layout,
+    files: Iterable[InputFile],
+    *,
+    passphrase: bytes | None,
+    now: datetime,
+    for_name: str = "",
+    through: Through = direct,
 ) -> Diagnosis:
     """Return the chain in `files`, with what was found. Raises `UploadError`, `ChainError` and `StoreError`.
 
     `for_name` chooses among several. A chain that an own root, present or earlier, has signed is complete without it.
+    `through` calls the inspection, or returns what it has kept of the same one.
     """
     from agent.inspection import inspect_chain
 
     with Store.open_existing(layout) as store:
         own = "\n".join(root.certificates for root in store.roots.all())
-    return inspect_chain(files, passphrase=passphrase, layout=layout, own=own, now=now, wanted=for_name)
+    return through(inspect_chain, files, passphrase=passphrase, layout=layout, own=own, now=now, wanted=for_name)
 
 
 def upload_preview(

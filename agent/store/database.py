@@ -43,7 +43,7 @@ from agent.store.sealing import Sealer, create_master_key, master_key_path, read
 from agent.store.source_memory import Memories
 from agent.store.watches import Watches
 from agent.system.layout import Layout
-from agent.system.writing import make_directory, write_new
+from agent.system.writing import make_state, write_new
 
 KEY_CHECK = "chainwright master key"
 T = TypeVar("T")
@@ -79,9 +79,7 @@ class Store:
     def open(cls, layout: Layout) -> Self:
         """Open the store for writing, creating it at the very first run. Raises `StoreError`."""
         try:
-            for path, mode in ((_with_parents(layout.state), 0o711), (layout.private, 0o700)):
-                if not path.is_dir():  # one that is there is a pass's matter: what was changed is repaired and said
-                    make_directory(path, mode=mode)
+            make_state(layout.private)
         except OSError as error:
             raise StateUnwritable(str(layout.state), (error.strerror or str(error)).lower()) from error
         if not layout.database.exists():
@@ -230,11 +228,6 @@ class Store:
 
 def _instants(row: dict[str, Any]) -> dict[str, datetime]:
     return {name: read_known(at) for name, at in dict(json.loads(row["value"])).items()}
-
-
-def _with_parents(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _create(path: Path) -> None:

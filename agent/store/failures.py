@@ -66,4 +66,4 @@ def is_of_the_file(error: sqlite3.Error) -> bool:
 def _holder(layout: Layout) -> str:
     """Return which process makes a pass or a change: SQLite doesn't tell who writes. Empty: nobody else does."""
     found = holder_of(layout.lock)
-    return found.title if found is not None and not found.title.startswith(f"pid {os.getpid()},") else ""
+    return found.title if found is not None and found.pid != os.getpid() else ""

@@ -8,15 +8,17 @@ from typing import Any
 
 from agent.errors.problem import Problem
 from agent.model.aim import Aim, AimOutcome
+from agent.model.task import Task
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.problems import read_problem, written_problem
 from agent.store.processes import is_alive, process_name
 
+APPLY = Task()
 KEPT = 1000
 """Rows."""
-STARTING = timedelta(seconds=60)
-"""So long a job's process may take to say that it is there."""
+WAITING = timedelta(minutes=30)
+"""So long a job may wait for those before it; each start of the process that makes passes takes up those that wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,14 @@ class JobRecord:
     """What it is for; None: the whole."""
     outcome: AimOutcome | None = None
     """What became of that, once it has ended."""
+    task: Task = APPLY
+    """What is done for it."""
 
     def lost(self, now: datetime) -> bool:
-        """Whether it has neither ended nor a living process."""
+        """Whether it has neither ended nor a living process, or has waited for too long to be begun."""
         if self.ended_at is not None:
             return False
-        return not is_alive(self.process) if self.process else now > self.started_at + STARTING
+        return not is_alive(self.process) if self.process else now > self.started_at + WAITING
 
 
 class Jobs:
@@ -55,10 +59,11 @@ class Jobs:
     def add(self, record: JobRecord) -> None:
         """Keep a job that is about to start; the oldest go."""
         self._database.execute(
-            "insert into jobs (id, action, subject, who, started_at, aim) values (?, ?, ?, ?, ?, ?)",
+            "insert into jobs (id, action, subject, who, started_at, aim, task) values (?, ?, ?, ?, ?, ?, ?)",
             [
                 *(record.id, record.action, record.subject, record.who, written(record.started_at)),
                 record.aim.text() if record.aim else None,
+                record.task.text(),
             ],
         )
         self._database.execute(
@@ -69,6 +74,10 @@ class Jobs:
     def take(self, job: str) -> None:
         """Note that this process is the job's."""
         self._database.execute("update jobs set process = ? where id = ?", [process_name(), job])
+
+    def note_aim(self, job: str, aim: Aim) -> None:
+        """Note what a job is for, where that was known only when it had begun."""
+        self._database.execute("update jobs set aim = ? where id = ?", [aim.text(), job])
 
     def note_outcome(self, job: str, outcome: AimOutcome) -> None:
         """Note what became of what a job is for."""
@@ -85,6 +94,10 @@ class Jobs:
         """Return one job."""
         found = self._database.decoded("jobs", _record, "select * from jobs where id = ?", [job])
         return next(iter(found), None)
+
+    def open(self) -> list[JobRecord]:
+        """Return the jobs that have not ended, the first one first: those that wait, under way and lost."""
+        return self._database.decoded("jobs", _record, "select * from jobs where ended_at is null order by rowid")
 
     def newest(self, limit: int) -> list[JobRecord]:
         """Return the newest jobs, the newest first."""
@@ -104,4 +117,5 @@ def _record(row: dict[str, Any]) -> JobRecord:
         process=row["process"] or "",
         aim=Aim.read(row["aim"]) if row["aim"] else None,
         outcome=AimOutcome.read(row["outcome"]),
+        task=Task.read(row["task"]),
     )

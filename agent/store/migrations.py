@@ -205,3 +205,27 @@ def m014_aims(db: Database) -> None:
     """What jobs are for, and what became of that."""
     for column in ("aim", "outcome"):
         db.table("jobs").add_column(column, str)
+
+
+@migrations()
+def m015_one_time_passwords(db: Database) -> None:
+    """When a one-time password was used."""
+    db.table("people").add_column("used_at", str)
+
+
+@migrations()
+def m016_token_owners(db: Database) -> None:
+    """Whose a token is, with a name of its own; when the person of a session gave the password last."""
+    from agent.store.token_owners import name_once, own
+
+    db.table("tokens").add_column("owner", str)
+    db.table("sessions").add_column("password_at", str)
+    own(db)
+    name_once(db)
+    db.table("tokens").create_index(["name"], unique=True)
+
+
+@migrations()
+def m018_tasks(db: Database) -> None:
+    """What is done for jobs."""
+    db.table("jobs").add_column("task", str)

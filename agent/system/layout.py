@@ -86,18 +86,18 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """Sockets, pid files and the lock; emptied at boot."""
+        """Sockets and pid files; emptied at boot."""
         return self.root / RUN
 
     @property
     def lock(self) -> Path:
         """Held while planning, storing and deploying."""
-        return self.run / "lock"
+        return self.private / "lock"
 
     @property
     def daemon_lock(self) -> Path:
         """Held by the agent's process while it runs."""
-        return self.run / "daemon.lock"
+        return self.private / "daemon.lock"
 
     @property
     def poke(self) -> Path:

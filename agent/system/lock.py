@@ -1,4 +1,4 @@
-"""Lock file (flock): one process at a time plans, stores and deploys."""
+"""Lock files (flock) in ``private/``, which nobody else may open: one process at a time plans, stores and deploys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +14,15 @@ from pathlib import Path
 
 from agent.errors import AgentError
 from agent.errors.store import LockHeld, StateUnwritable
+from agent.system.paths import PRIVATE, RUN
+from agent.system.processes import command_line, has_open, user_of
+from agent.system.writing import make_state
 
 POLL_INTERVAL = 0.05
 """Seconds between two attempts to get the lock."""
 LockError = Callable[[str, str], AgentError]
 """`(path, holder) -> error`."""
+FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @contextmanager
@@ -26,59 +30,118 @@ def held(
     path: Path,
     *,
     wait: float,
-    who: str,
     pause: Callable[[float], object] = time.sleep,
     refusal: LockError = LockHeld,
 ) -> Iterator[None]:
     """Hold the lock. Raises `refusal` when another process has it for more than `wait` seconds."""
+    deadline = time.monotonic() + wait
+    with contextlib.ExitStack() as locks:
+        for place, take in ((path, _take), (_former(path), _take_former)):
+            while not take(place, locks):
+                if time.monotonic() >= deadline:
+                    holder = _holder(place, _holders(place))
+                    raise refusal(str(path), holder.title if holder else "")
+                pause(POLL_INTERVAL)
+        yield
+
+
+def _take(path: Path, locks: contextlib.ExitStack) -> bool:
+    """Take the lock until `locks` is closed, unless another process has it. Raises `StateUnwritable`."""
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        make_state(path.parent)
+        descriptor = os.open(path, FLAGS | os.O_CREAT, 0o600)
+        with contextlib.ExitStack() as opened:
+            opened.callback(os.close, descriptor)  # releases the lock
+            if not _locked(descriptor) or not _is_at(descriptor, path):
+                return False
+            os.fchmod(descriptor, 0o600)
+            os.utime(descriptor)  # when it was taken
+            locks.push(opened.pop_all())
     except OSError as error:
         raise StateUnwritable(str(path), (error.strerror or str(error)).lower()) from error
+    return True
+
+
+def _take_former(former: Path, locks: contextlib.ExitStack) -> bool:
+    """Take the lock of releases that had it in ``run/``, where it is there: an agent of theirs may run until it is restarted.
+
+    Every user could open that one, so only another process of the agent's own user is waited for.
+    """
     try:
-        _acquire(descriptor, path, time.monotonic() + wait, pause, refusal)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {who}\n".encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)  # releases the lock
+        descriptor = os.open(former, FLAGS & ~os.O_RDWR)
+    except OSError:
+        return True
+    if _locked(descriptor):
+        locks.callback(os.close, descriptor)
+        return True
+    os.close(descriptor)
+    return not any(_is_ours(pid) for pid in _holders(former))
 
 
-def _acquire(
-    descriptor: int, path: Path, deadline: float, pause: Callable[[float], object], refusal: LockError
-) -> None:
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        if time.monotonic() >= deadline:
-            raise refusal(str(path), _holder(path))
-        pause(POLL_INTERVAL)
+def _former(path: Path) -> Path:
+    return path.parents[len(Path(PRIVATE).parts)] / RUN / path.name
 
 
-def _holder(path: Path) -> str:
-    """Return the last process that wrote the lock file, for messages."""
-    pid, _, who = path.read_text(errors="replace").strip().partition(" ")
-    return f"pid {pid}, {who}" if pid and who else ""
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the file that was opened is still the one at `path`: the lock of one that was removed keeps nobody away."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Process that holds a lock."""
 
+    pid: int
     title: str
     since: datetime
     """When it got the lock, UTC."""
 
 
 def holder_of(path: Path) -> Holder | None:
-    """Return who holds a lock, without asking for it: that would keep others from getting it. None: nobody, or not known."""
+    """Return who holds a lock, without asking for it: that would keep others from getting it. None: nobody, or not known.
+
+    The kernel knows; what is written anywhere may be of a process that has ended.
+    """
+    former = _former(path)
+    return _holder(path, _holders(path)) or _holder(former, filter(_is_ours, _holders(former)))
+
+
+def _holder(path: Path, pids: Iterable[int]) -> Holder | None:
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            since = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            return Holder(pid, f"pid {pid}, {command_line(pid)}", since)
+    return None
+
+
+def _holders(path: Path) -> Iterator[int]:
+    """Yield the processes that hold a file's lock (proc(5), ``/proc/locks``).
+
+    Btrfs and overlayfs show other device numbers there than stat(2) gives: then what the process has open decides.
+    """
     try:
         status = path.stat()
-        locks = Path("/proc/locks").read_text()
+        lines = Path("/proc/locks").read_text().splitlines()
     except OSError:
-        return None
-    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    held = any(line.split()[1:2] == ["FLOCK"] and device in line.split() for line in locks.splitlines())
-    return Holder(_holder(path), datetime.fromtimestamp(status.st_mtime, UTC)) if held else None
+        return
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+    for words in map(str.split, lines):
+        if words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(status.st_ino):
+            pid = int(words[4])
+            if words[5].startswith(f"{device}:") or has_open(pid, status):
+                yield pid
+
+
+def _is_ours(pid: int) -> bool:
+    return user_of(pid) in {0, os.geteuid()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
@@ -11,6 +12,9 @@ from agent.system.command import process_of
 
 PARENT, START = 1, 19
 """Fields of ``/proc/PID/stat`` after the name in parentheses."""
+SCRIPTS = ("chainwright", "config-apply")
+SHOWN = 100
+"""Characters of a command line that a sentence has room for."""
 SLACK = 2.0
 """Seconds by which a clock that is being adjusted may have a process start after its own file was written."""
 
@@ -28,7 +32,59 @@ def daemon_of(pid_file: Path) -> int | None:
 def started_at(pid: int) -> float:
     """Return when a process started, in seconds since the epoch. Raises OSError."""
     booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return booted + int(_stat(pid)[START]) / os.sysconf("SC_CLK_TCK")
+    return booted + ticks_of(pid) / os.sysconf("SC_CLK_TCK")
+
+
+def ticks_of(pid: int) -> int:
+    """Return when a process started, in clock ticks since boot: with its number, that is one process. Raises OSError."""
+    return int(_stat(pid)[START])
+
+
+def command_line(pid: int) -> str:
+    """Return how a process was called, for people: the agent's own commands by their names; empty: it has ended."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0")
+    except OSError:
+        return ""
+    text = " ".join(_as_typed(words))
+    return "".join(each if each.isprintable() else "?" for each in text)[:SHOWN]
+
+
+def _as_typed(words: list[str]) -> list[str]:
+    """Return the words without the interpreter, where it is the agent that it runs."""
+    for number, word in enumerate(words):
+        if word == "-m" and words[number + 1 : number + 2] == ["agent"]:
+            return ["chainwright", *_without_root(words[number + 2 :])]
+        if Path(word).name in SCRIPTS:
+            return [Path(word).name, *_without_root(words[number + 1 :])]
+    return [Path(words[0]).name, *words[1:]]
+
+
+def _without_root(words: list[str]) -> list[str]:
+    """Return the words without ``--root DIR``: a lock says by its own path which appliance it is."""
+    before = ["", *words]
+    return [word for word, last in zip(words, before, strict=False) if word != "--root" and last != "--root"]
+
+
+def user_of(pid: int) -> int | None:
+    """Return the real user of a process; None: it has ended, or has changed users for a while."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    (users,) = (line.split()[1:] for line in lines if line.startswith("Uid:"))
+    return int(users[0]) if len(set(users)) == 1 else None
+
+
+def has_open(pid: int, file: os.stat_result) -> bool:
+    """Whether a process has a file open. False where this user may not see it."""
+    directory = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):  # noqa: PTH208
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                if os.path.samestat(os.stat(f"{directory}/{name}"), file):  # noqa: PTH116
+                    return True
+    return False
 
 
 def parents_only(pids: Iterable[int]) -> set[int]:

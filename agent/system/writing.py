@@ -61,6 +61,17 @@ def make_directory(path: Path, *, mode: int, owner: int = -1, group: int = -1) -
     _set_owner_and_mode(path, mode, owner, group)
 
 
+def make_state(private: Path) -> None:
+    """Create the directory of the database and the locks, and the state that it is in. One that is there is left as it is.
+
+    What somebody has changed of it is a pass's matter, which repairs it and says so.
+    """
+    private.parent.parent.mkdir(parents=True, exist_ok=True)
+    for path, mode in ((private.parent, 0o711), (private, 0o700)):
+        if not path.is_dir():
+            make_directory(path, mode=mode)
+
+
 def _set_owner_and_mode(target: Path | int, mode: int, owner: int, group: int) -> None:
     """Set owner and mode only where they differ: a generation has thousands of files, and each change is a write."""
     status = os.stat(target)  # noqa: PTH116 - of a path or of a descriptor

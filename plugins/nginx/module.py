@@ -24,6 +24,7 @@ from chainwright import (
     first_repeated,
     usable_addresses,
 )
+from plugins.nginx.claimed_headers import CLAIMED_HEADERS
 from plugins.nginx.claims import EVERY_NAME, NO_NAME, Claim
 from plugins.nginx.generation import generation_socket
 
@@ -73,6 +74,11 @@ class NginxModule(Module):
         return False
 
     # For plugins
+
+    @property
+    def dropped_headers(self) -> tuple[str, ...]:
+        """Headers of a request that no upstream gets to see."""
+        return CLAIMED_HEADERS
 
     def https_addresses(self, host: HostFacts) -> tuple[ListenAddress, ...]:
         """Return where HTTPS is served on this host."""

@@ -33,6 +33,7 @@ class Site(BaseModel):
         description="slot of the site's chain; default: made from the first domain",
     )
     redirect: bool = Field(True, description="send HTTP clients to HTTPS; false: serve the site over HTTP as well")
+    websocket: bool = Field(True, description="let clients switch to a WebSocket; nothing else is ever switched to")
     key_type: KeyType | None = Field(None, description="key type to ask for; default: the module's")
     second_key_type: KeyType | None = Field(
         None, description="key type of a second chain beside the first; default: the module's"
@@ -93,6 +94,15 @@ class Server:
     def server_names(self) -> list[str]:
         """The names as a client writes them into the Host header (RFC 3986 section 3.2.2: brackets around IPv6)."""
         return [f"[{name}]" if ":" in name else name for name in self.names]
+
+    @property
+    def exact_patterns(self) -> list[str]:
+        """Names of whose handshakes a connection may be used for another name of this server, as regular expressions.
+
+        A wildcard isn't among them: a name below it may be another site's. With one name there is no other one.
+        """
+        exact = [name for name in self.names if not name.startswith("*.") and ":" not in name]
+        return [name.replace(".", "[.]") for name in exact] if len(self.names) > 1 else []
 
     def probe_names(self, certified: Collection[str]) -> Iterator[str]:
         """Give what to send as SNI to see this chain: one name, and nothing where an address is served.

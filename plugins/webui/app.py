@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -32,6 +32,7 @@ from plugins.webui.headers import Hardened
 from plugins.webui.rendering import Pages
 from plugins.webui.request_context import AppState, RequestContext, let_out
 from plugins.webui.routes import PAGES
+from plugins.webui.shown_once import ShownOnce
 from plugins.webui.static_files import Statics
 from plugins.webui.upload_drafts import UploadDrafts
 
@@ -58,7 +59,13 @@ def application(templates: Sequence[Path], socket: Path) -> Hardened:
     """
     statics = Statics()
     app_state = AppState(
-        Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, UploadDrafts(), SessionCache()
+        Api(socket),
+        Pages(templates, statics.addresses),
+        Catalogue(),
+        statics,
+        UploadDrafts(),
+        ShownOnce(),
+        SessionCache(),
     )
     answering = Answering(app_state)
     routes = [
@@ -101,6 +108,8 @@ class Answering:
             log.error("%s", " ".join(str(error).splitlines()))
             text = f"A template of this page is broken ({TemplateBroken.code}); the log says where.\n"
             return PlainTextResponse(text, 500)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody gets it
         except Exception:
             log.exception("%s %s failed", request.request.method, request.request.url.path)
             failed = PageFailed().problem.to_json()

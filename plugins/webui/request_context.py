@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,13 +20,18 @@ from plugins.webui.client import JSON, AgentResponse, Api, Credentials, Query, R
 from plugins.webui.errors import AgentSilent, OnlyForAdmins
 from plugins.webui.forms import Form, read_form
 from plugins.webui.rendering import Pages
+from plugins.webui.shown_once import ShownOnce
 from plugins.webui.static_files import Statics
 from plugins.webui.upload_drafts import UploadDrafts
 
 COOKIE = "__Host-chainwright"
 """The prefix makes browsers insist on Secure, on the path / and on no domain (RFC 6265bis section 4.1.3.2)."""
 ADMIN = "admin"
-SESSION = re.compile(r"[A-Za-z0-9_-]{1,200}")
+SESSION = re.compile(r"cws_[A-Za-z0-9_-]{1,200}")
+"""A session's text; a token's is for programs, and no cookie."""
+PASSWORD_CODES = {"people.password_needed", "people.password_wrong", "people.too_many_tries"}
+TIME_TO_FILL_IN = timedelta(minutes=1)
+"""For a form: if the password counts for less, it is asked for in the form already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class AppState:
     catalogue: Catalogue
     statics: Statics
     upload_drafts: UploadDrafts
+    shown_once: ShownOnce
     cache: SessionCache
 
 
@@ -48,6 +55,7 @@ class RequestContext:
         self.app_state = app_state
         self._form: Form | None = None
         self._who: Mapping[str, Any] | None = None
+        self._password_refused = False
 
     @property
     def session(self) -> str:
@@ -113,6 +121,16 @@ class RequestContext:
             csrf.check_form_token(self.session, self._form.get(csrf.FIELD))
         return self._form
 
+    async def give_password(self, form: Form) -> None:
+        """Give the agent the password that the form has asked for. Raises `Refused` where `wants_password` is true of it."""
+        if form.get("password"):
+            self._who = await self.ask("POST", "/v1/session/password", {"password": form.get("password")})
+
+    def wants_password(self, refused: Refused) -> bool:
+        """Whether the agent refuses because the password is needed, or wrong: the form is shown again and asks for it."""
+        self._password_refused = self._password_refused or refused.code in PASSWORD_CODES
+        return refused.code in PASSWORD_CODES
+
     async def export(self, path: str, passphrase: str) -> AgentResponse:
         """Return a chain with its key, protected by a passphrase. Raises as `get` does."""
         body = json.dumps({"passphrase": passphrase}).encode()
@@ -134,6 +152,7 @@ class RequestContext:
         who = values.setdefault("who", self._who)
         values.setdefault("may_change", isinstance(who, Mapping) and who["role"] == ADMIN)
         shared = {
+            "asks_password": self._password_refused or _is_due(who),
             "form_token": csrf.form_token(self.session) if self.session else "",
             "partial": self.partial,
             "address": self.request.url.path,
@@ -155,6 +174,12 @@ class RequestContext:
             place = {"path": target, "target": "#dialog-body", "push": "false"}
             return Response(headers={"hx-location": json.dumps(place)})
         return RedirectResponse(target, 303)
+
+
+def _is_due(who: object) -> bool:
+    """Whether what weighs much needs the password of `who` again."""
+    until = who.get("password_until") if isinstance(who, Mapping) else None
+    return until is not None and datetime.fromisoformat(until) < datetime.now(UTC) + TIME_TO_FILL_IN
 
 
 def let_in(response: Response, session: str) -> Response:

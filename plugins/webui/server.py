@@ -86,12 +86,12 @@ class Connection(HttpConnection):
     """Tells each request what its connection was given, which is not what new connections get after a swap."""
 
     headers_seconds = 20.0
-    most_connections = 500
-    closing_seconds = _GRACE  # asyncio waits 30 seconds for a client that does not close on its side
+    closing_seconds = _GRACE
 
     def state(self, transport: asyncio.Transport) -> dict[str, Any]:
-        """Return the chain of the handshake."""
-        return {"chain": cast(SlotContext, transport.get_extra_info("ssl_object").context).chain}
+        """Return the chain of the handshake, and what protects the connection of somebody who has logged in."""
+        chain = cast(SlotContext, transport.get_extra_info("ssl_object").context).chain
+        return {"chain": chain, "authenticated": self.authenticated}
 
 
 class Server(HttpServer):
@@ -102,7 +102,7 @@ class Server(HttpServer):
             app,
             Connection,
             keep_alive_seconds=_KEEP_ALIVE,
-            shutdown_seconds=2 * _GRACE,  # for clients that are still in the handshake
+            shutdown_seconds=2 * _GRACE,
             ssl_context_factory=lambda *_: listener_context(site.choose),
             backlog=_BACKLOG,
         )

@@ -176,7 +176,7 @@ def test_content_that_drips_is_not_waited_for(impatient):
 
 
 def test_a_change_does_not_wait_for_ever_for_the_lock(impatient):
-    with held(impatient.appliance.layout.lock, wait=0, who="a test"):
+    with held(impatient.appliance.layout.lock, wait=0):
         reply = impatient.api.root.post("/v1/reissue", {"names": ["t.example.test"]})
         assert (reply.status, reply.code) == (503, "store.lock_held")
         assert reply.headers["retry-after"] == "5"
@@ -185,7 +185,7 @@ def test_a_change_does_not_wait_for_ever_for_the_lock(impatient):
 
 def test_who_only_looks_does_not_wait_for_who_changes(shared):
     with ExitStack() as lock, ThreadPoolExecutor(4) as pool:
-        lock.enter_context(held(shared.appliance.layout.lock, wait=0, who="a test"))
+        lock.enter_context(held(shared.appliance.layout.lock, wait=0))
         waiting = [pool.submit(shared.admin.post, "/v1/reissue", {"names": ["x.example"]}) for _ in range(4)]
         for _ in range(10):
             assert shared.viewer.get("/v1/status").status == 200
@@ -292,7 +292,7 @@ def test_no_answer_holds_a_key_a_secret_or_where_the_agent_keeps_its_state(share
 
 
 def test_a_problem_does_not_name_the_agent_s_files_but_the_administrator_s(impatient):
-    with held(impatient.appliance.layout.lock, wait=0, who="a test"):
+    with held(impatient.appliance.layout.lock, wait=0):
         reply = impatient.api.root.post("/v1/apply", {"retry": True})
     assert reply.json["where"] == ".../lock"
     impatient.appliance.settings("nonsense = 1\n")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from agent.api.connection_limit import Party, Places
 from agent.api.uvicorn_server import HttpConnection, HttpServer
 from support.paths import CHECKOUT
 from support.waiting import until
@@ -27,11 +28,16 @@ SHUTDOWN = 4
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
+LENGTH = 8 * 2**20
+LENGTHS = {"/long": LENGTH, "/page": 20_000}
+PAUSES = {"/slow": 1, "/never": 3600}
+
+
 async def application(scope, receive, send):
-    """Answer with what the connection's state says; `/slow` takes a second, `/never` has no end."""
-    if scope["path"] != "/":
-        await asyncio.sleep(1 if scope["path"] == "/slow" else 3600)
-    content = scope["state"].get("said", "").encode()
+    """Answer with what the connection's state says; `/slow` takes a second, `/never` has no end, `/long` and `/page` are long."""
+    if scope["path"] in PAUSES:
+        await asyncio.sleep(PAUSES[scope["path"]])
+    content = scope["state"].get("said", "").encode().ljust(LENGTHS.get(scope["path"], 0))
     headers = [(b"content-length", b"%d" % len(content))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})
@@ -39,7 +45,6 @@ async def application(scope, receive, send):
 
 class Connection(HttpConnection):
     headers_seconds = LONG
-    most_connections = 10
 
     def state(self, transport):
         return {"said": f"from {transport.get_extra_info('socket').family.name}"}
@@ -69,6 +74,12 @@ class Server(HttpServer):
         except BaseException as error:
             self.error = error
 
+    def places(self):
+        return {"all": Places(10, 10)}
+
+    def party(self, connection):
+        return Party("all", 0)
+
     def handlers(self):
         return {signal.SIGUSR1: lambda: self.happened.append("SIGUSR1")}
 
@@ -93,10 +104,16 @@ class Server(HttpServer):
 def serve(tmp_path: Path):
     """Serve to a function that gets the server, in a thread: signals come to the main one."""
 
-    def start(client: Callable[[Server], None], connection: type[HttpConnection] = Connection, *, keep: int = 20):
+    def start(
+        client: Callable[[Server], None],
+        connection: type[HttpConnection] = Connection,
+        *,
+        keep: int = 20,
+        server: type[Server] = Server,
+    ):
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(tmp_path / "socket"))
-            return Server(tmp_path / "socket", client, connection, keep).serve_on(listener)
+            return server(tmp_path / "socket", client, connection, keep).serve_on(listener)
 
     return start
 
@@ -253,16 +270,19 @@ def test_on_response_complete_leaves_the_pause_between_two_requests_to_keep_aliv
     serve(client, Impatient, keep=2)
 
 
-def test_connections_counts_those_that_are_open(serve):
-    class Single(Connection):
-        most_connections = 1
+def test_the_longest_idle_connection_ends_where_a_new_one_needs_its_place(serve):
+    class Single(Server):
+        def places(self):
+            return {"all": Places(1, 1)}
 
     def client(server: Server) -> None:
-        with server.connect() as first, server.connect() as second:
-            assert until_dropped(second) < LONG
+        with server.connect() as first:
             assert b"200 OK" in answer(first)
+            with server.connect() as second:
+                assert until_dropped(first) < LONG
+                assert b"200 OK" in answer(second)
 
-    serve(client, Single)
+    serve(client, server=Single)
 
 
 def test_shutdown_of_a_connection_drops_it_where_the_answer_takes_too_long(serve):
@@ -277,6 +297,68 @@ def test_shutdown_of_a_connection_drops_it_where_the_answer_takes_too_long(serve
             assert until_dropped(connection) < SHUTDOWN - 1
 
     serve(client, Closing)
+
+
+def post(octets: int) -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % octets
+
+
+def test_on_response_complete_gives_the_rest_of_a_request_that_was_answered_a_limited_time(serve):
+    class Hasty(Connection):
+        linger_seconds = 0.5
+
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            assert b"200 OK" in answer(connection, post(1000) + b"x")
+            assert until_dropped(connection) < LONG
+        with server.connect() as connection:  # one that comes to its end is kept
+            assert b"200 OK" in answer(connection, post(4) + b"ab")
+            assert b"200 OK" in answer(connection, b"cd" + GET)
+
+    serve(client, Hasty, keep=3600)
+
+
+def test_pause_writing_ends_a_client_that_takes_nothing_of_a_long_answer(serve):
+    class Hasty(Connection):
+        stalled_seconds = 0.5
+
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            connection.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+            until(lambda: server.server_state.connections)
+            until(lambda: not server.server_state.connections)
+            assert len(b"".join(iter(lambda: connection.recv(65536), b""))) < LENGTH
+
+    serve(client, Hasty, keep=3600)
+
+
+def test_timeout_keep_alive_handler_ends_a_client_that_does_not_take_the_last_answer(serve):
+    class Hasty(Connection):
+        flush_seconds = 0.5
+
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            buffered = 0
+            while not buffered:  # not more than the socket's and some of the server's own
+                answered = server.server_state.total_requests
+                connection.sendall(b"GET /page HTTP/1.1\r\nHost: x\r\n\r\n")
+                until(lambda answered=answered: server.server_state.total_requests > answered)
+                buffered = sum(each.transport.get_write_buffer_size() for each in server.server_state.connections)
+            until(lambda: not server.server_state.connections)
+
+    serve(client, Hasty, keep=1)
+
+
+def test_send_400_response_leaves_the_application_nobody_to_answer(serve, caplog):
+    def client(server: Server) -> None:
+        with server.connect() as connection:
+            head = b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            assert b"400 Bad Request" in answer(connection, head + b"zz\r\n")
+            until_dropped(connection)
+        until(lambda: not server.server_state.tasks)
+
+    serve(client)
+    assert "Exception in ASGI application" not in caplog.text
 
 
 def test_the_version_is_bounded_from_above_and_the_one_installed_fits():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.api.access import Access
+from agent.api.access import Access, Proof
 from agent.api.route import Route
 from agent.api.routes import ROUTES
 from agent.auth import Accounts, Role
@@ -24,7 +24,23 @@ from support.processes.api import ApiProcess
 NOBODY = 65534
 BY_NAME = {f"{route.method} {route.path}": route for route in ROUTES}
 OPEN = {"POST /v1/session", "GET /v1/root/download", "GET /v1/root/crl", "GET /v1/openapi.json"}
-OWN = {"GET /v1/session", "DELETE /v1/session", "POST /v1/password"}
+OWN = {
+    "GET /v1/session",
+    "DELETE /v1/session",
+    "POST /v1/session/password",
+    "POST /v1/password",
+    "GET /v1/password/effects",
+}
+WEIGHTY = {
+    "POST /v1/chains/{id}/export",
+    "POST /v1/root",
+    "POST /v1/root/reissue",
+    "POST /v1/root/revoke",
+    "POST /v1/revoke",
+    "POST /v1/tokens",
+}
+"""What gives keys or rights away, or can't be undone: the password is asked for once more."""
+FOR_PEOPLE = WEIGHTY | {"DELETE /v1/tokens/{id}", "POST /v1/session/password"}
 LOOKING = {
     "GET /v1/status",
     "GET /v1/chains/{id}",
@@ -60,6 +76,11 @@ def role(name: str) -> Access:
 def test_every_route_is_for_whom_it_is_meant():
     assert set(BY_NAME) >= OPEN | OWN | LOOKING
     assert {name: route.access for name, route in BY_NAME.items()} == {name: role(name) for name in BY_NAME}
+
+
+def test_what_a_route_wants_beside_the_role_is_what_it_weighs():
+    assert {name for name, route in BY_NAME.items() if route.proof is Proof.PASSWORD} == WEIGHTY
+    assert {name for name, route in BY_NAME.items() if route.proof is not Proof.NONE} == FOR_PEOPLE
 
 
 def test_what_only_an_administrator_may_is_everything_that_changes_something_or_holds_a_key():
@@ -104,6 +125,7 @@ def test_root_on_the_machine_itself_needs_no_session_and_is_written_down_by_name
         "must_change": False,
         "idle_at": None,
         "ends_at": None,
+        "password_until": None,
     }
     assert shared.api.root.post("/v1/tokens", {"name": "by-root"}).status == 201
     assert shared.audit()[0] == ("root (uid 0)", "token made", "by-root", "local")
@@ -260,7 +282,7 @@ def test_password_checks_wait_for_each_other_and_only_so_many(box):
 def test_the_one_time_password_opens_nothing_but_its_own_change(appliance):
     make_tunnel(appliance)
     with appliance.store() as store:
-        first = Accounts(store, CHEAP).one_time_password(datetime.now(UTC))
+        first = Accounts(store, CHEAP).one_time_password("admin", datetime.now(UTC))
     with ApiProcess(appliance.layout, web=(0,)) as api:
         session = api.log_in("admin", first)
         assert session.get("/v1/session").json["must_change"] is True
@@ -315,6 +337,89 @@ def test_a_token_is_shown_once_and_is_good_until_it_is_revoked(shared):
     ]
 
 
+@pytest.fixture(scope="module")
+def program(shared):
+    """A token of an administrator's with all that it can have."""
+    return shared.api.root.bearing(shared.admin.post("/v1/tokens", {"name": "program", "role": "admin"}).json["token"])
+
+
+@pytest.mark.parametrize("name", sorted(FOR_PEOPLE))
+def test_a_token_gives_no_rights_and_no_keys_away(shared, program, name):
+    route = BY_NAME[name]
+    reply = program.ask(route.method, target(route), {} if route.has_content else None)
+    assert (reply.status, reply.code) == (403, "people.not_by_token")
+
+
+@pytest.mark.parametrize("name", sorted(WEIGHTY))
+def test_what_weighs_most_wants_the_password_that_was_given_within_five_minutes(late, name):
+    route = BY_NAME[name]
+    reply = late.admin.ask(route.method, target(route), {} if route.has_content else None)
+    assert (reply.status, reply.code) == (403, "people.password_needed")
+    assert late.api.root.ask(route.method, target(route), {} if route.has_content else None).status != 403
+
+
+def test_a_password_that_is_given_again_counts_for_five_minutes(box):
+    box.api.advance(minutes=5)
+    assert box.admin.post("/v1/tokens", {"name": "one"}).code == "people.password_needed"
+    assert box.admin.post("/v1/session/password", {"password": "not it"}).code == "people.password_wrong"
+    assert box.admin.post("/v1/tokens", {"name": "one"}).code == "people.password_needed"
+    given = box.admin.post("/v1/session/password", {"password": ANN})
+    left = datetime.fromisoformat(given.json["password_until"]) - datetime.fromisoformat(given.json["idle_at"])
+    assert (given.status, left) == (200, timedelta(minutes=-25))
+    assert box.admin.post("/v1/tokens", {"name": "one"}).status == 201
+    box.api.advance(minutes=5)
+    assert box.admin.post("/v1/tokens", {"name": "two"}).code == "people.password_needed"
+    box.api.advance(minutes=-9)  # a clock that was set back makes nothing fresh
+    assert box.admin.post("/v1/tokens", {"name": "two"}).code == "people.password_needed"
+
+
+def test_a_token_is_not_taken_from_a_browser_and_a_session_only_where_it_was_opened(shared):
+    made = shared.admin.post("/v1/tokens", {"name": "cookie"}).json["token"]
+    assert shared.api.root.bearing(made).get("/v1/status").status == 200
+    reply = shared.api.root.bearing(made).get("/v1/status", **{"Chainwright-Client": "192.0.2.7"})
+    assert (reply.status, reply.code) == (401, "people.token_refused")
+
+
+def test_a_token_has_a_name_of_its_own_until_it_ends(box):
+    made = box.admin.post("/v1/tokens", {"name": "backup", "days": 1}).json
+    again = box.admin.post("/v1/tokens", {"name": "backup"})
+    assert (again.status, again.code) == (422, "people.token_not_made")
+    assert again.json["title"] == 'The token "backup" can\'t be made: ann has made one of this name.'
+    assert again.json["fix"] == f"Choose another name, or revoke it: chainwright webui token revoke {made['id']}"
+    box.api.advance(days=1)
+    admin = box.api.log_in("ann", ANN)
+    assert admin.post("/v1/tokens", {"name": "backup"}).status == 201
+    assert [each["name"] for each in admin.get("/v1/tokens").json["tokens"]] == ["backup"]
+
+
+def test_a_token_ends_with_the_password_of_who_made_it_and_that_is_asked(box):
+    made = [box.admin.post("/v1/tokens", {"name": name}).json["token"] for name in ("backup", "graphs")]
+    kept = box.api.root.post("/v1/tokens", {"name": "of-root"}).json["token"]
+    assert box.admin.get("/v1/password/effects").json == {"tokens": ["backup", "graphs"]}
+    change = {"old": ANN, "new": VIC}
+    reply = box.admin.post("/v1/password", change)
+    assert (reply.status, reply.code) == (422, "api.not_confirmed")
+    assert reply.json["effects"] == ["The token backup ends.", "The token graphs ends."]
+    assert box.api.root.bearing(made[0]).get("/v1/status").status == 200
+    assert box.admin.post("/v1/password", change | {"confirmed": True}).status == 200
+    codes = {box.api.root.bearing(each).get("/v1/status").code for each in made}
+    assert codes == {"people.token_refused"}
+    assert box.api.root.bearing(kept).get("/v1/status").status == 200
+
+
+def test_a_token_may_no_more_than_who_made_it_at_that_moment(box):
+    text = box.admin.post("/v1/tokens", {"name": "backup", "role": "admin"}).json["token"]
+    program = box.api.root.bearing(text)
+    assert program.get("/v1/audit").status == 200
+    with box.appliance.store() as store, store.write():
+        store.database.execute("update people set role = 'viewer' where name = 'ann'")
+    assert program.get("/v1/audit").code == "people.not_allowed"
+    assert program.get("/v1/status").status == 200
+    with box.appliance.store() as store, store.write():
+        store.database.execute("delete from people where name = 'ann'")
+    assert program.get("/v1/status").code == "people.token_refused"
+
+
 def test_users_are_listed_without_anything_that_opens_a_door(shared):
     users = shared.admin.get("/v1/users").json["users"]
     assert {each["name"]: each["role"] for each in users}["ann"] == "admin"
@@ -332,7 +437,7 @@ def test_a_token_expires(box):
 @pytest.mark.parametrize(
     ("wish", "code"),
     [
-        ({"name": "Not A Name"}, "people.refused"),
+        ({"name": "Not A Name"}, "people.token_not_made"),
         ({"name": "x", "days": 0}, "api.malformed"),
         ({"name": "x", "days": 367}, "api.malformed"),
         ({"name": "x", "role": "owner"}, "api.malformed"),

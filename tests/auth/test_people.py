@@ -8,16 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.auth import Accounts, Person, Role
+from agent.auth.accounts import ONE_TIME
 from agent.auth.passwords import Cost, encoded, matches, nobodys
-from agent.auth.person import Audit
+from agent.auth.person import Audit, TokenMaker
 from agent.auth.sessions import ABSOLUTE, IDLE
 from agent.auth.throttle import FAILURES_OF_ADDRESS, FAILURES_OF_NAME, WINDOW
 from agent.errors.auth import (
     InvalidCredentials,
     InvalidToken,
+    OneTimePasswordEnded,
     PasswordRefused,
     SessionExpired,
     TokenNotFound,
+    TokenRefused,
     TooManyLogins,
     UserNotFound,
     UserRefused,
@@ -28,6 +31,8 @@ from support.passwords import CHEAP
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 GOOD = "four plain words here"
+ANN = TokenMaker("ann", "ann")
+ROOT = TokenMaker("root (uid 0)", None)
 HOME = "192.0.2.7"
 MINUTE = timedelta(minutes=1)
 
@@ -54,8 +59,8 @@ def dump(tmp_path):
 
 
 def test_there_is_no_default_password_but_one_for_the_first_login_that_must_be_changed(accounts):
-    first = accounts.one_time_password(NOW)
-    assert accounts.one_time_password(NOW) is None
+    assert accounts.all() == []
+    first = accounts.one_time_password("admin", NOW)
     person = accounts.check_password("admin", first, HOME, NOW)
     assert person == Person("admin", Role.ADMIN, must_change=True)
     accounts.set_password("admin", GOOD, NOW)
@@ -68,9 +73,41 @@ def test_two_appliances_have_different_first_passwords(tmp_path):
     made = set()
     for name in ("a", "b"):
         with Store.open(Layout(tmp_path / name)) as store:
-            made.add(Accounts(store, CHEAP).one_time_password(NOW))
+            made.add(Accounts(store, CHEAP).one_time_password("admin", NOW))
     assert len(made) == 2
     assert all(len(each) == 19 for each in made)
+
+
+def test_a_one_time_password_is_for_one_login(accounts):
+    person = accounts.check_password("admin", accounts.one_time_password("admin", NOW), HOME, NOW)
+    text, _ = accounts.open_session(person, HOME, NOW)
+    with pytest.raises(OneTimePasswordEnded) as ended:
+        accounts.open_session(person, HOME, NOW)
+    assert "webui password --one-time admin" in str(ended.value)
+    assert accounts.session(text, NOW).person.must_change
+    again = accounts.check_password("admin", accounts.one_time_password("admin", NOW), HOME, NOW)
+    assert accounts.open_session(again, HOME, NOW)[1].person.must_change
+
+
+@pytest.mark.parametrize("later", [ONE_TIME, -ONE_TIME, timedelta(days=400), timedelta(days=-20_000)])
+def test_a_one_time_password_ends_after_a_day_whatever_the_clock_was_when_it_was_made(accounts, later):
+    person = accounts.check_password("admin", accounts.one_time_password("admin", NOW), HOME, NOW)
+    with pytest.raises(OneTimePasswordEnded):
+        accounts.open_session(person, HOME, NOW + later)
+    accounts.open_session(person, HOME, NOW + ONE_TIME - MINUTE)
+
+
+def test_a_one_time_password_keeps_the_role_and_ends_the_sessions(accounts, ann):
+    accounts.add("vic", Role.VIEWER, GOOD, NOW)
+    text, _ = accounts.open_session(Person("vic", Role.VIEWER), HOME, NOW)
+    made = accounts.one_time_password("vic", NOW)
+    assert accounts.check_password("vic", made, HOME, NOW) == Person("vic", Role.VIEWER, must_change=True)
+    with pytest.raises(InvalidCredentials):
+        accounts.check_password("vic", GOOD, HOME, NOW)
+    with pytest.raises(SessionExpired):
+        accounts.session(text, NOW)
+    with pytest.raises(UserRefused):
+        accounts.one_time_password("No Name", NOW)
 
 
 @pytest.mark.parametrize("name", ["ann", "nobody", "", "ann'--", "x" * 300])
@@ -112,7 +149,7 @@ def test_a_new_password_must_be_one(accounts, ann, password, reason):
 
 def test_nothing_that_opens_a_door_is_in_the_database(accounts, ann, tmp_path):
     session, _ = accounts.open_session(ann, HOME, NOW)
-    token, _ = accounts.make_token("backup", Role.VIEWER, "ann", NOW, timedelta(days=1))
+    token, _ = accounts.make_token("backup", Role.VIEWER, ANN, NOW, timedelta(days=1))
     dumped = dump(tmp_path)
     assert not any(secret in dumped for secret in (GOOD, session, token))
 
@@ -150,8 +187,8 @@ def test_a_session_from_the_future_is_none(accounts, ann):
         accounts.session(text, NOW - MINUTE)
 
 
-def test_a_token_has_a_role_and_an_end(accounts):
-    text, token = accounts.make_token("backup", Role.VIEWER, "ann", NOW, timedelta(days=30))
+def test_a_token_has_a_role_and_an_end(accounts, ann):
+    text, token = accounts.make_token("backup", Role.VIEWER, ANN, NOW, timedelta(days=30))
     assert accounts.bearer(text, NOW + timedelta(days=29)) == Person("token backup", Role.VIEWER)
     assert accounts.tokens()[0].used_at == NOW + timedelta(days=29)
     with pytest.raises(InvalidToken):
@@ -168,8 +205,76 @@ def test_a_token_has_a_role_and_an_end(accounts):
 
 @pytest.mark.parametrize("lifetime", [timedelta(), timedelta(days=-1), timedelta(days=400)])
 def test_no_token_lives_for_ever(accounts, lifetime):
-    with pytest.raises(UserRefused, match="at most 366 days"):
-        accounts.make_token("backup", Role.VIEWER, "ann", NOW, lifetime)
+    with pytest.raises(TokenRefused, match="at most 366 days"):
+        accounts.make_token("backup", Role.VIEWER, ANN, NOW, lifetime)
+
+
+def make(accounts, name, role=Role.VIEWER, maker=ANN):
+    return accounts.make_token(name, role, maker, NOW, timedelta(days=1))[0]
+
+
+def names(accounts):
+    return sorted(each.name for each in accounts.tokens())
+
+
+def test_tokens_end_with_the_account_that_made_them(accounts, ann):
+    accounts.add("bob", Role.ADMIN, GOOD, NOW)
+    make(accounts, "one")
+    make(accounts, "two", Role.ADMIN)
+    make(accounts, "of-bob", maker=TokenMaker("bob", "bob"))
+    make(accounts, "of-root", maker=ROOT)
+    assert [each.name for each in accounts.tokens_of("ann", NOW)] == ["one", "two"]
+    assert accounts.tokens_of("ann", NOW + timedelta(days=1)) == []
+    accounts.remove("ann")
+    assert names(accounts) == ["of-bob", "of-root"]
+    accounts.add("ann", Role.ADMIN, GOOD, NOW)
+    make(accounts, "one")
+    accounts.set_password("ann", GOOD + "!", NOW)
+    assert names(accounts) == ["of-bob", "of-root"]
+    make(accounts, "one")
+    accounts.one_time_password("ann", NOW)
+    assert names(accounts) == ["of-bob", "of-root"]
+
+
+def test_with_a_lesser_role_sessions_end_and_tokens_that_may_more(accounts, ann):
+    accounts.add("bob", Role.ADMIN, GOOD, NOW)
+    make(accounts, "looks")
+    changes = make(accounts, "changes", Role.ADMIN)
+    text, _ = accounts.open_session(ann, HOME, NOW)
+    accounts.set_role("ann", Role.ADMIN)
+    assert accounts.session(text, NOW).person == ann
+    assert accounts.token(changes, NOW).role is Role.ADMIN
+    assert [each.name for each in accounts.tokens_of("ann", NOW, Role.VIEWER)] == ["changes"]
+    accounts.set_role("ann", Role.VIEWER)
+    assert names(accounts) == ["looks"]
+    with pytest.raises(SessionExpired):
+        accounts.session(text, NOW)
+    with pytest.raises(UserRefused, match="nobody else is an administrator"):
+        accounts.set_role("bob", Role.VIEWER)
+    with pytest.raises(UserNotFound):
+        accounts.set_role("nobody", Role.VIEWER)
+    text, _ = accounts.open_session(Person("ann", Role.VIEWER), HOME, NOW)
+    accounts.set_role("ann", Role.ADMIN)
+    assert accounts.session(text, NOW).person.role is Role.ADMIN
+
+
+def test_a_token_is_never_more_than_its_maker(accounts, ann):
+    text = make(accounts, "changes", Role.ADMIN)
+    with accounts._store.write():
+        accounts._database.execute("update people set role = 'viewer'")
+    assert accounts.token(text, NOW).role is Role.VIEWER
+    assert accounts.tokens()[0].role is Role.VIEWER
+    of_root = make(accounts, "of-root", Role.ADMIN, ROOT)
+    assert accounts.token(of_root, NOW).role is Role.ADMIN
+
+
+def test_a_token_s_name_is_its_own_as_long_as_it_is_good(accounts, ann):
+    make(accounts, "backup")
+    with pytest.raises(TokenRefused, match="ann has made one of this name"):
+        make(accounts, "backup")
+    later = NOW + timedelta(days=1)
+    accounts.make_token("backup", Role.VIEWER, ROOT, later, timedelta(days=1))
+    assert [each.made_by for each in accounts.tokens()] == ["root (uid 0)"]
 
 
 def test_an_address_that_guesses_is_held_back_for_a_quarter_of_an_hour(accounts, ann):

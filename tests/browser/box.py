@@ -157,7 +157,7 @@ class Box(Deployed):
             store.orders.failed(record)
 
     def _acme_digest(self) -> str:
-        from agent.engine.settings_in_force import load_settings
+        from agent.engine.unchanged_settings import load_settings
 
         return load_settings(self.layout)[0].rungs["acme"].settings_digest
 

@@ -196,11 +196,13 @@ def test_an_unfinished_order_ends_with_3_and_the_next_run_goes_on(appliance, ter
 
 def test_a_run_that_finds_the_lock_held_ends_with_5_and_names_the_holder(up, tunnel):
     (tunnel.root / "etc/chainwright/conf.d").mkdir()  # so that there may be something to do
-    with held(tunnel.layout.lock, wait=0, who="a test"):
+    with held(tunnel.layout.lock, wait=0):
         done = up.run("apply", "--no-wait")
         assert done.returncode == 5
-        assert re.match(r"Error: \S+lock: Another run holds the lock \(pid \d+, a test\)\.\n", done.stderr)
+        assert re.match(r"Error: \S+lock: Another run holds the lock \(pid \d+, .*\)\.\n", done.stderr)
         assert up.run("apply", "--wait", "0.1").returncode == 5
+        for command in (["apply"], ["renew"], ["reissue", "--all"]):  # the default would be a minute
+            assert up.run(*command, "--timeout", "0.1").returncode == 5
         assert up.run("boot").returncode == 5
         assert json.loads(up.run("apply", "--no-wait", "--json").stdout)["problem"]["code"] == "store.lock_held"
         assert up.run("status").returncode == 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from agent.system.poke import poke
 from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
 from support.cas import crls
+from support.clients.api import Connection
 from support.ports import free_port
 from support.processes import prepared
 from support.processes.daemon import Agent, with_fault, with_test_s_clock
@@ -261,7 +263,7 @@ def test_settings_that_are_corrected_are_noticed(idle):
 
 def test_it_waits_while_another_run_holds_the_lock(idle):
     with ExitStack() as lock:
-        lock.enter_context(held(idle.layout.lock, wait=0, who="a test"))
+        lock.enter_context(held(idle.layout.lock, wait=0))
         with Agent(idle.layout) as agent:
             agent.says("Another run holds the lock (pid ")
             lock.close()
@@ -321,6 +323,34 @@ def test_an_agent_starts_where_one_was_killed(idle):
     assert idle.layout.poke.exists()
     with Agent(idle.layout) as agent:
         agent.passes(START)
+        assert poke(idle.layout)
+        agent.passes("it was poked")
+
+
+def test_a_run_directory_that_is_removed_comes_back_with_what_is_in_it(idle):
+    with Agent(idle.layout) as agent:
+        agent.passes(START)
+        shutil.rmtree(idle.layout.run)
+        agent.passes("its socket was removed")
+        until(idle.layout.api.exists, seconds=40, what="the socket of the API")
+        assert stat.S_IMODE(idle.layout.run.stat().st_mode) == 0o755
+        assert {stat.S_IMODE(each.stat().st_mode) for each in (idle.layout.poke, idle.layout.api)} == {0o600}
+        assert poke(idle.layout)
+        agent.passes("it was poked")
+        with closing(Connection(idle.layout.api, 20)) as caller:
+            caller.request("GET", "/v1/openapi.json")
+            assert caller.getresponse().status == 200
+        assert agent.ends() == 0
+    assert not idle.layout.poke.exists()
+    assert not idle.layout.api.exists()
+
+
+def test_a_socket_that_is_replaced_is_bound_again(idle):
+    with Agent(idle.layout) as agent:
+        agent.passes(START)
+        idle.layout.poke.unlink()
+        idle.layout.poke.write_text("no socket")
+        agent.passes("its socket was removed")
         assert poke(idle.layout)
         agent.passes("it was poked")
 

@@ -121,7 +121,7 @@ def test_it_says_in_about_ten_lines_where_things_are_and_what_it_did(demo):
 
 
 @needs_nginx
-def test_it_prints_a_one_time_password_at_its_first_start_and_how_to_get_another_later(demo):
+def test_it_prints_a_new_one_time_password_at_each_start_until_one_is_chosen(demo):
     with demo.up(str(demo.port)) as running:
         (said,) = [line for line in running.lines if line.startswith("Log in as admin with the one-time password ")]
         password = said.split()[8]
@@ -131,10 +131,23 @@ def test_it_prints_a_one_time_password_at_its_first_start_and_how_to_get_another
         assert password not in (demo.layout.log / "agent.daemon.log").read_text()
         running.ends()
     with demo.up() as running:
-        assert password not in running.text
-        assert any(
-            "its one-time password was shown at the first start. Another one: " in each for each in running.lines
+        (said,) = [line for line in running.lines if line.startswith("Log in as admin with the one-time password ")]
+        second = said.split()[8]
+        client = Client(demo.layout.api).of_browser
+        assert client.post("/v1/session", {"user": "admin", "password": password}).code == "people.login_refused"
+        opened = client.post("/v1/session", {"user": "admin", "password": second}).json["token"]
+        assert (
+            Client(demo.layout.api)
+            .bearing(opened)
+            .post("/v1/password", {"old": second, "new": "four plain words here"})
+            .status
+            == 200
         )
+        running.ends()
+    with demo.up() as running:
+        (said,) = [line for line in running.lines if line.startswith("Log in as admin ")]
+        assert said.startswith("Log in as admin with the password that you chose (forgotten: ")
+        assert said.endswith(" webui password --one-time admin).")
 
 
 @needs_nginx
@@ -214,7 +227,7 @@ def test_a_second_demo_says_that_one_is_up_and_where(bare):
         done = bare.call("demo")
         assert done.returncode == 0
         lines = done.stdout.splitlines()
-        assert lines[0] == f"The demo is up already (pid {running.process.pid}, chainwright demo)."
+        assert lines[0].startswith(f"The demo is up already (pid {running.process.pid}, ")
         assert f"  webui          https://localhost:{bare.port}/" in lines
         assert bare.fetch(running.urls("webui")[0])
 

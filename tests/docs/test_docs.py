@@ -289,3 +289,22 @@ def test_the_files_that_are_named_exist():
         )
     }
     assert [(str(page), word) for page, word in sorted(named) if not (CHECKOUT / word).exists()] == []
+
+
+# Security
+
+
+def attacks() -> list[list[str]]:
+    found = rows(section("docs/security.md", "## Attacks, and what holds"))
+    return [row for row in found if row[0] != "attack"]
+
+
+@pytest.mark.parametrize("attack", attacks(), ids=lambda row: row[0])
+def test_an_attack_names_what_holds_and_a_test_that_exists(attack: list[str]):
+    _attack, holds, tested = attack
+    assert holds
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`", tested)
+    assert named, "no `tests/ROOM/test_NAME.py` or `tests/ROOM/test_NAME.py::test_name`"
+    for file, test in named:
+        assert (CHECKOUT / file).is_file(), file
+        assert not test or f"def {test}(" in read(file), f"{file}::{test}"

@@ -128,7 +128,6 @@ def write(path: Path, text: str, mode: int) -> None:
 PUBLIC = {
     "etc/chainwright/chainwright.toml",
     "var/lib/chainwright/http-01/token",
-    "run/chainwright/lock",
     "run/chainwright/nginx.pid",
 }
 

@@ -145,7 +145,7 @@ def test_the_upstream_is_told_who_asks_and_how_and_not_what_the_client_says_of_i
     assert "get /path?q=1 http/1.1" in seen
     assert "192.0.2.99" not in seen
     for line in (
-        "host: a.example.com",
+        f"host: a.example.com:{module.listen[0].port}",
         "x-forwarded-for: 127.0.0.1",
         "x-real-ip: 127.0.0.1",
         "x-forwarded-proto: https",

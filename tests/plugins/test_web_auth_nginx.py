@@ -103,7 +103,7 @@ def test_the_upstream_is_told_who_asks(box, backend):
     assert told.startswith("post /logout http/1.1")
     assert "x-real-ip: 127.0.0.1\r\n" in told
     assert "x-forwarded-proto: https\r\n" in told
-    assert f"host: {DOMAIN}\r\n" in told
+    assert f"host: {DOMAIN}:{https(module)}\r\n" in told
 
 
 def test_an_upstream_may_have_a_path(box, backend):

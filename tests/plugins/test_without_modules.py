@@ -7,7 +7,7 @@ import pytest
 from agent.config.loading import load
 from agent.contract.context import Http01, ModulePart, ServiceContext
 from agent.contract.service import Service
-from agent.engine.settings_in_force import load_settings
+from agent.engine.unchanged_settings import load_settings
 from agent.model.need import HostFacts
 from agent.registry.plugins import Registry
 from agent.sources import BUILT_IN

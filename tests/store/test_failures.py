@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 from agent.system.lock import held
 from agent.system.layout import Layout
-with held(Layout(Path(sys.argv[1])).lock, wait=0, who="chainwright run"):
+with held(Layout(Path(sys.argv[1])).lock, wait=0):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -86,7 +86,7 @@ def test_who_makes_a_pass_meanwhile_is_named(store: Store) -> None:
         with writing(store.layout.database), pytest.raises(DatabaseBusy) as busy, store.write():
             pass
         process.communicate()
-    assert f"another process is writing to it (pid {process.pid}, chainwright run)." in str(busy.value)
+    assert f"another process is writing to it (pid {process.pid}, " in str(busy.value)
 
 
 def test_what_a_reader_meets_is_an_error_of_the_store_too(store: Store) -> None:

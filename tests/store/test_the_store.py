@@ -140,6 +140,45 @@ def test_a_peer_certificate_of_an_earlier_schema_gets_its_serial_number_and_purp
     assert (peer.serial, peer.purposes, peer.current) == (f"{leaf.serial_number:x}", (Purpose.SERVER,), True)
 
 
+def test_a_token_of_an_earlier_schema_gets_an_owner_and_a_name_of_its_own_or_ends(layout: Layout):
+    layout.private.mkdir(parents=True)
+    earlier = Database(layout.database)
+    steps.migrations.apply(earlier, stop_before="m016_token_owners")
+    earlier.table("people").insert(
+        {"name": "ann", "role": "admin", "password": "x", "changed_at": "2026-11-01T12:00:00Z"}
+    )
+    made = [
+        ("monitoring", "ann"),
+        ("monitoring", "ann"),
+        ("monitoring-2", "root (uid 0)"),
+        ("x" * 32, "root (uid 0)"),
+        ("x" * 32, "root (uid 0)"),
+        ("of-the-removed", "bob"),
+        ("child", "token monitoring"),
+        ("grandchild", "token child"),
+        ("of-root-s", "token monitoring-2"),
+        ("orphan", "token gone"),
+        ("circle", "token circle"),
+    ]
+    for number, (name, maker) in enumerate(made):
+        at = {"made_at": f"2026-11-01T12:00:{number:02}+00:00", "expires_at": "2027-01-01T12:00:00+00:00"}
+        row = {"id": f"{number:02}", "sha256": f"{number:02}", "name": name, "role": "viewer", "made_by": maker}
+        earlier.table("tokens").insert({**row, **at})
+    earlier.close()
+    with Store.open(layout) as store:
+        rows = store.database.query("select name, owner from tokens order by id")
+        assert [(row["name"], row["owner"]) for row in rows] == [
+            ("monitoring", "ann"),
+            ("monitoring-3", "ann"),
+            ("monitoring-2", None),
+            ("x" * 32, None),
+            ("x" * 30 + "-2", None),
+            ("child", "ann"),
+            ("grandchild", "ann"),
+            ("of-root-s", None),
+        ]
+
+
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(layout: Layout):
     Store.open(layout).close()
     change(layout, "insert into _sqlite_migrations values (99, 'chainwright', 'm900_later', '2030-01-01')")

@@ -47,9 +47,10 @@ async def export(request: RequestContext) -> Response:
     problem = None
     if form.get("passphrase") == form.get("again"):
         try:
+            await request.give_password(form)
             return attachment(await request.export(f"{path}/export", form.get("passphrase")))
         except Refused as refused:
-            if refused.status not in {400, 422}:
+            if not request.wants_password(refused) and refused.status not in {400, 422, 503}:
                 raise
             problem = refused.problem
     details = await request.get(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
@@ -41,20 +43,30 @@ async def log_out(request: RequestContext) -> Response:
 
 async def ask_password(request: RequestContext) -> Response:
     """Ask for another password."""
-    return await request.page("password.html.j2", problem=None, differ=False)
+    return await _password_page(request, 200)
+
+
+async def _password_page(
+    request: RequestContext, status: int, problem: Mapping[str, Any] | None = None, *, differ: bool = False
+) -> Response:
+    await request.who()
+    ends = await request.get("/v1/password/effects")
+    values = {"problem": problem, "differ": differ, "tokens": ends["tokens"]}
+    return await request.page("password.html.j2", status, **values)
 
 
 async def change_password(request: RequestContext) -> Response:
-    """Change the password; the agent ends every session of this person and opens a new one."""
+    """Change the password; the agent ends every session and token of this person and opens a new session."""
     form = await request.form()
     if form.get("new") != form.get("again"):
-        return await request.page("password.html.j2", 422, problem=None, differ=True)
+        return await _password_page(request, 422, differ=True)
+    change = {"old": form.get("old"), "new": form.get("new"), "confirmed": form.get("confirmed") == "1"}
     try:
-        opened = await request.ask("POST", "/v1/password", {"old": form.get("old"), "new": form.get("new")})
+        opened = await request.ask("POST", "/v1/password", change)
     except Refused as refused:
         if refused.code in {"people.session_ended", "api.login_needed"}:
             raise
-        return await request.page("password.html.j2", refused.status, problem=refused.problem, differ=False)
+        return await _password_page(request, refused.status, refused.problem)
     return let_in(request.go(HOME), opened["token"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from plugins.webui.request_context import RequestContext
 FORMATS = ("pem", "der", "mobileconfig")
 REISSUE = "REISSUE"
 REPLACE = "REPLACE"
+NOT_TYPED = "api.not_typed"
 NEEDS_PASSPHRASE = {"upload.passphrase_missing", "upload.passphrase_wrong"}
 
 
@@ -35,21 +37,27 @@ async def download(request: RequestContext) -> Response:
 async def ask_reissue(request: RequestContext) -> Response:
     """Say what a new root would break, by name, and ask for the word."""
     await request.require_admin()
+    return await _ask_reissue(request, 200, None)
+
+
+async def _ask_reissue(
+    request: RequestContext, status: int, problem: Mapping[str, Any] | None, typed: str = ""
+) -> Response:
     effects, found = await asyncio.gather(request.get("/v1/root/effects"), request.get("/v1/root"))
-    return await request.page("root_reissue.html.j2", effects=effects, root=found["root"], word=REISSUE, problem=None)
+    values = {"effects": effects, "root": found["root"], "word": REISSUE, "problem": problem, "typed": typed}
+    return await request.page("root_reissue.html.j2", status, **values)
 
 
 async def reissue(request: RequestContext) -> Response:
     """Have the agent make a new root."""
     form = await request.form()
     try:
+        await request.give_password(form)
         job = await request.ask("POST", "/v1/root/reissue", {"typed": form.get("typed")})
     except Refused as refused:
-        if refused.code != "api.not_typed":
+        if not request.wants_password(refused) and refused.code != NOT_TYPED:
             raise
-        effects, found = await asyncio.gather(request.get("/v1/root/effects"), request.get("/v1/root"))
-        values = {"effects": effects, "root": found["root"], "word": REISSUE, "problem": refused.problem}
-        return await request.page("root_reissue.html.j2", 422, **values)
+        return await _ask_reissue(request, refused.status, refused.problem, form.get("typed"))
     return request.follow(job["job"])
 
 
@@ -83,7 +91,7 @@ async def preview(request: RequestContext) -> Response:
         missing: dict[str, Any] = {"problem": refused.problem, "asks_passphrase": asks, "held": word, "nothing": False}
         return await request.page("root_replace.html.j2", refused.status, **missing)
     word = request.app_state.upload_drafts.keep(request.session, fields, files)
-    values: dict[str, Any] = {"found": answer.json(), "held": word, "word": REPLACE, "problem": None}
+    values: dict[str, Any] = {"found": answer.json(), "held": word, "word": REPLACE, "problem": None, "typed": ""}
     return await request.page("root_confirm.html.j2", **values)
 
 
@@ -92,14 +100,15 @@ async def replace(request: RequestContext) -> Response:
     form = await request.form()
     upload = request.app_state.upload_drafts.find(request.session, form.get("held"))
     try:
+        await request.give_password(form)
         job = await _replace(request, form, dict(upload.fields))
     except Refused as refused:
-        if refused.code != "api.not_typed":
+        if not request.wants_password(refused) and refused.code != NOT_TYPED:
             raise
         body, kind = multipart(upload.fields, upload.files)
         answer = await request.app_state.api.send(request.credentials, "POST", "/v1/root/preview", body=body, kind=kind)
-        values = {"found": answer.json(), "held": form.get("held"), "word": REPLACE, "problem": refused.problem}
-        return await request.page("root_confirm.html.j2", 422, **values)
+        values = {"found": answer.json(), "held": form.get("held"), "word": REPLACE, "typed": form.get("typed")}
+        return await request.page("root_confirm.html.j2", refused.status, problem=refused.problem, **values)
     request.app_state.upload_drafts.forget(request.session)
     return request.follow(job)
 

@@ -46,14 +46,16 @@ async def revoke(request: RequestContext) -> Response:
     form = await request.form()
     wish = {"serial": request.path("id"), "reason": form.get("reason") or REASONS[0], "confirmed": True}
     try:
+        await request.give_password(form)
         job = await request.ask("POST", "/v1/root/revoke", wish)
     except Refused as refused:
-        if refused.status not in {400, 409}:
+        if not request.wants_password(refused) and refused.status not in {400, 409}:
             raise
-        return await _asked(request, refused.status, refused.problem)
+        return await _asked(request, refused.status, refused.problem, form.get("reason"))
     return request.follow(job["job"])
 
 
-async def _asked(request: RequestContext, status: int, problem: Mapping[str, Any] | None) -> Response:
+async def _asked(request: RequestContext, status: int, problem: Mapping[str, Any] | None, reason: str = "") -> Response:
     effects = await request.get(f"/v1/root/signed/{request.path('id')}/effects")
-    return await request.page("revoke.html.j2", status, effects=effects, reasons=REASONS, problem=problem)
+    values = {"effects": effects, "reasons": REASONS, "reason": reason, "problem": problem}
+    return await request.page("revoke.html.j2", status, **values)

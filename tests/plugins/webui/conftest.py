@@ -70,6 +70,7 @@ def agent(app_state: Appliance) -> Iterator[FakeApi]:
     """The agent's API, with an administrator who has logged in and two chains."""
     with fake_api(app_state.api) as made:
         made.says("GET /v1/session", {**WHO, "idle_at": rfc3339(NOW + timedelta(minutes=30))})
+        made.says("GET /v1/password/effects", {"tokens": []})
         made.says("GET /v1/status", status(chain()))
         made.says("GET /v1/status?view=uploaded&limit=50&offset=0", status())
         yield made

@@ -24,7 +24,7 @@ CHANGES = [
     "/logout",
     "/password",
     "/tokens",
-    "/tokens/revoke",
+    "/tokens/5f0c12aa/revoke",
     "/root/reissue",
     "/upload/confirm",
 ]
@@ -130,6 +130,31 @@ def test_the_one_time_password_opens_nothing_but_its_own_change(agent: FakeApi, 
     done = stranger.post("/password", {"form_token": page.token, "old": "a", "new": "b", "again": "b"}, follow=False)
     assert done.headers["location"] == "/certificates"
     assert stranger.cookies[COOKIE] == "cws_third"
+
+
+def test_a_token_is_no_cookie_and_a_session_is_in_the_cookie_only(agent: FakeApi, app_state: Appliance) -> None:
+    agent.says("GET /v1/session", problem("api.login_needed", "Neither."), 401)
+    agent.says("GET /v1/status", problem("api.login_needed", "Neither."), 401)
+    program = Browser(app_state, {COOKIE: "cwt_" + "t" * 43})
+    assert program.ask("GET", "/certificates", None, {}, follow=False).headers["location"] == "/login"
+    shown = {"Authorization": f"Bearer {SESSION}"}
+    assert Browser(app_state).ask("GET", "/certificates", None, shown, follow=False).headers["location"] == "/login"
+    assert not [headers for _, headers, _ in agent.asked if "Authorization" in headers]
+
+
+def test_another_password_says_which_tokens_end_and_asks(agent: FakeApi, browser: Browser) -> None:
+    agent.says("GET /v1/password/effects", {"tokens": ["backup", "graphs"]})
+    page = browser.get("/password")
+    assert "2 tokens that you have made end with the present password: backup, graphs" in page.words
+    assert '<input type="checkbox" name="confirmed" value="1" required>' in page.text
+    agent.says("POST /v1/password", problem("api.not_confirmed", "Confirmation required."), 422)
+    change = {"form_token": page.token, "old": "a", "new": "b", "again": "b"}
+    refused = browser.post("/password", change)
+    assert (refused.status, "Confirmation required." in refused.words) == (422, True)
+    agent.says("POST /v1/password", {**OPENED, "token": "cws_third"})
+    browser.post("/password", {**change, "confirmed": "1"}, follow=False)
+    sent = [json.loads(body)["confirmed"] for _, body in agent.calls("POST /v1/password")]
+    assert sent == [False, True]
 
 
 def test_logging_out_ends_the_session_at_the_agent_too(agent: FakeApi, browser: Browser) -> None:

@@ -168,8 +168,7 @@ def bought(name: str) -> Party:
 def test_the_one_time_password_is_changed_before_anything_else() -> None:
     with whole() as box:
         with Store.open_existing(box.layout) as store:
-            password = Accounts(store, CHEAP).one_time_password(datetime.now(UTC))
-        assert password
+            password = Accounts(store, CHEAP).one_time_password("admin", datetime.now(UTC))
         browser = Browser(box)
         page = browser.post("/login", {"user": "admin", "password": password, "next": ""})
         assert "The one-time password is good for this only." in page.words
@@ -432,17 +431,78 @@ def test_the_root_is_for_everybody_in_three_forms(box: Whole) -> None:
 def test_tokens_are_shown_once_and_revoked(admin: Browser) -> None:
     form = admin.get("/tokens").token
     assert "admin (you) Administrator: may do everything Their own" in admin.get("/tokens").words
-    made = admin.post("/tokens", {"form_token": form, "name": "monitoring", "role": "viewer", "days": "30"})
+    wanted = {"form_token": form, "name": "monitoring", "role": "viewer", "days": "30"}
+    sent_to = admin.post("/tokens", wanted, follow=False)
+    assert sent_to.status == 303
+    assert "cwt_" not in admin.get(sent_to.headers["location"].replace("made=", "made=x")).words
+    made = admin.get(sent_to.headers["location"])
     text = re.search(r"cwt_[\w-]+", made.words)
     assert text
-    listed = admin.get("/tokens")
-    assert text[0] not in listed.text
-    refused = admin.post("/tokens", {"form_token": form, "name": "Not A Name", "role": "viewer", "days": "30"})
+    listed = admin.get(sent_to.headers["location"])
+    assert "cwt_" not in listed.text
+    again = admin.post("/tokens", wanted)
+    assert (again.status, 'The token "monitoring" can\'t be made: admin has made one' in again.words) == (422, True)
+    refused = admin.post("/tokens", {"form_token": form, "name": "Not A Name", "role": "admin", "days": "30"})
     assert refused.status == 422
-    number = re.search(r'name="id" value="([^"]+)"', listed.row("monitoring"))
-    assert number
-    assert "There are no tokens." in admin.post("/tokens/revoke", {"form_token": form, "id": number[1]}).words
+    assert '<option value="admin" selected>' in refused.text
+    link = re.search(r'href="(/tokens/[^"]+/revoke)"', listed.row("monitoring"))
+    assert link
+    asked = admin.get(link[1])
+    assert "monitoring Read-only: may look at everything but keys, made by admin" in asked.words
+    assert "It was never used." in asked.words
+    assert "monitoring" in admin.get("/tokens").words
+    assert "There are no tokens." in admin.post(link[1], {"form_token": form}).words
+    assert "There are no tokens." in admin.get(link[1]).words
     assert "token revoked" in admin.get("/audit").words
+
+
+def test_what_is_shown_once_is_another_session_s_never(box: Whole, admin: Browser) -> None:
+    wanted = {"form_token": admin.get("/tokens").token, "name": "once", "role": "viewer", "days": "30"}
+    place = admin.post("/tokens", wanted, follow=False).headers["location"]
+    assert "cwt_" not in log_in(box).get(place).text
+    assert "cwt_" in admin.get(place).text
+
+
+def left_alone(box: Whole) -> None:
+    """Let every session's password have been given long ago."""
+    with Store.open_existing(box.layout) as store, store.write():
+        store.database.execute("update sessions set password_at = '2026-01-01T00:00:00+00:00'")
+
+
+def test_what_weighs_much_asks_for_the_password_and_goes_on_with_it(box: Whole, admin: Browser) -> None:
+    left_alone(box)
+    page = admin.get("/tokens")
+    assert "Your password, once more" in page.words
+    wanted = {"form_token": page.token, "name": "late", "role": "admin", "days": "366"}
+    refused = admin.post("/tokens", {**wanted, "password": "not it"})
+    assert (refused.status, "The password is wrong." in refused.words) == (403, True)
+    assert 'value="late"' in refused.text
+    assert '<option value="366" selected>' in refused.text
+    assert "cwt_" in admin.post("/tokens", {**wanted, "password": PASSWORD}).text
+    assert "Your password, once more" not in admin.get("/tokens").words
+    left_alone(box)
+    missing = admin.post("/tokens", {**wanted, "name": "later"})  # the form was made while it still counted
+    assert (missing.status, "Your password is needed once more" in missing.words) == (403, True)
+    assert '<label for="password-again">' in missing.text
+
+
+def test_an_upload_of_a_root_is_kept_while_the_password_is_asked_for(box: Whole, admin: Browser) -> None:
+    root = toy_root("Another Root", now=datetime.now(UTC))
+    files = {"root.pem": key_pem(root.key) + pem(root.certificate)}
+    confirm = admin.upload("/root/replace", {"form_token": admin.get("/root/replace").token}, files)
+    word = re.search(r'name="held" value="([^"]+)"', confirm.text)
+    assert word
+    left_alone(box)
+    typed = {"form_token": confirm.token, "held": word[1], "typed": "REPLACE"}
+    asked = admin.post("/root/replace/confirm", typed)
+    assert (asked.status, "Your password is needed once more" in asked.words) == (403, True)
+    assert f'name="held" value="{word[1]}"' in asked.text
+    assert 'value="REPLACE"' in asked.text
+    wrong = admin.post("/root/replace/confirm", {**typed, "password": "not it"})
+    assert (wrong.status, "The password is wrong." in wrong.words) == (403, True)
+    untyped = admin.post("/root/replace/confirm", {**typed, "typed": "", "password": PASSWORD})
+    assert untyped.status == 422
+    assert "Your password" not in untyped.words
 
 
 def test_events_are_told_the_newest_first_and_by_module(admin: Browser) -> None:

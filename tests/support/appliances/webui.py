@@ -30,9 +30,12 @@ LAUNCHER = """
 import sys
 from pathlib import Path
 from chainwright import AgentError
-from plugins.webui.server import Connection, serve
-live, pid_file, api, host, port, patience, *templates = sys.argv[1:]
-Connection.headers_seconds = float(patience)
+from agent.api.connection_limit import LOCAL, Places, tcp_pools
+from plugins.webui.server import Connection, Server, serve
+live, pid_file, api, host, port, patience, places, *templates = sys.argv[1:]
+Connection.headers_seconds = Server.handshake_seconds = float(patience)
+local = {LOCAL: Places(int(places), int(places))} if int(places) else {}
+Server.places = lambda _: tcp_pools() | local
 try:
     places = [Path(each) for each in templates]
     serve(Path(live), listen=[(host, int(port))], pid_file=Path(pid_file), templates=places, api=Path(api))
@@ -89,7 +92,9 @@ class Appliance:
     port: int = 0
     templates: list[Path] = field(default_factory=lambda: [TEMPLATES])
     patience: float = PATIENCE
-    """Seconds that a new connection has for its first request."""
+    """Seconds that a new connection has for its handshake, and for its first request."""
+    places: int = 0
+    """Connections from this machine at a time; 0: as many as on an appliance."""
 
     def __post_init__(self) -> None:
         self.live = self.directory / "live"
@@ -122,7 +127,8 @@ class Appliance:
 
     def launch(self, host: str = "127.0.0.1", port: int = 0) -> subprocess.Popen[bytes]:
         """Start the process, and don't wait."""
-        arguments = [self.live, self.pid_file, self.api, host, str(port), str(self.patience), *self.templates]
+        limits = (str(self.patience), str(self.places))
+        arguments = [self.live, self.pid_file, self.api, host, str(port), *limits, *self.templates]
         with self.log_file.open("wb") as log:
             self.process = prepared.start(["-c", LAUNCHER, *arguments], stderr=log, cwd=CHECKOUT)
         return self.process

@@ -89,8 +89,11 @@ class Client:
         return self.ask("DELETE", target, **headers)
 
     def bearing(self, text: str, address: str = "192.0.2.7") -> Client:
-        """Return a client with a session or a token, on behalf of a browser."""
-        return Client(self.path, {"Authorization": f"Bearer {text}", "Chainwright-Client": address}, self.seconds)
+        """Return a client with a session, on behalf of a browser; or a program with a token."""
+        headers = {"Authorization": f"Bearer {text}"}
+        if not text.startswith("cwt_"):
+            headers["Chainwright-Client"] = address
+        return Client(self.path, headers, self.seconds)
 
     @property
     def of_browser(self) -> Client:
