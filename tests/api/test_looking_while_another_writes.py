@@ -10,6 +10,7 @@ import pytest
 
 from agent.api.routes import ROUTES
 from agent.auth import Accounts, Role
+from agent.auth.person import TokenMaker
 from agent.store.instants import written
 from support.appliances.api import ANN, Box
 from support.clients.api import Client
@@ -31,7 +32,7 @@ def known(shared: Box) -> Iterator[Known]:
     now = datetime.now(UTC)
     with shared.appliance.store() as store:
         accounts = Accounts(store)
-        text, token = accounts.make_token("monitor", Role.ADMIN, "ann", now, timedelta(days=1))
+        text, token = accounts.make_token("monitor", Role.ADMIN, TokenMaker("ann", "ann"), now, timedelta(days=1))
         program = Client(shared.api.browser.path, {"Authorization": f"Bearer {text}"})
         yield Known(shared, (shared.admin, program))
         accounts.revoke_token(token.id)
