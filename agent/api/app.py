@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -23,7 +24,7 @@ from agent.api.request_body import Content, check_headers, lower_names, read_inp
 from agent.api.route import Follower, Pool, Route
 from agent.api.services import ApiServices
 from agent.errors import AgentError
-from agent.errors.api import InternalError, MethodNotAllowed, NotFound
+from agent.errors.api import BadRequest, InternalError, MethodNotAllowed, NotFound
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -85,6 +86,11 @@ class Dispatcher:
 
     async def _request(self, request: Request, content: Content, route: Route) -> ApiRequest:
         """Make sure who calls before anything of the content is read."""
+        await asyncio.sleep(
+            0
+        )  # until it is seen whether the client is still there: after a pause nobody waits for many requests
+        if request.state.gone():
+            raise BadRequest("it broke off")
         uid: int = request.state.peer
         self._services.peers.check(uid)
         check_headers(request, self._services.limits)

@@ -40,7 +40,13 @@ from agent.errors.auth import (
 from agent.errors.chain import ChainError
 from agent.errors.deploy import ChainGone
 from agent.errors.name import NameInvalid
-from agent.errors.operations import ChainInUse, NameNotCovered, NothingToReissue, OperationError
+from agent.errors.operations import (
+    ChainInUse,
+    NameNotCovered,
+    NothingToReissue,
+    OperationError,
+    PassphraseRefused,
+)
 from agent.errors.pins import PinError
 from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootError, RootMissing
 from agent.errors.settings import SettingsError
@@ -88,6 +94,7 @@ STATUSES: dict[type[AgentError], int] = {
     OperationError: 409,
     PinError: 409,
     NameNotCovered: 422,
+    PassphraseRefused: 422,
     NothingToReissue: 422,
     NameInvalid: 422,
     UploadError: 422,

@@ -14,7 +14,7 @@ def run(invocation: Invocation) -> int | None:
 
     Ends with SIGTERM; SIGHUP starts a pass.
     """
-    from agent.daemon.loop import run as run_agent
+    from agent.daemon.supervisor import run as run_agent
 
     return run_agent(invocation.layout)
 

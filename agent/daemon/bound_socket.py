@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Self
 
 from agent.errors.store import SocketPathTooLong, StateUnwritable
-from agent.system.writing import make_directory
 
 SOCKET_PATH_LIMIT = 107
 """Octets (unix(7): 108 with the final zero)."""
@@ -63,5 +62,7 @@ def _bound(path: Path, kind: socket.SocketKind) -> socket.socket:
 
 def _make(directory: Path) -> None:
     if not directory.is_dir():
+        from agent.system.writing import make_directory  # what it needs is not to be in memory for the whole time
+
         directory.parent.mkdir(parents=True, exist_ok=True)
         make_directory(directory, mode=0o755)

@@ -7,9 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from agent.errors import AgentError
-from agent.store import Store
-from agent.system.layout import Layout
 from agent.system.listeners import Listener, listeners, processes_of
 from agent.system.processes import daemon_of, parents_only
 
@@ -21,9 +18,8 @@ INIT = 1
 class ServiceWatch:
     """Processes and ports of the services, as the last pass knew them."""
 
-    def __init__(self, layout: Layout, watch: Callable[[int, Callable[[], None]], Callable[[], None]]) -> None:
+    def __init__(self, watch: Callable[[int, Callable[[], None]], Callable[[], None]]) -> None:
         """`watch` has the sleeping loop woken up when a descriptor can be read, and returns how to end that."""
-        self._layout = layout
         self._watch = watch
         self._watched: dict[int, Callable[[], None]] = {}
         """Process -> what forgets it."""
@@ -34,6 +30,8 @@ class ServiceWatch:
         self.changed = False
         """Whether something happened since `follow`: endpoints are to be looked at."""
         self._reason = ""
+        self.paused = False
+        """Whether a pass is made, which may itself restart services: what happens meanwhile is its own."""
 
     @property
     def tick(self) -> float | None:
@@ -49,19 +47,17 @@ class ServiceWatch:
         reason, self._reason = self._reason, ""
         return reason
 
-    def follow(self) -> None:
-        """Watch what serves now. Call it after a pass that has looked."""
-        with contextlib.suppress(AgentError), Store.open_read_only(self._layout) as store:
-            self._ports = frozenset(store.endpoints.ports())
-            pid_files = [Path(line) for line in (store.meta("pid files") or "").splitlines()]
-            self._listening = self._who_listens()
-            self._pid_files = _named(pid_files)
-            wanted = set(self._serving())
-            for pid in self._watched.keys() - wanted:
-                self._watched.pop(pid)()
-            for pid in wanted - self._watched.keys():
-                self._begin(pid)
-            self.changed = False
+    def follow(self, ports: Iterable[int], pid_files: Iterable[str]) -> None:
+        """Watch what serves at `ports` and is named by `pid_files` now. Call it after a pass that has looked."""
+        self._ports = frozenset(ports)
+        self._listening = self._who_listens()
+        self._pid_files = _named(map(Path, pid_files))
+        wanted = set(self._serving())
+        for pid in self._watched.keys() - wanted:
+            self._watched.pop(pid)()
+        for pid in wanted - self._watched.keys():
+            self._begin(pid)
+        self.changed = False
 
     def close(self) -> None:
         """Forget all."""
@@ -94,7 +90,8 @@ class ServiceWatch:
 
     def _ended(self, pid: int) -> None:
         self._watched.pop(pid)()
-        self._note(f"the process {pid} of a service has ended")
+        if not self.paused:
+            self._note(f"the process {pid} of a service has ended")
 
     def _note(self, reason: str) -> None:
         self.changed, self._reason = True, reason

@@ -1,39 +1,29 @@
-"""Wake-ups of the daemon: a datagram at the poke socket, a signal, or an order that has ended."""
+"""Wake-ups of the supervisor: a signal, or a datagram at the poke socket, which may name a job."""
 
 from __future__ import annotations
 
 import contextlib
-import selectors
 import signal
-import socket
-import threading
+from collections import deque
 from collections.abc import Callable, Collection
-from types import FrameType, TracebackType
-from typing import Any, Self
 
 from agent.daemon.bound_socket import BoundSocket
+from agent.daemon.event_loop import EventLoop
 from agent.errors.store import StateUnwritable
 from agent.system.layout import Layout
 
 POKE_SIZE = 512
-"""What a poke says doesn't matter."""
+"""Octets of a datagram that are read."""
+JOB = b"job "
+"""What a datagram begins with that asks for a job; its id follows. What any other one says doesn't matter."""
+ID_SIZE = 64
+"""Characters of a job's id at most."""
+MOST_JOBS = 1000
+"""Jobs that wait at most: as many rows of them are kept."""
 
 
-class WakeEvent(threading.Event):
-    """Event that can be waited for together with sockets."""
-
-    def __init__(self, wake: Callable[[], object]) -> None:
-        super().__init__()
-        self._wake = wake
-
-    def set(self) -> None:
-        """Set, and wake the sleeping loop."""
-        super().set()
-        self._wake()
-
-
-class Wakeup:
-    """Sleep that wake-ups end, as a context manager in the main thread: only that one is told of signals."""
+class Wakeup(EventLoop):
+    """Event loop with the poke socket."""
 
     def __init__(
         self,
@@ -42,38 +32,12 @@ class Wakeup:
         stops: Collection[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
         pokes: Collection[signal.Signals] = (signal.SIGHUP,),
     ) -> None:
+        super().__init__(stops=stops, pokes=pokes)
         self._path = layout.poke
-        self._stops = stops
-        self._pokes = pokes
-        self._cleanup = contextlib.ExitStack()
-        self._selector = selectors.DefaultSelector()
-        self.stopping = False
-        """A signal has asked for the end."""
-        self._poked = ""
-
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._selector.close)
-            self._sleeper, self._waker = map(stack.enter_context, socket.socketpair())
-            self._watch(self._sleeper, lambda: None)
-            self._waker.setblocking(False)
-            self._bound = BoundSocket(self._path)
-            stack.push(lambda *_: self._bound.__exit__())
-            self._listen()
-            self._take_signals(stack)
-            self._cleanup = stack.pop_all()
-        self.wake_event = WakeEvent(self._wake)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._cleanup.close()
-
-    def wait(self, seconds: float) -> None:
-        """Sleep until something happens, or for `seconds`."""
-        for key, _ in self._selector.select(max(0.0, seconds)):
-            key.data()
+        self._bound: BoundSocket
+        self._unwatch: Callable[[], None]
+        self.jobs: deque[str] = deque(maxlen=MOST_JOBS)
+        """Ids of the jobs that were asked for and not begun, the first one first."""
 
     def restore(self) -> None:
         """Bind the socket again where somebody has removed it, or the directory that it is in."""
@@ -81,57 +45,28 @@ class Wakeup:
             return
         with contextlib.suppress(StateUnwritable):
             lost, self._bound = self._bound, self._bound.again()
-            self._selector.unregister(lost.socket)
+            self._unwatch()
             lost.socket.close()
             self._listen()
-            self._note("its socket was removed")
+            self.note("its socket was removed")
+
+    def _open(self, stack: contextlib.ExitStack) -> None:
+        self._bound = BoundSocket(self._path)
+        stack.push(lambda *_: self._bound.__exit__())
+        self._listen()
 
     def _listen(self) -> None:
-        self._watch(self._bound.socket, lambda: self._note("it was poked"))
+        self._bound.socket.setblocking(False)
+        self._unwatch = self.watch(self._bound.socket.fileno(), self._take)
 
-    def watch(self, descriptor: int, then: Callable[[], None]) -> Callable[[], None]:
-        """Call `then` from `wait` whenever `descriptor` can be read. Return what ends that."""
-        self._selector.register(descriptor, selectors.EVENT_READ, then)
-        return lambda: self._forget(descriptor)
+    def _take(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._read(self._bound.socket.recv(POKE_SIZE))
 
-    def _forget(self, descriptor: int) -> None:
-        self._selector.unregister(descriptor)
-
-    def poked(self) -> str:
-        """Return what asked for a pass since the last call, empty if nothing did."""
-        found, self._poked = self._poked, ""
-        return found
-
-    def _note(self, what: str) -> None:
-        self._poked = what
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: it will wake up anyway; closed: it has ended
-            self._waker.send(b"\0")
-
-    def _watch(self, source: socket.socket, then: Callable[[], None]) -> None:
-        source.setblocking(False)
-
-        def take() -> None:
-            with contextlib.suppress(BlockingIOError):
-                while source.recv(POKE_SIZE):
-                    pass
-            then()
-
-        self._selector.register(source, selectors.EVENT_READ, take)
-
-    def _take_signals(self, stack: contextlib.ExitStack) -> None:
-        old = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        stack.callback(signal.set_wakeup_fd, old)
-        for number in (*self._stops, *self._pokes):
-            handler: Any = signal.getsignal(number)
-            if number is signal.SIGHUP and number in self._stops and handler is signal.SIG_IGN:
-                continue  # nohup(1)
-            stack.callback(signal.signal, number, handler)
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number in self._stops:
-            self.stopping = True
-        else:
-            self._note(f"{signal.Signals(number).name} came")
+    def _read(self, datagram: bytes) -> None:
+        job = datagram.removeprefix(JOB).decode("ascii", "replace")
+        if not datagram.startswith(JOB):
+            self.note("it was poked")
+        elif job.isalnum() and len(job) <= ID_SIZE and job not in self.jobs:
+            self.jobs.append(job)

@@ -9,12 +9,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
-from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.log import Level, Log
-from agent.daemon.loop import Daemon
 from agent.daemon.sd_notify import Notifier
+from agent.daemon.supervisor import Supervisor
 from agent.daemon.wakeup import Wakeup
 from agent.demo.ca import CA, PEBBLE, configured_ports
 from agent.demo.files import Prepared, prepare, upstream_ports
@@ -65,24 +63,22 @@ def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
         (layout.log / "agent.daemon.log").open("a") as file,
         serving(upstream_ports(layout)) as taken,
         Wakeup(layout, stops=ENDS, pokes=()) as wakeup,
-        ApiSupervisor(layout, DemoLog(file), layout.log / "api.log") as api_supervisor,
     ):
         notes = [f"Another program has the port {each} of the demo's upstream." for each in taken]
         notes += _start_ca(layout, prepared, ca)
         appliance = DemoAppliance(layout, dataclasses.replace(prepared, notes=(*prepared.notes, *notes)), wakeup)
-        log = DemoLog(file)
-        daemon = Daemon(
+        supervisor = Supervisor(
             layout,
-            log,
+            DemoLog(file),
             wakeup,
             Notifier({}),
             attend=appliance.attend,
-            admit=api_supervisor.admit,
-            restore=api_supervisor.restore,
             who=WHO,
+            output=file.fileno(),
+            api_output=layout.log / "api.log",
         )
         try:
-            daemon.serve()
+            supervisor.serve()
         finally:
             appliance.end()
 
@@ -101,9 +97,6 @@ def _start_ca(layout: Layout, prepared: Prepared, ca: CA) -> list[str]:
 class DemoLog(Log):
     """Writes to a file, and what is wrong to the terminal too."""
 
-    def __init__(self, file: TextIO) -> None:
-        super().__init__(file, utc_now)
-
     def say(self, text: str, level: Level = Level.INFO) -> None:
         """Write one line."""
         super().say(text, level)
@@ -118,7 +111,7 @@ class DemoAppliance:
     def __init__(self, layout: Layout, prepared: Prepared, wakeup: Wakeup) -> None:
         self._layout = layout
         self._prepared = prepared
-        self._webui = WebUI(layout, wakeup.wake_event.set)
+        self._webui = WebUI(layout, wakeup.wake)
         self._greeted = False
         self._root = b""
 

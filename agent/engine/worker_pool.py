@@ -42,6 +42,11 @@ class WorkerPool(Generic[T]):
         return key in self._begun
 
     @property
+    def keys(self) -> frozenset[Hashable]:
+        """Keys of the tasks that were added and not stored yet."""
+        return frozenset(self._begun)
+
+    @property
     def sources(self) -> list[Source]:
         """Sources whose tasks were added and not stored yet."""
         return list(self._begun.values())

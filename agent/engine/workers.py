@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -91,6 +91,11 @@ class Workers:
     def busy(self) -> bool:
         """Whether an order or an inquiry runs, or has ended and was not stored yet."""
         return bool(self._orders.sources or self._inquiries.sources)
+
+    @property
+    def orders(self) -> frozenset[Hashable]:
+        """Keys of the orders that run, or have ended and were not stored yet."""
+        return self._orders.keys
 
     @property
     def ordering(self) -> bool:

@@ -30,7 +30,7 @@ from plugins.webui.errors import (
 )
 from plugins.webui.headers import Hardened
 from plugins.webui.rendering import Pages
-from plugins.webui.request_context import AppState, RequestContext, let_out
+from plugins.webui.request_context import AppState, RequestContext, later, let_out
 from plugins.webui.routes import PAGES
 from plugins.webui.shown_once import ShownOnce
 from plugins.webui.static_files import Statics
@@ -126,7 +126,9 @@ class Answering:
             raise
         except WebUIError as error:
             status = STATUSES[type(error)]
-            return request.plain("problem.html.j2", status, problem=error.problem.to_json(), title_key="problem")
+            values = {"problem": error.problem.to_json(), "title_key": "problem"}
+            answer = request.plain("problem.html.j2", status, who=request.seen(), **values)
+            return later(answer) if status == 503 else answer
 
 
 async def _of_agent(request: RequestContext, refused: Refused) -> Response:

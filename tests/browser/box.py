@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from agent.auth import Accounts, Role
-from agent.daemon.api_supervisor import ApiSupervisor
-from agent.daemon.log import Log
 from agent.errors import AgentError
 from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord
@@ -23,6 +21,7 @@ from support.cas.certificates import Party, root
 from support.passwords import CHEAP
 from support.ports import free_port
 from support.processes import prepared
+from support.processes.api_supervisor import api_supervised
 from support.waiting import until
 
 HERE = Path(__file__).parent
@@ -103,9 +102,8 @@ class Box(Deployed):
                 people.add(name, Role.ADMIN if name == "admin" else Role.VIEWER, password, self.clock())
 
     def open_agent(self) -> None:
-        log = self._agent.enter_context((self.root / "agent.daemon.log").open("a"))
-        reception = ApiSupervisor(self.layout, Log(log, self.clock), self.root / "api.log")
-        self._agent.enter_context(reception).admit(["root"])
+        log = self.root / "agent.daemon.log"
+        self._agent.enter_context(api_supervised(self.layout, log, users=["root"]))
 
     def close_agent(self) -> None:
         """Nobody answers the web interface any more."""

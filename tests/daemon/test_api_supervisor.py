@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.daemon.api_supervisor import ApiSupervisor
-from agent.daemon.log import Log
 from agent.model.finding import Finding
 from agent.report import read_snapshot, report
 from support.appliances.deployed import Deployed
 from support.clients.api import Connection
+from support.processes.api_supervisor import api_supervised
 from support.processes.daemon import Agent
 from support.waiting import until
 
@@ -26,10 +25,7 @@ REFUSAL = "exit 3"
 def supervised(box: Deployed) -> Iterator[None]:
     """Supervise a process that ends at once while `<root>/fault` is there."""
     text = f'#!/bin/sh\n[ ! -e {box.root}/fault ] || {REFUSAL}\nexec {sys.executable} -P -m agent "$@"\n'
-    with (
-        (box.root / "supervisor.log").open("w") as log,
-        ApiSupervisor(box.layout, Log(log, box.clock), box.root / "api.log", program=[box.program("api", text)]),
-    ):
+    with api_supervised(box.layout, box.root / "supervisor.log", program=[str(box.program("api", text))]):
         yield
 
 

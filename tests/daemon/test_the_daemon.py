@@ -18,41 +18,13 @@ from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.poke import poke
 from support.appliances.deployed import Deployed, served
+from support.appliances.idle import START, configure
 from support.cas import certificates as toy_ca
 from support.cas import crls
 from support.clients.api import Connection
-from support.ports import free_port
 from support.processes import prepared
 from support.processes.daemon import Agent, with_fault, with_test_s_clock
 from support.waiting import until
-
-START = "the agent starts"
-
-
-def configure(appliance: Deployed, *, interval: int = 900, more: str = "", sources: str = '"local"') -> None:
-    appliance.settings(
-        f'hostname = "gw"\nsources = [{sources}]\n[probe]\ntimeout = 3\ninterval = {interval}\n'
-        f'[modules.tunnel]\nport = {appliance.port}\ndomain = "t.example.test"\n{more}\n'
-    )
-
-
-@pytest.fixture
-def idle(appliance):
-    """An appliance with a module whose daemon doesn't run; nothing has been deployed yet."""
-    appliance.drop_in("tunnel")
-    appliance.port = free_port()
-    configure(appliance)
-    return appliance
-
-
-@pytest.fixture
-def patient(idle):
-    """An appliance with a source that delivers when `<root>/gate` is there."""
-    idle.drop_in("patient")
-    gate = idle.root / "gate"
-    more = f'[modules.second]\nplugin = "tunnel"\nport = {idle.port}\ndomain = "s.example.test"\n'
-    configure(idle, sources='"patient", "local"', more=f'{more}[source.patient]\ngate = "{gate}"\n')
-    return idle
 
 
 def chain_sources(appliance: Deployed) -> set[str]:

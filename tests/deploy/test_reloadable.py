@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.daemon.pass_facts import what_to_watch
 from agent.daemon.service_watch import ServiceWatch
 from agent.engine.recheck import Recheck
 from agent.model.deployment import Outcome
@@ -125,8 +126,8 @@ def test_the_daemon_notices_a_pid_file_that_is_gone(tunnel):
     pid_file = tunnel.layout.run / "toyd.pid"
     with tunnel.store() as store, store.write():
         store.remember("pid files", str(pid_file))
-    watch = ServiceWatch(tunnel.layout, lambda _descriptor, _call: lambda: None)
-    watch.follow()
+    watch = ServiceWatch(lambda _descriptor, _call: lambda: None)
+    watch.follow(**what_to_watch(tunnel.layout))
     assert (watch.look(), watch.changed) == ("", False)
     pid_file.unlink()
     assert (watch.look(), watch.changed) == ("the pid file of a service has changed", True)

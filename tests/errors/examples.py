@@ -239,6 +239,7 @@ EXAMPLES: list[AgentError] = [
         "a certificate can't be read: there is none",
     ),
     upload.TrustUnreadable("/etc/chainwright/trust/company.pem", "every user can write to it", "chmod go-w FILE"),
+    operations.PassphraseRefused("it has 8 characters, and at least 12 are needed"),
     operations.NameNotCovered("mail.example.test", ["www.example.test", "*.example.org"]),
     operations.NameNotCovered("mail.example.test", []),
     operations.NotNeeded(["a.example.test", "b.example.test"], ["www.example.test", "mail.example.test"]),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
 
 from agent.system.layout import Layout
 from support.processes import prepared
+from support.processes.tree import pass_processes
 from support.waiting import until
 
 
@@ -61,6 +64,11 @@ class Agent:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    @property
+    def pass_process(self) -> int | None:
+        """Return the number of its pass process, None while it has none."""
+        return next(iter(pass_processes(self.process.pid)), None)
+
     def ends(self) -> int:
         """Ask it to end; return the exit code."""
         self.signal(signal.SIGTERM)
@@ -77,33 +85,45 @@ def with_fault(fault: Path) -> tuple[str, ...]:
     return (str(HERE), "fault", str(fault))
 
 
-def _main(kind: str, file: Path, layout: Layout) -> int:
-    from agent.daemon import loop
-    from agent.daemon.log import Log
-    from agent.daemon.sd_notify import Notifier
-    from agent.daemon.wakeup import Wakeup
+def with_idle_seconds(seconds: float) -> tuple[str, ...]:
+    """Return the program whose pass process ends when nothing was under way for so long."""
+    return (str(HERE), "idle", str(seconds))
+
+
+def _main(kind: str, told: str, layout: Layout) -> int:
+    from agent.daemon import supervisor
+
+    def clock() -> float:
+        return time.time() + (_offset(told) if kind == "clock" else 0.0)
+
+    return supervisor.run(layout, clock=clock, program=(sys.executable, str(HERE), "pass", kind, told))
+
+
+def _pass_process(kind: str, told: str, layout: Layout, descriptor: int, who: str) -> int:
+    from agent.daemon import pass_process
     from agent.engine.host import read_host
-    from agent.system.clock import utc_now
 
     def clock() -> datetime:
-        offset = 0.0
-        with suppress(OSError, ValueError):
-            offset = float(file.read_text())
-        return datetime.now(UTC) + timedelta(seconds=offset)
+        return datetime.now(UTC) + timedelta(seconds=_offset(told) if kind == "clock" else 0.0)
 
     def host(settings):
-        if file.exists():
+        if kind == "fault" and Path(told).exists():
             raise RuntimeError("a fault of the test's")
         return read_host(settings)
 
-    if kind == "clock":
-        return loop.run(layout, clock=clock)
-    with Wakeup(layout) as waking:
-        served = loop.Daemon(layout, Log(sys.stderr, utc_now), waking, Notifier(os.environ))
-        served.engine.host = host
-        served.serve()
-    return 0
+    end = socket.socket(fileno=descriptor)
+    idle = float(told) if kind == "idle" else pass_process.IDLE_SECONDS
+    return pass_process.serve(layout, end, who=who, clock=clock, host=host, idle_seconds=idle)
+
+
+def _offset(file: str) -> float:
+    with suppress(OSError, ValueError):
+        return float(Path(file).read_text())
+    return 0.0
 
 
 if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1], Path(sys.argv[2]), Layout(Path(sys.argv[-1]))))
+    if sys.argv[1] == "pass":
+        _, _, kind, told, root, descriptor, who = sys.argv
+        sys.exit(_pass_process(kind, told, Layout(Path(root)), int(descriptor), who))
+    sys.exit(_main(sys.argv[1], sys.argv[2], Layout(Path(sys.argv[-1]))))

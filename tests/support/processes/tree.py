@@ -29,10 +29,20 @@ def children(pid: int) -> list[int]:
 
 def inspections_of(pid: int) -> list[int]:
     """Return the processes of inspections that a process has started."""
+    return _children_with(pid, b"agent.inspection")
+
+
+def pass_processes(pid: int) -> list[int]:
+    """Return the processes that make passes, of the agent with this number."""
+    return _children_with(pid, b"agent.daemon\0") + _children_with(pid, b"\0pass\0")
+
+
+def _children_with(pid: int, word: bytes) -> list[int]:
+    """Return the children of a process with `word` in their command line."""
     found = []
     for child in children(pid):
         with suppress(FileNotFoundError, ProcessLookupError):
-            found += [child] if b"agent.inspection" in Path(f"/proc/{child}/cmdline").read_bytes() else []
+            found += [child] if word in Path(f"/proc/{child}/cmdline").read_bytes() else []
     return found
 
 

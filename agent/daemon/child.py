@@ -1,0 +1,58 @@
+"""A process that the supervisor has started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+
+PROGRAM = (sys.executable, "-P", "-m")
+"""What a process of the agent is started with; the module follows."""
+
+
+class Child:
+    """One process in a session of its own: Ctrl-C is for the supervisor, which then ends it."""
+
+    def __init__(self, argv: Sequence[str], descriptors: Iterable[int] = (), output: int | None = None) -> None:
+        """Start it. `descriptors` keep their numbers in it. `output`: where its stderr goes; None: where this one's goes.
+
+        Raises OSError.
+        """
+        given = list(descriptors)
+        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        ]
+        if output is not None:
+            actions.append((os.POSIX_SPAWN_DUP2, output, 2))
+        for each in given:
+            os.set_inheritable(each, True)
+        try:
+            # vfork(2) in effect: it costs the same however much memory this process has.
+            self.pid = os.posix_spawn(argv[0], list(argv), os.environ, file_actions=actions, setsid=True)
+        finally:
+            for each in given:
+                os.set_inheritable(each, False)
+        self.handle = os.pidfd_open(self.pid)
+        """Can be read when it has ended."""
+
+    def ended(self) -> int | None:
+        """Return its exit code, minus the signal that ended it, or None while it lives. Call it no more after that."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; one to a process that has ended is lost."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.handle, number)
+
+    def close(self) -> None:
+        """Close its handle, when it has ended."""
+        os.close(self.handle)
+
+
+def ending(code: int) -> str:
+    """Say how a process ended, as a clause."""
+    return f"it ended with code {code}" if code >= 0 else f"signal {-code} ended it"

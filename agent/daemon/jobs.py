@@ -1,0 +1,119 @@
+"""Jobs in the pass process: a pass that a person has asked for, with the job's id, until the orders that it began have ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from agent.engine.engine import Engine
+from agent.engine.recheck import Recheck
+from agent.errors import AgentError, Problem
+from agent.errors.usage import Unexpected
+from agent.operations.aims import outcome_of
+from agent.planning import Plan
+from agent.report import read_snapshot, report
+from agent.store import Store
+
+DONE, FAILED, DEGRADED = 0, 1, 3
+"""Exit codes in a job's row: those of ``chainwright apply``."""
+TIMEOUT = 300.0
+"""Seconds for the orders of a job; then it ends, and they go on."""
+WAIT = 60.0
+"""Seconds that a job waits for the lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job whose first pass was made."""
+
+    id: str
+    orders: frozenset[Hashable]
+    """Keys of the orders that it began."""
+    deadline: float
+    """Monotonic."""
+
+
+class Jobs:
+    """Jobs that were begun and have not ended."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._open: list[OpenJob] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    @property
+    def present(self) -> str:
+        """Return the job whose orders a pass deploys: its events are told to whoever follows it; empty: none."""
+        return self._open[0].id if self._open else ""
+
+    @property
+    def deadline(self) -> float | None:
+        """Return when the next job ends, whatever its orders do (monotonic)."""
+        return min((each.deadline for each in self._open), default=None)
+
+    def run(self, job: str) -> Plan:
+        """Do what a job asks for, as far as it needs no network. How it fails is in its row; what it raises is raised."""
+        try:
+            with self._store() as store, store.write():
+                store.jobs.take(job)
+            return self._first_pass(job)
+        except Exception as error:
+            with suppress(AgentError):
+                self._end(job, FAILED, _problem(error))
+            raise
+
+    def end_those_over(self) -> list[str]:
+        """End the jobs whose orders were settled or take too long. Return their ids. Call it after each pass."""
+        now, under_way = time.monotonic(), self._engine.workers.orders
+        over = [each for each in self._open if now >= each.deadline or not each.orders & under_way]
+        for each in over:
+            self._open.remove(each)
+            with suppress(AgentError):
+                self._finish(each.id, unfinished=bool(each.orders & under_way))
+        return [each.id for each in over]
+
+    def end_all(self) -> None:
+        """End the jobs that are left, whose orders go on in another process."""
+        for each in self._open:
+            with suppress(AgentError):
+                self._finish(each.id, unfinished=True)
+        self._open.clear()
+
+    def _first_pass(self, job: str) -> Plan:
+        before = self._engine.workers.orders
+        self._engine.job = job
+        try:
+            made, _ = self._engine.run_pass(wait=WAIT, retry=True, recheck=Recheck.SAMPLE)
+        finally:
+            self._engine.job = ""
+        begun = self._engine.workers.orders - before
+        self._open.append(OpenJob(job, begun, time.monotonic() + TIMEOUT))
+        return made
+
+    def _finish(self, job: str, *, unfinished: bool) -> None:
+        """Store what became of what a job was for, or of the whole."""
+        now = self._engine.clock()
+        status = report(read_snapshot(self._engine.layout, now), now)
+        with self._store() as store:
+            record = store.jobs.get(job)
+            outcome = outcome_of(record.aim, store, status) if record and record.aim else None
+            if outcome is not None:
+                with store.write():
+                    store.jobs.note_outcome(job, outcome)
+        is_well = not outcome.missed if outcome else not (unfinished or status.degraded)
+        self._end(job, DONE if is_well else DEGRADED, None)
+
+    def _end(self, job: str, code: int, problem: Problem | None) -> None:
+        with self._store() as store, store.write():
+            store.jobs.end(job, self._engine.clock(), code, problem)
+
+    def _store(self) -> Store:
+        return Store.open_existing(self._engine.layout)
+
+
+def _problem(error: Exception) -> Problem:
+    return error.problem if isinstance(error, AgentError) else Unexpected(error).problem

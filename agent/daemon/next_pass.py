@@ -1,0 +1,22 @@
+"""When the next pass is due, as a plan wants it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from agent.planning import Inquire, Obtain, Plan
+
+LATEST = timedelta(hours=12)
+"""A pass is made after so long even if nothing seems to be due."""
+SOONEST = timedelta(seconds=1)
+"""Between two passes that nobody asked for."""
+LEFT_OVER = timedelta(minutes=1)
+"""After a pass that left something to do that needs no network."""
+
+
+def instant(made: Plan, now: datetime) -> datetime:
+    """Return when the pass after the one that has left `made` is due."""
+    instants = [now + LATEST, *([made.next_at] if made.next_at else [])]
+    if not all(isinstance(action, Obtain | Inquire) for action in made.actions):
+        instants.append(now + LEFT_OVER)
+    return max(min(instants), now + SOONEST)

@@ -1,0 +1,41 @@
+"""What the pass process tells of the appliance after a pass."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from typing import Any
+
+from agent.engine.engine import Engine
+from agent.errors import AgentError
+from agent.model.events import Event, EventKind
+from agent.report import read_snapshot, report
+from agent.store import Store
+from agent.system.layout import Layout
+
+SHOWN = 3
+"""Subjects that systemd is told of by name."""
+
+
+def attention(layout: Layout, now: datetime) -> str:
+    """Say what somebody should act on, as `chainwright status` does; empty where that can't be read."""
+    with contextlib.suppress(AgentError):
+        found = list(dict.fromkeys(report(read_snapshot(layout, now), now).attention))
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        return f"In need of attention: {', '.join(found[:SHOWN])}{more}. " if found else "All is well. "
+    return ""
+
+
+def what_to_watch(layout: Layout) -> dict[str, Any]:
+    """Return the ports and the pid files of what serves."""
+    with contextlib.suppress(AgentError), Store.open_read_only(layout) as store:
+        pid_files = (store.meta("pid files") or "").splitlines()
+        return {"ports": sorted(store.endpoints.ports()), "pid_files": pid_files}
+    return {}
+
+
+def note_refusal(engine: Engine, refusal: AgentError) -> None:
+    """Store that the settings can't be used."""
+    event = Event(engine.clock(), EventKind.SETTINGS_REFUSED, refusal.problem.cause)
+    with contextlib.suppress(AgentError), Store.open_existing(engine.layout) as store:
+        engine.bus.publish(store, event)

@@ -1,0 +1,140 @@
+"""The pass process, as its supervisor sees it: started when there is something to ask, listened to, ended, started again."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from agent.daemon.channel import Channel, Message
+from agent.daemon.child import Child
+from agent.daemon.event_loop import EventLoop
+from agent.system.layout import Layout
+
+PROGRAM = (sys.executable, "-P", "-m", "agent.daemon")
+STOP_SECONDS = 150.0
+"""For a pass that runs and the orders after it to end, before the process is killed."""
+
+
+class PassSupervisor:
+    """Supervisor of the one process that makes passes. It is asked one thing at a time."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        loop: EventLoop,
+        *,
+        heard: Callable[[Message], object],
+        ended: Callable[[int, Message | None], object],
+        who: str,
+        program: Sequence[str] = PROGRAM,
+        output: int | None = None,
+    ) -> None:
+        """`heard` is told each message, `ended` the exit code and what was asked and not answered.
+
+        `program`: what is started, but for root, descriptor and `who`. `output`: where its stderr goes; None: as this one's.
+        """
+        self._layout = layout
+        self._loop = loop
+        self._heard = heard
+        self._ended = ended
+        self._who = who
+        self._program = program
+        self._output = output
+        self._child: Child | None = None
+        self._channel: Channel | None = None
+        self._unlisten: Callable[[], None] = _nothing
+        self._unwatch: Callable[[], None] = _nothing
+        self._number = 0
+        self.has_spoken = False
+        """Whether the process has said anything: it could be started at all."""
+        self.asked: Message | None = None
+        """What was asked last and not answered."""
+        self.is_passing = False
+        """Whether a pass is made at this moment."""
+
+    def ask(self, **message: object) -> None:
+        """Ask for a pass. Raises OSError when there is no process and none can be started."""
+        self._number += 1
+        asked: Message = {"number": self._number, **message}
+        self.tell(**asked)
+        self.asked, self.is_passing = asked, True
+
+    def tell(self, **message: object) -> None:
+        """Tell the process something that it doesn't answer. Raises OSError as `ask` does."""
+        if self._channel is None:
+            self._start()
+        assert self._channel is not None
+        self._channel.send(**message)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """End the process: it may end its pass, and gives orders their grace, before it is killed."""
+        deadline = time.monotonic() + seconds
+        self._signal(signal.SIGTERM)
+        while self._child is not None and time.monotonic() < deadline:
+            self._loop.wait(deadline - time.monotonic())
+        self._signal(signal.SIGKILL)
+        while self._child is not None:
+            self._loop.wait(None)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._child is not None:
+            self._child.signal(number)
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            argv = [*self._program, str(self._layout.root), str(theirs.fileno()), self._who]
+            self._child = Child(argv, [theirs.fileno()], self._output)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._channel, self.has_spoken = Channel(ours), False
+        self._unlisten = self._loop.watch(ours.fileno(), self._listen)
+        self._unwatch = self._loop.watch(self._child.handle, self._look_for_its_end)
+
+    def _listen(self) -> None:
+        if self._channel is None:
+            return
+        for message in self._channel.received():
+            self.has_spoken = True
+            if "begins" in message:
+                self.is_passing = True
+            if "outcome" in message:
+                self.is_passing = False
+                if self.asked is not None and message["number"] == self.asked["number"]:
+                    self.asked = None
+            self._heard(message)
+        if self._channel.over:
+            self._stop_listening()  # what is left is its end
+
+    def _look_for_its_end(self) -> None:
+        assert self._child is not None
+        code = self._child.ended()
+        if code is None:
+            return
+        self._listen()  # to its last words
+        self._close()
+        asked, self.asked, self.is_passing = self.asked, None, False
+        self._ended(code, asked)
+
+    def _stop_listening(self) -> None:
+        unlisten, self._unlisten = self._unlisten, _nothing
+        unlisten()
+
+    def _close(self) -> None:
+        assert self._child is not None
+        assert self._channel is not None
+        self._stop_listening()
+        self._unwatch()
+        self._child.close()
+        self._channel.close()
+        self._child, self._channel = None, None
+
+
+def _nothing() -> None:
+    """Stop nothing."""

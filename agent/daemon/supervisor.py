@@ -1,0 +1,282 @@
+"""The agent as a process: it sleeps, and starts a pass process when something is due, has changed, or was asked for.
+
+It imports neither plugins nor what a pass needs, so that an idle appliance holds little memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.daemon.api_supervisor import ApiSupervisor
+from agent.daemon.channel import Message
+from agent.daemon.child import ending
+from agent.daemon.log import Level, Log, instant, reaches_journal
+from agent.daemon.pass_supervisor import PROGRAM, PassSupervisor
+from agent.daemon.schedule import Instant, Schedule
+from agent.daemon.sd_notify import Notifier
+from agent.daemon.service_watch import ServiceWatch
+from agent.daemon.wakeup import Wakeup
+from agent.errors.store import AgentAlreadyRunning
+from agent.system.fingerprint import facts
+from agent.system.layout import Layout
+from agent.system.lock import held
+from agent.system.release import RELEASED_AT
+
+TICK = 60.0
+"""Seconds within which a clock that was set is noticed."""
+REFUSED_TICK = 5.0
+"""The same while the settings can't be used: so soon a corrected file is noticed."""
+RESTORE_TICK = 10.0
+"""Longest sleep in seconds: so soon the sockets are there again that somebody has removed."""
+WHO = "chainwright run"
+
+
+def run(layout: Layout, *, clock: Callable[[], float] = time.time, program: Sequence[str] = PROGRAM) -> int:
+    """Run the agent until SIGTERM or SIGINT; return the exit code.
+
+    Raises `AgentAlreadyRunning` when another one runs on this state, `StateUnwritable` and `SocketPathTooLong` when it
+    can't start.
+    Whatever goes wrong later is logged, tried again, and never ends it.
+    """
+    log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
+    with held(layout.daemon_lock, wait=0.0, refusal=AgentAlreadyRunning), Wakeup(layout) as wakeup:
+        Supervisor(layout, log, wakeup, Notifier(os.environ), clock=clock, program=program).serve()
+    return 0
+
+
+class Supervisor:
+    """The loop of the agent. The caller holds `Layout.daemon_lock`."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        log: Log,
+        wakeup: Wakeup,
+        notifier: Notifier,
+        *,
+        clock: Callable[[], float] = time.time,
+        attend: Callable[[], bool] = lambda: False,
+        who: str = WHO,
+        program: Sequence[str] = PROGRAM,
+        output: int | None = None,
+        api_output: Path | None = None,
+    ) -> None:
+        """`attend` is called whenever the loop wakes up and no pass is made; it returns whether one is due for it.
+
+        `who`: what a pass is said to be made by. `program`, `output`: of the pass process, as `PassSupervisor` has them;
+        `api_output`: of the API's, as `ApiSupervisor` has it.
+        """
+        self._layout = layout
+        self._log = log
+        self._wakeup = wakeup
+        self._notifier = notifier
+        self._clock = clock
+        self._attend = attend
+        self._passes = PassSupervisor(
+            layout, wakeup, heard=self._hear, ended=self._ended, who=who, program=program, output=output
+        )
+        self._api = ApiSupervisor(layout, log, wakeup, api_output, note=self._note_api)
+        self._schedule = Schedule(self._now())
+        self._services = ServiceWatch(wakeup.watch)
+        self._attended = False
+        self._said: dict[str, str] = {}
+        self._has_looked = False
+        self._files_asked = ""
+        """What the files were that the last pass has read."""
+        self._files_looked_at = 0.0
+        self._jobs: list[str] = []
+        """Those that the pass process was given and has not ended."""
+        self._lost: dict[str, Any] = {}
+        """What the next pass process has to note of the jobs of the last one."""
+
+    def serve(self) -> None:
+        """Have passes made until a signal asks for the end, then let the pass process end what it does."""
+        # Before the first pass: services that are ordered after the agent may be what that pass waits for.
+        self._notifier.ready("The first pass begins.")
+        self._log.say(f"the agent is up, pid {os.getpid()}")
+        with self._api:
+            while not self._wakeup.stopping:
+                self._wakeup.restore()
+                self._ask_if_due()
+                self._notifier.alive()
+                self._api.look()
+                self._attended = self._attended or (not self._is_passing and self._attend())
+                if not self._attended or self._is_passing:
+                    self._wakeup.wait(self._seconds())
+            self._end()
+
+    # When
+
+    def _now(self) -> Instant:
+        return Instant(max(self._clock(), RELEASED_AT.timestamp()), time.monotonic())
+
+    @property
+    def _is_passing(self) -> bool:
+        return self._passes.is_passing or self._passes.asked is not None
+
+    def _ask_if_due(self) -> None:
+        if self._is_passing:
+            return
+        job = self._wakeup.jobs[0] if self._wakeup.jobs else ""
+        reason = "a change was asked for" if job else self._reason()
+        if reason:
+            self._ask(reason, job)
+
+    def _ask(self, reason: str, job: str) -> None:
+        self._files_asked, self._files_looked_at = self._files(), time.monotonic()
+        self._services.paused = True
+        message = {"reason": reason, "recheck": self._recheck(), "told": self._said.get("settings", ""), **self._lost}
+        try:
+            self._passes.ask(**message, heard=self._notifier.heard, **({"job": job} if job else {}))
+        except OSError as error:
+            self._crashed(reason, f"its process can't be started: {error.strerror}")
+            return
+        self._lost, self._attended = {}, False
+        if job:
+            self._jobs.append(self._wakeup.jobs.popleft())
+
+    def _reason(self) -> str:
+        due = self._schedule.due(self._now())
+        poked = self._wakeup.poked()
+        started = "the process of a service was started" if self._attended else ""
+        return self._services.look() or poked or due or started or self._corrected()
+
+    def _corrected(self) -> str:
+        """Say whether a file has changed since the settings were refused."""
+        if not self._said.get("settings") or time.monotonic() < self._files_looked_at + REFUSED_TICK:
+            return ""
+        self._files_looked_at = time.monotonic()
+        return "the settings have changed" if self._files() != self._files_asked else ""
+
+    def _files(self) -> str:
+        """Return what changes with every file that a pass reads."""
+        try:
+            return "\n".join(facts(str(self._layout.root)))
+        except OSError:
+            return ""
+
+    def _recheck(self) -> str:
+        """Say what to look at: all at the start, as what another process saw, or was seen before a reboot, proves nothing."""
+        if not self._has_looked:
+            return "all"
+        return "sample" if self._services.changed else "nothing"
+
+    def _seconds(self) -> float:
+        longest = min(REFUSED_TICK if self._said.get("settings") else TICK, self._notifier.watchdog or TICK)
+        longest = min(longest, self._services.tick or TICK, RESTORE_TICK)
+        if self._api.seconds is not None:
+            longest = min(longest, self._api.seconds)
+        return longest if self._is_passing else self._schedule.seconds(self._now(), longest)
+
+    # What the pass process says
+
+    def _hear(self, message: Message) -> None:
+        self._notifier.alive()
+        self._services.paused = self._is_passing
+        if "say" in message:
+            text, level = message["say"]
+            self._log.say(text, Level(level))
+        if "known" in message:
+            self._know(message["known"])
+        if "ended" in message:
+            self._jobs = [each for each in self._jobs if each not in message["ended"]]
+        if "outcome" in message:
+            outcomes = {"made": self._made, "locked": self._locked, "failed": self._failed, "crashed": self._raised}
+            outcomes[message["outcome"]](message)
+
+    def _know(self, known: Message) -> None:
+        """Admit the users of the last run: settings that can't be read must not keep their page from saying why."""
+        if not self._has_looked:
+            self._api.admit(known.get("users", ()))
+            if known.get("api_failed"):
+                self._api.failed_before()
+
+    def _made(self, message: Message) -> None:
+        self._has_looked = True
+        self._schedule.planned(message["due"])
+        self._api.admit(message["users"])
+        self._say_once("lock", "")
+        self._say_once("pass", "")
+        self._note_refusal(message["refusal"])
+        self._services.follow(message.get("ports", ()), message.get("pid_files", ()))
+        at = instant(message["due"])
+        self._log.say(f"made a pass, because {message['reason']}; the next is due at {at}")
+        if self._notifier.heard:
+            self._notifier.status(f"{message['status']}The next pass is due at {at}.")
+
+    def _locked(self, message: Message) -> None:
+        self._schedule.locked(self._now(), message["reason"])
+        self._say_once("lock", message["text"], Level.INFO)
+
+    def _failed(self, message: Message) -> None:
+        pause, text, reason = self._schedule.failed(self._now()), message["text"], message["reason"]
+        news = self._note_refusal(text) if message["refused"] else self._say_once("pass", text)
+        if news:
+            self._log.say(f"no pass was made, though {reason}; it is tried again in {pause:.0f} s", Level.WARNING)
+        self._notifier.status(f"{text} Tried again in {pause:.0f} s.")
+
+    def _raised(self, message: Message) -> None:
+        for line in message["trace"].splitlines():
+            self._log.say(line, Level.ERROR)
+        self._crashed(message["reason"])
+
+    def _crashed(self, reason: str, why: str = "") -> None:
+        pause = self._schedule.failed(self._now())
+        cause = f": {why}" if why else ""
+        self._log.say(f"a pass failed, made because {reason}{cause}; it is tried again in {pause:.0f} s", Level.ERROR)
+        self._notifier.status(f"A pass failed, see the log. Tried again in {pause:.0f} s.")
+
+    def _ended(self, code: int, asked: Message | None) -> None:
+        """Take over that the pass process has ended; what it was asked and has not begun is asked again."""
+        self._services.paused = False
+        if self._wakeup.stopping:
+            return
+        if code == 0 and self._passes.has_spoken and asked is not None:
+            self._ask_again(asked)
+        elif code != 0 or asked is not None:
+            self._crashed(asked["reason"] if asked else "orders go on", f"{ending(code)}, before it had made it")
+        if self._jobs:
+            self._lost, self._jobs = {"lost": self._jobs, "why": ending(code)}, []
+
+    def _ask_again(self, asked: Message) -> None:
+        if "job" in asked:
+            self._jobs.remove(asked["job"])
+            self._wakeup.jobs.appendleft(asked["job"])
+        else:
+            self._wakeup.note(asked["reason"])
+
+    # What is said
+
+    def _note_api(self, reason: str) -> None:
+        if not self._wakeup.stopping:
+            with contextlib.suppress(OSError):
+                self._passes.tell(api=reason)
+
+    def _say_once(self, about: str, text: str, level: Level = Level.ERROR) -> bool:
+        """Log `text` unless it's what was said last about this; empty: forget. Return whether it is news."""
+        news = text != self._said.get(about, "")
+        self._said[about] = text
+        if news and text:
+            self._log.say(" ".join(text.split()), level)
+        return news
+
+    def _note_refusal(self, refusal: str) -> bool:
+        """Log once that the settings can't be used. Return whether it is news."""
+        news = self._say_once("settings", refusal)
+        if news and not refusal:
+            self._log.say("the settings can be used again")
+        return news
+
+    # The end
+
+    def _end(self) -> None:
+        self._notifier.stopping()
+        self._services.close()
+        self._passes.stop()
+        self._log.say("the agent ends")
