@@ -26,7 +26,7 @@ from support.paths import CHECKOUT
 
 # Who speaks HTTP
 
-LIBRARIES = {"http.client", "urllib.request", "requests", "urllib3", "aiohttp", "httpx", "acme.client", "h11"}
+LIBRARIES = {"http.client", "urllib.request", "requests", "urllib3", "aiohttp", "httpx", "acme.client"}
 SPEAKERS = {
     "agent/system/http_exchange.py": "the bounds",
     "agent/system/http_fetch.py": "the bounds; of urllib.request, the proxies of the environment",
@@ -38,8 +38,6 @@ SPEAKERS = {
     "agent/sources/acme/client.py": "asks by `network`",
     "agent/sources/acme/response.py": "reads answers",
     "agent/sources/acme/account.py": "reads answers",
-    "agent/api/uvicorn_server.py": "a server",
-    "plugins/webui/client.py": "asks the agent's API over its UNIX socket, within its own bounds",
     "plugins/nginx/confirm.py": "asks nginx over a UNIX socket of the agent's own; a script that imports nothing",
 }
 """Files that import a library of HTTP, and why."""
