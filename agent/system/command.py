@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
+from agent.system.activity import COMMAND_SECONDS, Activity
+
 NOT_FOUND = 127
 """Exit code of programs that start another one and don't find it (POSIX: env, nohup, time, xargs)."""
 OUTPUT_LIMIT = 16_384
@@ -138,8 +140,17 @@ class Runner(Protocol):
 class SystemRunner:
     """Runner of actions on this machine."""
 
+    def __init__(self, activity: Activity | None = None) -> None:
+        """`activity`: what tells others which command runs."""
+        self._activity = activity or Activity()
+
     def run(self, action: Action) -> CommandResult:
         """Run `action` to its end or timeout."""
+        seconds = COMMAND_SECONDS + (action.timeout if isinstance(action, Command) else 0.0)
+        with self._activity.doing(f"service {action.shown}", f"the command {action}", seconds):
+            return self._run(action)
+
+    def _run(self, action: Action) -> CommandResult:
         started = time.monotonic()
         if isinstance(action, Signal):
             return _send(action, started)
