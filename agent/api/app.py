@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from agent.api import problems
-from agent.api.access import Caller
+from agent.api.access import ROOT, Caller
 from agent.api.authentication import identify
 from agent.api.executors import Executors
 from agent.api.request import ApiRequest, ApiResponse
@@ -23,7 +24,7 @@ from agent.api.request_body import Content, check_headers, lower_names, read_inp
 from agent.api.route import Follower, Pool, Route
 from agent.api.services import ApiServices
 from agent.errors import AgentError
-from agent.errors.api import InternalError, MethodNotAllowed, NotFound
+from agent.errors.api import BadRequest, InternalError, MethodNotAllowed, NotFound
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -85,6 +86,11 @@ class Dispatcher:
 
     async def _request(self, request: Request, content: Content, route: Route) -> ApiRequest:
         """Make sure who calls before anything of the content is read."""
+        await asyncio.sleep(
+            0
+        )  # until it is seen whether the client is still there: after a pause nobody waits for many requests
+        if request.state.gone():
+            raise BadRequest("it broke off")
         uid: int = request.state.peer
         self._services.peers.check(uid)
         check_headers(request, self._services.limits)
@@ -96,7 +102,7 @@ class Dispatcher:
 
     def _identify(self, uid: int, headers: Mapping[str, str], route: Route) -> Caller:
         with self._services.accounts() as accounts:
-            return identify(
+            caller = identify(
                 self._services.peers,
                 uid,
                 headers,
@@ -105,6 +111,9 @@ class Dispatcher:
                 access=route.access,
                 proof=route.proof,
             )
+            if route.changes and caller.person is not ROOT:
+                accounts.check_rate(caller.name, self._services.now())
+            return caller
 
     def _response(self, answer: ApiResponse, request: ApiRequest, follow: Follower | None) -> Response:
         headers = {**HEADERS, **answer.headers}

@@ -16,12 +16,11 @@ from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationRequired
 from agent.operations import reissue as operations
 from agent.operations.aims import aim_at
+from agent.operations.export import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE, export_chain
 from agent.operations.reissue import KeptUpload
-from agent.operations.uploads import delete_upload, export_chain
+from agent.operations.uploads import delete_upload
 
 PKCS12 = "application/x-pkcs12"
-SHORTEST_PASSPHRASE = 8
-LONGEST_PASSPHRASE = 256
 MOST_NAMES = 100
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 
@@ -61,7 +60,9 @@ class Pass(Input):
 class Export(Input):
     """Passphrase that protects the key in the file."""
 
-    passphrase: str = Field(min_length=SHORTEST_PASSPHRASE, max_length=LONGEST_PASSPHRASE, repr=False)
+    passphrase: str = Field(
+        max_length=LONGEST_PASSPHRASE, repr=False, description=f"at least {SHORTEST_PASSPHRASE} characters"
+    )
 
 
 class Deletion(Input):
@@ -129,7 +130,10 @@ def delete(request: ApiRequest) -> ApiResponse:
 
 
 def export(request: ApiRequest) -> ApiResponse:
-    """Return a chain with its key, protected by a passphrase. The audit record has it first. Raises `UnknownChain`."""
+    """Return a chain with its key, protected by a passphrase. The audit record has it first.
+
+    Raises `UnknownChain` and `PassphraseRefused`.
+    """
     from agent.pki.encoding import Format, Part
 
     body: Export = request.body
@@ -201,6 +205,6 @@ ROUTES = (
         pool=Pool.EXPORT,
         proof=Proof.PASSWORD,
         media_types=(PKCS12,),
-        problems=(404,),
+        problems=(404, 422, 503),
     ),
 )

@@ -8,6 +8,8 @@ import socket
 import struct
 from typing import Any
 
+import h11
+
 from agent.api import problems
 from agent.api.connection_limit import Party
 from agent.api.limits import ApiLimits
@@ -20,16 +22,50 @@ PROCESSES = "processes"
 """The pool of all connections."""
 
 
+HEARTBEAT = b"chainwright-heartbeat"
+"""Header of a client that wants to hear that its request is being worked on."""
+HEARTBEAT_SECONDS = 1.0
+
+
 class ApiConnection(HttpConnection):
-    """Tells each request the uid of the process at the other end, as `peer` in its state."""
+    """Tells each request the uid of the process at the other end, as `peer` in its state.
+
+    To a client that asks for it, it says once a second that an answer is being made (102 Processing, RFC 2518 section 10.1): so
+    the web interface tells an agent that hangs from one that needs long.
+    """
+
+    _beat: asyncio.TimerHandle | None = None
 
     def __init__(self, limits: ApiLimits, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.headers_seconds = limits.headers_seconds
 
+    def data_received(self, data: bytes) -> None:
+        """Tell the client that its request has come."""
+        super().data_received(data)
+        if self._beat is None and self.cycle is not None and any(name == HEARTBEAT for name, _ in self.headers):
+            self._say_alive()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say nothing more."""
+        if self._beat is not None:
+            self._beat.cancel()
+        super().connection_lost(exc)
+
+    def _gone(self) -> bool:
+        return self.cycle.disconnected or self.transport.is_closing()
+
+    def _say_alive(self) -> None:
+        self._beat = None
+        if self.cycle.response_started or self._gone():
+            return
+        alive = h11.InformationalResponse(status_code=102, headers=[], reason=b"Processing")
+        self.transport.write(self.conn.send(alive) or b"")
+        self._beat = self.loop.call_later(HEARTBEAT_SECONDS, self._say_alive)
+
     def state(self, transport: asyncio.Transport) -> dict[str, Any]:
-        """Return whose process it is."""
-        return {"peer": _uid(transport.get_extra_info("socket"))}
+        """Return whose process it is, and what tells whether it has gone."""
+        return {"peer": _uid(transport.get_extra_info("socket")), "gone": self._gone}
 
     def malformed(self) -> tuple[str, bytes]:
         """Return a problem (RFC 9457) without the address and the person, which are unknown."""

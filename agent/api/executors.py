@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 WORKERS: Mapping[Pool, int] = {Pool.READ: 4, Pool.CHANGE: 2, Pool.PASSWORD: 1, Pool.EXPORT: 1}
 """Threads. Each password check takes 64 MiB."""
-QUEUED: Mapping[Pool, int] = {Pool.READ: 64, Pool.CHANGE: 8, Pool.PASSWORD: 16, Pool.EXPORT: 4}
+QUEUED: Mapping[Pool, int] = {Pool.READ: 64, Pool.CHANGE: 8, Pool.PASSWORD: 16, Pool.EXPORT: 2}
 """Calls that may wait."""
 
 

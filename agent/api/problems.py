@@ -17,6 +17,7 @@ from agent.errors.api import (
     JobNotFound,
     MethodNotAllowed,
     NoOwnPassword,
+    NoOwnSession,
     NotFound,
     PeerForbidden,
     RequestTimeout,
@@ -34,13 +35,20 @@ from agent.errors.auth import (
     SessionExpired,
     TokenForbidden,
     TokenNotFound,
+    TooManyChanges,
     TooManyLogins,
     UserNotFound,
 )
 from agent.errors.chain import ChainError
 from agent.errors.deploy import ChainGone
 from agent.errors.name import NameInvalid
-from agent.errors.operations import ChainInUse, NameNotCovered, NothingToReissue, OperationError
+from agent.errors.operations import (
+    ChainInUse,
+    NameNotCovered,
+    NothingToReissue,
+    OperationError,
+    PassphraseRefused,
+)
 from agent.errors.pins import PinError
 from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootError, RootMissing
 from agent.errors.settings import SettingsError
@@ -59,6 +67,7 @@ STATUSES: dict[type[AgentError], int] = {
     AuthenticationRequired: 401,
     PeerForbidden: 403,
     NoOwnPassword: 403,
+    NoOwnSession: 403,
     NotFound: 404,
     JobNotFound: 404,
     MethodNotAllowed: 405,
@@ -82,12 +91,14 @@ STATUSES: dict[type[AgentError], int] = {
     UserNotFound: 404,
     TokenNotFound: 404,
     TooManyLogins: 429,
+    TooManyChanges: 429,
     UsageError: 422,
     UnknownChain: 404,
     ChainGone: 404,
     OperationError: 409,
     PinError: 409,
     NameNotCovered: 422,
+    PassphraseRefused: 422,
     NothingToReissue: 422,
     NameInvalid: 422,
     UploadError: 422,

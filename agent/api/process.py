@@ -13,6 +13,7 @@ from agent.api.connection import PROCESSES, ApiConnection, user_of
 from agent.api.connection_limit import Party, Places
 from agent.api.routes import ROUTES
 from agent.api.services import ApiServices
+from agent.api.starting import unmark
 from agent.api.uvicorn_server import HttpServer
 
 KEEP_ALIVE = 15
@@ -53,6 +54,10 @@ class ApiServer(HttpServer):
     def party(self, connection: socket.socket) -> Party:
         """Return whose a connection is."""
         return user_of(connection)
+
+    def started_listening(self, sockets: list[socket.socket]) -> None:
+        """Tell those who wait that it answers now."""
+        unmark(self._services.layout)
 
     def finished(self) -> bool:
         """Return whether there was neither a connection nor a job for some time, and no preview is kept."""

@@ -13,6 +13,9 @@ from agent.cli.commands import Command, Invocation
 @click.pass_obj
 def api(invocation: Invocation, fd: int, web: tuple[int, ...]) -> None:
     """Serve the local API on an inherited socket until it is idle."""
+    from agent.api.starting import mark
+
+    mark(invocation.layout)  # before anything that takes long to import
     import os
     import socket
 

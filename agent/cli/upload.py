@@ -21,12 +21,12 @@ from agent.errors.usage import PassphraseNeeded
 from agent.model.records import UPLOADED
 from agent.operations.aims import aim_at
 from agent.operations.consequences import chain_effects
+from agent.operations.export import export_chain
 from agent.operations.pins import pinned_for
 from agent.operations.uploads import (
     check_upload,
     delete_upload,
     diagnose_upload,
-    export_chain,
     store_upload,
     upload_preview,
 )
@@ -167,7 +167,7 @@ $ chainwright export portal.example.com --pkcs12 --passphrase-file secret.txt --
 @click.argument("chain")
 @click.option("--with-key", is_flag=True, help="Put the private key into the PEM file; needs --out.")
 @click.option("--pkcs12", is_flag=True, help="Write PKCS#12 with the key; needs --out and --passphrase-file.")
-@click.option("--passphrase-file", type=FILE, help="Passphrase that protects the PKCS#12 file.")
+@click.option("--passphrase-file", type=FILE, help="Passphrase that protects the PKCS#12 file: at least 12 characters.")
 @click.option("--out", type=FILE, help="Write to a new file of mode 0600 instead of stdout.")
 @click.pass_obj
 def export(

@@ -24,6 +24,15 @@ class NameNotCovered(OperationError):
     names: Collection[str]
 
 
+class PassphraseRefused(OperationError):
+    """A passphrase that protects a key on its way is too weak. The message has nothing of it."""
+
+    code = "hand.passphrase_refused"
+    cause = "The passphrase is refused: {reason}. Nothing was exported."
+    fix = "Choose a longer one, of several words: nothing else protects the key in the file."
+    reason: str
+
+
 class NotNeeded(OperationError):
     """No module needs what was uploaded. `unfit`: a clause for each need of its names that it can't serve all the same."""
 

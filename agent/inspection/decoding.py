@@ -20,11 +20,12 @@ from agent.errors.upload import (
     PassphraseWrong,
     UploadError,
 )
-from agent.inspection.asn1 import Asn1Error, EncodingKind, why_cut
+from agent.inspection.encoding_kind import EncodingKind
 from agent.inspection.extensions import extension_name, malformed_extensions
 from agent.inspection.key_opening import naming_its_kind, open_encrypted_key, open_key, unsupported_cipher
 from agent.inspection.openssl_key import is_old
 from agent.inspection.pkcs12 import each_key, encryptions, is_opened_by, is_protected, without_mac
+from agent.pki.asn1 import Asn1Error, why_cut
 from agent.pki.certificate import MALFORMED, checked, quietly, short, title_of
 from agent.pki.key import usable_key
 from agent.pki.parser_errors import reason_of, reason_of_key

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
-from agent.inspection.asn1 import CONSTRUCTED, SEQUENCE, Value, dotted, encoded, value_at
+from agent.pki.asn1 import CONSTRUCTED, SEQUENCE, Value, dotted, encoded, value_at
 from agent.pki.certificate import MALFORMED
 from agent.pki.parser_errors import reason_of
 

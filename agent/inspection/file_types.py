@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agent.inspection.asn1 import EncodingKind
+from agent.inspection.encoding_kind import EncodingKind
 
 PEM_WANTED = 'Choose the file whose text begins with "-----BEGIN CERTIFICATE-----", and that of the private key.'
 PLAIN_TEXT = re.compile(rb"[\t\n\r\f\x1b\x20-\x7e\x80-\xff]*")

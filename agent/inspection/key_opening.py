@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 
 from agent.errors.chain import KeyUnsupported
 from agent.errors.upload import CipherUnsupported, Damaged, PassphraseMissing, PassphraseWrong, UploadError
-from agent.inspection.asn1 import OCTET_STRING, SEQUENCE, EncodingKind, encoded, kind_of, value_at, why_cut
+from agent.inspection.encoding_kind import EncodingKind, kind_of
 from agent.inspection.openssl_key import KeyNotOpened, Obstacle, cipher_of, cipher_of_headers, is_old, open_with_openssl
 from agent.inspection.pem_blocks import Block
+from agent.pki.asn1 import OCTET_STRING, SEQUENCE, encoded, value_at, why_cut
 from agent.pki.key import usable_key
 from agent.pki.parser_errors import reason_of_key, unsupported_kind
 

@@ -18,12 +18,13 @@ from agent.errors.upload import (
     TooManyCertificates,
     TooManyKeys,
 )
-from agent.inspection.asn1 import Asn1Error, EncodingKind, kind_of, value_at, why_cut
 from agent.inspection.decoding import Opened, open_der
+from agent.inspection.encoding_kind import EncodingKind, kind_of
 from agent.inspection.file_types import BINARY, KINDS, PARAMETERS, UNUSABLE_KEYS, FileType, file_type_of
 from agent.inspection.input_file import InputFile
 from agent.inspection.key_opening import open_traditional_key
 from agent.inspection.pem_blocks import Block, blocks_in, is_important, plain
+from agent.pki.asn1 import Asn1Error, value_at, why_cut
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum, auto
 
-from agent.inspection.asn1 import Asn1Error, dotted, value_at
+from agent.pki.asn1 import Asn1Error, dotted, value_at
 
 KEY_DERIVATIONS = {"1.2.840.113549.1.5.12", "1.3.6.1.4.1.11591.4.11"}
 """PBKDF2 (RFC 8018 appendix A.2) and scrypt (RFC 7914 section 7)."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from agent.inspection.asn1 import (
+from agent.inspection.pkcs12_encryption import decrypted, fits_mac
+from agent.pki.asn1 import (
     CONTEXT_0,
     DEEPEST,
     INTEGER,
@@ -17,7 +18,6 @@ from agent.inspection.asn1 import (
     encoded,
     value_at,
 )
-from agent.inspection.pkcs12_encryption import decrypted, fits_mac
 
 DATA = bytes.fromhex("2a864886f70d010701")
 ENCRYPTED_DATA = bytes.fromhex("2a864886f70d010706")

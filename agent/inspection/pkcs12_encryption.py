@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
-from agent.inspection.asn1 import INTEGER, SEQUENCE, Asn1Error, Value, dotted, value_at
+from agent.pki.asn1 import INTEGER, SEQUENCE, Asn1Error, Value, dotted, value_at
+from agent.pki.pkcs12_derivation import FOR_IV, FOR_KEY, FOR_MAC, derived, wide
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import CipherAlgorithm
@@ -50,11 +51,8 @@ OLD_CIPHERS: dict[str, tuple[type[ARC4 | TripleDES], int]] = {
     "1.2.840.113549.1.12.1.4": (TripleDES, 16),
 }
 """The same of RFC 7292 appendix C, without RC2."""
-FOR_KEY, FOR_IV, FOR_MAC = 1, 2, 3
-"""What octets are derived for (RFC 7292 appendix B.3)."""
 UNSOUND = (ValueError, IndexError, OverflowError)
 """Errors of structures and of parameters that are not possible."""
-BLOCKS = {SHA1: 64, "sha224": 64, "sha256": 64, "sha384": 128, "sha512": 128}
 
 
 def decrypted(algorithm: Value, content: bytes, secret: bytes | None) -> Value | None:
@@ -90,7 +88,7 @@ def _fits_mac(mac: Value, content: bytes, secret: bytes | None) -> bool:
     if digest is None:
         return False
     number, size = _number(rounds[0]) if rounds else 1, len(expected.content)
-    keys = (_derived(digest, FOR_MAC, each, salt.content, number, size) for each in _wide(secret))
+    keys = (derived(digest, FOR_MAC, each, salt.content, number, size) for each in wide(secret))
     return any(hmac.compare_digest(hmac.digest(key, content, digest), expected.content) for key in keys)
 
 
@@ -105,9 +103,9 @@ def _plain(kind: str, parameters: Value, content: bytes, secret: bytes | None) -
     elif kind in OLD_CIPHERS:
         algorithm, size = OLD_CIPHERS[kind]
         salt, rounds = parameters.children()
-        for form in _wide(secret):
-            key = _derived(SHA1, FOR_KEY, form, salt.content, _number(rounds), size)
-            iv8 = _derived(SHA1, FOR_IV, form, salt.content, _number(rounds), 8)
+        for form in wide(secret):
+            key = derived(SHA1, FOR_KEY, form, salt.content, _number(rounds), size)
+            iv8 = derived(SHA1, FOR_IV, form, salt.content, _number(rounds), 8)
             yield _through(algorithm(key + key[:8] if size == 16 and algorithm is TripleDES else key), iv8, content)
 
 
@@ -128,37 +126,6 @@ def _key_of(derivation: list[Value], size: int, secret: bytes) -> bytes | None:
     named = [_first(each) for each in more[1:] if each.tag == SEQUENCE]
     digest = HMACS.get(dotted(named[0].content)) if named else SHA1
     return hashlib.pbkdf2_hmac(digest, secret, salt.content, _number(more[0]), size) if digest else None
-
-
-def _derived(digest: str, purpose: int, wide: bytes, salt: bytes, rounds: int, size: int) -> bytes:
-    """Derive octets from a passphrase (RFC 7292 appendix B.2)."""
-    block = BLOCKS[digest]
-    padded = _filled(salt, block) + _filled(wide, block)
-    found = b""
-    while len(found) < size:
-        part = bytes([purpose]) * block + padded
-        for _ in range(rounds):
-            part = hashlib.new(digest, part).digest()
-        found += part
-        step = int.from_bytes(_filled(part, block)[:block], "big") + 1
-        padded = b"".join(_sum(padded[at : at + block], step) for at in range(0, len(padded), block))
-    return found[:size]
-
-
-def _filled(octets: bytes, block: int) -> bytes:
-    """Repeat octets until they fill whole blocks."""
-    size = -(-len(octets) // block) * block
-    return (octets * (size // len(octets) + 1))[:size] if octets else b""
-
-
-def _sum(octets: bytes, step: int) -> bytes:
-    size = len(octets)
-    return ((int.from_bytes(octets, "big") + step) % (1 << 8 * size)).to_bytes(size, "big")
-
-
-def _wide(secret: bytes | None) -> tuple[bytes, ...]:
-    """Return the forms of a passphrase in RFC 7292 appendix B.1; of none there are two in use."""
-    return (b"", b"\0\0") if not secret else (secret.decode().encode("utf-16-be") + b"\0\0",)
 
 
 def _first(value: Value) -> Value:

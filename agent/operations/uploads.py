@@ -1,4 +1,4 @@
-"""Uploads: diagnosis, preview, storing, replacing and deleting; and the export of any chain."""
+"""Uploads: diagnosis, preview, storing, replacing and deleting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from agent.auth.audit_log import AuditLog
 from agent.errors import Problem
 from agent.errors.operations import (
     AlreadyUploaded,
@@ -19,7 +18,6 @@ from agent.errors.operations import (
     UploadsNotAllowed,
 )
 from agent.errors.problem import rfc3339
-from agent.errors.usage import UnknownChain
 from agent.errors.wording import few
 from agent.model.events import EventKind
 from agent.model.fitting import could_serve, why_unfit
@@ -35,11 +33,9 @@ from agent.system.names import covers, covers_all, parse_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.auth.person import Actor
     from agent.inspection import Diagnosis, InputFile
     from agent.operations.locked_state import LockedState
     from agent.pki.chain import Chain
-    from agent.pki.encoding import Format, Part
     from agent.pki.judgement import Objection
 
 
@@ -203,32 +199,6 @@ def delete_upload(state: LockedState, chain: str, *, confirmed: bool) -> list[Sw
         state.store.chains.delete(chain)
         keep_pins(state, pins_without(state, chain))
     return switches
-
-
-def export_chain(
-    layout: Layout,
-    chain: str,
-    parts: Sequence[Part],
-    form: Format,
-    password: bytes | None = None,
-    *,
-    actor: Actor,
-    now: datetime,
-) -> bytes:
-    """Return parts of a chain as a file; one with its key is in the audit record before `actor` has it.
-
-    Raises `UnknownChain`, `NotEncodable` and `StoreError`.
-    """
-    from agent.pki.encoding import Part, encode
-
-    with Store.open_existing(layout) as store:
-        found = store.chains.load(chain)
-        if found is None:
-            raise UnknownChain(chain, ())
-        if Part.KEY in parts:
-            with store.write():
-                AuditLog(store.database).note(actor, now, "key exported", _subject(found.names), chain)
-    return encode(found, parts, form, password=password)
 
 
 def _subject(names: Sequence[str]) -> str:

@@ -129,7 +129,9 @@ def _key_bytes(key: PrivateKey, format_: Format, key_format: KeyFormat) -> bytes
 
 
 def _pkcs12(chain: CertificationPath, parts: Sequence[Part], password: bytes | None) -> bytes:
-    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
+    from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12
+
+    from agent.pki.pkcs12 import protected
 
     key = _key_of(chain, Format.PKCS12) if Part.KEY in parts else None
     certificates = dict.fromkeys(certificate for part in parts for certificate in each_certificate(chain, part))
@@ -137,9 +139,10 @@ def _pkcs12(chain: CertificationPath, parts: Sequence[Part], password: bytes | N
     if leaf is None:
         raise NotEncodable(parts, Format.PKCS12, "the leaf must be among them")
     others = [certificate for certificate in certificates if certificate != leaf]
-    encryption = BestAvailableEncryption(password) if password else NoEncryption()
     title = (chain.names or ("chain",))[0].encode()
-    return pkcs12.serialize_key_and_certificates(title, key, leaf, others or None, encryption)
+    if password:
+        return protected(title, key, leaf, others, password)
+    return pkcs12.serialize_key_and_certificates(title, key, leaf, others or None, NoEncryption())
 
 
 def decode_parts(

@@ -30,7 +30,7 @@ from plugins.webui.errors import (
 )
 from plugins.webui.headers import Hardened
 from plugins.webui.rendering import Pages
-from plugins.webui.request_context import AppState, RequestContext, let_out
+from plugins.webui.request_context import AppState, RequestContext, later, let_out
 from plugins.webui.routes import PAGES
 from plugins.webui.shown_once import ShownOnce
 from plugins.webui.static_files import Statics
@@ -52,20 +52,14 @@ STATUSES: dict[type[WebUIError], int] = {
 log = logging.getLogger("chainwright.webui")
 
 
-def application(templates: Sequence[Path], socket: Path) -> Hardened:
+def application(templates: Sequence[Path], socket: Path, cache: SessionCache, drafts: UploadDrafts) -> Hardened:
     """Return the application.
 
     `templates`: the module's template directories, the operator's first; `socket`: that of the agent's API.
     """
     statics = Statics()
     app_state = AppState(
-        Api(socket),
-        Pages(templates, statics.addresses),
-        Catalogue(),
-        statics,
-        UploadDrafts(),
-        ShownOnce(),
-        SessionCache(),
+        Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, drafts, ShownOnce(), cache
     )
     answering = Answering(app_state)
     routes = [
@@ -126,7 +120,9 @@ class Answering:
             raise
         except WebUIError as error:
             status = STATUSES[type(error)]
-            return request.plain("problem.html.j2", status, problem=error.problem.to_json(), title_key="problem")
+            values = {"problem": error.problem.to_json(), "title_key": "problem"}
+            answer = request.plain("problem.html.j2", status, who=request.seen(), **values)
+            return later(answer) if status == 503 else answer
 
 
 async def _of_agent(request: RequestContext, refused: Refused) -> Response:

@@ -107,18 +107,17 @@ def _sort(part: bytes, fields: dict[str, str], files: list[File]) -> None:
         raise FormMalformed("a field is not UTF-8") from error
 
 
-def multipart(fields: Mapping[str, str], files: Iterable[File], name: str = "files") -> tuple[bytes, str]:
-    """Return a form as octets, and its type. Names of files are replaced: they may hold anything."""
+def multipart(fields: Mapping[str, str], files: Iterable[File], name: str = "files") -> tuple[tuple[bytes, ...], str]:
+    """Return a form in pieces, and its type: a file's content isn't copied. Its name is replaced: it may hold anything."""
     boundary = secrets.token_hex(16)
     parts = [
         *((f'form-data; name="{key}"', value.encode()) for key, value in fields.items()),
         *((f'form-data; name="{name}"; filename="{_plain(file.name)}"', file.content) for file in files),
     ]
-    body = b"".join(
-        f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n".encode() + content + b"\r\n"
-        for disposition, content in parts
-    )
-    return body + f"--{boundary}--\r\n".encode(), f"{MULTIPART}; boundary={boundary}"
+    pieces: list[bytes] = []
+    for disposition, content in parts:
+        pieces += (f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n".encode(), content, b"\r\n")
+    return (*pieces, f"--{boundary}--\r\n".encode()), f"{MULTIPART}; boundary={boundary}"
 
 
 def _plain(name: str) -> str:

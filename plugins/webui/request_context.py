@@ -27,6 +27,8 @@ from plugins.webui.upload_drafts import UploadDrafts
 COOKIE = "__Host-chainwright"
 """The prefix makes browsers insist on Secure, on the path / and on no domain (RFC 6265bis section 4.1.3.2)."""
 ADMIN = "admin"
+RETRY_AFTER = 5
+"""Seconds."""
 SESSION = re.compile(r"cws_[A-Za-z0-9_-]{1,200}")
 """A session's text; a token's is for programs, and no cookie."""
 PASSWORD_CODES = {"people.password_needed", "people.password_wrong", "people.too_many_tries"}
@@ -97,6 +99,7 @@ class RequestContext:
         """Return the person who has logged in. Raises `Refused` without a login."""
         if self._who is None:
             self._who = await self.get("/v1/session")
+            self.request.state.authenticated()
         return self._who
 
     async def known(self) -> Mapping[str, Any] | None:
@@ -105,6 +108,11 @@ class RequestContext:
             return await self.who() if self.session else None
         except (Refused, AgentSilent):
             return None
+
+    def seen(self) -> Mapping[str, Any] | None:
+        """Return the person as the agent has named them last, None if it hasn't: for the frame of a page without the agent."""
+        seen = self.app_state.cache.find(self.session)
+        return self._who or (seen[0] if seen else None)
 
     async def require_admin(self) -> None:
         """Raise `OnlyForAdmins` for a person who may only look, before a form is filled in for nothing."""
@@ -134,7 +142,7 @@ class RequestContext:
     async def export(self, path: str, passphrase: str) -> AgentResponse:
         """Return a chain with its key, protected by a passphrase. Raises as `get` does."""
         body = json.dumps({"passphrase": passphrase}).encode()
-        return await self.app_state.api.send(self.credentials, "POST", path, body=body, kind=JSON)
+        return await self.app_state.api.send(self.credentials, "POST", path, body=(body,), kind=JSON)
 
     async def open_form(self) -> Form:
         """Return a form that needs no session. Raises `WebUIError`."""
@@ -191,4 +199,10 @@ def let_in(response: Response, session: str) -> Response:
 def let_out(response: Response) -> Response:
     """Have the browser forget its session."""
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    return response
+
+
+def later(response: Response) -> Response:
+    """Have the client try again after some seconds: the agent doesn't answer, or too much is asked of us."""
+    response.headers["retry-after"] = str(RETRY_AFTER)
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -150,12 +151,38 @@ def test_a_key_goes_out_under_a_passphrase_and_is_written_down(shared, chain):
     assert shared.audit()[0] == ("ann", "key exported", NAME, "192.0.2.7")
 
 
-@pytest.mark.parametrize("passphrase", ["", "short", 12345678, None])
-def test_no_key_goes_out_without_a_good_passphrase(shared, chain, passphrase):
+@pytest.mark.parametrize(
+    ("passphrase", "code"),
+    [
+        ("", "hand.passphrase_refused"),
+        ("open sesame", "hand.passphrase_refused"),
+        ("aaabbbcccaaa", "hand.passphrase_refused"),
+        (123456789012, "api.malformed"),
+        (None, "api.malformed"),
+        ("x" * 257, "api.malformed"),
+    ],
+)
+def test_no_key_goes_out_without_a_good_passphrase(shared, chain, passphrase, code):
     before = shared.audit()
     reply = shared.admin.post(f"/v1/chains/{chain}/export", {"passphrase": passphrase})
-    assert (reply.status, reply.code) == (400, "api.malformed")
+    assert (reply.status, reply.code) == (400 if code == "api.malformed" else 422, code)
+    assert "open sesame" not in reply.content.decode()
     assert shared.audit() == before
+
+
+def test_a_flood_of_exports_is_refused_and_nobody_else_waits_for_it(shared, chain):
+    def export(_: int) -> str:
+        reply = shared.admin.post(f"/v1/chains/{chain}/export", {"passphrase": PASSPHRASE})
+        return "done" if reply.status == 200 else reply.code
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = [pool.submit(export, number) for number in range(12)]
+        assert shared.viewer.get("/v1/status").status == 200
+        with shared.appliance.store() as store, store.write():  # it holds no lock of the database
+            store.remember("written", "meanwhile")
+        found = [each.result() for each in answers]
+    assert set(found) == {"done", "api.busy"}
+    assert 1 <= found.count("done") <= 5
 
 
 def test_a_key_that_can_not_be_written_down_does_not_go_out(box):

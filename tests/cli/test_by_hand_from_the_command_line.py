@@ -259,10 +259,17 @@ def test_exporting_pkcs12_needs_a_passphrase_and_opens_with_it(typed):
     refused = typed("export", "t.example.test", "--pkcs12", "--out", str(out))
     assert refused.returncode == 2
     assert "needs a passphrase" in refused.stderr
-    secret = write(typed.appliance, "secret", b"sesame\n")
+    short = write(typed.appliance, "short", b"open sesame\n")
+    refused = typed("export", "t.example.test", "--pkcs12", "--passphrase-file", short, "--out", str(out))
+    assert (refused.returncode, out.exists()) == (1, False)
+    assert refused.stderr == (
+        "Error: The passphrase is refused: it has 11 characters, and at least 12 are needed. Nothing was exported.\n"
+        "Choose a longer one, of several words: nothing else protects the key in the file.\n"
+    )
+    secret = write(typed.appliance, "secret", b"open, sesame\n")
     assert typed("export", "t.example.test", "--pkcs12", "--passphrase-file", secret, "--out", str(out)).returncode == 0
     assert out.stat().st_mode & 0o777 == 0o600
-    key, certificate, _ = pkcs12.load_key_and_certificates(out.read_bytes(), b"sesame")
+    key, certificate, _ = pkcs12.load_key_and_certificates(out.read_bytes(), b"open, sesame")
     assert key.public_key() == certificate.public_key()
 
 

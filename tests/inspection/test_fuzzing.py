@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from agent.errors import AgentError
 from agent.errors.upload import TrustUnreadable
 from agent.inspection import Diagnosis, InputFile, diagnose, diagnose_root
-from agent.inspection.asn1 import Asn1Error
 from agent.inspection.openssl_key import cipher_of
 from agent.inspection.pem_blocks import blocks_in, plain
 from agent.inspection.pkcs12 import each_key, encryptions, is_opened_by, without_mac
 from agent.pki.anchors import Anchors
+from agent.pki.asn1 import Asn1Error
 from agent.pki.authority import Root
 from support.cas.certificates import NOW, issue, key_pem, pem, rsa_key
 from support.fakes.uploads import (

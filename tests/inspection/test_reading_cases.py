@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 from cryptography.x509 import ObjectIdentifier, UnrecognizedExtension
 
-from agent.inspection.asn1 import value_at
 from agent.inspection.pkcs12 import is_opened_by, without_mac
+from agent.pki.asn1 import value_at
 from support.cas.certificates import NOW, Party, issue, key_pem, p256_key, pem, rsa_key
 from support.fakes.odd_keys import PROVIDERS, SECRET, openssl, pkcs8, traditional, with_curve_written_out
 from support.fakes.uploads import (

@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agent.errors.chain import CertificateUnreadable
 from agent.errors.root import RequestInvalid
-from agent.inspection.asn1 import EncodingKind, kind_of
+from agent.inspection.encoding_kind import EncodingKind, kind_of
 from agent.pki.certificate import load_der_certificate
 from agent.pki.chain import Chain
 from agent.pki.encoding import Part, encode

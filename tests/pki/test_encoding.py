@@ -1,3 +1,6 @@
+import shutil
+import subprocess
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -25,6 +28,7 @@ INTERMEDIATES = (SECOND.certificate, FIRST.certificate)
 CHAIN = Chain(LEAF.key, LEAF.certificate, INTERMEDIATES, ROOT.certificate)
 ROOTLESS = Chain(LEAF.key, LEAF.certificate, INTERMEDIATES)
 PEER = PeerCertificate(LEAF.certificate, INTERMEDIATES, ROOT.certificate)
+PASSPHRASE = "pässwörter, zwölf".encode()
 
 CERTIFICATES = {
     Part.KEY: (),
@@ -92,6 +96,36 @@ def test_pkcs12_holds_the_leaf_its_key_and_the_others(password: bytes | None):
     assert content.cert.certificate == LEAF.certificate
     assert content.cert.friendly_name == b"www.example.com"
     assert [item.certificate for item in content.additional_certs] == [*INTERMEDIATES, ROOT.certificate]
+
+
+def test_pkcs12_that_leaves_the_appliance_takes_as_long_to_guess_by_its_mac_as_by_its_cipher(tmp_path):
+    file = tmp_path / "t.p12"
+    file.write_bytes(encode(CHAIN, PAIR, Format.PKCS12, password=PASSPHRASE))
+    command = ["openssl", "pkcs12", "-info", "-noout", "-in", file, "-passin", f"pass:{PASSPHRASE.decode()}"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+    assert said.splitlines()[0] == "MAC: sha256, Iteration 600000"
+    assert said.count("PBES2, PBKDF2, AES-256-CBC, Iteration 600000, PRF hmacWithSHA256") == 2
+    assert said.count("Iteration") == 3
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "openssl pkcs12 -in {file} -passin pass:{passphrase} -noenc",
+        "certtool --p12-info --inder --infile {file} --password {passphrase}",
+        "pk12util -l {file} -W {passphrase}",
+        "keytool -list -v -keystore {file} -storetype PKCS12 -storepass {passphrase}",
+    ],
+    ids=lambda command: command.split()[0],
+)
+def test_pkcs12_is_opened_by_what_people_have(tmp_path, command):
+    if shutil.which(command.split()[0]) is None:
+        pytest.skip("it is not installed")
+    file = tmp_path / "t.p12"
+    file.write_bytes(encode(CHAIN, PAIR, Format.PKCS12, password=b"twelve-or-more"))
+    argv = command.format(file=file, passphrase="twelve-or-more").split()
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    assert (done.returncode, "www.example.com" in done.stdout) == (0, True), done.stderr
 
 
 def test_pkcs12_without_the_leaf_is_refused():

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from plugins.webui.client import Refused
 from plugins.webui.errors import AgentSilent
-from plugins.webui.request_context import RequestContext
+from plugins.webui.request_context import RequestContext, later
 from plugins.webui.table import Table
 
 PAGE = 50
@@ -48,7 +48,7 @@ def _last_seen(request: RequestContext, silent: AgentSilent) -> Response:
     who, valid, uploaded = seen
     values = _values(request, valid, uploaded)
     values |= {"silent": silent.problem.to_json(), "who": who, "may_change": False}
-    return request.plain("certificates.html.j2", 503, **values)
+    return later(request.plain("certificates.html.j2", 503, **values))
 
 
 def _values(request: RequestContext, valid: Json, uploaded: Json) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
+from plugins.webui.errors import AgentSilent
 from plugins.webui.request_context import RequestContext
 
 END = "end"
@@ -50,9 +51,10 @@ async def steps(request: RequestContext) -> Response:
     found = await stack.enter_async_context(_following(request))
 
     async def lines() -> AsyncIterator[str]:
-        async with stack:
-            async for event in events(found):
-                yield _line(request, event)
+        with suppress(AgentSilent):  # the page asks again for what is still to come
+            async with stack:
+                async for event in events(found):
+                    yield _line(request, event)
 
     return StreamingResponse(lines(), media_type="text/event-stream")
 

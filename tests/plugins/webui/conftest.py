@@ -1,14 +1,24 @@
 """The web interface as a real process."""
 
+import os
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from agent.auth import Accounts, Role
 from agent.errors.problem import rfc3339
+from agent.store import Store
+from agent.system.layout import Layout
 from support.appliances.webui import ADDRESS, Appliance, Pair, Root
 from support.fakes.api import NOW, SESSION, WHO, Browser, FakeApi, chain, fake_api, status
+from support.passwords import CHEAP
+from support.processes.api import ApiProcess
+
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +89,43 @@ def agent(app_state: Appliance) -> Iterator[FakeApi]:
 @pytest.fixture
 def browser(app_state: Appliance) -> Browser:
     return Browser(app_state, {"__Host-chainwright": SESSION})
+
+
+@dataclass
+class Guarded:
+    """A web interface with the process of the real API, and an administrator who has logged in."""
+
+    web: Appliance
+    api: ApiProcess
+    browser: Browser
+
+    def memory(self) -> dict[str, int]:
+        """Return the resident memory of both processes, KiB."""
+        assert self.web.process
+        return {"web interface": resident(self.web.process.pid), "API": resident(self.api.process.pid)}
+
+
+def resident(pid: int) -> int:
+    (line,) = [each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmRSS")]
+    return int(line.split()[1])
+
+
+@pytest.fixture
+def guarded(root: Root, ecdsa: Pair) -> Iterator[Guarded]:
+    with tempfile.TemporaryDirectory(prefix="cw-") as place:
+        layout, web = Layout(Path(place)), Appliance(root, Path(place))
+        for each in (layout.etc, layout.run):
+            each.mkdir(parents=True)
+        layout.settings.write_text('sources = ["local"]\n')
+        with Store.open(layout) as store:
+            Accounts(store, CHEAP).add("admin", Role.ADMIN, PASSWORD, datetime.now(UTC))
+        with ApiProcess(layout, web=(os.geteuid(),)) as api:
+            web.api = layout.api
+            web.stage(1, ecdsa)
+            web.switch(1)
+            web.start()
+            browser = Browser(web)
+            assert browser.post("/login", {"user": "admin", "password": PASSWORD, "next": ""}).status == 200
+            yield Guarded(web, api, browser)
+            assert web.stop() == 0
+        assert "Traceback" not in web.log
