@@ -56,6 +56,8 @@ class Store:
         self.layout = layout
         self.database = database
         self.sealer = sealer
+        self.after_commit: list[Callable[[], None]] = []
+        """What follows once the transaction under way is durable; forgotten where it is undone."""
         self.roots = Roots(database, sealer, layout.private)
         self.chains = Chains(database, sealer)
         self.peers = Peers(database)
@@ -148,7 +150,14 @@ class Store:
                     yield
             except BaseException:
                 self.forget()
+                self.after_commit.clear()
                 raise
+        for follow in self._following():
+            follow()
+
+    def _following(self) -> list[Callable[[], None]]:
+        found, self.after_commit = self.after_commit, []
+        return found
 
     def write_if_free(self, work: Callable[[], object]) -> bool:
         """Do what `work` writes as a transaction, unless another process is writing: then it's left out.

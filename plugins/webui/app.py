@@ -52,20 +52,14 @@ STATUSES: dict[type[WebUIError], int] = {
 log = logging.getLogger("chainwright.webui")
 
 
-def application(templates: Sequence[Path], socket: Path) -> Hardened:
+def application(templates: Sequence[Path], socket: Path, cache: SessionCache, drafts: UploadDrafts) -> Hardened:
     """Return the application.
 
     `templates`: the module's template directories, the operator's first; `socket`: that of the agent's API.
     """
     statics = Statics()
     app_state = AppState(
-        Api(socket),
-        Pages(templates, statics.addresses),
-        Catalogue(),
-        statics,
-        UploadDrafts(),
-        ShownOnce(),
-        SessionCache(),
+        Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, drafts, ShownOnce(), cache
     )
     answering = Answering(app_state)
     routes = [
