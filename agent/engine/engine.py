@@ -15,6 +15,7 @@ from agent.deploy.former_instances import SCOPE as FORMER
 from agent.deploy.next_start import SCOPE as NEXT_START
 from agent.deploy.reloadable import SCOPE as RELOADABLE
 from agent.engine.agent_pass import Pass
+from agent.engine.audit_check import check_audit_record
 from agent.engine.bus import Bus, Listener
 from agent.engine.conditions import note_repairs
 from agent.engine.deferred_orders import DeferredOrders
@@ -171,6 +172,7 @@ class Engine:
             fingerprint.add(str(path) for path in current.sources)
             integrity = IntegrityCheck(store, self.clock)
             current.performed += integrity.begin()
+            check_audit_record(store, self.clock())
             current.recover()
             self._report = None
             if recheck is not Recheck.NOTHING:

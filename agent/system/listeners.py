@@ -44,7 +44,7 @@ def processes_of(inodes: Collection[int], patience: float = PATIENCE) -> dict[in
     wanted = {f"socket:[{inode}]" for inode in inodes}
     deadline = time.monotonic() + patience
     found: dict[int, str] = {}
-    for pid in pids_byuser_of() if wanted else ():
+    for pid in pids_by_user() if wanted else ():
         if time.monotonic() >= deadline:
             break
         if not wanted.isdisjoint(_files(pid)):
@@ -52,7 +52,8 @@ def processes_of(inodes: Collection[int], patience: float = PATIENCE) -> dict[in
     return dict(sorted(found.items()))
 
 
-def pids_byuser_of() -> list[int]:
+def pids_by_user() -> list[int]:
+    """Return all processes, those of the system before those of people."""
     pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208 - cheap to import
     return sorted(pids, key=lambda pid: (user_of(pid) >= FIRST_PERSON, pid))
 
