@@ -23,6 +23,8 @@ FORBIDDEN = {
     "tells displays and observers": r"agent\.engine\.bus\.Bus\.(show|_show|publish|mention)",
 }
 """What a transaction must not do -> names of what does it. Anything beyond the product that isn't known is `?.NAME`."""
+LATER = frozenset({"after_commit"})
+"""Holds what `Store.write` calls when the transaction is durable."""
 GIVEN = {"store": "agent.store.database.Store"}
 """Parameters of the lambdas that are given to a queue of writes."""
 
@@ -83,7 +85,7 @@ def yielding(code: CodeBase) -> frozenset[str]:
 def faults(code: CodeBase) -> list[str]:
     found = []
     for around, body in blocks(code, yielding(code)):
-        for way, name in reached(code, around, body, GIVEN):
+        for way, name in reached(code, around, body, GIVEN, LATER):
             reason = next((why for why, pattern in FORBIDDEN.items() if re.match(pattern, name)), None)
             if reason:
                 found.append(f"{around.name}, line {around.line}, {reason}: {' > '.join((*way, name))}")

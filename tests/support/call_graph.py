@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from sqlite3 import Connection
 
 KNOWN = (
     dict,
@@ -26,6 +27,7 @@ KNOWN = (
     socket.socket,
     re.Pattern,
     datetime,
+    Connection,
 )
 COMMON = frozenset(name for kind in KNOWN for name in dir(kind))
 """Methods of the library's everyday types: a call of one on a value of unknown type says nothing."""
@@ -77,8 +79,9 @@ class CodeBase:
         self.classes: dict[str, Class] = {}
         for module, tree in self.trees.items():
             self._collect(module, tree)
-        for each in self.classes.values():
-            self._note_attributes(each)
+        for _ in range(2):  # what an attribute is may be known by another class's
+            for each in self.classes.values():
+                self._note_attributes(each)
         self._types: dict[int, dict[str, str]] = {}
 
     def _collect(self, module: str, tree: ast.Module) -> None:
@@ -134,6 +137,9 @@ class CodeBase:
             return next((known for part in value.values if (known := self._made(module, part, local))), "")
         if isinstance(value, ast.Name):
             return local.get(value.id, "")
+        if isinstance(value, ast.Attribute):
+            owner = self._made(module, value.value, local)
+            return self.attribute(owner, value.attr) if owner else ""
         if isinstance(value, ast.Call):
             called = self.resolved(module, value.func)
             return called if called in self.classes else ""
@@ -246,11 +252,14 @@ class CodeBase:
 class Reader:
     """Reader of one function: what its names are, and what it calls."""
 
-    def __init__(self, code: CodeBase, function: Definition, given: Mapping[str, str]) -> None:
-        """`given`: what parameters of a lambda are, by their names: nothing annotates them."""
+    def __init__(
+        self, code: CodeBase, function: Definition, given: Mapping[str, str], later: frozenset[str] = frozenset()
+    ) -> None:
+        """`given`: what parameters of a lambda are, by their names: nothing annotates them. `later`: as for `reached`."""
         self._code = code
         self._function = function
         self._given = given
+        self._later = later
         self._module = function.module
         self._imports: dict[str, str] = {}
         self._local: dict[str, str] = {}
@@ -317,7 +326,7 @@ class Reader:
 
     def calls(self, body: Iterable[ast.AST]) -> Iterator[tuple[ast.AST, Definition | str]]:
         """Yield what is called: a function of the product, or the name of something else."""
-        for node in _own_nodes(body):
+        for node in _own_nodes(body, self._later):
             if isinstance(node, ast.Call):
                 for target in self._targets(node.func):
                     yield node, target
@@ -397,13 +406,20 @@ def _top(tree: ast.Module) -> Iterator[ast.AST]:
             yield from node.body
 
 
-def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the nodes of a block; not those of functions that it only defines, but those of lambdas."""
+def _own_nodes(body: Iterable[ast.AST], later: frozenset[str]) -> Iterator[ast.AST]:
+    """Yield the nodes of a block; not those of functions that it only defines or puts off, but those of lambdas."""
     for node in body:
-        if isinstance(node, Function | ast.ClassDef):
+        if isinstance(node, Function | ast.ClassDef) or _is_put_off(node, later):
             continue
         yield node
-        yield from _own_nodes(ast.iter_child_nodes(node))
+        yield from _own_nodes(ast.iter_child_nodes(node), later)
+
+
+def _is_put_off(node: ast.AST, later: frozenset[str]) -> bool:
+    """Whether it is a call like ``store.after_commit.append(...)``."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    return isinstance(node.func.value, ast.Attribute) and node.func.value.attr in later
 
 
 def _is_property(node: ast.AST) -> bool:
@@ -411,17 +427,21 @@ def _is_property(node: ast.AST) -> bool:
 
 
 def reached(
-    code: CodeBase, start: Definition, body: Iterable[ast.AST], given: Mapping[str, str]
+    code: CodeBase,
+    start: Definition,
+    body: Iterable[ast.AST],
+    given: Mapping[str, str],
+    later: frozenset[str] = frozenset(),
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield each function that a block may call, and each name beyond the product, with the way to it.
 
-    `given`: name of a lambda's parameter -> its class.
+    `given`: name of a lambda's parameter -> its class. `later`: attributes that hold what is called afterwards.
     """
     seen: set[tuple[str, int]] = set()
     waiting: list[tuple[tuple[str, ...], Definition, list[ast.AST]]] = [((), start, list(body))]
     while waiting:
         way, function, nodes = waiting.pop()
-        reader = Reader(code, function, given)
+        reader = Reader(code, function, given, later)
         for node, target in reader.calls(nodes):
             if isinstance(target, str):
                 yield (*way, f"{function.module}:{getattr(node, 'lineno', 0)}"), target
