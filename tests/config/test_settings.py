@@ -611,8 +611,8 @@ lifetime_days = 90  # default
 [source.local]
 lifetime_days = 30  # {extra}"""
     )
-    assert tables[4].to_json()["table"] == ["modules", "tunnel"]
-    assert tables[4].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
+    assert tables[5].to_json()["table"] == ["modules", "tunnel"]
+    assert tables[5].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
 
 
 def test_what_is_shown_is_toml_whatever_characters_a_text_has(appliance: ToyAppliance):
@@ -636,8 +636,9 @@ def test_every_installed_plugin_can_be_listed_while_most_are_off(appliance: ToyA
 
 words = st.sampled_from([
     "modules", "tunnel", "services", "tunneld", "source", "local", "dns", "sources", "plugins", "hostname", "addresses", "root",
-    "probe", "deploy", "fetch", "sites", "users", "domains", "token", "token_file", "password", "password_file", "tokens", "enabled",
-    "plugin", "port", "window", "key_type", "upstream", "interval", "subject", "/etc/x", "a.example.test", "gone", "192.0.2.1",
+    "probe", "deploy", "fetch", "sites", "users", "domains", "token", "token_file", "password", "password_file", "tokens",
+    "enabled", "plugin", "port", "window", "key_type", "upstream", "interval", "subject", "/etc/x", "a.example.test", "gone",
+    "192.0.2.1",
 ])  # fmt: skip
 texts = words | st.text(max_size=8)
 scalars = (
