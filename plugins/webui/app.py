@@ -15,16 +15,19 @@ from plugins.webui import csrf
 from plugins.webui.cache import SessionCache
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.client import Api, Refused
+from plugins.webui.content import ContentBudget
 from plugins.webui.errors import (
     AgentSilent,
     FormMalformed,
     FormStale,
     FormTooLarge,
     FormTooSlow,
+    FormUnexpected,
     FromElsewhere,
     OnlyForAdmins,
     PageFailed,
     TemplateBroken,
+    TooManyForms,
     UploadForgotten,
     WebUIError,
 )
@@ -46,6 +49,8 @@ STATUSES: dict[type[WebUIError], int] = {
     FormMalformed: 400,
     FormTooLarge: 413,
     FormTooSlow: 408,
+    FormUnexpected: 413,
+    TooManyForms: 503,
     UploadForgotten: 410,
 }
 
@@ -66,6 +71,7 @@ def application(templates: Sequence[Path], socket: Path) -> Hardened:
         UploadDrafts(),
         ShownOnce(),
         SessionCache(),
+        ContentBudget(),
     )
     answering = Answering(app_state)
     routes = [
@@ -114,6 +120,8 @@ class Answering:
             log.exception("%s %s failed", request.request.method, request.request.url.path)
             failed = PageFailed().problem.to_json()
             return request.plain("problem.html.j2", 500, problem=failed, title_key="problem")
+        finally:
+            request.release()
 
     async def _checked(self, request: RequestContext, handler: Handler, guarded: bool) -> Response:
         try:
