@@ -8,6 +8,8 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing's own takes longer to import than all the rest of this file
 
 _NAMES = {
+    "api.connection_limit": "ConnectionLimit OpenConnection party_of tcp_pools",
+    "api.listener": "Listener",
     "api.uvicorn_server": "HttpConnection HttpServer",
     "contract.appliance": "Appliance",
     "contract.context": "ChainFacts Change Consequence Context Http01 Issuer ModulePart ServiceContext",
@@ -40,6 +42,11 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 if TYPE_CHECKING:
     from typing import Any
 
+    from agent.api.connection_limit import ConnectionLimit as ConnectionLimit
+    from agent.api.connection_limit import OpenConnection as OpenConnection
+    from agent.api.connection_limit import party_of as party_of
+    from agent.api.connection_limit import tcp_pools as tcp_pools
+    from agent.api.listener import Listener as Listener
     from agent.api.uvicorn_server import HttpConnection as HttpConnection
     from agent.api.uvicorn_server import HttpServer as HttpServer
     from agent.contract.appliance import Appliance as Appliance

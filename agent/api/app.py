@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from agent.api import problems
-from agent.api.access import Caller
+from agent.api.access import ROOT, Caller
 from agent.api.authentication import identify
 from agent.api.executors import Executors
 from agent.api.request import ApiRequest, ApiResponse
@@ -102,7 +102,7 @@ class Dispatcher:
 
     def _identify(self, uid: int, headers: Mapping[str, str], route: Route) -> Caller:
         with self._services.accounts() as accounts:
-            return identify(
+            caller = identify(
                 self._services.peers,
                 uid,
                 headers,
@@ -111,6 +111,9 @@ class Dispatcher:
                 access=route.access,
                 proof=route.proof,
             )
+            if route.changes and caller.person is not ROOT:
+                accounts.check_rate(caller.name, self._services.now())
+            return caller
 
     def _response(self, answer: ApiResponse, request: ApiRequest, follow: Follower | None) -> Response:
         headers = {**HEADERS, **answer.headers}

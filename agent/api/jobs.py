@@ -19,9 +19,8 @@ from agent.errors import Problem
 from agent.errors.api import JobLost, JobNotFound
 from agent.model.aim import Aim, AimOutcome
 from agent.model.events import Event
-from agent.operations.tasks import LOST
 from agent.store import Store
-from agent.store.jobs import JobRecord
+from agent.store.jobs import LOST, JobRecord
 
 EVENT_STREAM = "text/event-stream"
 PAUSE = 0.25

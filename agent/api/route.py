@@ -70,6 +70,11 @@ class Route:
     """Continues the answer of `handler` as a stream."""
 
     @property
+    def changes(self) -> bool:
+        """Whether it changes something that the audit record tells."""
+        return self.access is Access.ADMIN and self.method != "GET"
+
+    @property
     def has_content(self) -> bool:
         """Whether a request has content."""
         return self.body is not None or self.form is not None

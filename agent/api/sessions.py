@@ -11,9 +11,10 @@ from agent.api.access import Access, Proof
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.auth import Person, Role, Session
+from agent.auth.audit_chain import LOGGED_IN, LOGGED_OUT
 from agent.auth.passwords import LONGEST
 from agent.auth.person import Audit
-from agent.errors.api import ConfirmationRequired, NoOwnPassword
+from agent.errors.api import ConfirmationRequired, NoOwnPassword, NoOwnSession
 
 LONGEST_NAME = 64
 
@@ -77,7 +78,7 @@ def open_session(request: ApiRequest) -> ApiResponse:
     with request.services.accounts() as accounts:
         person = accounts.check_password(login.user, login.password, request.caller.address, request.now)
         text, session = accounts.open_session(person, request.caller.address, request.now)
-        accounts.audit(Audit(request.now, person.name, request.caller.address, "logged in", person.name))
+        accounts.audit(Audit(request.now, person.name, request.caller.address, LOGGED_IN, person.name))
     return ApiResponse(_logged_in(text, session), 201)
 
 
@@ -89,10 +90,12 @@ def show(request: ApiRequest) -> ApiResponse:
 
 
 def close(request: ApiRequest) -> ApiResponse:
-    """Log out."""
+    """Log out. Raises `NoOwnSession`."""
+    if request.caller.session is None:
+        raise NoOwnSession(request.caller.name)
     with request.services.accounts() as accounts:
         accounts.close_session(request.caller.text)
-    request.note("logged out", request.caller.name)
+    request.note(LOGGED_OUT, request.caller.name)
     return ApiResponse(status=204)
 
 
@@ -164,7 +167,7 @@ ROUTES = (
         problems=(401, 429),
     ),
     Route("GET", "/v1/session", Access.PERSON, show, "Show the caller", WhoIs),
-    Route("DELETE", "/v1/session", Access.PERSON, close, "Log out", status=204),
+    Route("DELETE", "/v1/session", Access.PERSON, close, "Log out", status=204, problems=(403,)),
     Route(
         "POST",
         "/v1/session/password",

@@ -262,11 +262,28 @@ class HttpServer(uvicorn.server.Server):
         """Listen, then say so. uvicorn's own listeners would have no limits."""
         await super().startup([])
         limit_log()
-        self._listener = Listener(self.limit, self.party, self._connection, self.config.ssl, self.handshake_seconds)
-        self._listener.start(sockets or [], self.config.backlog)
+        if self._listener is None:
+            self._listener = Listener(self.limit, self.party, self.connection, self.config.ssl, self.handshake_seconds)
+            self._listener.start(sockets or [], self.config.backlog)
         self.started_listening(sockets or [])
 
-    def _connection(self) -> HttpConnection:
+    def take_over(self, limit: ConnectionLimit, listener: Listener) -> None:
+        """Use a listener that has begun already, and its limit. Call it before `serve`, which then needs no sockets."""
+        self.limit = limit
+        self._listener = listener
+
+    def adopt(self, transport: asyncio.Transport, place: OpenConnection | None, received: bytes) -> None:
+        """Go on with a connection that another protocol has begun: `received` is what it has read of a request."""
+        made = self.connection()
+        made.place = place
+        transport.set_protocol(made)
+        made.connection_made(transport)
+        if received:
+            made.data_received(received)
+        transport.resume_reading()
+
+    def connection(self) -> HttpConnection:
+        """Return the protocol of a new connection. Call it when the server has started."""
         made: HttpConnection = cast(Any, self.config.http_protocol_class)(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )

@@ -46,7 +46,7 @@ class Accounts:
         self._sessions = Sessions(store.database)
         self._tokens = Tokens(store.database)
         self._throttle = Throttle(store.database)
-        self._record = AuditLog(store.database)
+        self._record = AuditLog(store)
 
     # Who there is
 
@@ -203,6 +203,10 @@ class Accounts:
         """Write down what somebody did."""
         with self._store.write():
             self._record.add(row)
+
+    def check_rate(self, who: str, now: datetime) -> None:
+        """Raise `TooManyChanges` for somebody who has made very many changes today."""
+        self._record.check_rate(who, now)
 
     def audits(self, limit: int = 100) -> list[Audit]:
         """Return the newest rows of the record, the newest first."""

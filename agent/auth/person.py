@@ -93,3 +93,5 @@ class Audit:
     action: str
     subject: str
     detail: str = ""
+    times: int = 1
+    """How often it was done: repetitions within a minute are one row, at the last of them."""

@@ -211,7 +211,7 @@ def _note(invocation: Invocation, action: str, subject: str) -> None:
     from agent.store import Store
 
     with Store.open_existing(invocation.layout) as store, store.write():
-        AuditLog(store.database).note(invocation.actor(), invocation.now(), action, subject)
+        AuditLog(store).note(invocation.actor(), invocation.now(), action, subject)
 
 
 @contextmanager

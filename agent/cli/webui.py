@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.accounts import opened_accounts, record
+from agent.cli.audit import audit
 from agent.cli.commands import CommandGroup, Invocation, json_option
 from agent.cli.confirmation import confirm_ending
 from agent.cli.output import columns, note, print_json
@@ -54,6 +55,7 @@ def webui(context: click.Context, listen: tuple[str, ...], pid_file: Path | None
 
 
 webui.add_command(token)
+webui.add_command(audit)
 webui.params.append(json_option())  # an error of its own is then JSON too, as everywhere
 
 
@@ -171,22 +173,6 @@ def _confirm_end_of_tokens(invocation: Invocation, user: str, *, given: bool, be
 def _ending(user: str, tokens: list[Token]) -> str:
     names = ", ".join(each.name for each in tokens)
     return f"{counted(len(tokens), 'token')} of {user} {'ends' if len(tokens) == 1 else 'end'}: {names}."
-
-
-@webui.command("audit", example="\n$ chainwright webui audit --limit 3\n")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Newest rows.")
-@click.pass_obj
-def audit(invocation: Invocation, limit: int) -> None:
-    """Print the audit record: who changed what, from where, the newest first."""
-    with opened_accounts(invocation) as accounts:
-        found = accounts.audits(limit)
-    if invocation.as_json:
-        keys = ("who", "address", "action", "subject", "detail")
-        print_json({"audit": [{"at": rfc3339(row.at), **{key: getattr(row, key) for key in keys}} for row in found]})
-        return
-    rows = [[rfc3339(row.at), row.who, row.address, row.action, row.subject] for row in found]
-    for line in columns([["AT", "WHO", "FROM", "WHAT", "OF"], *rows]):
-        click.echo(line)
 
 
 def _typed(user: str, from_stdin: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.reloadable import why_not_running
@@ -95,7 +96,7 @@ class Reloader:
         command = unit.start(candidate)
         if command is None:
             return False
-        result = self._context.runner.run(command)
+        result = self._context.runner.run(replace(command, stays="systemctl" not in command.argv))
         if not result.ok:
             self.not_started[unit.name] = StartFailed(unit.name, command.shown, result.reason, result.account)
         return result.ok

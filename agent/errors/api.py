@@ -41,6 +41,15 @@ class NoOwnPassword(ApiError):
     name: str
 
 
+class NoOwnSession(ApiError):
+    """A token, or root on the appliance itself, has no session that could end: it is no reason for a row of the record."""
+
+    code = "api.no_session"
+    cause = "{name:quoted} has no session that could end."
+    fix = "A token is good until it is revoked: chainwright webui token revoke ID"
+    name: str
+
+
 class NotFound(ApiError):
     """There is no such address."""
 

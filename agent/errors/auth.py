@@ -147,3 +147,29 @@ class TokenNotFound(AuthError):
     cause = "There is no token {token:quoted}."
     fix = "List the tokens: chainwright webui token list"
     token: str
+
+
+class TooManyChanges(AuthError):
+    """Somebody has made so many changes that the record of them would push others out."""
+
+    code = "people.too_many_changes"
+    cause = "{name:quoted} has made {most} changes within a day; the next one is possible after {retry_at:time}."
+    effect = "Nothing was changed."
+    fix = "Make it on the appliance itself, without such a limit; or see what makes so many: chainwright webui audit"
+    name: str
+    most: int
+    retry_at: datetime
+
+
+class AuditBroken(AuthError):
+    """Rows of the audit record were changed, removed or put in by something else than the agent."""
+
+    code = "people.audit_broken"
+    cause = "The audit record isn't whole: {fault}{others}."
+    fix = (
+        "Compare it with the journal: journalctl -t chainwright-audit; see all: chainwright webui audit --verify; once it is "
+        "explained, take it as it is: chainwright webui audit --accept"
+    )
+    fault: str
+    others: str = ""
+    """Further ones, with a comma before."""

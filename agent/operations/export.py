@@ -46,7 +46,7 @@ def export_chain(
             raise UnknownChain(chain, ())
         if Part.KEY in parts:
             with store.write():
-                AuditLog(store.database).note(actor, now, "key exported", ", ".join(found.names[:3]), chain)
+                AuditLog(store).note(actor, now, "key exported", ", ".join(found.names[:3]), chain)
     return encode(found, parts, form, password=password)
 
 

@@ -50,7 +50,7 @@ class LockedState:
         bus = self.engine.bus
         with self.store.write():
             yield
-            AuditLog(self.store.database).note(self.actor, self.now, action, subject, detail)
+            AuditLog(self.store).note(self.actor, self.now, action, subject, detail)
             known = bus.record(self.store, events)
         bus.show(self.store, known)
 

@@ -55,7 +55,7 @@ def sign(
             text = f"{module}/{label} was signed for {', '.join(canonical[:3])}, until {peer.not_after:%Y-%m-%d}"
             detail = {"label": label, "serial": serial}
             store.journal.add(Event(now, EventKind.PEER_SIGNED, text, "", module, detail))
-            AuditLog(store.database).note(actor, now, "peer signed", f"{module}/{label}", serial)
+            AuditLog(store).note(actor, now, "peer signed", f"{module}/{label}", serial)
         return peer
 
 

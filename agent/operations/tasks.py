@@ -13,14 +13,13 @@ from agent.operations.locked_state import locked_state
 from agent.operations.revocation import revoke_at_ca, revoke_signed
 from agent.pki.revocation import RevocationReason
 from agent.store import Store
+from agent.store.jobs import LOST
 
 if TYPE_CHECKING:
     from agent.model.aim import Aim
 
 FAILED = 1
 """Exit code in the row of a job that has failed."""
-LOST = "it was killed, or the machine was restarted"
-"""Why a job ended whose process is not there any more."""
 WAIT = 60.0
 """Seconds for the lock."""
 

@@ -20,6 +20,7 @@ T = TypeVar("T")
 Row = dict[str, Any]
 KEYS: Mapping[str, tuple[str, ...]] = {
     "account_keys": ("thumbprint",),
+    "audit_repeats": ("who", "address", "action", "subject", "detail"),
     "audits": ("id",),
     "bindings": ("module", "slot"),
     "chains": ("id",),

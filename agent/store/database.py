@@ -57,6 +57,8 @@ class Store:
         self.layout = layout
         self.database = database
         self.sealer = sealer
+        self.after_commit: list[Callable[[], None]] = []
+        """What follows once the transaction under way is durable; forgotten where it is undone."""
         self.roots = Roots(database, sealer, layout.private)
         self.chains = Chains(database, sealer)
         self.peers = Peers(database)
@@ -145,7 +147,14 @@ class Store:
                     yield
             except BaseException:
                 self.forget()
+                self.after_commit.clear()
                 raise
+        for follow in self._following():
+            follow()
+
+    def _following(self) -> list[Callable[[], None]]:
+        found, self.after_commit = self.after_commit, []
+        return found
 
     @contextmanager
     def part(self) -> Iterator[None]:

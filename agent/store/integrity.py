@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MADE_AGAIN = frozenset(
     {
+        "audit_repeats",
         "bindings",
         "conditions",
         "deployments",
@@ -40,7 +41,7 @@ MADE_AGAIN = frozenset(
     }
 )
 """Tables whose rows are written again by a pass, or whose loss costs nothing but history."""
-ELSEWHERE = frozenset({"audits", "ledger", "meta", "people", "tokens"})
+ELSEWHERE = frozenset({"audit_repeats", "audits", "ledger", "meta", "people", "tokens"})
 """Tables that are read in parts, or by others than the store itself."""
 MOST = 20
 """Lines of SQLite's own check that are kept."""

@@ -17,6 +17,8 @@ from agent.store.processes import is_alive, process_name
 APPLY = Task()
 KEPT = 1000
 """Rows."""
+LOST = "it was killed, or the machine was restarted"
+"""Why a job ended whose process is not there any more."""
 WAITING = timedelta(minutes=30)
 """So long a job may wait for those before it; each start of the process that makes passes takes up those that wait."""
 

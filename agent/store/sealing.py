@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import secrets
 from collections.abc import Callable
@@ -25,7 +26,7 @@ class Sealer:
     """Seals with AES-256-GCM. What is sealed is bound to its place by `context`, so that rows can't be swapped."""
 
     def __init__(self, read_key: Callable[[], bytes]) -> None:
-        """`read_key` returns the master key; it is called once, when something is first sealed or opened."""
+        """`read_key` returns the master key; it is called when something is first sealed, opened or derived."""
         self._read_key = read_key
 
     @cached_property
@@ -33,6 +34,10 @@ class Sealer:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         return AESGCM(self._read_key())
+
+    def derived(self, purpose: str) -> bytes:
+        """Return a key for something else than sealing: HKDF-Expand (RFC 5869 section 2.3) of the master key, one block."""
+        return hmac.digest(self._read_key(), purpose.encode() + b"\x01", "sha256")
 
     def seal(self, data: bytes, context: str) -> bytes:
         """Return `data` encrypted and authenticated together with `context`."""

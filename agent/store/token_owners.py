@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
 import re
 from typing import Any
-
-from sqlite_utils import Database
 
 PERSON = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 """Who made a token was written down as a person's name, as `token NAME`, or as a user of the system with a number."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
+
+from agent.system.activity import COMMAND_SECONDS, Activity
+from agent.system.transient_unit import BOOTED, in_unit_of_its_own, is_in_unit
 
 NOT_FOUND = 127
 """Exit code of programs that start another one and don't find it (POSIX: env, nohup, time, xargs)."""
@@ -20,6 +24,18 @@ LAST_LINES = 20
 """Lines of a command's output that are shown to people."""
 STAMP = re.compile(r"^\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d\S*\s+|(?<=\]) \d+#\d+:")
 """Instant and process before a line of a log, as nginx writes them: other ones at each try."""
+TO_US = frozenset(
+    (
+        "NOTIFY_SOCKET",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
+        "LISTEN_PID",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "CREDENTIALS_DIRECTORY",
+    )
+)
+"""Variables by which a daemon that the agent starts would speak for the agent, or look for its master key."""
 INTERPRETER = re.compile(r"python[0-9.]*")
 
 
@@ -34,6 +50,8 @@ class Command:
     """Whether any line on stderr counts as a failure: for programs whose exit code lies (postmap, swanctl)."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the agent's own environment."""
+    stays: bool = False
+    """Whether it leaves a daemon behind: systemd gives that a unit of its own where the agent is in one."""
 
     def __post_init__(self) -> None:
         if isinstance(self.argv, str) or not self.argv:
@@ -138,12 +156,22 @@ class Runner(Protocol):
 class SystemRunner:
     """Runner of actions on this machine."""
 
+    def __init__(self, activity: Activity | None = None, booted: Path = BOOTED) -> None:
+        """`activity`: what tells others which command runs. `booted` is there where systemd is the first process."""
+        self._activity = activity or Activity()
+        self._booted = booted
+
     def run(self, action: Action) -> CommandResult:
         """Run `action` to its end or timeout."""
+        seconds = COMMAND_SECONDS + (action.timeout if isinstance(action, Command) else 0.0)
+        with self._activity.doing(f"service {action.shown}", f"the command {action}", seconds):
+            return self._run(action)
+
+    def _run(self, action: Action) -> CommandResult:
         started = time.monotonic()
         if isinstance(action, Signal):
             return _send(action, started)
-        return _spawn(action, started)
+        return _spawn(action, started, self._booted)
 
 
 def process_of(pid_file: Path) -> int | None:
@@ -193,19 +221,21 @@ def _not_there(action: Action, text: str) -> CommandResult:
     return CommandResult(action, ok=False, exit_code=None, output=text, seconds=0.0, missing=True)
 
 
-def _spawn(command: Command, started: float) -> CommandResult:
+def _spawn(command: Command, started: float, booted: Path) -> CommandResult:
     """Run a program with its output in files: a daemon that it leaves behind would keep a pipe open.
 
     The files are in memory, so that a full disk stops no command.
     """
     with os.fdopen(os.memfd_create("out"), "w+b") as out, os.fdopen(os.memfd_create("err"), "w+b") as err:
+        for file in (out, err):
+            fcntl.fcntl(file, fcntl.F_SETFL, os.O_APPEND)  # others may write there as well
         try:
             process = subprocess.Popen(
-                command.argv,
+                _argv(command, (out.fileno(), err.fileno()), booted),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**os.environ, **command.environment},
+                env=_environment(command),
                 start_new_session=True,
             )
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
@@ -225,6 +255,17 @@ def _spawn(command: Command, started: float) -> CommandResult:
         missing=process.returncode == NOT_FOUND,
         timed_out=timed_out,
     )
+
+
+def _argv(command: Command, outputs: tuple[int, int], booted: Path) -> Sequence[str]:
+    if command.stays and is_in_unit(os.environ, booted):
+        return in_unit_of_its_own(command.argv, command.environment, outputs, command.timeout)
+    return command.argv
+
+
+def _environment(command: Command) -> dict[str, str]:
+    """Return the agent's environment without what systemd says to the agent alone, and what the command adds."""
+    return {**{name: value for name, value in os.environ.items() if name not in TO_US}, **command.environment}
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:

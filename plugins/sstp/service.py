@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -111,7 +112,8 @@ class SSTPService(IncludedService):
             return super().reload_with(context)
         if not context.parts:
             return None  # without a configuration it would not come up again
-        return self.systemctl("restart") or self._sstpd("restart", context, self._live(context))
+        restart = self._sstpd("restart", context, self._live(context))
+        return self.systemctl("restart") or (restart and replace(restart, stays=True))
 
     def start_with(self, context: ServiceContext) -> Command | None:
         """Start it where there is something to serve."""

@@ -57,7 +57,7 @@ STATUSES: dict[type[WebUIError], int] = {
 log = logging.getLogger("chainwright.webui")
 
 
-def application(templates: Sequence[Path], socket: Path) -> Hardened:
+def application(templates: Sequence[Path], socket: Path, cache: SessionCache, drafts: UploadDrafts) -> Hardened:
     """Return the application.
 
     `templates`: the module's template directories, the operator's first; `socket`: that of the agent's API.
@@ -68,9 +68,9 @@ def application(templates: Sequence[Path], socket: Path) -> Hardened:
         Pages(templates, statics.addresses),
         Catalogue(),
         statics,
-        UploadDrafts(),
+        drafts,
         ShownOnce(),
-        SessionCache(),
+        cache,
         ContentBudget(),
     )
     answering = Answering(app_state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +38,15 @@ class SessionCache:
         if seen is None or self._clock() >= datetime.fromisoformat(seen[0]["idle_at"]):
             return None
         return seen
+
+    def seen(self) -> dict[str, Seen]:
+        """Return what is kept of sessions that have not ended, by session."""
+        return {session: seen for session in self._seen if (seen := self.find(session)) is not None}
+
+    def restore(self, seen: Mapping[str, Sequence[Json]]) -> None:
+        """Remember what another process has kept."""
+        for session, (who, valid, uploaded) in seen.items():
+            self.keep(session, who, valid, uploaded)
 
     def forget(self, session: str) -> None:
         """Drop what a session has seen."""

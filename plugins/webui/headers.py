@@ -1,9 +1,11 @@
-"""Headers of every answer."""
+"""Headers of every answer. Importing them is cheap: they are sent before the pages are imported, too."""
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
     "content-security-policy": (
@@ -31,6 +33,7 @@ class Hardened:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        from starlette.datastructures import MutableHeaders
 
         async def hardened(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from chainwright import Places
 from plugins.webui.client import SOCKET
-from plugins.webui.generation import listen_of
-from plugins.webui.pid_file import PID_FILE
-from plugins.webui.server import serve
+from plugins.webui.generation import listen_of, load_generation
+from plugins.webui.pid_file import PID_FILE, write_pid
+from plugins.webui.sockets import listening
+from plugins.webui.start import Start
 
 
 def run(
@@ -18,8 +19,23 @@ def run(
     """Serve what the agent has deployed to the web interface, until SIGTERM.
 
     Reads only what its own user may read: no settings and no store. `listen` replaces the hosts and ports that the
-    generation names, `pid_file` the place that is the default of ``[services.webui]``. Raises: `WebUIError`.
+    generation names, `pid_file` the place that is the default of ``[services.webui]``.
+
+    Raises `WebUIError` where there is nothing usable to serve, or nowhere to serve it; else the process executes itself
+    again, without what a command line needs.
     """
-    listen = listen or listen_of(places.live)
-    pid_file = pid_file or places.rooted(PID_FILE)
-    serve(places.live, listen=listen, pid_file=pid_file, templates=templates, api=places.run / SOCKET)
+    addresses = listen or listen_of(places.live)
+    start = start_at(places.live, addresses, pid_file or places.rooted(PID_FILE), templates, places.run / SOCKET)
+    write_pid(start.pid_file)
+    start.execute()
+
+
+def start_at(
+    live: Path, listen: Sequence[tuple[str, int]], pid_file: Path, templates: Sequence[Path], api: Path
+) -> Start:
+    """Return the start of a process that listens at these hosts and ports (0: any free one).
+
+    Raises `WebUIError` where there is nothing usable to serve, or nowhere to serve it.
+    """
+    load_generation(live, rescue=True)
+    return Start(live, [listening(host, port) for host, port in listen], pid_file, templates, api)

@@ -41,6 +41,11 @@ class UploadDrafts:
         self._largest = largest
         self._uploads: dict[str, UploadDraft] = {}
 
+    def __bool__(self) -> bool:
+        """Return whether one waits."""
+        self._drop(lambda each: each.until <= self._clock())
+        return bool(self._uploads)
+
     def keep(self, session: str, fields: Mapping[str, str], files: tuple[File, ...]) -> str:
         """Return the word by which an upload is found again, in the same session."""
         self._drop(lambda each: each.session == session)

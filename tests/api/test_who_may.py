@@ -16,6 +16,7 @@ from agent.api.access import Access, Proof
 from agent.api.route import Route
 from agent.api.routes import ROUTES
 from agent.auth import Accounts, Role
+from agent.auth.audit_log import CHANGES_A_DAY
 from support.appliances.api import ANN, VIC, make_people, make_tunnel
 from support.passwords import CHEAP
 from support.paths import TESTS
@@ -304,6 +305,29 @@ def test_a_changed_password_ends_every_other_session(box):
     assert box.admin.post("/v1/password", {"old": ANN, "new": VIC}).status == 200
     assert other.get("/v1/session").code == "people.session_ended"
     assert box.audit()[0] == ("ann", "password set", "ann", "192.0.2.7")
+
+
+def test_what_is_no_session_can_not_be_closed_and_leaves_no_row(shared):
+    token = shared.admin.post("/v1/tokens", {"name": "looks", "role": "viewer"}).json["token"]
+    before = shared.audit()
+    for client in (shared.api.root, shared.api.root.bearing(token)):
+        reply = client.delete("/v1/session")
+        assert (reply.status, reply.code) == (403, "api.no_session")
+    assert shared.audit() == before
+    assert shared.api.root.bearing(token).get("/v1/status").status == 200
+
+
+def test_who_has_made_very_many_changes_today_makes_no_more_for_now(box):
+    with box.appliance.store() as store, store.write():
+        store.database.executemany(
+            "insert into audits (at, who, series) values (?, 'ann', 'change')",
+            [[datetime.now(UTC).isoformat()]] * CHANGES_A_DAY,
+        )
+    reply = box.admin.post("/v1/tokens", {"name": "one-more"})
+    assert (reply.status, reply.code) == (429, "people.too_many_changes")
+    assert 86_000 < int(reply.headers["retry-after"]) <= 86_400
+    assert box.admin.get("/v1/tokens").json["tokens"] == []
+    assert box.api.root.post("/v1/tokens", {"name": "by-root"}).status == 201
 
 
 def test_who_has_no_password_can_change_none(shared):

@@ -376,6 +376,7 @@ EXAMPLES: list[AgentError] = [
     api.PeerForbidden(65534),
     api.AuthenticationRequired(),
     api.NoOwnPassword("token monitoring"),
+    api.NoOwnSession("token monitoring"),
     api.NotFound(),
     api.MethodNotAllowed("PUT", ["POST", "GET"]),
     api.BadRequest("Input should be a valid string", "content, user"),
@@ -406,6 +407,8 @@ EXAMPLES: list[AgentError] = [
     auth.UserNotFound("bob"),
     auth.UserRefused("bob", "there is one already", "Change the password: chainwright webui password bob"),
     auth.TokenNotFound("12ab"),
+    auth.TooManyChanges("ann", 5000, AT),
+    auth.AuditBroken('row 7 of "change" was removed', ", and 2 more"),
     # The web interface's own process
     webui.NoGeneration(LIVE),
     webui.GenerationFileUnreadable(SEVEN / "name/key.pem", "Permission denied"),

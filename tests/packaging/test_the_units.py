@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.program import COMMANDS
+from agent.daemon.pass_supervisor import STOP_SECONDS
 from agent.daemon.supervisor import TICK
 from agent.system.layout import Layout
 from agent.system.modes import places_of_state
@@ -103,6 +104,14 @@ def test_the_web_interface_runs_as_the_user_that_its_files_are_for() -> None:
     assert (service["User"], service["Group"]) == (user, user)
     assert Path("/run", service["RuntimeDirectory"]) == Path(PID_FILE).parent
     assert f"{WebUIService.model_fields['unit'].default}.service" in NAMES
+
+
+def test_stopping_the_agent_lets_it_end_its_pass_and_leaves_none_of_its_processes() -> None:
+    service = read("chainwright.service")
+    assert service["KillMode"] == "mixed"
+    minutes = re.fullmatch(r"(\d+)min", service["TimeoutStopSec"])
+    assert minutes is not None
+    assert int(minutes[1]) * 60 > STOP_SECONDS
 
 
 def test_the_watchdog_is_more_patient_than_the_loop() -> None:

@@ -33,15 +33,10 @@ HOST = HostFacts("gw", ("127.0.0.1", "192.0.2.1", "::1"))
 LAUNCHER = """
 import sys
 from pathlib import Path
-from plugins.webui.server import serve
-live, pid_file, port, templates = sys.argv[1:]
-serve(
-    Path(live),
-    listen=[("127.0.0.1", int(port))],
-    pid_file=Path(pid_file),
-    templates=[Path(templates)],
-    api=Path(live).with_name("api.sock"),
-)
+from plugins.webui.process import start_at
+from plugins.webui.serving import serve
+live, pid_file, port, templates = (Path(each) for each in sys.argv[1:])
+serve(start_at(live, [("127.0.0.1", int(str(port)))], pid_file, [templates], live.with_name("api.sock")))
 """
 
 

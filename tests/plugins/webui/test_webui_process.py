@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.webui.server import Site
+from plugins.webui.site import Site
 from support.appliances.webui import Appliance, Pair, Root
 
 

@@ -30,15 +30,19 @@ LAUNCHER = """
 import sys
 from pathlib import Path
 from chainwright import AgentError
-from agent.api.connection_limit import LOCAL, Places, tcp_pools
-from plugins.webui.server import Connection, Server, serve
-live, pid_file, api, host, port, patience, places, *templates = sys.argv[1:]
-Connection.headers_seconds = Server.handshake_seconds = float(patience)
+from agent.api.connection_limit import LOCAL, ConnectionLimit, Places, tcp_pools
+from plugins.webui.idle import IdleConnection
+from plugins.webui.process import start_at
+from plugins.webui.server import Connection, Server
+from plugins.webui.serving import Serving, serve
+live, pid_file, api, host, port, patience, places, idle, *templates = sys.argv[1:]
+Connection.headers_seconds = IdleConnection.headers_seconds = Serving.handshake_seconds = float(patience)
 local = {LOCAL: Places(int(places), int(places))} if int(places) else {}
-Server.places = lambda _: tcp_pools() | local
+Serving.limit = lambda _: ConnectionLimit(tcp_pools() | local)
+Server.idle_seconds = float(idle)
 try:
     places = [Path(each) for each in templates]
-    serve(Path(live), listen=[(host, int(port))], pid_file=Path(pid_file), templates=places, api=Path(api))
+    serve(start_at(Path(live), [(host, int(port))], Path(pid_file), places, Path(api)))
 except AgentError as error:
     sys.exit(str(error))
 """
@@ -95,6 +99,8 @@ class Appliance:
     """Seconds that a new connection has for its handshake, and for its first request."""
     places: int = 0
     """Connections from this machine at a time; 0: as many as on an appliance."""
+    idle: float = 60.0
+    """Seconds after the last connection, until the process makes itself small again."""
 
     def __post_init__(self) -> None:
         self.live = self.directory / "live"
@@ -127,7 +133,7 @@ class Appliance:
 
     def launch(self, host: str = "127.0.0.1", port: int = 0) -> subprocess.Popen[bytes]:
         """Start the process, and don't wait."""
-        limits = (str(self.patience), str(self.places))
+        limits = (str(self.patience), str(self.places), str(self.idle))
         arguments = [self.live, self.pid_file, self.api, host, str(port), *limits, *self.templates]
         with self.log_file.open("wb") as log:
             self.process = prepared.start(["-c", LAUNCHER, *arguments], stderr=log, cwd=CHECKOUT)
