@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from agent.system.listeners import Listener, listeners, processes_of
-from agent.system.processes import daemon_of, parents_only
+from agent.system.processes import parents_only, process_of
+from agent.system.trust import TOP
 
 TICK = 5.0
 """Seconds between looks at who listens: a tenth of a millisecond each."""
@@ -29,10 +30,15 @@ class ServiceWatch:
     def __init__(
         self,
         watch: Callable[[int, Callable[[], None]], Callable[[], None]],
+        root: Path = TOP,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`watch` has the sleeping loop woken up when a descriptor can be read, and returns how to end that."""
+        """`watch` has the sleeping loop woken up when a descriptor can be read, and returns how to end that.
+
+        `root`: of the appliance.
+        """
         self._watch = watch
+        self._root = root
         self._clock = clock
         self._left, self._left_at = float(BURST), clock()
         """Passes that may be asked for, and when that was counted."""
@@ -57,7 +63,7 @@ class ServiceWatch:
         """Return what happened to the services, once; empty if nothing did, or too much lately."""
         if not self.changed and self._ports and self._who_listens() != self._listening:
             self._note("who listens at a port has changed")
-        elif not self.changed and self._pid_files != _named(self._pid_files):
+        elif not self.changed and self._pid_files != self._named(self._pid_files):
             self._note("the pid file of a service has changed")
         if not self._reason or not self._may_ask():
             return ""
@@ -76,7 +82,7 @@ class ServiceWatch:
         """Watch what serves at `ports` and is named by `pid_files` now. Call it after a pass that has looked."""
         self._ports = frozenset(ports)
         self._listening = self._who_listens()
-        self._pid_files = _named(map(Path, pid_files))
+        self._pid_files = self._named(map(Path, pid_files))
         wanted = set(self._serving())
         for pid in self._watched.keys() - wanted:
             self._watched.pop(pid)()
@@ -95,6 +101,9 @@ class ServiceWatch:
             return listeners(self._ports)
         except OSError:
             return []
+
+    def _named(self, pid_files: Iterable[Path]) -> dict[Path, int | None]:
+        return {path: process_of(path, self._root) for path in pid_files}
 
     def _serving(self) -> Iterator[int]:
         with contextlib.suppress(OSError):
@@ -120,7 +129,3 @@ class ServiceWatch:
 
     def _note(self, reason: str) -> None:
         self.changed, self._reason = True, reason
-
-
-def _named(pid_files: Iterable[Path]) -> dict[Path, int | None]:
-    return {path: daemon_of(path) for path in pid_files}
