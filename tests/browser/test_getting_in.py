@@ -117,7 +117,7 @@ def test_what_weighs_much_asks_for_the_password_once_more(calm, visit, scripts, 
     expect(visitor.page.get_by_label("Your password, once more")).to_have_count(0)
     calm.passwords_given(ago=timedelta(minutes=6))
     visitor.page.reload()
-    visitor.sees("you gave your password more than a few minutes ago")
+    visitor.sees("Asked for before keys or rights are given away")
     visitor.looks()
 
 
