@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
+from agent.system.activity import COMMAND_SECONDS, Activity
 from agent.system.transient_unit import BOOTED, in_unit_of_its_own, is_in_unit
 
 NOT_FOUND = 127
@@ -155,12 +156,18 @@ class Runner(Protocol):
 class SystemRunner:
     """Runner of actions on this machine."""
 
-    def __init__(self, booted: Path = BOOTED) -> None:
-        """`booted` is there where systemd is the first process."""
+    def __init__(self, activity: Activity | None = None, booted: Path = BOOTED) -> None:
+        """`activity`: what tells others which command runs. `booted` is there where systemd is the first process."""
+        self._activity = activity or Activity()
         self._booted = booted
 
     def run(self, action: Action) -> CommandResult:
         """Run `action` to its end or timeout."""
+        seconds = COMMAND_SECONDS + (action.timeout if isinstance(action, Command) else 0.0)
+        with self._activity.doing(f"service {action.shown}", f"the command {action}", seconds):
+            return self._run(action)
+
+    def _run(self, action: Action) -> CommandResult:
         started = time.monotonic()
         if isinstance(action, Signal):
             return _send(action, started)

@@ -3,12 +3,51 @@
 import os
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
 
-from agent.system.listeners import listeners, processes_of
+from agent.system.listeners import MOST_FILES, listeners, pids_by_user, processes_of, user_of
 from agent.system.processes import daemon_of, parents_only, started_at
+from support.waiting import until
+
+SITTER = """
+import os, socket, sys
+held = [os.dup(0) for _ in range(int(sys.argv[1]))]
+listener = socket.create_server(("127.0.0.1", 0))
+print(os.fstat(listener.fileno()).st_ino, flush=True)
+input()
+"""
+
+
+@pytest.mark.parametrize(("before", "found"), [(10, True), (MOST_FILES, False)])
+def test_of_very_many_open_files_only_the_first_are_looked_at(before, found):
+    argv = [sys.executable, "-c", SITTER, str(before)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as sitter:
+        assert sitter.stdout is not None
+        inode = int(sitter.stdout.readline())
+        assert (sitter.pid in processes_of({inode})) is found
+        sitter.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_processes_of_the_system_are_looked_at_before_those_of_people():
+    with (
+        subprocess.Popen(["setpriv", "--reuid=54321", "--clear-groups", "sleep", "60"]) as person,
+        subprocess.Popen(["sleep", "60"]) as own,
+    ):
+        until(lambda: user_of(person.pid) == 54321)
+        order = pids_by_user()
+        assert person.pid < own.pid
+        assert order.index(own.pid) < order.index(person.pid)
+        person.kill()
+        own.kill()
+
+
+def test_when_time_has_run_out_nobody_is_found():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert processes_of({os.fstat(listener.fileno()).st_ino}, patience=0.0) == {}
 
 
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
