@@ -61,7 +61,7 @@ def apply(
 ) -> int:
     """Do what is due: obtain chains, deploy them, and see that they are served.
 
-    Exit codes: 0 done or nothing to do, 1 failed, 2 settings, 3 done but something needs attention, 5 the lock is held.
+    Exit codes: 0 done or nothing to do, 1 failed, 2 settings, 3 done but something needs attention, 5 another run is at work.
     """
     if exit_code and not dry_run:
         raise click.UsageError("--exit-code goes with --dry-run.")

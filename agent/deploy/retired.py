@@ -63,14 +63,17 @@ class RetiredModules:
                 return
             self._context.prober.wait(PAUSE)
 
-    def store(self) -> None:
-        """Store the outcome. Call inside `Store.write`."""
+    def problems(self) -> dict[str, Problem | None]:
+        """Return why modules aren't gone yet, with the processes that serve them still; None: it is."""
+        return {name: self._problem(name) for name in self._modules}
+
+    def store(self, problems: Mapping[str, Problem | None]) -> None:
+        """Store the outcome: what `problems` returned. Call inside `Store.write`."""
         store = self._context.store
-        for name in self._modules:
+        for name, problem in problems.items():
             before = store.deployments.all().get(name)
             store.deployments.drop(name)
             store.endpoints.put(name, [])
-            problem = self._problem(name)
             if problem is None:
                 store.footprints.drop_module(name)
             else:
