@@ -83,7 +83,7 @@ class Supervisor:
         )
         self._api = ApiSupervisor(layout, log, wakeup, api_output, note=self._note_api)
         self._schedule = Schedule(self._now())
-        self._services = ServiceWatch(wakeup.watch)
+        self._services = ServiceWatch(wakeup.watch, layout.root)
         self._attended = False
         self._said: dict[str, str] = {}
         self._has_looked = False

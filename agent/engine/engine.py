@@ -46,6 +46,7 @@ from agent.report import Report, read_snapshot, report
 from agent.store import Store
 from agent.system.activity import LOADING_SECONDS, Activity
 from agent.system.clock import utc_now
+from agent.system.clock_offsets import note_offset
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -96,7 +97,7 @@ class Engine:
         self.layout = layout
         self._clock = clock
         self.activity = activity or Activity()
-        self.runner = runner or SystemRunner(self.activity)
+        self.runner = runner or SystemRunner(layout.root, self.activity)
         self.prober = prober or Prober()
         self.host = host
         self.loader = loader
@@ -204,6 +205,7 @@ class Engine:
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
                 note_repairs(store, repairs, self.clock())
                 make_places(self.layout)
+                note_offset(self.layout.root)
                 yield store
 
     @property

@@ -23,7 +23,7 @@ def with_known_roots(store: Store, layout: Layout, bound: Iterable[ChainRecord])
         return []
     from agent.pki.anchors import Anchors
 
-    known = Anchors(directory=layout.trust)
+    known = Anchors(directory=layout.trust, root=layout.root)
     try:
         complete = [each for each in doubtful if _is_complete(store.chains.certificates(each.id) or "", known)]
     except TrustUnreadable:
