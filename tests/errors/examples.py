@@ -433,6 +433,8 @@ EXAMPLES: list[AgentError] = [
     webui.FormMalformed("a part has no name"),
     webui.FormTooLarge(2 * 2**20),
     webui.FormTooSlow(30.0),
+    webui.FormUnexpected(8192),
+    webui.TooManyForms(),
     webui.PageFailed(),
     webui.UploadForgotten(),
 ]
