@@ -122,6 +122,7 @@ class PassProcess:
         while True:  # what was asked before all is taken, however long the start took
             for message in self._channel.received():
                 self._take(message)
+                self._take_up_waiting()
             if (reason := self._ended()) and not self._loop.stopping:
                 self._pass(OWN | {"reason": reason})
             if self._is_over:
@@ -179,6 +180,11 @@ class PassProcess:
             self._notes.end_lost(message["lost"], message["why"])
         if "reason" in message and not self._loop.stopping:
             self._pass(message)
+
+    def _take_up_waiting(self) -> None:
+        """Do the jobs that this process was not told of: the agent did not listen then, or has ended before it began them."""
+        for job in [] if self._loop.stopping else self._jobs.waiting():
+            self._pass(OWN | {"reason": "a change was waiting", "job": job})
 
     def _pass(self, message: Message) -> None:
         """Make a pass and say what came of it: `made`, `locked`, `failed` or `crashed`."""

@@ -79,7 +79,7 @@ class Supervisor:
         )
         self._api = ApiSupervisor(layout, log, wakeup, api_output, note=self._note_api)
         self._schedule = Schedule(self._now())
-        self._services = ServiceWatch(wakeup.watch)
+        self._services = ServiceWatch(wakeup.watch, layout.root)
         self._files = FileWatch(str(layout.etc), wakeup.watch)
         self._attended = False
         self._said: dict[str, str] = {}

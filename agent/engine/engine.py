@@ -46,6 +46,7 @@ from agent.report import Report, read_snapshot, report
 from agent.store import Store
 from agent.system.activity import LOADING_SECONDS, Activity
 from agent.system.clock import utc_now
+from agent.system.clock_offsets import note_offset
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -96,7 +97,7 @@ class Engine:
         self.layout = layout
         self._clock = clock
         self.activity = activity or Activity()
-        self.runner = runner or SystemRunner(self.activity)
+        self.runner = runner or SystemRunner(layout.root, self.activity)
         self.prober = prober or Prober()
         self.host = host
         self.loader = loader
@@ -204,6 +205,7 @@ class Engine:
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
                 note_repairs(store, repairs, self.clock())
                 make_places(self.layout)
+                note_offset(self.layout.root)
                 yield store
 
     @property
@@ -227,9 +229,10 @@ class Engine:
         instants = [each for each in (made.next_at, self._report.changes_at) if each]
         until = min(instants).timestamp() if instants else None
         fresh = UpToDate(now.timestamp(), until, len(self._report.attention))
+        record, evidence = fingerprint.record(fresh), written_evidence(snapshot)
         with store.write():
-            store.remember(KEY, fingerprint.record(fresh))
-            store.remember(EVIDENCE, written_evidence(snapshot))
+            store.remember(KEY, record)
+            store.remember(EVIDENCE, evidence)
 
     def boot(self) -> list[str]:
         """Make sure that every module has files to start with: local chains and last good generations, no network.
@@ -293,7 +296,8 @@ class Engine:
         inquiries = [each for each in made.actions if isinstance(each, Inquire)]
         services = self.workers.services(current.http01, job)
         self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
-        self.workers.inquire(store, [(current.source(each.source), each) for each in inquiries], services)
+        asked = [(current.source(each.source), each) for each in inquiries]
+        self.workers.inquire(store, asked, services, private=current.asks_private_addresses)
 
     def _gather(self, deadline: float) -> bool:
         """Wait until orders have ended: all, or those of ten seconds after the first. False: the time is up."""

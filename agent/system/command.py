@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from agent.system.activity import COMMAND_SECONDS, Activity
-from agent.system.transient_unit import BOOTED, in_unit_of_its_own, is_in_unit
+from agent.system.processes import NoProcess, handle_of
+from agent.system.transient_unit import BOOTED, environment_file, in_unit_of_its_own, is_in_unit
+from agent.system.trust import TOP
 
 NOT_FOUND = 127
 """Exit code of programs that start another one and don't find it (POSIX: env, nohup, time, xargs)."""
@@ -156,8 +158,12 @@ class Runner(Protocol):
 class SystemRunner:
     """Runner of actions on this machine."""
 
-    def __init__(self, activity: Activity | None = None, booted: Path = BOOTED) -> None:
-        """`activity`: what tells others which command runs. `booted` is there where systemd is the first process."""
+    def __init__(self, root: Path = TOP, activity: Activity | None = None, booted: Path = BOOTED) -> None:
+        """`root`: of the appliance. `activity`: what tells others which command runs.
+
+        `booted` is there where systemd is the first process.
+        """
+        self._root = root
         self._activity = activity or Activity()
         self._booted = booted
 
@@ -170,45 +176,16 @@ class SystemRunner:
     def _run(self, action: Action) -> CommandResult:
         started = time.monotonic()
         if isinstance(action, Signal):
-            return _send(action, started)
+            return _send(action, started, self._root)
         return _spawn(action, started, self._booted)
 
 
-def process_of(pid_file: Path) -> int | None:
-    """Return the number in `pid_file` when a process with that number lives, else None."""
+def _send(action: Signal, started: float, root: Path) -> CommandResult:
     try:
-        pid = int(pid_file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pid if _lives(pid) else None
-
-
-def _lives(pid: int) -> bool:
-    if pid <= 0:  # kill(2) takes these for process groups, the agent's own among them
-        return False
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return not _has_ended(pid)
-
-
-def _has_ended(pid: int) -> bool:
-    """Whether a process is a zombie (proc(5)): in many containers nobody waits for it, and its number stays."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return False
-
-
-def _send(action: Signal, started: float) -> CommandResult:
-    pid = process_of(action.pid_file)
-    if pid is None:
-        return _not_there(action, f"no process has the number in {action.pid_file}")
-    try:
-        os.kill(pid, signal.Signals[f"SIG{action.name}"])
+        with handle_of(action.pid_file, root) as (pid, handle):
+            signal.pidfd_send_signal(handle, signal.Signals[f"SIG{action.name}"])
+    except NoProcess as error:
+        return _not_there(action, str(error))
     except ProcessLookupError:
         return _not_there(action, f"no process has the number in {action.pid_file}")
     except OSError as error:
@@ -226,12 +203,10 @@ def _spawn(command: Command, started: float, booted: Path) -> CommandResult:
 
     The files are in memory, so that a full disk stops no command.
     """
-    with os.fdopen(os.memfd_create("out"), "w+b") as out, os.fdopen(os.memfd_create("err"), "w+b") as err:
-        for file in (out, err):
-            fcntl.fcntl(file, fcntl.F_SETFL, os.O_APPEND)  # others may write there as well
+    with _memory("out") as out, _memory("err") as err, _memory("environment") as environment:
         try:
             process = subprocess.Popen(
-                _argv(command, (out.fileno(), err.fileno()), booted),
+                _argv(command, (out, err, environment), booted),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -257,10 +232,20 @@ def _spawn(command: Command, started: float, booted: Path) -> CommandResult:
     )
 
 
-def _argv(command: Command, outputs: tuple[int, int], booted: Path) -> Sequence[str]:
-    if command.stays and is_in_unit(os.environ, booted):
-        return in_unit_of_its_own(command.argv, command.environment, outputs, command.timeout)
-    return command.argv
+def _memory(name: str) -> IO[bytes]:
+    """Open a file in memory that others may write to as well, each at its end."""
+    file = os.fdopen(os.memfd_create(name), "w+b")
+    fcntl.fcntl(file, fcntl.F_SETFL, os.O_APPEND)
+    return file
+
+
+def _argv(command: Command, files: tuple[IO[bytes], IO[bytes], IO[bytes]], booted: Path) -> Sequence[str]:
+    if not command.stays or not is_in_unit(os.environ, booted):
+        return command.argv
+    out, err, environment = files
+    environment.write(environment_file(command.environment))
+    environment.flush()
+    return in_unit_of_its_own(command.argv, out.fileno(), err.fileno(), environment.fileno(), command.timeout)
 
 
 def _environment(command: Command) -> dict[str, str]:

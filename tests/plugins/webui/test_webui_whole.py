@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import pytest
 
 from agent.auth import Accounts, Role
 from agent.store import Store
+from agent.store.instants import written
 from agent.system.layout import Layout
 from support.appliances.webui import PATIENCE, Appliance, Root
 from support.cas.certificates import Party, key_pem, pem
@@ -27,7 +28,8 @@ from support.cas.certificates import root as toy_root
 from support.fakes.api import Answer, Browser
 from support.passwords import CHEAP
 from support.paths import CHECKOUT
-from support.processes import prepared
+from support.processes import passes, prepared
+from support.processes.writing import writing
 from support.waiting import until
 
 LAUNCHER = """
@@ -87,6 +89,7 @@ class Whole(Appliance):
         self.processes.append(prepared.start(["-c", LAUNCHER, self.directory], cwd=CHECKOUT))
         until(self.api.exists, what="the API's socket")
         self.agent("apply")
+        self.processes.append(passes.start(self.layout))
 
     def https(self, host: str = "localhost") -> http.client.HTTPSConnection:
         """Trust every root that the agent has had: the page is there with the old one until it is deployed anew."""
@@ -188,6 +191,26 @@ def test_the_page_tells_what_each_module_uses_and_what_it_serves(admin: Browser)
     assert "Nothing was found." in nothing.words
 
 
+LOOKS = ("/certificates", "/certificates?view=modules", "/upload", "/root", "/events", "/audit", "/tokens", "/password")
+
+
+def test_each_page_is_there_while_another_process_writes_to_the_database(box: Whole, admin: Browser) -> None:
+    then = written(datetime.now(UTC) - timedelta(minutes=5))
+    with Store.open_existing(box.layout) as store, store.write():  # so that the next use would be noted
+        store.database.execute("update sessions set opened_at = ?, seen_at = ?", [then, then])
+    with writing(box.layout.database):
+        assert [(page, admin.get(page).status) for page in LOOKS] == [(page, 200) for page in LOOKS]
+
+
+def test_a_change_that_finds_the_database_busy_is_told_in_the_page_s_frame(box: Whole) -> None:
+    with writing(box.layout.database):
+        page = Browser(box).post("/login", {"user": "admin", "password": PASSWORD, "next": ""})
+    assert page.status == 503
+    assert "The database is busy: another process is writing to it. What is served is not touched." in page.words
+    assert "backup" not in page.words
+    assert "</html>" in page.text
+
+
 def test_the_eye_shows_all_about_a_chain(admin: Browser) -> None:
     link = re.search(r'href="(/certificates/[0-9a-f]{64})"', admin.get("/certificates").row("portal.example.com"))
     assert link
@@ -212,7 +235,7 @@ def test_certificates_are_for_everybody_and_the_key_needs_a_passphrase(box: Whol
     wrong = admin.post(f"{link[1]}/export", {"form_token": form, "passphrase": "a", "again": "b"})
     assert "not typed the same way twice" in wrong.words
     short = admin.post(f"{link[1]}/export", {"form_token": form, "passphrase": "a", "again": "a"})
-    assert (short.status, "at least 8 characters" in short.words) == (422, True)
+    assert (short.status, "it has 1 characters, and at least 12 are needed" in short.words) == (422, True)
     export = admin.post(f"{link[1]}/export", {"form_token": form, "passphrase": PASSWORD, "again": PASSWORD})
     assert export.headers["content-type"] == "application/x-pkcs12"
     assert "key exported portal.example.com" in admin.get("/audit").words
