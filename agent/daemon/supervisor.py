@@ -139,7 +139,8 @@ class Supervisor:
         due = self._schedule.due(self._now())
         poked = self._wakeup.poked()
         started = "the process of a service was started" if self._attended else ""
-        return self._services.look() or poked or due or started or self._changed()
+        happened = self._services.look()
+        return poked or happened or due or started or self._changed()
 
     def _changed(self) -> str:
         """Say which file has changed that a pass reads."""
