@@ -33,6 +33,7 @@ _NAMES = {
     "pki.revocation": "RevocationReason",
     "probing.probe": "TLSProbe",
     "system.command": "Action Command Signal",
+    "system.http_exchange": "HttpAnswer http_get",
     "system.names": "covers is_address is_public",
     "system.places": "Places",
 }
@@ -117,6 +118,8 @@ if TYPE_CHECKING:
     from agent.system.command import Action as Action
     from agent.system.command import Command as Command
     from agent.system.command import Signal as Signal
+    from agent.system.http_exchange import HttpAnswer as HttpAnswer
+    from agent.system.http_exchange import http_get as http_get
     from agent.system.names import covers as covers
     from agent.system.names import is_address as is_address
     from agent.system.names import is_public as is_public

@@ -14,6 +14,7 @@ from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationRequired
+from agent.model.task import Task, TaskKind
 from agent.operations import reissue as operations
 from agent.operations.aims import aim_at
 from agent.operations.export import LONGEST_PASSPHRASE, SHORTEST_PASSPHRASE, export_chain
@@ -99,8 +100,8 @@ def apply(request: ApiRequest) -> ApiResponse:
             operations.retry_failed(state, "apply", detail)
     else:
         request.note("apply", "everything", detail)
-    words = ("apply", "--look", "--now") if body.now else ("apply", "--look")
-    return started(begin(request, job, "apply", "everything", words))
+    task = Task(windows=not body.now, everywhere=True)
+    return started(begin(request, job, "apply", "everything", task))
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
@@ -112,10 +113,10 @@ def revoke(request: ApiRequest) -> ApiResponse:
             raise ConfirmationRequired(
                 [f"{each.module}/{each.slot}: {each.reason}" for each in state.without(record.id)]
             )
-    words = ("revoke", record.id, "--reason", str(body.reason), "--yes")
+    task = Task(TaskKind.REVOKE, record.id, str(body.reason))
     subject = ", ".join(record.names[:3])
     request.note("revoke", subject, f"{record.id}, {body.reason}")
-    return started(begin(request, new_job(), "revoke", subject, words))
+    return started(begin(request, new_job(), "revoke", subject, task))
 
 
 def delete(request: ApiRequest) -> ApiResponse:

@@ -1,11 +1,11 @@
-"""Jobs: passes after a change, as processes whose steps are streamed."""
+"""Jobs: passes after a change, which the process that makes passes is asked for; their steps are streamed."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,14 +19,17 @@ from agent.errors import Problem
 from agent.errors.api import JobLost, JobNotFound
 from agent.model.aim import Aim, AimOutcome
 from agent.model.events import Event
+from agent.model.task import Task
 from agent.store import Store
-from agent.store.jobs import LOST, JobRecord
+from agent.store.jobs import APPLY, LOST, JobRecord
+from agent.system.poke import poke
 
 EVENT_STREAM = "text/event-stream"
 PAUSE = 0.25
 """Seconds between two queries for further steps."""
 HEARTBEAT = 15.0
 """Seconds after which a comment keeps a stream alive."""
+NOBODY = "the agent does not listen"
 DEGRADED = 3
 """Exit code of a job that is done, while something needs attention."""
 
@@ -88,18 +91,29 @@ def begin(
     job: str,
     action: str,
     subject: str,
-    words: Sequence[str] = ("apply",),
+    task: Task = APPLY,
     aim: Aim | None = None,
 ) -> JobStarted:
-    """Store a job and start its process. Raises `JobLost`. The audit record has its change already.
+    """Store a job and ask the agent to begin it. Raises `JobLost`. The audit record has its change already.
 
-    `aim`: what its result is about; None: about the whole, or the command knows.
+    `aim`: what its result is about; None: about the whole, or the task says.
     """
-    record = JobRecord(job, action, subject, request.caller.name, request.now, aim=aim)
-    with Store.open_existing(request.services.layout) as store, store.write():
+    layout = request.services.layout
+    record = JobRecord(job, action, subject, request.caller.name, request.now, aim=aim, task=task)
+    with Store.open_existing(layout) as store, store.write():
         store.jobs.add(record)
-    request.services.job_processes.start(job, words)
+    # Where only its queue is full, it finds the job in the store.
+    if not poke(layout, job) and not poke(layout):
+        raise _lost(request, job)
     return JobStarted(job)
+
+
+def _lost(request: ApiRequest, job: str) -> JobLost:
+    """Note that nobody takes a job."""
+    error = JobLost(NOBODY)
+    with Store.open_existing(request.services.layout) as store, store.write():
+        store.jobs.end(job, request.now, 1, error.problem)
+    return error
 
 
 def started(content: JobStarted) -> ApiResponse:

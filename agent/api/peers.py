@@ -13,6 +13,7 @@ from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationRequired
+from agent.model.task import Task, TaskKind
 from agent.operations.effects import RevocationEffects
 from agent.operations.peers import export_peer, find_peer, revocation_list
 from agent.operations.revocation import revocation_effects
@@ -96,10 +97,10 @@ def revoke(request: ApiRequest) -> ApiResponse:
     if not body.confirmed:
         lines = [f"{each.sentence} ({each.module})" for each in found.consequences]
         raise ConfirmationRequired([*lines, *(f"{each.module}/{each.slot}: {each.reason}" for each in found.switches)])
-    words = ("root", "revoke", found.serial, "--reason", str(body.reason), "--yes")
+    task = Task(TaskKind.REVOKE_SIGNED, found.serial, str(body.reason))
     subject = found.peer or ", ".join(found.names[:3])
     request.note("revoke", subject, f"{found.serial}, {body.reason}")
-    return started(begin(request, new_job(), "revoke", subject, words))
+    return started(begin(request, new_job(), "revoke", subject, task))
 
 
 ROUTES = (

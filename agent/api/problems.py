@@ -53,7 +53,7 @@ from agent.errors.pins import PinError
 from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootError, RootMissing
 from agent.errors.settings import SettingsError
 from agent.errors.source import SourceError
-from agent.errors.store import LockHeld, StoreError
+from agent.errors.store import DatabaseBusy, LockHeld, StoreError
 from agent.errors.upload import UploadError
 from agent.errors.usage import UnknownChain, UsageError
 
@@ -144,7 +144,7 @@ def headers_of(error: AgentError, now: datetime) -> dict[str, str]:
         return {"www-authenticate": "Bearer"}
     if isinstance(error, MethodNotAllowed):
         return {"allow": ", ".join(sorted(error.allowed))}
-    if isinstance(error, LockHeld | ServiceUnavailable):
+    if isinstance(error, LockHeld | DatabaseBusy | ServiceUnavailable):
         return {"retry-after": str(LATER)}
     if error.retry_at is not None:
         return {"retry-after": str(max(1, round((error.retry_at - now).total_seconds())))}

@@ -60,7 +60,7 @@ class ApiServer(HttpServer):
         unmark(self._services.layout)
 
     def finished(self) -> bool:
-        """Return whether there was neither a connection nor a job for some time, and no preview is kept."""
-        if self.connected or self._services.job_processes.running or self._services.inspections:
+        """Return whether there was no connection for some time, and no preview is kept."""
+        if self.connected or self._services.inspections:
             self._used = time.monotonic()
         return time.monotonic() >= self._used + self._services.limits.idle_seconds

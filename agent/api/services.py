@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from agent.api.authentication import PeerProcesses
 from agent.api.inspections import Inspections
-from agent.api.job_processes import JobProcesses
 from agent.api.limits import ApiLimits
 from agent.api.redaction import redaction
 from agent.auth import Accounts
@@ -55,7 +54,6 @@ class ApiServices:
         peers: PeerProcesses,
         *,
         clock: Callable[[], datetime] = utc_now,
-        job_processes: JobProcesses | None = None,
         limits: ApiLimits | None = None,
         loader: Loader | None = None,
     ) -> None:
@@ -65,7 +63,6 @@ class ApiServices:
         self._clock = clock
         self.limits = limits or ApiLimits()
         self._clean = redaction(layout)
-        self.job_processes = job_processes or JobProcesses(layout, self.now)
         self._reading = threading.Lock()
         self._cached: _CachedStatus | None = None
         self.inspections = Inspections()

@@ -12,7 +12,7 @@ from agent.auth.audit_log import AuditLog
 from agent.auth.devices import Devices
 from agent.auth.login_attempt import Attempt, Standings
 from agent.auth.person import Audit, Person, Role, Session, Token, TokenMaker
-from agent.auth.sessions import Sessions
+from agent.auth.sessions import SEEN_EVERY, Sessions
 from agent.auth.throttle import Throttle
 from agent.auth.tokens import Tokens
 from agent.errors.auth import (
@@ -168,10 +168,13 @@ class Accounts:
             return self._sessions.open(person, address, now)
 
     def session(self, text: str, now: datetime) -> Session:
-        """Return the session of a text, and note that it's used. Raises `SessionExpired`."""
+        """Return the session of a text. Raises `SessionExpired`.
+
+        That it's used is noted once a minute, unless somebody else is writing: a look waits for nobody.
+        """
         session = self._sessions.find(text, now)
-        with self._store.write():
-            self._sessions.seen(text, session, now)
+        if self._sessions.is_to_be_noted(session, now):
+            self._store.write_if_free(lambda: self._sessions.seen(text, now))
         return session
 
     def give_password(self, session: str, name: str, password: str, address: str, now: datetime) -> None:
@@ -191,10 +194,10 @@ class Accounts:
     # Tokens
 
     def token(self, text: str, now: datetime) -> Person:
-        """Return whom a token stands for, and note that it's used. Raises `InvalidToken`."""
-        person = self._tokens.holder(text, now)
-        with self._store.write():
-            self._tokens.used(text, now)
+        """Return whom a token stands for, and note that it's used, as for `session`. Raises `InvalidToken`."""
+        person, used_at = self._tokens.holder(text, now)
+        if used_at is None or not timedelta() <= now - used_at < SEEN_EVERY:
+            self._store.write_if_free(lambda: self._tokens.used(text, now))
         return person
 
     def make_token(

@@ -67,14 +67,15 @@ class Sessions:
         counts = password + PASSWORD_COUNTS if password <= now else opened
         return Session(Person(row[4], Role(row[5]), bool(row[6])), opened, seen + IDLE, ends, row[3], counts)
 
-    def seen(self, text: str, session: Session, now: datetime) -> bool:
-        """Note that a session is used. Return whether it was worth writing."""
-        if now < session.idle_at - IDLE + SEEN_EVERY:
-            return False
+    def is_to_be_noted(self, session: Session, now: datetime) -> bool:
+        """Whether the use of a session is worth writing."""
+        return now >= session.idle_at - IDLE + SEEN_EVERY
+
+    def seen(self, text: str, now: datetime) -> None:
+        """Note that a session is used."""
         self._database.execute(
             "update sessions set seen_at = ? where sha256 = ?", [written(now), bearer_tokens.digest(text)]
         )
-        return True
 
     def password_given(self, text: str, now: datetime) -> None:
         """Note that the person has given the password once more."""

@@ -60,12 +60,12 @@ class Tokens:
         """Forget the tokens of a person; with `beyond`, those alone that were given more than this role."""
         self._database.execute(f"delete from tokens where owner = ? and role in {_beyond(beyond)}", [owner])  # noqa: S608
 
-    def holder(self, text: str, now: datetime) -> Person:
-        """Return whom a text stands for. Raises `InvalidToken`."""
+    def holder(self, text: str, now: datetime) -> tuple[Person, datetime | None]:
+        """Return whom a text stands for, and when it was noted to be used last. Raises `InvalidToken`."""
         token = next(iter(self._found("sha256 = ?", bearer_tokens.digest(text))), None)
         if token is None or not token.made_at <= now < token.expires_at:
             raise InvalidToken
-        return Person(f"token {token.name}", token.role)
+        return Person(f"token {token.name}", token.role), token.used_at
 
     def used(self, text: str, now: datetime) -> None:
         """Note when a token was used last."""

@@ -12,7 +12,6 @@ from agent.cli.apply import perform
 from agent.cli.chain_names import chain_named
 from agent.cli.commands import CommandGroup, Invocation, command
 from agent.cli.confirmation import consequence_lines, switch_lines
-from agent.cli.job import job_option, recorded_job
 from agent.cli.output import columns, note, print_json
 from agent.errors.problem import rfc3339
 from agent.errors.usage import ConfirmationFlagMissing
@@ -177,9 +176,8 @@ Done: 3 actions.
 @click.argument("chain", metavar="CHAIN")
 @click.option("--reason", type=click.Choice(REASONS), default=REASONS[0], show_default=True, help="Sent to the CA.")
 @click.option("--yes", is_flag=True, help="It can't be undone.")
-@job_option()
 @click.pass_obj
-def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str) -> int:
+def revoke(invocation: Invocation, chain: str, reason: str, yes: bool) -> int:
     """Have a chain revoked by its CA, stop serving it at once, and order a new one.
 
     CHAIN is one of its names, or the beginning of its id.
@@ -189,20 +187,18 @@ def revoke(invocation: Invocation, chain: str, reason: str, yes: bool, job: str)
     from agent.operations.consequences import chain_effects
     from agent.operations.revocation import revoke_at_ca
 
-    with recorded_job(invocation, job) as finish:
-        found = chain_named(invocation, chain)
-        if not yes:
-            with invocation.locked_state("revoke", job) as state:
-                lines = [*consequence_lines(chain_effects(state, found)), *switch_lines(state.without(found))]
-            for line in lines:
-                note(line)
-            raise ConfirmationFlagMissing("--yes")
-        engine = Engine(invocation.layout, who="chainwright revoke", job=job)
-        actor = None if job else invocation.actor()
-        switches = revoke_at_ca(engine, found, reason, actor=actor)
-        for line in [f"{found[:12]} is revoked.", *switch_lines(switches)]:
+    found = chain_named(invocation, chain)
+    if not yes:
+        with invocation.locked_state("revoke") as state:
+            lines = [*consequence_lines(chain_effects(state, found)), *switch_lines(state.without(found))]
+        for line in lines:
             note(line)
-        return finish(perform(invocation, job=job, aim=aim_at(switches, instead_of=(found,))))
+        raise ConfirmationFlagMissing("--yes")
+    engine = Engine(invocation.layout, who="chainwright revoke")
+    switches = revoke_at_ca(engine, found, reason, actor=invocation.actor())
+    for line in [f"{found[:12]} is revoked.", *switch_lines(switches)]:
+        note(line)
+    return perform(invocation, aim=aim_at(switches, instead_of=(found,)))
 
 
 def _note(invocation: Invocation, action: str, subject: str) -> None:

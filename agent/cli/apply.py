@@ -10,7 +10,6 @@ import click
 
 from agent.cli.commands import WAIT, Invocation, command
 from agent.cli.exit_codes import DEGRADED, DONE
-from agent.cli.job import job_option, recorded_job
 from agent.cli.output import note, print_json
 from agent.cli.plan import preview
 from agent.cli.words import counted
@@ -48,7 +47,6 @@ Done: 2 actions. Next: in 15 minutes.
 @click.option("--now", is_flag=True, help="Don't wait for activation windows.")
 @click.option("--look", is_flag=True, help="Check every endpoint; default: each address, and the oldest evidence.")
 @click.option("--if-due", is_flag=True, help="For timers: check endpoints only when that is due.")
-@job_option()
 @click.pass_obj
 def apply(
     invocation: Invocation,
@@ -60,22 +58,20 @@ def apply(
     now: bool,
     look: bool,
     if_due: bool,
-    job: str,
 ) -> int:
     """Do what is due: obtain chains, deploy them, and see that they are served.
 
-    Exit codes: 0 done or nothing to do, 1 failed, 2 settings, 3 done but something needs attention, 5 the lock is held.
+    Exit codes: 0 done or nothing to do, 1 failed, 2 settings, 3 done but something needs attention, 5 another run is at work.
     """
     if exit_code and not dry_run:
         raise click.UsageError("--exit-code goes with --dry-run.")
     if dry_run:
         return preview(invocation, exit_code=exit_code, windows=not now)
-    with recorded_job(invocation, job) as finish:
-        from agent.engine.recheck import Recheck
+    from agent.engine.recheck import Recheck
 
-        seconds = 0.0 if no_wait else wait
-        recheck = Recheck.ALL if look else Recheck.NOTHING if if_due else Recheck.SAMPLE
-        return finish(perform(invocation, timeout=timeout, wait=seconds, windows=not now, recheck=recheck, job=job))
+    seconds = 0.0 if no_wait else wait
+    recheck = Recheck.ALL if look else Recheck.NOTHING if if_due else Recheck.SAMPLE
+    return perform(invocation, timeout=timeout, wait=seconds, windows=not now, recheck=recheck)
 
 
 def perform(
@@ -85,15 +81,14 @@ def perform(
     wait: float = WAIT,
     windows: bool = True,
     recheck: Recheck | None = None,
-    job: str = "",
     aim: Aim | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> int:
-    """Run passes until nothing is due, print what was done, and return the exit code. `job`: id of all of them.
+    """Run passes until nothing is due, print what was done, and return the exit code.
 
     `recheck`: which endpoints to look at first; None: as a person expects, each address.
-    `aim`: what the command is for, which its exit code is about; None: the whole, or what the job is for. `about`: what it
-    has done itself, for ``--json``.
+    `aim`: what the command is for, which its exit code is about; None: the whole. `about`: what it has done itself, for
+    ``--json``.
     """
     from agent.cli.progress import Progress
     from agent.engine.engine import Engine
@@ -103,14 +98,14 @@ def perform(
     from agent.system.poke import poke
 
     with closing(Progress(quiet=invocation.as_json)) as progress:
-        engine = Engine(invocation.layout, listeners=[progress], who="chainwright apply", job=job)
+        engine = Engine(invocation.layout, listeners=[progress], who="chainwright apply")
         result = engine.apply(
             timeout=timeout, wait=wait, windows=windows, retry=True, recheck=recheck or Recheck.SAMPLE
         )
     poke(invocation.layout)
     now = invocation.now()
     status = result.report or report(read_snapshot(invocation.layout, now), now)
-    outcome = _outcome(invocation, aim, job, status)
+    outcome = _outcome(invocation, aim, status)
     if invocation.as_json:
         rows = {"performed": list(result.performed), "unfinished": result.unfinished, "outcome": plain(outcome)}
         print_json({**(about or {}), **rows, "status": status.to_json()})
@@ -121,21 +116,15 @@ def perform(
     return DEGRADED if result.unfinished or status.degraded else DONE
 
 
-def _outcome(invocation: Invocation, aim: Aim | None, job: str, status: Report) -> AimOutcome | None:
-    """Return what became of the aim of a command, or of its job, which is told it."""
+def _outcome(invocation: Invocation, aim: Aim | None, status: Report) -> AimOutcome | None:
+    """Return what became of the aim of a command."""
     from agent.operations.aims import outcome_of
     from agent.store import Store
 
+    if aim is None:
+        return None
     with Store.open_existing(invocation.layout) as store:
-        record = store.jobs.get(job) if job else None
-        aim = aim or (record.aim if record else None)
-        if aim is None:
-            return None
-        outcome = outcome_of(aim, store, status)
-        if record is not None:
-            with store.write():
-                store.jobs.note_outcome(job, outcome)
-        return outcome
+        return outcome_of(aim, store, status)
 
 
 @command(

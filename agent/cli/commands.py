@@ -41,16 +41,16 @@ class Invocation:
 
         return plausible(datetime.now(UTC))
 
-    def locked_state(self, who: str, job: str = "", *, timeout: float = WAIT) -> AbstractContextManager[LockedState]:
+    def locked_state(self, who: str, *, timeout: float = WAIT) -> AbstractContextManager[LockedState]:
         """Hold the lock for one change by the command `who`. Raises `LockHeld`, `SettingsRefused` and `StoreError`.
 
-        `job`: of the API, which has written into the audit record for whom it is. `timeout`: seconds of the whole command.
+        `timeout`: seconds of the whole command.
         """
         from agent.engine.engine import Engine
         from agent.operations.locked_state import locked_state
 
-        engine = Engine(self.layout, who=f"chainwright {who}", job=job)
-        return locked_state(engine, min(WAIT, timeout), actor=None if job else self.actor())
+        engine = Engine(self.layout, who=f"chainwright {who}")
+        return locked_state(engine, min(WAIT, timeout), actor=self.actor())
 
     def actor(self) -> Actor:
         """Return who has called the command, for the audit record."""

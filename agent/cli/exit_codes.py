@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.errors import AgentError
 from agent.errors.operations import NothingToReissue
 from agent.errors.settings import SettingsError
-from agent.errors.store import LockHeld
+from agent.errors.store import DatabaseBusy, LockHeld
 from agent.errors.usage import UsageError
 
 DONE, FAILED, USAGE, DEGRADED, BUSY, DUE = 0, 1, 2, 3, 5, 10
@@ -15,6 +15,6 @@ INTERRUPTED = 130
 
 def exit_code(error: AgentError) -> int:
     """Return the exit code of a process that fails with `error`."""
-    if isinstance(error, LockHeld):
+    if isinstance(error, LockHeld | DatabaseBusy):
         return BUSY
     return USAGE if isinstance(error, UsageError | SettingsError | NothingToReissue) else FAILED

@@ -10,7 +10,6 @@ import click
 from agent.cli.commands import Invocation, command
 from agent.cli.confirmation import consequence_lines, switch_lines
 from agent.cli.files import FILE, write_file
-from agent.cli.job import job_option, recorded_job
 from agent.cli.output import columns, note, print_json, width
 from agent.cli.words import shortened
 from agent.errors.usage import ConfirmationFlagMissing
@@ -122,9 +121,8 @@ Done: 2 actions.
     help="Stored in the list.",
 )
 @click.option("--yes", is_flag=True, help="It can't be undone.")
-@job_option()
 @click.pass_obj
-def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str) -> int:
+def revoke(invocation: Invocation, serial: str, reason: str, yes: bool) -> int:
     """Revoke what the root has signed: a peer certificate, or a local chain, in whose place a new one is made.
 
     SERIAL is the certificate's serial number. A peer certificate is revoked with those that it has replaced. The root's
@@ -134,16 +132,15 @@ def revoke(invocation: Invocation, serial: str, reason: str, yes: bool, job: str
     from agent.operations.aims import aim_at
     from agent.operations.revocation import revocation_effects, revoke_signed
 
-    with recorded_job(invocation, job) as finish:
-        with invocation.locked_state("root revoke", job) as state:
-            found = revocation_effects(state, serial)
-            for line in [_what(found), *consequence_lines(found), *switch_lines(found.switches)]:
-                note(line)
-            if not yes:
-                raise ConfirmationFlagMissing("--yes")
-            switches = revoke_signed(state, serial, RevocationReason(reason))
-        before = tuple(each.before for each in switches if each.before)
-        return finish(perform(invocation, job=job, aim=aim_at(switches, instead_of=before)))
+    with invocation.locked_state("root revoke") as state:
+        found = revocation_effects(state, serial)
+        for line in [_what(found), *consequence_lines(found), *switch_lines(found.switches)]:
+            note(line)
+        if not yes:
+            raise ConfirmationFlagMissing("--yes")
+        switches = revoke_signed(state, serial, RevocationReason(reason))
+    before = tuple(each.before for each in switches if each.before)
+    return perform(invocation, aim=aim_at(switches, instead_of=before))
 
 
 def _what(found: RevocationEffects) -> str:

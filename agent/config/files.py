@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from agent.errors.settings import SettingsProblem, SettingsRefused
 from agent.system.layout import Layout
-from agent.system.ownership import read, why_untrusted
+from agent.system.trust import Untrusted, files_in, read
 
 SettingsKey = tuple[str | int, ...]
 """A path into the settings: ``("modules", "mail", "port")``; a number is the entry of an array of tables."""
@@ -149,34 +149,33 @@ def is_array_of_tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
 def _paths(layout: Layout, problems: list[SettingsProblem]) -> Iterator[Path]:
     if layout.settings.exists() or layout.settings.is_symlink():
         yield layout.settings
-    if not layout.conf_d.is_dir():
-        return
-    if untrusted := why_untrusted(layout.conf_d, layout.conf_d.stat(), 0o002):
-        problems.append(_whole(layout.conf_d, f"{untrusted.reason}; {untrusted.fix}"))
-        return
-    yield from sorted(layout.conf_d.glob("*.toml"))
+    try:
+        yield from files_in(layout.conf_d, "*.toml", root=layout.root)
+    except OSError as error:
+        problems.append(_whole(layout.conf_d, _unreadable(error)))
 
 
 def _read_each(layout: Layout, problems: list[SettingsProblem]) -> Iterator[SettingsFile]:
     for path in _paths(layout, problems):
-        file = _read(path, problems)
+        file = _read(path, layout.root, problems)
         if file is not None:
             yield file
 
 
-def _read(path: Path, problems: list[SettingsProblem]) -> SettingsFile | None:
+def _read(path: Path, root: Path, problems: list[SettingsProblem]) -> SettingsFile | None:
     try:
-        content = read(path)
-        untrusted = why_untrusted(path, content.status, 0o002)
-        if untrusted is None:
-            return SettingsFile(path, content.data.decode(), content.private)
-        problems.append(_whole(path, f"{untrusted.reason}; {untrusted.fix}"))
+        content = read(path, root=root)
+        return SettingsFile(path, content.data.decode(), content.private)
     except OSError as error:
-        problems.append(_whole(path, f"it can't be read: {error.strerror}"))
+        problems.append(_whole(path, _unreadable(error)))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         problems.append(_whole(path, f"line {line} is not UTF-8 text"))
     return None
+
+
+def _unreadable(error: OSError) -> str:
+    return str(error.strerror) if isinstance(error, Untrusted) else f"it can't be read: {error.strerror}"
 
 
 def _parse(file: SettingsFile, problems: list[SettingsProblem]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from agent.config.problems import holds_secret, members, problem
 from agent.contract.fields import Secret
 from agent.errors.settings import SettingsProblem
 from agent.system.layout import Layout
-from agent.system.ownership import read, why_untrusted
+from agent.system.trust import OTHERS_ACCESS, Untrusted, read
 
 PATH = re.compile(r"(/(?!\.\./|\.\.$)[^/\0]+)+")
 UNREADABLE = Secret("unreadable")
@@ -108,14 +108,14 @@ class Secrets:
         file = self.layout.rooted(path)
         self.files.append(file)
         try:
-            content = read(file)
+            content = read(file, root=self.layout.root, closed=OTHERS_ACCESS)
             text = content.data.decode().removesuffix("\n").removesuffix("\r")
+        except Untrusted as error:
+            raise _SecretRefused(f"the file {file} is not safe: {error.strerror}") from error
         except OSError as error:
             raise _SecretRefused(f"the file {file} can't be read: {error.strerror}") from error
         except UnicodeDecodeError:
             raise _SecretRefused(f"the file {file} is not UTF-8 text") from None
-        if untrusted := why_untrusted(file, content.status, 0o077):
-            raise _SecretRefused(f"the file {file} is not safe: {untrusted.reason}; {untrusted.fix}")
         if not text:
             raise _SecretRefused(f"the file {file} is empty")
         return text

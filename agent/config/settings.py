@@ -78,6 +78,15 @@ class DeploySettings(_SettingsTable):
     keep: int = Field(3, ge=1, le=100, description="generations of each module")
 
 
+class FetchSettings(_SettingsTable):
+    """``[fetch]``: what is fetched from addresses that others have chosen."""
+
+    private: bool = Field(
+        False,
+        description="fetch the lists of revoked certificates that uploads name from addresses of private networks, too",
+    )
+
+
 class CoreSettings(_SettingsTable):
     """Top level: all settings but the tables of modules, services, sources and DNS solvers."""
 
@@ -89,6 +98,7 @@ class CoreSettings(_SettingsTable):
     root: RootSettings = RootSettings()
     probe: ProbeSettings = ProbeSettings()
     deploy: DeploySettings = DeploySettings()
+    fetch: FetchSettings = FetchSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +173,8 @@ class Settings:
     def deploy(self) -> DeploySettings:
         """Return ``[deploy]``."""
         return self.core.deploy
+
+    @property
+    def fetch(self) -> FetchSettings:
+        """Return ``[fetch]``."""
+        return self.core.fetch

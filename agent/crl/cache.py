@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from agent.crl.fetch_result import Fetch, Fetched, FetchFailedError, Validators
-from agent.errors.crl import CrlError, CrlRefused, CrlUnreachable
+from agent.crl.fetch_result import Fetch, Fetched, FetchFailedError, NotPublicError, Validators
+from agent.crl.look_up import SECONDS, LookUp
+from agent.errors.crl import CrlError, CrlNotPublic, CrlRefused, CrlUnreachable
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -29,8 +31,10 @@ BACK_OFF = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timed
 KEPT = 64 * 1024 * 1024
 """Bytes of lists that are kept in memory: public CAs cut theirs into a hundred parts of some hundred kilobytes."""
 
-ListKey = tuple[str, bytes]
-"""URL, and the issuer's public key."""
+ListKey = tuple[str, bytes, tuple[bool, bool]]
+"""URL, the issuer's public key, and `LookUp.kind`."""
+NOT_AVAILABLE = "it is not available"
+IN_TIME = "no complete answer in time"
 
 
 @dataclass(slots=True)
@@ -55,36 +59,51 @@ class _CachedList:
 class RevocationLists:
     """Lists of revoked certificates, by URL and the issuer's key that verified them. Safe for threads."""
 
-    def __init__(self, *, get: Fetch | None = None, chance: random.Random | None = None, kept: int = KEPT) -> None:
+    def __init__(
+        self,
+        *,
+        get: Fetch | None = None,
+        chance: random.Random | None = None,
+        kept: int = KEPT,
+        seconds: float = SECONDS,
+    ) -> None:
+        """`seconds`: for all lists of one chain."""
+        self.seconds = seconds
         self._get = get or _over_http
         self._chance = chance or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._kept = kept
         self._lock = threading.Lock()
         self._entries: OrderedDict[ListKey, _CachedList] = OrderedDict()
 
-    def obtain(self, urls: Iterable[str], issuer: x509.Certificate, now: datetime) -> tuple[FetchedList, datetime]:
+    def obtain(
+        self, urls: Iterable[str], issuer: x509.Certificate, now: datetime, look_up: LookUp
+    ) -> tuple[FetchedList, datetime] | None:
         """Return the first list of `urls` that can be fetched and is the issuer's, and the instant of the next fetch.
 
-        Raises the `CrlError` of the first URL.
+        None: none of them may be asked any more. Raises the `CrlError` of the first URL.
         """
         errors: list[CrlError] = []
-        for url in urls:
+        for url in look_up.addresses(urls):
             try:
-                return self._obtain(url, issuer, now)
+                return self._obtain(url, issuer, now, look_up)
             except CrlError as error:
                 errors.append(error)
-        raise errors[0]
+        if errors:
+            raise errors[0]
+        return None
 
-    def _obtain(self, url: str, issuer: x509.Certificate, now: datetime) -> tuple[FetchedList, datetime]:
+    def _obtain(
+        self, url: str, issuer: x509.Certificate, now: datetime, look_up: LookUp
+    ) -> tuple[FetchedList, datetime]:
         from agent.crl.revocation_list import key_of
 
-        key = (url, key_of(issuer))
+        key = (url, key_of(issuer), look_up.kind)
         with self._lock:
             entry = self._entries.setdefault(key, _CachedList())
             self._entries.move_to_end(key)
-        with entry.lock:
+        with _locked(entry, url, now, look_up):
             if not entry.is_fresh(now):
-                self._refresh(entry, url, issuer, now)
+                self._refresh(entry, url, issuer, now, look_up)
             if entry.known is None or not entry.known.holds(now):
                 assert entry.error is not None
                 raise entry.error.with_traceback(None)
@@ -93,12 +112,12 @@ class RevocationLists:
         self._forget_oldest()
         return found
 
-    def _refresh(self, entry: _CachedList, url: str, issuer: x509.Certificate, now: datetime) -> None:
+    def _refresh(self, entry: _CachedList, url: str, issuer: x509.Certificate, now: datetime, look_up: LookUp) -> None:
         """Fetch a list, or learn that the cached one is still the newest."""
         entry.fetched_at = now
         retry_at = now + BACK_OFF[min(entry.failures, len(BACK_OFF) - 1)]
         try:
-            entry.known = self._newest(entry, url, issuer, now, retry_at)
+            entry.known = self._newest(entry, url, issuer, now, retry_at, look_up)
         except CrlError as error:
             entry.failures += 1
             entry.error, entry.next_at = error, retry_at
@@ -107,18 +126,30 @@ class RevocationLists:
             entry.next_at = now + self._pause(entry.known.next_update - now)
 
     def _newest(
-        self, entry: _CachedList, url: str, issuer: x509.Certificate, now: datetime, retry_at: datetime
+        self,
+        entry: _CachedList,
+        url: str,
+        issuer: x509.Certificate,
+        now: datetime,
+        retry_at: datetime,
+        look_up: LookUp,
     ) -> FetchedList:
-        from agent.crl.revocation_list import UnusableListError, read_list
+        from agent.crl.revocation_list import NotTheIssuersError, UnusableListError, read_list
 
+        known = entry.validators if entry.known else Validators()
         try:
-            fetched = self._get(url, entry.validators if entry.known else Validators())
+            fetched = self._get(url, known, look_up.deadline, look_up.public_only)
             found = entry.known if fetched.body is None else read_list(fetched.body, issuer)
             if found is None:
                 raise FetchFailedError("the server says that nothing has changed, without having been asked")
             found.check(now)
-        except FetchFailedError as failure:
-            raise CrlUnreachable(url, failure.reason, retry_at, failure.detail) from failure
+        except NotPublicError as failure:
+            raise CrlNotPublic(url, retry_at) from failure
+        except (FetchFailedError, NotTheIssuersError) as failure:
+            if look_up.of_upload:
+                raise CrlUnreachable(url, NOT_AVAILABLE, retry_at) from None
+            kind = CrlUnreachable if isinstance(failure, FetchFailedError) else CrlRefused
+            raise kind(url, failure.reason, retry_at, failure.detail) from failure
         except UnusableListError as failure:
             raise CrlRefused(url, failure.reason, retry_at, failure.detail) from failure
         entry.validators = fetched.validators
@@ -141,7 +172,18 @@ class RevocationLists:
                     entry.lock.release()
 
 
-def _over_http(url: str, known: Validators) -> Fetched:
+@contextmanager
+def _locked(entry: _CachedList, url: str, now: datetime, look_up: LookUp) -> Iterator[None]:
+    """Hold a list alone. Raises `CrlUnreachable` when another thread fetches it for longer than this one has time."""
+    if not entry.lock.acquire(timeout=look_up.seconds):
+        raise CrlUnreachable(url, NOT_AVAILABLE if look_up.of_upload else IN_TIME, now + BACK_OFF[0])
+    try:
+        yield
+    finally:
+        entry.lock.release()
+
+
+def _over_http(url: str, known: Validators, deadline: float, public_only: bool) -> Fetched:
     from agent.crl.fetching import fetch
 
-    return fetch(url, known)
+    return fetch(url, known, deadline, public_only)

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from agent.crl.cache import RevocationLists
+from agent.crl.look_up import LookUp
 from agent.crl.revocation import RevocationStatus
-from agent.crl.revocation_list import RevokedEntry, UnusableListError
+from agent.crl.revocation_list import FetchedList, RevokedEntry, UnusableListError
 from agent.errors.crl import CrlError, CrlRefused
 from agent.pki.certificate import extension, http_urls_of, short
 from agent.pki.chain import Chain
@@ -21,7 +22,7 @@ RETRY_AFTER = timedelta(hours=6)
 """Until a list that is about other certificates is fetched again."""
 
 
-def revocation_of(chain: Chain, now: datetime, lists: RevocationLists) -> RevocationStatus:
+def revocation_of(chain: Chain, now: datetime, lists: RevocationLists, look_up: LookUp) -> RevocationStatus:
     """Return the status of leaf and intermediates whose issuer is known. Raises `CrlError`."""
     issuers = (*chain.intermediates, *([chain.anchor] if chain.anchor else []))
     errors: list[CrlError] = []
@@ -29,13 +30,14 @@ def revocation_of(chain: Chain, now: datetime, lists: RevocationLists) -> Revoca
     for certificate, issuer in zip(chain.presented, issuers, strict=False):  # the last one's may be unknown
         for urls, names in locations_of(certificate):
             try:
-                entry, next_at = _look_up(certificate, issuer, urls, names, now, lists)
+                found = lists.obtain(urls, issuer, now, look_up)
+                entry = _entry(found[0], certificate, urls[0], names, now) if found else None
             except CrlError as error:
                 errors.append(error)
                 continue
-            if entry:
-                return RevocationStatus(entry.revoked_at, _reason(certificate, chain, entry), next_at)
-            instants.append(next_at)
+            if found and entry:
+                return RevocationStatus(entry.revoked_at, _reason(certificate, chain, entry), found[1])
+            instants += [found[1]] if found else []
     if errors:
         raise min(errors, key=lambda error: error.retry_at or now)
     return RevocationStatus(None, "", min(instants, default=None))
@@ -56,19 +58,13 @@ def locations_of(certificate: x509.Certificate) -> Iterator[ListLocations]:
             yield urls, names
 
 
-def _look_up(
-    certificate: x509.Certificate,
-    issuer: x509.Certificate,
-    urls: tuple[str, ...],
-    names: frozenset[x509.GeneralName],
-    now: datetime,
-    lists: RevocationLists,
-) -> tuple[RevokedEntry | None, datetime]:
-    found, next_at = lists.obtain(urls, issuer, now)
+def _entry(
+    found: FetchedList, certificate: x509.Certificate, url: str, names: frozenset[x509.GeneralName], now: datetime
+) -> RevokedEntry | None:
     try:
-        return found.find(certificate, names), next_at
+        return found.find(certificate, names)
     except UnusableListError as failure:
-        raise CrlRefused(urls[0], failure.reason, now + RETRY_AFTER, failure.detail) from failure
+        raise CrlRefused(url, failure.reason, now + RETRY_AFTER, failure.detail) from failure
 
 
 def _reason(certificate: x509.Certificate, chain: Chain, entry: RevokedEntry) -> str:

@@ -15,6 +15,10 @@ class FetchFailedError(Exception):
         super().__init__(reason)
 
 
+class NotPublicError(FetchFailedError):
+    """A list that is not fetched, as its address is of this machine or of a private network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Validators:
     """Validators of an HTTP response (RFC 9110 section 8.8)."""
@@ -38,4 +42,5 @@ class Fetched:
     validators: Validators
 
 
-Fetch = Callable[[str, Validators], Fetched]
+Fetch = Callable[[str, Validators, float, bool], Fetched]
+"""`(URL, validators of what is known, deadline, whether to connect to addresses of the Internet alone) -> response`."""

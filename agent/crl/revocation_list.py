@@ -32,6 +32,10 @@ class UnusableListError(Exception):
         super().__init__(reason)
 
 
+class NotTheIssuersError(UnusableListError):
+    """What is no list of the issuer at all: it may be anything that a server has."""
+
+
 @dataclass(frozen=True, slots=True)
 class RevokedEntry:
     """Entry of a list about one revoked certificate."""
@@ -94,15 +98,18 @@ class FetchedList:
 
 
 def read_list(body: bytes, issuer: x509.Certificate) -> FetchedList:
-    """Read a list in DER or PEM and verify that it is the issuer's. Raises `UnusableListError`."""
+    """Read a list in DER or PEM and verify that it is the issuer's. Raises `NotTheIssuersError`, `UnusableListError`."""
     try:
         with quietly():
             crl = _load(body)
-            found = FetchedList(crl, len(body), crl.last_update_utc, _next_update(crl), _part(crl))
             _verify(crl, issuer)
     except (*MALFORMED, UnsupportedAlgorithm, TypeError) as error:
+        raise NotTheIssuersError(DAMAGED, str(error)) from error
+    try:
+        with quietly():
+            return FetchedList(crl, len(body), crl.last_update_utc, _next_update(crl), _part(crl))
+    except (*MALFORMED, UnsupportedAlgorithm, TypeError) as error:
         raise UnusableListError(DAMAGED, str(error)) from error
-    return found
 
 
 def key_of(issuer: x509.Certificate) -> bytes:
@@ -135,12 +142,12 @@ def _part(crl: x509.CertificateRevocationList) -> x509.IssuingDistributionPoint 
 
 def _verify(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> None:
     if not same_name(crl.issuer, issuer.subject):
-        raise UnusableListError("it is another CA's")
+        raise NotTheIssuersError("it is another CA's")
     usage = extension(issuer, x509.KeyUsage)
     if usage is not None and not usage.crl_sign:
         raise UnusableListError("the CA's certificate does not allow it to sign lists")
     if not crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]  # a key of another kind: TypeError
-        raise UnusableListError("its signature is not the CA's")
+        raise NotTheIssuersError("its signature is not the CA's")
 
 
 def _reason_of(revoked: x509.RevokedCertificate) -> x509.ReasonFlags:

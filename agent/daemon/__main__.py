@@ -1,19 +1,19 @@
-"""``python -m agent.daemon ROOT FD WHO``: the process that makes passes, which the supervisor starts."""
+"""``python -m agent.daemon ROOT WHO PIPE ACTIVITY TRACE``: the process that makes passes, which the supervisor starts."""
 
 from __future__ import annotations
 
-import socket
 import sys
 from pathlib import Path
 
-from agent.daemon.pass_process import serve
+from agent.daemon.pass_process import inherited, serve
 from agent.system.layout import Layout
 
 
 def main() -> int:
-    """Make passes as the supervisor at the inherited socket `FD` asks for."""
-    root, descriptor, who = sys.argv[1:]
-    return serve(Layout(Path(root)), socket.socket(fileno=int(descriptor)), who=who)
+    """Make passes as the supervisor at the inherited descriptors asks for."""
+    root, who, *descriptors = sys.argv[1:]
+    end, activity = inherited(*map(int, descriptors))
+    return serve(Layout(Path(root)), end, who=who, activity=activity)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 PROGRAM = (sys.executable, "-P", "-m")
 """What a process of the agent is started with; the module follows."""
@@ -56,3 +56,18 @@ class Child:
 def ending(code: int) -> str:
     """Say how a process ended, as a clause."""
     return f"it ended with code {code}" if code >= 0 else f"signal {-code} ended it"
+
+
+def kill_commands(pid: int) -> None:
+    """Kill the commands that a process runs: each has a session of its own."""
+    for child in _children(pid):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(child) == child:
+                os.killpg(child, signal.SIGKILL)
+
+
+def _children(pid: int) -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - cheap to import
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as file:  # noqa: PTH123
+                yield from map(int, file.read().split())

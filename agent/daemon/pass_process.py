@@ -6,6 +6,7 @@ meanwhile are taken one after the other. Orders run in its threads, and the pass
 
 from __future__ import annotations
 
+import faulthandler
 import socket
 import threading
 import time
@@ -20,7 +21,9 @@ from agent.daemon.event_loop import EventLoop
 from agent.daemon.jobs import Jobs
 from agent.daemon.log import Level
 from agent.daemon.notes import Notes
+from agent.daemon.orphan import watch_for_orphanage
 from agent.daemon.pass_facts import attention, note_refusal, what_to_watch
+from agent.daemon.witness import TRACE_SIGNAL
 from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine
 from agent.engine.host import read_host
 from agent.engine.pass_inputs import HostReader
@@ -30,6 +33,7 @@ from agent.errors import AgentError
 from agent.errors.settings import SettingsRefused
 from agent.errors.store import LockHeld
 from agent.planning import Plan
+from agent.system.activity import Activity, Page
 from agent.system.clock import utc_now
 from agent.system.layout import Layout
 
@@ -44,6 +48,15 @@ OWN: Message = {"number": 0}
 """In place of a message: for a pass that nobody has asked for, but orders that have ended."""
 
 
+def inherited(pipe: int, memory: int, trace: int) -> tuple[socket.socket, Activity]:
+    """Return what the supervisor has given the process; from now on it says at a signal, and when it crashes, where it is."""
+    faulthandler.enable(trace)
+    faulthandler.register(TRACE_SIGNAL, trace)
+    page = Page(memory)
+    watch_for_orphanage(pipe, page)
+    return socket.socket(fileno=pipe), Activity(page)
+
+
 def serve(
     layout: Layout,
     end: socket.socket,
@@ -52,11 +65,14 @@ def serve(
     clock: Callable[[], datetime] = utc_now,
     host: HostReader = read_host,
     idle_seconds: float = IDLE_SECONDS,
+    activity: Activity | None = None,
 ) -> int:
     """Make passes as the supervisor at the other end of the pipe asks for; return the exit code."""
     channel, settings = Channel(end), KeptSettings()
     listener = event_log.listener(lambda text, level: channel.send(say=[text, int(level)]))
-    engine = Engine(layout, clock=clock, host=host, loader=settings, listeners=[listener], who=who)
+    engine = Engine(
+        layout, clock=clock, host=host, loader=settings, listeners=[listener], who=who, activity=activity or Activity()
+    )
     with EventLoop(pokes=()) as loop:
         PassProcess(engine, settings, channel, loop, idle_seconds).serve()
     return 0
@@ -106,6 +122,7 @@ class PassProcess:
         while not self._is_over:
             for message in self._channel.received():
                 self._take(message)
+                self._take_up_waiting()
             if reason := self._ended():
                 self._pass(OWN | {"reason": reason})
             if not self._is_over:
@@ -156,10 +173,17 @@ class PassProcess:
         self._heard = message.get("heard", self._heard)
         if "api" in message:
             self._notes.note_api(message["api"])
+        if "account" in message:
+            self._notes.note_account(message["account"])
         if "lost" in message:
             self._notes.end_lost(message["lost"], message["why"])
         if "reason" in message and not self._loop.stopping:
             self._pass(message)
+
+    def _take_up_waiting(self) -> None:
+        """Do the jobs that this process was not told of: the agent did not listen then, or has ended before it began them."""
+        for job in [] if self._loop.stopping else self._jobs.waiting():
+            self._pass(OWN | {"reason": "a change was waiting", "job": job})
 
     def _pass(self, message: Message) -> None:
         """Make a pass and say what came of it: `made`, `locked`, `failed` or `crashed`."""
@@ -198,6 +222,7 @@ class PassProcess:
         refusal, users = self._settings.refusal, self._settings.api_users
         self._due = next_pass.instant(made, self._engine.clock())
         self._notes.keep_users(users)
+        self._notes.forget_account()
         self._note_refusal(refusal)
         status = attention(self._engine.layout, self._engine.clock()) if self._heard else ""
         return {

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from agent.daemon.channel import Channel, Message
 from agent.daemon.child import Child
 from agent.daemon.event_loop import EventLoop
+from agent.daemon.witness import Witness
 from agent.system.layout import Layout
 
 PROGRAM = (sys.executable, "-P", "-m", "agent.daemon")
@@ -27,14 +28,16 @@ class PassSupervisor:
         loop: EventLoop,
         *,
         heard: Callable[[Message], object],
-        ended: Callable[[int, Message | None], object],
+        ended: Callable[[int, Message | None, Message], object],
         who: str,
         program: Sequence[str] = PROGRAM,
         output: int | None = None,
     ) -> None:
-        """`heard` is told each message, `ended` the exit code and what was asked and not answered.
+        """`heard` is told each message.
 
-        `program`: what is started, but for root, descriptor and `who`. `output`: where its stderr goes; None: as this one's.
+        `ended` is told the exit code, what was asked and not answered, and what it was about when it hung or died
+        (`Witness.account`). `program`: what is started, but for root, `who` and descriptors. `output`: where its stderr goes;
+        None: where this one's goes.
         """
         self._layout = layout
         self._loop = loop
@@ -43,6 +46,7 @@ class PassSupervisor:
         self._who = who
         self._program = program
         self._output = output
+        self._witness = Witness()
         self._child: Child | None = None
         self._channel: Channel | None = None
         self._unlisten: Callable[[], None] = _nothing
@@ -69,12 +73,24 @@ class PassSupervisor:
         assert self._channel is not None
         self._channel.send(**message)
 
+    def look(self) -> None:
+        """End the process where what it does hangs: first it is made to say where it is."""
+        if self._child is not None:
+            self._witness.look(self._child)
+
+    @property
+    def seconds(self) -> float | None:
+        """Return for how long the loop may sleep; None: until something happens."""
+        return self._witness.seconds if self._child is not None else None
+
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End the process: it may end its pass, and gives orders their grace, before it is killed."""
         deadline = time.monotonic() + seconds
         self._signal(signal.SIGTERM)
         while self._child is not None and time.monotonic() < deadline:
-            self._loop.wait(deadline - time.monotonic())
+            self.look()
+            left = deadline - time.monotonic()
+            self._loop.wait(min(left, self.seconds or left))
         self._signal(signal.SIGKILL)
         while self._child is not None:
             self._loop.wait(None)
@@ -86,8 +102,10 @@ class PassSupervisor:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         try:
-            argv = [*self._program, str(self._layout.root), str(theirs.fileno()), self._who]
-            self._child = Child(argv, [theirs.fileno()], self._output)
+            given = [theirs.fileno(), *self._witness.begin()]
+            self._child = Child(
+                [*self._program, str(self._layout.root), self._who, *map(str, given)], given, self._output
+            )
         except OSError:
             ours.close()
             raise
@@ -120,7 +138,7 @@ class PassSupervisor:
         self._listen()  # to its last words
         self._close()
         asked, self.asked, self.is_passing = self.asked, None, False
-        self._ended(code, asked)
+        self._ended(code, asked, self._witness.account(code))
 
     def _stop_listening(self) -> None:
         unlisten, self._unlisten = self._unlisten, _nothing

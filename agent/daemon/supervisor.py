@@ -83,7 +83,7 @@ class Supervisor:
         )
         self._api = ApiSupervisor(layout, log, wakeup, api_output, note=self._note_api)
         self._schedule = Schedule(self._now())
-        self._services = ServiceWatch(wakeup.watch)
+        self._services = ServiceWatch(wakeup.watch, layout.root)
         self._attended = False
         self._said: dict[str, str] = {}
         self._has_looked = False
@@ -92,8 +92,8 @@ class Supervisor:
         self._files_looked_at = 0.0
         self._jobs: list[str] = []
         """Those that the pass process was given and has not ended."""
-        self._lost: dict[str, Any] = {}
-        """What the next pass process has to note of the jobs of the last one."""
+        self._left: dict[str, Any] = {}
+        """What the next pass process has to note of the last one: its fate, and its jobs."""
 
     def serve(self) -> None:
         """Have passes made until a signal asks for the end, then let the pass process end what it does."""
@@ -106,6 +106,7 @@ class Supervisor:
                 self._ask_if_due()
                 self._notifier.alive()
                 self._api.look()
+                self._passes.look()
                 self._attended = self._attended or (not self._is_passing and self._attend())
                 if not self._attended or self._is_passing:
                     self._wakeup.wait(self._seconds())
@@ -131,13 +132,13 @@ class Supervisor:
     def _ask(self, reason: str, job: str) -> None:
         self._files_asked, self._files_looked_at = self._files(), time.monotonic()
         self._services.paused = True
-        message = {"reason": reason, "recheck": self._recheck(), "told": self._said.get("settings", ""), **self._lost}
+        message = {"reason": reason, "recheck": self._recheck(), "told": self._said.get("settings", ""), **self._left}
         try:
             self._passes.ask(**message, heard=self._notifier.heard, **({"job": job} if job else {}))
         except OSError as error:
             self._crashed(reason, f"its process can't be started: {error.strerror}")
             return
-        self._lost, self._attended = {}, False
+        self._left, self._attended = {}, False
         if job:
             self._jobs.append(self._wakeup.jobs.popleft())
 
@@ -170,8 +171,7 @@ class Supervisor:
     def _seconds(self) -> float:
         longest = min(REFUSED_TICK if self._said.get("settings") else TICK, self._notifier.watchdog or TICK)
         longest = min(longest, self._services.tick or TICK, RESTORE_TICK)
-        if self._api.seconds is not None:
-            longest = min(longest, self._api.seconds)
+        longest = min(longest, *(each for each in (self._api.seconds, self._passes.seconds) if each is not None), TICK)
         return longest if self._is_passing else self._schedule.seconds(self._now(), longest)
 
     # What the pass process says
@@ -232,17 +232,20 @@ class Supervisor:
         self._log.say(f"a pass failed, made because {reason}{cause}; it is tried again in {pause:.0f} s", Level.ERROR)
         self._notifier.status(f"A pass failed, see the log. Tried again in {pause:.0f} s.")
 
-    def _ended(self, code: int, asked: Message | None) -> None:
+    def _ended(self, code: int, asked: Message | None, account: Message) -> None:
         """Take over that the pass process has ended; what it was asked and has not begun is asked again."""
         self._services.paused = False
         if self._wakeup.stopping:
             return
+        if account:
+            self._left["account"] = account
         if code == 0 and self._passes.has_spoken and asked is not None:
             self._ask_again(asked)
         elif code != 0 or asked is not None:
-            self._crashed(asked["reason"] if asked else "orders go on", f"{ending(code)}, before it had made it")
+            self._crashed(asked["reason"] if asked else "orders go on", _what_happened(code, account))
         if self._jobs:
-            self._lost, self._jobs = {"lost": self._jobs, "why": ending(code)}, []
+            self._left |= {"lost": self._jobs, "why": ending(code)}
+            self._jobs = []
 
     def _ask_again(self, asked: Message) -> None:
         if "job" in asked:
@@ -280,3 +283,10 @@ class Supervisor:
         self._services.close()
         self._passes.stop()
         self._log.say("the agent ends")
+
+
+def _what_happened(code: int, account: Message) -> str:
+    what = account.get("what", "")
+    if account.get("hung"):
+        return f"{what} hung for {account['seconds']} s, so its process was ended"
+    return f"{ending(code)}{' at ' if what else ''}{what}"

@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import time
-import urllib.request
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -23,12 +22,15 @@ from agent.pki.key import KeyType
 from agent.pki.purpose import Purpose
 from agent.store import Store
 from agent.system.clock import utc_now
+from agent.system.http_fetch import Bounds, fetch
 from agent.system.layout import Layout
 from agent.system.release import RELEASED_AT
 from agent.system.writing import make_directory, replace
 
 LIFETIME = timedelta(days=90)
 """Of what it signs, as Let's Encrypt's."""
+LARGEST_ANSWER = 1_000_000
+"""Octets of what it says of itself."""
 ROOT_FILES = "pebble-*.pem"
 """In `Layout.trust`; the CA makes a new root at each start, and its old chains stay in service."""
 
@@ -143,11 +145,11 @@ class Pebble:
 
     def _managed(self, path: str) -> bytes:
         context = ssl.create_default_context(cafile=self._layout.rooted(TRUST))
-        opener = urllib.request.build_opener(
-            urllib.request.HTTPSHandler(context=context), urllib.request.ProxyHandler({})
-        )
-        with opener.open(f"https://{LOOPBACK}:{self._management}/{path}", timeout=GRACE) as answer:
-            return bytes(answer.read())
+        bounds = Bounds(time.monotonic() + GRACE, LARGEST_ANSWER, use_proxies=False)
+        answer = fetch(f"https://{LOOPBACK}:{self._management}/{path}", bounds, context=context)
+        if answer.status != 200:
+            raise OSError(f"the CA answers with HTTP status {answer.status}")
+        return answer.body
 
 
 def trusted_roots(layout: Layout) -> bytes:

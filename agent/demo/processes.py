@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.system.layout import Layout
+from agent.system.processes import NoProcess, handle_of, process_of
 
 GRACE = 10.0
 """Seconds for a process to end, then it is killed; also for one to begin."""
@@ -60,14 +61,17 @@ class WebUI:
         """End it."""
         self._closing.set()
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                end(self._process.pid)
-            self._process.wait(GRACE)
+            self._process.terminate()
+            try:
+                self._process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(GRACE)
 
     def _comes_up(self, process: subprocess.Popen[bytes]) -> bool:
         deadline = time.monotonic() + GRACE
         while time.monotonic() < deadline and process.poll() is None:
-            if _number_in(self.pid_file) == process.pid:
+            if process_of(self.pid_file, self._layout.root) == process.pid:
                 return True
             self._closing.wait(0.02)
         return False
@@ -83,10 +87,9 @@ def end_all(layout: Layout) -> list[str]:
     """End every process of this appliance that has a pid file, of an earlier demo too. Return their names."""
     ended = []
     for name, pid_file in _pid_files(layout):
-        pid = _number_in(pid_file)
-        with contextlib.suppress(ProcessLookupError):
-            if pid is not None and _belongs_to(pid, layout):
-                end(pid)
+        with contextlib.suppress(NoProcess), handle_of(pid_file, layout.root) as (pid, handle):
+            if _belongs_to(pid, layout):
+                _end(handle)
                 ended.append(name)
         # It may name another process by now, which would get the signals that are meant for ours.
         pid_file.unlink(missing_ok=True)
@@ -100,24 +103,13 @@ def _pid_files(layout: Layout) -> list[tuple[str, Path]]:
     return sorted((each for each in found if each[1].exists()), key=lambda each: f"{each[0]}.pid")
 
 
-def end(pid: int) -> None:
-    """End a process and wait until it has. Raises `ProcessLookupError`."""
-    with _handle_of(pid) as handle:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, number)
-            if select.select([handle], [], [], GRACE)[0]:
-                return
-
-
-@contextlib.contextmanager
-def _handle_of(pid: int) -> Iterator[int]:
-    """Give a handle that goes on to mean this process when the number is given to another one."""
-    handle = os.pidfd_open(pid)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
+def _end(handle: int) -> None:
+    """End the process of a pidfd and wait until it has."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, number)
+        if select.select([handle], [], [], GRACE)[0]:
+            return
 
 
 def _belongs_to(pid: int, layout: Layout) -> bool:
@@ -129,10 +121,3 @@ def _belongs_to(pid: int, layout: Layout) -> bool:
         return False
     root = os.fsencode(layout.root)
     return root + b"/" in words or root + b"\0" in words or place.is_relative_to(layout.root)
-
-
-def _number_in(pid_file: Path) -> int | None:
-    try:
-        return int(pid_file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None

@@ -8,7 +8,7 @@ from agent.deploy.deploy_context import DeployContext
 from agent.errors.deploy import FormerInstance
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.footprint import ServiceFootprint
-from agent.system.command import process_of
+from agent.system.processes import process_of
 
 SCOPE = "former instances"
 
@@ -32,7 +32,7 @@ def _still_runs(context: DeployContext, service: str, former: ServiceFootprint) 
     if former.running is None or (present is not None and present.running == former.running):
         return None
     if isinstance(former.running, Path):
-        pid = process_of(former.running)
+        pid = process_of(former.running, context.enabled.layout.root)
         return FormerInstance(service, f"pid {pid}", f"kill {pid}") if pid is not None else None
     shown = former.running.shown
     result = context.runner.run(former.running)

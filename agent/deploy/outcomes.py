@@ -64,10 +64,12 @@ class Outcomes:
         kind = EventKind.WAITING if waiting else EventKind.DEPLOYED
         self._context.tell(kind, text, deployment.module, generation=deployment.generation)
 
-    def keep_module(self, module: str) -> Deployment:
-        """Store a module's new generation as what is in service now, or waits. Call inside `Store.write`."""
+    def keep_module(self, module: str, rows: list[EndpointRecord]) -> Deployment:
+        """Store a module's new generation as what is in service now, or waits. Call inside `Store.write`.
+
+        `rows`: what is to be stored of its endpoints, which takes asking the module and the kernel.
+        """
         context, record = self._context, self._record
-        rows = self._endpoints.records(module, new=True)
         down = self._why_waiting(module, rows)
         if isinstance(down, ServiceDown) and self._has_stopped(module, rows):
             down = None
@@ -128,8 +130,13 @@ class Outcomes:
         dead = next((row for row in rows if row.problem is not None and not row.further), None)
         return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
 
-    def store_rollback(self, module: str, failure: Failure, again: Failure | None) -> AgentError:
-        """Store that a module went back; `again`: why what it went back to isn't seen either. Return what is told of it."""
+    def store_rollback(
+        self, module: str, failure: Failure, again: Failure | None, rows: list[EndpointRecord]
+    ) -> AgentError:
+        """Store that a module went back, with its endpoints' `rows`. Return what is told of it. Call inside `Store.write`.
+
+        `again`: why what it went back to isn't seen either.
+        """
         move = self._record.modules[module]
         present = Deployment(module, move.old, Outcome.ROLLED_BACK, inputs=self._record.inputs.get(module, ""))
         error: AgentError = failure.error
@@ -137,7 +144,7 @@ class Outcomes:
             detail = error.problem.detail
             error = RollbackFailed(module, error.problem.cause, again.error.problem.cause)
             error.detail = detail
-        self._context.store.endpoints.put(module, self._endpoints.records(module, new=False))
+        self._context.store.endpoints.put(module, rows)
         outcome = Outcome.ROLLED_BACK if again is None else Outcome.BROKEN
         self.store_problem(present, outcome, Step.GOING_BACK, error.problem)
         return error

@@ -12,25 +12,33 @@ from agent.deploy.units import Candidate, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import NotReloadable
 from agent.model.finding import Finding, Severity
-from agent.system.command import Command, Runner, Signal, process_of
+from agent.system.command import Command, Runner, Signal
 from agent.system.listeners import listeners, processes_of
-from agent.system.processes import are_related, parents_only
+from agent.system.processes import NoProcess, are_related, handle_of, parents_only
 
 SCOPE = "reloadable"
 INIT = 1
 """It holds the sockets of services that systemd starts on demand."""
 
 
-def why_not_running(runner: Runner, how: Command | Path | None) -> str | None:
+def why_not_running(runner: Runner, how: Command | Path | None, root: Path) -> str | None:
     """Return why a service can't be reloaded, or nothing when it runs; None: there is no other way to know than to look."""
     if how is None:
         return None
     if isinstance(how, Path):
-        return "" if process_of(how) is not None else f"no process has the number in {how}"
+        return _why_no_process(how, root)
     result = runner.run(how)
     if result.ok:
         return ""
     return result.absence if result.missing else f"{how.shown} says that it does not run"
+
+
+def _why_no_process(pid_file: Path, root: Path) -> str:
+    try:
+        with handle_of(pid_file, root):
+            return ""
+    except NoProcess as error:
+        return str(error)
 
 
 def check_reloadable(context: DeployContext, looked_at: AbstractSet[str]) -> None:
@@ -89,28 +97,24 @@ def _check(context: DeployContext, unit: Unit, ports: set[int] | None) -> Findin
 
 def _why_not(context: DeployContext, unit: Unit, candidate: Candidate, listening: AbstractSet[int]) -> str:
     """Return why a unit that serves can't be reloaded; nothing where it can, as far as can be seen without doing it."""
-    how, reload = unit.running(candidate), unit.reload(candidate)
+    how, reload, root = unit.running(candidate), unit.reload(candidate), context.enabled.layout.root
     if isinstance(reload, Signal):
-        wrong = _why_wrong_file(reload.pid_file, listening)
+        wrong = _why_wrong_file(reload.pid_file, root, listening)
         if wrong:
             return wrong
-    return _why_wrong_file(how, listening) if isinstance(how, Path) else why_not_running(context.runner, how) or ""
+    if isinstance(how, Path):
+        return _why_wrong_file(how, root, listening)
+    return why_not_running(context.runner, how, root) or ""
 
 
-def _why_wrong_file(path: Path, listening: AbstractSet[int]) -> str:
+def _why_wrong_file(path: Path, root: Path, listening: AbstractSet[int]) -> str:
     """Return what is wrong with a pid file; where nobody can tell who listens, any living process will do."""
     try:
-        number = path.read_text().split()[0]
-    except FileNotFoundError:
-        return f"{path} is missing"
-    except (OSError, ValueError, IndexError):
-        return f"{path} holds no process number"
-    pid = process_of(path)
-    if pid is None:
-        return f"{path} names pid {number}, which does not run"
-    if listening and not are_related(pid, listening):
-        return f"{path} names pid {pid}, which is another process"
-    return ""
+        with handle_of(path, root) as (pid, _):
+            related = not listening or are_related(pid, listening)
+            return "" if related else f"{path} names pid {pid}, which is another process"
+    except NoProcess as error:
+        return str(error) if path.exists() else f"{path} is missing"
 
 
 def _listening(ports: AbstractSet[int]) -> set[int]:

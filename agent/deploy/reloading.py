@@ -84,7 +84,7 @@ class Reloader:
         """Return why a unit can't be reloaded, or nothing when it runs."""
         if self._context.boot:
             return "services have not been started yet"
-        why = why_not_running(self._context.runner, unit.running(candidate))
+        why = why_not_running(self._context.runner, unit.running(candidate), self._context.enabled.layout.root)
         if why is not None:
             return why
         places = self._dead_places(unit)

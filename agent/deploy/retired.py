@@ -19,7 +19,7 @@ from agent.model.deployment import Deployment, Outcome, Step
 from agent.model.events import EventKind
 from agent.model.footprint import ServedPlace
 from agent.probing.listening import who_listens
-from agent.system.command import process_of
+from agent.system.processes import process_of
 
 CLEAN = 2
 """Rounds in a row in which nothing is served any more: old processes take connections beside the new ones for a moment."""
@@ -63,14 +63,17 @@ class RetiredModules:
                 return
             self._context.prober.wait(PAUSE)
 
-    def store(self) -> None:
-        """Store the outcome. Call inside `Store.write`."""
+    def problems(self) -> dict[str, Problem | None]:
+        """Return why modules aren't gone yet, with the processes that serve them still; None: it is."""
+        return {name: self._problem(name) for name in self._modules}
+
+    def store(self, problems: Mapping[str, Problem | None]) -> None:
+        """Store the outcome: what `problems` returned. Call inside `Store.write`."""
         store = self._context.store
-        for name in self._modules:
+        for name, problem in problems.items():
             before = store.deployments.all().get(name)
             store.deployments.drop(name)
             store.endpoints.put(name, [])
-            problem = self._problem(name)
             if problem is None:
                 store.footprints.drop_module(name)
             else:
@@ -114,7 +117,8 @@ class RetiredModules:
         known, footprint = self._context.store.footprints, self._footprints[name]
         services = [found for each in (footprint.services if footprint else ()) if (found := known.service(each))]
         files = [each.running for each in services if each.own and isinstance(each.running, Path)]
-        pids = [str(pid) for file in files if (pid := process_of(file)) is not None]
+        root = self._context.enabled.layout.root
+        pids = [str(pid) for file in files if (pid := process_of(file, root)) is not None]
         return f"kill {' '.join(pids)}" if pids else ""
 
     def _retiring(self, name: str, number: int | None, problem: Problem, before: Deployment | None) -> Deployment:

@@ -115,12 +115,14 @@ class Switching:
         before = context.store.deployments.all()
         stopped = self._outcomes.stopped()
         footprints = Footprints(context, {name: self._generation(name, new=True) for name in record.modules})
+        rows = {module: self._endpoints.records(module, new=True) for module in record.modules}
+        still_served = self._retired.problems()
         with context.store.write():
             footprints.store()
-            kept = [self._outcomes.keep_module(module) for module in record.modules]
+            kept = [self._outcomes.keep_module(module, rows[module]) for module in record.modules]
             for service, move in record.entries.items():
                 context.store.deployments.put_entry(service, move.new)
-            self._retired.store()
+            self._retired.store(still_served)
             context.store.deployments.end_transaction(record.id)
         for deployment in kept:
             last = before.get(deployment.module)
@@ -164,8 +166,12 @@ class Switching:
         # Where entries alone were switched, that is told of each module of the service.
         concerned = self.record.moved or ([] if self.record.retired else list(self.record.modules))
         self._outcomes.say_what_is_served(failure, concerned)
+        rows = {module: self._endpoints.records(module, new=False) for module in concerned}
         with self._context.store.write():
-            errors = {module: self._outcomes.store_rollback(module, failure, again) for module in concerned}
+            errors = {
+                module: self._outcomes.store_rollback(module, failure, again, of_module)
+                for module, of_module in rows.items()
+            }
             self._context.store.deployments.end_transaction(self.record.id)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
         self._retired.hold(failure.error)

@@ -22,8 +22,7 @@ from agent.engine import conditions
 from agent.engine.bus import Bus
 from agent.engine.closing import bound_chains, close_pass
 from agent.engine.host import usable_addresses, usable_by_interface
-from agent.engine.order_context import StoredOrderContext
-from agent.engine.orders import Delivery, ask, settle_deliveries
+from agent.engine.orders import obtain_at_once
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.source_context import SourceServices
@@ -109,6 +108,11 @@ class Pass:
     def http01(self) -> Http01:
         """Where answers to HTTP-01 challenges go in this pass."""
         return self._inputs.enabled.http01
+
+    @property
+    def asks_private_addresses(self) -> bool:
+        """Whether uploads may have addresses of private networks asked for lists of revoked certificates."""
+        return self._inputs.settings.fetch.private
 
     @property
     def all_modules_ok(self) -> bool:
@@ -251,28 +255,17 @@ class Pass:
         self._tell(EventKind.ROOT_CREATED, f"{root.subject}, until {root.not_after:%Y-%m-%d}", sha256=root.sha256)
 
     def _obtain_at_once(self, actions: Sequence[Obtain]) -> None:
-        """Obtain chains that need no network, all of them in one durable transaction."""
-        if not actions:
-            return
-        import threading
-
-        root, stop = None, threading.Event()
-        deliveries: list[Delivery] = []
-        with self._store.write():
-            for action in actions:
-                source = self.source(action.source)
-                context = StoredOrderContext(self._services, source, action, stop, root)
-                deliveries.append(ask(source, action, context))
-                root = context.root
-            settle_deliveries(self._store, self._bus, deliveries, now=self._clock(), job=self._job)
-        for delivery in deliveries:
+        """Obtain chains that need no network."""
+        orders = [(self.source(action.source), action) for action in actions]
+        for delivery in obtain_at_once(self._store, self._bus, orders, self._services):
             if delivery.chain is not None:
                 self._made[delivery.chain.id] = delivery.chain
                 self.performed.append(describe(delivery.obtain))
 
     def _keep_bindings(self, made: Plan) -> None:
+        needs = self.declarations.needs
         with self._store.write():
-            self._store.modules.put_needs(self.declarations.needs)
+            self._store.modules.put_needs(needs)
             changed = self._store.modules.put_bindings(made.bindings)
         self._bus.publish(self._store, *(self._binding_changed(binding) for binding in changed))
 

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from agent.contract.source import ChainRecord
 from agent.engine import conditions
 from agent.engine.pass_inputs import Declarations, PassInputs
-from agent.engine.roots_found import note_known_roots
+from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
 from agent.health.room import of_room
+from agent.model.finding import Finding
 from agent.planning import Obtain, Plan
 from agent.store import Store
 from agent.store.instants import written
@@ -24,17 +25,22 @@ UNNEEDED = timedelta(days=8)
 
 
 def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: Plan, now: datetime) -> None:
-    """Store in one go what a pass has found."""
+    """Store in one go what a pass has found. Plugins and files are asked before: others may have something to write."""
     bound = bound_chains(store, made)
+    complete = with_known_roots(store, inputs.enabled.layout, bound)
+    noted = _conditions(store, inputs, declared, made, bound, now)
+    pid_files = inputs.enabled.pid_files()
     with store.write():
-        note_known_roots(store, inputs.enabled.layout, bound)
+        for chain in complete:
+            store.chains.warn(chain.id, chain.warnings)
         store.modules.put(declared.records)
         store.endpoints.keep_modules(record.name for record in declared.records)
-        store.remember("pid files", "\n".join(map(str, inputs.enabled.pid_files())))
+        store.remember("pid files", "\n".join(map(str, pid_files)))
         store.remember("next at", written(made.next_at) or "")
         store.remember("renewals", _json_of(made.renewals))
         store.remember("deferred", _json_of(made.deferred))
-        _note_conditions(store, inputs, declared, made, bound, now)
+        for scope, findings in noted.items():
+            store.conditions.replace(scope, findings, now)
         _drop_unneeded(store, inputs, declared, now)
 
 
@@ -44,23 +50,22 @@ def bound_chains(store: Store, made: Plan) -> list[ChainRecord]:
     return [each for each in store.chains.records() if each.id in bound]
 
 
-def _note_conditions(
+def _conditions(
     store: Store, inputs: PassInputs, declared: Declarations, made: Plan, bound: Sequence[ChainRecord], now: datetime
-) -> None:
+) -> dict[str, list[Finding]]:
+    """Return, by scope, what somebody should know beyond the store's rows."""
     needed = {need.request.id for need in declared.needs}
     orders = [each for each in store.orders.records() if each.request in needed]
     ladder = inputs.settings.rungs.values()
     asked = {each.source for each in made.actions if isinstance(each, Obtain)}
     asked |= {source for _request, source in store.orders.leased(now)}
     found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted)
-    noted = {
-        "plugins": conditions.of_plugins(inputs.plugins),
-        "broken sources": conditions.of_sources(made.broken),
-        "sources": with_unanswered(ladder, found, store.conditions.of("sources"), asked),
-        "room": of_room(shortages(str(store.layout.root))),
+    return {
+        "plugins": [*conditions.of_plugins(inputs.plugins)],
+        "broken sources": [*conditions.of_sources(made.broken)],
+        "sources": [*with_unanswered(ladder, found, store.conditions.of("sources"), asked)],
+        "room": [*of_room(shortages(str(store.layout.root)))],
     }
-    for scope, findings in noted.items():
-        store.conditions.replace(scope, findings, now)
 
 
 def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now: datetime) -> None:

@@ -32,6 +32,7 @@ from agent.engine.pass_inputs import (
     read_pass_inputs,
     with_account_key,
 )
+from agent.engine.places import make_places
 from agent.engine.recheck import Recheck
 from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
 from agent.engine.unchanged_settings import Loader, load_settings
@@ -43,18 +44,20 @@ from agent.planning import Inquire, Obtain, Plan
 from agent.probing.probe import Prober
 from agent.report import Report, read_snapshot, report
 from agent.store import Store
+from agent.system.activity import LOADING_SECONDS, Activity
 from agent.system.clock import utc_now
+from agent.system.clock_offsets import note_offset
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.modes import places_of_state, repaired
 from agent.system.release import plausible
-from agent.system.writing import make_directory
 
 GATHER_SECONDS = 10.0
 """After the first order has ended, others are waited for so long, so that one reload serves them all."""
 GRACE_SECONDS = 5.0
 """For orders that are asked to stop."""
+READING = "pass pass", "reading the settings and loading the plugins"
 INQUIRY_SECONDS = 30.0
 """A run waits for so long when there is nothing left but inquiries: they can be made in the next one as well."""
 
@@ -88,16 +91,18 @@ class Engine:
         listeners: Sequence[Listener] = (),
         who: str = "chainwright",
         job: str = "",
+        activity: Activity | None = None,
     ) -> None:
-        """`job`: id of every pass; empty: each gets one of its own."""
+        """`job`: id of every pass; empty: each gets one of its own. `activity`: what tells others what is done here."""
         self.layout = layout
         self._clock = clock
-        self.runner = runner or SystemRunner()
+        self.activity = activity or Activity()
+        self.runner = runner or SystemRunner(layout.root, self.activity)
         self.prober = prober or Prober()
         self.host = host
         self.loader = loader
         self._report: Report | None = None
-        self.bus = Bus(listeners)
+        self.bus = Bus((*listeners, lambda _event: self.activity.progress()))
         self.who = who
         self.job = job
         self.workers = Workers(layout, self.bus, self.clock)
@@ -163,7 +168,7 @@ class Engine:
         `recheck`: which endpoints to look at, whenever they were looked at last. `retry`: as for `apply`.
         """
         job = self.job or secrets.token_hex(4)
-        with self._locked(wait) as store:
+        with self._locked(wait) as store, self.activity.passing():
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
             fingerprint = InputsFingerprint(str(self.layout.root))
             settled = self._settle(store, job)
@@ -199,7 +204,8 @@ class Engine:
             repairs = repaired(places_of_state(self.layout))
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
                 note_repairs(store, repairs, self.clock())
-                _make_places(self.layout)
+                make_places(self.layout)
+                note_offset(self.layout.root)
                 yield store
 
     @property
@@ -223,9 +229,10 @@ class Engine:
         instants = [each for each in (made.next_at, self._report.changes_at) if each]
         until = min(instants).timestamp() if instants else None
         fresh = UpToDate(now.timestamp(), until, len(self._report.attention))
+        record, evidence = fingerprint.record(fresh), written_evidence(snapshot)
         with store.write():
-            store.remember(KEY, fingerprint.record(fresh))
-            store.remember(EVIDENCE, written_evidence(snapshot))
+            store.remember(KEY, record)
+            store.remember(EVIDENCE, evidence)
 
     def boot(self) -> list[str]:
         """Make sure that every module has files to start with: local chains and last good generations, no network.
@@ -256,7 +263,8 @@ class Engine:
         `digest`: fingerprint of what is on disk. Raises `SettingsRefused`, when what a crash has left is finished or undone.
         """
         try:
-            inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
+            with self.activity.doing(*READING, LOADING_SECONDS):
+                inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
         except SettingsRefused as error:
             note_settings(store, error, digest, self.clock())
             self._recover_with_last_good(store, job)
@@ -277,6 +285,7 @@ class Engine:
 
     def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.bus.hooks = inputs.hooks
+        inputs.hooks.activity = self.activity
         services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(
             store, inputs, self.bus, self.runner, self.prober, self.clock, services, deferred=self._deferred.keys
@@ -287,7 +296,8 @@ class Engine:
         inquiries = [each for each in made.actions if isinstance(each, Inquire)]
         services = self.workers.services(current.http01, job)
         self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
-        self.workers.inquire(store, [(current.source(each.source), each) for each in inquiries], services)
+        asked = [(current.source(each.source), each) for each in inquiries]
+        self.workers.inquire(store, asked, services, private=current.asks_private_addresses)
 
     def _gather(self, deadline: float) -> bool:
         """Wait until orders have ended: all, or those of ten seconds after the first. False: the time is up."""
@@ -305,14 +315,3 @@ class Engine:
             until = min(deadline, first + GATHER_SECONDS) if first is not None else deadline
             self.workers.wake.wait(max(0.0, until - now))
             self.workers.wake.clear()
-
-
-def _make_places(layout: Layout) -> None:
-    """Make the directories that services are told of."""
-    for directory in (layout.modules, layout.services):
-        make_directory(directory, mode=0o711)
-    for directory in (layout.run, layout.log):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-    for directory in (layout.run, layout.webroot):
-        make_directory(directory, mode=0o755)
-    make_directory(layout.log, mode=0o750)  # who asked for what is nobody else's business

@@ -15,7 +15,7 @@ from agent.errors import AgentError, SourceError
 from agent.errors.problem import rfc3339
 from agent.errors.source import OrderCancelled, SourceCrashed
 from agent.model.events import Event, EventKind
-from agent.model.records import Watch
+from agent.model.records import UPLOADED, Watch
 from agent.pki.chain import Chain
 from agent.planning import Inquire
 from agent.store import Store
@@ -57,13 +57,18 @@ def ask_about(
     source: Source,
     context: StoredSourceContext,
     lists: RevocationLists,
+    *,
+    private: bool,
 ) -> InquiryResult:
-    """Ask what is due, whatever the source does. `load` opens the chain; `lists` are those that were fetched already."""
+    """Ask what is due, whatever the source does. `load` opens the chain; `lists` are those that were fetched already.
+
+    `private`: as for `check_revocation`.
+    """
     inquiry = _Inquiry(action, load, before, context.now)
     if action.renewal and not context.cancelled:
         inquiry.attempt(partial(inquiry.ask_source, source, context), "next_at")
     if action.revocation and not context.cancelled:
-        inquiry.attempt(partial(inquiry.look_for_revocation, lists), "crl_at")
+        inquiry.attempt(partial(inquiry.look_for_revocation, lists, private=private), "crl_at")
     return inquiry.finding(cancelled=context.cancelled)
 
 
@@ -101,10 +106,11 @@ class _Inquiry:
         next_at = max(found.next_at, self._clock() + SOONEST) if found.next_at else None
         self._watch = replace(found, chain=self._action.chain, next_at=next_at, crl_at=self._watch.crl_at)
 
-    def look_for_revocation(self, lists: RevocationLists) -> None:
+    def look_for_revocation(self, lists: RevocationLists, *, private: bool) -> None:
         """See whether the chain is on its CA's list of revoked certificates."""
         now = self._clock()
-        found = check_revocation(self._load(), now, lists)
+        uploaded = self._action.source == UPLOADED
+        found = check_revocation(self._load(), now, lists, of_upload=uploaded, private=private)
         self._revoked_at, self._reason = found.revoked_at, found.reason
         self._watch = replace(self._watch, crl_at=max(found.next_at, now + SOONEST) if found.next_at else None)
 

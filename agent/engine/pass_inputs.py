@@ -81,8 +81,9 @@ def with_account_key(inputs: PassInputs, store: Store, now: datetime) -> PassInp
         return inputs
     from agent.pki.account_key import make_account_key
 
+    key = make_account_key()
     with store.write():
-        made = store.account_keys.add(make_account_key(), now)
+        made = store.account_keys.add(key, now)
     http01 = replace(inputs.enabled.http01, thumbprint=made.thumbprint)
     return replace(inputs, enabled=replace(inputs.enabled, http01=http01))
 

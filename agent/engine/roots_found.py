@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.errors.upload import TrustUnreadable
@@ -15,20 +16,19 @@ if TYPE_CHECKING:
     from agent.system.layout import Layout
 
 
-def note_known_roots(store: Store, layout: Layout, bound: Iterable[ChainRecord]) -> None:
-    """Take the warning from each of `bound` whose root is in the administrator's directory now."""
+def with_known_roots(store: Store, layout: Layout, bound: Iterable[ChainRecord]) -> list[ChainRecord]:
+    """Return those of `bound` that lacked a root which is in the administrator's directory now, without that warning."""
     doubtful = [each for each in bound if any(warning.code == INCOMPLETE for warning in each.warnings)]
     if not doubtful or not layout.trust.exists():
-        return
+        return []
     from agent.pki.anchors import Anchors
 
-    known = Anchors(directory=layout.trust)
+    known = Anchors(directory=layout.trust, root=layout.root)
     try:
-        for record in doubtful:
-            if _is_complete(store.chains.certificates(record.id) or "", known):
-                store.chains.warn(record.id, [each for each in record.warnings if each.code != INCOMPLETE])
+        complete = [each for each in doubtful if _is_complete(store.chains.certificates(each.id) or "", known)]
     except TrustUnreadable:
-        return  # the next pass finds it repaired
+        return []  # the next pass finds it repaired
+    return [replace(each, warnings=tuple(one for one in each.warnings if one.code != INCOMPLETE)) for each in complete]
 
 
 def _is_complete(pem: str, known: Anchors) -> bool:

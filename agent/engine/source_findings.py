@@ -41,6 +41,7 @@ ACCOUNT = frozenset(
     }
 )
 """Codes of failures of the account: no order succeeds until a person does something."""
+UNFINISHED = "source.order_unfinished"
 CRASHED = "source.crashed"
 TRANSIENT = 2
 """Failures in a row of a CA that can't be reached, about ten minutes, before somebody should act."""
@@ -120,14 +121,14 @@ def _of_files(source: Source, title: str, rooted: Callable[[str], Path]) -> Iter
 
 
 def _of_orders(source: Source, title: str, orders: Iterable[OrderRecord]) -> Iterator[Finding]:
-    """Yield each kind of failure once, as its order says that has failed most often."""
+    """Yield each kind of failure once, as its order says that has failed most often; some are only noted while they are new."""
     worst: dict[str, OrderRecord] = {}
     for order in sorted(orders, key=lambda each: (each.attempts, each.request)):
         if order.problem and order.counts_for(source.settings_digest):
             worst[str(order.problem.get("code"))] = order
     for code, order in worst.items():
-        if code in UNREACHED | ACCOUNT:
-            is_new = code in UNREACHED and order.attempts <= TRANSIENT and not order.permanent
+        if code in UNREACHED | ACCOUNT | {UNFINISHED}:
+            is_new = code not in ACCOUNT and order.attempts <= TRANSIENT and not order.permanent
             severity = Severity.NOTICE if is_new else Severity.WARNING
             yield Finding(SubjectKind.CA, source.name, severity, _problem(order.problem), title=title)
         elif code == CRASHED:

@@ -69,8 +69,10 @@ class Workers:
             context = StoredOrderContext(services, source, obtain, self._orders.stop)
             self._orders.add(obtain.key, source, partial(ask, source, obtain, context))
 
-    def inquire(self, store: Store, inquiries: Iterable[tuple[Source, Inquire]], services: SourceServices) -> None:
-        """Begin inquiries that are not running yet. Call under the lock."""
+    def inquire(
+        self, store: Store, inquiries: Iterable[tuple[Source, Inquire]], services: SourceServices, *, private: bool
+    ) -> None:
+        """Begin inquiries that are not running yet. Call under the lock. `private`: as for `check_revocation`."""
         fresh = [(source, action) for source, action in inquiries if action.chain not in self._inquiries]
         if not fresh:
             return
@@ -80,9 +82,8 @@ class Workers:
             about = {"names": list(action.names), "chain": action.chain}
             context = StoredSourceContext(services, source, self._inquiries.stop, about)
             load = partial(_chain, services, action.chain)
-            self._inquiries.add(
-                action.chain, source, partial(ask_about, action, load, before, source, context, self._lists)
-            )
+            ask_it = partial(ask_about, action, load, before, source, context, self._lists, private=private)
+            self._inquiries.add(action.chain, source, ask_it)
 
     # How far they are
 

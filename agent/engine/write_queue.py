@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from agent.errors.store import DatabaseRefused
+from agent.errors.store import DatabaseBusy
 from agent.store import Store
 
 BATCH_DELAY = 0.25
@@ -17,6 +16,8 @@ HEARTBEAT = 20.0
 """Seconds between two signs of life."""
 BUSY_TIMEOUT = 300.0
 """Seconds that another writer, which is busy deploying, is waited for."""
+CLOSING_TIMEOUT = 30.0
+"""Seconds for the same at the end: what orders have saved isn't thrown away because somebody writes just then."""
 
 T = TypeVar("T")
 
@@ -195,8 +196,13 @@ class WriteQueue:
                     return group
                 self._state.wait(left)
 
+    @property
+    def _patience(self) -> float:
+        """Seconds for which another writer is waited for."""
+        return min(self._busy_timeout, CLOSING_TIMEOUT) if self._closing else self._busy_timeout
+
     def _commit(self, store: Store, group: list[_Entry]) -> None:
-        deadline = time.monotonic() + self._busy_timeout
+        begun = time.monotonic()
         failure: BaseException | None = None
         while True:
             try:
@@ -204,14 +210,9 @@ class WriteQueue:
                     for entry in group:
                         entry.perform(store)
             except Exception as error:
-                if _is_busy(error) and time.monotonic() < deadline and not self._closing:
+                if isinstance(error, DatabaseBusy) and time.monotonic() < begun + self._patience:
                     continue
                 failure = error
             break
         for entry in group:
             entry.release(failure)
-
-
-def _is_busy(error: Exception) -> bool:
-    cause = error.__cause__ if isinstance(error, DatabaseRefused) else None
-    return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode == sqlite3.SQLITE_BUSY

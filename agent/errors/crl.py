@@ -27,6 +27,19 @@ class CrlUnreachable(CrlError):
     detail: str = ""
 
 
+class CrlNotPublic(CrlError):
+    """An upload names a list in a private network, or on the appliance itself: it isn't fetched."""
+
+    code = "source.crl_not_public"
+    cause = (
+        "Whether a chain was revoked is not known: the CA's list at {url:quoted} was not fetched, as its address is not "
+        "one of the Internet."
+    )
+    fix = "If it is a CA of yours, write in the settings: [fetch] private = true"
+    url: str
+    retry_at: datetime
+
+
 class CrlRefused(CrlError):
     """What was fetched says nothing that could be relied on."""
 

@@ -66,9 +66,42 @@ class DatabaseRefused(StoreError):
 
     code = "store.database_refused"
     cause = "The database can't be used: {reason}."
-    fix = "Check the disk's space and state, or restore the file from a backup."
+    fix = "Look at the file and its directory (owner, mode, disk), then: chainwright apply"
     where: str
     reason: str
+
+
+class DatabaseDamaged(DatabaseRefused):
+    """What is in the file isn't a database, or not a whole one."""
+
+    code = "store.database_damaged"
+    cause = "The database is damaged: {reason}."
+    fix = "Restore the file from a backup."
+
+
+class DatabaseBusy(DatabaseRefused):
+    """Another process writes, and doesn't come to an end. `holder`: what holds the lock of passes meanwhile, for people."""
+
+    code = "store.database_busy"
+    cause = "The database is busy: another process is writing to it{holder:? (%)}."
+    fix = "Try again in a moment."
+    holder: str = ""
+
+
+class DatabaseReadOnly(DatabaseRefused):
+    """The file may be read, and not written."""
+
+    code = "store.database_read_only"
+    cause = "The database can't be written: {reason}."
+    fix = "Look whether its file system is mounted read-only, and who may write there, then: chainwright apply"
+
+
+class DatabaseUnreadable(DatabaseRefused):
+    """The operating system fails to read or write the file."""
+
+    code = "store.database_unreadable"
+    cause = "The database's disk fails: {reason}."
+    fix = "See what the kernel says of it (dmesg), then: chainwright apply"
 
 
 class DatabaseFull(DatabaseRefused):

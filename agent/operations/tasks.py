@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agent.engine.engine import Engine
@@ -40,8 +40,8 @@ def begin_task(engine: Engine, task: Task, job: str) -> Aim | None:
     return None
 
 
-def waiting_jobs(store: Store, now: datetime) -> list[str]:
-    """Return the ids of the jobs that nobody has begun, the first one first; end those that are lost.
+def waiting_jobs(store: Store, now: datetime, after: timedelta = timedelta()) -> list[str]:
+    """Return the ids of the jobs that nobody has begun `after` they were asked for, the first one first; end those that are lost.
 
     A job waits where the process that makes passes was not told of it, or has died before: another one takes it up.
     """
@@ -51,7 +51,8 @@ def waiting_jobs(store: Store, now: datetime) -> list[str]:
         with store.write():
             for each in lost:
                 store.jobs.end(each.id, now, FAILED, JobLost(LOST).problem)
-    return [each.id for each in found if each not in lost and not each.process]
+    waiting = [each for each in found if each not in lost and not each.process]
+    return [each.id for each in waiting if not timedelta() <= now - each.started_at < after]
 
 
 def _beside(engine: Engine, job: str) -> Engine:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from agent.errors.chain import CertificateUnreadable
 from agent.errors.upload import TrustUnreadable
-from agent.system.ownership import read, why_untrusted
+from agent.system.trust import TOP, Untrusted, check_directory, read
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 """Bundle of Debian and its derivatives, and of Alpine."""
 ENDINGS = frozenset({".pem", ".crt", ".cer"})
-OTHERS_WRITE = 0o022
 
 
 class Anchors:
@@ -30,9 +29,16 @@ class Anchors:
     """
 
     def __init__(
-        self, own: Iterable[x509.Certificate] = (), directory: Path | None = None, bundle: Path | None = None
+        self,
+        own: Iterable[x509.Certificate] = (),
+        directory: Path | None = None,
+        bundle: Path | None = None,
+        *,
+        root: Path = TOP,
     ) -> None:
+        """`root`: of the appliance that the directory is of."""
         self._own = tuple(own)
+        self._root = root
         self._directory = directory
         self._bundle = bundle
 
@@ -65,15 +71,18 @@ class Anchors:
         return found
 
     def _of_directory(self) -> Iterator[x509.Certificate]:
+        if self._directory is None:
+            return
         try:
-            paths = sorted(self._directory.iterdir()) if self._directory else []
+            check_directory(self._directory, root=self._root)
+            paths = sorted(self._directory.iterdir())
         except FileNotFoundError:
             return
         except OSError as error:
-            raise TrustUnreadable(str(self._directory), _reason(error)) from error
+            raise _refusal(self._directory, error) from error
         for path in paths:
             if path.suffix in ENDINGS:
-                yield from _certificates(path)
+                yield from _certificates(path, self._root)
 
     def _of_bundle(self) -> Iterator[x509.Certificate]:
         """Yield the certificates of the system's bundle. The administrator can't repair it: unreadable ones are skipped."""
@@ -82,7 +91,7 @@ class Anchors:
 
         if self._bundle is None or not self._bundle.exists():
             return
-        for block in certificate_blocks(_content(self._bundle)):
+        for block in certificate_blocks(_content(self._bundle, TOP)):
             try:
                 yield from load_certificates(block)
             except CertificateUnreadable:
@@ -96,28 +105,27 @@ def load_anchors(
 
     Nothing is read yet; `TrustUnreadable` names a broken file in the directory on the first lookup.
     """
-    return Anchors(own, layout.trust, bundle)
+    return Anchors(own, layout.trust, bundle, root=layout.root)
 
 
-def _certificates(path: Path) -> tuple[x509.Certificate, ...]:
+def _certificates(path: Path, root: Path) -> tuple[x509.Certificate, ...]:
     from agent.pki.certificate import load_certificates, load_der_certificate
 
-    data = _content(path)
+    data = _content(path, root)
     try:
         return load_certificates(data) if b"-----BEGIN" in data else (load_der_certificate(data),)
     except CertificateUnreadable as error:
         raise TrustUnreadable(str(path), error.problem.cause.rstrip(".")) from error
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, root: Path) -> bytes:
     try:
-        content = read(path)
+        return read(path, root=root).data
     except OSError as error:
-        raise TrustUnreadable(str(path), _reason(error)) from error
-    if untrusted := why_untrusted(path, content.status, OTHERS_WRITE):
-        raise TrustUnreadable(str(path), untrusted.reason, untrusted.fix)
-    return content.data
+        raise _refusal(path, error) from error
 
 
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+def _refusal(path: Path, error: OSError) -> TrustUnreadable:
+    if isinstance(error, Untrusted):
+        return TrustUnreadable(str(path), error.reason, error.fix)
+    return TrustUnreadable(str(path), (error.strerror or str(error)).lower())

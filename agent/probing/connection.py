@@ -28,8 +28,6 @@ BROKEN_OFF = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN, errno.ECO
 NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
 """OpenSSL's reasons when the first octets are no TLS record."""
 ALERT_PREFIXES = ("SSLV3_ALERT_", "TLSV1_ALERT_", "TLSV13_ALERT_", "TLSV1_", "TLSV13_")
-LARGEST_ANSWER = 4096
-"""Octets of a generation's answer."""
 
 
 def restricted_context(authentication: str) -> ssl.SSLContext:
@@ -147,17 +145,12 @@ def _number(value: object) -> int:
 
 def _get(plain: socket.socket, deadline: float) -> bytes:
     """Return the body of the answer to ``GET /generation``."""
-    from http.client import HTTPConnection, HTTPException
+    from agent.system.http_exchange import HTTPException, http_get
 
-    connection = HTTPConnection("localhost")
-    connection.sock = plain
-    plain.settimeout(remaining(deadline))
     try:
-        connection.request("GET", "/generation", headers={"Connection": "close"})
-        with connection.getresponse() as response:
-            body = response.read(LARGEST_ANSWER)
+        answer = http_get(plain, "/generation", deadline)
     except HTTPException as error:
         raise OSError(f"the answer is not HTTP ({type(error).__name__})") from error
-    if response.status != 200:
-        raise OSError(f"the answer is {response.status} {response.reason}")
-    return body
+    if answer.status != 200:
+        raise OSError(f"the answer is {answer.status} {answer.reason}")
+    return answer.body

@@ -14,12 +14,11 @@ from types import ModuleType
 from agent.errors.plugin import DropInRefused, ImportFailed, PluginError
 from agent.registry.contract_checks import NAME, NAME_RULE, Owner
 from agent.system.layout import Layout
-from agent.system.ownership import read, why_untrusted
+from agent.system.trust import Untrusted, check_directory, read
 
 GROUP = "chainwright"
 OWN = "chainwright"
 """Name of our own distribution: its plugins are found by the same way, and come first."""
-WRITABLE = 0o022
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class FoundPlugin:
 
 def candidates(layout: Layout) -> list[FoundPlugin]:
     """Return what is installed: our own plugins, other distributions' in order of their names, drop-in files."""
-    return [*_installed(), *_drop_ins(layout.plugins)]
+    return [*_installed(), *_drop_ins(layout)]
 
 
 def load(candidate: FoundPlugin) -> object:
@@ -62,38 +61,34 @@ def _installed() -> list[FoundPlugin]:
     return [plugin for _, plugin in sorted(found, key=itemgetter(0))]
 
 
-def _drop_ins(directory: Path) -> list[FoundPlugin]:
+def _drop_ins(layout: Layout) -> list[FoundPlugin]:
+    directory = layout.plugins
     if not directory.is_dir():
         return []
-    untrusted = why_untrusted(directory, directory.stat(), WRITABLE)
-    refusal = DropInRefused(str(directory), untrusted.reason, untrusted.fix) if untrusted else None
-    return [_drop_in(path, refusal) for path in sorted(directory.glob("*.py"))]
+    refusal = _refusal(directory, lambda: check_directory(directory, root=layout.root))
+    return [_drop_in(path, layout.root, refusal) for path in sorted(directory.glob("*.py"))]
 
 
-def _drop_in(path: Path, refusal: PluginError | None) -> FoundPlugin:
+def _refusal(path: Path, check: Callable[[], object]) -> DropInRefused | None:
+    """Return why a file or directory may not be believed, as `check` finds."""
+    try:
+        check()
+    except Untrusted as error:
+        return DropInRefused(str(path), error.reason, error.fix)
+    except OSError as error:
+        reason = "it is a symbolic link" if path.is_symlink() else f"it can't be read: {error.strerror}"
+        return DropInRefused(str(path), reason, f"install -m 644 FILE {path}")
+    return None
+
+
+def _drop_in(path: Path, root: Path, refusal: PluginError | None) -> FoundPlugin:
     owner = Owner(path.stem, str(path))
     if refusal is None and not NAME.fullmatch(path.stem):
         refusal = DropInRefused(str(path), f'its name "{path.stem}" {NAME_RULE}', f"mv {path} NAME.py")
-    source = b""
-    if refusal is None:
-        try:
-            source = _trusted_source(path)
-        except DropInRefused as error:
-            refusal = error
-    return FoundPlugin(owner, partial(_execute, path, source), refusal)
-
-
-def _trusted_source(path: Path) -> bytes:
-    """Read the file once: what is checked is what will run."""
-    try:
-        content = read(path, follow=False)
-    except OSError as error:
-        reason = "it is a symbolic link" if path.is_symlink() else f"it can't be read: {error.strerror}"
-        raise DropInRefused(str(path), reason, f"install -m 644 FILE {path}") from error
-    untrusted = why_untrusted(path, content.status, WRITABLE)
-    if untrusted:
-        raise DropInRefused(str(path), untrusted.reason, untrusted.fix)
-    return content.data
+    source: list[bytes] = []
+    if refusal is None:  # read once: what is checked is what will run
+        refusal = _refusal(path, lambda: source.append(read(path, root=root, follow=False).data))
+    return FoundPlugin(owner, partial(_execute, path, b"".join(source)), refusal)
 
 
 def _execute(path: Path, source: bytes) -> ModuleType:

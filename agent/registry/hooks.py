@@ -21,6 +21,7 @@ from agent.model.events import Event
 from agent.model.need import HostFacts, Need
 from agent.registry.contract_checks import METHODS, implementations, shows_without_endpoint
 from agent.registry.places import place_of_code
+from agent.system.activity import HOOK_SECONDS, Activity
 from agent.system.command import Action, Command, Signal
 
 T = TypeVar("T")
@@ -63,6 +64,8 @@ class Hooks:
         for name, module in modules.items():
             self._manager.register(module, name)
         self._observers = list(self._each_observer())
+        self.activity = Activity()
+        """What tells others which hook is asked."""
 
     @property
     def observers(self) -> list[str]:
@@ -143,7 +146,16 @@ class Hooks:
 
     def notify(self, event: Event) -> list[ObserverRaised]:
         """Tell every observer; return the errors of those that raised."""
-        return [error for name, tell in self._observers if (error := _tell(name, tell, event))]
+        return [error for name, tell in self._observers if (error := self._tell(name, tell, event))]
+
+    def _tell(self, observer: str, tell: Caller, event: Event) -> ObserverRaised | None:
+        plugin = observer.removeprefix("plugin ")
+        try:
+            with self.activity.doing(f"plugin {plugin}", f"on_event of {observer}", HOOK_SECONDS):
+                tell(event=event)
+        except (Exception, SystemExit) as error:
+            return ObserverRaised(observer, event.kind, error)
+        return None
 
     def _several(self, hook: str, module: str, kinds: tuple[type, ...], **arguments: object) -> list[Any]:
         """Flatten one level: each implementation returns a list, and a wrapper may return a flat one."""
@@ -160,8 +172,10 @@ class Hooks:
         return answer
 
     def _ask(self, hook: str, module: str, call: Callable[[Caller], T]) -> T:
+        plugin = type(self._modules[module]).name
         try:
-            return call(self._caller(hook, module))
+            with self.activity.doing(f"plugin {plugin}", f"{hook} of the module {module}", HOOK_SECONDS):
+                return call(self._caller(hook, module))
         except (Exception, SystemExit) as error:
             policy = self._policy_of(error, module)
             raise (
@@ -188,14 +202,6 @@ class Hooks:
         for each in found:
             others = [other.plugin for other in found if other.plugin is not each.plugin]
             yield each.plugin_name, self._manager.subset_hook_caller("on_event", others)
-
-
-def _tell(observer: str, tell: Caller, event: Event) -> ObserverRaised | None:
-    try:
-        tell(event=event)
-    except (Exception, SystemExit) as error:
-        return ObserverRaised(observer, event.kind, error)
-    return None
 
 
 def _flat(answers: Any) -> list[object]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from agent.errors.store import DatabaseBusy, DatabaseRefused
 from agent.health.damage import with_damage
 from agent.health.room import with_room
 from agent.health.snapshot import Progress, Snapshot
@@ -23,7 +24,9 @@ def read_snapshot(layout: Layout, now: datetime) -> Snapshot:
     """Read the store. Raises `StoreError`."""
     try:
         return _read(layout, now)
-    except sqlite3.Error:
+    except DatabaseBusy:
+        raise
+    except (DatabaseRefused, sqlite3.Error):
         Store.open_existing(layout).close()  # an older version's is brought up to date, a damaged one says so
         return _read(layout, now)
 

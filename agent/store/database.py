@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from agent.errors.store import (
-    DatabaseFull,
+    DatabaseBusy,
     DatabaseLost,
-    DatabaseRefused,
     DatabaseTooNew,
     MasterKeyWrong,
     NoStateYet,
@@ -29,8 +28,8 @@ from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
 from agent.store.failing_names import FailingNames
+from agent.store.failures import is_of_the_file, refusal, translated
 from agent.store.footprints import Footprints
-from agent.store.full_disk import is_for_lack_of_room
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
 from agent.store.ledger import Ledger
@@ -104,11 +103,12 @@ class Store:
         """Open the store of an earlier run in one consistent state, which later writes of others don't change.
 
         It loads neither sqlite-utils nor the master key, and doesn't migrate: that is left to `open_existing`.
-        Raises `NoStateYet`, `StateUnwritable` and `sqlite3.Error`.
+        Raises `NoStateYet`, `StateUnwritable` and `DatabaseRefused`.
         """
         _find(layout)
-        database = Connection.open(layout.database, read_only=True)
-        database.execute("BEGIN")
+        with translated(layout):
+            database = Connection.open(layout.database, read_only=True)
+            database.execute("BEGIN")
         return cls(layout, database, _sealer(layout))
 
     def refresh(self) -> None:
@@ -118,7 +118,7 @@ class Store:
 
     def again(self) -> Store:
         """Open another connection to the same database, for another thread."""
-        other = Store(self.layout, _database(self.layout.database), self.sealer)
+        other = Store(self.layout, _database(self.layout), self.sealer)
         other.database.damaged = self.database.damaged
         return other
 
@@ -129,8 +129,11 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        """Close the connection; what is wrong with the file becomes an error of the store. Raises `DatabaseRefused`."""
         self.close()
+        if isinstance(error, sqlite3.Error) and is_of_the_file(error):
+            raise refusal(error, self.layout) from error
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -141,7 +144,7 @@ class Store:
         if self.in_transaction:
             yield
             return
-        with _translated(self.layout.database):
+        with translated(self.layout):
             try:
                 with _transaction(self.database):
                     yield
@@ -156,13 +159,29 @@ class Store:
         found, self.after_commit = self.after_commit, []
         return found
 
+    def write_if_free(self, work: Callable[[], object]) -> bool:
+        """Do what `work` writes as a transaction, unless another process is writing: then it's left out.
+
+        For what is nice to know, such as when something was used last. Return whether it is done. Raises `DatabaseRefused`.
+        """
+        patience = self.database.execute("PRAGMA busy_timeout").fetchone()[0]
+        self.database.execute("PRAGMA busy_timeout = 0")
+        try:
+            with self.write():
+                work()
+        except DatabaseBusy:
+            return False
+        finally:
+            self.database.execute(f"PRAGMA busy_timeout = {patience}")
+        return True
+
     @contextmanager
     def part(self) -> Iterator[None]:
         """Make what happens inside a part of the transaction that is undone alone when it fails.
 
         Raises `DatabaseRefused`; when `in_transaction` is false afterwards, the whole transaction was undone.
         """
-        with _translated(self.layout.database):
+        with translated(self.layout):
             self.database.execute("savepoint part")
             try:
                 yield
@@ -206,9 +225,9 @@ class Store:
 
     @classmethod
     def _connect(cls, layout: Layout, *, several_threads: bool = False) -> Self:
-        database = _database(layout.database, several_threads=several_threads)
+        database = _database(layout, several_threads=several_threads)
         try:
-            with _translated(layout.database):
+            with translated(layout):
                 _migrate(database, layout.database)
                 return cls(layout, database, _checked_sealer(layout, database))
         except BaseException:
@@ -240,10 +259,10 @@ def _find(layout: Layout) -> None:
         raise StateUnwritable(str(layout.private), (error.strerror or str(error)).lower()) from error
 
 
-def _database(path: Path, *, several_threads: bool = False) -> Connection:
+def _database(layout: Layout, *, several_threads: bool = False) -> Connection:
     """Open the database for writing."""
-    with _translated(path):
-        database = Connection.open(path, several_threads=several_threads)
+    with translated(layout):
+        database = Connection.open(layout.database, several_threads=several_threads)
         try:
             database.sqlite_utils.enable_wal()
             database.execute("PRAGMA synchronous=FULL")
@@ -251,15 +270,6 @@ def _database(path: Path, *, several_threads: bool = False) -> Connection:
             database.close()
             raise
     return database
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        kind = DatabaseFull if is_for_lack_of_room(error, path) else DatabaseRefused
-        raise kind(str(path), str(error)) from error
 
 
 @contextmanager

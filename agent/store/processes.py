@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from agent.system.processes import is_running, ticks_of
+
 
 def process_name() -> str:
-    """Return what tells this process from every other one, also across a boot: number and boot id."""
-    return f"{os.getpid()}@{_boot()}"
+    """Return what tells this process from every other one, also across a boot: number, boot id and start."""
+    return f"{os.getpid()}@{_boot()}/{ticks_of(os.getpid())}"
 
 
 def is_alive(process: str) -> bool:
-    """Whether the process with a name is there."""
-    pid, _, boot = process.partition("@")
-    return boot == _boot() and Path(f"/proc/{pid}").exists()
+    """Whether the process with a name is there. Releases before this one left the start out."""
+    pid, _, rest = process.partition("@")
+    boot, _, start = rest.partition("/")
+    return boot == _boot() and pid.isdecimal() and is_running(int(pid), int(start) if start else None)
 
 
 def _boot() -> str:

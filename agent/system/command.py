@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
+from agent.system.activity import COMMAND_SECONDS, Activity
+from agent.system.processes import NoProcess, handle_of
 from agent.system.transient_unit import BOOTED, in_unit_of_its_own, is_in_unit
+from agent.system.trust import TOP
 
 NOT_FOUND = 127
 """Exit code of programs that start another one and don't find it (POSIX: env, nohup, time, xargs)."""
@@ -155,53 +158,34 @@ class Runner(Protocol):
 class SystemRunner:
     """Runner of actions on this machine."""
 
-    def __init__(self, booted: Path = BOOTED) -> None:
-        """`booted` is there where systemd is the first process."""
+    def __init__(self, root: Path = TOP, activity: Activity | None = None, booted: Path = BOOTED) -> None:
+        """`root`: of the appliance. `activity`: what tells others which command runs.
+
+        `booted` is there where systemd is the first process.
+        """
+        self._root = root
+        self._activity = activity or Activity()
         self._booted = booted
 
     def run(self, action: Action) -> CommandResult:
         """Run `action` to its end or timeout."""
+        seconds = COMMAND_SECONDS + (action.timeout if isinstance(action, Command) else 0.0)
+        with self._activity.doing(f"service {action.shown}", f"the command {action}", seconds):
+            return self._run(action)
+
+    def _run(self, action: Action) -> CommandResult:
         started = time.monotonic()
         if isinstance(action, Signal):
-            return _send(action, started)
+            return _send(action, started, self._root)
         return _spawn(action, started, self._booted)
 
 
-def process_of(pid_file: Path) -> int | None:
-    """Return the number in `pid_file` when a process with that number lives, else None."""
+def _send(action: Signal, started: float, root: Path) -> CommandResult:
     try:
-        pid = int(pid_file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pid if _lives(pid) else None
-
-
-def _lives(pid: int) -> bool:
-    if pid <= 0:  # kill(2) takes these for process groups, the agent's own among them
-        return False
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):
-        return False
-    return not _has_ended(pid)
-
-
-def _has_ended(pid: int) -> bool:
-    """Whether a process is a zombie (proc(5)): in many containers nobody waits for it, and its number stays."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return False
-
-
-def _send(action: Signal, started: float) -> CommandResult:
-    pid = process_of(action.pid_file)
-    if pid is None:
-        return _not_there(action, f"no process has the number in {action.pid_file}")
-    try:
-        os.kill(pid, signal.Signals[f"SIG{action.name}"])
+        with handle_of(action.pid_file, root) as (pid, handle):
+            signal.pidfd_send_signal(handle, signal.Signals[f"SIG{action.name}"])
+    except NoProcess as error:
+        return _not_there(action, str(error))
     except ProcessLookupError:
         return _not_there(action, f"no process has the number in {action.pid_file}")
     except OSError as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 from collections.abc import Collection, Iterator
+from itertools import islice
 
 from agent.system.netlink import dump
 
@@ -17,8 +19,12 @@ PORT, ADDRESS, INODE = 4, 8, 68
 """Offsets in ``struct inet_diag_msg``; port and address are in network order."""
 TCP_LISTEN, UDP_BOUND = 1 << 10, 1 << 7
 KINDS = ((socket.IPPROTO_TCP, TCP_LISTEN), (socket.IPPROTO_UDP, UDP_BOUND))
-MOST_PROCESSES = 4096
-"""Processes whose files are looked at."""
+MOST_FILES = 1024
+"""Files of one process that are looked at, those that it opened first: a server has its sockets among them."""
+PATIENCE = 2.0
+"""Seconds for all of them: any user may have as many processes and files as he likes."""
+FIRST_PERSON = 1000
+"""Number from which users are people, not the system's (UID_MIN in login.defs(5))."""
 
 Listener = tuple[int, int, bytes, int]
 """Protocol (IPPROTO_TCP or IPPROTO_UDP), port, packed address, inode."""
@@ -29,14 +35,36 @@ def listeners(ports: Collection[int]) -> list[Listener]:
     return sorted(each for kind in KINDS for each in _of(*kind) if each[1] in ports)
 
 
-def processes_of(inodes: Collection[int]) -> dict[int, str]:
+def processes_of(inodes: Collection[int], patience: float = PATIENCE) -> dict[int, str]:
     """Return the processes that have one of these sockets open: number -> name, the parents first.
 
-    Those of other users are seen by root only.
+    Those of other users are seen by root only. When `patience` has run out, the rest isn't looked at; people's processes
+    are the last ones.
     """
     wanted = {f"socket:[{inode}]" for inode in inodes}
-    pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208 - cheap to import
-    return {pid: _name(pid) for pid in pids[:MOST_PROCESSES] if wanted and not wanted.isdisjoint(_files(pid))}
+    deadline = time.monotonic() + patience
+    found: dict[int, str] = {}
+    for pid in pids_by_user() if wanted else ():
+        if time.monotonic() >= deadline:
+            break
+        if not wanted.isdisjoint(_files(pid)):
+            found[pid] = _name(pid)
+    return dict(sorted(found.items()))
+
+
+def pids_by_user() -> list[int]:
+    """Return all processes, those of the system before those of people."""
+    pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208 - cheap to import
+    return sorted(pids, key=lambda pid: (user_of(pid) >= FIRST_PERSON, pid))
+
+
+def user_of(pid: int) -> int:
+    """Return whose process it is. What its directory's owner says is root where it may not be traced."""
+    try:
+        with open(f"/proc/{pid}/status") as file:  # noqa: PTH123
+            return next(int(line.split()[1]) for line in file if line.startswith("Uid:"))
+    except (OSError, StopIteration):
+        return FIRST_PERSON  # it has ended
 
 
 def _of(protocol: int, states: int) -> Iterator[Listener]:
@@ -50,7 +78,8 @@ def _of(protocol: int, states: int) -> Iterator[Listener]:
 def _files(pid: int) -> Iterator[str]:
     directory = f"/proc/{pid}/fd"
     try:
-        names = os.listdir(directory)  # noqa: PTH208
+        with os.scandir(directory) as entries:
+            names = [entry.name for entry in islice(entries, MOST_FILES)]
     except OSError:
         return  # it has ended, or is somebody else's
     for name in names:

@@ -4,40 +4,105 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from agent.system.command import process_of
+from agent.system.clock_offsets import clock_offset, known_offsets
+from agent.system.trust import TOP, FileContent, Untrusted, read
 
+ZOMBIE = "Z"
 PARENT, START = 1, 19
 """Fields of ``/proc/PID/stat`` after the name in parentheses."""
 SCRIPTS = ("chainwright", "config-apply")
 SHOWN = 100
 """Characters of a command line that a sentence has room for."""
+MOST_BYTES = 4096
+"""Of a pid file: some have more lines than that with the number."""
+DIGITS = 10
 SLACK = 2.0
 """Seconds by which a clock that is being adjusted may have a process start after its own file was written."""
 
 
-def daemon_of(pid_file: Path) -> int | None:
-    """Return the process whose number is in `pid_file`; None: it has ended, also where another one has that number now."""
-    pid = process_of(pid_file)
+class NoProcess(Exception):
+    """Absence of the process that a pid file means. Its text is the reason, a clause."""
+
+
+def process_of(pid_file: Path, root: Path = TOP) -> int | None:
+    """Return the process of the daemon that wrote `pid_file`; None: it has ended, also where another one has its number now."""
     try:
-        written = pid_file.stat().st_mtime
-        return pid if pid is not None and started_at(pid) <= written + SLACK else None
-    except OSError:
+        with handle_of(pid_file, root) as (pid, _):
+            return pid
+    except NoProcess:
         return None
+
+
+@contextlib.contextmanager
+def handle_of(pid_file: Path, root: Path = TOP) -> Iterator[tuple[int, int]]:
+    """Give the process of a pid file with a pidfd, which never comes to mean another process. Raises `NoProcess`.
+
+    `root`: of the appliance. Who can write the file can have any number in it: so it is a regular file of root's or the
+    caller's, or of one user, whose own processes only it can name. A process that is younger than the file is another one.
+    """
+    try:
+        content = read(pid_file, root=root, largest=MOST_BYTES, follow=False, of_a_user=True)
+        pid = _number(content.data)
+        handle = os.pidfd_open(pid)
+    except Untrusted as error:
+        raise NoProcess(f"{pid_file} is not believed: {error.strerror}") from error
+    except (OSError, ValueError, IndexError) as error:
+        raise NoProcess(_why_not(error, pid_file)) from error
+    try:
+        _check_identity(pid, content, pid_file, root)
+        yield pid, handle
+    finally:
+        os.close(handle)
+
+
+def _why_not(error: Exception, pid_file: Path) -> str:
+    if isinstance(error, OSError) and not error.errno:
+        return f"{pid_file} is not believed: {error.strerror}"
+    return f"no process has the number in {pid_file}"
+
+
+def _number(text: bytes) -> int:
+    """Return the first word as a number. Raises ValueError and IndexError."""
+    word = text.split()[0]
+    if not word.isdigit() or len(word) > DIGITS:
+        raise ValueError
+    return int(word)
+
+
+def _check_identity(pid: int, content: FileContent, pid_file: Path, root: Path) -> None:
+    try:
+        words = _stat(pid)
+    except OSError:
+        words = [ZOMBIE]
+    if words[0] == ZOMBIE:  # in many containers nobody waits for it, and its number stays
+        raise NoProcess(f"no process has the number in {pid_file}")
+    if content.writers and user_of(pid) not in content.writers:
+        raise NoProcess(f"{pid_file} names pid {pid}, which isn't of the user who can write that file")
+    started = int(words[START]) / os.sysconf("SC_CLK_TCK")
+    if all(started > content.status.st_mtime - offset + SLACK for offset in known_offsets(root)):
+        raise NoProcess(f"{pid_file} names pid {pid}, which is another process: it started later")
 
 
 def started_at(pid: int) -> float:
     """Return when a process started, in seconds since the epoch. Raises OSError."""
-    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return booted + ticks_of(pid) / os.sysconf("SC_CLK_TCK")
+    return clock_offset() + ticks_of(pid) / os.sysconf("SC_CLK_TCK")
 
 
 def ticks_of(pid: int) -> int:
     """Return when a process started, in clock ticks since boot: with its number, that is one process. Raises OSError."""
     return int(_stat(pid)[START])
+
+
+def is_running(pid: int, ticks: int | None = None) -> bool:
+    """Whether a process runs, the one that started then."""
+    try:
+        words = _stat(pid)
+    except OSError:
+        return False
+    return words[0] != ZOMBIE and ticks in {None, int(words[START])}
 
 
 def command_line(pid: int) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 
-from chainwright import Endpoint, ProbeFailed, TLSProbe
+from chainwright import Endpoint, ProbeFailed, TLSProbe, http_get
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,8 @@ class PageProbe(TLSProbe):
 
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
         """Return nothing, as the generation has a socket of its own. Raises `ProbeFailed`."""
-        connection = HTTPConnection(endpoint.server_name)
-        connection.sock = stream
         try:
-            connection.request("GET", "/", headers={"Connection": "close"})
-            status = connection.getresponse().status
+            status = http_get(stream, "/", deadline, host=endpoint.server_name or "localhost").status
         except HTTPException as error:
             raise ProbeFailed(str(endpoint), "GET / is not answered in HTTP") from error
         if status >= 400:

@@ -15,16 +15,19 @@ from plugins.webui import csrf
 from plugins.webui.cache import SessionCache
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.client import Api, Refused
+from plugins.webui.content import ContentBudget
 from plugins.webui.errors import (
     AgentSilent,
     FormMalformed,
     FormStale,
     FormTooLarge,
     FormTooSlow,
+    FormUnexpected,
     FromElsewhere,
     OnlyForAdmins,
     PageFailed,
     TemplateBroken,
+    TooManyForms,
     UploadForgotten,
     WebUIError,
 )
@@ -46,6 +49,8 @@ STATUSES: dict[type[WebUIError], int] = {
     FormMalformed: 400,
     FormTooLarge: 413,
     FormTooSlow: 408,
+    FormUnexpected: 413,
+    TooManyForms: 503,
     UploadForgotten: 410,
 }
 
@@ -59,7 +64,14 @@ def application(templates: Sequence[Path], socket: Path, cache: SessionCache, dr
     """
     statics = Statics()
     app_state = AppState(
-        Api(socket), Pages(templates, statics.addresses), Catalogue(), statics, drafts, ShownOnce(), cache
+        Api(socket),
+        Pages(templates, statics.addresses),
+        Catalogue(),
+        statics,
+        drafts,
+        ShownOnce(),
+        cache,
+        ContentBudget(),
     )
     answering = Answering(app_state)
     routes = [
@@ -108,6 +120,8 @@ class Answering:
             log.exception("%s %s failed", request.request.method, request.request.url.path)
             failed = PageFailed().problem.to_json()
             return request.plain("problem.html.j2", 500, problem=failed, title_key="problem")
+        finally:
+            request.release()
 
     async def _checked(self, request: RequestContext, handler: Handler, guarded: bool) -> Response:
         try:

@@ -175,11 +175,28 @@ class FormTooLarge(WebUIError):
         return str(self.limit // 2**20)
 
 
+class FormUnexpected(WebUIError):
+    """A large form of somebody who has not logged in."""
+
+    code = "webui.form_before_login"
+    cause = "That is more than {limit:number} bytes, and you have not logged in."
+    fix = "Log in, then send it again."
+    limit: int
+
+
+class TooManyForms(WebUIError):
+    """So much is being sent that one more would take too much memory."""
+
+    code = "webui.busy"
+    cause = "Too much is being sent to the web interface at the same time, so nothing was changed."
+    fix = "Send it again in a few seconds."
+
+
 class FormTooSlow(WebUIError):
     """The whole form did not come in time."""
 
     code = "webui.form_too_slow"
-    cause = "The form did not come within {seconds:number} seconds."
+    cause = "The form came too slowly: it was not complete after {seconds:number} seconds."
     fix = "Send it again."
     seconds: float
 

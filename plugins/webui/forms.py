@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from plugins.webui.content import Content
+from plugins.webui.errors import FormMalformed
 
-from plugins.webui.errors import FormMalformed, FormTooLarge, FormTooSlow
-
-LARGEST = 2 * 2**20
-"""Octets of a form: a chain has a few thousand."""
 MOST_FIELDS = 50
-LONGEST_WAIT = 30.0
-"""Seconds for a whole form."""
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))')
@@ -44,45 +38,37 @@ class Form:
         return self.fields.get(name, "")
 
 
-async def read_form(request: Request, *, seconds: float = LONGEST_WAIT) -> Form:
-    """Return the form of a request. Raises `FormTooLarge`, `FormTooSlow` and `FormMalformed`."""
-    kind = request.headers.get("content-type", "")
-    plain = kind.partition(";")[0].strip().lower()
-    if plain not in {URLENCODED, MULTIPART}:
+def check_kind(kind: str) -> None:
+    """Raise `FormMalformed` for a media type that isn't a form's."""
+    if _plain_kind(kind) not in {URLENCODED, MULTIPART}:
         raise FormMalformed("its type is not that of a form")
-    try:
-        async with asyncio.timeout(seconds):
-            body = await _body(request)
-    except TimeoutError as error:
-        raise FormTooSlow(seconds) from error
-    return _multipart(kind, body) if plain == MULTIPART else Form(_urlencoded(body))
 
 
-async def _body(request: Request) -> bytes:
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > LARGEST:
-        raise FormTooLarge(LARGEST)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > LARGEST:
-            raise FormTooLarge(LARGEST)
-    return bytes(body)
+async def read_form(kind: str, content: Content) -> Form:
+    """Return the form of a request; `kind`: its media type. Raises `WebUIError`, and `ClientDisconnect`."""
+    body = await content.read()
+    return _multipart(kind, body) if _plain_kind(kind) == MULTIPART else Form(_urlencoded(body))
 
 
-def _urlencoded(body: bytes) -> dict[str, str]:
+def _plain_kind(kind: str) -> str:
+    return kind.partition(";")[0].strip().lower()
+
+
+def _urlencoded(body: bytearray) -> dict[str, str]:
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
     except ValueError as error:
         raise FormMalformed("its fields cannot be read") from error
 
 
-def _multipart(kind: str, body: bytes) -> Form:
+def _multipart(kind: str, body: bytearray) -> Form:
     """Read multipart/form-data (RFC 7578) as browsers write it; content is kept octet by octet."""
     boundary = BOUNDARY.search(kind)
     if boundary is None:
         raise FormMalformed("it has no boundary")
-    preamble, *parts = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode("latin-1"))
+    body[:0] = b"\r\n"
+    preamble, *parts = body.split(b"\r\n--" + (boundary[1] or boundary[2]).encode("latin-1"), MOST_FIELDS + 2)
+    body.clear()
     if preamble or not parts or not parts.pop().startswith(b"--") or len(parts) > MOST_FIELDS:
         raise FormMalformed("its parts cannot be read")
     fields: dict[str, str] = {}
@@ -92,14 +78,15 @@ def _multipart(kind: str, body: bytes) -> Form:
     return Form(fields, tuple(files))
 
 
-def _sort(part: bytes, fields: dict[str, str], files: list[File]) -> None:
-    head, separator, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+def _sort(part: bytearray, fields: dict[str, str], files: list[File]) -> None:
+    head, separator, content = part.partition(b"\r\n\r\n")
+    part.clear()
     said = dict(PARAMETER.findall(head.decode(errors="replace")))
     if not separator or "name" not in said:
         raise FormMalformed("a part has no name")
     if "filename" in said:
         if content or said["filename"]:
-            files.append(File(said["filename"], content))
+            files.append(File(said["filename"], bytes(content)))
         return
     try:
         fields[said["name"]] = content.decode()

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import ssl
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 
-from chainwright import Endpoint, ProbeFailed, TLSProbe
-
-LARGEST_ANSWER = 4096
-"""Octets."""
+from chainwright import Endpoint, ProbeFailed, TLSProbe, http_get
 
 
 @dataclass(frozen=True)
@@ -19,14 +16,10 @@ class WebUIProbe(TLSProbe):
 
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
         """Return the number. Raises `ProbeFailed`."""
-        connection = HTTPConnection("localhost")
-        connection.sock = stream
         try:
-            connection.request("GET", "/generation", headers={"Connection": "close"})
-            with connection.getresponse() as response:
-                body = response.read(LARGEST_ANSWER)
-            if response.status != 200:
-                raise ProbeFailed(str(endpoint), f"GET /generation is answered with {response.status}")
-            return int(json.loads(body)["generation"])
+            answer = http_get(stream, "/generation", deadline)
+            if answer.status != 200:
+                raise ProbeFailed(str(endpoint), f"GET /generation is answered with {answer.status}")
+            return int(json.loads(answer.body)["generation"])
         except (HTTPException, ValueError, TypeError, KeyError) as error:
             raise ProbeFailed(str(endpoint), "GET /generation is not answered with the generation's number") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -17,12 +18,13 @@ from plugins.webui import csrf
 from plugins.webui.cache import SessionCache
 from plugins.webui.catalogue import Catalogue, Texts
 from plugins.webui.client import JSON, AgentResponse, Api, Credentials, Query, Refused
+from plugins.webui.content import Content, ContentBudget
 from plugins.webui.errors import AgentSilent, OnlyForAdmins
-from plugins.webui.forms import Form, read_form
+from plugins.webui.forms import File, Form, check_kind, read_form
 from plugins.webui.rendering import Pages
 from plugins.webui.shown_once import ShownOnce
 from plugins.webui.static_files import Statics
-from plugins.webui.upload_drafts import UploadDrafts
+from plugins.webui.upload_drafts import KEPT, UploadDrafts
 
 COOKIE = "__Host-chainwright"
 """The prefix makes browsers insist on Secure, on the path / and on no domain (RFC 6265bis section 4.1.3.2)."""
@@ -51,6 +53,7 @@ class AppState:
     upload_drafts: UploadDrafts
     shown_once: ShownOnce
     cache: SessionCache
+    budget: ContentBudget
 
 
 class RequestContext:
@@ -60,6 +63,7 @@ class RequestContext:
         self.request = request
         self.app_state = app_state
         self._form: Form | None = None
+        self._content: Content | None = None
         self._who: Mapping[str, Any] | None = None
         self._password_refused = False
 
@@ -135,7 +139,7 @@ class RequestContext:
     async def form(self) -> Form:
         """Return the form, made sure that it is of this session. Raises `WebUIError`."""
         if self._form is None:
-            self._form = await read_form(self.request)
+            self._form = await self._read(self.session)
             csrf.check_form_token(self.session, self._form.get(csrf.FIELD))
         return self._form
 
@@ -156,7 +160,28 @@ class RequestContext:
 
     async def open_form(self) -> Form:
         """Return a form that needs no session. Raises `WebUIError`."""
-        return await read_form(self.request)
+        return await self._read("")
+
+    async def _read(self, session: str) -> Form:
+        """Read a form: a large one only for a session that the agent knows."""
+        kind = self.request.headers.get("content-type", "")
+        self._content = Content(self.request, self.app_state.budget, session)
+        check_kind(kind)
+        self._content.check_size()
+        if session:
+            await self.who()
+        return await read_form(kind, self._content)
+
+    def keep_draft(self, fields: Mapping[str, str], files: tuple[File, ...]) -> str:
+        """Return the word by which what was sent is found again; it is dropped when its time is over."""
+        drafts = self.app_state.upload_drafts
+        asyncio.get_running_loop().call_later(KEPT, drafts.expire)
+        return drafts.keep(self.session, fields, files)
+
+    def release(self) -> None:
+        """Give back the memory that its form has held, once it is answered."""
+        if self._content is not None:
+            self._content.release()
 
     # Answers
 

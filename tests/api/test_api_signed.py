@@ -16,7 +16,7 @@ from support.processes.api import ApiProcess
 def branches(appliance):
     office = HeadOffice(appliance)
     make_people(appliance)
-    with ApiProcess(appliance.layout, web=(os.geteuid(),)) as api:
+    with ApiProcess(appliance.layout, web=(os.geteuid(),), jobs="done") as api:
         box = Box(appliance, api, api.log_in("ann", ANN), api.log_in("vic", VIC))
         box.office = office
         yield box

@@ -37,7 +37,7 @@ def asked(tmp_path_factory):
         make_tunnel(appliance)
         make_people(appliance)
         with (
-            ApiProcess(appliance.layout, web=(os.geteuid(),), command=("true",)) as api,
+            ApiProcess(appliance.layout, web=(os.geteuid(),), jobs="taken") as api,
             session_over(appliance.layout.api, {}) as session,
         ):
             yield session

@@ -1,4 +1,5 @@
 import contextlib
+import os
 import tempfile
 import tomllib
 from datetime import date
@@ -443,6 +444,50 @@ def test_a_directory_that_everyone_can_write_to_is_refused(appliance: ToyApplian
     directory = appliance.settings("", "conf.d/a.toml").parent
     directory.chmod(0o777)
     assert refused(appliance) == [f"conf.d: every user can write to it (mode 0777); chmod go-w {directory}"]
+
+
+def test_a_file_that_its_group_can_write_to_is_refused(appliance: ToyAppliance):
+    path = appliance.settings("", mode=0o664)
+    assert refused(appliance) == [f"chainwright.toml: its group can write to it (mode 0664); chmod go-w {path}"]
+
+
+@pytest.mark.parametrize("place", ["etc/chainwright", "etc"])
+def test_a_directory_at_any_height_that_others_can_write_to_is_refused(appliance: ToyAppliance, place: str):
+    appliance.settings("", "conf.d/a.toml")
+    appliance.settings("")
+    parent = appliance.root / place
+    parent.chmod(0o775)
+    why = f"its group can write to the directory {parent} (mode 0775); chmod go-w {parent}"
+    assert refused(appliance) == [f"chainwright.toml: {why}", f"conf.d: {why}"]
+
+
+@pytest.mark.root
+def test_a_file_of_another_user_is_refused(appliance: ToyAppliance):
+    path = appliance.settings("")
+    os.chown(path, 65534, 65534)
+    why = f"it belongs to the user 65534, not to root; chown -h root {path}"
+    assert refused(appliance) == [f"chainwright.toml: {why}"]
+
+
+def test_a_link_to_settings_elsewhere_is_followed_where_nobody_else_can_write(appliance: ToyAppliance):
+    path = appliance.settings("sources = []\n")
+    elsewhere = appliance.root / "srv"
+    elsewhere.mkdir()
+    path.rename(elsewhere / "chainwright.toml")
+    path.symlink_to("../../srv/chainwright.toml")
+    assert "sources" in refused(appliance)[0]
+    elsewhere.chmod(0o777)
+    why = f"every user can write to the directory {elsewhere} (mode 0777); chmod go-w {elsewhere}"
+    assert refused(appliance) == [f"chainwright.toml: {why}"]
+
+
+def test_a_secret_file_in_a_directory_that_others_can_write_to_is_refused(appliance: ToyAppliance):
+    path = appliance.secret("/etc/secrets/password", "s3cret")
+    path.parent.chmod(0o777)
+    assert one_error(appliance, '[modules.tunnel]\npassword_file = "/etc/secrets/password"') == (
+        f"chainwright.toml: [modules.tunnel] password_file: the file {path} is not safe: "
+        f"every user can write to the directory {path.parent} (mode 0777); chmod go-w {path.parent}"
+    )
 
 
 def test_a_dangling_link_is_an_error_and_not_the_default(appliance: ToyAppliance):

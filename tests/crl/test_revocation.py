@@ -6,6 +6,7 @@ import random
 import re
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -446,19 +447,19 @@ def redirect(to: str):
         (hang_up, "the connection was closed early"),
         (stop_short, "the connection was closed early"),
         (answer_nonsense, "the connection was closed early"),
-        (say_nothing, "no complete answer within 0.4 s"),
-        (drip_headers, "no complete answer within 0.4 s"),
-        (drip_body, "no complete answer within 0.4 s"),
+        (say_nothing, "no complete answer in time"),
+        (drip_headers, "no complete answer in time"),
+        (drip_body, "no complete answer in time"),
         (bytes(2 * 1024**2), "it is larger than 1 MB"),
-        (redirect("/leaves.crl"), "the server answers with HTTP status 302"),
-        (redirect("ftp://127.0.0.1/1.crl"), "the server answers with HTTP status 302|its URL can't be used"),
-        (redirect("file:///etc/passwd"), "the server answers with HTTP status 302|its URL can't be used"),
+        (redirect("/leaves.crl"), "it redirects more than 5 times"),
+        (redirect("ftp://127.0.0.1/1.crl"), "its URL can't be used"),
+        (redirect("file:///etc/passwd"), "its URL can't be used"),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)[:30]),
 )
 def test_a_server_that_fails_is_a_note_and_the_chain_stays(ca, page, reason):
     ca.web.pages["/leaves.crl"] = page
-    lists = RevocationLists(get=partial(fetch, seconds=0.4, largest=1024**2))
+    lists = RevocationLists(get=partial(fetch, largest=1024**2), seconds=0.4)
     error = failure(ca.chain(), lists)
     assert isinstance(error, CrlUnreachable)
     assert says(error, f'can\'t be fetched from "{ca.web.url("/leaves.crl")}": ({reason})\\.\n')
@@ -473,12 +474,17 @@ def test_a_server_that_fails_is_a_note_and_the_chain_stays(ca, page, reason):
         ("http:///1.crl", "its URL can't be used"),
         ("http://[::1/1.crl", "its URL can't be used"),
         ("http://127.0.0.1:port/1.crl", "its URL can't be used|the connection was closed early"),
-        ("ftp://127.0.0.1/1.crl", "its URL is not an HTTP URL"),
+        ("ftp://127.0.0.1/1.crl", "its URL can't be used"),
     ],
 )
 def test_an_address_that_leads_nowhere_says_why(url, reason):
     with pytest.raises(FetchFailedError, match=f"^({reason})"):
-        fetch(url.replace("{free}", str(free_port())), NOTHING)
+        fetch(url.replace("{free}", str(free_port())), NOTHING, soon())
+
+
+def soon() -> float:
+    """Return a deadline that is only met when something is wrong."""
+    return time.monotonic() + 30
 
 
 def test_a_redirection_is_followed(ca, lists):
@@ -491,18 +497,18 @@ def test_a_redirection_is_followed(ca, lists):
 
 def test_a_server_whose_certificate_nobody_trusts_is_not_asked(tls_server):
     with pytest.raises(FetchFailedError, match=r"unable to get local issuer certificate|self-signed certificate"):
-        fetch(tls_server.url, NOTHING)
+        fetch(tls_server.url, NOTHING, soon())
 
 
 def test_lists_are_fetched_over_tls_as_well(tls_server, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(tls_server.trust))
-    assert fetch(tls_server.url, NOTHING).body == b"a list"
+    assert fetch(tls_server.url, NOTHING, soon()).body == b"a list"
 
 
 def test_a_server_that_is_slow_within_tls_is_cut_off(monkeypatch):
     listening = socket.create_server(("127.0.0.1", 0))  # accepts, and never says a word
-    with listening, pytest.raises(FetchFailedError, match=r"no complete answer within 0\.4 s"):
-        fetch(f"https://127.0.0.1:{listening.getsockname()[1]}/1.crl", NOTHING, seconds=0.4)
+    with listening, pytest.raises(FetchFailedError, match="no complete answer in time"):
+        fetch(f"https://127.0.0.1:{listening.getsockname()[1]}/1.crl", NOTHING, time.monotonic() + 0.4)
 
 
 # What is told of who asks

@@ -259,7 +259,7 @@ def test_a_damaged_database_is_named_and_does_not_end_it(idle):
         for path in idle.layout.private.glob("chainwright.db*"):
             path.write_bytes(b"no database\n" * 1000)
         assert poke(idle.layout)
-        agent.says("The database can't be used")
+        agent.says("The database is damaged")
         assert agent.process.poll() is None
         assert agent.ends() == 0
 

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from agent.model.deployment import Outcome
+from agent.model.task import Task, TaskKind
 from agent.store.jobs import JobRecord
 from agent.system.poke import poke
 from support.appliances.deployed import Deployed
@@ -121,6 +123,44 @@ def test_a_job_that_its_process_dies_of_has_ended(patient):
         killed(agent.pass_process)
         record = ended(patient, "a1")
         assert (record.exit_code, record.problem.cause) == (1, "The job ended without a result: signal 9 ended it.")
+
+
+def test_a_job_that_nobody_was_told_of_is_taken_up_at_the_next_start(idle):
+    configure(idle)
+    with idle.store() as store, store.write():
+        store.jobs.add(JobRecord("a1", "apply", "", "admin", idle.clock() - timedelta(minutes=5)))
+        store.jobs.add(JobRecord("b2", "apply", "", "admin", idle.clock() - timedelta(minutes=5)))
+        store.database.execute("update jobs set process = '4194304@nowhere' where id = 'b2'")
+    with Agent(idle.layout) as agent:
+        agent.passes("a change was waiting")
+        assert ended(idle, "a1").exit_code == 0
+        assert ended(idle, "b2").problem.cause == (
+            "The job ended without a result: it was killed, or the machine was restarted."
+        )
+
+
+def test_a_job_that_was_begun_already_is_a_pass_like_any_other(idle):
+    with Agent(idle.layout) as agent:
+        agent.passes(START)
+        asked(idle, "a1")
+        first = ended(idle, "a1")
+        assert poke(idle.layout, "a1")
+        agent.passes(JOB, 2)
+        assert ended(idle, "a1") == first
+
+
+def test_a_job_revokes_first_what_it_is_for(idle):
+    with Agent(idle.layout) as agent:
+        agent.passes(START)
+        with idle.store() as store:
+            (chain,) = store.chains.records()
+        task = Task(TaskKind.REVOKE_SIGNED, chain.serial, "superseded")
+        with idle.store() as store, store.write():
+            store.jobs.add(JobRecord("a1", "revoke", "", "admin", idle.clock(), task=task))
+        assert poke(idle.layout, "a1")
+        record = ended(idle, "a1")
+        assert record.aim is not None
+        assert record.aim.instead_of == (chain.id,)
 
 
 # Its end

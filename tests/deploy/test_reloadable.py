@@ -60,16 +60,14 @@ def test_a_pid_file_that_names_another_process_is_told_with_its_number(tunnel, s
     assert stranger.poll() is None
 
 
-@pytest.mark.parametrize(
-    ("text", "why"), [("", "holds no process number"), ("{ended}", "names pid {ended}, which does not run")]
-)
-def test_a_pid_file_that_names_nobody_is_told(tunnel, text, why):
+@pytest.mark.parametrize("text", ["", "{ended}"])
+def test_a_pid_file_that_names_nobody_is_told(tunnel, text):
     process = subprocess.Popen(["true"])
     process.wait()
     pid_file = tunnel.layout.run / "toyd.pid"
     pid_file.write_text(text.format(ended=process.pid))
     cause = look(tunnel)[0]["problem"]["cause"]
-    assert cause == f"tunnel serves, but can't be told to reload: {pid_file} {why.format(ended=process.pid)}."
+    assert cause == f"tunnel serves, but can't be told to reload: no process has the number in {pid_file}."
 
 
 def test_one_that_has_stopped_is_told_as_stopped_only(tunnel):

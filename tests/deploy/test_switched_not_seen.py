@@ -7,7 +7,7 @@ import pytest
 
 from agent.model.deployment import Outcome
 from agent.report import read_snapshot, report
-from agent.system.command import process_of
+from agent.system.processes import process_of
 from support.appliances.deployed import Deployed, served
 from support.appliances.proxied import Proxied
 from support.paths import THIRD_PARTY

@@ -197,7 +197,7 @@ def test_a_chain_that_was_deleted_meanwhile_is_no_longer_asked_about(keen):
     action = Inquire("f" * 64, "keen", "nobody has asked yet", (NAME,), renewal=True, revocation=True)
     engine = keen.appliance.engine()
     with source_context(engine, "keen") as (source, context):
-        finding = ask_about(action, gone, None, source, context, RevocationLists())
+        finding = ask_about(action, gone, None, source, context, RevocationLists(), private=False)
     assert finding.watch.problem["code"] == ChainGone.code
     with keen.appliance.store() as store, store.write():
         store.watches.put(finding.watch)
@@ -366,12 +366,27 @@ def test_a_list_that_can_not_be_had_is_a_note(listed, lists):
     assert len(events(listed, EventKind.INQUIRY_FAILED)) == 1
 
 
+def upload(keen: Keen, lists) -> Chain:
+    """Upload a chain whose list is on this machine."""
+    points = toy_ca.crl_points(lists.url("/1.crl"))
+    leaf = keen.ca.leaf(NAME, now=keen.appliance.clock(), extensions=points)
+    bought = Chain.build(leaf.key, [leaf.certificate], [keen.ca.certificate])
+    keen.appliance.change(store_upload, bought)
+    keen.appliance.apply()
+    return bought
+
+
+def test_the_list_of_an_upload_in_a_private_network_is_fetched_only_where_the_settings_say_so(listed, lists):
+    upload(listed, lists)
+    assert listed.sources() == {NAME: "uploaded"}
+    assert lists.requests == []
+    assert watch(listed).problem["code"] == "source.crl_not_public"
+    assert watch(listed).problem["fix"] == "If it is a CA of yours, write in the settings: [fetch] private = true"
+
+
 def test_an_uploaded_chain_is_looked_up_at_once_and_gives_way_when_it_is_revoked(listed, lists):
-    root = listed.ca
-    leaf = root.leaf(NAME, now=listed.appliance.clock(), extensions=toy_ca.crl_points(lists.url("/1.crl")))
-    bought = Chain.build(leaf.key, [leaf.certificate], [root.certificate])
-    listed.appliance.change(store_upload, bought)
-    listed.appliance.apply()
+    listed.settings(alone=[NAME], more="[fetch]\nprivate = true\n")
+    bought = upload(listed, lists)
     assert listed.sources() == {NAME: "uploaded"}
     assert len(lists.requests) == 1
     revoke(listed, lists, bought.serial)

@@ -13,6 +13,7 @@ from agent.contract.source import Source
 from agent.engine.source_findings import ACCOUNT, UNREACHED, named_files, source_findings, with_unanswered
 from agent.errors.account import AccountRefused
 from agent.errors.acme import CaUnreached, TrustFileUnusable
+from agent.errors.order import OrderUnfinished
 from agent.errors.problem import Problem
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.records import ChainRecord, OrderRecord
@@ -95,6 +96,15 @@ def test_an_account_that_is_refused_is_a_warning_at_once_with_the_command_that_m
     [finding] = found(order(1, REFUSED, attempts=1))
     assert finding.severity is Severity.WARNING
     assert "chainwright acme rekey" in finding.problem.fix
+
+
+@pytest.mark.parametrize(("attempts", "severity"), [(1, Severity.NOTICE), (3, Severity.WARNING)])
+def test_a_ca_that_finishes_no_order_is_a_finding_and_was_reached(attempts: int, severity: Severity):
+    slow = OrderUnfinished("new.example", 5, NOW).problem.to_json()
+    [finding] = found(order(1, slow, attempts=attempts))
+    assert (finding.kind, finding.severity) == (SubjectKind.CA, severity)
+    assert finding.problem.cause == "new.example has not finished the order within 5 minutes."
+    assert list(with_unanswered(LADDER, [], [earlier(slow)], {"acme"})) == []
 
 
 def test_two_kinds_of_trouble_are_two_findings():

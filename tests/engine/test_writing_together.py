@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.engine.write_queue import DirectWriter, WriteQueue
-from agent.errors.store import DatabaseRefused
+from agent.errors.store import DatabaseBusy, DatabaseRefused
 from agent.store import Store
 from agent.system.layout import Layout
 from support.waiting import until
@@ -204,9 +204,23 @@ def test_another_writer_that_never_ends_is_said(layout):
     with Store.open(layout) as other, other.write():
         other.remember("a", "1")
         write_queue = WriteQueue(partial(impatient, layout), remember("heartbeat"), busy_timeout=0.1)
-        with pytest.raises(DatabaseRefused, match="locked"):
+        with pytest.raises(DatabaseBusy, match="another process is writing to it"):
             write_queue.write(remember("b"))
         write_queue.close()
+
+
+def test_the_end_waits_for_another_writer_too_and_loses_nothing(layout):
+    with Store.open(layout) as other:
+        write_queue = WriteQueue(partial(impatient, layout), remember("heartbeat"))
+        with other.write():
+            other.remember("a", "1")
+            write_queue.later(remember("b"))
+            closing = threading.Thread(target=write_queue.close)
+            closing.start()
+            closing.join(0.3)
+            assert closing.is_alive()
+        closing.join(30)
+    assert seen(layout, "b") == "1"
 
 
 def test_a_database_that_can_not_be_opened_is_said_to_whoever_waits(layout):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from agent.contract.endpoint import StartTLS
-from agent.system.command import process_of
 from agent.system.layout import Layout
+from agent.system.processes import process_of
 from chainwright import Endpoint, Expected, ProbeFailed
 from plugins.ikev2.probe import IkeProbe
 from support.appliances.deployed import run_quietly, served

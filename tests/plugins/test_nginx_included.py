@@ -8,7 +8,8 @@ from agent.engine.recheck import Recheck
 from agent.errors.deploy import ServiceRefusesPresent
 from agent.model.deployment import Outcome, Step
 from agent.model.finding import Finding, SubjectKind
-from agent.system.command import Signal, SystemRunner, process_of
+from agent.system.command import Signal, SystemRunner
+from agent.system.processes import process_of
 from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.clients.terminal import Terminal
 from support.paths import DYING

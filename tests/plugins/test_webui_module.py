@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from agent.contract.context import ModulePart
 from agent.probing.probe import mismatch
 from agent.rendering.render import filled_in
-from agent.system.command import process_of
 from agent.system.layout import Layout
+from agent.system.processes import process_of
 from chainwright import Address, Context, Endpoint, Expected, HostFacts, ProbeFailed, ServiceContext, Signal
 from plugins.webui import WebUI
 from plugins.webui.probe import WebUIProbe

@@ -1,5 +1,4 @@
 import os
-import stat
 import sys
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from agent.model.need import HostFacts
 from agent.registry.hooks import Hooks
 from agent.registry.plugins import Registry
-from agent.system.ownership import why_untrusted
 from support.appliances.toy import BUILT_IN, STUNNEL, ToyAppliance
 
 OFF = "It is disabled, everything else goes on."
@@ -388,6 +386,16 @@ def test_no_drop_in_is_loaded_from_a_directory_that_everyone_can_write_to(applia
     )
 
 
+def test_no_drop_in_is_loaded_from_below_a_directory_that_others_can_write_to(appliance: ToyAppliance):
+    directory = appliance.drop_in("stunnel", STUNNEL).parents[1]
+    directory.chmod(0o777)
+    assert message(appliance.registry("stunnel"), "stunnel") == (
+        f"{directory / 'plugins'}: The drop-in plugin is not loaded: "
+        f"every user can write to the directory {directory} (mode 0777).\n"
+        f"{OFF} Look at its content, then: chmod go-w {directory}"
+    )
+
+
 def test_a_drop_in_is_a_regular_file_with_a_proper_name(appliance: ToyAppliance):
     target = appliance.drop_in("stunnel", STUNNEL)
     (target.parent / "link.py").symlink_to(target)
@@ -398,14 +406,6 @@ def test_a_drop_in_is_a_regular_file_with_a_proper_name(appliance: ToyAppliance)
     assert "it can't be read: it is not a regular file." in message(registry, "pipe")
     assert 'its name "Bad Name" must be lower-case letters' in message(registry, "Bad Name")
     assert record(registry, "stunnel").state == "on"
-
-
-def test_a_file_of_another_user_is_not_believed(tmp_path: Path):
-    someone = os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, os.geteuid() + 4711, 0, 0, 0, 0, 0))
-    untrusted = why_untrusted(tmp_path, someone, 0o022)
-    assert untrusted
-    assert untrusted.reason == f"it belongs to the user {os.geteuid() + 4711}, not to root"
-    assert untrusted.fix == f"chown root {tmp_path}"
 
 
 # Hooks of plugins that are on

@@ -53,6 +53,7 @@ from agent.store.orders import LEASE, process_name
 from agent.store.sealing import Sealer
 from agent.system.layout import Layout
 from agent.system.modes import places_of_state, repaired
+from agent.system.processes import is_running, ticks_of
 from support.appliances.staged import Authority
 from support.cas import certificates as toy_ca
 from support.fakes import ladder as toy_ladder
@@ -600,7 +601,8 @@ def test_a_lease_that_is_given_back_is_free(store: Store):
 
 
 def as_process(pid: int) -> str:
-    return f"{pid}@{process_name().partition('@')[2]}"
+    boot = process_name().partition("@")[2].partition("/")[0]
+    return f"{pid}@{boot}/{ticks_of(pid) if is_running(pid) else 0}"
 
 
 # Roots

@@ -21,6 +21,7 @@ from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
 from agent.health.damage import damaged_file, damaged_row
+from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
 from agent.health.room import nearly_full
 from agent.health.states import Status
@@ -143,6 +144,7 @@ def status_problems() -> list[Problem]:
         problems.old_evidence("mail", "127.0.0.1:25", AT),
         problems.pass_crashed("KeyError", "'x'", ""),
         problems.api_failed("it ended with code 3"),
+        *(of_account(each).problem for each in ACCOUNTS),
         problems.unreachable("pid 4711, chainwright run", "/run/chainwright/api.sock"),
         problems.blocked("pid 4711, chainwright upload", AT),
         problems.upload_ends(AT),
@@ -150,6 +152,27 @@ def status_problems() -> list[Problem]:
         problems.root_ends(AT),
         *conditions(),
     ]
+
+
+def _account(subject: str, what: str, *, hung: bool) -> dict[str, object]:
+    trace = 'Current thread 0x1 (most recent call first):\n  File "/etc/chainwright/plugins/vpn.py", line 7 in needs\n'
+    return {
+        "subject": subject,
+        "what": what,
+        "hung": hung,
+        "seconds": 61,
+        "ending": "signal 6 ended it",
+        "trace": trace,
+    }
+
+
+ACCOUNTS = (
+    _account("plugin vpn", "declare_needs of the module vpn", hung=True),
+    _account("service nginx", "the command nginx -t", hung=True),
+    _account("pass pass", "a pass", hung=True),
+    _account("plugin vpn", "declare_needs of the module vpn", hung=False),
+)
+"""What the supervisor has seen of passes that hung or died."""
 
 
 def conditions() -> list[Problem]:

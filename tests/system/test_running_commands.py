@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.system.command import OUTPUT_LIMIT, Command, CommandResult, Signal, SystemRunner, process_of
+from agent.system.command import OUTPUT_LIMIT, Command, CommandResult, Signal, SystemRunner
+from agent.system.processes import process_of
 from support.processes.tree import alive
 from support.waiting import until
 
@@ -212,7 +213,8 @@ def test_a_signal_that_does_not_exist_is_refused_at_once():
 
 def test_a_process_of_another_user_lives_but_can_not_be_signalled():
     script = (
-        "import os; from pathlib import Path; from agent.system.command import Signal, SystemRunner, process_of\n"
+        "import os; from pathlib import Path; from agent.system.command import Signal, SystemRunner\n"
+        "from agent.system.processes import process_of\n"
         "if os.geteuid() == 0: os.setresuid(65534, 65534, 65534)\n"
         "file = Path('/proc/1/stat')\n"  # begins with the number, and everybody may read it
         "print(process_of(file), SystemRunner().run(Signal(file, 'CONT')).summary)"

@@ -45,10 +45,10 @@ def test_what_stays_is_started_by_systemd_and_its_words_come_back(systemd_run, m
     script = "echo started; echo $WORD; echo 'error: port is taken' >&2; exit 3"
     command = Command(("sh", "-c", script), environment={"WORD": "two words"}, stays=True)
     monkeypatch.delenv("INVOCATION_ID", raising=False)
-    alone = SystemRunner(systemd_run.parent).run(command)
+    alone = SystemRunner(booted=systemd_run.parent).run(command)
     assert (alone.exit_code, alone.output) == (3, "started\ntwo words\nerror: port is taken\n")
     monkeypatch.setenv("INVOCATION_ID", "0123")
-    done = SystemRunner(systemd_run.parent).run(command)
+    done = SystemRunner(booted=systemd_run.parent).run(command)
     assert (done.exit_code, done.output) == (1, f"{alone.output}Job for run-u1.service failed.\n")
     assert done.summary == "error: port is taken"
 

@@ -179,7 +179,10 @@ class AcmeClient(AcmeNetwork):
             return current
 
     def finalize(self, context: SourceContext, order: Order, csr: x509.CertificateSigningRequest) -> Order:
-        """Give the CA the signing request (RFC 8555 section 7.4); an order that isn't ready is returned as it is."""
+        """Give the CA the signing request (RFC 8555 section 7.4); an order that isn't ready is returned as it is.
+
+        Raises the refusal `orderNotReady` where the order is called ready all the same.
+        """
         for _try in range(FINALIZE_TRIES - 1):
             try:
                 return self._finalized(context, order, csr)
@@ -197,7 +200,10 @@ class AcmeClient(AcmeNetwork):
         except CaProblem as refusal:
             if refusal.problem.type != "orderNotReady":
                 raise
-            return self.order(context, order.url)
+            current = self.order(context, order.url)
+            if current.status == "ready":
+                raise
+            return current
         return self._order(answer, order.url)
 
     def _order(self, answer: requests.Response, url: str) -> Order:

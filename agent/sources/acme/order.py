@@ -35,10 +35,15 @@ if TYPE_CHECKING:
 
 TIME_LIMIT = 300.0
 """Seconds that one try takes at most; what isn't done then goes on in the next."""
-FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.02, 5.0, 1.6
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.02, 10.0, 1.6
 """Seconds until the first look at an order, and between two later ones where the CA does not say; what a pause grows by."""
+NOT_READY = "orderNotReady"
 EARLY = 0.1
 """Seconds for which an order is looked at in spite of the CA's ``Retry-After``: many a CA asks for more than it takes."""
+STATES = ("pending", "ready", "processing")
+"""Those of an order that goes on, in their order (RFC 8555 section 7.1.6)."""
+MOST_SETBACKS = 6
+"""So often an order may come back to a state in one try: after 1, 2, 4, ... seconds it is gone on with, then the try fails."""
 OK = 200
 LOST = frozenset({OK, 404, 410})
 """HTTP status of answers about a part of an order that mean that it isn't there, or can't be read."""
@@ -76,6 +81,9 @@ class Ordering:
         self._context = task.context
         self._time_limit = time_limit
         self._deadline = time.monotonic() + time_limit
+        self._setbacks = 0
+        self._not_ready: CaProblem | None = None
+        """Why the CA took no signing request for an order that it calls ready."""
         self._checks = PreOrderChecks(task)
         self._answers = task.ca.answers
         self._authorizations = Authorizations(task, self._checks)
@@ -101,7 +109,9 @@ class Ordering:
             saved, order = resumed or self._placement.placed()
             counted = order.status == "valid"
             while order.status != "valid":
-                order = self._advanced(order, saved)
+                before, order = order.status, self._advanced(order, saved)
+                if order.status in STATES and STATES.index(order.status) <= STATES.index(before):
+                    self._set_back(order)
             if not counted:  # whatever becomes of the chain: the CA has issued it
                 limits.note_issued(names, exempt=exempt, renewal=renewal)
             chain = self._delivered(order, saved)
@@ -145,10 +155,13 @@ class Ordering:
 
     def _finalized(self, order: Order, saved: SavedOrder) -> Order:
         self._context.progress(OrderStep.FINALIZING, "the CA has the signing request")
-        finalized = self._client.finalize(self._context, order, saved.signing_request)
-        if finalized.status == order.status:  # it was not ready after all, and then it was: not again at once
-            self._pause(1.0)
-        return finalized
+        try:
+            return self._client.finalize(self._context, order, saved.signing_request)
+        except CaProblem as refusal:
+            if refusal.problem.type != NOT_READY:
+                raise
+            self._not_ready = refusal  # it was not ready after all, and then it was
+            return order
 
     def _polled(self, order: Order, given_up: Callable[[], bool] = lambda: False) -> Order:
         """Look at an order until its state changes, or `given_up` says that it won't."""
@@ -159,6 +172,17 @@ class Ordering:
             pause = min(pause * GROWTH, LONGEST_PAUSE)
             order = self._client.order(self._context, order.url)
         return order
+
+    def _set_back(self, order: Order) -> None:
+        """Wait ever longer before an order that got no further is gone on with. Raises what the CA said, or `CaUnreachable`."""
+        self._setbacks += 1
+        if self._setbacks <= MOST_SETBACKS:
+            self._pause(2.0 ** (self._setbacks - 1))
+        elif self._not_ready is not None:
+            raise self._not_ready
+        else:
+            cause = f"it does not get on with the order, and calls it {order.status} again and again"
+            raise CaUnreachable(cause, url=order.url, status=OK)
 
     def _pause(self, seconds: float) -> None:
         left = self._deadline - time.monotonic()
@@ -230,5 +254,5 @@ def _is_lost(error: CaProblem | CaUnreachable) -> bool:
     What is before a CA garbles everything for minutes, and then the order is there again: one failure says nothing.
     """
     if isinstance(error, CaProblem):
-        return error.problem.status in LOST
+        return error.problem.status in LOST or error.problem.type == NOT_READY
     return error.trouble is Trouble.BROKEN and error.status in LOST

@@ -42,7 +42,7 @@ class OrderPlacement:
         saved = self._saved
         if saved is None or not saved.url:
             return None
-        order = self._still_there(saved.url)
+        order = self._still_there(saved)
         if order is None:
             self.forget()
             return None
@@ -55,7 +55,7 @@ class OrderPlacement:
         saved = self._saved or SavedOrder.new(self._request, self._source.directory_url, self._account.url)
         self._context.save(saved.to_json())
         order = self._ordered(profile, self.replaces)
-        self._saved = saved = saved.placed(order.url)
+        self._saved = saved = saved.placed(order.url, self._context.now())
         self._context.save(saved.to_json())
         self._context.progress(OrderStep.ORDERED, f"{self._source.ca} has the order")
         return saved, order
@@ -103,16 +103,15 @@ class OrderPlacement:
     def _key(self) -> str:
         return f"issued for {self._request.id}"
 
-    def _still_there(self, url: str) -> Order | None:
-        """Return the order if it can be gone on with: one whose time is over stays pending at some CAs."""
+    def _still_there(self, saved: SavedOrder) -> Order | None:
+        """Return the order if it can be gone on with: one whose time is over stays pending or processing at some CAs."""
         try:
-            order = self._client.order(self._context, url)
+            order = self._client.order(self._context, saved.url)
         except CaProblem as refusal:
             if refusal.problem.status in GONE:
                 return None
             raise
-        over = order.expires is not None and order.expires <= self._context.now() and order.status != "valid"
-        return None if over else order
+        return None if saved.is_over(order, self._context.now()) else order
 
     def _ordered(self, profile: str, replaces: str) -> Order:
         """Order, once more without what the CA doesn't accept and nobody insists on."""

@@ -121,10 +121,11 @@ class _Case:
         if paused := UNPAUSE.search(problem.detail):
             return NamesPaused(self.ca, self.paused(problem), paused[0], self.tomorrow(), detail=detail)
         if problem.status == 503:
-            return CaBusy(self.ca, self.limited(error), worst.detail, detail)
+            return self._counted(error, CaBusy(self.ca, self.limited(error), worst.detail, detail))
         if problem.status == 429 or worst.type == "rateLimited":
             failed = self.limited_names(problem)
-            return RateLimited(self.ca, worst.detail, self.limited(error), failed=failed, detail=detail)
+            limited = RateLimited(self.ca, worst.detail, self.limited(error), failed=failed, detail=detail)
+            return self._counted(error, limited)
         if problem.status >= 500 or worst.type in {"serverInternal", "badNonce"}:
             return CaFailed(self.ca, worst.detail, self.later(error), detail=detail)
         return (
@@ -132,6 +133,13 @@ class _Case:
             or self._of_the_account(error, worst, detail)
             or self._other(error, worst, detail)
         )
+
+    @staticmethod
+    def _counted(error: CaProblem, told: AcmeError) -> AcmeError:
+        """Count a wish to wait as a failure where the CA doesn't say for how long: the pauses grow with their number."""
+        if error.retry_after is None:
+            told.counts = True  # type: ignore[misc]  # of this one, not of its kind
+        return told
 
     def _of_a_name(self, error: CaProblem, worst: ProblemDocument, detail: str) -> AcmeError | None:
         failures = [self._failure(each) for each in _leaves(error.problem)]
@@ -198,8 +206,10 @@ class _Case:
         return max(next_try(self.attempts, self.now, self.chance), self.now + asked)
 
     def limited(self, error: CaProblem | CaUnreachable) -> datetime:
-        """Return when the CA allows more, and a little later."""
-        asked = DEFAULT_LIMIT if error.retry_after is None else timedelta(seconds=error.retry_after)
+        """Return when the CA allows more, and a little later. One that doesn't say when is asked ever less often."""
+        if error.retry_after is None:
+            return max(self.now + DEFAULT_LIMIT, next_try(self.attempts, self.now, self.chance))
+        asked = timedelta(seconds=error.retry_after)
         return self.now + min(max(asked, SHORTEST_LIMIT), LONGEST_LIMIT) + SHORTEST_LIMIT * self.chance()
 
     def tomorrow(self) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from cryptography.x509 import CertificateSigningRequest
 
     from agent.pki.key import PrivateKey
+    from agent.sources.acme.messages import Order
 
 VERSION = 1
+LONGEST, LONGEST_UNBOUNDED = timedelta(days=30), timedelta(days=7)
+"""For which an order is gone on with: whatever its CA says, and where it doesn't say when the order ends."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,6 +42,8 @@ class SavedOrder:
     """Empty: the CA was not asked yet, or its answer was lost."""
     refused: bool = False
     """What the CA delivered for it could not be used."""
+    placed_at: str = ""
+    """When the CA got it (ISO 8601)."""
 
     @classmethod
     def new(cls, request: Request, directory: str, account: str) -> Self:
@@ -59,9 +65,18 @@ class SavedOrder:
         """Return plain JSON types."""
         return {"version": VERSION, **asdict(self)}
 
-    def placed(self, url: str) -> Self:
+    def placed(self, url: str, now: datetime) -> Self:
         """Return it with the URL that the CA gave it."""
-        return replace(self, url=url)
+        return replace(self, url=url, placed_at=now.isoformat())
+
+    def is_over(self, order: Order, now: datetime) -> bool:
+        """Whether it brings nothing more: its time is over, or a CA that sets none has had it for a week, another for a month."""
+        if order.status == "valid":
+            return False
+        if order.expires is not None and order.expires <= now:
+            return True
+        longest = LONGEST_UNBOUNDED if order.expires is None else LONGEST
+        return bool(self.placed_at) and datetime.fromisoformat(self.placed_at) + longest <= now
 
     @property
     def private_key(self) -> PrivateKey:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from agent.contract.endpoint import Address
 from agent.errors.wording import quoted
 from agent.probing.connection import NOBODY_LISTENS, connected, in_plain_words, secured
 from agent.probing.handshake import lenient_context
-from agent.system.deadline import remaining
+from agent.system.http_exchange import HttpAnswer, HTTPException, RemoteDisconnected, exchange, request_head
 
 PATH = "/.well-known/acme-challenge/"
 REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
@@ -23,6 +21,7 @@ MOST_REDIRECTIONS = 10
 """As Boulder, the software of Let's Encrypt, has it."""
 LARGEST_ANSWER = 1024
 """Octets of an answer that are read."""
+WHO = "chainwright (looking who answers here)"
 SHOWN = 40
 """Characters of an answer that are shown."""
 
@@ -126,9 +125,7 @@ def _may_follow(url: str, ports: Ports) -> bool:
 def _get(parts: SplitResult, where: Address, deadline: float, allowed: float) -> Seen:
     try:
         with _stream(parts, where, deadline) as stream:
-            stream.settimeout(remaining(deadline))
-            stream.sendall(_request(parts))
-            return _read(parts, stream, where, deadline)
+            return _seen(parts, exchange(stream, _head(parts), deadline, LARGEST_ANSWER, cut=True), where)
     except RemoteDisconnected:
         return Seen(where, reason="the connection was closed without an answer")
     except OSError as error:
@@ -147,24 +144,22 @@ def _stream(parts: SplitResult, where: Address, deadline: float) -> Iterator[soc
             yield stack.enter_context(secured(plain, lenient_context(), str(parts.hostname), deadline))
 
 
-def _request(parts: SplitResult) -> bytes:
-    target = parts.path or "/"
-    target += f"?{parts.query}" if parts.query else ""
-    head = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc.rpartition('@')[2]}\r\n"
-    head += "User-Agent: chainwright (looking who answers here)\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    return head.encode("ascii", "replace")
+def _head(parts: SplitResult) -> bytes:
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    host = parts.netloc.rpartition("@")[2]
+    return request_head("GET", _plain(target), _plain(host), {"User-Agent": WHO})
 
 
-def _read(parts: SplitResult, stream: socket.socket, where: Address, deadline: float) -> Seen:
-    response = HTTPResponse(_Timed(stream, deadline), method="GET")  # type: ignore[arg-type]
-    try:
-        response.begin()
-        body = response.read(LARGEST_ANSWER).decode("utf-8", "replace").rstrip()
-    finally:
-        response.close()
-    location = response.headers.get("Location", "") if response.status in REDIRECTIONS else ""
+def _plain(text: str) -> str:
+    """Return a part of a redirection's URL as it can be sent."""
+    return text.encode("ascii", "replace").decode().replace(" ", "%20")
+
+
+def _seen(parts: SplitResult, answer: HttpAnswer, where: Address) -> Seen:
+    location = answer.headers.get("location", "") if answer.status in REDIRECTIONS else ""
     target = _absolute(parts.geturl(), location) if location else ""
-    return Seen(where, response.status, response.reason, response.headers.get("Server", ""), body, target)
+    body = answer.body.decode("utf-8", "replace").rstrip()
+    return Seen(where, answer.status, answer.reason, answer.headers.get("server", ""), body, target)
 
 
 def _absolute(url: str, location: str) -> str:
@@ -172,22 +167,3 @@ def _absolute(url: str, location: str) -> str:
         return urljoin(url, location)
     except ValueError:  # brackets without an address between them
         return location
-
-
-class _Timed(io.RawIOBase):
-    """A stream whose every piece has to come before the deadline: a server that drips is no faster than one that hangs."""
-
-    def __init__(self, stream: socket.socket, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """Return a reader, as `HTTPResponse` asks a socket for one."""
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        self._stream.settimeout(remaining(self._deadline))
-        return self._stream.recv_into(buffer)

@@ -87,10 +87,10 @@ async def preview(request: RequestContext) -> Response:
             raise
         asks = refused.code in NEEDS_PASSPHRASE
         fields.pop("passphrase", None)
-        word = request.app_state.upload_drafts.keep(request.session, fields, files) if asks else ""
+        word = request.keep_draft(fields, files) if asks else ""
         missing: dict[str, Any] = {"problem": refused.problem, "asks_passphrase": asks, "held": word, "nothing": False}
         return await request.page("root_replace.html.j2", refused.status, **missing)
-    word = request.app_state.upload_drafts.keep(request.session, fields, files)
+    word = request.keep_draft(fields, files)
     values: dict[str, Any] = {"found": answer.json(), "held": word, "word": REPLACE, "problem": None, "typed": ""}
     return await request.page("root_confirm.html.j2", **values)
 

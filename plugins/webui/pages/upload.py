@@ -43,11 +43,7 @@ async def preview(request: RequestContext) -> Response:
         return await _not_yet(request, refused, fields, files)
     found = answer.json()
     asks_keep = bool(found["refusal"]) and found["refusal"]["code"] in UNUSED
-    word = (
-        request.app_state.upload_drafts.keep(request.session, fields, files)
-        if asks_keep or not found["refusal"]
-        else ""
-    )
+    word = request.keep_draft(fields, files) if asks_keep or not found["refusal"] else ""
     values = {"found": found, "word": word, "asks_keep": asks_keep, "fields": fields}
     return await request.page("preview.html.j2", **values)
 
@@ -58,7 +54,7 @@ async def _not_yet(
     """Ask again. Where only the passphrase is missing, what was chosen is kept for that long."""
     asks_passphrase = refused.code in NEEDS_PASSPHRASE
     kept = {name: value for name, value in fields.items() if name != "passphrase"}
-    word = request.app_state.upload_drafts.keep(request.session, kept, files) if asks_passphrase else ""
+    word = request.keep_draft(kept, files) if asks_passphrase else ""
     values = _values(fields) | {
         "problem": refused.problem,
         "asks_passphrase": asks_passphrase,

@@ -99,15 +99,17 @@ class Guarded:
     api: ApiProcess
     browser: Browser
 
-    def memory(self) -> dict[str, int]:
-        """Return the resident memory of both processes, KiB."""
+    def memory(self) -> int:
+        """Return the resident memory of both processes, at its peak since the last call, octets."""
         assert self.web.process
-        return {"web interface": resident(self.web.process.pid), "API": resident(self.api.process.pid)}
+        return sum(peak(each.pid) for each in (self.web.process, self.api.process))
 
 
-def resident(pid: int) -> int:
-    (line,) = [each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmRSS")]
-    return int(line.split()[1])
+def peak(pid: int) -> int:
+    """Return the peak of the resident memory, and begin another (proc(5), clear_refs)."""
+    (line,) = [each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmHWM")]
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return 1024 * int(line.split()[1])
 
 
 @pytest.fixture

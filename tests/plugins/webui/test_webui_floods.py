@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -111,3 +114,69 @@ def test_a_client_that_goes_is_no_line_in_the_log(
     app_state.reload(1)
     until(lambda: "generation 1 is in service" in app_state.log[before:])
     assert len(app_state.log[before:].splitlines()) == 1
+
+
+# Forms that never end, and what they hold of memory
+
+MANY = 200
+PART = 600_000
+"""Octets that come of each form."""
+MOST = 60 * 2**20
+"""Octets that all of it may hold, in both processes."""
+
+
+def form(path: str, *, cookie: str = "", length: int = 2_000_000) -> bytes:
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: x",
+        "Sec-Fetch-Site: same-origin",
+        "Content-Type: multipart/form-data; boundary=b",
+        f"Content-Length: {length}",
+        *([f"Cookie: __Host-chainwright={cookie}"] if cookie else []),
+    ]
+    return "\r\n".join(
+        [*lines, "", '--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n']
+    ).encode()
+
+
+def send(connection: ssl.SSLSocket, octets: bytes) -> None:
+    with suppress(OSError):  # it may be cut off meanwhile
+        connection.sendall(octets)
+
+
+@pytest.mark.parametrize("logged_in", [True, False])
+def test_forms_that_never_end_hold_little_memory_and_nobody_else_up(guarded, stack: ExitStack, logged_in: bool) -> None:
+    cookie = guarded.browser.cookies["__Host-chainwright"] if logged_in else ""
+    for _ in range(5):
+        assert guarded.browser.get("/certificates").status == 200
+    connections = [stack.enter_context(guarded.web.connect()) for _ in range(MANY)]
+    guarded.memory()
+    before = guarded.memory()
+    head = form("/upload", cookie=cookie) if logged_in else form("/login", length=8000)
+    part = head + b"x" * (PART if logged_in else 7000)
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(send, connections, [part] * MANY))
+    grown = guarded.memory() - before
+    print(f"{MANY} forms hold {grown >> 20} MiB")
+    assert grown < MOST
+    assert guarded.browser.get("/certificates").status == 200
+    assert guarded.web.ask("/generation")[1] == '{"generation":1}'
+
+
+def test_more_than_the_budget_is_told_to_come_later_and_what_was_held_is_free_again(guarded, stack: ExitStack) -> None:
+    cookie = guarded.browser.cookies["__Host-chainwright"]
+    connections = [stack.enter_context(guarded.web.connect()) for _ in range(10)]
+    for each in connections:
+        send(each, form("/upload", cookie=cookie) + b"x" * PART)
+    answered, _, _ = select.select(connections, [], [], 20)
+    answer = answered[0].recv(65536)
+    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"retry-after: 5\r\n" in answer
+    for each in connections:
+        drop(each)
+    token = guarded.browser.get("/certificates").token
+
+    def taken() -> bool:
+        return guarded.browser.upload("/upload", {"form_token": token}, {"a.pem": b"x" * PART}).status == 422
+
+    until(taken)

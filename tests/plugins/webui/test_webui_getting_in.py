@@ -10,8 +10,10 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from plugins.webui.errors import FormTooSlow
-from plugins.webui.forms import read_form
+from plugins.webui.content import Content, ContentBudget
+from plugins.webui.errors import FormTooSlow, TooManyForms, UploadForgotten
+from plugins.webui.forms import File
+from plugins.webui.upload_drafts import KEPT, UploadDrafts
 from support.appliances.webui import Appliance, Pair
 from support.fakes.api import SESSION, WHO, Browser, FakeApi, problem
 
@@ -261,6 +263,11 @@ def test_more_than_two_mebibytes_are_refused_whatever_their_length_says(agent: F
     page = browser.upload("/upload", {}, {"big.pem": b"x" * (2 * 2**20)})
     assert (page.status, agent.changes()) == (413, [])
     assert "That is more than 2 MiB." in page.words
+
+
+def test_a_form_that_does_not_say_how_long_it_is_is_refused_before_any_of_it_is_read(
+    agent: FakeApi, browser: Browser
+) -> None:
     chunked = browser.appliance.https()
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
@@ -268,9 +275,29 @@ def test_more_than_two_mebibytes_are_refused_whatever_their_length_says(agent: F
         "Transfer-Encoding": "chunked",
         "Cookie": f"{COOKIE}={SESSION}",
     }
-    chunked.request("POST", "/check", iter([b"x" * 2**20] * 3), headers, encode_chunked=True)
-    assert chunked.getresponse().status == 413
+    chunked.request("POST", "/check", iter([b"x"] * 100), headers, encode_chunked=True)
+    answer = chunked.getresponse()
+    assert (answer.status, agent.changes()) == (400, [])
+    assert b"it does not say how long it is" in answer.read()
     chunked.close()
+
+
+@pytest.mark.parametrize("octets", [8 * 1024 + 1, 2 * 2**20 + 1])
+def test_who_has_not_logged_in_sends_a_name_and_a_password_and_no_more(
+    agent: FakeApi, stranger: Browser, octets: int
+) -> None:
+    page = stranger.post("/login", {**LOGIN, "user": "a" * octets})
+    assert (page.status, agent.changes()) == (413, [])
+    assert "That is more than 8192 bytes, and you have not logged in." in page.words
+
+
+def test_nothing_large_is_read_for_a_session_that_the_agent_does_not_know(agent: FakeApi, browser: Browser) -> None:
+    agent.says("GET /v1/session", problem("people.session_ended", "It has ended."), 401)
+    with browser.appliance.connect() as connection:
+        head = "POST /upload HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 1000000\r\n"
+        head += f"Content-Type: multipart/form-data; boundary=b\r\nCookie: {COOKIE}={SESSION}\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 303 ")  # of a million octets none has come
 
 
 @pytest.mark.parametrize(
@@ -342,14 +369,69 @@ def test_a_name_of_a_file_can_not_end_a_header(agent: FakeApi, browser: Browser)
     assert headers["Content-Type"].startswith("multipart/form-data; boundary=")
 
 
-def test_a_form_that_never_ends_is_not_waited_for() -> None:
+def content(*parts: bytes, length: int, session: str = "", budget: ContentBudget | None = None) -> Content:
+    """Return content of which these parts come, and then no more."""
+    left = [*parts]
+
     async def receive() -> Message:
+        if left:
+            return {"type": "http.request", "body": left.pop(0), "more_body": True}
         return await asyncio.Future()
 
-    headers = [(b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"9")]
-    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
-    with pytest.raises(FormTooSlow, match=r"within 0\.05 seconds"):
-        asyncio.run(read_form(request, seconds=0.05))
+    request = Request({"type": "http", "method": "POST", "headers": [(b"content-length", b"%d" % length)]}, receive)
+    return Content(request, budget or ContentBudget(), session)
+
+
+def test_a_form_that_never_ends_is_not_waited_for() -> None:
+    with pytest.raises(FormTooSlow, match=r"not complete after 0\.\d+ seconds"):
+        asyncio.run(content(b"user=", length=9).read(seconds=0.05))
+
+
+def test_one_that_drips_has_as_long_as_its_rate_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.webui.content.BEGIN", 0.05)
+    monkeypatch.setattr("plugins.webui.content.LOWEST_RATE", 1000)
+    with pytest.raises(FormTooSlow):
+        asyncio.run(content(b"x", length=9).read())
+    with pytest.raises(FormTooSlow, match=r"not complete after 1\.\d+ seconds"):
+        asyncio.run(content(b"x" * 1000, length=9000, session=SESSION).read())
+
+
+def test_forms_of_one_session_and_of_all_together_have_a_limited_amount_of_memory() -> None:
+    budget = ContentBudget(in_all=100, of_one_session=60)
+    for session, octets in (("a", 60), ("b", 40)):
+        budget.take(session, octets)
+    for session in ("a", "b", "c"):
+        with pytest.raises(TooManyForms):
+            budget.take(session, 1)
+    budget.give_back("a", 60)
+    budget.take("c", 60)
+
+
+def test_a_form_holds_its_memory_until_it_is_answered_and_gives_it_back_when_it_breaks_off() -> None:
+    budget = ContentBudget(in_all=100, of_one_session=100)
+    held = content(b"x" * 60, length=100, session="a", budget=budget)
+    with pytest.raises(FormTooSlow):
+        asyncio.run(held.read(seconds=0.05))
+    with pytest.raises(TooManyForms):
+        budget.take("b", 60)
+    for _ in range(2):
+        held.release()
+    budget.take("b", 100)
+
+
+def test_drafts_are_few_of_limited_size_and_go_when_their_time_is_over() -> None:
+    now = [0.0]
+    drafts = UploadDrafts(lambda: now[0], largest=100)
+    words = [drafts.keep(str(number), {}, (File("a", b"x" * 40),)) for number in range(3)]
+    with pytest.raises(UploadForgotten):
+        drafts.find("0", words[0])
+    assert drafts.find("2", words[2]).octets == 40
+    assert drafts.keep("2", {"paste": "x" * 60}, ()) != words[2]
+    with pytest.raises(UploadForgotten):
+        drafts.find("2", words[2])
+    now[0] = KEPT + 1
+    drafts.expire()
+    assert drafts._uploads == {}
 
 
 def test_who_connects_and_asks_for_nothing_is_cut_off(appliance: Appliance, ecdsa: Pair) -> None:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import pytest
 
 from agent.auth import Accounts, Role
 from agent.store import Store
+from agent.store.instants import written
 from agent.system.layout import Layout
 from support.appliances.webui import PATIENCE, Appliance, Root
 from support.cas.certificates import Party, key_pem, pem
@@ -28,6 +29,7 @@ from support.fakes.api import Answer, Browser
 from support.passwords import CHEAP
 from support.paths import CHECKOUT
 from support.processes import prepared
+from support.processes.writing import writing
 from support.waiting import until
 
 LAUNCHER = """
@@ -186,6 +188,26 @@ def test_the_page_tells_what_each_module_uses_and_what_it_serves(admin: Browser)
     assert len(re.findall(r'<tbody role="rowgroup" id="chain-', by_module)) == 2
     nothing = admin.get("/certificates?filter=nowhere")
     assert "Nothing was found." in nothing.words
+
+
+LOOKS = ("/certificates", "/certificates?view=modules", "/upload", "/root", "/events", "/audit", "/tokens", "/password")
+
+
+def test_each_page_is_there_while_another_process_writes_to_the_database(box: Whole, admin: Browser) -> None:
+    then = written(datetime.now(UTC) - timedelta(minutes=5))
+    with Store.open_existing(box.layout) as store, store.write():  # so that the next use would be noted
+        store.database.execute("update sessions set opened_at = ?, seen_at = ?", [then, then])
+    with writing(box.layout.database):
+        assert [(page, admin.get(page).status) for page in LOOKS] == [(page, 200) for page in LOOKS]
+
+
+def test_a_change_that_finds_the_database_busy_is_told_in_the_page_s_frame(box: Whole) -> None:
+    with writing(box.layout.database):
+        page = Browser(box).post("/login", {"user": "admin", "password": PASSWORD, "next": ""})
+    assert page.status == 503
+    assert "The database is busy: another process is writing to it. What is served is not touched." in page.words
+    assert "backup" not in page.words
+    assert "</html>" in page.text
 
 
 def test_the_eye_shows_all_about_a_chain(admin: Browser) -> None:

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from agent.errors.acme import AcmeError, CaBusy, CaFailed, CaUnreached, ProfileRefused, RateLimited, RevocationRefused
+from agent.errors.acme import (
+    AcmeError,
+    CaBusy,
+    CaFailed,
+    CaRefused,
+    CaUnreached,
+    ProfileRefused,
+    RateLimited,
+    RevocationRefused,
+)
 from agent.errors.limits import RateLimitAhead, RateLimitInForce
 from agent.errors.order import ChainUnexpected, ChallengeMissing
 from agent.errors.validation import NamesRejected, ValidationFailed
@@ -15,6 +24,7 @@ from agent.sources.acme.steps import OrderStep
 from support.cas import certificates as toy_ca
 from support.cas.stub_ca import StubCa
 from support.cas.stub_server import Reply
+from support.clients.acme import Waits
 from support.fakes.orderer import Opened, replaceable
 from support.fakes.source_context import FakeOrderContext, utc_now
 
@@ -351,6 +361,61 @@ def test_an_order_that_was_ready_and_is_not_is_looked_at_again(at: Opened, stub:
     orderer = at(stub)
     assert orderer.order(NAME).covers([NAME])
     assert len(stub.requests("finalize")) == 2
+
+
+TURNS = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+
+
+def test_a_ca_that_never_takes_the_signing_request_is_asked_ever_less_often_and_then_left(at: Opened, stub: StubCa):
+    stub.script("finalize", *[Reply(403, "orderNotReady", "it is not ready")] * 50)
+    orderer = at(stub)
+    orderer.context.pause = waits = Waits()
+    context = orderer.order_context()
+    with pytest.raises(CaRefused, match="it is not ready"):
+        orderer.obtain(context, [NAME])
+    assert len(stub.requests("finalize")) == 1 + len(TURNS)
+    assert [each for each in waits.seconds if each >= 1] == TURNS
+    with pytest.raises(CaRefused) as again:
+        orderer.obtain(orderer.order_context(saved=context.saved, attempts=1), [NAME])
+    assert again.value.retry_at
+    assert len(stub.requests("newOrder")) == 1
+
+
+def test_after_two_failures_the_next_order_is_a_new_one(at: Opened, stub: StubCa):
+    stub.script("finalize", *[Reply(403, "orderNotReady", "it is not ready")] * 3 * (1 + len(TURNS)))
+    orderer = at(stub)
+    orderer.context.pause = Waits()
+    context = orderer.order_context()
+    for attempts in range(3):
+        context = orderer.order_context(saved=context.saved, attempts=attempts)
+        with pytest.raises(CaRefused):
+            orderer.obtain(context, [NAME])
+    assert len(stub.requests("newOrder")) == 1
+    assert orderer.obtain(orderer.order_context(saved=context.saved, attempts=3), [NAME]).covers([NAME])
+    assert len(stub.requests("newOrder")) == 2
+
+
+def test_a_ca_that_sends_an_order_back_and_forth_is_asked_ever_less_often_and_then_left(at: Opened, stub: StubCa):
+    body = {"finalize": f"{stub.url}/finalize/1", "authorizations": []}
+    stub.script("finalize", *[Reply(body={**body, "status": "processing"})] * 50)
+    stub.script("order", *[Reply(body={**body, "status": "ready"})] * 50)
+    orderer = at(stub)
+    orderer.context.pause = waits = Waits()
+    with pytest.raises(CaFailed, match="does not get on with the order, and calls it ready again and again"):
+        orderer.order(NAME)
+    assert len(stub.requests("finalize")) == 1 + len(TURNS)
+    assert [each for each in waits.seconds if each >= 1] == TURNS
+
+
+def test_a_ca_that_rejects_every_nonce_is_asked_ever_less_often_and_then_left(at: Opened, stub: StubCa):
+    stub.reject = lambda: True
+    orderer = at(stub)
+    orderer.context.pause = waits = Waits()
+    with pytest.raises(CaFailed):
+        orderer.order(NAME)
+    assert len(stub.seen) < 100
+    assert waits.seconds == sorted(waits.seconds)
+    assert len(waits.seconds) == 3
 
 
 def test_an_order_that_fails_at_its_end_says_why(at: Opened, stub: StubCa):

@@ -14,6 +14,7 @@ from agent.pki.key import load_key
 from agent.sources.acme.steps import OrderStep
 from support.cas.stub_ca import StubCa
 from support.cas.stub_server import Reply
+from support.clients.acme import Waits
 from support.fakes.orderer import WAITS, DyingContext, Killed, Opened, Orderer
 from support.fakes.source_context import utc_now
 
@@ -119,6 +120,25 @@ def test_an_order_that_the_ca_does_not_finish_is_left_as_it_is_and_gone_on_with_
     chain = orderer.restarted().order(NAME, saved=context.saved)
     assert chain.key.public_key() == public_key_of(context.saved)
     assert len(stub.requests("newOrder")) == 1
+
+
+@pytest.mark.parametrize(
+    ("expires", "longest"), [(None, 7), (timedelta(days=1), 30)], ids=["unsaid", "always tomorrow"]
+)
+def test_an_order_that_is_never_finished_is_left_one_day(
+    at: Opened, stub: StubCa, expires: timedelta | None, longest: int
+):
+    stub.busy_polls, stub.expires = 10**6, expires
+    orderer = at(stub)
+    context, began = orderer.order_context(), utc_now()
+    for day, orders in ((0, 1), (longest - 1, 1), (longest + 1, 2)):
+        stub.clock = lambda day=day: began + timedelta(days=day)
+        orderer = orderer.restarted(clock=stub.clock)
+        orderer.context.pause = Waits()
+        context = orderer.order_context(saved=context.saved)
+        with pytest.raises(OrderUnfinished):
+            orderer.obtain(context, [NAME], time_limit=0.3)
+        assert len(stub.requests("newOrder")) == orders
 
 
 def test_an_order_is_interrupted_at_once_when_the_agent_stops(at: Opened, stub: StubCa):

@@ -61,10 +61,19 @@ def test_a_failure_of_the_ca_is_tried_again_not_before_it_wants(asked, wait):
 
 @pytest.mark.parametrize(
     ("asked", "wait"),
-    [(None, HOUR), (5, MINUTE), (3600, HOUR), (34 * 3600, 34 * HOUR), (10**7, timedelta(days=2))],
+    [(5, MINUTE), (3600, HOUR), (34 * 3600, 34 * HOUR), (10**7, timedelta(days=2))],
 )
 def test_a_limit_is_waited_for_within_reason(asked, wait):
     assert told(refusal("rateLimited", status=429, retry_after=asked), attempts=3).retry_at == NOW + wait
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_ca_that_does_not_say_when_it_allows_more_is_asked_ever_less_often(status):
+    pauses = [told(refusal("rateLimited", status=status), attempts=each) for each in range(5)]
+    day = timedelta(days=1)
+    assert [each.retry_at - NOW for each in pauses] == [HOUR, HOUR, 100 * MINUTE, day, day]
+    assert all(each.counts for each in pauses), "else the attempts would not grow"
+    assert not told(refusal("rateLimited", status=status, retry_after=60)).counts
 
 
 def test_after_a_limit_not_everyone_comes_in_the_same_second():

@@ -96,6 +96,6 @@ def make_tunnel(appliance: Deployed) -> None:
 def box_at(appliance: Deployed) -> Iterator[Box]:
     make_tunnel(appliance)
     make_people(appliance)
-    with ApiProcess(appliance.layout, web=(os.geteuid(),)) as api:
+    with ApiProcess(appliance.layout, web=(os.geteuid(),), jobs="done") as api:
         yield Box(appliance, api, api.log_in("ann", ANN), api.log_in("vic", VIC))
         assert "Traceback" not in api.log

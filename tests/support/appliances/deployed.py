@@ -24,8 +24,9 @@ from agent.model.events import Event
 from agent.operations.locked_state import locked_state
 from agent.probing.handshake import lenient_context
 from agent.store import Store
-from agent.system.command import Action, CommandResult, SystemRunner, process_of
+from agent.system.command import Action, CommandResult, SystemRunner
 from agent.system.layout import Layout
+from agent.system.processes import process_of
 from support.paths import DYING, TESTS, THIRD_PARTY
 from support.processes import prepared
 from support.processes.tree import kill_all

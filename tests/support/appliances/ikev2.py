@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from agent.system.command import process_of
+from agent.system.processes import process_of
 from plugins.ikev2.vici_socket import plain, session
 from support.appliances.deployed import Deployed
 from support.ports import free_port

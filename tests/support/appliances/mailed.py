@@ -14,7 +14,7 @@ from agent.demo.modules import dovecot_version
 from agent.probing.connection import restricted_context
 from agent.probing.handshake import lenient_context
 from agent.probing.starttls import begin
-from agent.system.command import process_of
+from agent.system.processes import process_of
 from support.appliances.deployed import Deployed, leaf_of, run_quietly
 from support.ports import free_port
 from support.toml import table

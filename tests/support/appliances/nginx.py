@@ -8,7 +8,8 @@ from pathlib import Path
 from agent.contract.context import DIRECTORY_MARK, Context, ModulePart, ServiceContext
 from agent.rendering.render import render_entry
 from agent.rendering.templates import Templates, search_path
-from agent.system.command import Signal, process_of
+from agent.system.command import Signal
+from agent.system.processes import process_of
 from plugins.nginx import Nginx
 from plugins.reverse_proxy import ReverseProxy
 from support.appliances.staged import PATIENCE, StagedAppliance, http, switch

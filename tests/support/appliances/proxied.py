@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from agent.system.command import process_of
+from agent.system.processes import process_of
 from support.appliances.deployed import Deployed, connect, run_quietly
 from support.ports import free_port
 from support.toml import table

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from agent.probing.handshake import fingerprints_of, presented
-from agent.system.command import process_of
+from agent.system.processes import process_of
 from plugins.sstp.packets import END_OF_HEAD, Message, read_message, request
 from support.appliances.deployed import Deployed, connect, served
 from support.paths import CHECKOUT

@@ -72,6 +72,8 @@ class StubCa:
         """It fails when it's asked something while it does something else, as smallstep's CAs may."""
         self.busy_polls = 0
         """How often an order is still ``processing`` when it's looked at after it was finalized."""
+        self.expires: timedelta | None = timedelta(days=1)
+        """How far ahead the end of each order always is; None: it isn't said."""
         self.seen: list[Seen] = []
         self.accounts: dict[str, JWK] = {}
         self.contacts: dict[str, list[str]] = {}
@@ -185,8 +187,9 @@ class StubCa:
             "identifiers": [{"type": "dns", "value": name} for name in order.names],
             "authorizations": [f"{self.url}/authorization/{number}.{each}" for each in range(len(order.names))],
             "finalize": f"{self.url}/finalize/{number}",
-            "expires": (self.clock() + timedelta(days=1)).isoformat(),
         }
+        if self.expires is not None:
+            body["expires"] = (self.clock() + self.expires).isoformat()
         if order.status == "valid":
             body["certificate"] = f"{self.url}/certificate/{number}"
         return body

@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
 
 from agent.system.layout import Layout
 from support.clients.api import Client
-from support.processes import prepared
+from support.processes import passes, prepared
 
 
 @dataclass
@@ -28,8 +28,8 @@ class ApiProcess:
     web: tuple[int, ...] = ()
     """Uids under which the web interface runs."""
     limits: dict[str, float] = field(default_factory=dict)
-    command: tuple[str, ...] = ()
-    """What jobs run instead of `chainwright`."""
+    jobs: str = ""
+    """What becomes of jobs: `done`, `taken` by somebody who does nothing; empty: nobody takes them, or the agent itself."""
 
     def __enter__(self) -> ApiProcess:
         self.clock = self.layout.root / "clock"
@@ -38,7 +38,8 @@ class ApiProcess:
         self.layout.api.unlink(missing_ok=True)
         self.listener.bind(str(self.layout.api))
         self.listener.listen(128)
-        options = json.dumps({"web": self.web, "limits": self.limits, "command": self.command})
+        self.agent = passes.start(self.layout, idle=self.jobs == "taken") if self.jobs else None
+        options = json.dumps({"web": self.web, "limits": self.limits})
         number = self.listener.fileno()
         with self.log_file.open("ab") as log:
             argv = [HERE, self.layout.root, str(number), options]
@@ -48,6 +49,9 @@ class ApiProcess:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+        if self.agent is not None:
+            self.agent.terminate()
+            self.agent.wait()
         self.listener.close()
         self.layout.api.unlink(missing_ok=True)
 
@@ -91,7 +95,6 @@ class ApiProcess:
 
 def _main(root: str, number: str, options: dict[str, Any]) -> None:
     from agent.api.authentication import PeerProcesses
-    from agent.api.job_processes import COMMAND, JobProcesses
     from agent.api.limits import ApiLimits
     from agent.api.process import serve
     from agent.api.services import ApiServices
@@ -103,10 +106,9 @@ def _main(root: str, number: str, options: dict[str, Any]) -> None:
         return datetime.now(UTC) + timedelta(seconds=ahead)
 
     layout, peers = Layout(Path(root)), PeerProcesses(os.geteuid(), frozenset(options["web"]))
-    starter = JobProcesses(layout, clock, options["command"] or COMMAND)
     with socket.socket(fileno=int(number)) as listener:
         serve(
-            ApiServices(layout, peers, clock=clock, job_processes=starter, limits=ApiLimits(**options["limits"])),
+            ApiServices(layout, peers, clock=clock, limits=ApiLimits(**options["limits"])),
             listener,
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -90,6 +89,11 @@ def with_idle_seconds(seconds: float) -> tuple[str, ...]:
     return (str(HERE), "idle", str(seconds))
 
 
+def with_patience(seconds: float) -> tuple[str, ...]:
+    """Return the program whose pass process is taken to hang when a hook or a command takes so long."""
+    return (str(HERE), "patience", str(seconds))
+
+
 def _main(kind: str, told: str, layout: Layout) -> int:
     from agent.daemon import supervisor
 
@@ -99,9 +103,10 @@ def _main(kind: str, told: str, layout: Layout) -> int:
     return supervisor.run(layout, clock=clock, program=(sys.executable, str(HERE), "pass", kind, told))
 
 
-def _pass_process(kind: str, told: str, layout: Layout, descriptor: int, who: str) -> int:
+def _pass_process(kind: str, told: str, layout: Layout, who: str, *descriptors: str) -> int:
     from agent.daemon import pass_process
     from agent.engine.host import read_host
+    from agent.system.activity import Activity, Page
 
     def clock() -> datetime:
         return datetime.now(UTC) + timedelta(seconds=_offset(told) if kind == "clock" else 0.0)
@@ -111,9 +116,11 @@ def _pass_process(kind: str, told: str, layout: Layout, descriptor: int, who: st
             raise RuntimeError("a fault of the test's")
         return read_host(settings)
 
-    end = socket.socket(fileno=descriptor)
+    end, activity = pass_process.inherited(*map(int, descriptors))
+    if kind == "patience":
+        activity = Activity(Page(int(descriptors[1])), patience=float(told))
     idle = float(told) if kind == "idle" else pass_process.IDLE_SECONDS
-    return pass_process.serve(layout, end, who=who, clock=clock, host=host, idle_seconds=idle)
+    return pass_process.serve(layout, end, who=who, clock=clock, host=host, idle_seconds=idle, activity=activity)
 
 
 def _offset(file: str) -> float:
@@ -124,6 +131,6 @@ def _offset(file: str) -> float:
 
 if __name__ == "__main__":
     if sys.argv[1] == "pass":
-        _, _, kind, told, root, descriptor, who = sys.argv
-        sys.exit(_pass_process(kind, told, Layout(Path(root)), int(descriptor), who))
+        _, _, kind, told, root, who, *descriptors = sys.argv
+        sys.exit(_pass_process(kind, told, Layout(Path(root)), who, *descriptors))
     sys.exit(_main(sys.argv[1], sys.argv[2], Layout(Path(sys.argv[-1]))))

@@ -1,0 +1,142 @@
+"""Passes that hang, or whose process dies: named, ended, told until a pass has got through, and tried again."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from agent.model.finding import Finding
+from agent.report import read_snapshot, report
+from agent.system.lock import holder_of
+from agent.system.poke import poke
+from support.appliances.deployed import Deployed
+from support.appliances.idle import START
+from support.processes.daemon import Agent, with_patience
+from support.processes.tree import alive
+from support.waiting import until
+
+SHORT = 2.0
+"""Seconds after which a hook or a command hangs."""
+PLUGIN = """
+import os, time
+from pathlib import Path
+from chainwright import ChainFile, Module, Part, hookimpl
+
+class Tunnel(Module):
+    "Tunnels."
+
+    name = "tunnel"
+    files = (ChainFile(path="tunnel.pem", parts=(Part.KEY, Part.FULLCHAIN)),)
+    check = ("{check}",)
+    reload = ("true",)
+    unprobed = "nothing listens"
+    port: int
+    domain: str
+
+    def needs(self, host):
+        {hook}
+        return [self.need(self.domain)]
+
+@hookimpl
+def register_modules():
+    return [Tunnel]
+"""
+
+
+@pytest.fixture
+def fault(idle: Deployed) -> Path:
+    """A file: while it is there, what a test has prepared goes wrong."""
+    return idle.root / "fault"
+
+
+def install(box: Deployed, hook: str = "pass", check: str = "true") -> None:
+    (box.layout.plugins / "tunnel.py").write_text(PLUGIN.format(hook=hook, check=check))
+
+
+def findings(box: Deployed) -> list[Finding]:
+    now = box.clock()
+    return [each for each in report(read_snapshot(box.layout, now), now).findings if each.severity.degrades]
+
+
+def told(box: Deployed, code: str) -> Finding:
+    until(lambda: [each for each in findings(box) if each.problem.code == code], seconds=40, what=code)
+    (found,) = [each for each in findings(box) if each.problem.code == code]
+    return found
+
+
+def test_a_hook_that_hangs_is_named_and_ended_and_the_next_pass_gets_through(idle, fault):
+    install(idle, f'while Path("{fault}").exists(): time.sleep(0.05)')
+    with Agent(idle.layout, program=with_patience(SHORT)) as agent:
+        agent.passes(START)
+        fault.touch()
+        assert poke(idle.layout)
+        agent.says("declare_needs of the module tunnel hung for ")
+        found = told(idle, "status.pass_hung")
+        assert (found.kind, found.subject, found.severity) == ("plugin", "tunnel", "error")
+        line = next(at for at, text in enumerate(PLUGIN.splitlines(), 1) if "{hook}" in text)
+        assert found.problem.cause.startswith(
+            f"Declare_needs of the module tunnel ({idle.layout.plugins}/tunnel.py:{line}) did not end within "
+        )
+        fault.unlink()
+        agent.passes("a failed pass is tried again")
+        assert findings(idle) == []
+
+
+def test_a_command_that_hangs_is_named_and_killed(idle, fault):
+    script = idle.program("sleepy", f"#!/bin/sh\n[ ! -e {fault} ] || {{ echo $$ >{idle.root}/number; sleep 1000; }}\n")
+    fault.touch()
+    install(idle, check=str(script))
+    with Agent(idle.layout, program=with_patience(SHORT)) as agent:
+        agent.says("the command ")
+        found = told(idle, "status.pass_hung")
+        assert (found.kind, found.subject, found.severity) == ("service", "sleepy", "error")
+        assert found.problem.cause.startswith(f"The command {script} did not end within ")
+        number = int((idle.root / "number").read_text())
+        fault.unlink()
+        agent.passes("a failed pass is tried again")
+        until(lambda: not alive(number), what="the end of the command")
+        assert findings(idle) == []
+
+
+def test_a_hook_that_the_process_dies_of_is_named(idle, fault):
+    install(idle, f'if Path("{fault}").exists(): os.abort()')
+    fault.touch()
+    with Agent(idle.layout) as agent:
+        agent.says(
+            "a pass failed, made because the agent starts: signal 6 ended it at declare_needs of the module tunnel"
+        )
+        found = told(idle, "status.pass_died")
+        assert (found.kind, found.subject, found.severity) == ("plugin", "tunnel", "error")
+        assert found.problem.cause.startswith(
+            "The process of a pass died: signal 6 ended it, at declare_needs of the module"
+        )
+        fault.unlink()
+        agent.passes("a failed pass is tried again")
+        assert findings(idle) == []
+
+
+def test_a_pass_that_hangs_does_not_outlive_a_supervisor_that_is_killed_and_the_next_agent_gets_the_lock(idle, fault):
+    install(idle, f'while Path("{fault}").exists(): time.sleep(0.05)')
+    with Agent(idle.layout, program=with_patience(SHORT)) as agent:
+        agent.passes(START)
+        pid = agent.pass_process
+        fault.touch()
+        assert poke(idle.layout)
+        until(lambda: holder_of(idle.layout.lock), what="it has the lock")
+        agent.signal(signal.SIGKILL)
+        agent.process.wait(10)
+    until(lambda: not alive(pid), seconds=40, what="the end of the pass process")
+    fault.unlink()
+    with Agent(idle.layout) as agent:
+        agent.passes(START)
+
+
+def test_an_agent_that_is_to_end_ends_though_a_pass_hangs(idle, fault):
+    install(idle, f'while Path("{fault}").exists(): time.sleep(0.05)')
+    with Agent(idle.layout, program=with_patience(SHORT)) as agent:
+        agent.passes(START)
+        fault.touch()
+        assert poke(idle.layout)
+        assert agent.ends() == 0
