@@ -28,7 +28,6 @@ OPEN = {"POST /v1/session", "GET /v1/root/download", "GET /v1/root/crl", "GET /v
 OWN = {
     "GET /v1/session",
     "DELETE /v1/session",
-    "POST /v1/session/password",
     "POST /v1/password",
     "GET /v1/password/effects",
 }
