@@ -187,7 +187,13 @@ class Supervisor:
         if "ended" in message:
             self._jobs = [each for each in self._jobs if each not in message["ended"]]
         if "outcome" in message:
-            outcomes = {"made": self._made, "locked": self._locked, "failed": self._failed, "crashed": self._raised}
+            outcomes = {
+                "made": self._made,
+                "looked": self._looked,
+                "locked": self._locked,
+                "failed": self._failed,
+                "crashed": self._raised,
+            }
             outcomes[message["outcome"]](message)
 
     def _know(self, known: Message) -> None:
@@ -209,6 +215,14 @@ class Supervisor:
         self._log.say(f"made a pass, because {message['reason']}; the next is due at {at}")
         if self._notifier.heard:
             self._notifier.status(f"{message['status']}The next pass is due at {at}.")
+
+    def _looked(self, message: Message) -> None:
+        """Take over that what serves was looked at, and that there is nothing else to do."""
+        self._schedule.planned(message["due"])
+        self._say_once("lock", "")
+        self._say_once("pass", "")
+        at = instant(message["due"])
+        self._log.say(f"looked at what serves, because {message['reason']}; the next pass is due at {at}")
 
     def _locked(self, message: Message) -> None:
         self._schedule.locked(self._now(), message["reason"])
