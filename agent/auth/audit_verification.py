@@ -22,11 +22,8 @@ class Verification:
     """Sentences without a full stop; at most `MOST_FAULTS`."""
     ends: Mapping[str, str]
     """By series, number and link of the last row, as the journal has them."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing was changed, removed or put in."""
-        return not self.faults
+    whole: bool
+    """Whether nothing was changed, removed or put in."""
 
 
 def verify(record: AuditLog) -> Verification:
@@ -41,7 +38,7 @@ def verify(record: AuditLog) -> Verification:
     ends = {
         str(walk.series): f"{walk.ends.number}, {walk.ends.link}" for walk in walks if walk.ends and walk.ends.number
     }
-    return Verification(sum(walk.rows for walk in walks), tuple(faults[:MOST_FAULTS]), ends)
+    return Verification(sum(walk.rows for walk in walks), tuple(faults[:MOST_FAULTS]), ends, whole=not faults)
 
 
 def verify_store(store: Store) -> Verification:
