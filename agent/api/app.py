@@ -20,7 +20,15 @@ from agent.api.access import ROOT, Caller
 from agent.api.authentication import identify
 from agent.api.executors import Executors
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.request_body import Content, check_headers, lower_names, read_input, read_query
+from agent.api.request_body import (
+    Content,
+    ContentBudget,
+    check_headers,
+    largest_of,
+    lower_names,
+    read_input,
+    read_query,
+)
 from agent.api.route import Follower, Pool, Route
 from agent.api.services import ApiServices
 from agent.errors import AgentError
@@ -57,10 +65,12 @@ class Dispatcher:
     def __init__(self, services: ApiServices) -> None:
         self._services = services
         self._executors = Executors()
+        self._budget = ContentBudget(services.limits.contents_octets)
 
     async def answer(self, received: Request, route: Route) -> Response:
         """Answer one request; whatever happens becomes a response."""
-        content = Content(received, self._services.limits)
+        limits = self._services.limits
+        content = Content(received, limits, self._budget, largest=largest_of(route, limits))
         try:
             request = await self._request(received, content, route)
             answer = self._executors.run(route.pool, partial(route.handler, request))
@@ -70,11 +80,13 @@ class Dispatcher:
         except Exception:
             log.exception("%s %s failed", route.method, route.path)
             return self._problem(InternalError(), closing=not await content.drain())
+        finally:
+            content.release()
 
     async def unknown(self, request: Request, error: Exception) -> Response:
         """Answer where no route fits."""
         assert isinstance(error, HTTPException)
-        closing = not await Content(request, self._services.limits).drain()
+        closing = not await Content(request, self._services.limits, self._budget).drain()
         try:
             self._services.peers.check(request.state.peer)
         except AgentError as refused:

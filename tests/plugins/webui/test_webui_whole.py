@@ -234,7 +234,7 @@ def test_certificates_are_for_everybody_and_the_key_needs_a_passphrase(box: Whol
     wrong = admin.post(f"{link[1]}/export", {"form_token": form, "passphrase": "a", "again": "b"})
     assert "not typed the same way twice" in wrong.words
     short = admin.post(f"{link[1]}/export", {"form_token": form, "passphrase": "a", "again": "a"})
-    assert (short.status, "at least 8 characters" in short.words) == (422, True)
+    assert (short.status, "at least 12 are needed" in short.words) == (422, True)
     export = admin.post(f"{link[1]}/export", {"form_token": form, "passphrase": PASSWORD, "again": PASSWORD})
     assert export.headers["content-type"] == "application/x-pkcs12"
     assert "key exported portal.example.com" in admin.get("/audit").words
