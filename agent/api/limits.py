@@ -13,8 +13,8 @@ class ApiLimits:
     """Of a form with files."""
     json_octets: int = 64 * 1024
     """Of any other content."""
-    login_octets: int = 8 * 1024
-    """Of content that comes from somebody who has not logged in."""
+    anonymous_octets: int = 8 * 1024
+    """Of a content that anybody may send."""
     contents_octets: int = 16 * 1024 * 1024
     """Of all requests at a time."""
     content_seconds: float = 30.0

@@ -121,7 +121,7 @@ def largest_of(route: Route, limits: ApiLimits) -> int:
     """Return how many octets the content of a route's requests may have: only forms bring files."""
     if route.form is not None:
         return limits.content_octets
-    return limits.login_octets if route.access is Access.PUBLIC else limits.json_octets
+    return limits.anonymous_octets if route.access is Access.PUBLIC else limits.json_octets
 
 
 async def read_input(request: Request, content: Content, route: Route) -> Input | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -14,18 +15,33 @@ from agent.system.trust import TOP
 TICK = 5.0
 """Seconds between looks at who listens: a tenth of a millisecond each."""
 INIT = 1
+BURST = 5
+"""Passes that are asked for as soon as something happens, then one in each `PAUSE`.
+
+Any user may have a socket at a port above 1023 come and go, and a service's user a pid file.
+"""
+PAUSE = 60.0
+"""Seconds."""
 
 
 class ServiceWatch:
     """Processes and ports of the services, as the last pass knew them."""
 
-    def __init__(self, watch: Callable[[int, Callable[[], None]], Callable[[], None]], root: Path = TOP) -> None:
+    def __init__(
+        self,
+        watch: Callable[[int, Callable[[], None]], Callable[[], None]],
+        root: Path = TOP,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`watch` has the sleeping loop woken up when a descriptor can be read, and returns how to end that.
 
         `root`: of the appliance.
         """
         self._watch = watch
         self._root = root
+        self._clock = clock
+        self._left, self._left_at = float(BURST), clock()
+        """Passes that may be asked for, and when that was counted."""
         self._watched: dict[int, Callable[[], None]] = {}
         """Process -> what forgets it."""
         self._ports: frozenset[int] = frozenset()
@@ -44,13 +60,23 @@ class ServiceWatch:
         return TICK if self._ports else None
 
     def look(self) -> str:
-        """Return what happened to the services, once; empty if nothing did."""
+        """Return what happened to the services, once; empty if nothing did, or too much lately."""
         if not self.changed and self._ports and self._who_listens() != self._listening:
             self._note("who listens at a port has changed")
         elif not self.changed and self._pid_files != self._named(self._pid_files):
             self._note("the pid file of a service has changed")
+        if not self._reason or not self._may_ask():
+            return ""
         reason, self._reason = self._reason, ""
         return reason
+
+    def _may_ask(self) -> bool:
+        now = self._clock()
+        self._left, self._left_at = min(float(BURST), self._left + (now - self._left_at) / PAUSE), now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
     def follow(self, ports: Iterable[int], pid_files: Iterable[str]) -> None:
         """Watch what serves at `ports` and is named by `pid_files` now. Call it after a pass that has looked."""
@@ -62,7 +88,7 @@ class ServiceWatch:
             self._watched.pop(pid)()
         for pid in wanted - self._watched.keys():
             self._begin(pid)
-        self.changed = False
+        self.changed, self._reason = False, ""
 
     def close(self) -> None:
         """Forget all."""

@@ -105,6 +105,11 @@ class Pass:
         return [*self._inputs.enabled.sources(), *self._inputs.settings.secret_files, *named]
 
     @property
+    def probe_interval(self) -> float:
+        """Seconds between two looks at an endpoint."""
+        return float(self._inputs.settings.probe.interval)
+
+    @property
     def http01(self) -> Http01:
         """Where answers to HTTP-01 challenges go in this pass."""
         return self._inputs.enabled.http01

@@ -15,7 +15,7 @@ from typing import IO, Protocol
 
 from agent.system.activity import COMMAND_SECONDS, Activity
 from agent.system.processes import NoProcess, handle_of
-from agent.system.transient_unit import BOOTED, in_unit_of_its_own, is_in_unit
+from agent.system.transient_unit import BOOTED, environment_file, in_unit_of_its_own, is_in_unit
 from agent.system.trust import TOP
 
 NOT_FOUND = 127
@@ -203,12 +203,10 @@ def _spawn(command: Command, started: float, booted: Path) -> CommandResult:
 
     The files are in memory, so that a full disk stops no command.
     """
-    with os.fdopen(os.memfd_create("out"), "w+b") as out, os.fdopen(os.memfd_create("err"), "w+b") as err:
-        for file in (out, err):
-            fcntl.fcntl(file, fcntl.F_SETFL, os.O_APPEND)  # others may write there as well
+    with _memory("out") as out, _memory("err") as err, _memory("environment") as environment:
         try:
             process = subprocess.Popen(
-                _argv(command, (out.fileno(), err.fileno()), booted),
+                _argv(command, (out, err, environment), booted),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -234,10 +232,20 @@ def _spawn(command: Command, started: float, booted: Path) -> CommandResult:
     )
 
 
-def _argv(command: Command, outputs: tuple[int, int], booted: Path) -> Sequence[str]:
-    if command.stays and is_in_unit(os.environ, booted):
-        return in_unit_of_its_own(command.argv, command.environment, outputs, command.timeout)
-    return command.argv
+def _memory(name: str) -> IO[bytes]:
+    """Open a file in memory that others may write to as well, each at its end."""
+    file = os.fdopen(os.memfd_create(name), "w+b")
+    fcntl.fcntl(file, fcntl.F_SETFL, os.O_APPEND)
+    return file
+
+
+def _argv(command: Command, files: tuple[IO[bytes], IO[bytes], IO[bytes]], booted: Path) -> Sequence[str]:
+    if not command.stays or not is_in_unit(os.environ, booted):
+        return command.argv
+    out, err, environment = files
+    environment.write(environment_file(command.environment))
+    environment.flush()
+    return in_unit_of_its_own(command.argv, out.fileno(), err.fileno(), environment.fileno(), command.timeout)
 
 
 def _environment(command: Command) -> dict[str, str]:

@@ -7,6 +7,7 @@ tunnel), count for the agent's memory, and end with the agent.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,24 +20,32 @@ def is_in_unit(environment: Mapping[str, str], booted: Path) -> bool:
     return "INVOCATION_ID" in environment and booted.is_dir() and os.geteuid() == 0
 
 
-def in_unit_of_its_own(
-    argv: Sequence[str], environment: Mapping[str, str], outputs: tuple[int, int], timeout: float
-) -> list[str]:
+def environment_file(environment: Mapping[str, str]) -> bytes:
+    """Return variables as a file for ``EnvironmentFile=`` (systemd.exec(5)).
+
+    On the command line, and as ``Environment=`` of a unit, every user could read them.
+    """
+    quoted = {name: re.sub(r'(["\\$`])', r"\\\1", value) for name, value in environment.items()}
+    return "".join(f'{name}="{value}"\n' for name, value in quoted.items()).encode()
+
+
+def in_unit_of_its_own(argv: Sequence[str], out: int, err: int, environment: int, timeout: float) -> list[str]:
     """Return the command that has systemd start a daemon, and ends when that has gone to the background.
 
-    `outputs`: open files, at whose ends stdout and stderr are written. systemd opens them by their names in ``/proc``.
+    `out`, `err`: open files, at whose ends its stdout and stderr are written; `environment`: one with an `environment_file`.
+    systemd opens them by their names in ``/proc``.
     """
-    names = [f"append:/proc/{os.getpid()}/fd/{descriptor}" for descriptor in outputs]
+    files = f"/proc/{os.getpid()}/fd"
     properties = {
         "Type": "forking",
         "TimeoutStartSec": f"{timeout:g}",
-        "StandardOutput": names[0],
-        "StandardError": names[1],
+        "StandardOutput": f"append:{files}/{out}",
+        "StandardError": f"append:{files}/{err}",
+        "EnvironmentFile": f"{files}/{environment}",
     }
     return [
         *("systemd-run", "--quiet", "--collect", f"--description={Path(argv[0]).name}, started by chainwright"),
         *(f"--property={name}={value}" for name, value in properties.items()),
-        *(f"--setenv={name}={value}" for name, value in environment.items()),
         "--",
         *argv,
     ]

@@ -108,6 +108,12 @@ def files_in(directory: Path, pattern: str, *, root: Path = TOP) -> Iterator[Pat
         yield from sorted(directory.glob(pattern))
 
 
+def read_descriptor(path: Path, *, largest: int = LARGEST) -> bytes:
+    """Read what the caller's own process has open, to its end: ``/dev/stdin``, ``/dev/fd/NUMBER``. Raises OSError."""
+    with path.open("rb") as file:
+        return _bounded(file, largest)
+
+
 class _Walk:
     """The way to one file, component by component."""
 

@@ -16,6 +16,7 @@ from agent.errors import AgentError
 from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord
 from agent.pki.chain import Chain
+from agent.store.instants import written
 from support.appliances.deployed import Deployed
 from support.cas.certificates import Party, root
 from support.passwords import CHEAP
@@ -122,6 +123,12 @@ class Box(Deployed):
         """End the sessions of somebody, as a new password does."""
         with self.store() as store:
             Accounts(store, CHEAP).set_password(user, PASSWORDS[user], self.clock())
+
+    def passwords_given(self, ago: timedelta = timedelta()) -> None:
+        """Let everybody who has logged in have given the password just now, or some time ago."""
+        at = written(self.clock() - ago)
+        with self.store() as store, store.write():
+            store.database.execute("update sessions set password_at = ?", [at])
 
     def close(self) -> None:
         self._agent.close()

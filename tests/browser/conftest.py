@@ -56,6 +56,7 @@ def visit(window: Visit) -> Visit:
 
     def visit(box: Box, path: str = "/certificates", user: str = "admin", **options: Any) -> Visitor:
         box.renew()
+        box.passwords_given()
         visitor = window(box.url, storage_state=box.sessions.get(user), **options)
         visitor.go(path)
         if "/login" in visitor.page.url:

@@ -1,6 +1,7 @@
 """Getting in and out, and what somebody without rights, without a session or without an agent is shown."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from box import PASSWORDS
@@ -108,6 +109,33 @@ def test_a_password_is_changed_and_the_other_sessions_end(calm, visit, scripts):
     other.page.reload()
     other.page.wait_for_url("**/login*")
     calm.end_sessions("guest")
+
+
+@pytest.mark.parametrize("path", ["/tokens", "/root/reissue"])
+def test_what_weighs_much_asks_for_the_password_once_more(calm, visit, scripts, path):
+    visitor = visit(calm, path, java_script_enabled=scripts)
+    expect(visitor.page.get_by_label("Your password, once more")).to_have_count(0)
+    calm.passwords_given(ago=timedelta(minutes=6))
+    visitor.page.reload()
+    visitor.sees("Asked for before keys or rights are given away")
+    visitor.looks()
+
+
+def test_a_form_that_asks_for_the_password_keeps_what_was_typed_and_goes_on(calm, visit, scripts):
+    visitor = visit(calm, "/tokens", java_script_enabled=scripts)
+    calm.passwords_given(ago=timedelta(minutes=6))  # the page doesn't know yet
+    name = f"late-{'with' if scripts else 'without'}"
+    visitor.page.get_by_label("Name").fill(name)
+    visitor.page.get_by_role("button", name="Make a token").click()
+    visitor.sees("Your password is needed once more")
+    visitor.page.get_by_label("Your password, once more").fill("not the pass phrase")
+    visitor.page.get_by_role("button", name="Make a token").click()
+    visitor.sees("The password is wrong.")
+    visitor.looks()
+    expect(visitor.page.get_by_label("Name")).to_have_value(name)
+    visitor.page.get_by_label("Your password, once more").fill(PASSWORDS["admin"])
+    visitor.page.get_by_role("button", name="Make a token").click()
+    visitor.sees(re.compile("^cwt_"))
 
 
 def test_a_token_is_shown_once_and_revoked(calm, visit, scripts):

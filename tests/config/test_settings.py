@@ -286,7 +286,7 @@ MODULE_KEYS = (
     "broken, enabled, key_type, mode, password, password_file, pin, plugin, port, share, "
     "sites, sources, tokens, users, window"
 )
-TOP_KEYS = "acme, addresses, deploy, dns, hostname, modules, plugins, probe, root, services, source, sources"
+TOP_KEYS = "acme, addresses, deploy, dns, fetch, hostname, modules, plugins, probe, root, services, source, sources"
 
 ONE_ERROR = {
     "prot": ("[modules.tunnel]\nprot = 1", f'[modules.tunnel] prot: unknown key; did you mean "port"? Allowed: {MODULE_KEYS}'),
@@ -618,6 +618,9 @@ timeout = 10.0  # default
 [deploy]
 keep = 3  # default
 
+[fetch]
+private = false  # default
+
 [modules.tunnel]
 enabled = true  # default
 plugin = "tunnel"  # default
@@ -653,8 +656,8 @@ lifetime_days = 90  # default
 [source.local]
 lifetime_days = 30  # {extra}"""
     )
-    assert tables[4].to_json()["table"] == ["modules", "tunnel"]
-    assert tables[4].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
+    assert tables[5].to_json()["table"] == ["modules", "tunnel"]
+    assert tables[5].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
 
 
 def test_what_is_shown_is_toml_whatever_characters_a_text_has(appliance: ToyAppliance):
@@ -678,8 +681,9 @@ def test_every_installed_plugin_can_be_listed_while_most_are_off(appliance: ToyA
 
 words = st.sampled_from([
     "modules", "tunnel", "services", "tunneld", "source", "local", "dns", "sources", "plugins", "hostname", "addresses", "root",
-    "probe", "deploy", "sites", "users", "domains", "token", "token_file", "password", "password_file", "tokens", "enabled",
-    "plugin", "port", "window", "key_type", "upstream", "interval", "subject", "/etc/x", "a.example.test", "gone", "192.0.2.1",
+    "probe", "deploy", "fetch", "sites", "users", "domains", "token", "token_file", "password", "password_file", "tokens",
+    "enabled", "plugin", "port", "window", "key_type", "upstream", "interval", "subject", "/etc/x", "a.example.test", "gone",
+    "192.0.2.1",
 ])  # fmt: skip
 texts = words | st.text(max_size=8)
 scalars = (

@@ -178,7 +178,7 @@ def test_an_agent_that_is_killed_leaves_orders_to_the_next_one(patient):
 
 
 def test_what_its_ca_says_of_a_chain_in_service_starts_a_pass(idle):
-    configure(idle, sources='"uploaded", "local"')
+    configure(idle, sources='"uploaded", "local"', more="[fetch]\nprivate = true\n")
     with Agent(idle.layout) as agent, crls.WebServer() as web:
         agent.passes(START)
         root = toy_ca.root(now=idle.clock())

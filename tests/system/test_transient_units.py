@@ -8,13 +8,15 @@ import pytest
 from agent.system.command import TO_US, Command, SystemRunner
 from agent.system.transient_unit import is_in_unit
 
+WORD = """two words, "quoted", 'so', $HOME, `id` and \\\\"""
 SYSTEMD_RUN = r"""#!/bin/sh
 # As systemd-run: what is started writes where the properties say.
+echo "$@" >"${0%/*}/seen"
 for each; do
     case "$each" in
         --property=StandardOutput=append:*) out=${each#*append:};;
         --property=StandardError=append:*) err=${each#*append:};;
-        --setenv=*) export "${each#--setenv=}";;
+        --property=EnvironmentFile=*) set -a; . "${each#*EnvironmentFile=}"; set +a;;
         --) break;;
     esac
     shift
@@ -42,15 +44,16 @@ def test_the_agent_knows_whether_systemd_has_started_it(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_what_stays_is_started_by_systemd_and_its_words_come_back(systemd_run, monkeypatch):
-    script = "echo started; echo $WORD; echo 'error: port is taken' >&2; exit 3"
-    command = Command(("sh", "-c", script), environment={"WORD": "two words"}, stays=True)
+    script = "echo started; printf '%s\\n' \"$WORD\"; echo 'error: port is taken' >&2; exit 3"
+    command = Command(("sh", "-c", script), environment={"WORD": WORD}, stays=True)
     monkeypatch.delenv("INVOCATION_ID", raising=False)
     alone = SystemRunner(booted=systemd_run.parent).run(command)
-    assert (alone.exit_code, alone.output) == (3, "started\ntwo words\nerror: port is taken\n")
+    assert (alone.exit_code, alone.output) == (3, f"started\n{WORD}\nerror: port is taken\n")
     monkeypatch.setenv("INVOCATION_ID", "0123")
     done = SystemRunner(booted=systemd_run.parent).run(command)
     assert (done.exit_code, done.output) == (1, f"{alone.output}Job for run-u1.service failed.\n")
     assert done.summary == "error: port is taken"
+    assert "quoted" not in (systemd_run.parent / "seen").read_text(), "every user may read what systemd-run is given"
 
 
 def test_what_the_agent_runs_does_not_speak_to_systemd_in_its_name(monkeypatch):

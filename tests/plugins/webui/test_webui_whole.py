@@ -28,7 +28,7 @@ from support.cas.certificates import root as toy_root
 from support.fakes.api import Answer, Browser
 from support.passwords import CHEAP
 from support.paths import CHECKOUT
-from support.processes import prepared
+from support.processes import passes, prepared
 from support.processes.writing import writing
 from support.waiting import until
 
@@ -89,6 +89,7 @@ class Whole(Appliance):
         self.processes.append(prepared.start(["-c", LAUNCHER, self.directory], cwd=CHECKOUT))
         until(self.api.exists, what="the API's socket")
         self.agent("apply")
+        self.processes.append(passes.start(self.layout))
 
     def https(self, host: str = "localhost") -> http.client.HTTPSConnection:
         """Trust every root that the agent has had: the page is there with the old one until it is deployed anew."""
@@ -234,7 +235,7 @@ def test_certificates_are_for_everybody_and_the_key_needs_a_passphrase(box: Whol
     wrong = admin.post(f"{link[1]}/export", {"form_token": form, "passphrase": "a", "again": "b"})
     assert "not typed the same way twice" in wrong.words
     short = admin.post(f"{link[1]}/export", {"form_token": form, "passphrase": "a", "again": "a"})
-    assert (short.status, "at least 12 are needed" in short.words) == (422, True)
+    assert (short.status, "it has 1 characters, and at least 12 are needed" in short.words) == (422, True)
     export = admin.post(f"{link[1]}/export", {"form_token": form, "passphrase": PASSWORD, "again": PASSWORD})
     assert export.headers["content-type"] == "application/x-pkcs12"
     assert "key exported portal.example.com" in admin.get("/audit").words
