@@ -10,6 +10,8 @@ class ApiLimits:
     """Octets, seconds and numbers; the defaults are those of an appliance."""
 
     content_octets: int = 2 * 1024 * 1024
+    anonymous_octets: int = 8 * 1024
+    """Of a content that anybody may send."""
     content_seconds: float = 30.0
     """For the whole content of a request to come."""
     headers_octets: int = 16 * 1024

@@ -34,9 +34,11 @@ class Parser(MultiPartParser):
 class Content:
     """The content of one request, as it comes."""
 
-    def __init__(self, request: Request, limits: ApiLimits) -> None:
+    def __init__(self, request: Request, limits: ApiLimits, *, anonymous: bool = False) -> None:
+        """`anonymous`: from somebody who hasn't logged in."""
         self._chunks = request.stream()
         self._limits = limits
+        self._most = limits.anonymous_octets if anonymous else limits.content_octets
         self._broken = False
 
     async def read(self) -> bytes:
@@ -46,8 +48,8 @@ class Content:
             async with asyncio.timeout(self._limits.content_seconds):
                 async for chunk in self._chunks:
                     found += chunk
-                    if len(found) > self._limits.content_octets:
-                        raise ContentTooLarge(self._limits.content_octets)
+                    if len(found) > self._most:
+                        raise ContentTooLarge(self._most)
         except TimeoutError:
             self._broken = True
             raise RequestTimeout(self._limits.content_seconds) from None
