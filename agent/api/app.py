@@ -16,13 +16,25 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from agent.api import problems
-from agent.api.access import ROOT, Caller
-from agent.api.authentication import identify
-from agent.api.executors import Executors
+from agent.api.access import Caller
+from agent.api.authentication import CLIENT, identify, without_session
+from agent.api.executors import Executors, place_of
+from agent.api.fair_queue import Place
+from agent.api.logins import Logins
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.request_body import Content, check_headers, lower_names, read_input, read_query
+from agent.api.request_body import (
+    Content,
+    ContentBudget,
+    check_headers,
+    largest_of,
+    lower_names,
+    read_input,
+    read_query,
+)
 from agent.api.route import Follower, Pool, Route
 from agent.api.services import ApiServices
+from agent.api.streams import Streams
+from agent.auth.login_attempt import Standings
 from agent.errors import AgentError
 from agent.errors.api import BadRequest, InternalError, MethodNotAllowed, NotFound
 
@@ -57,24 +69,41 @@ class Dispatcher:
     def __init__(self, services: ApiServices) -> None:
         self._services = services
         self._executors = Executors()
+        self._budget = ContentBudget(services.limits.contents_octets)
+        self._streams = Streams()
+        self._logins = Logins(self._standings, services.now)
 
     async def answer(self, received: Request, route: Route) -> Response:
         """Answer one request; whatever happens becomes a response."""
-        content = Content(received, self._services.limits)
+        limits = self._services.limits
+        content = Content(received, limits, self._budget, largest=largest_of(route, limits))
         try:
             request = await self._request(received, content, route)
-            answer = self._executors.run(route.pool, partial(route.handler, request))
-            return self._response(await answer, request, None if received.method == "HEAD" else route.follow)
+            follow = None if received.method == "HEAD" else route.follow
+            if follow is not None:
+                self._streams.check(request.caller)
+            return self._response(await self._handled(route, request), request, follow)
         except AgentError as error:
             return self._problem(error, closing=not await content.drain())
         except Exception:
             log.exception("%s %s failed", route.method, route.path)
             return self._problem(InternalError(), closing=not await content.drain())
+        finally:
+            content.release()
+
+    async def _handled(self, route: Route, request: ApiRequest) -> ApiResponse:
+        handler = partial(route.handler, request)
+        if route.pool is not Pool.PASSWORD:
+            return await self._executors.run(route.pool, place_of(request.caller), handler)
+        attempt = route.attempt_of(request)
+        with self._logins.told(attempt):
+            ticket = self._logins.ticket(attempt)
+            return await self._executors.run(route.pool, ticket, partial(self._logins.work, handler))
 
     async def unknown(self, request: Request, error: Exception) -> Response:
         """Answer where no route fits."""
         assert isinstance(error, HTTPException)
-        closing = not await Content(request, self._services.limits).drain()
+        closing = not await Content(request, self._services.limits, self._budget).drain()
         try:
             self._services.peers.check(request.state.peer)
         except AgentError as refused:
@@ -95,7 +124,10 @@ class Dispatcher:
         self._services.peers.check(uid)
         check_headers(request, self._services.limits)
         now, headers = self._services.now(), lower_names(request)
-        caller = await self._executors.run(Pool.READ, partial(self._identify, uid, headers, route))
+        caller = without_session(self._services.peers, uid, headers, route.access)
+        if caller is None:
+            place = Place(0, (headers["authorization"], headers.get(CLIENT, "")))
+            caller = await self._executors.run(Pool.IDENTIFY, place, partial(self._identify, uid, headers, route))
         query = read_query(request, route.query)
         body = await read_input(request, content, route)
         return ApiRequest(self._services, caller, now, request.path_params, query, body, headers)
@@ -111,14 +143,20 @@ class Dispatcher:
                 access=route.access,
                 proof=route.proof,
             )
-            if route.changes and caller.person is not ROOT:
+            if route.changes:
                 accounts.check_rate(caller.name, self._services.now())
             return caller
+
+    def _standings(self) -> Standings:
+        with self._services.accounts() as accounts:
+            return accounts.standings()
 
     def _response(self, answer: ApiResponse, request: ApiRequest, follow: Follower | None) -> Response:
         headers = {**HEADERS, **answer.headers}
         if follow is not None:
-            return StreamingResponse(follow(request), answer.status, headers, answer.media_type)
+            return StreamingResponse(
+                self._streams.follow(request.caller, follow(request)), answer.status, headers, answer.media_type
+            )
         if answer.content is None:
             return Response(status_code=answer.status, headers=headers)
         content = answer.content if isinstance(answer.content, bytes) else self._services.json(answer.content)

@@ -39,6 +39,23 @@ class PeerProcesses:
             raise PeerForbidden(uid)
 
 
+def without_session(peers: PeerProcesses, uid: int, headers: Mapping[str, str], access: Access) -> Caller | None:
+    """Return a caller of whom the store needn't be asked: root, or somebody who hasn't logged in where that will do.
+
+    Root needs no session, unless it is the web interface that runs as root and forwards a request.
+    Raises `BadRequest`, and `AuthenticationRequired` where nothing is shown.
+    """
+    address = _address(peers, uid, headers)
+    shown = headers.get("authorization", "")
+    if not shown and uid == 0 and CLIENT not in headers:
+        return Caller(ROOT, address)
+    if access is Access.PUBLIC:
+        return Caller(None, address)
+    if not shown:
+        raise AuthenticationRequired
+    return None
+
+
 def identify(
     peers: PeerProcesses,
     uid: int,
@@ -49,18 +66,9 @@ def identify(
     access: Access,
     proof: Proof = Proof.NONE,
 ) -> Caller:
-    """Return who calls, having made sure that they may. `headers`: names in lower case.
-
-    Root needs no session, unless it is the web interface that runs as root and forwards a request.
-    Raises `AuthError` and `ApiError`.
-    """
+    """Return who calls, having made sure that they may. `headers`: names in lower case. Raises `AuthError` and `ApiError`."""
     address = _address(peers, uid, headers)
-    shown = headers.get("authorization", "")
-    if not shown and uid == 0 and CLIENT not in headers:
-        return Caller(ROOT, address)
-    if access is Access.PUBLIC:
-        return Caller(None, address)
-    text = _text(shown)
+    text = _text(headers.get("authorization", ""))
     if _of_browser(peers, uid, headers) and not text.startswith(SESSION_PREFIX):
         raise InvalidToken  # a token in the place of a session: it is for programs, never for a cookie
     caller = _known(text, address, accounts, now)

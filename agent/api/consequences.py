@@ -39,7 +39,7 @@ ROUTES = (
         of_chain,
         "Say what another chain in the place of this one would break, by name",
         ChangeEffects,
-        pool=Pool.CHANGE,
+        pool=Pool.LOOK,
         problems=(404, 503),
     ),
     Route(
@@ -50,7 +50,7 @@ ROUTES = (
         "Say what new chains for a name would break, by name",
         ChangeEffects,
         query=ReissueQuery,
-        pool=Pool.CHANGE,
+        pool=Pool.LOOK,
         problems=(422, 503),
     ),
 )

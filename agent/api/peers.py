@@ -131,7 +131,7 @@ ROUTES = (
         effects,
         "Say what revoking something that the root has signed would do",
         RevocationEffects,
-        pool=Pool.CHANGE,
+        pool=Pool.LOOK,
         problems=(404, 503),
     ),
     Route(

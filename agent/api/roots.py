@@ -205,7 +205,7 @@ ROUTES = (
         effects,
         "Say what another root would break, by name",
         RootEffects,
-        pool=Pool.CHANGE,
+        pool=Pool.LOOK,
         problems=(503,),
     ),
     Route(

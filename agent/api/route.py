@@ -11,8 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from agent.api.access import Access, Proof
 from agent.api.request import ApiRequest, ApiResponse
+from agent.auth.login_attempt import Attempt
 
 Handler = Callable[[ApiRequest], ApiResponse]
+AttemptOf = Callable[[ApiRequest], Attempt]
 Follower = Callable[[ApiRequest], AsyncIterator[bytes]]
 
 
@@ -33,7 +35,11 @@ class Input(BaseModel):
 class Pool(StrEnum):
     """Thread pool in which a handler runs: what is slow must not delay what is quick."""
 
+    IDENTIFY = "identify"
+    """Finds out who calls, before anything else."""
     READ = "read"
+    LOOK = "look"
+    """Runs commands of services, ten seconds at most, or waits for the agent's lock, and changes nothing."""
     CHANGE = "change"
     """Takes the agent's lock, or inspects an upload."""
     PASSWORD = "password"  # noqa: S105 - the name of a pool
@@ -66,8 +72,16 @@ class Route:
     """Statuses beyond those that every route may answer with."""
     proof: Proof = Proof.NONE
     """Beside the role."""
+    attempt: AttemptOf | None = None
+    """With `Pool.PASSWORD`: who tries a password; None: the caller his own."""
     follow: Follower | None = None
     """Continues the answer of `handler` as a stream."""
+
+    def attempt_of(self, request: ApiRequest) -> Attempt:
+        """Return the try of a password that a request is."""
+        if self.attempt is not None:
+            return self.attempt(request)
+        return Attempt(request.caller.name, request.caller.address, own=True)
 
     @property
     def changes(self) -> bool:

@@ -10,13 +10,15 @@ from pydantic import Field
 from agent.api.access import Access, Proof
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
-from agent.auth import Person, Role, Session
+from agent.auth import Accounts, Person, Role, Session
 from agent.auth.audit_chain import LOGGED_IN, LOGGED_OUT
+from agent.auth.login_attempt import Attempt
 from agent.auth.passwords import LONGEST
 from agent.auth.person import Audit
 from agent.errors.api import ConfirmationRequired, NoOwnPassword, NoOwnSession
 
 LONGEST_NAME = 64
+LONGEST_DEVICE = 64
 
 
 class Login(Input):
@@ -24,6 +26,7 @@ class Login(Input):
 
     user: str = Field(max_length=LONGEST_NAME)
     password: str = Field(max_length=LONGEST)
+    device: str = Field("", max_length=LONGEST_DEVICE, description="of an earlier login from the same browser")
 
 
 class PasswordChange(Input):
@@ -62,6 +65,8 @@ class LoggedIn(WhoIs):
 
     token: str
     """For ``Authorization: Bearer TOKEN``."""
+    device: str
+    """For the field `device` of the browser's next logins, which opens nothing; empty: what it has sent stays good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +81,19 @@ def open_session(request: ApiRequest) -> ApiResponse:
     """Log in. Raises `InvalidCredentials` and `TooManyLogins`."""
     login: Login = request.body
     with request.services.accounts() as accounts:
-        person = accounts.check_password(login.user, login.password, request.caller.address, request.now)
+        person = accounts.check_password(
+            login.user, login.password, request.caller.address, request.now, device=login.device
+        )
         text, session = accounts.open_session(person, request.caller.address, request.now)
+        device = accounts.remember_device(person, login.device, request.now)
         accounts.audit(Audit(request.now, person.name, request.caller.address, LOGGED_IN, person.name))
-    return ApiResponse(_logged_in(text, session), 201)
+    return ApiResponse(_logged_in(text, session, device), 201)
+
+
+def login_attempt(request: ApiRequest) -> Attempt:
+    """Return who tries to log in, and from where."""
+    login: Login = request.body
+    return Accounts.attempt(login.user, request.caller.address, login.device)
 
 
 def show(request: ApiRequest) -> ApiResponse:
@@ -126,14 +140,15 @@ def change_password(request: ApiRequest) -> ApiResponse:
     change: PasswordChange = request.body
     name = _own_session(request).person.name
     with request.services.accounts() as accounts:
-        person = accounts.check_password(name, change.old, request.caller.address, request.now)
+        person = accounts.check_password(name, change.old, request.caller.address, request.now, own=True)
         tokens = accounts.tokens_of(name, request.now)
         if tokens and not change.confirmed:
             raise ConfirmationRequired([f"The token {each.name} ends." for each in tokens])
         accounts.set_password(name, change.new, request.now)
         text, opened = accounts.open_session(replace(person, must_change=False), request.caller.address, request.now)
+        device = accounts.remember_device(person, "", request.now)
     request.note("password set", name)
-    return ApiResponse(_logged_in(text, opened))
+    return ApiResponse(_logged_in(text, opened, device))
 
 
 def _own_session(request: ApiRequest) -> Session:
@@ -147,10 +162,10 @@ def _who(person: Person, session: Session | None) -> WhoIs:
     return WhoIs(person.name, person.role, person.must_change, *instants)
 
 
-def _logged_in(text: str, session: Session) -> LoggedIn:
+def _logged_in(text: str, session: Session, device: str) -> LoggedIn:
     person = session.person
     instants = (session.idle_at, session.ends_at, session.password_until)
-    return LoggedIn(person.name, person.role, person.must_change, *instants, text)
+    return LoggedIn(person.name, person.role, person.must_change, *instants, text, device)
 
 
 ROUTES = (
@@ -164,6 +179,7 @@ ROUTES = (
         201,
         body=Login,
         pool=Pool.PASSWORD,
+        attempt=login_attempt,
         problems=(401, 429),
     ),
     Route("GET", "/v1/session", Access.PERSON, show, "Show the caller", WhoIs),
@@ -171,7 +187,7 @@ ROUTES = (
     Route(
         "POST",
         "/v1/session/password",
-        Access.PERSON,
+        Access.ADMIN,
         give_password,
         "Give the password once more, for what a session alone is not enough for",
         WhoIs,

@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from agent.auth import bearer_tokens, passwords
+from agent.auth.audit_chain import LOGIN_FAILED
 from agent.auth.audit_log import AuditLog
+from agent.auth.devices import Devices
+from agent.auth.login_attempt import Attempt, Standings
 from agent.auth.person import Audit, Person, Role, Session, Token, TokenMaker
 from agent.auth.sessions import SEEN_EVERY, Sessions
 from agent.auth.throttle import Throttle
@@ -29,6 +32,8 @@ FIRST = "admin"
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 NAME_RULE = "it must be 1 to 32 lower-case letters, digits, dots, hyphens or underscores, and begin with a letter"
 LONGEST_TOKEN = timedelta(days=366)
+NOBODY = "nobody"
+"""Who failed to log in where there is no such account: what was typed may be a password, so it isn't kept."""
 ONE_TIME = timedelta(hours=24)
 """How long a one-time password waits for its login."""
 
@@ -46,6 +51,7 @@ class Accounts:
         self._sessions = Sessions(store.database)
         self._tokens = Tokens(store.database)
         self._throttle = Throttle(store.database)
+        self._devices = Devices(store.database)
         self._record = AuditLog(store)
 
     # Who there is
@@ -85,6 +91,7 @@ class Accounts:
         with self._store.write():
             self._sessions.close_all(name)
             self._tokens.end_of(name)
+            self._devices.forget(name)
             self._database.execute("delete from people where name = ?", [name])
 
     def set_role(self, name: str, role: Role) -> None:
@@ -114,16 +121,41 @@ class Accounts:
 
     # Getting in
 
-    def check_password(self, name: str, password: str, address: str, now: datetime) -> Person:
-        """Return who it is. Raises `TooManyLogins` and `InvalidCredentials`."""
-        self._throttle.check(name, address, now)
+    def check_password(
+        self, name: str, password: str, address: str, now: datetime, *, device: str = "", own: bool = False
+    ) -> Person:
+        """Return who it is. Raises `TooManyLogins` and `InvalidCredentials`.
+
+        `device`: text that the browser shows as its own; `own`: the person is logged in and gives the password once more.
+        """
+        attempt = self.attempt(name, address, device, own=own)
+        self._throttle.of(attempt).check(attempt, now)
         row = self._kept(name)
-        good = passwords.matches(password, row["password"] if row else passwords.nobodys(self._cost))
-        with self._store.write():
-            self._throttle.note(name, address, now, good=good and row is not None)
-        if row is None or not good:
+        matches = passwords.matches(password, row["password"] if row else passwords.nobodys(self._cost))
+        if row is None or not matches:
+            with self._store.write():
+                self._throttle.failed(attempt, now)
+                self._record.add(
+                    Audit(now, name if row else NOBODY, attempt.network, LOGIN_FAILED, "own" if own else "")
+                )
             raise InvalidCredentials
+        with self._store.write():
+            self._throttle.succeeded(attempt, now)
         return _person(row)
+
+    @staticmethod
+    def attempt(name: str, address: str, device: str = "", *, own: bool = False) -> Attempt:
+        """Return a try of a password, as queues and budgets know it."""
+        return Attempt(name, address, bearer_tokens.digest(device) if device else "", own)
+
+    def standings(self) -> Standings:
+        """Return which tries are held back, and which come first."""
+        return self._throttle.all()
+
+    def remember_device(self, person: Person, shown: str, now: datetime) -> str:
+        """Note that somebody has logged in from a browser. Return what it is to show from now on; empty: as before."""
+        with self._store.write():
+            return self._devices.remember(person.name, shown, now)
 
     def open_session(self, person: Person, address: str, now: datetime) -> tuple[str, Session]:
         """Return the text that the browser shows from now on, and the session.
@@ -148,7 +180,7 @@ class Accounts:
     def give_password(self, session: str, name: str, password: str, address: str, now: datetime) -> None:
         """Have the password count as given in a session. Raises `TooManyLogins` and `PasswordWrong`."""
         try:
-            self.check_password(name, password, address, now)
+            self.check_password(name, password, address, now, own=True)
         except InvalidCredentials:
             raise PasswordWrong(name) from None
         with self._store.write():
@@ -232,6 +264,8 @@ class Accounts:
         with self._store.write():
             self._sessions.close_all(name)
             self._tokens.end_of(name)
+            self._devices.forget(name)
+            self._throttle.forget(name)
             self._database.table("people").upsert(
                 {
                     "name": name,

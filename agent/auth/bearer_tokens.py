@@ -1,4 +1,4 @@
-"""Secrets that are shown once and kept as a digest only: session and token texts."""
+"""Secrets that are shown once and kept as a digest only: session, token and device texts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import secrets
 BYTES = 32
 TOKEN_PREFIX = "cwt_"  # noqa: S105 - a mark, so that a leaked token is recognized as one
 SESSION_PREFIX = "cws_"
+DEVICE_PREFIX = "cwd_"
 
 
 def make(prefix: str) -> str:

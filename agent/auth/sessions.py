@@ -12,6 +12,8 @@ from agent.store.instants import read_known, written
 
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
+MOST = 50
+"""Of one person; the one that was idle for longest ends first."""
 SEEN_EVERY = timedelta(minutes=1)
 """How exact the idle time is: a page that refreshes itself is not to write to the disk each time."""
 PASSWORD_COUNTS = timedelta(minutes=5)
@@ -33,6 +35,8 @@ class Sessions:
         self._database.execute(
             "delete from sessions where ends_at <= ? or seen_at <= ?", [written(now), written(now - IDLE)]
         )
+        oldest = "select sha256 from sessions where person = ? order by seen_at desc, opened_at desc limit -1 offset ?"
+        self._database.execute(f"delete from sessions where sha256 in ({oldest})", [person.name, MOST - 1])  # noqa: S608
         text = bearer_tokens.make(bearer_tokens.SESSION_PREFIX)
         self._database.table("sessions").insert(
             {

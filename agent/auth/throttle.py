@@ -1,61 +1,93 @@
-"""How many logins may fail, for an address and for a name. Nothing here holds back the command line.
-
-A name that is attacked from everywhere is closed only to addresses from which it has not logged in before, so that guesses
-can't lock the administrator out.
-"""
+"""Failed logins, as they are kept: bounded in number, and beyond the end of the process that counts them."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
 
-from agent.errors.auth import TooManyLogins
+from agent.auth.login_attempt import FORGOTTEN, Attempt, Failures, Standings, budgets, wider
 from agent.store.connection import Connection
 from agent.store.instants import read_known, written
 
-WINDOW = timedelta(minutes=15)
-FAILURES_OF_ADDRESS = 10
-FAILURES_OF_NAME = 20
-KNOWN = timedelta(days=30)
-"""An address from which a name has logged in within this time is known."""
+MOST = 20_000
+"""Rows."""
+AT_ONCE = 1_000
+"""Rows that go where there are too many: those with the fewest failures."""
 
 
 class Throttle:
-    """The table `login_tries`."""
+    """The table `login_failures`, beside `devices`. Call what changes it inside `Store.write`."""
 
-    def __init__(self, database: Connection) -> None:
+    def __init__(self, database: Connection, most: int = MOST) -> None:
+        """`most`: rows."""
         self._database = database
+        self._most = most
 
-    def check(self, name: str, address: str, now: datetime) -> None:
-        """Raise `TooManyLogins` if a login is not even to be looked at."""
-        failures = self._failures("address", address, now)
-        if len(failures) >= FAILURES_OF_ADDRESS:
-            raise TooManyLogins(failures[-FAILURES_OF_ADDRESS] + WINDOW)
-        failures = self._failures("person", name, now)
-        if len(failures) >= FAILURES_OF_NAME and not self._known(name, address, now):
-            raise TooManyLogins(failures[-FAILURES_OF_NAME] + WINDOW)
+    def of(self, attempt: Attempt) -> Standings:
+        """Return what concerns one try."""
+        devices = dict(self._database.execute("select sha256, person from devices where sha256 = ?", [attempt.device]))
+        known = Standings({}, devices).knows(attempt)
+        keys = [each.key for each in budgets(attempt, known)]
+        query = f"select key, failures, at from login_failures where key in ({', '.join('?' for _ in keys)})"  # noqa: S608
+        return Standings(self._read(query, keys), devices)
 
-    def note(self, name: str, address: str, now: datetime, *, good: bool) -> None:
-        """Write down how a login went; what is older than anybody asks for is dropped. Call inside `Store.write`."""
-        self._database.execute("delete from login_tries where at < ?", [written(now - KNOWN)])
-        self._database.execute(
-            "insert into login_tries (at, person, address, good) values (?, ?, ?, ?)",
-            [written(now), name, address, int(good)],
-        )
+    def all(self) -> Standings:
+        """Return what concerns any try."""
+        devices = dict(self._database.execute("select sha256, person from devices"))
+        return Standings(self._read("select key, failures, at from login_failures"), devices)
 
-    def _failures(self, column: str, value: str, now: datetime) -> list[datetime]:
-        """Return the failures inside of the window and after the last good login, the earliest first.
+    def failed(self, attempt: Attempt, now: datetime) -> None:
+        """Count a failure."""
+        known = self.of(attempt).knows(attempt)
+        keys = [each.key for each in budgets(attempt, known)]
+        if not (known or attempt.own):
+            keys.append(wider(attempt))
+        for key, before in ((key, self._one(key, now)) for key in keys):
+            self._database.execute(
+                "insert or replace into login_failures (key, failures, at) values (?, ?, ?)",
+                [key, before + 1, written(now)],
+            )
+        self._drop(now)
 
-        A good login counts for the address and name that it was made with, so that an attacker who knows one password
-        can't clear the slate for another.
-        """
-        query = (
-            f"select at from login_tries as failed where {column} = ? and not good and at > ? and at <= ?"  # noqa: S608
-            " and not exists (select 1 from login_tries as good where good.good and good.person = failed.person"
-            " and good.address = failed.address and good.at >= failed.at) order by at"
-        )
-        rows = self._database.execute(query, [value, written(now - WINDOW), written(now)])
-        return [read_known(row[0]) for row in rows]
+    def succeeded(self, attempt: Attempt, now: datetime) -> None:
+        """Forget the failures of who has got in, and of nobody else: who knows one password can't go on guessing others."""
+        known = self.of(attempt).knows(attempt)
+        first, *others = [each.key for each in budgets(attempt, known)]
+        count = self._one(first, now)
+        self._database.execute("delete from login_failures where key = ?", [first])
+        for key in [*others, *(() if known or attempt.own else (wider(attempt),))]:
+            self._database.execute(
+                "update login_failures set failures = max(failures - ?, 0) where key = ?", [count, key]
+            )
 
-    def _known(self, name: str, address: str, now: datetime) -> bool:
-        query = "select 1 from login_tries where good and person = ? and address = ? and at > ? limit 1"
-        return self._database.execute(query, [name, address, written(now - KNOWN)]).fetchone() is not None
+    def forget(self, name: str) -> None:
+        """Forget the failures at one account, which got another password."""
+        self._database.execute("delete from login_failures where key = ?", [f"own {name}"])
+        query = "select key, failures from login_failures where substr(key, 1, ?) = ?"
+        prefix = f"account {name} "
+        for key, count in list(self._database.execute(query, [len(prefix), prefix])):
+            self._database.execute("delete from login_failures where key = ?", [key])
+            self._database.execute(
+                "update login_failures set failures = max(failures - ?, 0) where key = ?",
+                [count, f"network {key.removeprefix(prefix)}"],
+            )
+
+    def _one(self, key: str, now: datetime) -> int:
+        found = self._read("select key, failures, at from login_failures where key = ?", [key])
+        return found[key].present(now) if found else 0
+
+    def _read(self, query: str, values: Iterable[str] = ()) -> Mapping[str, Failures]:
+        return dict(self._database.decoded("login_failures", _failures, query, list(values)))
+
+    def _drop(self, now: datetime) -> None:
+        (count,) = self._database.execute("select count(*) from login_failures").fetchone()
+        if count <= self._most:
+            return
+        self._database.execute("delete from login_failures where at < ?", [written(now - FORGOTTEN)])
+        least = "select key from login_failures order by failures, at limit ?"
+        self._database.execute(f"delete from login_failures where key in ({least})", [min(AT_ONCE, count // 2)])  # noqa: S608
+
+
+def _failures(row: dict[str, Any]) -> tuple[str, Failures]:
+    return row["key"], Failures(int(row["failures"]), read_known(row["at"]))

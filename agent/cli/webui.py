@@ -46,7 +46,7 @@ def webui(context: click.Context, listen: tuple[str, ...], pid_file: Path | None
     if context.invoked_subcommand is not None:
         return
     from agent.cli.commands import invocation
-    from agent.rendering.templates import built_in_directory
+    from agent.rendering.template_places import built_in_directory
     from plugins.webui.process import run as run_webui
 
     layout = invocation(context).layout

@@ -28,7 +28,9 @@ def fetch(
     try:
         answer = fetch_url(url, bounds, {"Accept": CONTENT_TYPES, **known.headers})
     except NotAllowedError as error:
-        raise NotPublicError("its address is not one of the Internet") from error
+        if public_only:
+            raise NotPublicError("its address is not one of the Internet") from error
+        raise FetchFailedError("it redirects to an address that is not one of the Internet") from error
     except (OSError, ValueError, HTTPException) as error:
         raise FetchFailedError(_reason(error, largest), f"{type(error).__name__}: {error}") from error
     if answer.status == NOT_MODIFIED:

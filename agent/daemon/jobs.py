@@ -12,6 +12,7 @@ from agent.engine.engine import Engine
 from agent.engine.recheck import Recheck
 from agent.engine.settings_in_force import refusal_of
 from agent.errors import AgentError, Problem
+from agent.errors.store import DatabaseBusy
 from agent.errors.usage import Unexpected
 from agent.model.task import Task
 from agent.operations.aims import outcome_of
@@ -94,14 +95,25 @@ class Jobs:
             return record
 
     def end_those_over(self) -> list[str]:
-        """End the jobs whose orders were settled or take too long. Return their ids. Call it after each pass."""
+        """End the jobs whose orders were settled or take too long. Return their ids. Call it after each pass.
+
+        One whose end can't be noted at present, as another process writes, is ended the next time.
+        """
         now, under_way = time.monotonic(), self._engine.workers.orders
         over = [each for each in self._open if now >= each.deadline or not each.orders & under_way]
-        for each in over:
-            self._open.remove(each)
-            with suppress(AgentError):
-                self._finish(each.id, unfinished=bool(each.orders & under_way))
-        return [each.id for each in over]
+        ended = [each for each in over if self._is_noted(each, unfinished=bool(each.orders & under_way))]
+        self._open = [each for each in self._open if each not in ended]
+        return [each.id for each in ended]
+
+    def _is_noted(self, job: OpenJob, *, unfinished: bool) -> bool:
+        """Note the end of a job; False: another process keeps it from being noted."""
+        try:
+            self._finish(job.id, unfinished=unfinished)
+        except DatabaseBusy:
+            return False
+        except AgentError:  # the store tells of itself
+            pass
+        return True
 
     def end_all(self) -> None:
         """End the jobs that are left, whose orders go on in another process."""

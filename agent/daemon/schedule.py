@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+DUE = "something is due"
+"""Reason of a pass that was planned."""
 JUMP = 30.0
 """When wall clock and monotonic clock part by more seconds, somebody has set the clock, or the machine has slept."""
 LOCK_SECONDS = 1.0
@@ -45,7 +47,7 @@ class Schedule:
     def planned(self, at: float) -> None:
         """Take over when the next pass is due, in seconds since the epoch."""
         self._wall = at
-        self._retry, self._failures, self._why = None, 0, "something is due"
+        self._retry, self._failures, self._why = None, 0, DUE
 
     def locked(self, now: Instant, why: str) -> None:
         """Take over that another run holds the lock; the pass stays due for the same reason."""

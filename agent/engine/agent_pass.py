@@ -52,6 +52,7 @@ from agent.planning.binding import ChainIndex, rank
 from agent.probing.probe import Prober
 from agent.store import Store
 from agent.system.command import Runner
+from agent.system.leftovers import remove_drafts_of
 from agent.system.modes import repaired
 
 SEEN_ON_THE_WIRE = (
@@ -103,6 +104,11 @@ class Pass:
         rooted = self._inputs.enabled.layout.rooted
         named = named_files(self._inputs.settings.rungs.values(), rooted)
         return [*self._inputs.enabled.sources(), *self._inputs.settings.secret_files, *named]
+
+    @property
+    def probe_interval(self) -> float:
+        """Seconds between two looks at an endpoint."""
+        return float(self._inputs.settings.probe.interval)
 
     @property
     def http01(self) -> Http01:
@@ -198,10 +204,12 @@ class Pass:
 
     def _repair_modes(self, modules: Sequence[str]) -> None:
         context = self._deploy_context()
-        enabled = self._inputs.enabled.modules
+        enabled, state = self._inputs.enabled.modules, context.enabled.layout.state
         services = sorted({name for module in modules for name in enabled[module].services})
-        repairs = [each for module in modules for each in repaired(places_of_module(context, module))]
-        repairs += [each for service in services for each in repaired(places_of_service(context, service))]
+        places = [place for module in modules for place in places_of_module(context, module)]
+        places += [place for service in services for place in places_of_service(context, service)]
+        repairs = repaired(places, state)
+        remove_drafts_of(place.path for place in places if not place.path.is_relative_to(state))
         if repairs:
             conditions.note_repairs(self._store, repairs, self._clock())
 

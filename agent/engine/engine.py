@@ -11,16 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.deploy.former_instances import SCOPE as FORMER
-from agent.deploy.next_start import SCOPE as NEXT_START
-from agent.deploy.reloadable import SCOPE as RELOADABLE
 from agent.engine.agent_pass import Pass
 from agent.engine.audit_check import check_audit_record
 from agent.engine.bus import Bus, Listener
 from agent.engine.conditions import note_repairs
 from agent.engine.deferred_orders import DeferredOrders
-from agent.engine.evidence import written_evidence
-from agent.engine.freshness import EVIDENCE, KEY, InputsFingerprint, UpToDate
+from agent.engine.freshness import InputsFingerprint
 from agent.engine.host import read_host
 from agent.engine.inquiries import settle_findings
 from agent.engine.integrity import IntegrityCheck
@@ -36,19 +32,20 @@ from agent.engine.places import make_places
 from agent.engine.recheck import Recheck
 from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
 from agent.engine.unchanged_settings import Loader, load_settings
+from agent.engine.up_to_date import note_up_to_date
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
-from agent.model.deployment import Outcome
 from agent.model.events import Event, EventKind
 from agent.planning import Inquire, Obtain, Plan
 from agent.probing.probe import Prober
-from agent.report import Report, read_snapshot, report
+from agent.report import Report
 from agent.store import Store
 from agent.system.activity import LOADING_SECONDS, Activity
 from agent.system.clock import utc_now
 from agent.system.clock_offsets import note_offset
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
+from agent.system.leftovers import remove_leftovers
 from agent.system.lock import held
 from agent.system.modes import places_of_state, repaired
 from agent.system.release import plausible
@@ -190,7 +187,7 @@ class Engine:
                 self._start(store, current, made, job)
             current.close(made)
             if not made.actions and current.all_modules_ok and not self._has_other_work:
-                self._note_up_to_date(store, made, fingerprint)
+                self._report = note_up_to_date(store, made, fingerprint, current.probe_interval, self.clock())
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
             current.note_observers()
             current.performed += integrity.end()
@@ -201,38 +198,18 @@ class Engine:
         """Hold the lock, with the store open; why a pass fails in it is noted."""
         lock = held(self.layout.lock, wait=wait)
         with lock:
-            repairs = repaired(places_of_state(self.layout))
+            repairs = repaired(places_of_state(self.layout), self.layout.state)
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
                 note_repairs(store, repairs, self.clock())
                 make_places(self.layout)
                 note_offset(self.layout.root)
+                remove_leftovers(self.layout)
                 yield store
 
     @property
     def _has_other_work(self) -> bool:
         """Whether another run would have something to do that the plan doesn't show."""
         return self.workers.busy or self._deferred.failed or refusal_of(self.loader) is not None
-
-    def _note_up_to_date(self, store: Store, made: Plan, fingerprint: InputsFingerprint) -> None:
-        """Let other runs end at once, as long as nothing is due and nothing changes.
-
-        While something is refused, or a service would not start, or an earlier instance of one runs, a person who calls for a
-        pass means that it be tried again.
-        """
-        now = self.clock()
-        snapshot = read_snapshot(self.layout, now)
-        retiring = any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values())
-        noted = any(store.conditions.of(scope) for scope in (NEXT_START, RELOADABLE, FORMER))
-        if snapshot.refusals or retiring or noted:
-            return
-        self._report = report(snapshot, now)
-        instants = [each for each in (made.next_at, self._report.changes_at) if each]
-        until = min(instants).timestamp() if instants else None
-        fresh = UpToDate(now.timestamp(), until, len(self._report.attention))
-        record, evidence = fingerprint.record(fresh), written_evidence(snapshot)
-        with store.write():
-            store.remember(KEY, record)
-            store.remember(EVIDENCE, evidence)
 
     def boot(self) -> list[str]:
         """Make sure that every module has files to start with: local chains and last good generations, no network.

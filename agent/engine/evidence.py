@@ -36,10 +36,10 @@ def written_evidence(snapshot: Snapshot) -> str:
     return "\n".join([repr(_seen_at(judged)), " ".join(map(str, ports)), _listening(ports), *sorted(sample)])
 
 
-def still_holds(root: str, kept: str, now: float, *, look: bool) -> bool:
+def still_holds(root: str, kept: str, now: float, *, look: bool, all_of_it: bool = True) -> bool:
     """Whether somebody listens at each port who did then, and, for `look`, what was seen is still presented, which is noted.
 
-    `now`: seconds since the epoch.
+    `now`: seconds since the epoch. `all_of_it`: what only a pass can look at is unknown; else it is left out.
     """
     seen_at, ports, listening, *sample = kept.split("\n")
     try:
@@ -49,6 +49,7 @@ def still_holds(root: str, kept: str, now: float, *, look: bool) -> bool:
         return False
     if not look or 0 <= now - float(seen_at) < LATELY:
         return True
+    sample = sample if all_of_it else [line for line in sample if line != UNKNOWN]
     if UNKNOWN in sample or not all(_is_presented(line) for line in sample):
         return False
     note_look(root, now, map(_place, sample))

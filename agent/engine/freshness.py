@@ -70,8 +70,7 @@ def still_fresh(root: str, now: float, *, look: bool = False) -> UpToDate | None
     if not kept or not seen:
         return None
     try:
-        head, more, *_ = kept.split("\0")
-        fresh = _read(head)
+        fresh, more = read_up_to_date(kept)
     except ValueError:  # the row is damaged
         return None
     if not fresh.holds(now):
@@ -80,13 +79,16 @@ def still_fresh(root: str, now: float, *, look: bool = False) -> UpToDate | None
         fingerprint = InputsFingerprint(root)
     except OSError:
         return None
-    fingerprint.add(more.split("\n") if more else ())
+    fingerprint.add(more)
     return fresh if fingerprint.record(fresh) == kept and evidence.still_holds(root, seen, now, look=look) else None
 
 
-def _read(head: str) -> UpToDate:
+def read_up_to_date(kept: str) -> tuple[UpToDate, list[str]]:
+    """Read what is kept in the database: what a pass left, and the files that only its settings name. Raises ValueError."""
+    head, more, *_ = kept.split("\0")
     since, until, attention = head.split(" ")
-    return UpToDate(float(since), None if until == "None" else float(until), int(attention))
+    fresh = UpToDate(float(since), None if until == "None" else float(until), int(attention))
+    return fresh, more.split("\n") if more else []
 
 
 def _kept(path: str) -> tuple[str, str]:

@@ -61,6 +61,8 @@ class Plan:
     bindings: tuple[Binding, ...]
     actions: tuple[Action, ...]
     next_at: datetime | None
+    beside_looks_at: datetime | None = None
+    """When anything is due but to look at what serves."""
     deferred: Mapping[str, datetime] = field(default_factory=dict)
     """Module -> when its activation window opens."""
     renewals: Mapping[str, datetime] = field(default_factory=dict)
@@ -104,7 +106,8 @@ def plan(
     return Plan(
         bindings=tuple(bindings),
         actions=(*root, *signing.lists, *signing.peers, *orders.due, *modules_plan.actions, *inquiries.due),
-        next_at=min(instants, default=None),
+        next_at=min([*instants, *modules_plan.looks], default=None),
+        beside_looks_at=min(instants, default=None),
         deferred=modules_plan.deferred,
         renewals=orders.renewals,
         broken=orders.broken,

@@ -32,6 +32,8 @@ class Modules:
             self._endpoints[endpoint.module].append(endpoint)
         self.actions: list[Action] = []
         self.instants: list[datetime] = []
+        self.looks: list[datetime] = []
+        """When endpoints are to be looked at."""
         self.deferred: dict[str, datetime] = {}
 
     def consider(self, declared: Declared, needs: Sequence[Need], bindings: Sequence[Binding]) -> None:
@@ -213,8 +215,7 @@ class Modules:
 
     def _look_is_due(self, module: str) -> bool:
         instants = [endpoint.next_at for endpoint in self._endpoints[module] if endpoint.next_at]
-        for at in instants:
-            self._expect(at)
+        self.looks += [at for at in instants if at > self._now]
         return any(at <= self._now for at in instants)
 
     def _watch_expiry(self, chains: Iterable[str]) -> None:

@@ -32,6 +32,7 @@ from agent.model.need import HostFacts
 from agent.rendering.render import Ownership, Rendering, render_entry, render_module
 from agent.rendering.templates import Templates, digest_of, search_path
 from agent.system.layout import Layout
+from agent.system.trust import read_regular
 
 if TYPE_CHECKING:
     from agent.registry.hooks import Hooks
@@ -108,7 +109,7 @@ class EnabledModules:
         """Return a SHA-256 over all that a module's generation is made from, but for its chains."""
         settings = self.modules[module]
         made_of: list[Module | Service] = [settings, *(self.services[service] for service in settings.services)]
-        seen = [_seen(each, self._paths(each)) for each in made_of]
+        seen = [_seen(each, self._paths(each), self.layout.root) for each in made_of]
         told: list[object] = [self.host.to_json(), str(self.http01.webroot), self.http01.thumbprint]
         told.append(str(self.layout.root))
         told += [astuple(each) for each in self.issuers] if settings.verifies_peers else []
@@ -143,7 +144,8 @@ class EnabledModules:
         kind = type(declaration)
         if kind not in self._templates:
             overriding = 1 + len(_services_of(declaration))
-            self._templates[kind] = Templates(self._paths(declaration), declaration.name, overriding)
+            paths, root = self._paths(declaration), self.layout.root
+            self._templates[kind] = Templates(paths, declaration.name, overriding, root)
         return self._templates[kind]
 
 
@@ -174,7 +176,7 @@ def facts_of(record: ChainRecord) -> ChainFacts:
     )
 
 
-def _seen(declaration: Module | Service, templates: list[Path]) -> list[str]:
+def _seen(declaration: Module | Service, templates: list[Path], root: Path) -> list[str]:
     source = Path(inspect.getfile(type(declaration)))
-    code = hashlib.sha256(source.read_bytes()).hexdigest() if source.exists() else ""
-    return [digest_of_settings(declaration), code, digest_of(templates)]
+    code = hashlib.sha256(read_regular(source)).hexdigest() if source.exists() else ""
+    return [digest_of_settings(declaration), code, digest_of(templates, root)]

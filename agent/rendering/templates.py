@@ -6,15 +6,17 @@ import hashlib
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.deploy import TemplateRefused
+from agent.rendering.template_places import built_in_directory
+from agent.system.trust import TOP
 
 if TYPE_CHECKING:
-    import jinja2
+    from agent.rendering.sandbox import BoundedSandbox
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\"'`\\;{}$#]")
 """Characters by which a value could become a directive in some service's configuration language."""
@@ -23,13 +25,6 @@ FOR_MODULES = "modules"
 """Below a service's templates: those that its modules use where they have none of their own."""
 EXTENDED = "default"
 """``{% extends "default:site.conf.j2" %}`` in an operator's template names the one that it overrides."""
-
-
-def built_in_directory() -> Path:
-    """Return the templates that come with the distribution: beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).parents[1]
-    installed = package / "templates"
-    return installed if installed.is_dir() else package.parent / "templates"
 
 
 def search_path(
@@ -52,31 +47,40 @@ def _places(operator: Path, name: str, declaration: type) -> list[Path]:
     return [operator / name, *own, built_in_directory() / name]
 
 
-def digest_of(paths: Sequence[Path]) -> str:
-    """Return a SHA-256 over every template below `paths`, by content."""
+def digest_of(paths: Sequence[Path], root: Path = TOP) -> str:
+    """Return a SHA-256 over every template below `paths`, by content; of one that isn't trusted, over the reason."""
+    from agent.rendering.template_files import source_of
+
     digest = hashlib.sha256()
     for directory in paths:
         for file in sorted(
-            each for each in directory.glob(f"**/*{SUFFIX}") if each.is_file()
+            each for each in directory.glob(f"**/*{SUFFIX}") if each.exists()
         ):  # editors leave dead links
             digest.update(f"{file}\0".encode())
-            digest.update(file.read_bytes())
+            try:
+                digest.update(source_of(directory, str(file.relative_to(directory)), root))
+            except OSError as error:
+                digest.update(str(error.strerror).encode())
     return digest.hexdigest()
 
 
 class Templates:
     """Templates of one module or service, as they are on disk now. The first `overriding` of `paths` are the operator's."""
 
-    def __init__(self, paths: Sequence[Path], where: str, overriding: int = 1) -> None:
-        self._environment = _environment(paths, overriding)
+    def __init__(self, paths: Sequence[Path], where: str, overriding: int = 1, root: Path = TOP) -> None:
+        """`root`: of the appliance."""
+        self._environment = _environment(paths, overriding, root)
         self._where = where
 
     def render(self, source: str, values: Mapping[str, Any]) -> str:
         """Return the text of template `source`. Raises `TemplateRefused` with file, line and reason."""
         import jinja2
 
+        self._environment.begin()
         try:
             return str(self._environment.get_template(source).render(values))
+        except TemplateRefused:
+            raise
         except jinja2.TemplateNotFound as error:
             raise TemplateRefused(self._where, f"there is no template {error.name}") from error
         except jinja2.TemplateSyntaxError as error:
@@ -96,39 +100,25 @@ def _line_of(error: Exception) -> str:
     return f"{lines[-1].filename}, line {lines[-1].lineno}" if lines else ""
 
 
-class _Printed(str):
-    """Output of a macro, a block or `super()`: each value in it has been checked. Never a value itself."""
-
-    __slots__ = ()
-
-
-def _concatenated(parts: Iterable[str]) -> str:
-    return _Printed("".join(parts))
-
-
-def _environment(paths: Sequence[Path], overriding: int) -> jinja2.Environment:
+def _environment(paths: Sequence[Path], overriding: int, root: Path) -> BoundedSandbox:
     import jinja2
 
-    loader = jinja2.ChoiceLoader(
-        [
-            jinja2.FileSystemLoader([str(path) for path in paths]),
-            jinja2.PrefixLoader(
-                {EXTENDED: jinja2.FileSystemLoader([str(path) for path in paths[overriding:]])}, delimiter=":"
-            ),
-        ]
-    )
-    environment = jinja2.Environment(
-        loader=loader,
+    from agent.rendering.sandbox import BoundedSandbox
+    from agent.rendering.template_files import TrustedLoader
+
+    overridden = TrustedLoader(paths[overriding:], root)
+    return BoundedSandbox(
+        loader=jinja2.ChoiceLoader(
+            [TrustedLoader(paths, root), jinja2.PrefixLoader({EXTENDED: overridden}, delimiter=":")]
+        ),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         auto_reload=False,  # they are those of one pass; a thousand sites need not ask a thousand times
-        autoescape=False,  # noqa: S701 - not HTML
+        autoescape=False,
         finalize=_guarded,
     )
-    environment.concat = _concatenated  # type: ignore[method-assign]
-    return environment
 
 
 def _guarded(value: Any) -> Any:
@@ -138,7 +128,9 @@ def _guarded(value: Any) -> Any:
     """
     import jinja2
 
-    if isinstance(value, _Printed | jinja2.Undefined):
+    from agent.rendering.sandbox import is_printed
+
+    if is_printed(value) or isinstance(value, jinja2.Undefined):
         return value
     text = "" if value is None else str(value)
     found = UNSAFE.search(text)

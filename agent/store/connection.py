@@ -33,6 +33,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "generations": ("owner", "number"),
     "jobs": ("id",),
     "ledger": ("rowid",),
+    "login_failures": ("key",),
     "meta": ("key",),
     "modules": ("name",),
     "needs": ("module", "slot"),

@@ -17,7 +17,6 @@ from agent.errors.store import (
 )
 from agent.store.full_disk import PRIMARY, is_for_lack_of_room
 from agent.system.layout import Layout
-from agent.system.lock import holder_of
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 """Primary codes for "another connection is at it"; `SQLITE_BUSY_SNAPSHOT` is one of `SQLITE_BUSY`."""
@@ -65,5 +64,7 @@ def is_of_the_file(error: sqlite3.Error) -> bool:
 
 def _holder(layout: Layout) -> str:
     """Return which process makes a pass or a change: SQLite doesn't tell who writes. Empty: nobody else does."""
+    from agent.system.lock import holder_of
+
     found = holder_of(layout.lock)
     return found.title if found is not None and found.pid != os.getpid() else ""

@@ -28,6 +28,7 @@ MADE_AGAIN = frozenset(
         "generations",
         "jobs",
         "ledger",
+        "login_failures",
         "meta",
         "modules",
         "needs",
@@ -41,7 +42,7 @@ MADE_AGAIN = frozenset(
     }
 )
 """Tables whose rows are written again by a pass, or whose loss costs nothing but history."""
-ELSEWHERE = frozenset({"audit_repeats", "audits", "ledger", "meta", "people", "tokens"})
+ELSEWHERE = frozenset({"audit_repeats", "audits", "ledger", "login_failures", "meta", "people", "tokens"})
 """Tables that are read in parts, or by others than the store itself."""
 MOST = 20
 """Lines of SQLite's own check that are kept."""

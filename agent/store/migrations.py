@@ -244,3 +244,12 @@ def m020_audit_chain(db: Database) -> None:
         _columns("who address action subject detail series since at times:int mac"),
         pk=("who", "address", "action", "subject", "detail"),
     )
+
+
+@migrations()
+def m021_logins(db: Database) -> None:
+    """Failed logins by where they come from, and browsers from which somebody has logged in."""
+    db.execute("drop table login_tries")
+    db.table("login_failures").create(_columns("key failures:int at"), pk="key")
+    db.table("devices").create(_columns("sha256 person made_at used_at"), pk="sha256")
+    db.table("devices").create_index(["person"])

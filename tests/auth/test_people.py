@@ -12,7 +12,6 @@ from agent.auth.accounts import ONE_TIME
 from agent.auth.passwords import Cost, encoded, matches, nobodys
 from agent.auth.person import Audit, TokenMaker
 from agent.auth.sessions import ABSOLUTE, IDLE
-from agent.auth.throttle import FAILURES_OF_ADDRESS, FAILURES_OF_NAME, WINDOW
 from agent.errors.auth import (
     InvalidCredentials,
     InvalidToken,
@@ -21,7 +20,6 @@ from agent.errors.auth import (
     SessionExpired,
     TokenNotFound,
     TokenRefused,
-    TooManyLogins,
     UserNotFound,
     UserRefused,
 )
@@ -46,11 +44,6 @@ def accounts(tmp_path):
 @pytest.fixture
 def ann(accounts):
     return accounts.add("ann", Role.ADMIN, GOOD, NOW)
-
-
-def fail(accounts, name, address, times, at=NOW):
-    for _ in range(times):
-        accounts._throttle.note(name, address, at, good=False)
 
 
 def dump(tmp_path):
@@ -275,35 +268,6 @@ def test_a_token_s_name_is_its_own_as_long_as_it_is_good(accounts, ann):
     later = NOW + timedelta(days=1)
     accounts.make_token("backup", Role.VIEWER, ROOT, later, timedelta(days=1))
     assert [each.made_by for each in accounts.tokens()] == ["root (uid 0)"]
-
-
-def test_an_address_that_guesses_is_held_back_for_a_quarter_of_an_hour(accounts, ann):
-    fail(accounts, "ann", HOME, FAILURES_OF_ADDRESS)
-    with pytest.raises(TooManyLogins) as refused:
-        accounts.check_password("ann", GOOD, HOME, NOW + MINUTE)
-    assert refused.value.retry_at == NOW + WINDOW
-    assert accounts.check_password("ann", GOOD, HOME, NOW + WINDOW) == ann
-
-
-def test_guessing_from_everywhere_does_not_lock_the_administrator_out(accounts, ann):
-    assert accounts.check_password("ann", GOOD, HOME, NOW - timedelta(days=2)) == ann
-    for number in range(FAILURES_OF_NAME):
-        fail(accounts, "ann", f"198.51.100.{number}", 1)
-    assert accounts.check_password("ann", GOOD, HOME, NOW + MINUTE) == ann
-    with pytest.raises(TooManyLogins):
-        accounts.check_password("ann", GOOD, "203.0.113.1", NOW + MINUTE)
-
-
-def test_a_good_login_clears_its_own_failures_only(accounts, ann):
-    accounts.add("bob", Role.VIEWER, GOOD, NOW)
-    fail(accounts, "ann", HOME, FAILURES_OF_ADDRESS)
-    accounts._throttle.note("bob", HOME, NOW, good=True)
-    with pytest.raises(TooManyLogins):
-        accounts.check_password("ann", GOOD, HOME, NOW)
-    fail(accounts, "bob", "192.0.2.8", FAILURES_OF_ADDRESS - 1)
-    accounts.check_password("bob", GOOD, "192.0.2.8", NOW)
-    fail(accounts, "bob", "192.0.2.8", 1, NOW + MINUTE)
-    assert accounts.check_password("bob", GOOD, "192.0.2.8", NOW + MINUTE).name == "bob"
 
 
 def test_the_last_administrator_stays(accounts, ann):

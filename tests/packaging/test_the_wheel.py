@@ -74,7 +74,7 @@ def test_an_environment_away_from_the_checkout_uses_what_the_wheel_has(installed
 
 
 def test_an_environment_away_from_the_checkout_finds_the_templates(installed: Path) -> None:
-    script = "from agent.rendering.templates import built_in_directory; print(built_in_directory())"
+    script = "from agent.rendering.template_places import built_in_directory; print(built_in_directory())"
     found = Path(run(installed / "bin/python", "-c", script, cwd=installed).strip())
     assert found.is_relative_to(installed)
     assert files_below(found) == files_below(CHECKOUT / "templates")

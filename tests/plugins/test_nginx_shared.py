@@ -11,7 +11,7 @@ from agent.model.deployment import Outcome, RefusedKind
 from agent.operations.uploads import delete_upload, store_upload
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
-from agent.rendering.templates import built_in_directory
+from agent.rendering.template_places import built_in_directory
 from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
 from support.appliances.staged import http
 from support.clients.http import status_of

@@ -19,7 +19,8 @@ from agent.errors.plugin import DeclarationRefused
 from agent.model.need import HostFacts
 from agent.pki.encoding import Part
 from agent.rendering.render import Ownership, Rendering, filled_in, render_entry, render_module
-from agent.rendering.templates import Templates, built_in_directory, digest_of, search_path
+from agent.rendering.template_places import built_in_directory
+from agent.rendering.templates import Templates, digest_of, search_path
 from agent.system.layout import Layout
 from support.fakes.chains import facts
 
@@ -417,7 +418,7 @@ def test_an_unknown_filter_is_told_with_file_and_line(shop: Shop):
         ("{{ port }}", "'port' is undefined"),
         ("{{ none.port }}", "'None' has no attribute 'port'"),
         ("{{ 1 // 0 }}", "integer division or modulo by zero"),
-        ("{{ [].pop() }}", "pop from empty list"),
+        ("{{ [].pop() }}", "access to attribute 'pop' of 'list' object is unsafe"),
         ("{{ 'x' + 1 }}", 'can only concatenate str (not "int") to str'),
         ("{{ open() }}", "'open' is undefined"),
         ("{{ 'a;' }}", "the value 'a;' contains ';', which must not be printed in a configuration"),
@@ -443,5 +444,5 @@ def test_a_missing_template_is_told(shop: Shop):
 def test_a_template_that_is_no_text_is_told(shop: Shop):
     shop.write("t.j2", "")
     (shop.own / "t.j2").write_bytes(b"\xff\xfe")
-    with pytest.raises(TemplateRefused, match=r"mail, t\.j2: The template can't be rendered: 'utf-8' codec"):
+    with pytest.raises(TemplateRefused, match=r"t\.j2, line 1: The template can't be rendered: it is not UTF-8 text"):
         shop.templates.render("t.j2", {})

@@ -187,7 +187,7 @@ def test_a_chain_that_was_revoked_stays_revoked_when_its_row_is_mended(tunnel):
 def test_a_file_that_sqlite_cannot_read_wholly_is_found_once_a_day(tunnel):
     with tunnel.store() as store:
         (page,) = store.database.execute(
-            "select rootpage from sqlite_master where tbl_name = 'login_tries' and type = 'table'"
+            "select rootpage from sqlite_master where tbl_name = 'login_failures' and type = 'table'"
         ).fetchone()
         (size,) = store.database.execute("pragma page_size").fetchone()
         store.database.execute("pragma wal_checkpoint(truncate)")

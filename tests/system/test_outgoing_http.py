@@ -289,6 +289,19 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
 # Proxies
 
 
+def test_a_server_of_the_internet_redirects_nobody_to_what_is_not_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    with server(reached(asked)) as inside:
+        moved = f"HTTP/1.1 302 Found\r\nLocation: {inside}/secret\r\nContent-Length: 0\r\n\r\n".encode()
+        with server(says(moved)) as proxy:  # it answers for a server of the Internet
+            monkeypatch.setenv("http_proxy", proxy)
+            monkeypatch.setenv("no_proxy", "127.0.0.1")
+            with pytest.raises(NotAllowedError):
+                fetch("http://1.1.1.1/", bounds())
+            assert asked == []
+            assert fetch(proxy, bounds()).body == b"secret", "one inside may, as nobody else has chosen the address"
+
+
 def test_a_private_host_is_not_asked_for_through_a_proxy_either(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     with server(reached(asked)) as proxy:

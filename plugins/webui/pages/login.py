@@ -25,13 +25,16 @@ async def log_in(request: RequestContext) -> Response:
     """Open a session; an earlier one of this browser ends."""
     form = await request.open_form()
     after = _next(form.get("next"))
+    given = {"user": form.get("user"), "password": form.get("password")}
     try:
-        opened = await request.ask("POST", "/v1/session", {"user": form.get("user"), "password": form.get("password")})
+        opened = await request.ask(
+            "POST", "/v1/session", given | ({"device": request.device} if request.device else {})
+        )
     except Refused as refused:
         status = refused.status
         return request.plain("login.html.j2", status, problem=refused.problem, user=form.get("user")[:64], next=after)
     await _end(request)
-    return let_in(request.go("/password" if opened["must_change"] else after), opened["token"])
+    return let_in(request.go("/password" if opened["must_change"] else after), opened["token"], opened["device"])
 
 
 async def log_out(request: RequestContext) -> Response:
@@ -67,7 +70,7 @@ async def change_password(request: RequestContext) -> Response:
         if refused.code in {"people.session_ended", "api.login_needed"}:
             raise
         return await _password_page(request, refused.status, refused.problem)
-    return let_in(request.go(HOME), opened["token"])
+    return let_in(request.go(HOME), opened["token"], opened["device"])
 
 
 async def _end(request: RequestContext) -> None:

@@ -19,7 +19,8 @@ from support.fakes.api import SESSION, WHO, Browser, FakeApi, problem
 
 COOKIE = "__Host-chainwright"
 LOGIN = {"user": "admin", "password": "correct horse", "next": ""}
-OPENED = {**WHO, "token": "cws_new", "idle_at": "2099-01-01T00:00:00Z"}
+DEVICE_COOKIE = "__Host-chainwright-device"
+OPENED = {**WHO, "token": "cws_new", "device": "", "idle_at": "2099-01-01T00:00:00Z"}
 CHANGES = [
     "/check",
     "/reissue",
@@ -68,6 +69,28 @@ def test_the_cookie_is_for_this_host_only_and_for_no_script(agent: FakeApi, stra
     assert json.loads(body) == {"user": "admin", "password": "correct horse"}
     assert headers["Chainwright-Client"] == "127.0.0.1"
     assert "Authorization" not in headers
+
+
+def test_what_says_that_a_browser_is_known_is_kept_by_it_for_no_script_and_shown_at_the_next_login(
+    agent: FakeApi, stranger: Browser
+) -> None:
+    agent.says("POST /v1/session", {**OPENED, "device": "cwd_mine"}, 201)
+    answer = stranger.post("/login", LOGIN, follow=False)
+    assert answer.headers.get_all("set-cookie")[1:] == [
+        f"{DEVICE_COOKIE}=cwd_mine; HttpOnly; Max-Age=15552000; Path=/; SameSite=strict; Secure"
+    ]
+    stranger.post("/login", LOGIN, follow=False)
+    bodies = [json.loads(body) for _, body in agent.calls("POST /v1/session")]
+    assert bodies == [{"user": "admin", "password": "correct horse"}, {**bodies[0], "device": "cwd_mine"}]
+
+
+def test_what_a_client_claims_to_be_forwarded_for_is_not_believed(agent: FakeApi, stranger: Browser) -> None:
+    agent.says("POST /v1/session", OPENED, 201)
+    claimed = {"X_Forwarded_For": "203.0.113.9", "Forwarded": "for=203.0.113.9", "Chainwright_Client": "203.0.113.9"}
+    stranger.post("/login", LOGIN, follow=False, **claimed)
+    ((headers, _),) = agent.calls("POST /v1/session")
+    assert headers["Chainwright-Client"] == "127.0.0.1"
+    assert "203.0.113.9" not in str(headers)
 
 
 def test_an_earlier_session_of_the_browser_ends_when_another_one_begins(agent: FakeApi, browser: Browser) -> None:

@@ -1,0 +1,56 @@
+"""First look of a process that makes passes, before it imports what a pass needs: often there is nothing else to do."""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from agent.daemon.schedule import DUE
+from agent.engine.due_looks import looked
+from agent.system.release import RELEASED_AT
+
+LONGEST = 65536
+"""Octets of a message that can ask for no more than a look."""
+SECONDS = 5.0
+"""Until the supervisor has said what it wants."""
+BESIDE = frozenset({"number", "reason", "recheck", "told", "heard"})
+"""Words of such a message."""
+
+
+def is_enough(root: Path, pipe: int) -> bool:
+    """Look, where the supervisor at the other end of `pipe` asks for what is due, and tell it; else leave its message there.
+
+    Return whether that was all that there was to do.
+    """
+    with socket.socket(fileno=socket.dup(pipe)) as end:
+        message, size = _peeked(end)
+        if not _is_about_looks(message):
+            return False
+        until = looked(str(root), max(time.time(), RELEASED_AT.timestamp()))
+        if until is None:
+            return False
+        end.recv(size)
+        answer = {"number": message["number"], "reason": message["reason"], "outcome": "looked", "due": until}
+        end.sendall(json.dumps(answer).encode() + b"\n")
+        return not select.select([end], [], [], 0)[0]
+
+
+def _peeked(end: socket.socket) -> tuple[dict[str, Any], int]:
+    """Return the first message and its octets; none where it has not come as a whole."""
+    if not select.select([end], [], [], SECONDS)[0]:
+        return {}, 0
+    line, newline, _ = end.recv(LONGEST, socket.MSG_PEEK).partition(b"\n")
+    return (json.loads(line), len(line) + 1) if newline else ({}, 0)
+
+
+def _is_about_looks(message: dict[str, Any]) -> bool:
+    return (
+        set(message) <= BESIDE
+        and message.get("reason") == DUE
+        and message.get("recheck") == "nothing"
+        and not message.get("told")
+    )

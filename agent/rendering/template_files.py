@@ -1,0 +1,56 @@
+"""Files of templates: which are the operator's, and what is believed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import BaseLoader, TemplateNotFound
+from jinja2.loaders import split_template_path
+
+from agent.errors.deploy import TemplateRefused
+from agent.rendering.template_places import built_in_directory
+from agent.system.paths import ETC
+from agent.system.trust import read, read_regular
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def source_of(directory: Path, name: str, root: Path) -> bytes:
+    """Read a template. Raises OSError, `Untrusted` where somebody else can have written it.
+
+    What comes with the agent is trusted as its code is. `root`: of the appliance, for what is in ``/etc/chainwright``; of a
+    package of somebody else, its own directory is looked at.
+    """
+    path = directory / name
+    if path.is_relative_to(root / ETC):
+        return read(path, root=root).data
+    if path.is_relative_to(built_in_directory().parent):
+        return read_regular(path)
+    return read(path, root=directory).data
+
+
+class TrustedLoader(BaseLoader):
+    """Loader of the first template of a name in several directories. One that is there and isn't trusted is an error."""
+
+    def __init__(self, directories: Sequence[Path], root: Path) -> None:
+        self._directories = directories
+        self._root = root
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, None]:
+        """Return text and file of a template. Raises `TemplateNotFound` and `TemplateRefused`."""
+        name = "/".join(split_template_path(template))
+        for directory in self._directories:
+            path = directory / name
+            try:
+                return source_of(directory, name, self._root).decode(), str(path), None
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise TemplateRefused(str(path), str(error.strerror)) from error
+            except UnicodeDecodeError as error:
+                line = error.object[: error.start].count(b"\n") + 1
+                raise TemplateRefused(f"{path}, line {line}", "it is not UTF-8 text") from error
+        raise TemplateNotFound(template)
