@@ -187,7 +187,7 @@ ROUTES = (
     Route(
         "POST",
         "/v1/session/password",
-        Access.PERSON,
+        Access.ADMIN,
         give_password,
         "Give the password once more, for what a session alone is not enough for",
         WhoIs,

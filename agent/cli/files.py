@@ -13,6 +13,7 @@ from agent.errors.usage import FileUnwritable, InputUnreadable
 if TYPE_CHECKING:
     from agent.inspection import InputFile
 
+DESCRIPTORS, STDIN = frozenset({Path("/dev/fd"), Path("/proc/self/fd")}), Path("/dev/stdin")
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -39,7 +40,13 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644, new: bool = False)
 
 
 def _read(path: Path) -> bytes:
+    """Read a file that its caller has named, so whoever has written it. A pipe that the shell gives by its number is waited for.
+
+    Any other pipe is an error. Raises `InputUnreadable`.
+    """
+    from agent.system.trust import read_descriptor, read_regular
+
     try:
-        return path.read_bytes()
+        return read_descriptor(path) if path.parent in DESCRIPTORS or path == STDIN else read_regular(path)
     except OSError as error:
         raise InputUnreadable(str(path), (error.strerror or str(error)).lower()) from error

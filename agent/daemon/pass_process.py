@@ -119,14 +119,15 @@ class PassProcess:
         """Make passes until a signal, the end of the pipe or a rest, then let orders end and store what they brought."""
         self._loop.watch(self._channel.fileno(), lambda: None)
         self._channel.send(known=self._notes.known())
-        while not self._is_over:
+        while True:  # what was asked before all is taken, however long the start took
             for message in self._channel.received():
                 self._take(message)
                 self._take_up_waiting()
-            if reason := self._ended():
+            if (reason := self._ended()) and not self._loop.stopping:
                 self._pass(OWN | {"reason": reason})
-            if not self._is_over:
-                self._loop.wait(self._seconds())
+            if self._is_over:
+                break
+            self._loop.wait(self._seconds())
         self._end()
 
     # When

@@ -11,29 +11,29 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.channel import Message
 from agent.daemon.child import ending
+from agent.daemon.file_watch import FileWatch
 from agent.daemon.log import Level, Log, instant, reaches_journal
 from agent.daemon.pass_supervisor import PROGRAM, PassSupervisor
 from agent.daemon.schedule import Instant, Schedule
 from agent.daemon.sd_notify import Notifier
 from agent.daemon.service_watch import ServiceWatch
 from agent.daemon.wakeup import Wakeup
-from agent.errors.store import AgentAlreadyRunning
-from agent.system.fingerprint import facts
 from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.release import RELEASED_AT
 
-TICK = 60.0
-"""Seconds within which a clock that was set is noticed."""
-REFUSED_TICK = 5.0
-"""The same while the settings can't be used: so soon a corrected file is noticed."""
-RESTORE_TICK = 10.0
-"""Longest sleep in seconds: so soon the sockets are there again that somebody has removed."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.errors import AgentError
+
+TICK = 10.0
+"""Longest sleep in seconds: so soon a clock that was set is noticed, and a socket that somebody has removed."""
 WHO = "chainwright run"
 
 
@@ -45,9 +45,15 @@ def run(layout: Layout, *, clock: Callable[[], float] = time.time, program: Sequ
     Whatever goes wrong later is logged, tried again, and never ends it.
     """
     log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
-    with held(layout.daemon_lock, wait=0.0, refusal=AgentAlreadyRunning), Wakeup(layout) as wakeup:
+    with held(layout.daemon_lock, wait=0.0, refusal=_already_running), Wakeup(layout) as wakeup:
         Supervisor(layout, log, wakeup, Notifier(os.environ), clock=clock, program=program).serve()
     return 0
+
+
+def _already_running(path: str, holder: str) -> AgentError:
+    from agent.errors.store import AgentAlreadyRunning
+
+    return AgentAlreadyRunning(path, holder)
 
 
 class Supervisor:
@@ -84,12 +90,10 @@ class Supervisor:
         self._api = ApiSupervisor(layout, log, wakeup, api_output, note=self._note_api)
         self._schedule = Schedule(self._now())
         self._services = ServiceWatch(wakeup.watch, layout.root)
+        self._files = FileWatch(str(layout.etc), wakeup.watch)
         self._attended = False
         self._said: dict[str, str] = {}
         self._has_looked = False
-        self._files_asked = ""
-        """What the files were that the last pass has read."""
-        self._files_looked_at = 0.0
         self._jobs: list[str] = []
         """Those that the pass process was given and has not ended."""
         self._left: dict[str, Any] = {}
@@ -130,7 +134,6 @@ class Supervisor:
             self._ask(reason, job)
 
     def _ask(self, reason: str, job: str) -> None:
-        self._files_asked, self._files_looked_at = self._files(), time.monotonic()
         self._services.paused = True
         message = {"reason": reason, "recheck": self._recheck(), "told": self._said.get("settings", ""), **self._left}
         try:
@@ -146,21 +149,13 @@ class Supervisor:
         due = self._schedule.due(self._now())
         poked = self._wakeup.poked()
         started = "the process of a service was started" if self._attended else ""
-        return self._services.look() or poked or due or started or self._corrected()
+        happened = self._services.look()
+        return poked or happened or due or started or self._changed()
 
-    def _corrected(self) -> str:
-        """Say whether a file has changed since the settings were refused."""
-        if not self._said.get("settings") or time.monotonic() < self._files_looked_at + REFUSED_TICK:
-            return ""
-        self._files_looked_at = time.monotonic()
-        return "the settings have changed" if self._files() != self._files_asked else ""
-
-    def _files(self) -> str:
-        """Return what changes with every file that a pass reads."""
-        try:
-            return "\n".join(facts(str(self._layout.root)))
-        except OSError:
-            return ""
+    def _changed(self) -> str:
+        """Say which file has changed that a pass reads."""
+        changed = self._files.changed()
+        return f"{changed} has changed" if changed else ""
 
     def _recheck(self) -> str:
         """Say what to look at: all at the start, as what another process saw, or was seen before a reboot, proves nothing."""
@@ -169,9 +164,9 @@ class Supervisor:
         return "sample" if self._services.changed else "nothing"
 
     def _seconds(self) -> float:
-        longest = min(REFUSED_TICK if self._said.get("settings") else TICK, self._notifier.watchdog or TICK)
-        longest = min(longest, self._services.tick or TICK, RESTORE_TICK)
-        longest = min(longest, *(each for each in (self._api.seconds, self._passes.seconds) if each is not None), TICK)
+        longest = min(TICK, self._notifier.watchdog or TICK, self._services.tick or TICK)
+        waits = [self._api.seconds, self._passes.seconds, None if self._is_passing else self._files.seconds]
+        longest = min(longest, *(each for each in waits if each is not None), TICK)
         return longest if self._is_passing else self._schedule.seconds(self._now(), longest)
 
     # What the pass process says
@@ -295,6 +290,7 @@ class Supervisor:
     def _end(self) -> None:
         self._notifier.stopping()
         self._services.close()
+        self._files.close()
         self._passes.stop()
         self._log.say("the agent ends")
 

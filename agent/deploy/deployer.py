@@ -19,6 +19,7 @@ from agent.model.deployment import Step
 from agent.model.events import EventKind
 from agent.planning import Deploy
 from agent.store import Store
+from agent.system.trust import read_regular
 
 T = TypeVar("T")
 
@@ -131,7 +132,7 @@ def _entries_naming(context: DeployContext, module: str) -> set[str]:
     """Return the services whose entries on disk name a module's files."""
     place = f"{context.enabled.layout.module(module).state}/".encode()
     entries = (path for path in context.enabled.layout.services.glob("*/live/*") if path.is_file())
-    return {entry.parent.parent.name for entry in entries if place in entry.read_bytes()}
+    return {entry.parent.parent.name for entry in entries if place in read_regular(entry)}
 
 
 def _unchanged_record(context: DeployContext, group: Group) -> TransactionRecord:

@@ -15,6 +15,7 @@ from agent.model.deployment import ManifestFile
 from agent.model.need import Need
 from agent.pki.encoding import Format, Part, decode_parts
 from agent.system.names import covers_all
+from agent.system.trust import read_regular
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -90,7 +91,7 @@ def _right_for_the_need(part: StagedPart, where: str, now: datetime) -> None:
 
 def _read(path: Path, file: ManifestFile, where: str) -> KeyAndCertificates:
     try:
-        return decode_parts(path.read_bytes(), [Part(part) for part in file.parts], Format(file.format))
+        return decode_parts(read_regular(path), [Part(part) for part in file.parts], Format(file.format))
     except OSError as error:
         raise PreflightRefused(where, f"{path.name} can't be read ({error.strerror})") from error
     except AgentError as error:

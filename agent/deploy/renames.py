@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from agent.errors.deploy import DiskFailed, PublishOccupied
+from agent.system.trust import read_regular
 from agent.system.writing import flush_directory, write_new
 
 
@@ -88,7 +88,7 @@ def _is(target: Path, content: PathContent) -> bool:
 
 def _same(one: Path, other: Path) -> bool:
     try:
-        return hashlib.sha256(one.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest()
+        return read_regular(one) == read_regular(other)
     except OSError:
         return False
 
@@ -125,4 +125,4 @@ def _replace(target: Path, content: PathContent) -> None:
 def _copy(source: Path, target: Path) -> None:
     status = source.stat()
     owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)
-    write_new(target, source.read_bytes(), mode=status.st_mode & 0o777, owner=owner[0], group=owner[1])
+    write_new(target, read_regular(source), mode=status.st_mode & 0o777, owner=owner[0], group=owner[1])

@@ -18,6 +18,7 @@ from agent.model.deployment import Generation, ManifestFile
 from agent.pki.chain import Chain
 from agent.pki.encoding import Format, Part, encode
 from agent.rendering.render import Ownership, Rendering, filled_in
+from agent.system.trust import read_regular
 from agent.system.writing import make_directory, write_new
 
 
@@ -224,6 +225,6 @@ def _mode_and_owner(path: Path) -> tuple[int, int, int]:
 
 def _checksum(path: Path) -> str | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(read_regular(path)).hexdigest()
     except OSError:
         return None

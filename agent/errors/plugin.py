@@ -153,6 +153,21 @@ class ServiceUnknown(LoadError):
     known: Sequence[str]
 
 
+class PackageRefused(PluginError):
+    """A file of a plugin's package could have been written by someone else than root."""
+
+    code = "plugin.package_refused"
+    cause = 'The package of plugin "{plugin}" ({origin}) is not loaded: {reason}.'
+    where = "{path}"
+    effect = DISABLED
+    fix = "Look at its content, then: {cure}"
+    plugin: str
+    origin: str
+    path: str
+    reason: str
+    cure: str
+
+
 class DropInRefused(PluginError):
     """A drop-in file, or the directory of them, could have been written by someone else than root."""
 

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 
-from agent.errors.plugin import DropInRefused, ImportFailed, PluginError
+from agent.errors.plugin import DropInRefused, ImportFailed, PackageRefused, PluginError
 from agent.registry.contract_checks import NAME, NAME_RULE, Owner
+from agent.registry.packages import check_package
 from agent.system.layout import Layout
 from agent.system.trust import Untrusted, check_directory, read
 
@@ -43,6 +44,8 @@ def load(candidate: FoundPlugin) -> object:
         raise candidate.problem
     try:
         return candidate.load()
+    except PackageRefused:
+        raise
     except (Exception, SystemExit) as error:
         raise ImportFailed(candidate.owner.plugin, candidate.owner.origin, error) from error
 
@@ -57,8 +60,20 @@ def _installed() -> list[FoundPlugin]:
             read[id(point.dist)] = metadata["Name"], metadata["Version"]
         name, version = read.get(id(point.dist), ("", ""))
         origin = f"{name} {version}" if point.dist else point.value
-        found.append(((name != OWN, point.name, name), FoundPlugin(Owner(point.name, origin), point.load)))
+        found.append(
+            (
+                (name != OWN, point.name, name),
+                FoundPlugin(Owner(point.name, origin), partial(_import, point, name, origin)),
+            )
+        )
     return [plugin for _, plugin in sorted(found, key=itemgetter(0))]
+
+
+def _import(point: EntryPoint, distribution: str, origin: str) -> object:
+    """Import what an entry point names; of our own distribution, all that runs here is."""
+    if distribution != OWN:
+        check_package(point.name, origin, point.module)
+    return point.load()
 
 
 def _drop_ins(layout: Layout) -> list[FoundPlugin]:

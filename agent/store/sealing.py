@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors.store import MasterKeyLost, MasterKeyRefused, SealBroken, StateUnwritable
+from agent.system.trust import read_regular
 from agent.system.writing import create
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
+MOST_BYTES = 4096
+"""Of the master key's file."""
 NONCE_BYTES = 12
 """NIST SP 800-38D section 8.2.2: a random nonce of 96 bits."""
 
@@ -66,7 +69,7 @@ def read_master_key(path: Path) -> bytes:
     """Return the 32 bytes of the master key. Raises `MasterKeyLost`, `MasterKeyRefused`, `StateUnwritable`."""
     place = master_key_path(path)
     try:
-        data = place.read_bytes()
+        data = read_regular(place, largest=MOST_BYTES)
     except FileNotFoundError as error:
         raise MasterKeyLost(str(place)) from error
     except OSError as error:

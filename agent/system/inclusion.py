@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent.system.trust import read_regular
+
 MOST_FILES = 1000
 """Files that are read."""
 
@@ -34,7 +36,7 @@ def includes(main_file: Path, included: Path, directive: re.Pattern[str], base: 
 
 
 def _named_in(file: Path, directive: re.Pattern[str], base: Path) -> Iterator[str]:
-    for line in file.read_text(errors="replace").splitlines():
+    for line in read_regular(file).decode(errors="replace").splitlines():
         for match in directive.finditer(line.partition("#")[0]):
             yield str(base / match[1])
 

@@ -178,6 +178,29 @@ def test_a_file_that_is_not_there(typed):
     )
 
 
+def test_a_pipe_is_not_waited_for_but_what_the_shell_hands_over_is_read(typed):
+    pipe = typed.appliance.root / "pipe"
+    os.mkfifo(pipe)
+    done = typed("upload", str(pipe), timeout=60)
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"Error: {pipe}: The file can't be read: it is not a regular file.\nCheck its name and its mode.\n",
+    )
+    for handed in ("/dev/stdin", "/dev/fd/0"):
+        chain = bought(typed.appliance, "t.example.test")
+        argv = [*PROGRAM, "--root", str(typed.appliance.root), "upload", handed]
+        done = subprocess.run(argv, input=pem(chain), capture_output=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert on_the_wire(typed.appliance) == chain.id
+
+
+def test_a_file_that_is_larger_than_any_chain_is_not_read(typed):
+    large = write(typed.appliance, "large.pem", b"x" * (4 * 1024 * 1024 + 1))
+    done = typed("upload", large)
+    assert done.stderr.startswith(f"Error: {large}: The file can't be read: it is larger than 4194304 bytes.\n")
+    assert typed("upload", "/dev/zero").returncode == 2
+
+
 def test_deleting_says_who_uses_it_and_hands_over_when_told(typed):
     chain = bought(typed.appliance, "t.example.test")
     typed("upload", write(typed.appliance, "shop.pem", pem(chain)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -158,13 +159,20 @@ def without_a_file(file: Path) -> None:
     file.unlink(missing_ok=True)
 
 
+def that_others_can_write(file: Path) -> None:
+    file.touch()
+    file.chmod(0o666)
+
+
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
         (without_a_file, "no such file or directory"),
         (lambda file: file.write_text("not PEM"), "it holds no certificate in PEM form"),
+        (os.mkfifo, "it is not a regular file"),
+        (that_others_can_write, "every user can write to it (mode 0666); chmod go-w {file}"),
     ],
-    ids=["missing", "no certificate"],
+    ids=["missing", "no certificate", "a pipe", "open to others"],
 )
 def test_a_file_of_the_settings_that_an_order_could_not_use_is_told_long_before_one(
     tmp_path: Path, spoil: Callable[[Path], object], why: str
@@ -174,7 +182,7 @@ def test_a_file_of_the_settings_that_an_order_could_not_use_is_told_long_before_
     source = AcmeSource(directory=NEW, trust="/company.pem")
     [finding] = of_files(source, tmp_path)
     assert (finding.kind, finding.subject, finding.severity) == (SubjectKind.CA, "acme", Severity.WARNING)
-    assert finding.problem == TrustFileUnusable(str(file), why).problem
+    assert finding.problem == TrustFileUnusable(str(file), why.format(file=file)).problem
 
 
 def test_a_file_that_is_there_again_is_no_finding_whatever_the_last_order_said(tmp_path: Path):

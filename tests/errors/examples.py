@@ -351,6 +351,13 @@ EXAMPLES: list[AgentError] = [
     plugin.DuplicateName(*WHO, "module", "mail", "post (/etc/chainwright/plugins/post.py)"),
     plugin.ServiceUnknown(*WHO, "mail", "postfix", ["nginx"]),
     plugin.ServiceUnknown(*WHO, "mail", "postfix", []),
+    plugin.PackageRefused(
+        "vpn",
+        "chainwright-vpn 1.0",
+        "/opt/lib/chainwright_vpn.py",
+        "every user can write to it (mode 0666)",
+        "chmod go-w FILE",
+    ),
     plugin.DropInRefused("/etc/chainwright/plugins/mail.py", "every user can write to it", "chmod go-w FILE"),
     plugin.ModuleMissing("post", "mail", ["bundle", "other"]),
     plugin.ModuleRaised("mail", "declare_needs", ZeroDivisionError("division by zero")),

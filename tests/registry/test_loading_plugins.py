@@ -134,6 +134,33 @@ def test_an_entry_point_may_name_an_object_but_one_that_pluggy_can_keep(
     )
 
 
+@pytest.mark.parametrize("opened", ["pack/__init__.py", "pack/below/toy_plugin.py", "pack/below", "pack"])
+def test_a_package_that_others_can_write_to_costs_its_own_plugin_and_is_not_imported(
+    appliance: ToyAppliance, monkeypatch: pytest.MonkeyPatch, opened: str
+):
+    sources = {"pack/__init__": "raise SystemExit", "pack/below/__init__": "", "pack/below/toy_plugin": STUNNEL}
+    place = appliance.install("toy-pack", "1", sources, "stunnel = pack.below.toy_plugin")
+    monkeypatch.syspath_prepend(place)
+    path = place / opened
+    path.chmod(0o777)
+    it = "it" if path.is_file() else f"the directory {path}"
+    said = message(appliance.registry("stunnel"), "stunnel")
+    assert f": every user can write to {it} (mode 0777).\n{OFF} Look at its content, then: chmod go-w {path}" in said
+    assert 'The package of plugin "stunnel" (toy-pack 1) is not loaded' in said
+    assert "pack" not in sys.modules
+
+
+def test_who_may_write_to_where_packages_lie_is_the_interpreters_matter(
+    appliance: ToyAppliance, monkeypatch: pytest.MonkeyPatch
+):
+    place = appliance.install("toy-open", "1", {"toy_open": STUNNEL})
+    place.chmod(0o775)  # as Debian has /usr/local/lib/python3.x/dist-packages, for the group staff
+    monkeypatch.syspath_prepend(place)
+    assert record(appliance.registry("toy_open"), "toy_open").state == "on"
+    (place / "toy_open.py").chmod(0o664)
+    assert "its group can write to it (mode 0664)." in message(appliance.registry("toy_open"), "toy_open")
+
+
 # What breaks: only itself, and with its own message
 
 SERVICE = """

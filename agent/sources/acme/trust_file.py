@@ -6,10 +6,12 @@ import ssl
 from pathlib import Path
 
 from agent.errors.acme import TrustFileUnusable
+from agent.system.trust import Untrusted, read
 
 
 def trusting_file(file: Path) -> ssl.SSLContext:
-    """Return a context that trusts the certificates in `file`. Raises OSError, of which ssl.SSLError is one."""
+    """Return a context that trusts the certificates in `file`. Raises OSError, also as ssl.SSLError and `Untrusted`."""
+    read(file)  # so that nobody but root and the caller can change it
     context = ssl.create_default_context(cafile=file)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it may be an intermediate, or the server's own
     return context
@@ -19,6 +21,8 @@ def why_unusable(error: OSError) -> str:
     """Return in words why `trusting_file` has failed."""
     if isinstance(error, ssl.SSLError):
         return "it holds no certificate in PEM form"
+    if isinstance(error, Untrusted):
+        return str(error.strerror)
     return (error.strerror or str(error)).lower()
 
 
