@@ -29,9 +29,8 @@ class Verification:
 def verify(record: AuditLog) -> Verification:
     """Look at every row. Call in one consistent state of the store. Raises `StoreError`."""
     if rows := record.unchained():
-        return Verification(
-            rows, (f"its {rows} rows are of an earlier version, and the next pass is to chain them",), {}
-        )
+        fault = f"its {rows} rows are of an earlier version, and the next pass is to chain them"
+        return Verification(rows, (fault,), {}, whole=False)
     walks = [_Walk(record, series) for series in Series]
     faults = [fault for walk in walks for fault in walk.faults()]
     faults += _strays(record)
