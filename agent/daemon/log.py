@@ -7,7 +7,10 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 
 class Level(IntEnum):
@@ -32,6 +35,26 @@ class Log:
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(f"{start}{_escaped(text)}\n")
             self._stream.flush()
+
+
+class OnceLog:
+    """What is said once, and again when something else was said of the same matter meanwhile."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._last: dict[str, str] = {}
+
+    def last(self, about: str) -> str:
+        """Return what was said last of a matter; empty: nothing, or it was forgotten."""
+        return self._last.get(about, "")
+
+    def say(self, about: str, text: str, level: Level = Level.ERROR) -> bool:
+        """Log `text` unless it's what was said last about this; empty: forget. Return whether it is news."""
+        news = text != self.last(about)
+        self._last[about] = text
+        if news and text:
+            self._log.say(" ".join(text.split()), level)
+        return news
 
 
 def instant(seconds: float) -> str:
