@@ -4,44 +4,23 @@ python bench/webui.py [CHAINS]        Caddy is left out where it isn't installed
 """
 
 import http.client
-import shutil
-import signal
 import socket
 import ssl
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlencode
 
-from appliance import Appliance, appliance, free_port, site, wait_for
-from memory import pss, show
+from appliance import Appliance, appliance, wait_for
+from idle import appliance_running, children, pss, show, show_caddy, show_idle, until
 
 TIMES = 25
 PASSWORD = "a long pass phrase"
-IDLE = 75
-"""Seconds after which the process of the API has ended, as nobody asks."""
 LONGEST = 120
 LOOKS = 9
 FORGOTTEN = 1.5
 """Seconds after which the API reads the store again, though nothing was written."""
-CADDY = """\
-{{
-    admin off
-    local_certs
-    skip_install_trust
-    http_port {plain}
-    https_port {tls}
-    storage file_system {storage}
-}}
-{names} {{
-    respond "."
-}}
-"""
 
 
 class Page:
@@ -80,50 +59,19 @@ class Page:
         return first, time.perf_counter() - begin, answer.partition(b"\r\n\r\n")[2]
 
 
-@contextmanager
-def running(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
-def until(found: object) -> None:
-    """Wait until a call returns something."""
-    deadline = time.monotonic() + LONGEST
-    while not found():  # type: ignore[operator]
-        if time.monotonic() > deadline:
-            sys.exit(f"not within {LONGEST} s: {found}")
-        time.sleep(0.1)
-
-
 def look(made: Appliance, chains: int, port: int) -> None:
     """Measure on one appliance."""
-    with running(*made.command("run")) as agent:
-        until((made.root / "var/lib/chainwright/modules/webui/live").exists)
-        with running(*made.command("webui", "--pid-file", str(made.root / "run/chainwright/webui.pid"))) as web:
-            password = subprocess.Popen(
-                made.command("webui", "password", "--stdin"), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            password.communicate(PASSWORD.encode())
-            page = Page(port)
-            wait_for(page.log_in)
-            until(lambda: f">{chains + 1}<".encode() in page.ask("/certificates")[2])
-            times(page)
-            api = [int(pid) for pid in children(agent.pid)]
-            show("agent + web interface + API, in use", pss(agent.pid) + pss(web.pid) + sum(map(pss, api)))
-            time.sleep(IDLE)
-            assert not children(agent.pid), "the process of the API has not ended"
-            show("agent, idle", pss(agent.pid))
-            show("web interface, idle", pss(web.pid))
-            show("both, idle", pss(agent.pid) + pss(web.pid))
-
-
-def children(pid: int) -> list[str]:
-    return [pid for task in Path(f"/proc/{pid}/task").iterdir() for pid in (task / "children").read_text().split()]
+    with appliance_running(made) as (agent, web):
+        password = subprocess.Popen(
+            made.command("webui", "password", "--stdin"), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        password.communicate(PASSWORD.encode())
+        page = Page(port)
+        wait_for(page.log_in)
+        until(lambda: f">{chains + 1}<".encode() in page.ask("/certificates")[2])
+        times(page)
+        show("agent + its processes + web interface, in use", sum(map(pss, [agent, web, *children(agent)])))
+        show_idle(agent, web)
 
 
 def times(page: Page) -> None:
@@ -139,30 +87,12 @@ def times(page: Page) -> None:
         print(f"{path:<42} {first:6.0f} ms first byte {last:6.0f} ms last byte {len(taken[0][2]) / 1000:8.1f} kB")
 
 
-def caddy(chains: int) -> None:
-    """Print the memory of Caddy after it has made as many chains, which it serves."""
-    program = shutil.which("caddy")
-    if program is None:
-        print("there is no Caddy on this machine to compare with: apt-get install caddy")
-        return
-    with tempfile.TemporaryDirectory(prefix="chainwright-bench-") as directory:
-        settings = Path(directory) / "Caddyfile"
-        names = ", ".join(site(number) for number in range(chains))
-        settings.write_text(
-            CADDY.format(plain=free_port(), tls=free_port(), storage=f"{directory}/storage", names=names)
-        )
-        with running(program, "run", "--config", str(settings), "--adapter", "caddyfile") as process:
-            until(lambda: len(list(Path(directory).glob("storage/certificates/*/*/*.crt"))) >= chains)
-            time.sleep(IDLE)
-            show(f"caddy, idle, {chains} names", pss(process.pid))
-
-
 def main(chains: int) -> None:
     for count in (1, chains):
         print(f"{count} chains beside the web interface's own")
         with appliance() as made:
             look(made, count, made.page(count))
-        caddy(count)
+        show_caddy(count)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,21 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from agent.api import problems
-from agent.api.access import Access, Caller
+from agent.api.access import Caller
 from agent.api.authentication import CLIENT, identify, without_session
 from agent.api.executors import Executors, place_of
 from agent.api.fair_queue import Place
 from agent.api.logins import Logins
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.request_body import Content, check_headers, lower_names, read_input, read_query
+from agent.api.request_body import (
+    Content,
+    ContentBudget,
+    check_headers,
+    largest_of,
+    lower_names,
+    read_input,
+    read_query,
+)
 from agent.api.route import Follower, Pool, Route
 from agent.api.services import ApiServices
 from agent.api.streams import Streams
@@ -61,12 +69,14 @@ class Dispatcher:
     def __init__(self, services: ApiServices) -> None:
         self._services = services
         self._executors = Executors()
+        self._budget = ContentBudget(services.limits.contents_octets)
         self._streams = Streams()
         self._logins = Logins(self._standings, services.now)
 
     async def answer(self, received: Request, route: Route) -> Response:
         """Answer one request; whatever happens becomes a response."""
-        content = Content(received, self._services.limits, anonymous=route.access is Access.PUBLIC)
+        limits = self._services.limits
+        content = Content(received, limits, self._budget, largest=largest_of(route, limits))
         try:
             request = await self._request(received, content, route)
             follow = None if received.method == "HEAD" else route.follow
@@ -78,6 +88,8 @@ class Dispatcher:
         except Exception:
             log.exception("%s %s failed", route.method, route.path)
             return self._problem(InternalError(), closing=not await content.drain())
+        finally:
+            content.release()
 
     async def _handled(self, route: Route, request: ApiRequest) -> ApiResponse:
         handler = partial(route.handler, request)
@@ -91,7 +103,7 @@ class Dispatcher:
     async def unknown(self, request: Request, error: Exception) -> Response:
         """Answer where no route fits."""
         assert isinstance(error, HTTPException)
-        closing = not await Content(request, self._services.limits).drain()
+        closing = not await Content(request, self._services.limits, self._budget).drain()
         try:
             self._services.peers.check(request.state.peer)
         except AgentError as refused:

@@ -10,8 +10,13 @@ class ApiLimits:
     """Octets, seconds and numbers; the defaults are those of an appliance."""
 
     content_octets: int = 2 * 1024 * 1024
+    """Of a form with files."""
+    json_octets: int = 64 * 1024
+    """Of any other content."""
     anonymous_octets: int = 8 * 1024
     """Of a content that anybody may send."""
+    contents_octets: int = 16 * 1024 * 1024
+    """Of all requests at a time."""
     content_seconds: float = 30.0
     """For the whole content of a request to come."""
     headers_octets: int = 16 * 1024

@@ -1,4 +1,4 @@
-"""The command `chainwright`. An ``apply`` with nothing to do ends before click is imported."""
+"""The command `chainwright`. An ``apply`` with nothing to do ends before click is imported, and ``run`` does without it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,27 @@ def config_apply() -> int:
 
 
 def _run(program: str, arguments: list[str]) -> int:
-    from agent.cli.fast_path import idle_exit_code
+    from agent.cli.fast_path import agent_root, idle_exit_code
 
-    code = idle_exit_code(arguments)
+    root = agent_root(arguments)
+    code = idle_exit_code(arguments) if root is None else _run_agent(root)
     if code is not None:
         return code
     from agent.cli.program import run
 
     return run(program, arguments)
+
+
+def _run_agent(root: str) -> int:
+    """Run the agent, without what only commands need as long as it doesn't fail."""
+    from pathlib import Path
+
+    from agent.daemon.supervisor import run
+    from agent.system.layout import Layout
+
+    try:
+        return run(Layout(Path(root)))
+    except Exception as error:
+        from agent.cli.program import failed
+
+        return failed(error)

@@ -1,4 +1,4 @@
-"""Fast path of ``chainwright apply`` when nothing is due: it ends before click is imported."""
+"""Command lines that get along without click: an ``apply`` when nothing is due, and ``run``, which is to stay small."""
 
 from __future__ import annotations
 
@@ -33,8 +33,14 @@ def idle_exit_code(arguments: Sequence[str]) -> int | None:
     return DEGRADED if up_to_date.attention else 0
 
 
-def _root(arguments: Sequence[str]) -> str | None:
-    """Return the root that ``apply`` is asked for; None when there is anything else on the command line."""
+def agent_root(arguments: Sequence[str]) -> str | None:
+    """Return the root that ``run`` is asked for; None when there is anything else on the command line."""
+    plain = not any(each.startswith("--") and each.partition("=")[0] != "--root" for each in arguments)
+    return _root(arguments, "run") if plain else None
+
+
+def _root(arguments: Sequence[str], command: str = "apply") -> str | None:
+    """Return the root that a command is asked for; None when there is anything else on the command line."""
     root = "/"
     commands = []
     left = iter(arguments)
@@ -47,7 +53,7 @@ def _root(arguments: Sequence[str]) -> str | None:
             root = value if name == "--root" else root
         elif each not in FLAGS:
             commands.append(each)
-    return os.path.abspath(root) if commands == ["apply"] and root else None  # noqa: PTH100
+    return os.path.abspath(root) if commands == [command] and root else None  # noqa: PTH100
 
 
 def _next(until: float | None, now: float) -> str:

@@ -181,6 +181,11 @@ def run(program: str, arguments: Sequence[str]) -> int:
     return answer if isinstance(answer, int) else DONE
 
 
+def failed(error: Exception) -> int:
+    """Print why a command failed; return the exit code."""
+    return _fail(_translated(error, "chainwright"), as_json=False)
+
+
 def _translated(error: Exception, program: str) -> AgentError:
     if isinstance(error, AgentError):
         return error

@@ -15,14 +15,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from agent.daemon.bound_socket import BoundSocket
 from agent.daemon.child import Child, ending
 from agent.daemon.event_loop import EventLoop
 from agent.daemon.log import Level, Log
-from agent.errors.store import StateUnwritable
 from agent.system.layout import Layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 BACKLOG = 64
 """Connections that wait while the process starts."""
@@ -125,16 +127,18 @@ class ApiSupervisor:
 
     def _bind_again(self) -> None:
         """Take connections at another socket in place of the one that was removed; the process has that one, and ends."""
-        with contextlib.suppress(StateUnwritable):
-            lost, self._bound = self._bound, self._bound.again()
-            if self._child is None:
-                self._stop_watching()
-            else:
-                self._child.signal(signal.SIGTERM)
-            lost.socket.close()
-            self._listen()
-            if os.geteuid() == 0:
-                self._open_to_group()
+        lost, found = self._bound, self._bound.again()
+        if found is None:
+            return
+        self._bound = found
+        if self._child is None:
+            self._stop_watching()
+        else:
+            self._child.signal(signal.SIGTERM)
+        lost.socket.close()
+        self._listen()
+        if os.geteuid() == 0:
+            self._open_to_group()
 
     def _look_for_callers(self) -> None:
         if self._paused_until is not None and time.monotonic() < self._paused_until:

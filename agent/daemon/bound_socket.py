@@ -6,9 +6,10 @@ import contextlib
 import os
 import socket
 from pathlib import Path
-from typing import Self
 
-from agent.errors.store import SocketPathTooLong, StateUnwritable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 SOCKET_PATH_LIMIT = 107
 """Octets (unix(7): 108 with the final zero)."""
@@ -39,13 +40,19 @@ class BoundSocket:
         except OSError:
             return True
 
-    def again(self) -> BoundSocket:
-        """Return another one in its place. Raises `StateUnwritable`."""
-        return BoundSocket(self.path, socket.SocketKind(self.socket.type))
+    def again(self) -> BoundSocket | None:
+        """Return another one in its place; None: there can't be one now."""
+        from agent.errors.store import StateUnwritable
+
+        with contextlib.suppress(StateUnwritable):
+            return BoundSocket(self.path, socket.SocketKind(self.socket.type))
+        return None
 
 
 def _bound(path: Path, kind: socket.SocketKind) -> socket.socket:
     if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
+        from agent.errors.store import SocketPathTooLong
+
         raise SocketPathTooLong(str(path))
     listener = socket.socket(socket.AF_UNIX, kind)
     try:
@@ -56,6 +63,8 @@ def _bound(path: Path, kind: socket.SocketKind) -> socket.socket:
         listener.bind(str(path))
     except OSError as error:
         listener.close()
+        from agent.errors.store import StateUnwritable
+
         raise StateUnwritable(str(path), (error.strerror or str(error)).lower()) from error
     return listener
 

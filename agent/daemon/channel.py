@@ -6,12 +6,15 @@ import contextlib
 import json
 import socket
 from threading import Lock
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PIECE = 65536
 """Octets that are read at once."""
 
-Message = dict[str, Any]
+Message = dict[str, "Any"]
 
 
 class Channel:

@@ -8,7 +8,10 @@ import selectors
 import signal
 from collections.abc import Callable, Collection
 from types import FrameType, TracebackType
-from typing import Any, Self
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 
 class EventLoop:

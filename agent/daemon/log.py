@@ -7,7 +7,10 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 
 class Level(IntEnum):

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.channel import Message
@@ -23,10 +22,15 @@ from agent.daemon.schedule import Instant, Schedule
 from agent.daemon.sd_notify import Notifier
 from agent.daemon.service_watch import ServiceWatch
 from agent.daemon.wakeup import Wakeup
-from agent.errors.store import AgentAlreadyRunning
 from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.release import RELEASED_AT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.errors import AgentError
 
 TICK = 10.0
 """Longest sleep in seconds: so soon a clock that was set is noticed, and a socket that somebody has removed."""
@@ -41,9 +45,15 @@ def run(layout: Layout, *, clock: Callable[[], float] = time.time, program: Sequ
     Whatever goes wrong later is logged, tried again, and never ends it.
     """
     log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
-    with held(layout.daemon_lock, wait=0.0, refusal=AgentAlreadyRunning), Wakeup(layout) as wakeup:
+    with held(layout.daemon_lock, wait=0.0, refusal=_already_running), Wakeup(layout) as wakeup:
         Supervisor(layout, log, wakeup, Notifier(os.environ), clock=clock, program=program).serve()
     return 0
+
+
+def _already_running(path: str, holder: str) -> AgentError:
+    from agent.errors.store import AgentAlreadyRunning
+
+    return AgentAlreadyRunning(path, holder)
 
 
 class Supervisor:

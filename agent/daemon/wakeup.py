@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection
 
 from agent.daemon.bound_socket import BoundSocket
 from agent.daemon.event_loop import EventLoop
-from agent.errors.store import StateUnwritable
 from agent.system.layout import Layout
 
 POKE_SIZE = 512
@@ -41,10 +40,9 @@ class Wakeup(EventLoop):
 
     def restore(self) -> None:
         """Bind the socket again where somebody has removed it, or the directory that it is in."""
-        if not self._bound.lost:
-            return
-        with contextlib.suppress(StateUnwritable):
-            lost, self._bound = self._bound, self._bound.again()
+        lost, found = self._bound, self._bound.again() if self._bound.lost else None
+        if found is not None:
+            self._bound = found
             self._unwatch()
             lost.socket.close()
             self._listen()

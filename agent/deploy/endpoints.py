@@ -114,13 +114,13 @@ class TransactionEndpoints:
         return records_of(self._context, self._declared(module, new=new), gone | self.seen, last)
 
     def _due(self, module: str, *, new: bool) -> list[EndpointCheck]:
-        """Return the endpoints of changed slots, or a sample where none changed, and those that were wrong last time."""
+        """Return the endpoints of changed slots, or a sample where none changed, and those that were wrong when last seen."""
         checks = [check for check in self._checks(module, new=new) if not check.further]
         changed = {difference.slot for difference in self._record.differences if difference.module == module}
         chosen = [each for each in checks if each.endpoint.slot in changed] or checks[:SAMPLE]
-        wrong = {key for key, each in last_records(self._context, module).items() if not each.ok} - {
-            each.key for each in chosen
-        }
+        wrong = {key for key, each in last_records(self._context, module).items() if not each.ok}
+        wrong |= {key for key, each in self.seen.items() if new and not each.ok}  # before the service was started
+        wrong -= {each.key for each in chosen}
         return [*chosen, *(each for each in checks if each.key in wrong)]
 
     def _judged(self, module: str) -> list[EndpointCheck]:

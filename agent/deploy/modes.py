@@ -10,6 +10,7 @@ from agent.deploy.staging import GenerationDir, directory_ids, directory_mode, f
 from agent.model.deployment import Generation
 from agent.system.layout import Layout
 from agent.system.modes import Place
+from agent.system.trust import check_directory
 
 
 def places_of_module(context: DeployContext, module: str) -> Iterator[Place]:
@@ -48,5 +49,14 @@ def _places(generation_dir: GenerationDir, generation: Generation) -> Iterator[P
 
 def _published(layout: Layout, generation: Generation) -> Iterator[Place]:
     for file in generation.files:
-        if file.publish and file.how == "copy":
+        if file.publish and file.how == "copy" and _is_ours_alone(layout.rooted(file.publish).parent, layout.root):
             yield Place(layout.rooted(file.publish), file.mode, *file_ids(file), secret=file.secret)
+
+
+def _is_ours_alone(directory: Path, root: Path) -> bool:
+    """Whether nobody else can put another file there, whose mode and owner would be changed."""
+    try:
+        check_directory(directory, root=root)
+    except OSError:
+        return False
+    return True

@@ -52,6 +52,7 @@ from agent.planning.binding import ChainIndex, rank
 from agent.probing.probe import Prober
 from agent.store import Store
 from agent.system.command import Runner
+from agent.system.leftovers import remove_drafts_of
 from agent.system.modes import repaired
 
 SEEN_ON_THE_WIRE = (
@@ -203,10 +204,12 @@ class Pass:
 
     def _repair_modes(self, modules: Sequence[str]) -> None:
         context = self._deploy_context()
-        enabled = self._inputs.enabled.modules
+        enabled, state = self._inputs.enabled.modules, context.enabled.layout.state
         services = sorted({name for module in modules for name in enabled[module].services})
-        repairs = [each for module in modules for each in repaired(places_of_module(context, module))]
-        repairs += [each for service in services for each in repaired(places_of_service(context, service))]
+        places = [place for module in modules for place in places_of_module(context, module)]
+        places += [place for service in services for place in places_of_service(context, service)]
+        repairs = repaired(places, state)
+        remove_drafts_of(place.path for place in places if not place.path.is_relative_to(state))
         if repairs:
             conditions.note_repairs(self._store, repairs, self._clock())
 

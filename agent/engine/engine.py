@@ -45,6 +45,7 @@ from agent.system.clock import utc_now
 from agent.system.clock_offsets import note_offset
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
+from agent.system.leftovers import remove_leftovers
 from agent.system.lock import held
 from agent.system.modes import places_of_state, repaired
 from agent.system.release import plausible
@@ -197,11 +198,12 @@ class Engine:
         """Hold the lock, with the store open; why a pass fails in it is noted."""
         lock = held(self.layout.lock, wait=wait)
         with lock:
-            repairs = repaired(places_of_state(self.layout))
+            repairs = repaired(places_of_state(self.layout), self.layout.state)
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
                 note_repairs(store, repairs, self.clock())
                 make_places(self.layout)
                 note_offset(self.layout.root)
+                remove_leftovers(self.layout)
                 yield store
 
     @property

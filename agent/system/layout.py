@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.system.paths import DATABASE, ETC, LOG, PRIVATE, RUN, STATE
-from agent.system.places import Places
+
+TYPE_CHECKING = False  # an agent that waits has neither `dataclasses` nor `typing` in memory
+if TYPE_CHECKING:
+    from agent.system.places import Places
 
 
-@dataclass(frozen=True, slots=True)
 class Layout:
     """Paths of one appliance. `root` is `/` on the appliance, any directory for a test, a demo or a chroot."""
 
-    root: Path
+    __slots__ = ("root",)
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and self.root == other.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    def __repr__(self) -> str:
+        return f"Layout({self.root!r})"
 
     def rooted(self, path: str | Path) -> Path:
         """Return the absolute path `path` below the root."""
@@ -116,8 +129,12 @@ class Layout:
 
     def module(self, name: str) -> Places:
         """Return the places of one module."""
+        from agent.system.places import Places
+
         return Places(root=self.root, state=self.modules / name, run=self.run, log=self.log)
 
     def service(self, name: str) -> Places:
         """Return the places of one shared service."""
+        from agent.system.places import Places
+
         return Places(root=self.root, state=self.services / name, run=self.run, log=self.log)

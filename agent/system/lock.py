@@ -8,19 +8,20 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agent.errors import AgentError
-from agent.errors.store import LockHeld, StateUnwritable
 from agent.system.paths import PRIVATE, RUN
 from agent.system.processes import command_line, has_open, user_of
 from agent.system.writing import make_state
 
+TYPE_CHECKING = False  # `typing` would stay in the memory of an agent that waits; so would the errors
+if TYPE_CHECKING:
+    from agent.errors import AgentError
+
 POLL_INTERVAL = 0.05
 """Seconds between two attempts to get the lock."""
-LockError = Callable[[str, str], AgentError]
+LockError = Callable[[str, str], "AgentError"]
 """`(path, holder) -> error`."""
 FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -31,18 +32,24 @@ def held(
     *,
     wait: float,
     pause: Callable[[float], object] = time.sleep,
-    refusal: LockError = LockHeld,
+    refusal: LockError | None = None,
 ) -> Iterator[None]:
-    """Hold the lock. Raises `refusal` when another process has it for more than `wait` seconds."""
+    """Hold the lock. Raises `refusal` (default: `LockHeld`) when another process has it for more than `wait` seconds."""
     deadline = time.monotonic() + wait
     with contextlib.ExitStack() as locks:
         for place, take in ((path, _take), (_former(path), _take_former)):
             while not take(place, locks):
                 if time.monotonic() >= deadline:
                     holder = _holder(place, _holders(place))
-                    raise refusal(str(path), holder.title if holder else "")
+                    raise (refusal or _lock_held)(str(path), holder.title if holder else "")
                 pause(POLL_INTERVAL)
         yield
+
+
+def _lock_held(path: str, holder: str) -> AgentError:
+    from agent.errors.store import LockHeld
+
+    return LockHeld(path, holder)
 
 
 def _take(path: Path, locks: contextlib.ExitStack) -> bool:
@@ -58,6 +65,8 @@ def _take(path: Path, locks: contextlib.ExitStack) -> bool:
             os.utime(descriptor)  # when it was taken
             locks.push(opened.pop_all())
     except OSError as error:
+        from agent.errors.store import StateUnwritable
+
         raise StateUnwritable(str(path), (error.strerror or str(error)).lower()) from error
     return True
 
@@ -98,14 +107,16 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
 class Holder:
     """Process that holds a lock."""
 
-    pid: int
-    title: str
-    since: datetime
-    """When it got the lock, UTC."""
+    __slots__ = ("pid", "since", "title")
+
+    def __init__(self, pid: int, title: str, since: datetime) -> None:
+        self.pid = pid
+        self.title = title
+        self.since = since
+        """When it got the lock, UTC."""
 
 
 def holder_of(path: Path) -> Holder | None:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from agent.system.layout import Layout
 
+LOCKS = frozenset({"lock", "daemon.lock"})
+"""Files in ``private/`` that hold nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -51,15 +54,19 @@ def places_of_state(layout: Layout) -> Iterator[Place]:
     for path, mode in ((layout.webroot, 0o755), (layout.run, 0o755), (layout.log, 0o750)):
         yield Place(path, mode, *own)
     for path in sorted(layout.private.glob("*")) if layout.private.is_dir() else ():
-        yield Place(path, 0o600, *own, secret=True, sealed=True)
+        yield Place(path, 0o600, *own, secret=path.name not in LOCKS, sealed=True)
+    yield Place(layout.poke, 0o600, *own)
 
 
-def repaired(places: Iterable[Place]) -> list[Repair]:
-    """Repair modes and owners that differ, and return what was changed. What isn't there is another matter."""
-    return [repair for place in places if (repair := _repaired(place))]
+def repaired(places: Iterable[Place], state: Path) -> list[Repair]:
+    """Repair modes and owners that differ, and return what was changed. What isn't there is another matter.
+
+    `state`: the directory in which a file may have several names, which are then all of the agent's.
+    """
+    return [repair for place in places if (repair := _repaired(place, state))]
 
 
-def _repaired(place: Place) -> Repair | None:
+def _repaired(place: Place, state: Path) -> Repair | None:
     try:
         seen = place.path.lstat()
     except OSError:
@@ -68,7 +75,7 @@ def _repaired(place: Place) -> Repair | None:
         return None
     error = ""
     try:
-        _repair(place)
+        _repair(place, state)
     except OSError as failed:
         error = (failed.strerror or str(failed)).lower()
     opened = place.secret and bool(stat.S_IMODE(seen.st_mode) & ~place.mode & 0o066)
@@ -80,14 +87,28 @@ def _is_right(place: Place, seen: os.stat_result) -> bool:
     return owners and stat.S_IMODE(seen.st_mode) == place.mode
 
 
-def _repair(place: Place) -> None:
-    """Work on what was opened: a symbolic link that takes its place meanwhile is not followed."""
-    descriptor = os.open(place.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def _repair(place: Place, state: Path) -> None:
+    """Work on what was found there: nothing that takes its place meanwhile is touched, and no link is followed.
+
+    Raises OSError, also for what somebody else has put there as another name of a file that is not the agent's.
+    """
+    descriptor = os.open(place.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.fchown(descriptor, place.user, place.group)
-        os.fchmod(descriptor, place.mode)
+        status = os.fstat(descriptor)
+        if not stat.S_ISDIR(status.st_mode) and status.st_nlink != 1 and status.st_nlink != _names(status, state):
+            raise OSError(0, "it is another name of a file elsewhere")
+        file = f"/proc/self/fd/{descriptor}"  # a descriptor of a path takes neither fchown nor fchmod
+        if (place.user, place.group) != (-1, -1):
+            os.chown(file, place.user, place.group)
+        os.chmod(file, place.mode)  # noqa: PTH101
     finally:
         os.close(descriptor)
+
+
+def _names(file: os.stat_result, state: Path) -> int:
+    """Return how many names a file has in the state: unchanged files of a generation are links to those of the last."""
+    paths = (os.path.join(where, name) for where, _, names in os.walk(state) for name in names)  # noqa: PTH118
+    return sum(os.path.samestat(os.lstat(path), file) for path in paths)
 
 
 def _shown(seen: os.stat_result) -> str:

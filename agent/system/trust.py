@@ -13,9 +13,11 @@ import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 LARGEST = 4 * 1024 * 1024
 """Bytes that are read of a settings file, secret, template or plugin."""
@@ -38,14 +40,16 @@ class Untrusted(OSError):
         """The command that mends it."""
 
 
-@dataclass(frozen=True, slots=True)
 class FileContent:
     """Content of a file, with its status when it was opened."""
 
-    data: bytes
-    status: os.stat_result
-    writers: frozenset[int] = frozenset()
-    """Other users who can have written it, where the caller allows for that."""
+    __slots__ = ("data", "status", "writers")
+
+    def __init__(self, data: bytes, status: os.stat_result, writers: frozenset[int] = frozenset()) -> None:
+        self.data = data
+        self.status = status
+        self.writers = writers
+        """Other users who can have written it, where the caller allows for that."""
 
     @property
     def private(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def write_new(path: Path, data: bytes, *, mode: int, owner: int = -1, group: int
 
 def create(path: Path, data: bytes, *, mode: int) -> None:
     """Create `path` atomically: nobody sees a part of it, not even after a crash. Raises FileExistsError."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     write_new(beside, data, mode=mode)
     try:
         path.hardlink_to(beside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ HEADERS = {
 """Unless the answer says otherwise. No Strict-Transport-Security: with it a browser that does not have our root yet would
 lock the administrator out of the page that gives it, and of plain-HTTP services under the same name."""
 
+MOST_HEADERS = 100
+"""Of a request; a browser sends twenty."""
+
 
 class Hardened:
-    """Adds `HEADERS` to each answer of an application."""
+    """Adds `HEADERS` to each answer of an application, which requests that no browser sends don't reach."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -42,4 +46,17 @@ class Hardened:
                     headers.setdefault(name, value)
             await send(message)
 
+        status = _refused({name for name, _ in scope["headers"]}, len(scope["headers"]))
+        if status:
+            headers = [(b"content-length", b"0"), (b"connection", b"close")]
+            await hardened({"type": "http.response.start", "status": status, "headers": headers})
+            await hardened({"type": "http.response.body"})
+            return
         await self._app(scope, receive, hardened)
+
+
+def _refused(names: Set[bytes], number: int) -> int:
+    """Return the status for a request that no browser sends, 0 for any other: one with too many headers, or with two ends."""
+    if number > MOST_HEADERS:
+        return 431
+    return 400 if names >= {b"content-length", b"transfer-encoding"} else 0  # RFC 9112 section 6.1

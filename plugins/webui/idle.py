@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -84,13 +85,16 @@ def is_probe(received: bytes) -> bool:
     """Whether this is the agent's whole request, after which it wants the connection closed."""
     if not received.startswith(REQUEST_LINE) or received.find(END) != len(received) - len(END):
         return False
-    _, *lines = received[: -len(END)].lower().split(b"\r\n")
+    first, *lines = received[: -len(END)].lower().split(b"\r\n")
     names = [line.partition(b":")[0] for line in lines]
-    return b"connection: close" in lines and names.count(b"host") == 1 and set(names) <= PROBE_HEADERS
+    is_simple = all(map(HEADER.fullmatch, lines)) and not NOT_SIMPLE & set(names)
+    one_each = all(names.count(name) == 1 for name in (b"host", b"connection"))
+    return first == REQUEST_LINE.lower() and is_simple and one_each and b"connection: close" in lines
 
 
-PROBE_HEADERS = frozenset({b"host", b"connection", b"accept-encoding"})
-"""Names in lower case: a request with any other one is left to the pages."""
+HEADER = re.compile(rb"[a-z0-9-]+: [\x20-\x7e]+")
+NOT_SIMPLE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
+"""Names of headers that announce more, in lower case: a request with one of them is left to the pages."""
 
 
 def may_become_probe(received: bytes) -> bool:

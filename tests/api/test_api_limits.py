@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
 import select
 import socket
 import time
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
+from starlette.datastructures import Headers
 
-from agent.api.request_body import Parser
+from agent.api.limits import ApiLimits
+from agent.api.request_body import Content, ContentBudget, Parser
 from agent.api.routes import ROUTES
+from agent.errors.api import ServiceUnavailable
 from agent.system.lock import held
 from support.appliances.api import ANN, make_people, make_tunnel
 from support.clients.api import Client, Reply
@@ -75,7 +80,7 @@ class Small:
 
 @pytest.mark.parametrize("octets", [2 * 1024 * 1024 + 1, 7 * 1024 * 1024])
 def test_a_request_that_is_too_large_is_told_so(shared, octets):
-    reply = shared.admin.post("/v1/uploads/preview", b"x" * octets)
+    reply = shared.admin.submit("/v1/uploads/preview", ("a", b"x" * octets))
     assert (reply.status, reply.code) == (413, "api.too_large")
     assert answers(shared)
 
@@ -84,8 +89,9 @@ def test_so_is_one_that_does_not_say_how_long_it_is(shared):
     connection = http.client.HTTPConnection("agent", timeout=20)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect(str(shared.appliance.layout.api))
-    chunks = (b"x" * 65536 for _ in range(40))
-    connection.request("POST", "/v1/uploads/preview", chunks, shared.admin.headers, encode_chunked=True)
+    begin = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
+    headers = {**shared.admin.headers, "Content-Type": "multipart/form-data; boundary=x"}
+    connection.request("POST", "/v1/uploads/preview", iter([begin, *[b"x" * 65536] * 40]), headers, encode_chunked=True)
     answer = connection.getresponse()
     assert (answer.status, json.loads(answer.read())["code"]) == (413, "api.too_large")
     connection.close()
@@ -207,6 +213,10 @@ def test_who_only_looks_does_not_wait_for_who_changes(shared):
         b"POST /v1/session HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"POST /v1/session HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"POST /v1/session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+        (
+            b"POST /v1/session HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        ),
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
@@ -325,13 +335,57 @@ def test_passwords_and_passphrases_are_in_no_log_and_no_database(box):
 
 
 def test_an_upload_stays_in_memory():
-    import asyncio
-
-    from starlette.datastructures import Headers
-
     content = b'--x\r\nContent-Disposition: form-data; name="files"; filename="key.pem"\r\n\r\n' + b"k" * 2_000_000
-    parser = Parser(Headers({"content-type": "multipart/form-data; boundary=x"}), content + b"\r\n--x--\r\n")
+
+    async def parts() -> AsyncGenerator[bytes, None]:
+        yield content
+        yield b"\r\n--x--\r\n"
+
+    parser = Parser(Headers({"content-type": "multipart/form-data; boundary=x"}), parts(), 2_000_000)
     (given,) = asyncio.run(parser.parse()).getlist("files")
     assert given.size == 2_000_000
     assert given._in_memory
     given.file.close()
+
+
+def test_only_forms_with_files_are_large(shared):
+    reply = shared.admin.post("/v1/reissue", b"x" * (64 * 1024 + 1))
+    assert (reply.status, reply.code) == (413, "api.too_large")
+    reply = shared.api.browser.post("/v1/session", b"x" * (8 * 1024 + 1))
+    assert (reply.status, reply.code) == (413, "api.too_large")
+
+
+def test_the_content_of_all_requests_together_has_a_limited_amount_of_memory():
+    async def parts() -> AsyncGenerator[bytes, None]:
+        for _ in range(6):
+            yield b"x" * 10
+
+    async def check() -> None:
+        budget = ContentBudget(100)
+        first, second = (Content(Coming(parts()), ApiLimits(), budget) for _ in range(2))
+        assert len(await first.read()) == 60
+        with pytest.raises(ServiceUnavailable):
+            await second.read()
+        for each in (first, first, second):
+            each.release()
+        assert len(await Content(Coming(parts()), ApiLimits(), budget).read()) == 60
+
+    asyncio.run(check())
+
+
+class Coming:
+    """A request whose content comes."""
+
+    def __init__(self, parts: AsyncGenerator[bytes, None]) -> None:
+        self._parts = parts
+
+        self.headers: dict[str, str] = {}
+
+    def stream(self) -> AsyncGenerator[bytes, None]:
+        return self._parts
+
+
+def test_many_headers_are_refused(shared):
+    lines = b"".join(b"X-%d: 1\r\n" % number for number in range(101))
+    answer = plain(shared, b"GET /v1/session HTTP/1.1\r\nHost: x\r\n" + lines + CLOSE[2:])
+    assert problem_in(answer)["code"] == "api.malformed"

@@ -186,12 +186,12 @@ def test_a_pipe_is_not_waited_for_but_what_the_shell_hands_over_is_read(typed):
         2,
         f"Error: {pipe}: The file can't be read: it is not a regular file.\nCheck its name and its mode.\n",
     )
-    chain = bought(typed.appliance, "t.example.test")
     for handed in ("/dev/stdin", "/dev/fd/0"):
+        chain = bought(typed.appliance, "t.example.test")
         argv = [*PROGRAM, "--root", str(typed.appliance.root), "upload", handed]
         done = subprocess.run(argv, input=pem(chain), capture_output=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
-    assert on_the_wire(typed.appliance) == chain.id
+        assert on_the_wire(typed.appliance) == chain.id
 
 
 def test_a_file_that_is_larger_than_any_chain_is_not_read(typed):

@@ -291,3 +291,59 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(tunnel):
     (tunnel.layout.private / "link").symlink_to(outside)
     tunnel.apply()
     assert mode(outside) == 0o644
+
+
+@pytest.mark.root
+def test_a_restore_with_other_owners_and_modes_is_repaired_everywhere(tunnel):
+    layout = tunnel.layout
+    live = tunnel.live("tunnel").resolve()
+    places = [layout.state, layout.modules, layout.private, layout.master_key, layout.database, layout.lock, layout.run]
+    places += [live.parent, live, *(path for path in live.rglob("*") if not path.is_symlink())]
+    before = {path: (mode(path), path.stat().st_uid, path.stat().st_gid) for path in places}
+    for path in places:
+        os.chown(path, 65534, 65534)
+        path.chmod(0o777)
+    tunnel.clock.advance(minutes=16)
+    tunnel.apply()
+    assert {path: (mode(path), path.stat().st_uid, path.stat().st_gid) for path in places} == before
+    assert {str(path) for path in places} <= {each["subject"] for each in told(tunnel)}
+
+
+@pytest.mark.root
+def test_another_name_of_a_file_that_is_not_the_agents_is_left_alone_and_told(tunnel):
+    outside = tunnel.root / "shadow"
+    outside.write_text("of somebody else")
+    outside.chmod(0o644)
+    planted = tunnel.layout.private / "planted"
+    os.link(outside, planted)
+    tunnel.apply()
+    assert mode(outside) == 0o644
+    [found] = [each for each in told(tunnel) if each["subject"] == str(planted)]
+    assert found["problem"]["cause"].endswith("can't be repaired: it is another name of a file elsewhere.")
+    assert found["severity"] == "error"
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tunnel):
+    pipe = tunnel.layout.private / "pipe"
+    os.mkfifo(pipe, 0o644)
+    tunnel.apply()
+    assert mode(pipe) == 0o600
+
+
+def test_what_a_run_that_was_killed_has_left_half_made_is_removed_and_nothing_else(tunnel):
+    layout = tunnel.layout
+    left = [
+        layout.private / ".root-1.sealed.new",
+        layout.private / ".master.key.0123456789abcdef",
+        layout.run / ".clock.new",
+    ]
+    kept = [layout.private / ".notes", layout.private / ".young.new", layout.root / ".else.new"]
+    for path in (*left, *kept):
+        path.touch()
+        os.utime(path, (1, 1)) if path.name != ".young.new" else None
+    (layout.private / ".directory.new").mkdir()
+    tunnel.apply()
+    (layout.etc / "conf.d").mkdir(exist_ok=True)  # so that there is something to look at
+    tunnel.apply()
+    assert [path for path in left if path.exists()] == []
+    assert [path for path in (*kept, layout.private / ".directory.new") if not path.exists()] == []

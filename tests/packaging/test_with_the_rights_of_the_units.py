@@ -1,7 +1,6 @@
 """The agent with the rights that its units leave it, on the real services: what they take away must not be needed."""
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from support.appliances.mailed import Mailed
 from support.appliances.proxied import INCLUDED, Proxied
 from support.paths import CHECKOUT
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+pytestmark = pytest.mark.root
 UNITS = CHECKOUT / "packaging/systemd"
 AGENT, BOOT = "chainwright.service", "chainwright-boot.service"
 

@@ -4,6 +4,7 @@ import pytest
 
 from agent.model.deployment import Outcome, Step
 from support.appliances.mailed import MAIN, OWN, Mailed
+from support.processes import prepared
 from support.told import told
 
 pytestmark = pytest.mark.root
@@ -54,6 +55,16 @@ def test_the_agent_starts_them_where_it_may(mailed):
     mailed.configure(postfix=starting, dovecot=starting)
     mailed.apply()
     assert mailed.deployment("mail").outcome is Outcome.LIVE
+    mailed.assert_served()
+
+
+def test_what_waits_since_boot_is_in_service_with_the_pass_that_starts_it(mailed):
+    starting = {**OWN, "start": True}
+    mailed.configure(postfix=starting, dovecot=starting)
+    assert prepared.run(["-P", "-m", "agent", "--root", mailed.root, "boot"]).returncode == 0
+    assert mailed.deployment("mail").outcome is Outcome.WAITING
+    mailed.apply()
+    mailed.assert_live()
     mailed.assert_served()
 
 

@@ -40,7 +40,7 @@ def test_of_very_many_open_files_only_the_first_are_looked_at(before, found):
         sitter.kill()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.root
 def test_processes_of_the_system_are_looked_at_before_those_of_people():
     with (
         subprocess.Popen(["setpriv", "--reuid=54321", "--clear-groups", "sleep", "60"]) as person,

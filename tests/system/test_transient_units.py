@@ -35,14 +35,14 @@ def systemd_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.root
 def test_the_agent_knows_whether_systemd_has_started_it(tmp_path):
     assert is_in_unit({"INVOCATION_ID": "0123"}, tmp_path)
     assert not is_in_unit({}, tmp_path)
     assert not is_in_unit({"INVOCATION_ID": "0123"}, tmp_path / "not booted by systemd")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.root
 def test_what_stays_is_started_by_systemd_and_its_words_come_back(systemd_run, monkeypatch):
     script = "echo started; printf '%s\\n' \"$WORD\"; echo 'error: port is taken' >&2; exit 3"
     command = Command(("sh", "-c", script), environment={"WORD": WORD}, stays=True)

@@ -6,13 +6,16 @@ import contextlib
 import ssl
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from agent.errors.problem import rfc3339
+from chainwright import Endpoint
 from plugins.webui.idle import answer, is_probe, may_become_probe
+from plugins.webui.probe import WebUIProbe
 from plugins.webui.site import Site
 from plugins.webui.start import Start
 from plugins.webui.upload_drafts import KEPT, UploadDrafts
@@ -80,7 +83,11 @@ def parts(whole: bytes) -> tuple[bytes, set[bytes], bytes]:
         PROBE.replace(b"Host: localhost\r\n", b"Host: localhost\r\nHost: other\r\n"),
         PROBE.replace(b"Accept-Encoding: identity", b"Content-Length: 5"),
         PROBE.replace(b"Accept-Encoding: identity", b"Transfer-Encoding: chunked"),
+        PROBE.replace(b"Accept-Encoding: identity", b"Expect: 100-continue"),
+        PROBE.replace(b"Accept-Encoding: identity", b"Connection: upgrade"),
         PROBE.replace(b"Accept-Encoding: identity", b" folded"),
+        PROBE.replace(b"Accept-Encoding: identity", b"Name : a"),
+        PROBE.replace(b"HTTP/1.1", b"HTTP/1.12"),
         PROBE + b"G",
         PROBE + PROBE,
         b"GET /generation HTTP/1.1" + b"x" * 2000,
@@ -90,6 +97,19 @@ def parts(whole: bytes) -> tuple[bytes, set[bytes], bytes]:
 def test_anything_but_the_probe_is_left_to_the_pages(request_: bytes) -> None:
     assert not is_probe(request_)
     assert not may_become_probe(request_)
+
+
+def test_the_agent_s_own_probe_leaves_it_idle(soon_idle: Appliance) -> None:
+    assert soon_idle.process
+    soon_idle.ask("/connection")
+    until(lambda: executed_again(soon_idle), what="it was executed again")
+    with soon_idle.connect() as stream:
+        endpoint = Endpoint(port=soon_idle.port, slot="address")
+        assert WebUIProbe().above(stream, endpoint, time.monotonic() + 20) == 1
+    mapped = Path(f"/proc/{soon_idle.process.pid}/maps")
+    assert "markupsafe" not in mapped.read_text()
+    soon_idle.ask("/connection")
+    assert "markupsafe" in mapped.read_text()
 
 
 def test_a_probe_may_come_in_pieces(serving: Appliance) -> None:

@@ -1,0 +1,39 @@
+"""Files that a run which was killed has left half-made: they are removed by a later one, under the lock."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import stat
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from agent.system.layout import Layout
+
+OURS = re.compile(r"\..+\.new|\.master\.key\.[0-9a-f]{16}|[a-z-]+\.pid\.new")
+"""Names that the agent and the starters of its services write to before they rename."""
+OLD = 600.0
+"""Seconds: nothing takes so long to write. A file from the future is as old."""
+
+
+def remove_leftovers(layout: Layout) -> None:
+    """Remove what was left half-made in the agent's own directories."""
+    for directory in (layout.private, layout.run, layout.webroot):
+        for path in directory.glob("*"):
+            if OURS.fullmatch(path.name):
+                _remove_if_old(path)
+
+
+def remove_drafts_of(published: Iterable[Path]) -> None:
+    """Remove what was left half-made beside published files."""
+    for path in published:
+        _remove_if_old(path.with_name(f".{path.name}.chainwright-new"))
+
+
+def _remove_if_old(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        seen = path.lstat()
+        is_file = stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)
+        if is_file and abs(time.time() - seen.st_mtime) > OLD:
+            path.unlink()
