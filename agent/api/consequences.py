@@ -20,14 +20,14 @@ class ReissueQuery(Input):
 
 def of_chain(request: ApiRequest) -> ApiResponse:
     """Say what another chain in the place of this one would break. Raises `UnknownChain`."""
-    with request.locked_state() as state:
+    with request.services.looking_state() as state:
         return ApiResponse(chain_effects(state, state.known(request.path["id"]).id))
 
 
 def of_reissue(request: ApiRequest) -> ApiResponse:
     """Say what new chains would break. Raises `NothingToReissue` and `NameInvalid`."""
     query: ReissueQuery = request.query
-    with request.locked_state() as state:
+    with request.services.looking_state() as state:
         return ApiResponse(reissue_effects(state, (query.name,) if query.name else ()))
 
 

@@ -9,7 +9,8 @@ from pydantic import Field
 from agent.api.access import Access
 from agent.api.chains import known
 from agent.api.request import ApiRequest, ApiResponse
-from agent.api.route import Input, Route
+from agent.api.route import Input, Pool, Route
+from agent.auth.audit_verification import Verification, verify_store
 from agent.auth.person import Audit
 from agent.model.events import Event
 from agent.store import Store
@@ -61,6 +62,12 @@ def audit(request: ApiRequest) -> ApiResponse:
         return ApiResponse(AuditList(tuple(accounts.audits(query.limit))))
 
 
+def verification(request: ApiRequest) -> ApiResponse:
+    """Say whether the audit record is whole."""
+    with Store.open_read_only(request.services.layout) as view:
+        return ApiResponse(verify_store(view))
+
+
 ROUTES = (
     Route(
         "GET",
@@ -73,4 +80,13 @@ ROUTES = (
         problems=(404,),
     ),
     Route("GET", "/v1/audit", Access.ADMIN, audit, "List who changed what, from where", AuditList, query=AuditQuery),
+    Route(
+        "GET",
+        "/v1/audit/verification",
+        Access.ADMIN,
+        verification,
+        "Say whether the audit record is whole, or which rows were changed, removed or put in",
+        Verification,
+        pool=Pool.LOOK,
+    ),
 )

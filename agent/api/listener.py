@@ -118,13 +118,14 @@ class Listener:
             loop.remove_reader(each)
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPTED_AT_ONCE):
+        for number in range(ACCEPTED_AT_ONCE):
             try:
                 accepted, _address = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                self._no_descriptor(error)
+                if number == 0:  # only then it is sure that a connection waits: the descriptor is taken first
+                    self._no_descriptor(error)
                 return
             self._take(accepted)
 

@@ -85,7 +85,7 @@ def crl(request: ApiRequest) -> ApiResponse:
 
 def effects(request: ApiRequest) -> ApiResponse:
     """Say what revoking something would do. Raises `PeerUnknown`."""
-    with request.locked_state() as state:
+    with request.services.looking_state() as state:
         return ApiResponse(revocation_effects(state, request.path["id"]))
 
 

@@ -120,7 +120,7 @@ def download(request: ApiRequest) -> ApiResponse:
 
 def effects(request: ApiRequest) -> ApiResponse:
     """Say what another root would do, asking every module."""
-    with request.locked_state() as state:
+    with request.services.looking_state() as state:
         return ApiResponse(root_effects(state))
 
 

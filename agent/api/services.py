@@ -98,6 +98,13 @@ class ApiServices:
         engine = Engine(self.layout, clock=self._clock, who="chainwright api", job=job, loader=self._loader)
         return locked_state(engine, self.limits.lock_seconds, actor)
 
+    def looking_state(self) -> contextlib.AbstractContextManager[LockedState]:
+        """Give the state for a look, without the lock. Raises `SettingsRefused` and `StoreError`."""
+        from agent.engine.engine import Engine
+        from agent.operations.locked_state import looking_state
+
+        return looking_state(Engine(self.layout, clock=self._clock, who="chainwright api", loader=self._loader))
+
     def json(self, content: object) -> bytes:
         """Return what is sent of dataclasses and plain JSON types: one line, without the paths of the agent's own files."""
         return json.dumps(self._clean(plain(content)), ensure_ascii=False, separators=(",", ":")).encode()

@@ -22,26 +22,22 @@ class Verification:
     """Sentences without a full stop; at most `MOST_FAULTS`."""
     ends: Mapping[str, str]
     """By series, number and link of the last row, as the journal has them."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing was changed, removed or put in."""
-        return not self.faults
+    whole: bool
+    """Whether nothing was changed, removed or put in."""
 
 
 def verify(record: AuditLog) -> Verification:
     """Look at every row. Call in one consistent state of the store. Raises `StoreError`."""
     if rows := record.unchained():
-        return Verification(
-            rows, (f"its {rows} rows are of an earlier version, and the next pass is to chain them",), {}
-        )
+        fault = f"its {rows} rows are of an earlier version, and the next pass is to chain them"
+        return Verification(rows, (fault,), {}, whole=False)
     walks = [_Walk(record, series) for series in Series]
     faults = [fault for walk in walks for fault in walk.faults()]
     faults += _strays(record)
     ends = {
         str(walk.series): f"{walk.ends.number}, {walk.ends.link}" for walk in walks if walk.ends and walk.ends.number
     }
-    return Verification(sum(walk.rows for walk in walks), tuple(faults[:MOST_FAULTS]), ends)
+    return Verification(sum(walk.rows for walk in walks), tuple(faults[:MOST_FAULTS]), ends, whole=not faults)
 
 
 def verify_store(store: Store) -> Verification:

@@ -37,6 +37,26 @@ class Log:
             self._stream.flush()
 
 
+class OnceLog:
+    """What is said once, and again when something else was said of the same matter meanwhile."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._last: dict[str, str] = {}
+
+    def last(self, about: str) -> str:
+        """Return what was said last of a matter; empty: nothing, or it was forgotten."""
+        return self._last.get(about, "")
+
+    def say(self, about: str, text: str, level: Level = Level.ERROR) -> bool:
+        """Log `text` unless it's what was said last about this; empty: forget. Return whether it is news."""
+        news = text != self.last(about)
+        self._last[about] = text
+        if news and text:
+            self._log.say(" ".join(text.split()), level)
+        return news
+
+
 def instant(seconds: float) -> str:
     """Return seconds since the epoch as RFC 3339 in UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

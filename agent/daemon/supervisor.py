@@ -13,15 +13,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.daemon.api_supervisor import ApiSupervisor
+from agent.daemon.avoidance import Avoidance
 from agent.daemon.channel import Message
 from agent.daemon.child import ending
 from agent.daemon.file_watch import FileWatch
-from agent.daemon.log import Level, Log, instant, reaches_journal
+from agent.daemon.log import Level, Log, OnceLog, instant, reaches_journal
 from agent.daemon.pass_supervisor import PROGRAM, PassSupervisor
 from agent.daemon.schedule import Instant, Schedule
 from agent.daemon.sd_notify import Notifier
 from agent.daemon.service_watch import ServiceWatch
 from agent.daemon.wakeup import Wakeup
+from agent.daemon.witness import what_happened
 from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.release import RELEASED_AT
@@ -91,8 +93,11 @@ class Supervisor:
         self._schedule = Schedule(self._now())
         self._services = ServiceWatch(wakeup.watch, layout.root)
         self._files = FileWatch(str(layout.etc), wakeup.watch)
+        self._avoidance = Avoidance()
+        self._avoided: list[str] = []
+        """Plugins that the last pass was to leave out."""
         self._attended = False
-        self._said: dict[str, str] = {}
+        self._once = OnceLog(log)
         self._has_looked = False
         self._jobs: list[str] = []
         """Those that the pass process was given and has not ended."""
@@ -135,7 +140,9 @@ class Supervisor:
 
     def _ask(self, reason: str, job: str) -> None:
         self._services.paused = True
-        message = {"reason": reason, "recheck": self._recheck(), "told": self._said.get("settings", ""), **self._left}
+        self._avoided = self._avoidance.present(time.monotonic())
+        message = {"reason": reason, "recheck": self._recheck(), "told": self._once.last("settings"), **self._left}
+        message |= {"avoid": self._avoided} if self._avoided else {}
         try:
             self._passes.ask(**message, heard=self._notifier.heard, **({"job": job} if job else {}))
         except OSError as error:
@@ -155,6 +162,8 @@ class Supervisor:
     def _changed(self) -> str:
         """Say which file has changed that a pass reads."""
         changed = self._files.changed()
+        if changed:
+            self._avoidance.forget()
         return f"{changed} has changed" if changed else ""
 
     def _recheck(self) -> str:
@@ -200,10 +209,11 @@ class Supervisor:
 
     def _made(self, message: Message) -> None:
         self._has_looked = True
+        self._avoidance.succeeded(self._avoided)
         self._schedule.planned(message["due"])
         self._api.admit(message["users"])
-        self._say_once("lock", "")
-        self._say_once("pass", "")
+        self._once.say("lock", "")
+        self._once.say("pass", "")
         self._note_refusal(message["refusal"])
         self._services.follow(message.get("ports", ()), message.get("pid_files", ()))
         at = instant(message["due"])
@@ -214,18 +224,18 @@ class Supervisor:
     def _looked(self, message: Message) -> None:
         """Take over that what serves was looked at, and that there is nothing else to do."""
         self._schedule.planned(message["due"])
-        self._say_once("lock", "")
-        self._say_once("pass", "")
+        self._once.say("lock", "")
+        self._once.say("pass", "")
         at = instant(message["due"])
         self._log.say(f"looked at what serves, because {message['reason']}; the next pass is due at {at}")
 
     def _locked(self, message: Message) -> None:
         self._schedule.locked(self._now(), message["reason"])
-        self._say_once("lock", message["text"], Level.INFO)
+        self._once.say("lock", message["text"], Level.INFO)
 
     def _failed(self, message: Message) -> None:
         pause, text, reason = self._schedule.failed(self._now()), message["text"], message["reason"]
-        news = self._note_refusal(text) if message["refused"] else self._say_once("pass", text)
+        news = self._note_refusal(text) if message["refused"] else self._once.say("pass", text)
         if news:
             self._log.say(f"no pass was made, though {reason}; it is tried again in {pause:.0f} s", Level.WARNING)
         self._notifier.status(f"{text} Tried again in {pause:.0f} s.")
@@ -248,10 +258,11 @@ class Supervisor:
             return
         if account:
             self._left["account"] = account
+            self._avoidance.failed(account["subject"], time.monotonic())
         if code == 0 and self._passes.has_spoken and asked is not None:
             self._ask_again(asked)
         elif code != 0 or asked is not None:
-            self._crashed(asked["reason"] if asked else "orders go on", _what_happened(code, account))
+            self._crashed(asked["reason"] if asked else "orders go on", what_happened(code, account))
         if self._jobs:
             self._left |= {"lost": self._jobs, "why": ending(code)}
             self._jobs = []
@@ -270,17 +281,9 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 self._passes.tell(api=reason)
 
-    def _say_once(self, about: str, text: str, level: Level = Level.ERROR) -> bool:
-        """Log `text` unless it's what was said last about this; empty: forget. Return whether it is news."""
-        news = text != self._said.get(about, "")
-        self._said[about] = text
-        if news and text:
-            self._log.say(" ".join(text.split()), level)
-        return news
-
     def _note_refusal(self, refusal: str) -> bool:
         """Log once that the settings can't be used. Return whether it is news."""
-        news = self._say_once("settings", refusal)
+        news = self._once.say("settings", refusal)
         if news and not refusal:
             self._log.say("the settings can be used again")
         return news
@@ -293,10 +296,3 @@ class Supervisor:
         self._files.close()
         self._passes.stop()
         self._log.say("the agent ends")
-
-
-def _what_happened(code: int, account: Message) -> str:
-    what = account.get("what", "")
-    if account.get("hung"):
-        return f"{what} hung for {account['seconds']} s, so its process was ended"
-    return f"{ending(code)}{' at ' if what else ''}{what}"

@@ -71,6 +71,14 @@ class Witness:
         }
 
 
+def what_happened(code: int, account: Message) -> str:
+    """Return what became of a process that ended with `code` and left `account`, as a clause."""
+    what = account.get("what", "")
+    if account.get("hung"):
+        return f"{what} hung for {account['seconds']} s, so its process was ended"
+    return f"{ending(code)}{' at ' if what else ''}{what}"
+
+
 def _most_telling(found: list[Doing]) -> list[Doing]:
     """Return single calls before the pass that they belong to."""
     return sorted(found, key=lambda each: each.subject.startswith("pass "))

@@ -94,6 +94,8 @@ class Engine:
         self.layout = layout
         self._clock = clock
         self.activity = activity or Activity()
+        self.avoided: frozenset[str] = frozenset()
+        """Plugins that are not asked, as passes hung or died of them."""
         self.runner = runner or SystemRunner(layout.root, self.activity)
         self.prober = prober or Prober()
         self.host = host
@@ -262,7 +264,7 @@ class Engine:
 
     def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.bus.hooks = inputs.hooks
-        inputs.hooks.activity = self.activity
+        inputs.hooks.activity, inputs.hooks.avoided = self.activity, self.avoided
         services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(
             store, inputs, self.bus, self.runner, self.prober, self.clock, services, deferred=self._deferred.keys

@@ -113,3 +113,13 @@ def locked_state(engine: Engine, wait: float = 60.0, actor: Actor | None = None)
     """Hold the lock for one change of `actor`. Raises `LockHeld` when another process has it for over `wait` seconds."""
     with held(engine.layout.lock, wait=wait), Store.open(engine.layout) as store:
         yield LockedState(store, engine, actor)
+
+
+@contextmanager
+def looking_state(engine: Engine) -> Iterator[LockedState]:
+    """Give the state for a look, in one consistent state of the store: it takes no lock, and nothing can be changed through it.
+
+    Who may only look must not hold a lock that changes and passes wait for.
+    """
+    with Store.open_read_only(engine.layout) as store:
+        yield LockedState(store, engine)

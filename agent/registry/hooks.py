@@ -25,6 +25,9 @@ from agent.system.activity import HOOK_SECONDS, Activity
 from agent.system.command import Action, Command, Signal
 
 T = TypeVar("T")
+AVOIDED = (
+    "it hung, or a process died of it, more than once; it is asked again when a file has changed, or after a while"
+)
 Caller = Callable[..., Any]
 
 
@@ -66,6 +69,8 @@ class Hooks:
         self._observers = list(self._each_observer())
         self.activity = Activity()
         """What tells others which hook is asked."""
+        self.avoided: frozenset[str] = frozenset()
+        """Plugins whose modules are not asked: they have hung, or the process has died of them."""
 
     @property
     def observers(self) -> list[str]:
@@ -175,6 +180,8 @@ class Hooks:
         plugin = type(self._modules[module]).name
         try:
             with self.activity.doing(f"plugin {plugin}", f"{hook} of the module {module}", HOOK_SECONDS):
+                if plugin in self.avoided:
+                    raise TimeoutError(AVOIDED)
                 return call(self._caller(hook, module))
         except (Exception, SystemExit) as error:
             policy = self._policy_of(error, module)

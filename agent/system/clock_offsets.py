@@ -37,7 +37,7 @@ def note_offset(root: Path) -> None:
         return
     lines = [_boot(), *(repr(each) for each in (*noted[1 - MOST :], present))]
     try:
-        replace(_path(root), "\n".join(lines).encode(), mode=0o644)
+        replace(_path(root), "\n".join(lines).encode(), mode=0o600)
     except OSError:
         return
 

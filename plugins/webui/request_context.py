@@ -18,7 +18,7 @@ from plugins.webui import csrf
 from plugins.webui.cache import SessionCache
 from plugins.webui.catalogue import Catalogue, Texts
 from plugins.webui.client import JSON, AgentResponse, Api, Credentials, Query, Refused
-from plugins.webui.content import Content, ContentBudget
+from plugins.webui.content import BEFORE_LOGIN, Content, ContentBudget
 from plugins.webui.errors import AgentSilent, OnlyForAdmins
 from plugins.webui.forms import File, Form, check_kind, read_form
 from plugins.webui.rendering import Pages
@@ -163,14 +163,19 @@ class RequestContext:
         return await self._read("")
 
     async def _read(self, session: str) -> Form:
-        """Read a form: a large one only for a session that the agent knows."""
+        """Read a form: a large one only of an administrator, so that nobody else has a part of the memory for these."""
         kind = self.request.headers.get("content-type", "")
         self._content = Content(self.request, self.app_state.budget, session)
         check_kind(kind)
         self._content.check_size()
-        if session:
-            await self.who()
+        if session and (await self.who())["role"] != ADMIN:
+            await self._check_small()
+            self._content = Content(self.request, self.app_state.budget, "")
         return await read_form(kind, self._content)
+
+    async def _check_small(self) -> None:
+        if int(self.request.headers["content-length"]) > BEFORE_LOGIN:
+            await self.require_admin()
 
     def keep_draft(self, fields: Mapping[str, str], files: tuple[File, ...]) -> str:
         """Return the word by which what was sent is found again; it is dropped when its time is over."""

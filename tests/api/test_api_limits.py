@@ -200,6 +200,12 @@ def test_who_only_looks_does_not_wait_for_who_changes(shared):
         assert {each.result().code for each in waiting} == {"hand.nothing_to_reissue"}
 
 
+@pytest.mark.parametrize("target", ["root/effects", "reissue/effects?name=t.example.test"])
+def test_who_only_looks_at_what_a_change_would_do_holds_no_lock_that_changes_wait_for(shared, target):
+    with held(shared.appliance.layout.lock, wait=0):
+        assert shared.viewer.get(f"/v1/{target}").status == 200
+
+
 # Broken and malicious
 
 

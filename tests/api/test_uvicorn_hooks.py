@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import os
+import resource
 import signal
 import socket
 import threading
@@ -359,6 +360,27 @@ def test_send_400_response_leaves_the_application_nobody_to_answer(serve, caplog
 
     serve(client)
     assert "Exception in ASGI application" not in caplog.text
+
+
+def test_without_a_file_descriptor_nothing_spins_and_it_goes_on_when_there_is_one(serve, caplog):
+    def client(server: Server) -> None:
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with server.connect() as idle, socket.socket(socket.AF_UNIX) as waiting:
+            assert b"200 OK" in answer(idle)
+            waiting.settimeout(LONG)
+            with socket.socket() as highest:  # the next one has its number, unless a lower one is free
+                free = highest.fileno()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+            try:
+                waiting.connect(str(server.place))
+                until_dropped(idle)  # so that there is a descriptor for the new one
+                assert b"200 OK" in answer(waiting)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    serve(client)
+    lines = [each for each in caplog.messages if each.startswith("no connection can be accepted")]
+    assert lines == ["no connection can be accepted: Too many open files"]
 
 
 def test_the_version_is_bounded_from_above_and_the_one_installed_fits():

@@ -87,6 +87,7 @@ def test_what_only_an_administrator_may_is_everything_that_changes_something_or_
     changing = {name for name, route in BY_NAME.items() if route.method != "GET"} - OPEN - OWN
     assert {name for name, route in BY_NAME.items() if route.access is Access.ADMIN} == changing | {
         "GET /v1/audit",
+        "GET /v1/audit/verification",
         "GET /v1/tokens",
         "GET /v1/users",
     }
@@ -302,6 +303,15 @@ def test_what_is_no_session_can_not_be_closed_and_leaves_no_row(shared):
         assert (reply.status, reply.code) == (403, "api.no_session")
     assert shared.audit() == before
     assert shared.api.root.bearing(token).get("/v1/status").status == 200
+
+
+def test_the_api_says_whether_the_record_is_whole(box):
+    assert box.admin.get("/v1/audit/verification").json["whole"] is True
+    with box.appliance.store() as store, store.write():
+        store.database.execute("update audits set who = 'bob' where series = 'login' and number = 1")
+    found = box.admin.get("/v1/audit/verification").json
+    assert (found["whole"], len(found["faults"])) == (False, 1)
+    assert found["faults"][0].endswith("bob: logged in ann) was changed")
 
 
 def test_who_has_made_very_many_changes_today_makes_no_more_for_now(box):

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +18,8 @@ from agent.store import Store
 from agent.system.layout import Layout
 from support.appliances.deployed import Deployed
 from support.clients.terminal import Terminal
+from support.paths import CHECKOUT
+from support.waiting import until
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -295,3 +299,33 @@ def test_a_pass_finds_a_broken_end_at_once_and_a_changed_row_within_a_day(tunnel
     tunnel.settings(tunnel.layout.settings.read_text() + "# a change, so that there is a pass\n")
     tunnel.apply()
     assert codes() == ["people.audit_broken"]
+
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from agent.auth.audit_log import AuditLog
+from agent.auth.person import Audit
+from agent.store import Store
+from agent.system.layout import Layout
+
+with Store.open(Layout(Path(sys.argv[1]))) as store:
+    for number in range(100_000):
+        with store.write():
+            AuditLog(store).add(Audit(datetime.now(UTC), "ann", "192.0.2.7", "pin", f"site {number}"))
+"""
+
+
+def test_a_process_that_is_killed_while_it_writes_leaves_a_whole_record(store, layout):
+    for times in range(1, 4):
+        wanted = 15 * times
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(layout.root)], cwd=CHECKOUT)
+        try:
+            until(lambda: verify_store(store).rows >= wanted, seconds=60, what="it has written some rows")  # noqa: B023
+        finally:
+            writer.kill()
+            writer.wait()
+        assert faults(store) == ()
+    changes(store, 1)
+    assert faults(store) == ()

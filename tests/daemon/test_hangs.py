@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from agent.report import read_snapshot, report
 from agent.system.lock import holder_of
 from agent.system.poke import poke
 from support.appliances.deployed import Deployed
-from support.appliances.idle import START
+from support.appliances.idle import START, configure
 from support.processes.daemon import Agent, with_patience
 from support.processes.tree import alive
 from support.waiting import until
@@ -140,3 +141,22 @@ def test_an_agent_that_is_to_end_ends_though_a_pass_hangs(idle, fault):
         fault.touch()
         assert poke(idle.layout)
         assert agent.ends() == 0
+
+
+def test_a_plugin_that_hangs_again_and_again_costs_itself_until_a_file_has_changed(idle, fault):
+    shutil.copy(idle.layout.plugins / "tunnel.py", idle.layout.plugins / "second.py")
+    second = idle.layout.plugins / "second.py"
+    second.write_text(second.read_text().replace('name = "tunnel"', 'name = "second"'))
+    install(idle, f'while Path("{fault}").exists(): time.sleep(0.05)')
+    configure(idle, more=f'[modules.second]\nport = {idle.port}\ndomain = "s.example.test"\n')
+    fault.touch()
+    with Agent(idle.layout, program=with_patience(SHORT)) as agent:
+        agent.says("declare_needs of the module tunnel hung for ", times=2)
+        until(idle.layout.module("second").live.exists, seconds=60, what="the other module is deployed")
+        found = told(idle, "plugin.module_raised")
+        assert (found.kind, found.subject) == ("module", "tunnel")
+        assert "it hung, or a process died of it, more than once" in found.problem.cause
+        fault.unlink()
+        install(idle, "pass")
+        agent.passes(f"{idle.layout.plugins}/tunnel.py has changed")
+        assert idle.layout.module("tunnel").live.exists()

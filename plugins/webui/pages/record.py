@@ -23,6 +23,8 @@ async def events(request: RequestContext) -> Response:
 
 
 async def audit(request: RequestContext) -> Response:
-    """Show changes with person and address, the newest first."""
+    """Show changes with person and address, the newest first, and on request whether the record is whole."""
     found = await request.get("/v1/audit", limit=MOST)
-    return await request.page("audit.html.j2", rows=found["audit"])
+    asked = request.request.query_params.get("verify") == "1"
+    verified = await request.get("/v1/audit/verification") if asked else None
+    return await request.page("audit.html.j2", rows=found["audit"], verified=verified)

@@ -84,6 +84,14 @@ def test_what_says_that_a_browser_is_known_is_kept_by_it_for_no_script_and_shown
     assert bodies == [{"user": "admin", "password": "correct horse"}, {**bodies[0], "device": "cwd_mine"}]
 
 
+def test_a_viewer_has_no_part_of_the_memory_for_large_forms(agent: FakeApi, browser: Browser) -> None:
+    token = browser.get("/certificates").token
+    agent.says("GET /v1/session", {**WHO, "role": "viewer", "user": "vic"})
+    answer = browser.upload("/upload", {"form_token": token}, {"a.pem": b"x" * 100_000})
+    assert (answer.status, "vic" in answer.words) == (403, True)
+    assert agent.calls("POST /v1/uploads/preview") == []
+
+
 def test_what_a_client_claims_to_be_forwarded_for_is_not_believed(agent: FakeApi, stranger: Browser) -> None:
     agent.says("POST /v1/session", OPENED, 201)
     claimed = {"X_Forwarded_For": "203.0.113.9", "Forwarded": "for=203.0.113.9", "Chainwright_Client": "203.0.113.9"}

@@ -16,6 +16,8 @@ from agent.system.layout import Layout
 from plugins.webui import client
 from support.appliances.webui import Appliance
 from support.fakes.api import Browser
+from support.paths import CHECKOUT
+from support.processes import prepared
 from support.waiting import until
 
 SESSION = {"__Host-chainwright": "cws_" + "h" * 43}
@@ -134,6 +136,14 @@ def test_the_mark_of_a_process_that_starts_is_beside_its_socket_until_it_answers
         assert [path.name for path in layout.run.iterdir()] == [client.STARTING]
     unmark(layout)
     assert list(layout.run.iterdir()) == []
+
+
+def test_the_command_marks_its_start_before_it_does_anything_else(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.run.mkdir(parents=True)
+    command = ["-P", "-m", "agent", "--root", tmp_path, "api", "--fd", "99"]
+    assert prepared.run(command, cwd=CHECKOUT).returncode != 0  # there is no such descriptor
+    assert [path.name for path in layout.run.iterdir()] == [client.STARTING]
 
 
 def test_the_agent_says_each_second_that_it_works_to_those_who_ask_for_it(guarded) -> None:

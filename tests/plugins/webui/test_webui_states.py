@@ -403,3 +403,17 @@ def test_a_person_is_told_what_the_agent_refuses(agent: FakeApi, browser: Browse
     assert page.status == 404
     assert "There is no such chain. What to do: Look." in page.words
     assert SESSION not in page.text
+
+
+def test_the_audit_page_says_on_request_whether_the_record_is_whole(agent: FakeApi, browser: Browser) -> None:
+    row = {"at": "2026-11-01T12:00:00Z", "who": "ann", "address": "192.0.2.7", "subject": "ann", "detail": ""}
+    agent.says("GET /v1/audit", {"audit": [{**row, "action": "logged in", "times": 7}]})
+    page = browser.get("/audit")
+    assert "logged in \N{MULTIPLICATION SIGN} 7" in page.words
+    assert "whole" not in page.words
+    for found, words in (
+        ({"whole": True, "rows": 1, "faults": [], "ends": {}}, "The record is whole: nobody has changed"),
+        ({"whole": False, "rows": 1, "faults": ["row 2 <b> was removed"], "ends": {}}, "row 2 <b> was removed"),
+    ):
+        agent.says("GET /v1/audit/verification", found)
+        assert words in browser.get("/audit?verify=1").words
