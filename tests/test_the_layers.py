@@ -68,7 +68,7 @@ HEAVY = {
     },
     "sqlite_utils": {"agent.store.migrations"},
     "idna": set(),
-    "jinja2": set(),
+    "jinja2": {"agent.rendering.sandbox", "agent.rendering.template_files"},
     "acme": set(),
     "josepy": set(),
     "requests": set(),
