@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.daemon import event_log, next_pass
-from agent.daemon.channel import Channel, Message
+from agent.daemon.channel import LAST_WORDS, Channel, Message
 from agent.daemon.event_loop import EventLoop
 from agent.daemon.jobs import TIMEOUT, Jobs
 from agent.daemon.log import Level
@@ -262,6 +262,7 @@ class PassProcess:
             self._store_deliveries()
         self._jobs.end_all()
         workers.close()
+        self._channel.send(**LAST_WORDS)
 
     def _store_deliveries(self) -> None:
         try:
