@@ -21,7 +21,7 @@ from support.appliances.deployed import Deployed
 from support.cas.certificates import Party, root
 from support.passwords import CHEAP
 from support.ports import free_port
-from support.processes import prepared
+from support.processes import passes, prepared
 from support.processes.api_supervisor import api_supervised
 from support.waiting import until
 
@@ -105,6 +105,7 @@ class Box(Deployed):
     def open_agent(self) -> None:
         log = self.root / "agent.daemon.log"
         self._agent.enter_context(api_supervised(self.layout, log, users=["root"]))
+        self._agent.callback(_end, passes.start(self.layout))
 
     def close_agent(self) -> None:
         """Nobody answers the web interface any more."""
@@ -222,6 +223,11 @@ class Box(Deployed):
         """Return the id of the request for these names."""
         with self.store() as store:
             return next(each.request.id for each in store.modules.needs() if set(each.names) == set(names))
+
+
+def _end(process: prepared.Process) -> None:
+    process.terminate()
+    process.wait()
 
 
 def _authority(now: datetime) -> Party:

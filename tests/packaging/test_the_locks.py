@@ -79,6 +79,7 @@ def test_the_project_declares_lower_bounds_and_an_upper_one_only_where_the_insid
     bounds = {each.name: {bound.operator for bound in each.specifier} for each in declared("build", "test")}
     assert {name: operators for name, operators in bounds.items() if operators != {">="}} == {
         "acme": {">=", "<"},
+        "jinja2": {">=", "<"},
         "pyopenssl": {">=", "<"},
         "uvicorn": {">=", "<"},
     }
