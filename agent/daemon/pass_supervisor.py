@@ -17,6 +17,8 @@ from agent.system.layout import Layout
 PROGRAM = (sys.executable, "-P", "-m", "agent.daemon")
 BEGIN_SECONDS = 300.0
 """For the process to start and to begin what it was asked, or to look at what serves."""
+STOP_TICK = 0.5
+"""Seconds between two looks whether what it does at its end hangs."""
 STOP_SECONDS = 150.0
 """For a pass that runs and the orders after it to end, before the process is killed."""
 
@@ -92,8 +94,7 @@ class PassSupervisor:
         self._signal(signal.SIGTERM)
         while self._child is not None and time.monotonic() < deadline:
             self.look()
-            left = deadline - time.monotonic()
-            self._loop.wait(min(left, self.seconds or left))
+            self._loop.wait(min(deadline - time.monotonic(), STOP_TICK))
         self._signal(signal.SIGKILL)
         while self._child is not None:
             self._loop.wait(None)

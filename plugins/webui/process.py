@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from chainwright import Places
 from plugins.webui.client import SOCKET
 from plugins.webui.generation import listen_of, load_generation
 from plugins.webui.pid_file import PID_FILE, write_pid
+from plugins.webui.serving import serve
 from plugins.webui.sockets import listening
 from plugins.webui.start import Start
 
@@ -21,13 +23,15 @@ def run(
     Reads only what its own user may read: no settings and no store. `listen` replaces the hosts and ports that the
     generation names, `pid_file` the place that is the default of ``[services.webui]``.
 
-    Raises `WebUIError` where there is nothing usable to serve, or nowhere to serve it; else the process executes itself
-    again, without what a command line needs.
+    The process executes itself again, without what a command line needs; where its user may not execute the interpreter, it
+    serves as it is. Raises `WebUIError` where there is nothing usable to serve, or nowhere to serve it.
     """
     addresses = listen or listen_of(places.live)
     start = start_at(places.live, addresses, pid_file or places.rooted(PID_FILE), templates, places.run / SOCKET)
     write_pid(start.pid_file)
-    start.execute()
+    with contextlib.suppress(OSError):
+        start.execute()
+    serve(start)
 
 
 def start_at(

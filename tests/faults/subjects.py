@@ -179,6 +179,7 @@ WEBUI = """
 import os, sys
 from pathlib import Path
 import encodings.idna, uvicorn.protocols.http.h11_impl, uvicorn.lifespan.off, anyio._backends._asyncio
+import plugins.webui.server
 from plugins.webui.process import run
 from agent.system.layout import Layout
 root, pid_file, port, user, group = sys.argv[1:]

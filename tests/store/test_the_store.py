@@ -108,7 +108,7 @@ def test_a_mode_that_was_changed_is_left_to_the_next_pass_which_says_so(layout: 
     Store.open(layout).close()
     layout.private.chmod(0o755)
     Store.open(layout).close()
-    (repair,) = repaired(places_of_state(layout))
+    (repair,) = repaired(places_of_state(layout), layout.state)
     assert (repair.path, repair.opened, mode(layout.private)) == (layout.private, True, 0o700)
 
 

@@ -105,7 +105,7 @@ def test_a_known_chain_is_taken_where_no_chain_leads_to_the_wanted_issuer():
 
 
 def test_an_order_is_read_back_as_it_was_saved():
-    saved = SavedOrder.new(REQUEST, "https://ca/dir", "https://ca/account/1").placed("https://ca/order/1")
+    saved = SavedOrder.new(REQUEST, "https://ca/dir", "https://ca/account/1").placed("https://ca/order/1", toy_ca.NOW)
     state = json.loads(json.dumps(saved.to_json()))
     again = SavedOrder.read(state, "https://ca/dir", "https://ca/account/1")
     assert again == saved
