@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from agent.api.access import Caller
 from agent.api.services import ApiServices
-from agent.auth.person import Actor, Audit
+from agent.auth.person import Actor, Audit, Origin
 
 if TYPE_CHECKING:
+    from agent.auth import Accounts
     from agent.operations.locked_state import LockedState
 
 JSON = "application/json"
@@ -41,6 +42,10 @@ class ApiRequest:
     def locked_state(self, job: str = "") -> AbstractContextManager[LockedState]:
         """Hold the lock for a change by the caller. `job`: that it is a part of. Raises as `ApiServices.locked_state`."""
         return self.services.locked_state(self.actor, job)
+
+    def changed_accounts(self) -> AbstractContextManager[Accounts]:
+        """Open the accounts for changes by the caller, each with its row of the audit record. Raises `StoreError`."""
+        return self.services.accounts(Origin(self.actor, self.now))
 
     def note(self, action: str, subject: str, detail: str = "") -> None:
         """Add a row to the audit record: what was done, by whom, from where."""

@@ -24,7 +24,7 @@ from agent.system.layout import Layout
 from agent.system.release import plausible
 
 if TYPE_CHECKING:
-    from agent.auth.person import Actor
+    from agent.auth.person import Actor, Origin
     from agent.engine.unchanged_settings import Loaded, Loader
     from agent.operations.locked_state import LockedState
 
@@ -73,10 +73,10 @@ class ApiServices:
         return plausible(self._clock())
 
     @contextlib.contextmanager
-    def accounts(self) -> Iterator[Accounts]:
-        """Open the accounts in the store. Raises `StoreError`."""
+    def accounts(self, origin: Origin | None = None) -> Iterator[Accounts]:
+        """Open the accounts in the store; `origin`: of changes, for the audit record. Raises `StoreError`."""
         with Store.open_existing(self.layout) as store:
-            yield Accounts(store)
+            yield Accounts(store, origin=origin)
 
     def status(self, now: datetime) -> tuple[Snapshot, Report]:
         """Return what the store knows, and what that means now. Raises `StoreError`.

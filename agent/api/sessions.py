@@ -139,7 +139,7 @@ def change_password(request: ApiRequest) -> ApiResponse:
     """
     change: PasswordChange = request.body
     name = _own_session(request).person.name
-    with request.services.accounts() as accounts:
+    with request.changed_accounts() as accounts:
         person = accounts.check_password(name, change.old, request.caller.address, request.now, own=True)
         tokens = accounts.tokens_of(name, request.now)
         if tokens and not change.confirmed:
@@ -147,7 +147,6 @@ def change_password(request: ApiRequest) -> ApiResponse:
         accounts.set_password(name, change.new, request.now)
         text, opened = accounts.open_session(replace(person, must_change=False), request.caller.address, request.now)
         device = accounts.remember_device(person, "", request.now)
-    request.note("password set", name)
     return ApiResponse(_logged_in(text, opened, device))
 
 

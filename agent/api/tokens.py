@@ -50,17 +50,15 @@ def make(request: ApiRequest) -> ApiResponse:
     body: NewToken = request.body
     session = request.caller.session
     maker = TokenMaker(request.caller.name, session.person.name if session else None)
-    with request.services.accounts() as accounts:
+    with request.changed_accounts() as accounts:
         text, token = accounts.make_token(body.name, body.role, maker, request.now, timedelta(days=body.days))
-    request.note("token made", body.name, f"{token.id}, {body.role}, {body.days} days")
     return ApiResponse(TokenMade(token.id, text, token.expires_at), 201)
 
 
 def revoke(request: ApiRequest) -> ApiResponse:
     """Revoke a token. Raises `TokenNotFound`."""
-    with request.services.accounts() as accounts:
+    with request.changed_accounts() as accounts:
         accounts.revoke_token(request.path["id"])
-    request.note("token revoked", request.path["id"])
     return ApiResponse(status=204)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent.auth import bearer_tokens, passwords
+from agent.auth import bearer_tokens, names, passwords
 from agent.auth.audit_chain import LOGIN_FAILED
 from agent.auth.audit_log import AuditLog
 from agent.auth.devices import Devices
 from agent.auth.login_attempt import Attempt, Standings
-from agent.auth.person import Audit, Person, Role, Session, Token, TokenMaker
+from agent.auth.person import Audit, Origin, Person, Role, Session, Token, TokenMaker
 from agent.auth.sessions import SEEN_EVERY, Sessions
 from agent.auth.throttle import Throttle
 from agent.auth.tokens import Tokens
@@ -29,23 +28,25 @@ from agent.store.instants import read_known, written
 
 FIRST = "admin"
 """Name of the administrator who is there from the beginning."""
-NAME = re.compile(r"[a-z][a-z0-9._-]{0,31}")
-NAME_RULE = "it must be 1 to 32 lower-case letters, digits, dots, hyphens or underscores, and begin with a letter"
 LONGEST_TOKEN = timedelta(days=366)
 NOBODY = "nobody"
 """Who failed to log in where there is no such account: what was typed may be a password, so it isn't kept."""
+ADDED = "user added"
+"""Action of the row about somebody who is new, with the role."""
 ONE_TIME = timedelta(hours=24)
 """How long a one-time password waits for its login."""
 
 
 class Accounts:
-    """Accounts in the store; each method that changes something is one durable transaction.
+    """Accounts in the store; each method that changes something is one durable transaction, with its row of the record.
 
-    `password_cost`: of passwords that are set from now on, and of one that is tried for a name that nobody has.
+    `password_cost`: of passwords that are set from now on, and of one that is tried for a name that nobody has;
+    `origin`: of the changes; None: they are in no record.
     """
 
-    def __init__(self, store: Store, password_cost: passwords.Cost | None = None) -> None:
+    def __init__(self, store: Store, password_cost: passwords.Cost | None = None, origin: Origin | None = None) -> None:
         self._store = store
+        self._origin = origin
         self._cost = password_cost or passwords.Cost()
         self._database = store.database
         self._sessions = Sessions(store.database)
@@ -66,19 +67,20 @@ class Accounts:
 
         Raises `UserRefused`.
         """
-        _check_name(name)
+        names.check_user(name)
         row = self._kept(name)
         password = passwords.one_time()
-        self._put(name, Role(row["role"]) if row else role, password, now, must_change=True)
+        action, detail = ("one-time password made", "") if row else (ADDED, f"{role}, one-time password")
+        self._put(name, Role(row["role"]) if row else role, password, now, (action, name, detail), must_change=True)
         return password
 
     def add(self, name: str, role: Role, password: str, now: datetime) -> Person:
         """Let somebody in. Raises `UserRefused` and `PasswordRefused`."""
-        _check_name(name)
+        names.check_user(name)
         if self._kept(name) is not None:
             raise UserRefused(name, "there is one already", f"Change the password: chainwright webui password {name}")
         passwords.check_new(password, name)
-        return self._put(name, role, password, now)
+        return self._put(name, role, password, now, (ADDED, name, str(role)))
 
     def remove(self, name: str) -> None:
         """Let somebody out, at once, and their tokens with them.
@@ -93,6 +95,7 @@ class Accounts:
             self._tokens.end_of(name)
             self._devices.forget(name)
             self._database.execute("delete from people where name = ?", [name])
+            self._note("user removed", name)
 
     def set_role(self, name: str, role: Role) -> None:
         """Change a role; where it gets less, sessions end, and tokens that were given more. Raises as `remove` does."""
@@ -106,6 +109,7 @@ class Accounts:
             if not role.may(Role(row["role"])):
                 self._sessions.close_all(name)
                 self._tokens.end_of(name, beyond=role)
+            self._note("role changed", name, str(role))
 
     def _keep_an_administrator(self, name: str) -> None:
         if [each.name for each in self.all() if each.role is Role.ADMIN] == [name]:
@@ -117,7 +121,7 @@ class Accounts:
         if row is None:
             raise UserNotFound(name)
         passwords.check_new(password, name)
-        self._put(name, Role(row["role"]), password, now)
+        self._put(name, Role(row["role"]), password, now, ("password set", name))
 
     # Getting in
 
@@ -204,12 +208,13 @@ class Accounts:
         self, name: str, role: Role, maker: TokenMaker, now: datetime, lifetime: timedelta
     ) -> tuple[str, Token]:
         """Make a token; its text is shown once. Raises `TokenRefused` for a name or a lifetime that can't be."""
-        if not NAME.fullmatch(name):
-            raise TokenRefused(name, NAME_RULE, "Choose another name.")
+        names.check_token(name)
         if not timedelta() < lifetime <= LONGEST_TOKEN:
             raise TokenRefused(name, f"it lives for at most {LONGEST_TOKEN.days} days", "Choose a shorter time.")
         with self._store.write():
-            return self._tokens.make(name, role, maker, now, now + lifetime)
+            text, made = self._tokens.make(name, role, maker, now, now + lifetime)
+            self._note("token made", name, f"{made.id}, {role}, {lifetime.days} days")
+            return text, made
 
     def tokens_of(self, name: str, now: datetime, beyond: Role | None = None) -> list[Token]:
         """Return the tokens that end with the account of a person or with its password; with `beyond`, with a lesser role."""
@@ -222,7 +227,9 @@ class Accounts:
     def revoke_token(self, token: str) -> None:
         """Forget a token by its id. Raises `TokenNotFound`."""
         with self._store.write():
+            called = [each.name for each in self.tokens() if each.id == token]
             self._tokens.revoke(token)
+            self._note("token revoked", token, *called)
 
     def bearer(self, text: str, now: datetime) -> Person:
         """Return whom a bearer text stands for: a session's or a token's. Raises `SessionExpired` or `InvalidToken`."""
@@ -238,6 +245,10 @@ class Accounts:
         """Write down what somebody did."""
         with self._store.write():
             self._record.add(row)
+
+    def _note(self, action: str, subject: str, detail: str = "") -> None:
+        if self._origin is not None:
+            self._record.note(self._origin.actor, self._origin.at, action, subject, detail)
 
     def check_rate(self, who: str, now: datetime) -> None:
         """Raise `TooManyChanges` for somebody who has made very many changes today."""
@@ -259,7 +270,9 @@ class Accounts:
         query = "select name, role, must_change, password from people where name = ?"
         return next(iter(self._database.query(query, [name])), None)
 
-    def _put(self, name: str, role: Role, password: str, now: datetime, *, must_change: bool = False) -> Person:
+    def _put(
+        self, name: str, role: Role, password: str, now: datetime, row: tuple[str, ...], *, must_change: bool = False
+    ) -> Person:
         kept = passwords.encoded(password, self._cost)
         with self._store.write():
             self._sessions.close_all(name)
@@ -277,13 +290,9 @@ class Accounts:
                 },
                 pk="name",
             )
+            self._note(*row)
         return Person(name, role, must_change)
 
 
 def _person(row: dict[str, Any]) -> Person:
     return Person(row["name"], Role(row["role"]), bool(row["must_change"]))
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise UserRefused(name, NAME_RULE, "Choose another name.")

@@ -84,6 +84,14 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from: who makes it, and when."""
+
+    actor: Actor
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """One row of the record of changes."""
 

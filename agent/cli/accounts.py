@@ -1,4 +1,4 @@
-"""Accounts of the web interface, opened for a command, and what a command has done to them in the audit record."""
+"""Accounts of the web interface, opened for a command."""
 
 from __future__ import annotations
 
@@ -14,17 +14,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened_accounts(invocation: Invocation) -> Iterator[Accounts]:
-    """Open the accounts in the store. Raises `StoreError`."""
+    """Open the accounts in the store; what the command changes is in the audit record. Raises `StoreError`."""
     from agent.auth import Accounts
+    from agent.auth.person import Origin
     from agent.store import Store
 
     with Store.open_existing(invocation.layout) as store:
-        yield Accounts(store)
-
-
-def record(accounts: Accounts, invocation: Invocation, action: str, subject: str, detail: str = "") -> None:
-    """Write into the audit record what this command has done."""
-    from agent.auth.person import Audit
-
-    actor = invocation.actor()
-    accounts.audit(Audit(invocation.now(), actor.name, actor.address, action, subject, detail))
+        yield Accounts(store, origin=Origin(invocation.actor(), invocation.now()))

@@ -41,7 +41,9 @@ def _print(found: list[Audit], as_json: bool) -> None:
         keys = ("who", "address", "action", "subject", "detail", "times")
         print_json({"audit": [{"at": rfc3339(row.at), **{key: getattr(row, key) for key in keys}} for row in found]})
         return
-    rows = [[rfc3339(row.at), row.who, row.address, _action(row), row.subject] for row in found]
+    rows = [
+        [rfc3339(row.at), row.who, row.address, _action(row), f"{row.subject} {row.detail}".rstrip()] for row in found
+    ]
     for line in columns([["AT", "WHO", "FROM", "WHAT", "OF"], *rows]):
         click.echo(line)
 

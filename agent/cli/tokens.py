@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.accounts import opened_accounts, record
+from agent.cli.accounts import opened_accounts
 from agent.cli.commands import CommandGroup, Invocation
 from agent.cli.confirmation import confirm_ending
 from agent.cli.output import columns, note, print_json
@@ -38,7 +38,6 @@ def create(invocation: Invocation, name: str, role: str, days: int) -> None:
     with opened_accounts(invocation) as accounts:
         now, maker = invocation.now(), TokenMaker(invocation.actor().name, None)
         text, made = accounts.make_token(name, Role(role), maker, now, timedelta(days=days))
-        record(accounts, invocation, "token made", name)
     if invocation.as_json:
         print_json({"token": text, "id": made.id, "expires_at": rfc3339(made.expires_at)})
         return
@@ -87,7 +86,6 @@ def revoke(invocation: Invocation, identifier: str, yes: bool) -> None:
         found = [each for each in accounts.tokens() if each.id == identifier]
         confirm_ending([_ends(each, invocation.now()) for each in found], given=yes)
         accounts.revoke_token(identifier)
-        record(accounts, invocation, "token revoked", identifier, *(each.name for each in found))
     note(f"{identifier} is revoked.")
 
 

