@@ -13,6 +13,7 @@ import socket
 import ssl
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, cast
 
 from agent.api.connection_limit import ConnectionLimit, OpenConnection, Party
@@ -139,7 +140,7 @@ class Listener:
     def _take(self, accepted: socket.socket) -> None:
         try:
             accepted.setblocking(False)
-            connection = OpenConnection(self._party(accepted), accepted.close)
+            connection = OpenConnection(self._party(accepted), partial(_shut, accepted))
         except (OSError, ValueError):  # it has gone already
             accepted.close()
             return
@@ -162,10 +163,19 @@ class Listener:
             ready.set_result(None)
         try:
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: lower, accepted)
-        except (OSError, ValueError):  # it has lost its place already
+        except (OSError, ValueError):  # it has gone already
             accepted.close()
             self._limit.leave(connection)
             return
         connection.end = transport.abort
         with contextlib.suppress(OSError):  # of a handshake that fails nobody has to hear
             await ready
+
+
+def _shut(accepted: socket.socket) -> None:
+    """End a connection that is being set up. Its file descriptor stays until the event loop has done with it.
+
+    Closed, its number would be the next connection's, which the loop would take for this one.
+    """
+    with contextlib.suppress(OSError):
+        accepted.shutdown(socket.SHUT_RDWR)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import select
 import signal
 import socket
 import sys
@@ -26,6 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
+ACCEPT_SECONDS = 60.0
+"""For the process to start, and to accept who waits; then it hangs, and is killed."""
 BACKLOG = 64
 """Connections that wait while the process starts."""
 GRACE = 10.0
@@ -49,6 +52,7 @@ class ApiSupervisor:
         *,
         note: Callable[[str], object] = lambda _reason: None,
         program: Sequence[str] = PROGRAM,
+        accept_seconds: float = ACCEPT_SECONDS,
     ) -> None:
         """`note` is told why the process fails, and an empty text when it runs again.
 
@@ -60,6 +64,7 @@ class ApiSupervisor:
         self._output = output
         self._note = note
         self._program = program
+        self._accept_seconds = accept_seconds
         self._web = frozenset[int]() if os.geteuid() == 0 else frozenset({os.geteuid()})
         self._group: int | None = None
         """Of the web interface, which may connect."""
@@ -69,6 +74,8 @@ class ApiSupervisor:
         self._started_for = self._web
         self._failures = 0
         self._paused_until: float | None = None
+        self._waiting_since: float | None = None
+        """Since when somebody waits whom the process does not accept (monotonic)."""
         self._settles_at: float | None = None
         """When a process that runs after a failure counts as running."""
 
@@ -107,14 +114,30 @@ class ApiSupervisor:
             self._succeeded()
         if self._child is None:
             self._look_for_callers()
-        elif self._started_for != self._web:
-            self._child.signal(signal.SIGTERM)
+        else:
+            self._look_after(self._child)
 
     @property
     def seconds(self) -> float | None:
         """Return for how long the loop may sleep; None: until something happens."""
         until = self._paused_until if self._settles_at is None else self._settles_at
         return None if until is None else max(0.0, until - time.monotonic())
+
+    def _look_after(self, child: Child) -> None:
+        if self._accepts_nobody():
+            child.signal(signal.SIGKILL)
+        elif self._started_for != self._web:
+            child.signal(signal.SIGTERM)
+
+    def _accepts_nobody(self) -> bool:
+        """Whether somebody has waited at each look for so long that the process hangs, or is stopped."""
+        poll = select.poll()
+        poll.register(self._bound.socket, select.POLLIN)
+        if not poll.poll(0):
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+        return self._waiting_since is not None and time.monotonic() >= self._waiting_since + self._accept_seconds
 
     def _listen(self) -> None:
         self._bound.socket.listen(BACKLOG)
@@ -151,7 +174,7 @@ class ApiSupervisor:
 
     def _start(self) -> None:
         self._stop_watching()
-        self._started_for = self._web
+        self._started_for, self._waiting_since = self._web, None
         descriptor = self._bound.socket.fileno()
         argv = [*map(str, self._program), "--root", str(self._layout.root), "api", "--fd", str(descriptor)]
         argv += [word for uid in sorted(self._web) for word in ("--web-uid", str(uid))]

@@ -15,6 +15,8 @@ PIECE = 65536
 """Octets that are read at once."""
 
 Message = dict[str, "Any"]
+LAST_WORDS: Message = {"ends": True}
+"""What a process says that ends of its own accord: exit code 0 proves nothing, as a plugin can call `os._exit`."""
 
 
 class Channel:

@@ -39,9 +39,16 @@ class Child:
         """Can be read when it has ended."""
 
     def ended(self) -> int | None:
-        """Return its exit code, minus the signal that ended it, or None while it lives. Call it no more after that."""
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        return os.waitstatus_to_exitcode(status) if pid else None
+        """Return its exit code, minus the signal that ended it, or None while it lives. Call it no more after that.
+
+        What it has forked ends with it: that would hold its locks and sockets.
+        """
+        if os.waitid(os.P_PIDFD, self.handle, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)  # while the number is still its own
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; one to a process that has ended is lost."""

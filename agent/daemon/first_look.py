@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from agent.daemon.channel import LAST_WORDS
 from agent.daemon.schedule import DUE
 from agent.engine.due_looks import looked
 from agent.system.release import RELEASED_AT
@@ -36,7 +37,10 @@ def is_enough(root: Path, pipe: int) -> bool:
         end.recv(size)
         answer = {"number": message["number"], "reason": message["reason"], "outcome": "looked", "due": until}
         end.sendall(json.dumps(answer).encode() + b"\n")
-        return not select.select([end], [], [], 0)[0]
+        if select.select([end], [], [], 0)[0]:
+            return False
+        end.sendall(json.dumps(LAST_WORDS).encode() + b"\n")
+        return True
 
 
 def _peeked(end: socket.socket) -> tuple[dict[str, Any], int]:

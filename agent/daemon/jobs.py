@@ -46,8 +46,10 @@ class OpenJob:
 class Jobs:
     """Jobs that were begun and have not ended."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, seconds: float = TIMEOUT) -> None:
+        """`seconds`: for the orders of each."""
         self._engine = engine
+        self._seconds = seconds
         self._open: list[OpenJob] = []
 
     def __bool__(self) -> bool:
@@ -62,6 +64,11 @@ class Jobs:
     def deadline(self) -> float | None:
         """Return when the next job ends, whatever its orders do (monotonic)."""
         return min((each.deadline for each in self._open), default=None)
+
+    @property
+    def are_overdue(self) -> bool:
+        """Whether one is to end now, whatever its orders do."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
     def waiting(self) -> list[str]:
         """Return the jobs in the store that nobody has begun in time, the first one first; end those that are lost."""
@@ -95,9 +102,10 @@ class Jobs:
             return record
 
     def end_those_over(self) -> list[str]:
-        """End the jobs whose orders were settled or take too long. Return their ids. Call it after each pass.
+        """End the jobs whose orders were settled or take too long. Return their ids.
 
-        One whose end can't be noted at present, as another process writes, is ended the next time.
+        Call it after each pass, and when some are overdue. One whose end can't be noted at present, as another process
+        writes, is ended the next time.
         """
         now, under_way = time.monotonic(), self._engine.workers.orders
         over = [each for each in self._open if now >= each.deadline or not each.orders & under_way]
@@ -135,7 +143,7 @@ class Jobs:
         finally:
             self._engine.job = ""
         begun = self._engine.workers.orders - before
-        self._open.append(OpenJob(job, begun, time.monotonic() + TIMEOUT))
+        self._open.append(OpenJob(job, begun, time.monotonic() + self._seconds))
         return made
 
     def _finish(self, job: str, *, unfinished: bool) -> None:

@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Any
 
 from agent.daemon import event_log, next_pass
-from agent.daemon.channel import Channel, Message
+from agent.daemon.channel import LAST_WORDS, Channel, Message
 from agent.daemon.event_loop import EventLoop
-from agent.daemon.jobs import Jobs
+from agent.daemon.jobs import TIMEOUT, Jobs
 from agent.daemon.log import Level
 from agent.daemon.notes import Notes
 from agent.daemon.orphan import watch_for_orphanage
@@ -65,6 +65,7 @@ def serve(
     clock: Callable[[], datetime] = utc_now,
     host: HostReader = read_host,
     idle_seconds: float = IDLE_SECONDS,
+    job_seconds: float = TIMEOUT,
     activity: Activity | None = None,
 ) -> int:
     """Make passes as the supervisor at the other end of the pipe asks for; return the exit code."""
@@ -74,7 +75,7 @@ def serve(
         layout, clock=clock, host=host, loader=settings, listeners=[listener], who=who, activity=activity or Activity()
     )
     with EventLoop(pokes=()) as loop:
-        PassProcess(engine, settings, channel, loop, idle_seconds).serve()
+        PassProcess(engine, settings, channel, loop, Jobs(engine, job_seconds), idle_seconds).serve()
     return 0
 
 
@@ -95,7 +96,13 @@ class PassProcess:
     """The loop of the process."""
 
     def __init__(
-        self, engine: Engine, settings: KeptSettings, channel: Channel, loop: EventLoop, idle_seconds: float
+        self,
+        engine: Engine,
+        settings: KeptSettings,
+        channel: Channel,
+        loop: EventLoop,
+        jobs: Jobs,
+        idle_seconds: float,
     ) -> None:
         """`settings`: the engine's."""
         self._engine = engine
@@ -104,7 +111,7 @@ class PassProcess:
         self._loop = loop
         self._idle_seconds = idle_seconds
         self._notes = Notes(engine.layout, engine.clock)
-        self._jobs = Jobs(engine)
+        self._jobs = jobs
         self._first_delivery: float | None = None
         self._due: datetime | None = None
         self._busy_at = time.monotonic()
@@ -125,6 +132,8 @@ class PassProcess:
                 self._take_up_waiting()
             if (reason := self._ended()) and not self._loop.stopping:
                 self._pass(OWN | {"reason": reason})
+            if self._jobs.are_overdue:
+                self._end_jobs_over()
             if self._is_over:
                 break
             self._loop.wait(self._seconds())
@@ -204,6 +213,9 @@ class PassProcess:
             self._channel.send(**answer, outcome="crashed", trace=traceback.format_exc())
         else:
             self._channel.send(**answer, outcome="made", **self._facts(made))
+        self._end_jobs_over()
+
+    def _end_jobs_over(self) -> None:
         ended = self._jobs.end_those_over()
         if ended:
             self._channel.send(ended=ended)
@@ -250,6 +262,7 @@ class PassProcess:
             self._store_deliveries()
         self._jobs.end_all()
         workers.close()
+        self._channel.send(**LAST_WORDS)
 
     def _store_deliveries(self) -> None:
         try:

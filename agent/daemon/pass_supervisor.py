@@ -15,6 +15,8 @@ from agent.daemon.witness import Witness
 from agent.system.layout import Layout
 
 PROGRAM = (sys.executable, "-P", "-m", "agent.daemon")
+BEGIN_SECONDS = 300.0
+"""For the process to start and to begin what it was asked, or to look at what serves."""
 STOP_TICK = 0.5
 """Seconds between two looks whether what it does at its end hangs."""
 STOP_SECONDS = 150.0
@@ -30,16 +32,17 @@ class PassSupervisor:
         loop: EventLoop,
         *,
         heard: Callable[[Message], object],
-        ended: Callable[[int, Message | None, Message], object],
+        ended: Callable[[int, Message | None, Message | None], object],
         who: str,
         program: Sequence[str] = PROGRAM,
         output: int | None = None,
+        begin_seconds: float = BEGIN_SECONDS,
     ) -> None:
         """`heard` is told each message.
 
         `ended` is told the exit code, what was asked and not answered, and what it was about when it hung or died
-        (`Witness.account`). `program`: what is started, but for root, `who` and descriptors. `output`: where its stderr goes;
-        None: where this one's goes.
+        (`Witness.account`; None: it has ended of its own accord). `program`: what is started, but for root, `who` and
+        descriptors. `output`: where its stderr goes; None: where this one's goes.
         """
         self._layout = layout
         self._loop = loop
@@ -48,14 +51,13 @@ class PassSupervisor:
         self._who = who
         self._program = program
         self._output = output
-        self._witness = Witness()
+        self._witness = Witness(begin_seconds)
         self._child: Child | None = None
         self._channel: Channel | None = None
         self._unlisten: Callable[[], None] = _nothing
         self._unwatch: Callable[[], None] = _nothing
         self._number = 0
-        self.has_spoken = False
-        """Whether the process has said anything: it could be started at all."""
+        self._has_taken_leave = False
         self.asked: Message | None = None
         """What was asked last and not answered."""
         self.is_passing = False
@@ -67,6 +69,7 @@ class PassSupervisor:
         asked: Message = {"number": self._number, **message}
         self.tell(**asked)
         self.asked, self.is_passing = asked, True
+        self._witness.expect()
 
     def tell(self, **message: object) -> None:
         """Tell the process something that it doesn't answer. Raises OSError as `ask` does."""
@@ -112,7 +115,7 @@ class PassSupervisor:
             raise
         finally:
             theirs.close()
-        self._channel, self.has_spoken = Channel(ours), False
+        self._channel, self._has_taken_leave = Channel(ours), False
         self._unlisten = self._loop.watch(ours.fileno(), self._listen)
         self._unwatch = self._loop.watch(self._child.handle, self._look_for_its_end)
 
@@ -120,16 +123,23 @@ class PassSupervisor:
         if self._channel is None:
             return
         for message in self._channel.received():
-            self.has_spoken = True
-            if "begins" in message:
-                self.is_passing = True
-            if "outcome" in message:
-                self.is_passing = False
-                if self.asked is not None and message["number"] == self.asked["number"]:
-                    self.asked = None
+            self._has_taken_leave = self._has_taken_leave or "ends" in message
+            self._take(message)
             self._heard(message)
         if self._channel.over:
             self._stop_listening()  # what is left is its end
+
+    def _take(self, message: Message) -> None:
+        if "begins" in message:
+            self.is_passing = True
+            self._witness.expect_nothing()
+        if "outcome" in message:
+            self.is_passing = False
+            if self.asked is not None and message["number"] == self.asked["number"]:
+                self.asked = None
+                self._witness.expect_nothing()
+            elif self.asked is not None:
+                self._witness.expect()
 
     def _look_for_its_end(self) -> None:
         assert self._child is not None
@@ -139,7 +149,8 @@ class PassSupervisor:
         self._listen()  # to its last words
         self._close()
         asked, self.asked, self.is_passing = self.asked, None, False
-        self._ended(code, asked, self._witness.account(code))
+        is_well = code == 0 and self._has_taken_leave
+        self._ended(code, asked, None if is_well else self._witness.account(code))
 
     def _stop_listening(self) -> None:
         unlisten, self._unlisten = self._unlisten, _nothing

@@ -251,18 +251,17 @@ class Supervisor:
         self._log.say(f"a pass failed, made because {reason}{cause}; it is tried again in {pause:.0f} s", Level.ERROR)
         self._notifier.status(f"A pass failed, see the log. Tried again in {pause:.0f} s.")
 
-    def _ended(self, code: int, asked: Message | None, account: Message) -> None:
+    def _ended(self, code: int, asked: Message | None, account: Message | None) -> None:
         """Take over that the pass process has ended; what it was asked and has not begun is asked again."""
         self._services.paused = False
         if self._wakeup.stopping:
             return
-        if account:
+        if account is not None:
             self._left["account"] = account
             self._avoidance.failed(account["subject"], time.monotonic())
-        if code == 0 and self._passes.has_spoken and asked is not None:
-            self._ask_again(asked)
-        elif code != 0 or asked is not None:
             self._crashed(asked["reason"] if asked else "orders go on", what_happened(code, account))
+        elif asked is not None:
+            self._ask_again(asked)
         if self._jobs:
             self._left |= {"lost": self._jobs, "why": ending(code)}
             self._jobs = []

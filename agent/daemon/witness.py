@@ -16,12 +16,17 @@ TRACE_SIGNAL = signal.SIGUSR1
 """On this one it writes that, whatever it does (faulthandler)."""
 MOST_TRACE = 20_000
 """Octets."""
+BEGINNING = "pass pass\tthe beginning of a pass"
+"""Words of a process that does not begin what it was asked: it is stopped, say, or can't read its own program."""
 
 
 class Witness:
     """Reader of what the pass process writes into memory that both have."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin_seconds: float) -> None:
+        """`begin_seconds`: within which the process has to begin what it is asked."""
+        self._begin_seconds = begin_seconds
+        self._expected: Doing | None = None
         self._memory = shared_memory()
         self._page = Page(self._memory)
         self._trace = os.memfd_create("trace")
@@ -34,12 +39,25 @@ class Witness:
         os.ftruncate(self._trace, 0)
         os.lseek(self._trace, 0, os.SEEK_SET)
         self._hung = None
+        self.expect_nothing()
         return [self._memory, self._trace]
+
+    def expect(self) -> None:
+        """Take over that the process was asked for something: until it begins, it writes nothing of its own."""
+        now = time.monotonic()
+        self._expected = Doing(now + self._begin_seconds, now, BEGINNING)
+
+    def expect_nothing(self) -> None:
+        """Take over that the process has begun or answered what it was asked, or that it is another one."""
+        self._expected = None
+
+    def _under_way(self) -> list[Doing]:
+        return [*self._page.read(), *([self._expected] if self._expected else [])]
 
     @property
     def seconds(self) -> float | None:
         """Return for how long the loop may sleep; None: until something happens."""
-        until = min((each.overdue_at for each in self._page.read()), default=None)
+        until = min((each.overdue_at for each in self._under_way()), default=None)
         until = self._kill_at if self._hung else until
         return None if until is None else max(0.0, until - time.monotonic())
 
@@ -47,7 +65,7 @@ class Witness:
         """Make a process that hangs say where it is, then kill it with the commands that it runs."""
         now = time.monotonic()
         if self._hung is None:
-            self._hung = next((each for each in _most_telling(self._page.read()) if each.overdue_at <= now), None)
+            self._hung = next((each for each in _most_telling(self._under_way()) if each.overdue_at <= now), None)
             if self._hung is not None:
                 child.signal(TRACE_SIGNAL)
                 self._kill_at = now + TRACE_SECONDS
@@ -57,10 +75,8 @@ class Witness:
             child.signal(signal.SIGKILL)
 
     def account(self, code: int) -> Message:
-        """Return what a process was about that hung or died with `code`; empty: it has ended as it should."""
+        """Return what a process was about that hung or died with `code`."""
         about = self._hung or next(iter(_most_telling(self._page.read())), None)
-        if not code and self._hung is None:
-            return {}
         return {
             "hung": self._hung is not None,
             "subject": about.subject if about else "pass pass",

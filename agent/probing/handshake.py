@@ -7,6 +7,8 @@ import ssl
 import sys
 from collections.abc import Iterable
 
+from agent.system.tls import TlsSocket
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -18,6 +20,7 @@ def lenient_context(ciphers: str = "DEFAULT") -> ssl.SSLContext:
     Security level 0, because a key that is too short for this system's policy must be reported, not refused.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslsocket_class = TlsSocket
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -14,10 +14,13 @@ def process_name() -> str:
 
 
 def is_alive(process: str) -> bool:
-    """Whether the process with a name is there. Releases before this one left the start out."""
+    """Whether the process with a name is there.
+
+    A name without the start, as releases before wrote it, is of none that lives: another process may have its number now.
+    """
     pid, _, rest = process.partition("@")
     boot, _, start = rest.partition("/")
-    return boot == _boot() and pid.isdecimal() and is_running(int(pid), int(start) if start else None)
+    return boot == _boot() and pid.isdecimal() and start.isdecimal() and is_running(int(pid), int(start))
 
 
 def _boot() -> str:

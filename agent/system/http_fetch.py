@@ -23,6 +23,7 @@ from urllib.request import getproxies, proxy_bypass
 from agent.system.deadline import remaining
 from agent.system.destinations import Allowed, IpAddress, anywhere, on_the_internet
 from agent.system.http_exchange import HttpAnswer, exchange, request_head
+from agent.system.tls import TlsSocket
 
 MOST_REDIRECTIONS = 5
 REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
@@ -190,6 +191,7 @@ def _ip(address: Any) -> IpAddress:
 
 def _secured(stream: socket.socket, host: str, deadline: float, context: ssl.SSLContext | None) -> ssl.SSLSocket:
     trusted = context or ssl.create_default_context()
+    trusted.sslsocket_class = TlsSocket
     secured = trusted.wrap_socket(stream, server_hostname=host, do_handshake_on_connect=False)
     try:
         secured.settimeout(remaining(deadline))

@@ -58,7 +58,7 @@ def _take(path: Path, locks: contextlib.ExitStack) -> bool:
         make_state(path.parent)
         descriptor = os.open(path, FLAGS | os.O_CREAT, 0o600)
         with contextlib.ExitStack() as opened:
-            opened.callback(os.close, descriptor)  # releases the lock
+            opened.callback(_release, descriptor, os.getpid())
             if not _locked(descriptor) or not _is_at(descriptor, path):
                 return False
             os.fchmod(descriptor, 0o600)
@@ -81,7 +81,7 @@ def _take_former(former: Path, locks: contextlib.ExitStack) -> bool:
     except OSError:
         return True
     if _locked(descriptor):
-        locks.callback(os.close, descriptor)
+        locks.callback(_release, descriptor, os.getpid())
         return True
     os.close(descriptor)
     return not any(_is_ours(pid) for pid in _holders(former))
@@ -97,6 +97,13 @@ def _locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _release(descriptor: int, holder: int) -> None:
+    """Give a lock back, also where a process that was forked meanwhile has the descriptor too; that one gives back nothing."""
+    if os.getpid() == holder:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

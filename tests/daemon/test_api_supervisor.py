@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,20 @@ def test_what_an_agent_has_left_told_is_found_out_by_the_next_one_though_nobody_
     assert findings(box)
     with supervised(box):
         until(lambda: not findings(box), seconds=40, what="nothing is told any more")
+
+
+def test_a_process_that_is_stopped_is_ended_and_the_next_one_answers_who_waits(box: Deployed) -> None:
+    fault(box).touch()
+    text = f"#!/bin/sh\n[ ! -e {fault(box)} ] || {{ rm {fault(box)}; kill -STOP $$; }}\n"
+    program = box.program("api", f'{text}exec {sys.executable} -P -m agent "$@"\n')
+    log = box.root / "supervisor.log"
+    with (
+        api_supervised(box.layout, log, program=[str(program)], accept_seconds=10),
+        closing(Connection(box.layout.api, 60)) as caller,
+    ):
+        caller.request("GET", "/")
+        assert caller.getresponse().status == HTTPStatus.NOT_FOUND
+    assert "the process of the API failed: signal 9 ended it; it answers again in 1 s" in log.read_text()
 
 
 def test_an_agent_whose_socket_was_removed_is_told_until_it_has_another_one(box: Deployed) -> None:

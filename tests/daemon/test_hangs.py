@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.daemon.channel import Message
+from agent.daemon.event_loop import EventLoop
+from agent.daemon.pass_supervisor import PassSupervisor
+from agent.daemon.witness import what_happened
+from agent.health.hangs import of_account
 from agent.model.finding import Finding
 from agent.report import read_snapshot, report
-from agent.system.lock import holder_of
+from agent.system.lock import held, holder_of
 from agent.system.poke import poke
 from support.appliances.deployed import Deployed
 from support.appliances.idle import START, configure
@@ -113,9 +118,71 @@ def test_a_hook_that_the_process_dies_of_is_named(idle, fault):
         assert found.problem.cause.startswith(
             "The process of a pass died: signal 6 ended it, at declare_needs of the module"
         )
-        fault.unlink()
-        agent.passes("a failed pass is tried again")
-        assert findings(idle) == []
+        install(idle)
+        until(lambda: not findings(idle), seconds=40, what="nothing is told any more")
+
+
+def test_a_hook_that_ends_the_process_as_if_all_were_well_is_named(idle, fault):
+    """Exit code 0: the pass is not begun again at once, which would go on and on."""
+    install(idle, f'if Path("{fault}").exists(): os._exit(0)')
+    fault.touch()
+    with Agent(idle.layout) as agent:
+        agent.says(
+            "a pass failed, made because the agent starts: it ended with code 0 at declare_needs of the module tunnel"
+        )
+        found = told(idle, "status.pass_died")
+        assert (found.kind, found.subject, found.severity) == ("plugin", "tunnel", "error")
+        assert found.problem.cause.startswith(
+            "The process of a pass died: it ended with code 0, at declare_needs of the module"
+        )
+        install(idle)
+        until(lambda: not findings(idle), seconds=40, what="nothing is told any more")
+
+
+def test_what_a_hook_forks_keeps_no_lock_and_ends_with_the_process(idle, fault):
+    number = idle.root / "number"
+    write = f'Path("{number}").write_text(str(os.getpid()))'
+    install(
+        idle,
+        f'if not Path("{fault}").exists() and not (Path("{fault}").touch() or os.fork()): {write}; time.sleep(1000)',
+    )
+    with Agent(idle.layout) as agent:
+        agent.passes(START)
+        until(lambda: number.exists() and number.read_text(), what="it has forked")
+        forked = int(number.read_text())
+        with held(idle.layout.lock, wait=0):
+            assert alive(forked)
+        assert agent.ends() == 0
+    until(lambda: not alive(forked), what="its end")
+
+
+def test_a_process_that_does_not_begin_what_it_is_asked_is_ended_and_told(idle):
+    """It is stopped, say: then it can't write what it is about."""
+    ends: list[tuple[int, Message | None, Message | None]] = []
+    stopped = ("/bin/sh", "-c", "kill -STOP $$")
+    with EventLoop() as loop:
+        passes = PassSupervisor(
+            idle.layout,
+            loop,
+            heard=lambda _message: None,
+            ended=lambda *end: ends.append(end),
+            who="a test",
+            program=stopped,
+            begin_seconds=0.2,
+        )
+        passes.ask(reason="it was poked")
+
+        def has_ended() -> bool:
+            passes.look()
+            loop.wait(passes.seconds)
+            return bool(ends)
+
+        until(has_ended, what="its end")
+    ((_, asked, account),) = ends
+    assert asked == {"number": 1, "reason": "it was poked"}
+    assert account is not None
+    assert what_happened(-signal.SIGKILL, account).startswith("the beginning of a pass hung for ")
+    assert of_account(account).problem.cause.startswith("The beginning of a pass did not end within ")
 
 
 def test_a_pass_that_hangs_does_not_outlive_a_supervisor_that_is_killed_and_the_next_agent_gets_the_lock(idle, fault):

@@ -15,7 +15,7 @@ from agent.store.jobs import JobRecord
 from agent.system.poke import poke
 from support.appliances.deployed import Deployed
 from support.appliances.idle import START, configure
-from support.processes.daemon import Agent, with_idle_seconds
+from support.processes.daemon import Agent, with_idle_seconds, with_job_seconds
 from support.processes.tree import alive
 from support.waiting import until
 
@@ -103,6 +103,21 @@ def test_a_job_lasts_until_its_orders_have_ended_and_nobody_waits_for_it_meanwhi
         gate.touch()
         ended(patient, "a1")
         assert kinds_of(patient, "a1").count("pass_ended") == 2
+
+
+def test_a_job_whose_orders_take_too_long_ends_and_they_go_on(patient):
+    configure(patient)
+    with Agent(patient.layout, program=with_job_seconds(1)) as agent:
+        agent.passes(START)
+        gate = patient.root / "gate"
+        configure(patient, sources='"patient", "local"', more=f'[source.patient]\ngate = "{gate}"\n')
+        asked(patient, "a1")
+        agent.says("event=order_started job=a1")
+        ended(patient, "a1")
+        with patient.store() as store:
+            assert store.orders.leased(patient.clock())
+        gate.touch()
+        agent.passes("orders have ended")
 
 
 def test_a_job_whose_settings_are_refused_says_so(idle):

@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 
 from agent.contract.endpoint import Address
-from agent.probing.connection import connected
+from agent.probing.connection import connected, secured
+from agent.probing.handshake import lenient_context
 from agent.probing.probe import Prober, mismatch
 from chainwright import Endpoint, Expected, KeyType, Probe, ProbeFailed, Served, StartTLS, TLSProbe
 from support.cas import certificates as toy_ca
 from support.servers.local import Maker, Material, listening, saying, securing
+from support.waiting import until
 
 ANY = Expected((), 0)
 NAME = "gw.example.test"
@@ -261,6 +263,29 @@ def test_a_connection_that_is_reset_at_once_is_closed_whenever_that_is_noticed()
                 pass
         gc.collect()
     assert [str(each.message) for each in found] == []
+
+
+def test_a_connection_that_was_reset_before_its_handshake_is_closed():
+    """The module `ssl` raises there without closing the socket that it has made."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        plain = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+        until(lambda: not has_peer(plain))
+        with pytest.raises(ConnectionResetError), secured(plain, lenient_context(), "", time.monotonic() + 60):
+            pass
+        gc.collect()
+    assert [str(each.message) for each in found] == []
+
+
+def has_peer(plain: socket.socket) -> bool:
+    try:
+        plain.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -7,17 +7,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.daemon.api_supervisor import PROGRAM, ApiSupervisor
+from agent.daemon.api_supervisor import ACCEPT_SECONDS, PROGRAM, ApiSupervisor
 from agent.daemon.event_loop import EventLoop
 from agent.daemon.log import Log
 from agent.daemon.notes import Notes
 from agent.system.clock import utc_now
 from agent.system.layout import Layout
 
+TICK = 0.5
+"""Longest sleep in seconds: the agent's own loop has one too."""
+
 
 @contextmanager
 def api_supervised(
-    layout: Layout, log: Path, *, users: Iterable[str] = (), program: Sequence[str] = PROGRAM
+    layout: Layout,
+    log: Path,
+    *,
+    users: Iterable[str] = (),
+    program: Sequence[str] = PROGRAM,
+    accept_seconds: float = ACCEPT_SECONDS,
 ) -> Iterator[None]:
     """Supervise the API's process meanwhile; `users` may ask it."""
     notes = Notes(layout, utc_now)
@@ -25,7 +33,15 @@ def api_supervised(
     with (
         log.open("a") as file,
         EventLoop(stops=(), pokes=()) as loop,
-        ApiSupervisor(layout, Log(file), loop, layout.root / "api.log", note=notes.note_api, program=program) as api,
+        ApiSupervisor(
+            layout,
+            Log(file),
+            loop,
+            layout.root / "api.log",
+            note=notes.note_api,
+            program=program,
+            accept_seconds=accept_seconds,
+        ) as api,
     ):
         api.admit(users)
         if notes.known().get("api_failed"):
@@ -34,7 +50,7 @@ def api_supervised(
         def serve() -> None:
             while not over.is_set():
                 api.look()
-                loop.wait(api.seconds)
+                loop.wait(TICK if api.seconds is None else min(TICK, api.seconds))
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

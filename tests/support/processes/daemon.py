@@ -89,6 +89,11 @@ def with_idle_seconds(seconds: float) -> tuple[str, ...]:
     return (str(HERE), "idle", str(seconds))
 
 
+def with_job_seconds(seconds: float) -> tuple[str, ...]:
+    """Return the program whose jobs end after so long, though their orders go on."""
+    return (str(HERE), "job", str(seconds))
+
+
 def with_patience(seconds: float) -> tuple[str, ...]:
     """Return the program whose pass process is taken to hang when a hook or a command takes so long."""
     return (str(HERE), "patience", str(seconds))
@@ -120,7 +125,10 @@ def _pass_process(kind: str, told: str, layout: Layout, who: str, *descriptors: 
     if kind == "patience":
         activity = Activity(Page(int(descriptors[1])), patience=float(told))
     idle = float(told) if kind == "idle" else pass_process.IDLE_SECONDS
-    return pass_process.serve(layout, end, who=who, clock=clock, host=host, idle_seconds=idle, activity=activity)
+    job = float(told) if kind == "job" else pass_process.TIMEOUT
+    return pass_process.serve(
+        layout, end, who=who, clock=clock, host=host, idle_seconds=idle, job_seconds=job, activity=activity
+    )
 
 
 def _offset(file: str) -> float:
