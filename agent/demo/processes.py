@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -93,7 +94,16 @@ def end_all(layout: Layout) -> list[str]:
                 ended.append(name)
         # It may name another process by now, which would get the signals that are meant for ours.
         pid_file.unlink(missing_ok=True)
+    _remove_sockets(layout)
     return ended
+
+
+def _remove_sockets(layout: Layout) -> None:
+    """Remove sockets and pipes that services leave behind when they end: charon and Dovecot do."""
+    for place, _, names in os.walk(layout.run):
+        for each in (Path(place) / name for name in names):
+            if stat.S_IFMT(each.lstat().st_mode) in {stat.S_IFSOCK, stat.S_IFIFO}:
+                each.unlink(missing_ok=True)
 
 
 def _pid_files(layout: Layout) -> list[tuple[str, Path]]:

@@ -150,14 +150,23 @@ def test_it_prints_a_new_one_time_password_at_each_start_until_one_is_chosen(dem
         assert said.endswith(" webui password --one-time admin).")
 
 
+def sockets(demo):
+    """Return the sockets and pipes in the agent's `run/`."""
+    return [each for each in demo.layout.run.rglob("*") if each.is_socket() or each.is_fifo()]
+
+
 @needs_nginx
 def test_every_process_ends_with_it_and_the_state_stays(demo):
     with demo.up(str(demo.port)) as running:
         assert len(demo.processes()) >= 2
         root = (demo.root / "root.pem").read_text()
+        (demo.layout.run / "dovecot").mkdir()
+        os.mkfifo(demo.layout.run / "dovecot" / "left-behind")
+        assert sockets(demo)
         assert running.ends() == 0
         assert demo.processes() == []
         assert list(demo.layout.run.glob("*.pid")) == []
+        assert sockets(demo) == []
         assert running.lines[-1] == f"Stopped. The state stays in {demo.root}"
     with demo.up():
         assert (demo.root / "root.pem").read_text() == root
@@ -538,6 +547,7 @@ def test_ikev2_is_served_by_a_private_charon_and_seen_to_be(place):
         assert len(running.curls()) == 1, "a browser finds nothing at IKEv2"
         assert running.ends() == 0
         assert demo.processes() == []
+        assert sockets(demo) == []
     with demo.up() as running:
         assert "seen to be served by ikev2 and webui." in running.text
 
