@@ -35,7 +35,8 @@ def test_what_is_due_is_looked_at_and_told(tunnel: Deployed, pipe) -> None:
     tunnel.apply()
     told(ours, ASKED)
     assert is_enough(tunnel.root, theirs.fileno())
-    answer = json.loads(ours.recv(4096))
+    answer, last_words = map(json.loads, ours.recv(4096).splitlines())
+    assert last_words == {"ends": True}
     assert (answer["number"], answer["reason"], answer["outcome"]) == (3, DUE, "looked")
     with tunnel.store() as store:
         assert answer["due"] == pytest.approx(store.instant("next at").timestamp())
