@@ -19,7 +19,7 @@ from agent.demo.files import Prepared, prepare, upstream_ports
 from agent.demo.guide import guide, how_to_add, root_file, roots_file
 from agent.demo.modules import OFFERS, DemoModule
 from agent.demo.pebble import Pebble, trusted_roots
-from agent.demo.processes import WebUI, end_all
+from agent.demo.processes import WebUI, end_all, end_passes
 from agent.demo.upstream import serving
 from agent.errors import AgentError
 from agent.errors.store import AgentAlreadyRunning, StateUnwritable
@@ -56,6 +56,7 @@ def demo(layout: Layout, port: int | None = None, *, offers: Sequence[DemoModule
 
 def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
     _make_log(layout)
+    end_passes(layout)
     left = end_all(layout)
     if left:
         _say(f"Ended what an earlier demo had left: {', '.join(left)}.")

@@ -19,6 +19,8 @@ from agent.system.processes import NoProcess, handle_of, process_of
 
 GRACE = 10.0
 """Seconds for a process to end, then it is killed; also for one to begin."""
+PASS_PROCESS = b"agent.daemon"
+"""Word of its command line."""
 PAUSE = 5.0
 """Seconds before a process that has ended is started again."""
 
@@ -96,6 +98,19 @@ def end_all(layout: Layout) -> list[str]:
         pid_file.unlink(missing_ok=True)
     _remove_sockets(layout)
     return ended
+
+
+def end_passes(layout: Layout) -> None:
+    """End the process that makes passes of an earlier demo that was killed: it would deploy while its services end."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            handle = os.pidfd_open(int(process.name))
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                if PASS_PROCESS in words and os.fsencode(layout.root) in words:
+                    _end(handle)
+            finally:
+                os.close(handle)
 
 
 def _remove_sockets(layout: Layout) -> None:
