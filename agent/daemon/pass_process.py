@@ -18,7 +18,7 @@ from typing import Any
 from agent.daemon import event_log, next_pass
 from agent.daemon.channel import LAST_WORDS, Channel, Message
 from agent.daemon.event_loop import EventLoop
-from agent.daemon.jobs import TIMEOUT, Jobs
+from agent.daemon.jobs import ASKED, TIMEOUT, Jobs
 from agent.daemon.log import Level
 from agent.daemon.notes import Notes
 from agent.daemon.orphan import watch_for_orphanage
@@ -120,6 +120,8 @@ class PassProcess:
         """Refusal of the settings that was told already, by this process or an earlier one."""
         self._heard = False
         """Whether systemd wants to know how things are."""
+        self._look_for_jobs_at: float | None = None
+        """When jobs are looked for that were asked for beside another one: the agent's socket takes a few at a time only."""
         engine.workers.wake = WakeEvent(loop.wake)
 
     def serve(self) -> None:
@@ -132,6 +134,9 @@ class PassProcess:
                 self._take_up_waiting()
             if (reason := self._ended()) and not self._loop.stopping:
                 self._pass(OWN | {"reason": reason})
+            if self._look_for_jobs_at is not None and time.monotonic() >= self._look_for_jobs_at:
+                self._look_for_jobs_at = None
+                self._take_up_waiting()
             if self._jobs.are_overdue:
                 self._end_jobs_over()
             if self._is_over:
@@ -145,7 +150,7 @@ class PassProcess:
     def _is_over(self) -> bool:
         if self._loop.stopping or self._channel.over:
             return True
-        if self._engine.workers.busy or self._jobs or self._is_due_soon:
+        if self._engine.workers.busy or self._jobs or self._is_due_soon or self._look_for_jobs_at is not None:
             self._busy_at = time.monotonic()
         return time.monotonic() >= self._busy_at + self._idle_seconds
 
@@ -171,8 +176,7 @@ class PassProcess:
         instants = [self._busy_at + self._idle_seconds, time.monotonic() + TICK]
         if self._first_delivery is not None:
             instants.append(self._first_delivery + GATHER_SECONDS)
-        if self._jobs.deadline is not None:
-            instants.append(self._jobs.deadline)
+        instants += [each for each in (self._jobs.deadline, self._look_for_jobs_at) if each is not None]
         return max(0.0, min(instants) - time.monotonic())
 
     # A pass
@@ -222,6 +226,7 @@ class PassProcess:
 
     def _made(self, message: Message) -> Plan:
         if job := message.get("job"):
+            self._look_for_jobs_at = time.monotonic() + ASKED.total_seconds()
             return self._jobs.run(job)
         recheck = Recheck(message.get("recheck", Recheck.NOTHING))
         self._engine.job = self._jobs.present if message["number"] == 0 else ""

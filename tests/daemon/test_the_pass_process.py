@@ -158,6 +158,16 @@ def test_a_job_that_nobody_was_told_of_is_taken_up_at_the_next_start(idle):
         )
 
 
+def test_jobs_that_the_agent_s_socket_has_no_place_for_are_begun_too(idle):
+    with Agent(idle.layout) as agent:
+        agent.passes(START)
+        with idle.store() as store, store.write():
+            for job in ("a1", "b2", "c3"):
+                store.jobs.add(JobRecord(job, "apply", "", "admin", idle.clock()))
+        assert poke(idle.layout, "a1"), "the datagrams of the others are lost"
+        assert [ended(idle, job).exit_code for job in ("a1", "b2", "c3")] == [0, 0, 0]
+
+
 def test_a_job_that_was_begun_already_is_a_pass_like_any_other(idle):
     with Agent(idle.layout) as agent:
         agent.passes(START)
