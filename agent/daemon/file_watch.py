@@ -6,6 +6,7 @@ A burst of changes counts as one, when it has been quiet for a moment. Directori
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 import time
@@ -102,9 +103,14 @@ class FileWatch:
             self._add(self._nearest(), APPEARS)
 
     def _add(self, path: str, mask: int) -> None:
+        if self._descriptor < 0:
+            return
         number = self._libc.inotify_add_watch(self._descriptor, os.fsencode(path), mask)
         if number >= 0:
             self._paths[number] = path
+        elif ctypes.get_errno() == errno.ENOSPC:  # the user has no watch left
+            self.close()
+            self._states = self._state()
 
     def _nearest(self) -> str:
         """Return the directory in which the next one is missing."""

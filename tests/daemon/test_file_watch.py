@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from agent.daemon.event_loop import EventLoop
 from agent.daemon.file_watch import MOST, FileWatch
 from support.appliances.idle import START, configure
+from support.paths import CHECKOUT
 from support.processes.daemon import Agent
 from support.waiting import until
 
@@ -133,3 +136,24 @@ def test_settings_that_are_refused_and_corrected_are_noticed_without_a_poke(idle
         agent.says("There is an error in the settings")
         configure(idle)
         agent.says("the settings can be used again")
+
+
+POLLING = """
+import os, sys, time
+from agent.daemon import file_watch
+file_watch.POLL = 0.05
+watch = file_watch.FileWatch(sys.argv[1], lambda descriptor, then: lambda: None)
+open(f"{sys.argv[1]}/conf.d/more.toml", "w").close()
+while not (changed := watch.changed()):
+    time.sleep(watch.seconds)
+print(changed)
+"""
+
+
+@pytest.mark.parametrize(("limit", "number"), [("max_inotify_watches", 1), ("max_inotify_instances", 0)])
+def test_where_the_kernel_watches_no_more_the_files_are_looked_at_now_and_then(tmp_path, limit, number):
+    (tmp_path / "conf.d").mkdir()
+    script = f'echo {number} > /proc/sys/user/{limit} && exec {sys.executable} -c "$1" "$2"'
+    argv = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", POLLING, str(tmp_path)]
+    said = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60, cwd=CHECKOUT)
+    assert (said.stdout, said.stderr) == (f"{tmp_path}\n", "")
