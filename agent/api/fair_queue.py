@@ -38,7 +38,7 @@ class Ticket(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Ticket whose place changes no more."""
+    """Ticket whose place stays as it is."""
 
     grade: int
     keys: tuple[str, ...]

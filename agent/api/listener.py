@@ -100,7 +100,7 @@ class Listener:
         self._resume()
 
     def stop(self) -> None:
-        """Accept no more, and drop the connections that are in their handshake."""
+        """Stop accepting, and drop the connections that are in their handshake."""
         self._pause()
         self._sockets = ()
         if self._paused is not None:

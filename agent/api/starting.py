@@ -1,4 +1,4 @@
-"""Mark beside the API's socket while its process starts: whoever waits for an answer sees that it isn't hanging."""
+"""Mark beside the API's socket while its process starts: who waits for an answer sees that it doesn't hang."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 TIMEOUT = 300.0
 
 
+def timeout_option() -> Callable[[Any], Any]:
+    """Return the option of commands that wait for orders."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        default=TIMEOUT,
+        show_default=True,
+        help="Seconds for orders, and for the lock at most.",
+    )
+
+
 @command(
     "apply",
     example="""
@@ -35,13 +46,7 @@ Done: 2 actions. Next: in 15 minutes.
 )
 @click.option("--dry-run", is_flag=True, help="Say what is due, changing nothing.")
 @click.option("--exit-code", is_flag=True, help="With --dry-run: exit with 10 when there is something to do.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=TIMEOUT,
-    show_default=True,
-    help="Seconds for orders, and for the lock at most.",
-)
+@timeout_option()
 @click.option("--wait", type=click.FloatRange(min=0), default=WAIT, show_default=True, help="Seconds for the lock.")
 @click.option("--no-wait", is_flag=True, help="Exit with 5 at once when another run holds the lock.")
 @click.option("--now", is_flag=True, help="Don't wait for activation windows.")

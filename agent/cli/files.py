@@ -40,7 +40,7 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644, new: bool = False)
 
 
 def _read(path: Path) -> bytes:
-    """Read a file that its caller has named, so whoever has written it. A pipe that the shell gives by its number is waited for.
+    """Read a file that its caller has named, whoever wrote it. A pipe that the shell gives by its number is waited for.
 
     Any other pipe is an error. Raises `InputUnreadable`.
     """

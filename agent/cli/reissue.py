@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from agent.cli.apply import TIMEOUT, perform
+from agent.cli.apply import perform, timeout_option
 from agent.cli.commands import Invocation, command
 from agent.cli.confirmation import consequence_lines
 from agent.cli.output import note
@@ -23,13 +23,7 @@ Done: 2 actions.
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Reissue every request.")
 @click.option("--force", is_flag=True, help="Ask the CA even where a check beforehand says that it will refuse.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=TIMEOUT,
-    show_default=True,
-    help="Seconds for orders, and for the lock at most.",
-)
+@timeout_option()
 @click.pass_obj
 def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, force: bool, timeout: float) -> int:
     """Get a new chain, with a new key, for NAMES: from the highest source that can deliver.
@@ -57,13 +51,7 @@ $ chainwright renew
 Nothing to do. Next: in 20 days.
 """,
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=TIMEOUT,
-    show_default=True,
-    help="Seconds for orders, and for the lock at most.",
-)
+@timeout_option()
 @click.pass_obj
 def renew(invocation: Invocation, timeout: float) -> int:
     """Renew what is due, and try at once again what has failed: sources, and chains that a service didn't take."""

@@ -39,9 +39,9 @@ class Child:
         """Can be read when it has ended."""
 
     def ended(self) -> int | None:
-        """Return its exit code, minus the signal that ended it, or None while it lives. Call it no more after that.
+        """Return its exit code, minus the signal that ended it, or None while it lives.
 
-        What it has forked ends with it: that would hold its locks and sockets.
+        Call it until there is a code, and not after that. What it has forked ends with it: else that held its locks and sockets.
         """
         if os.waitid(os.P_PIDFD, self.handle, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return None

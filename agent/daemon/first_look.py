@@ -15,7 +15,7 @@ from agent.engine.due_looks import looked
 from agent.system.release import RELEASED_AT
 
 LONGEST = 65536
-"""Octets of a message that can ask for no more than a look."""
+"""Octets that a message has at most which asks for a look alone."""
 SECONDS = 5.0
 """Until the supervisor has said what it wants."""
 BESIDE = frozenset({"number", "reason", "recheck", "told", "heard"})

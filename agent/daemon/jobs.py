@@ -57,7 +57,7 @@ class Jobs:
 
     @property
     def present(self) -> str:
-        """Return the job whose orders a pass deploys: its events are told to whoever follows it; empty: none."""
+        """Return the job whose orders a pass deploys: its events are told to those who follow it; empty: none."""
         return self._open[0].id if self._open else ""
 
     @property

@@ -18,12 +18,12 @@ from typing import Any
 from agent.daemon import event_log, next_pass
 from agent.daemon.channel import LAST_WORDS, Channel, Message
 from agent.daemon.event_loop import EventLoop
+from agent.daemon.hang_watch import TRACE_SIGNAL
 from agent.daemon.jobs import ASKED, TIMEOUT, Jobs
 from agent.daemon.log import Level
 from agent.daemon.notes import Notes
 from agent.daemon.orphan import watch_for_orphanage
 from agent.daemon.pass_facts import attention, note_refusal, what_to_watch
-from agent.daemon.witness import TRACE_SIGNAL
 from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine
 from agent.engine.host import read_host
 from agent.engine.pass_inputs import HostReader

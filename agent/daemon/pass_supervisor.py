@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from agent.daemon.channel import Channel, Message
 from agent.daemon.child import Child
 from agent.daemon.event_loop import EventLoop
-from agent.daemon.witness import Witness
+from agent.daemon.hang_watch import HangWatch
 from agent.system.layout import Layout
 
 PROGRAM = (sys.executable, "-P", "-m", "agent.daemon")
@@ -41,7 +41,7 @@ class PassSupervisor:
         """`heard` is told each message.
 
         `ended` is told the exit code, what was asked and not answered, and what it was about when it hung or died
-        (`Witness.account`; None: it has ended of its own accord). `program`: what is started, but for root, `who` and
+        (`HangWatch.account`; None: it has ended of its own accord). `program`: what is started, but for root, `who` and
         descriptors. `output`: where its stderr goes; None: where this one's goes.
         """
         self._layout = layout
@@ -51,7 +51,7 @@ class PassSupervisor:
         self._who = who
         self._program = program
         self._output = output
-        self._witness = Witness(begin_seconds)
+        self._hang_watch = HangWatch(begin_seconds)
         self._child: Child | None = None
         self._channel: Channel | None = None
         self._unlisten: Callable[[], None] = _nothing
@@ -69,7 +69,7 @@ class PassSupervisor:
         asked: Message = {"number": self._number, **message}
         self.tell(**asked)
         self.asked, self.is_passing = asked, True
-        self._witness.expect()
+        self._hang_watch.expect()
 
     def tell(self, **message: object) -> None:
         """Tell the process something that it doesn't answer. Raises OSError as `ask` does."""
@@ -81,12 +81,12 @@ class PassSupervisor:
     def look(self) -> None:
         """End the process where what it does hangs: first it is made to say where it is."""
         if self._child is not None:
-            self._witness.look(self._child)
+            self._hang_watch.look(self._child)
 
     @property
     def seconds(self) -> float | None:
         """Return for how long the loop may sleep; None: until something happens."""
-        return self._witness.seconds if self._child is not None else None
+        return self._hang_watch.seconds if self._child is not None else None
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End the process: it may end its pass, and gives orders their grace, before it is killed."""
@@ -106,7 +106,7 @@ class PassSupervisor:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         try:
-            given = [theirs.fileno(), *self._witness.begin()]
+            given = [theirs.fileno(), *self._hang_watch.begin()]
             self._child = Child(
                 [*self._program, str(self._layout.root), self._who, *map(str, given)], given, self._output
             )
@@ -132,14 +132,14 @@ class PassSupervisor:
     def _take(self, message: Message) -> None:
         if "begins" in message:
             self.is_passing = True
-            self._witness.expect_nothing()
+            self._hang_watch.expect_nothing()
         if "outcome" in message:
             self.is_passing = False
             if self.asked is not None and message["number"] == self.asked["number"]:
                 self.asked = None
-                self._witness.expect_nothing()
+                self._hang_watch.expect_nothing()
             elif self.asked is not None:
-                self._witness.expect()
+                self._hang_watch.expect()
 
     def _look_for_its_end(self) -> None:
         assert self._child is not None
@@ -150,7 +150,7 @@ class PassSupervisor:
         self._close()
         asked, self.asked, self.is_passing = self.asked, None, False
         is_well = code == 0 and self._has_taken_leave
-        self._ended(code, asked, None if is_well else self._witness.account(code))
+        self._ended(code, asked, None if is_well else self._hang_watch.account(code))
 
     def _stop_listening(self) -> None:
         unlisten, self._unlisten = self._unlisten, _nothing

@@ -17,13 +17,13 @@ from agent.daemon.avoidance import Avoidance
 from agent.daemon.channel import Message
 from agent.daemon.child import ending
 from agent.daemon.file_watch import FileWatch
+from agent.daemon.hang_watch import what_happened
 from agent.daemon.log import Level, Log, OnceLog, instant, reaches_journal
 from agent.daemon.pass_supervisor import PROGRAM, PassSupervisor
 from agent.daemon.schedule import Instant, Schedule
 from agent.daemon.sd_notify import Notifier
 from agent.daemon.service_watch import ServiceWatch
 from agent.daemon.wakeup import Wakeup
-from agent.daemon.witness import what_happened
 from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.release import RELEASED_AT

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from agent.pki.authority import Root
 
 BATCH_SECONDS = 2.0
-"""What was made at once is stored at least so often: a process that dies loses no more."""
+"""What was made at once is stored at least so often: that is what a process loses at most when it dies."""
 REMARK = "source.remark"
 """Code of what a source itself says of a chain."""
 

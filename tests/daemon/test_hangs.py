@@ -10,8 +10,8 @@ import pytest
 
 from agent.daemon.channel import Message
 from agent.daemon.event_loop import EventLoop
+from agent.daemon.hang_watch import what_happened
 from agent.daemon.pass_supervisor import PassSupervisor
-from agent.daemon.witness import what_happened
 from agent.health.hangs import of_account
 from agent.model.finding import Finding
 from agent.report import read_snapshot, report

@@ -20,7 +20,7 @@ BEGINNING = "pass pass\tthe beginning of a pass"
 """Words of a process that does not begin what it was asked: it is stopped, say, or can't read its own program."""
 
 
-class Witness:
+class HangWatch:
     """Reader of what the pass process writes into memory that both have."""
 
     def __init__(self, begin_seconds: float) -> None:
