@@ -13,7 +13,7 @@ import starlette.routing
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from agent.api import problems
 from agent.api.access import Caller
@@ -33,7 +33,7 @@ from agent.api.request_body import (
 )
 from agent.api.route import Follower, Pool, Route
 from agent.api.services import ApiServices
-from agent.api.streams import Streams
+from agent.api.streams import Stream, Streams
 from agent.auth.login_attempt import Standings
 from agent.errors import AgentError
 from agent.errors.api import BadRequest, InternalError, MethodNotAllowed, NotFound
@@ -115,9 +115,8 @@ class Dispatcher:
 
     async def _request(self, request: Request, content: Content, route: Route) -> ApiRequest:
         """Make sure who calls before anything of the content is read."""
-        await asyncio.sleep(
-            0
-        )  # until it is seen whether the client is still there: after a pause nobody waits for many requests
+        # Until it is seen whether the client is still there: after a pause nobody waits for many requests.
+        await asyncio.sleep(0)
         if request.state.gone():
             raise BadRequest("it broke off")
         uid: int = request.state.peer
@@ -154,9 +153,8 @@ class Dispatcher:
     def _response(self, answer: ApiResponse, request: ApiRequest, follow: Follower | None) -> Response:
         headers = {**HEADERS, **answer.headers}
         if follow is not None:
-            return StreamingResponse(
-                self._streams.follow(request.caller, follow(request)), answer.status, headers, answer.media_type
-            )
+            place = self._streams.place(request.caller)
+            return Stream(place, follow(request), answer.status, headers, answer.media_type)
         if answer.content is None:
             return Response(status_code=answer.status, headers=headers)
         content = answer.content if isinstance(answer.content, bytes) else self._services.json(answer.content)

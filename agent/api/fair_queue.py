@@ -86,7 +86,8 @@ class FairQueue:
         if len(self._waiting) > self._most:
             last = max(self._waiting, key=_Entry.rank)
             self._waiting.remove(last)
-            last.called.set_exception(ServiceUnavailable())
+            if not last.called.done():  # its caller has gone
+                last.called.set_exception(ServiceUnavailable())
         try:
             await entry.called
         except asyncio.CancelledError:
@@ -133,7 +134,7 @@ class FairQueue:
     def _advance(self) -> None:
         """Call the next ones."""
         while len(self._running) < self._width:
-            there = [each for each in self._waiting if self._may_run(each.ticket)]
+            there = [each for each in self._waiting if not each.called.done() and self._may_run(each.ticket)]
             if not there:
                 return
             first = min(there, key=_Entry.rank)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from agent.api.access import Caller
 from agent.auth import Role
@@ -32,16 +37,32 @@ class Streams:
         if own >= self._each or self._open.total() >= self._most or (not _is_admin(caller) and others >= self._others):
             raise ServiceUnavailable
 
-    async def follow(self, caller: Caller, stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Yield what a stream yields, and count it as open meanwhile."""
+    @contextmanager
+    def place(self, caller: Caller) -> Iterator[None]:
+        """Count one as open meanwhile. Raises as `check` does."""
+        self.check(caller)
         self._open[caller] += 1
         try:
-            async for part in stream:
-                yield part
+            yield
         finally:
             self._open[caller] -= 1
             if not self._open[caller]:
                 del self._open[caller]
+
+
+class Stream(StreamingResponse):
+    """Answer that has a place among the streams from when it is made, whether or not its client stays to read it."""
+
+    def __init__(self, place: AbstractContextManager[None], content: AsyncIterator[bytes], *options: Any) -> None:
+        """Raises `ServiceUnavailable`."""
+        super().__init__(content, *options)
+        self._place = ExitStack()
+        self._place.enter_context(place)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, and free its place."""
+        with self._place:
+            await super().__call__(scope, receive, send)
 
 
 def _is_admin(caller: Caller) -> bool:

@@ -114,3 +114,21 @@ def test_an_error_of_the_work_is_the_caller_s_and_frees_the_thread():
         return await run.ask(VIEWER, "next")
 
     assert played(script, 1, 1) == "next"
+
+
+def test_a_caller_who_has_gone_takes_nobody_along_where_the_queue_is_full():
+    async def script(run):
+        first = run.ask(VIEWER, "first")
+        await asyncio.sleep(0)
+        gone = run.ask(VIEWER, "gone")
+        await asyncio.sleep(0)
+        gone.cancel()
+        late = run.queue.run(ADMIN, lambda: "late")
+        late.send(None)  # before the one that is cancelled gets to know it
+        late.close()
+        run.gate.set()
+        return await settled(first, gone)
+
+    first, gone = played(script, 1, 1)
+    assert first == "first"
+    assert isinstance(gone, asyncio.CancelledError)

@@ -14,7 +14,7 @@ from agent.api.authentication import PeerProcesses
 from agent.api.request import ApiResponse
 from agent.api.routes import ROUTES
 from agent.api.services import ApiServices
-from agent.api.streams import Streams
+from agent.api.streams import Stream, Streams
 from agent.auth import Accounts, Person, Role
 from agent.errors.api import ServiceUnavailable
 from support.appliances.api import ANN, VIC
@@ -153,34 +153,38 @@ def test_a_viewer_who_asks_as_much_as_he_can_is_the_one_who_is_refused(box):
 
 
 def test_streams_are_bounded_for_each_person_and_administrators_have_places_of_their_own():
-    async def forever():
-        while True:
-            yield b"x"
+    """Each has its place from when its answer is made, before any of it is sent: so many may be asked for at once."""
 
-    async def play():
-        streams, opened = Streams(each=2, others=3, most=5), []
+    async def lines():
+        yield b"x"
 
-        async def take(name, role):
-            caller = Caller(Person(name, role), "192.0.2.7")
-            streams.check(caller)
-            opened.append(streams.follow(caller, forever()))
-            await anext(opened[-1])
+    async def sent(answer):
+        async def receive():
+            await asyncio.Event().wait()
 
-        for name in ("vic", "vic", "uma"):
-            await take(name, Role.VIEWER)
-        for name in ("vic", "uma"):
-            with pytest.raises(ServiceUnavailable):
-                await take(name, Role.VIEWER)
-        for _ in range(2):
-            await take("ann", Role.ADMIN)
+        async def send(_message):
+            pass
+
+        await answer({"type": "http", "asgi": {"spec_version": "2.4"}}, receive, send)
+
+    streams, answers = Streams(each=2, others=3, most=5), []
+
+    def take(name, role):
+        answers.append(Stream(streams.place(Caller(Person(name, role), "192.0.2.7")), lines()))
+
+    for name in ("vic", "vic", "uma"):
+        take(name, Role.VIEWER)
+    for name in ("vic", "uma"):
         with pytest.raises(ServiceUnavailable):
-            await take("bob", Role.ADMIN)
-        for each in opened:
-            await each.aclose()
-        await take("vic", Role.VIEWER)
-        await opened[-1].aclose()
-
-    asyncio.run(play())
+            take(name, Role.VIEWER)
+    for _ in range(2):
+        take("ann", Role.ADMIN)
+    with pytest.raises(ServiceUnavailable):
+        take("bob", Role.ADMIN)
+    for each in answers:
+        asyncio.run(sent(each))
+    take("vic", Role.VIEWER)
+    asyncio.run(sent(answers[-1]))
 
 
 def called(app, route, headers):
