@@ -61,6 +61,8 @@ class ApiServer(HttpServer):
 
     def finished(self) -> bool:
         """Return whether there was no connection for some time, and no preview is kept."""
-        if self.connected or self._services.inspections:
+        if (
+            self._services.inspections or self.connected
+        ):  # in this order: what is too old is dropped also while one is used
             self._used = time.monotonic()
         return time.monotonic() >= self._used + self._services.limits.idle_seconds

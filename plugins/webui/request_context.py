@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from plugins.webui import csrf
+from plugins.webui import csrf, shown_once
 from plugins.webui.cache import SessionCache
 from plugins.webui.catalogue import Catalogue, Texts
 from plugins.webui.client import JSON, AgentResponse, Api, Credentials, Query, Refused
@@ -180,8 +180,16 @@ class RequestContext:
     def keep_draft(self, fields: Mapping[str, str], files: tuple[File, ...]) -> str:
         """Return the word by which what was sent is found again; it is dropped when its time is over."""
         drafts = self.app_state.upload_drafts
+        word = drafts.keep(self.session, fields, files)
         asyncio.get_running_loop().call_later(KEPT, drafts.expire)
-        return drafts.keep(self.session, fields, files)
+        return word
+
+    def show_once(self, value: Mapping[str, Any]) -> str:
+        """Return the word by which the next page of the session shows `value`, which is dropped when nobody asks in time."""
+        kept = self.app_state.shown_once
+        word = kept.keep(self.session, value)
+        asyncio.get_running_loop().call_later(shown_once.KEPT, kept.expire)
+        return word
 
     def release(self) -> None:
         """Give back the memory that its form has held, once it is answered."""

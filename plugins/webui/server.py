@@ -71,7 +71,7 @@ class Server(HttpServer):
     def finished(self) -> bool:
         """Return whether nobody has been connected for a while, and another process would serve the same."""
         now = time.monotonic()
-        used = self.connected or self._drafts
+        used = self._drafts or self.connected
         self._used_at = now if used else self._used_at
         if used or now < self._used_at + self.idle_seconds:
             return False

@@ -22,11 +22,16 @@ class ShownOnce:
 
     def keep(self, session: str, value: Mapping[str, Any]) -> str:
         """Return the word by which the same session gets `value`."""
+        self.expire()
         while len(self._kept) >= MOST:
             self._kept.pop(next(iter(self._kept)))
         word = secrets.token_urlsafe(16)
         self._kept[word] = (session, value, self._clock() + KEPT)
         return word
+
+    def expire(self) -> None:
+        """Drop what nobody has come for in time."""
+        self._kept = {word: each for word, each in self._kept.items() if self._clock() < each[2]}
 
     def take(self, session: str, word: str) -> Mapping[str, Any] | None:
         """Return a value and forget it; None where it was taken, is too old, or is another session's."""

@@ -38,7 +38,7 @@ async def make_token(request: RequestContext) -> Response:
         if not request.wants_password(refused) and refused.status != 422:
             raise
         return await _shown(request, refused.status, problem=refused.problem, given=wanted)
-    return request.go("/tokens", made=request.app_state.shown_once.keep(request.session, made))
+    return request.go("/tokens", made=request.show_once(made))
 
 
 async def ask_revoke(request: RequestContext) -> Response:
