@@ -87,10 +87,10 @@ class Accounts:
 
         Raises `UserNotFound`, and `UserRefused` for the last administrator.
         """
-        if self._kept(name) is None:
-            raise UserNotFound(name)
-        self._keep_an_administrator(name)
         with self._store.write():
+            if self._kept(name) is None:
+                raise UserNotFound(name)
+            self._keep_an_administrator(name)
             self._sessions.close_all(name)
             self._tokens.end_of(name)
             self._devices.forget(name)
@@ -99,16 +99,17 @@ class Accounts:
 
     def set_role(self, name: str, role: Role) -> None:
         """Change a role; where it gets less, sessions end, and tokens that were given more. Raises as `remove` does."""
-        row = self._kept(name)
-        if row is None:
-            raise UserNotFound(name)
-        if not role.may(Role(row["role"])):
-            self._keep_an_administrator(name)
         with self._store.write():
-            self._database.execute("update people set role = ? where name = ?", [str(role), name])
+            row = self._kept(name)
+            if row is None:
+                raise UserNotFound(name)
+            if role is Role(row["role"]):
+                return
             if not role.may(Role(row["role"])):
+                self._keep_an_administrator(name)
                 self._sessions.close_all(name)
                 self._tokens.end_of(name, beyond=role)
+            self._database.execute("update people set role = ? where name = ?", [str(role), name])
             self._note("role changed", name, str(role))
 
     def _keep_an_administrator(self, name: str) -> None:
