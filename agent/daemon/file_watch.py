@@ -143,7 +143,9 @@ class FileWatch:
         place = self._paths.get(number, self._directory)
         path = f"{place}/{name}" if name else place
         leads_there = f"{self._directory}/".startswith(f"{path}/")
-        if name.endswith((*IGNORED, "~", ".swp", ".swx")) or not (leads_there or place.startswith(self._directory)):
+        if (name in IGNORED or name.endswith(("~", ".swp", ".swx"))) or not (
+            leads_there or place.startswith(self._directory)
+        ):
             return
         self._last = time.monotonic()
         if self._first is None:

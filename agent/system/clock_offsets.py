@@ -7,6 +7,7 @@ machine without a battery boots in 1970.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from agent.system.paths import RUN
@@ -25,9 +26,10 @@ def clock_offset() -> float:
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def known_offsets(root: Path) -> list[float]:
-    """Return those that were noted since boot, and the present one."""
-    return [clock_offset(), *_noted(root)]
+def known_offsets(root: Path) -> Iterator[float]:
+    """Yield the present one, then those that were noted since boot: they are read only where that doesn't fit."""
+    yield clock_offset()
+    yield from _noted(root)
 
 
 def note_offset(root: Path) -> None:
