@@ -5,11 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-
-PROGRAM = (sys.executable, "-P", "-m")
-"""What a process of the agent is started with; the module follows."""
 
 
 class Child:
@@ -35,8 +31,17 @@ class Child:
         finally:
             for each in given:
                 os.set_inheritable(each, False)
-        self.handle = os.pidfd_open(self.pid)
+        self.handle = self._opened()
         """Can be read when it has ended."""
+
+    def _opened(self) -> int:
+        """Return the pidfd. Raises OSError, and has ended the process, which nobody could look after."""
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise
 
     def ended(self) -> int | None:
         """Return its exit code, minus the signal that ended it, or None while it lives.

@@ -185,7 +185,8 @@ class PassProcess:
         self._busy_at = time.monotonic()
         self._told = message.get("told", self._told)
         self._heard = message.get("heard", self._heard)
-        self._engine.avoided = frozenset(message.get("avoid", ()))
+        if "reason" in message:
+            self._engine.avoided = frozenset(message.get("avoid", ()))
         if "api" in message:
             self._notes.note_api(message["api"])
         if "account" in message:

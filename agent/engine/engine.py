@@ -262,9 +262,13 @@ class Engine:
                 inputs = read_pass_inputs(self.layout, store, self.host, KeptSettings())
                 self._pass(store, inputs, job).recover()
 
+    def watch(self, inputs: PassInputs) -> None:
+        """Have the plugins told of that are asked, and left out which are to be avoided."""
+        inputs.hooks.activity, inputs.hooks.avoided = self.activity, self.avoided
+
     def _pass(self, store: Store, inputs: PassInputs, job: str) -> Pass:
         self.bus.hooks = inputs.hooks
-        inputs.hooks.activity, inputs.hooks.avoided = self.activity, self.avoided
+        self.watch(inputs)
         services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(
             store, inputs, self.bus, self.runner, self.prober, self.clock, services, deferred=self._deferred.keys

@@ -36,6 +36,7 @@ class LockedState:
         self.actor = actor
         self.now = engine.clock()
         self.inputs = read_pass_inputs(engine.layout, store, engine.host, engine.loader)
+        engine.watch(self.inputs)
         self.needs = declare(self.inputs, store).needs
         self._evidence = state_of(self.inputs, store, self.now).evidence
 

@@ -57,7 +57,7 @@ def waiting_jobs(store: Store, now: datetime, after: timedelta = timedelta()) ->
 
 def _beside(engine: Engine, job: str) -> Engine:
     """Return an engine with threads of its own: what is asked of a CA here ends with them."""
-    return Engine(
+    made = Engine(
         engine.layout,
         clock=engine.clock,
         runner=engine.runner,
@@ -67,4 +67,7 @@ def _beside(engine: Engine, job: str) -> Engine:
         listeners=engine.bus.listeners,
         who=engine.who,
         job=job,
+        activity=engine.activity,
     )
+    made.avoided = engine.avoided
+    return made

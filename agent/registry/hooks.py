@@ -154,9 +154,12 @@ class Hooks:
         return [error for name, tell in self._observers if (error := self._tell(name, tell, event))]
 
     def _tell(self, observer: str, tell: Caller, event: Event) -> ObserverRaised | None:
-        plugin = observer.removeprefix("plugin ")
+        module = self._modules.get(observer)
+        plugin = observer.removeprefix("plugin ") if module is None else type(module).name
         try:
             with self.activity.doing(f"plugin {plugin}", f"on_event of {observer}", HOOK_SECONDS):
+                if plugin in self.avoided:
+                    raise TimeoutError(AVOIDED)
                 tell(event=event)
         except (Exception, SystemExit) as error:
             return ObserverRaised(observer, event.kind, error)

@@ -315,5 +315,13 @@ class Plugin:
         self.__dict__.update(vars(namespace))
 
 
+def test_an_observer_that_passes_hung_of_is_not_told():
+    seen: list[str] = []
+    hooks = Hooks({}, {name: Plugin(observer(seen, name)) for name in ("first", "hanging")})
+    hooks.avoided = frozenset({"hanging"})
+    (error,) = hooks.notify(EVENT)
+    assert (error.observer, seen) == ("plugin hanging", ["first deployed"])
+
+
 def test_without_observers_nobody_is_told():
     assert asking(tunnel=Tunnel()).notify(EVENT) == []
