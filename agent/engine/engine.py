@@ -49,6 +49,7 @@ from agent.system.leftovers import remove_leftovers
 from agent.system.lock import held
 from agent.system.modes import places_of_state, repaired
 from agent.system.release import plausible
+from agent.system.replacement import Replacement
 
 GATHER_SECONDS = 10.0
 """After the first order has ended, others are waited for so long, so that one reload serves them all."""
@@ -200,6 +201,7 @@ class Engine:
         """Hold the lock, with the store open; why a pass fails in it is noted."""
         lock = held(self.layout.lock, wait=wait)
         with lock:
+            Replacement(self.layout).finish()
             repairs = repaired(places_of_state(self.layout), self.layout.state)
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
                 note_repairs(store, repairs, self.clock())

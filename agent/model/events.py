@@ -53,6 +53,10 @@ class EventKind(StrEnum):
     RECOVERED = "recovered"
     MODULE_FAILED = "module_failed"
     PLUGIN_FAILED = "plugin_failed"
+    BACKUP_MADE = "backup_made"
+    """All of it, with every key, has left the appliance in an encrypted file."""
+    RESTORED = "restored"
+    """Settings and keys are those of a backup; `detail["differences"]` says what was otherwise on that machine."""
 
 
 @dataclass(frozen=True, slots=True)

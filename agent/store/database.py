@@ -17,6 +17,7 @@ from agent.errors.store import (
     DatabaseTooNew,
     MasterKeyWrong,
     NoStateYet,
+    RestoreUnfinished,
     SealBroken,
     StateUnwritable,
 )
@@ -254,6 +255,7 @@ def _find(layout: Layout) -> None:
     try:
         layout.database.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
+        _refuse_while_restoring(layout)
         raise NoStateYet(str(layout.database)) from error
     except OSError as error:
         raise StateUnwritable(str(layout.private), (error.strerror or str(error)).lower()) from error
@@ -297,8 +299,18 @@ def _migrate(database: Connection, path: Path) -> None:
 
 def _refuse_to_forget(layout: Layout) -> None:
     """A lost database must not lead to a new root in silence: every client would distrust the appliance."""
+    _refuse_while_restoring(layout)
     for found in (*layout.private.glob("root-*.sealed"), *layout.modules.glob("*/live")):
         raise DatabaseLost(str(layout.database), str(found))
+
+
+def _refuse_while_restoring(layout: Layout) -> None:
+    """Where a restore was decided, there may be no database for a moment. Raises `RestoreUnfinished`."""
+    from agent.system.replacement import Replacement
+
+    replacement = Replacement(layout)
+    if replacement.committed:
+        raise RestoreUnfinished(str(replacement.directory))
 
 
 def _sealer(layout: Layout) -> Sealer:
