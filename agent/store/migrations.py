@@ -253,3 +253,23 @@ def m021_logins(db: Database) -> None:
     db.table("login_failures").create(_columns("key failures:int at"), pk="key")
     db.table("devices").create(_columns("sha256 person made_at used_at"), pk="sha256")
     db.table("devices").create_index(["person"])
+
+
+@migrations()
+def m023_pauses(db: Database) -> None:
+    """When what is tried again later was tried last. Of earlier tries it isn't known."""
+    for table in ("orders", "deployments", "refusals", "peers"):
+        db.table(table).add_column("tried_at", str)
+    for column in ("asked_at", "crl_asked_at"):
+        db.table("watches").add_column(column, str)
+
+
+@migrations()
+def m024_wishes(db: Database) -> None:
+    """Which chains are to be replaced because a person has asked for new ones: until now those made before that."""
+    db.table("reissues").add_column("chains", str)
+    db.execute(
+        "update reissues set chains = (select json_group_array(id) from chains"
+        " where chains.request = reissues.request and created_at < asked_at)"
+    )
+    db.execute("delete from reissues where chains = '[]' and coalesce(forced, 0) = 0")
