@@ -253,3 +253,21 @@ def m021_logins(db: Database) -> None:
     db.table("login_failures").create(_columns("key failures:int at"), pk="key")
     db.table("devices").create(_columns("sha256 person made_at used_at"), pk="sha256")
     db.table("devices").create_index(["person"])
+
+
+@migrations()
+def m022_life_of_roots(db: Database) -> None:
+    """Dates of a root's life, and cross-certificates: roots so far were replaced at once."""
+    for column, kind in (
+        ("signs_at", str),
+        ("replaced_at", str),
+        ("retires_at", str),
+        ("prepared", int),
+        ("uploaded", int),
+    ):
+        db.table("roots").add_column(column, kind)
+    db.execute("update roots set signs_at = created_at, replaced_at = retired_at, prepared = 0")
+    db.table("cross_certificates").create(
+        _columns("subject issuer certificate not_before not_after obstacle created_at"), pk=("subject", "issuer")
+    )
+    _distrust_after_changes(db, "cross_certificates")
