@@ -256,6 +256,24 @@ def m021_logins(db: Database) -> None:
 
 
 @migrations()
+def m022_life_of_roots(db: Database) -> None:
+    """Dates of a root's life, and cross-certificates: roots so far were replaced at once."""
+    for column, kind in (
+        ("signs_at", str),
+        ("replaced_at", str),
+        ("retires_at", str),
+        ("prepared", int),
+        ("uploaded", int),
+    ):
+        db.table("roots").add_column(column, kind)
+    db.execute("update roots set signs_at = created_at, replaced_at = retired_at, prepared = 0")
+    db.table("cross_certificates").create(
+        _columns("subject issuer certificate not_before not_after obstacle created_at"), pk=("subject", "issuer")
+    )
+    _distrust_after_changes(db, "cross_certificates")
+
+
+@migrations()
 def m023_pauses(db: Database) -> None:
     """When what is tried again later was tried last. Of earlier tries it isn't known."""
     for table in ("orders", "deployments", "refusals", "peers"):
