@@ -26,6 +26,7 @@ CARRIED = (
         "audits",
         "bindings",
         "chains",
+        "cross_certificates",
         "events",
         "failing_names",
         "ledger",
