@@ -253,3 +253,9 @@ def m021_logins(db: Database) -> None:
     db.table("login_failures").create(_columns("key failures:int at"), pk="key")
     db.table("devices").create(_columns("sha256 person made_at used_at"), pk="sha256")
     db.table("devices").create_index(["person"])
+
+
+@migrations()
+def m028_rows_set_aside(db: Database) -> None:
+    """Damaged rows that were taken out of their tables."""
+    db.table("rows_set_aside").create(_columns("id:int at of_table key reason content"), pk="id")
