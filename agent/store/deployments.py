@@ -149,6 +149,7 @@ class Deployments:
                 "at": written(deployment.at),
                 "attempts": deployment.attempts,
                 "retry_at": written(deployment.retry_at),
+                "tried_at": written(deployment.tried_at),
             },
             pk="module",
         )
@@ -194,6 +195,7 @@ class Deployments:
                 "problem": written_problem(refusal.problem),
                 "attempts": refusal.attempts,
                 "retry_at": written(refusal.retry_at),
+                "tried_at": written(refusal.tried_at),
             },
             pk=("module", "slot", "kind", "subject"),
         )
@@ -270,6 +272,7 @@ def _refusal(row: dict[str, Any]) -> Refusal:
         problem=read_problem(row["problem"]) or Problem("", ""),
         attempts=int(row["attempts"]),
         retry_at=read_known(row["retry_at"]),
+        tried_at=read(row["tried_at"]),
     )
 
 
@@ -298,4 +301,5 @@ def _deployment(row: dict[str, Any]) -> Deployment:
         at=read(row["at"]),
         attempts=int(row["attempts"] or 0),
         retry_at=read(row["retry_at"]),
+        tried_at=read(row["tried_at"]),
     )

@@ -18,6 +18,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "chains": ("id",),
     "conditions": ("scope", "kind", "subject", "code"),
     "contents": ("digest",),
+    "cross_certificates": ("subject", "issuer"),
     "deployments": ("module",),
     "devices": ("sha256",),
     "endpoints": ("module", "key"),
@@ -58,7 +59,8 @@ COLUMNS: Mapping[str, str] = {
     " fingerprints certificates anchor sealed_key:bytes created_at? revoked_at? crl:int? origin? warnings? edition:int?",
     "conditions": "scope kind subject code severity title problem? since?",
     "contents": "digest text",
-    "deployments": "module generation:int? outcome step? problem? inputs? at? attempts:int? retry_at?",
+    "cross_certificates": "subject issuer certificate not_before? not_after? obstacle created_at",
+    "deployments": "module generation:int? outcome step? problem? inputs? at? attempts:int? retry_at? tried_at?",
     "devices": "sha256 person made_at used_at",
     "endpoints": "module key slot address server_name? chain? served_sha256? ok:int problem? checked_at? next_at?"
     " served_at? wrong_since? further:int? plain_tls:int?",
@@ -74,21 +76,22 @@ COLUMNS: Mapping[str, str] = {
     "modules": "name plugin title enabled:int services problem?",
     "needs": "module slot need",
     "orders": "request source attempts:int? retry_at? problem? permanent:int? settings_digest? sealed_state:bytes?"
-    " lease_process? lease_at?",
+    " lease_process? lease_at? tried_at?",
     "peers": "sha256 module label root names not_before not_after certificate csr created_at revoked_at? serial"
-    " purposes replaced_at? reason? retry_at? problem?",
+    " purposes replaced_at? reason? retry_at? problem? tried_at?",
     "people": "name role password must_change:int changed_at used_at?",
     "pins": "module slot chain who at",
-    "refusals": "module slot kind subject problem attempts:int retry_at",
-    "reissues": "request asked_at forced:int?",
+    "refusals": "module slot kind subject problem attempts:int retry_at tried_at?",
+    "reissues": "request asked_at forced:int? chains?",
     "revocation_lists": "root number:int this_update next_update serials pem",
     "revocations": "root serial at reason not_after",
-    "roots": "sha256 subject not_before not_after certificates sealed_key:bytes created_at retired_at?",
+    "roots": "sha256 subject not_before not_after certificates sealed_key:bytes created_at retired_at? signs_at?"
+    " replaced_at? retires_at? prepared:int? uploaded:int?",
     "rows_set_aside": "id:int at of_table key reason content",
     "sessions": "sha256 person address opened_at seen_at ends_at password_at?",
     "tokens": "id sha256 name role made_by made_at expires_at used_at? owner?",
     "transactions": "id job phase record started_at",
-    "watches": "chain next_at? crl_at? renew_at? window_start? window_end? explanation? problem? attempts:int?",
+    "watches": "chain next_at? crl_at? renew_at? window_start? window_end? explanation? problem? attempts:int? asked_at? crl_asked_at?",
 }
 """Columns of each table: ``name`` of text, ``name:int``, ``name:bytes``; ``?``: it may be NULL."""
 MADE_AGAIN = frozenset(
@@ -97,6 +100,7 @@ MADE_AGAIN = frozenset(
         "bindings",
         "conditions",
         "contents",
+        "cross_certificates",
         "deployments",
         "devices",
         "endpoints",
