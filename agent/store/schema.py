@@ -91,7 +91,8 @@ COLUMNS: Mapping[str, str] = {
     "sessions": "sha256 person address opened_at seen_at ends_at password_at?",
     "tokens": "id sha256 name role made_by made_at expires_at used_at? owner?",
     "transactions": "id job phase record started_at",
-    "watches": "chain next_at? crl_at? renew_at? window_start? window_end? explanation? problem? attempts:int? asked_at? crl_asked_at?",
+    "watches": "chain next_at? crl_at? renew_at? window_start? window_end? explanation? problem? attempts:int?"
+    " asked_at? crl_asked_at?",
 }
 """Columns of each table: ``name`` of text, ``name:int``, ``name:bytes``; ``?``: it may be NULL."""
 MADE_AGAIN = frozenset(
