@@ -32,7 +32,7 @@ CARRIED = (
         "ledger",
     ),
     *("memories", "meta", "modules", "needs", "orders", "peers", "people", "pins", "reissues", "revocation_lists"),
-    *("revocations", "roots", "tokens", "watches"),
+    *("revocations", "roots", "rows_set_aside", "tokens", "watches"),
 )
 """Every other table. A new one belongs in one of the three: `tests/backup` asks."""
 META_CARRIED = ("key_check",)
