@@ -50,6 +50,19 @@ class SealBroken(StoreError):
     where: str
 
 
+class RowDamaged(StoreError):
+    """A row of the database can't be read, and what was to be done is about nothing else."""
+
+    code = "store.row_damaged"
+    cause = 'The row "{row}" of the table {table} can\'t be read: {reason}.'
+    effect = "What it tells of is left out, and everything else goes on."
+    fix = "Have it mended where it can be: chainwright apply"
+    where: str
+    table: str
+    row: str
+    reason: str
+
+
 class DatabaseLost(StoreError):
     """There is state of an earlier run, but no database."""
 
@@ -77,6 +90,13 @@ class DatabaseDamaged(DatabaseRefused):
     code = "store.database_damaged"
     cause = "The database is damaged: {reason}."
     fix = "Restore the file from a backup."
+
+
+class TablesLost(DatabaseDamaged):
+    """Tables that nothing makes again were dropped."""
+
+    code = "store.tables_lost"
+    cause = "The database has lost tables or columns: {reason}."
 
 
 class DatabaseBusy(DatabaseRefused):

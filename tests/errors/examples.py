@@ -322,6 +322,8 @@ EXAMPLES: list[AgentError] = [
     store.DatabaseLost(DATABASE, f"{PRIVATE}/root-1234.sealed"),
     store.DatabaseRefused(DATABASE, "unable to open database file"),
     store.DatabaseDamaged(DATABASE, "file is not a database"),
+    store.TablesLost(DATABASE, "chains, roots"),
+    store.RowDamaged(DATABASE, "chains", "3f5a", "ValueError: its certificates is missing"),
     store.DatabaseBusy(DATABASE, "database is locked", "pid 7, chainwright run"),
     store.DatabaseBusy(DATABASE, "database is locked"),
     store.DatabaseReadOnly(DATABASE, "attempt to write a readonly database"),
