@@ -209,7 +209,8 @@ class Pass:
         places = [place for module in modules for place in places_of_module(context, module)]
         places += [place for service in services for place in places_of_service(context, service)]
         repairs = repaired(places, state)
-        remove_drafts_of(place.path for place in places if not place.path.is_relative_to(state))
+        drafts = (place.path for place in places if not place.path.is_relative_to(state))
+        remove_drafts_of(drafts, context.enabled.layout.root)
         if repairs:
             conditions.note_repairs(self._store, repairs, self._clock())
 
