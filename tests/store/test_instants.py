@@ -67,6 +67,7 @@ COLUMNS = {
         "signs_at": VALIDITY,
         "retires_at": VALIDITY,
     },
+    "rows_set_aside": {"at": FACT},
     "sessions": {"opened_at": FACT, "seen_at": FACT, "password_at": FACT, "ends_at": VALIDITY},
     "tokens": {"made_at": FACT, "used_at": FACT, "expires_at": VALIDITY},
     "transactions": {"started_at": FACT},
