@@ -8,41 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent.errors import AgentError
-from agent.store.connection import KEYS, DamagedRow
+from agent.store.connection import DamagedRow
 from agent.store.full_disk import is_for_lack_of_room
 from agent.store.instants import written
+from agent.store.schema import KEYS, MADE_AGAIN
 
 if TYPE_CHECKING:
     from agent.store.database import Store
 
-MADE_AGAIN = frozenset(
-    {
-        "audit_repeats",
-        "bindings",
-        "conditions",
-        "deployments",
-        "endpoints",
-        "events",
-        "failing_names",
-        "footprints",
-        "generations",
-        "jobs",
-        "ledger",
-        "login_failures",
-        "meta",
-        "modules",
-        "needs",
-        "orders",
-        "refusals",
-        "reissues",
-        "revocation_lists",
-        "tokens",
-        "transactions",
-        "watches",
-    }
+ELSEWHERE = frozenset(
+    {"audit_repeats", "audits", "contents", "ledger", "login_failures", "memories", "meta", "people", "tokens"}
 )
-"""Tables whose rows are written again by a pass, or whose loss costs nothing but history."""
-ELSEWHERE = frozenset({"audit_repeats", "audits", "ledger", "login_failures", "meta", "people", "tokens"})
 """Tables that are read in parts, or by others than the store itself."""
 MOST = 20
 """Lines of SQLite's own check that are kept."""
@@ -63,12 +39,13 @@ def read_all(store: Store) -> None:
 
 
 def _readers(store: Store) -> Iterator[Callable[[], object]]:
-    yield from (store.roots.all, store.chains.records, store.peers.all, store.peers.held_back, store.peers.problems)
+    yield from (store.roots.all, store.roots.crosses, store.chains.records)
+    yield from (store.peers.all, store.peers.held_back, store.peers.problems)
     yield from (store.revocations.all, store.revocations.lists, store.orders.records, store.orders.reissues)
     yield from (store.account_keys.all, store.watches.all, store.failing.all, store.modules.all, store.modules.needs)
     yield from (store.modules.bindings, store.deployments.all, store.deployments.generations)
     yield from (store.deployments.refusals, store.deployments.transactions, store.endpoints.all, store.conditions.all)
-    yield store.footprints.read_all
+    yield from (store.footprints.read_all, store.pins.all, store.set_aside.all)
     yield from (lambda: store.jobs.newest(-1), lambda: store.journal.since(limit=-1))
 
 
@@ -85,11 +62,15 @@ def quick_check(store: Store) -> str:
 def mend(store: Store, rows: Iterable[DamagedRow], now: datetime) -> list[DamagedRow]:
     """Mend the rows that can be mended, and return them. Call inside `Store.write`.
 
-    What is made again is dropped; what can be read out of the certificates of a chain or a root is.
+    What is made again is dropped; what can be read out of the certificates of a chain or a root is. What a row was is set aside.
     """
-    mended = [row for row in rows if _mend(store, row, now)]
-    for row in mended:
-        store.database.damaged.pop((row.table, row.key), None)
+    mended = []
+    for row in rows:
+        contents = store.set_aside.contents(row)
+        if _mend(store, row, now):
+            store.set_aside.keep(row, contents, now)
+            store.database.damaged.pop((row.table, row.key), None)
+            mended.append(row)
     store.forget()
     return mended
 
@@ -113,10 +94,10 @@ def _mend(store: Store, row: DamagedRow, now: datetime) -> bool:
 
 def _mend_chain(store: Store, chain_id: str, now: datetime) -> bool:
     chain = store.chains.load(chain_id)
-    query = "select source, request, root, origin, revoked_at from chains where id = ?"
-    kept = next(store.database.query(query, [chain_id]))
     if chain is None or chain.id != chain_id:
         return False
+    query = "select source, request, root, origin, revoked_at from chains where id = ?"
+    kept = next(store.database.query(query, [chain_id]))
     of = {name: kept[name] for name in ("source", "request", "root")}
     store.chains.add(chain, now=now, origin=kept["origin"] or "", **of)
     if kept["revoked_at"] is not None:
@@ -129,9 +110,11 @@ def _mend_root(store: Store, sha256: str, now: datetime) -> bool:
     if root is None or root.sha256 != sha256:
         return False
     store.database.execute(
-        "update roots set subject = ?, not_before = ?, not_after = ?, created_at = ?,"
-        " retired_at = case when retired_at is null then null else ? end where sha256 = ?",
-        [root.subject, *map(written, (root.not_before, root.not_after, root.not_before, now)), sha256],
+        "update roots set subject = ?, not_before = ?, not_after = ?, created_at = ?, retires_at = null,"
+        " replaced_at = case when replaced_at is null then null else ? end,"
+        " retired_at = case when retired_at is null then null else ? end,"
+        " signs_at = case prepared when 1 then ? else null end where sha256 = ?",
+        [root.subject, *map(written, (root.not_before, root.not_after, root.not_before, now, now, now)), sha256],
     )
     return True
 
