@@ -199,7 +199,7 @@ class AuditLog:
         if self.chain_earlier(now):
             return self.ends(series) or Ends(series)
         last = self.last(series)
-        number = int(last["number"] or 0) if last else 0
+        number = last["number"] if last and isinstance(last["number"], int) else 0
         return Ends(series, first=number + 1, number=number)
 
     def chain_earlier(self, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from agent.auth import bearer_tokens
 from agent.auth.person import Person, Role, Session
 from agent.errors.auth import SessionExpired
-from agent.store.connection import Connection
+from agent.store.connection import UNDECODABLE, Connection
 from agent.store.instants import read_known, written
 
 IDLE = timedelta(minutes=30)
@@ -59,13 +59,14 @@ class Sessions:
             raise SessionExpired
         try:
             opened, seen, ends, password = (read_known(value) for value in (*row[:3], row[7] or row[0]))
-        except (ValueError, TypeError) as error:
+            person = Person(row[4], Role(row[5]), bool(row[6]))
+        except UNDECODABLE as error:
             raise SessionExpired from error
         # A clock that was set back before the session was opened says nothing about its age.
         if not opened <= now < min(ends, seen + IDLE):
             raise SessionExpired
         counts = password + PASSWORD_COUNTS if password <= now else opened
-        return Session(Person(row[4], Role(row[5]), bool(row[6])), opened, seen + IDLE, ends, row[3], counts)
+        return Session(person, opened, seen + IDLE, ends, row[3], counts)
 
     def is_to_be_noted(self, session: Session, now: datetime) -> bool:
         """Whether the use of a session is worth writing."""

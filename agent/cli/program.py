@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "acme": "agent.cli.acme",
     "apply": "agent.cli.apply",
+    "backup": "agent.cli.backup",
     "boot": "agent.cli.apply",
     "completion": "agent.cli.completion",
     "config": "agent.cli.config",
@@ -38,6 +39,7 @@ COMMANDS = {
     "reissue": "agent.cli.reissue",
     "render": "agent.cli.render",
     "renew": "agent.cli.reissue",
+    "restore": "agent.cli.backup",
     "revoke": "agent.cli.acme",
     "root": "agent.cli.root",
     "run": "agent.cli.processes",

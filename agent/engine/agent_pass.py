@@ -199,7 +199,7 @@ class Pass:
         if not modules:
             return []
         now = self._clock()
-        due = {row.module for row in self._store.endpoints.all() if row.next_at is not None and row.next_at <= now}
+        due = {row.module for row in self._store.endpoints.all() if row.next_at and not row.pause.holds(now)}
         waiting = {name for name, each in self._store.deployments.all().items() if each.outcome is Outcome.WAITING}
         return [module for module in modules if module in due - waiting]
 
@@ -210,7 +210,8 @@ class Pass:
         places = [place for module in modules for place in places_of_module(context, module)]
         places += [place for service in services for place in places_of_service(context, service)]
         repairs = repaired(places, state)
-        remove_drafts_of(place.path for place in places if not place.path.is_relative_to(state))
+        drafts = (place.path for place in places if not place.path.is_relative_to(state))
+        remove_drafts_of(drafts, context.enabled.layout.root)
         if repairs:
             conditions.note_repairs(self._store, repairs, self._clock())
 

@@ -20,8 +20,6 @@ from agent.system.disk import shortages
 
 SUPERSEDED = timedelta(days=1)
 """A chain that nothing needs any more is kept so long, so that one can see what just happened."""
-UNNEEDED = timedelta(days=8)
-"""An order for a request that no module needs any more is kept so long after its next try would have been."""
 
 
 def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: Plan, now: datetime) -> None:
@@ -69,16 +67,32 @@ def _conditions(
 
 
 def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now: datetime) -> None:
-    store.chains.drop_superseded(now - SUPERSEDED)  # as long as the orders that it looks at are there
+    kept = _ready(store, inputs, declared, now)
+    store.chains.drop_superseded(now - SUPERSEDED, kept)  # as long as the orders that it looks at are there
     names = {name for need in declared.needs for name in need.names}
     store.failing.keep(names, inputs.settings.rungs)
     apart = {request.id for each in store.failing.all() for request in each.requests}
     needed = {need.request.id for need in declared.needs}
-    store.orders.forget_unneeded(needed | apart, now - UNNEEDED)
+    store.orders.forget_unneeded(needed | apart, now)
+    store.orders.drop_unneeded_wishes(needed | apart)
     store.deployments.drop_unused_texts()
     store.watches.forget_gone()
     store.ledger.trim(now)
     store.journal.trim()
+
+
+def _ready(store: Store, inputs: PassInputs, declared: Declarations, now: datetime) -> set[str]:
+    """Return the newest good chain of each CA for each request that is needed, though another one serves: an upload, say.
+
+    It takes over when that ends. If it were dropped, it would be ordered again and again until then.
+    """
+    needed = {need.request.id for need in declared.needs}
+    asked = {source.name for source in inputs.settings.rungs.values() if not source.immediate}
+    good = [
+        each for each in store.chains.records() if each.source in asked and each.request in needed and each.good(now)
+    ]
+    newest = {(each.source, each.request): each.id for each in sorted(good, key=lambda each: each.not_before)}
+    return set(newest.values())
 
 
 def _json_of(instants: Mapping[str, datetime]) -> str:

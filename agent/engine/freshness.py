@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from agent.engine import evidence
 from agent.system.disk import shortages
 from agent.system.fingerprint import digest_of, facts, states
-from agent.system.paths import DATABASE, database_uri
+from agent.system.paths import DATABASE, database_uri, is_regular
 
 KEY, EVIDENCE = "trusted", evidence.KEY
 
@@ -93,6 +93,8 @@ def read_up_to_date(kept: str) -> tuple[UpToDate, list[str]]:
 
 def _kept(path: str) -> tuple[str, str]:
     """Return what the last pass stored of what it read and saw; empty when it can't be read: then a pass says why."""
+    if not is_regular(path):
+        return "", ""
     try:
         connection = sqlite3.connect(database_uri(path, read_only=True), uri=True)
     except sqlite3.Error:

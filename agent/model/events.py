@@ -17,6 +17,9 @@ class EventKind(StrEnum):
     PASS_STARTED = "pass_started"
     PASS_ENDED = "pass_ended"
     SETTINGS_REFUSED = "settings_refused"
+    CLOCK_DOUBTED = "clock_doubted"
+    CLOCK_BELIEVED = "clock_believed"
+    """It is right again, or NTP, the CAs or a person said that it is."""
     ROOT_CREATED = "root_created"
     ROOT_PREPARED = "root_prepared"
     """The root that signs next was made."""
@@ -61,6 +64,10 @@ class EventKind(StrEnum):
     RECOVERED = "recovered"
     MODULE_FAILED = "module_failed"
     PLUGIN_FAILED = "plugin_failed"
+    BACKUP_MADE = "backup_made"
+    """All of it, with every key, has left the appliance in an encrypted file."""
+    RESTORED = "restored"
+    """Settings and keys are those of a backup; `detail["differences"]` says what was otherwise on that machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ class Obtain:
     immediate: bool
     forced: bool = False
     """A person insists: checks that only spare the CA are left out."""
+    above: frozenset[str] = frozenset()
+    """The sources before it in the ladder: where a person has asked for new chains, theirs are not replaced by its chain."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -31,8 +31,8 @@ class Evidence:
     """SHA-256 of the present root."""
     sent_with_root: tuple[str, ...] = ()
     """SHA-256 of the cross-certificate, and what is above it, that leaves of the present root are to be sent with."""
-    reissues: Mapping[str, datetime] = field(default_factory=dict)
-    """Id of a request -> when a person asked for a new chain."""
+    reissues: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Id of a request -> ids of its chains that a person wants others in place of."""
     failing: tuple[FailingName, ...] = ()
     """Names that are asked for apart because a CA could not validate them."""
     forced: frozenset[str] = frozenset()

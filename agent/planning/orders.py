@@ -23,6 +23,7 @@ class Orders:
         self._state = state
         self._now = now
         self._index = ChainIndex(state.evidence.chains, state.evidence.root)
+        self._names = [source.name for source in state.evidence.ladder]
         self._due: dict[tuple[str, str], Obtain] = {}
         self._considered: set[str] = set()
         self.instants: list[datetime] = []
@@ -91,9 +92,8 @@ class Orders:
         return source.immediate and at is not None and at <= self._now
 
     def _is_to_be_replaced(self, need: Need, chain: ChainRecord) -> bool:
-        """Whether a person asked for a new chain since this one was made."""
-        asked_at = self._state.evidence.reissues.get(need.request.id)
-        return asked_at is not None and chain.created_at is not None and chain.created_at < asked_at
+        """Whether a person asked for another chain in place of this one, and there is none yet."""
+        return chain.id in self._state.evidence.reissues.get(need.request.id, ())
 
     def _is_forced(self, need: Need, asked: RequestState) -> bool:
         """A person insisted, there is no newer chain, and it was not tried since: the next try is one like any other."""
@@ -113,7 +113,7 @@ class Orders:
             return at
         if order.permanent or order.retry_at is None:
             return None
-        return max(at, order.retry_at)
+        return max(at, order.retry_at) if order.pause.holds(self._now) else at
 
     def _note(
         self,
@@ -135,4 +135,5 @@ class Orders:
         else:
             known = self._due.get(key)
             waiting = (*(known.needs if known else ()), *((need.key,) if need else ()))
-            self._due[key] = Obtain(source.name, request, waiting, reason, source.immediate, forced)
+            above = frozenset(self._names[: self._names.index(source.name)])
+            self._due[key] = Obtain(source.name, request, waiting, reason, source.immediate, forced, above)

@@ -271,3 +271,29 @@ def m022_life_of_roots(db: Database) -> None:
         _columns("subject issuer certificate not_before not_after obstacle created_at"), pk=("subject", "issuer")
     )
     _distrust_after_changes(db, "cross_certificates")
+
+
+@migrations()
+def m023_pauses(db: Database) -> None:
+    """When what is tried again later was tried last. Of earlier tries it isn't known."""
+    for table in ("orders", "deployments", "refusals", "peers"):
+        db.table(table).add_column("tried_at", str)
+    for column in ("asked_at", "crl_asked_at"):
+        db.table("watches").add_column(column, str)
+
+
+@migrations()
+def m024_wishes(db: Database) -> None:
+    """Which chains are to be replaced because a person has asked for new ones: until now those made before that."""
+    db.table("reissues").add_column("chains", str)
+    db.execute(
+        "update reissues set chains = (select json_group_array(id) from chains"
+        " where chains.request = reissues.request and created_at < asked_at)"
+    )
+    db.execute("delete from reissues where chains = '[]' and coalesce(forced, 0) = 0")
+
+
+@migrations()
+def m025_rows_set_aside(db: Database) -> None:
+    """Damaged rows that were taken out of their tables."""
+    db.table("rows_set_aside").create(_columns("id:int at of_table key reason content"), pk="id")

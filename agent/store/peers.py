@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from agent.model.pause import LONGEST_TRY, Pause
 from agent.model.peer import Peer
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
 from agent.pki.revocation import RevocationReason
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
+from agent.store.problems import read_problem_json
+from agent.store.values import words
 
 COLUMNS = (
     "serial, sha256, module, label, names, purposes, root, not_before, not_after, created_at, replaced_at, revoked_at, "
@@ -71,8 +74,8 @@ class Peers:
         return str(self._one(sha256, "csr")).encode()
 
     def _one(self, sha256: str, column: str) -> Any:
-        row = self._database.execute(f"select {column} from peers where sha256 = ?", [sha256]).fetchone()  # noqa: S608
-        return row[0]
+        query = f"select sha256, {column} from peers where sha256 = ?"  # noqa: S608
+        return self._database.checked("peers", query, [sha256])[0][column]
 
     def revoke(self, peers: Iterable[Peer], at: datetime, reason: RevocationReason) -> None:
         """Note that certificates were revoked: they are not signed again."""
@@ -81,22 +84,28 @@ class Peers:
                 "update peers set revoked_at = ?, reason = ? where sha256 = ?", [written(at), str(reason), each.sha256]
             )
 
-    def hold_back(self, peer: Peer, problem: Mapping[str, Any], retry_at: datetime) -> None:
-        """Note why a certificate could not be signed again, and when to try again."""
+    def hold_back(self, peer: Peer, problem: Mapping[str, Any], now: datetime) -> None:
+        """Note why a certificate could not be signed again just now: it is tried again a day later."""
         self._database.execute(
-            "update peers set problem = ?, retry_at = ? where sha256 = ?",
-            [json.dumps(problem), written(retry_at), peer.sha256],
+            "update peers set problem = ?, retry_at = ?, tried_at = ? where sha256 = ?",
+            [json.dumps(problem), written(now + LONGEST_TRY), written(now), peer.sha256],
         )
 
-    def held_back(self) -> dict[str, datetime]:
-        """Return, by SHA-256, when it is tried again to sign a certificate again."""
-        query = "select sha256, retry_at from peers where retry_at is not null"
-        return dict(self._database.decoded("peers", lambda row: (row["sha256"], read_known(row["retry_at"])), query))
+    def held_back(self) -> dict[str, Pause]:
+        """Return, by SHA-256, the pause before it is tried again to sign a certificate again."""
+        query = "select sha256, retry_at, tried_at from peers where retry_at is not null"
+        return dict(self._database.decoded("peers", _pause, query))
 
     def problems(self) -> dict[str, dict[str, Any]]:
         """Return, by SHA-256, why a certificate could not be signed again: `Problem` as JSON."""
         query = "select sha256, problem from peers where problem is not null and replaced_at is null"
-        return dict(self._database.decoded("peers", lambda row: (row["sha256"], json.loads(row["problem"])), query))
+        return dict(
+            self._database.decoded("peers", lambda row: (row["sha256"], read_problem_json(row["problem"]) or {}), query)
+        )
+
+
+def _pause(row: dict[str, Any]) -> tuple[str, Pause]:
+    return row["sha256"], Pause(read(row["tried_at"]), read_known(row["retry_at"]), LONGEST_TRY)
 
 
 def _peer(row: dict[str, Any]) -> Peer:
@@ -105,8 +114,8 @@ def _peer(row: dict[str, Any]) -> Peer:
         sha256=row["sha256"],
         module=row["module"],
         label=row["label"],
-        names=tuple(json.loads(row["names"])),
-        purposes=tuple(Purpose(each) for each in json.loads(row["purposes"])),
+        names=words(row["names"]),
+        purposes=tuple(Purpose(each) for each in words(row["purposes"])),
         root=row["root"],
         not_before=read_known(row["not_before"]),
         not_after=read_known(row["not_after"]),
