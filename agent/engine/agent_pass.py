@@ -42,6 +42,7 @@ from agent.planning import (
     Obtain,
     Plan,
     Retire,
+    RootStep,
     Settle,
     SignAgain,
     State,
@@ -63,6 +64,8 @@ SEEN_ON_THE_WIRE = (
     "deploy.probe_failed",
 )
 """Codes of what was refused only after the switch."""
+MOST_ROOT_STEPS = 6
+"""Steps of roots' lives in one pass: a successor made, certified and signing, and those before it retired."""
 
 
 class Pass:
@@ -165,9 +168,7 @@ class Pass:
             deployer.note_missing_footprints(self._deploy_context())
         if boot:
             find_damage(self._deploy_context(boot=True))
-        made = self.plan(windows=windows)
-        if self._prepare_root(made):
-            made = self.plan(windows=windows)
+        made = self._advance_roots(windows=windows, boot=boot)
         self._sign(made)
         self._obtain_at_once([action for action in made.actions if isinstance(action, Obtain) and action.immediate])
         made = self.plan(windows=windows)
@@ -230,15 +231,34 @@ class Pass:
 
     # Root and chains
 
-    def _prepare_root(self, made: Plan) -> bool:
-        """Return whether there is a new root."""
-        lost = self._store.database.has_damaged(
-            "roots"
-        )  # no new root is made silently in place of one that can't be read
-        wanted = [action for action in made.actions if isinstance(action, MakeRoot) and not lost]
-        for action in wanted:
-            self._make_root(action)
-        return bool(wanted)
+    def _advance_roots(self, *, windows: bool, boot: bool) -> Plan:
+        """Do what is due of the roots' lives, each step after the one before it; return the plan afterwards.
+
+        No root is made silently in place of one that can't be read. At boot there is one at most, where there is none.
+        """
+        from agent.engine.root_steps import RootSteps
+
+        made = self.plan(windows=windows)
+        if self._store.database.has_damaged("roots"):
+            return made
+        kinds = MakeRoot if boot else RootStep
+        for _ in range(MOST_ROOT_STEPS):
+            due = [action for action in made.actions if isinstance(action, kinds)]
+            if not due:
+                break
+            enabled = self._inputs.enabled
+            steps = RootSteps(self._store, self._bus, self._inputs.settings, enabled.host, self._clock(), self._job)
+            self.performed += steps.perform(due[:1])
+            self._tell_of_roots()
+            made = self.plan(windows=windows)
+        return made
+
+    def _tell_of_roots(self) -> None:
+        """Let the modules that it concerns know which roots are believed now, and what they have revoked."""
+        inputs = with_issuers(self._inputs, self._store)
+        if inputs is not self._inputs:
+            self._inputs = inputs
+            del self.declarations
 
     def _sign(self, made: Plan) -> None:
         """Have the roots sign what is due beside chains, and tell the modules that it concerns."""
@@ -249,19 +269,7 @@ class Pass:
             return
         root_signer = RootSigner(self._store, self._bus, self._clock(), self._job)
         self.performed += root_signer.perform(due)
-        inputs = with_issuers(self._inputs, self._store)
-        if inputs is not self._inputs:
-            self._inputs = inputs
-            del self.declarations
-
-    def _make_root(self, action: MakeRoot) -> None:
-        from agent.engine.own_root import make_root
-
-        root = make_root(self._inputs.settings.root, self._inputs.enabled.host, self._clock())
-        with self._store.write():
-            self._store.roots.add(root, self._clock())
-        self.performed.append(describe(action))
-        self._tell(EventKind.ROOT_CREATED, f"{root.subject}, until {root.not_after:%Y-%m-%d}", sha256=root.sha256)
+        self._tell_of_roots()
 
     def _obtain_at_once(self, actions: Sequence[Obtain]) -> None:
         """Obtain chains that need no network."""
