@@ -145,6 +145,7 @@ def status_problems() -> list[Problem]:
         problems.late(AT),
         problems.old_evidence("mail", "127.0.0.1:25", AT),
         problems.pass_crashed("KeyError", "'x'", ""),
+        problems.boot_unfinished("reading the settings and loading the plugins", 17),
         problems.api_failed("it ended with code 3"),
         *(of_account(each).problem for each in ACCOUNTS),
         problems.unreachable("pid 4711, chainwright run", "/run/chainwright/api.sock"),
