@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from agent.model.binding import Binding
 from agent.model.records import UPLOADED, ChainRecord
 from agent.planning.actions import Inquire
-from agent.planning.binding import ChainIndex
+from agent.planning.chain_index import ChainIndex
 from agent.planning.state import State
 
 LATEST = timedelta(hours=6)
