@@ -53,6 +53,7 @@ HEAVY = {
             "agent.pki.certificate",
             "agent.pki.certificate_checks",
             "agent.pki.client_warnings",
+            "agent.pki.cross",
             "agent.pki.distinguished_names",
             "agent.pki.judge",
             "agent.pki.name_constraints",

@@ -6,7 +6,7 @@ import plistlib
 import uuid
 from typing import Any
 
-from agent.store.roots import RootRecord
+from agent.model.root import RootRecord
 
 NAMESPACE = uuid.UUID("6f9f2f0a-4a4e-5d7c-9a55-2f9b1c0d7e31")
 """For RFC 9562 version 5: the same root gets the same profile, so that installing it again replaces it."""

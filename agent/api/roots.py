@@ -18,13 +18,13 @@ from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.model.aim import Aim
+from agent.model.root import RootRecord
 from agent.operations.effects import RootEffects
 from agent.operations.root import reissue_root, root_aim, root_effects, upload_effects, upload_root
 from agent.operations.uploads import Through
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
 from agent.store import Store
-from agent.store.roots import RootRecord
 
 if TYPE_CHECKING:
     from agent.pki.authority import Root

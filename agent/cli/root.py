@@ -20,9 +20,9 @@ from agent.report.rows import plain
 from agent.system.spans import when
 
 if TYPE_CHECKING:
+    from agent.model.root import RootRecord
     from agent.operations.effects import RootEffects
     from agent.report import Snapshot
-    from agent.store.roots import RootRecord
 
 
 @click.group(

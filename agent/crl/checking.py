@@ -12,7 +12,7 @@ from agent.crl.look_up import LookUp
 from agent.crl.revocation import RevocationStatus
 from agent.crl.revocation_list import FetchedList, RevokedEntry, UnusableListError
 from agent.errors.crl import CrlError, CrlRefused
-from agent.pki.certificate import extension, http_urls_of, short
+from agent.pki.certificate import extension, http_urls_of, names_as_issuer, short
 from agent.pki.chain import Chain
 
 ListLocations = tuple[tuple[str, ...], frozenset[x509.GeneralName]]
@@ -28,6 +28,10 @@ def revocation_of(chain: Chain, now: datetime, lists: RevocationLists, look_up: 
     errors: list[CrlError] = []
     instants: list[datetime] = []
     for certificate, issuer in zip(chain.presented, issuers, strict=False):  # the last one's may be unknown
+        if not names_as_issuer(
+            certificate, issuer
+        ):  # the anchor has signed an earlier one, and a cross-certificate follows
+            continue
         for urls, names in locations_of(certificate):
             try:
                 found = lists.obtain(urls, issuer, now, look_up)

@@ -22,9 +22,6 @@ from agent.rendering.render import Ownership
 from agent.store import Store
 from agent.system.command import Runner
 
-BACK_OFF = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
-"""After the first, second, ... failure in a row."""
-
 Alternative = Callable[[str, str, frozenset[str]], str | None]
 """`(module, slot, refused chains) -> the next chain down the ladder`."""
 
@@ -160,8 +157,3 @@ class DeployContext:
         """Whether every chain of a generation is valid now and not deleted."""
         records = [self.records.get(chain) for chain in generation.chains.values()]
         return all(record is not None and record.good(self.clock()) for record in records)
-
-
-def back_off(attempts: int) -> timedelta:
-    """Return how long to wait after `attempts` failures in a row."""
-    return BACK_OFF[min(max(attempts, 1), len(BACK_OFF)) - 1]

@@ -67,7 +67,7 @@ def _look(
 
 
 def _is_due(last: EndpointRecord | None, now: datetime) -> bool:
-    return last is None or last.next_at is None or last.next_at <= now
+    return last is None or not last.pause.holds(now)
 
 
 def _patiently(

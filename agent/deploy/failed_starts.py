@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agent.deploy.deploy_context import DeployContext, back_off
+from agent.deploy.deploy_context import DeployContext
 from agent.errors import AgentError
 from agent.errors.deploy import StartFailed
 from agent.model.deployment import Deployment
+from agent.model.pause import back_off
 
 
 class FailedStarts:
@@ -21,9 +22,7 @@ class FailedStarts:
         """Return the units of `modules` whose start has failed so lately that it is not tried again yet."""
         now = self._context.clock()
         failed = (self._last(module) for module in modules)
-        return frozenset(
-            each.problem.where for each in failed if each and each.problem and each.retry_at and each.retry_at > now
-        )
+        return frozenset(each.problem.where for each in failed if each and each.problem and each.pause.holds(now))
 
     def counted(self, waiting: Deployment, down: AgentError) -> Deployment:
         """Return a deployment that waits with the time of the next try. `down`: why it waits.
@@ -34,10 +33,18 @@ class FailedStarts:
         if not isinstance(down, StartFailed):
             if last is None or not self.held_back([waiting.module]):
                 return waiting
-            return replace(waiting, problem=last.problem, attempts=last.attempts, retry_at=last.retry_at)
+            return replace(
+                waiting,
+                problem=last.problem,
+                attempts=last.attempts,
+                retry_at=last.retry_at,
+                tried_at=last.tried_at,
+            )
         attempts = last.attempts + 1 if last else 1
-        retry_at = self._context.clock() + back_off(attempts)
-        return replace(waiting, attempts=attempts, retry_at=retry_at, problem=replace(down.problem, retry_at=retry_at))
+        now = self._context.clock()
+        retry_at = now + back_off(attempts)
+        problem = replace(down.problem, retry_at=retry_at)
+        return replace(waiting, attempts=attempts, retry_at=retry_at, tried_at=now, problem=problem)
 
     def _last(self, module: str) -> Deployment | None:
         """Return a module's deployment where it waits because a start has failed."""

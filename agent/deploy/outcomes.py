@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from agent.deploy.confirming import Confirmations, names_of
-from agent.deploy.deploy_context import DeployContext, back_off
+from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.failed_starts import FailedStarts
 from agent.deploy.record import TransactionRecord
@@ -19,6 +19,7 @@ from agent.errors.deploy import PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, NotInclu
 from agent.errors.served import NotConfirmed, NotSeen, ProbeFailed, WrongChainServed, WrongGeneration
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Step
 from agent.model.events import EventKind
+from agent.model.pause import back_off
 
 UNSEEN = frozenset({ProbeFailed.code, WrongChainServed.code, WrongGeneration.code, NotConfirmed.code})
 """Codes of what shows after a reload that has succeeded."""
@@ -191,5 +192,6 @@ class Outcomes:
                 at=now,
                 attempts=attempts,
                 retry_at=retry_at,
+                tried_at=now,
             )
         )

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from agent.deploy.deploy_context import DeployContext, back_off
+from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference
 from agent.deploy.retention import refused_path
 from agent.errors import AgentError, Problem
 from agent.model.deployment import Refusal
 from agent.model.events import EventKind
+from agent.model.pause import back_off
 from agent.planning import Deploy
 
 
@@ -40,11 +41,12 @@ class Refusals:
         """Store a refused difference, with back-off."""
         known = next((each for each in self._context.store.deployments.refusals() if _is_of(each, difference)), None)
         attempts = (known.attempts if known else 0) + (0 if difference in self.errors else 1)
-        retry_at = self._context.clock() + back_off(attempts)
+        now = self._context.clock()
+        retry_at = now + back_off(attempts)
         self.errors[difference] = error
         problem = replace(self.problem(difference), retry_at=retry_at)
         refusal = Refusal(
-            difference.module, difference.slot, difference.kind, difference.subject, problem, attempts, retry_at
+            difference.module, difference.slot, difference.kind, difference.subject, problem, attempts, retry_at, now
         )
         with self._context.store.write():
             self._context.store.deployments.refuse(refusal)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent.contract.endpoint import Address, Expected
 from agent.deploy import staging
-from agent.deploy.deploy_context import DeployContext, back_off
+from agent.deploy.deploy_context import DeployContext
 from agent.deploy.footprints import endpoint_of
 from agent.errors import AgentError, Problem
 from agent.errors.deploy import NotTakenOut
@@ -18,6 +18,7 @@ from agent.errors.served import StillServed
 from agent.model.deployment import Deployment, Outcome, Step
 from agent.model.events import EventKind
 from agent.model.footprint import ServedPlace
+from agent.model.pause import back_off
 from agent.probing.listening import who_listens
 from agent.system.processes import process_of
 
@@ -135,6 +136,7 @@ class RetiredModules:
             at=again.at if again else now,
             attempts=attempts,
             retry_at=retry_at,
+            tried_at=now,
         )
 
     def _places(self, name: str) -> Iterator[ServedPlace]:

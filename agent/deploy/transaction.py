@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agent.deploy.candidates import Candidates
-from agent.deploy.deploy_context import DeployContext, back_off
+from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference, Target, with_last_configuration
 from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.outcomes import Failure
@@ -20,6 +20,7 @@ from agent.deploy.warnings import keep_warnings
 from agent.errors import AgentError
 from agent.model.deployment import Deployment, Outcome, RefusedKind, Step
 from agent.model.handover import serves_on
+from agent.model.pause import back_off
 from agent.planning import Deploy
 from agent.rendering.render import Rendering
 
@@ -175,6 +176,7 @@ class Transaction:
             at=now,
             attempts=attempts,
             retry_at=now + back_off(attempts) if broken else None,
+            tried_at=now,
         )
         with self._context.store.write():
             self._context.store.deployments.put(row)

@@ -199,7 +199,7 @@ class Pass:
         if not modules:
             return []
         now = self._clock()
-        due = {row.module for row in self._store.endpoints.all() if row.next_at is not None and row.next_at <= now}
+        due = {row.module for row in self._store.endpoints.all() if row.next_at and not row.pause.holds(now)}
         waiting = {name for name, each in self._store.deployments.all().items() if each.outcome is Outcome.WAITING}
         return [module for module in modules if module in due - waiting]
 

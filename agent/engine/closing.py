@@ -20,8 +20,6 @@ from agent.system.disk import shortages
 
 SUPERSEDED = timedelta(days=1)
 """A chain that nothing needs any more is kept so long, so that one can see what just happened."""
-UNNEEDED = timedelta(days=8)
-"""An order for a request that no module needs any more is kept so long after its next try would have been."""
 
 
 def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: Plan, now: datetime) -> None:
@@ -74,7 +72,8 @@ def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now
     store.failing.keep(names, inputs.settings.rungs)
     apart = {request.id for each in store.failing.all() for request in each.requests}
     needed = {need.request.id for need in declared.needs}
-    store.orders.forget_unneeded(needed | apart, now - UNNEEDED)
+    store.orders.forget_unneeded(needed | apart, now)
+    store.orders.drop_unneeded_wishes(needed | apart)
     store.deployments.drop_unused_texts()
     store.watches.forget_gone()
     store.ledger.trim(now)

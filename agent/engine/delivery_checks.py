@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from agent.deploy.deploy_context import back_off
 from agent.errors.order import ChainRefused, ChainUnexpected
 from agent.errors.wording import few
+from agent.model.pause import back_off
 from agent.system.text import printable
 
 LONGEST_TEXT = 500

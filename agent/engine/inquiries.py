@@ -15,6 +15,7 @@ from agent.errors import AgentError, SourceError
 from agent.errors.problem import rfc3339
 from agent.errors.source import OrderCancelled, SourceCrashed
 from agent.model.events import Event, EventKind
+from agent.model.pause import LONGEST_INQUIRY, LONGEST_LIST
 from agent.model.records import UPLOADED, Watch
 from agent.pki.chain import Chain
 from agent.planning import Inquire
@@ -45,8 +46,11 @@ def begin(store: Store, action: Inquire, now: datetime) -> Watch | None:
     """Keep others from inquiring about the same for a while. Return what is known. Call inside `Store.write`."""
     before = store.watches.of(action.chain)
     known, until = before or Watch(action.chain), now + BEGUN
-    next_at = until if action.renewal else known.next_at
-    store.watches.put(replace(known, next_at=next_at, crl_at=until if action.revocation else known.crl_at))
+    if action.renewal:
+        known = replace(known, next_at=until, asked_at=now)
+    if action.revocation:
+        known = replace(known, crl_at=until, crl_asked_at=now)
+    store.watches.put(known)
     return before
 
 
@@ -103,8 +107,15 @@ class _Inquiry:
         if naive:
             raise ValueError(f"inquire() returned a Watch whose {naive[0]} has no time zone")
         found = answer or replace(self._watch, next_at=None)
-        next_at = max(found.next_at, self._clock() + SOONEST) if found.next_at else None
-        self._watch = replace(found, chain=self._action.chain, next_at=next_at, crl_at=self._watch.crl_at)
+        known, now = self._watch, self._clock()
+        self._watch = replace(
+            found,
+            chain=self._action.chain,
+            next_at=_within(found.next_at, now, LONGEST_INQUIRY),
+            asked_at=now,
+            crl_at=known.crl_at,
+            crl_asked_at=known.crl_asked_at,
+        )
 
     def look_for_revocation(self, lists: RevocationLists, *, private: bool) -> None:
         """See whether the chain is on its CA's list of revoked certificates."""
@@ -112,7 +123,7 @@ class _Inquiry:
         uploaded = self._action.source == UPLOADED
         found = check_revocation(self._load(), now, lists, of_upload=uploaded, private=private)
         self._revoked_at, self._reason = found.revoked_at, found.reason
-        self._watch = replace(self._watch, crl_at=max(found.next_at, now + SOONEST) if found.next_at else None)
+        self._watch = replace(self._watch, crl_at=_within(found.next_at, now, LONGEST_LIST), crl_asked_at=now)
 
     def finding(self, *, cancelled: bool) -> InquiryResult:
         """Return what came of it."""
@@ -132,7 +143,15 @@ class _Inquiry:
         again = error.retry_at if isinstance(error, SourceError) and is_aware(error.retry_at) else None
         earliest = now + BACK_OFF[min(self._failures, len(BACK_OFF)) - 1]
         at = max(again, earliest) if again else earliest
-        self._watch = replace(self._watch, next_at=at) if instant == "next_at" else replace(self._watch, crl_at=at)
+        if instant == "next_at":
+            self._watch = replace(self._watch, next_at=_within(at, now, LONGEST_INQUIRY), asked_at=now)
+        else:
+            self._watch = replace(self._watch, crl_at=_within(at, now, LONGEST_LIST), crl_asked_at=now)
+
+
+def _within(at: datetime | None, now: datetime, longest: timedelta) -> datetime | None:
+    """Return when to ask again: what is wanted, within bounds."""
+    return min(max(at, now + SOONEST), now + longest) if at else None
 
 
 def settle_findings(store: Store, bus: Bus, findings: Sequence[InquiryResult], *, now: datetime, job: str) -> list[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.contract.source import OrderRecord, Source, is_aware
-from agent.deploy.deploy_context import back_off
 from agent.engine.bus import Bus
 from agent.engine.delivery_checks import check_delivery, checked_text
 from agent.engine.order_context import StoredOrderContext
@@ -19,6 +18,7 @@ from agent.errors import AgentError, SourceError
 from agent.errors.source import OrderCancelled, SourceCrashed
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
+from agent.model.pause import LONGEST_ORDER, back_off
 from agent.pki.chain import Chain
 from agent.pki.judgement import Objection
 from agent.planning import Obtain
@@ -127,8 +127,6 @@ def _settle(store: Store, delivery: Delivery, now: datetime) -> None:
         store.orders.failed(_failure(store, delivery, now))
     if not delivery.source.immediate:
         _note_names(store, delivery, now)
-        if delivery.chain is not None:
-            store.orders.clear_forced(delivery.obtain.request.id)
     store.orders.release(*delivery.obtain.key)
 
 
@@ -149,6 +147,9 @@ def _store_chain(store: Store, delivery: Delivery, chain: Chain, now: datetime) 
         edition=EDITION,
     )
     store.orders.succeeded(obtain.request.id, obtain.source)
+    if not delivery.source.immediate:
+        store.orders.clear_forced(obtain.request.id)
+    store.orders.served(obtain.request.id, obtain.above)
 
 
 def _failure(store: Store, delivery: Delivery, now: datetime) -> OrderRecord:
@@ -157,14 +158,17 @@ def _failure(store: Store, delivery: Delivery, now: datetime) -> OrderRecord:
     counts = not isinstance(error, SourceError) or error.counts
     attempts = (last.attempts if last else 0) + counts
     own = before_deadlines(now + back_off(attempts), now, delivery.obtain.deadlines, None)
+    retry_at = error.retry_at if isinstance(error, SourceError) else own
+    retry_at = min(retry_at, now + LONGEST_ORDER) if retry_at else None
     return OrderRecord(
         request=delivery.obtain.request.id,
         source=delivery.obtain.source,
         attempts=attempts,
-        retry_at=error.retry_at if isinstance(error, SourceError) else own,
-        problem=error.problem.to_json() if error else None,
+        retry_at=retry_at,
+        problem=replace(error.problem, retry_at=retry_at).to_json() if error else None,
         permanent=isinstance(error, SourceError) and error.retry_at is None,
         settings_digest=delivery.source.settings_digest,
+        tried_at=now,
     )
 
 

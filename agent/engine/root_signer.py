@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from agent.engine.bus import Bus
 from agent.errors import AgentError
@@ -13,9 +13,6 @@ from agent.model.peer import LIFETIME, Peer
 from agent.pki.chain import PeerCertificate
 from agent.planning import ListRevoked, SignAgain, describe
 from agent.store import Store
-
-TRIED_AGAIN = timedelta(days=1)
-"""After so long it's tried again to sign what could not be signed."""
 
 
 class RootSigner:
@@ -70,7 +67,7 @@ class RootSigner:
 
     def _hold_back(self, peer: Peer, error: AgentError) -> None:
         with self._store.write():
-            self._store.peers.hold_back(peer, error.problem.to_json(), self._now + TRIED_AGAIN)
+            self._store.peers.hold_back(peer, error.problem.to_json(), self._now)
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._now, kind, text, self._job, module, detail))

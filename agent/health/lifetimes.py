@@ -13,7 +13,7 @@ from agent.health.snapshot import Snapshot
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.handover import ends_soon
 from agent.model.records import UPLOADED, ChainRecord
-from agent.store.roots import RootRecord
+from agent.model.root import RootRecord
 from agent.system.names import covers_all
 
 UPLOAD_STAGES = (

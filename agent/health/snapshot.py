@@ -12,8 +12,8 @@ from agent.model.finding import Finding
 from agent.model.need import Need
 from agent.model.pin import Pin
 from agent.model.records import ChainRecord, OrderRecord
+from agent.model.root import RootRecord
 from agent.store.modules import ModuleRecord
-from agent.store.roots import RootRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from agent.errors.problem import Problem
+from agent.model.pause import LONGEST_LOOK, LONGEST_TRY, Pause
 
 STOPPED = "deploy.service_stopped"
 """Code of the problem of an endpoint that has served, and at which nobody listens any more."""
@@ -142,6 +143,13 @@ class Deployment:
     attempts: int = 0
     """Failures in a row."""
     retry_at: datetime | None = None
+    tried_at: datetime | None = None
+    """When the try was made after which it waits until `retry_at`."""
+
+    @property
+    def pause(self) -> Pause:
+        """Pause before the next try."""
+        return Pause(self.tried_at, self.retry_at, LONGEST_TRY)
 
 
 class RefusedKind(StrEnum):
@@ -164,10 +172,11 @@ class Refusal:
     problem: Problem
     attempts: int
     retry_at: datetime
+    tried_at: datetime | None = None
 
     def holds(self, now: datetime) -> bool:
         """Whether it is too early to try again."""
-        return now < self.retry_at
+        return Pause(self.tried_at, self.retry_at, LONGEST_TRY).holds(now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +206,11 @@ class EndpointRecord:
 
     plain_tls: bool = False
     """Whether a TLS handshake is all that shows the chain there: no STARTTLS, no way of a plugin's own."""
+
+    @property
+    def pause(self) -> Pause:
+        """Pause before the next look."""
+        return Pause(self.checked_at, self.next_at, LONGEST_LOOK)
 
     @property
     def gone(self) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.model.need import Request
+from agent.model.pause import LONGEST_INQUIRY, LONGEST_LIST, LONGEST_ORDER, Pause
 from agent.pki.chain import KeyType, Purpose
 from agent.pki.judgement import Objection
 
@@ -70,6 +71,20 @@ class Watch:
     """Why the last inquiry failed: `Problem` as JSON."""
     attempts: int = 0
     """Inquiries that failed in a row."""
+    asked_at: datetime | None = None
+    """When its source was asked last; noted by the core."""
+    crl_asked_at: datetime | None = None
+    """When its CA's list was fetched last."""
+
+    @property
+    def pause(self) -> Pause:
+        """Pause before its source is asked again."""
+        return Pause(self.asked_at, self.next_at, LONGEST_INQUIRY)
+
+    @property
+    def crl_pause(self) -> Pause:
+        """Pause before its CA's list is fetched again."""
+        return Pause(self.crl_asked_at, self.crl_at, LONGEST_LIST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,12 @@ class OrderRecord:
     """The last failure says that only a change of settings helps."""
     settings_digest: str = ""
     """Of the source's settings at the last try: when they change, it's tried again at once."""
+    tried_at: datetime | None = None
+
+    @property
+    def pause(self) -> Pause:
+        """Pause before the next try."""
+        return Pause(self.tried_at, self.retry_at, LONGEST_ORDER)
 
     def counts_for(self, settings_digest: str) -> bool:
         """Whether the last failure still holds the source back: its settings are the same."""

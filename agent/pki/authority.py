@@ -35,7 +35,7 @@ BACKDATED = timedelta(minutes=5)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Root:
-    """CA key, certificate, and the parents (root-ward) of a subordinate CA.
+    """CA key, certificate, the parents (root-ward) of a subordinate CA, and the path to another root.
 
     Raises a `RootError` unless the key matches, the certificate may sign leaves, and the parents lead up from it.
     """
@@ -43,9 +43,13 @@ class Root:
     key: PrivateKey
     certificate: x509.Certificate
     parents: tuple[x509.Certificate, ...] = ()
+    cross_path: tuple[x509.Certificate, ...] = ()
+    """A cross-certificate of its key by another root, and what is between that root and its anchor: its leaves are served with
+    them, for clients that know only the other one."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parents", tuple(self.parents))
+        object.__setattr__(self, "cross_path", tuple(self.cross_path))
         _verify_root(self)
 
     @classmethod
@@ -131,10 +135,18 @@ class Root:
         return top if is_self_signed(top) else None
 
     @property
-    def intermediates(self) -> tuple[x509.Certificate, ...]:
-        """Certificates that its leaves are served with: none for an own root, itself and its parents for a subordinate CA."""
+    def path_to_anchor(self) -> tuple[x509.Certificate, ...]:
+        """Certificates between its leaves and the anchor: none for an own root, itself and its parents for a subordinate CA."""
         path = (self.certificate, *self.parents)
         return path if self.anchor is None else path[:-1]
+
+    @property
+    def intermediates(self) -> tuple[x509.Certificate, ...]:
+        """Certificates that its leaves are served with: an own root's cross path, a subordinate CA itself and its parents.
+
+        Not both: OpenSSL and GnuTLS follow the first issuer that was sent, and look at no other one.
+        """
+        return self.path_to_anchor or self.cross_path
 
     def issue(
         self,
@@ -208,6 +220,7 @@ class Root:
 
         begin = max(now - BACKDATED, self.not_before)
         end = min(max(now, begin) + lifetime, begin + LONGEST_LEAF, self.usable_until)
+        end = min(end, *(each.not_valid_after_utc for each in self.intermediates)) if self.intermediates else end
         return leaf_certificate(self.key, self.certificate, public_key, names, purposes, begin, end)
 
     def __repr__(self) -> str:

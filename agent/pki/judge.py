@@ -39,7 +39,7 @@ from agent.pki.chain import CertificationPath, Chain
 from agent.pki.client_warnings import warnings_of
 from agent.pki.judgement import INCOMPLETE, Judgement, Objection
 from agent.pki.name_constraints import forbidden, limits_of
-from agent.pki.path import has_constraints, verify_authorities
+from agent.pki.path import has_constraints, signed_below, verify_authorities
 from agent.pki.purpose import Purpose
 from agent.pki.second_opinions import CRYPTOGRAPHY, OPENSSL, STRICT, Subject, of_cryptography, of_openssl
 
@@ -108,7 +108,7 @@ def judge_authorities(
 def _trusted(path: CertificationPath, known: Anchors, now: datetime) -> TrustedPath:
     """Return the path to a known root that is valid; a client needs none of the certificates above the one it signed."""
     if path.anchor is not None and _is_valid(path.anchor, now):
-        return TrustedPath(path.presented, path.anchor)
+        return TrustedPath(path.presented[: signed_below(path.presented, path.anchor)], path.anchor)
     for length in range(len(path.presented), 0, -1):
         top = path.presented[length - 1]
         if anchor := _anchor_of(top, known, now):

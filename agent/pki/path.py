@@ -71,8 +71,26 @@ def verify_path(leaf: x509.Certificate, intermediates: CertificateTuple, anchor:
         raise LeafIsAuthority(title_of(leaf))
     for certificate in (leaf, *intermediates):
         verify_strength(certificate)
-    verify_links((leaf, *intermediates, anchor) if anchor else (leaf, *intermediates))
-    verify_authorities((*intermediates, anchor) if anchor and has_constraints(anchor) else intermediates)
+    presented = (leaf, *intermediates)
+    if anchor is None:
+        verify_links(presented)
+        verify_authorities(intermediates)
+        return
+    below = presented[: signed_below(presented, anchor)]
+    verify_links((*below, anchor))
+    verify_authorities((*below[1:], anchor) if has_constraints(anchor) else below[1:])
+    if below != presented:
+        verify_links(presented)
+        verify_authorities(intermediates)
+
+
+def signed_below(presented: Sequence[x509.Certificate], anchor: x509.Certificate) -> int:
+    """Return how many of the certificates that are sent a client needs that knows `anchor`: up to the one that it signed.
+
+    What follows leads to another root, by a cross-certificate. Where it has signed none, the answer is all of them.
+    """
+    lengths = range(len(presented), 0, -1)
+    return next((length for length in lengths if verifies(presented[length - 1], anchor)), len(presented))
 
 
 def verify_strength(certificate: x509.Certificate) -> None:

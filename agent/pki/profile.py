@@ -30,15 +30,40 @@ USAGES = {Purpose.SERVER: ExtendedKeyUsageOID.SERVER_AUTH, Purpose.CLIENT: Exten
 def root_certificate(
     key: PrivateKey, common_name: str, organization: str, not_before: datetime, not_after: datetime
 ) -> x509.Certificate:
-    """Return a self-signed CA that signs leaves directly."""
+    """Return a self-signed CA that signs leaves directly, and the certificate of a root that succeeds it."""
     subject = _name((NameOID.ORGANIZATION_NAME, organization), (NameOID.COMMON_NAME, common_name))
     return (
         _builder(subject, subject, key.public_key(), not_before, not_after)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, digest_for(key))
     )
+
+
+def authority_certificate(
+    issuer_key: PrivateKey,
+    issuer: x509.Certificate,
+    subject: x509.Certificate,
+    not_before: datetime,
+    not_after: datetime,
+) -> x509.Certificate:
+    """Return a certificate of `issuer` for the name and key of another CA, which signs leaves directly.
+
+    Its key identifier is the one that those leaves have as their issuer's, and it allows no more than `subject` does.
+    """
+    key: CertificatePublicKeyTypes = subject.public_key()
+    builder = (
+        _builder(subject.subject, issuer.subject, key, not_before, not_after)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(_subject_key_id(subject), critical=False)
+        .add_extension(_authority_key_id(issuer), critical=False)
+    )
+    for limit in subject.extensions:
+        if isinstance(limit.value, x509.NameConstraints | x509.ExtendedKeyUsage):
+            builder = builder.add_extension(limit.value, limit.critical)
+    return builder.sign(issuer_key, digest_for(issuer_key))
 
 
 def leaf_certificate(
@@ -126,12 +151,15 @@ def general_names(names: Sequence[str]) -> list[x509.GeneralName]:
 
 
 def _authority_key_id(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    """Return the issuer's key identifier: an uploaded CA may have one that is no digest of its key, or none."""
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(_subject_key_id(issuer))
+
+
+def _subject_key_id(authority: x509.Certificate) -> x509.SubjectKeyIdentifier:
+    """Return a CA's key identifier: an uploaded one may have one that is no digest of its key, or none."""
     try:
-        own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        return authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:
-        return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())  # type: ignore[arg-type]
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)
+        return x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
 
 
 def digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | None:

@@ -50,6 +50,8 @@ class Obtain:
     """A person insists: checks that only spare the CA are left out."""
     deadlines: tuple[datetime, ...] = ()
     """When what serves now hands over, and when it ends, the earliest first: tries that fail come closer together before."""
+    above: frozenset[str] = frozenset()
+    """The sources before it in the ladder: where a person has asked for new chains, theirs are not replaced by its chain."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -30,8 +30,8 @@ class Evidence:
     """By `(request id, source)`."""
     root: str | None
     """SHA-256 of the present root."""
-    reissues: Mapping[str, datetime] = field(default_factory=dict)
-    """Id of a request -> when a person asked for a new chain."""
+    reissues: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Id of a request -> ids of its chains that a person wants others in place of."""
     failing: tuple[FailingName, ...] = ()
     """Names that are asked for apart because a CA could not validate them."""
     forced: frozenset[str] = frozenset()

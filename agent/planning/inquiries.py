@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from agent.model.binding import Binding
+from agent.model.pause import Pause
 from agent.model.records import UPLOADED, ChainRecord
 from agent.planning.actions import Inquire
 from agent.planning.chain_index import ChainIndex
@@ -38,12 +39,16 @@ class Inquiries:
             return
         source, watch = self._sources.get(record.source), self._state.evidence.watches.get(record.id)
         first = _first(record, self._now)
-        renewal_at = (watch.next_at if watch else first) if source and source.watches else None
-        crl_at = (watch.crl_at if watch else first) if record.crl else None
+        renewal_at = (self._after(watch.pause) if watch else first) if source and source.watches else None
+        crl_at = (self._after(watch.crl_pause) if watch else first) if record.crl else None
         renewal, revocation = self._is_due(renewal_at), self._is_due(crl_at)
         if renewal or revocation:
             reason = "it has been a while" if watch else "nobody has asked yet"
             self._due[record.id] = Inquire(record.id, record.source, reason, record.names, renewal, revocation)
+
+    def _after(self, pause: Pause) -> datetime | None:
+        """Return when a pause ends that holds; None: nobody is to be asked at all."""
+        return pause.until if pause.until is None or pause.holds(self._now) else self._now
 
     def _is_due(self, at: datetime | None) -> bool:
         if at is None:

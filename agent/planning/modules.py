@@ -227,15 +227,16 @@ class Modules:
         return "its service has stopped" if present.outcome is Outcome.LIVE and stopped else ""
 
     def _holds_back(self, present: Deployment) -> bool:
-        if present.retry_at and present.retry_at > self._now:
+        if present.retry_at and present.pause.holds(self._now):
             self.instants.append(present.retry_at)
             return True
         return False
 
     def _look_is_due(self, module: str) -> bool:
-        instants = [endpoint.next_at for endpoint in self._endpoints[module] if endpoint.next_at]
-        self.looks += [at for at in instants if at > self._now]
-        return any(at <= self._now for at in instants)
+        to_look_at = [endpoint for endpoint in self._endpoints[module] if endpoint.next_at]
+        held = [endpoint.next_at for endpoint in to_look_at if endpoint.next_at and endpoint.pause.holds(self._now)]
+        self.looks += held
+        return len(held) < len(to_look_at)
 
     def _watch_expiry(self, chains: Iterable[str]) -> None:
         for chain in chains:

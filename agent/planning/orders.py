@@ -39,6 +39,7 @@ class Orders:
         self._state = state
         self._now = now
         self._index = ChainIndex(state.evidence.chains, state.evidence.root)
+        self._names = [source.name for source in state.evidence.ladder]
         self._due: dict[tuple[str, str], Obtain] = {}
         self._considered: set[str] = set()
         self.instants: list[datetime] = []
@@ -57,17 +58,17 @@ class Orders:
         bound = self._index.get(binding.chain)
         uploaded = bound if bound is not None and bound.source == UPLOADED else None
         held = Held.NONE
-        above: tuple[ChainRecord, ...] = ()
+        served: tuple[ChainRecord, ...] = ()
         for source in self._state.evidence.rungs(need):
             if source.name == UPLOADED:
-                above = (*above, *self._uploads(need)[:1])
+                served = (*served, *self._uploads(need)[:1])
                 held = max(held, self._held_by(uploaded) if uploaded else Held.NONE)
             elif source.immediate and held is Held.IMMEDIATE:
                 return
             else:
                 made = self._made(need, source)
-                above = (*above, *made[:1])
-                held = max(held, self._ask(need, source, binding, made, above))
+                served = (*served, *made[:1])
+                held = max(held, self._ask(need, source, binding, made, served))
             if held is Held.ALL:
                 return
 
@@ -101,11 +102,11 @@ class Orders:
         return sorted(taken, key=lambda record: record.not_after, reverse=True)
 
     def _ask(
-        self, need: Need, source: Source, binding: Binding, made: list[ChainRecord], above: tuple[ChainRecord, ...]
+        self, need: Need, source: Source, binding: Binding, made: list[ChainRecord], served: tuple[ChainRecord, ...]
     ) -> Held:
         """Ask a source that is due. Return which of those below it can be left alone.
 
-        `made`: what of its chains may serve. `above`: the chains whose ends the order should come before.
+        `made`: what of its chains may serve. `served`: the chains whose ends the order should come before.
         """
         asked = state_of(need, source, self._state.evidence, self._index, binding.chain, self._now)
         try:
@@ -121,7 +122,7 @@ class Orders:
         if stale:
             due = Due(self._now, "a new chain was asked for")
         at = self._no_earlier(source, asked.order, due.at)
-        self._note(need.request, source, at, due.reason, need, forced=self._is_forced(need, asked), above=above)
+        self._note(need.request, source, at, due.reason, need, forced=self._is_forced(need, asked), served=served)
         failed = asked.order is not None and asked.order.problem is not None
         if made:
             # A reissue that failed here goes on below: the new chain of a lower rung is kept ready.
@@ -129,9 +130,8 @@ class Orders:
         return Held.ALL if source.immediate and at is not None and at <= self._now else Held.NONE
 
     def _is_to_be_replaced(self, need: Need, chain: ChainRecord) -> bool:
-        """Whether a person asked for a new chain since this one was made."""
-        asked_at = self._state.evidence.reissues.get(need.request.id)
-        return asked_at is not None and chain.created_at is not None and chain.created_at < asked_at
+        """Whether a person asked for another chain in place of this one, and there is none yet."""
+        return chain.id in self._state.evidence.reissues.get(need.request.id, ())
 
     def _is_forced(self, need: Need, asked: RequestState) -> bool:
         """A person insisted, there is no newer chain, and it was not tried since: the next try is one like any other."""
@@ -162,7 +162,7 @@ class Orders:
             return at
         if order.permanent or order.retry_at is None:
             return None
-        return max(at, order.retry_at)
+        return max(at, order.retry_at) if order.pause.holds(self._now) else at
 
     def _note(
         self,
@@ -173,7 +173,7 @@ class Orders:
         need: Need | None = None,
         *,
         forced: bool = False,
-        above: tuple[ChainRecord, ...] = (),
+        served: tuple[ChainRecord, ...] = (),
     ) -> None:
         if at is None:
             return
@@ -185,7 +185,7 @@ class Orders:
         else:
             known = self._due.get(key)
             waiting = (*(known.needs if known else ()), *((need.key,) if need else ()))
-            deadlines = {*(known.deadlines if known else ()), *(at for each in above for at in deadlines_of(each))}
+            deadlines = {*(known.deadlines if known else ()), *(at for each in served for at in deadlines_of(each))}
             self._due[key] = Obtain(
                 source.name,
                 request,
@@ -193,5 +193,6 @@ class Orders:
                 reason,
                 source.immediate,
                 forced,
+                above=frozenset(self._names[: self._names.index(source.name)]),
                 deadlines=tuple(sorted(at for at in deadlines if at > self._now)),
             )

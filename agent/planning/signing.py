@@ -57,8 +57,8 @@ class Signing:
         return f"its renewal has been due since {at:%Y-%m-%d}"
 
     def _is_held_back(self, peer: Peer) -> bool:
-        at = self._state.held_back.get(peer.sha256)
-        if at is None or at <= self._now:
+        pause = self._state.held_back.get(peer.sha256)
+        if pause is None or pause.until is None or not pause.holds(self._now):
             return False
-        self.instants.append(at)
+        self.instants.append(pause.until)
         return True

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agent.contract.window import Hours
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
+from agent.model.pause import Pause
 from agent.model.peer import Peer
 from agent.pki.revocation import Revocation, RevocationList
 from agent.planning.binding import Evidence
@@ -41,8 +42,8 @@ class State:
     roots: Mapping[str, datetime] = field(default_factory=dict)
     """SHA-256 of each own root whose key we have -> when it ends."""
     peers: tuple[Peer, ...] = ()
-    held_back: Mapping[str, datetime] = field(default_factory=dict)
-    """SHA-256 of a peer certificate that could not be signed again -> when to try again."""
+    held_back: Mapping[str, Pause] = field(default_factory=dict)
+    """SHA-256 of a peer certificate that could not be signed again -> the pause before the next try."""
     revocations: tuple[Revocation, ...] = ()
     lists: Mapping[str, RevocationList] = field(default_factory=dict)
     """SHA-256 of a root -> its newest list."""

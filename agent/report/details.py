@@ -13,11 +13,11 @@ from agent.health.snapshot import Snapshot
 from agent.model.deployment import EndpointRecord
 from agent.model.events import Event
 from agent.model.records import ChainRecord, OrderRecord
+from agent.model.root import RootRecord
 from agent.report.links import Link, links
 from agent.report.pins import PinDetails, pins_of
 from agent.report.rows import ChainRow, UseRow
 from agent.store import Store
-from agent.store.roots import RootRecord
 
 
 class ServedDetails(StrEnum):

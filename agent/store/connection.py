@@ -25,6 +25,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "bindings": ("module", "slot"),
     "chains": ("id",),
     "conditions": ("scope", "kind", "subject", "code"),
+    "cross_certificates": ("subject", "issuer"),
     "deployments": ("module",),
     "endpoints": ("module", "key"),
     "events": ("id",),

@@ -150,6 +150,7 @@ class Deployments:
                 "at": written(deployment.at),
                 "attempts": deployment.attempts,
                 "retry_at": written(deployment.retry_at),
+                "tried_at": written(deployment.tried_at),
             },
             pk="module",
         )
@@ -191,6 +192,7 @@ class Deployments:
                 "problem": written_problem(refusal.problem),
                 "attempts": refusal.attempts,
                 "retry_at": written(refusal.retry_at),
+                "tried_at": written(refusal.tried_at),
             },
             pk=("module", "slot", "kind", "subject"),
         )
@@ -272,6 +274,7 @@ def _refusal(row: dict[str, Any]) -> Refusal:
         problem=Problem.from_json(json.loads(row["problem"])),
         attempts=int(row["attempts"]),
         retry_at=read_known(row["retry_at"]),
+        tried_at=read(row["tried_at"]),
     )
 
 
@@ -300,4 +303,5 @@ def _deployment(row: dict[str, Any]) -> Deployment:
         at=read(row["at"]),
         attempts=int(row["attempts"] or 0),
         retry_at=read(row["retry_at"]),
+        tried_at=read(row["tried_at"]),
     )

@@ -20,6 +20,7 @@ MADE_AGAIN = frozenset(
         "audit_repeats",
         "bindings",
         "conditions",
+        "cross_certificates",
         "deployments",
         "endpoints",
         "events",
@@ -63,7 +64,8 @@ def read_all(store: Store) -> None:
 
 
 def _readers(store: Store) -> Iterator[Callable[[], object]]:
-    yield from (store.roots.all, store.chains.records, store.peers.all, store.peers.held_back, store.peers.problems)
+    yield from (store.roots.all, store.roots.crosses, store.chains.records)
+    yield from (store.peers.all, store.peers.held_back, store.peers.problems)
     yield from (store.revocations.all, store.revocations.lists, store.orders.records, store.orders.reissues)
     yield from (store.account_keys.all, store.watches.all, store.failing.all, store.modules.all, store.modules.needs)
     yield from (store.modules.bindings, store.deployments.all, store.deployments.generations)
@@ -129,9 +131,11 @@ def _mend_root(store: Store, sha256: str, now: datetime) -> bool:
     if root is None or root.sha256 != sha256:
         return False
     store.database.execute(
-        "update roots set subject = ?, not_before = ?, not_after = ?, created_at = ?,"
-        " retired_at = case when retired_at is null then null else ? end where sha256 = ?",
-        [root.subject, *map(written, (root.not_before, root.not_after, root.not_before, now)), sha256],
+        "update roots set subject = ?, not_before = ?, not_after = ?, created_at = ?, retires_at = null,"
+        " replaced_at = case when replaced_at is null then null else ? end,"
+        " retired_at = case when retired_at is null then null else ? end,"
+        " signs_at = case prepared when 1 then ? else null end where sha256 = ?",
+        [root.subject, *map(written, (root.not_before, root.not_after, root.not_before, now, now, now)), sha256],
     )
     return True
 

@@ -253,3 +253,41 @@ def m021_logins(db: Database) -> None:
     db.table("login_failures").create(_columns("key failures:int at"), pk="key")
     db.table("devices").create(_columns("sha256 person made_at used_at"), pk="sha256")
     db.table("devices").create_index(["person"])
+
+
+@migrations()
+def m022_life_of_roots(db: Database) -> None:
+    """Dates of a root's life, and cross-certificates: roots so far were replaced at once."""
+    for column, kind in (
+        ("signs_at", str),
+        ("replaced_at", str),
+        ("retires_at", str),
+        ("prepared", int),
+        ("uploaded", int),
+    ):
+        db.table("roots").add_column(column, kind)
+    db.execute("update roots set signs_at = created_at, replaced_at = retired_at, prepared = 0")
+    db.table("cross_certificates").create(
+        _columns("subject issuer certificate not_before not_after obstacle created_at"), pk=("subject", "issuer")
+    )
+    _distrust_after_changes(db, "cross_certificates")
+
+
+@migrations()
+def m023_pauses(db: Database) -> None:
+    """When what is tried again later was tried last. Of earlier tries it isn't known."""
+    for table in ("orders", "deployments", "refusals", "peers"):
+        db.table(table).add_column("tried_at", str)
+    for column in ("asked_at", "crl_asked_at"):
+        db.table("watches").add_column(column, str)
+
+
+@migrations()
+def m024_wishes(db: Database) -> None:
+    """Which chains are to be replaced because a person has asked for new ones: until now those made before that."""
+    db.table("reissues").add_column("chains", str)
+    db.execute(
+        "update reissues set chains = (select json_group_array(id) from chains"
+        " where chains.request = reissues.request and created_at < asked_at)"
+    )
+    db.execute("delete from reissues where chains = '[]' and coalesce(forced, 0) = 0")

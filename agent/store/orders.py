@@ -7,19 +7,29 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from agent.model.pause import LONGEST_ORDER, TOLERANCE, is_recent
 from agent.model.records import OrderRecord
 from agent.store.connection import Connection
-from agent.store.instants import read, read_known, written
+from agent.store.instants import read, written
 from agent.store.problems import read_problem_json
 from agent.store.processes import is_alive, process_name
 from agent.store.sealing import Sealer
 
+UNNEEDED = timedelta(days=8)
+"""An order for a request that no module needs any more is kept so long after its next try would have been."""
 LEASE = timedelta(seconds=60)
 """A lease whose holder hasn't renewed it for so long is taken over."""
-COLUMNS = "request, source, attempts, retry_at, problem, permanent, settings_digest"
+COLUMNS = "request, source, attempts, retry_at, problem, permanent, settings_digest, tried_at"
 ASK_AGAIN = (
-    "insert into reissues (request, asked_at, forced) values (?, ?, ?)"
-    " on conflict (request) do update set asked_at = excluded.asked_at, forced = excluded.forced"
+    "insert into reissues (request, asked_at, forced, chains)"
+    " select ?, ?, ?, json_group_array(id) from chains where request = ?"
+    " on conflict (request) do update set"
+    " asked_at = excluded.asked_at, forced = excluded.forced, chains = excluded.chains"
+)
+STILL_WANTED = (
+    "update reissues set chains = (select json_group_array(id) from chains where request = ?1"
+    " and id in (select value from json_each(reissues.chains)) and source in (select value from json_each(?2)))"
+    " where request = ?1 and json_valid(chains)"
 )
 
 
@@ -68,6 +78,7 @@ class Orders:
                 "problem": json.dumps(dict(record.problem)) if record.problem else None,
                 "permanent": int(record.permanent),
                 "settings_digest": record.settings_digest,
+                "tried_at": written(record.tried_at),
             },
         )
 
@@ -78,27 +89,47 @@ class Orders:
             [request],
         )
 
-    def forget_unneeded(self, needed: Collection[str], before: datetime) -> None:
-        """Forget orders for requests that nobody needs any more, unless they were to be tried again after `before`.
+    def forget_unneeded(self, needed: Collection[str], now: datetime) -> None:
+        """Forget orders for requests that nobody needs any more, unless their next try is to come or was lately.
 
         A request comes and goes with the names that fail: its back-off stays for a while.
         """
-        query = "select request, source from orders where lease_process is null and coalesce(retry_at, '') < ?"
-        for request, source in self._database.execute(query, [written(before)]).fetchall():
+        before = now - UNNEEDED
+        query = (
+            "select request, source from orders"
+            " where lease_process is null and coalesce(retry_at, '') not between ? and ?"
+        )
+        furthest = now + LONGEST_ORDER + TOLERANCE
+        for request, source in self._database.execute(query, [written(before), written(furthest)]).fetchall():
             if request not in needed:
                 self.succeeded(request, source)
 
     def ask_again(self, request: str, now: datetime, *, force: bool = False) -> None:
-        """Note that a person wants a new chain for a request; it's done when a source has one that is younger.
+        """Note that a person wants other chains for a request than those that there are: a wish, kept until it is served.
 
         `force`: checks that only spare the CA are left out at the first try.
         """
-        self._database.execute(ASK_AGAIN, [request, written(now), int(force)])
+        self._database.execute(ASK_AGAIN, [request, written(now), int(force), request])
 
-    def reissues(self) -> dict[str, datetime]:
-        """Return when a person last asked for a new chain, by request."""
-        query = "select request, asked_at from reissues"
-        return dict(self._database.decoded("reissues", _reissue, query))
+    def reissues(self) -> dict[str, frozenset[str]]:
+        """Return the ids of the chains that are to be replaced because a person wants it, by request."""
+        return dict(self._database.decoded("reissues", _reissue, "select request, chains from reissues"))
+
+    def served(self, request: str, above: Collection[str]) -> None:
+        """Drop a wish for which a source has made a chain, in the transaction that stores that.
+
+        Chains of the sources that are `above` it in the ladder are still to be replaced.
+        """
+        self._database.execute(STILL_WANTED, [request, json.dumps(sorted(above))])
+        self._drop_wishes("request = ? and chains = '[]' and coalesce(forced, 0) = 0", request)
+
+    def drop_unneeded_wishes(self, needed: Collection[str]) -> None:
+        """Drop the wishes for requests that nobody needs."""
+        self._drop_wishes("request not in (select value from json_each(?))", json.dumps(sorted(needed)))
+
+    def _drop_wishes(self, where: str, value: str) -> None:
+        """`where`: of this class, never of a caller."""
+        self._database.execute(f"delete from reissues where {where}", [value])  # noqa: S608
 
     def forced(self) -> frozenset[str]:
         """Return the requests for which a person insisted when asking for a new chain."""
@@ -148,15 +179,15 @@ class Orders:
 def _holds(process: str, since: str | None, now: datetime) -> bool:
     """Whether a lease counts. One from the future doesn't: the clock was set back."""
     held_at = read(since)
-    return held_at is not None and timedelta() <= now - held_at < LEASE and is_alive(process)
+    return held_at is not None and is_recent(held_at, now, LEASE) and is_alive(process)
 
 
 def _lease(row: dict[str, Any], now: datetime) -> tuple[tuple[str, str], bool]:
     return (row["request"], row["source"]), _holds(row["lease_process"], row["lease_at"], now)
 
 
-def _reissue(row: dict[str, Any]) -> tuple[str, datetime]:
-    return row["request"], read_known(row["asked_at"])
+def _reissue(row: dict[str, Any]) -> tuple[str, frozenset[str]]:
+    return row["request"], frozenset(json.loads(row["chains"]))
 
 
 def _context(request: str, source: str) -> str:
@@ -172,4 +203,5 @@ def _record(row: dict[str, Any]) -> OrderRecord:
         problem=read_problem_json(row["problem"]),
         permanent=bool(row["permanent"]),
         settings_digest=row["settings_digest"] or "",
+        tried_at=read(row["tried_at"]),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from agent.model.pause import LONGEST_TRY, Pause
 from agent.model.peer import Peer
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
@@ -81,22 +82,26 @@ class Peers:
                 "update peers set revoked_at = ?, reason = ? where sha256 = ?", [written(at), str(reason), each.sha256]
             )
 
-    def hold_back(self, peer: Peer, problem: Mapping[str, Any], retry_at: datetime) -> None:
-        """Note why a certificate could not be signed again, and when to try again."""
+    def hold_back(self, peer: Peer, problem: Mapping[str, Any], now: datetime) -> None:
+        """Note why a certificate could not be signed again just now: it is tried again a day later."""
         self._database.execute(
-            "update peers set problem = ?, retry_at = ? where sha256 = ?",
-            [json.dumps(problem), written(retry_at), peer.sha256],
+            "update peers set problem = ?, retry_at = ?, tried_at = ? where sha256 = ?",
+            [json.dumps(problem), written(now + LONGEST_TRY), written(now), peer.sha256],
         )
 
-    def held_back(self) -> dict[str, datetime]:
-        """Return, by SHA-256, when it is tried again to sign a certificate again."""
-        query = "select sha256, retry_at from peers where retry_at is not null"
-        return dict(self._database.decoded("peers", lambda row: (row["sha256"], read_known(row["retry_at"])), query))
+    def held_back(self) -> dict[str, Pause]:
+        """Return, by SHA-256, the pause before it is tried again to sign a certificate again."""
+        query = "select sha256, retry_at, tried_at from peers where retry_at is not null"
+        return dict(self._database.decoded("peers", _pause, query))
 
     def problems(self) -> dict[str, dict[str, Any]]:
         """Return, by SHA-256, why a certificate could not be signed again: `Problem` as JSON."""
         query = "select sha256, problem from peers where problem is not null and replaced_at is null"
         return dict(self._database.decoded("peers", lambda row: (row["sha256"], json.loads(row["problem"])), query))
+
+
+def _pause(row: dict[str, Any]) -> tuple[str, Pause]:
+    return row["sha256"], Pause(read(row["tried_at"]), read_known(row["retry_at"]), LONGEST_TRY)
 
 
 def _peer(row: dict[str, Any]) -> Peer:

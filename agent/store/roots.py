@@ -1,49 +1,91 @@
-"""Own roots: the present one signs, those before it are kept and listed."""
+"""Own roots: the present one signs, one may be prepared, those before are kept and listed; and their cross-certificates."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace as with_changes
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.pki.authority import Root
+from agent.model.root import CrossCertificate, RootPhase, RootRecord, in_phase, served_with
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.sealing import Sealer
 from agent.system.writing import replace
 
-COLUMNS = "sha256, subject, not_before, not_after, certificates, created_at, retired_at"
+if TYPE_CHECKING:
+    from agent.pki.authority import Root
 
-
-@dataclass(frozen=True, slots=True)
-class RootRecord:
-    """A root as far as it is known without being opened."""
-
-    sha256: str
-    subject: str
-    not_before: datetime
-    not_after: datetime
-    certificates: str
-    """PEM: the root's certificate, then its parents."""
-    created_at: datetime
-    retired_at: datetime | None
+COLUMNS = (
+    "sha256, subject, not_before, not_after, certificates, created_at, retired_at, signs_at, replaced_at, retires_at, "
+    "prepared, uploaded"
+)
 
 
 class Roots:
-    """The table `roots`, and a sealed copy of each key as a file for the day on which the database is lost."""
+    """The tables `roots` and `cross_certificates`, and a sealed copy of each key as a file, for when the database is lost."""
 
     def __init__(self, database: Connection, sealer: Sealer, private: Path) -> None:
         self._database = database
         self._sealer = sealer
         self._private = private
 
-    def add(self, root: Root, now: datetime) -> None:
-        """Keep `root` as the present one; the one before it is retired. Call inside `Store.write`."""
+    def add(self, root: Root, now: datetime, *, uploaded: bool = False) -> None:
+        """Keep `root` as the one that signs; those before it are retired at once. Call inside `Store.write`."""
+        self._retire_others(now)
+        self._insert(root, now, signs_at=now, prepared=False, uploaded=uploaded)
+
+    def prepare(
+        self,
+        root: Root,
+        now: datetime,
+        *,
+        signs_at: datetime,
+        uploaded: bool = False,
+    ) -> None:
+        """Keep `root` as the successor of the one that signs, in place of one that was prepared before.
+
+        Call inside `Store.write`.
+        """
+        before = self.prepared()
+        if before is not None:
+            self.retire(before.sha256, now)
+            self._database.execute("delete from cross_certificates where ? in (subject, issuer)", [before.sha256])
+        self._insert(root, now, signs_at=signs_at, prepared=True, uploaded=uploaded)
+
+    def certify(self, crosses: Iterable[CrossCertificate], now: datetime) -> None:
+        """Keep cross-certificates, or why there are none. Call inside `Store.write`."""
+        for each in crosses:
+            self._database.table("cross_certificates").insert(_cross_row(each, now), replace=True)
+
+    def begin(self, sha256: str, now: datetime) -> None:
+        """Have a prepared root sign from now on; the one that did is replaced. Call inside `Store.write`."""
+        query = (
+            "update roots set replaced_at = ? where retired_at is null and replaced_at is null and prepared is not 1"
+        )
+        self._database.execute(query, [written(now)])
+        self._database.execute("update roots set prepared = 0, signs_at = ? where sha256 = ?", [written(now), sha256])
+
+    def retire(self, sha256: str, now: datetime) -> None:
+        """Have a root no longer believed. Call inside `Store.write`."""
+        self._database.execute("update roots set retired_at = ? where sha256 = ?", [written(now), sha256])
+
+    def move(self, sha256: str, *, signs_at: datetime | None = None, retires_at: datetime | None = None) -> None:
+        """Set when a step is due. Call inside `Store.write`."""
+        self._database.execute(
+            "update roots set signs_at = coalesce(?, signs_at), retires_at = coalesce(?, retires_at) where sha256 = ?",
+            [written(signs_at) if signs_at else None, written(retires_at) if retires_at else None, sha256],
+        )
+
+    def _retire_others(self, now: datetime) -> None:
+        query = "update roots set retired_at = ?, replaced_at = coalesce(replaced_at, ?) where retired_at is null"
+        self._database.execute(query, [written(now), written(now)])
+
+    def _insert(self, root: Root, now: datetime, *, signs_at: datetime, prepared: bool, uploaded: bool) -> None:
         sealed = self._sealer.seal(root.key_pem(), _context(root.sha256))
         replace(self._private / f"root-{root.sha256[:16]}.sealed", sealed, mode=0o600)
         replace(self._private / f"root-{root.sha256[:16]}.pem", root.pem(), mode=0o600)
-        self._database.execute("update roots set retired_at = ? where retired_at is null", [written(now)])
         self._database.table("roots").insert(
             {
                 "sha256": root.sha256,
@@ -54,27 +96,53 @@ class Roots:
                 "sealed_key": sealed,
                 "created_at": written(now),
                 "retired_at": None,
+                "signs_at": written(signs_at),
+                "replaced_at": None,
+                "retires_at": None,
+                "prepared": int(prepared),
+                "uploaded": int(uploaded),
             },
             replace=True,
         )
 
     def present(self) -> RootRecord | None:
         """Return what is known of the root that signs; None before the first one."""
-        return next((record for record in self.all() if record.retired_at is None), None)
+        return in_phase(self.all(), RootPhase.SIGNING)
+
+    def prepared(self) -> RootRecord | None:
+        """Return what is known of the root that will sign next, where one is prepared."""
+        return in_phase(self.all(), RootPhase.PREPARED)
 
     def all(self) -> list[RootRecord]:
         """Return every root, the newest first."""
-        query = f"select {COLUMNS} from roots order by created_at desc"  # noqa: S608
+        query = f"select {COLUMNS} from roots order by created_at desc, rowid desc"  # noqa: S608
         return self._database.decoded("roots", _record, query)
+
+    def crosses(self) -> list[CrossCertificate]:
+        """Return the cross-certificates between roots, and why there is none, the newest first."""
+        query = "select * from cross_certificates order by created_at desc, rowid desc"
+        return self._database.decoded("cross_certificates", _cross, query)
 
     def load(self, sha256: str = "") -> Root | None:
         """Return the root that signs, or the one with this fingerprint, with its key. Raises `SealBroken`."""
-        chosen = "sha256 = ?" if sha256 else "retired_at is null"
+        from agent.pki.authority import Root
+
+        chosen = "sha256 = ?" if sha256 else "retired_at is null and replaced_at is null and prepared is not 1"
         query = f"select sha256, certificates, sealed_key from roots where {chosen}"  # noqa: S608
         for row in self._database.query(query, [sha256] if sha256 else []):
             key = self._sealer.open(row["sealed_key"], _context(row["sha256"]))
             return Root.from_pem(row["certificates"].encode(), key)
         return None
+
+    def load_signing(self, now: datetime) -> Root | None:
+        """Return the root that signs, with what its leaves are served with at `now`. Raises `SealBroken`."""
+        from agent.pki.certificate import load_certificates
+
+        root = self.load()
+        cross = served_with(root.sha256, self.all(), self.crosses(), now) if root else None
+        if root is None or cross is None:
+            return root
+        return with_changes(root, cross_path=load_certificates(cross.certificate.encode()))
 
 
 def _context(sha256: str) -> str:
@@ -90,4 +158,26 @@ def _record(row: dict[str, Any]) -> RootRecord:
         certificates=row["certificates"],
         created_at=read_known(row["created_at"]),
         retired_at=read(row["retired_at"]),
+        signs_at=read(row["signs_at"]),
+        replaced_at=read(row["replaced_at"]),
+        retires_at=read(row["retires_at"]),
+        prepared=bool(row["prepared"]),
+        uploaded=bool(row["uploaded"]),
     )
+
+
+def _cross_row(cross: CrossCertificate, now: datetime) -> dict[str, object]:
+    return {
+        "subject": cross.subject,
+        "issuer": cross.issuer,
+        "certificate": cross.certificate,
+        "not_before": written(cross.not_before) if cross.not_before else None,
+        "not_after": written(cross.not_after) if cross.not_after else None,
+        "obstacle": cross.obstacle,
+        "created_at": written(now),
+    }
+
+
+def _cross(row: dict[str, Any]) -> CrossCertificate:
+    instants = read(row["not_before"]), read(row["not_after"])
+    return CrossCertificate(row["subject"], row["issuer"], row["certificate"], *instants, row["obstacle"])

@@ -10,7 +10,10 @@ from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.problems import read_problem_json
 
-COLUMNS = ("chain", "next_at", "crl_at", "renew_at", "window_start", "window_end", "explanation", "problem", "attempts")
+COLUMNS = (
+    *("chain", "next_at", "crl_at", "renew_at", "window_start", "window_end", "explanation", "problem", "attempts"),
+    *("asked_at", "crl_asked_at"),
+)
 INSERT = f"insert or replace into watches ({', '.join(COLUMNS)}) values (:{', :'.join(COLUMNS)})"  # noqa: S608
 
 
@@ -42,6 +45,8 @@ class Watches:
             "explanation": watch.explanation,
             "problem": json.dumps(dict(watch.problem)) if watch.problem else None,
             "attempts": watch.attempts,
+            "asked_at": written(watch.asked_at),
+            "crl_asked_at": written(watch.crl_asked_at),
         }
         self._database.execute(INSERT, row)
 
@@ -65,4 +70,6 @@ def _record(row: dict[str, Any]) -> Watch:
         explanation=row["explanation"] or "",
         problem=read_problem_json(row["problem"]),
         attempts=int(row["attempts"] or 0),
+        asked_at=read(row["asked_at"]),
+        crl_asked_at=read(row["crl_asked_at"]),
     )

@@ -308,3 +308,44 @@ def test_an_attack_names_what_holds_and_a_test_that_exists(attack: list[str]):
     for file, test in named:
         assert (CHECKOUT / file).is_file(), file
         assert not test or f"def {test}(" in read(file), f"{file}::{test}"
+
+
+# Reliability
+
+
+def trials() -> list[list[str]]:
+    found = rows(section("docs/reliability.md", "## What was tried"))
+    return [row for row in found if row[0] != "what"]
+
+
+def test_something_was_tried():
+    assert trials()
+
+
+@pytest.mark.parametrize("trial", trials(), ids=lambda row: row[0][:60])
+def test_a_trial_has_figures_and_names_a_command_that_exists(trial: list[str]):
+    what, tried, bad, command = trial
+    assert what
+    assert int(tried.replace(",", "")) > 0
+    assert int(bad.partition(" ")[0].replace(",", "")) >= 0
+    assert bad == "0" or " " in bad, "what is bad is known and open: the row says it"
+    commands = words(command)
+    assert commands, "no `command`"
+    for each in commands:
+        assert_it_can_be_run(each)
+
+
+def assert_it_can_be_run(command: str) -> None:
+    """Check that a command runs a test, script or module of this tree."""
+    program, *arguments = command.split()
+    if program == ".venv/bin/python" and arguments[:1] == ["-m"]:
+        place = CHECKOUT / arguments[1].replace(".", "/")
+        assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), command
+        return
+    assert program in {".venv/bin/python", ".venv/bin/pytest"}, f"{command}: neither pytest nor python"
+    named = [each for each in arguments if each.startswith(("tests", "bench"))]
+    assert named, f"{command} names nothing of this tree"
+    for each in named:
+        file, _, test = each.partition("::")
+        assert (CHECKOUT / file).exists(), f"{command}: there is no {file}"
+        assert not test or f"def {test.partition('[')[0]}(" in read(file), f"{command}: there is no {test}"

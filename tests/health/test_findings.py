@@ -15,8 +15,8 @@ from agent.health.states import Status
 from agent.model.binding import Binding, LadderPosition
 from agent.model.deployment import Deployment, EndpointRecord, Outcome
 from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.root import RootRecord
 from agent.store.modules import ModuleRecord
-from agent.store.roots import RootRecord
 from support.fakes.ladder import DAY, NOW, ROOT, local, need, upload
 
 MAIL = ModuleRecord("mail", "mail", "Mail", enabled=True, services=(), problem=None)

@@ -305,8 +305,8 @@ def test_a_machine_that_slept_into_the_margin_makes_one_late_pass(life: timedelt
 def test_a_new_chain_that_its_service_refuses_does_not_keep_the_old_one_beyond_its_margin(life: timedelta):
     wanted = need()
     old, new = toy("old", wanted, since=NOW, days=life / DAY), toy("new", wanted, since=NOW + life / 2, days=life / DAY)
-    refused = Refusal("mail", "default", RefusedKind.CHAIN, new.id, PROBLEM, 1, NOW + 2 * life)
     over = hands_over_at(old.not_before, old.not_after)
+    refused = Refusal("mail", "default", RefusedKind.CHAIN, new.id, PROBLEM, 1, over + HOUR)
 
     def at(now: datetime, *chains: ChainRecord) -> Plan:
         known = evidence(*chains, refused=frozenset({("mail", "default", new.id)}))

@@ -136,7 +136,11 @@ def obtains(found: Evidence) -> dict[str, bool]:
 
 
 def forcing(found: Evidence) -> Evidence:
-    return replace(found, reissues={WANTED.request.id: NOW}, forced=frozenset({WANTED.request.id}))
+    return replace(
+        found,
+        reissues={WANTED.request.id: frozenset(each.id for each in found.chains)},
+        forced=frozenset({WANTED.request.id}),
+    )
 
 
 def test_a_person_who_insists_is_heeded_at_the_first_try_only():

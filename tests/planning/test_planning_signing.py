@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from agent.model.pause import Pause
 from agent.model.peer import LIFETIME, Peer
 from agent.pki.purpose import Purpose
 from agent.pki.revocation import Revocation, RevocationList, RevocationReason
@@ -116,9 +117,12 @@ def test_what_was_replaced_or_revoked_is_not(what):
 
 
 def test_one_that_could_not_be_signed_waits():
-    waiting = made(peers=[_changed(root=OLD)], held_back={PEER.sha256: NOW + DAY})
+    waiting = made(peers=[_changed(root=OLD)], held_back={PEER.sha256: Pause(NOW, NOW + DAY, DAY)})
     assert (waiting.actions, waiting.next_at) == ((), NOW + DAY)
-    assert len(made(NOW + DAY, peers=[_changed(root=OLD)], held_back={PEER.sha256: NOW + DAY}).actions) == 1
+    assert (
+        len(made(NOW + DAY, peers=[_changed(root=OLD)], held_back={PEER.sha256: Pause(NOW, NOW + DAY, DAY)}).actions)
+        == 1
+    )
 
 
 def test_a_root_that_has_ended_signs_nothing():

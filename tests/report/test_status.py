@@ -13,10 +13,10 @@ from agent.health.states import URGENCY, severity_of
 from agent.model.binding import Binding, LadderPosition
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
 from agent.model.records import ChainRecord
+from agent.model.root import RootRecord
 from agent.report import Snapshot, Status, report
 from agent.report.rows import Progress
 from agent.store.modules import ModuleRecord
-from agent.store.roots import RootRecord
 from support.fakes.ladder import DAY, NOW, ROOT, local, need, record, toy, upload
 
 WWW = need()

@@ -48,7 +48,7 @@ DAMAGES = [
     ("orders", "retry_at", "soon"),
     ("orders", "problem", "["),
     ("orders", "attempts", "many"),
-    ("reissues", "asked_at", "2026-11-01"),
+    ("reissues", "chains", "["),
     ("watches", "next_at", "x"),
     ("refusals", "problem", "null"),
     ("refusals", "kind", "x"),

@@ -1,0 +1,105 @@
+"""The appliance's roots as far as they are known without being opened: how far each is in its life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+PART_OF_LIFE = 20
+"""A cross-certificate is no longer served when such a part of its time is left, or a day: leaves would get ever shorter."""
+
+
+class RootPhase(StrEnum):
+    """How far a root is in its life."""
+
+    PREPARED = "prepared"
+    """It is published, and believed where peers are verified; it signs nothing yet but its list of revoked certificates."""
+    SIGNING = "signing"
+    """It signs leaves."""
+    REPLACED = "replaced"
+    """Another one signs; what this one has signed is still believed where peers are verified."""
+    RETIRED = "retired"
+    """It is no longer believed; its key signs its list of revoked certificates until it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootRecord:
+    """A root as far as it is known without being opened."""
+
+    sha256: str
+    subject: str
+    not_before: datetime
+    not_after: datetime
+    certificates: str
+    """PEM: the root's certificate, then its parents."""
+    created_at: datetime
+    retired_at: datetime | None = None
+    """When it left the lists of those that are believed."""
+    signs_at: datetime | None = None
+    """When it is to begin to sign, or has begun."""
+    replaced_at: datetime | None = None
+    """When its successor began to sign."""
+    retires_at: datetime | None = None
+    """When a person wants it to leave the lists; None: when nothing depends on it any more."""
+    prepared: bool = False
+    """It has not begun to sign."""
+    uploaded: bool = False
+    """An administrator's own; the agent makes no successor while there is time for another one of theirs."""
+
+    @property
+    def phase(self) -> RootPhase:
+        """How far it is in its life."""
+        if self.retired_at is not None:
+            return RootPhase.RETIRED
+        if self.replaced_at is not None:
+            return RootPhase.REPLACED
+        return RootPhase.PREPARED if self.prepared else RootPhase.SIGNING
+
+    @property
+    def believed(self) -> bool:
+        """Whether what it has signed is believed where peers are verified."""
+        return self.retired_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCertificate:
+    """A certificate of one root for the name and key of another, or why there is none."""
+
+    subject: str
+    """SHA-256 of the root whose key it is for."""
+    issuer: str
+    """SHA-256 of the root that signed it."""
+    certificate: str
+    """PEM: itself, then what is between its issuer and that one's anchor; empty where it could not be signed."""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    obstacle: str = ""
+    """Why there is none, or why it can't be sent with leaves."""
+
+    def serves(self, now: datetime) -> bool:
+        """Whether leaves are worth being served with it."""
+        if self.obstacle or self.not_before is None or self.not_after is None:
+            return False
+        least = min(timedelta(days=1), (self.not_after - self.not_before) / PART_OF_LIFE)
+        return self.not_before <= now < self.not_after - least
+
+
+def in_phase(roots: Iterable[RootRecord], phase: RootPhase) -> RootRecord | None:
+    """Return the newest root that is so far; None where there is none."""
+    return next((each for each in roots if each.phase is phase), None)
+
+
+def served_with(
+    root: str, roots: Sequence[RootRecord], crosses: Iterable[CrossCertificate], now: datetime
+) -> CrossCertificate | None:
+    """Return the cross-certificate that leaves of `root` are served with at `now`.
+
+    A client follows the first that it is sent, so there is one. A predecessor that is still believed goes before a successor
+    that is prepared: who knows the one alone had no time to learn of the other. A retired one helps as long as it is valid.
+    """
+    phases = {each.sha256: each.phase for each in roots}
+    order = (RootPhase.REPLACED, RootPhase.PREPARED, RootPhase.RETIRED)
+    found = [each for each in crosses if each.subject == root and each.serves(now) and phases.get(each.issuer) in order]
+    return min(found, key=lambda each: order.index(phases[each.issuer]), default=None)
