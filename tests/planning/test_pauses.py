@@ -8,6 +8,7 @@ import pytest
 from agent.contract.source import Source
 from agent.errors.problem import Problem
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
+from agent.model.handover import hands_over_at
 from agent.model.pause import TOLERANCE, Pause
 from agent.model.peer import LIFETIME, Peer
 from agent.model.records import ChainRecord, Watch
