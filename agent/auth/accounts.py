@@ -260,16 +260,16 @@ class Accounts:
         return self._record.newest(limit)
 
     def _use_one_time_password(self, name: str, now: datetime) -> None:
-        query = "select changed_at from people where name = ? and must_change and used_at is null"
-        found = self._database.execute(query, [name]).fetchone()
+        query = "select name, changed_at from people where name = ? and must_change and used_at is null"
+        found = self._database.decoded("people", lambda row: read_known(row["changed_at"]), query, [name])
         # The clock may have been set since; what it is wrong by is not believed without a bound either.
-        if found is None or abs(now - read_known(found[0])) >= ONE_TIME:
+        if not found or abs(now - found[0]) >= ONE_TIME:
             raise OneTimePasswordEnded(name)
         self._database.execute("update people set used_at = ? where name = ?", [written(now), name])
 
     def _kept(self, name: str) -> dict[str, Any] | None:
         query = "select name, role, must_change, password from people where name = ?"
-        return next(iter(self._database.query(query, [name])), None)
+        return next(iter(self._database.decoded("people", _account, query, [name], _locked)), None)
 
     def _put(
         self, name: str, role: Role, password: str, now: datetime, row: tuple[str, ...], *, must_change: bool = False
@@ -293,6 +293,15 @@ class Accounts:
             )
             self._note(*row)
         return Person(name, role, must_change)
+
+
+def _account(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "role": Role(row["role"])}
+
+
+def _locked(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what is left of a damaged row: somebody of that name, whom no password lets in, and who may do the least."""
+    return {"name": row["name"], "role": Role.VIEWER, "must_change": 0, "password": ""}
 
 
 def _person(row: dict[str, Any]) -> Person:

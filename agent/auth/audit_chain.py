@@ -75,4 +75,4 @@ class ChainKey:
         return self._code("repeats", [row[column] for column in columns])
 
     def _code(self, kind: str, values: Iterable[Any]) -> str:
-        return hmac.digest(self._key, json.dumps([kind, *values]).encode(), "sha256").hex()
+        return hmac.digest(self._key, json.dumps([kind, *values], default=repr).encode(), "sha256").hex()

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from agent.auth import bearer_tokens
 from agent.auth.person import Person, Role, Session
 from agent.errors.auth import SessionExpired
-from agent.store.connection import Connection
+from agent.model.pause import TOLERANCE
+from agent.store.connection import UNDECODABLE, Connection
 from agent.store.instants import read_known, written
 
 IDLE = timedelta(minutes=30)
@@ -33,7 +34,8 @@ class Sessions:
     def open(self, person: Person, address: str, now: datetime) -> tuple[str, Session]:
         """Open a session; return the text that the browser shows, which isn't kept."""
         self._database.execute(
-            "delete from sessions where ends_at <= ? or seen_at <= ?", [written(now), written(now - IDLE)]
+            "delete from sessions where ends_at <= ? or seen_at <= ? or opened_at > ?",
+            [written(now), written(now - IDLE), written(now + TOLERANCE)],
         )
         oldest = "select sha256 from sessions where person = ? order by seen_at desc, opened_at desc limit -1 offset ?"
         self._database.execute(f"delete from sessions where sha256 in ({oldest})", [person.name, MOST - 1])  # noqa: S608
@@ -59,13 +61,14 @@ class Sessions:
             raise SessionExpired
         try:
             opened, seen, ends, password = (read_known(value) for value in (*row[:3], row[7] or row[0]))
-        except (ValueError, TypeError) as error:
+            person = Person(row[4], Role(row[5]), bool(row[6]))
+        except UNDECODABLE as error:
             raise SessionExpired from error
         # A clock that was set back before the session was opened says nothing about its age.
         if not opened <= now < min(ends, seen + IDLE):
             raise SessionExpired
         counts = password + PASSWORD_COUNTS if password <= now else opened
-        return Session(Person(row[4], Role(row[5]), bool(row[6])), opened, seen + IDLE, ends, row[3], counts)
+        return Session(person, opened, seen + IDLE, ends, row[3], counts)
 
     def is_to_be_noted(self, session: Session, now: datetime) -> bool:
         """Whether the use of a session is worth writing."""

@@ -12,8 +12,8 @@ import sqlite3
 from datetime import UTC, datetime
 
 from agent.engine import evidence
-from agent.engine.freshness import EVIDENCE, KEY, InputsFingerprint, UpToDate, read_up_to_date
-from agent.system.paths import DATABASE, database_uri
+from agent.engine.freshness import EVIDENCE, KEY, LONGEST, InputsFingerprint, UpToDate, read_up_to_date
+from agent.system.paths import DATABASE, database_uri, is_regular
 
 LOOKS = "looks"
 """What is kept in the database, in seconds: when something else is due, how far apart looks are, and when a pass looks."""
@@ -29,9 +29,12 @@ def written_looks(other: float | None, interval: float, now: float) -> str:
 
 def looked(root: str, now: float) -> float | None:
     """Look, postpone what is due, and return until when; None: a pass has to be made. Times in seconds since the epoch."""
+    path = os.path.join(root, DATABASE)  # noqa: PTH118 - as in `freshness`
+    if not is_regular(path):
+        return None
     try:
         connection = sqlite3.connect(
-            database_uri(os.path.join(root, DATABASE), read_only=False),  # noqa: PTH118 - as in `freshness`
+            database_uri(path, read_only=False),
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,
@@ -40,7 +43,15 @@ def looked(root: str, now: float) -> float | None:
         return None
     try:
         return _looked(connection, root, now)
-    except (sqlite3.Error, OSError, ValueError, KeyError):  # what is damaged, a pass tells of
+    except (
+        sqlite3.Error,
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        OverflowError,
+    ):  # what is damaged, a pass tells of
         return None
     finally:
         connection.close()
@@ -52,7 +63,7 @@ def _looked(connection: sqlite3.Connection, root: str, now: float) -> float | No
     other, interval, pass_at = (None if each == "None" else float(each) for each in kept[LOOKS].split())
     if interval is None or pass_at is None:
         return None
-    until = min(each for each in (other, pass_at, now + interval) if each is not None)
+    until = min(each for each in (other, pass_at, now + interval, fresh.since + LONGEST) if each is not None)
     if not fresh.since <= now < until or not _all_served(connection):
         return None
     fingerprint = InputsFingerprint(root)

@@ -16,9 +16,11 @@ from collections.abc import Iterable
 from agent.engine import evidence
 from agent.system.disk import shortages
 from agent.system.fingerprint import digest_of, facts, states
-from agent.system.paths import DATABASE, database_uri
+from agent.system.paths import DATABASE, database_uri, is_regular
 
 KEY, EVIDENCE = "trusted", evidence.KEY
+LONGEST = 86400.0
+"""Seconds for which it is believed that nothing is due, whatever was planned: the clock of that pass may have been wrong."""
 
 
 class UpToDate:
@@ -33,7 +35,7 @@ class UpToDate:
 
     def holds(self, now: float) -> bool:
         """Whether nothing is due at `now`. A clock that was set back lets a pass look at everything."""
-        return self.since <= now and (self.until is None or now < self.until)
+        return self.since <= now < self.since + LONGEST and (self.until is None or now < self.until)
 
 
 class InputsFingerprint:
@@ -93,6 +95,8 @@ def read_up_to_date(kept: str) -> tuple[UpToDate, list[str]]:
 
 def _kept(path: str) -> tuple[str, str]:
     """Return what the last pass stored of what it read and saw; empty when it can't be read: then a pass says why."""
+    if not is_regular(path):
+        return "", ""
     try:
         connection = sqlite3.connect(database_uri(path, read_only=True), uri=True)
     except sqlite3.Error:

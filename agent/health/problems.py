@@ -136,6 +136,18 @@ def pass_crashed(kind: str, text: str, trace: str) -> Problem:
     )
 
 
+def boot_unfinished(what: str, seconds: int) -> Problem:
+    """Say that the boot's time was up, or that it was ended because something hung, and at what."""
+    hung = f": {what} did not end within {seconds} s" if what else ""
+    return Problem(
+        "status.boot_unfinished",
+        f"Not everything could be done in the time that a boot has{hung}.",
+        "boot",
+        "The agent does the rest by itself once it runs; now: chainwright apply",
+        "Services start with their last good files.",
+    )
+
+
 def api_failed(reason: str) -> Problem:
     """Say that the process of the local API can't be kept up."""
     return Problem(

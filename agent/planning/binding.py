@@ -30,6 +30,8 @@ class Evidence:
     """By `(request id, source)`."""
     root: str | None
     """SHA-256 of the present root."""
+    sent_with_root: tuple[str, ...] = ()
+    """SHA-256 of the cross-certificate, and what is above it, that leaves of the present root are to be sent with."""
     reissues: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Id of a request -> ids of its chains that a person wants others in place of."""
     failing: tuple[FailingName, ...] = ()
@@ -129,6 +131,7 @@ def state_of(
         bound=index.get(bound),
         order=evidence.orders.get((need.request.id, source.name)),
         root=evidence.root,
+        sent_with_root=evidence.sent_with_root,
         watch=evidence.watches.get(chain.id) if chain else None,
     )
 

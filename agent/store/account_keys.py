@@ -60,10 +60,11 @@ class AccountKeys:
         return self._with(Role.NEXT)
 
     def load(self, role: Role = Role.PRESENT) -> PrivateKey | None:
-        """Return the key of a role. Raises `SealBroken`."""
+        """Return the key of a role. Raises `SealBroken`, `RowDamaged`."""
         query = "select thumbprint, sealed_key from account_keys where role = ? order by created_at desc limit 1"
-        row = self._database.execute(query, [str(role)]).fetchone()
-        return load_key(self._sealer.open(row[1], _context(row[0]))) if row else None
+        for row in self._database.checked("account_keys", query, [str(role)]):
+            return load_key(self._sealer.open(row["sealed_key"], _context(row["thumbprint"])))
+        return None
 
     def add(self, key: PrivateKey, now: datetime) -> AccountKeyRecord:
         """Keep `key` as the present one; the one before it is retired. Call inside `Store.write`."""

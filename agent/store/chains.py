@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.read_cache import ReadCache
 from agent.store.sealing import Sealer
+from agent.store.values import words
 
 COLUMNS = (
     "id, source, request, root, names, key_type, purposes, issuer, serial, not_before, not_after, "
@@ -91,13 +92,17 @@ class Chains:
         self._records.forget()
 
     def load(self, chain_id: str) -> Chain | None:
-        """Return a chain with its key; None when it isn't there. Raises `SealBroken`."""
-        query = "select certificates, anchor, sealed_key from chains where id = ?"
-        row = self._database.execute(query, [chain_id]).fetchone()
-        if row is None:
-            return None
-        certificates, anchor, sealed_key = row
-        return Chain.from_pem((certificates + anchor).encode(), self._sealer.open(sealed_key, _context(chain_id)))
+        """Return a chain with its key; None when it isn't there. Raises `SealBroken`, `RowDamaged`, `ChainError`."""
+        query = "select id, certificates, anchor, sealed_key from chains where id = ?"
+        for row in self._database.checked("chains", query, [chain_id]):
+            key = self._sealer.open(row["sealed_key"], _context(chain_id))
+            return Chain.from_pem((row["certificates"] + row["anchor"]).encode(), key)
+        return None
+
+    def newest_ids(self) -> list[str]:
+        """Return the ids of a few chains, the newest first."""
+        query = "select cast(id as text) from chains order by created_at desc limit 3"
+        return [row[0] for row in self._database.execute(query)]
 
     def newest(self, source: str, request: str) -> Chain | None:
         """Return the chain that a source made last for a request, good or not. Raises `SealBroken`."""
@@ -117,10 +122,10 @@ class Chains:
         self._database.execute(query, [_warnings_json(warnings), edition, chain_id])
 
     def certificates(self, chain_id: str) -> str | None:
-        """Return leaf, intermediates and the root where it is known, as PEM; no key."""
-        query = "select certificates, anchor from chains where id = ?"
-        row = self._database.execute(query, [chain_id]).fetchone()
-        return row[0] + row[1] if row else None
+        """Return leaf, intermediates and the root where it is known, as PEM; no key. Raises `RowDamaged`."""
+        query = "select id, certificates, anchor from chains where id = ?"
+        rows = self._database.checked("chains", query, [chain_id])
+        return next((f"{row['certificates']}{row['anchor']}" for row in rows), None)
 
     def find(self, start: str) -> list[str]:
         """Return the ids that begin with `start`."""
@@ -132,11 +137,11 @@ class Chains:
         self._records.forget()
         self._database.table("chains").delete(chain_id)
 
-    def drop_superseded(self, before: datetime) -> None:
+    def drop_superseded(self, before: datetime, kept: Collection[str] = ()) -> None:
         """Forget chains that a source made before `before` if nothing is bound to them and no generation holds them.
 
-        One stays as long as a source works at the order that replaces it, if it is that source's newest, and as long as it
-        is to be tried again because a service has refused it.
+        `kept`: ids of those that stay. One also stays as long as a source works at the order that replaces it, if it is that
+        source's newest, and as long as it is to be tried again because a service has refused it.
         """
         self._records.forget()
         self._database.execute(
@@ -145,10 +150,11 @@ class Chains:
             " and id not in (select json_each.value from generations,"
             " json_each(case when json_valid(chains) then chains else '{}' end))"
             " and id not in (select subject from refusals)"
+            " and id not in (select value from json_each(?))"
             " and not (exists (select 1 from orders where request = chains.request and source = chains.source)"
             " and created_at = (select max(created_at) from chains as same"
             " where request = chains.request and source = chains.source))",
-            [written(before)],
+            [written(before), json.dumps(sorted(kept))],
         )
 
 
@@ -160,14 +166,14 @@ def _record(row: dict[str, Any]) -> ChainRecord:
     return ChainRecord(
         id=row["id"],
         source=row["source"],
-        names=tuple(json.loads(row["names"])),
+        names=words(row["names"]),
         key_type=KeyType(row["key_type"]),
-        purposes=tuple(Purpose(purpose) for purpose in json.loads(row["purposes"])),
+        purposes=tuple(Purpose(purpose) for purpose in words(row["purposes"])),
         issuer=row["issuer"],
         serial=row["serial"],
         not_before=read_known(row["not_before"]),
         not_after=read_known(row["not_after"]),
-        fingerprints=tuple(json.loads(row["fingerprints"])),
+        fingerprints=words(row["fingerprints"]),
         request=row["request"],
         root=row["root"],
         created_at=read(row["created_at"]),

@@ -9,6 +9,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from agent.errors.store import RowDamaged
+from agent.store.schema import KEYS, check
 from agent.system.paths import database_uri
 
 if TYPE_CHECKING:
@@ -18,42 +20,10 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 10
 T = TypeVar("T")
 Row = dict[str, Any]
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "account_keys": ("thumbprint",),
-    "audit_repeats": ("who", "address", "action", "subject", "detail"),
-    "audits": ("id",),
-    "bindings": ("module", "slot"),
-    "chains": ("id",),
-    "conditions": ("scope", "kind", "subject", "code"),
-    "cross_certificates": ("subject", "issuer"),
-    "deployments": ("module",),
-    "endpoints": ("module", "key"),
-    "events": ("id",),
-    "failing_names": ("name", "source"),
-    "footprints": ("owner",),
-    "generations": ("owner", "number"),
-    "jobs": ("id",),
-    "ledger": ("rowid",),
-    "login_failures": ("key",),
-    "meta": ("key",),
-    "modules": ("name",),
-    "needs": ("module", "slot"),
-    "orders": ("request", "source"),
-    "peers": ("sha256",),
-    "people": ("name",),
-    "refusals": ("module", "slot", "kind", "subject"),
-    "reissues": ("request",),
-    "revocation_lists": ("root",),
-    "revocations": ("root", "serial"),
-    "roots": ("sha256",),
-    "tokens": ("id",),
-    "transactions": ("id",),
-    "watches": ("chain",),
-}
-"""Columns that tell a row from the others of its table."""
-UNDECODABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+UNDECODABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 """What decoding raises for a text that is no JSON, an unknown word, an instant without a time zone, a missing value."""
 REPLACED = "\ufffd"
+LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +34,11 @@ class DamagedRow:
     key: tuple[Any, ...]
     """Values of the columns of `KEYS`."""
     reason: str
+
+    @property
+    def name(self) -> str:
+        """Its key, for people."""
+        return shortened("/".join(map(str, self.key)))
 
 
 class Connection(sqlite3.Connection):
@@ -116,8 +91,7 @@ class Connection(sqlite3.Connection):
         found = []
         for row in self._rows(sql, parameters):
             try:
-                if row.get(REPLACED):
-                    raise ValueError("it is not UTF-8")
+                _check(table, row)
                 found.append(decode(row))
             except UNDECODABLE as error:
                 self._note(table, row, error)
@@ -125,12 +99,35 @@ class Connection(sqlite3.Connection):
                     found.append(otherwise(row))
         return found
 
-    def _rows(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
+    def checked(self, table: str, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+        """Return the rows of a query on `table` whose values are used as they are. Raises `RowDamaged`.
+
+        The query has the columns of the table's key. For one subject, whose row must not be taken for one that isn't there.
+        """
+        rows = self._rows(sql, parameters)
+        for row in rows:
+            try:
+                _check(table, row)
+            except ValueError as error:
+                self._note(table, row, error)
+                raise self.refusal(table, tuple(row.get(column) for column in KEYS[table]), error) from error
+        return rows
+
+    def refusal(self, table: str, key: tuple[Any, ...], error: Exception) -> RowDamaged:
+        """Return the error that names a row which can't be read."""
+        self.damaged[table, key] = damaged = DamagedRow(table, key, _reason(error))
+        return RowDamaged(self.path, table, damaged.name, damaged.reason.rstrip("."))
+
+    def _rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[Row]:
         try:
             return list(self.query(sql, parameters))
         except sqlite3.OperationalError as error:
             if "decode to UTF-8" not in str(error):
                 raise
+        return self.raw(sql, parameters)
+
+    def raw(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+        """Return rows whose texts may be no UTF-8: then they are marked with `REPLACED`."""
         self.text_factory = partial(str, encoding="utf-8", errors="replace")
         try:
             rows = list(self.query(sql, parameters))
@@ -139,10 +136,13 @@ class Connection(sqlite3.Connection):
         return [row | {REPLACED: any(REPLACED in str(each) for each in row.values())} for row in rows]
 
     def _note(self, table: str, row: Row, error: Exception) -> None:
-        from agent.errors.wording import reason_of
+        key = tuple(row.get(column) for column in KEYS[table])
+        self.damaged[table, key] = DamagedRow(table, key, _reason(error))
 
-        key = tuple(row[column] for column in KEYS[table])
-        self.damaged[table, key] = DamagedRow(table, key, reason_of(error))
+    @cached_property
+    def path(self) -> str:
+        """Where the database is."""
+        return str(self.execute("PRAGMA database_list").fetchone()[2])
 
     def table(self, name: str) -> Table:
         """Return a table, for inserts and upserts of whole rows."""
@@ -153,3 +153,20 @@ class Connection(sqlite3.Connection):
         cursor = self.execute(sql, parameters)
         names = [column[0] for column in cursor.description]
         return (dict(zip(names, row, strict=True)) for row in cursor)
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a text that a damaged row has, and that may be of any length."""
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
+
+
+def _check(table: str, row: Row) -> None:
+    if row.get(REPLACED):
+        raise ValueError("it is not UTF-8")
+    check(table, row)
+
+
+def _reason(error: Exception) -> str:
+    from agent.errors.wording import reason_of
+
+    return shortened(reason_of(error))

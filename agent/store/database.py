@@ -7,17 +7,12 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from agent.errors.store import (
     DatabaseBusy,
-    DatabaseLost,
-    DatabaseTooNew,
-    MasterKeyWrong,
     NoStateYet,
-    SealBroken,
     StateUnwritable,
 )
 from agent.store.account_keys import AccountKeys
@@ -28,10 +23,11 @@ from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
 from agent.store.failing_names import FailingNames
-from agent.store.failures import is_of_the_file, refusal, translated
+from agent.store.failures import is_of_the_file, look_at_files, refusal, translated
 from agent.store.footprints import Footprints
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
+from agent.store.key_check import checked_sealer, refuse_to_forget, refuse_while_restoring, sealer_of
 from agent.store.ledger import Ledger
 from agent.store.modules import Modules
 from agent.store.orders import Orders
@@ -39,13 +35,14 @@ from agent.store.peers import Peers
 from agent.store.pins import Pins
 from agent.store.revocations import Revocations
 from agent.store.roots import Roots
-from agent.store.sealing import Sealer, create_master_key, master_key_path, read_master_key
+from agent.store.sealing import Sealer
+from agent.store.set_aside import SetAside
 from agent.store.source_memory import Memories
+from agent.store.upgrade import bring_up_to_date, transaction
 from agent.store.watches import Watches
 from agent.system.layout import Layout
 from agent.system.writing import make_state, write_new
 
-KEY_CHECK = "chainwright master key"
 T = TypeVar("T")
 
 
@@ -74,6 +71,7 @@ class Store:
         self.footprints = Footprints(database)
         self.conditions = Conditions(database)
         self.pins = Pins(database)
+        self.set_aside = SetAside(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)
 
@@ -84,8 +82,9 @@ class Store:
             make_state(layout.private)
         except OSError as error:
             raise StateUnwritable(str(layout.state), (error.strerror or str(error)).lower()) from error
+        look_at_files(layout)
         if not layout.database.exists():
-            _refuse_to_forget(layout)
+            refuse_to_forget(layout)
             _create(layout.database)
         return cls._connect(layout)
 
@@ -109,7 +108,7 @@ class Store:
         with translated(layout):
             database = Connection.open(layout.database, read_only=True)
             database.execute("BEGIN")
-        return cls(layout, database, _sealer(layout))
+        return cls(layout, database, sealer_of(layout))
 
     def refresh(self) -> None:
         """Take a store that is open read-only to the present state."""
@@ -146,7 +145,7 @@ class Store:
             return
         with translated(self.layout):
             try:
-                with _transaction(self.database):
+                with transaction(self.database):
                     yield
             except BaseException:
                 self.forget()
@@ -205,8 +204,7 @@ class Store:
 
     def meta(self, key: str) -> str | None:
         """Return a remembered word."""
-        row = self.database.execute("select value from meta where key = ?", [key]).fetchone()
-        return row[0] if row else None
+        return next(iter(self._metas(key, lambda row: str(row["value"]))), None)
 
     def instants(self, key: str) -> dict[str, datetime]:
         """Return remembered instants, by name."""
@@ -228,8 +226,8 @@ class Store:
         database = _database(layout, several_threads=several_threads)
         try:
             with translated(layout):
-                _migrate(database, layout.database)
-                return cls(layout, database, _checked_sealer(layout, database))
+                bring_up_to_date(database, layout.database)
+                return cls(layout, database, checked_sealer(layout, database))
         except BaseException:
             database.close()
             raise
@@ -251,9 +249,11 @@ def _create(path: Path) -> None:
 
 def _find(layout: Layout) -> None:
     """Raise `NoStateYet` where there is no database, `StateUnwritable` where this user may not see it."""
+    look_at_files(layout)
     try:
         layout.database.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
+        refuse_while_restoring(layout)
         raise NoStateYet(str(layout.database)) from error
     except OSError as error:
         raise StateUnwritable(str(layout.private), (error.strerror or str(error)).lower()) from error
@@ -261,6 +261,7 @@ def _find(layout: Layout) -> None:
 
 def _database(layout: Layout, *, several_threads: bool = False) -> Connection:
     """Open the database for writing."""
+    look_at_files(layout)
     with translated(layout):
         database = Connection.open(layout.database, several_threads=several_threads)
         try:
@@ -270,59 +271,3 @@ def _database(layout: Layout, *, several_threads: bool = False) -> Connection:
             database.close()
             raise
     return database
-
-
-@contextmanager
-def _transaction(database: Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")  # a deferred one that reads first fails at once beside another writer
-    try:
-        yield
-        database.commit()
-    except BaseException:
-        database.rollback()
-        raise
-
-
-def _migrate(database: Connection, path: Path) -> None:
-    from agent.store import migrations as steps
-
-    migrations = steps.migrations
-    unknown = [step.name for step in migrations.applied(database.sqlite_utils) if step.name not in vars(steps)]
-    if unknown:
-        raise DatabaseTooNew(str(path), ", ".join(sorted(unknown)))
-    if migrations.pending(database.sqlite_utils):
-        with _transaction(database):  # another process may be at it as well
-            migrations.apply(database.sqlite_utils)
-
-
-def _refuse_to_forget(layout: Layout) -> None:
-    """A lost database must not lead to a new root in silence: every client would distrust the appliance."""
-    for found in (*layout.private.glob("root-*.sealed"), *layout.modules.glob("*/live")):
-        raise DatabaseLost(str(layout.database), str(found))
-
-
-def _sealer(layout: Layout) -> Sealer:
-    return Sealer(partial(read_master_key, layout.master_key))
-
-
-def _checked_sealer(layout: Layout, database: Connection) -> Sealer:
-    """Return what opens the keys of this database. Raises `MasterKeyWrong`, `MasterKeyLost`, `DatabaseLost`."""
-    row = database.execute("select value from meta where key = 'key_check'").fetchone()
-    if row is None:
-        return _first_sealer(layout, database)
-    sealer = _sealer(layout)
-    try:
-        sealer.open(bytes.fromhex(row[0]), KEY_CHECK)
-    except (SealBroken, ValueError) as error:
-        raise MasterKeyWrong(str(master_key_path(layout.master_key))) from error
-    return sealer
-
-
-def _first_sealer(layout: Layout, database: Connection) -> Sealer:
-    _refuse_to_forget(layout)  # a database that was emptied is as lost as one that is gone
-    if not master_key_path(layout.master_key).exists():
-        create_master_key(layout.master_key)
-    sealer = _sealer(layout)
-    check = sealer.seal(KEY_CHECK.encode(), KEY_CHECK).hex()
-    database.table("meta").upsert({"key": "key_check", "value": check}, pk="key")
-    return sealer

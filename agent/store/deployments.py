@@ -14,6 +14,7 @@ from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.problems import read_problem, written_problem
 from agent.store.read_cache import ReadCache
+from agent.store.values import mapping, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,7 @@ class Deployments:
     def next_number(self, owner: str) -> int:
         """Return a number that no generation of `owner` has had."""
         key = f"last generation of {owner}"
-        row = self._database.execute("select value from meta where key = ?", [key]).fetchone()
-        number = max(_number(row[0]) if row else 0, *self.numbers(owner), 0) + 1
+        number = max(self._counted(key), *self.numbers(owner), 0) + 1
         self._database.table("meta").upsert({"key": key, "value": str(number)}, pk="key")
         return number
 
@@ -84,7 +84,7 @@ class Deployments:
 
     def numbers(self, owner: str) -> list[int]:
         """Return the numbers of the generations that are kept, oldest first."""
-        query = "select number from generations where owner = ? order by number"
+        query = "select number from generations where owner = ? and typeof(number) = 'integer' order by number"
         return [row[0] for row in self._database.execute(query, [owner])]
 
     def orphaned(self) -> list[tuple[str, int]]:
@@ -107,11 +107,10 @@ class Deployments:
 
     def texts(self, digests: Iterable[str]) -> dict[str, str]:
         """Return texts with marks by their digest."""
-        found = {}
+        found: dict[str, str] = {}
         for digest in digests:
-            row = self._database.execute("select text from contents where digest = ?", [digest]).fetchone()
-            if row:
-                found[digest] = row[0]
+            query = "select digest, text from contents where digest = ?"
+            found.update(self._database.decoded("contents", lambda row: (row["digest"], row["text"]), query, [digest]))
         return found
 
     def drop_unused_texts(self) -> None:
@@ -164,8 +163,12 @@ class Deployments:
 
     def entry(self, service: str) -> int | None:
         """Return the number of the entry that a shared service reads."""
-        row = self._database.execute("select value from meta where key = ?", [f"entry of {service}"]).fetchone()
-        return (_number(row[0]) or None) if row else None
+        return self._counted(f"entry of {service}") or None
+
+    def _counted(self, key: str) -> int:
+        """Return a remembered number; 0 where there is none, or the row is damaged."""
+        query = "select key, value from meta where key = ?"
+        return next(iter(self._database.decoded("meta", lambda row: int(row["value"]), query, [key])), 0)
 
     def put_entry(self, service: str, number: int | None) -> None:
         """Keep the number of the entry that a shared service reads."""
@@ -220,6 +223,12 @@ class Deployments:
         for subject in subjects:
             self._database.execute("delete from refusals where module = ? and subject = ?", [module, subject])
 
+    def forget_refusals(self, module: str, codes: Iterable[str]) -> None:
+        """Forget refusals of a module whose problem has one of these codes."""
+        for refusal in self.refusals():
+            if refusal.module == module and refusal.problem.code in codes:
+                self.accept(module, [refusal.subject])
+
     def drop_stale_refusals(self, module: str, wanted: Iterable[str]) -> None:
         """Forget refusals of what nobody asks for any more."""
         wanted = set(wanted)
@@ -252,17 +261,12 @@ class Deployments:
         self._database.execute("delete from transactions where id = ?", [transaction_id])
 
 
-def _number(text: str) -> int:
-    """Return a remembered number; 0 where the row is damaged."""
-    return int(text) if text.isdecimal() else 0
-
-
 def _transaction(row: dict[str, Any]) -> TransactionRow:
-    return TransactionRow(row["id"], row["job"], Step(row["phase"]), json.loads(row["record"]))
+    return TransactionRow(row["id"], row["job"], Step(row["phase"]), mapping(row["record"]))
 
 
 def _chains(row: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    return row["module"], dict(json.loads(row["chains"]))
+    return row["module"], texts(row["chains"])
 
 
 def _refusal(row: dict[str, Any]) -> Refusal:
@@ -271,7 +275,7 @@ def _refusal(row: dict[str, Any]) -> Refusal:
         slot=row["slot"],
         kind=RefusedKind(row["kind"]),
         subject=row["subject"],
-        problem=Problem.from_json(json.loads(row["problem"])),
+        problem=read_problem(row["problem"]) or Problem("", ""),
         attempts=int(row["attempts"]),
         retry_at=read_known(row["retry_at"]),
         tried_at=read(row["tried_at"]),
@@ -285,7 +289,7 @@ def _generation(row: dict[str, Any]) -> Generation:
         owner=row["owner"],
         number=row["number"],
         files=tuple(ManifestFile.from_json(file) for file in files),
-        chains=json.loads(row["chains"]),
+        chains=texts(row["chains"]),
         digest=row["digest"],
         checksums=checksums,
         made={path: (mode, user, group) for path, (mode, user, group) in made.items()},

@@ -34,8 +34,9 @@ class Endpoints:
 
     def ports(self) -> set[int]:
         """Return the ports of all endpoints; a UNIX socket has none."""
-        rows = self._database.query("select distinct address from endpoints where address not like 'unix:%'")
-        return {int(port) for row in rows if (port := row["address"].rpartition(":")[2]).isdecimal()}
+        query = "select distinct cast(address as text) as address from endpoints where address not like 'unix:%'"
+        rows = self._database.query(query)
+        return {int(port) for row in rows if (port := row["address"].rpartition(":")[2]).isdecimal() and len(port) < 6}
 
     def all(self) -> list[EndpointRecord]:
         """Return every endpoint."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from agent.model.events import Event, EventKind
 from agent.store.connection import Connection
 from agent.store.instants import read_known, written
+from agent.store.values import mapping
 
 KEPT = 10_000
 """Rows; older ones are dropped at the end of a pass."""
@@ -67,7 +68,7 @@ def _event(row: dict[str, object]) -> Event:
         text=str(row["text"]),
         job=str(row["job"] or ""),
         module=str(row["module"] or ""),
-        detail=json.loads(str(row["detail"] or "{}")),
+        detail=mapping(str(row["detail"] or "{}")),
         id=int(str(row["id"])),
     )
 

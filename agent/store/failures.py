@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from agent.errors.store import (
     DatabaseBusy,
@@ -16,6 +19,7 @@ from agent.errors.store import (
     DatabaseUnreadable,
 )
 from agent.store.full_disk import PRIMARY, is_for_lack_of_room
+from agent.store.schema import COLUMNS
 from agent.system.layout import Layout
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
@@ -35,6 +39,7 @@ MISTAKES = frozenset(
     {sqlite3.SQLITE_OK, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE}
 )
 """Codes of a statement that is wrong, which is a mistake of the program."""
+MISSING = re.compile(r"no such (table|column): (?:main\.)?(\w+)")
 
 
 @contextmanager
@@ -54,12 +59,47 @@ def refusal(error: sqlite3.Error, layout: Layout) -> DatabaseRefused:
         return DatabaseBusy(path, reason, _holder(layout))
     if is_for_lack_of_room(error, layout.database):
         return DatabaseFull(path, reason)
+    if _is_of_the_schema(error):
+        return DatabaseDamaged(path, reason)
     return KINDS.get(code, DatabaseRefused)(path, reason)
 
 
 def is_of_the_file(error: sqlite3.Error) -> bool:
     """Whether it says something of the database, and not of the statement."""
-    return getattr(error, "sqlite_errorcode", 0) & PRIMARY not in MISTAKES
+    return getattr(error, "sqlite_errorcode", 0) & PRIMARY not in MISTAKES or _is_of_the_schema(error)
+
+
+def _is_of_the_schema(error: sqlite3.Error) -> bool:
+    """Whether a table or a column isn't there that every version has which opens the database."""
+    missing = MISSING.search(str(error)) if isinstance(error, sqlite3.OperationalError) else None
+    return missing is not None and (missing[1] != "table" or missing[2] in COLUMNS)
+
+
+def look_at_files(layout: Layout) -> None:
+    """Raise `DatabaseDamaged` where something else is in place of a file: SQLite would wait for who writes to a pipe."""
+    for file in files_of(layout.database):
+        if kind := kind_of(file):
+            raise DatabaseDamaged(str(file), f"there is {kind} in its place")
+
+
+def files_of(database: Path) -> list[Path]:
+    """Return the database and what SQLite has beside it."""
+    return [database, *(database.with_name(f"{database.name}-{each}") for each in ("wal", "shm", "journal"))]
+
+
+def kind_of(path: Path) -> str:
+    """Return what is in place of a file, for people; empty: a file, nothing, or what can't be looked at."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "a symbolic link that leads nowhere" if path.is_symlink() else ""
+    except OSError:
+        return ""
+    if stat.S_ISREG(mode):
+        return ""
+    if stat.S_ISDIR(mode):
+        return "a directory"
+    return "something that is no file"
 
 
 def _holder(layout: Layout) -> str:

@@ -16,8 +16,9 @@ def read(text: str | None) -> datetime | None:
 
 
 def read_known(text: str) -> datetime:
-    """Return an instant that is always there. Raises ValueError, TypeError."""
+    """Return an instant that is always there. Raises ValueError, TypeError, OverflowError."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
+    moment.astimezone(UTC)  # raises OverflowError at the ends of time
     return moment

@@ -8,42 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent.errors import AgentError
-from agent.store.connection import KEYS, DamagedRow
+from agent.store.connection import DamagedRow
 from agent.store.full_disk import is_for_lack_of_room
 from agent.store.instants import written
+from agent.store.schema import KEYS, MADE_AGAIN
 
 if TYPE_CHECKING:
     from agent.store.database import Store
 
-MADE_AGAIN = frozenset(
-    {
-        "audit_repeats",
-        "bindings",
-        "conditions",
-        "cross_certificates",
-        "deployments",
-        "endpoints",
-        "events",
-        "failing_names",
-        "footprints",
-        "generations",
-        "jobs",
-        "ledger",
-        "login_failures",
-        "meta",
-        "modules",
-        "needs",
-        "orders",
-        "refusals",
-        "reissues",
-        "revocation_lists",
-        "tokens",
-        "transactions",
-        "watches",
-    }
+ELSEWHERE = frozenset(
+    {"audit_repeats", "audits", "contents", "ledger", "login_failures", "memories", "meta", "people", "tokens"}
 )
-"""Tables whose rows are written again by a pass, or whose loss costs nothing but history."""
-ELSEWHERE = frozenset({"audit_repeats", "audits", "ledger", "login_failures", "meta", "people", "tokens"})
 """Tables that are read in parts, or by others than the store itself."""
 MOST = 20
 """Lines of SQLite's own check that are kept."""
@@ -70,7 +45,7 @@ def _readers(store: Store) -> Iterator[Callable[[], object]]:
     yield from (store.account_keys.all, store.watches.all, store.failing.all, store.modules.all, store.modules.needs)
     yield from (store.modules.bindings, store.deployments.all, store.deployments.generations)
     yield from (store.deployments.refusals, store.deployments.transactions, store.endpoints.all, store.conditions.all)
-    yield store.footprints.read_all
+    yield from (store.footprints.read_all, store.pins.all, store.set_aside.all)
     yield from (lambda: store.jobs.newest(-1), lambda: store.journal.since(limit=-1))
 
 
@@ -87,11 +62,15 @@ def quick_check(store: Store) -> str:
 def mend(store: Store, rows: Iterable[DamagedRow], now: datetime) -> list[DamagedRow]:
     """Mend the rows that can be mended, and return them. Call inside `Store.write`.
 
-    What is made again is dropped; what can be read out of the certificates of a chain or a root is.
+    What is made again is dropped; what can be read out of the certificates of a chain or a root is. What a row was is set aside.
     """
-    mended = [row for row in rows if _mend(store, row, now)]
-    for row in mended:
-        store.database.damaged.pop((row.table, row.key), None)
+    mended = []
+    for row in rows:
+        contents = store.set_aside.contents(row)
+        if _mend(store, row, now):
+            store.set_aside.keep(row, contents, now)
+            store.database.damaged.pop((row.table, row.key), None)
+            mended.append(row)
     store.forget()
     return mended
 
@@ -115,10 +94,10 @@ def _mend(store: Store, row: DamagedRow, now: datetime) -> bool:
 
 def _mend_chain(store: Store, chain_id: str, now: datetime) -> bool:
     chain = store.chains.load(chain_id)
-    query = "select source, request, root, origin, revoked_at from chains where id = ?"
-    kept = next(store.database.query(query, [chain_id]))
     if chain is None or chain.id != chain_id:
         return False
+    query = "select source, request, root, origin, revoked_at from chains where id = ?"
+    kept = next(store.database.query(query, [chain_id]))
     of = {name: kept[name] for name in ("source", "request", "root")}
     store.chains.add(chain, now=now, origin=kept["origin"] or "", **of)
     if kept["revoked_at"] is not None:

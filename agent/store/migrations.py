@@ -291,3 +291,9 @@ def m024_wishes(db: Database) -> None:
         " where chains.request = reissues.request and created_at < asked_at)"
     )
     db.execute("delete from reissues where chains = '[]' and coalesce(forced, 0) = 0")
+
+
+@migrations()
+def m025_rows_set_aside(db: Database) -> None:
+    """Damaged rows that were taken out of their tables."""
+    db.table("rows_set_aside").create(_columns("id:int at of_table key reason content"), pk="id")

@@ -13,6 +13,7 @@ from agent.model.need import Need
 from agent.pki.chain import KeyType, Purpose
 from agent.store.connection import Connection
 from agent.store.problems import read_problem, written_problem
+from agent.store.values import mapping, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _module(row: dict[str, Any]) -> ModuleRecord:
         plugin=row["plugin"],
         title=row["title"],
         enabled=bool(row["enabled"]),
-        services=tuple(json.loads(row["services"])),
+        services=words(row["services"]),
         problem=read_problem(row["problem"]),
     )
 
@@ -122,13 +123,14 @@ def _need_text(need: Need) -> str:
 
 
 def _need(row: dict[str, Any]) -> Need:
-    values = json.loads(row["need"])
+    values = mapping(row["need"])
+    sources, pin = values["sources"], values["pin"]
     return Need(
-        names=tuple(values["names"]),
-        slot=values["slot"],
+        names=words(json.dumps(values["names"])),
+        slot=row["slot"],
         key_types=tuple(KeyType(each) for each in values["key_types"]),
         purpose=Purpose(values["purpose"]),
-        sources=tuple(values["sources"]) if values["sources"] is not None else None,
-        pin=values["pin"],
+        sources=words(json.dumps(sources)) if sources is not None else None,
+        pin=None if pin is None else str(pin),
         module=row["module"],
     )

@@ -14,6 +14,7 @@ from agent.store.instants import read, written
 from agent.store.problems import read_problem_json
 from agent.store.processes import is_alive, process_name
 from agent.store.sealing import Sealer
+from agent.store.values import mapping, words
 
 UNNEEDED = timedelta(days=8)
 """An order for a request that no module needs any more is kept so long after its next try would have been."""
@@ -51,12 +52,11 @@ class Orders:
 
     def saved(self, request: str, source: str) -> dict[str, Any]:
         """Return what the source saved last; empty at first."""
-        query = "select sealed_state from orders where request = ? and source = ?"
-        row = self._database.execute(query, [request, source]).fetchone()
-        if not row or row[0] is None:
-            return {}
-        state: dict[str, Any] = json.loads(self._sealer.open(row[0], _context(request, source)))
-        return state
+        query = "select request, source, sealed_state from orders where request = ? and source = ?"
+        for row in self._database.checked("orders", query, [request, source]):
+            if row["sealed_state"] is not None:
+                return mapping(self._sealer.open(row["sealed_state"], _context(request, source)).decode())
+        return {}
 
     def save(self, request: str, source: str, state: Mapping[str, Any]) -> None:
         """Keep what a source needs to go on after a crash."""
@@ -141,9 +141,9 @@ class Orders:
 
     def lease(self, request: str, source: str, now: datetime) -> bool:
         """Take the order for this process. False while another living process has it. Call inside `Store.write`."""
-        query = "select lease_process, lease_at from orders where request = ? and source = ?"
-        row = self._database.execute(query, [request, source]).fetchone()
-        if row and row[0] and row[0] != process_name() and _holds(row[0], row[1], now):
+        query = "select request, source, lease_process, lease_at from orders where request = ? and source = ?"
+        known = self._database.decoded("orders", lambda row: _is_of_another(row, now), query, [request, source])
+        if any(known):
             return False
         self._put(request, source, {"lease_process": process_name(), "lease_at": written(now)})
         return True
@@ -182,12 +182,17 @@ def _holds(process: str, since: str | None, now: datetime) -> bool:
     return held_at is not None and is_recent(held_at, now, LEASE) and is_alive(process)
 
 
+def _is_of_another(row: dict[str, Any], now: datetime) -> bool:
+    process = row["lease_process"]
+    return bool(process) and process != process_name() and _holds(process, row["lease_at"], now)
+
+
 def _lease(row: dict[str, Any], now: datetime) -> tuple[tuple[str, str], bool]:
     return (row["request"], row["source"]), _holds(row["lease_process"], row["lease_at"], now)
 
 
 def _reissue(row: dict[str, Any]) -> tuple[str, frozenset[str]]:
-    return row["request"], frozenset(json.loads(row["chains"]))
+    return row["request"], frozenset(words(row["chains"]))
 
 
 def _context(request: str, source: str) -> str:

@@ -14,6 +14,8 @@ from agent.pki.encoding import Part, encode
 from agent.pki.revocation import RevocationReason
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
+from agent.store.problems import read_problem_json
+from agent.store.values import words
 
 COLUMNS = (
     "serial, sha256, module, label, names, purposes, root, not_before, not_after, created_at, replaced_at, revoked_at, "
@@ -45,7 +47,7 @@ class Peers:
                 "names": json.dumps(names),
                 "purposes": json.dumps([str(each) for each in peer.purposes]),
                 "not_before": written(peer.usable_from),
-                "not_after": written(peer.usable_until),
+                "not_after": written(peer.not_after),
                 "certificate": encode(peer, [Part.FULLCHAIN, Part.ROOT]).decode(),
                 "csr": csr.decode("ascii", errors="replace"),
                 "created_at": written(now),
@@ -72,8 +74,8 @@ class Peers:
         return str(self._one(sha256, "csr")).encode()
 
     def _one(self, sha256: str, column: str) -> Any:
-        row = self._database.execute(f"select {column} from peers where sha256 = ?", [sha256]).fetchone()  # noqa: S608
-        return row[0]
+        query = f"select sha256, {column} from peers where sha256 = ?"  # noqa: S608
+        return self._database.checked("peers", query, [sha256])[0][column]
 
     def revoke(self, peers: Iterable[Peer], at: datetime, reason: RevocationReason) -> None:
         """Note that certificates were revoked: they are not signed again."""
@@ -97,7 +99,9 @@ class Peers:
     def problems(self) -> dict[str, dict[str, Any]]:
         """Return, by SHA-256, why a certificate could not be signed again: `Problem` as JSON."""
         query = "select sha256, problem from peers where problem is not null and replaced_at is null"
-        return dict(self._database.decoded("peers", lambda row: (row["sha256"], json.loads(row["problem"])), query))
+        return dict(
+            self._database.decoded("peers", lambda row: (row["sha256"], read_problem_json(row["problem"]) or {}), query)
+        )
 
 
 def _pause(row: dict[str, Any]) -> tuple[str, Pause]:
@@ -110,8 +114,8 @@ def _peer(row: dict[str, Any]) -> Peer:
         sha256=row["sha256"],
         module=row["module"],
         label=row["label"],
-        names=tuple(json.loads(row["names"])),
-        purposes=tuple(Purpose(each) for each in json.loads(row["purposes"])),
+        names=words(row["names"]),
+        purposes=tuple(Purpose(each) for each in words(row["purposes"])),
         root=row["root"],
         not_before=read_known(row["not_before"]),
         not_after=read_known(row["not_after"]),

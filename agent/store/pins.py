@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from agent.model.pin import Pin
 from agent.store.connection import Connection
 from agent.store.instants import read_known, written
@@ -26,5 +28,9 @@ class Pins:
 
     def all(self) -> list[Pin]:
         """Return every pin, by module and slot."""
-        rows = self._database.query("select module, slot, chain, who, at from pins order by module, slot")
-        return [Pin(row["module"], row["slot"], row["chain"], row["who"], read_known(row["at"])) for row in rows]
+        query = "select module, slot, chain, who, at from pins order by module, slot"
+        return self._database.decoded("pins", _pin, query)
+
+
+def _pin(row: dict[str, Any]) -> Pin:
+    return Pin(row["module"], row["slot"], row["chain"], row["who"], read_known(row["at"]))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from agent.errors.problem import Problem
+from agent.store.values import mapping
+
+NAMES = {each.name for each in fields(Problem)}
 
 
 def written_problem(problem: Problem | None) -> str | None:
@@ -15,12 +19,19 @@ def written_problem(problem: Problem | None) -> str | None:
 
 def read_problem_json(text: str | None) -> dict[str, Any] | None:
     """Return a problem as JSON types. Raises ValueError, TypeError for what is none."""
-    row = json.loads(text) if text else None
+    row = mapping(text) if text else None
     if row is not None:
-        Problem.from_json({"code": "", **row})
+        _problem({"code": "", **row})
     return row
 
 
 def read_problem(text: str | None) -> Problem | None:
     """Return what `written_problem` made into text."""
-    return Problem.from_json(json.loads(text)) if text else None
+    return _problem(mapping(text)) if text else None
+
+
+def _problem(row: dict[str, Any]) -> Problem:
+    texts = all(isinstance(value, str) for name, value in row.items() if name != "retry_at")
+    if not texts or not {"code", "cause"} <= set(row) <= NAMES:
+        raise ValueError("it is no problem")
+    return Problem.from_json(row)

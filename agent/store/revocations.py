@@ -9,6 +9,7 @@ from typing import Any
 from agent.pki.revocation import Revocation, RevocationList, RevocationReason
 from agent.store.connection import Connection
 from agent.store.instants import read_known, written
+from agent.store.values import words
 
 EARLY, LATE = datetime(2000, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
 """Instants in place of those that can't be read."""
@@ -65,7 +66,7 @@ def _still_revoked(row: dict[str, Any]) -> Revocation:
 
 
 def _list(row: dict[str, Any]) -> RevocationList:
-    serials = tuple(json.loads(row["serials"]))
+    serials = words(row["serials"])
     times = read_known(row["this_update"]), read_known(row["next_update"])
     return RevocationList(row["root"], int(row["number"]), *times, serials, row["pem"])
 

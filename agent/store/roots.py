@@ -118,18 +118,23 @@ class Roots:
         query = f"select {COLUMNS} from roots order by created_at desc, rowid desc"  # noqa: S608
         return self._database.decoded("roots", _record, query)
 
+    def newest_ids(self) -> list[str]:
+        """Return the fingerprints of a few roots, the newest first."""
+        query = "select cast(sha256 as text) from roots order by created_at desc limit 3"
+        return [row[0] for row in self._database.execute(query)]
+
     def crosses(self) -> list[CrossCertificate]:
         """Return the cross-certificates between roots, and why there is none, the newest first."""
         query = "select * from cross_certificates order by created_at desc, rowid desc"
         return self._database.decoded("cross_certificates", _cross, query)
 
     def load(self, sha256: str = "") -> Root | None:
-        """Return the root that signs, or the one with this fingerprint, with its key. Raises `SealBroken`."""
+        """Return the root that signs, or the one with this fingerprint, with its key. Raises `SealBroken`, `RowDamaged`."""
         from agent.pki.authority import Root
 
         chosen = "sha256 = ?" if sha256 else "retired_at is null and replaced_at is null and prepared is not 1"
         query = f"select sha256, certificates, sealed_key from roots where {chosen}"  # noqa: S608
-        for row in self._database.query(query, [sha256] if sha256 else []):
+        for row in self._database.checked("roots", query, [sha256] if sha256 else []):
             key = self._sealer.open(row["sealed_key"], _context(row["sha256"]))
             return Root.from_pem(row["certificates"].encode(), key)
         return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.store.connection import Connection
 from agent.store.sealing import Sealer
+from agent.store.values import mapping
 
 WRITE = (
     "insert into memories (source, key, sealed_state) values (?, ?, ?)"
@@ -23,13 +24,11 @@ class Memories:
         self._sealer = sealer
 
     def read(self, source: str, key: str) -> dict[str, Any]:
-        """Return what was written last; empty at first. Raises `SealBroken`."""
-        query = "select sealed_state from memories where source = ? and key = ?"
-        row = self._database.execute(query, [source, key]).fetchone()
-        if row is None:
-            return {}
-        state: dict[str, Any] = json.loads(self._sealer.open(row[0], _context(source, key)))
-        return state
+        """Return what was written last; empty at first. Raises `SealBroken`, `RowDamaged`."""
+        query = "select source, key, sealed_state from memories where source = ? and key = ?"
+        for row in self._database.checked("memories", query, [source, key]):
+            return mapping(self._sealer.open(row["sealed_state"], _context(source, key)).decode())
+        return {}
 
     def write(self, source: str, key: str, state: Mapping[str, Any]) -> None:
         """Keep `state`; an empty one is forgotten."""

@@ -13,8 +13,8 @@ from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.need import Request
 from agent.model.records import OrderRecord, Watch
 from agent.pki.chain import KeyType, Purpose
-from agent.store.connection import KEYS
-from agent.store.integrity import MADE_AGAIN, read_all
+from agent.store.integrity import read_all
+from agent.store.schema import KEYS, MADE_AGAIN, PEOPLES
 from support.appliances.api import NAME, make_tunnel
 from support.appliances.deployed import Deployed, served
 from support.clients.terminal import Terminal
@@ -205,4 +205,5 @@ def test_a_file_that_sqlite_cannot_read_wholly_is_found_once_a_day(tunnel):
 
 def test_what_a_pass_drops_is_no_key_no_certificate_and_nobodys_account():
     kept = set(KEYS) - MADE_AGAIN
-    assert kept == {"account_keys", "audits", "chains", "people", "peers", "revocations", "roots"}
+    assert kept == {"account_keys", "audit_ends", "audits", "chains", "people", "peers", "revocations", "roots"}
+    assert PEOPLES < MADE_AGAIN

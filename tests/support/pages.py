@@ -20,6 +20,7 @@ from agent.cli.commands import Invocation
 from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
+from agent.health.clock import not_believed
 from agent.health.damage import damaged_file, damaged_row
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
@@ -27,6 +28,7 @@ from agent.health.room import nearly_full
 from agent.health.states import Status
 from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.store.connection import DamagedRow
+from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, Doubt
 from agent.system.disk import Shortage
 from agent.system.modes import Repair
 from errors.examples import EXAMPLES
@@ -149,6 +151,7 @@ def status_problems() -> list[Problem]:
         problems.late(AT),
         problems.old_evidence("mail", "127.0.0.1:25", AT),
         problems.pass_crashed("KeyError", "'x'", ""),
+        problems.boot_unfinished("reading the settings and loading the plugins", 17),
         problems.api_failed("it ended with code 3"),
         *(of_account(each).problem for each in ACCOUNTS),
         problems.unreachable("pid 4711, chainwright run", "/run/chainwright/api.sock"),
@@ -185,7 +188,12 @@ ACCOUNTS = (
 def conditions() -> list[Problem]:
     """Return what passes note, though nothing raised it."""
     state, log = "/var/lib/chainwright", "/var/log/chainwright"
+    year = 365 * 86400.0
     return [
+        *(
+            not_believed(AT.timestamp(), Doubt(kind, AT.timestamp(), AT.timestamp() + ahead))
+            for kind, ahead in ((LEAPT, 3 * year), (BEHIND, -AT.timestamp()), (AHEAD, year))
+        ),
         nearly_full(Shortage("/var", [state, log], 12 << 20, None, severe=False)),
         nearly_full(Shortage("/var", [state], 1 << 30, 17, severe=True)),
         damaged_row(DamagedRow("chains", ("0a1b",), "ValueError: 'dsa' is not a valid KeyType"), DATABASE),

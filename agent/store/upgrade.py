@@ -1,0 +1,93 @@
+"""Schema of a database that is opened: brought up to date, and made again where somebody has dropped a part of it."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors.store import DatabaseTooNew, TablesLost
+from agent.store.connection import Connection
+
+FINGERPRINT = "schema"
+"""What is kept in `meta`: of the schema that was found whole."""
+LOST = "tables made again"
+"""The same: tables that were missing and were made again, for the next check to tell."""
+KEEP = "insert into meta (key, value) values (?, ?) on conflict (key) do update set value = excluded.value"
+
+
+@contextmanager
+def transaction(database: Connection) -> Iterator[None]:
+    """Make what happens inside one transaction."""
+    database.execute("BEGIN IMMEDIATE")  # a deferred one that reads first fails at once beside another writer
+    try:
+        yield
+        database.commit()
+    except BaseException:
+        database.rollback()
+        raise
+
+
+def bring_up_to_date(database: Connection, path: Path) -> None:
+    """Take the steps that are left, and make again what was dropped. Raises `DatabaseTooNew`, `TablesLost`, `sqlite3.Error`."""
+    _migrate(database, path)
+    if _fingerprint(database) != _known(database):
+        _repair(database, path)
+
+
+def _migrate(database: Connection, path: Path) -> None:
+    from agent.store import migrations as steps
+
+    migrations = steps.migrations
+    unknown = [step.name for step in migrations.applied(database.sqlite_utils) if step.name not in vars(steps)]
+    if unknown:
+        raise DatabaseTooNew(str(path), ", ".join(sorted(unknown)))
+    if not migrations.pending(database.sqlite_utils):
+        return
+    try:
+        with transaction(database):  # another process may be at it as well
+            migrations.apply(database.sqlite_utils)
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
+            raise
+        _note_steps(database, path, error)
+
+
+def _note_steps(database: Connection, path: Path, error: sqlite3.Error) -> None:
+    """Note the steps as taken where they were: what says so was lost. Raises `TablesLost`."""
+    from agent.store.schema_repair import MIGRATIONS, Schema, expected_schema, loss_of, note_steps
+
+    if loss_of(expected_schema(), Schema.of(database)).lost:
+        raise TablesLost(str(path), MIGRATIONS) from error
+    with transaction(database):
+        note_steps(database)
+
+
+def _repair(database: Connection, path: Path) -> None:
+    from agent.store.schema_repair import Schema, expected_schema, loss_of, make_again
+
+    expected = expected_schema()
+    loss = loss_of(expected, Schema.of(database))
+    if loss.lost:
+        raise TablesLost(str(path), ", ".join(loss.lost))
+    with transaction(database):
+        if loss:
+            make_again(database, expected, loss.again)
+        if loss.again:
+            database.execute(KEEP, [LOST, ", ".join(loss.again)])
+        database.execute(KEEP, [FINGERPRINT, _fingerprint(database)])
+
+
+def _fingerprint(database: Connection) -> str:
+    rows = database.execute("select type, name, sql from sqlite_master order by type, name").fetchall()
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+def _known(database: Connection) -> str | None:
+    try:
+        row = database.execute("select value from meta where key = ?", [FINGERPRINT]).fetchone()
+    except sqlite3.OperationalError:  # the table itself was dropped
+        return None
+    return row[0] if row else None
