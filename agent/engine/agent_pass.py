@@ -50,7 +50,8 @@ from agent.planning import (
     describe,
     plan,
 )
-from agent.planning.binding import ChainIndex, rank
+from agent.planning.binding import rank
+from agent.planning.chain_index import ChainIndex
 from agent.probing.probe import Prober
 from agent.store import Store
 from agent.system.command import Runner

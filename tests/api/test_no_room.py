@@ -1,4 +1,4 @@
-"""The API of an appliance whose state is full: it shows all, says so, and refuses in one sentence what would have to be written."""
+"""The API of an appliance whose state is full: it shows all, says so, and refuses in one sentence what would be written."""
 
 from __future__ import annotations
 
