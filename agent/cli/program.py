@@ -38,6 +38,7 @@ COMMANDS = {
     "reissue": "agent.cli.reissue",
     "render": "agent.cli.render",
     "renew": "agent.cli.reissue",
+    "repair": "agent.cli.repair",
     "revoke": "agent.cli.acme",
     "root": "agent.cli.root",
     "run": "agent.cli.processes",

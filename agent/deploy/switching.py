@@ -22,6 +22,7 @@ from agent.errors.deploy import KEPT, DiskFailed
 from agent.model.deployment import Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow
+from agent.store.served_chains import note_served
 
 
 class Switching:
@@ -51,6 +52,7 @@ class Switching:
         self._leave_out_unnamed()
         self._record_dead_endpoints()
         self._enter(Step.SWITCHING)
+        self._note_served()
         if failed := self.rename():
             return Failure(failed)
         self._enter(Step.RELOADING)
@@ -65,6 +67,13 @@ class Switching:
             self.keep()
             return None
         return self._outcomes.explained(failure, self._candidate(new=True))
+
+    def _note_served(self) -> None:
+        """Keep beside the database what is about to be in service."""
+        for module in self.record.moved:
+            generation = self._generation(module, new=True)
+            if generation is not None:
+                note_served(self._context.store, module, generation.number, generation.chains.values())
 
     def _confirm(self) -> Failure | None:
         """See that the services run the new configuration, where their endpoints don't show it."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from agent.engine.agent_pass import Pass
 from agent.engine.audit_check import check_audit_record
@@ -30,6 +31,7 @@ from agent.engine.pass_inputs import (
 )
 from agent.engine.places import make_places
 from agent.engine.recheck import Recheck
+from agent.engine.recovering import on_whole_database
 from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
 from agent.engine.unchanged_settings import Loader, load_settings
 from agent.engine.up_to_date import note_up_to_date
@@ -166,6 +168,12 @@ class Engine:
 
         `recheck`: which endpoints to look at, whenever they were looked at last. `retry`: as for `apply`.
         """
+        work = partial(self._run_pass, wait=wait, windows=windows, orders=orders, recheck=recheck, retry=retry)
+        return on_whole_database(self.layout, self.clock, wait, work)
+
+    def _run_pass(
+        self, *, wait: float, windows: bool, orders: bool, recheck: Recheck, retry: bool
+    ) -> tuple[Plan, list[str]]:
         job = self.job or secrets.token_hex(4)
         with self._locked(wait) as store, self.activity.passing():
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
@@ -218,6 +226,9 @@ class Engine:
 
         What a crash has left in the middle is undone, and services are neither reloaded nor waited for.
         """
+        return on_whole_database(self.layout, self.clock, 0.0, self._boot)
+
+    def _boot(self) -> list[str]:
         job = secrets.token_hex(4)
         with self._locked(0.0) as store:
             fingerprint = InputsFingerprint(str(self.layout.root))

@@ -17,6 +17,8 @@ class EventKind(StrEnum):
     PASS_STARTED = "pass_started"
     PASS_ENDED = "pass_ended"
     SETTINGS_REFUSED = "settings_refused"
+    DATABASE_RESTORED = "database_restored"
+    """It was lost or damaged."""
     ROOT_CREATED = "root_created"
     CHAIN_STORED = "chain_stored"
     CHAIN_UPLOADED = "chain_uploaded"

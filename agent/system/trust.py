@@ -105,6 +105,17 @@ def read_regular(path: Path, *, largest: int = LARGEST) -> bytes:
         os.close(descriptor)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file that the agent has written, of whatever size. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+    try:
+        _check_kind(os.fstat(descriptor))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
 def files_in(directory: Path, pattern: str, *, root: Path = TOP) -> Iterator[Path]:
     """Yield the files of a directory by name, none where there is no directory. Raises `Untrusted`."""
     if directory.is_dir():

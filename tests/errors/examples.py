@@ -322,6 +322,7 @@ EXAMPLES: list[AgentError] = [
     store.DatabaseLost(DATABASE, f"{PRIVATE}/root-1234.sealed"),
     store.DatabaseRefused(DATABASE, "unable to open database file"),
     store.DatabaseDamaged(DATABASE, "file is not a database"),
+    store.CopyFailed(f"{PRIVATE}/copies", "86 MB have to be free, and 12 are"),
     store.TablesLost(DATABASE, "chains, roots"),
     store.RowDamaged(DATABASE, "chains", "3f5a", "ValueError: its certificates is missing"),
     store.DatabaseBusy(DATABASE, "database is locked", "pid 7, chainwright run"),
