@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from agent.system.layout import Layout
 if TYPE_CHECKING:
     from agent.auth.person import Actor
     from agent.operations.locked_state import LockedState
+    from agent.system.clock import Clock
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 WAIT = 60.0
@@ -36,10 +37,15 @@ class Invocation:
         return Layout(self.root)
 
     def now(self) -> datetime:
-        """Return the present instant, UTC; never one before the release."""
-        from agent.system.release import plausible
+        """Return the present instant, UTC, as far as the machine's clock is believed."""
+        return self.clock()
 
-        return plausible(datetime.now(UTC))
+    @property
+    def clock(self) -> Clock:
+        """Return the clock by which the appliance decides."""
+        from agent.system.clock import Clock
+
+        return Clock(self.root)
 
     def locked_state(self, who: str, *, timeout: float = WAIT) -> AbstractContextManager[LockedState]:
         """Hold the lock for one change by the command `who`. Raises `LockHeld`, `SettingsRefused` and `StoreError`.

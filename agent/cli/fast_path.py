@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Sequence
 
 DEGRADED = 3
@@ -21,11 +20,11 @@ def idle_exit_code(arguments: Sequence[str]) -> int | None:
     if root is None:
         return None
     from agent.engine.freshness import still_fresh
-    from agent.system.release import RELEASED_AT
+    from agent.system.clock import Clock
 
-    now = max(time.time(), RELEASED_AT.timestamp())
-    up_to_date = still_fresh(root, now, look=IF_DUE not in arguments)
-    if up_to_date is None:
+    now = Clock(root).settled()
+    up_to_date = still_fresh(root, now, look=IF_DUE not in arguments) if now is not None else None
+    if now is None or up_to_date is None:
         return None
     print(f"Nothing to do.{_next(up_to_date.until, now)}", flush=True)
     if up_to_date.attention:

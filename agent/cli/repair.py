@@ -55,11 +55,13 @@ def _repaired(invocation: Invocation, dry_run: bool, wait: float) -> Recovery | 
     from agent.store.recovery import diagnose, has_state, recover
     from agent.system.lock import held
     from agent.system.poke import poke
+    from agent.system.replacement import Replacement
 
     layout, now = invocation.layout, invocation.now()
     if not has_state(layout):
         raise NoStateYet(str(layout.database))
     with held(layout.lock, wait=wait):
+        Replacement(layout).finish()
         error = diagnose(layout)
         if error is None:
             return None

@@ -12,6 +12,7 @@ LEVELS = {
     EventKind.MODULE_FAILED: Level.ERROR,
     EventKind.PLUGIN_FAILED: Level.ERROR,
     EventKind.CHAIN_REVOKED: Level.WARNING,
+    EventKind.CLOCK_DOUBTED: Level.WARNING,
     EventKind.DRIFT: Level.WARNING,
     EventKind.ORDER_FAILED: Level.WARNING,
     EventKind.REFUSED: Level.WARNING,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import select
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
 from agent.daemon.channel import LAST_WORDS
 from agent.daemon.schedule import DUE
 from agent.engine.due_looks import looked
-from agent.system.release import RELEASED_AT
+from agent.system.clock import Clock
 
 LONGEST = 65536
 """Octets that a message has at most which asks for a look alone."""
@@ -31,7 +30,8 @@ def is_enough(root: Path, pipe: int) -> bool:
         message, size = _peeked(end)
         if not _is_about_looks(message):
             return False
-        until = looked(str(root), max(time.time(), RELEASED_AT.timestamp()))
+        now = Clock(root).settled()
+        until = looked(str(root), now) if now is not None else None
         if until is None:
             return False
         end.recv(size)

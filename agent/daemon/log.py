@@ -24,7 +24,7 @@ class Level(IntEnum):
 class Log:
     """Writes lines to one stream. Any thread may use it; it never raises."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.time, *, journal: bool = False) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float], *, journal: bool = False) -> None:
         self._stream = stream
         self._clock = clock
         self._journal = journal

@@ -34,7 +34,6 @@ from agent.errors.settings import SettingsRefused
 from agent.errors.store import LockHeld
 from agent.planning import Plan
 from agent.system.activity import Activity, Page
-from agent.system.clock import utc_now
 from agent.system.layout import Layout
 
 IDLE_SECONDS = 60.0
@@ -62,7 +61,7 @@ def serve(
     end: socket.socket,
     *,
     who: str = WHO,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Callable[[], datetime] | None = None,
     host: HostReader = read_host,
     idle_seconds: float = IDLE_SECONDS,
     job_seconds: float = TIMEOUT,

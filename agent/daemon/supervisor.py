@@ -16,17 +16,18 @@ from agent.daemon.api_supervisor import ApiSupervisor
 from agent.daemon.avoidance import Avoidance
 from agent.daemon.channel import Message
 from agent.daemon.child import ending
+from agent.daemon.clock_watch import ClockWatch
 from agent.daemon.file_watch import FileWatch
 from agent.daemon.hang_watch import what_happened
 from agent.daemon.log import Level, Log, OnceLog, instant, reaches_journal
 from agent.daemon.pass_supervisor import PROGRAM, PassSupervisor
-from agent.daemon.schedule import Instant, Schedule
+from agent.daemon.schedule import Schedule
 from agent.daemon.sd_notify import Notifier
 from agent.daemon.service_watch import ServiceWatch
 from agent.daemon.wakeup import Wakeup
+from agent.system.clock import Clock
 from agent.system.layout import Layout
 from agent.system.lock import held
-from agent.system.release import RELEASED_AT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,16 +40,17 @@ TICK = 10.0
 WHO = "chainwright run"
 
 
-def run(layout: Layout, *, clock: Callable[[], float] = time.time, program: Sequence[str] = PROGRAM) -> int:
+def run(layout: Layout, *, clock: Clock | None = None, program: Sequence[str] = PROGRAM) -> int:
     """Run the agent until SIGTERM or SIGINT; return the exit code.
 
     Raises `AgentAlreadyRunning` when another one runs on this state, `StateUnwritable` and `SocketPathTooLong` when it
     can't start.
     Whatever goes wrong later is logged, tried again, and never ends it.
     """
-    log = Log(sys.stderr, clock, journal=reaches_journal(sys.stderr, os.environ))
+    clock = clock or Clock(layout.root)
+    log = Log(sys.stderr, clock.seconds, journal=reaches_journal(sys.stderr, os.environ))
     with held(layout.daemon_lock, wait=0.0, refusal=_already_running), Wakeup(layout) as wakeup:
-        Supervisor(layout, log, wakeup, Notifier(os.environ), clock=clock, program=program).serve()
+        Supervisor(layout, log, wakeup, Notifier(os.environ), clock, program=program).serve()
     return 0
 
 
@@ -67,8 +69,8 @@ class Supervisor:
         log: Log,
         wakeup: Wakeup,
         notifier: Notifier,
+        clock: Clock,
         *,
-        clock: Callable[[], float] = time.time,
         attend: Callable[[], bool] = lambda: False,
         who: str = WHO,
         program: Sequence[str] = PROGRAM,
@@ -84,13 +86,13 @@ class Supervisor:
         self._log = log
         self._wakeup = wakeup
         self._notifier = notifier
-        self._clock = clock
+        self._clock = ClockWatch(clock)
         self._attend = attend
         self._passes = PassSupervisor(
             layout, wakeup, heard=self._hear, ended=self._ended, who=who, program=program, output=output
         )
         self._api = ApiSupervisor(layout, log, wakeup, api_output, note=self._note_api)
-        self._schedule = Schedule(self._now())
+        self._schedule = Schedule(self._clock.now())
         self._services = ServiceWatch(wakeup.watch, layout.root)
         self._files = FileWatch(str(layout.etc), wakeup.watch)
         self._avoidance = Avoidance()
@@ -123,9 +125,6 @@ class Supervisor:
 
     # When
 
-    def _now(self) -> Instant:
-        return Instant(max(self._clock(), RELEASED_AT.timestamp()), time.monotonic())
-
     @property
     def _is_passing(self) -> bool:
         return self._passes.is_passing or self._passes.asked is not None
@@ -153,11 +152,11 @@ class Supervisor:
             self._jobs.append(self._wakeup.jobs.popleft())
 
     def _reason(self) -> str:
-        due = self._schedule.due(self._now())
+        doubt, due = self._clock.news(), self._schedule.due(self._clock.now())
         poked = self._wakeup.poked()
         started = "the process of a service was started" if self._attended else ""
         happened = self._services.look()
-        return poked or happened or due or started or self._changed()
+        return doubt or poked or happened or due or started or self._changed()
 
     def _changed(self) -> str:
         """Say which file has changed that a pass reads."""
@@ -176,7 +175,7 @@ class Supervisor:
         longest = min(TICK, self._notifier.watchdog or TICK, self._services.tick or TICK)
         waits = [self._api.seconds, self._passes.seconds, None if self._is_passing else self._files.seconds]
         longest = min(longest, *(each for each in waits if each is not None), TICK)
-        return longest if self._is_passing else self._schedule.seconds(self._now(), longest)
+        return longest if self._is_passing else self._schedule.seconds(self._clock.now(), longest)
 
     # What the pass process says
 
@@ -230,11 +229,11 @@ class Supervisor:
         self._log.say(f"looked at what serves, because {message['reason']}; the next pass is due at {at}")
 
     def _locked(self, message: Message) -> None:
-        self._schedule.locked(self._now(), message["reason"])
+        self._schedule.locked(self._clock.now(), message["reason"])
         self._once.say("lock", message["text"], Level.INFO)
 
     def _failed(self, message: Message) -> None:
-        pause, text, reason = self._schedule.failed(self._now()), message["text"], message["reason"]
+        pause, text, reason = self._schedule.failed(self._clock.now()), message["text"], message["reason"]
         news = self._note_refusal(text) if message["refused"] else self._once.say("pass", text)
         if news:
             self._log.say(f"no pass was made, though {reason}; it is tried again in {pause:.0f} s", Level.WARNING)
@@ -246,7 +245,7 @@ class Supervisor:
         self._crashed(message["reason"])
 
     def _crashed(self, reason: str, why: str = "") -> None:
-        pause = self._schedule.failed(self._now())
+        pause = self._schedule.failed(self._clock.now())
         cause = f": {why}" if why else ""
         self._log.say(f"a pass failed, made because {reason}{cause}; it is tried again in {pause:.0f} s", Level.ERROR)
         self._notifier.status(f"A pass failed, see the log. Tried again in {pause:.0f} s.")
@@ -294,4 +293,5 @@ class Supervisor:
         self._services.close()
         self._files.close()
         self._passes.stop()
+        self._clock.end()
         self._log.say("the agent ends")

@@ -24,7 +24,7 @@ from agent.demo.upstream import serving
 from agent.errors import AgentError
 from agent.errors.store import AgentAlreadyRunning, StateUnwritable
 from agent.store import Store
-from agent.system.clock import utc_now
+from agent.system.clock import Clock
 from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.writing import make_directory, replace
@@ -67,12 +67,14 @@ def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
     ):
         notes = [f"Another program has the port {each} of the demo's upstream." for each in taken]
         notes += _start_ca(layout, prepared, ca)
+        clock = Clock(layout.root)
         appliance = DemoAppliance(layout, dataclasses.replace(prepared, notes=(*prepared.notes, *notes)), wakeup)
         supervisor = Supervisor(
             layout,
-            DemoLog(file),
+            DemoLog(file, clock.seconds),
             wakeup,
             Notifier({}),
+            clock,
             attend=appliance.attend,
             who=WHO,
             output=file.fileno(),
@@ -148,7 +150,7 @@ class DemoAppliance:
 def _guide(layout: Layout, prepared: Prepared) -> list[str]:
     try:
         with Store.open_existing(layout) as store:
-            return guide(layout, store, prepared, utc_now())
+            return guide(layout, store, prepared, Clock(layout.root)())
     except AgentError as error:
         return error.problem.lines()
 

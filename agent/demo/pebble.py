@@ -21,7 +21,7 @@ from agent.pki.encoding import Part, encode
 from agent.pki.key import KeyType
 from agent.pki.purpose import Purpose
 from agent.store import Store
-from agent.system.clock import utc_now
+from agent.system.clock import Clock
 from agent.system.http_fetch import Bounds, fetch
 from agent.system.layout import Layout
 from agent.system.release import RELEASED_AT
@@ -65,7 +65,7 @@ class Pebble:
     def _write_files(self) -> None:
         self._place.parent.mkdir(parents=True, exist_ok=True)
         make_directory(self._place, mode=0o700)
-        now = utc_now()
+        now = Clock(self._layout.root)()
         root = Root.create("Pebble's listener", "", now, RELEASED_AT, lifetime=LIFETIME)
         chain = root.issue([LOOPBACK], KeyType.ECDSA_P256, Purpose.SERVER, now)
         replace(self._place / "listener.key", encode(chain, [Part.KEY]), mode=0o600)

@@ -14,7 +14,9 @@ from functools import partial
 
 from agent.engine.agent_pass import Pass
 from agent.engine.audit_check import check_audit_record
+from agent.engine.boot import Booted, undo_first
 from agent.engine.bus import Bus, Listener
+from agent.engine.clock_notes import note_clock
 from agent.engine.conditions import note_repairs
 from agent.engine.deferred_orders import DeferredOrders
 from agent.engine.freshness import InputsFingerprint
@@ -43,14 +45,13 @@ from agent.probing.probe import Prober
 from agent.report import Report
 from agent.store import Store
 from agent.system.activity import LOADING_SECONDS, Activity
-from agent.system.clock import utc_now
-from agent.system.clock_offsets import note_offset
+from agent.system.clock import Clock
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
 from agent.system.leftovers import remove_leftovers
 from agent.system.lock import held
 from agent.system.modes import places_of_state, repaired
-from agent.system.release import plausible
+from agent.system.replacement import Replacement
 
 GATHER_SECONDS = 10.0
 """After the first order has ended, others are waited for so long, so that one reload serves them all."""
@@ -82,7 +83,7 @@ class Engine:
         self,
         layout: Layout,
         *,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
         runner: Runner | None = None,
         prober: Prober | None = None,
         host: HostReader = read_host,
@@ -94,7 +95,7 @@ class Engine:
     ) -> None:
         """`job`: id of every pass; empty: each gets one of its own. `activity`: what tells others what is done here."""
         self.layout = layout
-        self._clock = clock
+        self._clock = clock or Clock(layout.root)
         self.activity = activity or Activity()
         self.avoided: frozenset[str] = frozenset()
         """Plugins that are not asked, as passes hung or died of them."""
@@ -110,8 +111,8 @@ class Engine:
         self._deferred = DeferredOrders()
 
     def clock(self) -> datetime:
-        """Return the present instant, UTC; never one before the release."""
-        return plausible(self._clock())
+        """Return the present instant, UTC, as far as the machine's clock is believed."""
+        return self._clock()
 
     def plan(self, *, windows: bool = True) -> Plan:
         """Return what is due, changing nothing."""
@@ -208,11 +209,12 @@ class Engine:
         """Hold the lock, with the store open; why a pass fails in it is noted."""
         lock = held(self.layout.lock, wait=wait)
         with lock:
+            Replacement(self.layout).finish()
             repairs = repaired(places_of_state(self.layout), self.layout.state)
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
+                note_clock(self._clock, store, self.bus)
                 note_repairs(store, repairs, self.clock())
                 make_places(self.layout)
-                note_offset(self.layout.root)
                 remove_leftovers(self.layout)
                 yield store
 
@@ -221,22 +223,23 @@ class Engine:
         """Whether another run would have something to do that the plan doesn't show."""
         return self.workers.busy or self._deferred.failed or refusal_of(self.loader) is not None
 
-    def boot(self) -> list[str]:
+    def boot(self) -> Booted:
         """Make sure that every module has files to start with: local chains and last good generations, no network.
 
-        What a crash has left in the middle is undone, and services are neither reloaded nor waited for.
+        What a crash has left in the middle is undone before any plugin is asked. Services are neither reloaded nor waited for.
         """
         return on_whole_database(self.layout, self.clock, 0.0, self._boot)
 
-    def _boot(self) -> list[str]:
+    def _boot(self) -> Booted:
         job = secrets.token_hex(4)
         with self._locked(0.0) as store:
+            undone = undo_first(store, self.bus, self.clock(), job)
             fingerprint = InputsFingerprint(str(self.layout.root))
             current = self._prepared(store, job, fingerprint.digest)
             current.recover(boot=True)
             current.perform(windows=True, boot=True)
             current.close(current.plan())
-            return current.performed
+            return Booted((*undone, *current.performed), current.failures)
 
     def _settle(self, store: Store, job: str) -> list[str]:
         """Store what orders and inquiries have brought: needs and chains are read afterwards. Return lines for people."""

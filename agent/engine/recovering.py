@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -15,6 +14,7 @@ from agent.model.events import Event, EventKind
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.store import Store
 from agent.store.recovery import MOST_ASIDE, Recovery, diagnose, recover, restored_rows
+from agent.system.clock_offsets import age
 from agent.system.layout import Layout
 from agent.system.lock import held
 
@@ -67,4 +67,4 @@ def forget_recovery(store: Store, now: datetime) -> None:
 def _was_often(layout: Layout) -> bool:
     """Whether the last recoveries followed each other so fast that another one would not help."""
     times = [each.stat().st_mtime for each in (layout.private / "damaged").glob("*")]
-    return len([each for each in times if abs(time.time() - each) < OFTEN]) >= MOST_ASIDE
+    return len([each for each in times if age(each, layout.root) < OFTEN]) >= MOST_ASIDE

@@ -13,13 +13,18 @@ from agent.model.need import Need
 from agent.model.records import ChainRecord
 from agent.planning.actions import (
     Action,
+    BeginSigning,
+    CrossCertify,
     Deploy,
     Inquire,
     ListRevoked,
     Look,
     MakeRoot,
     Obtain,
+    PrepareRoot,
     Retire,
+    RetireRoot,
+    RootStep,
     Settle,
     SignAgain,
     action_json,
@@ -29,12 +34,15 @@ from agent.planning.binding import bind
 from agent.planning.inquiries import Inquiries
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
+from agent.planning.root_life import RootLife
 from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, Declared, State
 
 __all__ = [
     "WAITING_AGAIN",
     "Action",
+    "BeginSigning",
+    "CrossCertify",
     "Declared",
     "Deploy",
     "Inquire",
@@ -43,7 +51,10 @@ __all__ = [
     "MakeRoot",
     "Obtain",
     "Plan",
+    "PrepareRoot",
     "Retire",
+    "RetireRoot",
+    "RootStep",
     "Settle",
     "SignAgain",
     "State",
@@ -100,12 +111,13 @@ def plan(
     modules_plan.retire({declared.name for declared in modules} | set(configured))
     signing = Signing(state, now)
     signing.consider()
-    root = [MakeRoot()] if state.evidence.root is None and any(each.source == "local" for each in orders.due) else []
-    instants = [*orders.instants, *inquiries.instants, *modules_plan.instants]
+    roots = RootLife(state, bindings, now)
+    roots.consider(wanted=any(each.source == "local" for each in orders.due))
+    instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
     instants += [*signing.instants, *_beginnings(state.evidence.chains, now)]
     return Plan(
         bindings=tuple(bindings),
-        actions=(*root, *signing.lists, *signing.peers, *orders.due, *modules_plan.actions, *inquiries.due),
+        actions=(*roots.due, *signing.lists, *signing.peers, *orders.due, *modules_plan.actions, *inquiries.due),
         next_at=min([*instants, *modules_plan.looks], default=None),
         beside_looks_at=min(instants, default=None),
         deferred=modules_plan.deferred,

@@ -8,13 +8,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from agent.errors.store import DatabaseBusy, DatabaseRefused
+from agent.health.clock import with_clock
 from agent.health.damage import with_damage
 from agent.health.room import with_room
 from agent.health.snapshot import Progress, Snapshot
 from agent.model.deployment import EndpointRecord
 from agent.model.events import EventKind
+from agent.model.finding import Finding
 from agent.report.observing import observed
 from agent.store import Store
+from agent.system.clock import Clock
 from agent.system.disk import shortages
 from agent.system.last_look import read_look
 from agent.system.layout import Layout
@@ -50,12 +53,18 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             refusals=tuple(store.deployments.refusals()),
             endpoints=_looked_at(layout, store.endpoints.all(), now),
             pins=tuple(store.pins.all()),
-            conditions=with_room(observed(layout, store, now), shortages(str(layout.root))),
+            conditions=_conditions(layout, store, now),
             next_at=store.instant("next at"),
             owner=_owner(layout),
         )
         rows = store.database.damaged.values()
         return replace(found, conditions=with_damage(found.conditions, rows, layout.database)) if rows else found
+
+
+def _conditions(layout: Layout, store: Store, now: datetime) -> tuple[Finding, ...]:
+    """Return what passes have noted, with the room on the disks and the clock as they are now."""
+    noted = with_room(observed(layout, store, now), shortages(str(layout.root)))
+    return with_clock(noted, Clock(layout.root).belief())
 
 
 def _looked_at(layout: Layout, endpoints: Iterable[EndpointRecord], now: datetime) -> tuple[EndpointRecord, ...]:

@@ -23,10 +23,9 @@ from typing import Any, BinaryIO
 from agent.errors.store import CopyFailed, SealBroken, StoreError
 from agent.store.connection import Connection
 from agent.store.sealing import Sealer, read_master_key
-from agent.system.clock import utc_now
+from agent.system.clock import Clock
 from agent.system.layout import Layout
-from agent.system.release import plausible
-from agent.system.trust import open_regular
+from agent.system.trust import opened_regular
 from agent.system.writing import flush_directory, make_directory, write_new
 
 MAGIC = b"chainwright copy 1\n"
@@ -92,7 +91,7 @@ def copy_before_upgrade(layout: Layout, database: Connection) -> None:
     """Copy a database that is about to be brought up to date; where that can't be done, it goes on: a renewal may be due."""
     with contextlib.suppress(StoreError):
         sealer = Sealer(partial(read_master_key, layout.master_key))
-        make_copy(layout, database, sealer, UPGRADE, plausible(utc_now()))
+        make_copy(layout, database, sealer, UPGRADE, Clock(layout.root)())
 
 
 def _made(layout: Layout, database: Connection, sealer: Sealer, kind: str, now: datetime) -> Copy:
@@ -185,7 +184,7 @@ def open_copy(copy: Copy, sealer: Sealer, target: Path) -> datetime:
     """
     write_new(target, b"", mode=0o600)
     try:
-        with open_regular(copy.path) as source, target.open("wb") as file:
+        with opened_regular(copy.path) as source, target.open("wb") as file:
             chunks = _chunks(source, sealer)
             header: dict[str, Any] = json.loads(next(chunks))
             made_at = datetime.fromisoformat(header["made_at"])

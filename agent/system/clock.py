@@ -1,10 +1,171 @@
-"""The system's clock."""
+"""The clock by which everything is decided. Nothing else asks the machine for the time of day.
+
+A clock that was set wrong, or never, would have chains end, be renewed and be held back for years. So it is compared with what
+is remembered of it, and where the two don't fit together there is a *doubt*: until it is settled, time goes on from what was
+believed last. It is settled by NTP, by the CAs, by a person (`chainwright clock accept`), or by a clock that is right again.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
+from agent.system.clock_judgement import LEAPT, Belief, Doubt, Memory, Reading, judge
+from agent.system.clock_memory import ClockMemory
+from agent.system.clock_offsets import with_offset
+from agent.system.kernel_clock import KernelClock
+from agent.system.release import RELEASED_AT
 
-def utc_now() -> datetime:
-    """Return the present instant, aware of UTC."""
-    return datetime.now(UTC)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+    from typing import Protocol
+
+    class Kernel(Protocol):
+        """What `KernelClock` does."""
+
+        def __call__(self) -> Reading:
+            """Return what the clocks show."""
+
+        def is_synchronised(self) -> bool:
+            """Whether NTP keeps the clock."""
+
+
+TOUCH_SECONDS = 3600.0
+"""What is remembered is at most so old while passes are made: so much is lost of it when the machine loses power."""
+MOST_ASKS = 20
+"""Times that are remembered of how often CAs were asked during a doubt."""
+
+
+class Noted:
+    """What is believed now, and the doubt that was noted before."""
+
+    __slots__ = ("before", "belief")
+
+    def __init__(self, belief: Belief, before: tuple[str, float] | None) -> None:
+        self.belief = belief
+        self.before = before
+
+    @property
+    def began(self) -> bool:
+        """Whether a doubt has begun."""
+        return self.belief.doubt is not None and self.before is None
+
+    @property
+    def ended(self) -> bool:
+        """Whether a doubt has ended."""
+        return self.belief.doubt is None and self.before is not None
+
+
+class Clock:
+    """The present instant, as far as the machine's clock can be believed. Any thread may ask; called, it answers in UTC."""
+
+    def __init__(self, root: str | PathLike[str], kernel: Kernel | None = None) -> None:
+        """`root`: of the appliance. `kernel`: reader of the machine's clocks."""
+        self._kernel = kernel or KernelClock()
+        self._memory = ClockMemory(root)
+        self._released = RELEASED_AT.timestamp()
+
+    def __call__(self) -> datetime:
+        """Return the present instant, UTC."""
+        return datetime.fromtimestamp(self.seconds(), UTC)
+
+    def seconds(self) -> float:
+        """Return the present instant in seconds since the epoch."""
+        return self.belief().instant
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why the machine's clock isn't believed now, if it isn't."""
+        return self.belief().doubt
+
+    def belief(self) -> Belief:
+        """Return what is believed now, and the doubt."""
+        return self._belief(self._kernel(), self._memory.read())
+
+    def settled(self) -> float | None:
+        """Return the present instant where there is nothing to note of the clock, for who looks only; None: a pass is due."""
+        memory = self._memory.read()
+        belief = self._belief(self._kernel(), memory)
+        noted = memory.doubt if memory else None
+        return belief.instant if noted is None and belief.doubt is None else None
+
+    def note(self, floor: Callable[[], float] = lambda: 0.0, *, touch: float = TOUCH_SECONDS) -> Noted:
+        """Remember what is believed, where that is news or `touch` seconds have passed. What can't be noted is left.
+
+        `floor`: an instant that the appliance has seen, asked for where nothing is remembered.
+        """
+        memory = self._memory.read()
+        start = memory or _from_floor(floor())
+        reading = self._kernel()
+        belief = self._belief(reading, start)
+        before = memory.doubt if memory else None
+        if memory is None or self._is_news(memory, reading, belief, touch):
+            with contextlib.suppress(OSError), self._memory.alone():
+                self._write(reading, belief, self._memory.read() or start)
+        return Noted(belief, before)
+
+    def touch(self, after: float = 0.0) -> None:
+        """Remember the instant, where nothing else is to be noted and `after` seconds have passed. What can't be is left."""
+        memory = self._memory.read()
+        now = self.settled()
+        if memory is not None and now is not None and not 0 <= now - memory.instant < after:
+            self.note(touch=after)
+
+    def accept(self) -> None:
+        """Believe the machine's clock, whatever is remembered; but not below the release. Raises OSError."""
+        reading = self._kernel()
+        with self._memory.alone():
+            self._write(reading, Belief(max(reading.wall, self._released)), self._memory.read())
+
+    def wall(self) -> datetime:
+        """Return what the machine's clock shows, right or wrong: to tell it, and to compare it with what others say."""
+        return datetime.fromtimestamp(self._kernel().wall, UTC)
+
+    # What CAs say
+
+    def asked(self) -> tuple[float, ...]:
+        """Return when CAs were asked for the time during this doubt."""
+        memory = self._memory.read()
+        return memory.asks if memory else ()
+
+    def note_asked(self) -> None:
+        """Note that CAs are asked now. What can't be noted is left."""
+        with contextlib.suppress(OSError), self._memory.alone():
+            memory = self._memory.read()
+            if memory is not None:
+                memory.asks = (*memory.asks[1 - MOST_ASKS :], self.seconds())
+                self._memory.write(memory)
+
+    def _belief(self, reading: Reading, memory: Memory | None) -> Belief:
+        belief = judge(reading, memory, self._released)
+        if belief.doubt and reading.wall >= self._released and self._kernel.is_synchronised():
+            return Belief(reading.wall)
+        return belief
+
+    @staticmethod
+    def _is_news(memory: Memory, reading: Reading, belief: Belief, touch: float) -> bool:
+        kind = belief.doubt.kind if belief.doubt else ""
+        known = memory.doubt[0] if memory.doubt else ""
+        is_old = memory.boot != reading.boot or not 0 <= belief.instant - memory.instant < touch
+        return kind != known or is_old or with_offset(memory.offsets, reading) != memory.offsets
+
+    def _write(self, reading: Reading, belief: Belief, before: Memory | None) -> None:
+        doubt = belief.doubt
+        same_boot = before is not None and before.boot == reading.boot
+        self._memory.write(
+            Memory(
+                belief.instant,
+                reading.since_boot,
+                reading.boot,
+                exact=doubt is None or doubt.kind == LEAPT,
+                doubt=(doubt.kind, doubt.since) if doubt else None,
+                offsets=with_offset(before.offsets if before and same_boot else (), reading),
+                asks=before.asks if doubt and before else (),
+            )
+        )
+
+
+def _from_floor(seconds: float) -> Memory | None:
+    return Memory(seconds, 0.0, "", exact=False) if seconds > 0 else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 import stat
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from agent.system.clock_offsets import age
 from agent.system.layout import Layout
 
 OURS = re.compile(r"\..+\.new|\.master\.key\.[0-9a-f]{16}|[a-z-]+\.pid\.new")
@@ -22,18 +22,18 @@ def remove_leftovers(layout: Layout) -> None:
     for directory in (layout.private, layout.run, layout.webroot):
         for path in directory.glob("*"):
             if OURS.fullmatch(path.name):
-                _remove_if_old(path)
+                _remove_if_old(path, layout.root)
 
 
-def remove_drafts_of(published: Iterable[Path]) -> None:
-    """Remove what was left half-made beside published files."""
+def remove_drafts_of(published: Iterable[Path], root: Path) -> None:
+    """Remove what was left half-made beside published files. `root`: of the appliance."""
     for path in published:
-        _remove_if_old(path.with_name(f".{path.name}.chainwright-new"))
+        _remove_if_old(path.with_name(f".{path.name}.chainwright-new"), root)
 
 
-def _remove_if_old(path: Path) -> None:
+def _remove_if_old(path: Path, root: Path) -> None:
     with contextlib.suppress(OSError):
         seen = path.lstat()
         is_file = stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)
-        if is_file and abs(time.time() - seen.st_mtime) > OLD:
+        if is_file and age(seen.st_mtime, root) > OLD:
             path.unlink()

@@ -8,11 +8,6 @@ RELEASED_AT = datetime(2026, 11, 23, tzinfo=UTC)
 """A clock that shows an earlier instant is wrong: an appliance without a battery boots in 1970."""
 
 
-def plausible(moment: datetime) -> datetime:
-    """Return `moment`, or the release's own date when the clock shows one before it."""
-    return max(moment, RELEASED_AT)
-
-
 def version() -> str:
     """Return the version of the installed distribution."""
     from importlib.metadata import version as installed

@@ -168,7 +168,10 @@ class Api:
     def _starting(self) -> bool:
         """Return whether the agent's process is starting, which takes long on a slow machine."""
         try:
-            return abs(time.time() - self._socket.with_name(STARTING).stat().st_mtime) < LONGEST_START
+            return (
+                abs(time.clock_gettime(time.CLOCK_BOOTTIME) - self._socket.with_name(STARTING).stat().st_mtime)
+                < LONGEST_START
+            )
         except OSError:
             return False
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 from states import Shop
 
-from agent.system.clock import utc_now
+from support.fakes.source_context import utc_now
 from support.processes.demo import Demo, DemoProcess
 
 SHOP = "shop.gateway.example.test"

@@ -11,6 +11,7 @@ import pytest
 
 from agent.daemon.first_look import is_enough
 from agent.daemon.schedule import DUE
+from agent.system.clock import Clock
 from support.appliances.deployed import Deployed
 
 ASKED = {"number": 3, "reason": DUE, "recheck": "nothing", "told": "", "heard": False}
@@ -74,6 +75,18 @@ def test_where_something_is_wrong_a_pass_is_made(tunnel: Deployed, pipe) -> None
     ours, theirs = pipe
     tunnel.apply()
     tunnel.stop("toyd")
+    text = told(ours, ASKED)
+    assert not is_enough(tunnel.root, theirs.fileno())
+    assert theirs.recv(4096) == text
+
+
+def test_where_the_clock_is_not_believed_a_pass_is_made(tunnel: Deployed, pipe) -> None:
+    ours, theirs = pipe
+    tunnel.apply()
+    Clock(tunnel.root).note()
+    memory = tunnel.layout.private / "clock"
+    noted = json.loads(memory.read_text())
+    memory.write_text(json.dumps(noted | {"instant": noted["instant"] + 7200}))
     text = told(ours, ASKED)
     assert not is_enough(tunnel.root, theirs.fileno())
     assert theirs.recv(4096) == text

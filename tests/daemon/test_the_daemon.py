@@ -130,10 +130,26 @@ def test_a_clock_that_is_set_starts_a_pass(idle, tmp_path):
     offset = tmp_path / "offset"
     with Agent(idle.layout, {"NOTIFY_SOCKET": "@none", "WATCHDOG_USEC": "200000"}, with_test_s_clock(offset)) as agent:
         agent.passes(START)
-        offset.write_text("-7200")
-        agent.says("made a pass, because the clock was set by -7200 s;")
+        offset.write_text("-1800")
+        agent.says("made a pass, because the clock was set by -1800 s;")
         offset.write_text("0")
-        agent.says("made a pass, because the clock was set by +7200 s;")
+        agent.says("made a pass, because the clock was set by +1800 s;")
+
+
+def test_a_clock_that_leaps_starts_a_pass_which_notes_the_doubt_and_another_one_its_end(idle, tmp_path):
+    offset = tmp_path / "offset"
+    with Agent(idle.layout, {"NOTIFY_SOCKET": "@none", "WATCHDOG_USEC": "200000"}, with_test_s_clock(offset)) as agent:
+        agent.passes(START)
+        offset.write_text(str(3 * 365 * 86400))
+        agent.passes("the machine's clock isn't believed")
+        offset.write_text("0")
+        agent.passes("the machine's clock is believed again")
+        assert "clock was set" not in agent.log_file.read_text(), "time goes on as it was"
+        told = [each.partition('text="')[2].rstrip('"') for each in agent.log if "event=clock" in each]
+        assert told == [
+            "the machine's clock isn't believed: it was set to another time while the machine ran",
+            "the machine's clock is believed again",
+        ]
 
 
 # Orders

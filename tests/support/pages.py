@@ -20,6 +20,7 @@ from agent.cli.commands import Invocation
 from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
+from agent.health.clock import not_believed
 from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
@@ -29,15 +30,20 @@ from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.store.connection import DamagedRow
 from agent.store.copies import Copy
 from agent.store.recovery import Recovery
+from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, Doubt
 from agent.system.disk import Shortage
 from agent.system.modes import Repair
 from errors.examples import EXAMPLES
+from support.fakes.ladder import DAY, LOCAL, failed, need, toy
 from support.paths import CHECKOUT
 
 DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
 MODULES = Path("/var/lib/chainwright/modules")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 END = "<!-- end -->"
+WWW = need()
+ENDING = toy("toy", WWW, since=AT - 89 * DAY)
+FAILURES = (failed(WWW), failed(WWW, LOCAL, retry_at=AT, cause="No space is left on the device."))
 
 
 def compare(page: str, name: str, made: str) -> None:
@@ -131,6 +137,8 @@ def status_problems() -> list[Problem]:
     return [
         problems.expired(AT),
         problems.revoked(AT),
+        problems.ends_soon(ENDING, ()),
+        problems.ends_soon(ENDING, FAILURES),
         problems.overdue(AT, None),
         problems.no_chain("mail", "smtp", "no source serves it"),
         problems.not_switched("mail"),
@@ -145,11 +153,13 @@ def status_problems() -> list[Problem]:
         problems.late(AT),
         problems.old_evidence("mail", "127.0.0.1:25", AT),
         problems.pass_crashed("KeyError", "'x'", ""),
+        problems.boot_unfinished("reading the settings and loading the plugins", 17),
         problems.api_failed("it ended with code 3"),
         *(of_account(each).problem for each in ACCOUNTS),
         problems.unreachable("pid 4711, chainwright run", "/run/chainwright/api.sock"),
         problems.blocked("pid 4711, chainwright upload", AT),
         problems.upload_ends(AT),
+        problems.upload_gave_way(AT),
         problems.upload_ended(AT, "0a1b2c3d4e5f" * 5),
         problems.root_ends(AT),
         *conditions(),
@@ -180,7 +190,12 @@ ACCOUNTS = (
 def conditions() -> list[Problem]:
     """Return what passes note, though nothing raised it."""
     state, log = "/var/lib/chainwright", "/var/log/chainwright"
+    year = 365 * 86400.0
     return [
+        *(
+            not_believed(AT.timestamp(), Doubt(kind, AT.timestamp(), AT.timestamp() + ahead))
+            for kind, ahead in ((LEAPT, 3 * year), (BEHIND, -AT.timestamp()), (AHEAD, year))
+        ),
         nearly_full(Shortage("/var", [state, log], 12 << 20, None, severe=False)),
         nearly_full(Shortage("/var", [state], 1 << 30, 17, severe=True)),
         damaged_row(DamagedRow("chains", ("0a1b",), "ValueError: 'dsa' is not a valid KeyType"), DATABASE),

@@ -1,5 +1,6 @@
 """Who listens, and whether a number is still that of the process that it was of."""
 
+import json
 import os
 import signal
 import socket
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from agent.store.processes import is_alive, process_name
-from agent.system.clock_offsets import clock_offset, note_offset
+from agent.system.clock import Clock
+from agent.system.clock_offsets import clock_offset
 from agent.system.command import Signal, SystemRunner
 from agent.system.listeners import MOST_FILES, listeners, pids_by_user, processes_of, user_of
-from agent.system.paths import RUN
+from agent.system.paths import PRIVATE
 from agent.system.processes import NoProcess, handle_of, is_running, parents_only, process_of, started_at, ticks_of
 from support.waiting import until
 
@@ -128,17 +130,19 @@ def test_a_clock_that_was_set_makes_nobody_another_process(tmp_path, innocent):
     long_ago = started_at(innocent.pid) - 56 * 365 * 86400 + 1
     os.utime(pid_file, (long_ago, long_ago))
     assert process_of(pid_file, tmp_path) is None
-    (tmp_path / RUN).mkdir(parents=True)
-    note_offset(tmp_path)
-    clock = tmp_path / RUN / "clock"
-    boot, *noted = clock.read_text().split("\n")
-    assert [abs(float(each) - clock_offset()) < 1 for each in noted] == [True]
-    clock.write_text("\n".join([boot, *noted, repr(clock_offset() - 56 * 365 * 86400)]))
+    memory = tmp_path / PRIVATE / "clock"
+    memory.parent.mkdir(parents=True)
+    clock = Clock(tmp_path)
+    clock.note()
+    noted = json.loads(memory.read_text())
+    assert [abs(each - clock_offset()) < 1 for each in noted["offsets"]] == [True]
+    noted["offsets"].append(clock_offset() - 56 * 365 * 86400)
+    memory.write_text(json.dumps(noted))
     assert process_of(pid_file, tmp_path) == innocent.pid
-    before = clock.read_text()
-    note_offset(tmp_path)
-    assert clock.read_text() == before, "what is known is not noted again"
-    clock.write_text("\n".join(["another boot", *before.split("\n")[1:]]))
+    before = memory.read_text()
+    clock.note()
+    assert memory.read_text() == before, "what is known is not noted again"
+    memory.write_text(json.dumps(noted | {"boot": "another boot"}))
     assert process_of(pid_file, tmp_path) is None
 
 

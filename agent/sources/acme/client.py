@@ -36,7 +36,6 @@ from agent.sources.acme.retries import PAUSES, RetryPolicy
 from agent.sources.acme.retry_after import polled
 from agent.sources.acme.signing import Signer
 from agent.sources.acme.timed_connections import ANSWER_TIMEOUT
-from agent.system.clock import utc_now
 from agent.system.names import is_address
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class AcmeClient(AcmeNetwork):
         *,
         trust: Path | None = None,
         answer_timeout: float = ANSWER_TIMEOUT,
-        now: Callable[[], datetime] = utc_now,
+        now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`trust`: PEM file with the roots of the CA's own server; None: the system's.

@@ -6,9 +6,9 @@ import contextlib
 import re
 import secrets
 import stat
-import time
 from pathlib import Path
 
+from agent.system.clock_offsets import age
 from agent.system.writing import write_new
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -39,11 +39,10 @@ class Webroot:
         with contextlib.suppress(OSError):
             (self.directory / token).unlink()
 
-    def sweep(self, now: float | None = None) -> None:
-        """Remove what a process that died has left here; `now` in seconds of `time.time`."""
-        oldest = (time.time() if now is None else now) - OLD
+    def sweep(self) -> None:
+        """Remove what a process that died has left here."""
         with contextlib.suppress(OSError):
             for path in self.directory.iterdir():
                 status = path.lstat()
-                if OURS.fullmatch(path.name) and stat.S_ISREG(status.st_mode) and status.st_mtime < oldest:
+                if OURS.fullmatch(path.name) and stat.S_ISREG(status.st_mode) and age(status.st_mtime) > OLD:
                     path.unlink(missing_ok=True)

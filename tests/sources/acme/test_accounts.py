@@ -13,6 +13,7 @@ from agent.sources.acme.messages import ProblemDocument, account_from
 from support.cas.challtestsrv import OLD
 from support.cas.stub_server import Reply
 from support.clients.acme import asking
+from support.fakes.source_context import utc_now
 
 KID, MAC_KEY = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 CONTACT = ("admin@example.com",)
@@ -20,7 +21,7 @@ CONTACT = ("admin@example.com",)
 
 @pytest.fixture
 def client(stub, context):
-    made = AcmeClient(stub.directory_url, context.key)
+    made = AcmeClient(stub.directory_url, context.key, now=utc_now)
     yield made
     made.close()
 
@@ -45,7 +46,7 @@ def test_an_account_is_looked_for_then_made_and_remembered(stub, context, client
 def test_a_remembered_account_costs_no_request(stub, context, client):
     first = Accounts(context).ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
     stub.seen.clear()
-    later = AcmeClient(stub.directory_url, context.key)
+    later = AcmeClient(stub.directory_url, context.key, now=utc_now)
     assert Accounts(context).ensure(later, AccountWish(contact=CONTACT, agree_terms=True)) == first
     assert stub.seen == []
     assert later.new_order(context, ["www.example.com"]).status == "pending"
@@ -78,7 +79,7 @@ def test_pebble_makes_finds_changes_and_ends_accounts(pebble_with, context, opti
 
 def test_an_account_of_another_key_is_not_used_nor_another_one_made(stub, context, client):
     Accounts(context).ensure(client, AccountWish(agree_terms=True))
-    other = AcmeClient(stub.directory_url, make_account_key())
+    other = AcmeClient(stub.directory_url, make_account_key(), now=utc_now)
     with pytest.raises(RekeyUnfinished):
         Accounts(context).ensure(other, AccountWish(agree_terms=True))
     assert len(stub.accounts) == 1
@@ -198,7 +199,7 @@ def test_a_ca_that_ignores_contacts_is_not_told_again_in_each_run(stub, context,
 
 def test_a_ca_for_customers_only_is_asked_with_the_external_account(pebble_with, context):
     ca = pebble_with(eab={KID: MAC_KEY})
-    client = AcmeClient(ca.directory_url, context.key, trust=ca.trust_file)
+    client = AcmeClient(ca.directory_url, context.key, trust=ca.trust_file, now=utc_now)
     with pytest.raises(ExternalAccountMissing):
         Accounts(context).ensure(client, AccountWish(agree_terms=True))
     for kid, key in ((KID, MAC_KEY[:-4]), ("kid-2", MAC_KEY)):
@@ -330,7 +331,7 @@ def test_pebble_knows_the_account_by_its_new_key(pebble_with, context, options):
         Accounts(context).rollover(client, new)
         assert client.account.url == before.url
         assert client.new_order(context, ["www.example.com"]).status == "pending"
-    later = AcmeClient(ca.directory_url, new, trust=ca.trust_file)
+    later = AcmeClient(ca.directory_url, new, trust=ca.trust_file, now=utc_now)
     assert Accounts(context).ensure(later, AccountWish(agree_terms=True)).url == before.url
     assert later.new_order(context, ["www.example.com"]).status == "pending"
     later.close()
@@ -344,7 +345,7 @@ def test_a_change_of_key_goes_on_after_a_crash_whether_the_ca_has_made_it_or_not
         with pytest.raises(CaUnreachable, match="broke the connection off"):
             Accounts(context).rollover(client, new)
         assert client.thumbprint == thumbprint(context.key)
-    again = AcmeClient(stub.directory_url, context.key)
+    again = AcmeClient(stub.directory_url, context.key, now=utc_now)
     Accounts(context).rollover(again, new)
     assert again.thumbprint == again.account.thumbprint == thumbprint(new)
     assert again.new_order(context, ["www.example.com"]).status == "pending"
@@ -361,7 +362,7 @@ def test_while_a_change_of_key_is_interrupted_nothing_is_asked_for(stub, context
         stub.script("keyChange", *[Reply(lost=True, carried_out=carried_out)])
         with pytest.raises(CaUnreachable):
             Accounts(context).rollover(client, new)
-    again = AcmeClient(stub.directory_url, context.key)
+    again = AcmeClient(stub.directory_url, context.key, now=utc_now)
     with pytest.raises(RekeyUnfinished):
         Accounts(context).ensure(again, AccountWish(agree_terms=True))
     Accounts(context).rollover(again, new)

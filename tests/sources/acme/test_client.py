@@ -16,6 +16,7 @@ from support.cas.challtestsrv import OLD
 from support.cas.pebble import renewal_window
 from support.cas.stub_server import Reply
 from support.clients.acme import Monotonic, asking, at, csr_for, leaf_of, proved
+from support.fakes.source_context import utc_now
 from support.waiting import until
 
 
@@ -114,7 +115,7 @@ def test_a_certificate_can_be_revoked_by_its_own_key(pebble_with, context):
         client.finalize(context, client.order(context, order.url), csr_for(["www.example.com"], key))
         until(lambda: client.order(context, order.url).status == "valid")
         leaf = leaf_of(client.issued(context, client.order(context, order.url).certificate).pem)
-    other = AcmeClient(ca.directory_url, make_account_key(), trust=ca.trust_file)
+    other = AcmeClient(ca.directory_url, make_account_key(), trust=ca.trust_file, now=utc_now)
     other.revoke(context, leaf, 1, key)
     other.close()
     assert ca.status_of(leaf.serial_number) == "Revoked"
@@ -204,7 +205,7 @@ def test_the_difference_of_the_clocks_is_known_from_the_first_answer(stub, conte
     stub.clock = lambda: at("2026-11-23 12:00:00")
     with asking(stub, context, now=lambda: at("2026-11-23 10:00:00")) as client:
         assert client.skew == timedelta(hours=2)
-    fresh = AcmeClient(stub.directory_url, context.key)
+    fresh = AcmeClient(stub.directory_url, context.key, now=utc_now)
     assert fresh.skew is None
 
 

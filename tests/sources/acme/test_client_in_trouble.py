@@ -15,7 +15,7 @@ from agent.sources.acme.retries import JITTER, PAUSES
 from support.cas import certificates as toy_ca
 from support.cas.stub_server import Reply
 from support.clients.acme import Monotonic, Waits, asking, csr_for, failing, proved
-from support.fakes.source_context import FakeSourceContext
+from support.fakes.source_context import FakeSourceContext, utc_now
 from support.waiting import until
 
 
@@ -95,7 +95,7 @@ def test_a_request_whose_nonces_were_all_rejected_pauses_and_gets_through(stub, 
 
 def test_a_ca_that_gives_no_nonce_is_named(stub, context):
     stub.script("newNonce", Reply(headers={"Replay-Nonce": ""}))
-    client = AcmeClient(stub.directory_url, context.key)
+    client = AcmeClient(stub.directory_url, context.key, now=utc_now)
     failed = failing(client, context)
     client.close()
     assert (failed.cause, failed.trouble) == ("it gives no nonce", Trouble.BROKEN)

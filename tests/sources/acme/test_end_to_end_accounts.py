@@ -10,7 +10,7 @@ from agent.sources.acme.client import AcmeClient
 from support.appliances.certified import Certified
 from support.appliances.proxied import SITES
 from support.cas.pebble import Pebble
-from support.fakes.source_context import FakeSourceContext
+from support.fakes.source_context import FakeSourceContext, utc_now
 
 SITE = SITES[0]
 REKEY = "chainwright acme rekey"
@@ -20,7 +20,7 @@ def deactivate(appliance: Certified, ca: Pebble, directory: Path) -> str:
     """Deactivate the appliance's account at the CA without its knowledge; return its URL."""
     with appliance.store() as store:
         context = FakeSourceContext(directory, key=store.account_keys.load())
-    client = AcmeClient(ca.directory_url, context.key, trust=ca.trust_file)
+    client = AcmeClient(ca.directory_url, context.key, trust=ca.trust_file, now=utc_now)
     url = Accounts(context).ensure(client, AccountWish(agree_terms=True)).url
     Accounts(context).deactivate(client)
     client.close()

@@ -22,7 +22,7 @@ from support.cas.pebble import Pebble
 from support.cas.stub_server import Reply
 from support.clients.acme import Waits, asking, failing
 from support.fakes.orderer import Opened
-from support.fakes.source_context import FakeSourceContext
+from support.fakes.source_context import FakeSourceContext, utc_now
 
 NAME = "www.behaving.test"
 ORDER = "/order-plz"
@@ -127,7 +127,7 @@ def test_an_answer_of_two_gigabytes_is_not_read(at: Opened, misbehaving: Misbeha
 def test_an_answer_that_grows_when_it_is_unpacked_is_not_read(misbehaving: Misbehaving, context: FakeSourceContext):
     packed = zlib.compress(b"A" * 500_000_000, 1)
     misbehaving.answers("/dir", Reply(headers={"Content-Encoding": "deflate"}, body=packed))
-    client = AcmeClient(misbehaving.directory_url, context.key, trust=misbehaving.trust_file)
+    client = AcmeClient(misbehaving.directory_url, context.key, trust=misbehaving.trust_file, now=utc_now)
     assert failing(client, context).cause == "its answer is longer than 1 MB, and was not read further"
     client.close()
 
@@ -138,7 +138,9 @@ def test_an_answer_that_grows_when_it_is_unpacked_is_not_read(misbehaving: Misbe
 def test_an_answer_that_drips_ends_in_time(misbehaving: Misbehaving, context: FakeSourceContext, head: bytes):
     context.pause = Waits()
     misbehaving.answers("/dir", misbehaving.dripping(0.05, head))
-    client = AcmeClient(misbehaving.directory_url, context.key, trust=misbehaving.trust_file, answer_timeout=0.5)
+    client = AcmeClient(
+        misbehaving.directory_url, context.key, trust=misbehaving.trust_file, answer_timeout=0.5, now=utc_now
+    )
     failed = failing(client, context)
     client.close()
     assert (failed.cause, failed.trouble) == ("its answer is not complete after 0.5 s", Trouble.NETWORK)

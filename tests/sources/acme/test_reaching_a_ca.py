@@ -17,6 +17,7 @@ from support.cas import certificates as toy_ca
 from support.cas.stub_ca import StubCa
 from support.cas.stub_server import Reply
 from support.clients.acme import Monotonic, Waits, asking, failing
+from support.fakes.source_context import utc_now
 from support.ports import free_port
 from support.servers.local import listening
 
@@ -33,7 +34,7 @@ def waits(context):
 
 
 def test_nobody_listens(context, waits):
-    client = AcmeClient(f"http://127.0.0.1:{free_port()}/dir", context.key)
+    client = AcmeClient(f"http://127.0.0.1:{free_port()}/dir", context.key, now=utc_now)
     failed = failing(client, context)
     assert (failed.trouble, failed.status) == (Trouble.NETWORK, None)
     assert failed.cause == "nobody listens there (connection refused)"
@@ -56,7 +57,7 @@ def test_nobody_listens(context, waits):
 )
 def test_answers_that_lead_nowhere_are_told(stub, context, waits, reply, cause):
     stub.script("directory", *[reply] * 200)
-    client = AcmeClient(stub.directory_url, context.key)
+    client = AcmeClient(stub.directory_url, context.key, now=utc_now)
     assert cause in failing(client, context).cause
     assert len(stub.requests("directory")) <= 5
     assert waits.seconds == [], "no second try will be better"
@@ -80,7 +81,7 @@ def test_who_does_not_answer_in_time_is_told(error, cause, sent):
 
 def test_orders_that_wait_for_the_directory_share_one_failure(context, waits):
     clock = Monotonic()
-    client = AcmeClient(f"http://127.0.0.1:{free_port()}/dir", context.key, monotonic=clock)
+    client = AcmeClient(f"http://127.0.0.1:{free_port()}/dir", context.key, monotonic=clock, now=utc_now)
     assert failing(client, context) is failing(client, context)
     clock.at += 6
     failing(client, context)
@@ -91,7 +92,7 @@ def test_orders_that_wait_for_the_directory_share_one_failure(context, waits):
 def test_a_host_that_does_not_exist(context, waits, monkeypatch):
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
-    client = AcmeClient("http://ca.invalid/dir", context.key)
+    client = AcmeClient("http://ca.invalid/dir", context.key, now=utc_now)
     assert failing(client, context).cause.startswith("its host name can't be resolved")
     client.close()
 
@@ -110,7 +111,7 @@ def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(stub, conte
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         for url in ("http://ca.invalid/dir", "https://ca.invalid/dir"):
-            client = AcmeClient(url, context.key)
+            client = AcmeClient(url, context.key, now=utc_now)
             causes.append(failing(client, context).cause)
             client.close()
         with asking(stub, context) as near:
@@ -131,7 +132,7 @@ def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(stub, conte
 )
 def test_what_stands_at_the_address_is_no_directory(stub, context, reply, cause):
     stub.script("directory", reply)
-    client = AcmeClient(stub.directory_url, context.key)
+    client = AcmeClient(stub.directory_url, context.key, now=utc_now)
     failed = failing(client, context)
     client.close()
     assert (failed.cause, failed.trouble) == (cause, Trouble.NO_DIRECTORY)
@@ -139,7 +140,7 @@ def test_what_stands_at_the_address_is_no_directory(stub, context, reply, cause)
 
 def test_a_resource_that_the_directory_does_not_name_is_told(stub, context):
     stub.without.add("keyChange")
-    client = AcmeClient(stub.directory_url, make_account_key())
+    client = AcmeClient(stub.directory_url, make_account_key(), now=utc_now)
     with pytest.raises(CaUnreachable, match="its directory names no keyChange"):
         client.change_key(context, make_account_key())
     client.close()
@@ -147,7 +148,7 @@ def test_a_resource_that_the_directory_does_not_name_is_told(stub, context):
 
 def test_something_else_than_http_is_told(context, waits):
     with listening(lambda connection: connection.sendall(b"220 mail ESMTP\r\n")) as other:
-        client = AcmeClient(f"http://127.0.0.1:{other.port}/dir", context.key)
+        client = AcmeClient(f"http://127.0.0.1:{other.port}/dir", context.key, now=utc_now)
         assert failing(client, context).cause == "what answers is not HTTP"
         client.close()
 
@@ -171,7 +172,7 @@ def tls_stub(tmp_path):
 
 
 def failure_with(url: str, trust, context) -> CaUnreachable:
-    client = AcmeClient(url, make_account_key(), trust=trust)
+    client = AcmeClient(url, make_account_key(), trust=trust, now=utc_now)
     failed = failing(client, context)
     client.close()
     return failed
@@ -179,7 +180,7 @@ def failure_with(url: str, trust, context) -> CaUnreachable:
 
 def test_a_private_ca_is_trusted_by_its_root_or_by_its_own_certificate(tls_stub, tmp_path, context):
     for file in ("root.pem", "leaf.pem"):
-        client = AcmeClient(tls_stub.directory_url, make_account_key(), trust=tmp_path / file)
+        client = AcmeClient(tls_stub.directory_url, make_account_key(), trust=tmp_path / file, now=utc_now)
         assert client.directory(context)["newOrder"] == f"{tls_stub.url}/newOrder"
         client.close()
 

@@ -16,7 +16,7 @@ from agent.sources.acme.client import AcmeClient
 from agent.sources.acme.failures import CaUnreachable
 from agent.sources.acme.messages import Order
 from support.cas.certificates import p256_key
-from support.fakes.source_context import FakeSourceContext
+from support.fakes.source_context import FakeSourceContext, utc_now
 
 
 class Waits:
@@ -43,7 +43,7 @@ class Monotonic:
 def asking(ca: Any, context: FakeSourceContext, *, contact: Iterable[str] = (), **options: Any):
     """Give a client of `ca` that has an account there."""
     options.setdefault("trust", getattr(ca, "trust_file", None))
-    client = AcmeClient(ca.directory_url, context.key, **options)
+    client = AcmeClient(ca.directory_url, context.key, **{"now": utc_now} | options)
     try:
         Accounts(context).ensure(client, AccountWish(contact=tuple(contact), agree_terms=True))
         yield client

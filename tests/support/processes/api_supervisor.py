@@ -11,7 +11,7 @@ from agent.daemon.api_supervisor import ACCEPT_SECONDS, PROGRAM, ApiSupervisor
 from agent.daemon.event_loop import EventLoop
 from agent.daemon.log import Log
 from agent.daemon.notes import Notes
-from agent.system.clock import utc_now
+from agent.system.clock import Clock
 from agent.system.layout import Layout
 
 TICK = 0.5
@@ -28,14 +28,15 @@ def api_supervised(
     accept_seconds: float = ACCEPT_SECONDS,
 ) -> Iterator[None]:
     """Supervise the API's process meanwhile; `users` may ask it."""
-    notes = Notes(layout, utc_now)
+    clock = Clock(layout.root)
+    notes = Notes(layout, clock)
     over = threading.Event()
     with (
         log.open("a") as file,
         EventLoop(stops=(), pokes=()) as loop,
         ApiSupervisor(
             layout,
-            Log(file),
+            Log(file, clock.seconds),
             loop,
             layout.root / "api.log",
             note=notes.note_api,

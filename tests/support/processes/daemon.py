@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 HERE = Path(__file__)
 sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
 
+from agent.system.clock import Clock
+from agent.system.clock_judgement import Reading
+from agent.system.kernel_clock import KernelClock
 from agent.system.layout import Layout
 from support.processes import prepared
 from support.processes.tree import pass_processes
@@ -102,19 +103,15 @@ def with_patience(seconds: float) -> tuple[str, ...]:
 def _main(kind: str, told: str, layout: Layout) -> int:
     from agent.daemon import supervisor
 
-    def clock() -> float:
-        return time.time() + (_offset(told) if kind == "clock" else 0.0)
-
-    return supervisor.run(layout, clock=clock, program=(sys.executable, str(HERE), "pass", kind, told))
+    return supervisor.run(
+        layout, clock=_clock(kind, told, layout), program=(sys.executable, str(HERE), "pass", kind, told)
+    )
 
 
 def _pass_process(kind: str, told: str, layout: Layout, who: str, *descriptors: str) -> int:
     from agent.daemon import pass_process
     from agent.engine.host import read_host
     from agent.system.activity import Activity, Page
-
-    def clock() -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=_offset(told) if kind == "clock" else 0.0)
 
     def host(settings):
         if kind == "fault" and Path(told).exists():
@@ -127,13 +124,39 @@ def _pass_process(kind: str, told: str, layout: Layout, who: str, *descriptors: 
     idle = float(told) if kind == "idle" else pass_process.IDLE_SECONDS
     job = float(told) if kind == "job" else pass_process.TIMEOUT
     return pass_process.serve(
-        layout, end, who=who, clock=clock, host=host, idle_seconds=idle, job_seconds=job, activity=activity
+        layout,
+        end,
+        who=who,
+        clock=_clock(kind, told, layout),
+        host=host,
+        idle_seconds=idle,
+        job_seconds=job,
+        activity=activity,
     )
 
 
-def _offset(file: str) -> float:
+def _clock(kind: str, told: str, layout: Layout) -> Clock:
+    return Clock(layout.root, MovedKernel(Path(told)) if kind == "clock" else None)
+
+
+class MovedKernel(KernelClock):
+    """The machine's clocks, of which the time of day is ahead by the seconds in a file, and no NTP."""
+
+    def __init__(self, offset: Path) -> None:
+        super().__init__()
+        self._offset = offset
+
+    def __call__(self) -> Reading:
+        seen = super().__call__()
+        return Reading(seen.wall + _offset(self._offset), seen.since_boot, seen.boot)
+
+    def is_synchronised(self) -> bool:
+        return False
+
+
+def _offset(file: Path) -> float:
     with suppress(OSError, ValueError):
-        return float(Path(file).read_text())
+        return float(file.read_text())
     return 0.0
 
 

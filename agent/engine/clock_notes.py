@@ -1,0 +1,44 @@
+"""What a pass does about the clock: it is remembered, and when a doubt begins or ends that is an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from agent.engine.bus import Bus
+from agent.health.clock import kind_in_words
+from agent.model.events import Event, EventKind
+from agent.model.records import UPLOADED
+from agent.store import Store
+from agent.system.clock import Clock
+from agent.system.clock_judgement import Doubt
+
+Now = Callable[[], datetime]
+"""A `Clock`, or a clock that is believed as it is."""
+
+
+def doubt_of(clock: Now) -> Doubt | None:
+    """Return why the machine's clock isn't believed now, if it isn't."""
+    return clock.doubt if isinstance(clock, Clock) else None
+
+
+def note_clock(clock: Now, store: Store, bus: Bus) -> None:
+    """Remember what is believed of the clock, and tell when a doubt has begun or ended."""
+    if not isinstance(clock, Clock):
+        return
+    noted = clock.note(lambda: _newest_seen(store))
+    if noted.began and noted.belief.doubt:
+        text = f"the machine's clock isn't believed: {kind_in_words(noted.belief.doubt)}"
+        bus.publish(store, Event(clock(), EventKind.CLOCK_DOUBTED, text))
+    if noted.ended:
+        bus.publish(store, Event(clock(), EventKind.CLOCK_BELIEVED, "the machine's clock is believed again"))
+
+
+def _newest_seen(store: Store) -> float:
+    """Return the newest instant that the store knows: of its last event, and of what CAs dated; 0: none.
+
+    An upload may begin later than today, and what the own root signed is dated by this machine.
+    """
+    events = [each.at for each in store.journal.since(limit=1)]
+    dated = [each.not_before for each in store.chains.records() if each.source != UPLOADED and each.root is None]
+    return max((each.timestamp() for each in (*events, *dated)), default=0.0)

@@ -1,0 +1,129 @@
+"""Whether the clock can be believed: pure, from a reading of it and from what is remembered.
+
+What runs on by itself is the time since boot, in which a suspend is counted (CLOCK_BOOTTIME). The clock may be set by anybody,
+and begins in 1970 where no battery keeps it.
+"""
+
+from __future__ import annotations
+
+import math
+
+TOLERANCE = 3600.0
+"""Seconds that the clock may be off from what was expected: so much it is corrected by in the ordinary course."""
+LONGEST_OFF = 30 * 86400.0
+"""Seconds that a machine may have been switched off for, without somebody being asked whether it was so long."""
+LAST = float(1 << 36)
+"""Seconds after the epoch that no clock shows: more than `datetime` can hold comes soon after."""
+
+LEAPT, BEHIND, AHEAD = "leapt", "behind", "ahead"
+"""Kinds of doubt: it was set while the machine ran; after a boot it is behind what was seen, or far ahead of it."""
+
+
+class Reading:
+    """What the clocks of the machine show: seconds since the epoch, seconds since boot, and which boot that is."""
+
+    __slots__ = ("boot", "since_boot", "wall")
+
+    def __init__(self, wall: float, since_boot: float, boot: str) -> None:
+        self.wall = wall
+        self.since_boot = since_boot
+        self.boot = boot
+        """The kernel's boot id; empty: not known."""
+
+
+class Doubt:
+    """Why the clock isn't believed."""
+
+    __slots__ = ("kind", "since", "wall")
+
+    def __init__(self, kind: str, since: float, wall: float) -> None:
+        self.kind = kind
+        self.since = since
+        """Believed instant at which it began."""
+        self.wall = wall
+        """What the clock shows."""
+
+
+class Memory:
+    """What is remembered: an instant that was believed, and the time since boot then."""
+
+    __slots__ = ("asks", "boot", "doubt", "exact", "instant", "offsets", "since_boot")
+
+    def __init__(
+        self,
+        instant: float,
+        since_boot: float,
+        boot: str,
+        *,
+        exact: bool,
+        doubt: tuple[str, float] | None = None,
+        offsets: tuple[float, ...] = (),
+        asks: tuple[float, ...] = (),
+    ) -> None:
+        self.instant = instant
+        self.since_boot = since_boot
+        self.boot = boot
+        self.exact = exact
+        """Whether the instant is known as the clock was believed in this boot; else it is the earliest that it can be."""
+        self.doubt = doubt
+        """Kind and beginning of the doubt that was noted."""
+        self.offsets = offsets
+        """Settings of the clock in this boot, each as what it was ahead of the time since boot."""
+        self.asks = asks
+        """Believed instants at which CAs were asked for the time, during this doubt."""
+
+
+class Belief:
+    """The instant by which everything is decided, and why it isn't the clock's, where it isn't."""
+
+    __slots__ = ("doubt", "instant")
+
+    def __init__(self, instant: float, doubt: Doubt | None = None) -> None:
+        self.instant = instant
+        self.doubt = doubt
+
+
+def judge(reading: Reading, memory: Memory | None, released: float) -> Belief:
+    """Return what to believe of a reading. `released`: the instant of the release, before which no clock is right.
+
+    In the boot in which the clock was believed, it has to show what has passed since. In another one it may show any later
+    instant, as long as the machine can have been switched off until then.
+    """
+    if memory is None:
+        least, kind = released, BEHIND if reading.wall < released - TOLERANCE else ""
+        return _belief(reading.wall, least, kind, None)
+    same_boot, passed = _passed(reading, memory)
+    least = max(memory.instant + passed, released)
+    if not same_boot or not memory.exact:
+        return _belief(reading.wall, least, _gap(reading.wall, least), memory)
+    if abs(reading.wall - least) > TOLERANCE:
+        return _belief(reading.wall, least, LEAPT, memory)
+    return Belief(max(reading.wall, released))
+
+
+def is_sane(seconds: float) -> bool:
+    """Whether a number can be an instant."""
+    return math.isfinite(seconds) and 0 <= seconds < LAST
+
+
+def _belief(wall: float, least: float, kind: str, memory: Memory | None) -> Belief:
+    if not kind:
+        return Belief(max(wall, least))
+    noted = memory.doubt if memory else None
+    return Belief(least, Doubt(kind, noted[1] if noted else least, wall))
+
+
+def _passed(reading: Reading, before: Memory) -> tuple[bool, float]:
+    """Return whether the machine has run since what is remembered, and the seconds that have passed at least."""
+    if not before.boot:
+        return False, 0.0
+    if reading.boot != before.boot:
+        return False, reading.since_boot
+    passed = reading.since_boot - before.since_boot
+    return passed >= 0, max(0.0, passed)  # less where the machine was put back to an image of itself
+
+
+def _gap(wall: float, least: float) -> str:
+    if wall < least - TOLERANCE:
+        return BEHIND
+    return AHEAD if wall > least + LONGEST_OFF else ""

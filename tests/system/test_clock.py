@@ -1,0 +1,289 @@
+"""What is believed of the machine's clock, and for how long it isn't."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent.system.clock import Clock
+from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT
+from agent.system.paths import PRIVATE
+from agent.system.release import RELEASED_AT
+from support.fakes.kernel import FakeKernel
+
+START = RELEASED_AT + timedelta(days=100)
+FACTORY = datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC)
+HOUR, DAY, YEAR = timedelta(hours=1), timedelta(days=1), timedelta(days=365)
+
+
+class Machine:
+    """A machine on which passes note the clock, and that another process may look at."""
+
+    def __init__(self, root, now=START):
+        self.root = root
+        self.kernel = FakeKernel(now)
+        self.clock = Clock(root, self.kernel)
+
+    def another_process(self):
+        return Clock(self.root, self.kernel)
+
+    def runs(self, time, step=HOUR):
+        """Let time pass with a pass each hour."""
+        until = self.kernel.uptime + time.total_seconds()
+        while self.kernel.uptime < until:
+            self.kernel.passes(min(step, timedelta(seconds=until - self.kernel.uptime)))
+            self.clock.note()
+
+    @property
+    def kind(self):
+        found = {
+            each.doubt.kind if each.doubt else "" for each in (self.clock.belief(), self.another_process().belief())
+        }
+        assert len(found) == 1, "every process believes the same"
+        return found.pop()
+
+
+@pytest.fixture
+def machine(tmp_path):
+    (tmp_path / PRIVATE).mkdir(parents=True, mode=0o700)
+    made = Machine(tmp_path)
+    made.clock.note()
+    return made
+
+
+def near(at, expected, within=timedelta(minutes=2)):
+    return abs(at - expected) <= within
+
+
+# In one boot
+
+
+def test_a_clock_that_runs_is_believed(machine):
+    machine.runs(3 * DAY)
+    assert (machine.kind, machine.clock()) == ("", START + 3 * DAY)
+
+
+def test_a_clock_that_is_corrected_by_less_than_an_hour_is_believed(machine):
+    for minutes in (50, -50, -50, 50):
+        machine.runs(2 * HOUR)
+        machine.kernel.is_set(machine.clock() + timedelta(minutes=minutes))
+        assert machine.kind == ""
+        machine.clock.note()
+    assert near(machine.clock(), START + 8 * HOUR)
+
+
+@pytest.mark.parametrize("leap", [3 * YEAR, -3 * YEAR, 2 * HOUR, -2 * HOUR, -60 * YEAR])
+def test_a_leap_is_not_believed_and_time_goes_on_as_before(machine, leap):
+    machine.runs(DAY)
+    machine.kernel.is_set(machine.clock() + leap)
+    assert machine.kind == LEAPT
+    machine.runs(2 * DAY)
+    assert (machine.kind, machine.clock()) == (LEAPT, START + 3 * DAY)
+    assert near(datetime.fromtimestamp(machine.clock.doubt.since, UTC), START + DAY, 2 * HOUR)
+
+
+def test_a_clock_that_is_set_right_again_is_believed(machine):
+    machine.kernel.is_set(START + 3 * YEAR)
+    machine.runs(DAY)
+    machine.kernel.is_set(START + DAY + timedelta(minutes=1))
+    assert (machine.kind, machine.clock()) == ("", START + DAY + timedelta(minutes=1))
+    assert machine.clock.note().ended
+
+
+def test_leaps_both_ways_in_one_boot_leave_nothing(machine):
+    for leap in (3 * YEAR, -7 * YEAR, 40 * DAY):
+        machine.runs(HOUR)
+        machine.kernel.is_set(machine.clock() + leap)
+        assert machine.clock.note().belief.doubt.kind == LEAPT
+    machine.kernel.is_set(START + 3 * HOUR)
+    assert (machine.kind, machine.clock()) == ("", START + 3 * HOUR)
+
+
+def test_a_suspend_of_a_week_is_no_leap(machine):
+    machine.kernel.passes(7 * DAY)
+    assert (machine.kind, machine.clock()) == ("", START + 7 * DAY)
+
+
+# After a boot
+
+
+def test_a_machine_that_was_switched_off_for_a_while_is_believed(machine):
+    machine.kernel.boot(START + 20 * DAY)
+    assert (machine.kind, machine.clock()) == ("", START + 20 * DAY)
+
+
+@pytest.mark.parametrize("shown", [FACTORY, START - 2 * HOUR, RELEASED_AT])
+def test_a_clock_behind_what_was_seen_is_not_believed(machine, shown):
+    machine.kernel.boot(shown)
+    assert machine.kind == BEHIND
+    assert near(machine.clock(), START)
+    machine.runs(DAY)
+    assert (machine.kind, near(machine.clock(), START + DAY)) == (BEHIND, True)
+
+
+def test_a_clock_far_ahead_of_what_was_seen_is_not_believed(machine):
+    machine.kernel.boot(START + 31 * DAY)
+    assert (machine.kind, near(machine.clock(), START)) == (AHEAD, True)
+
+
+def test_a_clock_that_is_set_to_what_can_be_after_a_boot_is_believed(machine):
+    machine.kernel.boot(FACTORY)
+    machine.runs(HOUR)
+    machine.kernel.is_set(START + 3 * DAY)
+    assert (machine.kind, machine.clock()) == ("", START + 3 * DAY)
+
+
+def test_a_second_boot_in_doubt_does_not_go_back_behind_the_first(machine):
+    machine.kernel.boot(FACTORY)
+    machine.runs(5 * DAY)
+    machine.kernel.boot(FACTORY)
+    assert (machine.kind, near(machine.clock(), START + 5 * DAY, HOUR)) == (BEHIND, True)
+    assert near(datetime.fromtimestamp(machine.clock.doubt.since, UTC), START, 2 * HOUR)
+
+
+def test_a_leap_that_is_there_after_a_boot_is_still_not_believed(machine):
+    machine.kernel.is_set(START + 3 * YEAR)
+    machine.runs(DAY)
+    machine.kernel.boot(START + 3 * YEAR + 2 * DAY)
+    assert (machine.kind, near(machine.clock(), START + DAY)) == (AHEAD, True)
+
+
+def test_a_clock_a_few_minutes_behind_after_a_boot_does_not_go_back(machine):
+    machine.kernel.boot(START - 10 * timedelta(minutes=1))
+    assert (machine.kind, machine.clock()) == ("", START + timedelta(seconds=20))
+
+
+def test_an_image_of_the_machine_that_is_put_back_is_another_boot(machine):
+    machine.kernel.uptime -= 300
+    machine.kernel.is_set(START + DAY)
+    assert machine.kind == ""
+
+
+# The first time
+
+
+def test_the_first_clock_is_believed_unless_it_is_before_the_release(tmp_path):
+    assert Machine(tmp_path, RELEASED_AT + 3 * YEAR).kind == ""
+    first = Machine(tmp_path, FACTORY)
+    assert (first.kind, first.clock()) == (BEHIND, RELEASED_AT)
+    assert first.clock.settled() is None
+    assert Machine(tmp_path).clock.settled() == START.timestamp()
+
+
+def test_a_lost_memory_begins_with_what_the_store_has_seen(machine):
+    (machine.root / PRIVATE / "clock").unlink()
+    machine.kernel.boot(RELEASED_AT + DAY)
+    assert machine.clock.note(START.timestamp).belief.doubt.kind == BEHIND
+    assert near(machine.clock(), START)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", '{"instant": 1}', '{"instant": Infinity}', "9" * 9000],
+    ids=["empty", "cut", "list", "null", "short", "infinite", "large"],
+)
+def test_a_damaged_memory_is_none(machine, content):
+    (machine.root / PRIVATE / "clock").write_text(content)
+    assert (machine.kind, machine.clock()) == ("", START)
+    machine.clock.note()
+    assert machine.another_process().settled() == START.timestamp()
+
+
+def test_a_memory_of_what_no_clock_shows_is_none(machine):
+    path = machine.root / PRIVATE / "clock"
+    path.write_text(path.read_text().replace(str(START.timestamp()), "1e300"))
+    assert (machine.kind, machine.clock()) == ("", START)
+
+
+# What settles a doubt
+
+
+@pytest.mark.parametrize("true", [START - 200 * DAY + 101 * DAY, START + 3 * YEAR], ids=["back", "ahead"])
+def test_ntp_settles_a_doubt_whatever_is_remembered(machine, true):
+    machine.kernel.is_set(true)
+    machine.clock.note()
+    machine.kernel.synchronised = True
+    assert (machine.kind, machine.clock()) == ("", true)
+    assert machine.clock.note().ended
+    machine.kernel.synchronised = False
+    machine.runs(DAY)
+    assert (machine.kind, machine.clock()) == ("", true + DAY)
+    machine.kernel.boot(true + 2 * DAY)
+    assert machine.kind == "", "what was remembered before is forgotten"
+
+
+def test_a_person_settles_a_doubt_whatever_is_remembered(machine):
+    machine.kernel.boot(START + 3 * YEAR)
+    machine.clock.note()
+    machine.clock.accept()
+    assert (machine.kind, machine.clock()) == ("", START + 3 * YEAR)
+    machine.kernel.boot(START)
+    machine.clock.note()
+    machine.clock.accept()
+    assert (machine.kind, machine.clock()) == ("", START)
+    machine.kernel.boot(START + DAY)
+    assert machine.kind == ""
+
+
+def test_nothing_settles_a_clock_before_the_release(machine):
+    machine.kernel.boot(FACTORY)
+    machine.kernel.synchronised = True
+    assert machine.kind == BEHIND
+    machine.clock.accept()
+    assert machine.clock() >= RELEASED_AT
+
+
+# The file
+
+
+def test_the_memory_is_for_root_alone_and_only_written_when_there_is_something_new(machine):
+    path = machine.root / PRIVATE / "clock"
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.stat().st_mtime_ns
+    machine.kernel.passes(HOUR / 2)
+    machine.clock.note()
+    assert path.stat().st_mtime_ns == before
+    machine.clock.touch()
+    assert path.stat().st_mtime_ns != before
+
+
+def test_a_touch_says_nothing_of_a_doubt(machine):
+    path = machine.root / PRIVATE / "clock"
+    machine.kernel.is_set(START + YEAR)
+    before = path.read_text()
+    machine.clock.touch()
+    assert path.read_text() == before
+    assert machine.clock.note().began
+
+
+def test_who_looks_only_leaves_what_is_new_to_a_pass(machine):
+    assert machine.clock.settled() == START.timestamp()
+    machine.kernel.is_set(START + YEAR)
+    assert machine.clock.settled() is None
+    machine.clock.note()
+    machine.kernel.is_set(START)
+    assert machine.clock.settled() is None, "a pass has to tell that the doubt is over"
+    machine.clock.note()
+    assert machine.clock.settled() == START.timestamp()
+
+
+def test_a_memory_that_can_not_be_written_stops_nothing(machine):
+    directory = machine.root / PRIVATE
+    (directory / "clock").unlink()
+    directory.rmdir()
+    assert machine.clock.note().belief.instant == START.timestamp()
+    machine.clock.touch()
+    machine.clock.note_asked()
+    assert not os.path.lexists(directory)
+
+
+def test_asks_are_remembered_as_long_as_the_doubt(machine):
+    machine.kernel.is_set(START + YEAR)
+    machine.clock.note()
+    machine.clock.note_asked()
+    machine.runs(HOUR)
+    machine.clock.note_asked()
+    assert machine.another_process().asked() == (START.timestamp(), (START + HOUR).timestamp())
+    machine.kernel.is_set(START + HOUR)
+    machine.clock.note()
+    assert machine.another_process().asked() == ()
