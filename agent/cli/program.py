@@ -25,6 +25,7 @@ COMMANDS = {
     "acme": "agent.cli.acme",
     "apply": "agent.cli.apply",
     "boot": "agent.cli.apply",
+    "clock": "agent.cli.clock",
     "completion": "agent.cli.completion",
     "config": "agent.cli.config",
     "delete": "agent.cli.upload",

@@ -13,6 +13,7 @@ from agent.model.need import Need
 from agent.model.records import ChainRecord
 from agent.planning.actions import (
     Action,
+    AskTheTime,
     Deploy,
     Inquire,
     ListRevoked,
@@ -30,11 +31,15 @@ from agent.planning.inquiries import Inquiries
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
 from agent.planning.signing import Signing
-from agent.planning.state import WAITING_AGAIN, Declared, State
+from agent.planning.state import WAITING_AGAIN, ClockDoubt, Declared, State
+
+LOCAL = "local"
 
 __all__ = [
     "WAITING_AGAIN",
     "Action",
+    "AskTheTime",
+    "ClockDoubt",
     "Declared",
     "Deploy",
     "Inquire",
@@ -91,7 +96,7 @@ def plan(
         orders.consider(need, binding)
     orders.rejoin()
     inquiries = Inquiries(state, now)
-    for binding in bindings:
+    for binding in bindings if state.doubt is None else ():
         inquiries.consider(binding)
     modules_plan = Modules(state, now, windows)
     by_module = _by_module(needs)
@@ -100,12 +105,14 @@ def plan(
     modules_plan.retire({declared.name for declared in modules} | set(configured))
     signing = Signing(state, now)
     signing.consider()
-    root = [MakeRoot()] if state.evidence.root is None and any(each.source == "local" for each in orders.due) else []
+    root, obtain = _with_root(state, orders.due, bindings)
+    asking = _asking(state, now)
     instants = [*orders.instants, *inquiries.instants, *modules_plan.instants]
     instants += [*signing.instants, *_beginnings(state.evidence.chains, now)]
+    instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
     return Plan(
         bindings=tuple(bindings),
-        actions=(*root, *signing.lists, *signing.peers, *orders.due, *modules_plan.actions, *inquiries.due),
+        actions=(*root, *signing.lists, *signing.peers, *obtain, *modules_plan.actions, *inquiries.due, *asking),
         next_at=min([*instants, *modules_plan.looks], default=None),
         beside_looks_at=min(instants, default=None),
         deferred=modules_plan.deferred,
@@ -121,6 +128,22 @@ def plan_json(made: Plan) -> dict[str, object]:
         "next_at": rfc3339(made.next_at) if made.next_at else None,
         "deferred": {module: rfc3339(at) for module, at in made.deferred.items()},
     }
+
+
+def _with_root(
+    state: State, orders: Sequence[Obtain], bindings: Sequence[Binding]
+) -> tuple[list[MakeRoot], Sequence[Obtain]]:
+    """Return whether a root is made first, and the orders. While the clock is doubted it is only where a need has no chain."""
+    if state.evidence.root is not None or not any(each.source == LOCAL for each in orders):
+        return [], orders
+    if state.doubt is not None and all(each.chain is not None for each in bindings):
+        return [], [each for each in orders if each.source != LOCAL]
+    return [MakeRoot()], orders
+
+
+def _asking(state: State, now: datetime) -> list[AskTheTime]:
+    at = state.doubt.ask_at if state.doubt else None
+    return [AskTheTime()] if at is not None and at <= now else []
 
 
 def _beginnings(chains: Iterable[ChainRecord], now: datetime) -> list[datetime]:

@@ -72,6 +72,13 @@ class Inquire:
 
 
 @dataclass(frozen=True, slots=True)
+class AskTheTime:
+    """Ask the CAs what time it is."""
+
+    reason: str = "the machine's clock isn't believed"
+
+
+@dataclass(frozen=True, slots=True)
 class Deploy:
     """Give a module the chains that it is to have."""
 
@@ -113,7 +120,7 @@ class Retire:
     reason: str = "it is no longer configured"
 
 
-Action = MakeRoot | ListRevoked | SignAgain | Obtain | Inquire | Deploy | Settle | Look | Retire
+Action = MakeRoot | ListRevoked | SignAgain | Obtain | Inquire | AskTheTime | Deploy | Settle | Look | Retire
 
 KINDS: Mapping[type[Action], str] = {
     MakeRoot: "make_root",
@@ -121,10 +128,16 @@ KINDS: Mapping[type[Action], str] = {
     SignAgain: "sign_again",
     Obtain: "obtain",
     Inquire: "inquire",
+    AskTheTime: "ask_the_time",
     Deploy: "deploy",
     Settle: "settle",
     Look: "look",
     Retire: "retire",
+}
+DONE_FOR_ALL: Mapping[type[Action], str] = {
+    MakeRoot: "make a root",
+    ListRevoked: "list what the root has revoked",
+    AskTheTime: "ask the CAs what time it is",
 }
 VERBS: Mapping[type[Action], str] = {
     Deploy: "deploy",
@@ -141,10 +154,8 @@ def describe(action: Action) -> str:
 
 def _what(action: Action) -> str:
     match action:
-        case MakeRoot():
-            return "make a root"
-        case ListRevoked():
-            return "list what the root has revoked"
+        case MakeRoot() | ListRevoked() | AskTheTime():
+            return DONE_FOR_ALL[type(action)]
         case SignAgain():
             return f"sign {action.module}/{action.label} again"
         case Obtain():
@@ -167,7 +178,7 @@ def action_json(action: Action) -> dict[str, object]:
         row["root"] = action.root
     elif isinstance(action, SignAgain):
         row |= {"module": action.module, "label": action.label, "peer": action.peer}
-    elif not isinstance(action, MakeRoot):
+    elif not isinstance(action, MakeRoot | AskTheTime):
         row["module"] = action.module
     if isinstance(action, Deploy):
         row["chains"] = dict(action.chains)

@@ -125,7 +125,7 @@ class Orders:
         *,
         forced: bool = False,
     ) -> None:
-        if at is None:
+        if at is None or (self._state.doubt is not None and not source.immediate):
             return
         key = (request.id, source.name)
         if at > self._now:
