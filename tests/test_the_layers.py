@@ -24,6 +24,7 @@ ROOMS = (
         "demo",
         "daemon",
         "api",
+        "backup",
         "operations",
         "engine",
         "report",

@@ -15,6 +15,7 @@ from agent.auth.audit_chain import KEY_PURPOSE, LOGIN_FAILED, ChainKey, Ends, Se
 from agent.auth.journal_copy import write_to_journal
 from agent.auth.person import Actor, Audit
 from agent.errors.auth import TooManyChanges
+from agent.model.pause import AHEAD
 from agent.store import Store
 from agent.store.instants import read_known, written
 
@@ -71,9 +72,10 @@ class AuditLog:
 
     def check_rate(self, who: str, now: datetime) -> None:
         """Raise `TooManyChanges` for a caller whose changes would push those of others out of the record."""
-        query = "select count(*), min(at) from audits where who = ? and at > ? and series = ?"
+        query = "select count(*), min(at) from audits where who = ? and at > ? and at <= ? and series = ?"
         day = timedelta(days=1)
-        count, first = self._database.execute(query, [who, written(now - day), Series.CHANGE]).fetchone()
+        values = [who, written(now - day), written(now + AHEAD), Series.CHANGE]
+        count, first = self._database.execute(query, values).fetchone()
         if count >= CHANGES_A_DAY:
             raise TooManyChanges(who, CHANGES_A_DAY, read_known(first) + day)
 

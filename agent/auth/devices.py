@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from agent.auth import bearer_tokens
+from agent.model.pause import TOLERANCE
 from agent.store.connection import Connection
 from agent.store.instants import written
 
@@ -22,7 +23,8 @@ class Devices:
 
     def remember(self, person: str, shown: str, now: datetime) -> str:
         """Note a login. Return what the browser is to show from now on, which isn't kept; empty: what it shows already."""
-        self._database.execute("delete from devices where used_at < ?", [written(now - KEPT)])
+        kept = [written(now - KEPT), written(now + TOLERANCE)]  # one from the future would outlast all others
+        self._database.execute("delete from devices where used_at not between ? and ?", kept)
         known = self._database.execute(
             "update devices set used_at = ? where sha256 = ? and person = ?",
             [written(now), bearer_tokens.digest(shown), person],

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from agent.auth import bearer_tokens
 from agent.auth.person import Person, Role, Session
 from agent.errors.auth import SessionExpired
+from agent.model.pause import TOLERANCE
 from agent.store.connection import UNDECODABLE, Connection
 from agent.store.instants import read_known, written
 
@@ -33,7 +34,8 @@ class Sessions:
     def open(self, person: Person, address: str, now: datetime) -> tuple[str, Session]:
         """Open a session; return the text that the browser shows, which isn't kept."""
         self._database.execute(
-            "delete from sessions where ends_at <= ? or seen_at <= ?", [written(now), written(now - IDLE)]
+            "delete from sessions where ends_at <= ? or seen_at <= ? or opened_at > ?",
+            [written(now), written(now - IDLE), written(now + TOLERANCE)],
         )
         oldest = "select sha256 from sessions where person = ? order by seen_at desc, opened_at desc limit -1 offset ?"
         self._database.execute(f"delete from sessions where sha256 in ({oldest})", [person.name, MOST - 1])  # noqa: S608

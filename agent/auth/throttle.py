@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.auth.login_attempt import FORGOTTEN, Attempt, Failures, Standings, budgets, wider
+from agent.model.pause import TOLERANCE
 from agent.store.connection import Connection
 from agent.store.instants import read_known, written
 
@@ -84,7 +85,8 @@ class Throttle:
         (count,) = self._database.execute("select count(*) from login_failures").fetchone()
         if count <= self._most:
             return
-        self._database.execute("delete from login_failures where at < ?", [written(now - FORGOTTEN)])
+        kept = [written(now - FORGOTTEN), written(now + TOLERANCE)]
+        self._database.execute("delete from login_failures where at not between ? and ?", kept)
         least = "select key from login_failures order by failures, at limit ?"
         self._database.execute(f"delete from login_failures where key in ({least})", [min(AT_ONCE, count // 2)])  # noqa: S608
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "acme": "agent.cli.acme",
     "apply": "agent.cli.apply",
-    "boot": "agent.cli.apply",
+    "backup": "agent.cli.backup",
+    "boot": "agent.cli.boot",
     "clock": "agent.cli.clock",
     "completion": "agent.cli.completion",
     "config": "agent.cli.config",
@@ -39,6 +40,7 @@ COMMANDS = {
     "reissue": "agent.cli.reissue",
     "render": "agent.cli.render",
     "renew": "agent.cli.reissue",
+    "restore": "agent.cli.backup",
     "revoke": "agent.cli.acme",
     "root": "agent.cli.root",
     "run": "agent.cli.processes",
@@ -182,9 +184,9 @@ def run(program: str, arguments: Sequence[str]) -> int:
     return answer if isinstance(answer, int) else DONE
 
 
-def failed(error: Exception) -> int:
+def failed(error: Exception, *, as_json: bool = False) -> int:
     """Print why a command failed; return the exit code."""
-    return _fail(_translated(error, "chainwright"), as_json=False)
+    return _fail(_translated(error, "chainwright"), as_json=as_json)
 
 
 def _translated(error: Exception, program: str) -> AgentError:

@@ -44,6 +44,8 @@ class RequestState:
     """SHA-256 of the present root."""
     watch: Watch | None = None
     """What this source's CA says of `chain`."""
+    sent_with_root: tuple[str, ...] = ()
+    """SHA-256 of what chains of the present root are to be sent with, for clients that know only another root."""
 
 
 @dataclass(frozen=True, slots=True)

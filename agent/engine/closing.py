@@ -67,7 +67,8 @@ def _conditions(
 
 
 def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now: datetime) -> None:
-    store.chains.drop_superseded(now - SUPERSEDED)  # as long as the orders that it looks at are there
+    kept = _ready(store, inputs, declared, now)
+    store.chains.drop_superseded(now - SUPERSEDED, kept)  # as long as the orders that it looks at are there
     names = {name for need in declared.needs for name in need.names}
     store.failing.keep(names, inputs.settings.rungs)
     apart = {request.id for each in store.failing.all() for request in each.requests}
@@ -78,6 +79,20 @@ def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now
     store.watches.forget_gone()
     store.ledger.trim(now)
     store.journal.trim()
+
+
+def _ready(store: Store, inputs: PassInputs, declared: Declarations, now: datetime) -> set[str]:
+    """Return the newest good chain of each CA for each request that is needed, though another one serves: an upload, say.
+
+    It takes over when that ends. If it were dropped, it would be ordered again and again until then.
+    """
+    needed = {need.request.id for need in declared.needs}
+    asked = {source.name for source in inputs.settings.rungs.values() if not source.immediate}
+    good = [
+        each for each in store.chains.records() if each.source in asked and each.request in needed and each.good(now)
+    ]
+    newest = {(each.source, each.request): each.id for each in sorted(good, key=lambda each: each.not_before)}
+    return set(newest.values())
 
 
 def _json_of(instants: Mapping[str, datetime]) -> str:

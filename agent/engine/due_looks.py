@@ -12,7 +12,7 @@ import sqlite3
 from datetime import UTC, datetime
 
 from agent.engine import evidence
-from agent.engine.freshness import EVIDENCE, KEY, InputsFingerprint, UpToDate, read_up_to_date
+from agent.engine.freshness import EVIDENCE, KEY, LONGEST, InputsFingerprint, UpToDate, read_up_to_date
 from agent.system.paths import DATABASE, database_uri, is_regular
 
 LOOKS = "looks"
@@ -63,7 +63,7 @@ def _looked(connection: sqlite3.Connection, root: str, now: float) -> float | No
     other, interval, pass_at = (None if each == "None" else float(each) for each in kept[LOOKS].split())
     if interval is None or pass_at is None:
         return None
-    until = min(each for each in (other, pass_at, now + interval) if each is not None)
+    until = min(each for each in (other, pass_at, now + interval, fresh.since + LONGEST) if each is not None)
     if not fresh.since <= now < until or not _all_served(connection):
         return None
     fingerprint = InputsFingerprint(root)

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from agent.engine.agent_pass import Pass
 from agent.engine.audit_check import check_audit_record
+from agent.engine.boot import Booted, undo_first
 from agent.engine.bus import Bus, Listener
 from agent.engine.clock_notes import note_clock, settle_times
 from agent.engine.conditions import note_repairs
@@ -48,6 +49,7 @@ from agent.system.layout import Layout
 from agent.system.leftovers import remove_leftovers
 from agent.system.lock import held
 from agent.system.modes import places_of_state, repaired
+from agent.system.replacement import Replacement
 
 GATHER_SECONDS = 10.0
 """After the first order has ended, others are waited for so long, so that one reload serves them all."""
@@ -199,6 +201,7 @@ class Engine:
         """Hold the lock, with the store open; why a pass fails in it is noted."""
         lock = held(self.layout.lock, wait=wait)
         with lock:
+            Replacement(self.layout).finish()
             repairs = repaired(places_of_state(self.layout), self.layout.state)
             with Store.open(self.layout) as store, failures_noted(store, self.clock):
                 note_clock(self._clock, store, self.bus)
@@ -212,19 +215,20 @@ class Engine:
         """Whether another run would have something to do that the plan doesn't show."""
         return self.workers.busy or self._deferred.failed or refusal_of(self.loader) is not None
 
-    def boot(self) -> list[str]:
+    def boot(self) -> Booted:
         """Make sure that every module has files to start with: local chains and last good generations, no network.
 
-        What a crash has left in the middle is undone, and services are neither reloaded nor waited for.
+        What a crash has left in the middle is undone before any plugin is asked. Services are neither reloaded nor waited for.
         """
         job = secrets.token_hex(4)
         with self._locked(0.0) as store:
+            undone = undo_first(store, self.bus, self.clock(), job)
             fingerprint = InputsFingerprint(str(self.layout.root))
             current = self._prepared(store, job, fingerprint.digest)
             current.recover(boot=True)
             current.perform(windows=True, boot=True)
             current.close(current.plan())
-            return current.performed
+            return Booted((*undone, *current.performed), current.failures)
 
     def _settle(self, store: Store, job: str) -> list[str]:
         """Store what orders and inquiries have brought: needs and chains are read afterwards. Return lines for people."""

@@ -96,7 +96,7 @@ class StoredOrderContext(StoredSourceContext):
     def issue(self, request: Request, lifetime: timedelta) -> Chain:
         """Have the root sign a chain with a new key."""
         if self.root is None:
-            self.root = self._services.writer.read(lambda store: store.roots.load())
+            self.root = self._services.writer.read(lambda store: store.roots.load_signing(self.now()))
         if self.root is None:
             raise RootMissing
         return self.root.issue(sorted(request.names), request.key_type, request.purpose, self.now(), lifetime)

@@ -16,6 +16,7 @@ AgentError                       code, cause, where, fix, effect, retry_at, deta
 │ └ AcmeError                    an ACME CA can't be asked, or it refuses
 ├ RootError          root        the root is missing, unreadable or may not sign
 ├ StoreError         store       database, master key, lock
+├ BackupError        backup      a backup can't be made, read or put in place; nothing has changed
 ├ DeployError        deploy      a generation was refused, rolled back or is broken
 │ └ ProbeFailed                  an endpoint gave no answer; probes of plugins raise it
 ├ UploadError        upload      what an administrator uploads is refused; nothing is stored
@@ -44,6 +45,7 @@ from agent.errors.source import OrderCancelled, SourceError
 if TYPE_CHECKING:
     from agent.errors.api import ApiError as ApiError
     from agent.errors.auth import AuthError as AuthError
+    from agent.errors.backup import BackupError as BackupError
     from agent.errors.chain import ChainError as ChainError
     from agent.errors.name import NameInvalid as NameInvalid
     from agent.errors.operations import OperationError as OperationError
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 _FAMILIES = {
     "ApiError": "api",
     "AuthError": "auth",
+    "BackupError": "backup",
     "ChainError": "chain",
     "NameInvalid": "name",
     "OperationError": "operations",
@@ -72,6 +75,7 @@ __all__ = [
     "AgentError",
     "ApiError",
     "AuthError",
+    "BackupError",
     "ChainError",
     "DeployError",
     "NameInvalid",

@@ -41,6 +41,15 @@ class MasterKeyWrong(StoreError):
     where: str
 
 
+class MasterKeyOfAnother(MasterKeyWrong):
+    """The key that is given as a credential would go before that of the backup."""
+
+    code = "store.master_key_of_another"
+    cause = "The master key is given as a credential here, and it is another one than that of the backup."
+    effect = "Nothing was changed."
+    fix = "Make the backup's master key the credential; it is in the file: see Backup and restore in docs/operation.md"
+
+
 class SealBroken(StoreError):
     """One sealed value can't be opened. `where`: what it is of."""
 
@@ -171,6 +180,15 @@ class AgentAlreadyRunning(LockHeld):
     fix = "See how it does: chainwright status"
 
 
+class AgentStillRunning(LockHeld):
+    """The agent runs, and would go on with what is replaced."""
+
+    code = "store.agent_in_the_way"
+    cause = "The agent is running{holder:? (%)}, and would go on with what a restore replaces."
+    effect = "It goes on as before; nothing was changed."
+    fix = "Stop it first: systemctl stop chainwright chainwright-web"
+
+
 class NoStateYet(StoreError):
     """A command that only looks finds nothing to look at."""
 
@@ -179,6 +197,17 @@ class NoStateYet(StoreError):
     effect = ""
     fix = "Run it once: chainwright apply"
     where: str
+
+
+class RestoreUnfinished(StoreError):
+    """A restore was interrupted when it had been decided. `reason`: why it can't be gone on with; empty: nobody has yet."""
+
+    code = "store.restore_unfinished"
+    cause = "A restore was interrupted{reason:?, and going on with it fails: %}."
+    effect = "What is served is not touched."
+    fix = "See what is wrong there, then go on as root with: chainwright restore --finish"
+    where: str
+    reason: str = ""
 
 
 class SocketPathTooLong(StoreError):

@@ -21,6 +21,14 @@ class EventKind(StrEnum):
     CLOCK_BELIEVED = "clock_believed"
     """It is right again, or NTP, the CAs or a person said that it is."""
     ROOT_CREATED = "root_created"
+    ROOT_PREPARED = "root_prepared"
+    """The root that signs next was made."""
+    ROOTS_CERTIFIED = "roots_certified"
+    """Two roots have certified each other, or could not."""
+    ROOT_SIGNS = "root_signs"
+    """A prepared root has begun to sign."""
+    ROOT_RETIRED = "root_retired"
+    """A root that was replaced is no longer believed."""
     CHAIN_STORED = "chain_stored"
     CHAIN_UPLOADED = "chain_uploaded"
     CHAIN_DELETED = "chain_deleted"
@@ -56,6 +64,10 @@ class EventKind(StrEnum):
     RECOVERED = "recovered"
     MODULE_FAILED = "module_failed"
     PLUGIN_FAILED = "plugin_failed"
+    BACKUP_MADE = "backup_made"
+    """All of it, with every key, has left the appliance in an encrypted file."""
+    RESTORED = "restored"
+    """Settings and keys are those of a backup; `detail["differences"]` says what was otherwise on that machine."""
 
 
 @dataclass(frozen=True, slots=True)

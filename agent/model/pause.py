@@ -9,6 +9,8 @@ BACK_OFF = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100),
 """After the first, second, ... failure in a row."""
 TOLERANCE = timedelta(minutes=1)
 """By how much the clock may have been set back, or another process may have read it later, without anything being due for it."""
+AHEAD = timedelta(hours=1)
+"""What was done so far in the future, or less far, still counts as done: the clock was set back a little."""
 LONGEST_TRY = BACK_OFF[-1]
 """Of what a service refused, and of what the root could not sign."""
 LONGEST_ORDER = timedelta(days=31)

@@ -39,7 +39,7 @@ def export_chain(
     from agent.pki.encoding import Format, Part, encode
 
     if form is Format.PKCS12 and Part.KEY in parts:
-        _check_passphrase(password or b"")
+        check_passphrase(password or b"")
     with Store.open_existing(layout) as store:
         found = store.chains.load(chain)
         if found is None:
@@ -50,7 +50,8 @@ def export_chain(
     return encode(found, parts, form, password=password)
 
 
-def _check_passphrase(passphrase: bytes) -> None:
+def check_passphrase(passphrase: bytes) -> None:
+    """Raise `PassphraseRefused` unless a passphrase can be all that protects a file."""
     try:
         text = passphrase.decode()
     except UnicodeDecodeError:

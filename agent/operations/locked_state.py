@@ -22,6 +22,7 @@ from agent.planning.binding import Evidence, bind
 from agent.planning.comparison import Outranked, outranked
 from agent.store import Store
 from agent.system.lock import held
+from agent.system.replacement import Replacement
 
 
 class LockedState:
@@ -112,8 +113,10 @@ class LockedState:
 @contextmanager
 def locked_state(engine: Engine, wait: float = 60.0, actor: Actor | None = None) -> Iterator[LockedState]:
     """Hold the lock for one change of `actor`. Raises `LockHeld` when another process has it for over `wait` seconds."""
-    with held(engine.layout.lock, wait=wait), Store.open(engine.layout) as store:
-        yield LockedState(store, engine, actor)
+    with held(engine.layout.lock, wait=wait):
+        Replacement(engine.layout).finish()
+        with Store.open(engine.layout) as store:
+            yield LockedState(store, engine, actor)
 
 
 @contextmanager

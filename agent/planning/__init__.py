@@ -14,13 +14,18 @@ from agent.model.records import ChainRecord
 from agent.planning.actions import (
     Action,
     AskTheTime,
+    BeginSigning,
+    CrossCertify,
     Deploy,
     Inquire,
     ListRevoked,
     Look,
     MakeRoot,
     Obtain,
+    PrepareRoot,
     Retire,
+    RetireRoot,
+    RootStep,
     Settle,
     SignAgain,
     action_json,
@@ -30,6 +35,7 @@ from agent.planning.binding import bind
 from agent.planning.inquiries import Inquiries
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
+from agent.planning.root_life import RootLife
 from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, ClockDoubt, Declared, State
 
@@ -39,7 +45,9 @@ __all__ = [
     "WAITING_AGAIN",
     "Action",
     "AskTheTime",
+    "BeginSigning",
     "ClockDoubt",
+    "CrossCertify",
     "Declared",
     "Deploy",
     "Inquire",
@@ -48,7 +56,10 @@ __all__ = [
     "MakeRoot",
     "Obtain",
     "Plan",
+    "PrepareRoot",
     "Retire",
+    "RetireRoot",
+    "RootStep",
     "Settle",
     "SignAgain",
     "State",
@@ -105,9 +116,11 @@ def plan(
     modules_plan.retire({declared.name for declared in modules} | set(configured))
     signing = Signing(state, now)
     signing.consider()
-    root, obtain = _with_root(state, orders.due, bindings)
+    roots = RootLife(state, bindings, now)
+    roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
+    root, obtain = _held_back(state, roots.due, orders.due, bindings)
     asking = _asking(state, now)
-    instants = [*orders.instants, *inquiries.instants, *modules_plan.instants]
+    instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
     instants += [*signing.instants, *_beginnings(state.evidence.chains, now)]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
     return Plan(
@@ -130,15 +143,15 @@ def plan_json(made: Plan) -> dict[str, object]:
     }
 
 
-def _with_root(
-    state: State, orders: Sequence[Obtain], bindings: Sequence[Binding]
-) -> tuple[list[MakeRoot], Sequence[Obtain]]:
-    """Return whether a root is made first, and the orders. While the clock is doubted it is only where a need has no chain."""
-    if state.evidence.root is not None or not any(each.source == LOCAL for each in orders):
-        return [], orders
-    if state.doubt is not None and all(each.chain is not None for each in bindings):
-        return [], [each for each in orders if each.source != LOCAL]
-    return [MakeRoot()], orders
+def _held_back(
+    state: State, roots: Sequence[RootStep], orders: Sequence[Obtain], bindings: Sequence[Binding]
+) -> tuple[Sequence[RootStep], Sequence[Obtain]]:
+    """Return the steps of roots and the orders. While the clock is doubted, a root is made only where a need has no chain."""
+    if state.doubt is None or any(each.chain is None for each in bindings):
+        return roots, orders
+    local = state.evidence.root is not None
+    steps = [each for each in roots if not isinstance(each, MakeRoot | PrepareRoot)]
+    return steps, [each for each in orders if local or each.source != LOCAL]
 
 
 def _asking(state: State, now: datetime) -> list[AskTheTime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -137,11 +137,11 @@ class Chains:
         self._records.forget()
         self._database.table("chains").delete(chain_id)
 
-    def drop_superseded(self, before: datetime) -> None:
+    def drop_superseded(self, before: datetime, kept: Collection[str] = ()) -> None:
         """Forget chains that a source made before `before` if nothing is bound to them and no generation holds them.
 
-        One stays as long as a source works at the order that replaces it, if it is that source's newest, and as long as it
-        is to be tried again because a service has refused it.
+        `kept`: ids of those that stay. One also stays as long as a source works at the order that replaces it, if it is that
+        source's newest, and as long as it is to be tried again because a service has refused it.
         """
         self._records.forget()
         self._database.execute(
@@ -150,10 +150,11 @@ class Chains:
             " and id not in (select json_each.value from generations,"
             " json_each(case when json_valid(chains) then chains else '{}' end))"
             " and id not in (select subject from refusals)"
+            " and id not in (select value from json_each(?))"
             " and not (exists (select 1 from orders where request = chains.request and source = chains.source)"
             " and created_at = (select max(created_at) from chains as same"
             " where request = chains.request and source = chains.source))",
-            [written(before)],
+            [written(before), json.dumps(sorted(kept))],
         )
 
 

@@ -27,7 +27,7 @@ from agent.store.failures import is_of_the_file, look_at_files, refusal, transla
 from agent.store.footprints import Footprints
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
-from agent.store.key_check import checked_sealer, refuse_to_forget, sealer_of
+from agent.store.key_check import checked_sealer, refuse_to_forget, refuse_while_restoring, sealer_of
 from agent.store.ledger import Ledger
 from agent.store.modules import Modules
 from agent.store.orders import Orders
@@ -253,6 +253,7 @@ def _find(layout: Layout) -> None:
     try:
         layout.database.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
+        refuse_while_restoring(layout)
         raise NoStateYet(str(layout.database)) from error
     except OSError as error:
         raise StateUnwritable(str(layout.private), (error.strerror or str(error)).lower()) from error

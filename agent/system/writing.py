@@ -5,7 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 
 def write_new(path: Path, data: bytes, *, mode: int, owner: int = -1, group: int = -1, flush: bool = True) -> None:
@@ -29,11 +35,30 @@ def write_new(path: Path, data: bytes, *, mode: int, owner: int = -1, group: int
         flush_directory(path.parent)
 
 
+def write_new_pieces(path: Path, pieces: Iterable[bytes], *, mode: int) -> None:
+    """Create `path` exclusively and write it piece by piece. Raises FileExistsError. Who makes many flushes them together."""
+    write_new(path, b"", mode=mode, flush=False)
+    with path.open("r+b") as file:
+        for piece in pieces:
+            file.write(piece)
+
+
 def create(path: Path, data: bytes, *, mode: int) -> None:
     """Create `path` atomically: nobody sees a part of it, not even after a crash. Raises FileExistsError."""
+    with created(path, mode=mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def created(path: Path, *, mode: int) -> Iterator[BinaryIO]:
+    """Give a file to write in pieces, which is at `path` once all of it is written. Raises FileExistsError."""
     beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    write_new(beside, data, mode=mode)
+    write_new(beside, b"", mode=mode)
     try:
+        with beside.open("r+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         path.hardlink_to(beside)
     finally:
         beside.unlink()

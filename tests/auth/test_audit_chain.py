@@ -248,6 +248,7 @@ def test_nobody_fills_the_record_with_changes(store):
         record.check_rate("token prog", NOW + MINUTE)
     assert refused.value.retry_at == NOW + timedelta(days=1)
     record.check_rate("token prog", NOW + timedelta(days=1, seconds=1))
+    record.check_rate("token prog", NOW - timedelta(days=3))
 
 
 # On the appliance

@@ -180,6 +180,14 @@ def test_a_session_from_the_future_is_none(accounts, ann):
         accounts.session(text, NOW - MINUTE)
 
 
+def test_sessions_from_the_future_crowd_nobody_out(accounts, ann):
+    for _ in range(60):
+        accounts.open_session(ann, HOME, NOW + timedelta(days=3650))
+    text, _ = accounts.open_session(ann, HOME, NOW)
+    accounts.open_session(ann, HOME, NOW + MINUTE)
+    assert accounts.session(text, NOW + MINUTE).person == ann
+
+
 def test_a_token_has_a_role_and_an_end(accounts, ann):
     text, token = accounts.make_token("backup", Role.VIEWER, ANN, NOW, timedelta(days=30))
     assert accounts.bearer(text, NOW + timedelta(days=29)) == Person("token backup", Role.VIEWER)

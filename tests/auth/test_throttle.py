@@ -113,6 +113,14 @@ def test_a_browser_that_is_known_has_a_budget_too(accounts):
     assert accounts.check_password("ann", GOOD, HOME, NOW).name == "ann"
 
 
+def test_devices_from_the_future_crowd_no_other_out(accounts):
+    ann = accounts.check_password("ann", GOOD, HOME, NOW)
+    for _ in range(MOST_DEVICES):
+        accounts.remember_device(ann, "", NOW + timedelta(days=3650))
+    shown = accounts.remember_device(ann, "", NOW)
+    assert accounts.remember_device(ann, shown, NOW + SECOND) == ""
+
+
 def test_devices_are_bounded_and_end_with_the_password(accounts, store):
     ann = accounts.check_password("ann", GOOD, HOME, NOW)
     made = [accounts.remember_device(ann, "", NOW + number * SECOND) for number in range(MOST_DEVICES + 5)]

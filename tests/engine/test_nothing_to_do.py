@@ -15,7 +15,7 @@ import pytest
 
 from agent.cli.fast_path import idle_exit_code
 from agent.engine.evidence import LATELY
-from agent.engine.freshness import InputsFingerprint, UpToDate, still_fresh
+from agent.engine.freshness import LONGEST, InputsFingerprint, UpToDate, still_fresh
 from agent.report import read_snapshot
 from agent.system.addresses import packed_addresses
 from support.appliances.deployed import served
@@ -166,6 +166,12 @@ def test_it_ends_when_something_is_due_and_when_the_clock_is_set_back(root):
     assert still_fresh(root, now)
     assert not still_fresh(root, now + 16 * 60)
     assert not still_fresh(root, now - 3600)
+
+
+def test_it_is_believed_for_a_day_however_long_nothing_is_due(root):
+    now = time.time()
+    fresh = UpToDate(now, now + 90 * LONGEST, 0)
+    assert [fresh.holds(now + after) for after in (0, LONGEST - 1, LONGEST)] == [True, True, False]
 
 
 def test_a_pass_that_left_something_to_do_lets_no_run_rest(appliance):

@@ -16,8 +16,10 @@ from agent.errors import (
     acme,
     api,
     auth,
+    backup,
     chain,
     crl,
+    damage,
     deploy,
     http01,
     limits,
@@ -56,6 +58,7 @@ OUTPUT = "nginx: [emerg] unknown directive\nnginx: configuration file test faile
 WHO = ("mail", "chainwright-mail 1.2")
 PRIVATE = "/var/lib/chainwright/private"
 DATABASE = f"{PRIVATE}/chainwright.db"
+BACKUP = "/root/gateway.backup"
 MAIN = "/etc/chainwright/chainwright.toml"
 PORT = settings.SettingsProblem(MAIN, "modules.mail", "port", "must be at most 65535")
 FILE = settings.SettingsProblem("/etc/chainwright/conf.d/a.toml", "", "", "line 3, column 5: expected '=' after a key")
@@ -306,7 +309,20 @@ EXAMPLES: list[AgentError] = [
     deploy.FileDamaged("mail", "/var/lib/chainwright/modules/mail/7/mail.pem"),
     deploy.OwnerUnknown("group", "mail-keys"),
     deploy.PublishOccupied("/etc/ipsec.d/private/gw.pem"),
-    deploy.DiskFailed("/var/lib/chainwright/modules/mail/7", "no space left on device"),
+    deploy.PublishOccupied("/etc/ipsec.d/private/gw.pem", "A directory"),
+    damage.DiskFailed("/var/lib/chainwright/modules/mail/7", "no space left on device"),
+    damage.DiskFailed(
+        "/etc/ipsec.d/private/gw.pem",
+        "it is immutable (chattr +i)",
+        "Allow changes: chattr -i /etc/ipsec.d/private/gw.pem",
+    ),
+    damage.NotPutBack(
+        "/var/lib/chainwright/modules/mail/live",
+        "a directory is in its place",
+        "Move it away: mv /var/lib/chainwright/modules/mail/live /var/lib/chainwright/modules/mail/live.found",
+    ),
+    damage.NotTestedInTime("nginx", "nginx", "nginx -t -c /var/lib/chainwright/services/nginx/7/nginx.conf"),
+    damage.StepFailed("mail", "look", "KeyError: 'port'", "Traceback (most recent call last): ..."),
     deploy.ChainGone(ID),
     deploy.NotTakenOut("mail", "/etc/postfix/main.cf still names the agent's files", OUTPUT),
     served.StillServed("mail", "127.0.0.1:993 (mail.example.test)", "dovecot (pid 612)", "kill 612"),
@@ -337,6 +353,18 @@ EXAMPLES: list[AgentError] = [
     store.LockHeld("/var/lib/chainwright/private/lock", ""),
     store.AgentAlreadyRunning("/var/lib/chainwright/private/daemon.lock", "pid 7"),
     store.NoStateYet(DATABASE),
+    store.RestoreUnfinished("/var/lib/chainwright/restoring"),
+    store.RestoreUnfinished("/var/lib/chainwright/restoring", "read-only file system"),
+    backup.NotABackup(BACKUP, "it is no age file"),
+    backup.BackupDamaged(BACKUP, "it was cut off or changed after 131072 bytes of its content"),
+    backup.BackupPassphraseWrong(BACKUP),
+    backup.BackupTooNew(BACKUP, "format 2"),
+    backup.BackupPassphraseNeeded(),
+    backup.BackupUnwritable(BACKUP, "there is a file of this name"),
+    backup.RestoreImpossible("/etc/chainwright", "read-only file system"),
+    backup.StateInTheWay("/var/lib/chainwright", [DATABASE, MAIN]),
+    store.AgentStillRunning(f"{PRIVATE}/daemon.lock", "pid 17, chainwright run"),
+    store.MasterKeyOfAnother("/run/credentials/chainwright.service/master-key"),
     store.SocketPathTooLong("/" + "ü" * 60),
     settings.SettingsRefused((PORT,)),
     settings.SettingsRefused((PORT, FILE)),

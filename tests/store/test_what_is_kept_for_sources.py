@@ -251,6 +251,15 @@ def test_a_chain_that_nobody_is_bound_to_stays_while_the_order_that_replaces_it_
     assert store.chains.records() == []
 
 
+def test_a_chain_that_is_to_take_over_stays_though_nobody_is_bound_to_it(store: Store):
+    ready, superseded = a_chain(), a_chain()
+    with store.write():
+        for each in (ready, superseded):
+            store.chains.add(each, source="acme", now=NOW - DAY, request="r")
+        store.chains.drop_superseded(NOW, {ready.id})
+    assert [record.id for record in store.chains.records()] == [ready.id]
+
+
 def test_orders_that_nobody_needs_any_more_are_forgotten_some_time_after_their_next_try(store: Store):
     needed, gone, soon, leased = (toy_ladder.need(name) for name in ("a.dev", "b.dev", "c.dev", "d.dev"))
     with store.write():

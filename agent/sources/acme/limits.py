@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from agent.contract.source import Ledger, Memory
 from agent.errors.limits import LimitError, RateLimitAhead, RateLimitInForce, in_words
+from agent.model.pause import AHEAD, Pause
 from agent.sources.acme.limit_rules import (
     LimitKind,
     Rule,
@@ -177,8 +178,9 @@ class Limits:
         """Ask for nothing in `scope` until then, because the CA said so; survives a restart. At most for eight days."""
         with self._lock:
             blocks, until = self._blocks(now), min(until, now + LONGEST_BLOCK)
-            blocks[scope.key] = max(until, blocks.get(scope.key, until))
-            self._memory.write(self._memory_key, {key: at.isoformat() for key, at in blocks.items()})
+            if scope.key not in blocks or blocks[scope.key] < until:
+                kept = {key: each for key, each in self._memory.read(self._memory_key).items() if key in blocks}
+                self._memory.write(self._memory_key, {**kept, scope.key: f"{now.isoformat()}/{until.isoformat()}"})
 
     def standing(self, names: Collection[str], now: datetime) -> list[LimitUsage]:
         """Return how much is used up of each limit that an order for `names` is counted for, what the CA said included."""
@@ -205,8 +207,8 @@ class Limits:
 
     def _use(self, scope: Scope, rule: Rule, now: datetime) -> _Use:
         noted = self._ledger.instants(self._ledger_kind(scope), scope.subject, now - rule.window)
-        # What lies in the far future was noted while the clock was wrong, and would count for as long.
-        done = tuple(at for at in noted if now - rule.window < at <= now + rule.window)
+        # What lies in the future was noted while the clock was wrong, and would count for as long.
+        done = tuple(at for at in noted if now - rule.window < at <= now + AHEAD)
         return _Use(scope, rule, done, self._under_way[scope], now)
 
     def _note(self, scopes: Iterable[Scope]) -> None:
@@ -223,8 +225,14 @@ class Limits:
 
     def _blocks(self, now: datetime) -> dict[str, datetime]:
         """Return those in force; none that was made while the clock was wrong."""
-        known = {key: datetime.fromisoformat(at) for key, at in self._memory.read(self._memory_key).items()}
-        return {key: at for key, at in known.items() if now < at <= now + LONGEST_BLOCK}
+        known = {key: _block(text) for key, text in self._memory.read(self._memory_key).items()}
+        return {key: each.until for key, each in known.items() if each.until and each.holds(now)}
+
+
+def _block(text: str) -> Pause:
+    """Read an interval of ISO 8601; an earlier version has noted its end alone."""
+    since, _, until = text.rpartition("/")
+    return Pause(datetime.fromisoformat(since) if since else None, datetime.fromisoformat(until), LONGEST_BLOCK)
 
 
 def scope_of(problem: ProblemDocument, names: Collection[str]) -> Scope:

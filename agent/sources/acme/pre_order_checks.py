@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent.errors import OrderCancelled
 from agent.errors.limits import LimitError
 from agent.errors.preflight import PreflightStopped
+from agent.model.pause import AHEAD
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.problems import next_try
 from agent.sources.acme.steps import OrderStep
@@ -93,11 +94,13 @@ class PreOrderChecks:
 
     def _stops(self, now: datetime) -> tuple[list[datetime], datetime]:
         """Return when the request was stopped since the CA was last asked in spite of it, and since when that counts."""
-        ledger, subject = self._context.ledger, self._request.id
-        stopped = ledger.instants(STOPPED, subject, now - REMEMBERED)
-        asked = ledger.instants(ASKED, subject, now - REMEMBERED)
+        stopped, asked = self._noted(STOPPED, now), self._noted(ASKED, now)
         since = asked[-1] if asked else stopped[0] if stopped else now
         return [at for at in stopped if at >= since], since
+
+    def _noted(self, kind: str, now: datetime) -> list[datetime]:
+        found = self._context.ledger.instants(kind, self._request.id, now - REMEMBERED)
+        return [at for at in found if at <= now + AHEAD]
 
     def _in_window(self, certificate: str) -> bool:
         if not certificate:

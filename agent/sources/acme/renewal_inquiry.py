@@ -66,7 +66,8 @@ def inquire(
 
 
 def _chosen(found: RenewalInfo, known: Watch, now: datetime, chance: random.Random) -> datetime:
-    if known.renew_at is not None and known.window == (found.start, found.end):
+    # One after the window was chosen under a clock that was ahead.
+    if known.renew_at and known.window == (found.start, found.end) and known.renew_at <= max(found.end, now):
         return known.renew_at
     return max(found.start + (found.end - found.start) * chance.random(), now)
 

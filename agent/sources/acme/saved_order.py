@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import load_der_x509_csr
 
 from agent.model.need import Request
+from agent.model.pause import is_recent
 from agent.pki.key import generate_key, load_key
 from agent.pki.signing_request import make_request
 
@@ -76,7 +77,7 @@ class SavedOrder:
         if order.expires is not None and order.expires <= now:
             return True
         longest = LONGEST_UNBOUNDED if order.expires is None else LONGEST
-        return bool(self.placed_at) and datetime.fromisoformat(self.placed_at) + longest <= now
+        return bool(self.placed_at) and not is_recent(datetime.fromisoformat(self.placed_at), now, longest)
 
     @property
     def private_key(self) -> PrivateKey:

@@ -411,13 +411,35 @@ def test_waits_that_are_over_are_forgotten(appliance):
 # A clock that was wrong
 
 
-def test_what_was_done_while_the_clock_was_years_ahead_does_not_count(appliance):
-    appliance.now = NOW + 999 * DAY
+@pytest.mark.parametrize("ahead", [2 * HOUR, 3 * DAY, 20 * DAY, 3650 * DAY], ids=str)
+def test_what_was_done_while_the_clock_was_ahead_does_not_count(appliance, ahead):
+    appliance.now = NOW + ahead
     for _ in range(5):
         appliance.issue(WWW)
     appliance.blocked(Scope(LimitKind.EVERYTHING), appliance.now + HOUR)
     appliance.now = NOW
     appliance.check(WWW)
+
+
+def test_what_a_ca_said_holds_as_long_as_it_said_and_is_over_where_the_clock_was_behind(appliance):
+    appliance.blocked(Scope(LimitKind.EVERYTHING), NOW + 7 * DAY)
+    appliance.now = NOW + 7 * DAY - MINUTE
+    assert appliance.refused(WWW).retry_at == NOW + 7 * DAY
+    appliance.now = NOW - 3650 * DAY
+    appliance.blocked(Scope(LimitKind.EVERYTHING), appliance.now + HOUR)
+    appliance.now = NOW + 7 * DAY
+    appliance.check(WWW)
+
+
+def test_what_a_ca_said_to_an_earlier_version_holds_within_bounds(appliance):
+    appliance.blocked(Scope(LimitKind.EVERYTHING), NOW + HOUR)
+    (key,) = appliance.memory.entries
+    for until, holds in ((NOW + HOUR, True), (NOW + 3650 * DAY, False)):
+        appliance.memory.write(key, {"everything": until.isoformat()})
+        if holds:
+            assert appliance.refused(WWW).retry_at == until
+        else:
+            appliance.check(WWW)
 
 
 def test_a_clock_that_was_set_back_a_little_forgets_nothing(appliance):

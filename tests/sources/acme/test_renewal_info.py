@@ -143,6 +143,12 @@ def test_an_instant_is_chosen_evenly_within_the_window(chain, chance, at):
     assert found.chain == chain.id
 
 
+def test_an_instant_that_was_chosen_under_a_clock_that_was_ahead_is_chosen_again(chain):
+    first = replace(ask(chain, window(58 * DAY, 60 * DAY)), renew_at=NOW + 3650 * DAY)
+    again = ask(chain, window(58 * DAY, 60 * DAY), watch=first, now=NOW + DAY, chance=0.5)
+    assert again.renew_at == NOW + 59 * DAY
+
+
 def test_the_instant_is_kept_while_the_window_stays_the_same(chain):
     first = ask(chain, window(58 * DAY, 60 * DAY), chance=0.1)
     again = ask(chain, window(58 * DAY, 60 * DAY), watch=first, now=NOW + DAY, chance=0.9)

@@ -1,0 +1,270 @@
+"""A run of one story: time jumps to the next instant at which something is due, and the oracle looks on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from agent.engine.recheck import Recheck
+from agent.errors import AgentError
+from agent.store import Store
+from timemachine.appliance import Appliance, Site, appliance
+from timemachine.ca import Authority
+from timemachine.disk import Disk
+from timemachine.faults import OWN_NOTES, STEPS
+from timemachine.oracle import ACME, COMPANY, LOCAL, PATIENCE, UPLOADED, Oracle, Violation
+from timemachine.story import Fault, Story
+from timemachine.wire import Loaded, Service
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+QUARTER = 15 * MINUTE
+COARSE = 4 * DAY
+"""Passes of quiet times are so far apart, though the agent would like to be asked more often."""
+PART = 12
+"""But no farther than such a part of the shortest lifetime."""
+NEAR = 8
+"""Nor than such a part of the time that is left until a chain ends, or that has passed since something happened."""
+AFTER = 2 * DAY
+"""So long after that it counts."""
+RETRY = 10 * MINUTE
+"""After a pass that failed, as `agent.daemon.schedule` has it in the end."""
+LABELS = ("a90", "l90", "a64", "c90", "a45", "l90", "a90", "c64")
+"""Kinds of names in turn: whose chain, and its lifetime in days."""
+KINDS = {"a": "names", "c": "own", "l": "alone"}
+SITES_OF_A_MODULE = 25
+FEWEST_MODULES = 3
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    violations: list[Violation]
+    passes: int = 0
+    orders: int = 0
+    faults: int = 0
+    years: float = 0.0
+    minutes: float = 0.0
+
+    def add(self, other: Outcome) -> None:
+        """Add the figures of another run."""
+        self.violations += other.violations
+        self.passes += other.passes
+        self.orders += other.orders
+        self.faults += other.faults
+        self.years += other.years
+        self.minutes += other.minutes
+
+
+def sites_of(number: int) -> list[Site]:
+    """Return so many sites of all kinds, in some modules."""
+    modules = max(FEWEST_MODULES, -(-number // SITES_OF_A_MODULE))
+    labels = [LABELS[each % len(LABELS)] for each in range(number)]
+    return [
+        Site(f"{label}-{each}.chain.dev", KINDS[label[0]], f"m{each % modules}") for each, label in enumerate(labels)
+    ]
+
+
+def play(story: Story, *, first_only: bool = False) -> Outcome:
+    """Run a story to its end, or to the first thing that must not be."""
+    with appliance(story.seed, sites_of(story.chains)) as box:
+        run = Run(story, box, first_only=first_only)
+        with run.disk.watched():
+            return run.play()
+
+
+@dataclass
+class Run:
+    """One run under way."""
+
+    story: Story
+    box: Appliance
+    first_only: bool = False
+    powered: bool = True
+    passes: int = 0
+    faults: int = 0
+    _wake: datetime = field(init=False)
+    _disturbed: datetime = field(init=False)
+    _able_since: datetime = field(init=False)
+    _recheck: Recheck = Recheck.NOTHING
+    """Whether something may have changed at services: the daemon watches them."""
+
+    def __post_init__(self) -> None:
+        self.begin = self.now
+        self.box.ca.suggests = self.story.suggests
+        self.box.clock.synchronised = self.story.synchronised
+        self.uploads = Authority("Upload CA", self.story.seed + 2_000_000, self.now)
+        (self.box.layout.trust / "Upload.pem").write_bytes(self.uploads.root_pem)
+        self.oracle = Oracle({ACME: self.box.ca, COMPANY: self.box.company, UPLOADED: self.uploads})
+        self.disk = Disk(self.box.root)
+        self._wake = self._disturbed = self._able_since = self.now
+        self._was_able = True
+
+    @property
+    def now(self) -> datetime:
+        """Return the true time."""
+        return self.box.clock.true
+
+    @property
+    def error(self) -> timedelta:
+        """Return by how much the time that the agent believes is wrong."""
+        return abs(self.box.believed() - self.now)
+
+    def play(self) -> Outcome:
+        """Run to the end."""
+        self.boot()
+        for at, step in self._timeline():
+            self._until(at)
+            if self._stops:
+                break
+            step()
+        else:
+            self._until(self.begin + timedelta(self.story.years * 365))
+        orders = sum(len(each.issued) for each in (self.box.ca, self.box.company))
+        years = (self.now - self.begin) / (365 * DAY)
+        return Outcome(self.oracle.violations, self.passes, orders, self.faults, years, self.oracle.minutes)
+
+    @property
+    def _stops(self) -> bool:
+        return self.first_only and bool(self.oracle.violations)
+
+    def _timeline(self) -> list[tuple[datetime, Callable[[], None]]]:
+        steps = []
+        for fault in self.story.faults:
+            at = self.begin + timedelta(fault.day)
+            steps.append((at, lambda fault=fault: self._begin(fault)))
+            steps.append((at + timedelta(fault.span), lambda fault=fault: self._end(fault)))
+        return sorted(steps, key=lambda each: each[0])
+
+    def _begin(self, fault: Fault) -> None:
+        self.faults += 1
+        end = self.now + timedelta(fault.span)
+        self._disturbed = self.now
+        if fault.kind not in OWN_NOTES:
+            self.oracle.disturb(self.now, end, fault.kind)
+        STEPS[fault.kind][0](self, fault)
+        self._wake, self._recheck = self.now, Recheck.ALL
+
+    def _end(self, fault: Fault) -> None:
+        self._disturbed = self.now
+        STEPS[fault.kind][1](self, fault)
+        self._wake, self._recheck = self.now, Recheck.ALL
+
+    # Time
+
+    def _until(self, at: datetime) -> None:
+        while not self._stops and self.powered and self._wake < at:
+            self._go_to(self._wake)
+            self._pass()
+        self._go_to(at)
+
+    def _go_to(self, at: datetime) -> None:
+        """Let time pass, and judge what is served meanwhile."""
+        begin, end = self.now, max(at, self.now)
+        able = self.powered and not self.disk.full and self.error < HOUR
+        if able and not self._was_able:
+            self._able_since = begin
+        self._was_able = able
+        judged_from = max(begin, self._able_since + PATIENCE)
+        if able and judged_from < end:
+            for service in self.box.wire.services.values():
+                if service.runs and not service.refuses and not service.deaf:
+                    self.oracle.served(service, judged_from, end, self.box.ladder)
+        self.box.clock.advance_to(end)
+
+    def _pass(self) -> None:
+        self.passes += 1
+        self._spare_the_daily_check()
+        try:
+            made = self.box.apply(recheck=self._recheck).plan
+        except AgentError as error:
+            if not self.disk.full:
+                self.oracle.tell(self.now, "failed", f"a pass failed: {error}")
+            self._wake = self.now + (RETRY if not self.disk.full else 6 * HOUR)
+            return
+        self._recheck = Recheck.NOTHING
+        believed = self.box.believed()
+        wanted = made.next_at - believed if made.next_at else 400 * DAY
+        self._wake = self.now + max(wanted, self._gap())
+        self._judge()
+
+    def _gap(self) -> timedelta:
+        """Return how far the next pass is at least: near where something changes, little; in quiet times, days."""
+        served = [each for service in self.box.wire.services.values() for each in service.serves.values()]
+        gaps = [COARSE]
+        for each in served:
+            lifetime = each.not_after - each.not_before
+            gaps += [lifetime / PART, max((each.not_after - self.now) / NEAR, QUARTER)]
+        since = self.now - self._disturbed
+        if since < AFTER:
+            gaps.append(max(since / NEAR, MINUTE))
+        return min(gaps)
+
+    def _spare_the_daily_check(self) -> None:
+        """Have the agent read every row of its database at most in every eighth pass: it costs more than all else."""
+        if self.passes % 8 and not self.disk.full:
+            with contextlib.suppress(AgentError), Store.open(self.box.layout) as store, store.write():
+                store.remember("checked at", self.box.believed().isoformat())
+
+    # Judgement
+
+    def _judge(self) -> None:
+        self.oracle.judge_orders(self.now)
+        self._judge_files()
+        if self.now >= self._able_since + PATIENCE and self._was_able:
+            self.oracle.judge_findings(self.now, self.box.health().findings, self._facts())
+
+    def _judge_files(self) -> None:
+        """Judge the files that services were given."""
+        for text in self.box.wire.unserved:
+            self.oracle.tell(self.now, "files", text.replace(str(self.box.root), ""))
+        self.box.wire.unserved = []
+
+    def _facts(self) -> Iterator[str]:
+        if abs(self.box.clock.ahead) > HOUR and self.error < HOUR:
+            yield f"clock {self.box.clock.wall:%Y-%m-%d}"
+        for name, service in self.box.wire.services.items():
+            if not service.runs:
+                yield f"stopped {name}"
+            for site, loaded in service.serves.items() if service.runs else ():
+                yield from self._facts_of(site, loaded, service)
+
+    def _facts_of(self, name: str, loaded: Loaded, service: Service) -> Iterator[str]:
+        if loaded.not_after < self.now:
+            yield f"expired {name}"
+        rung = self.oracle.rung_of(loaded)
+        if rung == LOCAL and not name.startswith("l") and self._wants_more(name):
+            yield f"fallback {name}"
+        life = loaded.not_after - loaded.not_before
+        if rung != UPLOADED and loaded.not_after - self.now < life / 5:
+            yield f"overdue {name}"
+        if rung == UPLOADED and loaded.not_after - self.now < 13 * DAY:
+            yield f"upload {name}"
+
+    def _wants_more(self, name: str) -> bool:
+        return {"a": ACME, "c": COMPANY}[name[0]] in self.box.ladder
+
+    def served(self, rung: str) -> list[Loaded]:
+        """Return what is served of one rung, in the order of the names."""
+        found = {name: each for service in self.box.wire.services.values() for name, each in service.serves.items()}
+        return [found[name] for name in sorted(found) if self.oracle.rung_of(found[name]) == rung]
+
+    # What faults do
+
+    def boot(self) -> None:
+        """Do what firmware does."""
+        with contextlib.suppress(AgentError):
+            self.box.boot()
+        self._wake = self.now
+
+    def administer(self, change: Callable[[], None]) -> None:
+        """Let an administrator change something, unless the agent can't."""
+        if self.powered and not self.disk.full:
+            change()
+
+    def copy_of(self, fault: Fault) -> Path:
+        """Return where a copy of the private directory is kept."""
+        return self.box.root / f"copy-{fault.day}"
