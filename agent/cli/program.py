@@ -26,6 +26,7 @@ COMMANDS = {
     "apply": "agent.cli.apply",
     "backup": "agent.cli.backup",
     "boot": "agent.cli.boot",
+    "clock": "agent.cli.clock",
     "completion": "agent.cli.completion",
     "config": "agent.cli.config",
     "delete": "agent.cli.upload",

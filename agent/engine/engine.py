@@ -16,7 +16,7 @@ from agent.engine.agent_pass import Pass
 from agent.engine.audit_check import check_audit_record
 from agent.engine.boot import Booted, undo_first
 from agent.engine.bus import Bus, Listener
-from agent.engine.clock_notes import note_clock
+from agent.engine.clock_notes import note_clock, settle_times
 from agent.engine.conditions import note_repairs
 from agent.engine.deferred_orders import DeferredOrders
 from agent.engine.freshness import InputsFingerprint
@@ -40,7 +40,7 @@ from agent.engine.up_to_date import note_up_to_date
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
 from agent.model.events import Event, EventKind
-from agent.planning import Inquire, Obtain, Plan
+from agent.planning import AskTheTime, Inquire, Obtain, Plan
 from agent.probing.probe import Prober
 from agent.report import Report
 from agent.store import Store
@@ -107,7 +107,7 @@ class Engine:
         self.bus = Bus((*listeners, lambda _event: self.activity.progress()))
         self.who = who
         self.job = job
-        self.workers = Workers(layout, self.bus, self.clock)
+        self.workers = Workers(layout, self.bus, self._clock)
         self._deferred = DeferredOrders()
 
     def clock(self) -> datetime:
@@ -243,6 +243,7 @@ class Engine:
 
     def _settle(self, store: Store, job: str) -> list[str]:
         """Store what orders and inquiries have brought: needs and chains are read afterwards. Return lines for people."""
+        settle_times(self._clock, self.workers, store, self.bus)
         with self.workers.ended() as (deliveries, findings):
             now = self.clock()
             settle_deliveries(store, self.bus, deliveries, now=now, job=job)
@@ -285,7 +286,7 @@ class Engine:
         self.watch(inputs)
         services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(
-            store, inputs, self.bus, self.runner, self.prober, self.clock, services, deferred=self._deferred.keys
+            store, inputs, self.bus, self.runner, self.prober, self._clock, services, deferred=self._deferred.keys
         )
 
     def _start(self, store: Store, current: Pass, made: Plan, job: str) -> None:
@@ -295,6 +296,8 @@ class Engine:
         self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
         asked = [(current.source(each.source), each) for each in inquiries]
         self.workers.inquire(store, asked, services, private=current.asks_private_addresses)
+        if any(isinstance(each, AskTheTime) for each in made.actions):
+            self.workers.ask_the_time(current.rungs, services)
 
     def _gather(self, deadline: float) -> bool:
         """Wait until orders have ended: all, or those of ten seconds after the first. False: the time is up."""
