@@ -19,6 +19,7 @@ from agent.deploy.units import Unit, units_of
 from agent.deploy.warnings import keep_warnings
 from agent.errors import AgentError
 from agent.model.deployment import Deployment, Outcome, RefusedKind, Step
+from agent.model.handover import serves_on
 from agent.planning import Deploy
 from agent.rendering.render import Rendering
 
@@ -219,15 +220,14 @@ class Transaction:
         return any(self._refusals.may_be_tried(difference) for difference in differences_of(self._targets()))
 
     def _choose_fallback(self, module: str, slot: str) -> None:
-        """Keep the chain in service while it is good, else take the next one down the ladder."""
+        """Keep the chain in service while it is good and doesn't end soon, else take the next one down the ladder."""
         deploy = self._deploys[module]
         live = self._context.live(module)
         chain = live.chains.get(slot) if live else None
         refused = frozenset(
             each.subject for each in self._refusals.errors if (each.module, each.slot) == (module, slot)
         )
-        record = self._context.records.get(chain or "")
-        if chain in refused or record is None or not record.good(self._context.clock()):
+        if chain in refused or not serves_on(self._context.records.get(chain or ""), self._context.clock()):
             chain = self._context.alternative(module, slot, refused)
         if chain is not None:
             self._deploys[module] = replace(deploy, chains={**deploy.chains, slot: chain})
