@@ -20,6 +20,7 @@ from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
 from agent.engine.bus import Bus
+from agent.engine.clock_notes import doubt_of
 from agent.engine.closing import bound_chains, close_pass
 from agent.engine.host import usable_addresses, usable_by_interface
 from agent.engine.orders import obtain_at_once
@@ -234,14 +235,15 @@ class Pass:
     def _advance_roots(self, *, windows: bool, boot: bool) -> Plan:
         """Do what is due of the roots' lives, each step after the one before it; return the plan afterwards.
 
-        No root is made silently in place of one that can't be read. At boot there is one at most, where there is none.
+        No root is made silently in place of one that can't be read. At boot, and by a clock that isn't believed, there is
+        one at most, where there is none.
         """
         from agent.engine.root_steps import RootSteps
 
         made = self.plan(windows=windows)
         if self._store.database.has_damaged("roots"):
             return made
-        kinds = MakeRoot if boot else RootStep
+        kinds = MakeRoot if boot or doubt_of(self._clock) else RootStep
         for _ in range(MOST_ROOT_STEPS):
             due = [action for action in made.actions if isinstance(action, kinds)]
             if not due:

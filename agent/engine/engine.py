@@ -272,7 +272,7 @@ class Engine:
         self.watch(inputs)
         services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(
-            store, inputs, self.bus, self.runner, self.prober, self.clock, services, deferred=self._deferred.keys
+            store, inputs, self.bus, self.runner, self.prober, self._clock, services, deferred=self._deferred.keys
         )
 
     def _start(self, store: Store, current: Pass, made: Plan, job: str) -> None:
