@@ -25,7 +25,7 @@ COMMANDS = {
     "acme": "agent.cli.acme",
     "apply": "agent.cli.apply",
     "backup": "agent.cli.backup",
-    "boot": "agent.cli.apply",
+    "boot": "agent.cli.boot",
     "completion": "agent.cli.completion",
     "config": "agent.cli.config",
     "delete": "agent.cli.upload",
@@ -183,9 +183,9 @@ def run(program: str, arguments: Sequence[str]) -> int:
     return answer if isinstance(answer, int) else DONE
 
 
-def failed(error: Exception) -> int:
+def failed(error: Exception, *, as_json: bool = False) -> int:
     """Print why a command failed; return the exit code."""
-    return _fail(_translated(error, "chainwright"), as_json=False)
+    return _fail(_translated(error, "chainwright"), as_json=as_json)
 
 
 def _translated(error: Exception, program: str) -> AgentError:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from agent.contract.context import Http01
 from agent.contract.source import ChainRecord, Source
-from agent.deploy import deployer
+from agent.deploy import deployer, stuck
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
+from agent.deploy.failures import SCOPE as FAILURES
+from agent.deploy.failures import ModuleFailures
 from agent.deploy.former_instances import check_former_instances
-from agent.deploy.modes import places_of_module, places_of_service
 from agent.deploy.next_start import check_next_start
 from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
@@ -23,6 +24,7 @@ from agent.engine.bus import Bus
 from agent.engine.clock_notes import doubt_of
 from agent.engine.closing import bound_chains, close_pass
 from agent.engine.host import usable_addresses, usable_by_interface
+from agent.engine.looks import modules_to_look_at, repair_modes
 from agent.engine.orders import obtain_at_once
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.recheck import Recheck, to_recheck
@@ -31,14 +33,13 @@ from agent.engine.source_findings import named_files
 from agent.engine.unjudged import judge_unjudged
 from agent.errors.deploy import StartFailed
 from agent.model.binding import Binding
-from agent.model.deployment import Outcome
 from agent.model.events import Event, EventKind
+from agent.model.finding import Finding
 from agent.pki.chain import Chain
 from agent.planning import (
     Action,
     Deploy,
     ListRevoked,
-    Look,
     MakeRoot,
     Obtain,
     Plan,
@@ -50,12 +51,11 @@ from agent.planning import (
     describe,
     plan,
 )
-from agent.planning.binding import ChainIndex, rank
+from agent.planning.binding import rank
+from agent.planning.chain_index import ChainIndex
 from agent.probing.probe import Prober
 from agent.store import Store
 from agent.system.command import Runner
-from agent.system.leftovers import remove_drafts_of
-from agent.system.modes import repaired
 
 SEEN_ON_THE_WIRE = (
     "deploy.reload_failed",
@@ -96,6 +96,12 @@ class Pass:
         self._made: dict[str, Chain] = {}
         """Chains of this pass that need not be opened again to be deployed."""
         self.performed: list[str] = []
+        self._failures = ModuleFailures()
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """Return what has failed for a module or a service alone."""
+        return tuple(self._failures.findings)
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -145,7 +151,8 @@ class Pass:
         """Finish or undo what a crash has left."""
         if self._store.deployments.transactions():
             touched = deployer.recover(self._deploy_context(), boot=boot)
-            self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
+            if touched or not self._store.deployments.transactions():
+                self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
 
     def recheck_endpoints(self, how: Recheck) -> None:
         """Forget when endpoints were looked at, and when a start that has failed is tried again: a port may be free now."""
@@ -181,11 +188,9 @@ class Pass:
             return
         judge_unjudged(self._store, self._services, bound_chains(self._store, made), self._clock())
         deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
-        looked_at = [action.module for action in made.actions if isinstance(action, Look)] + self._not_looked_at(
-            deployed
-        )
+        looked_at = modules_to_look_at(self._store, made, deployed, self._inputs.enabled.modules, self._clock())
         wrong = find_drift(self._deploy_context(), looked_at)
-        self._repair_modes(looked_at)
+        repair_modes(self._deploy_context(), looked_at)
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
@@ -195,31 +200,12 @@ class Pass:
         check_reloadable(context, {*looked_at, *waited})
         check_former_instances(context)
 
-    def _not_looked_at(self, modules: Sequence[str]) -> list[str]:
-        """Return the modules with an endpoint that is still due: deployments look only where something was switched."""
-        if not modules:
-            return []
-        now = self._clock()
-        due = {row.module for row in self._store.endpoints.all() if row.next_at and not row.pause.holds(now)}
-        waiting = {name for name, each in self._store.deployments.all().items() if each.outcome is Outcome.WAITING}
-        return [module for module in modules if module in due - waiting]
-
-    def _repair_modes(self, modules: Sequence[str]) -> None:
-        context = self._deploy_context()
-        enabled, state = self._inputs.enabled.modules, context.enabled.layout.state
-        services = sorted({name for module in modules for name in enabled[module].services})
-        places = [place for module in modules for place in places_of_module(context, module)]
-        places += [place for service in services for place in places_of_service(context, service)]
-        repairs = repaired(places, state)
-        drafts = (place.path for place in places if not place.path.is_relative_to(state))
-        remove_drafts_of(drafts, context.enabled.layout.root)
-        if repairs:
-            conditions.note_repairs(self._store, repairs, self._clock())
-
     def close(self, made: Plan) -> None:
         """Store what the status and the next pass need."""
         close_pass(self._store, self._inputs, self.declarations, made, self._clock())
         conditions.forget_repairs(self._store, self._are_keys_replaced, self._clock())
+        with self._store.write():
+            self._store.conditions.replace(FAILURES, self._failures.findings, self._clock())
 
     def _are_keys_replaced(self, path: Path, since: datetime) -> bool:
         return keys_replaced(self._deploy_context(), path, since)
@@ -306,7 +292,9 @@ class Pass:
 
     def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> bool:
         """Deploy, settle and retire. Return whether anything was deployed."""
+        held = stuck.held(self._deploy_context(boot=boot))
         chosen = [action for action in made.actions if only is None or getattr(action, "module", None) in only]
+        chosen = [action for action in chosen if getattr(action, "module", None) not in held]
         deploys = [action for action in chosen if isinstance(action, Deploy) and self._checks_due(action)]
         settles = [action for action in chosen if isinstance(action, Settle) and not boot]
         retired = [action for action in chosen if isinstance(action, Retire)]
@@ -348,6 +336,7 @@ class Pass:
             interfaces=usable_by_interface(),
             job=self._job,
             boot=boot,
+            failures=self._failures,
             _chains=self._made,
         )
 

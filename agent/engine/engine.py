@@ -13,6 +13,7 @@ from datetime import datetime
 
 from agent.engine.agent_pass import Pass
 from agent.engine.audit_check import check_audit_record
+from agent.engine.boot import Booted, undo_first
 from agent.engine.bus import Bus, Listener
 from agent.engine.clock_notes import note_clock
 from agent.engine.conditions import note_repairs
@@ -214,19 +215,20 @@ class Engine:
         """Whether another run would have something to do that the plan doesn't show."""
         return self.workers.busy or self._deferred.failed or refusal_of(self.loader) is not None
 
-    def boot(self) -> list[str]:
+    def boot(self) -> Booted:
         """Make sure that every module has files to start with: local chains and last good generations, no network.
 
-        What a crash has left in the middle is undone, and services are neither reloaded nor waited for.
+        What a crash has left in the middle is undone before any plugin is asked. Services are neither reloaded nor waited for.
         """
         job = secrets.token_hex(4)
         with self._locked(0.0) as store:
+            undone = undo_first(store, self.bus, self.clock(), job)
             fingerprint = InputsFingerprint(str(self.layout.root))
             current = self._prepared(store, job, fingerprint.digest)
             current.recover(boot=True)
             current.perform(windows=True, boot=True)
             current.close(current.plan())
-            return current.performed
+            return Booted((*undone, *current.performed), current.failures)
 
     def _settle(self, store: Store, job: str) -> list[str]:
         """Store what orders and inquiries have brought: needs and chains are read afterwards. Return lines for people."""

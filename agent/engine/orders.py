@@ -23,6 +23,7 @@ from agent.pki.chain import Chain
 from agent.pki.judgement import Objection
 from agent.planning import Obtain
 from agent.planning.renewal import safety_floor
+from agent.planning.retries import before_deadlines
 from agent.store import Store
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
         if not is_aware(error.retry_at):
             naive = ValueError(f"{type(error).__name__}.retry_at has no time zone")
             error = SourceCrashed(obtain.source, naive, context.now() + back_off(1))
+        if isinstance(error, SourceError) and error.retry_at is not None:
+            error.retry_at = before_deadlines(error.retry_at, context.now(), obtain.deadlines, error.earliest)
         return Delivery(source, obtain, context.now(), error=error)
     except Exception as error:
         now = context.now()
@@ -154,7 +157,8 @@ def _failure(store: Store, delivery: Delivery, now: datetime) -> OrderRecord:
     last = store.orders.record(*delivery.obtain.key)
     counts = not isinstance(error, SourceError) or error.counts
     attempts = (last.attempts if last else 0) + counts
-    retry_at = error.retry_at if isinstance(error, SourceError) else now + back_off(attempts)
+    own = before_deadlines(now + back_off(attempts), now, delivery.obtain.deadlines, None)
+    retry_at = error.retry_at if isinstance(error, SourceError) else own
     retry_at = min(retry_at, now + LONGEST_ORDER) if retry_at else None
     return OrderRecord(
         request=delivery.obtain.request.id,

@@ -17,6 +17,11 @@ class SourceError(AgentError):
     """Whether it is one more failure in a row; a limit of the CA that was reached is none."""
 
     @cached_property
+    def earliest(self) -> datetime | None:
+        """When the CA allows the next try, where it says so: before what is served ends, `retry_at` is not waited for."""
+        return None
+
+    @cached_property
     def failed(self) -> frozenset[str]:
         """Names of the request that the failure is about; empty: it is about none in particular."""
         return frozenset()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from agent.model.need import Request
 
@@ -88,6 +89,8 @@ class Obtain:
     immediate: bool
     forced: bool = False
     """A person insists: checks that only spare the CA are left out."""
+    deadlines: tuple[datetime, ...] = ()
+    """When what serves now hands over, and when it ends, the earliest first: tries that fail come closer together before."""
     above: frozenset[str] = frozenset()
     """The sources before it in the ladder: where a person has asked for new chains, theirs are not replaced by its chain."""
 

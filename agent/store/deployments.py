@@ -223,6 +223,12 @@ class Deployments:
         for subject in subjects:
             self._database.execute("delete from refusals where module = ? and subject = ?", [module, subject])
 
+    def forget_refusals(self, module: str, codes: Iterable[str]) -> None:
+        """Forget refusals of a module whose problem has one of these codes."""
+        for refusal in self.refusals():
+            if refusal.module == module and refusal.problem.code in codes:
+                self.accept(module, [refusal.subject])
+
     def drop_stale_refusals(self, module: str, wanted: Iterable[str]) -> None:
         """Forget refusals of what nobody asks for any more."""
         wanted = set(wanted)

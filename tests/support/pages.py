@@ -34,6 +34,7 @@ from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, Doubt
 from agent.system.disk import Shortage
 from agent.system.modes import Repair
 from errors.examples import EXAMPLES
+from support.fakes.ladder import DAY, LOCAL, failed, need, toy
 from support.paths import CHECKOUT
 
 DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
@@ -41,6 +42,9 @@ MODULES = Path("/var/lib/chainwright/modules")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 NEXT_ROOT = RootRecord("ab" * 32, "gw Root CA 2026", AT, AT.replace(year=2036), "", AT)
 END = "<!-- end -->"
+WWW = need()
+ENDING = toy("toy", WWW, since=AT - 89 * DAY)
+FAILURES = (failed(WWW), failed(WWW, LOCAL, retry_at=AT, cause="No space is left on the device."))
 
 
 def compare(page: str, name: str, made: str) -> None:
@@ -134,6 +138,8 @@ def status_problems() -> list[Problem]:
     return [
         problems.expired(AT),
         problems.revoked(AT),
+        problems.ends_soon(ENDING, ()),
+        problems.ends_soon(ENDING, FAILURES),
         problems.overdue(AT, None),
         problems.no_chain("mail", "smtp", "no source serves it"),
         problems.not_switched("mail"),
@@ -148,11 +154,13 @@ def status_problems() -> list[Problem]:
         problems.late(AT),
         problems.old_evidence("mail", "127.0.0.1:25", AT),
         problems.pass_crashed("KeyError", "'x'", ""),
+        problems.boot_unfinished("reading the settings and loading the plugins", 17),
         problems.api_failed("it ended with code 3"),
         *(of_account(each).problem for each in ACCOUNTS),
         problems.unreachable("pid 4711, chainwright run", "/run/chainwright/api.sock"),
         problems.blocked("pid 4711, chainwright upload", AT),
         problems.upload_ends(AT),
+        problems.upload_gave_way(AT),
         problems.upload_ended(AT, "0a1b2c3d4e5f" * 5),
         problems.root_ends(AT),
         root_prepared(NEXT_ROOT, AT, "it allows no authorities below itself (path length), and there is 1"),
