@@ -105,6 +105,7 @@ EXAMPLES: list[AgentError] = [
         retry_at=AT,
     ),
     source.OrderCancelled("acme"),
+    source.OrderHeld("acme"),
     source.NotRevocable("local"),
     source.SourceCrashed("toy", ZeroDivisionError("division by zero"), AT),
     acme.CaUnreached(LE, HOST, "its host name can't be resolved (Name or service not known)", AT),
@@ -270,6 +271,7 @@ EXAMPLES: list[AgentError] = [
     operations.NothingToReissue("wwww.example.test", "www.example.test"),
     operations.NothingToReissue("x.example.test", ""),
     operations.RootAlreadyPresent(ID),
+    operations.ClockBeforeRelease(datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)),
     operations.NotInLadder("acme", ["uploaded", "local"]),
     # Deployment
     ProbeFailed(ENDPOINT, "nobody listens there (connection refused)", dead=True),
@@ -341,6 +343,7 @@ EXAMPLES: list[AgentError] = [
     store.DatabaseLost(DATABASE, f"{PRIVATE}/root-1234.sealed"),
     store.DatabaseRefused(DATABASE, "unable to open database file"),
     store.DatabaseDamaged(DATABASE, "file is not a database"),
+    store.CopyFailed(f"{PRIVATE}/copies", "86 MB have to be free, and 12 are"),
     store.TablesLost(DATABASE, "chains, roots"),
     store.RowDamaged(DATABASE, "chains", "3f5a", "ValueError: its certificates is missing"),
     store.DatabaseBusy(DATABASE, "database is locked", "pid 7, chainwright run"),

@@ -21,7 +21,7 @@ from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
 from agent.health.clock import not_believed
-from agent.health.damage import damaged_file, damaged_row
+from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
 from agent.health.room import nearly_full
@@ -30,6 +30,8 @@ from agent.health.states import Status
 from agent.model.root import RootRecord
 from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.store.connection import DamagedRow
+from agent.store.copies import Copy
+from agent.store.recovery import Recovery
 from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, Doubt
 from agent.system.disk import Shortage
 from agent.system.modes import Repair
@@ -209,8 +211,19 @@ def conditions() -> list[Problem]:
         changed_modes(Repair(MODULES / "mail/3/key.pem", "0644 0:0", "0600 0:0", opened=True)),
         changed_modes(Repair(DATABASE.parent.parent, "0711 33:0", "0711 0:0", opened=False)),
         changed_modes(Repair(DATABASE, "0600 33:0", "0600 33:0", opened=False, error="operation not permitted")),
+        recovered(recovery_of_a_copy(), DATABASE),
+        recovered(
+            Recovery("it is missing", chains=["0a1b"], roots=["2c3d"], aside=DATABASE.with_name("damaged")), DATABASE
+        ),
         damaged_file("*** in database main ***\nTree 4 page 7: btreeInitPage() returns error code 11", DATABASE),
     ]
+
+
+def recovery_of_a_copy() -> Recovery:
+    copy = Copy(DATABASE.with_name("copies"), 7, AT, "daily")
+    return Recovery(
+        "file is not a database", copy, AT, chains=["0a1b", "2c3d"], aside=DATABASE.with_name("damaged") / "1"
+    )
 
 
 _HEAD = "| code | for example | meanwhile | next step |\n|---|---|---|---|\n"
