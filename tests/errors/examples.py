@@ -353,6 +353,11 @@ EXAMPLES: list[AgentError] = [
     store.DatabaseFull(DATABASE, "database or disk is full"),
     store.DatabaseTooNew(DATABASE, "m004_peers"),
     store.StateUnwritable(PRIVATE, "permission denied"),
+    store.StateUnwritable(
+        PRIVATE,
+        "the file system at /var is mounted read-only",
+        "Mount it for writing: mount -o remount,rw /var, then: chainwright apply",
+    ),
     store.LockHeld("/var/lib/chainwright/private/lock", "pid 7, chainwright run"),
     store.LockHeld("/var/lib/chainwright/private/lock", ""),
     store.AgentAlreadyRunning("/var/lib/chainwright/private/daemon.lock", "pid 7"),

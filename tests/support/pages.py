@@ -24,7 +24,7 @@ from agent.health.clock import not_believed
 from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
-from agent.health.room import nearly_full
+from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
 from agent.health.states import Status
 from agent.model.root import RootRecord
@@ -204,6 +204,7 @@ def conditions() -> list[Problem]:
         ),
         nearly_full(Shortage("/var", [state, log], 12 << 20, None, severe=False)),
         nearly_full(Shortage("/var", [state], 1 << 30, 17, severe=True)),
+        read_only(Shortage("/var", [state], 1 << 30, None, severe=True, read_only=True)),
         damaged_row(DamagedRow("chains", ("0a1b",), "ValueError: 'dsa' is not a valid KeyType"), DATABASE),
         damaged_row(DamagedRow("orders", ("0a1b", "acme"), "JSONDecodeError: Expecting value"), DATABASE),
         damaged_row(DamagedRow("roots", ("0a1b",), "ValueError: Invalid isoformat string: '2O26'"), DATABASE),
