@@ -146,7 +146,7 @@ class DeployContext:
 
     def deployment(self, module: str) -> Deployment | None:
         """Return the last deployment of a module."""
-        return self.store.deployments.all().get(module)
+        return self.store.deployments.of(module)
 
     def facts(self, chains: Mapping[str, str]) -> dict[str, ChainFacts]:
         """Return what a plugin may know of the chains of its slots, without those that were deleted."""

@@ -198,7 +198,8 @@ def _names(entry: Path, place: bytes) -> bool:
 
 def _unchanged_record(context: DeployContext, group: Group) -> TransactionRecord:
     """Return the record of a transaction that changes nothing on disk."""
-    numbers = {name: context.store.deployments.all()[name].generation for name in group.deploys}
+    present = context.store.deployments.all()
+    numbers = {name: present[name].generation for name in group.deploys}
     return TransactionRecord(
         id=secrets.token_hex(8),
         job=context.job,
