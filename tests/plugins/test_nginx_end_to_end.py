@@ -212,7 +212,8 @@ def test_when_nginx_hears_again_the_change_is_taken_after_the_back_off(deaf):
 def shown_generation(box: Proxied) -> int:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
-        client.connect(str(box.layout.run / "reverse_proxy-generation.sock"))
+        (path,) = box.layout.run.glob("reverse_proxy-*-generation.sock")
+        client.connect(str(path))
         client.sendall(b"GET /generation HTTP/1.0\r\n\r\n")
         body = client.makefile("rb").read().rpartition(b"\r\n")[2]
     return json.loads(body)["generation"]
