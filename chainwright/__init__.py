@@ -28,6 +28,7 @@ _NAMES = {
     "model.need": "HostFacts Need Request",
     "model.peer": "Peer PeerState",
     "model.records": "Watch",
+    "model.root": "RootPhase",
     "pki.chain": "Chain KeyType Purpose",
     "pki.encoding": "Format Part",
     "pki.revocation": "RevocationReason",
@@ -108,6 +109,7 @@ if TYPE_CHECKING:
     from agent.model.peer import Peer as Peer
     from agent.model.peer import PeerState as PeerState
     from agent.model.records import Watch as Watch
+    from agent.model.root import RootPhase as RootPhase
     from agent.pki.chain import Chain as Chain
     from agent.pki.chain import KeyType as KeyType
     from agent.pki.chain import Purpose as Purpose

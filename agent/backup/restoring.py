@@ -106,9 +106,9 @@ def _opened(file: Path, passphrase: bytes) -> Iterator[ArchiveReader]:
     with contextlib.ExitStack() as opened:
         try:
             source: BinaryIO = opened.enter_context(opened_regular(file))
+            archive = ArchiveReader(AgeReader(source, passphrase, name), name)
         except OSError as error:
             raise InputUnreadable(name, _reason(error)) from error
-        archive = ArchiveReader(AgeReader(source, passphrase, name), name)
         if unknown := unknown_steps(archive.manifest.machine.migrations):
             raise DatabaseTooNew(name, ", ".join(unknown))
         yield archive

@@ -1,4 +1,4 @@
-"""``chainwright apply`` and ``boot``: a pass from the command line."""
+"""``chainwright apply``: a pass from the command line."""
 
 from __future__ import annotations
 
@@ -130,36 +130,6 @@ def _outcome(invocation: Invocation, aim: Aim | None, status: Report) -> AimOutc
         return None
     with Store.open_existing(invocation.layout) as store:
         return outcome_of(aim, store, status)
-
-
-@command(
-    "boot",
-    example="""
-$ chainwright boot
-ask local for gw: there is no local chain yet
-deploy webui: it has no generation yet
-""",
-)
-@click.pass_obj
-def boot(invocation: Invocation) -> int:
-    """Make sure that every service has files to start with, before services start.
-
-    Local chains and last good generations only: no network, no reload, no waiting. Settings that can't be used don't keep it
-    from that: then the last good ones are, and it exits with 3.
-    """
-    from agent.engine.engine import Engine
-    from agent.engine.settings_in_force import KeptSettings
-
-    settings = KeptSettings()
-    performed = Engine(invocation.layout, who="chainwright boot", loader=settings).boot()
-    refusal = settings.refusal
-    if invocation.as_json:
-        print_json({"performed": performed, "refusal": refusal.problem.to_json() if refusal else None})
-    for line in () if invocation.as_json else performed:
-        click.echo(line)
-    for line in refusal.problem.lines() if refusal else ():
-        note(line)
-    return DEGRADED if refusal else 0
 
 
 def _print(result: Result, status: Report, outcome: AimOutcome | None, *, idle: bool) -> None:

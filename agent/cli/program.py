@@ -25,7 +25,8 @@ COMMANDS = {
     "acme": "agent.cli.acme",
     "apply": "agent.cli.apply",
     "backup": "agent.cli.backup",
-    "boot": "agent.cli.apply",
+    "boot": "agent.cli.boot",
+    "clock": "agent.cli.clock",
     "completion": "agent.cli.completion",
     "config": "agent.cli.config",
     "delete": "agent.cli.upload",
@@ -39,6 +40,7 @@ COMMANDS = {
     "reissue": "agent.cli.reissue",
     "render": "agent.cli.render",
     "renew": "agent.cli.reissue",
+    "repair": "agent.cli.repair",
     "restore": "agent.cli.backup",
     "revoke": "agent.cli.acme",
     "root": "agent.cli.root",
@@ -183,9 +185,9 @@ def run(program: str, arguments: Sequence[str]) -> int:
     return answer if isinstance(answer, int) else DONE
 
 
-def failed(error: Exception) -> int:
+def failed(error: Exception, *, as_json: bool = False) -> int:
     """Print why a command failed; return the exit code."""
-    return _fail(_translated(error, "chainwright"), as_json=False)
+    return _fail(_translated(error, "chainwright"), as_json=as_json)
 
 
 def _translated(error: Exception, program: str) -> AgentError:

@@ -11,8 +11,19 @@ import click
 
 from agent.model.events import Event, EventKind
 
-LASTING = {
+OF_ROOTS = {
     EventKind.ROOT_CREATED,
+    EventKind.ROOT_PREPARED,
+    EventKind.ROOTS_CERTIFIED,
+    EventKind.ROOT_SIGNS,
+    EventKind.ROOT_RETIRED,
+}
+LASTING = OF_ROOTS | {
+    EventKind.ROOT_CREATED,
+    EventKind.ROOT_PREPARED,
+    EventKind.ROOTS_CERTIFIED,
+    EventKind.ROOT_SIGNS,
+    EventKind.ROOT_RETIRED,
     EventKind.CHAIN_STORED,
     EventKind.CHAIN_REVOKED,
     EventKind.ORDER_STARTED,
@@ -77,7 +88,7 @@ class Progress:
 def line_of(event: Event) -> str:
     """Return who it is about, and what happened."""
     names = event.detail.get("names") or event.detail.get("modules") or ()
-    if event.kind is EventKind.ROOT_CREATED:
+    if event.kind in OF_ROOTS:
         return f"root: {event.text}"
     who = event.module or ", ".join(str(each) for each in list(names)[:3])
     return f"{who}: {event.text}" if who else event.text

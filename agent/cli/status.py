@@ -21,6 +21,7 @@ WINDOW = "status.window"
 """Code of what waits for an activation window."""
 STYLES: dict[Status, tuple[str, str]] = {
     Status.EXPIRED: ("x", "red"),
+    Status.ENDING: ("x", "red"),
     Status.FAILED: ("x", "red"),
     Status.NOT_DEPLOYED: ("!", "yellow"),
     Status.OVERDUE: ("!", "yellow"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from agent.model.need import HostFacts
+from agent.model.root import RootPhase
 from agent.pki.chain import KeyType
 from agent.system.places import Places
 
@@ -60,7 +61,17 @@ class Issuer:
     crl: str
     """PEM: its newest list of revoked certificates (RFC 5280 section 5); empty where it can't sign one."""
     present: bool
-    """It signs now. Why an earlier one was replaced only the operator knows: its key may be compromised."""
+    """It signs now."""
+    phase: RootPhase = RootPhase.SIGNING
+    """How far it is in its life. What a root has signed is believed until it is retired; why one was, only the operator
+    knows: its key may be compromised."""
+    crosses: str = ""
+    """PEM: certificates of its name and key by other roots of the appliance, for who knows only those."""
+
+    @property
+    def believed(self) -> bool:
+        """Whether what it has signed, or will, is to be believed: services get these, a retired one stays for its list."""
+        return self.phase is not RootPhase.RETIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ class Context:
     services: Mapping[str, BaseModel] = field(default_factory=dict)
     """Those that the module names, as the operator has set them: for files of a service that can't include others'."""
     issuers: tuple[Issuer, ...] = ()
-    """The present root first, then earlier ones; none unless the module `verifies_peers`."""
+    """The present root first, then a prepared one and earlier ones; none unless the module `verifies_peers`."""
 
     def service(self, kind: type[S]) -> S:
         """Return the settings of one of `services` by its class."""

@@ -44,6 +44,8 @@ class RequestState:
     """SHA-256 of the present root."""
     watch: Watch | None = None
     """What this source's CA says of `chain`."""
+    sent_with_root: tuple[str, ...] = ()
+    """SHA-256 of what chains of the present root are to be sent with, for clients that know only another root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,8 @@ class Source(BaseModel, ABC):
     """The core makes an ACME account key before the first deployment, and tells the services its thumbprint."""
     watches: ClassVar[bool] = False
     """`inquire` has something to ask about a chain that is bound."""
+    tells_time: ClassVar[bool] = False
+    """`time` can be asked: over a connection whose server is verified."""
     concurrency: ClassVar[int] = 4
     """Orders that run at the same time."""
 
@@ -229,6 +233,13 @@ class Source(BaseModel, ABC):
         Raises `agent.errors.SourceError`; it's asked again at its `retry_at`.
         """
         return None
+
+    def time(self, context: SourceContext) -> datetime:
+        """Return what the CA's clock shows, with a time zone; asked while this machine's isn't believed.
+
+        Raises `agent.errors.SourceError` where the CA can't be asked.
+        """
+        raise NotImplementedError
 
     def revoke(self, chain: Chain, reason: str, context: SourceContext) -> None:
         """Have the CA revoke a chain; `reason` is a CRLReason of RFC 5280 section 5.3.1. Raises `agent.errors.SourceError`."""

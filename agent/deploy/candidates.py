@@ -16,9 +16,19 @@ from agent.deploy.switching import Switching, store_phase
 from agent.deploy.trial import StagedCandidate, Trial
 from agent.deploy.units import EmptiedUnit, SharedUnit, Unit
 from agent.errors import AgentError
+from agent.errors.damage import NotTestedInTime
 from agent.errors.deploy import CheckRefused, ServiceRefusesPresent
 from agent.model.deployment import RefusedKind, Step
 from agent.planning import Deploy
+
+
+class RepairFailed(Exception):
+    """What is in service of one module of several can't be made again: the others are tried without it."""
+
+    def __init__(self, module: str, error: AgentError) -> None:
+        super().__init__(module)
+        self.module = module
+        self.error = error
 
 
 class Candidates:
@@ -105,7 +115,11 @@ class Candidates:
             accepted = frozenset(difference for difference in accepted if difference not in self._refusals.errors)
             try:
                 staged = trial.stage(accepted)
+            except NotTestedInTime:
+                raise
             except AgentError as error:
+                if trial.unrepaired and len(self._deploys) > 1:
+                    raise RepairFailed(trial.unrepaired, error) from error
                 return None, error
             if not staged.refused:
                 break

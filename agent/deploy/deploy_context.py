@@ -9,18 +9,25 @@ from pathlib import Path
 
 from agent.contract.context import ChainFacts, Context
 from agent.contract.source import ChainRecord
+from agent.deploy.failures import ModuleFailures
 from agent.deploy.renames import PathContent
 from agent.deploy.staging import GenerationDir
-from agent.errors.deploy import ChainGone
+from agent.errors import Problem
+from agent.errors.damage import DiskFailed, NotPutBack
+from agent.errors.deploy import ChainGone, OwnerUnknown, PublishOccupied
 from agent.model.deployment import Deployment, Generation, Step
 from agent.model.events import Event, EventKind
 from agent.model.need import Need
+from agent.model.pause import back_off
 from agent.pki.chain import Chain
 from agent.probing.probe import Prober
 from agent.rendering.enabled_modules import EnabledModules, facts_of
 from agent.rendering.render import Ownership
 from agent.store import Store
 from agent.system.command import Runner
+
+HARMLESS = frozenset((DiskFailed.code, NotPutBack.code, PublishOccupied.code, OwnerUnknown.code))
+"""Codes of what fails before any service is told of anything."""
 
 Alternative = Callable[[str, str, frozenset[str]], str | None]
 """`(module, slot, refused chains) -> the next chain down the ladder`. Called by any thread."""
@@ -70,6 +77,8 @@ class DeployContext:
     job: str = ""
     boot: bool = False
     """Services have not been started yet: files are put in place, nothing is reloaded or probed."""
+    failures: ModuleFailures = field(default_factory=ModuleFailures)
+    """What fails for one module alone."""
     _chains: dict[str, Chain] = field(default_factory=dict)
 
     def for_thread(self) -> DeployContext:
@@ -125,6 +134,10 @@ class DeployContext:
         deployment = self.deployment(module)
         return self.generation(module, deployment.generation) if deployment else None
 
+    def is_there(self, module: str, generation: Generation) -> bool:
+        """Whether services can read a generation: one whose directory somebody has removed would keep all others back."""
+        return self.module_dir(module).directory(generation.number).is_dir()
+
     def live_entry(self, service: str) -> Generation | None:
         """Return the entry of a shared service that is in service."""
         number = self.store.deployments.entry(service)
@@ -162,3 +175,8 @@ class DeployContext:
         """Whether every chain of a generation is valid now and not deleted."""
         records = [self.records.get(chain) for chain in generation.chains.values()]
         return all(record is not None and record.good(self.clock()) for record in records)
+
+
+def back_off_of(problem: Problem | None, attempts: int) -> timedelta:
+    """Return how long to wait after the last of `attempts` failures: not long for what costs no service anything."""
+    return back_off(min(attempts, 2) if problem is not None and problem.code in HARMLESS else attempts)

@@ -22,15 +22,20 @@ RESTART = (0.1, 0.2, 0.4, 0.6, 0.7)
 
 def find_drift(context: DeployContext, modules: Sequence[str]) -> list[str]:
     """Check every endpoint and file of `modules`, store the result, and return those to be repaired or started."""
-    return [module for module in modules if _is_to_repair(context, module)]
+    found = []
+    for module in modules:
+        with context.failures.apart("look", module):
+            found += [module] if _is_to_repair(context, module) else []
+    return found
 
 
 def find_damage(context: DeployContext) -> None:
     """Check that the files in service are there and unchanged, before services start with them."""
     for module in context.enabled.modules:
-        generation, deployment = context.live(module), context.deployment(module)
-        if generation is not None and deployment is not None:
-            _is_damaged(context, module, generation, deployment)
+        with context.failures.apart("look", module):
+            generation, deployment = context.live(module), context.deployment(module)
+            if generation is not None and deployment is not None:
+                _is_damaged(context, module, generation, deployment)
 
 
 def _is_to_repair(context: DeployContext, module: str) -> bool:

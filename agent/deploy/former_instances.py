@@ -19,10 +19,14 @@ def check_former_instances(context: DeployContext) -> None:
     former = store.footprints.all_former()
     if not former:
         return
-    found = {name: error for name, each in former.items() if (error := _still_runs(context, name, each))}
+    looked: dict[str, FormerInstance | None] = {}
+    for name, each in former.items():
+        with context.failures.apart("look at the former instance", name, SubjectKind.SERVICE):
+            looked[name] = _still_runs(context, name, each)
+    found = {name: error for name, error in looked.items() if error}
     findings = [Finding(SubjectKind.SERVICE, name, Severity.WARNING, error.problem) for name, error in found.items()]
     with store.write():
-        for name in former.keys() - found.keys():
+        for name in looked.keys() - found.keys():
             store.footprints.drop_former(name)
         store.conditions.replace(SCOPE, findings, context.clock())
 

@@ -37,6 +37,8 @@ def _places_of(context: DeployContext, generation_dir: GenerationDir, live: int 
 
 def _places(generation_dir: GenerationDir, generation: Generation) -> Iterator[Place]:
     directory = generation_dir.directory(generation.number)
+    if not directory.is_dir():
+        return
     user, group = directory_ids(generation_dir.ownership)
     folders = {parent for file in generation.files for parent in Path(file.path).parents}
     for folder in sorted(folders | {Path()}):
@@ -49,8 +51,9 @@ def _places(generation_dir: GenerationDir, generation: Generation) -> Iterator[P
 
 def _published(layout: Layout, generation: Generation) -> Iterator[Place]:
     for file in generation.files:
-        if file.publish and file.how == "copy" and _is_ours_alone(layout.rooted(file.publish).parent, layout.root):
-            yield Place(layout.rooted(file.publish), file.mode, *file_ids(file), secret=file.secret)
+        path = layout.rooted(file.publish) if file.publish and file.how == "copy" else None
+        if path is not None and path.is_file() and _is_ours_alone(path.parent, layout.root):
+            yield Place(path, file.mode, *file_ids(file), secret=file.secret)
 
 
 def _is_ours_alone(directory: Path, root: Path) -> bool:

@@ -36,7 +36,8 @@ def check_next_start(
     for unit in units_of(context.enabled, tuple(context.enabled.modules)):
         last = before.get(unit.name)
         if chosen.intersection(unit.modules) or (last and fixed.intersection(unit.modules)):
-            found += _check(context, unit)
+            with context.failures.apart("test of the next start", unit.name, kind_of(unit)):
+                found += _check(context, unit)
         elif last:
             found.append(last)
     with context.store.write():
@@ -90,7 +91,11 @@ def in_service(context: DeployContext, unit: Unit) -> Candidate:
     return Candidate(contexts, {unit.name: directory} if isinstance(unit, SharedUnit) else {})
 
 
+def kind_of(unit: Unit) -> SubjectKind:
+    """Return what a finding about a unit is about."""
+    return SubjectKind.MODULE if isinstance(unit, OwnUnit) else SubjectKind.SERVICE
+
+
 def finding_of(unit: Unit, severity: Severity, error: AgentError) -> Finding:
     """Return what an error says of a unit."""
-    kind = SubjectKind.MODULE if isinstance(unit, OwnUnit) else SubjectKind.SERVICE
-    return Finding(kind, unit.name, severity, replace(error.problem, where=error.problem.where or unit.name))
+    return Finding(kind_of(unit), unit.name, severity, replace(error.problem, where=error.problem.where or unit.name))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from agent.deploy.confirming import Confirmations, names_of
-from agent.deploy.deploy_context import DeployContext
+from agent.deploy.deploy_context import HARMLESS, DeployContext, back_off_of
 from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.failed_starts import FailedStarts
 from agent.deploy.record import TransactionRecord
@@ -19,7 +19,6 @@ from agent.errors.deploy import PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, NotInclu
 from agent.errors.served import NotConfirmed, NotSeen, ProbeFailed, WrongChainServed, WrongGeneration
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Step
 from agent.model.events import EventKind
-from agent.model.pause import back_off
 
 UNSEEN = frozenset({ProbeFailed.code, WrongChainServed.code, WrongGeneration.code, NotConfirmed.code})
 """Codes of what shows after a reload that has succeeded."""
@@ -32,6 +31,8 @@ class Failure:
     error: AgentError
     slots: dict[tuple[str, str], AgentError] = field(default_factory=dict)
     """`(module, slot)` whose endpoints do not serve what they should; empty: the services as a whole."""
+    stuck: frozenset[str] = frozenset()
+    """Modules whose own paths can't be changed: without them, the others can switch."""
 
 
 class Outcomes:
@@ -90,6 +91,7 @@ class Outcomes:
         context.store.endpoints.put(module, rows)
         context.store.deployments.put(deployment)
         accepted = [difference.subject for difference in record.differences if difference.module == module]
+        context.store.deployments.forget_refusals(module, HARMLESS)  # its files are in place
         if not down:
             context.store.deployments.accept(module, accepted)
         return deployment
@@ -150,6 +152,13 @@ class Outcomes:
         self.store_problem(present, outcome, Step.GOING_BACK, error.problem)
         return error
 
+    def try_at_once(self, modules: Iterable[str]) -> None:
+        """Let modules that went back for another one's sake be deployed without it. Call inside `Store.write`."""
+        for module in modules:
+            present = self._context.deployment(module)
+            if present is not None:
+                self._context.store.deployments.put(replace(present, retry_at=self._context.clock()))
+
     def explained(self, failure: Failure, candidate: Candidate) -> Failure:
         """Return a failure with what the main files of the services lack, where that is why nothing is seen of the new files."""
         lacking: dict[str, AgentError] = {}
@@ -182,7 +191,7 @@ class Outcomes:
         last = context.deployment(present.module)
         attempts = (last.attempts if last else 0) + 1
         now = context.clock()
-        retry_at = now + back_off(attempts)
+        retry_at = now + back_off_of(problem, attempts)
         context.store.deployments.put(
             replace(
                 present,

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from agent.deploy.deploy_context import DeployContext
+from agent.deploy.deploy_context import HARMLESS, DeployContext, back_off_of
 from agent.deploy.differences import Difference
 from agent.deploy.retention import refused_path
 from agent.errors import AgentError, Problem
-from agent.model.deployment import Refusal
+from agent.model.deployment import Refusal, RefusedKind
 from agent.model.events import EventKind
-from agent.model.pause import back_off
 from agent.planning import Deploy
 
 
@@ -39,15 +38,14 @@ class Refusals:
 
     def add(self, difference: Difference, error: AgentError) -> None:
         """Store a refused difference, with back-off."""
-        known = next((each for each in self._context.store.deployments.refusals() if _is_of(each, difference)), None)
+        stored = _stored_as(difference, error)
+        known = next((each for each in self._context.store.deployments.refusals() if _is_of(each, stored)), None)
         attempts = (known.attempts if known else 0) + (0 if difference in self.errors else 1)
         now = self._context.clock()
-        retry_at = now + back_off(attempts)
+        retry_at = now + back_off_of(error.problem, attempts)
         self.errors[difference] = error
         problem = replace(self.problem(difference), retry_at=retry_at)
-        refusal = Refusal(
-            difference.module, difference.slot, difference.kind, difference.subject, problem, attempts, retry_at, now
-        )
+        refusal = Refusal(stored.module, stored.slot, stored.kind, stored.subject, problem, attempts, retry_at, now)
         with self._context.store.write():
             self._context.store.deployments.refuse(refusal)
         self._context.tell(
@@ -96,6 +94,13 @@ def _in_place(context: DeployContext, problem: Problem) -> Problem:
 
     named = re.compile(rf"({re.escape(str(state))}/(?:modules|services)/[^/\s]+)/[0-9]+/")
     return replace(problem, cause=named.sub(kept, problem.cause), detail=named.sub(kept, problem.detail))
+
+
+def _stored_as(difference: Difference, error: AgentError) -> Difference:
+    """Return what is refused for good: a path that can't be written says nothing against the chain that was to be there."""
+    if difference.kind is RefusedKind.CHAIN and error.code in HARMLESS:
+        return replace(difference, slot="", kind=RefusedKind.CONFIGURATION)
+    return difference
 
 
 def _is_of(refusal: Refusal, difference: Difference) -> bool:

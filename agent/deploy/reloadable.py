@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.lost_pid_files import restore_pid_file
-from agent.deploy.next_start import finding_of, in_service
+from agent.deploy.next_start import finding_of, in_service, kind_of
 from agent.deploy.units import Candidate, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import NotReloadable
@@ -53,7 +53,10 @@ def check_reloadable(context: DeployContext, looked_at: AbstractSet[str]) -> Non
     ports = _serving_ports(context)
     units = units_of(context.enabled, tuple(context.enabled.modules))
     chosen = [unit for unit in units if unit.name in before or looked_at & set(unit.modules)]
-    found = [each for unit in chosen if (each := _check(context, unit, _ports_of(unit, ports)))]
+    found = []
+    for unit in chosen:
+        with context.failures.apart("look at what reloads it", unit.name, kind_of(unit)):
+            found += [each] if (each := _check(context, unit, _ports_of(unit, ports))) else []
     kept = [each for each in context.store.conditions.of(SCOPE) if each.subject not in {unit.name for unit in chosen}]
     enabled = {unit.name for unit in units}
     with context.store.write():

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from agent.errors.deploy import DiskFailed, PublishOccupied
+from agent.deploy.failures import disk_failed
+from agent.errors.damage import DiskFailed
+from agent.errors.deploy import PublishOccupied
+from agent.system.obstacles import kind_of
 from agent.system.trust import read_regular
 from agent.system.writing import flush_directory, write_new
 
@@ -21,6 +27,13 @@ class PathContent:
     """``absent``, ``link`` or ``copy``."""
     source: str = ""
     """The link's target, or the file to copy."""
+    checksum: str = field(default="", compare=False)
+    """SHA-256 of that file when it was written; empty: it isn't known."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody has removed the file to copy."""
+        return self.kind == "copy" and not os.path.lexists(self.source)
 
 
 ABSENT = PathContent("absent")
@@ -39,8 +52,8 @@ class Rename:
         _put(Path(self.target), self.after)
 
     def undo(self) -> None:
-        """Put the old content back, if it is not there. Raises `DiskFailed`."""
-        _put(Path(self.target), self.before)
+        """Put the old content back, if it is not there; where it is lost, take the new one away. Raises `DiskFailed`."""
+        _put(Path(self.target), ABSENT if self.before.is_lost else self.before)
 
     def to_json(self) -> list[Any]:
         """Return a compact row."""
@@ -50,6 +63,17 @@ class Rename:
     def from_json(cls, row: list[str]) -> Self:
         """Read what `to_json` wrote."""
         return cls(row[0], PathContent(row[1], row[2]), PathContent(row[3], row[4]))
+
+
+def undone(renames: Sequence[Rename]) -> dict[Rename, DiskFailed]:
+    """Undo renames, each that can be, the last one first. Return those that can't, with the reason."""
+    failed: dict[Rename, DiskFailed] = {}
+    for rename in reversed(renames):
+        try:
+            rename.undo()
+        except DiskFailed as error:
+            failed[rename] = error
+    return failed
 
 
 def live_link(state: Path, number: int | None, before: int | None) -> Rename:
@@ -63,9 +87,9 @@ def published(target: Path, after: PathContent, before: PathContent = ABSENT) ->
     Raises `PublishOccupied` when the path holds something that is not the agent's, `DiskFailed` when it can't be written.
     """
     if not _is(target, before) and not _is(target, after) and os.path.lexists(target):
-        raise PublishOccupied(str(target))
+        raise PublishOccupied(str(target), kind_of(target).capitalize())
     if not _is(target, after) and not os.access(_nearest(target.parent), os.W_OK):
-        raise DiskFailed(str(target), "its directory is not writable")
+        raise disk_failed(target, PermissionError(errno.EACCES, "its directory is not writable"))
     return Rename(str(target), after, before)
 
 
@@ -83,12 +107,13 @@ def _is(target: Path, content: PathContent) -> bool:
         return not os.path.lexists(target)
     if content.kind == "link":
         return target.is_symlink() and str(target.readlink()) == content.source
-    return not target.is_symlink() and _same(target, Path(content.source))
+    return not target.is_symlink() and _is_copy(target, content)
 
 
-def _same(one: Path, other: Path) -> bool:
+def _is_copy(target: Path, content: PathContent) -> bool:
     try:
-        return read_regular(one) == read_regular(other)
+        data = read_regular(target)
+        return hashlib.sha256(data).hexdigest() == content.checksum or data == read_regular(Path(content.source))
     except OSError:
         return False
 
@@ -103,7 +128,7 @@ def _put(target: Path, content: PathContent) -> None:
         if not _is(target, content):
             _replace(target, content)
     except OSError as error:
-        raise DiskFailed(str(target), (error.strerror or str(error)).lower()) from error
+        raise disk_failed(target, error) from error
 
 
 def _replace(target: Path, content: PathContent) -> None:

@@ -31,8 +31,7 @@ def drop_refused(context: DeployContext, generation_dir: staging.GenerationDir) 
     """Remove the refused generation that was kept, if there is one."""
     number = staging.refused_number(generation_dir)
     if number is not None:
-        staging.remove(generation_dir, number)
-        context.store.deployments.drop_generation(generation_dir.owner, number)
+        drop(context, generation_dir, number)
 
 
 def refused_path(context: DeployContext, module: str) -> Path | None:
@@ -44,8 +43,16 @@ def refused_path(context: DeployContext, module: str) -> Path | None:
 
 def _sweep(context: DeployContext, generation_dir: staging.GenerationDir, live: int | None) -> None:
     for number in surplus_of(context, generation_dir, live):
-        staging.remove(generation_dir, number)
-        context.store.deployments.drop_generation(generation_dir.owner, number)
+        drop(context, generation_dir, number)
+
+
+def drop(context: DeployContext, generation_dir: staging.GenerationDir, number: int) -> OSError | None:
+    """Remove a generation from disk and forget it. One that can't be removed is kept in mind, and why is returned."""
+    error = staging.remove(generation_dir, number)
+    if error is None:
+        with context.store.write():
+            context.store.deployments.drop_generation(generation_dir.owner, number)
+    return error
 
 
 def surplus_of(context: DeployContext, generation_dir: staging.GenerationDir, live: int | None) -> list[int]:

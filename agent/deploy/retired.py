@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.contract.endpoint import Address, Expected
-from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.footprints import endpoint_of
+from agent.deploy.retention import drop
 from agent.errors import AgentError, Problem
 from agent.errors.deploy import NotTakenOut
 from agent.errors.served import StillServed
@@ -95,7 +95,8 @@ class RetiredModules:
     def remove(self) -> None:
         """Remove the files of what is no longer in service."""
         for name in self._modules:
-            remove_module(self._context, name)
+            with self._context.failures.apart("removal of the files", name):
+                remove_module(self._context, name)
 
     def hold(self, error: AgentError) -> None:
         """Store that they could not be taken out, and tell it once."""
@@ -159,14 +160,14 @@ class RetiredModules:
 
 
 def remove_module(context: DeployContext, name: str) -> None:
-    """Remove the generations of a module that is not in service."""
+    """Remove the generations of a module that is not in service. Raises OSError."""
     generation_dir = context.module_dir(name)
+    for number in context.store.deployments.numbers(generation_dir.owner):
+        error = drop(context, generation_dir, number)
+        if error is not None:
+            raise error
     for link in (generation_dir.state / "live", generation_dir.refused):
         link.unlink(missing_ok=True)
-    for number in context.store.deployments.numbers(generation_dir.owner):
-        staging.remove(generation_dir, number)
-        with context.store.write():
-            context.store.deployments.drop_generation(generation_dir.owner, number)
     with contextlib.suppress(OSError):
         generation_dir.state.rmdir()
 

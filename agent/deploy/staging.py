@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import hashlib
 import os
@@ -47,7 +48,9 @@ class GenerationDir:
             return {}
         directory = self.directory(generation.number)
         return {
-            file.publish: PathContent(file.how, str(directory / file.path)) for file in generation.files if file.publish
+            file.publish: PathContent(file.how, str(directory / file.path), generation.checksums.get(file.path, ""))
+            for file in generation.files
+            if file.publish
         }
 
 
@@ -92,17 +95,39 @@ def with_what_was_made(generation_dir: GenerationDir, generation: Generation) ->
     return replace(generation, checksums={**generation.checksums, **more}, made=modes)
 
 
-def remove(generation_dir: GenerationDir, number: int) -> None:
-    """Remove a generation's directory, if it exists, and the link to it where it is the one that was refused."""
-    if refused_number(generation_dir) == number:
-        generation_dir.refused.unlink(missing_ok=True)
-    shutil.rmtree(generation_dir.directory(number), ignore_errors=True)
+def remove(generation_dir: GenerationDir, number: int) -> OSError | None:
+    """Remove a generation's directory, if it exists, and the link to it where it is the one that was refused.
+
+    Return why that failed: what is left of it may hold keys.
+    """
+    directory = generation_dir.directory(number)
+    try:
+        if refused_number(generation_dir) == number:
+            generation_dir.refused.unlink(missing_ok=True)
+        _remove(directory)
+    except OSError as error:
+        return error
+    return None
+
+
+def _remove(path: Path) -> None:
+    """Remove what is at a path, a directory or what somebody has put in its place. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)  # as much of it as can be
+        if path.exists():
+            shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def mark_refused(generation_dir: GenerationDir, number: int) -> None:
-    """Keep a refused generation for people to look at: a link names it, and `remove` is to be called at the next try."""
-    generation_dir.refused.unlink(missing_ok=True)
-    generation_dir.refused.symlink_to(str(number))
+    """Keep a refused generation for people to look at: a link names it, and `remove` is to be called at the next try.
+
+    Where that can't be done, nobody can look at it, and nothing else is lost.
+    """
+    with contextlib.suppress(OSError):
+        generation_dir.refused.unlink(missing_ok=True)
+        generation_dir.refused.symlink_to(str(number))
 
 
 def refused_number(generation_dir: GenerationDir) -> int | None:
@@ -170,7 +195,7 @@ def _parents(path: Path) -> Path:
 
 def _fresh_directory(directory: Path, ownership: Ownership) -> None:
     """Replace the directory: one of that number is left from a crash before anything pointed to it."""
-    shutil.rmtree(directory, ignore_errors=True)
+    _remove(directory)
     user, group = directory_ids(ownership)
     make_directory(directory, mode=directory_mode(ownership), owner=user, group=group)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from agent.deploy import staging
+from agent.deploy import staging, stuck
 from agent.deploy.confirming import Confirmations
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoints import TransactionEndpoints
@@ -14,22 +14,27 @@ from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.outcomes import Failure, Outcomes
 from agent.deploy.record import TransactionRecord
 from agent.deploy.reloading import Reloader
+from agent.deploy.renames import Rename, undone
 from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entries
 from agent.deploy.retired import RetiredModules
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError
-from agent.errors.deploy import KEPT, DiskFailed
+from agent.errors.damage import DiskFailed, NotPutBack
+from agent.errors.deploy import KEPT
 from agent.model.deployment import Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow
+from agent.store.served_chains import note_served
 
 
 class Switching:
     """Execution of a `TransactionRecord`."""
 
-    def __init__(self, context: DeployContext, record: TransactionRecord) -> None:
+    def __init__(self, context: DeployContext, record: TransactionRecord, *, resumed: bool = False) -> None:
+        """`resumed`: another process has begun it, and may have told services of it."""
         self._context = context
         self.record = record
+        self._resumed = resumed
         modules = tuple(name for name in record.modules if name in context.enabled.modules)
         self._units = _units_of(context, record, modules)
         self._retired = RetiredModules(context, record.retired, record.left)
@@ -37,6 +42,9 @@ class Switching:
         self._confirmations = Confirmations(context, record, self._endpoints)
         self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.dead_places(unit.modules))
         self._outcomes = Outcomes(context, record, self._units, self._reloader, self._endpoints, self._confirmations)
+        self._failed: dict[Rename, DiskFailed] = {}
+        self._stuck: set[str] = set()
+        """Modules some of whose renames could not be undone."""
 
     # Forward
 
@@ -51,8 +59,9 @@ class Switching:
         self._leave_out_unnamed()
         self._record_dead_endpoints()
         self._enter(Step.SWITCHING)
-        if failed := self.rename():
-            return Failure(failed)
+        self._note_served()
+        if self.rename() is not None:
+            return self._failure_of_rename()
         self._enter(Step.RELOADING)
         self._have_former_let_go()
         failed = self._reloader.reload(self._units, self._candidate(new=True))
@@ -65,6 +74,13 @@ class Switching:
             self.keep()
             return None
         return self._outcomes.explained(failure, self._candidate(new=True))
+
+    def _note_served(self) -> None:
+        """Keep beside the database what is about to be in service."""
+        for module in self.record.moved:
+            generation = self._generation(module, new=True)
+            if generation is not None:
+                note_served(self._context.store, module, generation.number, generation.chains.values())
 
     def _confirm(self) -> Failure | None:
         """See that the services run the new configuration, where their endpoints don't show it."""
@@ -89,12 +105,18 @@ class Switching:
 
     def rename(self) -> AgentError | None:
         """Carry out the renames that are not done yet. Return the error of the first that fails."""
-        try:
-            for rename in self.record.renames:
+        for rename in self.record.renames:
+            try:
                 rename.redo()
-        except DiskFailed as error:
-            return error
+            except DiskFailed as error:
+                self._failed = {rename: error}
+                return error
         return None
+
+    def _failure_of_rename(self) -> Failure:
+        """Return the failure of those modules that need the path; nothing that changed is to blame."""
+        (error,) = self._failed.values()
+        return Failure(error, stuck=frozenset(stuck.modules_of(self._context, self.record, self._failed)))
 
     def settle(self) -> None:
         """Check whether a service that was not running has come up; reload it if it does not serve yet."""
@@ -155,29 +177,46 @@ class Switching:
                 return False
             if old is not None and (generation is None or not self._context.good(generation)):
                 return False
+            if generation is not None and not self._context.is_there(module, generation):
+                return False
         return True
 
     def go_back(self, failure: Failure) -> None:
         """Undo the renames, reload, probe whether the old generations are served again, and store the outcome."""
         self._enter(Step.GOING_BACK)
-        self._undo_renames()
+        failed = undone(self.record.renames)
         self._keep_refused()
-        again = self._reload_old()
+        quiet = bool(failure.stuck) and not self._resumed  # no service was told of anything yet
+        again = None if quiet else self._reload_old()
         # Where entries alone were switched, that is told of each module of the service.
         concerned = self.record.moved or ([] if self.record.retired else list(self.record.modules))
-        self._outcomes.say_what_is_served(failure, concerned)
+        if not quiet:
+            self._outcomes.say_what_is_served(failure, concerned)
         rows = {module: self._endpoints.records(module, new=False) for module in concerned}
         with self._context.store.write():
             errors = {
                 module: self._outcomes.store_rollback(module, failure, again, of_module)
                 for module, of_module in rows.items()
             }
-            self._context.store.deployments.end_transaction(self.record.id)
+            self._end(failed)
+            if failure.stuck:
+                self._outcomes.try_at_once(set(rows) - failure.stuck)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
         self._retired.hold(failure.error)
         for module, error in errors.items():
-            self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
+            if not quiet or module in failure.stuck:
+                self._context.tell(kind, error.problem.cause, module, generation=self.record.modules[module].old)
+        stuck.hold(self._context, self.record, failed)
         self._sweep()
+
+    def _end(self, failed: stuck.Failed) -> None:
+        """End the transaction, or keep what could not be undone of it. Call inside `Store.write`."""
+        self._stuck = stuck.modules_of(self._context, self.record, failed)
+        if failed:
+            store_phase(self._context, stuck.left_of(self._context, self.record, failed), Step.GOING_BACK)
+        else:
+            self._context.store.deployments.end_transaction(self.record.id)
+            self._context.store.deployments.try_again(NotPutBack.code, self._context.clock())
 
     def _keep_refused(self) -> None:
         """Keep what did not stay for people to look at."""
@@ -200,23 +239,21 @@ class Switching:
 
     def abandon(self) -> None:
         """Undo the renames and drop what was staged, without touching a service."""
-        self._undo_renames()
+        failed = undone(self.record.renames)
         with self._context.store.write():
             for service, move in self.record.entries.items():
                 self._context.store.deployments.put_entry(service, move.old)
-            self._context.store.deployments.end_transaction(self.record.id)
+            self._end(failed)
+        stuck.hold(self._context, self.record, failed)
         for module in self.record.moved:
-            if module in self._context.enabled.modules:
+            if module in self._context.enabled.modules and module not in self._stuck:
                 sweep(self._context, module)
 
-    def _undo_renames(self) -> None:
-        for rename in reversed(self.record.renames):
-            rename.undo()
-
     def _sweep(self) -> None:
-        for module in self.record.moved:
+        """Remove old generations, but for those that paths still name which can't be put back."""
+        for module in set(self.record.moved) - self._stuck:
             sweep(self._context, module)
-        for service in self.record.entries:
+        for service in () if self._stuck else self.record.entries:
             sweep_entries(self._context, service)
 
     # Steps
@@ -230,7 +267,7 @@ class Switching:
         contexts = {}
         for module in sorted({name for unit in self._units for name in unit.modules}):
             generation = self._generation(module, new=new)
-            if generation is not None:
+            if generation is not None and self._context.is_there(module, generation):
                 contexts[module] = self._context.context(module, generation)
         return Candidate(
             contexts,

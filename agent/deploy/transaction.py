@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agent.deploy.candidates import Candidates
-from agent.deploy.deploy_context import DeployContext
+from agent.deploy.candidates import Candidates, RepairFailed
+from agent.deploy.deploy_context import DeployContext, back_off_of
 from agent.deploy.differences import Difference, Target, with_last_configuration
 from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.outcomes import Failure
@@ -19,7 +19,7 @@ from agent.deploy.units import Unit, units_of
 from agent.deploy.warnings import keep_warnings
 from agent.errors import AgentError
 from agent.model.deployment import Deployment, Outcome, RefusedKind, Step
-from agent.model.pause import back_off
+from agent.model.handover import serves_on
 from agent.planning import Deploy
 from agent.rendering.render import Rendering
 
@@ -49,13 +49,26 @@ class Transaction:
         self._refusals = Refusals(context)
         self._candidates = Candidates(context, self._deploys, self._units, self._left_services, self._refusals)
 
-    def run(self) -> None:
-        """Deploy what is due. Failures are stored, reported and tried again with back-off, not raised."""
+    def run(self) -> frozenset[str]:
+        """Deploy what is due. Failures are stored, reported and tried again with back-off, not raised.
+
+        Return the modules whose own paths keep the others from being switched with them.
+        """
         self._candidates.drop_refused()
         for _ in range(MOST_SWITCHES):
-            failure = self._attempt(self._targets())
-            if failure is None or not self._prepare_next_attempt():
-                return
+            try:
+                failure = self._attempt(self._targets())
+            except RepairFailed as failed:
+                self._candidates.undo_in_place()
+                self._refuse(failed.module, failed.error)
+                return frozenset({failed.module})
+            if failure is None or failure.stuck or not self._prepare_next_attempt():
+                return failure.stuck if failure else frozenset()
+        return frozenset()
+
+    def _refuse(self, module: str, error: AgentError) -> None:
+        self._refusals.add(Difference(module, "", RefusedKind.CONFIGURATION, self._deploys[module].inputs), error)
+        self._store_refused(module)
 
     # Targets
 
@@ -75,10 +88,10 @@ class Transaction:
             context.enabled.check_endpoints(module, chains)
             return Target(module, chains, render(chains), live, render)
         except AgentError as error:
-            self._refusals.add(Difference(module, "", RefusedKind.CONFIGURATION, self._deploys[module].inputs), error)
             if live is None:
-                self._store_refused(module)
+                self._refuse(module, error)
                 return None
+            self._refusals.add(Difference(module, "", RefusedKind.CONFIGURATION, self._deploys[module].inputs), error)
             last = with_last_configuration(live, chains)
             return Target(module, chains, last, live, lambda _some: last)
 
@@ -121,14 +134,14 @@ class Transaction:
         failure = switching.forward()
         if failure is None:
             return None
-        if switching.can_go_back():
+        if failure.stuck or switching.can_go_back():
             switching.go_back(failure)
         elif not self._has_alternatives(failure, switching.record):
             switching.keep_broken(failure)
             return None
         else:
             switching.keep()
-        return self._blame(failure, switching.record)
+        return failure if failure.stuck else self._blame(failure, switching.record)
 
     # Stored state
 
@@ -174,7 +187,7 @@ class Transaction:
             inputs=self._deploys[module].inputs,
             at=now,
             attempts=attempts,
-            retry_at=now + back_off(attempts) if broken else None,
+            retry_at=now + back_off_of(problem, attempts) if broken else None,
             tried_at=now,
         )
         with self._context.store.write():
@@ -207,15 +220,14 @@ class Transaction:
         return any(self._refusals.may_be_tried(difference) for difference in differences_of(self._targets()))
 
     def _choose_fallback(self, module: str, slot: str) -> None:
-        """Keep the chain in service while it is good, else take the next one down the ladder."""
+        """Keep the chain in service while it is good and doesn't end soon, else take the next one down the ladder."""
         deploy = self._deploys[module]
         live = self._context.live(module)
         chain = live.chains.get(slot) if live else None
         refused = frozenset(
             each.subject for each in self._refusals.errors if (each.module, each.slot) == (module, slot)
         )
-        record = self._context.records.get(chain or "")
-        if chain in refused or record is None or not record.good(self._context.clock()):
+        if chain in refused or not serves_on(self._context.records.get(chain or ""), self._context.clock()):
             chain = self._context.alternative(module, slot, refused)
         if chain is not None:
             self._deploys[module] = replace(deploy, chains={**deploy.chains, slot: chain})

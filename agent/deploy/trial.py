@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,13 +10,16 @@ from agent.contract.context import ModulePart
 from agent.deploy import preflight, staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference, Target, with_moved_parts
+from agent.deploy.failures import disk_failed
 from agent.deploy.renames import ABSENT, Rename, live_link, published, taken_away
 from agent.deploy.retention import keep_refused
 from agent.deploy.staging import GenerationDir, Materials
+from agent.deploy.tested import is_tested
 from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.deploy.warnings import warnings_of
 from agent.errors import AgentError
-from agent.errors.deploy import CheckRefused, DiskFailed, PrepareFailed
+from agent.errors.damage import NotTestedInTime
+from agent.errors.deploy import CheckRefused, PrepareFailed
 from agent.model.deployment import Generation, RefusedKind, Step
 from agent.rendering.render import Rendering
 from agent.system.command import Command, CommandResult
@@ -58,6 +61,13 @@ class Trial:
         self._repair = repair
         self.keep_entries = False
         """Include the modules as the entries in service do, whatever templates and settings say now."""
+        self._at = ""
+        """Module whose own files are being worked at."""
+
+    @property
+    def unrepaired(self) -> str:
+        """Return the module whose repair has just failed for its own files, so that nothing accepted or refused would help."""
+        return self._at if self._at in self._repair else ""
 
     def stage(self, accepted: frozenset[Difference]) -> StagedCandidate:
         """Put a candidate with these differences on disk and test it. Raises `DiskFailed`, `OwnerUnknown`, ..."""
@@ -67,13 +77,14 @@ class Trial:
             self._stage_entries(staged)
         except OSError as error:
             self.discard(staged)
-            raise DiskFailed(error.filename or "state", (error.strerror or str(error)).lower()) from error
+            raise disk_failed(Path(error.filename or self._context.enabled.layout.state), error) from error
         self._preflight(staged, accepted)
         if not staged.refused:
             self._prepare(staged)
         if not staged.refused and staged.refusal is None:
             self._plan_renames(staged)
-            self._check(staged, in_place=False)
+            if not is_tested(self._context, staged.candidate, staged.generations, staged.entries):
+                self._check(staged, in_place=False)
             self._refuse_unprepared(staged, in_place=False)
         return staged
 
@@ -84,8 +95,11 @@ class Trial:
     def check_in_place(self, staged: StagedCandidate) -> AgentError | None:
         """Run the tests of services whose main file is the administrator's: after the rename, before the reload."""
         try:
-            self._check(staged, in_place=True)
+            if not is_tested(self._context, staged.candidate, staged.generations, staged.entries):
+                self._check(staged, in_place=True)
             self._refuse_unprepared(staged, in_place=True)
+        except NotTestedInTime:
+            raise
         except AgentError as error:
             return error
         return staged.refusal
@@ -115,7 +129,7 @@ class Trial:
         contexts = {}
         self._context.tell_step(Step.STAGE, self._targets)
         for module in sorted({name for unit in self._units for name in unit.modules}):
-            live = self._context.live(module)
+            live, self._at = self._context.live(module), module
             target = self._targets.get(module)
             if target is not None:
                 rendering = target.compose(accepted)
@@ -126,8 +140,9 @@ class Trial:
                         staged, generation_dir, rendering, None if repair else live
                     )
             generation = staged.generations.get(module) or live
-            if generation is not None:
+            if generation is not None and self._context.is_there(module, generation):
                 contexts[module] = self._context.context(module, generation)
+        self._at = ""
         staged.candidate = Candidate(contexts, {})
 
     def _stage_entries(self, staged: StagedCandidate) -> None:
@@ -212,7 +227,7 @@ class Trial:
                 staged.generations[module] = staging.with_what_was_made(generation_dir, staged.generations[module])
 
     def _prepare_with(self, command: Command, module: str, staged: StagedCandidate) -> None:
-        result = self._context.runner.run(command)
+        result = self._run(command, module, [module])
         if result.ok:
             return
         failed = PrepareFailed(module, command.shown, result.reason, result.account)
@@ -233,7 +248,9 @@ class Trial:
 
     def _plan_renames(self, staged: StagedCandidate) -> None:
         for module, generation in staged.generations.items():
+            self._at = module
             staged.renames += self._renames_to(self._context.module_dir(module), generation, self._context.live(module))
+        self._at = ""
         for service, generation in staged.entries.items():
             last = self._context.live_entry(service)
             staged.renames += self._renames_to(self._context.service_dir(service), generation, last)
@@ -254,6 +271,13 @@ class Trial:
 
     # The services' own tests
 
+    def _run(self, command: Command, unit: str, modules: Iterable[str]) -> CommandResult:
+        """Run a command. Raises `NotTestedInTime` at boot, where it takes too long and there is something to fall back on."""
+        result = self._context.runner.run(command)
+        if result.timed_out and self._context.boot and any(self._context.live(each) for each in modules):
+            raise NotTestedInTime(unit, command.shown, str(command))
+        return result
+
     def _check(self, staged: StagedCandidate, *, in_place: bool) -> None:
         units = [unit for unit in self._units if unit.checks_in_place is in_place]
         if units:
@@ -265,7 +289,9 @@ class Trial:
     def _check_unit(self, unit: Unit, staged: StagedCandidate) -> None:
         if isinstance(unit, SharedUnit) or unit.name in staged.candidate.contexts:
             command = unit.check(staged.candidate)
-            result = self._context.runner.run(command) if command else None
+            result = self._run(command, unit.name, unit.modules) if command else None
+            if result is not None and result.timed_out and self._context.boot:
+                return  # there is nothing better; the first pass of the agent tests it
             if command is None or result is None or result.ok:
                 if result is not None:
                     staged.warnings[unit.name] = warnings_of(self._context, unit, result)

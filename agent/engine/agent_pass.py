@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -10,18 +10,21 @@ from pathlib import Path
 
 from agent.contract.context import Http01
 from agent.contract.source import Source
-from agent.deploy import deployer
+from agent.deploy import deployer, stuck
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
+from agent.deploy.failures import SCOPE as FAILURES
+from agent.deploy.failures import ModuleFailures
 from agent.deploy.former_instances import check_former_instances
-from agent.deploy.modes import places_of_module, places_of_service
 from agent.deploy.next_start import check_next_start
 from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
 from agent.engine.bus import Bus
+from agent.engine.clock_notes import clock_doubt
 from agent.engine.closing import bound_chains, close_pass
 from agent.engine.host import usable_addresses, usable_by_interface
+from agent.engine.looks import modules_to_look_at, repair_modes
 from agent.engine.orders import obtain_at_once
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.recheck import Recheck, to_recheck
@@ -30,18 +33,18 @@ from agent.engine.source_findings import named_files
 from agent.engine.unjudged import judge_unjudged
 from agent.errors.deploy import StartFailed
 from agent.model.binding import Binding
-from agent.model.deployment import Outcome
 from agent.model.events import Event, EventKind
+from agent.model.finding import Finding
 from agent.pki.chain import Chain
 from agent.planning import (
     Action,
     Deploy,
     ListRevoked,
-    Look,
     MakeRoot,
     Obtain,
     Plan,
     Retire,
+    RootStep,
     Settle,
     SignAgain,
     State,
@@ -52,8 +55,6 @@ from agent.planning.alternatives import Alternatives
 from agent.probing.probe import Prober
 from agent.store import Store
 from agent.system.command import Runner
-from agent.system.leftovers import remove_drafts_of
-from agent.system.modes import repaired
 
 SEEN_ON_THE_WIRE = (
     "deploy.reload_failed",
@@ -63,6 +64,8 @@ SEEN_ON_THE_WIRE = (
     "deploy.probe_failed",
 )
 """Codes of what was refused only after the switch."""
+MOST_ROOT_STEPS = 6
+"""Steps of roots' lives in one pass: a successor made, certified and signing, and those before it retired."""
 
 
 class Pass:
@@ -92,6 +95,12 @@ class Pass:
         self._made: dict[str, Chain] = {}
         """Chains of this pass that need not be opened again to be deployed."""
         self.performed: list[str] = []
+        self._failures = ModuleFailures()
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """Return what has failed for a module or a service alone."""
+        return tuple(self._failures.findings)
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -133,6 +142,11 @@ class Pass:
             self._clock(), declared.modules, declared.needs, self._state(), configured=configured, windows=windows
         )
 
+    @property
+    def rungs(self) -> Collection[Source]:
+        """The sources of the ladder."""
+        return self._inputs.settings.rungs.values()
+
     def source(self, name: str) -> Source:
         """Return a rung by its name."""
         return self._inputs.settings.rungs[name]
@@ -141,7 +155,8 @@ class Pass:
         """Finish or undo what a crash has left."""
         if self._store.deployments.transactions():
             touched = deployer.recover(self._deploy_context(), boot=boot)
-            self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
+            if touched or not self._store.deployments.transactions():
+                self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
 
     def recheck_endpoints(self, how: Recheck) -> None:
         """Forget when endpoints were looked at, and when a start that has failed is tried again: a port may be free now."""
@@ -165,9 +180,7 @@ class Pass:
             deployer.note_missing_footprints(self._deploy_context())
         if boot:
             find_damage(self._deploy_context(boot=True))
-        made = self.plan(windows=windows)
-        if self._prepare_root(made):
-            made = self.plan(windows=windows)
+        made = self._advance_roots(windows=windows, boot=boot)
         self._sign(made)
         self._obtain_at_once([action for action in made.actions if isinstance(action, Obtain) and action.immediate])
         made = self.plan(windows=windows)
@@ -179,11 +192,9 @@ class Pass:
             return
         judge_unjudged(self._store, self._services, bound_chains(self._store, made), self._clock())
         deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
-        looked_at = [action.module for action in made.actions if isinstance(action, Look)] + self._not_looked_at(
-            deployed
-        )
+        looked_at = modules_to_look_at(self._store, made, deployed, self._inputs.enabled.modules, self._clock())
         wrong = find_drift(self._deploy_context(), looked_at)
-        self._repair_modes(looked_at)
+        repair_modes(self._deploy_context(), looked_at)
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
@@ -193,31 +204,12 @@ class Pass:
         check_reloadable(context, {*looked_at, *waited})
         check_former_instances(context)
 
-    def _not_looked_at(self, modules: Sequence[str]) -> list[str]:
-        """Return the modules with an endpoint that is still due: deployments look only where something was switched."""
-        if not modules:
-            return []
-        now = self._clock()
-        due = {row.module for row in self._store.endpoints.all() if row.next_at and not row.pause.holds(now)}
-        waiting = {name for name, each in self._store.deployments.all().items() if each.outcome is Outcome.WAITING}
-        return [module for module in modules if module in due - waiting]
-
-    def _repair_modes(self, modules: Sequence[str]) -> None:
-        context = self._deploy_context()
-        enabled, state = self._inputs.enabled.modules, context.enabled.layout.state
-        services = sorted({name for module in modules for name in enabled[module].services})
-        places = [place for module in modules for place in places_of_module(context, module)]
-        places += [place for service in services for place in places_of_service(context, service)]
-        repairs = repaired(places, state)
-        drafts = (place.path for place in places if not place.path.is_relative_to(state))
-        remove_drafts_of(drafts, context.enabled.layout.root)
-        if repairs:
-            conditions.note_repairs(self._store, repairs, self._clock())
-
     def close(self, made: Plan) -> None:
         """Store what the status and the next pass need."""
         close_pass(self._store, self._inputs, self.declarations, made, self._clock())
         conditions.forget_repairs(self._store, self._are_keys_replaced, self._clock())
+        with self._store.write():
+            self._store.conditions.replace(FAILURES, self._failures.findings, self._clock())
 
     def _are_keys_replaced(self, path: Path, since: datetime) -> bool:
         return keys_replaced(self._deploy_context(), path, since)
@@ -230,15 +222,34 @@ class Pass:
 
     # Root and chains
 
-    def _prepare_root(self, made: Plan) -> bool:
-        """Return whether there is a new root."""
-        lost = self._store.database.has_damaged(
-            "roots"
-        )  # no new root is made silently in place of one that can't be read
-        wanted = [action for action in made.actions if isinstance(action, MakeRoot) and not lost]
-        for action in wanted:
-            self._make_root(action)
-        return bool(wanted)
+    def _advance_roots(self, *, windows: bool, boot: bool) -> Plan:
+        """Do what is due of the roots' lives, each step after the one before it; return the plan afterwards.
+
+        No root is made silently in place of one that can't be read. At boot there is one at most, where there is none.
+        """
+        from agent.engine.root_steps import RootSteps
+
+        made = self.plan(windows=windows)
+        if self._store.database.has_damaged("roots"):
+            return made
+        kinds = MakeRoot if boot else RootStep
+        for _ in range(MOST_ROOT_STEPS):
+            due = [action for action in made.actions if isinstance(action, kinds)]
+            if not due:
+                break
+            enabled = self._inputs.enabled
+            steps = RootSteps(self._store, self._bus, self._inputs.settings, enabled.host, self._clock(), self._job)
+            self.performed += steps.perform(due[:1])
+            self._tell_of_roots()
+            made = self.plan(windows=windows)
+        return made
+
+    def _tell_of_roots(self) -> None:
+        """Let the modules that it concerns know which roots are believed now, and what they have revoked."""
+        inputs = with_issuers(self._inputs, self._store)
+        if inputs is not self._inputs:
+            self._inputs = inputs
+            del self.declarations
 
     def _sign(self, made: Plan) -> None:
         """Have the roots sign what is due beside chains, and tell the modules that it concerns."""
@@ -249,19 +260,7 @@ class Pass:
             return
         root_signer = RootSigner(self._store, self._bus, self._clock(), self._job)
         self.performed += root_signer.perform(due)
-        inputs = with_issuers(self._inputs, self._store)
-        if inputs is not self._inputs:
-            self._inputs = inputs
-            del self.declarations
-
-    def _make_root(self, action: MakeRoot) -> None:
-        from agent.engine.own_root import make_root
-
-        root = make_root(self._inputs.settings.root, self._inputs.enabled.host, self._clock())
-        with self._store.write():
-            self._store.roots.add(root, self._clock())
-        self.performed.append(describe(action))
-        self._tell(EventKind.ROOT_CREATED, f"{root.subject}, until {root.not_after:%Y-%m-%d}", sha256=root.sha256)
+        self._tell_of_roots()
 
     def _obtain_at_once(self, actions: Sequence[Obtain]) -> None:
         """Obtain chains that need no network."""
@@ -296,7 +295,9 @@ class Pass:
 
     def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> bool:
         """Deploy, settle and retire. Return whether anything was deployed."""
+        held = stuck.held(self._deploy_context(boot=boot))
         chosen = [action for action in made.actions if only is None or getattr(action, "module", None) in only]
+        chosen = [action for action in chosen if getattr(action, "module", None) not in held]
         deploys = [action for action in chosen if isinstance(action, Deploy) and self._checks_due(action)]
         settles = [action for action in chosen if isinstance(action, Settle) and not boot]
         retired = [action for action in chosen if isinstance(action, Retire)]
@@ -338,11 +339,13 @@ class Pass:
             interfaces=usable_by_interface(),
             job=self._job,
             boot=boot,
+            failures=self._failures,
             _chains=self._made,
         )
 
     def _state(self) -> State:
-        return state_of(self._inputs, self._store, self._clock(), self._deferred)
+        doubt = clock_doubt(self._clock, self._inputs.settings.rungs.values())
+        return state_of(self._inputs, self._store, self._clock(), self._deferred, doubt)
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))

@@ -15,7 +15,7 @@ from agent.engine.delivery_checks import check_delivery, checked_text
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.source_context import SourceServices
 from agent.errors import AgentError, SourceError
-from agent.errors.source import OrderCancelled, SourceCrashed
+from agent.errors.source import OrderCancelled, OrderHeld, SourceCrashed
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.model.pause import LONGEST_ORDER, back_off
@@ -23,6 +23,7 @@ from agent.pki.chain import Chain
 from agent.pki.judgement import Objection
 from agent.planning import Obtain
 from agent.planning.renewal import safety_floor
+from agent.planning.retries import before_deadlines
 from agent.store import Store
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Delivery:
 def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery:
     """Ask a source for a chain, whatever it does. Nothing is begun when the agent is about to stop."""
     if context.cancelled:
-        return Delivery(source, obtain, context.now(), error=OrderCancelled(obtain.source), begun=False)
+        return Delivery(source, obtain, context.now(), error=_stopped(obtain, context), begun=False)
     try:
         chain = source.obtain(obtain.request, context)
         if not isinstance(chain, Chain):
@@ -66,13 +67,23 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
         warnings, origin = (*judgement.warnings, *remarks), checked_text(source.origin)
         return Delivery(source, obtain, context.now(), chain, warnings=warnings, origin=origin)
     except AgentError as error:
+        if context.held:  # what it met may come of the clock: nothing is lost, and it doesn't count
+            return Delivery(source, obtain, context.now(), error=OrderHeld(obtain.source))
         if not is_aware(error.retry_at):
             naive = ValueError(f"{type(error).__name__}.retry_at has no time zone")
             error = SourceCrashed(obtain.source, naive, context.now() + back_off(1))
+        if isinstance(error, SourceError) and error.retry_at is not None:
+            error.retry_at = before_deadlines(error.retry_at, context.now(), obtain.deadlines, error.earliest)
         return Delivery(source, obtain, context.now(), error=error)
     except Exception as error:
         now = context.now()
+        if context.held:
+            return Delivery(source, obtain, now, error=OrderHeld(obtain.source))
         return Delivery(source, obtain, now, error=SourceCrashed(obtain.source, error, now + back_off(1)))
+
+
+def _stopped(obtain: Obtain, context: StoredOrderContext) -> OrderCancelled:
+    return OrderHeld(obtain.source) if context.held else OrderCancelled(obtain.source)
 
 
 def obtain_at_once(
@@ -154,7 +165,8 @@ def _failure(store: Store, delivery: Delivery, now: datetime) -> OrderRecord:
     last = store.orders.record(*delivery.obtain.key)
     counts = not isinstance(error, SourceError) or error.counts
     attempts = (last.attempts if last else 0) + counts
-    retry_at = error.retry_at if isinstance(error, SourceError) else now + back_off(attempts)
+    own = before_deadlines(now + back_off(attempts), now, delivery.obtain.deadlines, None)
+    retry_at = error.retry_at if isinstance(error, SourceError) else own
     retry_at = min(retry_at, now + LONGEST_ORDER) if retry_at else None
     return OrderRecord(
         request=delivery.obtain.request.id,

@@ -33,17 +33,17 @@ def failures_noted(store: Store, clock: Callable[[], datetime]) -> Iterator[None
     except SettingsRefused:
         raise
     except AgentError as error:
-        _note(store, error.problem, clock())
+        note_failure(store, error.problem, clock())
         raise
     except Exception as error:
         lines = traceback.format_exception(error)
-        _note(store, pass_crashed(type(error).__name__, str(error), "".join(lines)), clock())
+        note_failure(store, pass_crashed(type(error).__name__, str(error), "".join(lines)), clock())
         raise
-    _note(store, None, clock())
+    note_failure(store, None, clock())
 
 
-def _note(store: Store, problem: Problem | None, now: datetime) -> None:
-    """A store that refuses this is why the pass failed: the caller says so."""
+def note_failure(store: Store, problem: Problem | None, now: datetime) -> None:
+    """Note why a pass failed, until one succeeds. A store that refuses this is why it failed: the caller says so."""
     findings = [Finding(SubjectKind.PASS, PASS, Severity.ERROR, problem)] if problem else []
     with contextlib.suppress(AgentError, sqlite3.Error), store.write():
         store.conditions.replace(PASS, findings, now)

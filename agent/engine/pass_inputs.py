@@ -14,7 +14,8 @@ from agent.engine.unchanged_settings import Loader, load_settings
 from agent.errors import AgentError, Problem
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
-from agent.planning import Declared, State
+from agent.model.root import RootPhase, in_phase, served_with
+from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
 from agent.registry.plugins import PluginRecord
@@ -116,15 +117,22 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
 
 
 def state_of(
-    inputs: PassInputs, store: Store, now: datetime, deferred: frozenset[tuple[str, str]] = frozenset()
+    inputs: PassInputs,
+    store: Store,
+    now: datetime,
+    deferred: frozenset[tuple[str, str]] = frozenset(),
+    doubt: ClockDoubt | None = None,
 ) -> State:
     """Return what the store knows, as far as planning goes. `deferred`: orders that are not to be tried again yet."""
-    root, refusals = store.roots.present(), tuple(store.deployments.refusals())
+    roots, crosses, refusals = store.roots.all(), store.roots.crosses(), tuple(store.deployments.refusals())
+    root = in_phase(roots, RootPhase.SIGNING)
+    cross = served_with(root.sha256, roots, crosses, now) if root else None
     evidence = Evidence(
         ladder=tuple(inputs.settings.rungs.values()),
         chains=tuple(store.chains.records()),
         orders={(order.request, order.source): order for order in store.orders.records()},
         root=root.sha256 if root else None,
+        sent_with_root=cross.fingerprints if cross else (),
         reissues=store.orders.reissues(),
         forced=store.orders.forced(),
         watches=store.watches.all(),
@@ -141,11 +149,14 @@ def state_of(
         refusals=refusals,
         endpoints=tuple(store.endpoints.all()),
         leased=deferred | store.orders.leased(now),
-        roots={each.sha256: each.not_after for each in store.roots.all()},
+        roots={each.sha256: each.not_after for each in roots},
+        own_roots=tuple(roots),
+        crosses=tuple(crosses),
         peers=tuple(store.peers.all()),
         held_back=store.peers.held_back(),
         revocations=tuple(store.revocations.all()),
         lists=store.revocations.lists(),
+        doubt=doubt,
     )
 
 
@@ -174,14 +185,16 @@ def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:
     """Return the appliance's roots when some module verifies what they have signed."""
     if not any(module.verifies_peers for module in settings.modules.values()):
         return ()
-    lists = store.revocations.lists()
+    lists, crosses = store.revocations.lists(), store.roots.crosses()
     found = [
         Issuer(
             each.sha256,
             each.subject,
             each.certificates,
             lists[each.sha256].pem if each.sha256 in lists else "",
-            each.retired_at is None,
+            each.phase is RootPhase.SIGNING,
+            each.phase,
+            "".join(cross.certificate for cross in crosses if cross.subject == each.sha256),
         )
         for each in store.roots.all()
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.former_instances import SCOPE as FORMER
 from agent.deploy.next_start import SCOPE as NEXT_START
 from agent.deploy.reloadable import SCOPE as RELOADABLE
@@ -26,7 +27,7 @@ def note_up_to_date(
     """
     snapshot = read_snapshot(store.layout, now)
     retiring = any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values())
-    noted = any(store.conditions.of(scope) for scope in (NEXT_START, RELOADABLE, FORMER))
+    noted = any(store.conditions.of(scope) for scope in (NEXT_START, RELOADABLE, FORMER, FAILURES))
     if snapshot.refusals or retiring or noted:
         return None
     found = report(snapshot, now)

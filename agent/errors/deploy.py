@@ -214,21 +214,11 @@ class PublishOccupied(DeployError):
     """A fixed path is taken by a file that isn't the agent's."""
 
     code = "deploy.publish_occupied"
-    cause = "A file of the administrator's own is where a file of the agent belongs; it is not overwritten."
+    cause = "{kind} of the administrator's own is where a file of the agent belongs; it is not overwritten."
     effect = UNCHANGED
     fix = f"Move it away, {APPLY}"
     where: str
-
-
-class DiskFailed(DeployError):
-    """The disk is full or failing."""
-
-    code = "deploy.disk"
-    cause = "A file can't be written: {reason}."
-    effect = UNCHANGED
-    fix = f"Make room or check the disk, {APPLY}"
-    where: str
-    reason: str
+    kind: str = "A file"
 
 
 class ChainGone(DeployError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from agent.errors.acme import BY_ITSELF, WHERE
 from agent.errors.source import SourceError
@@ -14,6 +15,11 @@ class LimitError(SourceError):
     code = "source.limit"
     counts = False
     where = WHERE
+
+    @cached_property
+    def earliest(self) -> datetime | None:
+        """When the limit allows one more."""
+        return self.retry_at
 
 
 class RateLimitAhead(LimitError):

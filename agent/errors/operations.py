@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from agent.errors.base import AgentError
 
@@ -139,3 +140,14 @@ class NotInLadder(OperationError):
     fix = "Name it in the setting `sources`."
     source: str
     ladder: Collection[str]
+
+
+class ClockBeforeRelease(OperationError):
+    """The machine's clock shows an instant before this release was made, which can't be right."""
+
+    code = "hand.clock_before_release"
+    cause = "The machine's clock shows {shown:time}, which is before this release was made ({released:time})."
+    where = "clock"
+    fix = "Set it, for example with timedatectl set-ntp true."
+    shown: datetime
+    released: datetime

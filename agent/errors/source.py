@@ -17,6 +17,11 @@ class SourceError(AgentError):
     """Whether it is one more failure in a row; a limit of the CA that was reached is none."""
 
     @cached_property
+    def earliest(self) -> datetime | None:
+        """When the CA allows the next try, where it says so: before what is served ends, `retry_at` is not waited for."""
+        return None
+
+    @cached_property
     def failed(self) -> frozenset[str]:
         """Names of the request that the failure is about; empty: it is about none in particular."""
         return frozenset()
@@ -45,6 +50,15 @@ class OrderCancelled(SourceError):
     where = "{source}"
     fix = "It goes on in the next run: chainwright apply"
     source: str
+
+
+class OrderHeld(OrderCancelled):
+    """The machine's clock isn't believed; the order goes on when it is."""
+
+    code = "source.held"
+    cause = "The order waits, as the machine's clock isn't believed."
+    where = "{source}"
+    fix = "It goes on when the clock is right, or was accepted: chainwright clock accept"
 
 
 class SourceCrashed(SourceError):

@@ -78,7 +78,7 @@ class DatabaseLost(StoreError):
     code = "store.database_lost"
     cause = "The database is missing, though {found} shows that there was one."
     effect = "What is served is not touched, and no new root is made."
-    fix = "Restore it from a backup, or move the state directory aside to begin with a new root."
+    fix = "See what can be restored: chainwright repair --dry-run; or move the state directory aside to begin with a new root."
     where: str
     found: str
 
@@ -98,7 +98,7 @@ class DatabaseDamaged(DatabaseRefused):
 
     code = "store.database_damaged"
     cause = "The database is damaged: {reason}."
-    fix = "Restore the file from a backup."
+    fix = "See what can be restored: chainwright repair --dry-run"
 
 
 class TablesLost(DatabaseDamaged):
@@ -106,6 +106,17 @@ class TablesLost(DatabaseDamaged):
 
     code = "store.tables_lost"
     cause = "The database has lost tables or columns: {reason}."
+
+
+class CopyFailed(StoreError):
+    """A copy of the database can't be made, or can't be used."""
+
+    code = "store.copy_failed"
+    cause = "The copy of the database is no good: {reason}."
+    effect = "Earlier copies are kept, and everything goes on."
+    fix = "Make room or look at the disk; the next pass tries again: chainwright apply"
+    where: str
+    reason: str
 
 
 class DatabaseBusy(DatabaseRefused):

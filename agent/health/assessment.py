@@ -23,6 +23,7 @@ from agent.health.uses import ServiceState, Uses
 from agent.model.binding import Binding
 from agent.model.deployment import Outcome
 from agent.model.finding import SEVEREST_FIRST, Finding, Severity, SubjectKind, to_act_on
+from agent.model.handover import turning_points
 from agent.model.need import Need
 from agent.model.records import ChainRecord
 from agent.store.modules import ModuleRecord
@@ -108,7 +109,7 @@ def health(snapshot: Snapshot, now: datetime) -> Health:
         *(finding for each in modules for finding in _of_module(each, snapshot, began)),
         *_of_retiring(snapshot),
     ]
-    instants = [ending.changes_at, *(each.record.not_after for each in chains if each.uses)]
+    instants = [ending.changes_at, *(at for each in chains if each.uses for at in turning_points(each.record))]
     changes_at = min((at for at in instants if at and at > now), default=None)
     return Health(tuple(_once(found)), chains, needs, modules, changes_at)
 

@@ -8,9 +8,11 @@ from datetime import datetime
 
 from agent.errors.problem import Problem
 from agent.health import problems
+from agent.health.handover import should_have_handed_over
 from agent.health.snapshot import Progress, Snapshot
 from agent.health.states import Status
 from agent.model.binding import Binding, LadderPosition
+from agent.model.handover import ends_soon
 from agent.model.records import ChainRecord, OrderRecord
 
 GRACE = 0.05
@@ -28,6 +30,9 @@ class Certificates:
         self._sources = {record.id: record.source for record in snapshot.chains}
         self._busy = {request for request, _source in snapshot.leased}
         self._orders: dict[str, list[OrderRecord]] = defaultdict(list)
+        self._made: dict[str, list[ChainRecord]] = defaultdict(list)
+        for chain in snapshot.chains:
+            self._made[chain.request or ""].append(chain)
         for order in snapshot.orders:
             if order.problem is not None:
                 self._orders[order.request].append(order)
@@ -63,10 +68,13 @@ class Certificates:
         return min(found, key=lambda each: each.since, default=None)
 
     def _label(self, record: ChainRecord, binding: Binding) -> Label:
-        failure = _worst(self._failures(record, binding))
-        if self._requests.get(binding.key) in self._busy:
+        failure, request = _worst(self._failures(record, binding)), self._requests.get(binding.key, "")
+        known = sorted(self._orders[request], key=_gravity)
+        if should_have_handed_over(self._snapshot, record, self._now) and (known or request not in self._busy):
+            return Status.ENDING, problems.ends_soon(record, known)
+        if request in self._busy:
             return Status.ISSUING, None
-        problem = problems.meanwhile(failure, record)
+        problem = problems.meanwhile(failure, record, self._gave_way(record, request))
         if failure is not None and failure.permanent:
             return Status.FAILED, problem
         if binding.standing is LadderPosition.FALLBACK:
@@ -77,6 +85,12 @@ class Certificates:
         by_design = binding.standing is LadderPosition.BY_DESIGN
         return (Status.LOCAL_BY_DESIGN if by_design else Status.VALID), problem
 
+    def _gave_way(self, record: ChainRecord, request: str) -> ChainRecord | None:
+        """Return the chain of another source that serves no longer because it ends soon."""
+        made = self._made[request] if record.root is not None else []
+        found = [each for each in made if each.source != record.source and each.good(self._now)]
+        return next((each for each in found if ends_soon(each, self._now)), None)
+
     def _failures(self, record: ChainRecord, binding: Binding) -> list[OrderRecord]:
         """Return failed orders that matter: of higher sources for a fallback, else of the chain's own."""
         fallback = binding.standing is LadderPosition.FALLBACK
@@ -86,4 +100,8 @@ class Certificates:
 
 def _worst(orders: Sequence[OrderRecord]) -> OrderRecord | None:
     """Return the failure that a person should see first."""
-    return min(orders, key=lambda order: (not order.permanent, order.source), default=None)
+    return min(orders, key=_gravity, default=None)
+
+
+def _gravity(order: OrderRecord) -> tuple[bool, str]:
+    return not order.permanent, order.source

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from agent.errors.problem import Problem
 from agent.health import problems
+from agent.health.handover import should_have_handed_over
 from agent.health.snapshot import Snapshot
 from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.handover import ends_soon
 from agent.model.records import UPLOADED, ChainRecord
+from agent.model.root import RootRecord
 from agent.system.names import covers_all
 
 UPLOAD_STAGES = (
-    (timedelta(days=30), Severity.NOTICE),
-    (timedelta(days=14), Severity.WARNING),
-    (timedelta(days=7), Severity.WARNING),
-    (timedelta(days=1), Severity.ERROR),
+    (timedelta(days=30), 3, Severity.NOTICE),
+    (timedelta(days=14), 6, Severity.WARNING),
+    (timedelta(days=7), 12, Severity.WARNING),
+    (timedelta(days=1), 20, Severity.ERROR),
 )
-"""So long before its end, an uploaded chain that is in use is spoken of so severely."""
+"""So long before its end, and at most such a part of its lifetime, an uploaded chain that is in use is spoken of so severely."""
 ROOT_STAGES = ((timedelta(days=365), 3, Severity.WARNING), (timedelta(days=90), 12, Severity.ERROR))
-"""The same for the root, but at most such a part of its lifetime: clients have to be given its successor."""
+"""The same for the root: clients have to be given its successor."""
 Stages = tuple[tuple[timedelta, Severity], ...]
 
 
@@ -55,11 +58,18 @@ def _uploads(snapshot: Snapshot, found: Lifetimes) -> Iterator[Finding]:
         if record.source != UPLOADED:
             continue
         if record.id in bound and found.now < record.not_after:
-            severity = found.stage(record.not_after, UPLOAD_STAGES)
-            if severity is not None:
+            severity = found.stage(record.not_after, _stages(record, UPLOAD_STAGES))
+            if severity is not None and not should_have_handed_over(snapshot, record, found.now):
                 yield _upload(record, severity, problems.upload_ends(record.not_after))
+        elif ends_soon(record, found.now) and record.good(found.now) and _is_missed(record, snapshot):
+            yield _upload(record, Severity.WARNING, problems.upload_gave_way(record.not_after))
         elif found.now >= record.not_after and _is_missed(record, snapshot):
             yield _upload(record, Severity.WARNING, problems.upload_ended(record.not_after, record.id))
+
+
+def _stages(record: ChainRecord | RootRecord, stages: Iterable[tuple[timedelta, int, Severity]]) -> Stages:
+    lifetime = record.not_after - record.not_before
+    return tuple((min(longest, lifetime / part), severity) for longest, part, severity in stages)
 
 
 def _is_missed(record: ChainRecord, snapshot: Snapshot) -> bool:
@@ -74,7 +84,7 @@ def _is_missed(record: ChainRecord, snapshot: Snapshot) -> bool:
 
 
 def _upload(record: ChainRecord, severity: Severity, problem: Problem) -> Finding:
-    begins = record.not_after - UPLOAD_STAGES[0][0]
+    begins = record.not_after - _stages(record, UPLOAD_STAGES)[0][0]
     since = max(begins, record.created_at or begins)
     return Finding(SubjectKind.UPLOAD, record.id, severity, problem, since, ", ".join(record.names[:2]))
 
@@ -83,8 +93,7 @@ def _root(snapshot: Snapshot, found: Lifetimes) -> Iterator[Finding]:
     root = snapshot.root
     if root is None:
         return
-    lifetime = root.not_after - root.not_before
-    stages = tuple((min(longest, lifetime / part), severity) for longest, part, severity in ROOT_STAGES)
+    stages = _stages(root, ROOT_STAGES)
     severity = found.stage(root.not_after, stages)
     if severity is not None:
         problem, since = problems.root_ends(root.not_after), root.not_after - stages[0][0]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from agent.errors.problem import Problem
+from agent.health.handover import why_too_late
 from agent.health.snapshot import Snapshot
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.fitting import is_pinned, why_unfit
@@ -20,14 +21,16 @@ def pins(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
     needs = {need.key: need for need in snapshot.needs}
     records = {record.id: record for record in snapshot.chains}
     for pin in snapshot.pins:
-        found = _problem(pin, needs.get(pin.key), records.get(pin.chain), now)
+        found = _problem(snapshot, pin, needs.get(pin.key), records.get(pin.chain), now)
         if found is not None:
             severity = Severity.WARNING if pin.key in needs and not needs[pin.key].pin else Severity.NOTICE
             yield Finding(SubjectKind.MODULE, f"{pin.module}/{pin.slot}", severity, found)
     yield from _of_settings(snapshot, now)
 
 
-def _problem(pin: Pin, need: Need | None, record: ChainRecord | None, now: datetime) -> Problem | None:
+def _problem(
+    snapshot: Snapshot, pin: Pin, need: Need | None, record: ChainRecord | None, now: datetime
+) -> Problem | None:
     place, chain = f"{pin.module}/{pin.slot}", pin.chain[:12]
     fix = f"Take the pin back: chainwright unpin {pin.module} {pin.slot}"
     if need is None:
@@ -37,7 +40,7 @@ def _problem(pin: Pin, need: Need | None, record: ChainRecord | None, now: datet
         return Problem("pin.overruled", cause, place, fix)
     if record is None:
         return Problem("pin.gone", f"The chain {chain} that is pinned for {place} is gone.", place, fix)
-    reason = why_unfit(need, record, now)
+    reason = why_unfit(need, record, now) or why_too_late(snapshot, need, record, now)
     if not reason:
         return None
     return Problem("pin.unusable", f"The chain {chain} that is pinned for {place} can't serve: {reason}.", place, fix)
@@ -63,7 +66,9 @@ def _why_useless(snapshot: Snapshot, pin: str, needs: list[Need], now: datetime)
     named = [record for record in snapshot.chains if is_pinned(needs[0], record, {})]
     if not named:
         return f'The settings pin "{pin}", and there is no such chain.'
-    reasons = [why_unfit(need, record, now) for record in named for need in needs]
+    reasons = [
+        why_unfit(need, record, now) or why_too_late(snapshot, need, record, now) for record in named for need in needs
+    ]
     if not all(reasons):
         return ""
     return f'The settings pin "{pin}", and the chain {named[0].id[:12]} can\'t serve: {reasons[0]}.'

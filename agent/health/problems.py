@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from agent.errors.problem import Problem, rfc3339
 from agent.errors.wording import few
 from agent.health.states import Status
-from agent.model.records import ChainRecord, OrderRecord
+from agent.model.records import UPLOADED, ChainRecord, OrderRecord
 
 APPLY = "Try it now: chainwright apply"
+UPLOAD_NEXT = "Upload the next one: chainwright upload FILES"
 LATE = timedelta(hours=1)
 """A pass that is so late tells that nothing makes passes any more."""
 
@@ -21,17 +22,30 @@ def expired(ended: datetime) -> Problem:
     return Problem("status.expired", f"It expired at {rfc3339(ended)}: clients refuse it.", fix=APPLY)
 
 
+def ends_soon(record: ChainRecord, failures: Sequence[OrderRecord]) -> Problem:
+    """Say that a chain in service ends soon, and why nothing else can be had in its place: what failed, the gravest first."""
+    whys = [f"{each.source}: {_why(each)}" for each in failures]
+    why = f": {'; '.join(whys)}" if whys else ""
+    it = "The uploaded chain" if record.source == UPLOADED else "It"
+    cause = f"{it} ends at {rfc3339(record.not_after)}, and nothing else can be had in its place{why}."
+    first = problem_of(failures[0]) if failures else None
+    fix = UPLOAD_NEXT if record.source == UPLOADED else first.fix if first else ""
+    retry_at = min((each.retry_at for each in failures if each.retry_at), default=None)
+    return Problem("status.ends_soon", cause, first.where if first else "", fix or APPLY, retry_at=retry_at)
+
+
 def revoked(at: datetime) -> Problem:
     """Say that a chain in service is known to be revoked."""
     return Problem("status.revoked", f"It was revoked at {rfc3339(at)}: clients may refuse it.", fix=APPLY)
 
 
-def meanwhile(order: OrderRecord | None, record: ChainRecord) -> Problem | None:
-    """Return why a source could not deliver, with what is served until it does."""
+def meanwhile(order: OrderRecord | None, record: ChainRecord, ending: ChainRecord | None = None) -> Problem | None:
+    """Return why a source could not deliver, with what is served until it does: `record`, in place of what ends soon."""
     failure = problem_of(order)
     if failure is None or failure.effect:
         return failure
-    local = "The local chain is served meanwhile: clients must trust the root."
+    why = f", as the one of {ending.source} ends at {rfc3339(ending.not_after)}" if ending else ""
+    local = f"The local chain is served meanwhile{why}: clients must trust the root."
     return replace(failure, effect=local if record.root else "The present chain stays in service meanwhile.")
 
 
@@ -122,6 +136,18 @@ def pass_crashed(kind: str, text: str, trace: str) -> Problem:
     )
 
 
+def boot_unfinished(what: str, seconds: int) -> Problem:
+    """Say that the boot's time was up, or that it was ended because something hung, and at what."""
+    hung = f": {what} did not end within {seconds} s" if what else ""
+    return Problem(
+        "status.boot_unfinished",
+        f"Not everything could be done in the time that a boot has{hung}.",
+        "boot",
+        "The agent does the rest by itself once it runs; now: chainwright apply",
+        "Services start with their last good files.",
+    )
+
+
 def api_failed(reason: str) -> Problem:
     """Say that the process of the local API can't be kept up."""
     return Problem(
@@ -158,7 +184,16 @@ def upload_ends(end: datetime) -> Problem:
     return Problem(
         "status.upload_ends",
         f"The uploaded chain ends at {rfc3339(end)}, and nothing renews it by itself.",
-        fix="Upload the next one: chainwright upload FILES",
+        fix=UPLOAD_NEXT,
+    )
+
+
+def upload_gave_way(end: datetime) -> Problem:
+    """Say that something else serves already in place of an uploaded chain that ends soon."""
+    return Problem(
+        "status.upload_gave_way",
+        f"The uploaded chain ends at {rfc3339(end)}, which is soon: another source serves its names already.",
+        fix=UPLOAD_NEXT,
     )
 
 
@@ -178,6 +213,12 @@ def root_ends(end: datetime) -> Problem:
         f"The root ends at {rfc3339(end)}: every client that trusts it needs the next one before.",
         fix="See what changes: chainwright root reissue --dry-run",
     )
+
+
+def _why(failure: OrderRecord) -> str:
+    problem = problem_of(failure)
+    cause = problem.cause.rstrip(".") if problem else "it failed"
+    return f"{cause}, not tried again before its settings change" if failure.permanent else cause
 
 
 def problem_of(order: OrderRecord | None) -> Problem | None:

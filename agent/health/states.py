@@ -26,6 +26,8 @@ class Status(StrEnum):
     """Good and in service, and yet somebody should act: the problem says why."""
     WAITING = "waiting"
     """In place, but its service isn't running, or the module's activation window isn't open."""
+    ENDING = "ending"
+    """It ends soon, and nothing else can be had in its place."""
     EXPIRED = "expired"
     UNUSED = "unused"
     """No need is bound to it, and nothing serves it."""
@@ -33,6 +35,7 @@ class Status(StrEnum):
 
 URGENCY = (
     Status.EXPIRED,
+    Status.ENDING,
     Status.FAILED,
     Status.NOT_DEPLOYED,
     Status.OVERDUE,
@@ -48,6 +51,7 @@ URGENCY = (
 
 SEVERITIES = {
     Status.EXPIRED: Severity.ERROR,
+    Status.ENDING: Severity.ERROR,
     Status.FAILED: Severity.ERROR,
     Status.NOT_DEPLOYED: Severity.ERROR,
     Status.OVERDUE: Severity.WARNING,

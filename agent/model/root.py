@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 PART_OF_LIFE = 20
 """A cross-certificate is no longer served when such a part of its time is left, or a day: leaves would get ever shorter."""
@@ -77,6 +79,12 @@ class CrossCertificate:
     not_after: datetime | None = None
     obstacle: str = ""
     """Why there is none, or why it can't be sent with leaves."""
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """SHA-256 of the certificates in their order, lower-case hex."""
+        bodies = (each.partition("-----END")[0] for each in self.certificate.split("-----BEGIN CERTIFICATE-----")[1:])
+        return tuple(sha256(b64decode(body)).hexdigest() for body in bodies)
 
     def serves(self, now: datetime) -> bool:
         """Whether leaves are worth being served with it."""

@@ -10,6 +10,7 @@ from agent.auth.audit_log import AuditLog
 from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing, RootSignsUnusable
 from agent.model.events import Event, EventKind
 from agent.model.peer import LIFETIME, Peer, serial_of
+from agent.model.root import RootPhase
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
 from agent.pki.revocation import Revocation, RevocationList, RevocationReason
@@ -44,7 +45,7 @@ def sign(
     """
     canonical = list(dict.fromkeys(parse_name(name) for name in names))
     with Store.open_existing(layout) as store:
-        root = store.roots.load()
+        root = store.roots.load_signing(now)
         if root is None:
             raise RootMissing
         peer = root.sign_request(csr, canonical, purposes, now, LIFETIME)
@@ -77,8 +78,14 @@ def find_peer(store: Store, serial: str, module: str = "") -> Peer:
 
 
 def export_peer(store: Store, peer: Peer, parts: Sequence[Part] = (Part.FULLCHAIN, Part.ROOT)) -> bytes:
-    """Return parts of a peer certificate's path as PEM: by default itself, what leads to the root, and the root."""
-    return encode(PeerCertificate.from_pem(store.peers.certificates(peer.sha256).encode()), parts)
+    """Return parts of a peer certificate's path as PEM: by default itself, what leads to the root, and the root.
+
+    With the root come the others that are believed: the device is to know the one that signs next, and the one before.
+    """
+    found = PeerCertificate.from_pem(store.peers.certificates(peer.sha256).encode())
+    others = [each for each in store.roots.all() if each.believed and each.sha256 not in found.issuers]
+    roots = "".join(each.certificates for each in others) if Part.ROOT in parts else ""
+    return encode(found, parts) + roots.encode()
 
 
 def revocation_list(store: Store, root: str = "") -> RevocationList:
@@ -86,7 +93,8 @@ def revocation_list(store: Store, root: str = "") -> RevocationList:
 
     Raises `RootMissing` and `ListMissing`.
     """
-    roots = [each for each in store.roots.all() if (each.sha256.startswith(root) if root else not each.retired_at)]
+    signing = RootPhase.SIGNING
+    roots = [each for each in store.roots.all() if (each.sha256.startswith(root) if root else each.phase is signing)]
     if not roots:
         raise RootMissing
     found = store.revocations.lists().get(roots[0].sha256)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from agent.engine.root_steps import SCOPE, prepared_text, signing_date
 from agent.errors.operations import RootAlreadyPresent
 from agent.errors.root import RootSignsUnusable
 from agent.errors.wording import few, quoted
 from agent.health.chain_warnings import root_warnings
 from agent.model.aim import Aim
 from agent.model.events import EventKind
+from agent.model.root import RootPhase
 from agent.operations.consequences import module_effects
 from agent.operations.effects import ModuleConsequence, RootEffects
 from agent.operations.trial_leaves import judge_signed, names_not_permitted
@@ -18,14 +20,12 @@ from agent.planning.binding import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from agent.model.need import Need
     from agent.operations.locked_state import LockedState
     from agent.pki.authority import Root
     from agent.pki.judgement import Objection
-
-SCOPE = "root"
-"""Of the conditions: what was found when a root was uploaded."""
 
 
 def root_effects(state: LockedState, sha256: str = "") -> RootEffects:
@@ -47,12 +47,13 @@ def root_aim(state: LockedState) -> Aim:
     return Aim(tuple(local), instead_of=tuple({chain for chain in local.values() if chain}))
 
 
-def reissue_root(state: LockedState) -> Root:
-    """Make a new root; the old one is kept."""
-    from agent.engine.own_root import make_root
+def reissue_root(state: LockedState, *, at_once: bool = True) -> Root:
+    """Make a new root, which signs at once, or after an overlap; the old one is kept."""
+    from agent.engine.own_root import make_root, names_in_use
 
-    root = make_root(state.inputs.settings.root, state.inputs.enabled.host, state.now)
-    _take(state, root, "root reissued")
+    settings, host = state.inputs.settings.root, state.inputs.enabled.host
+    root = make_root(settings, host, state.now, names_in_use(state.store))
+    _take(state, root, "root reissued", at_once=at_once)
     return root
 
 
@@ -64,29 +65,52 @@ def upload_effects(state: LockedState, root: Root) -> RootEffects:
     return replace(effects, consequences=(*effects.consequences, *warnings))
 
 
-def upload_root(state: LockedState, root: Root) -> None:
-    """Put an uploaded root into service; the old one is kept. Raises `RootAlreadyPresent` and `RootSignsUnusable`."""
+def upload_root(state: LockedState, root: Root, *, at_once: bool = True) -> None:
+    """Put an uploaded root into service, at once or after an overlap; the old one is kept.
+
+    Raises `RootAlreadyPresent` and `RootSignsUnusable`.
+    """
     _refuse_present(state, root)
-    _take(state, root, "root replaced", _refuse_unusable(state, root))
+    _take(state, root, "root replaced", _refuse_unusable(state, root), at_once=at_once, uploaded=True)
 
 
 def _refuse_present(state: LockedState, root: Root) -> None:
-    present = state.store.roots.present()
-    if present is not None and present.sha256 == root.sha256:
+    known = (RootPhase.SIGNING, RootPhase.PREPARED)
+    if any(each.sha256 == root.sha256 and each.phase in known for each in state.store.roots.all()):
         raise RootAlreadyPresent(root.sha256)
 
 
-def _take(state: LockedState, root: Root, action: str, warnings: Iterable[Objection] = ()) -> None:
-    """Put a root into service, with what some clients refuse in it or above it."""
+def signing_date_of_next(state: LockedState) -> datetime:
+    """Return when a root that is made now signs, where it is not to sign at once."""
+    return signing_date(state.store.roots.present(), state.inputs.settings, state.now)
+
+
+def _take(
+    state: LockedState,
+    root: Root,
+    action: str,
+    warnings: Iterable[Objection] = (),
+    *,
+    at_once: bool,
+    uploaded: bool = False,
+) -> None:
+    """Put a root into service or prepare it, with what some clients refuse in it or above it."""
     from agent.pki.certificate import title_of
 
-    text = f"{root.subject}, until {root.not_after:%Y-%m-%d}"
-    event = state.event(EventKind.ROOT_CREATED, text, sha256=root.sha256)
+    at_once = at_once or state.store.roots.present() is None
+    at = signing_date_of_next(state)
+    kind = EventKind.ROOT_CREATED if at_once else EventKind.ROOT_PREPARED
+    text = f"{root.subject}, until {root.not_after:%Y-%m-%d}" if at_once else prepared_text(root.subject, at)
+    event = state.event(kind, text, sha256=root.sha256)
     with state.change(action, root.subject, root.sha256, events=[event]):
-        state.store.roots.add(root, state.now)
+        before = () if at_once else state.store.conditions.of(SCOPE)
+        if at_once:
+            state.store.roots.add(root, state.now, uploaded=uploaded)
+        else:
+            state.store.roots.prepare(root, state.now, signs_at=at, uploaded=uploaded)
         issuers = {title_of(each) for each in (root.certificate, *root.parents)}
         findings = root_warnings(root.sha256, root.subject, [each for each in warnings if each.certificate in issuers])
-        state.store.conditions.replace(SCOPE, findings, state.now)
+        state.store.conditions.replace(SCOPE, [*before, *findings], state.now)
 
 
 def _judged(state: LockedState, root: Root) -> Iterator[ModuleConsequence]:

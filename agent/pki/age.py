@@ -7,6 +7,7 @@ the appliance that is to read it may not have.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import re
@@ -92,7 +93,7 @@ class AgeReader:
     """
 
     def __init__(self, source: Source, passphrase: bytes, name: str) -> None:
-        """Read the header and derive the key. `name`: of the file, for errors."""
+        """Read the header and derive the key. `name`: of the file, for errors. Raises OSError also for lack of memory."""
         self._source = source
         self._name = name
         self._cipher = _cipher(self._payload_key(passphrase))
@@ -191,8 +192,13 @@ class AgeReader:
 
 
 def _wrapping_key(passphrase: bytes, salt: bytes, log_cost: int) -> bytes:
+    """Derive the key that wraps that of the file. Raises OSError where there is too little memory."""
     most = 2 ** (log_cost + 10) + 2**22
-    return hashlib.scrypt(passphrase, salt=SALT_CONTEXT + salt, n=2**log_cost, r=8, p=1, maxmem=most, dklen=32)
+    try:
+        return hashlib.scrypt(passphrase, salt=SALT_CONTEXT + salt, n=2**log_cost, r=8, p=1, maxmem=most, dklen=32)
+    except (MemoryError, ValueError) as error:
+        size = max(1, 2 ** (log_cost - 10))
+        raise OSError(errno.ENOMEM, f"deriving the key takes {size} megabytes of memory, which is not there") from error
 
 
 def _mac(file_key: bytes, head: bytes) -> bytes:

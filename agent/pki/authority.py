@@ -161,7 +161,8 @@ class Root:
         """Sign a leaf for canonical `names` and a new key (or `key`). Raises `RootExpired` and `NamesMissing`."""
         _verify_it_can_sign(self, names, now)
         key = key or generate_key(key_type)
-        leaf = self._sign(key.public_key(), names, (purpose,), now, lifetime)
+        sent_until = min((each.not_valid_after_utc for each in self.intermediates), default=self.usable_until)
+        leaf = self._sign(key.public_key(), names, (purpose,), now, lifetime, sent_until)
         return Chain(key, leaf, self.intermediates, self.anchor)
 
     def sign_request(
@@ -174,13 +175,16 @@ class Root:
     ) -> PeerCertificate:
         """Sign a leaf for the key of a PEM request (RFC 2986). Its names are `names`, whatever the request says.
 
+        It outlives the cross path where that ends first: who carries it to its device can't do so as often as services are given
+        new chains, and the root itself is known to those who verify it.
+
         Raises `RequestInvalid`, `RootExpired`, `NamesMissing`, and `WeakKey` or `KeyUnsupported` for the request's key.
         """
         from agent.pki.signing_request import load_request
 
         _verify_it_can_sign(self, names, now)
         wanted = (purposes,) if isinstance(purposes, Purpose) else tuple(sorted(set(purposes)))
-        leaf = self._sign(load_request(csr), names, wanted, now, lifetime)
+        leaf = self._sign(load_request(csr), names, wanted, now, lifetime, self.usable_until)
         return PeerCertificate(leaf, self.intermediates, self.anchor)
 
     @property
@@ -214,13 +218,16 @@ class Root:
         purposes: Sequence[Purpose],
         now: datetime,
         lifetime: timedelta,
+        last: datetime,
     ) -> x509.Certificate:
-        """Sign a leaf. One made before the root's not-before, by a clock that is behind, begins with the root."""
+        """Sign a leaf that ends at `last` at the latest.
+
+        One made before the root's not-before, by a clock that is behind, begins with the root.
+        """
         from agent.pki.profile import leaf_certificate
 
         begin = max(now - BACKDATED, self.not_before)
-        end = min(max(now, begin) + lifetime, begin + LONGEST_LEAF, self.usable_until)
-        end = min(end, *(each.not_valid_after_utc for each in self.intermediates)) if self.intermediates else end
+        end = min(max(now, begin) + lifetime, begin + LONGEST_LEAF, last, self.usable_until)
         return leaf_certificate(self.key, self.certificate, public_key, names, purposes, begin, end)
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from agent.model.need import Request
 
@@ -13,6 +14,47 @@ class MakeRoot:
     """Make the appliance's own root: there is none."""
 
     reason: str = "the appliance has no root yet"
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareRoot:
+    """Make the root that signs next, and publish it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCertify:
+    """Have two roots certify each other."""
+
+    root: str
+    """SHA-256 of the newer one."""
+    before: str
+    """SHA-256 of the older one."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeginSigning:
+    """Have a prepared root sign from now on."""
+
+    root: str
+    """SHA-256."""
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetireRoot:
+    """Believe a root no longer that another one has replaced."""
+
+    root: str
+    """SHA-256."""
+    subject: str
+    reason: str
+
+
+RootStep = MakeRoot | PrepareRoot | CrossCertify | BeginSigning | RetireRoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +89,8 @@ class Obtain:
     immediate: bool
     forced: bool = False
     """A person insists: checks that only spare the CA are left out."""
+    deadlines: tuple[datetime, ...] = ()
+    """When what serves now hands over, and when it ends, the earliest first: tries that fail come closer together before."""
     above: frozenset[str] = frozenset()
     """The sources before it in the ladder: where a person has asked for new chains, theirs are not replaced by its chain."""
 
@@ -69,6 +113,13 @@ class Inquire:
     """Ask its source."""
     revocation: bool = True
     """See whether its CA lists it as revoked."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskTheTime:
+    """Ask the CAs what time it is."""
+
+    reason: str = "the machine's clock isn't believed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +164,40 @@ class Retire:
     reason: str = "it is no longer configured"
 
 
-Action = MakeRoot | ListRevoked | SignAgain | Obtain | Inquire | Deploy | Settle | Look | Retire
+Action = RootStep | ListRevoked | SignAgain | Obtain | Inquire | AskTheTime | Deploy | Settle | Look | Retire
 
 KINDS: Mapping[type[Action], str] = {
     MakeRoot: "make_root",
+    PrepareRoot: "prepare_root",
+    CrossCertify: "cross_certify",
+    BeginSigning: "begin_signing",
+    RetireRoot: "retire_root",
     ListRevoked: "list_revoked",
     SignAgain: "sign_again",
     Obtain: "obtain",
     Inquire: "inquire",
+    AskTheTime: "ask_the_time",
     Deploy: "deploy",
     Settle: "settle",
     Look: "look",
     Retire: "retire",
+}
+FOR_ALL: Mapping[type[Action], str] = {
+    ListRevoked: "list what the root has revoked",
+    AskTheTime: "ask the CAs what time it is",
 }
 VERBS: Mapping[type[Action], str] = {
     Deploy: "deploy",
     Settle: "look again at",
     Look: "look at",
     Retire: "take out",
+}
+ROOT_STEPS: Mapping[type[Action], str] = {
+    MakeRoot: "make a root",
+    PrepareRoot: "prepare the root that signs next",
+    CrossCertify: "have two roots certify each other",
+    BeginSigning: "begin to sign with",
+    RetireRoot: "retire",
 }
 
 
@@ -141,10 +208,10 @@ def describe(action: Action) -> str:
 
 def _what(action: Action) -> str:
     match action:
-        case MakeRoot():
-            return "make a root"
-        case ListRevoked():
-            return "list what the root has revoked"
+        case MakeRoot() | PrepareRoot() | CrossCertify() | BeginSigning() | RetireRoot():
+            return f"{ROOT_STEPS[type(action)]} {getattr(action, 'subject', '')}".rstrip()
+        case ListRevoked() | AskTheTime():
+            return FOR_ALL[type(action)]
         case SignAgain():
             return f"sign {action.module}/{action.label} again"
         case Obtain():
@@ -163,11 +230,11 @@ def action_json(action: Action) -> dict[str, object]:
         row["needs"] = [{"module": module, "slot": slot} for module, slot in action.needs]
     elif isinstance(action, Inquire):
         row |= {"source": action.source, "names": list(action.names), "chain": action.chain}
-    elif isinstance(action, ListRevoked):
+    elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | RetireRoot):
         row["root"] = action.root
     elif isinstance(action, SignAgain):
         row |= {"module": action.module, "label": action.label, "peer": action.peer}
-    elif not isinstance(action, MakeRoot):
+    elif not isinstance(action, MakeRoot | PrepareRoot | AskTheTime):
         row["module"] = action.module
     if isinstance(action, Deploy):
         row["chains"] = dict(action.chains)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from agent.model.need import Need
-from agent.planning.binding import ChainIndex, Evidence, rank
+from agent.planning.binding import Evidence, rank
+from agent.planning.chain_index import ChainIndex
 
 
 class Alternatives:

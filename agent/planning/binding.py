@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from agent.contract.source import ChainRecord, OrderRecord, RequestState, Source, Watch
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding, LadderPosition
 from agent.model.fitting import could_serve, fits, is_pinned
+from agent.model.handover import ends_soon, urgency
 from agent.model.need import Need
 from agent.model.records import UPLOADED, FailingName
+from agent.planning.chain_index import ChainIndex, age
 from agent.registry.sources import offer_or_reason
 from agent.system.names import covers, is_wildcard
 
@@ -29,6 +30,8 @@ class Evidence:
     """By `(request id, source)`."""
     root: str | None
     """SHA-256 of the present root."""
+    sent_with_root: tuple[str, ...] = ()
+    """SHA-256 of the cross-certificate, and what is above it, that leaves of the present root are to be sent with."""
     reissues: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Id of a request -> ids of its chains that a person wants others in place of."""
     failing: tuple[FailingName, ...] = ()
@@ -55,48 +58,8 @@ class RankedChain:
     reason: str
     stands_in: bool = False
     """It was made for more names, and serves until there is one for just these."""
-
-
-class ChainIndex:
-    """Index of the chains by which a need finds its own without walking over all of them.
-
-    `root` is the SHA-256 of the present root.
-    """
-
-    def __init__(self, chains: Iterable[ChainRecord], root: str | None = None) -> None:
-        self._root = root
-        self._made: dict[tuple[str, str], list[ChainRecord]] = defaultdict(list)
-        self._named: dict[tuple[str, str], list[ChainRecord]] = defaultdict(list)
-        self._by_id: dict[str, ChainRecord] = {}
-        self.uploaded: list[ChainRecord] = []
-        for record in chains:
-            self._by_id[record.id] = record
-            if record.request is None:
-                self.uploaded.append(record)
-            else:
-                self._made[record.source, record.request].append(record)
-                for name in record.names:
-                    self._named[record.source, name].append(record)
-
-    def get(self, chain: str | None) -> ChainRecord | None:
-        """Return a chain by its id."""
-        return self._by_id.get(chain) if chain else None
-
-    def made_for(self, source: str, request: str, now: datetime) -> list[ChainRecord]:
-        """Return good chains of `source` for a request: those of the present root first, the newest of them first."""
-        good = [record for record in self._made.get((source, request), ()) if record.good(now)]
-        return sorted(good, key=self._rank, reverse=True)
-
-    def made_for_more(self, source: str, need: Need, now: datetime) -> list[ChainRecord]:
-        """Return good chains that `source` made for all names of `need` and others, the newest first."""
-        named = self._named.get((source, need.names[0]), ())
-        good = [record for record in named if record.good(now) and set(need.names) < set(record.names)]
-        return sorted(good, key=self._rank, reverse=True)
-
-    def _rank(self, record: ChainRecord) -> tuple[object, ...]:
-        """Clocks are set back: a beginning doesn't tell under which root a chain was made."""
-        present = self._root in {None, record.root} or record.root is None
-        return present, *_age(record)
+    instead_of: ChainRecord | None = None
+    """The first chain that would go before it if it didn't end soon."""
 
 
 def bind(needs: Sequence[Need], evidence: Evidence, now: datetime) -> list[Binding]:
@@ -106,9 +69,10 @@ def bind(needs: Sequence[Need], evidence: Evidence, now: datetime) -> list[Bindi
 
 
 def rank(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
-    """Return every chain that may serve `need` now, the best first; what its service has refused comes last.
+    """Return every chain that may serve `need` now, the best first.
 
-    That is: valid now, not known to be revoked, of an accepted key type and the right purpose, covering all names;
+    What ends soon comes after what doesn't, and what its service has refused comes last. All of them are valid now, not
+    known to be revoked, of an accepted key type and the right purpose, and cover all names;
     chains that a source made serve the request that they were made for, uploaded ones serve by coverage. Where names are
     asked for apart from now on, a good chain for all of them together stays until there is one for each part: no source
     that needs the network is so quick that the next rung, which clients may not trust, would be better.
@@ -124,6 +88,25 @@ def is_refused(need: Need, record: ChainRecord, evidence: Evidence) -> bool:
 
 def _by_preference(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
     """Return the same, whatever was refused."""
+    by_rung = _by_rung(need, evidence, index, now)
+    found = sorted(by_rung, key=lambda each: urgency(each.record, now))
+    return found if found == by_rung else [_instead(each, by_rung, now) for each in found]
+
+
+def _instead(ranked: RankedChain, by_rung: Sequence[RankedChain], now: datetime) -> RankedChain:
+    """Return a chain with what has given way to it because it ends soon."""
+    own = urgency(ranked.record, now)
+    passed = (each.record for each in by_rung[: by_rung.index(ranked)] if urgency(each.record, now) > own)
+    first = next(passed, None)
+    return replace(ranked, reason=ranked.reason + _as_it_ends(first), instead_of=first) if first else ranked
+
+
+def _as_it_ends(record: ChainRecord | None) -> str:
+    return f", as {record.id[:12]} ({record.source}) ends at {rfc3339(record.not_after)}" if record else ""
+
+
+def _by_rung(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -> list[RankedChain]:
+    """Return the same in the order of the ladder alone, whatever ends soon."""
     found: list[RankedChain] = []
     for source in evidence.rungs(need):
         if source.name == UPLOADED:
@@ -131,7 +114,8 @@ def _by_preference(need: Need, evidence: Evidence, index: ChainIndex, now: datet
         else:
             made = index.made_for(source.name, need.request.id, now)
             found += [RankedChain(record, source.name) for record in made if fits(need, record)]
-            more = [] if made or source.immediate else index.made_for_more(source.name, need, now)
+            lasting = source.immediate or not all(ends_soon(record, now) for record in made)
+            more = [] if lasting else index.made_for_more(source.name, need, now)
             found += [RankedChain(record, _why_more(record), stands_in=True) for record in more if fits(need, record)]
     return found
 
@@ -147,6 +131,7 @@ def state_of(
         bound=index.get(bound),
         order=evidence.orders.get((need.request.id, source.name)),
         root=evidence.root,
+        sent_with_root=evidence.sent_with_root,
         watch=evidence.watches.get(chain.id) if chain else None,
     )
 
@@ -162,14 +147,9 @@ def _uploads(need: Need, evidence: Evidence, index: ChainIndex, now: datetime) -
     ]
 
 
-def _age(record: ChainRecord) -> tuple[datetime, datetime, str]:
-    """Certificates count in seconds, so that two of the same begin together."""
-    return record.not_before, record.created_at or record.not_before, record.id
-
-
 def _newness(record: ChainRecord) -> tuple[datetime, datetime, datetime, str]:
     """Of uploads the newest is the one that ends last, and of those that end together the one that begins last."""
-    return record.not_after, *_age(record)
+    return record.not_after, *age(record)
 
 
 def is_exact(need: Need, record: ChainRecord) -> bool:
@@ -251,10 +231,8 @@ def _position(
         state = state_of(need, source, evidence, index, best.record.id, now)
         offer = offer_or_reason(source, need.request, state)
         if offer.serves:
-            return (
-                LadderPosition.FALLBACK,
-                f"{best.reason} until {source.name} delivers: {outlook(source, state.order)}",
-            )
+            served = f"{best.reason}{',' if best.instead_of else ''} until {source.name} delivers"
+            return LadderPosition.FALLBACK, f"{served}: {outlook(source, state.order)}"
         declined.append(f"{source.name}: {offer.reason}")
     if best.stands_in:
         order = evidence.orders.get((need.request.id, own))
@@ -262,7 +240,8 @@ def _position(
         return LadderPosition.STANDS_IN, f"{best.reason}, until it delivers for these alone: {outlook(source, order)}"
     if own != LOCAL:
         return LadderPosition.WANTED, best.reason
-    return LadderPosition.BY_DESIGN, f"local by design: {'; '.join(declined) or _why_alone(need, evidence)}"
+    why = "; ".join(declined) or _why_alone(need, evidence)
+    return LadderPosition.BY_DESIGN, f"local by design: {why}{_as_it_ends(best.instead_of)}"
 
 
 def _why_alone(need: Need, evidence: Evidence) -> str:

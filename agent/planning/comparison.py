@@ -9,6 +9,7 @@ from datetime import datetime
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding
 from agent.model.fitting import could_serve, is_pinned
+from agent.model.handover import ends_soon, urgency
 from agent.model.need import Need
 from agent.model.records import UPLOADED, ChainRecord
 from agent.planning.binding import Evidence, is_exact, is_refused, wildcard_for
@@ -37,22 +38,20 @@ def outranked(
     for need, binding in zip(needs, bindings, strict=True):
         first = records.get(binding.chain or "")
         if first is not None and first.id != record.id and could_serve(need, record, now):
-            found.append(_outranked(need, first, record, evidence))
+            found.append(_outranked(need, first, record, evidence, now))
     return found
 
 
-def _outranked(need: Need, first: ChainRecord, record: ChainRecord, evidence: Evidence) -> Outranked:
-    pinnable = first.source == UPLOADED and need.pin is None and not is_refused(need, record, evidence)
-    return Outranked(need.module, need.slot, first.id, why_first(need, first, record, evidence), pinnable)
+def _outranked(need: Need, first: ChainRecord, record: ChainRecord, evidence: Evidence, now: datetime) -> Outranked:
+    barred = is_refused(need, record, evidence) or ends_soon(record, now)
+    pinnable = first.source == UPLOADED and need.pin is None and not barred
+    return Outranked(need.module, need.slot, first.id, why_first(need, first, record, evidence, now), pinnable)
 
 
-def why_first(need: Need, first: ChainRecord, other: ChainRecord, evidence: Evidence) -> str:
+def why_first(need: Need, first: ChainRecord, other: ChainRecord, evidence: Evidence, now: datetime) -> str:
     """Return why `first` serves a need that the uploaded chain `other` could serve, too: a clause."""
-    rungs = [source.name for source in evidence.rungs(need)]
-    if UPLOADED not in rungs:
-        return f"only chains of {', '.join(rungs)} may serve there"
-    if is_refused(need, other, evidence):
-        return f"{need.module} did not take the other one when it was given to it"
+    if reason := _why_not(need, first, other, evidence, now):
+        return reason
     if first.source != UPLOADED:
         return f"{first.source} stands before uploaded chains in the ladder"
     if is_pinned(need, first, evidence.pins):
@@ -60,6 +59,18 @@ def why_first(need: Need, first: ChainRecord, other: ChainRecord, evidence: Evid
     if is_exact(need, first) and not is_exact(need, other):
         return f"it has the exact name, and the other one covers it by {wildcard_for(need, other)}"
     return _why_newer(first, other)
+
+
+def _why_not(need: Need, first: ChainRecord, other: ChainRecord, evidence: Evidence, now: datetime) -> str:
+    """Return what speaks against `other`, whatever its rank; empty: nothing does."""
+    rungs = [source.name for source in evidence.rungs(need)]
+    if UPLOADED not in rungs:
+        return f"only chains of {', '.join(rungs)} may serve there"
+    if is_refused(need, other, evidence):
+        return f"{need.module} did not take the other one when it was given to it"
+    if urgency(other, now) > urgency(first, now):
+        return f"the other one ends at {rfc3339(other.not_after)}, which is too soon"
+    return ""
 
 
 def _why_newer(first: ChainRecord, other: ChainRecord) -> str:

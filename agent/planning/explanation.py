@@ -9,9 +9,11 @@ from agent.contract.source import Source
 from agent.errors.plugin import SourceRaised
 from agent.errors.problem import rfc3339
 from agent.model.binding import Binding
+from agent.model.handover import ends_soon, hands_over_at
 from agent.model.need import Need
-from agent.model.records import UPLOADED
-from agent.planning.binding import ChainIndex, Evidence, outlook, rank, state_of
+from agent.model.records import UPLOADED, ChainRecord
+from agent.planning.binding import Evidence, outlook, rank, state_of
+from agent.planning.chain_index import ChainIndex
 from agent.registry.sources import due_of, offer_or_reason
 
 
@@ -33,23 +35,34 @@ def rungs(need: Need, binding: Binding, evidence: Evidence, now: datetime) -> li
     best: dict[str, tuple[str, str]] = {}
     for candidate in rank(need, evidence, index, now):
         record = candidate.record
-        best.setdefault(record.source, (record.id, f"{candidate.reason}, good until {rfc3339(record.not_after)}"))
+        best.setdefault(record.source, (record.id, f"{candidate.reason}, good until {_until(record, now)}"))
     allowed = {source.name for source in evidence.rungs(need)}
     found = []
     for source in evidence.ladder:
         chain, has = best.get(source.name, (None, ""))
-        answer = _answer(need, binding, source, evidence, index, now) if source.name in allowed else "not allowed here"
+        answer = "not allowed here"
+        if source.name in allowed:
+            answer = _answer(need, binding, source, evidence, index, now, has=bool(has))
         texts = [text for text in (has, answer) if text]
         found.append(Rung(source.name, "; ".join(texts), chain, chain is not None and chain == binding.chain))
     return found
 
 
-def _answer(need: Need, binding: Binding, source: Source, evidence: Evidence, index: ChainIndex, now: datetime) -> str:
-    """Say what a source does about a need beside what it has; nothing when all is well."""
+def _until(record: ChainRecord, now: datetime) -> str:
+    end = rfc3339(record.not_after)
+    if not ends_soon(record, now):
+        return end
+    since = hands_over_at(record.not_before, record.not_after)
+    return f"{end}, which is soon: since {rfc3339(since)} it gives way to what lasts longer"
+
+
+def _answer(
+    need: Need, binding: Binding, source: Source, evidence: Evidence, index: ChainIndex, now: datetime, *, has: bool
+) -> str:
+    """Say what a source does about a need beside what it `has`; nothing when all is well."""
     state = state_of(need, source, evidence, index, binding.chain, now)
     if source.name == UPLOADED:
-        covering = any(record.source == UPLOADED for record in (index.get(binding.chain),) if record)
-        return "" if covering else f"no good uploaded chain covers {', '.join(need.names)}"
+        return "" if has else f"no good uploaded chain covers {', '.join(need.names)}"
     offer = offer_or_reason(source, need.request, state)
     if not offer.serves:
         return offer.reason

@@ -8,7 +8,7 @@ from agent.model.binding import Binding
 from agent.model.pause import Pause
 from agent.model.records import UPLOADED, ChainRecord
 from agent.planning.actions import Inquire
-from agent.planning.binding import ChainIndex
+from agent.planning.chain_index import ChainIndex
 from agent.planning.state import State
 
 LATEST = timedelta(hours=6)

@@ -8,11 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from agent.errors.problem import rfc3339
 from agent.model.binding import Binding
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
+from agent.model.handover import ends_soon, serves_on, turning_points
 from agent.model.need import Need
 from agent.planning.actions import Action, Deploy, Look, Retire, Settle
-from agent.planning.binding import ChainIndex, RankedChain, rank
+from agent.planning.binding import RankedChain, rank
+from agent.planning.chain_index import ChainIndex
 from agent.planning.state import WAITING_AGAIN, Declared, State
 
 
@@ -42,14 +45,16 @@ class Modules:
         chains = self._chains(name, needs, bindings)
         bound = {binding.slot: binding.chain for binding in bindings if binding.chain is not None}
         refused = {binding.slot: binding.refused for binding in bindings if binding.refused}
-        meant = bound | {slot: chains[0] for slot, chains in refused.items()}
+        meant = (
+            chains | bound | {slot: chains[0] for slot, chains in refused.items()}
+        )  # the last one, where none is bound
         better = frozenset(chain for chains in refused.values() for chain in chains)
         live = self._live(name)
         self._watch_expiry({*bound.values(), *chains.values(), *live.values()})
         present = self._state.deployments.get(name)
         wanted = _digest(declared.inputs, meant)
         reason = self._why_deploy(name, present, wanted, chains) if chains or not needs else ""
-        deferred = bool(reason) and self._defer(declared, present)
+        deferred = bool(reason) and self._defer(declared, present, chains)
         repair = self._why_repair(name, present)
         if reason and not deferred:
             self.actions.append(Deploy(name, chains, wanted, reason, bound, better=better))
@@ -105,7 +110,7 @@ class Modules:
         if bound not in refused:
             return bound
         live = self._live(module).get(need.slot, "")
-        if self._is_good(live) and live not in refused:
+        if self._serves_on(live) and live not in refused:
             return live
         others = rank(need, self._state.evidence, self._index, self._now)
         return _first_not(refused, others) or bound
@@ -152,6 +157,9 @@ class Modules:
         spoilt = [slot for slot, chain in other.items() if not self._is_good(chain)]
         if spoilt:
             return f"the chain in service for {_listed(spoilt)} is no longer good"
+        ending = [slot for slot, chain in other.items() if not self._serves_on(chain)]
+        if ending:
+            return f"the chain in service for {_listed(ending)} ends soon"
         went_back = present.outcome in {Outcome.BROKEN, Outcome.ROLLED_BACK} or self._is_refused_as_a_whole(present)
         return f"another chain for {_listed(other)}" if other and not went_back else ""
 
@@ -164,23 +172,34 @@ class Modules:
         record = self._index.get(chain)
         return record is not None and record.good(self._now)
 
+    def _serves_on(self, chain: str) -> bool:
+        return serves_on(self._index.get(chain), self._now)
+
     def _what_changed(self, module: str, chains: Mapping[str, str]) -> str:
         live = self._live(module)
         changed = [slot for slot, chain in chains.items() if live.get(slot) != chain]
         gone = [slot for slot in live if slot not in chains]
         if changed:
-            return f"another chain for {_listed(changed)}"
+            return f"another chain for {_listed(changed)}{self._why_so_soon(live, changed)}"
         return f"{_listed(gone)} is no longer needed" if gone else "its settings, templates or host facts changed"
 
-    def _defer(self, declared: Declared, present: Deployment | None) -> bool:
-        """Wait for the window as long as what is in service stays good until then."""
+    def _why_so_soon(self, live: Mapping[str, str], slots: Iterable[str]) -> str:
+        """Say that what is in service ends soon; nothing where it is good for longer, or has ended."""
+        records = [self._index.get(live.get(slot)) for slot in slots]
+        ending = [each for each in records if each and each.good(self._now) and ends_soon(each, self._now)]
+        return f", as the one in service ends at {rfc3339(ending[0].not_after)}" if ending else ""
+
+    def _defer(self, declared: Declared, present: Deployment | None, chains: Mapping[str, str]) -> bool:
+        """Wait for the window as long as what is in service is good, and hands over after it opens.
+
+        A chain for which there is no other one hands over to nothing, whether the window is open or not.
+        """
         live = self._live(declared.name)
         if not self._windows or declared.window is None or present is None or present.generation is None or not live:
             return False
         opens = declared.window.opens_at(self._now)
-        records = [self._index.get(chain) for chain in live.values()]
-        good = all(record and record.good(self._now) and record.good(opens) for record in records)
-        if opens <= self._now or not good:
+        left = [self._index.get(chain) for slot, chain in live.items() if chains.get(slot) != chain]
+        if opens <= self._now or not all(serves_on(record, self._now) and serves_on(record, opens) for record in left):
             return False
         self.deferred[declared.name] = opens
         self.instants.append(opens)
@@ -222,11 +241,7 @@ class Modules:
     def _watch_expiry(self, chains: Iterable[str]) -> None:
         for chain in chains:
             record = self._index.get(chain)
-            self._expect(record.not_after if record else None)
-
-    def _expect(self, at: datetime | None) -> None:
-        if at and at > self._now:
-            self.instants.append(at)
+            self.instants += [at for at in turning_points(record) if at > self._now] if record else []
 
 
 def _digest(inputs: str, chains: Mapping[str, str]) -> str:

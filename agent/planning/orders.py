@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from enum import IntEnum
 
 from agent.contract.source import Due, RequestState, Source
 from agent.errors.plugin import SourceRaised
 from agent.errors.problem import Problem
 from agent.model.binding import Binding
+from agent.model.fitting import could_serve
+from agent.model.handover import deadlines_of, ends_soon, turning_points
 from agent.model.need import Need, Request
 from agent.model.records import UPLOADED, ChainRecord, OrderRecord
 from agent.planning.actions import Obtain
-from agent.planning.binding import ChainIndex, state_of
+from agent.planning.binding import is_refused, state_of
+from agent.planning.chain_index import ChainIndex
+from agent.planning.renewal import safety_floor
 from agent.planning.state import WAITING_AGAIN, State
 from agent.registry.sources import due_of, offer_of
+
+
+class Held(IntEnum):
+    """Rungs that are left alone because a rung above them serves."""
+
+    NONE = 0
+    """It has nothing, or what ends soon: the next rung's chain is to serve at once."""
+    IMMEDIATE = 1
+    """It serves, and may not go on: rungs that take their time are asked, those that need no network are not yet."""
+    ALL = 2
 
 
 class Orders:
@@ -40,14 +56,20 @@ class Orders:
         """Walk down to the first rung that serves or will serve, asking those above it that are due."""
         self._considered.add(need.request.id)
         bound = self._index.get(binding.chain)
-        uploaded = bound is not None and bound.source == UPLOADED
+        uploaded = bound if bound is not None and bound.source == UPLOADED else None
+        held = Held.NONE
+        served: tuple[ChainRecord, ...] = ()
         for source in self._state.evidence.rungs(need):
             if source.name == UPLOADED:
-                if bound is not None and uploaded and not self._in_last_third(bound):
-                    return
-            elif uploaded and source.immediate:
-                return  # it will be asked when the upload ends: only what is bound is renewed
-            elif self._serves(need, source, binding):
+                served = (*served, *self._uploads(need)[:1])
+                held = max(held, self._held_by(uploaded) if uploaded else Held.NONE)
+            elif source.immediate and held is Held.IMMEDIATE:
+                return
+            else:
+                made = self._made(need, source)
+                served = (*served, *made[:1])
+                held = max(held, self._ask(need, source, binding, made, served))
+            if held is Held.ALL:
                 return
 
     def rejoin(self) -> None:
@@ -68,28 +90,44 @@ class Orders:
         at = self._no_earlier(source, order, self._now)
         self._note(request, source, at, "all its names can be validated again")
 
-    def _serves(self, need: Need, source: Source, binding: Binding) -> bool:
-        """Ask a source that is due. Return whether those below it can be left alone."""
+    def _made(self, need: Need, source: Source) -> list[ChainRecord]:
+        """Return the chains of a source that may serve a need, the one that serves longest first."""
+        return self._lasting(need, self._index.made_for(source.name, need.request.id, self._now))
+
+    def _uploads(self, need: Need) -> list[ChainRecord]:
+        return self._lasting(need, (each for each in self._index.uploaded if could_serve(need, each, self._now)))
+
+    def _lasting(self, need: Need, records: Iterable[ChainRecord]) -> list[ChainRecord]:
+        taken = [record for record in records if not is_refused(need, record, self._state.evidence)]
+        return sorted(taken, key=lambda record: record.not_after, reverse=True)
+
+    def _ask(
+        self, need: Need, source: Source, binding: Binding, made: list[ChainRecord], served: tuple[ChainRecord, ...]
+    ) -> Held:
+        """Ask a source that is due. Return which of those below it can be left alone.
+
+        `made`: what of its chains may serve. `served`: the chains whose ends the order should come before.
+        """
         asked = state_of(need, source, self._state.evidence, self._index, binding.chain, self._now)
         try:
             if not offer_of(source, need.request, asked).serves:
-                return False
+                return Held.NONE
             due = due_of(source, need.request, asked, self._now)
         except SourceRaised as error:
             self.broken.setdefault(source.name, error.problem)
-            return False
+            return Held.NONE
         if asked.chain is not None:
             self.renewals[asked.chain.id] = due.at
         stale = asked.chain is not None and self._is_to_be_replaced(need, asked.chain)
         if stale:
             due = Due(self._now, "a new chain was asked for")
         at = self._no_earlier(source, asked.order, due.at)
-        self._note(need.request, source, at, due.reason, need, forced=self._is_forced(need, asked))
-        if asked.chain is not None:
-            self.instants.append(asked.chain.not_after)
+        self._note(need.request, source, at, due.reason, need, forced=self._is_forced(need, asked), served=served)
+        failed = asked.order is not None and asked.order.problem is not None
+        if made:
             # A reissue that failed here goes on below: the new chain of a lower rung is kept ready.
-            return not (stale and asked.order is not None and asked.order.problem is not None)
-        return source.immediate and at is not None and at <= self._now
+            return Held.NONE if stale and failed else self._held_by_made(made[0], failed=failed)
+        return Held.ALL if source.immediate and at is not None and at <= self._now else Held.NONE
 
     def _is_to_be_replaced(self, need: Need, chain: ChainRecord) -> bool:
         """Whether a person asked for another chain in place of this one, and there is none yet."""
@@ -101,11 +139,22 @@ class Orders:
             return False
         return asked.chain is None or self._is_to_be_replaced(need, asked.chain)
 
-    def _in_last_third(self, record: ChainRecord) -> bool:
-        begins = record.not_after - (record.not_after - record.not_before) / 3
-        if self._now < begins:
-            self.instants.append(begins)
-        return self._now >= begins
+    def _held_by(self, upload: ChainRecord) -> Held:
+        """Nothing renews an upload: in its last third rungs that take their time are asked."""
+        third = upload.not_after - (upload.not_after - upload.not_before) / 3
+        return self._held_until(upload, third)
+
+    def _held_by_made(self, record: ChainRecord, *, failed: bool) -> Held:
+        """A chain whose renewal fails, and can't be put off any more, is no better than an upload that ends."""
+        return self._held_until(record, safety_floor(record.not_before, record.not_after) if failed else None)
+
+    def _held_until(self, record: ChainRecord, doubtful: datetime | None) -> Held:
+        """Return what a chain holds; from `doubtful` on the rungs below that take their time are asked."""
+        points = [at for at in (doubtful, *turning_points(record)) if at is not None]
+        self.instants += [at for at in points if at > self._now]
+        if ends_soon(record, self._now):
+            return Held.NONE
+        return Held.ALL if doubtful is None or self._now < doubtful else Held.IMMEDIATE
 
     def _no_earlier(self, source: Source, order: OrderRecord | None, at: datetime) -> datetime | None:
         """Hold back after a failure, unless the source's settings have changed since."""
@@ -124,8 +173,9 @@ class Orders:
         need: Need | None = None,
         *,
         forced: bool = False,
+        served: tuple[ChainRecord, ...] = (),
     ) -> None:
-        if at is None:
+        if at is None or (self._state.doubt is not None and not source.immediate):
             return
         key = (request.id, source.name)
         if at > self._now:
@@ -135,5 +185,14 @@ class Orders:
         else:
             known = self._due.get(key)
             waiting = (*(known.needs if known else ()), *((need.key,) if need else ()))
-            above = frozenset(self._names[: self._names.index(source.name)])
-            self._due[key] = Obtain(source.name, request, waiting, reason, source.immediate, forced, above)
+            deadlines = {*(known.deadlines if known else ()), *(at for each in served for at in deadlines_of(each))}
+            self._due[key] = Obtain(
+                source.name,
+                request,
+                waiting,
+                reason,
+                source.immediate,
+                forced,
+                above=frozenset(self._names[: self._names.index(source.name)]),
+                deadlines=tuple(sorted(at for at in deadlines if at > self._now)),
+            )

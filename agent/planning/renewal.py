@@ -1,4 +1,4 @@
-"""Instants at which a chain is renewed when its CA suggests none."""
+"""Instants at which a chain is renewed when its CA suggests none. When it hands over before its end: `agent.model.handover`."""
 
 from __future__ import annotations
 

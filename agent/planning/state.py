@@ -10,6 +10,7 @@ from agent.contract.window import Hours
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
 from agent.model.pause import Pause
 from agent.model.peer import Peer
+from agent.model.root import CrossCertificate, RootRecord
 from agent.pki.revocation import Revocation, RevocationList
 from agent.planning.binding import Evidence
 
@@ -27,6 +28,14 @@ class Declared:
     window: Hours | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ClockDoubt:
+    """The machine's clock isn't believed: what needs the network waits, and nothing is decided by that clock."""
+
+    ask_at: datetime | None = None
+    """When CAs are asked what time it is; None: there is none that can be."""
+
+
 @dataclass(frozen=True)
 class State:
     """What the store knows, as far as planning goes."""
@@ -41,9 +50,14 @@ class State:
     """`(request, source)` that is worked at, or that was tried just now."""
     roots: Mapping[str, datetime] = field(default_factory=dict)
     """SHA-256 of each own root whose key we have -> when it ends."""
+    own_roots: tuple[RootRecord, ...] = ()
+    """The newest first."""
+    crosses: tuple[CrossCertificate, ...] = ()
     peers: tuple[Peer, ...] = ()
     held_back: Mapping[str, Pause] = field(default_factory=dict)
     """SHA-256 of a peer certificate that could not be signed again -> the pause before the next try."""
     revocations: tuple[Revocation, ...] = ()
     lists: Mapping[str, RevocationList] = field(default_factory=dict)
     """SHA-256 of a root -> its newest list."""
+    doubt: ClockDoubt | None = None
+    """None: the clock is believed."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from agent.health.handover import why_too_late
 from agent.health.snapshot import Snapshot
 from agent.model.fitting import is_pinned, why_unfit
 from agent.model.need import Need
@@ -65,5 +66,7 @@ def _details(
         who=own.who if own else "",
         at=own.at if own else None,
         other=pin.chain if pin and not own else None,
-        obstacle=why_unfit(need, record, now) if need else f"{module} asks for no chain there",
+        obstacle=(why_unfit(need, record, now) or (why_too_late(snapshot, need, record, now) if own else ""))
+        if need
+        else f"{module} asks for no chain there",
     )

@@ -27,12 +27,17 @@ class LocalSource(Source):
         return Offer(serves=True)
 
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
-        """Renew at a third of the lifetime left (a half of a short one), and at once when the root has changed."""
+        """Renew at a third of the lifetime left (a half of a short one), and at once when the root has changed.
+
+        A cross-certificate that is to be sent beside is a change of it.
+        """
         chain = state.chain
         if chain is None:
             return Due(now, "there is no local chain yet")
         if chain.root != state.root:
             return Due(now, "the root has changed")
+        if state.sent_with_root and chain.fingerprints[1:] != state.sent_with_root:
+            return Due(now, "it is to be sent with a cross-certificate")
         at = renewal_instant(chain.not_before, chain.not_after)
         return Due(at, f"its renewal has been due since {at:%Y-%m-%d}" if at <= now else "in good time")
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -19,6 +20,7 @@ from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
 from agent.store.conditions import Conditions
 from agent.store.connection import Connection
+from agent.store.copies import copy_before_upgrade
 from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
@@ -27,7 +29,7 @@ from agent.store.failures import is_of_the_file, look_at_files, refusal, transla
 from agent.store.footprints import Footprints
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
-from agent.store.key_check import checked_sealer, refuse_to_forget, refuse_while_restoring, sealer_of
+from agent.store.key_check import checked_sealer, new_sealer, refuse_to_forget, refuse_while_restoring, sealer_of
 from agent.store.ledger import Ledger
 from agent.store.modules import Modules
 from agent.store.orders import Orders
@@ -96,6 +98,17 @@ class Store:
         """
         _find(layout)
         return cls._connect(layout, several_threads=several_threads)
+
+    @classmethod
+    def open_at(cls, layout: Layout, path: Path, *, first: bool = False) -> Self:
+        """Open a database that is not in place, and bring it up to date; `first`: it is empty. Raises `StoreError`."""
+        database = Connection.open(path)
+        try:
+            bring_up_to_date(database, path)
+            return cls(layout, database, new_sealer(layout, database) if first else checked_sealer(layout, database))
+        except BaseException:
+            database.close()
+            raise
 
     @classmethod
     def open_read_only(cls, layout: Layout) -> Self:
@@ -226,7 +239,7 @@ class Store:
         database = _database(layout, several_threads=several_threads)
         try:
             with translated(layout):
-                bring_up_to_date(database, layout.database)
+                bring_up_to_date(database, layout.database, partial(copy_before_upgrade, layout, database))
                 return cls(layout, database, checked_sealer(layout, database))
         except BaseException:
             database.close()

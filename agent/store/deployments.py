@@ -43,6 +43,12 @@ class Deployments:
         self._database.table("meta").upsert({"key": key, "value": str(number)}, pk="key")
         return number
 
+    def raise_number(self, owner: str, least: int) -> None:
+        """Have no generation of `owner` get a number up to `least`: a directory has it."""
+        key = f"last generation of {owner}"
+        if self._counted(key) < least:
+            self._database.table("meta").upsert({"key": key, "value": str(least)}, pk="key")
+
     def put_generation(self, generation: Generation, texts: Mapping[str, str], now: datetime) -> None:
         """Keep a generation before its directory is made. `texts`: digest -> text with marks."""
         self._generations.forget()
@@ -222,6 +228,12 @@ class Deployments:
         """Forget refusals of what is in service now."""
         for subject in subjects:
             self._database.execute("delete from refusals where module = ? and subject = ?", [module, subject])
+
+    def forget_refusals(self, module: str, codes: Iterable[str]) -> None:
+        """Forget refusals of a module whose problem has one of these codes."""
+        for refusal in self.refusals():
+            if refusal.module == module and refusal.problem.code in codes:
+                self.accept(module, [refusal.subject])
 
     def drop_stale_refusals(self, module: str, wanted: Iterable[str]) -> None:
         """Forget refusals of what nobody asks for any more."""

@@ -47,7 +47,7 @@ class Peers:
                 "names": json.dumps(names),
                 "purposes": json.dumps([str(each) for each in peer.purposes]),
                 "not_before": written(peer.usable_from),
-                "not_after": written(peer.usable_until),
+                "not_after": written(peer.not_after),
                 "certificate": encode(peer, [Part.FULLCHAIN, Part.ROOT]).decode(),
                 "csr": csr.decode("ascii", errors="replace"),
                 "created_at": written(now),

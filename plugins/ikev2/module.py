@@ -21,6 +21,7 @@ from chainwright import (
     Endpoint,
     Host,
     HostFacts,
+    Issuer,
     KeyType,
     Module,
     Need,
@@ -91,21 +92,19 @@ class IKEv2(Module):
 
     def render(self, context: Context) -> Iterable[Template | Text]:
         """Return a file a connection, of the slot whose chain it names; users, and what verifies peers."""
-        issuers = list(_certificates_of_the_root(context))
-        if issuers and self._verifies_by_own_root:
-            yield from (Text(path=f"x509ca/{name}", text=text) for name, text in issuers)
-            yield from _list_of_the_root(context)
-        own = issuers[0][0] if issuers else ""
+        own = tuple(_file_names(issuer)[0] for issuer in context.issuers if issuer.believed)
+        if self._verifies_by_own_root:
+            yield from _files_of_the_roots(context)
         for connection in self.connections:
             if connection.client_ca or own or not connection.by_certificate:
-                values = {"connection": connection, "issuers": _rooted(context, connection.client_ca) or (own,)}
+                values = {"connection": connection, "issuers": _rooted(context, connection.client_ca) or own}
                 yield self._file(connection.name, self._slot_of(connection), "road-warrior.conf.j2", values)
         for branch in self.branches:
-            issuer = f"{branch.slot}.root.pem" if branch.issued else own
-            if branch.remote_ca or issuer:
+            issuers = (f"{branch.slot}.root.pem",) if branch.issued else own
+            if branch.remote_ca or issuers:
                 values = {
                     "branch": branch,
-                    "issuers": _rooted(context, branch.remote_ca) or (issuer,),
+                    "issuers": _rooted(context, branch.remote_ca) or issuers,
                     "identity": self._identity(branch),
                 }
                 yield self._file(branch.name, branch.slot, "branch.conf.j2", values)
@@ -227,21 +226,24 @@ class IKEv2(Module):
         return self
 
 
-def _certificates_of_the_root(context: Context) -> Iterator[tuple[str, str]]:
-    """Yield the root that signs now, and those above it, each for a file of its own.
+def _file_names(issuer: Issuer) -> list[str]:
+    """Return a file for the root, and one for each certificate above it."""
+    stem = "issuer" if issuer.present else f"issuer.{issuer.sha256[:12]}"
+    return [f"{stem}.{number}.pem" for number in range(len(CERTIFICATE.findall(issuer.certificates)))]
 
-    An earlier one is not trusted: why it was replaced only the operator knows.
+
+def _files_of_the_roots(context: Context) -> Iterator[Text]:
+    """Yield the roots that are believed, those above them, and their lists: what a root has signed goes on when another signs.
+
+    One that is retired is not trusted: why it was replaced only the operator knows.
     """
     for issuer in context.issuers:
-        if issuer.present:
-            for number, text in enumerate(CERTIFICATE.findall(issuer.certificates)):
-                yield f"issuer.{number}.pem", text
-
-
-def _list_of_the_root(context: Context) -> Iterator[Text]:
-    for issuer in context.issuers:
-        if issuer.present and issuer.crl:
-            yield Text(path="x509crl/issuer.pem", text=issuer.crl)
+        if issuer.believed:
+            names = _file_names(issuer)
+            for name, text in zip(names, CERTIFICATE.findall(issuer.certificates), strict=True):
+                yield Text(path=f"x509ca/{name}", text=text)
+            if issuer.crl:
+                yield Text(path=f"x509crl/{names[0].removesuffix('.0.pem')}.pem", text=issuer.crl)
 
 
 def _rooted(context: Context, paths: Iterable[str]) -> tuple[str, ...]:

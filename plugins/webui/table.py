@@ -12,6 +12,7 @@ from plugins.webui.catalogue import Texts
 
 MARKS = {
     "expired": "bad",
+    "ending": "bad",
     "failed": "bad",
     "missing": "bad",
     "not_deployed": "bad",
@@ -25,7 +26,7 @@ MARKS = {
     "unused": "off",
 }
 """Status -> the shape and colour beside its word."""
-RETRIED = frozenset({"not_deployed", "missing", "expired", "overdue", "failed", "local_fallback"})
+RETRIED = frozenset({"not_deployed", "missing", "expired", "ending", "overdue", "failed", "local_fallback"})
 """What "try now" may help with."""
 USE_MARKS = {
     "live": "good",

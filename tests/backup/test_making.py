@@ -5,6 +5,7 @@ import pty
 import socket
 import sqlite3
 import stat
+import subprocess
 
 import pytest
 
@@ -170,3 +171,15 @@ def test_what_differs_on_another_machine(tunnel):
         "proxy: 192.0.2.7:443 is at an address that is not here.",
         f"proxy: {name} listens at port {tunnel.port}; it was nginx.",
     ]
+
+
+@pytest.mark.parametrize("word", ["backup", "restore"])
+def test_without_enough_memory_it_says_how_much_it_takes(tunnel, word):
+    """150 MiB of addresses hold the interpreter, not the derivation of a key as well."""
+    file = tunnel.root / "new" if word == "backup" else backed_up(tunnel)
+    more = ["--dry-run"] if word == "restore" else []
+    call = [*PROGRAM, "--root", tunnel.root, word, file, *more, "--passphrase-file", passphrase_file(tunnel.root)]
+    argv = ["prlimit", f"--as={150 * 2**20}", *map(str, call)]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode != 0
+    assert "deriving the key takes 128 megabytes of memory, which is not there." in said.stderr

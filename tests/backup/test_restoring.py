@@ -5,6 +5,8 @@ import re
 import stat
 from pathlib import Path
 
+import pytest
+
 from agent.model.deployment import Outcome
 from agent.model.events import EventKind
 from support.appliances.carried import another_machine, backed_up, command, parts_of, restored, tree
@@ -206,3 +208,21 @@ def test_lists_of_revoked_certificates_jump_ahead_of_the_other_machine(tunnel):
         restored(other.root, file, "--no-apply")
         with other.store() as store:
             assert store.revocations.lists()["r"].number == 1_000_007
+
+
+@pytest.mark.parametrize("database", [None, b"no database at all" * 1000])
+def test_where_the_database_is_lost_or_damaged_generations_are_made_after_those_on_disk(tunnel, file, database):
+    before, live = tunnel.chains("tunnel"), tunnel.live("tunnel").name
+    for path in tunnel.layout.private.glob("chainwright.db*"):
+        path.unlink()
+    if database:
+        tunnel.layout.database.write_bytes(database)
+    made = restored(tunnel.root, file, "--replace", "--no-apply")
+    assert made.returncode == 0, made.stderr
+    assert "What is deployed here can't be told, as the database that is replaced can't be read" in made.stderr
+    assert served(tunnel.port, "t.example.test") == before["default"]
+    tunnel.apply()
+    assert tunnel.chains("tunnel") == before
+    assert int(tunnel.live("tunnel").name) > int(live)
+    assert served(tunnel.port, "t.example.test") == before["default"]
+    assert tunnel.deployment("tunnel").outcome is Outcome.LIVE

@@ -87,7 +87,7 @@ def test_before_any_change_of_the_disk(gone, tmp_path_factory):
         assert gone.dies(number) == number
         assert served(appliance.port, OLD) == gone.chains[OLD], number
         decided = Replacement(appliance.layout).committed
-        if not decided:
+        if not decided and OLD in gone.settings:  # at the very end it is done
             assert {
                 path: seen for path, seen in tree(appliance.layout.etc).items() if ".restoring" not in path
             } == before

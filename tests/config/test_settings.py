@@ -609,6 +609,7 @@ hostname = "gw.example.test"  # {main}
 # organization is not set  # default
 lifetime_days = 3650  # default
 key_type = "ecdsa-p256"  # default
+overlap_days = 90  # default
 
 [probe]
 interval = 900  # default

@@ -58,11 +58,14 @@ def test_an_upload_that_ends_is_spoken_of_the_more_severely_the_sooner_it_does(d
     chain = bought(days=days)
     found = health(served(chain), NOW)
     assert [str(each.severity) for each in found.findings] == ([severity] if severity else [])
-    status = Status.WARNING if severity in {"warning", "error"} else Status.VALID
+    status = {"warning": Status.WARNING, "error": Status.ENDING}.get(str(severity), Status.VALID)
     assert found.chains[0].status is status
     if severity:
-        assert told(found.findings)[0][3] == (
-            f"The uploaded chain ends at {chain.not_after:%Y-%m-%d}T12:00:00Z, and nothing renews it by itself."
+        rest = "nothing else can be had in its place" if severity == "error" else "nothing renews it by itself"
+        cause = f"The uploaded chain ends at {chain.not_after:%Y-%m-%d}T12:00:00Z, and {rest}."
+        assert (told(found.findings)[0][3], found.findings[0].problem.fix) == (
+            cause,
+            "Upload the next one: chainwright upload FILES",
         )
 
 

@@ -100,10 +100,10 @@ def test_roots(tunnel):
     changed(tunnel, upload_root, company)
     assert rows(tunnel) == [
         ("root replaced", "Company CA", company.sha256),
-        ("root reissued", "gw Root CA", made.sha256),
+        ("root reissued", made.subject, made.sha256),
     ]
     assert [text.partition(",")[0] for text in events(tunnel, EventKind.ROOT_CREATED)][1:] == [
-        "gw Root CA",
+        made.subject,
         "Company CA",
     ]
 

@@ -82,11 +82,16 @@ def test_one_that_the_root_s_own_end_has_cut_short_is_not_signed_again_in_vain(c
     made = toy_ca.root(now=context.appliance.clock(), days=200)
     context.appliance.change(upload_root, Root(made.key, made.certificate))
     context.sign("branch-1")
-    context.appliance.clock.advance(days=190)
+    context.appliance.clock.advance(days=170)
     context.appliance.apply()
     (peer,) = context.peers()
     assert peer.renew_at is None
     assert peer.not_after == made.certificate.not_valid_after_utc
+    context.appliance.clock.advance(days=20)
+    context.appliance.apply()
+    after, before = context.peers()
+    assert (before.sha256, after.root == peer.root) == (peer.sha256, False)
+    assert after.not_after > peer.not_after + timedelta(days=300)
 
 
 def test_a_root_that_may_not_sign_for_a_peer_is_refused_and_signs_no_such_peer(context):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from agent.model.binding import Binding, LadderPosition
 from agent.pki.chain import KeyType, Purpose
-from agent.planning.binding import ChainIndex, bind, rank, state_of
+from agent.planning.binding import bind, rank, state_of
+from agent.planning.chain_index import ChainIndex
 from support.fakes.ladder import (
     DAY,
     LADDER,
@@ -227,10 +228,10 @@ def test_the_highest_rung_with_a_good_chain_serves():
     assert the_binding(wanted, *chains[:2]) == Binding("mail", "default", chains[1].id, "toy", LadderPosition.WANTED)
 
 
-def test_when_the_top_one_stops_being_good_the_next_takes_over_at_once():
+def test_before_the_top_one_ends_the_next_takes_over():
     wanted = need()
     top, next_one, last = upload("top", days=2), toy("toy", wanted, days=10), local("local", wanted)
-    at = [the_binding(wanted, top, next_one, last, now=NOW + days * DAY).chain for days in (0.9, 1, 9)]
+    at = [the_binding(wanted, top, next_one, last, now=NOW + days * DAY).chain for days in (0.89, 0.9, 8.5)]
     assert at == [top.id, next_one.id, last.id]
     revoked = replace(top, revoked_at=NOW)
     assert the_binding(wanted, revoked, next_one, last).chain == next_one.id

@@ -8,6 +8,7 @@ import pytest
 from agent.contract.source import Source
 from agent.errors.problem import Problem
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
+from agent.model.handover import hands_over_at
 from agent.model.pause import TOLERANCE, Pause
 from agent.model.peer import LIFETIME, Peer
 from agent.model.records import ChainRecord, Watch
@@ -161,7 +162,7 @@ def test_the_next_pass_is_at_the_end_of_a_pause_and_not_at_that_of_a_wrong_one()
     right = failed(WANTED, retry_at=NOW + HOUR, tried_at=NOW)
     wrong = failed(WANTED, retry_at=NOW + YEARS, tried_at=NOW)
     assert planned(evidence(old, orders=[right])).next_at == NOW + HOUR
-    assert planned(evidence(old, orders=[wrong])).next_at == old.not_after
+    assert planned(evidence(old, orders=[wrong])).next_at == hands_over_at(old.not_before, old.not_after)
 
 
 # Wishes

@@ -267,7 +267,7 @@ def test_an_order_that_another_process_works_at_is_left_alone_but_not_forgotten(
 def test_while_an_upload_is_bound_nobody_is_asked_until_its_last_third():
     bound = upload("upload", since=NOW, days=90)
     appliance = Appliance([need()], chains=[bound])
-    for days, asked in ((0, []), (59.9, []), (60, ["toy"]), (89.9, ["toy"])):
+    for days, asked in ((0, []), (59.9, []), (60, ["toy"]), (85.4, ["toy"]), (85.5, ["toy", "local"])):
         assert obtained(appliance.plan(NOW + days * DAY)) == asked
     assert appliance.deployed().settled().next_at is not None
     appliance.endpoints = []

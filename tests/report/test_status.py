@@ -388,9 +388,7 @@ def test_the_form_as_json_is_exactly_this():
         renewals={TOY.id: NOW + 59 * DAY},
         next_at=SOON,
     )
-    nothing = (
-        "local_by_design local_fallback warning issuing overdue failed not_deployed waiting expired unused attention"
-    )
+    nothing = "local_by_design local_fallback warning issuing overdue failed not_deployed waiting ending expired unused attention"
     seen = {
         "address": "127.0.0.1:25",
         "server_name": "www.chain.dev",

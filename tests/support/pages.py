@@ -21,23 +21,29 @@ from agent.cli.program import Program
 from agent.errors import Problem
 from agent.health import problems
 from agent.health.clock import not_believed
-from agent.health.damage import damaged_file, damaged_row
+from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
 from agent.health.room import nearly_full
 from agent.health.states import Status
 from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.store.connection import DamagedRow
+from agent.store.copies import Copy
+from agent.store.recovery import Recovery
 from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, Doubt
 from agent.system.disk import Shortage
 from agent.system.modes import Repair
 from errors.examples import EXAMPLES
+from support.fakes.ladder import DAY, LOCAL, failed, need, toy
 from support.paths import CHECKOUT
 
 DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
 MODULES = Path("/var/lib/chainwright/modules")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 END = "<!-- end -->"
+WWW = need()
+ENDING = toy("toy", WWW, since=AT - 89 * DAY)
+FAILURES = (failed(WWW), failed(WWW, LOCAL, retry_at=AT, cause="No space is left on the device."))
 
 
 def compare(page: str, name: str, made: str) -> None:
@@ -131,6 +137,8 @@ def status_problems() -> list[Problem]:
     return [
         problems.expired(AT),
         problems.revoked(AT),
+        problems.ends_soon(ENDING, ()),
+        problems.ends_soon(ENDING, FAILURES),
         problems.overdue(AT, None),
         problems.no_chain("mail", "smtp", "no source serves it"),
         problems.not_switched("mail"),
@@ -145,11 +153,13 @@ def status_problems() -> list[Problem]:
         problems.late(AT),
         problems.old_evidence("mail", "127.0.0.1:25", AT),
         problems.pass_crashed("KeyError", "'x'", ""),
+        problems.boot_unfinished("reading the settings and loading the plugins", 17),
         problems.api_failed("it ended with code 3"),
         *(of_account(each).problem for each in ACCOUNTS),
         problems.unreachable("pid 4711, chainwright run", "/run/chainwright/api.sock"),
         problems.blocked("pid 4711, chainwright upload", AT),
         problems.upload_ends(AT),
+        problems.upload_gave_way(AT),
         problems.upload_ended(AT, "0a1b2c3d4e5f" * 5),
         problems.root_ends(AT),
         *conditions(),
@@ -195,8 +205,19 @@ def conditions() -> list[Problem]:
         changed_modes(Repair(MODULES / "mail/3/key.pem", "0644 0:0", "0600 0:0", opened=True)),
         changed_modes(Repair(DATABASE.parent.parent, "0711 33:0", "0711 0:0", opened=False)),
         changed_modes(Repair(DATABASE, "0600 33:0", "0600 33:0", opened=False, error="operation not permitted")),
+        recovered(recovery_of_a_copy(), DATABASE),
+        recovered(
+            Recovery("it is missing", chains=["0a1b"], roots=["2c3d"], aside=DATABASE.with_name("damaged")), DATABASE
+        ),
         damaged_file("*** in database main ***\nTree 4 page 7: btreeInitPage() returns error code 11", DATABASE),
     ]
+
+
+def recovery_of_a_copy() -> Recovery:
+    copy = Copy(DATABASE.with_name("copies"), 7, AT, "daily")
+    return Recovery(
+        "file is not a database", copy, AT, chains=["0a1b", "2c3d"], aside=DATABASE.with_name("damaged") / "1"
+    )
 
 
 _HEAD = "| code | for example | meanwhile | next step |\n|---|---|---|---|\n"

@@ -47,6 +47,7 @@ class Branches(Module):
             if issuer.present:
                 yield Text(path="root.pem", text=issuer.certificates)
                 yield Text(path="root.crl", text=issuer.crl)
+        yield Text(path="believed.pem", text="".join(each.certificates for each in context.issuers if each.believed))
 
     def inspect_with(self, context: Context) -> Command:
         return Command(("cat", str(self.up)))

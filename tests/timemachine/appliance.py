@@ -18,15 +18,17 @@ from agent.engine.recheck import Recheck
 from agent.engine.unchanged_settings import Loaded
 from agent.health import assessment
 from agent.health.assessment import Health
+from agent.health.clock import with_clock
 from agent.model.need import HostFacts
 from agent.operations.locked_state import locked_state
 from agent.operations.uploads import store_upload
 from agent.pki.chain import Chain
 from agent.report.snapshot import read_snapshot
 from agent.sources import LocalSource, UploadedSource
+from agent.system.clock import Clock
 from agent.system.layout import Layout
 from timemachine.ca import Authority
-from timemachine.clock import Clock
+from timemachine.clock import MachineClock
 from timemachine.sources import sources_of
 from timemachine.wire import FIRST_PORT, Wire
 
@@ -52,7 +54,7 @@ class Appliance:
     root: Path
     seed: int
     sites: list[Site]
-    clock: Clock = field(default_factory=Clock)
+    clock: MachineClock = field(default_factory=MachineClock)
     wire: Wire = field(default_factory=Wire)
     ladder: tuple[str, ...] = ("uploaded", "acme", "company", "local")
     broken_method: str = ""
@@ -60,6 +62,8 @@ class Appliance:
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
+        self.believed = Clock(self.root, self.clock)
+        """The agent's clock: the time that it believes."""
         begin = self.clock.true
         self.ca = Authority("Simulated CA", self.seed, begin)
         self.company = Authority("Company CA", self.seed + 1_000_000, begin)
@@ -111,7 +115,7 @@ class Appliance:
         """Return the engine of a new process."""
         return Engine(
             self.layout,
-            clock=self.clock,
+            clock=self.believed,
             runner=self.wire,
             prober=self.wire,  # type: ignore[arg-type]
             host=lambda _settings: HOST,
@@ -126,6 +130,7 @@ class Appliance:
 
     def boot(self) -> None:
         """Do what firmware does: files for services, then these."""
+        self.clock.boot()
         self.engine().boot()
         for module in self.modules:
             self.wire.start(module)
@@ -153,8 +158,10 @@ class Appliance:
 
     def health(self) -> Health:
         """Return what the agent says of itself, at what it believes to be now."""
-        now = self.engine().clock()
-        return assessment.health(read_snapshot(self.layout, now), now)
+        belief, now = self.believed.belief(), self.believed()
+        snapshot = read_snapshot(self.layout, now)
+        seen = replace(snapshot, conditions=with_clock(snapshot.conditions, belief))  # by this clock, not the machine's
+        return assessment.health(seen, now)
 
 
 @contextmanager

@@ -209,24 +209,31 @@ PAST = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
 
 def boot_past(run: Run, fault: Fault) -> None:
     """Boot without a battery: the clock begins in 1970, until somebody tells the time."""
-    run.box.clock.ahead = PAST - run.now
+    _set(run, PAST - run.now)
     run.boot()
 
 
 def boot_ahead(run: Run, fault: Fault) -> None:
     """Boot with a clock that is wrong."""
-    run.box.clock.ahead = AHEAD[fault.choice % len(AHEAD)]
+    _set(run, AHEAD[fault.choice % len(AHEAD)])
     run.boot()
 
 
 def leap(run: Run, fault: Fault) -> None:
     """Set the clock wrong under a running agent."""
-    run.box.clock.ahead = AHEAD[fault.choice % len(AHEAD)]
+    _set(run, AHEAD[fault.choice % len(AHEAD)])
 
 
 def right_again(run: Run, fault: Fault) -> None:
-    """Set the clock right."""
+    """Set the clock right: NTP does, or a person, who says so."""
     run.box.clock.ahead = timedelta()
+    run.box.clock.synchronised = run.story.synchronised
+    if not run.box.clock.synchronised:
+        run.administer(run.box.believed.accept)
+
+
+def _set(run: Run, ahead: timedelta) -> None:
+    run.box.clock.ahead, run.box.clock.synchronised = ahead, False
 
 
 # Services

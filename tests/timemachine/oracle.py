@@ -225,6 +225,7 @@ BECAUSE_OF = (
 """Code of a finding -> kinds of disturbances for which it may be said."""
 SAID_OF = {
     "expired": ("status.expired", "deploy.*"),
+    "clock": ("status.clock",),
     "fallback": ("status.local_fallback", "source.*", "status.overdue", "plugin.*"),
     "stopped": ("deploy.*", "status.*"),
     "upload": ("status.upload_*",),

@@ -95,6 +95,7 @@ class Run:
     def __post_init__(self) -> None:
         self.begin = self.now
         self.box.ca.suggests = self.story.suggests
+        self.box.clock.synchronised = self.story.synchronised
         self.uploads = Authority("Upload CA", self.story.seed + 2_000_000, self.now)
         (self.box.layout.trust / "Upload.pem").write_bytes(self.uploads.root_pem)
         self.oracle = Oracle({ACME: self.box.ca, COMPANY: self.box.company, UPLOADED: self.uploads})
@@ -106,6 +107,11 @@ class Run:
     def now(self) -> datetime:
         """Return the true time."""
         return self.box.clock.true
+
+    @property
+    def error(self) -> timedelta:
+        """Return by how much the time that the agent believes is wrong."""
+        return abs(self.box.believed() - self.now)
 
     def play(self) -> Outcome:
         """Run to the end."""
@@ -158,7 +164,7 @@ class Run:
     def _go_to(self, at: datetime) -> None:
         """Let time pass, and judge what is served meanwhile."""
         begin, end = self.now, max(at, self.now)
-        able = self.powered and not self.disk.full and abs(self.box.clock.ahead) < HOUR
+        able = self.powered and not self.disk.full and self.error < HOUR
         if able and not self._was_able:
             self._able_since = begin
         self._was_able = able
@@ -180,7 +186,7 @@ class Run:
             self._wake = self.now + (RETRY if not self.disk.full else 6 * HOUR)
             return
         self._recheck = Recheck.NOTHING
-        believed = self.box.engine().clock()
+        believed = self.box.believed()
         wanted = made.next_at - believed if made.next_at else 400 * DAY
         self._wake = self.now + max(wanted, self._gap())
         self._judge()
@@ -201,7 +207,7 @@ class Run:
         """Have the agent read every row of its database at most in every eighth pass: it costs more than all else."""
         if self.passes % 8 and not self.disk.full:
             with contextlib.suppress(AgentError), Store.open(self.box.layout) as store, store.write():
-                store.remember("checked at", self.box.engine().clock().isoformat())
+                store.remember("checked at", self.box.believed().isoformat())
 
     # Judgement
 
@@ -218,6 +224,8 @@ class Run:
         self.box.wire.unserved = []
 
     def _facts(self) -> Iterator[str]:
+        if abs(self.box.clock.ahead) > HOUR and self.error < HOUR:
+            yield f"clock {self.box.clock.wall:%Y-%m-%d}"
         for name, service in self.box.wire.services.items():
             if not service.runs:
                 yield f"stopped {name}"
@@ -249,9 +257,7 @@ class Run:
     def boot(self) -> None:
         """Do what firmware does."""
         with contextlib.suppress(AgentError):
-            self.box.engine().boot()
-        for module in self.box.modules:
-            self.box.wire.start(module)
+            self.box.boot()
         self._wake = self.now
 
     def administer(self, change: Callable[[], None]) -> None:

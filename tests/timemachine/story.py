@@ -62,6 +62,11 @@ class Story:
         """Whether the CA suggests when to renew."""
         return self.seed % 2 == 0
 
+    @property
+    def synchronised(self) -> bool:
+        """Whether NTP keeps the clock of the machine; else a person sets it right."""
+        return self.seed % 3 != 0
+
     def __str__(self) -> str:
         head = f"seed {self.seed}, {self.years:g} years, {self.chains} chains"
         return "\n".join([head, *(f"  {each}" for each in self.faults)])

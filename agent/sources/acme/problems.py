@@ -80,7 +80,9 @@ def translate(
     """
     host = _host(error.url)
     case = _Case(names, attempts, now, ca or host, host, passed, account, external_account, chance)
-    return (case.unreached(error) if isinstance(error, CaUnreachable) else case.refused(error)).at(where)
+    told = case.unreached(error) if isinstance(error, CaUnreachable) else case.refused(error)
+    told.earliest = case.earliest(error, told)
+    return told.at(where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,14 @@ class _Case:
             return max(self.now + DEFAULT_LIMIT, next_try(self.attempts, self.now, self.chance))
         asked = timedelta(seconds=error.retry_after)
         return self.now + min(max(asked, SHORTEST_LIMIT), LONGEST_LIMIT) + SHORTEST_LIMIT * self.chance()
+
+    def earliest(self, error: CaProblem | CaUnreachable, told: AcmeError) -> datetime | None:
+        """Return the instant before which the CA doesn't want to be asked; None: it says nothing of it."""
+        if isinstance(told, NamesPaused):
+            return told.retry_at
+        if error.retry_after is None:
+            return self.now + DEFAULT_LIMIT if isinstance(told, CaBusy | RateLimited) else None
+        return min(told.retry_at or self.now, self.now + min(timedelta(seconds=error.retry_after), LONGEST_LIMIT))
 
     def tomorrow(self) -> datetime:
         """Return when to see whether somebody has done something about it."""

@@ -13,7 +13,7 @@ from agent.contract.context import ModulePart, ServiceContext
 from agent.rendering.render import filled_in, render_entry
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
-from chainwright import Change, HostFacts, Issuer, KeyType
+from chainwright import Change, HostFacts, Issuer, KeyType, RootPhase
 from plugins.ikev2.module import IKEv2
 from plugins.ikev2.service import StrongSwan
 from support import golden
@@ -27,6 +27,9 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
 ISSUER = Issuer(
     "ab" * 32, "gw Root CA", CERTIFICATE, "-----BEGIN X509 CRL-----\nMA==\n-----END X509 CRL-----\n", present=True
 )
+
+RETIRED = replace(ISSUER, sha256="cd" * 32, present=False, phase=RootPhase.RETIRED)
+BELIEVED = (RootPhase.PREPARED, RootPhase.REPLACED)
 
 
 def vpn(**more) -> IKEv2:
@@ -100,7 +103,7 @@ def test_all_settings_render_what_was_read():
             {**NORTH, "name": "other", "remote_ca": ["/etc/ssl/other.pem"], "esp_proposals": ["aes256gcm16"]},
         ],
     )
-    golden.compare("ikev2/full", rendered(module, ISSUER, replace(ISSUER, sha256="cd" * 32, present=False)))
+    golden.compare("ikev2/full", rendered(module, ISSUER, RETIRED))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +134,17 @@ def test_without_a_root_yet_nothing_is_rendered_that_would_trust_anybody():
 
 
 def test_an_earlier_root_is_not_trusted():
-    assert set(rendered(vpn(branches=[NORTH]), replace(ISSUER, present=False))) == {"conf.d/road.conf"}
+    assert set(rendered(vpn(branches=[NORTH]), RETIRED)) == {"conf.d/road.conf"}
+
+
+def test_a_root_that_will_sign_and_one_that_has_are_trusted_too_as_long_as_they_are_believed():
+    others = [
+        replace(ISSUER, sha256=f"{number}" * 64, present=False, phase=phase) for number, phase in enumerate(BELIEVED)
+    ]
+    files = rendered(vpn(branches=[NORTH]), ISSUER, *others)
+    names = ["issuer", f"issuer.{'0' * 12}", f"issuer.{'1' * 12}"]
+    assert set(files) >= {f"x509ca/{name}.0.pem" for name in names} | {f"x509crl/{name}.pem" for name in names}
+    assert f"cacerts = {', '.join(f'{name}.0.pem' for name in names)}" in files["conf.d/north.conf"]
 
 
 def test_where_nobody_is_verified_by_the_root_it_is_not_given_to_charon():

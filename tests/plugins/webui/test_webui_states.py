@@ -40,6 +40,7 @@ STATES = {
     Status.FAILED: ("Failed", "bad", ""),
     Status.NOT_DEPLOYED: ("Not deployed", "bad", "It was issued, but a module does not serve it."),
     Status.WAITING: ("Waiting", "wait", "the service takes it when it starts"),
+    Status.ENDING: ("Ends soon", "bad", ""),
     Status.EXPIRED: ("Expired", "bad", ""),
     Status.UNUSED: ("Unused", "off", ""),
     Status.LOCAL_BY_DESIGN: ("Valid (local)", "good", "no other source is allowed for it"),

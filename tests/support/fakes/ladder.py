@@ -105,7 +105,7 @@ def failed(
         source=source.name,
         attempts=1,
         retry_at=retry_at,
-        problem={"cause": cause},
+        problem={"code": "source", "cause": cause},
         permanent=retry_at is None,
         **{"settings_digest": source.settings_digest, **more},
     )

@@ -1,0 +1,120 @@
+"""Performance of the steps of roots' lives: each is stored whole or not at all, and is due again until it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agent.config.settings import Settings
+from agent.engine.bus import Bus
+from agent.engine.own_root import make_root, names_in_use
+from agent.errors import AgentError
+from agent.model.events import Event, EventKind
+from agent.model.need import HostFacts
+from agent.model.root import CrossCertificate, RootRecord
+from agent.planning import BeginSigning, CrossCertify, MakeRoot, PrepareRoot, RetireRoot, RootStep, describe
+from agent.planning.binding import LOCAL
+from agent.planning.root_life import signing_instant
+from agent.store import Store
+
+if TYPE_CHECKING:
+    from agent.pki.authority import Root
+
+SCOPE = "root"
+"""Of the conditions: what was found when a root was uploaded."""
+
+
+def signing_date(present: RootRecord | None, settings: Settings, now: datetime) -> datetime:
+    """Return when a root that is made at `now` is to sign, as the settings say."""
+    if present is None:
+        return now
+    leaf_lifetime = timedelta(days=getattr(settings.rungs.get(LOCAL), "lifetime_days", 0))
+    return signing_instant(present, now, timedelta(days=settings.root.overlap_days), leaf_lifetime)
+
+
+class RootSteps:
+    """Performs `RootStep`s in one pass."""
+
+    def __init__(self, store: Store, bus: Bus, settings: Settings, host: HostFacts, now: datetime, job: str) -> None:
+        self._store = store
+        self._bus = bus
+        self._settings = settings
+        self._host = host
+        self._now = now
+        self._job = job
+
+    def perform(self, actions: Iterable[RootStep]) -> list[str]:
+        """Do what is due. Return lines for people."""
+        performed = []
+        for action in actions:
+            match action:
+                case MakeRoot():
+                    self._make()
+                case PrepareRoot():
+                    self._prepare()
+                case CrossCertify():
+                    self._cross_certify(action)
+                case BeginSigning():
+                    self._begin(action)
+                case RetireRoot():
+                    self._retire(action)
+            performed.append(describe(action))
+        return performed
+
+    def _make(self) -> None:
+        root = self._made()
+        with self._store.write():
+            self._store.roots.add(root, self._now)
+        self._tell(EventKind.ROOT_CREATED, f"{root.subject}, until {root.not_after:%Y-%m-%d}", root.sha256)
+
+    def _prepare(self) -> None:
+        root, at = self._made(), signing_date(self._store.roots.present(), self._settings, self._now)
+        with self._store.write():
+            self._store.roots.prepare(root, self._now, signs_at=at)
+        self._tell(EventKind.ROOT_PREPARED, prepared_text(root.subject, at), root.sha256)
+
+    def _made(self) -> Root:
+        return make_root(self._settings.root, self._host, self._now, names_in_use(self._store))
+
+    def _cross_certify(self, action: CrossCertify) -> None:
+        """Have both certify each other. What is of no use, or can't be done, is stored as the reason."""
+        pairs = (action.root, action.before), (action.before, action.root)
+        made = [self._certified(*pair) for pair in pairs]
+        with self._store.write():
+            self._store.roots.certify(made, self._now)
+        reasons = dict.fromkeys(each.obstacle for each in made if each.obstacle)
+        text = f"not both ways: {'; '.join(reasons)}" if reasons else "either leads to the other"
+        self._tell(EventKind.ROOTS_CERTIFIED, text, action.root)
+
+    def _certified(self, subject: str, issuer: str) -> CrossCertificate:
+        from agent.engine.cross_certification import cross_certified
+
+        try:
+            loaded = [self._store.roots.load(each) for each in (issuer, subject)]
+        except AgentError as error:
+            return CrossCertificate(subject, issuer, "", obstacle=error.problem.cause.rstrip("."))
+        by, of = loaded
+        assert by is not None
+        assert of is not None
+        return cross_certified(by, of)
+
+    def _begin(self, action: BeginSigning) -> None:
+        noted = [each for each in self._store.conditions.of(SCOPE) if each.subject == action.root]
+        with self._store.write():
+            self._store.roots.begin(action.root, self._now)
+            self._store.conditions.replace(SCOPE, noted, self._now)
+        self._tell(EventKind.ROOT_SIGNS, f"{action.subject}: {action.reason}", action.root)
+
+    def _retire(self, action: RetireRoot) -> None:
+        with self._store.write():
+            self._store.roots.retire(action.root, self._now)
+        self._tell(EventKind.ROOT_RETIRED, f"{action.subject}: {action.reason}", action.root)
+
+    def _tell(self, kind: EventKind, text: str, sha256: str) -> None:
+        self._bus.publish(self._store, Event(self._now, kind, text, self._job, "", {"sha256": sha256}))
+
+
+def prepared_text(subject: str, at: datetime) -> str:
+    """Return what an event says of a root that was prepared."""
+    return f"{subject} was prepared, and signs from {at:%Y-%m-%d} on"

@@ -1,0 +1,57 @@
+"""`ChainIndex`: chains by what a need asks for. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+
+from agent.model.need import Need
+from agent.model.records import ChainRecord
+
+
+class ChainIndex:
+    """Index of the chains by which a need finds its own without walking over all of them.
+
+    `root` is the SHA-256 of the present root.
+    """
+
+    def __init__(self, chains: Iterable[ChainRecord], root: str | None = None) -> None:
+        self._root = root
+        self._made: dict[tuple[str, str], list[ChainRecord]] = defaultdict(list)
+        self._named: dict[tuple[str, str], list[ChainRecord]] = defaultdict(list)
+        self._by_id: dict[str, ChainRecord] = {}
+        self.uploaded: list[ChainRecord] = []
+        for record in chains:
+            self._by_id[record.id] = record
+            if record.request is None:
+                self.uploaded.append(record)
+            else:
+                self._made[record.source, record.request].append(record)
+                for name in record.names:
+                    self._named[record.source, name].append(record)
+
+    def get(self, chain: str | None) -> ChainRecord | None:
+        """Return a chain by its id."""
+        return self._by_id.get(chain) if chain else None
+
+    def made_for(self, source: str, request: str, now: datetime) -> list[ChainRecord]:
+        """Return good chains of `source` for a request: those of the present root first, the newest of them first."""
+        good = [record for record in self._made.get((source, request), ()) if record.good(now)]
+        return sorted(good, key=self._rank, reverse=True)
+
+    def made_for_more(self, source: str, need: Need, now: datetime) -> list[ChainRecord]:
+        """Return good chains that `source` made for all names of `need` and others, the newest first."""
+        named = self._named.get((source, need.names[0]), ())
+        good = [record for record in named if record.good(now) and set(need.names) < set(record.names)]
+        return sorted(good, key=self._rank, reverse=True)
+
+    def _rank(self, record: ChainRecord) -> tuple[object, ...]:
+        """Clocks are set back: a beginning doesn't tell under which root a chain was made."""
+        present = self._root in {None, record.root} or record.root is None
+        return present, *age(record)
+
+
+def age(record: ChainRecord) -> tuple[datetime, datetime, str]:
+    """Certificates count in seconds, so that two of the same begin together."""
+    return record.not_before, record.created_at or record.not_before, record.id

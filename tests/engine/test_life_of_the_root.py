@@ -1,0 +1,181 @@
+"""A root's whole life on an appliance with a module and branches: what it serves is taken by who knows either root."""
+
+import subprocess
+from datetime import datetime, timedelta
+
+import pytest
+
+from agent.model.events import EventKind
+from agent.model.root import RootPhase, RootRecord
+from agent.operations.root import reissue_root, upload_root
+from agent.pki.authority import Root
+from agent.pki.certificate import load_certificates, title_of
+from agent.pki.chain import Chain
+from agent.planning.root_life import preparation_instant
+from support.appliances.branching import HeadOffice
+from support.cas import certificates as toy_ca
+from support.cas.certificates import DAY, pem
+
+YEAR = "[root]\nlifetime_days = 400\noverlap_days = 20\n"
+PREPARED, SIGNING, REPLACED, RETIRED = RootPhase
+
+
+@pytest.fixture
+def office(appliance) -> HeadOffice:
+    found = HeadOffice.__new__(HeadOffice)
+    found.appliance, found.requests, found.up = appliance, {}, appliance.root / "up"
+    found.up.write_text("")
+    appliance.drop_in("branches")
+    found.settings(YEAR)
+    appliance.apply()
+    return found
+
+
+def roots(office: HeadOffice) -> list[RootRecord]:
+    with office.appliance.store() as store:
+        return store.roots.all()
+
+
+def phases(office: HeadOffice) -> list[RootPhase]:
+    return [each.phase for each in roots(office)]
+
+
+def served(office: HeadOffice) -> Chain:
+    with office.appliance.store() as store:
+        (binding,) = store.modules.bindings()
+        chain = store.chains.load(binding.chain or "")
+    assert chain is not None
+    assert pem(*chain.presented) in (office.live / "office.pem").read_bytes()
+    return chain
+
+
+def taken_by(office: HeadOffice, chain: Chain) -> list[str]:
+    """Return the subjects of the roots by which alone OpenSSL takes a chain now."""
+    return [each.subject for each in roots(office) if _accepts(office, each, chain)]
+
+
+def _accepts(office: HeadOffice, root: RootRecord, chain: Chain) -> bool:
+    known, leaf, rest = (office.appliance.root / f"{name}.pem" for name in ("known", "leaf", "rest"))
+    known.write_text(root.certificates)
+    leaf.write_bytes(pem(chain.leaf))
+    rest.write_bytes(pem(*chain.intermediates))
+    between = ["-untrusted", rest] if chain.intermediates else []
+    at = str(int(office.appliance.clock().timestamp()))
+    command = ["openssl", "verify", "-no-CApath", "-no-CAstore", "-attime", at, "-CAfile", known, *between, leaf]
+    return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+
+
+def believed(office: HeadOffice) -> list[str]:
+    found = load_certificates((office.live / "believed.pem").read_bytes())
+    return [title_of(each) for each in found]
+
+
+def events(office: HeadOffice, kind: EventKind) -> list[str]:
+    return [each.text for each in office.appliance.events if each.kind is kind]
+
+
+def pass_at(office: HeadOffice, moment: datetime) -> None:
+    office.appliance.clock.advance(seconds=(moment - office.appliance.clock()).total_seconds() + 60)
+    office.appliance.apply()
+
+
+def test_a_root_is_succeeded_in_time_and_who_knows_either_takes_what_is_served_all_along(office):
+    (first,) = roots(office)
+    due = preparation_instant(first)
+    old, year = first.subject, due.year
+    new = f"{old} {year}"
+    office.sign("branch-1")
+
+    pass_at(office, due - timedelta(hours=5))
+    assert phases(office) == [SIGNING]
+    pass_at(office, due)
+    assert phases(office) == [PREPARED, SIGNING]
+    successor, present = roots(office)
+    assert successor.subject == new
+    chain = served(office)
+    assert (chain.issuer, taken_by(office, chain)) == (old, [new, old])
+    assert believed(office) == [old, new]
+
+    assert successor.signs_at is not None
+    pass_at(office, successor.signs_at)
+    assert phases(office) == [SIGNING, REPLACED]
+    chain = served(office)
+    assert (chain.issuer, taken_by(office, chain)) == (new, [new, old])
+    assert chain.usable_until <= present.not_after
+    assert believed(office) == [new, old]
+    again = next(each for each in office.peers() if each.current)
+    assert (again.label, again.root) == ("branch-1", successor.sha256)
+
+    last = max(each.not_after for each in office.peers() if each.root == present.sha256)
+    pass_at(office, last - 2 * DAY)
+    assert phases(office) == [SIGNING, REPLACED]
+    assert len(taken_by(office, served(office))) == 2
+    pass_at(office, last)
+    assert phases(office) == [SIGNING, RETIRED]
+    assert believed(office) == [new]
+    assert taken_by(office, served(office)) == [new]
+    assert office.appliance.deployment("branches").outcome in ("live", "unseen")
+    assert len(events(office, EventKind.ROOT_PREPARED)) == len(events(office, EventKind.ROOT_SIGNS)) == 1
+    assert events(office, EventKind.ROOT_PREPARED) == [
+        f"{new} was prepared, and signs from {successor.signs_at:%Y-%m-%d} on"
+    ]
+    assert events(office, EventKind.ROOTS_CERTIFIED) == ["either leads to the other"]
+
+
+def test_a_person_may_prepare_one_and_a_second_takes_its_place(office):
+    old = roots(office)[0].subject
+    made = office.appliance.change(reissue_root, at_once=False)
+    office.appliance.apply()
+    assert (phases(office), taken_by(office, served(office))) == ([PREPARED, SIGNING], [made.subject, old])
+    second = office.appliance.change(reissue_root, at_once=False)
+    office.appliance.apply()
+    assert phases(office) == [PREPARED, RETIRED, SIGNING]
+    assert len({old, made.subject, second.subject}) == 3
+    assert taken_by(office, served(office)) == [second.subject, old]
+
+
+def test_at_once_means_that_the_one_before_is_believed_no_longer(office):
+    made = office.appliance.change(reissue_root)
+    office.appliance.apply()
+    assert (phases(office), taken_by(office, served(office))) == ([SIGNING, RETIRED], [made.subject])
+    assert believed(office) == [made.subject]
+
+
+def test_a_root_that_ended_while_the_appliance_was_off_is_succeeded_in_one_pass(office):
+    (first,) = roots(office)
+    pass_at(office, first.not_after + DAY)
+    assert phases(office) == [SIGNING, RETIRED]
+    assert taken_by(office, served(office)) == [roots(office)[0].subject]
+
+
+def test_a_root_that_may_not_certify_another_is_succeeded_all_the_same(office):
+    narrow = toy_ca.root("Narrow Root", pathlen=0, now=office.appliance.clock(), cert_sign=True)
+    office.appliance.change(upload_root, Root(narrow.key, narrow.certificate))
+    made = office.appliance.change(reissue_root, at_once=False)
+    office.appliance.apply()
+    assert events(office, EventKind.ROOTS_CERTIFIED) == [
+        "not both ways: it allows no authorities below itself (path length), and there is 1"
+    ]
+    assert taken_by(office, served(office)) == [made.subject, "Narrow Root"]
+    pass_at(office, roots(office)[0].signs_at)
+    assert taken_by(office, served(office)) == [made.subject]
+
+
+@pytest.mark.parametrize("kind", ["root_prepared", "roots_certified", "root_signs", "chain_stored", "root_retired"])
+def test_it_completes_when_it_is_killed_at_any_step(office, kind):
+    (first,) = roots(office)
+    pass_at(office, preparation_instant(first) - DAY)
+    office.appliance.clock.advance(days=1)
+    if kind in ("root_signs", "root_retired"):
+        office.appliance.apply()
+        office.appliance.clock.advance(days=21)
+    if kind == "root_retired":
+        office.appliance.apply()
+        office.appliance.clock.advance(days=2)
+    office.appliance.dies_at(kind)
+    office.appliance.apply()
+    for _ in range(2):
+        office.appliance.clock.advance(days=21)
+        office.appliance.apply()
+    assert phases(office) == [SIGNING, RETIRED]
+    assert len(taken_by(office, served(office))) == 2
