@@ -246,6 +246,7 @@ EXAMPLES: list[AgentError] = [
         "a certificate can't be read: there is none",
     ),
     upload.TrustUnreadable("/etc/chainwright/trust/company.pem", "every user can write to it", "chmod go-w FILE"),
+    operations.NoLineages("/srv/old", "certbot", "live", "/etc/letsencrypt"),
     operations.PassphraseRefused("it has 8 characters, and at least 12 are needed"),
     operations.NameNotCovered("mail.example.test", ["www.example.test", "*.example.org"]),
     operations.NameNotCovered("mail.example.test", []),
