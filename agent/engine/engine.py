@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from agent.engine.agent_pass import Pass
 from agent.engine.audit_check import check_audit_record
@@ -32,6 +33,7 @@ from agent.engine.pass_inputs import (
 )
 from agent.engine.places import make_places
 from agent.engine.recheck import Recheck
+from agent.engine.recovering import on_whole_database
 from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
 from agent.engine.unchanged_settings import Loader, load_settings
 from agent.engine.up_to_date import note_up_to_date
@@ -114,7 +116,7 @@ class Engine:
 
     def plan(self, *, windows: bool = True) -> Plan:
         """Return what is due, changing nothing."""
-        with Store.open_existing(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
+        with Store.open_to_look(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
             inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
             return self._pass(store, inputs, "").plan(windows=windows)
 
@@ -167,6 +169,12 @@ class Engine:
 
         `recheck`: which endpoints to look at, whenever they were looked at last. `retry`: as for `apply`.
         """
+        work = partial(self._run_pass, wait=wait, windows=windows, orders=orders, recheck=recheck, retry=retry)
+        return on_whole_database(self.layout, self.clock, wait, work)
+
+    def _run_pass(
+        self, *, wait: float, windows: bool, orders: bool, recheck: Recheck, retry: bool
+    ) -> tuple[Plan, list[str]]:
         job = self.job or secrets.token_hex(4)
         with self._locked(wait) as store, self.activity.passing():
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
@@ -220,6 +228,9 @@ class Engine:
 
         What a crash has left in the middle is undone before any plugin is asked. Services are neither reloaded nor waited for.
         """
+        return on_whole_database(self.layout, self.clock, 0.0, self._boot)
+
+    def _boot(self) -> Booted:
         job = secrets.token_hex(4)
         with self._locked(0.0) as store:
             undone = undo_first(store, self.bus, self.clock(), job)
