@@ -241,7 +241,7 @@ class Run:
         life = loaded.not_after - loaded.not_before
         if rung != UPLOADED and loaded.not_after - self.now < life / 5:
             yield f"overdue {name}"
-        if rung == UPLOADED and loaded.not_after - self.now < 13 * DAY:
+        if rung == UPLOADED and loaded.not_after - self.now < min(13 * DAY, life / 7):
             yield f"upload {name}"
 
     def _wants_more(self, name: str) -> bool:
