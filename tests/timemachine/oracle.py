@@ -217,7 +217,7 @@ BECAUSE_OF = (
     ("deploy.*", SERVICES),
     ("status.not_deployed", SERVICES),
     ("status.module", SERVICES),
-    ("status.room", ("full",)),
+    ("status.disk", ("full",)),
     ("status.old_evidence", SERVICES),
     ("status.expired", ("full", "power", "suspended", "refuses", "deaf")),
     ("status.revoked", ("revoked",)),
