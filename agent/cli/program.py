@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ COMMANDS = {
     "apply": "agent.cli.apply",
     "backup": "agent.cli.backup",
     "boot": "agent.cli.boot",
+    "clock": "agent.cli.clock",
     "completion": "agent.cli.completion",
     "config": "agent.cli.config",
     "delete": "agent.cli.upload",
@@ -33,12 +35,14 @@ COMMANDS = {
     "events": "agent.cli.events",
     "explain": "agent.cli.explain",
     "export": "agent.cli.upload",
+    "import": "agent.cli.importing",
     "pin": "agent.cli.pins",
     "plan": "agent.cli.plan",
     "plugins": "agent.cli.plugins",
     "reissue": "agent.cli.reissue",
     "render": "agent.cli.render",
     "renew": "agent.cli.reissue",
+    "repair": "agent.cli.repair",
     "restore": "agent.cli.backup",
     "revoke": "agent.cli.acme",
     "root": "agent.cli.root",
@@ -76,7 +80,7 @@ class Program(CommandGroup):
         """Import one command."""
         home = COMMANDS.get(name) or HIDDEN.get(name)
         if home is not None:
-            found: click.Command = getattr(import_module(home), name)
+            found: click.Command = getattr(import_module(home), f"{name}_" if iskeyword(name) else name)
             return found
         for each in self._of_plugins(context):
             if each.plugin == name and each.error is not None and not context.resilient_parsing:

@@ -46,6 +46,8 @@ class RequestState:
     """What this source's CA says of `chain`."""
     sent_with_root: tuple[str, ...] = ()
     """SHA-256 of what chains of the present root are to be sent with, for clients that know only another root."""
+    root_until: datetime | None = None
+    """When the present root ends: what it signs doesn't outlive it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,8 @@ class Source(BaseModel, ABC):
     """The core makes an ACME account key before the first deployment, and tells the services its thumbprint."""
     watches: ClassVar[bool] = False
     """`inquire` has something to ask about a chain that is bound."""
+    tells_time: ClassVar[bool] = False
+    """`time` can be asked: over a connection whose server is verified."""
     concurrency: ClassVar[int] = 4
     """Orders that run at the same time."""
 
@@ -231,6 +235,13 @@ class Source(BaseModel, ABC):
         Raises `agent.errors.SourceError`; it's asked again at its `retry_at`.
         """
         return None
+
+    def time(self, context: SourceContext) -> datetime:
+        """Return what the CA's clock shows, with a time zone; asked while this machine's isn't believed.
+
+        Raises `agent.errors.SourceError` where the CA can't be asked.
+        """
+        raise NotImplementedError
 
     def revoke(self, chain: Chain, reason: str, context: SourceContext) -> None:
         """Have the CA revoke a chain; `reason` is a CRLReason of RFC 5280 section 5.3.1. Raises `agent.errors.SourceError`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from agent.planning import Inquire, Obtain, Plan
+from agent.planning import AskTheTime, Inquire, Obtain, Plan
 
 LATEST = timedelta(hours=12)
 """A pass is made after so long even if nothing seems to be due."""
@@ -17,6 +17,6 @@ LEFT_OVER = timedelta(minutes=1)
 def instant(made: Plan, now: datetime) -> datetime:
     """Return when the pass after the one that has left `made` is due."""
     instants = [now + LATEST, *([made.next_at] if made.next_at else [])]
-    if not all(isinstance(action, Obtain | Inquire) for action in made.actions):
+    if not all(isinstance(action, Obtain | Inquire | AskTheTime) for action in made.actions):
         instants.append(now + LEFT_OVER)
     return max(min(instants), now + SOONEST)

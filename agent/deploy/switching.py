@@ -24,6 +24,7 @@ from agent.errors.deploy import KEPT
 from agent.model.deployment import Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow
+from agent.store.served_chains import note_served
 
 
 class Switching:
@@ -58,6 +59,7 @@ class Switching:
         self._leave_out_unnamed()
         self._record_dead_endpoints()
         self._enter(Step.SWITCHING)
+        self._note_served()
         if self.rename() is not None:
             return self._failure_of_rename()
         self._enter(Step.RELOADING)
@@ -72,6 +74,13 @@ class Switching:
             self.keep()
             return None
         return self._outcomes.explained(failure, self._candidate(new=True))
+
+    def _note_served(self) -> None:
+        """Keep beside the database what is about to be in service."""
+        for module in self.record.moved:
+            generation = self._generation(module, new=True)
+            if generation is not None:
+                note_served(self._context.store, module, generation.number, generation.chains.values())
 
     def _confirm(self) -> Failure | None:
         """See that the services run the new configuration, where their endpoints don't show it."""

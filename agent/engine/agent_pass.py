@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,6 +21,7 @@ from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
 from agent.engine.bus import Bus
+from agent.engine.clock_notes import clock_doubt
 from agent.engine.closing import bound_chains, close_pass
 from agent.engine.host import usable_addresses, usable_by_interface
 from agent.engine.looks import modules_to_look_at, repair_modes
@@ -141,6 +142,11 @@ class Pass:
         return plan(
             self._clock(), declared.modules, declared.needs, self._state(), configured=configured, windows=windows
         )
+
+    @property
+    def rungs(self) -> Collection[Source]:
+        """The sources of the ladder."""
+        return self._inputs.settings.rungs.values()
 
     def source(self, name: str) -> Source:
         """Return a rung by its name."""
@@ -350,7 +356,8 @@ class Pass:
         return next((record.id for record in ranked if record.id not in refused), None)
 
     def _state(self) -> State:
-        return state_of(self._inputs, self._store, self._clock(), self._deferred)
+        doubt = clock_doubt(self._clock, self._inputs.settings.rungs.values())
+        return state_of(self._inputs, self._store, self._clock(), self._deferred, doubt)
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
+from agent.contract.source import Source
 from agent.engine.bus import Bus
 from agent.health.clock import kind_in_words
 from agent.model.events import Event, EventKind
 from agent.model.records import UPLOADED
+from agent.planning import ClockDoubt
 from agent.store import Store
 from agent.system.clock import Clock
 from agent.system.clock_judgement import Doubt
 
+if TYPE_CHECKING:
+    from agent.engine.workers import Workers
+
+ASK_AGAIN = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
+"""After CAs were asked what time it is once, twice, and more often."""
 Now = Callable[[], datetime]
 """A `Clock`, or a clock that is believed as it is."""
 
@@ -20,6 +28,27 @@ Now = Callable[[], datetime]
 def doubt_of(clock: Now) -> Doubt | None:
     """Return why the machine's clock isn't believed now, if it isn't."""
     return clock.doubt if isinstance(clock, Clock) else None
+
+
+def clock_doubt(clock: Now, rungs: Iterable[Source]) -> ClockDoubt | None:
+    """Return the doubt as far as planning goes: when the CAs are asked what time it is."""
+    if not isinstance(clock, Clock) or clock.doubt is None:
+        return None
+    if not any(each.tells_time for each in rungs):
+        return ClockDoubt()
+    asked = clock.asked()
+    pause = ASK_AGAIN[min(len(asked), len(ASK_AGAIN)) - 1]
+    return ClockDoubt(datetime.fromtimestamp(asked[-1], UTC) + pause if asked else clock())
+
+
+def settle_times(clock: Now, workers: Workers, store: Store, bus: Bus) -> None:
+    """Believe the machine's clock again where the CAs that were asked agree with it."""
+    with workers.times() as found:
+        agreed = next((each for each in found if each.agree), None)
+        if agreed is not None and isinstance(clock, Clock) and clock.doubt is not None:
+            clock.accept()
+            text = f"the machine's clock is believed again: {agreed.who}"
+            bus.publish(store, Event(clock(), EventKind.CLOCK_BELIEVED, text))
 
 
 def note_clock(clock: Now, store: Store, bus: Bus) -> None:

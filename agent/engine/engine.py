@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from agent.engine.agent_pass import Pass
 from agent.engine.audit_check import check_audit_record
 from agent.engine.boot import Booted, undo_first
 from agent.engine.bus import Bus, Listener
-from agent.engine.clock_notes import note_clock
+from agent.engine.clock_notes import note_clock, settle_times
 from agent.engine.conditions import note_repairs
 from agent.engine.deferred_orders import DeferredOrders
 from agent.engine.freshness import InputsFingerprint
@@ -32,13 +33,14 @@ from agent.engine.pass_inputs import (
 )
 from agent.engine.places import make_places
 from agent.engine.recheck import Recheck
+from agent.engine.recovering import on_whole_database
 from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
 from agent.engine.unchanged_settings import Loader, load_settings
 from agent.engine.up_to_date import note_up_to_date
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
 from agent.model.events import Event, EventKind
-from agent.planning import Inquire, Obtain, Plan
+from agent.planning import AskTheTime, Inquire, Obtain, Plan
 from agent.probing.probe import Prober
 from agent.report import Report
 from agent.store import Store
@@ -105,7 +107,7 @@ class Engine:
         self.bus = Bus((*listeners, lambda _event: self.activity.progress()))
         self.who = who
         self.job = job
-        self.workers = Workers(layout, self.bus, self.clock)
+        self.workers = Workers(layout, self.bus, self._clock)
         self._deferred = DeferredOrders()
 
     def clock(self) -> datetime:
@@ -114,7 +116,7 @@ class Engine:
 
     def plan(self, *, windows: bool = True) -> Plan:
         """Return what is due, changing nothing."""
-        with Store.open_existing(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
+        with Store.open_to_look(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
             inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
             return self._pass(store, inputs, "").plan(windows=windows)
 
@@ -167,6 +169,12 @@ class Engine:
 
         `recheck`: which endpoints to look at, whenever they were looked at last. `retry`: as for `apply`.
         """
+        work = partial(self._run_pass, wait=wait, windows=windows, orders=orders, recheck=recheck, retry=retry)
+        return on_whole_database(self.layout, self.clock, wait, work)
+
+    def _run_pass(
+        self, *, wait: float, windows: bool, orders: bool, recheck: Recheck, retry: bool
+    ) -> tuple[Plan, list[str]]:
         job = self.job or secrets.token_hex(4)
         with self._locked(wait) as store, self.activity.passing():
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
@@ -220,6 +228,9 @@ class Engine:
 
         What a crash has left in the middle is undone before any plugin is asked. Services are neither reloaded nor waited for.
         """
+        return on_whole_database(self.layout, self.clock, 0.0, self._boot)
+
+    def _boot(self) -> Booted:
         job = secrets.token_hex(4)
         with self._locked(0.0) as store:
             undone = undo_first(store, self.bus, self.clock(), job)
@@ -232,6 +243,7 @@ class Engine:
 
     def _settle(self, store: Store, job: str) -> list[str]:
         """Store what orders and inquiries have brought: needs and chains are read afterwards. Return lines for people."""
+        settle_times(self._clock, self.workers, store, self.bus)
         with self.workers.ended() as (deliveries, findings):
             now = self.clock()
             settle_deliveries(store, self.bus, deliveries, now=now, job=job)
@@ -274,7 +286,7 @@ class Engine:
         self.watch(inputs)
         services = self.workers.services(inputs.enabled.http01, job, store)
         return Pass(
-            store, inputs, self.bus, self.runner, self.prober, self.clock, services, deferred=self._deferred.keys
+            store, inputs, self.bus, self.runner, self.prober, self._clock, services, deferred=self._deferred.keys
         )
 
     def _start(self, store: Store, current: Pass, made: Plan, job: str) -> None:
@@ -284,6 +296,8 @@ class Engine:
         self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
         asked = [(current.source(each.source), each) for each in inquiries]
         self.workers.inquire(store, asked, services, private=current.asks_private_addresses)
+        if any(isinstance(each, AskTheTime) for each in made.actions):
+            self.workers.ask_the_time(current.rungs, services)
 
     def _gather(self, deadline: float) -> bool:
         """Wait until orders have ended: all, or those of ten seconds after the first. False: the time is up."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
+from agent.engine.copying import copy_if_due
+from agent.engine.recovering import forget_recovery
 from agent.health.damage import damaged_file, of_rows
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.store import Store
@@ -37,7 +39,9 @@ class IntegrityCheck:
         return []
 
     def end(self) -> list[str]:
-        """Mend what the pass has met since then. Return lines for people."""
+        """Mend what the pass has met since then, and make the copy of the day. Return lines for people."""
+        copy_if_due(self._store, self._clock())
+        forget_recovery(self._store, self._clock())
         news = set(self._store.database.damaged.values()) - self._known
         return self._check(self._clock()) if news else []
 

@@ -26,10 +26,17 @@ class StoredOrderContext(StoredSourceContext):
     """`agent.contract.source.OrderContext` for one order."""
 
     def __init__(
-        self, services: SourceServices, source: Source, obtain: Obtain, stop: threading.Event, root: Root | None = None
+        self,
+        services: SourceServices,
+        source: Source,
+        obtain: Obtain,
+        stop: threading.Event,
+        root: Root | None = None,
+        *,
+        holds: bool = False,
     ) -> None:
         about = {"names": sorted(obtain.request.names), "request": obtain.request.id}
-        super().__init__(services, source, stop, about)
+        super().__init__(services, source, stop, about, holds=holds)
         self._key = (obtain.request.id, obtain.source)
         self._forced = obtain.forced
         self._saved: Mapping[str, Any] | None = None

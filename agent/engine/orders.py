@@ -15,7 +15,7 @@ from agent.engine.delivery_checks import check_delivery, checked_text
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.source_context import SourceServices
 from agent.errors import AgentError, SourceError
-from agent.errors.source import OrderCancelled, SourceCrashed
+from agent.errors.source import OrderCancelled, OrderHeld, SourceCrashed
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.model.pause import LONGEST_ORDER, back_off
@@ -57,7 +57,7 @@ class Delivery:
 def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery:
     """Ask a source for a chain, whatever it does. Nothing is begun when the agent is about to stop."""
     if context.cancelled:
-        return Delivery(source, obtain, context.now(), error=OrderCancelled(obtain.source), begun=False)
+        return Delivery(source, obtain, context.now(), error=_stopped(obtain, context), begun=False)
     try:
         chain = source.obtain(obtain.request, context)
         if not isinstance(chain, Chain):
@@ -67,6 +67,8 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
         warnings, origin = (*judgement.warnings, *remarks), checked_text(source.origin)
         return Delivery(source, obtain, context.now(), chain, warnings=warnings, origin=origin)
     except AgentError as error:
+        if context.held:  # what it met may come of the clock: nothing is lost, and it doesn't count
+            return Delivery(source, obtain, context.now(), error=OrderHeld(obtain.source))
         if not is_aware(error.retry_at):
             naive = ValueError(f"{type(error).__name__}.retry_at has no time zone")
             error = SourceCrashed(obtain.source, naive, context.now() + back_off(1))
@@ -75,7 +77,13 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
         return Delivery(source, obtain, context.now(), error=error)
     except Exception as error:
         now = context.now()
+        if context.held:
+            return Delivery(source, obtain, now, error=OrderHeld(obtain.source))
         return Delivery(source, obtain, now, error=SourceCrashed(obtain.source, error, now + back_off(1)))
+
+
+def _stopped(obtain: Obtain, context: StoredOrderContext) -> OrderCancelled:
+    return OrderHeld(obtain.source) if context.held else OrderCancelled(obtain.source)
 
 
 def obtain_at_once(

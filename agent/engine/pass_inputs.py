@@ -15,7 +15,7 @@ from agent.errors import AgentError, Problem
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
 from agent.model.root import RootPhase, in_phase, served_with
-from agent.planning import Declared, State
+from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
 from agent.registry.plugins import PluginRecord
@@ -117,7 +117,11 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
 
 
 def state_of(
-    inputs: PassInputs, store: Store, now: datetime, deferred: frozenset[tuple[str, str]] = frozenset()
+    inputs: PassInputs,
+    store: Store,
+    now: datetime,
+    deferred: frozenset[tuple[str, str]] = frozenset(),
+    doubt: ClockDoubt | None = None,
 ) -> State:
     """Return what the store knows, as far as planning goes. `deferred`: orders that are not to be tried again yet."""
     roots, crosses, refusals = store.roots.all(), store.roots.crosses(), tuple(store.deployments.refusals())
@@ -129,6 +133,7 @@ def state_of(
         orders={(order.request, order.source): order for order in store.orders.records()},
         root=root.sha256 if root else None,
         sent_with_root=cross.fingerprints if cross else (),
+        root_until=root.not_after if root else None,
         reissues=store.orders.reissues(),
         forced=store.orders.forced(),
         watches=store.watches.all(),
@@ -152,6 +157,7 @@ def state_of(
         held_back=store.peers.held_back(),
         revocations=tuple(store.revocations.all()),
         lists=store.revocations.lists(),
+        doubt=doubt,
     )
 
 

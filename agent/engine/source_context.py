@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from agent.contract.context import Http01
 from agent.contract.source import Ledger, Memory, Source
 from agent.engine.bus import Bus
+from agent.engine.clock_notes import doubt_of
 from agent.engine.shared_objects import SharedObjects
 from agent.engine.write_queue import Writer
 from agent.errors.upload import TrustUnreadable
@@ -97,13 +98,20 @@ class StoredSourceContext:
     """`agent.contract.source.SourceContext` for one source. Memory, ledger and shared object outlive it."""
 
     def __init__(
-        self, services: SourceServices, source: Source, stop: threading.Event, about: Mapping[str, Any]
+        self,
+        services: SourceServices,
+        source: Source,
+        stop: threading.Event,
+        about: Mapping[str, Any],
+        *,
+        holds: bool = False,
     ) -> None:
-        """`about`: subject of the progress, for its events."""
+        """`about`: subject of the progress, for its events. `holds`: it is left while the machine's clock isn't believed."""
         self._services = services
         self._source = source
         self._stop = stop
         self._about = about
+        self._holds = holds
         self.memory: Memory = SourceMemory(services.writer, source.name)
         self.ledger: Ledger = SourceLedger(services.writer, source.name, services.clock)
         self.http01 = services.http01
@@ -136,8 +144,13 @@ class StoredSourceContext:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the agent wants to stop."""
-        return self._stop.is_set()
+        """Whether the agent wants to stop, or what it asks for has to wait."""
+        return self._stop.is_set() or self.held
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits until the machine's clock is believed."""
+        return self._holds and doubt_of(self._services.clock) is not None
 
     def wait(self, seconds: float) -> None:
         """Sleep, but wake up when cancelled."""

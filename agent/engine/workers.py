@@ -17,6 +17,7 @@ from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask
 from agent.engine.shared_objects import SharedObjects, key_of, keys_of
 from agent.engine.source_context import Clock, SourceServices, StoredSourceContext
+from agent.engine.time_asked import TimeAsked, ask_the_time
 from agent.engine.worker_pool import WorkerPool
 from agent.engine.write_queue import HEARTBEAT, DirectWriter, WriteQueue
 from agent.errors.deploy import ChainGone
@@ -25,8 +26,10 @@ from agent.model.events import Event, EventKind
 from agent.pki.chain import Chain
 from agent.planning import Inquire, Obtain
 from agent.store import Store
+from agent.system.clock import Clock as MachineClock
 from agent.system.layout import Layout
 
+TIME = "time"
 INQUIRY_GRACE = 1.0
 """Seconds for inquiries that are asked to stop: nothing is lost with them."""
 
@@ -45,6 +48,7 @@ class Workers:
         self._lists = RevocationLists()
         self._orders = WorkerPool[Delivery](self._wake)
         self._inquiries = WorkerPool[InquiryResult](self._wake)
+        self._times = WorkerPool[TimeAsked](self._wake)
         self.wake = threading.Event()
         """Set when something has ended, or by a caller that wants the loop to look again."""
 
@@ -66,7 +70,7 @@ class Workers:
         self._bus.show(store, known)
         for source, obtain in fresh:
             self._write_queue.begin()  # it shows that the holder of the leases lives
-            context = StoredOrderContext(services, source, obtain, self._orders.stop)
+            context = StoredOrderContext(services, source, obtain, self._orders.stop, holds=True)
             self._orders.add(obtain.key, source, partial(ask, source, obtain, context))
 
     def inquire(
@@ -80,17 +84,26 @@ class Workers:
             known = [begin(store, action, self._clock()) for _, action in fresh]
         for (source, action), before in zip(fresh, known, strict=True):
             about = {"names": list(action.names), "chain": action.chain}
-            context = StoredSourceContext(services, source, self._inquiries.stop, about)
+            context = StoredSourceContext(services, source, self._inquiries.stop, about, holds=True)
             load = partial(_chain, services, action.chain)
             ask_it = partial(ask_about, action, load, before, source, context, self._lists, private=private)
             self._inquiries.add(action.chain, source, ask_it)
+
+    def ask_the_time(self, rungs: Iterable[Source], services: SourceServices) -> None:
+        """Ask the CAs what time it is, unless that is under way."""
+        asked = [source for source in rungs if source.tells_time]
+        if not asked or TIME in self._times or not isinstance(self._clock, MachineClock):
+            return
+        self._clock.note_asked()
+        contexts = [(each, StoredSourceContext(services, each, self._times.stop, {})) for each in asked]
+        self._times.add(TIME, asked[0], partial(ask_the_time, contexts, self._clock.wall))
 
     # How far they are
 
     @property
     def busy(self) -> bool:
         """Whether an order or an inquiry runs, or has ended and was not stored yet."""
-        return bool(self._orders.sources or self._inquiries.sources)
+        return bool(self._orders.sources or self._inquiries.sources or self._times.sources)
 
     @property
     def orders(self) -> frozenset[Hashable]:
@@ -105,12 +118,12 @@ class Workers:
     @property
     def all_delivered(self) -> bool:
         """Whether every order has ended, and every inquiry where there are no orders: nobody waits for those."""
-        return not (self._orders.running if self._orders.sources else self._inquiries.running)
+        return not (self._orders.running if self._orders.sources else self._inquiries.running or self._times.running)
 
     @property
     def delivered(self) -> bool:
         """Whether something has ended and was not stored yet."""
-        return self._orders.has_ended or self._inquiries.has_ended
+        return self._orders.has_ended or self._inquiries.has_ended or self._times.has_ended
 
     @property
     def brought(self) -> bool:
@@ -123,6 +136,12 @@ class Workers:
         with self._orders.ended() as deliveries, self._inquiries.ended() as findings:
             yield deliveries, findings
 
+    @contextmanager
+    def times(self) -> Iterator[list[TimeAsked]]:
+        """Yield what the CAs have said of the time."""
+        with self._times.ended() as found:
+            yield found
+
     # Ending
 
     def tidy(self, rungs: Iterable[Source]) -> None:
@@ -132,7 +151,7 @@ class Workers:
 
     def stop(self, grace: float) -> None:
         """Ask everything to stop and give it `grace` seconds in all; orders that don't are left to their lease."""
-        orders, inquiries = self._orders.halt(), self._inquiries.halt()
+        orders, inquiries = self._orders.halt(), [*self._inquiries.halt(), *self._times.halt()]
         _join(orders, grace)
         _join(inquiries, min(grace, INQUIRY_GRACE))
 

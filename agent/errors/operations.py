@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from agent.errors.base import AgentError
 
@@ -31,6 +32,18 @@ class PassphraseRefused(OperationError):
     cause = "The passphrase is refused: {reason}. Nothing was exported."
     fix = "Choose a longer one, of several words: nothing else protects the key in the file."
     reason: str
+
+
+class NoLineages(OperationError):
+    """A directory isn't the one of another ACME client, or nothing is in it."""
+
+    code = "hand.no_lineages"
+    cause = "There is no chain of {client} in this directory: nothing is in {holds}/."
+    fix = "Name the directory in which it keeps its files: chainwright import {client} {usual}"
+    where: str
+    client: str
+    holds: str
+    usual: str
 
 
 class NotNeeded(OperationError):
@@ -139,3 +152,14 @@ class NotInLadder(OperationError):
     fix = "Name it in the setting `sources`."
     source: str
     ladder: Collection[str]
+
+
+class ClockBeforeRelease(OperationError):
+    """The machine's clock shows an instant before this release was made, which can't be right."""
+
+    code = "hand.clock_before_release"
+    cause = "The machine's clock shows {shown:time}, which is before this release was made ({released:time})."
+    where = "clock"
+    fix = "Set it, for example with timedatectl set-ntp true."
+    shown: datetime
+    released: datetime

@@ -52,6 +52,15 @@ class OrderCancelled(SourceError):
     source: str
 
 
+class OrderHeld(OrderCancelled):
+    """The machine's clock isn't believed; the order goes on when it is."""
+
+    code = "source.held"
+    cause = "The order waits, as the machine's clock isn't believed."
+    where = "{source}"
+    fix = "It goes on when the clock is right, or was accepted: chainwright clock accept"
+
+
 class SourceCrashed(SourceError):
     """A source raised something that isn't its contract."""
 

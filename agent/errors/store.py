@@ -78,7 +78,7 @@ class DatabaseLost(StoreError):
     code = "store.database_lost"
     cause = "The database is missing, though {found} shows that there was one."
     effect = "What is served is not touched, and no new root is made."
-    fix = "Restore it from a backup, or move the state directory aside to begin with a new root."
+    fix = "See what can be restored: chainwright repair --dry-run; or move the state directory aside to begin with a new root."
     where: str
     found: str
 
@@ -98,7 +98,7 @@ class DatabaseDamaged(DatabaseRefused):
 
     code = "store.database_damaged"
     cause = "The database is damaged: {reason}."
-    fix = "Restore the file from a backup."
+    fix = "See what can be restored: chainwright repair --dry-run"
 
 
 class TablesLost(DatabaseDamaged):
@@ -106,6 +106,17 @@ class TablesLost(DatabaseDamaged):
 
     code = "store.tables_lost"
     cause = "The database has lost tables or columns: {reason}."
+
+
+class CopyFailed(StoreError):
+    """A copy of the database can't be made, or can't be used."""
+
+    code = "store.copy_failed"
+    cause = "The copy of the database is no good: {reason}."
+    effect = "Earlier copies are kept, and everything goes on."
+    fix = "Make room or look at the disk; the next pass tries again: chainwright apply"
+    where: str
+    reason: str
 
 
 class DatabaseBusy(DatabaseRefused):
@@ -122,7 +133,7 @@ class DatabaseReadOnly(DatabaseRefused):
 
     code = "store.database_read_only"
     cause = "The database can't be written: {reason}."
-    fix = "Look whether its file system is mounted read-only, and who may write there, then: chainwright apply"
+    fix = "See whether its file system is mounted read-only, and why (dmesg), and who may write there, then: chainwright apply"
 
 
 class DatabaseUnreadable(DatabaseRefused):
@@ -138,7 +149,7 @@ class DatabaseFull(DatabaseRefused):
 
     code = "store.database_full"
     cause = "The database can't be written: the disk is full ({reason})."
-    fix = "Make room there, then: chainwright apply"
+    fix = "Make room there (df -h, df -i); the next pass goes on by itself, or now: chainwright apply"
 
 
 class DatabaseTooNew(StoreError):
@@ -156,9 +167,10 @@ class StateUnwritable(StoreError):
 
     code = "store.state_unwritable"
     cause = "The state directory can't be used: {reason}."
-    fix = "Run the command as root, or name a directory of your own: --root DIR"
+    fix = "{cure}"
     where: str
     reason: str
+    cure: str = "Run the command as root, or name a directory of your own: --root DIR"
 
 
 class LockHeld(StoreError):

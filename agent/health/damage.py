@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from agent.errors.problem import Problem
+from agent.errors.problem import Problem, rfc3339
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.store.connection import DamagedRow
 from agent.store.integrity import is_made_again
+
+if TYPE_CHECKING:
+    from agent.store.recovery import Recovery
 
 RESTORE = "restore it from a backup"
 FIXES = {
@@ -61,7 +65,30 @@ def damaged_file(output: str, database: Path) -> Problem:
         "status.damaged_database",
         f"SQLite can't read the whole database: {first}.",
         str(database),
-        f"Check the disk, and {RESTORE}.",
+        "Check the disk, and see what can be restored: chainwright repair --dry-run",
         "What can be read is used, and what is served is not touched.",
         detail=output,
     )
+
+
+def recovered(recovery: Recovery, database: Path) -> Problem:
+    """Say that the database was lost or damaged, what was restored, and what is missing."""
+    from agent.store.recovery import restored_rows  # a status is not to wait for it
+
+    return Problem(
+        "status.recovered",
+        f"The database could not be used, and was restored: {'; '.join(restored_rows(recovery))}.",
+        str(database),
+        "See who may log in, set passwords and make tokens again: chainwright webui list",
+        f"{_missing(recovery)} What was in service is in service.",
+        detail=recovery.reason,
+    )
+
+
+def _missing(recovery: Recovery) -> str:
+    if recovery.from_itself:
+        return "Nothing is missing."
+    if recovery.made_at is not None:
+        since = f"What was changed after {rfc3339(recovery.made_at)} is missing"
+        return f"{since}: people, passwords, peer certificates, the audit record. Sessions and tokens have ended."
+    return "People, tokens, pins, peer certificates, the audit record and uploads that are not in service are missing."

@@ -17,6 +17,8 @@ class EventKind(StrEnum):
     PASS_STARTED = "pass_started"
     PASS_ENDED = "pass_ended"
     SETTINGS_REFUSED = "settings_refused"
+    DATABASE_RESTORED = "database_restored"
+    """It was lost or damaged."""
     CLOCK_DOUBTED = "clock_doubted"
     CLOCK_BELIEVED = "clock_believed"
     """It is right again, or NTP, the CAs or a person said that it is."""

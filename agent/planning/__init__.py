@@ -13,6 +13,7 @@ from agent.model.need import Need
 from agent.model.records import ChainRecord
 from agent.planning.actions import (
     Action,
+    AskTheTime,
     BeginSigning,
     CrossCertify,
     Deploy,
@@ -36,12 +37,16 @@ from agent.planning.modules import Modules
 from agent.planning.orders import Orders
 from agent.planning.root_life import RootLife
 from agent.planning.signing import Signing
-from agent.planning.state import WAITING_AGAIN, Declared, State
+from agent.planning.state import WAITING_AGAIN, ClockDoubt, Declared, State
+
+LOCAL = "local"
 
 __all__ = [
     "WAITING_AGAIN",
     "Action",
+    "AskTheTime",
     "BeginSigning",
+    "ClockDoubt",
     "CrossCertify",
     "Declared",
     "Deploy",
@@ -102,7 +107,7 @@ def plan(
         orders.consider(need, binding)
     orders.rejoin()
     inquiries = Inquiries(state, now)
-    for binding in bindings:
+    for binding in bindings if state.doubt is None else ():
         inquiries.consider(binding)
     modules_plan = Modules(state, now, windows)
     by_module = _by_module(needs)
@@ -112,12 +117,15 @@ def plan(
     signing = Signing(state, now)
     signing.consider()
     roots = RootLife(state, bindings, now)
-    roots.consider(wanted=any(each.source == "local" for each in orders.due))
+    roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
+    root, obtain = _held_back(state, roots.due, orders.due, bindings)
+    asking = _asking(state, now)
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
     instants += [*signing.instants, *_beginnings(state.evidence.chains, now)]
+    instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
     return Plan(
         bindings=tuple(bindings),
-        actions=(*roots.due, *signing.lists, *signing.peers, *orders.due, *modules_plan.actions, *inquiries.due),
+        actions=(*root, *signing.lists, *signing.peers, *obtain, *modules_plan.actions, *inquiries.due, *asking),
         next_at=min([*instants, *modules_plan.looks], default=None),
         beside_looks_at=min(instants, default=None),
         deferred=modules_plan.deferred,
@@ -133,6 +141,22 @@ def plan_json(made: Plan) -> dict[str, object]:
         "next_at": rfc3339(made.next_at) if made.next_at else None,
         "deferred": {module: rfc3339(at) for module, at in made.deferred.items()},
     }
+
+
+def _held_back(
+    state: State, roots: Sequence[RootStep], orders: Sequence[Obtain], bindings: Sequence[Binding]
+) -> tuple[Sequence[RootStep], Sequence[Obtain]]:
+    """Return the steps of roots and the orders. While the clock is doubted, a root is made only where a need has no chain."""
+    if state.doubt is None or any(each.chain is None for each in bindings):
+        return roots, orders
+    local = state.evidence.root is not None
+    steps = [each for each in roots if not isinstance(each, MakeRoot | PrepareRoot)]
+    return steps, [each for each in orders if local or each.source != LOCAL]
+
+
+def _asking(state: State, now: datetime) -> list[AskTheTime]:
+    at = state.doubt.ask_at if state.doubt else None
+    return [AskTheTime()] if at is not None and at <= now else []
 
 
 def _beginnings(chains: Iterable[ChainRecord], now: datetime) -> list[datetime]:

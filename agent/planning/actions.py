@@ -116,6 +116,13 @@ class Inquire:
 
 
 @dataclass(frozen=True, slots=True)
+class AskTheTime:
+    """Ask the CAs what time it is."""
+
+    reason: str = "the machine's clock isn't believed"
+
+
+@dataclass(frozen=True, slots=True)
 class Deploy:
     """Give a module the chains that it is to have."""
 
@@ -157,7 +164,7 @@ class Retire:
     reason: str = "it is no longer configured"
 
 
-Action = RootStep | ListRevoked | SignAgain | Obtain | Inquire | Deploy | Settle | Look | Retire
+Action = RootStep | ListRevoked | SignAgain | Obtain | Inquire | AskTheTime | Deploy | Settle | Look | Retire
 
 KINDS: Mapping[type[Action], str] = {
     MakeRoot: "make_root",
@@ -169,10 +176,15 @@ KINDS: Mapping[type[Action], str] = {
     SignAgain: "sign_again",
     Obtain: "obtain",
     Inquire: "inquire",
+    AskTheTime: "ask_the_time",
     Deploy: "deploy",
     Settle: "settle",
     Look: "look",
     Retire: "retire",
+}
+FOR_ALL: Mapping[type[Action], str] = {
+    ListRevoked: "list what the root has revoked",
+    AskTheTime: "ask the CAs what time it is",
 }
 VERBS: Mapping[type[Action], str] = {
     Deploy: "deploy",
@@ -198,8 +210,8 @@ def _what(action: Action) -> str:
     match action:
         case MakeRoot() | PrepareRoot() | CrossCertify() | BeginSigning() | RetireRoot():
             return f"{ROOT_STEPS[type(action)]} {getattr(action, 'subject', '')}".rstrip()
-        case ListRevoked():
-            return "list what the root has revoked"
+        case ListRevoked() | AskTheTime():
+            return FOR_ALL[type(action)]
         case SignAgain():
             return f"sign {action.module}/{action.label} again"
         case Obtain():
@@ -222,7 +234,7 @@ def action_json(action: Action) -> dict[str, object]:
         row["root"] = action.root
     elif isinstance(action, SignAgain):
         row |= {"module": action.module, "label": action.label, "peer": action.peer}
-    elif not isinstance(action, MakeRoot | PrepareRoot):
+    elif not isinstance(action, MakeRoot | PrepareRoot | AskTheTime):
         row["module"] = action.module
     if isinstance(action, Deploy):
         row["chains"] = dict(action.chains)

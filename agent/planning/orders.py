@@ -175,7 +175,7 @@ class Orders:
         forced: bool = False,
         served: tuple[ChainRecord, ...] = (),
     ) -> None:
-        if at is None:
+        if at is None or (self._state.doubt is not None and not source.immediate):
             return
         key = (request.id, source.name)
         if at > self._now:

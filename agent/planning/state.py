@@ -28,6 +28,14 @@ class Declared:
     window: Hours | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ClockDoubt:
+    """The machine's clock isn't believed: what needs the network waits, and nothing is decided by that clock."""
+
+    ask_at: datetime | None = None
+    """When CAs are asked what time it is; None: there is none that can be."""
+
+
 @dataclass(frozen=True)
 class State:
     """What the store knows, as far as planning goes."""
@@ -51,3 +59,5 @@ class State:
     revocations: tuple[Revocation, ...] = ()
     lists: Mapping[str, RevocationList] = field(default_factory=dict)
     """SHA-256 of a root -> its newest list."""
+    doubt: ClockDoubt | None = None
+    """None: the clock is believed."""

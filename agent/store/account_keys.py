@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.errors.base import AgentError
 from agent.pki.account_key import thumbprint
 from agent.pki.key import key_pem, load_key
 from agent.store.connection import Connection
 from agent.store.instants import read_known, written
 from agent.store.sealing import Sealer
+from agent.system.trust import read_regular
 from agent.system.writing import replace
 
 if TYPE_CHECKING:
@@ -89,6 +92,34 @@ class AccountKeys:
         """Give the proposed key up; it's kept, in case a CA has taken it."""
         self._turn(Role.NEXT, Role.RETIRED)
 
+    def write_files(self) -> None:
+        """Write the copies that are missing: an earlier version named them so that nobody could open them."""
+        for row in self._database.checked("account_keys", "select thumbprint, sealed_key from account_keys"):
+            if not self._file(row["thumbprint"]).exists():
+                replace(self._file(row["thumbprint"]), row["sealed_key"], mode=0o600)
+                (self._private / f"account-{row['thumbprint'][:16]}.sealed").unlink(missing_ok=True)
+
+    def take_in_files(self, now: datetime) -> list[str]:
+        """Keep the keys of the copies that aren't here; return their thumbprints. Call inside `Store.write`.
+
+        The one that was written last is the present one, where there is none.
+        """
+        known = {record.thumbprint for record in self.all()}
+        taken = []
+        for path in sorted(self._private.glob("account-*.sealed"), key=_written_at, reverse=True):
+            name = path.name.removeprefix("account-").removesuffix(".sealed")
+            with suppress(AgentError, OSError, ValueError, TypeError):
+                if (
+                    name not in known
+                    and thumbprint(load_key(self._sealer.open(read_regular(path), _context(name)))) == name
+                ):
+                    self._keep(name, read_regular(path), Role.RETIRED if self.present() else Role.PRESENT, now)
+                    taken.append(name)
+        return taken
+
+    def _file(self, name: str) -> Path:
+        return self._private / f"account-{name}.sealed"
+
     def _with(self, role: Role) -> AccountKeyRecord | None:
         return next((record for record in self.all() if record.role is role), None)
 
@@ -101,12 +132,21 @@ class AccountKeys:
     def _insert(self, key: PrivateKey, role: Role, now: datetime) -> AccountKeyRecord:
         record = AccountKeyRecord(thumbprint(key), role, now)
         sealed = self._sealer.seal(key_pem(key), _context(record.thumbprint))
-        replace(self._private / f"account-{record.thumbprint[:16]}.sealed", sealed, mode=0o600)
+        replace(self._file(record.thumbprint), sealed, mode=0o600)
+        self._keep(record.thumbprint, sealed, role, now)
+        return record
+
+    def _keep(self, name: str, sealed: bytes, role: Role, now: datetime) -> None:
         self._database.execute(
             "insert or replace into account_keys (thumbprint, sealed_key, role, created_at) values (?, ?, ?, ?)",
-            [record.thumbprint, sealed, str(role), written(now)],
+            [name, sealed, str(role), written(now)],
         )
-        return record
+
+
+def _written_at(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _context(thumbprint: str) -> str:

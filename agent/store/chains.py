@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from agent.errors.base import AgentError
 from agent.model.records import ChainRecord
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
@@ -98,6 +99,30 @@ class Chains:
             key = self._sealer.open(row["sealed_key"], _context(chain_id))
             return Chain.from_pem((row["certificates"] + row["anchor"]).encode(), key)
         return None
+
+    def rows(self, chain_id: str) -> list[dict[str, Any]]:
+        """Return the row of a chain as it is, its key sealed; empty where there is none."""
+        query = f"select {', '.join(ALL_COLUMNS)} from chains where id = ?"  # noqa: S608
+        return self._database.checked("chains", query, [chain_id])
+
+    def take_in(self, row: Mapping[str, Any]) -> bool:
+        """Keep a row that `rows` returned, unless there is one of that chain; False: there is, or its key can't be opened.
+
+        Call inside `Store.write`.
+        """
+        known = self._database.execute("select 1 from chains where id = ?", [row["id"]]).fetchone()
+        if known is not None:
+            return False
+        self._records.forget()
+        self._database.execute(INSERT, {column: row.get(column) for column in ALL_COLUMNS})
+        try:
+            loaded = self.load(row["id"])
+        except (AgentError, ValueError, TypeError):
+            loaded = None
+        if loaded is None or loaded.id != row["id"]:
+            self.delete(row["id"])
+            return False
+        return True
 
     def newest_ids(self) -> list[str]:
         """Return the ids of a few chains, the newest first."""

@@ -7,18 +7,21 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from agent.errors.store import (
     DatabaseBusy,
+    DatabaseFull,
+    DatabaseReadOnly,
     NoStateYet,
-    StateUnwritable,
 )
 from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
 from agent.store.conditions import Conditions
 from agent.store.connection import Connection
+from agent.store.copies import copy_before_upgrade
 from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
@@ -27,8 +30,9 @@ from agent.store.failures import is_of_the_file, look_at_files, refusal, transla
 from agent.store.footprints import Footprints
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
-from agent.store.key_check import checked_sealer, refuse_to_forget, refuse_while_restoring, sealer_of
+from agent.store.key_check import checked_sealer, new_sealer, refuse_to_forget, refuse_while_restoring, sealer_of
 from agent.store.ledger import Ledger
+from agent.store.looking import connect_to_look
 from agent.store.modules import Modules
 from agent.store.orders import Orders
 from agent.store.peers import Peers
@@ -41,6 +45,7 @@ from agent.store.source_memory import Memories
 from agent.store.upgrade import bring_up_to_date, transaction
 from agent.store.watches import Watches
 from agent.system.layout import Layout
+from agent.system.obstacles import state_unwritable
 from agent.system.writing import make_state, write_new
 
 T = TypeVar("T")
@@ -81,7 +86,7 @@ class Store:
         try:
             make_state(layout.private)
         except OSError as error:
-            raise StateUnwritable(str(layout.state), (error.strerror or str(error)).lower()) from error
+            raise state_unwritable(layout.state, error) from error
         look_at_files(layout)
         if not layout.database.exists():
             refuse_to_forget(layout)
@@ -98,6 +103,17 @@ class Store:
         return cls._connect(layout, several_threads=several_threads)
 
     @classmethod
+    def open_at(cls, layout: Layout, path: Path, *, first: bool = False) -> Self:
+        """Open a database that is not in place, and bring it up to date; `first`: it is empty. Raises `StoreError`."""
+        database = Connection.open(path)
+        try:
+            bring_up_to_date(database, path)
+            return cls(layout, database, new_sealer(layout, database) if first else checked_sealer(layout, database))
+        except BaseException:
+            database.close()
+            raise
+
+    @classmethod
     def open_read_only(cls, layout: Layout) -> Self:
         """Open the store of an earlier run in one consistent state, which later writes of others don't change.
 
@@ -106,9 +122,16 @@ class Store:
         """
         _find(layout)
         with translated(layout):
-            database = Connection.open(layout.database, read_only=True)
-            database.execute("BEGIN")
+            database = connect_to_look(layout.database)
         return cls(layout, database, sealer_of(layout))
+
+    @classmethod
+    def open_to_look(cls, layout: Layout) -> Self:
+        """Open the store of an earlier run to look: brought up to date, unless nothing can be written. Raises `StoreError`."""
+        try:
+            return cls.open_existing(layout)
+        except (DatabaseFull, DatabaseReadOnly):
+            return cls.open_read_only(layout)
 
     def refresh(self) -> None:
         """Take a store that is open read-only to the present state."""
@@ -159,7 +182,7 @@ class Store:
         return found
 
     def write_if_free(self, work: Callable[[], object]) -> bool:
-        """Do what `work` writes as a transaction, unless another process is writing: then it's left out.
+        """Do what `work` writes as a transaction, unless another process is writing, or nothing can be: then it's left out.
 
         For what is nice to know, such as when something was used last. Return whether it is done. Raises `DatabaseRefused`.
         """
@@ -168,7 +191,7 @@ class Store:
         try:
             with self.write():
                 work()
-        except DatabaseBusy:
+        except (DatabaseBusy, DatabaseFull, DatabaseReadOnly):
             return False
         finally:
             self.database.execute(f"PRAGMA busy_timeout = {patience}")
@@ -226,7 +249,7 @@ class Store:
         database = _database(layout, several_threads=several_threads)
         try:
             with translated(layout):
-                bring_up_to_date(database, layout.database)
+                bring_up_to_date(database, layout.database, partial(copy_before_upgrade, layout, database))
                 return cls(layout, database, checked_sealer(layout, database))
         except BaseException:
             database.close()
@@ -244,7 +267,7 @@ def _create(path: Path) -> None:
     except FileExistsError:
         return  # another process was quicker
     except OSError as error:
-        raise StateUnwritable(str(path), (error.strerror or str(error)).lower()) from error
+        raise state_unwritable(path, error) from error
 
 
 def _find(layout: Layout) -> None:
@@ -256,7 +279,7 @@ def _find(layout: Layout) -> None:
         refuse_while_restoring(layout)
         raise NoStateYet(str(layout.database)) from error
     except OSError as error:
-        raise StateUnwritable(str(layout.private), (error.strerror or str(error)).lower()) from error
+        raise state_unwritable(layout.private, error) from error
 
 
 def _database(layout: Layout, *, several_threads: bool = False) -> Connection:

@@ -43,6 +43,12 @@ class Deployments:
         self._database.table("meta").upsert({"key": key, "value": str(number)}, pk="key")
         return number
 
+    def raise_number(self, owner: str, least: int) -> None:
+        """Have no generation of `owner` get a number up to `least`: a directory has it."""
+        key = f"last generation of {owner}"
+        if self._counted(key) < least:
+            self._database.table("meta").upsert({"key": key, "value": str(least)}, pk="key")
+
     def put_generation(self, generation: Generation, texts: Mapping[str, str], now: datetime) -> None:
         """Keep a generation before its directory is made. `texts`: digest -> text with marks."""
         self._generations.forget()

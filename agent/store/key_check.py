@@ -79,6 +79,11 @@ def _first_sealer(layout: Layout, database: Connection) -> Sealer:
     refuse_to_forget(layout)  # a database that was emptied is as lost as one that is gone
     if not master_key_path(layout.master_key).exists():
         create_master_key(layout.master_key)
+    return new_sealer(layout, database)
+
+
+def new_sealer(layout: Layout, database: Connection) -> Sealer:
+    """Return what seals the keys of a new database with the master key that there is."""
     sealer = sealer_of(layout)
     _keep_check(sealer, database)
     return sealer

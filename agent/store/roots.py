@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace as with_changes
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.errors.base import AgentError
 from agent.model.root import CrossCertificate, RootPhase, RootRecord, in_phase, served_with
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.sealing import Sealer
+from agent.system.trust import read_regular
 from agent.system.writing import replace
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ COLUMNS = (
     "sha256, subject, not_before, not_after, certificates, created_at, retired_at, signs_at, replaced_at, retires_at, "
     "prepared, uploaded"
 )
+UNTIL_IT_SIGNS = timedelta(days=90)
+"""A successor that was prepared signs so long after the database was lost, as nothing else says when."""
 
 
 class Roots:
@@ -117,6 +122,36 @@ class Roots:
         """Return every root, the newest first."""
         query = f"select {COLUMNS} from roots order by created_at desc, rowid desc"  # noqa: S608
         return self._database.decoded("roots", _record, query)
+
+    def take_in_files(self, signed: Collection[str], now: datetime) -> list[Root]:
+        """Keep the roots of the sealed copies that aren't here, and return them. Call inside `Store.write`.
+
+        Where none signs, the newest of those does that have `signed` what is in service; a newer one was prepared to follow.
+        """
+        known = {record.sha256 for record in self.all()}
+        found = [each for each in self._in_files() if each.sha256 not in known]
+        for root in sorted(found, key=lambda each: (each.sha256 in signed, each.not_before), reverse=True):
+            signing = self.present()
+            if signing is None:
+                self._insert(root, now, signs_at=now, prepared=False, uploaded=False)
+            elif root.not_before > signing.not_before and root.sha256 not in signed and self.prepared() is None:
+                self._insert(root, now, signs_at=now + UNTIL_IT_SIGNS, prepared=True, uploaded=False)
+            else:
+                self._insert(root, now, signs_at=root.not_before, prepared=False, uploaded=False)
+                query = "update roots set retired_at = ?, replaced_at = ? where sha256 = ?"
+                self._database.execute(query, [written(now), written(now), root.sha256])
+        return found
+
+    def _in_files(self) -> Iterator[Root]:
+        """Yield the roots of the sealed copies whose key can be opened."""
+        from agent.pki.authority import Root
+        from agent.pki.certificate import load_certificates, sha256_of
+
+        for path in sorted(self._private.glob("root-*.sealed")):
+            with suppress(AgentError, OSError, ValueError, TypeError):
+                pem = read_regular(path.with_suffix(".pem"))
+                sha256 = sha256_of(load_certificates(pem)[0])
+                yield Root.from_pem(pem, self._sealer.open(read_regular(path), _context(sha256)))
 
     def newest_ids(self) -> list[str]:
         """Return the fingerprints of a few roots, the newest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,14 +30,18 @@ def transaction(database: Connection) -> Iterator[None]:
         raise
 
 
-def bring_up_to_date(database: Connection, path: Path) -> None:
-    """Take the steps that are left, and make again what was dropped. Raises `DatabaseTooNew`, `TablesLost`, `sqlite3.Error`."""
-    _migrate(database, path)
+def bring_up_to_date(database: Connection, path: Path, first: Callable[[], object] = lambda: None) -> None:
+    """Take the steps that are left, and make again what was dropped.
+
+    `first`: what to do before, where there are steps left in a database that has something in it. Raises `DatabaseTooNew`,
+    `TablesLost`, `sqlite3.Error`.
+    """
+    _migrate(database, path, first)
     if _fingerprint(database) != _known(database):
         _repair(database, path)
 
 
-def _migrate(database: Connection, path: Path) -> None:
+def _migrate(database: Connection, path: Path, first: Callable[[], object]) -> None:
     from agent.store import migrations as steps
 
     migrations = steps.migrations
@@ -46,6 +50,8 @@ def _migrate(database: Connection, path: Path) -> None:
         raise DatabaseTooNew(str(path), ", ".join(sorted(unknown)))
     if not migrations.pending(database.sqlite_utils):
         return
+    if migrations.applied(database.sqlite_utils):
+        first()
     try:
         with transaction(database):  # another process may be at it as well
             migrations.apply(database.sqlite_utils)

@@ -26,7 +26,7 @@ OF_SOURCES = [error for error in EXAMPLES if isinstance(error, SourceError)]
 def test_what_only_the_settings_or_a_person_can_cure_is_not_tried_again():
     codes = {error.code.removeprefix("source.") for error in OF_SOURCES if error.retry_at is None}
     assert codes == {
-        *("cancelled", "not_revocable", "rekey_unfinished", "terms_not_agreed", "external_account_missing"),
+        *("cancelled", "held", "not_revocable", "rekey_unfinished", "terms_not_agreed", "external_account_missing"),
         *("external_account_refused", "contact_refused", "account_key_refused", "profile_refused", "profile_missing"),
         "revocation_undone",
         *("signing_request_refused", "revocation_refused", "challenge_missing"),

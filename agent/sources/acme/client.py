@@ -33,7 +33,7 @@ from agent.sources.acme.response import (
     unreadable,
 )
 from agent.sources.acme.retries import PAUSES, RetryPolicy
-from agent.sources.acme.retry_after import polled
+from agent.sources.acme.retry_after import http_date, polled
 from agent.sources.acme.signing import Signer
 from agent.sources.acme.timed_connections import ANSWER_TIMEOUT
 from agent.system.names import is_address
@@ -144,6 +144,13 @@ class AcmeClient(AcmeNetwork):
             raise self._failure from failure
         finally:
             self._looked_at = self._monotonic()
+
+    def time(self, context: SourceContext) -> datetime:
+        """Return what the CA's clock shows, of a fresh answer. Raises `CaUnreachable` where it doesn't say."""
+        there = http_date(self.get(context, self.url, "directory").headers.get("Date"))
+        if there is None:
+            raise CaUnreachable("its answer has no date", url=self.url)
+        return there
 
     def url_of(self, context: SourceContext, resource: str) -> str:
         """Return the URL of one of the directory's resources. Raises `CaUnreachable`."""

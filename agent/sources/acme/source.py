@@ -32,6 +32,7 @@ class AcmeSource(Source):
     title: ClassVar[str] = "ACME"
     uses_account_key: ClassVar[bool] = True
     watches: ClassVar[bool] = True
+    tells_time: ClassVar[bool] = True
     concurrency: ClassVar[int] = 8
 
     directory: DirectoryUrl = Field(
@@ -139,6 +140,14 @@ class AcmeSource(Source):
         from agent.sources.acme.ca_context import ca_context_of
 
         return ca_context_of(self, context).inquire(chain, watch, context)
+
+    def time(self, context: SourceContext) -> datetime:
+        """Return the Date of the CA's directory. Raises ValueError where its server isn't verified."""
+        from agent.sources.acme.ca_context import ca_context_of
+
+        if not self.directory_url.startswith("https://"):
+            raise ValueError("anybody can have answered")
+        return ca_context_of(self, context).client.time(context)
 
     def revoke(self, chain: Chain, reason: str, context: SourceContext) -> None:
         """Have the CA revoke the chain (RFC 8555 section 7.6)."""

@@ -1,0 +1,70 @@
+"""Recovery of a lost or damaged database by a pass, or by a person: what was done is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from agent.auth.audit_log import AGENT, AuditLog
+from agent.auth.person import Actor
+from agent.errors.store import DatabaseDamaged, DatabaseLost, StoreError
+from agent.health.damage import recovered
+from agent.model.events import Event, EventKind
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.store import Store
+from agent.store.recovery import MOST_ASIDE, Recovery, diagnose, recover, restored_rows
+from agent.system.clock_offsets import age
+from agent.system.layout import Layout
+from agent.system.lock import held
+
+SCOPE = "recovery"
+TOLD = timedelta(days=30)
+"""How long the status says that a database was restored."""
+OFTEN = 600.0
+"""Seconds in which a disk that damages each database again is not given another one."""
+T = TypeVar("T")
+
+
+def on_whole_database(layout: Layout, clock: Callable[[], datetime], wait: float, work: Callable[[], T]) -> T:
+    """Do what opens the database; where that is lost or damaged, recover it and do it again. Raises `StoreError`."""
+    try:
+        return work()
+    except (DatabaseLost, DatabaseDamaged):
+        with held(layout.lock, wait=wait):
+            found = diagnose(layout)
+            if found is not None:
+                if _was_often(layout):
+                    raise
+                recover_and_tell(layout, found, clock(), AGENT)
+        if found is None:
+            raise
+    return work()
+
+
+def recover_and_tell(layout: Layout, found: StoreError, now: datetime, actor: Actor) -> Recovery:
+    """Recover the database, and write down what was done. Call under the lock. Raises `StoreError`."""
+    recovery = recover(layout, found, now)
+    said = "; ".join(restored_rows(recovery))
+    problem = recovered(recovery, layout.database)
+    finding = Finding(SubjectKind.APPLIANCE, "database", Severity.NOTICE, problem, since=now, title="database")
+    with Store.open(layout) as store, store.write():
+        AuditLog(store).note(actor, now, "database restored", "database", f"{recovery.reason}: {said}"[:1000])
+        store.journal.add(Event(now, EventKind.DATABASE_RESTORED, f"{recovery.reason}: {said}"))
+        store.conditions.replace(SCOPE, [finding], now)
+    return recovery
+
+
+def forget_recovery(store: Store, now: datetime) -> None:
+    """Say no longer that the database was restored, when that was said for long enough."""
+    before = store.conditions.of(SCOPE)
+    kept = [each for each in before if each.since and timedelta() <= now - each.since < TOLD]
+    if kept != before:
+        with store.write():
+            store.conditions.replace(SCOPE, kept, now)
+
+
+def _was_often(layout: Layout) -> bool:
+    """Whether the last recoveries followed each other so fast that another one would not help."""
+    times = [each.stat().st_mtime for each in (layout.private / "damaged").glob("*")]
+    return len([each for each in times if age(each, layout.root) < OFTEN]) >= MOST_ASIDE

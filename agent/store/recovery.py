@@ -1,0 +1,239 @@
+"""Recovery of a database that is lost or damaged: the newest good copy, then what the disk tells beside it.
+
+What is put in place is complete before: a process that is killed meanwhile leaves the old files or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from agent.errors.store import CopyFailed, DatabaseBusy, DatabaseDamaged, DatabaseLost, DatabaseRefused, StoreError
+from agent.store.connection import Connection
+from agent.store.copies import Copy, check, copies, open_copy
+from agent.store.database import Store
+from agent.store.failures import files_of
+from agent.store.instants import written
+from agent.store.integrity import quick_check, read_all
+from agent.store.key_check import sealer_of
+from agent.store.published_lists import take_in_lists
+from agent.store.sealing import read_master_key
+from agent.store.served_chains import last_numbers, served_rows, unknown_modules
+from agent.system.layout import Layout
+from agent.system.writing import flush_directory, make_directory, write_new
+
+MOST_ASIDE = 3
+"""Damaged databases that are kept."""
+OF_ANOTHER_TIME = (
+    "delete from transactions",
+    "delete from sessions",
+    "delete from tokens",
+    "delete from devices",
+    "update orders set lease_process = null, lease_at = null",
+    "update jobs set ended_at = coalesce(ended_at, started_at), exit_code = coalesce(exit_code, 1)",
+    "delete from endpoints",
+    "delete from meta where key in ('trusted', 'seen', 'looks', 'next at', 'checked at')",
+)
+"""What a copy has that says nothing of today, or would let somebody in who was locked out since."""
+
+
+@dataclass
+class Recovery:
+    """What was wrong, and what was, or would be, done."""
+
+    reason: str
+    """Why the database can't be used; a clause."""
+    copy: Copy | None = None
+    """What was restored; None: there is none, and all is from the sealed files and the generations."""
+    made_at: datetime | None = None
+    """When the copy was made."""
+    from_itself: bool = False
+    """All rows could be read: only an index was damaged, say."""
+    refused: list[str] = field(default_factory=list)
+    """Copies that were no good, each with the reason."""
+    chains: list[str] = field(default_factory=list)
+    """Ids of the chains that were taken in from what is in service."""
+    roots: list[str] = field(default_factory=list)
+    """Fingerprints of the roots that were taken in from their sealed files."""
+    accounts: list[str] = field(default_factory=list)
+    """The same of ACME account keys, thumbprints."""
+    revocations: int = 0
+    """Entries of published lists that were taken in."""
+    aside: Path | None = None
+    """Where the damaged files are now; None: nothing was changed."""
+
+
+def has_state(layout: Layout) -> bool:
+    """Whether there is anything of an earlier run."""
+    shown = (*layout.private.glob("root-*.sealed"), *layout.modules.glob("*/live"), *copies(layout))
+    return os.path.lexists(layout.database) or bool(shown)
+
+
+def diagnose(layout: Layout) -> StoreError | None:
+    """Return what is wrong with the database; None: it is whole. Call under the lock. Raises other `StoreError`s."""
+    try:
+        with Store.open(layout) as store:
+            found = quick_check(store)
+    except DatabaseBusy:
+        raise
+    except (DatabaseLost, DatabaseDamaged) as error:
+        return error
+    return DatabaseDamaged(str(layout.database), found.partition("\n")[0].rstrip(".")) if found else None
+
+
+def recover(layout: Layout, found: StoreError, now: datetime, *, dry_run: bool = False) -> Recovery:
+    """Put a whole database in place of a damaged one. Call under the lock.
+
+    Raises what was `found` where nothing can: no copy is good, and what is in service is not known. Raises `StoreError` for the
+    master key.
+    """
+    read_master_key(layout.master_key)
+    recovery = Recovery(found.problem.cause.rstrip("."))
+    fresh = layout.private / ".chainwright.db.new"
+    _remove(fresh)
+    try:
+        recovery.from_itself = _from_itself(layout, fresh, found)
+        if not recovery.from_itself and not _from_copies(layout, fresh, recovery):
+            _from_nothing(layout, fresh, found, now)
+        _reconcile(layout, fresh, recovery, now)
+        if not dry_run:
+            recovery.aside = _put_in_place(layout, fresh)
+    except sqlite3.Error as error:
+        raise DatabaseRefused(str(layout.database), str(error)) from error
+    finally:
+        _remove(fresh)
+    return recovery
+
+
+def _from_itself(layout: Layout, fresh: Path, found: StoreError) -> bool:
+    """Build the database anew from its own rows, where all of them can be read: an index was damaged."""
+    if type(found) is not DatabaseDamaged:
+        return False
+    write_new(fresh, b"", mode=0o600)
+    try:
+        database = Connection.open(layout.database, read_only=True)
+        try:
+            database.execute("VACUUM INTO ?", [str(fresh)])
+        finally:
+            database.close()
+        if not check(fresh) and _is_good(layout, fresh):
+            return True
+    except (sqlite3.Error, StoreError):
+        pass
+    _remove(fresh)
+    return False
+
+
+def _from_copies(layout: Layout, fresh: Path, recovery: Recovery) -> bool:
+    """Restore the newest good copy."""
+    for copy in copies(layout):
+        try:
+            made_at = open_copy(copy, sealer_of(layout), fresh)
+            if _is_good(layout, fresh):
+                recovery.copy, recovery.made_at = copy, made_at
+                with _opened(layout, fresh) as store, store.write():
+                    for statement in OF_ANOTHER_TIME:
+                        store.database.execute(statement)
+                return True
+            recovery.refused.append(f"{copy.path}: rows of it can't be read")
+        except (StoreError, sqlite3.Error) as error:
+            reason = error.problem.cause if isinstance(error, CopyFailed) else str(error)
+            recovery.refused.append(f"{copy.path}: {reason}")
+        _remove(fresh)
+    return False
+
+
+def _from_nothing(layout: Layout, fresh: Path, found: StoreError, found_at: datetime) -> None:
+    """Begin with an empty database, where all that is in service is known beside it. Raises `found`."""
+    roots = list(layout.private.glob("root-*.sealed"))
+    if not roots or unknown_modules(layout):
+        raise found
+    write_new(fresh, b"", mode=0o600)
+    with _opened(layout, fresh, first=True) as store, store.write():
+        signed = {str(row.get("root")) for row in served_rows(layout)}
+        if not store.roots.take_in_files(signed, found_at) or store.roots.present() is None:
+            raise found
+        store.database.execute("delete from roots")  # they are taken in again, and told
+
+
+def _is_good(layout: Layout, path: Path) -> bool:
+    """Whether each row of a database can be decoded, after it was brought up to date, and its keys opened."""
+    with _opened(layout, path) as store:
+        read_all(store)
+        return not [row for row in store.database.damaged.values() if row.table in {"chains", "roots", "account_keys"}]
+
+
+@contextmanager
+def _opened(layout: Layout, path: Path, *, first: bool = False) -> Iterator[Store]:
+    """Open a database that is not in place yet."""
+    with Store.open_at(layout, path, first=first) as store:
+        yield store
+        store.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        store.database.execute("PRAGMA journal_mode=DELETE")
+
+
+def _reconcile(layout: Layout, fresh: Path, recovery: Recovery, now: datetime) -> None:
+    """Take in what is on disk and not in the database: nothing that is in service is made or ordered again."""
+    rows = list(served_rows(layout))
+    with _opened(layout, fresh) as store, store.write():
+        signed = {str(row.get("root")) for row in rows}
+        recovery.roots = [root.sha256 for root in store.roots.take_in_files(signed, now)]
+        recovery.accounts = store.account_keys.take_in_files(now)
+        recovery.chains = [row["id"] for row in rows if store.chains.take_in(row)]
+        recovery.revocations = take_in_lists(store, layout, now)
+        for owner, number in last_numbers(layout):
+            store.deployments.raise_number(owner, number)
+        store.database.execute("delete from meta where key = 'trusted'")
+
+
+def _put_in_place(layout: Layout, fresh: Path) -> Path:
+    """Move the damaged files aside, and the new one to their place. A pass that finds neither does it again."""
+    aside = _aside(layout)
+    for path in files_of(layout.database):
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(aside / path.name)
+    fresh.rename(layout.database)
+    flush_directory(layout.private)
+    return aside
+
+
+def _aside(layout: Layout) -> Path:
+    """Return a new directory for damaged files; the oldest go."""
+    parent = layout.private / "damaged"
+    make_directory(parent, mode=0o700)
+    known = sorted((each for each in parent.iterdir() if each.name.isdecimal()), key=lambda each: int(each.name))
+    for each in known[: -(MOST_ASIDE - 1)] if len(known) >= MOST_ASIDE else ():
+        shutil.rmtree(each, ignore_errors=True)
+    made = parent / str(int(known[-1].name) + 1 if known else 1)
+    make_directory(made, mode=0o700)
+    return made
+
+
+def _remove(fresh: Path) -> None:
+    for path in files_of(fresh):
+        path.unlink(missing_ok=True)
+
+
+def restored_rows(recovery: Recovery) -> Iterable[str]:
+    """Yield lines for people: what was done."""
+    if recovery.from_itself:
+        yield "every row could be read, and was taken over"
+    if recovery.copy is not None:
+        yield f"the copy of {written(recovery.made_at)} was restored"
+    for many, what in (
+        (len(recovery.chains), "chains that are in service"),
+        (len(recovery.roots), "roots"),
+        (len(recovery.accounts), "ACME account keys"),
+        (recovery.revocations, "revocations of published lists"),
+    ):
+        if many:
+            yield f"{many} {what} were taken in"
+    if recovery.aside is not None:
+        yield f"the damaged files are in {recovery.aside}{os.sep}"

@@ -1,0 +1,89 @@
+"""What is in service, beside the database: the chains of each live generation as files, for the day on which that is lost.
+
+A generation's files have keys and certificates in whatever form the service wants, and don't tell for which request a chain was
+made. So the rows of its chains are kept as they are in the database, the keys sealed: ``private/served-MODULE.json``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from agent.store.values import mapping
+from agent.system.layout import Layout
+from agent.system.trust import read_regular
+from agent.system.writing import replace
+
+if TYPE_CHECKING:
+    from agent.store.database import Store
+
+LARGEST = 64 * 1024 * 1024
+PREFIX, SUFFIX = "served-", ".json"
+
+
+def note_served(store: Store, module: str, generation: int, chains: Iterable[str]) -> None:
+    """Keep the chains of a generation that is about to be, or is in service. What can't be written is left out."""
+    rows = [row for chain in sorted(set(chains)) for row in store.chains.rows(chain)]
+    text = json.dumps({"generation": generation, "chains": [_written(row) for row in rows]})
+    with contextlib.suppress(OSError):
+        replace(store.layout.private / f"{PREFIX}{module}{SUFFIX}", text.encode(), mode=0o600)
+
+
+def note_all(store: Store) -> None:
+    """Keep those that an earlier version has not kept, and drop those of modules that are gone."""
+    live = live_numbers(store.layout)
+    chains = store.deployments.live_chains()
+    for module, number in live.items():
+        if module in chains and _kept(store.layout, module).get("generation") != number:
+            note_served(store, module, number, chains[module].values())
+    for path in store.layout.private.glob(f"{PREFIX}*{SUFFIX}"):
+        if path.name[len(PREFIX) : -len(SUFFIX)] not in live:
+            path.unlink(missing_ok=True)
+
+
+def served_rows(layout: Layout) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the chains that are in service, as far as the files fit the generations."""
+    for module, number in live_numbers(layout).items():
+        kept = _kept(layout, module)
+        if kept.get("generation") == number:
+            yield from (_read(row) for row in kept.get("chains", ()))
+
+
+def unknown_modules(layout: Layout) -> list[str]:
+    """Return the modules with a generation in service of whose chains nothing is kept."""
+    return [each for each, number in live_numbers(layout).items() if _kept(layout, each).get("generation") != number]
+
+
+def live_numbers(layout: Layout) -> dict[str, int]:
+    """Return the number of the generation in service, by module."""
+    found = {}
+    for link in sorted(layout.modules.glob("*/live")):
+        with contextlib.suppress(OSError, ValueError):
+            found[link.parent.name] = int(link.readlink().name)
+    return found
+
+
+def last_numbers(layout: Layout) -> Iterator[tuple[str, int]]:
+    """Yield each owner of generations, with the highest number that a directory has."""
+    for kind, directory in (("module", layout.modules), ("service", layout.services)):
+        for owner in sorted(directory.glob("*/")):
+            numbers = [int(each.name) for each in owner.iterdir() if each.name.isdecimal()]
+            if numbers:
+                yield f"{kind}:{owner.name}", max(numbers)
+
+
+def _kept(layout: Layout, module: str) -> dict[str, Any]:
+    try:
+        return mapping(read_regular(layout.private / f"{PREFIX}{module}{SUFFIX}", largest=LARGEST).decode())
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _written(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "sealed_key": row["sealed_key"].hex()}
+
+
+def _read(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "sealed_key": bytes.fromhex(row["sealed_key"])}
