@@ -8,11 +8,20 @@ from timemachine.run import play
 from timemachine.story import Fault, Story, story_of
 
 SEEDS = range(3)
+pytestmark = pytest.mark.timeout(600)  # ten seconds of CPU each, on a machine that may do much else
 ONCE_WRONG = (
     # A chain was made ready for the end of an upload, dropped after a day, and ordered again and again.
     Story(0, 0.6, 8, (Fault(1.0, "upload", 127.12, 953938),)),
     # An upload was served until it had ended: the next chain was made when it had.
-    Story(3, 0.15, 4, (Fault(2.0, "upload", 30.0, 0),)),
+    Story(
+        *(3, 0.37, 6),
+        faults=(
+            Fault(24.92, "upload", 129.94, 13807),
+            Fault(48.60, "boot_ahead", 0.29, 960437),
+            Fault(56.34, "boot_ahead", 0.04, 970808),
+            Fault(86.53, "upload", 43.44, 751984),
+        ),
+    ),
 )
 
 
