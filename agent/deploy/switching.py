@@ -134,7 +134,7 @@ class Switching:
         """Store that the new generations are in service, or are waiting for their service."""
         self._enter(Step.KEEPING)
         context, record = self._context, self.record
-        before = context.store.deployments.all()
+        before = {name: context.deployment(name) for name in record.modules}
         stopped = self._outcomes.stopped()
         footprints = Footprints(context, {name: self._generation(name, new=True) for name in record.modules})
         rows = {module: self._endpoints.records(module, new=True) for module in record.modules}
