@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import plistlib
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from agent.model.root import RootRecord
@@ -12,15 +13,20 @@ NAMESPACE = uuid.UUID("6f9f2f0a-4a4e-5d7c-9a55-2f9b1c0d7e31")
 """For RFC 9562 version 5: the same root gets the same profile, so that installing it again replaces it."""
 
 
-def profile(record: RootRecord, der: bytes) -> bytes:
-    """Return the profile (Apple, "Device Management": TopLevel and CertificateRoot), not signed."""
-    payload = _payload("com.apple.security.root", "root", record) | {
-        "PayloadCertificateFileName": "root.cer",
-        "PayloadContent": der,
-    }
-    whole = _payload("Configuration", "profile", record) | {
-        "PayloadContent": [payload],
-        "PayloadDescription": f"Lets this device trust certificates that {record.subject} has signed.",
+def profile(roots: Sequence[tuple[RootRecord, bytes]]) -> bytes:
+    """Return the profile (Apple, "Device Management": TopLevel and CertificateRoot), not signed.
+
+    `roots`: each with its certificate in DER; the first names the profile, the next one is put beside it while it is prepared.
+    """
+    payloads = [
+        _payload("com.apple.security.root", "root", record)
+        | {"PayloadCertificateFileName": f"{stem}.cer", "PayloadContent": der}
+        for (record, der), stem in zip(roots, ("root", "next-root"), strict=False)
+    ]
+    subjects = " and ".join(record.subject for record, _ in roots)
+    whole = _payload("Configuration", "profile", roots[0][0]) | {
+        "PayloadContent": payloads,
+        "PayloadDescription": f"Lets this device trust certificates that {subjects} {'have' if roots[1:] else 'has'} signed.",
         "PayloadRemovalDisallowed": False,
     }
     return plistlib.dumps(whole)

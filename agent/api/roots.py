@@ -18,9 +18,16 @@ from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.model.aim import Aim
-from agent.model.root import RootRecord
+from agent.model.root import RootPhase, RootRecord
 from agent.operations.effects import RootEffects
-from agent.operations.root import reissue_root, root_aim, root_effects, upload_effects, upload_root
+from agent.operations.root import (
+    reissue_root,
+    root_aim,
+    root_effects,
+    signing_date_of_next,
+    upload_effects,
+    upload_root,
+)
 from agent.operations.uploads import Through
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
 DER = "application/pkix-cert"
 PROFILE = "application/x-apple-aspen-config"
 REISSUE, REPLACE = "REISSUE", "REPLACE"
+AT_ONCE = "sign with it at once, without an overlap in which clients are given it"
 
 
 class RootFormat(StrEnum):
@@ -49,10 +57,19 @@ class Retyped(Input):
     """Word that confirms that what will break was read."""
 
     typed: str = Field(max_length=20, description=f'"{REISSUE}"')
+    now: bool = Field(False, description=AT_ONCE)
+
+
+class Overlap(Input):
+    """Whether there is an overlap."""
+
+    now: bool = Field(False, description=AT_ONCE)
 
 
 class NewRoot(Given):
     """A root with its key: self-signed, or a company's subordinate authority with its parents."""
+
+    now: bool = Field(False, description=AT_ONCE)
 
 
 class Replacement(NewRoot):
@@ -69,10 +86,13 @@ class RootQuery(Input):
 
 @dataclass(frozen=True, slots=True)
 class RootPage:
-    """The root that signs, and those before it."""
+    """The root that signs, those that are believed beside it, and those before."""
 
     root: RootDetails
     earlier: tuple[RootDetails, ...]
+    """Retired ones."""
+    others: tuple[RootDetails, ...] = ()
+    """The one that is prepared to sign next, and one that was replaced and is still believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,50 +114,56 @@ class RootStarted(JobStarted):
     subject: str
     sha256: str
     not_after: datetime
+    signs_at: datetime | None = None
+    """When it begins to sign; None: at once."""
 
 
 def show(request: ApiRequest) -> ApiResponse:
     """Return all about the root. Raises `RootMissing`."""
     snapshot, _ = request.services.status(request.now)
     with Store.open_read_only(request.services.layout) as view:
-        found = [root_details(snapshot, each) for each in view.roots.all()]
-    present = [each for each in found if each.retired_at is None]
+        found = [root_details(snapshot, each, request.now) for each in view.roots.all()]
+    present = [each for each in found if each.phase is RootPhase.SIGNING]
     if not present:
         raise RootMissing
-    return ApiResponse(RootPage(present[0], tuple(each for each in found if each.retired_at is not None)))
+    earlier = [each for each in found if each.phase is RootPhase.RETIRED]
+    others = [each for each in found if each.phase in {RootPhase.PREPARED, RootPhase.REPLACED}]
+    return ApiResponse(RootPage(present[0], tuple(earlier), tuple(others)))
 
 
 def download(request: ApiRequest) -> ApiResponse:
-    """Return the root's certificate. Raises `RootMissing`."""
+    """Return the root's certificate, and that of the one that signs next. Raises `RootMissing`."""
     query: RootQuery = request.query
     with Store.open_read_only(request.services.layout) as view:
-        record = view.roots.present()
+        record, prepared = view.roots.present(), view.roots.prepared()
     if record is None:
         raise RootMissing
-    content, media_type, ending = _written(record, query.format)
+    content, media_type, ending = _written([record, *([prepared] if prepared else [])], query.format)
     return ApiResponse(content, media_type=media_type, headers=attachment((record.subject,), ending))
 
 
 def effects(request: ApiRequest) -> ApiResponse:
     """Say what another root would do, asking every module."""
+    query: Overlap = request.query
     with request.services.looking_state() as state:
-        return ApiResponse(root_effects(state))
+        return ApiResponse(root_effects(state, at_once=query.now))
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
     """Make a new root. Raises `ConfirmationWordMissing`."""
     _require(request.body.typed, REISSUE)
-    job = new_job()
+    job, now = new_job(), request.body.now
     with request.locked_state(job) as state:
-        aim, root = root_aim(state), reissue_root(state)
-    return _taken(request, job, root, aim, "root reissued")
+        at = signing_date_of_next(state, at_once=now)
+        aim, root = None if at else root_aim(state), reissue_root(state, at_once=now)
+    return _taken(request, job, root, aim, "root reissued", at)
 
 
 def preview(request: ApiRequest) -> ApiResponse:
     """Say what a root is, and what it would do. Raises `UploadError`, `RootError` and `ChainError`."""
     root = _diagnose(request, request.body, request.services.inspections.preview)
     with request.locked_state() as state:
-        found = upload_effects(state, root)
+        found = upload_effects(state, root, at_once=request.body.now)
     certificates = tuple(links(root.pem().decode()))
     return ApiResponse(RootPreview(root.subject, root.sha256, root.not_before, root.not_after, certificates, found))
 
@@ -147,9 +173,10 @@ def replace(request: ApiRequest) -> ApiResponse:
     _require(request.body.typed, REPLACE)
     root, job = _diagnose(request, request.body, request.services.inspections.take), new_job()
     with request.locked_state(job) as state:
-        aim = root_aim(state)
-        upload_root(state, root)
-    return _taken(request, job, root, aim, "root replaced")
+        at = signing_date_of_next(state, at_once=request.body.now)
+        aim = None if at else root_aim(state)
+        upload_root(state, root, at_once=request.body.now)
+    return _taken(request, job, root, aim, "root replaced", at)
 
 
 def _require(typed: str, word: str) -> None:
@@ -163,19 +190,19 @@ def _diagnose(request: ApiRequest, given: Given, through: Through) -> Root:
     return through(inspect_root, given.input_files(), passphrase=given.secret, now=request.now)
 
 
-def _taken(request: ApiRequest, job: str, root: Root, aim: Aim, action: str) -> ApiResponse:
+def _taken(request: ApiRequest, job: str, root: Root, aim: Aim | None, action: str, at: datetime | None) -> ApiResponse:
     begin(request, job, action, root.subject, aim=aim)
-    return started(RootStarted(job, root.subject, root.sha256, root.not_after))
+    return started(RootStarted(job, root.subject, root.sha256, root.not_after, at))
 
 
-def _written(record: RootRecord, form: RootFormat) -> tuple[bytes, str, str]:
+def _written(records: list[RootRecord], form: RootFormat) -> tuple[bytes, str, str]:
     if form is RootFormat.PEM:
-        return record.certificates.encode(), PEM, "pem"
+        return "".join(each.certificates for each in records).encode(), PEM, "pem"
     if form is RootFormat.DER:
-        return _der(record), DER, "cer"
+        return _der(records[0]), DER, "cer"
     from agent.api.mobileconfig import profile
 
-    return profile(record, _der(record)), PROFILE, "mobileconfig"
+    return profile([(each, _der(each)) for each in records]), PROFILE, "mobileconfig"
 
 
 def _der(record: RootRecord) -> bytes:
@@ -193,7 +220,7 @@ ROUTES = (
         "/v1/root/download",
         Access.PUBLIC,
         download,
-        "Return the root's certificate, which is for everybody",
+        "Return the root's certificate, and that of the next one, which are for everybody",
         query=RootQuery,
         media_types=(PEM, DER, PROFILE),
         problems=(404,),
@@ -205,6 +232,7 @@ ROUTES = (
         effects,
         "Say what another root would break, by name",
         RootEffects,
+        query=Overlap,
         pool=Pool.LOOK,
         problems=(503,),
     ),

@@ -74,7 +74,7 @@ class ApiServices:
     @contextlib.contextmanager
     def accounts(self, origin: Origin | None = None) -> Iterator[Accounts]:
         """Open the accounts in the store; `origin`: of changes, for the audit record. Raises `StoreError`."""
-        with Store.open_existing(self.layout) as store:
+        with Store.open_to_look(self.layout) as store:
             yield Accounts(store, origin=origin)
 
     def status(self, now: datetime) -> tuple[Snapshot, Report]:

@@ -96,7 +96,7 @@ def show(request: ApiRequest) -> ApiResponse:
         degraded=found.degraded,
         summary=found.summary,
         attention=tuple(found.attention[:MOST_FINDINGS]),
-        root=root_details(snapshot, snapshot.root) if snapshot.root else None,
+        root=root_details(snapshot, snapshot.root, request.now) if snapshot.root else None,
         modules=found.modules,
         findings=found.findings[:MOST_FINDINGS],
         view=query.view,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 """The whole command, with the start of its process."""
-RESERVE = 0.15
+RESERVE = 0.25
 """Part of that for what comes before and after the work: loading the program, ending what hangs, saying so."""
 AFTER_COMMANDS = 0.15
 """Part for what comes after the services' own tests: renames, and storing them."""

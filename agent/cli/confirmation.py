@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 def confirm_root(effects: RootEffects, *, word: str, flag: str, given: bool) -> None:
     """Say what another root would do, by name, and have `word` typed. Raises `ConfirmationFlagMissing`."""
-    for line in effect_lines(effects):
+    confirm_step(effect_lines(effects), word=word, flag=flag, given=given)
+
+
+def confirm_step(lines: Sequence[str], *, word: str, flag: str, given: bool) -> None:
+    """Say what a step would do, and have `word` typed. Raises `ConfirmationFlagMissing`."""
+    for line in lines:
         note(line)
     if given:
         return
@@ -43,13 +48,20 @@ def confirm_ending(lines: Sequence[str], *, given: bool, flag: str = "--yes") ->
 def effect_lines(effects: RootEffects) -> list[str]:
     """Return what another root would do."""
     lines = consequence_lines(effects)
+    if effects.signs_at is not None:
+        lines.insert(0, f"From {effects.signs_at:%Y-%m-%d} on the new root signs. Where it isn't known by then:")
     if effects.resigned:
         signed = counted(len(effects.resigned), "local chain")
         lines.append(f"{signed} will be signed again and deployed: {', '.join(effects.resigned)}.")
     if effects.peers:
         signed = counted(len(effects.peers), "peer certificate")
         lines.append(f"{signed} will be signed again, for you to carry to its device: {', '.join(effects.peers)}.")
-    lines.append("Everyone who installed the old root sees warnings until they install the new one.")
+    if effects.dropped:
+        lines.append(f"{effects.dropped} was prepared before and has signed nothing: it is dropped.")
+    if effects.signs_at is None:
+        lines.append("Everyone who installed the old root sees warnings until they install the new one.")
+    else:
+        lines.append("Before, give it to all who installed the old root: chainwright root download prints both.")
     lines.append("Uploaded chains do not change. The old root is kept in the list.")
     return lines
 

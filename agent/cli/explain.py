@@ -97,7 +97,7 @@ def _look(
     from agent.report import read_snapshot
     from agent.store import Store
 
-    with Store.open_existing(layout) as store:
+    with Store.open_to_look(layout) as store:
         inputs = read_pass_inputs(layout, store, read_host, settings)
         entries = inputs.settings.entries
         entry = entries.get(module) or _taken_out(store, module)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ COMMANDS = {
     "events": "agent.cli.events",
     "explain": "agent.cli.explain",
     "export": "agent.cli.upload",
+    "import": "agent.cli.importing",
     "pin": "agent.cli.pins",
     "plan": "agent.cli.plan",
     "plugins": "agent.cli.plugins",
@@ -78,7 +80,7 @@ class Program(CommandGroup):
         """Import one command."""
         home = COMMANDS.get(name) or HIDDEN.get(name)
         if home is not None:
-            found: click.Command = getattr(import_module(home), name)
+            found: click.Command = getattr(import_module(home), f"{name}_" if iskeyword(name) else name)
             return found
         for each in self._of_plugins(context):
             if each.plugin == name and each.error is not None and not context.resilient_parsing:

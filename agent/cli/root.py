@@ -12,9 +12,11 @@ from agent.cli.commands import CommandGroup, Invocation
 from agent.cli.confirmation import confirm_root, effect_lines
 from agent.cli.files import FILE, write_file
 from agent.cli.output import columns, note, print_json
+from agent.cli.root_steps import begin, phase_text, retire, root_json, successor_rows
 from agent.cli.words import counted
 from agent.errors.problem import rfc3339
 from agent.errors.root import RootMissing
+from agent.model.root import RootPhase, published
 from agent.report import read_snapshot
 from agent.report.rows import plain
 from agent.system.spans import when
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from agent.model.root import RootRecord
     from agent.operations.effects import RootEffects
     from agent.report import Snapshot
+
+
+now_option = click.option("--now", "at_once", is_flag=True, help="Sign with it at once, without an overlap.")
 
 
 @click.group(
@@ -44,15 +49,15 @@ signs     4 chains in use
 )
 @click.pass_obj
 def show(invocation: Invocation) -> None:
-    """Show the root's subject, fingerprint and end."""
+    """Show the root's subject, fingerprint and end, and the other roots that are believed."""
     now = invocation.now()
     snapshot = read_snapshot(invocation.layout, now)
     found = _present(snapshot)
     in_use = {binding.chain for binding in snapshot.bindings}
     made = [record for record in snapshot.chains if record.root == found.sha256 and record.id in in_use]
     if invocation.as_json:
-        row = {"subject": found.subject, "sha256": found.sha256, "not_before": rfc3339(found.not_before)}
-        print_json({"root": {**row, "not_after": rfc3339(found.not_after), "signs": len(made)}})
+        others = [root_json(each) for each in snapshot.roots if each.believed and each.sha256 != found.sha256]
+        print_json({"root": {**root_json(found), "signs": len(made)}, "others": others})
         return
     rows = [
         ["subject", found.subject],
@@ -60,6 +65,7 @@ def show(invocation: Invocation) -> None:
         ["valid", f"from {rfc3339(found.not_before)}"],
         ["", f"until {rfc3339(found.not_after)} ({when(found.not_after, now)})"],
         ["signs", f"{counted(len(made), 'chain')} in use"],
+        *successor_rows(snapshot, now),
     ]
     for line in columns(rows):
         click.echo(line)
@@ -77,16 +83,18 @@ $ curl --cacert root.pem https://gw:8443/
 def download(invocation: Invocation, out: Path | None) -> None:
     """Print the root's certificate as PEM, and nothing else, for clients that are to trust it.
 
-    A root that was issued by another authority is followed by the certificates above it.
+    While another root is prepared, it follows: give clients both. A root that was issued by another authority is followed by the
+    certificates above it.
     """
-    found = _present(read_snapshot(invocation.layout, invocation.now()))
+    snapshot = read_snapshot(invocation.layout, invocation.now())
+    found, pem = _present(snapshot), published(snapshot.roots)
     if out is not None:
-        write_file(out, found.certificates.encode())
+        write_file(out, pem.encode())
         note(f"{found.subject}: {out}")
     if invocation.as_json:
-        print_json({"sha256": found.sha256, "pem": found.certificates, "file": str(out) if out else None})
+        print_json({"sha256": found.sha256, "pem": pem, "file": str(out) if out else None})
     elif out is None:
-        click.echo(found.certificates, nl=False)
+        click.echo(pem, nl=False)
 
 
 def _present(snapshot: Snapshot) -> RootRecord:
@@ -106,19 +114,18 @@ $ chainwright root list
 )
 @click.pass_obj
 def list_(invocation: Invocation) -> None:
-    """List the present root and those before it."""
+    """List the present root, the next one where it is prepared, and those before."""
     from agent.store import Store
 
     with Store.open_existing(invocation.layout) as store:
         found = store.roots.all()
     if invocation.as_json:
-        print_json({"roots": [_root_json(each) for each in found]})
+        print_json({"roots": [root_json(each) for each in found]})
         return
     table = [["", "SHA-256", "SUBJECT", "UNTIL", "STATE"]]
     for each in found:
-        state = f"replaced {each.retired_at:%Y-%m-%d}" if each.retired_at else "signs"
-        mark = " " if each.retired_at else "*"
-        table.append([mark, each.sha256[:12], each.subject, f"{each.not_after:%Y-%m-%d}", state])
+        mark = "*" if each.phase is RootPhase.SIGNING else " "
+        table.append([mark, each.sha256[:12], each.subject, f"{each.not_after:%Y-%m-%d}", phase_text(each)])
     for line in columns(table):
         click.echo(line)
 
@@ -128,25 +135,31 @@ def list_(invocation: Invocation) -> None:
     example="""
 $ chainwright root reissue --dry-run
 $ chainwright root reissue
+From 2027-03-01 on the new root signs. Where it isn't known by then:
 2 local chains will be signed again and deployed: reverse_proxy/www.example.com, webui/address.
 Type REISSUE to go on:
 """,
 )
+@now_option
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @click.option("--yes-reissue-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
-def reissue(invocation: Invocation, dry_run: bool, confirmed: bool) -> int:
-    """Make a new root, sign the local chains again and deploy them. What breaks is listed first, by name."""
+def reissue(invocation: Invocation, at_once: bool, dry_run: bool, confirmed: bool) -> int:
+    """Make a new root, which signs after an overlap in which clients are given it. What breaks is listed first, by name.
+
+    With --now it signs the local chains again in this run, and the one before is believed no longer.
+    """
     from agent.cli.apply import perform
     from agent.operations.root import reissue_root, root_aim, root_effects
 
     with invocation.locked_state("root reissue") as state:
-        effects = root_effects(state)
+        effects = root_effects(state, at_once=at_once)
     if dry_run:
         return _print_effects(invocation, effects)
     confirm_root(effects, word="REISSUE", flag="--yes-reissue-root", given=confirmed)
     with invocation.locked_state("root reissue") as state:
-        aim, made = root_aim(state), reissue_root(state)
+        aim = root_aim(state) if effects.signs_at is None else None
+        made = reissue_root(state, at_once=at_once)
     note(f"New root: {made.subject}, SHA-256 {made.sha256}")
     return perform(invocation, aim=aim)
 
@@ -162,6 +175,7 @@ Type REPLACE to go on:
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--key", type=FILE, help="The root's private key.")
 @click.option("--passphrase-file", type=FILE, help="Passphrase of the key.")
+@now_option
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @click.option("--yes-replace-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
@@ -170,10 +184,14 @@ def upload(
     files: tuple[Path, ...],
     key: Path | None,
     passphrase_file: Path | None,
+    at_once: bool,
     dry_run: bool,
     confirmed: bool,
 ) -> int:
-    """Replace the root by one of your own: self-signed, or a company's subordinate authority with its parents."""
+    """Replace the root by one of your own: self-signed, or a company's subordinate authority with its parents.
+
+    It signs after an overlap in which clients are given it, with --now in this run.
+    """
     from agent.cli.apply import perform
     from agent.cli.files import input_files, passphrase_of
     from agent.inspection import inspect_root
@@ -183,13 +201,13 @@ def upload(
     found = inspect_root(given, passphrase=passphrase_of(passphrase_file), now=invocation.now())
     note(f"New root: {found.subject}, until {found.not_after:%Y-%m-%d}, SHA-256 {found.sha256}")
     with invocation.locked_state("root upload") as state:
-        effects = upload_effects(state, found)
+        effects = upload_effects(state, found, at_once=at_once)
     if dry_run:
         return _print_effects(invocation, effects, subject=found.subject, sha256=found.sha256)
     confirm_root(effects, word="REPLACE", flag="--yes-replace-root", given=confirmed)
     with invocation.locked_state("root upload") as state:
-        aim = root_aim(state)
-        upload_root(state, found)
+        aim = root_aim(state) if effects.signs_at is None else None
+        upload_root(state, found, at_once=at_once)
     return perform(invocation, aim=aim)
 
 
@@ -202,15 +220,5 @@ def _print_effects(invocation: Invocation, effects: RootEffects, **about: str) -
     return 0
 
 
-def _root_json(each: RootRecord) -> dict[str, object]:
-    return {
-        "subject": each.subject,
-        "sha256": each.sha256,
-        "not_before": rfc3339(each.not_before),
-        "not_after": rfc3339(each.not_after),
-        "retired_at": rfc3339(each.retired_at) if each.retired_at else None,
-    }
-
-
-for _each in (peers.peers, peers.export, peers.crl, peers.revoke):
+for _each in (begin, retire, peers.peers, peers.export, peers.crl, peers.revoke):
     root.add_command(_each)

@@ -46,6 +46,8 @@ class RequestState:
     """What this source's CA says of `chain`."""
     sent_with_root: tuple[str, ...] = ()
     """SHA-256 of what chains of the present root are to be sent with, for clients that know only another root."""
+    root_until: datetime | None = None
+    """When the present root ends: what it signs doesn't outlive it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,12 @@ HARMLESS = frozenset((DiskFailed.code, NotPutBack.code, PublishOccupied.code, Ow
 """Codes of what fails before any service is told of anything."""
 
 Alternative = Callable[[str, str, frozenset[str]], str | None]
-"""`(module, slot, refused chains) -> the next chain down the ladder`."""
+"""`(module, slot, refused chains) -> the next chain down the ladder`. Called by any thread."""
+
+
+def no_alternative(_module: str, _slot: str, _refused: frozenset[str]) -> str | None:
+    """There is none: what is deployed by a context with this has no other chain."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class DeployContext:
     """Puts an event on the bus."""
     records: Mapping[str, ChainRecord]
     needs: Mapping[tuple[str, str], Need]
-    alternative: Alternative
+    alternative: Alternative = no_alternative
     wait_policy: WaitPolicy = WaitPolicy()
     keep: int = 3
     """Generations of a module that are kept."""
@@ -146,7 +151,7 @@ class DeployContext:
 
     def deployment(self, module: str) -> Deployment | None:
         """Return the last deployment of a module."""
-        return self.store.deployments.all().get(module)
+        return self.store.deployments.of(module)
 
     def facts(self, chains: Mapping[str, str]) -> dict[str, ChainFacts]:
         """Return what a plugin may know of the chains of its slots, without those that were deleted."""

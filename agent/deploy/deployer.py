@@ -198,7 +198,8 @@ def _names(entry: Path, place: bytes) -> bool:
 
 def _unchanged_record(context: DeployContext, group: Group) -> TransactionRecord:
     """Return the record of a transaction that changes nothing on disk."""
-    numbers = {name: context.store.deployments.all()[name].generation for name in group.deploys}
+    present = context.store.deployments.all()
+    numbers = {name: present[name].generation for name in group.deploys}
     return TransactionRecord(
         id=secrets.token_hex(8),
         job=context.job,
@@ -227,10 +228,11 @@ def _finish(context: DeployContext, record: TransactionRecord, phase: Step, *, b
 
 
 def _run_in_parallel(context: DeployContext, items: Sequence[T], work: Callable[[DeployContext, T], object]) -> None:
-    """Do the work for each item in a thread with a database connection of its own; a single one in this thread."""
-    if len(items) <= 1:
-        for item in items:
-            work(context, item)
+    """Do the work for each item in a thread with a database connection of its own.
+
+    A single one as well: what a thread may not use is then found wherever it is used, not only where there are several.
+    """
+    if not items:
         return
     from concurrent.futures import ThreadPoolExecutor
 

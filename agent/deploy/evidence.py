@@ -20,8 +20,7 @@ from agent.probing.probe import Observation, TLSProbe
 
 def last_records(context: DeployContext, module: str) -> dict[str, EndpointRecord]:
     """Return what is stored of a module's endpoints by `EndpointCheck.key`."""
-    rows = context.store.endpoints.all()
-    return {f"{each.module} {each.key}": each for each in rows if each.module == module}
+    return {f"{each.module} {each.key}": each for each in context.store.endpoints.of(module)}
 
 
 def records_of(

@@ -113,8 +113,8 @@ class Outcomes:
 
     def stopped(self) -> set[str]:
         """Return the modules whose service has served and is gone."""
-        rows = self._context.store.endpoints.all()
-        return {row.module for row in rows if row.stopped and row.module in self._record.modules}
+        of = self._context.store.endpoints.of
+        return {module for module in self._record.modules if any(row.stopped for row in of(module))}
 
     def _has_stopped(self, module: str, rows: list[EndpointRecord]) -> bool:
         """Whether what was in service still is, but for its service: that is told of its endpoints, which have served."""

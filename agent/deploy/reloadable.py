@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from agent.deploy.deploy_context import DeployContext
+from agent.deploy.lost_pid_files import restore_pid_file
 from agent.deploy.next_start import finding_of, in_service, kind_of
 from agent.deploy.units import Candidate, Unit, units_of
 from agent.errors import AgentError
@@ -87,6 +88,7 @@ def _check(context: DeployContext, unit: Unit, ports: set[int] | None) -> Findin
         return None
     listening = _listening(ports)
     try:
+        restore_pid_file(context, unit, candidate)
         why = _why_not(context, unit, candidate, listening)
         start = unit.start(candidate) if why else None
     except AgentError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from agent.deploy.deploy_context import DeployContext
+from agent.deploy.lost_pid_files import restore_pid_file
 from agent.deploy.reloadable import why_not_running
 from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.errors import AgentError
@@ -65,6 +66,8 @@ class Reloader:
     def _reload_unit(self, unit: Unit, candidate: Candidate) -> AgentError | None:
         if not isinstance(unit, SharedUnit) and unit.name not in candidate.contexts:
             return None
+        if not self._context.boot:
+            restore_pid_file(self._context, unit, candidate)
         why_down = "" if unit.name in self._reloaded else self.down.get(unit.name) or self._why_down(unit, candidate)
         if why_down and not self._start(unit, candidate):
             self.down[unit.name] = why_down

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from agent.contract.context import Http01
-from agent.contract.source import ChainRecord, Source
+from agent.contract.source import Source
 from agent.deploy import deployer, stuck
 from agent.deploy.deploy_context import DeployContext, WaitPolicy
 from agent.deploy.drift import find_damage, find_drift
@@ -51,8 +51,7 @@ from agent.planning import (
     describe,
     plan,
 )
-from agent.planning.binding import rank
-from agent.planning.chain_index import ChainIndex
+from agent.planning.alternatives import Alternatives
 from agent.probing.probe import Prober
 from agent.store import Store
 from agent.system.command import Runner
@@ -305,7 +304,8 @@ class Pass:
         self._note([*deploys, *retired])
         deploy_context = self._deploy_context(boot=boot)
         if deploys:
-            deployer.deploy(deploy_context, deploys)
+            alternatives = Alternatives(self.declarations.needs, self._state().evidence, self._clock())
+            deployer.deploy(replace(deploy_context, alternative=alternatives), deploys)
         if settles:
             deployer.settle(deploy_context, [action.module for action in settles])
         if retired:
@@ -331,7 +331,6 @@ class Pass:
             publish=self._bus.publish,
             records=records,
             needs={need.key: need for need in self.declarations.needs},
-            alternative=self._alternative,
             wait_policy=WaitPolicy(
                 timedelta(seconds=settings.probe.interval), settings.probe.handshakes, settings.probe.timeout
             ),
@@ -343,17 +342,6 @@ class Pass:
             failures=self._failures,
             _chains=self._made,
         )
-
-    def _alternative(self, module: str, slot: str, refused: frozenset[str]) -> str | None:
-        """Return the next chain down the ladder for a need."""
-        need = next((each for each in self.declarations.needs if each.key == (module, slot)), None)
-        if need is None:
-            return None
-        evidence = self._state().evidence
-        ranked: Iterable[ChainRecord] = (
-            each.record for each in rank(need, evidence, ChainIndex(evidence.chains), self._clock())
-        )
-        return next((record.id for record in ranked if record.id not in refused), None)
 
     def _state(self) -> State:
         doubt = clock_doubt(self._clock, self._inputs.settings.rungs.values())

@@ -73,13 +73,19 @@ def ask(source: Source, obtain: Obtain, context: StoredOrderContext) -> Delivery
             naive = ValueError(f"{type(error).__name__}.retry_at has no time zone")
             error = SourceCrashed(obtain.source, naive, context.now() + back_off(1))
         if isinstance(error, SourceError) and error.retry_at is not None:
-            error.retry_at = before_deadlines(error.retry_at, context.now(), obtain.deadlines, error.earliest)
+            error.retry_at = before_deadlines(error.retry_at, context.now(), obtain.deadlines, _earliest(error))
         return Delivery(source, obtain, context.now(), error=error)
     except Exception as error:
         now = context.now()
         if context.held:
             return Delivery(source, obtain, now, error=OrderHeld(obtain.source))
         return Delivery(source, obtain, now, error=SourceCrashed(obtain.source, error, now + back_off(1)))
+
+
+def _earliest(error: SourceError) -> datetime | None:
+    """Return what a source says that its CA allows; a plugin's may be nonsense."""
+    at: object = error.earliest
+    return at if isinstance(at, datetime) and is_aware(at) else None
 
 
 def _stopped(obtain: Obtain, context: StoredOrderContext) -> OrderCancelled:

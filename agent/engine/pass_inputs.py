@@ -133,6 +133,7 @@ def state_of(
         orders={(order.request, order.source): order for order in store.orders.records()},
         root=root.sha256 if root else None,
         sent_with_root=cross.fingerprints if cross else (),
+        root_until=root.not_after if root else None,
         reissues=store.orders.reissues(),
         forced=store.orders.forced(),
         watches=store.watches.all(),

@@ -34,6 +34,18 @@ class PassphraseRefused(OperationError):
     reason: str
 
 
+class NoLineages(OperationError):
+    """A directory isn't the one of another ACME client, or nothing is in it."""
+
+    code = "hand.no_lineages"
+    cause = "There is no chain of {client} in this directory: nothing is in {holds}/."
+    fix = "Name the directory in which it keeps its files: chainwright import {client} {usual}"
+    where: str
+    client: str
+    holds: str
+    usual: str
+
+
 class NotNeeded(OperationError):
     """No module needs what was uploaded. `unfit`: a clause for each need of its names that it can't serve all the same."""
 

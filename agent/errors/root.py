@@ -89,6 +89,35 @@ class RootMissing(RootError):
     fix = "Run the agent once: chainwright apply"
 
 
+class NoRootPrepared(RootError):
+    """A root is to sign, and none is prepared."""
+
+    code = "root.none_prepared"
+    cause = "No root is prepared that could begin to sign."
+    where = "root"
+    fix = "Prepare one with `chainwright root reissue`, or upload one."
+
+
+class NoRootReplaced(RootError):
+    """A root is to be retired, and none was replaced."""
+
+    code = "root.none_replaced"
+    cause = "There is no root that another one has replaced and that is still believed."
+    where = "root"
+    fix = "See how far the roots are: chainwright root list"
+
+
+class RootStepTooLate(RootError):
+    """A step of a root's life is put off beyond its end."""
+
+    code = "root.step_too_late"
+    cause = "The root {subject:quoted} ends at {ends:time}: the step can't be later."
+    where = "root"
+    fix = "Give an earlier date."
+    subject: str
+    ends: datetime
+
+
 class PeerUnknown(RootError):
     """Nothing that the root has signed has this serial number."""
 

@@ -133,7 +133,7 @@ class DatabaseReadOnly(DatabaseRefused):
 
     code = "store.database_read_only"
     cause = "The database can't be written: {reason}."
-    fix = "Look whether its file system is mounted read-only, and who may write there, then: chainwright apply"
+    fix = "See whether its file system is mounted read-only, and why (dmesg), and who may write there, then: chainwright apply"
 
 
 class DatabaseUnreadable(DatabaseRefused):
@@ -149,7 +149,7 @@ class DatabaseFull(DatabaseRefused):
 
     code = "store.database_full"
     cause = "The database can't be written: the disk is full ({reason})."
-    fix = "Make room there, then: chainwright apply"
+    fix = "Make room there (df -h, df -i); the next pass goes on by itself, or now: chainwright apply"
 
 
 class DatabaseTooNew(StoreError):
@@ -167,9 +167,10 @@ class StateUnwritable(StoreError):
 
     code = "store.state_unwritable"
     cause = "The state directory can't be used: {reason}."
-    fix = "Run the command as root, or name a directory of your own: --root DIR"
+    fix = "{cure}"
     where: str
     reason: str
+    cure: str = "Run the command as root, or name a directory of your own: --root DIR"
 
 
 class LockHeld(StoreError):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from agent.errors.problem import Problem
 from agent.health import problems
 from agent.health.handover import should_have_handed_over
+from agent.health.roots import needs_successor, root_findings
 from agent.health.snapshot import Snapshot
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.handover import ends_soon
@@ -48,7 +49,7 @@ class Lifetimes:
 def lifetimes(snapshot: Snapshot, now: datetime) -> Lifetimes:
     """Return what ends soon or has ended."""
     found = Lifetimes(now)
-    found.findings += [*_uploads(snapshot, found), *_root(snapshot, found)]
+    found.findings += [*_uploads(snapshot, found), *_root(snapshot, found), *root_findings(snapshot, now)]
     return found
 
 
@@ -91,7 +92,7 @@ def _upload(record: ChainRecord, severity: Severity, problem: Problem) -> Findin
 
 def _root(snapshot: Snapshot, found: Lifetimes) -> Iterator[Finding]:
     root = snapshot.root
-    if root is None:
+    if root is None or not needs_successor(snapshot, root, found.now):
         return
     stages = _stages(root, ROOT_STAGES)
     severity = found.stage(root.not_after, stages)

@@ -10,9 +10,10 @@ from agent.model.binding import Binding
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
 from agent.model.finding import Finding
 from agent.model.need import Need
+from agent.model.peer import Peer
 from agent.model.pin import Pin
 from agent.model.records import ChainRecord, OrderRecord
-from agent.model.root import RootRecord
+from agent.model.root import CrossCertificate, RootRecord
 from agent.store.modules import ModuleRecord
 
 
@@ -32,6 +33,11 @@ class Snapshot:
     """Rows of the store, and what was seen beside it when they were read."""
 
     root: RootRecord | None = None
+    """The one that signs."""
+    roots: tuple[RootRecord, ...] = ()
+    """The newest first."""
+    crosses: tuple[CrossCertificate, ...] = ()
+    peers: tuple[Peer, ...] = ()
     chains: tuple[ChainRecord, ...] = ()
     renewals: Mapping[str, datetime] = field(default_factory=dict)
     """Id of a chain -> when its source renews it."""

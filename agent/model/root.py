@@ -26,6 +26,9 @@ class RootPhase(StrEnum):
     """It is no longer believed; its key signs its list of revoked certificates until it ends."""
 
 
+PUBLISHED = (RootPhase.SIGNING, RootPhase.PREPARED)
+
+
 @dataclass(frozen=True, slots=True)
 class RootRecord:
     """A root as far as it is known without being opened."""
@@ -97,6 +100,13 @@ class CrossCertificate:
 def in_phase(roots: Iterable[RootRecord], phase: RootPhase) -> RootRecord | None:
     """Return the newest root that is so far; None where there is none."""
     return next((each for each in roots if each.phase is phase), None)
+
+
+def published(roots: Iterable[RootRecord]) -> str:
+    """Return the PEM of the roots that clients are to trust: the one that signs, then the one that will."""
+    known = list(roots)
+    found = [each for phase in PUBLISHED for each in known if each.phase is phase]
+    return "".join(each.certificates for each in found)
 
 
 def served_with(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from agent.planning.comparison import Outranked
 
@@ -65,6 +66,10 @@ class RootEffects(ChangeEffects):
     """``module/slot`` whose local chain is signed again."""
     peers: tuple[str, ...]
     """``module/label`` whose peer certificate is signed again, and has to be carried to its device."""
+    signs_at: datetime | None = None
+    """When that is; None: at once."""
+    dropped: str = ""
+    """Subject of a root that was prepared, and that gives way to this one."""
 
 
 @dataclass(frozen=True, slots=True)

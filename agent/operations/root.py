@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from agent.engine.pass_inputs import state_of
 from agent.engine.root_steps import SCOPE, prepared_text, signing_date
 from agent.errors.operations import RootAlreadyPresent
-from agent.errors.root import RootSignsUnusable
+from agent.errors.problem import rfc3339
+from agent.errors.root import NoRootPrepared, NoRootReplaced, RootSignsUnusable, RootStepTooLate
 from agent.errors.wording import few, quoted
 from agent.health.chain_warnings import root_warnings
 from agent.model.aim import Aim
 from agent.model.events import EventKind
-from agent.model.root import RootPhase
+from agent.model.root import RootPhase, RootRecord, in_phase
 from agent.operations.consequences import module_effects
 from agent.operations.effects import ModuleConsequence, RootEffects
 from agent.operations.trial_leaves import judge_signed, names_not_permitted
 from agent.planning.binding import LOCAL
+from agent.planning.root_life import depending_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,8 +31,12 @@ if TYPE_CHECKING:
     from agent.pki.judgement import Objection
 
 
-def root_effects(state: LockedState, sha256: str = "") -> RootEffects:
-    """Return what another root would do; every module is asked what breaks. `sha256`: of the other one, if it is there."""
+def root_effects(state: LockedState, sha256: str = "", *, at_once: bool = True) -> RootEffects:
+    """Return what another root would do when it signs; every module is asked what breaks.
+
+    `sha256`: of the other one, if it is there. `at_once`: without an overlap.
+    """
+    prepared = state.store.roots.prepared()
     signed = _signed(state)
     local = [each.key for each in state.bindings() if each.chain in signed]
     found = module_effects(state, "root", sha256, local, state.inputs.enabled.modules)
@@ -37,7 +44,50 @@ def root_effects(state: LockedState, sha256: str = "") -> RootEffects:
         *(found.consequences, found.unknown, found.uninspected),
         resigned=tuple(f"{module}/{slot}" for module, slot in local),
         peers=tuple(f"{each.module}/{each.label}" for each in state.store.peers.all() if each.current),
+        signs_at=signing_date_of_next(state, at_once=at_once),
+        dropped=prepared.subject if prepared and prepared.sha256 != sha256 else "",
     )
+
+
+def prepared_effects(state: LockedState) -> RootEffects:
+    """Return what it would do if the prepared root signed now. Raises `NoRootPrepared`."""
+    found = state.store.roots.prepared()
+    if found is None:
+        raise NoRootPrepared
+    return root_effects(state, found.sha256)
+
+
+def depending_on_replaced(state: LockedState) -> list[str]:
+    """Return what the root that was replaced has signed and that is in use or may be. Raises `NoRootReplaced`."""
+    found = in_phase(state.store.roots.all(), RootPhase.REPLACED)
+    if found is None:
+        raise NoRootReplaced
+    known = state_of(state.inputs, state.store, state.now)
+    return [who for who, _ in depending_in(known, found.sha256, state.bindings(), state.now)]
+
+
+def begin_signing(state: LockedState, at: datetime) -> RootRecord:
+    """Have the prepared root sign from an instant on. Raises `NoRootPrepared` and `RootStepTooLate`."""
+    found, present = state.store.roots.prepared(), state.store.roots.present()
+    if found is None:
+        raise NoRootPrepared
+    if present is not None and present.not_after < at:
+        raise RootStepTooLate(present.subject, present.not_after)
+    with state.change("root begins to sign", found.subject, rfc3339(at)):
+        state.store.roots.move(found.sha256, signs_at=at)
+    return found
+
+
+def retire_root(state: LockedState, at: datetime) -> RootRecord:
+    """Have the root that was replaced believed until an instant. Raises `NoRootReplaced` and `RootStepTooLate`."""
+    found = in_phase(state.store.roots.all(), RootPhase.REPLACED)
+    if found is None:
+        raise NoRootReplaced
+    if found.not_after < at:
+        raise RootStepTooLate(found.subject, found.not_after)
+    with state.change("root retires", found.subject, rfc3339(at)):
+        state.store.roots.move(found.sha256, retires_at=at)
+    return found
 
 
 def root_aim(state: LockedState) -> Aim:
@@ -57,11 +107,11 @@ def reissue_root(state: LockedState, *, at_once: bool = True) -> Root:
     return root
 
 
-def upload_effects(state: LockedState, root: Root) -> RootEffects:
+def upload_effects(state: LockedState, root: Root, *, at_once: bool = True) -> RootEffects:
     """Return what an uploaded root would do, and what some clients would refuse. Raises as `upload_root` does."""
     _refuse_present(state, root)
     warnings = tuple(_judged(state, root))
-    effects = root_effects(state, root.sha256)
+    effects = root_effects(state, root.sha256, at_once=at_once)
     return replace(effects, consequences=(*effects.consequences, *warnings))
 
 
@@ -80,9 +130,12 @@ def _refuse_present(state: LockedState, root: Root) -> None:
         raise RootAlreadyPresent(root.sha256)
 
 
-def signing_date_of_next(state: LockedState) -> datetime:
-    """Return when a root that is made now signs, where it is not to sign at once."""
-    return signing_date(state.store.roots.present(), state.inputs.settings, state.now)
+def signing_date_of_next(state: LockedState, *, at_once: bool) -> datetime | None:
+    """Return when a root that is made now signs; None: at once, as is wanted or as there is no other one."""
+    present = state.store.roots.present()
+    if at_once or present is None:
+        return None
+    return signing_date(present, state.inputs.settings, state.now)
 
 
 def _take(
@@ -97,17 +150,16 @@ def _take(
     """Put a root into service or prepare it, with what some clients refuse in it or above it."""
     from agent.pki.certificate import title_of
 
-    at_once = at_once or state.store.roots.present() is None
-    at = signing_date_of_next(state)
-    kind = EventKind.ROOT_CREATED if at_once else EventKind.ROOT_PREPARED
-    text = f"{root.subject}, until {root.not_after:%Y-%m-%d}" if at_once else prepared_text(root.subject, at)
+    at = signing_date_of_next(state, at_once=at_once)
+    kind = EventKind.ROOT_PREPARED if at else EventKind.ROOT_CREATED
+    text = prepared_text(root.subject, at) if at else f"{root.subject}, until {root.not_after:%Y-%m-%d}"
     event = state.event(kind, text, sha256=root.sha256)
     with state.change(action, root.subject, root.sha256, events=[event]):
-        before = () if at_once else state.store.conditions.of(SCOPE)
-        if at_once:
-            state.store.roots.add(root, state.now, uploaded=uploaded)
-        else:
+        before = state.store.conditions.of(SCOPE) if at else []
+        if at:
             state.store.roots.prepare(root, state.now, signs_at=at, uploaded=uploaded)
+        else:
+            state.store.roots.add(root, state.now, uploaded=uploaded)
         issuers = {title_of(each) for each in (root.certificate, *root.parents)}
         findings = root_warnings(root.sha256, root.subject, [each for each in warnings if each.certificate in issuers])
         state.store.conditions.replace(SCOPE, [*before, *findings], state.now)

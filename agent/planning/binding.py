@@ -32,6 +32,8 @@ class Evidence:
     """SHA-256 of the present root."""
     sent_with_root: tuple[str, ...] = ()
     """SHA-256 of the cross-certificate, and what is above it, that leaves of the present root are to be sent with."""
+    root_until: datetime | None = None
+    """When the present root ends."""
     reissues: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Id of a request -> ids of its chains that a person wants others in place of."""
     failing: tuple[FailingName, ...] = ()
@@ -132,6 +134,7 @@ def state_of(
         order=evidence.orders.get((need.request.id, source.name)),
         root=evidence.root,
         sent_with_root=evidence.sent_with_root,
+        root_until=evidence.root_until,
         watch=evidence.watches.get(chain.id) if chain else None,
     )
 

@@ -6,10 +6,12 @@ the root before it is retired when nothing that it has signed is left.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from agent.model.binding import Binding
+from agent.model.peer import Peer
+from agent.model.records import ChainRecord
 from agent.model.root import RootPhase, RootRecord, in_phase
 from agent.planning.actions import BeginSigning, CrossCertify, MakeRoot, PrepareRoot, RetireRoot, RootStep
 from agent.planning.state import State
@@ -42,19 +44,35 @@ def signing_instant(present: RootRecord, now: datetime, overlap: timedelta, leaf
     return max(now, min(now + overlap, last_signing_instant(present, leaf_lifetime)))
 
 
-def dependents(root: str, state: State, bindings: Collection[Binding], now: datetime) -> Iterator[tuple[str, datetime]]:
+def dependents(
+    root: str,
+    now: datetime,
+    *,
+    chains: Iterable[ChainRecord],
+    bindings: Iterable[Binding],
+    live: Mapping[str, Mapping[str, str]],
+    peers: Iterable[Peer],
+) -> Iterator[tuple[str, datetime]]:
     """Yield what a root has signed and that is in use or may be: ``module/slot`` or ``module/label``, and when it ends.
 
-    A peer certificate counts until it ends, also when a newer one was signed: somebody has to carry that to its device.
+    `live`: module -> slot -> id of the chain in service. A peer certificate counts until it ends, also when a newer one was
+    signed: somebody has to carry that to its device.
     """
-    chains = {each.id: each for each in state.evidence.chains if each.root == root and each.good(now)}
-    used = {(*binding.key, binding.chain) for binding in bindings if binding.chain in chains}
-    live = {(name, slot, chain) for name, slots in state.live_chains.items() for slot, chain in slots.items()}
-    for module, slot, chain in sorted(used | {each for each in live if each[2] in chains}):
-        yield f"{module}/{slot}", chains[chain].not_after
-    for peer in state.peers:
+    good = {each.id: each for each in chains if each.root == root and each.good(now)}
+    used = {(*binding.key, binding.chain) for binding in bindings if binding.chain in good}
+    used |= {(name, slot, chain) for name, slots in live.items() for slot, chain in slots.items() if chain in good}
+    for module, slot, chain in sorted(used):
+        yield f"{module}/{slot}", good[chain].not_after
+    for peer in peers:
         if peer.root == root and peer.revoked_at is None and now < peer.not_after:
             yield f"{peer.module}/{peer.label}", peer.not_after
+
+
+def depending_in(state: State, root: str, bindings: Iterable[Binding], now: datetime) -> Iterator[tuple[str, datetime]]:
+    """Yield the dependents of a root, as planning knows them."""
+    return dependents(
+        root, now, chains=state.evidence.chains, bindings=bindings, live=state.live_chains, peers=state.peers
+    )
 
 
 class RootLife:
@@ -109,7 +127,7 @@ class RootLife:
             return "it has ended"
         if root.retires_at is not None:
             return f"that was to be on {root.retires_at:%Y-%m-%d}" if self._is_due(root.retires_at) else ""
-        ends = [end for _, end in dependents(root.sha256, self._state, self._bindings, self._now)]
+        ends = [end for _, end in depending_in(self._state, root.sha256, self._bindings, self._now)]
         at = max([*ends, (root.replaced_at or self._now) + STAYS])
         return "nothing that it has signed is left" if self._is_due(at) else ""
 

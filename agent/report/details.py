@@ -9,11 +9,12 @@ from enum import StrEnum
 
 from agent.errors.problem import Problem
 from agent.health.problems import problem_of
+from agent.health.roots import depending
 from agent.health.snapshot import Snapshot
 from agent.model.deployment import EndpointRecord
 from agent.model.events import Event
 from agent.model.records import ChainRecord, OrderRecord
-from agent.model.root import RootRecord
+from agent.model.root import RootPhase, RootRecord
 from agent.report.links import Link, links
 from agent.report.pins import PinDetails, pins_of
 from agent.report.rows import ChainRow, UseRow
@@ -119,6 +120,16 @@ class RootDetails:
     retired_at: datetime | None
     signs: int
     """Chains in use that it has signed."""
+    phase: RootPhase = RootPhase.SIGNING
+    """How far it is in its life."""
+    signs_at: datetime | None = None
+    """When it begins to sign, or has begun."""
+    replaced_at: datetime | None = None
+    """When another one began to sign."""
+    retires_at: datetime | None = None
+    """When a person wants it believed no longer."""
+    depending: tuple[str, ...] = ()
+    """Of one that was replaced: what it has signed and that is in use or may be, ``module/slot`` or ``module/label``."""
 
 
 def chain_details(snapshot: Snapshot, store: Store, row: ChainRow, now: datetime) -> ChainDetails:
@@ -134,7 +145,7 @@ def chain_details(snapshot: Snapshot, store: Store, row: ChainRow, now: datetime
     )
 
 
-def root_details(snapshot: Snapshot, record: RootRecord) -> RootDetails:
+def root_details(snapshot: Snapshot, record: RootRecord, now: datetime) -> RootDetails:
     """Return all about a root. Raises `CertificateUnreadable`."""
     in_use = {binding.chain for binding in snapshot.bindings}
     return RootDetails(
@@ -146,7 +157,18 @@ def root_details(snapshot: Snapshot, record: RootRecord) -> RootDetails:
         created_at=record.created_at,
         retired_at=record.retired_at,
         signs=sum(each.root == record.sha256 and each.id in in_use for each in snapshot.chains),
+        phase=record.phase,
+        signs_at=record.signs_at,
+        replaced_at=record.replaced_at,
+        retires_at=record.retires_at,
+        depending=_depending(snapshot, record, now),
     )
+
+
+def _depending(snapshot: Snapshot, record: RootRecord, now: datetime) -> tuple[str, ...]:
+    if record.phase is not RootPhase.REPLACED:
+        return ()
+    return tuple(who for who, _ in depending(snapshot, record.sha256, now))
 
 
 def _use(snapshot: Snapshot, row: ChainRow, use: UseRow) -> UseDetails:

@@ -39,6 +39,9 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
         leased = frozenset(store.orders.leased(now))
         found = Snapshot(
             root=store.roots.present(),
+            roots=tuple(store.roots.all()),
+            crosses=tuple(store.roots.crosses()),
+            peers=tuple(store.peers.all()),
             chains=tuple(store.chains.records()),
             renewals=store.instants("renewals"),
             modules=tuple(store.modules.all()),

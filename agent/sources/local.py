@@ -29,7 +29,8 @@ class LocalSource(Source):
     def due(self, request: Request, state: RequestState, now: datetime) -> Due:
         """Renew at a third of the lifetime left (a half of a short one), and at once when the root has changed.
 
-        A cross-certificate that is to be sent beside is a change of it.
+        A cross-certificate that is to be sent beside is a change of it. One that lasts as long as the root is not renewed: the
+        next one would not last longer.
         """
         chain = state.chain
         if chain is None:
@@ -38,6 +39,8 @@ class LocalSource(Source):
             return Due(now, "the root has changed")
         if state.sent_with_root and chain.fingerprints[1:] != state.sent_with_root:
             return Due(now, "it is to be sent with a cross-certificate")
+        if state.root_until is not None and chain.not_after >= state.root_until:
+            return Due(chain.not_after, "the root ends then")
         at = renewal_instant(chain.not_before, chain.not_after)
         return Due(at, f"its renewal has been due since {at:%Y-%m-%d}" if at <= now else "in good time")
 

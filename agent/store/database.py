@@ -13,8 +13,9 @@ from typing import Any, Self, TypeVar
 
 from agent.errors.store import (
     DatabaseBusy,
+    DatabaseFull,
+    DatabaseReadOnly,
     NoStateYet,
-    StateUnwritable,
 )
 from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
@@ -31,6 +32,7 @@ from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
 from agent.store.key_check import checked_sealer, new_sealer, refuse_to_forget, refuse_while_restoring, sealer_of
 from agent.store.ledger import Ledger
+from agent.store.looking import connect_to_look
 from agent.store.modules import Modules
 from agent.store.orders import Orders
 from agent.store.peers import Peers
@@ -43,6 +45,7 @@ from agent.store.source_memory import Memories
 from agent.store.upgrade import bring_up_to_date, transaction
 from agent.store.watches import Watches
 from agent.system.layout import Layout
+from agent.system.obstacles import state_unwritable
 from agent.system.writing import make_state, write_new
 
 T = TypeVar("T")
@@ -83,7 +86,7 @@ class Store:
         try:
             make_state(layout.private)
         except OSError as error:
-            raise StateUnwritable(str(layout.state), (error.strerror or str(error)).lower()) from error
+            raise state_unwritable(layout.state, error) from error
         look_at_files(layout)
         if not layout.database.exists():
             refuse_to_forget(layout)
@@ -119,9 +122,16 @@ class Store:
         """
         _find(layout)
         with translated(layout):
-            database = Connection.open(layout.database, read_only=True)
-            database.execute("BEGIN")
+            database = connect_to_look(layout.database)
         return cls(layout, database, sealer_of(layout))
+
+    @classmethod
+    def open_to_look(cls, layout: Layout) -> Self:
+        """Open the store of an earlier run to look: brought up to date, unless nothing can be written. Raises `StoreError`."""
+        try:
+            return cls.open_existing(layout)
+        except (DatabaseFull, DatabaseReadOnly):
+            return cls.open_read_only(layout)
 
     def refresh(self) -> None:
         """Take a store that is open read-only to the present state."""
@@ -172,7 +182,7 @@ class Store:
         return found
 
     def write_if_free(self, work: Callable[[], object]) -> bool:
-        """Do what `work` writes as a transaction, unless another process is writing: then it's left out.
+        """Do what `work` writes as a transaction, unless another process is writing, or nothing can be: then it's left out.
 
         For what is nice to know, such as when something was used last. Return whether it is done. Raises `DatabaseRefused`.
         """
@@ -181,7 +191,7 @@ class Store:
         try:
             with self.write():
                 work()
-        except DatabaseBusy:
+        except (DatabaseBusy, DatabaseFull, DatabaseReadOnly):
             return False
         finally:
             self.database.execute(f"PRAGMA busy_timeout = {patience}")
@@ -257,7 +267,7 @@ def _create(path: Path) -> None:
     except FileExistsError:
         return  # another process was quicker
     except OSError as error:
-        raise StateUnwritable(str(path), (error.strerror or str(error)).lower()) from error
+        raise state_unwritable(path, error) from error
 
 
 def _find(layout: Layout) -> None:
@@ -269,7 +279,7 @@ def _find(layout: Layout) -> None:
         refuse_while_restoring(layout)
         raise NoStateYet(str(layout.database)) from error
     except OSError as error:
-        raise StateUnwritable(str(layout.private), (error.strerror or str(error)).lower()) from error
+        raise state_unwritable(layout.private, error) from error
 
 
 def _database(layout: Layout, *, several_threads: bool = False) -> Connection:

@@ -135,6 +135,11 @@ class Deployments:
         found = self._database.decoded("deployments", _deployment, "select * from deployments")
         return {each.module: each for each in found}
 
+    def of(self, module: str) -> Deployment | None:
+        """Return what of one module is in service."""
+        query = "select * from deployments where module = ?"
+        return next(iter(self._database.decoded("deployments", _deployment, query, [module])), None)
+
     def live_chains(self) -> dict[str, dict[str, str]]:
         """Return, by module and slot, the id of the chain in the generation that is in service."""
         query = (

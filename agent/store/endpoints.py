@@ -42,6 +42,11 @@ class Endpoints:
         """Return every endpoint."""
         return self._database.decoded("endpoints", _record, "select * from endpoints order by module, key")
 
+    def of(self, module: str) -> list[EndpointRecord]:
+        """Return the endpoints of one module."""
+        query = "select * from endpoints where module = ? order by key"
+        return self._database.decoded("endpoints", _record, query, [module])
+
 
 def _record(row: dict[str, Any]) -> EndpointRecord:
     return EndpointRecord(

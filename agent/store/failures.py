@@ -18,7 +18,7 @@ from agent.errors.store import (
     DatabaseRefused,
     DatabaseUnreadable,
 )
-from agent.store.full_disk import PRIMARY, is_for_lack_of_room
+from agent.store.full_disk import PRIMARY, is_for_lack_of_room, is_read_only
 from agent.store.schema import COLUMNS
 from agent.system.layout import Layout
 
@@ -35,6 +35,8 @@ KINDS: Mapping[int, type[DatabaseRefused]] = {
 """By primary result code (https://www.sqlite.org/rescode.html); all others are `DatabaseRefused` itself."""
 
 
+UNWRITABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM})
+"""What SQLite says on a file system that is mounted read-only: it can't make its log."""
 MISTAKES = frozenset(
     {sqlite3.SQLITE_OK, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE}
 )
@@ -59,6 +61,8 @@ def refusal(error: sqlite3.Error, layout: Layout) -> DatabaseRefused:
         return DatabaseBusy(path, reason, _holder(layout))
     if is_for_lack_of_room(error, layout.database):
         return DatabaseFull(path, reason)
+    if code in UNWRITABLE and is_read_only(layout.database.parent):
+        return DatabaseReadOnly(path, "its file system is mounted read-only")
     if _is_of_the_schema(error):
         return DatabaseDamaged(path, reason)
     return KINDS.get(code, DatabaseRefused)(path, reason)

@@ -18,9 +18,18 @@ FEWEST_INODES = 1000
 
 
 class Shortage:
-    """A file system that is nearly full."""
+    """A file system that is nearly full, or mounted read-only."""
 
-    def __init__(self, mount: str, directories: list[str], free: int, inodes: int | None, *, severe: bool) -> None:
+    def __init__(
+        self,
+        mount: str,
+        directories: list[str],
+        free: int,
+        inodes: int | None,
+        *,
+        severe: bool,
+        read_only: bool = False,
+    ) -> None:
         self.mount = mount
         self.directories = directories
         """Those of the agent that lie on it."""
@@ -30,6 +39,8 @@ class Shortage:
         """Files that can still be made, where these are what is short."""
         self.severe = severe
         """Whether less than a tenth of what is enough is left."""
+        self.read_only = read_only
+        """Whether nothing can be written for that."""
 
 
 def shortages(root: str) -> list[Shortage]:
@@ -60,6 +71,8 @@ def _shortage(paths: list[str]) -> Shortage | None:
     except OSError:
         return None
     free, size = seen.f_bavail * seen.f_frsize, seen.f_blocks * seen.f_frsize
+    if seen.f_flag & os.ST_RDONLY:
+        return Shortage(_mount(paths[0]), paths, free, None, severe=True, read_only=True)
     enough = min(ENOUGH, size // PART)
     wanted = min(FEWEST_INODES, seen.f_files // PART)
     if free < enough:

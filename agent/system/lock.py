@@ -65,9 +65,9 @@ def _take(path: Path, locks: contextlib.ExitStack) -> bool:
             os.utime(descriptor)  # when it was taken
             locks.push(opened.pop_all())
     except OSError as error:
-        from agent.errors.store import StateUnwritable
+        from agent.system.obstacles import state_unwritable
 
-        raise StateUnwritable(str(path), (error.strerror or str(error)).lower()) from error
+        raise state_unwritable(path, error) from error
     return True
 
 

@@ -12,7 +12,10 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from agent.errors.store import StateUnwritable
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 IN_ITS_PLACE = frozenset({errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EBUSY, errno.ELOOP})
@@ -44,6 +47,16 @@ def obstacle(path: Path, error: OSError) -> Obstacle:
         for found in _seen(path, error):
             return found
     return Obstacle(str(path), (error.strerror or str(error)).lower(), f"See what is there: ls -ld {path}")
+
+
+def state_unwritable(path: Path, error: OSError) -> StateUnwritable:
+    """Return the error that says what keeps the agent from its own state, and the cure."""
+    from agent.errors.store import StateUnwritable
+
+    found = obstacle(path, error)
+    if error.errno in FORBIDDEN and "chattr" not in found.cure and "remount" not in found.cure:  # it is another user's
+        return StateUnwritable(str(path), (error.strerror or str(error)).lower())
+    return StateUnwritable(found.where, found.reason, f"{found.cure}, then: chainwright apply")
 
 
 def _seen(path: Path, error: OSError) -> Iterator[Obstacle]:

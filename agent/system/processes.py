@@ -115,6 +115,14 @@ def command_line(pid: int) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)[:SHOWN]
 
 
+def is_called_with(pid: int, text: str) -> bool:
+    """Whether the command line of a process has `text` in it, as the process shows it."""
+    try:
+        return os.fsencode(text) in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def _as_typed(words: list[str]) -> list[str]:
     """Return the words without the interpreter, where it is the agent that it runs."""
     for number, word in enumerate(words):

@@ -100,7 +100,7 @@ class NginxModule(Module):
             server_name=server_name,
             slot=slot,
             probe=probe,
-            generation_socket=generation_socket(context.places, context.module),
+            generation_socket=generation_socket(context.places, context.module, context.generation),
         )
 
     def claims(self) -> Iterator[Claim]:

@@ -49,8 +49,7 @@ class Nginx(IncludedService):
 
     def render(self, context: ServiceContext) -> Iterable[Template | Text]:
         """Return what the modules share, and the main file or the line that the administrator's main file includes."""
-        sockets = {part.module: generation_socket(context.places, part.module) for part in context.parts}
-        yield Template(path="http.conf", values={"sockets": sockets})
+        yield Template(path="http.conf", values={"sockets": self._sockets(context)})
         if self.main == "own":
             yield Template(path="nginx.conf")
         else:
@@ -72,8 +71,7 @@ class Nginx(IncludedService):
 
     def confirm_with(self, context: ServiceContext) -> Command | None:
         """Ask a socket of the workers for the number of the entry; a module's own number is seen with its endpoints."""
-        found = (generation_socket(context.places, part.module) for part in context.parts)
-        path = next((each for each in found if each), None)
+        path = next(filter(None, self._sockets(context).values()), None)
         number = context.directory.name
         if path is None or not number.isdecimal():
             return None
@@ -82,10 +80,16 @@ class Nginx(IncludedService):
     def start_with(self, context: ServiceContext) -> Command:
         """Start, after the sockets have been removed that a killed nginx left (`plugins.nginx.start_nginx`)."""
         # -P: without it Python looks for modules in the current directory first, which may be anybody's.
-        found = (generation_socket(context.places, part.module) for part in context.parts)
-        sockets = tuple(str(path) for path in found if path)
+        patterns = (generation_socket(context.places, part.module, "*") for part in context.parts)
+        sockets = tuple(str(pattern) for pattern in patterns if pattern)
         start = (self.systemctl("start") or self.start_command(context)).argv
         return Command((sys.executable, "-P", "-m", "plugins.nginx.start_nginx", *sockets, "--", *start))
+
+    def _sockets(self, context: ServiceContext) -> dict[str, Path | None]:
+        """Return where the generation of each module is shown."""
+        return {
+            each.module: generation_socket(context.places, each.module, each.directory.name) for each in context.parts
+        }
 
     def start_command(self, context: ServiceContext) -> Command:
         """Start the binary."""

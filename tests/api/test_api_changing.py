@@ -139,12 +139,16 @@ def test_the_root_is_for_everybody_in_three_forms(shared):
 
 
 def test_what_another_root_breaks_is_said_by_name_before(shared):
-    assert shared.viewer.get("/v1/root/effects").json == {
+    found = shared.viewer.get("/v1/root/effects").json
+    assert datetime.fromisoformat(found["signs_at"]) > datetime.now(UTC) + timedelta(days=80)
+    assert shared.viewer.get("/v1/root/effects?now=true").json == {
         "resigned": ["tunnel/default"],
         "consequences": [],
         "unknown": [],
         "uninspected": [],
         "peers": [],
+        "signs_at": None,
+        "dropped": "",
     }
 
 
@@ -159,7 +163,7 @@ def test_a_root_is_not_made_anew_without_the_word(shared, typed):
 
 def test_a_new_root_signs_what_is_served(box):
     before = box.viewer.get("/v1/root").json["root"]
-    reply = box.admin.post("/v1/root/reissue", {"typed": "REISSUE"})
+    reply = box.admin.post("/v1/root/reissue", {"typed": "REISSUE", "now": True})
     box.ends(reply)
     found = box.viewer.get("/v1/root").json
     assert reply.json["sha256"] == found["root"]["sha256"] != before["sha256"]
@@ -168,7 +172,25 @@ def test_a_new_root_signs_what_is_served(box):
     assert box.wire() == box.chain()
     details = box.viewer.get(f"/v1/chains/{box.chain()}").json
     assert details["certificates"][-1]["sha256"] == found["root"]["sha256"]
-    assert box.audit()[0][1:3] == ("root reissued", "gw Root CA")
+    assert box.audit()[0][1:3] == ("root reissued", found["root"]["subject"])
+
+
+def test_a_root_is_prepared_and_both_are_given_out(box):
+    before = box.viewer.get("/v1/root").json["root"]
+    reply = box.admin.post("/v1/root/reissue", {"typed": "REISSUE"})
+    box.ends(reply)
+    found = box.viewer.get("/v1/root").json
+    assert (found["root"]["sha256"], found["root"]["phase"], found["earlier"]) == (before["sha256"], "signing", [])
+    (prepared,) = found["others"]
+    assert (prepared["sha256"], prepared["phase"]) == (reply.json["sha256"], "prepared")
+    assert prepared["signs_at"] == reply.json["signs_at"]
+    pem = box.api.browser.get("/v1/root/download").content
+    fingerprints = [each.fingerprint(SHA256()).hex() for each in x509.load_pem_x509_certificates(pem)]
+    assert fingerprints == [before["sha256"], prepared["sha256"]]
+    profile = plistlib.loads(box.api.browser.get("/v1/root/download?format=mobileconfig").content)
+    roots = [x509.load_der_x509_certificate(each["PayloadContent"]) for each in profile["PayloadContent"]]
+    assert [each.fingerprint(SHA256()).hex() for each in roots] == fingerprints
+    assert len({each["PayloadUUID"] for each in profile["PayloadContent"]}) == 2
 
 
 def test_a_company_s_root_takes_over(box):
@@ -177,7 +199,7 @@ def test_a_company_s_root_takes_over(box):
     assert (preview["subject"], preview["sha256"]) == ("Company CA", root.sha256)
     assert preview["effects"]["resigned"] == ["tunnel/default"]
     assert box.viewer.get("/v1/root").json["root"]["sha256"] != root.sha256
-    reply = box.admin.submit("/v1/root", ("ca.pem", pem), typed="REPLACE")
+    reply = box.admin.submit("/v1/root", ("ca.pem", pem), typed="REPLACE", now="true")
     box.ends(reply)
     assert (reply.json["subject"], reply.json["sha256"]) == ("Company CA", root.sha256)
     assert box.wire() == box.chain()

@@ -233,7 +233,7 @@ def test_a_new_root_is_made_after_its_consequences_were_named_and_a_word_was_typ
     for text in (
         "The IPsec connection to branch-1 stops until its certificate is replaced.",
         "The IPsec connection to branch-2 stops until its certificate is replaced.",
-        "Everyone who installed the present root sees warnings until they install the new one.",
+        "Everyone who installed the present root should install the new one until then.",
     ):
         visitor.sees(re.compile(re.escape(text)))
     expect(visitor.page.get_by_role("link", name="Cancel")).to_be_focused()
@@ -244,6 +244,7 @@ def test_a_new_root_is_made_after_its_consequences_were_named_and_a_word_was_typ
     visitor.sees("Nothing was changed: type REISSUE exactly.")
     assert calm.signer() == before
     visitor.page.get_by_label("Type REISSUE to go on").fill("REISSUE")
+    visitor.page.get_by_label("Sign with it at once").check()
     visitor.page.get_by_role("button", name="Reissue root").click()
     ended(visitor)
     after = calm.signer()
@@ -271,6 +272,7 @@ def test_the_root_is_replaced_by_the_authority_of_a_company(calm, visit, scripts
     visitor.sees(f"Company Gateways {scripts}")
     visitor.looks("warning")
     visitor.page.get_by_label("Type REPLACE to go on").fill("REPLACE")
+    visitor.page.get_by_label("Sign with it at once").check()
     visitor.page.get_by_role("button", name="Replace root").click()
     ended(visitor)
     visitor.looks("done")

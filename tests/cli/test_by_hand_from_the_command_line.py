@@ -335,7 +335,7 @@ def test_renewing_with_nothing_due_does_nothing(typed):
 
 def test_a_root_is_not_replaced_without_a_word(typed):
     before = typed("root", "download").stdout
-    done = typed("root", "reissue")
+    done = typed("root", "reissue", "--now")
     assert done.returncode == 2
     assert done.stderr.endswith(
         "Error: This needs confirmation; nothing was changed.\nIn scripts: --yes-reissue-root\n"
@@ -346,11 +346,40 @@ def test_a_root_is_not_replaced_without_a_word(typed):
 
 def test_a_new_root_in_a_script(typed):
     before = typed("root", "download").stdout
-    done = typed("root", "reissue", "--yes-reissue-root")
+    done = typed("root", "reissue", "--now", "--yes-reissue-root")
     assert done.returncode == 0, done.stderr
     assert typed("root", "download").stdout != before
     roots = json.loads(typed("root", "list", "--json").stdout)["roots"]
     assert [row["retired_at"] is None for row in roots] == [True, False]
+
+
+def test_a_root_is_prepared_published_begun_and_retired(typed):
+    before = typed("root", "download").stdout
+    done = typed("root", "reissue", "--yes-reissue-root")
+    assert done.returncode == 0, done.stderr
+    assert "Before, give it to all who installed the old root: chainwright root download prints both." in done.stderr
+    both = typed("root", "download").stdout
+    assert both.startswith(before)
+    assert both.count("BEGIN CERTIFICATE") == 2
+    prepared, signing = json.loads(typed("root", "list", "--json").stdout)["roots"]
+    assert (prepared["phase"], signing["phase"]) == ("prepared", "signing")
+    assert (
+        f"next     {prepared['subject']}, prepared, signs from {prepared['signs_at'][:10]}"
+        in typed("root", "show").stdout
+    )
+    assert typed("root", "retire").stderr.startswith("Error: root: There is no root that another one has replaced")
+    moved = typed("root", "begin", "--at", "2027-03-01")
+    assert f"{prepared['subject']} signs from 2027-03-01 on." in moved.stderr
+    assert typed("root", "begin", "--at", "soon").returncode == 2
+    assert "the step can't be later" in typed("root", "begin", "--at", "2199-01-01").stderr
+    assert typed("root", "begin").returncode == 2
+    assert typed("root", "begin", "--yes-begin-signing").returncode == 0
+    signing, replaced = json.loads(typed("root", "list", "--json").stdout)["roots"]
+    assert (signing["sha256"], replaced["phase"]) == (prepared["sha256"], "replaced")
+    assert f"before   {replaced['subject']}, replaced" in typed("root", "show").stdout
+    assert typed("root", "retire", "--yes-retire-root").returncode == 0
+    assert json.loads(typed("root", "list", "--json").stdout)["roots"][1]["phase"] == "retired"
+    assert "No root is prepared" in typed("root", "begin").stderr
 
 
 @pytest.mark.parametrize(("word", "code"), [("REISSUE", 0), ("reissue", 2), ("", 2)])
@@ -362,7 +391,7 @@ def test_an_uploaded_company_authority_signs_from_then_on(typed):
     company = toy_ca.root("Company Root")
     appliances = company.authority("Company Appliances")
     data = toy_ca.key_pem(appliances.key) + toy_ca.pem(appliances.certificate, company.certificate)
-    done = typed("root", "upload", write(typed.appliance, "ca.pem", data), "--yes-replace-root")
+    done = typed("root", "upload", write(typed.appliance, "ca.pem", data), "--now", "--yes-replace-root")
     assert done.returncode == 0, done.stderr
     assert "New root: Company Appliances" in done.stderr
     shown = json.loads(typed("root", "show", "--json").stdout)["root"]
@@ -410,7 +439,7 @@ def test_what_only_some_clients_refuse_of_a_root_is_said_in_the_dry_run(typed):
     data = toy_ca.key_pem(edwards.key) + toy_ca.pem(edwards.certificate)
     done = typed("root", "upload", write(typed.appliance, "ca.pem", data), "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == (
+    assert done.stdout.splitlines()[1] == (
         'the key of "Edwards Root" is an Ed25519 key: Chromium, Firefox and Python\'s cryptography refuse it. (root)'
     )
 
@@ -423,7 +452,7 @@ def test_names_that_a_new_root_may_not_sign_for_are_said_where_another_source_se
     data = toy_ca.key_pem(other.key) + toy_ca.pem(other.certificate)
     done = typed("root", "upload", write(typed.appliance, "ca.pem", data), "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == (
+    assert done.stdout.splitlines()[1] == (
         'The new root may not sign for "t.example.test" (name constraints): '
         "where no other source delivers, clients refuse its chain. (tunnel)"
     )

@@ -31,7 +31,18 @@ def look(appliance):
     return told(appliance)
 
 
-def test_a_pid_file_that_is_gone_is_told_until_the_service_is_restarted(tunnel):
+@pytest.fixture
+def unknown(tunnel):
+    """The tunnel, whose daemon was started with a configuration of the administrator's: nothing shows whose process it is."""
+    configuration = tunnel.root / "toyd.conf"
+    configuration.write_text(f"include {tunnel.layout.module('tunnel').live}/toyd.conf\n")
+    tunnel.stop("toyd")
+    tunnel.start("toyd", configuration)
+    return tunnel
+
+
+def test_a_pid_file_that_is_gone_is_told_until_the_service_is_restarted(unknown):
+    tunnel = unknown
     pid_file, daemon = tunnel.layout.run / "toyd.pid", tunnel.processes["toyd"]
     number = pid_file.read_text()
     pid_file.unlink()
@@ -61,7 +72,8 @@ def test_a_pid_file_that_names_another_process_is_told_with_its_number(tunnel, s
 
 
 @pytest.mark.parametrize("text", ["", "{ended}"])
-def test_a_pid_file_that_names_nobody_is_told(tunnel, text):
+def test_a_pid_file_that_names_nobody_is_told(unknown, text):
+    tunnel = unknown
     process = subprocess.Popen(["true"])
     process.wait()
     pid_file = tunnel.layout.run / "toyd.pid"
@@ -75,7 +87,8 @@ def test_one_that_has_stopped_is_told_as_stopped_only(tunnel):
     assert FINDING not in {each["problem"]["code"] for each in look(tunnel)}
 
 
-def test_it_is_told_no_longer_once_the_module_is_gone(tunnel):
+def test_it_is_told_no_longer_once_the_module_is_gone(unknown):
+    tunnel = unknown
     (tunnel.layout.run / "toyd.pid").unlink()
     assert look(tunnel) != []
     tunnel.settings('hostname = "gw"\n')

@@ -8,14 +8,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from agent.errors.deploy import NotIncluded
-from agent.errors.problem import Problem
+from agent.errors.problem import Problem, rfc3339
 from agent.health.assessment import health
 from agent.health.snapshot import Snapshot
 from agent.health.states import Status
 from agent.model.binding import Binding, LadderPosition
 from agent.model.deployment import Deployment, EndpointRecord, Outcome
 from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.peer import Peer
 from agent.model.root import RootRecord
+from agent.pki.chain import Purpose
 from agent.store.modules import ModuleRecord
 from support.fakes.ladder import DAY, NOW, ROOT, local, need, upload
 
@@ -110,9 +112,34 @@ def test_the_root_is_spoken_of_in_its_last_year(left, severity):
 
 
 def test_of_a_root_that_lives_short_the_last_third_counts():
-    root = replace(OLD_ROOT, not_before=NOW - 10 * DAY, not_after=NOW + 80 * DAY)
+    root = replace(OLD_ROOT, not_before=NOW - 10 * DAY, not_after=NOW + 80 * DAY, uploaded=True)
     assert health(Snapshot(root=root), NOW).findings == ()
     assert len(health(Snapshot(root=root), NOW + 51 * DAY).findings) == 1
+
+
+def test_of_a_root_that_the_agent_succeeds_itself_it_counts_when_that_is_overdue():
+    root = replace(OLD_ROOT, not_before=NOW - 10 * DAY, not_after=NOW + 80 * DAY)
+    assert health(Snapshot(root=root), NOW + 58 * DAY).findings == ()
+    (found,) = health(Snapshot(root=root), NOW + 59 * DAY).findings
+    assert (found.problem.code, found.severity) == ("status.root_ends", Severity.WARNING)
+    prepared = replace(OLD_ROOT, sha256="ff" * 32, subject="gw Root CA 2026", prepared=True, signs_at=NOW + 70 * DAY)
+    both = Snapshot(root=root, roots=(prepared, root))
+    (found,) = health(both, NOW + 60 * DAY).findings
+    assert (found.problem.code, found.severity) == ("status.root_prepared", Severity.NOTICE)
+    assert f"signs from {rfc3339(NOW + 70 * DAY)} on" in found.problem.cause
+    (found,) = health(both, NOW + 72 * DAY).findings
+    assert (found.problem.code, found.severity) == ("status.root_overdue", Severity.WARNING)
+
+
+def test_a_root_that_was_replaced_is_a_notice_that_names_who_depends_on_it():
+    before = replace(OLD_ROOT, replaced_at=NOW)
+    root = replace(OLD_ROOT, sha256="ff" * 32, subject="gw Root CA 2026", not_after=NOW + 3650 * DAY)
+    peer = Peer(
+        *("5d0c", "cd" * 32, "ikev2", "branch-1", ("b.example.test",), (Purpose.SERVER,), ROOT, NOW, NOW + DAY, NOW)
+    )
+    (found,) = health(Snapshot(root=root, roots=(root, before), peers=(peer,)), NOW).findings
+    assert (found.problem.code, found.severity) == ("status.root_replaced", Severity.NOTICE)
+    assert "is still believed, as ikev2/branch-1 may need it" in found.problem.cause
 
 
 def test_what_a_pass_has_noted_about_a_chain_is_the_status_of_a_good_one():

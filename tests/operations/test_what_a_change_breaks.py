@@ -1,5 +1,6 @@
 """What a change breaks is said by name before it is made, as a person or a script reads it."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -38,7 +39,9 @@ def test_a_new_root_names_each_tunnel_that_is_up_and_each_peer(context, typed):
     before = roots(typed)
     done = typed.run("root", "reissue", "--dry-run")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[:4] == [
+    first, *lines = done.stdout.splitlines()
+    assert re.fullmatch(r"From 20\d\d-\d\d-\d\d on the new root signs\. Where it isn't known by then:", first)
+    assert lines[:4] == [
         ROOT_STOPS,
         "The tunnel to south stops until it has the new root. (branches)",
         "1 local chain will be signed again and deployed: branches/office.",
@@ -51,7 +54,7 @@ def test_a_new_root_names_each_tunnel_that_is_up_and_each_peer(context, typed):
 def test_the_same_as_json(context, typed):
     context.up.write_text("north\n")
     context.sign("north")
-    assert typed.json("root", "reissue", "--dry-run")["effects"] == {
+    assert typed.json("root", "reissue", "--now", "--dry-run")["effects"] == {
         "resigned": ["branches/office"],
         "peers": ["branches/north"],
         "consequences": [
@@ -63,6 +66,8 @@ def test_the_same_as_json(context, typed):
         ],
         "unknown": [],
         "uninspected": [],
+        "signs_at": None,
+        "dropped": "",
     }
 
 
@@ -110,7 +115,7 @@ def test_a_module_that_raises_could_not_say_and_stops_nothing(context, typed):
     plugin = context.appliance.layout.plugins / "branches.py"
     plugin.write_text(plugin.read_text().replace("for branch in observed.split():", "for branch in 1 / 0:"))
     done = typed.run("root", "reissue", "--dry-run")
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "branches could not say what it would lose.")
+    assert (done.returncode, done.stdout.splitlines()[1]) == (0, "branches could not say what it would lose.")
 
 
 def test_a_new_chain_for_a_module_whose_sessions_drop_is_said(context, typed):
@@ -209,7 +214,7 @@ def test_root_revoke_says_what_follows_wants_a_yes_and_makes_the_list(context, t
 
 def test_the_list_of_an_earlier_root_is_still_to_be_had(context, typed):
     old = roots(typed)[0]
-    typed.run("root", "reissue", "--yes-reissue-root")
+    typed.run("root", "reissue", "--now", "--yes-reissue-root")
     own, earlier = typed.run("root", "crl").stdout, typed.run("root", "crl", "--of", old[:12]).stdout
     assert own != earlier
     assert list(x509.load_pem_x509_crl(earlier.encode())) == []

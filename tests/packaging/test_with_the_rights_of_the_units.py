@@ -72,7 +72,7 @@ def test_services_are_given_their_files_at_boot_and_their_new_chains_later(kind,
         done = agent(box, AGENT, "apply")
         assert (done.returncode, findings(box)) == (0, []), done.stdout + done.stderr
         before = box.chains()
-        done = agent(box, AGENT, "root", "reissue", "--yes-reissue-root")
+        done = agent(box, AGENT, "root", "reissue", "--now", "--yes-reissue-root")
         assert (done.returncode, findings(box)) == (0, []), done.stdout + done.stderr
         box.assert_live()
         assert not set(before.values()) & set(box.chains().values())
@@ -84,7 +84,7 @@ def test_charon_is_given_its_files_and_new_chains():
         box.start_charon()
         done = agent(box, AGENT, "apply")
         assert (done.returncode, findings(box)) == (0, []), done.stdout + done.stderr
-        done = agent(box, AGENT, "root", "reissue", "--yes-reissue-root")
+        done = agent(box, AGENT, "root", "reissue", "--now", "--yes-reissue-root")
         assert (done.returncode, findings(box)) == (0, []), done.stdout + done.stderr
         assert set(box.chains().values()) == box.leaves_with_keys()
 

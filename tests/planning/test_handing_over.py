@@ -451,3 +451,19 @@ def test_a_deadline_is_told_to_whoever_asks_a_source_and_a_lower_rung_sets_none(
     assert orders(ending) == {"toy": (ending.not_after - 4.5 * DAY, ending.not_after)}
     assert orders(mine)["slow"] == orders(mine)["toy"] == (mine.not_after - 4.5 * DAY, mine.not_after)
     assert orders(local("local", wanted, since=NOW - DAY))["toy"] == ()
+
+
+# The root's end
+
+
+@given(st.timedeltas(min_value=timedelta(seconds=1), max_value=200 * DAY))
+def test_a_local_chain_that_ends_with_its_root_is_not_made_again_and_again(left: timedelta):
+    wanted = need()
+    own = replace(local("local", wanted, since=NOW - 5 * MINUTE), not_after=NOW + left, created_at=NOW)
+    known = evidence(own, ladder=(LOCAL,), root_until=NOW + left)
+    for share in (0.0, 0.5, 0.9, 0.99):
+        made = plan(NOW + left * share, [], [wanted], State(known, {}, {}, (), ()))
+        assert not [each for each in made.actions if isinstance(each, Obtain)]
+    longer = replace(known, root_until=NOW + left + 200 * DAY)
+    made = plan(NOW + left * 0.9, [], [wanted], State(longer, {}, {}, (), ()))
+    assert [each.source for each in made.actions if isinstance(each, Obtain)] == ["local"]

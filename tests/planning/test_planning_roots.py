@@ -23,7 +23,7 @@ from agent.planning import (
     plan,
 )
 from agent.planning.binding import Evidence
-from agent.planning.root_life import dependents, last_signing_instant, preparation_instant, signing_instant
+from agent.planning.root_life import depending_in, last_signing_instant, preparation_instant, signing_instant
 from support.cas.certificates import DAY, NOW
 
 OLD, NEW, THIRD = "aa" * 32, "bb" * 32, "cc" * 32
@@ -164,7 +164,7 @@ def test_the_root_before_is_retired_when_nothing_that_it_has_signed_is_left():
 def test_a_peer_certificate_counts_until_it_ends_also_when_a_newer_one_was_signed(replaced_at):
     peer = replace(PEER, replaced_at=replaced_at, root=OLD)
     if replaced_at is None:
-        assert list(dependents(OLD, state(peers=[peer]), (), NOW)) == [("ikev2/branch-1", PEER.not_after)]
+        assert list(depending_in(state(peers=[peer]), OLD, (), NOW)) == [("ikev2/branch-1", PEER.not_after)]
     assert steps(PEER.not_after - DAY, SIGNING, REPLACED, peers=[peer]) == []
     assert made(NOW, SIGNING, REPLACED, peers=[peer]).next_at == PEER.not_after
     assert [type(each) for each in steps(PEER.not_after, SIGNING, REPLACED, peers=[peer])] == [RetireRoot]
@@ -181,7 +181,7 @@ def test_a_chain_counts_as_long_as_it_is_in_service():
     assert [type(each) for each in steps(NOW, SIGNING, REPLACED, chains=[chain])] == [RetireRoot]
     assert [type(each) for each in steps(NOW + LEAF, SIGNING, REPLACED, chains=[chain], live=live)] == [RetireRoot]
     bound = (Binding("front", "a", "chain", "local", LadderPosition.BY_DESIGN),)
-    assert [who for who, _ in dependents(OLD, state(chains=[chain]), bound, NOW)] == ["front/a"]
+    assert [who for who, _ in depending_in(state(chains=[chain]), OLD, bound, NOW)] == ["front/a"]
 
 
 def test_a_date_that_a_person_has_set_goes_before_all_but_the_end():

@@ -178,10 +178,11 @@ def test_a_change_of_configuration_alone_that_nginx_did_not_take_is_seen_and_tak
     deployment = deaf.deployment("reverse_proxy")
     assert deployment.outcome is Outcome.ROLLED_BACK
     assert "\n".join(deployment.problem.lines()) == (
-        f"127.0.0.1:{deaf.port} (a.example.test): the service runs generation 1 instead of 2.\n"
+        f"127.0.0.1:{deaf.port} (a.example.test) gives no proper answer: the generation can't be read from "
+        f"unix:{deaf.layout.run}/reverse_proxy-2-generation.sock: nobody listens there (no such socket).\n"
         "The previous generation was put back, and was seen to be served. The refused files are in "
         f"{deaf.layout.module('reverse_proxy').state}/refused until the next try. "
-        "Look whether the service was reloaded, then: chainwright renew"
+        "Look at the service's log, then: chainwright renew"
     )
     assert deaf.live("reverse_proxy") == generation
     deaf.assert_served(*SITES)
@@ -212,7 +213,8 @@ def test_when_nginx_hears_again_the_change_is_taken_after_the_back_off(deaf):
 def shown_generation(box: Proxied) -> int:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
-        client.connect(str(box.layout.run / "reverse_proxy-generation.sock"))
+        (path,) = box.layout.run.glob("reverse_proxy-*-generation.sock")
+        client.connect(str(path))
         client.sendall(b"GET /generation HTTP/1.0\r\n\r\n")
         body = client.makefile("rb").read().rpartition(b"\r\n")[2]
     return json.loads(body)["generation"]

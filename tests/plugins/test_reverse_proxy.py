@@ -394,7 +394,7 @@ def test_nginx_under_systemd_is_tested_reloaded_and_started_as_debian_does():
     assert str(service.reload_with(context)) == "systemctl reload nginx"
     assert str(service.running(context)) == "systemctl is-active --quiet nginx"
     assert service.start_with(context).argv[1:] == (
-        *("-P", "-m", "plugins.nginx.start_nginx", "/run/chainwright/reverse_proxy-generation.sock"),
+        *("-P", "-m", "plugins.nginx.start_nginx", "/run/chainwright/reverse_proxy-*-generation.sock"),
         *("--", "systemctl", "start", "nginx"),
     )
 
@@ -438,8 +438,10 @@ def seen(module: ReverseProxy, host: HostFacts) -> list[tuple[str, str, str]]:
 
 def endpoints(module: ReverseProxy, host: HostFacts) -> list[Endpoint]:
     with NginxAppliance.make(host=host) as box:
-        found = module.probes(box.context(module, "reverse_proxy"))
-        assert {each.generation_socket for each in found} == {box.layout.run / "reverse_proxy-generation.sock"}
+        context = box.context(module, "reverse_proxy")
+        found = module.probes(context)
+        name = f"reverse_proxy-{context.generation}-generation.sock"
+        assert {each.generation_socket for each in found} == {box.layout.run / name}
     return found
 
 
@@ -479,8 +481,8 @@ def test_a_host_without_ipv6_does_not_listen_on_it():
 
 def test_a_socket_whose_path_is_too_long_is_left_out():
     places = Layout(Path("/" + "x" * 80)).module("reverse_proxy")
-    assert generation_socket(places, "reverse_proxy") is None
-    assert generation_socket(Layout(Path("/")).module("m"), "m") == Path("/run/chainwright/m-generation.sock")
+    assert generation_socket(places, "reverse_proxy", "7") is None
+    assert generation_socket(Layout(Path("/")).module("m"), "m", "7") == Path("/run/chainwright/m-7-generation.sock")
 
 
 def test_a_generation_is_given_its_directory_when_it_is_staged():

@@ -82,8 +82,9 @@ def test_the_address_of_the_page_has_a_port_where_it_is_not_the_usual_one(listen
 
 def test_the_page_is_fetched_when_its_chain_is_looked_at():
     with NginxAppliance.make(host=HOST) as box:
-        (endpoint,) = portal(listen="[::]:443").probes(box.context(portal(), "web_auth"))
-        assert endpoint.generation_socket == box.layout.run / "web_auth-generation.sock"
+        context = box.context(portal(), "web_auth")
+        (endpoint,) = portal(listen="[::]:443").probes(context)
+        assert endpoint.generation_socket == box.layout.run / f"web_auth-{context.generation}-generation.sock"
     assert (str(endpoint.address), endpoint.server_name, endpoint.slot) == (
         "[::]:443",
         "portal.example.com",

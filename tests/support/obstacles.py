@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -150,3 +151,28 @@ EVERY = {
     published_directory_is_a_file: "a file is where a directory belongs",
 }
 """What is told of each; None: nothing has to be, as it is mended in the same pass."""
+
+
+# A whole state, on a file system of its own
+
+
+def no_space(state: Path) -> Cure:
+    filling = state / "filling"
+    sh("sh", "-c", f"cat /dev/zero > {filling} 2>/dev/null || true")
+    return filling.unlink
+
+
+def no_inodes(state: Path) -> Cure:
+    many = state / "many"
+    many.mkdir()
+    try:
+        for number in range(1000):
+            (many / str(number)).touch()
+    except OSError as error:
+        assert error.errno == errno.ENOSPC  # noqa: PT017 - it fills what there is
+    return lambda: sh("rm", "-r", many)
+
+
+def read_only(state: Path) -> Cure:
+    sh("mount", "-o", "remount,ro", state)
+    return lambda: sh("mount", "-o", "remount,rw", state)

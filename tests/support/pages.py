@@ -24,8 +24,10 @@ from agent.health.clock import not_believed
 from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
-from agent.health.room import nearly_full
+from agent.health.room import nearly_full, read_only
+from agent.health.roots import root_overdue, root_prepared, root_replaced
 from agent.health.states import Status
+from agent.model.root import RootRecord
 from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.store.connection import DamagedRow
 from agent.store.copies import Copy
@@ -40,6 +42,7 @@ from support.paths import CHECKOUT
 DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
 MODULES = Path("/var/lib/chainwright/modules")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+NEXT_ROOT = RootRecord("ab" * 32, "gw Root CA 2026", AT, AT.replace(year=2036), "", AT)
 END = "<!-- end -->"
 WWW = need()
 ENDING = toy("toy", WWW, since=AT - 89 * DAY)
@@ -162,6 +165,9 @@ def status_problems() -> list[Problem]:
         problems.upload_gave_way(AT),
         problems.upload_ended(AT, "0a1b2c3d4e5f" * 5),
         problems.root_ends(AT),
+        root_prepared(NEXT_ROOT, AT, "it allows no authorities below itself (path length), and there is 1"),
+        root_overdue(NEXT_ROOT, AT),
+        root_replaced(NEXT_ROOT, ["ikev2/branch-1"]),
         *conditions(),
     ]
 
@@ -198,6 +204,7 @@ def conditions() -> list[Problem]:
         ),
         nearly_full(Shortage("/var", [state, log], 12 << 20, None, severe=False)),
         nearly_full(Shortage("/var", [state], 1 << 30, 17, severe=True)),
+        read_only(Shortage("/var", [state], 1 << 30, None, severe=True, read_only=True)),
         damaged_row(DamagedRow("chains", ("0a1b",), "ValueError: 'dsa' is not a valid KeyType"), DATABASE),
         damaged_row(DamagedRow("orders", ("0a1b", "acme"), "JSONDecodeError: Expecting value"), DATABASE),
         damaged_row(DamagedRow("roots", ("0a1b",), "ValueError: Invalid isoformat string: '2O26'"), DATABASE),

@@ -23,8 +23,8 @@ NEEDS_PASSPHRASE = {"upload.passphrase_missing", "upload.passphrase_wrong"}
 async def show(request: RequestContext) -> Response:
     """Show all about the root, and how to install it."""
     _, found, signed = await asyncio.gather(request.who(), request.get("/v1/root"), request.get("/v1/root/peers"))
-    values = {"root": found["root"], "earlier": found["earlier"], "peers": signed["peers"], "crl": signed["crl"]}
-    return await request.page("root.html.j2", **values)
+    values = {"root": found["root"], "earlier": found["earlier"], "others": found.get("others", ())}
+    return await request.page("root.html.j2", **values, peers=signed["peers"], crl=signed["crl"])
 
 
 async def download(request: RequestContext) -> Response:
@@ -41,10 +41,11 @@ async def ask_reissue(request: RequestContext) -> Response:
 
 
 async def _ask_reissue(
-    request: RequestContext, status: int, problem: Mapping[str, Any] | None, typed: str = ""
+    request: RequestContext, status: int, problem: Mapping[str, Any] | None, typed: str = "", *, at_once: bool = False
 ) -> Response:
     effects, found = await asyncio.gather(request.get("/v1/root/effects"), request.get("/v1/root"))
     values = {"effects": effects, "root": found["root"], "word": REISSUE, "problem": problem, "typed": typed}
+    values["at_once"] = at_once
     return await request.page("root_reissue.html.j2", status, **values)
 
 
@@ -53,11 +54,12 @@ async def reissue(request: RequestContext) -> Response:
     form = await request.form()
     try:
         await request.give_password(form)
-        job = await request.ask("POST", "/v1/root/reissue", {"typed": form.get("typed")})
+        job = await request.ask("POST", "/v1/root/reissue", {"typed": form.get("typed"), "now": bool(form.get("now"))})
     except Refused as refused:
         if not request.wants_password(refused) and refused.code != NOT_TYPED:
             raise
-        return await _ask_reissue(request, refused.status, refused.problem, form.get("typed"))
+        at_once = bool(form.get("now"))
+        return await _ask_reissue(request, refused.status, refused.problem, form.get("typed"), at_once=at_once)
     return request.follow(job["job"])
 
 
@@ -91,7 +93,14 @@ async def preview(request: RequestContext) -> Response:
         missing: dict[str, Any] = {"problem": refused.problem, "asks_passphrase": asks, "held": word, "nothing": False}
         return await request.page("root_replace.html.j2", refused.status, **missing)
     word = request.keep_draft(fields, files)
-    values: dict[str, Any] = {"found": answer.json(), "held": word, "word": REPLACE, "problem": None, "typed": ""}
+    values: dict[str, Any] = {
+        "found": answer.json(),
+        "held": word,
+        "word": REPLACE,
+        "problem": None,
+        "typed": "",
+        "at_once": False,
+    }
     return await request.page("root_confirm.html.j2", **values)
 
 
@@ -108,6 +117,7 @@ async def replace(request: RequestContext) -> Response:
         body, kind = multipart(upload.fields, upload.files)
         answer = await request.app_state.api.send(request.credentials, "POST", "/v1/root/preview", body=body, kind=kind)
         values = {"found": answer.json(), "held": form.get("held"), "word": REPLACE, "typed": form.get("typed")}
+        values["at_once"] = bool(form.get("now"))
         return await request.page("root_confirm.html.j2", refused.status, problem=refused.problem, **values)
     request.app_state.upload_drafts.forget(request.session)
     return request.follow(job)
@@ -115,6 +125,6 @@ async def replace(request: RequestContext) -> Response:
 
 async def _replace(request: RequestContext, form: Form, fields: dict[str, str]) -> str:
     files = request.app_state.upload_drafts.find(request.session, form.get("held")).files
-    body, kind = multipart({**fields, "typed": form.get("typed")}, files)
+    body, kind = multipart({**fields, "typed": form.get("typed"), "now": str(bool(form.get("now"))).lower()}, files)
     answer = await request.app_state.api.send(request.credentials, "POST", "/v1/root", body=body, kind=kind)
     return str(answer.json()["job"])

@@ -98,7 +98,7 @@ def test_another_root_stops_the_connection_that_it_named_and_the_documented_step
     said = pair.office.command("root", "reissue", "--dry-run")
     assert "The connection north with north.example.test stops until its peer has the new root" in said
     assert "It is up now (north.example.test at 10.99.0.2)" in said
-    pair.office.command("root", "reissue", "--yes-reissue-root")
+    pair.office.command("root", "reissue", "--now", "--yes-reissue-root")
     pair.office.deploy()
     assert pair.up()
     pair.hang_up()

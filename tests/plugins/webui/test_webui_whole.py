@@ -391,7 +391,7 @@ def test_a_root_is_reissued_by_the_typed_word_alone(admin: Browser) -> None:
     wrong = admin.post("/root/reissue", {"form_token": ask.token, "typed": "reissue"})
     assert (wrong.status, "Nothing was changed: type REISSUE exactly." in wrong.words) == (422, True)
     assert admin.get("/root").words == before
-    done = watched(admin, admin.post("/root/reissue", {"form_token": ask.token, "typed": "REISSUE"}))
+    done = watched(admin, admin.post("/root/reissue", {"form_token": ask.token, "typed": "REISSUE", "now": "true"}))
     assert re.search(r"New root .* SHA-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}", done.words)
     assert "Earlier roots" in admin.get("/root").words
 
@@ -409,9 +409,8 @@ def test_a_root_is_replaced_after_a_look_at_it(admin: Browser) -> None:
     assert held
     wrong = admin.post("/root/replace/confirm", {"form_token": form, "held": held[1], "typed": "yes"})
     assert (wrong.status, "type REPLACE exactly" in wrong.words) == (422, True)
-    done = watched(
-        admin, admin.post("/root/replace/confirm", {"form_token": form, "held": held[1], "typed": "REPLACE"})
-    )
+    fields = {"form_token": form, "held": held[1], "typed": "REPLACE", "now": "true"}
+    done = watched(admin, admin.post("/root/replace/confirm", fields))
     assert "Company CA" in done.words
     assert "Company CA" in admin.get("/certificates").text
 

@@ -46,6 +46,26 @@ def test_tries_come_after_a_minute_ten_a_hundred_and_then_once_a_day():
     assert waits == [MINUTE, 10 * MINUTE, 100 * MINUTE, DAY, DAY, DAY]
 
 
+@pytest.mark.parametrize(
+    ("error", "earliest"),
+    [
+        (refusal("serverInternal", status=500), None),
+        (refusal("serverInternal", status=500, retry_after=7200.0), 2 * HOUR),
+        (refusal("rateLimited", status=429), HOUR),
+        (refusal("rateLimited", status=429, retry_after=7200.0), 2 * HOUR),
+        (refusal("busy", status=503), HOUR),
+        (refusal("busy", status=503, retry_after=10.0**6), 2 * DAY),
+        (refusal("rateLimited", "paused, see https://ca.example/unpause?jwt=x", status=429), DAY),
+        (CaUnreachable("no answer", url=URL, trouble=Trouble.NETWORK), None),
+        (CaUnreachable("it asks to wait", url=URL, trouble=Trouble.BUSY, retry_after=7200.0), 2 * HOUR),
+    ],
+)
+def test_what_the_ca_allows_is_told_apart_from_the_agents_own_pauses(error, earliest):
+    found = told(error, attempts=7)
+    assert found.earliest == (NOW + earliest if earliest else None)
+    assert found.retry_at >= (found.earliest or NOW)
+
+
 def test_no_two_appliances_come_back_at_the_same_instant():
     assert next_try(3, NOW, lambda: 0.5) - NOW == DAY * 1.05
     assert len({next_try(0, NOW) for _ in range(10)}) > 1

@@ -70,7 +70,7 @@ class NginxAppliance(StagedAppliance):
 
     def generation(self, context: Context) -> str:
         """Return what the generation's socket answers, nothing when nobody is there."""
-        path = self.layout.run / f"{context.module}-generation.sock"
+        path = self.layout.run / f"{context.module}-{context.directory.name}-generation.sock"
         try:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(PATIENCE)

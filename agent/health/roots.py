@@ -1,0 +1,77 @@
+"""Findings about the lives of the roots: the next one is to be given to clients, a step is overdue, the end is near."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from agent.errors.problem import Problem, rfc3339
+from agent.errors.wording import few
+from agent.health.snapshot import Snapshot
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.root import RootPhase, RootRecord, in_phase
+from agent.planning.root_life import dependents, preparation_instant
+
+OVERDUE = timedelta(days=1)
+"""So long after its date, a step that was not made is a warning."""
+GIVE = "Give both to all that trust it: chainwright root download"
+
+
+def depending(snapshot: Snapshot, root: str, now: datetime) -> list[tuple[str, datetime]]:
+    """Return what a root has signed and that is in use or may be, and when it ends."""
+    known = {"chains": snapshot.chains, "bindings": snapshot.bindings, "live": snapshot.live, "peers": snapshot.peers}
+    return list(dependents(root, now, **known))  # type: ignore[arg-type]
+
+
+def root_findings(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
+    """Yield what is to be said of a root that is prepared, and of one that was replaced and is still believed."""
+    prepared = in_phase(snapshot.roots, RootPhase.PREPARED)
+    if prepared is not None:
+        yield _prepared(snapshot, prepared, now)
+    for root in snapshot.roots:
+        if root.phase is RootPhase.REPLACED:
+            problem = root_replaced(root, [who for who, _ in depending(snapshot, root.sha256, now)])
+            yield _finding(root, Severity.NOTICE, problem, root.replaced_at)
+
+
+def needs_successor(snapshot: Snapshot, root: RootRecord, now: datetime) -> bool:
+    """Whether the end of the root that signs is to be spoken of: none is prepared, and an uploaded one is a person's matter."""
+    if in_phase(snapshot.roots, RootPhase.PREPARED) is not None:
+        return False
+    return root.uploaded or now >= preparation_instant(root) + OVERDUE
+
+
+def _prepared(snapshot: Snapshot, root: RootRecord, now: datetime) -> Finding:
+    present = snapshot.root.sha256 if snapshot.root else ""
+    cross = next((each for each in snapshot.crosses if (each.subject, each.issuer) == (root.sha256, present)), None)
+    at = root.signs_at or now
+    if now >= at + OVERDUE:
+        return _finding(root, Severity.WARNING, root_overdue(root, at), at + OVERDUE)
+    return _finding(root, Severity.NOTICE, root_prepared(root, at, cross.obstacle if cross else ""), root.created_at)
+
+
+def _finding(root: RootRecord, severity: Severity, problem: Problem, since: datetime | None) -> Finding:
+    return Finding(SubjectKind.ROOT, root.sha256, severity, problem, since, root.subject)
+
+
+def root_prepared(root: RootRecord, at: datetime, obstacle: str = "") -> Problem:
+    """Say that another root signs soon. `obstacle`: why clients that know only the present one will not take what it signs."""
+    alone = f" Clients that know only the present root will refuse what it signs: {obstacle}." if obstacle else ""
+    cause = f"The next root, {root.subject}, is prepared and signs from {rfc3339(at)} on.{alone}"
+    return Problem("status.root_prepared", cause, fix=f"{GIVE}. Another date: chainwright root begin --at DATE")
+
+
+def root_replaced(root: RootRecord, who: list[str]) -> Problem:
+    """Say that a root is still believed, and by whom that is needed."""
+    needed = f", as {few(who)} may need it" if who else ""
+    cause = (
+        f"The root {root.subject} signs no more and is still believed{needed}. It ends at {rfc3339(root.not_after)}."
+    )
+    fix = "Carry new certificates to the devices: chainwright root peers. An earlier date: chainwright root retire --at DATE"
+    return Problem("status.root_replaced", cause, fix=fix)
+
+
+def root_overdue(root: RootRecord, at: datetime) -> Problem:
+    """Say that a prepared root should sign and doesn't."""
+    cause = f"The root {root.subject} should sign since {rfc3339(at)} and does not."
+    return Problem("status.root_overdue", cause, fix="Run the agent once: chainwright apply")

@@ -1,0 +1,69 @@
+"""Connections that only look: where SQLite can make no file beside the database, at a copy of it.
+
+A database with a write-ahead log can't be read without its index, which the first reader makes: "it is not possible to open a
+read-only WAL-mode database unless the -shm and -wal files exist or can be created, or it is immutable" (sqlite.org/wal.html). As
+immutable it would be read without what is in the log.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from agent.store.connection import Connection
+from agent.store.full_disk import can_make_files
+
+PLACES = ("/dev/shm", "/run", tempfile.gettempdir())  # noqa: S108 - the directory in it is made by mkdtemp
+"""Where a copy is made, in memory first. Keys in it are sealed."""
+
+
+def connect_to_look(path: Path) -> Connection:
+    """Open a database in one consistent state. Raises `sqlite3.Error`."""
+    try:
+        return _begun(Connection.open(path, read_only=True))
+    except sqlite3.OperationalError:
+        if can_make_files(path.parent):
+            raise
+        return _begun(_copied(path))
+
+
+def _begun(database: Connection) -> Connection:
+    try:
+        database.execute("BEGIN")
+        database.execute("select 1 from sqlite_schema").fetchone()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _copied(path: Path) -> Connection:
+    """Open a copy, which is gone with the connection. Raises `sqlite3.Error` also where there is no place for one."""
+    directory = _make_directory()
+    try:
+        for suffix in ("", "-wal"):
+            if os.path.lexists(f"{path}{suffix}"):
+                shutil.copyfile(f"{path}{suffix}", directory / f"{path.name}{suffix}")
+        database = Connection.open(directory / path.name)
+        database.execute(
+            "PRAGMA journal_mode=MEMORY"
+        )  # with what was in the log; nothing is written beside it any more
+        database.execute("PRAGMA query_only=1")
+    except OSError as error:
+        raise sqlite3.OperationalError(f"it can't be copied to {directory}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return database
+
+
+def _make_directory() -> Path:
+    failed: OSError | None = None
+    for place in PLACES:
+        try:
+            return Path(tempfile.mkdtemp(prefix="chainwright-", dir=place))
+        except OSError as error:
+            failed = error
+    raise sqlite3.OperationalError(f"there is no place for a copy: {failed}")
