@@ -57,6 +57,7 @@ class Appliance:
     clock: MachineClock = field(default_factory=MachineClock)
     wire: Wire = field(default_factory=Wire)
     ladder: tuple[str, ...] = ("uploaded", "acme", "company", "local")
+    root_days: int = 3650
     broken_method: str = ""
     """What of the plugin's source raises."""
 
@@ -165,11 +166,11 @@ class Appliance:
 
 
 @contextmanager
-def appliance(seed: int, sites: Sequence[Site]) -> Iterator[Appliance]:
+def appliance(seed: int, sites: Sequence[Site], **options: Any) -> Iterator[Appliance]:
     """Give an appliance in memory that has not been started, and remove it."""
     place = MEMORY if MEMORY.is_dir() else None
     root = Path(tempfile.mkdtemp(prefix="cw-time-", dir=place))
     try:
-        yield Appliance(root, seed, list(sites))
+        yield Appliance(root, seed, list(sites), **options)
     finally:
         shutil.rmtree(root)
