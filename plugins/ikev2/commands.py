@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,8 @@ import click
 from chainwright import Part, Peer, PeerState, Purpose
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from chainwright import Appliance
 
 MODULE = "ikev2"
@@ -62,7 +63,9 @@ def _add_list(commands: click.Group, appliance: Appliance) -> None:
     def list_(module: str) -> None:
         """List the branches that have a certificate."""
         found = [peer for peer in appliance.peers(module=module) if peer.replaced_at is None]
-        appliance.answer({"peers": [_json(each) for each in found]}, map(_line, found) if found else [NOBODY])
+        now = appliance.now()
+        lines = [_line(each, now) for each in found] or [NOBODY]
+        appliance.answer({"peers": [_json(each, now) for each in found]}, lines)
 
 
 def _add_show(commands: click.Group, appliance: Appliance) -> None:
@@ -72,7 +75,9 @@ def _add_show(commands: click.Group, appliance: Appliance) -> None:
     def show(branch: str, module: str) -> None:
         """Show every certificate of BRANCH, the newest first."""
         found = _certificates_of(appliance, branch, module)
-        appliance.answer({"peers": [_json(each) for each in found]}, chain.from_iterable(map(_lines, found)))
+        now = appliance.now()
+        lines = chain.from_iterable(_lines(each, now) for each in found)
+        appliance.answer({"peers": [_json(each, now) for each in found]}, lines)
 
 
 def _add_export(commands: click.Group, appliance: Appliance) -> None:
@@ -102,7 +107,7 @@ def _deliver(appliance: Appliance, branch: str, module: str, out: Path | None) -
     pem = appliance.export(peer.serial, module=module, parts=PATH_PARTS)
     if out is not None:
         _write(out, pem)
-    row = {**_json(peer), "pem": pem.decode(), "file": str(out) if out else None}
+    row = {**_json(peer, appliance.now()), "pem": pem.decode(), "file": str(out) if out else None}
     appliance.answer(row, [] if out else [pem.decode().rstrip("\n")])
 
 
@@ -115,8 +120,8 @@ def _certificates_of(appliance: Appliance, branch: str, module: str) -> list[Pee
     return found
 
 
-def _line(peer: Peer) -> str:
-    state = peer.state(datetime.now(UTC))
+def _line(peer: Peer, now: datetime) -> str:
+    state = peer.state(now)
     until = "" if state is PeerState.REVOKED else f" until {peer.not_after:%Y-%m-%d}"
     return f"{peer.label}  {', '.join(peer.names)}  {state}{until}"
 
@@ -128,11 +133,11 @@ def _write(path: Path, pem: bytes) -> None:
         raise click.FileError(str(path), hint=error.strerror) from None
 
 
-def _lines(peer: Peer) -> list[str]:
-    return [_line(peer), f"    serial {peer.serial}  sha256 {peer.sha256}  root {peer.root[:12]}"]
+def _lines(peer: Peer, now: datetime) -> list[str]:
+    return [_line(peer, now), f"    serial {peer.serial}  sha256 {peer.sha256}  root {peer.root[:12]}"]
 
 
-def _json(peer: Peer) -> dict[str, object]:
+def _json(peer: Peer, now: datetime) -> dict[str, object]:
     return {
         "branch": peer.label,
         "names": list(peer.names),
@@ -140,5 +145,5 @@ def _json(peer: Peer) -> dict[str, object]:
         "sha256": peer.sha256,
         "root": peer.root,
         "until": f"{peer.not_after:%Y-%m-%dT%H:%M:%SZ}",
-        "state": str(peer.state(datetime.now(UTC))),
+        "state": str(peer.state(now)),
     }

@@ -27,6 +27,9 @@ NORTH = Peer(
 class NobodySigned:
     """An appliance that has signed nothing."""
 
+    def now(self) -> datetime:
+        return SIGNED
+
     def answer(self, data, lines) -> None:
         click.echo(f"{data}\n" + "\n".join(lines))
 
@@ -86,3 +89,20 @@ def test_a_certificate_goes_to_the_terminal_or_to_a_file_or_nowhere(tmp_path):
     result = CliRunner().invoke(group, ["export", "north", "--out", str(tmp_path / "no/north.pem")])
     assert result.exit_code == 1
     assert "north.pem': No such file or directory" in result.output
+
+
+class LongAfter(NorthSigned):
+    """The same in the year 3000, by the clock of commands."""
+
+    def now(self) -> datetime:
+        return datetime(3000, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("appliance", "state"), [(NorthSigned, "good"), (LongAfter, "expired")])
+@pytest.mark.parametrize("arguments", [["list"], ["show", "north"]])
+def test_the_state_of_a_branch_is_by_the_clock_of_commands(appliance, state, arguments):
+    group = click.Group("ikev2")
+    add_commands(group, appliance())
+    data, line = CliRunner().invoke(group, arguments).output.splitlines()[:2]
+    assert f"'state': '{state}'" in data
+    assert line == f"north  north.example.test  {state} until 2999-01-01"
