@@ -16,12 +16,10 @@ WITH_AN_INSTANT = {"localtime": 1, "gmtime": 1, "ctime": 1, "asctime": 1, "strft
 """Arguments with which they ask for none."""
 PLACES = {
     "agent/system/kernel_clock.py",
-    # What is shown
-    "plugins/ikev2/commands.py",
-    "plugins/webui/cache.py",
+    # Until the agent has told its own
+    "plugins/webui/agent_clock.py",
+    # Of an answer to a probe, and of lines in a log
     "plugins/webui/idle.py",
-    "plugins/webui/rendering.py",
-    "plugins/webui/request_context.py",
     "plugins/webui/serving.py",
 }
 PACKAGES = ("agent", "chainwright", "plugins")

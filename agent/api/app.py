@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from email.utils import format_datetime
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -151,7 +152,7 @@ class Dispatcher:
             return accounts.standings()
 
     def _response(self, answer: ApiResponse, request: ApiRequest, follow: Follower | None) -> Response:
-        headers = {**HEADERS, **answer.headers}
+        headers = {**self._shared_headers(), **answer.headers}
         if follow is not None:
             place = self._streams.place(request.caller)
             return Stream(place, follow(request), answer.status, headers, answer.media_type)
@@ -162,8 +163,12 @@ class Dispatcher:
 
     def _problem(self, error: AgentError, *, closing: bool) -> Response:
         """`closing`: the rest of the request has not come."""
-        headers = {**HEADERS, **problems.headers_of(error, self._services.now())}
+        headers = {**self._shared_headers(), **problems.headers_of(error, self._services.now())}
         if closing:
             headers["connection"] = "close"
         content = self._services.json(problems.details_of(error))
         return Response(content, problems.status_of(error), headers, problems.MEDIA_TYPE)
+
+    def _shared_headers(self) -> dict[str, str]:
+        """Return the headers of every answer; its date is of the clock that is believed, which may not be the machine's."""
+        return {"date": format_datetime(self._services.now(), usegmt=True), **HEADERS}

@@ -42,6 +42,7 @@ class ApiServer(HttpServer):
             partial(ApiConnection, services.limits),
             keep_alive_seconds=KEEP_ALIVE,
             shutdown_seconds=GRACE,
+            date_header=False,  # the application's own is by the clock that is believed
             h11_max_incomplete_event_size=services.limits.headers_octets,
         )
         self._used = time.monotonic()

@@ -15,6 +15,8 @@ from agent.pki.revocation import RevocationReason
 from agent.store import Store
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from agent.model.peer import Peer
     from agent.pki.chain import PeerCertificate
     from agent.registry.plugins import PluginCommands
@@ -25,6 +27,10 @@ class CommandLineAppliance:
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
+
+    def now(self) -> datetime:
+        """Return the present instant, UTC, as far as the machine's clock is believed."""
+        return self._invocation.now()
 
     def status(self) -> Mapping[str, Any]:
         """Return what ``chainwright status --json`` prints."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from agent.model.peer import Peer
@@ -16,6 +17,9 @@ class Appliance(Protocol):
 
     `module` is the name of the instance on whose behalf a command acts: what another one has signed is not there for it.
     """
+
+    def now(self) -> datetime:
+        """Return the present instant, UTC, as far as the machine's clock is believed: ask nothing else for it."""
 
     def status(self) -> Mapping[str, Any]:
         """Return what ``chainwright status --json`` prints."""

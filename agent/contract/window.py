@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import PlainSerializer, PlainValidator
 
+MINUTE = timedelta(minutes=1)
 FORM = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)(?: ([A-Za-z0-9_+/-]+))?")
 
 
@@ -41,10 +42,17 @@ class Hours:
         return min(openings).astimezone(now.tzinfo)
 
     def _openings(self, day: date) -> list[datetime]:
-        """Return when the window opens on a day: twice where clocks are set back, never where they skip it."""
+        """Return when the window opens on a day: twice where clocks are set back over its start.
+
+        Where they skip its start it opens with the first minute after, and not at all where they skip the whole of it.
+        """
         wall = datetime.combine(day, self.start, ZoneInfo(self.zone))
-        instants = [wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
-        return [instant for instant in instants if self.is_open(instant)]
+        before, after = (wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1))  # PEP 495
+        if before <= after:
+            return [before, after]
+        skipped = int((before - after) / MINUTE)
+        minutes = (after + each * MINUTE for each in range(1, skipped + 1))
+        return [each for each in minutes if self.is_open(each)][:1]
 
 
 def parse_window(text: Any) -> Hours:

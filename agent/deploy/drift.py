@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -29,13 +29,15 @@ def find_drift(context: DeployContext, modules: Sequence[str]) -> list[str]:
     return found
 
 
-def find_damage(context: DeployContext) -> None:
-    """Check that the files in service are there and unchanged, before services start with them."""
-    for module in context.enabled.modules:
+def find_damage(context: DeployContext, modules: Iterable[str]) -> list[str]:
+    """Check that the files of `modules` are there and unchanged, before their services start. Return those to be repaired."""
+    found = []
+    for module in modules:
         with context.failures.apart("look", module):
             generation, deployment = context.live(module), context.deployment(module)
             if generation is not None and deployment is not None:
-                _is_damaged(context, module, generation, deployment)
+                found += [module] if _is_damaged(context, module, generation, deployment) else []
+    return found
 
 
 def _is_to_repair(context: DeployContext, module: str) -> bool:

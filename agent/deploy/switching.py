@@ -187,7 +187,7 @@ class Switching:
         failed = undone(self.record.renames)
         self._keep_refused()
         quiet = bool(failure.stuck) and not self._resumed  # no service was told of anything yet
-        again = None if quiet else self._reload_old()
+        again = None if quiet else self._reload_old(failure.stuck)
         # Where entries alone were switched, that is told of each module of the service.
         concerned = self.record.moved or ([] if self.record.retired else list(self.record.modules))
         if not quiet:
@@ -227,11 +227,15 @@ class Switching:
                 if number is not None:
                     keep_refused(self._context, generation_dir, number)
 
-    def _reload_old(self) -> Failure | None:
-        """Reload and probe. A reload that fails is no problem if the old generations are seen to be served."""
+    def _reload_old(self, left_alone: frozenset[str]) -> Failure | None:
+        """Reload and probe. A reload that fails is no problem if the old generations are seen to be served.
+
+        `left_alone`: modules whose files could not be put back: their own services may find nothing where they look.
+        """
         self._have_former_let_go()
         try:
-            failed = self._reloader.reload(self._units, self._candidate(new=False), all_of_them=True)
+            units = [unit for unit in self._units if not unit.modules or not left_alone.issuperset(unit.modules)]
+            failed = self._reloader.reload(units, self._candidate(new=False), all_of_them=True)
             unseen = self._probe(new=False)
         except AgentError as error:
             return Failure(error)

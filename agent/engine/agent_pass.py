@@ -179,7 +179,7 @@ class Pass:
         if deployer.misses_footprints(self._store):
             deployer.note_missing_footprints(self._deploy_context())
         if boot:
-            find_damage(self._deploy_context(boot=True))
+            find_damage(self._deploy_context(boot=True), self._inputs.enabled.modules)
         made = self._advance_roots(windows=windows, boot=boot)
         self._sign(made)
         self._obtain_at_once([action for action in made.actions if isinstance(action, Obtain) and action.immediate])
@@ -193,12 +193,13 @@ class Pass:
         judge_unjudged(self._store, self._services, bound_chains(self._store, made), self._clock())
         deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
         looked_at = modules_to_look_at(self._store, made, deployed, self._inputs.enabled.modules, self._clock())
+        waited = [action.module for action in made.actions if isinstance(action, Settle)]
         wrong = find_drift(self._deploy_context(), looked_at)
+        wrong += find_damage(self._deploy_context(), waited)
         repair_modes(self._deploy_context(), looked_at)
         if wrong:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
-        waited = [action.module for action in made.actions if isinstance(action, Settle)]
         context = self._deploy_context()
         check_next_start(context, looked_at, waited, deployed)
         check_reloadable(context, {*looked_at, *waited})

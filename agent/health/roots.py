@@ -9,8 +9,7 @@ from agent.errors.problem import Problem, rfc3339
 from agent.errors.wording import few
 from agent.health.snapshot import Snapshot
 from agent.model.finding import Finding, Severity, SubjectKind
-from agent.model.root import RootPhase, RootRecord, in_phase
-from agent.planning.root_life import dependents, preparation_instant
+from agent.model.root import RootPhase, RootRecord, dependents, in_phase, preparation_instant
 
 OVERDUE = timedelta(days=1)
 """So long after its date, a step that was not made is a warning."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
+from agent.model.binding import Binding
+from agent.model.peer import Peer
+from agent.model.records import ChainRecord
+
+PREPARED_IN = {False: 4, True: 8}
+"""Part of a root's life that is left when the agent makes its successor; of an uploaded one's (True), for which a person may
+have another one at hand."""
 PART_OF_LIFE = 20
 """A cross-certificate is no longer served when such a part of its time is left, or a day: leaves would get ever shorter."""
 
@@ -121,3 +128,32 @@ def served_with(
     order = (RootPhase.REPLACED, RootPhase.PREPARED, RootPhase.RETIRED)
     found = [each for each in crosses if each.subject == root and each.serves(now) and phases.get(each.issuer) in order]
     return min(found, key=lambda each: order.index(phases[each.issuer]), default=None)
+
+
+def preparation_instant(root: RootRecord) -> datetime:
+    """Return when the successor of a root is made."""
+    return root.not_after - (root.not_after - root.not_before) / PREPARED_IN[root.uploaded]
+
+
+def dependents(
+    root: str,
+    now: datetime,
+    *,
+    chains: Iterable[ChainRecord],
+    bindings: Iterable[Binding],
+    live: Mapping[str, Mapping[str, str]],
+    peers: Iterable[Peer],
+) -> Iterator[tuple[str, datetime]]:
+    """Yield what a root has signed and that is in use or may be: ``module/slot`` or ``module/label``, and when it ends.
+
+    `live`: module -> slot -> id of the chain in service. A peer certificate counts until it ends, also when a newer one was
+    signed: somebody has to carry that to its device.
+    """
+    good = {each.id: each for each in chains if each.root == root and each.good(now)}
+    used = {(*binding.key, binding.chain) for binding in bindings if binding.chain in good}
+    used |= {(name, slot, chain) for name, slots in live.items() for slot, chain in slots.items() if chain in good}
+    for module, slot, chain in sorted(used):
+        yield f"{module}/{slot}", good[chain].not_after
+    for peer in peers:
+        if peer.root == root and peer.revoked_at is None and now < peer.not_after:
+            yield f"{peer.module}/{peer.label}", peer.not_after

@@ -6,19 +6,14 @@ the root before it is retired when nothing that it has signed is left.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from agent.model.binding import Binding
-from agent.model.peer import Peer
-from agent.model.records import ChainRecord
-from agent.model.root import RootPhase, RootRecord, in_phase
+from agent.model.root import RootPhase, RootRecord, dependents, in_phase, preparation_instant
 from agent.planning.actions import BeginSigning, CrossCertify, MakeRoot, PrepareRoot, RetireRoot, RootStep
 from agent.planning.state import State
 
-PREPARED_IN = {False: 4, True: 8}
-"""Part of a root's life that is left when the agent makes its successor; of an uploaded one's (True), for which a person may
-have another one at hand."""
 SIGNS_IN = {False: 8, True: 16}
 """Part of it that is left at least when the successor begins to sign."""
 LEAVES = 2
@@ -26,11 +21,6 @@ LEAVES = 2
 
 STAYS = timedelta(days=1)
 """So long at least a root is believed after its last signature: what it has signed is replaced in the pass that ends it."""
-
-
-def preparation_instant(root: RootRecord) -> datetime:
-    """Return when the successor of a root is made."""
-    return root.not_after - (root.not_after - root.not_before) / PREPARED_IN[root.uploaded]
 
 
 def last_signing_instant(root: RootRecord, leaf_lifetime: timedelta) -> datetime:
@@ -42,30 +32,6 @@ def last_signing_instant(root: RootRecord, leaf_lifetime: timedelta) -> datetime
 def signing_instant(present: RootRecord, now: datetime, overlap: timedelta, leaf_lifetime: timedelta) -> datetime:
     """Return when a successor made at `now` begins to sign: after the overlap, as far as the present root has the time."""
     return max(now, min(now + overlap, last_signing_instant(present, leaf_lifetime)))
-
-
-def dependents(
-    root: str,
-    now: datetime,
-    *,
-    chains: Iterable[ChainRecord],
-    bindings: Iterable[Binding],
-    live: Mapping[str, Mapping[str, str]],
-    peers: Iterable[Peer],
-) -> Iterator[tuple[str, datetime]]:
-    """Yield what a root has signed and that is in use or may be: ``module/slot`` or ``module/label``, and when it ends.
-
-    `live`: module -> slot -> id of the chain in service. A peer certificate counts until it ends, also when a newer one was
-    signed: somebody has to carry that to its device.
-    """
-    good = {each.id: each for each in chains if each.root == root and each.good(now)}
-    used = {(*binding.key, binding.chain) for binding in bindings if binding.chain in good}
-    used |= {(name, slot, chain) for name, slots in live.items() for slot, chain in slots.items() if chain in good}
-    for module, slot, chain in sorted(used):
-        yield f"{module}/{slot}", good[chain].not_after
-    for peer in peers:
-        if peer.root == root and peer.revoked_at is None and now < peer.not_after:
-            yield f"{peer.module}/{peer.label}", peer.not_after
 
 
 def depending_in(state: State, root: str, bindings: Iterable[Binding], now: datetime) -> Iterator[tuple[str, datetime]]:

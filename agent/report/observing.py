@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from agent.health.problems import blocked, unreachable
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.store import Store
+from agent.system.clock_offsets import age
 from agent.system.fingerprint import digest_of, facts
 from agent.system.layout import Layout
-from agent.system.lock import holder_of
+from agent.system.lock import Holder, holder_of
 
 SETTINGS, PASS = "settings", "pass"
 AGENT = "agent"
@@ -27,7 +28,7 @@ def observed(layout: Layout, store: Store, now: datetime) -> tuple[Finding, ...]
     noted = store.conditions.all()
     if not _settings_are_known(layout, store):
         noted = [each for each in noted if each.kind is not SubjectKind.SETTINGS] + list(_settings(layout))
-    return (*noted, *_blocked(layout, now), *_unreachable(layout, now))
+    return (*noted, *_blocked(layout, now), *_unreachable(layout))
 
 
 def _settings_are_known(layout: Layout, store: Store) -> bool:
@@ -51,11 +52,18 @@ def _settings(layout: Layout) -> Iterator[Finding]:
 
 def _blocked(layout: Layout, now: datetime) -> Iterator[Finding]:
     holder = holder_of(layout.lock)
-    if holder is not None and now - holder.since > LONG:
-        yield Finding(SubjectKind.PASS, PASS, Severity.WARNING, blocked(holder.title, holder.since), holder.since)
+    held_for = _held_for(holder, layout) if holder else timedelta()
+    if holder is not None and held_for > LONG:
+        since = now - held_for
+        yield Finding(SubjectKind.PASS, PASS, Severity.WARNING, blocked(holder.title, since), since)
 
 
-def _unreachable(layout: Layout, now: datetime) -> Iterator[Finding]:
+def _held_for(holder: Holder, layout: Layout) -> timedelta:
+    """Return how long a lock has been held, however the clock was set since."""
+    return timedelta(seconds=age(holder.since.timestamp(), layout.root))
+
+
+def _unreachable(layout: Layout) -> Iterator[Finding]:
     holder = holder_of(layout.daemon_lock)
-    if holder is not None and now - holder.since > STARTING and not layout.api.exists():
+    if holder is not None and _held_for(holder, layout) > STARTING and not layout.api.exists():
         yield Finding(SubjectKind.APPLIANCE, AGENT, Severity.WARNING, unreachable(holder.title, str(layout.api)))

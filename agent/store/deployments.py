@@ -98,13 +98,14 @@ class Deployments:
         query = (
             "select distinct owner, number from generations,"
             " json_each(case when json_valid(chains) then chains else '{}' end)"
-            " where json_each.value not in (select id from chains)"
+            " where json_each.value not in (select id from chains) and typeof(owner) = 'text' and typeof(number) = 'integer'"
         )
         return [(row[0], row[1]) for row in self._database.execute(query)]
 
     def owners(self) -> list[str]:
         """Return everyone who has a generation."""
-        return [row[0] for row in self._database.execute("select distinct owner from generations order by owner")]
+        query = "select distinct owner, number from generations"
+        return sorted(set(self._database.decoded("generations", lambda row: str(row["owner"]), query)))
 
     def drop_generation(self, owner: str, number: int) -> None:
         """Forget a generation whose directory is gone."""

@@ -28,7 +28,8 @@ class Footprints:
 
     def owners(self) -> set[str]:
         """Return everyone who has a footprint."""
-        return {row[0] for row in self._database.execute("select owner from footprints")}
+        query = "select owner from footprints"
+        return set(self._database.decoded("footprints", lambda row: str(row["owner"]), query))
 
     def put_module(self, name: str, footprint: ModuleFootprint) -> None:
         """Keep a module's."""

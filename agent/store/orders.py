@@ -53,10 +53,13 @@ class Orders:
     def saved(self, request: str, source: str) -> dict[str, Any]:
         """Return what the source saved last; empty at first."""
         query = "select request, source, sealed_state from orders where request = ? and source = ?"
-        for row in self._database.checked("orders", query, [request, source]):
-            if row["sealed_state"] is not None:
-                return mapping(self._sealer.open(row["sealed_state"], _context(request, source)).decode())
-        return {}
+        found = self._database.decoded("orders", self._opened, query, [request, source])
+        return next(iter(found), {})
+
+    def _opened(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        sealed = row["sealed_state"]
+        context = _context(row["request"], row["source"])
+        return {} if sealed is None else mapping(self._sealer.open_value(sealed, context).decode())
 
     def save(self, request: str, source: str, state: Mapping[str, Any]) -> None:
         """Keep what a source needs to go on after a crash."""

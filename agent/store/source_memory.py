@@ -24,11 +24,13 @@ class Memories:
         self._sealer = sealer
 
     def read(self, source: str, key: str) -> dict[str, Any]:
-        """Return what was written last; empty at first. Raises `SealBroken`, `RowDamaged`."""
+        """Return what was written last; empty at first, and where the row is damaged: it's asked for or made again."""
         query = "select source, key, sealed_state from memories where source = ? and key = ?"
-        for row in self._database.checked("memories", query, [source, key]):
-            return mapping(self._sealer.open(row["sealed_state"], _context(source, key)).decode())
-        return {}
+        found = self._database.decoded("memories", lambda row: self._opened(row, source, key), query, [source, key])
+        return next(iter(found), {})
+
+    def _opened(self, row: Mapping[str, Any], source: str, key: str) -> dict[str, Any]:
+        return mapping(self._sealer.open_value(row["sealed_state"], _context(source, key)).decode())
 
     def write(self, source: str, key: str, state: Mapping[str, Any]) -> None:
         """Keep `state`; an empty one is forgotten."""

@@ -58,6 +58,8 @@ def places_of_state(layout: Layout) -> Iterator[Place]:
     for path in sorted(layout.private.glob("*")) if layout.private.is_dir() else ():
         if path.name in DIRECTORIES and path.is_dir() and not path.is_symlink():
             yield Place(path, 0o700, *own, secret=True, sealed=True)
+            for each in sorted(path.glob("*.copy")):
+                yield Place(each, 0o600, *own, secret=True, sealed=True)
         else:
             yield Place(path, 0o600, *own, secret=path.name not in LOCKS, sealed=True)
     yield Place(layout.poke, 0o600, *own)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,8 @@ import click
 from chainwright import Part, Peer, PeerState, Purpose
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from chainwright import Appliance
 
 MODULE = "ikev2"
@@ -62,10 +63,11 @@ def _add_list(commands: click.Group, appliance: Appliance) -> None:
     @module_option
     def list_(module: str) -> None:
         """List the branches that have a certificate, and those that may still have one of an earlier root."""
-        known = appliance.peers(module=module)
-        rows = [(each, _of_earlier_roots(each, known)) for each in known if each.replaced_at is None]
-        data = [{**_json(each), "earlier_roots": [_json(one) for one in earlier]} for each, earlier in rows]
-        appliance.answer({"peers": data}, [_line(each) + _and_earlier(earlier) for each, earlier in rows] or [NOBODY])
+        known, now = appliance.peers(module=module), appliance.now()
+        rows = [(each, _of_earlier_roots(each, known, now)) for each in known if each.replaced_at is None]
+        data = [{**_json(each, now), "earlier_roots": [_json(one, now) for one in earlier]} for each, earlier in rows]
+        lines = [_line(each, now) + _and_earlier(earlier) for each, earlier in rows] or [NOBODY]
+        appliance.answer({"peers": data}, lines)
 
 
 def _add_show(commands: click.Group, appliance: Appliance) -> None:
@@ -75,7 +77,9 @@ def _add_show(commands: click.Group, appliance: Appliance) -> None:
     def show(branch: str, module: str) -> None:
         """Show every certificate of BRANCH, the newest first."""
         found = _certificates_of(appliance, branch, module)
-        appliance.answer({"peers": [_json(each) for each in found]}, chain.from_iterable(map(_lines, found)))
+        now = appliance.now()
+        lines = chain.from_iterable(_lines(each, now) for each in found)
+        appliance.answer({"peers": [_json(each, now) for each in found]}, lines)
 
 
 def _add_export(commands: click.Group, appliance: Appliance) -> None:
@@ -105,7 +109,7 @@ def _deliver(appliance: Appliance, branch: str, module: str, out: Path | None) -
     pem = appliance.export(peer.serial, module=module, parts=PATH_PARTS)
     if out is not None:
         _write(out, pem)
-    row = {**_json(peer), "pem": pem.decode(), "file": str(out) if out else None}
+    row = {**_json(peer, appliance.now()), "pem": pem.decode(), "file": str(out) if out else None}
     appliance.answer(row, [] if out else [pem.decode().rstrip("\n")])
 
 
@@ -118,9 +122,8 @@ def _certificates_of(appliance: Appliance, branch: str, module: str) -> list[Pee
     return found
 
 
-def _of_earlier_roots(present: Peer, known: Iterable[Peer]) -> list[Peer]:
+def _of_earlier_roots(present: Peer, known: Iterable[Peer], now: datetime) -> list[Peer]:
     """Return what a branch may still have of other roots: signed for it before `present`, and not ended."""
-    now = datetime.now(UTC)
     older = [each for each in known if each.label == present.label and each.root != present.root]
     return [each for each in older if each.state(now) is PeerState.REPLACED]
 
@@ -132,8 +135,8 @@ def _and_earlier(peers: Sequence[Peer]) -> str:
     return f"; the branch may still have one of an earlier root, until {until:%Y-%m-%d}"
 
 
-def _line(peer: Peer) -> str:
-    state = peer.state(datetime.now(UTC))
+def _line(peer: Peer, now: datetime) -> str:
+    state = peer.state(now)
     until = "" if state is PeerState.REVOKED else f" until {peer.not_after:%Y-%m-%d}"
     return f"{peer.label}  {', '.join(peer.names)}  {state}{until}"
 
@@ -145,11 +148,11 @@ def _write(path: Path, pem: bytes) -> None:
         raise click.FileError(str(path), hint=error.strerror) from None
 
 
-def _lines(peer: Peer) -> list[str]:
-    return [_line(peer), f"    serial {peer.serial}  sha256 {peer.sha256}  root {peer.root[:12]}"]
+def _lines(peer: Peer, now: datetime) -> list[str]:
+    return [_line(peer, now), f"    serial {peer.serial}  sha256 {peer.sha256}  root {peer.root[:12]}"]
 
 
-def _json(peer: Peer) -> dict[str, object]:
+def _json(peer: Peer, now: datetime) -> dict[str, object]:
     return {
         "branch": peer.label,
         "names": list(peer.names),
@@ -157,5 +160,5 @@ def _json(peer: Peer) -> dict[str, object]:
         "sha256": peer.sha256,
         "root": peer.root,
         "until": f"{peer.not_after:%Y-%m-%dT%H:%M:%SZ}",
-        "state": str(peer.state(datetime.now(UTC))),
+        "state": str(peer.state(now)),
     }

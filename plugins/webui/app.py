@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from plugins.webui import csrf
+from plugins.webui.agent_clock import AgentClock
 from plugins.webui.cache import SessionCache
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.client import Api, Refused
@@ -57,15 +58,19 @@ STATUSES: dict[type[WebUIError], int] = {
 log = logging.getLogger("chainwright.webui")
 
 
-def application(templates: Sequence[Path], socket: Path, cache: SessionCache, drafts: UploadDrafts) -> Hardened:
+def application(
+    templates: Sequence[Path], socket: Path, clock: AgentClock, cache: SessionCache, drafts: UploadDrafts
+) -> Hardened:
     """Return the application.
 
-    `templates`: the module's template directories, the operator's first; `socket`: that of the agent's API.
+    `templates`: the module's template directories, the operator's first; `socket`: that of the agent's API; `clock`: is set by
+    its answers.
     """
     statics = Statics()
     app_state = AppState(
-        Api(socket),
-        Pages(templates, statics.addresses),
+        Api(socket, clock),
+        clock,
+        Pages(templates, statics.addresses, clock),
         Catalogue(),
         statics,
         drafts,

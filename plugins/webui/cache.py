@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -13,15 +13,11 @@ MOST = 8
 """Sessions; the one that was longest away is forgotten first."""
 
 
-def utc_now() -> datetime:
-    """Return the system's clock."""
-    return datetime.now(UTC)
-
-
 class SessionCache:
     """Last answers by session."""
 
-    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        """`clock`: the agent's, which says when sessions end."""
         self._clock = clock
         self._seen: dict[str, Seen] = {}
 

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import h11
 
+from plugins.webui.agent_clock import AgentClock
 from plugins.webui.errors import AgentSilent
 
 SOCKET = "api.sock"
@@ -85,8 +86,10 @@ class Refused(Exception):
 class Api:
     """Client that asks the agent."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, clock: AgentClock) -> None:
+        """`clock`: is set by each answer."""
         self._socket = socket
+        self._clock = clock
         self._places = asyncio.Semaphore(AT_ONCE)
         self._streams: Counter[str] = Counter()
 
@@ -107,6 +110,7 @@ class Api:
                 answer = await answering.whole()
         except (OSError, TimeoutError, h11.RemoteProtocolError) as error:
             raise AgentSilent(_reason(error)) from error
+        self._clock.hear(answer.headers)
         return _good(answer)
 
     @contextlib.asynccontextmanager

@@ -25,7 +25,9 @@ INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)Z")
 class Pages:
     """Renders templates of the module's template directories."""
 
-    def __init__(self, directories: Sequence[Path], statics: Mapping[str, str]) -> None:
+    def __init__(self, directories: Sequence[Path], statics: Mapping[str, str], clock: Callable[[], datetime]) -> None:
+        """`clock`: by which what is shown is so and so long ago."""
+        self._clock = clock
         self._directories = directories
         self._statics = statics
         self._environment: jinja2.Environment | None = None
@@ -39,7 +41,7 @@ class Pages:
         """Return a page or a part of one. Raises `TemplateBroken`."""
         import jinja2
 
-        values |= {"t": texts, "static": self._statics, "now": datetime.now(UTC)}
+        values |= {"t": texts, "static": self._statics, "now": self._clock()}
         try:
             return self._present().get_template(name).render(values)
         except jinja2.TemplateSyntaxError as error:

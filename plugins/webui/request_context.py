@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from plugins.webui import csrf, shown_once
+from plugins.webui.agent_clock import AgentClock
 from plugins.webui.cache import SessionCache
 from plugins.webui.catalogue import Catalogue, Texts
 from plugins.webui.client import JSON, AgentResponse, Api, Credentials, Query, Refused
@@ -47,6 +48,7 @@ class AppState:
     """State that all requests share."""
 
     api: Api
+    clock: AgentClock
     pages: Pages
     catalogue: Catalogue
     statics: Statics
@@ -208,7 +210,7 @@ class RequestContext:
         who = values.setdefault("who", self._who)
         values.setdefault("may_change", isinstance(who, Mapping) and who["role"] == ADMIN)
         shared = {
-            "asks_password": self._password_refused or _is_due(who),
+            "asks_password": self._password_refused or _is_due(who, self.app_state.clock()),
             "form_token": csrf.form_token(self.session) if self.session else "",
             "partial": self.partial,
             "address": self.request.url.path,
@@ -232,10 +234,10 @@ class RequestContext:
         return RedirectResponse(target, 303)
 
 
-def _is_due(who: object) -> bool:
+def _is_due(who: object, now: datetime) -> bool:
     """Whether what weighs much needs the password of `who` again."""
     until = who.get("password_until") if isinstance(who, Mapping) else None
-    return until is not None and datetime.fromisoformat(until) < datetime.now(UTC) + TIME_TO_FILL_IN
+    return until is not None and datetime.fromisoformat(until) < now + TIME_TO_FILL_IN
 
 
 def let_in(response: Response, session: str, device: str) -> Response:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from chainwright import ConnectionLimit, HttpConnection, HttpServer, Listener
+from plugins.webui.agent_clock import AgentClock
 from plugins.webui.app import application
 from plugins.webui.cache import SessionCache
 from plugins.webui.site import Site
@@ -47,10 +48,11 @@ class Server(HttpServer):
         self, site: Site, start: Start, limit: ConnectionLimit, listener: Listener, *, started: Callable[[], None]
     ) -> None:
         """`started` is called when it can answer."""
-        self._cache, self._drafts = SessionCache(), UploadDrafts()
-        self._cache.restore(json.loads(start.remembered() or "{}"))
+        self._clock = AgentClock()
+        self._cache, self._drafts = SessionCache(self._clock), UploadDrafts()
+        self._restore(start.remembered())
         super().__init__(
-            application(start.templates, start.api, self._cache, self._drafts),
+            application(start.templates, start.api, self._clock, self._cache, self._drafts),
             Connection,
             keep_alive_seconds=_KEEP_ALIVE,
             shutdown_seconds=2 * _GRACE,
@@ -81,4 +83,10 @@ class Server(HttpServer):
     def memory(self) -> str:
         """Return what the process has to remember, as text; empty: nothing."""
         seen = self._cache.seen()
-        return json.dumps(seen) if seen else ""
+        return json.dumps({"clock": self._clock.memory(), "seen": seen}) if seen else ""
+
+    def _restore(self, memory: str) -> None:
+        """Remember what `memory` has returned; nothing of what another release has."""
+        found = json.loads(memory) if memory else {}
+        self._clock.restore(found.get("clock", ()))
+        self._cache.restore(found.get("seen", {}))

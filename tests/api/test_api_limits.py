@@ -319,10 +319,8 @@ def test_a_problem_does_not_name_the_agent_s_files_but_the_administrator_s(impat
 
 
 def test_a_mistake_of_the_program_says_nothing_of_itself(impatient):
-    with impatient.appliance.store() as store, store.write():
-        store.database.execute("alter table audits rename to moved")
-        store.database.execute("create view audits as select secret_4711 as id from moved")
-    reply = impatient.api.root.get("/v1/audit")
+    impatient.api.mistake.write_text("secret_4711")
+    reply = impatient.api.root.get("/v1/status")
     assert (reply.status, reply.code) == (500, "api.failed")
     assert b"4711" not in reply.content
     assert "secret_4711" in impatient.api.log

@@ -73,6 +73,7 @@ def test_a_window_in_the_hour_that_is_skipped_opens_where_the_clock_goes_on():
     skipped = utc(2026, 3, 29, 0, 30)  # at 01:00 UTC the clock of Berlin goes from 02:00 to 03:00
     assert parse_window(f"02:00-03:30 {BERLIN}").opens_at(skipped) == utc(2026, 3, 29, 1)
     assert parse_window(f"02:15-02:45 {BERLIN}").opens_at(skipped) == utc(2026, 3, 30, 0, 15)
+    assert parse_window(f"02:30-05:00 {BERLIN}").opens_at(skipped) == utc(2026, 3, 29, 1), "at 3, not at half past"
 
 
 def test_a_window_in_the_hour_that_comes_twice_opens_twice():

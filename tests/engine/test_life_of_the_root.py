@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from agent.model.events import EventKind
-from agent.model.root import RootPhase, RootRecord
+from agent.model.root import RootPhase, RootRecord, preparation_instant
 from agent.operations.root import reissue_root, upload_root
 from agent.pki.authority import Root
 from agent.pki.certificate import load_certificates, title_of
 from agent.pki.chain import Chain
-from agent.planning.root_life import preparation_instant
 from support.appliances.branching import HeadOffice
 from support.cas import certificates as toy_ca
 from support.cas.certificates import DAY, pem

@@ -310,11 +310,12 @@ def test_a_repair_that_is_killed_anywhere_is_done_by_the_next_one(tunnel, kept, 
     assert tried > 5
     tunnel.apply()
     assert state(tunnel) == before
-    print(f"tried {tried}")
+    with capsys.disabled():
+        print(f"\ntried {tried}")
 
 
 @NEVER_HANGS
-def test_a_copy_that_is_killed_anywhere_leaves_the_earlier_ones_good(tunnel, tmp_path):
+def test_a_copy_that_is_killed_anywhere_leaves_the_earlier_ones_good(tunnel, tmp_path, capsys):
     before, tried = state(tunnel), 0
     while died(tunnel, "copy", 1 + tried):
         tried += 1
@@ -325,4 +326,5 @@ def test_a_copy_that_is_killed_anywhere_leaves_the_earlier_ones_good(tunnel, tmp
     assert len(copies(tunnel.layout)) >= 2
     assert [path for path in directory_of(tunnel.layout).iterdir() if path.suffix != ".copy"] == []
     assert state(tunnel) == before
-    print(f"tried {tried}")
+    with capsys.disabled():
+        print(f"\ntried {tried}")

@@ -183,6 +183,8 @@ def expected(web: str) -> dict[str, tuple[int, str, str]]:
         f"{state}/services": (0o711, *root),
         f"{state}/http-01": (0o755, *root),
         f"{state}/private": (0o700, *root),
+        f"{state}/private/copies": (0o700, *root),
+        f"{state}/private/copies/*": (0o600, *root),
         f"{state}/private/*": (0o600, *root),
         f"{modules}/webui": (0o711, *root),
         f"{modules}/webui/*": (0o750, "root", web),

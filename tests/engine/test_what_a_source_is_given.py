@@ -55,7 +55,7 @@ def test_the_account_key_is_there_before_anything_is_deployed_and_services_are_t
     assert last_order(keen)["known"] is True
     with keen.appliance.store() as store:
         assert store.account_keys.all() == [present], "one for all"
-    sealed = keen.appliance.layout.private / f"account-{present.thumbprint[:16]}.sealed"
+    sealed = keen.appliance.layout.private / f"account-{present.thumbprint}.sealed"
     assert sealed.stat().st_mode & 0o777 == 0o600
 
 

@@ -8,7 +8,7 @@ import pytest
 from agent.contract.source import ChainRecord
 from agent.model.binding import Binding, LadderPosition
 from agent.model.peer import LIFETIME, Peer
-from agent.model.root import CrossCertificate, RootPhase, RootRecord, served_with
+from agent.model.root import CrossCertificate, RootPhase, RootRecord, preparation_instant, served_with
 from agent.pki.chain import KeyType, Purpose
 from agent.planning import (
     BeginSigning,
@@ -23,7 +23,7 @@ from agent.planning import (
     plan,
 )
 from agent.planning.binding import Evidence
-from agent.planning.root_life import depending_in, last_signing_instant, preparation_instant, signing_instant
+from agent.planning.root_life import depending_in, last_signing_instant, signing_instant
 from support.cas.certificates import DAY, NOW
 
 OLD, NEW, THIRD = "aa" * 32, "bb" * 32, "cc" * 32

@@ -21,7 +21,7 @@ from agent.system.layout import Layout
 from support.paths import CHECKOUT
 from support.processes.writing import writing
 
-BACKUP = "backup"
+REPAIR = "chainwright repair"
 HOLDER = """
 import sys
 from pathlib import Path
@@ -55,13 +55,13 @@ def failure(code: int) -> sqlite3.Error:
         (sqlite3.SQLITE_CANTOPEN, DatabaseRefused),
     ],
 )
-def test_each_failure_is_told_as_what_it_is_and_a_backup_is_for_damage_alone(
+def test_each_failure_is_told_as_what_it_is_and_a_repair_is_for_damage_alone(
     layout: Layout, code: int, kind: type[DatabaseRefused]
 ) -> None:
     layout.private.mkdir(parents=True)
     found = refusal(failure(code), layout)
     assert type(found) is kind
-    assert (BACKUP in str(found)) is (kind is DatabaseDamaged)
+    assert (REPAIR in str(found)) is (kind is DatabaseDamaged)
 
 
 def test_a_busy_database_is_called_busy(store: Store) -> None:

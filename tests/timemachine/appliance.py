@@ -18,7 +18,6 @@ from agent.engine.recheck import Recheck
 from agent.engine.unchanged_settings import Loaded
 from agent.health import assessment
 from agent.health.assessment import Health
-from agent.health.clock import with_clock
 from agent.model.need import HostFacts
 from agent.operations.locked_state import locked_state
 from agent.operations.uploads import store_upload
@@ -57,6 +56,7 @@ class Appliance:
     clock: MachineClock = field(default_factory=MachineClock)
     wire: Wire = field(default_factory=Wire)
     ladder: tuple[str, ...] = ("uploaded", "acme", "company", "local")
+    root_days: int = 3650
     broken_method: str = ""
     """What of the plugin's source raises."""
 
@@ -159,17 +159,15 @@ class Appliance:
     def health(self) -> Health:
         """Return what the agent says of itself, at what it believes to be now."""
         belief, now = self.believed.belief(), self.believed()
-        snapshot = read_snapshot(self.layout, now)
-        seen = replace(snapshot, conditions=with_clock(snapshot.conditions, belief))  # by this clock, not the machine's
-        return assessment.health(seen, now)
+        return assessment.health(read_snapshot(self.layout, now, belief), now)
 
 
 @contextmanager
-def appliance(seed: int, sites: Sequence[Site]) -> Iterator[Appliance]:
+def appliance(seed: int, sites: Sequence[Site], **options: Any) -> Iterator[Appliance]:
     """Give an appliance in memory that has not been started, and remove it."""
     place = MEMORY if MEMORY.is_dir() else None
     root = Path(tempfile.mkdtemp(prefix="cw-time-", dir=place))
     try:
-        yield Appliance(root, seed, list(sites))
+        yield Appliance(root, seed, list(sites), **options)
     finally:
         shutil.rmtree(root)

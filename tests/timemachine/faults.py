@@ -96,7 +96,7 @@ def upload(run: Run, fault: Fault) -> None:
     chain = run.uploads.sign([name], run.now, timedelta(fault.span))
     run.administer(lambda: run.box.upload(chain))
     end = run.now + timedelta(fault.span)
-    run.oracle.disturb(end - 15 * DAY, end + 400 * DAY, "upload", [name])
+    run.oracle.disturb(end - 15 * DAY, end + 9999 * DAY, "upload", [name])  # told until somebody deletes it
     run.oracle.disturb(run.now, run.now, "upload", [name])
 
 

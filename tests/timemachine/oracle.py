@@ -212,11 +212,12 @@ BECAUSE_OF = (
     ("plugin.*", ("raises",)),
     ("status.local_fallback", (*SOURCES, "upload", "site")),
     ("status.overdue", SOURCES),
+    ("status.ends_soon", SOURCES),
     ("status.upload_*", ("upload",)),
     ("deploy.*", SERVICES),
     ("status.not_deployed", SERVICES),
     ("status.module", SERVICES),
-    ("status.room", ("full",)),
+    ("status.disk", ("full",)),
     ("status.old_evidence", SERVICES),
     ("status.expired", ("full", "power", "suspended", "refuses", "deaf")),
     ("status.revoked", ("revoked",)),
@@ -226,9 +227,16 @@ BECAUSE_OF = (
 SAID_OF = {
     "expired": ("status.expired", "deploy.*"),
     "clock": ("status.clock",),
-    "fallback": ("status.local_fallback", "source.*", "status.overdue", "plugin.*"),
+    "fallback": (
+        "status.local_fallback",
+        "source.*",
+        "status.overdue",
+        "status.upload_*",
+        "status.ends_soon",
+        "plugin.*",
+    ),
     "stopped": ("deploy.*", "status.*"),
     "upload": ("status.upload_*",),
-    "overdue": ("status.overdue", "source.*", "status.local_fallback", "plugin.*"),
+    "overdue": ("status.overdue", "status.ends_soon", "source.*", "status.local_fallback", "plugin.*"),
 }
 """Fact -> codes of which at least one has to be said."""

@@ -70,7 +70,7 @@ def sites_of(number: int) -> list[Site]:
 
 def play(story: Story, *, first_only: bool = False) -> Outcome:
     """Run a story to its end, or to the first thing that must not be."""
-    with appliance(story.seed, sites_of(story.chains)) as box:
+    with appliance(story.seed, sites_of(story.chains), root_days=story.root_days) as box:
         run = Run(story, box, first_only=first_only)
         with run.disk.watched():
             return run.play()
@@ -241,7 +241,7 @@ class Run:
         life = loaded.not_after - loaded.not_before
         if rung != UPLOADED and loaded.not_after - self.now < life / 5:
             yield f"overdue {name}"
-        if rung == UPLOADED and loaded.not_after - self.now < 13 * DAY:
+        if rung == UPLOADED and loaded.not_after - self.now < min(13 * DAY, life / 7):
             yield f"upload {name}"
 
     def _wants_more(self, name: str) -> bool:

@@ -67,6 +67,11 @@ class Story:
         """Whether NTP keeps the clock of the machine; else a person sets it right."""
         return self.seed % 3 != 0
 
+    @property
+    def root_days(self) -> int:
+        """Return the lifetime of the appliance's roots: where it is short, several follow each other in a story."""
+        return 500 if self.seed % 4 == 1 else 3650
+
     def __str__(self) -> str:
         head = f"seed {self.seed}, {self.years:g} years, {self.chains} chains"
         return "\n".join([head, *(f"  {each}" for each in self.faults)])

@@ -28,6 +28,9 @@ NORTH = Peer(
 class NobodySigned:
     """An appliance that has signed nothing."""
 
+    def now(self) -> datetime:
+        return SIGNED
+
     def answer(self, data, lines) -> None:
         click.echo(f"{data}\n" + "\n".join(lines))
 
@@ -108,3 +111,20 @@ def test_a_branch_that_may_still_have_a_certificate_of_an_earlier_root_is_named(
         "north  north.example.test  good until 2999-01-01; the branch may still have one of an earlier root, until 2998-01-01",
         "south  south.example.test  good until 2999-01-01",
     ]
+
+
+class LongAfter(NorthSigned):
+    """The same in the year 3000, by the clock of commands."""
+
+    def now(self) -> datetime:
+        return datetime(3000, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("appliance", "state"), [(NorthSigned, "good"), (LongAfter, "expired")])
+@pytest.mark.parametrize("arguments", [["list"], ["show", "north"]])
+def test_the_state_of_a_branch_is_by_the_clock_of_commands(appliance, state, arguments):
+    group = click.Group("ikev2")
+    add_commands(group, appliance())
+    data, line = CliRunner().invoke(group, arguments).output.splitlines()[:2]
+    assert f"'state': '{state}'" in data
+    assert line == f"north  north.example.test  {state} until 2999-01-01"

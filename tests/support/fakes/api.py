@@ -7,6 +7,7 @@ import json
 import re
 import socketserver
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -112,6 +113,8 @@ class FakeApi:
     """``METHOD path`` -> status and JSON, or bytes with their own head."""
     asked: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
+    ahead: timedelta = timedelta()
+    """What its clock is ahead of this machine's."""
 
     def says(self, what: str, content: Any, code: int = 200) -> None:
         self.answers[what] = (code, content)
@@ -155,6 +158,9 @@ def fake_api(socket: Path) -> Iterator[FakeApi]:
 
         def log_message(self, *_: object) -> None:
             pass
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(time.time() + made.ahead.total_seconds())
 
         def address_string(self) -> str:
             return "local"

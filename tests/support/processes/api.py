@@ -22,7 +22,10 @@ from support.processes import passes, prepared
 
 @dataclass
 class ApiProcess:
-    """It listens while the context lasts; its clock is ahead by the seconds in the file `clock`."""
+    """It listens while the context lasts; its clock is ahead by the seconds in the file `clock`.
+
+    Asked for the time it raises, once, what is written into the file `mistake`.
+    """
 
     layout: Layout
     web: tuple[int, ...] = ()
@@ -33,6 +36,7 @@ class ApiProcess:
 
     def __enter__(self) -> ApiProcess:
         self.clock = self.layout.root / "clock"
+        self.mistake = self.layout.root / "mistake"
         self.log_file = self.layout.root / "api.log"
         self.listener = socket.socket(socket.AF_UNIX)
         self.layout.api.unlink(missing_ok=True)
@@ -99,9 +103,13 @@ def _main(root: str, number: str, options: dict[str, Any]) -> None:
     from agent.api.process import serve
     from agent.api.services import ApiServices
 
-    offset = Path(root) / "clock"
+    offset, mistake = Path(root) / "clock", Path(root) / "mistake"
 
     def clock() -> datetime:
+        if mistake.exists():
+            text = mistake.read_text()
+            mistake.unlink()
+            raise RuntimeError(text)
         ahead = float(offset.read_text()) if offset.exists() else 0.0
         return datetime.now(UTC) + timedelta(seconds=ahead)
 

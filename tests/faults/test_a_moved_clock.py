@@ -1,0 +1,159 @@
+"""The clock of real processes is moved, before a real nginx: what serves goes on, nothing is held back, and it is told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.appliances.proxied import SITES, Proxied
+from support.clients.terminal import Terminal
+from support.processes.daemon import Agent
+from support.processes.moved_clock import MovedClock, built
+
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no compiler")
+
+DAY = 86400
+YEAR = 365 * DAY
+TO_1970 = -56 * YEAR - 300 * DAY
+"""Before any release: what a machine without a battery shows."""
+
+
+class Moved(Proxied):
+    """An appliance on which each command is a process with the moved clock."""
+
+    def start(self, library: Path) -> None:
+        self.machine = MovedClock(library, self.root / "offset")
+        self.configure(sites=SITES[:2])
+        assert self.run("apply").returncode in {0, 3}
+        self.start_service()
+        assert self.run("apply").returncode == 0
+
+    def run(self, *arguments: str):
+        return Terminal(self.root).run(*arguments, **self.machine.environment)
+
+    def set(self, seconds: float, *, ntp: bool = False) -> None:
+        self.machine.moved_by(seconds, ntp=ntp)
+
+    def reboots(self, seconds: float) -> None:
+        """Have the memory be that of an earlier boot, which ended when this one began, and the clock another one."""
+        memory = self.layout.private / "clock"
+        noted = json.loads(memory.read_text())
+        began = noted["instant"] - noted["since_boot"]
+        memory.write_text(json.dumps(noted | {"boot": "an earlier one", "instant": began}))
+        self.set(seconds)
+
+    def wire(self) -> dict[str, tuple[str, str]]:
+        """Return what each site presents, and whether a client whose clock is right verifies it."""
+        return {name: self.seen(name) for name in self.sites}
+
+    def doubted(self) -> bool:
+        return self.run("clock", "show").returncode == 3
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture
+def box(library: Path) -> Iterator[Moved]:
+    with Moved.make() as box:
+        box.start(library)
+        yield box
+
+
+LEAPS = {"three_years_ahead": 3 * YEAR, "three_years_back": -3 * YEAR, "to_1970": TO_1970, "two_hours_ahead": 7200}
+
+
+@pytest.mark.parametrize("leap", LEAPS.values(), ids=LEAPS)
+def test_passes_under_a_clock_that_leapt_change_nothing_nor_does_its_return(box, leap):
+    before = box.wire()
+    assert {verdict for _, verdict in before.values()} == {"0 (ok)"}
+    for seconds, doubted in ((leap, True), (leap, True), (0, False)):
+        box.set(seconds)
+        assert box.run("apply").returncode == (3 if doubted else 0)
+        assert (box.wire(), box.doubted()) == (before, doubted)
+    with box.store() as store:
+        assert (store.instant("next at") - box.clock()).total_seconds() < DAY, "nothing is held back for years"
+
+
+@pytest.mark.parametrize("shown", [TO_1970, 3 * YEAR, -30 * DAY], ids=["1970", "years_ahead", "a_month_behind"])
+def test_a_boot_with_a_wrong_clock_serves_what_was_good_and_goes_on_when_it_is_right(box, shown):
+    before = box.wire()
+    box.reboots(shown)
+    assert box.run("boot").returncode == 0
+    assert box.run("apply").returncode == 3
+    assert (box.wire(), box.doubted()) == (before, True)
+    box.set(0)
+    assert box.run("apply").returncode == 0
+    assert (box.wire(), box.doubted()) == (before, False)
+
+
+def test_leaps_both_ways_in_one_boot_leave_nothing(box):
+    before = box.wire()
+    for seconds in (3 * YEAR, -3 * YEAR, 40 * DAY, TO_1970):
+        box.set(seconds)
+        box.run("apply")
+        assert (box.wire(), box.doubted()) == (before, True)
+    box.set(0)
+    assert box.run("apply").returncode == 0
+    assert (box.wire(), box.doubted()) == (before, False)
+
+
+def test_what_was_believed_under_a_wrong_clock_is_forgotten_when_ntp_sets_it(box):
+    box.reboots(20 * DAY)
+    box.run("apply")
+    assert not box.doubted(), "it can have been switched off for so long"
+    box.set(0)
+    assert box.doubted()
+    box.set(0, ntp=True)
+    assert (box.run("apply").returncode, box.doubted()) == (0, False)
+    box.set(0)
+    assert box.doubted() is False
+    box.reboots(60)
+    assert (box.run("apply").returncode, box.doubted()) == (0, False), "and not of the 20 days"
+    assert {verdict for _, verdict in box.wire().values()} == {"0 (ok)"}
+
+
+def test_a_person_settles_it_and_what_has_ended_by_then_is_renewed(box):
+    before = box.wire()
+    box.set(3 * YEAR)
+    assert box.run("apply").returncode == 3
+    assert box.run("clock", "accept").returncode == 0
+    assert box.run("apply").returncode == 0
+    box.clock.advance(seconds=3 * YEAR)
+    after = box.wire()
+    assert {verdict for _, verdict in after.values()} == {"0 (ok)"}
+    assert not {leaf for leaf, _ in after.values()} & {leaf for leaf, _ in before.values()}
+
+
+def test_the_first_boot_in_1970_makes_a_root_and_chains_that_are_good_when_the_clock_is_right(library):
+    with Moved.make() as box:
+        box.machine = MovedClock(library, box.root / "offset")
+        box.set(TO_1970)
+        box.configure(sites=SITES[:2])
+        assert box.run("boot").returncode == 0
+        box.start_service()
+        assert {verdict for _, verdict in box.wire().values()} == {"0 (ok)"}
+        box.set(0)
+        assert (box.run("apply").returncode, box.doubted()) == (0, False)
+        assert {verdict for _, verdict in box.wire().values()} == {"0 (ok)"}
+
+
+def test_the_agent_notices_a_leap_and_its_end_by_itself(box):
+    before = box.wire()
+    with Agent(box.layout, box.machine.environment) as agent:
+        agent.passes("the agent starts")
+        for times, leap, ntp in ((1, 3 * YEAR, False), (2, -3 * YEAR, True)):
+            box.set(leap)
+            agent.passes("the machine's clock isn't believed", times)
+            assert box.wire() == before
+            box.set(0, ntp=ntp)
+            agent.passes("the machine's clock is believed again", times)
+            assert box.wire() == before
+        assert agent.ends() == 0
+    assert box.run("apply").returncode == 0
