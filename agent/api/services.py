@@ -19,7 +19,7 @@ from agent.auth import Accounts
 from agent.report import Report, Snapshot, read_snapshot, report
 from agent.report.rows import plain
 from agent.store import Store
-from agent.system.clock import Clock
+from agent.system.clock import Clock, belief_of
 from agent.system.layout import Layout
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ApiServices:
         with self._reading:
             mark = _mark(self.layout.database)
             if self._cached is None or not self._cached.good(mark, now):
-                snapshot = read_snapshot(self.layout, now)
+                snapshot = read_snapshot(self.layout, now, belief_of(self._clock))
                 self._cached = _CachedStatus(mark, now, snapshot, report(snapshot, now))
             return self._cached.snapshot, self._cached.report
 

@@ -149,7 +149,7 @@ class Jobs:
     def _finish(self, job: str, *, unfinished: bool) -> None:
         """Store what became of what a job was for, or of the whole: that fails where the last good settings had to do."""
         now = self._engine.clock()
-        status = report(read_snapshot(self._engine.layout, now), now)
+        status = report(read_snapshot(self._engine.layout, now, self._engine.belief()), now)
         with self._store() as store:
             record = store.jobs.get(job)
             outcome = outcome_of(record.aim, store, status) if record and record.aim else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime
 from typing import Any
 
 from agent.engine.engine import Engine
@@ -17,10 +16,12 @@ SHOWN = 3
 """Subjects that systemd is told of by name."""
 
 
-def attention(layout: Layout, now: datetime) -> str:
+def attention(engine: Engine) -> str:
     """Say what somebody should act on, as `chainwright status` does; empty where that can't be read."""
     with contextlib.suppress(AgentError):
-        found = list(dict.fromkeys(report(read_snapshot(layout, now), now).attention))
+        now = engine.clock()
+        status = report(read_snapshot(engine.layout, now, engine.belief()), now)
+        found = list(dict.fromkeys(status.attention))
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         return f"In need of attention: {', '.join(found[:SHOWN])}{more}. " if found else "All is well. "
     return ""

@@ -243,7 +243,7 @@ class PassProcess:
         self._notes.keep_users(users)
         self._notes.forget_account()
         self._note_refusal(refusal)
-        status = attention(self._engine.layout, self._engine.clock()) if self._heard else ""
+        status = attention(self._engine) if self._heard else ""
         return {
             "due": self._due.timestamp(),
             "users": users,

@@ -45,7 +45,8 @@ from agent.probing.probe import Prober
 from agent.report import Report
 from agent.store import Store
 from agent.system.activity import LOADING_SECONDS, Activity
-from agent.system.clock import Clock
+from agent.system.clock import Clock, belief_of
+from agent.system.clock_judgement import Belief
 from agent.system.command import Runner, SystemRunner
 from agent.system.layout import Layout
 from agent.system.leftovers import remove_leftovers
@@ -113,6 +114,10 @@ class Engine:
     def clock(self) -> datetime:
         """Return the present instant, UTC, as far as the machine's clock is believed."""
         return self._clock()
+
+    def belief(self) -> Belief:
+        """Return the present instant with the doubt about the machine's clock, if there is one."""
+        return belief_of(self._clock)
 
     def plan(self, *, windows: bool = True) -> Plan:
         """Return what is due, changing nothing."""
@@ -198,7 +203,7 @@ class Engine:
                 self._start(store, current, made, job)
             current.close(made)
             if not made.actions and current.all_modules_ok and not self._has_other_work:
-                self._report = note_up_to_date(store, made, fingerprint, current.probe_interval, self.clock())
+                self._report = note_up_to_date(store, made, fingerprint, current.probe_interval, self.belief())
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
             current.note_observers()
             current.performed += integrity.end()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.former_instances import SCOPE as FORMER
@@ -15,17 +15,19 @@ from agent.model.deployment import Outcome
 from agent.planning import Plan
 from agent.report import Report, read_snapshot, report
 from agent.store import Store
+from agent.system.clock_judgement import Belief
 
 
 def note_up_to_date(
-    store: Store, made: Plan, fingerprint: InputsFingerprint, interval: float, now: datetime
+    store: Store, made: Plan, fingerprint: InputsFingerprint, interval: float, belief: Belief
 ) -> Report | None:
     """Store it, and return what a status says now; None where nothing was stored.
 
     While something is refused, or a service would not start, or an earlier instance of one runs, a person who calls for a
-    pass means that it be tried again. `interval`: seconds between two looks at an endpoint.
+    pass means that it be tried again. `interval`: seconds between two looks at an endpoint. `belief`: of the clock.
     """
-    snapshot = read_snapshot(store.layout, now)
+    now = datetime.fromtimestamp(belief.instant, UTC)
+    snapshot = read_snapshot(store.layout, now, belief)
     retiring = any(each.outcome is Outcome.RETIRING for each in snapshot.deployments.values())
     noted = any(store.conditions.of(scope) for scope in (NEXT_START, RELOADABLE, FORMER, FAILURES))
     if snapshot.refusals or retiring or noted:

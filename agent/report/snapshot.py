@@ -18,23 +18,25 @@ from agent.model.finding import Finding
 from agent.report.observing import observed
 from agent.store import Store
 from agent.system.clock import Clock
+from agent.system.clock_judgement import Belief
 from agent.system.disk import shortages
 from agent.system.last_look import read_look
 from agent.system.layout import Layout
 
 
-def read_snapshot(layout: Layout, now: datetime) -> Snapshot:
-    """Read the store. Raises `StoreError`."""
+def read_snapshot(layout: Layout, now: datetime, belief: Belief | None = None) -> Snapshot:
+    """Read the store. `belief`: of the clock by which `now` is; None: of the machine's. Raises `StoreError`."""
+    belief = belief or Clock(layout.root).belief()
     try:
-        return _read(layout, now)
+        return _read(layout, now, belief)
     except DatabaseBusy:
         raise
     except (DatabaseRefused, sqlite3.Error):
         Store.open_existing(layout).close()  # an older version's is brought up to date, a damaged one says so
-        return _read(layout, now)
+        return _read(layout, now, belief)
 
 
-def _read(layout: Layout, now: datetime) -> Snapshot:
+def _read(layout: Layout, now: datetime, belief: Belief) -> Snapshot:
     with Store.open_read_only(layout) as store:
         leased = frozenset(store.orders.leased(now))
         found = Snapshot(
@@ -56,7 +58,7 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
             refusals=tuple(store.deployments.refusals()),
             endpoints=_looked_at(layout, store.endpoints.all(), now),
             pins=tuple(store.pins.all()),
-            conditions=_conditions(layout, store, now),
+            conditions=_conditions(layout, store, now, belief),
             next_at=store.instant("next at"),
             owner=_owner(layout),
         )
@@ -64,10 +66,10 @@ def _read(layout: Layout, now: datetime) -> Snapshot:
         return replace(found, conditions=with_damage(found.conditions, rows, layout.database)) if rows else found
 
 
-def _conditions(layout: Layout, store: Store, now: datetime) -> tuple[Finding, ...]:
+def _conditions(layout: Layout, store: Store, now: datetime, belief: Belief) -> tuple[Finding, ...]:
     """Return what passes have noted, with the room on the disks and the clock as they are now."""
     noted = with_room(observed(layout, store, now), shortages(str(layout.root)))
-    return with_clock(noted, Clock(layout.root).belief())
+    return with_clock(noted, belief)
 
 
 def _looked_at(layout: Layout, endpoints: Iterable[EndpointRecord], now: datetime) -> tuple[EndpointRecord, ...]:

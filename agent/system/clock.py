@@ -58,6 +58,11 @@ class Noted:
         return self.belief.doubt is None and self.before is not None
 
 
+def belief_of(clock: Callable[[], datetime]) -> Belief:
+    """Return what a clock believes; one that isn't a `Clock` is believed as it is."""
+    return clock.belief() if isinstance(clock, Clock) else Belief(clock().timestamp())
+
+
 class Clock:
     """The present instant, as far as the machine's clock can be believed. Any thread may ask; called, it answers in UTC."""
 

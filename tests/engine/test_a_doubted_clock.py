@@ -121,6 +121,17 @@ def test_the_status_tells_of_it_before_a_pass_has_and_until_it_is_over(box, caps
     ]
 
 
+def test_what_a_pass_says_of_the_clock_is_said_of_its_own(box):
+    at = Clock(box.deployed.root)()
+    box.kernel.is_set(datetime.now(UTC) + YEARS)
+    box.passes()
+    assert Clock(box.deployed.root).doubt is not None, "the clock of this machine is not that of the appliance"
+    other = Engine(box.deployed.layout, clock=lambda: at, runner=box.deployed.runner)
+    said = other.apply(wait=0).report
+    assert said is not None
+    assert [each for each in said.findings if each.subject == "clock"] == []
+
+
 # What the CAs say
 
 

@@ -18,7 +18,6 @@ from agent.engine.recheck import Recheck
 from agent.engine.unchanged_settings import Loaded
 from agent.health import assessment
 from agent.health.assessment import Health
-from agent.health.clock import with_clock
 from agent.model.need import HostFacts
 from agent.operations.locked_state import locked_state
 from agent.operations.uploads import store_upload
@@ -160,9 +159,7 @@ class Appliance:
     def health(self) -> Health:
         """Return what the agent says of itself, at what it believes to be now."""
         belief, now = self.believed.belief(), self.believed()
-        snapshot = read_snapshot(self.layout, now)
-        seen = replace(snapshot, conditions=with_clock(snapshot.conditions, belief))  # by this clock, not the machine's
-        return assessment.health(seen, now)
+        return assessment.health(read_snapshot(self.layout, now, belief), now)
 
 
 @contextmanager
