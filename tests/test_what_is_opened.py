@@ -78,9 +78,11 @@ def opened_in(path: Path) -> int:
 def _is_of_the_code(function: ast.Attribute) -> bool:
     """Whether it opens a store, a seal, a session, an address."""
     of = ast.unparse(function.value)
-    return of.startswith(
-        ("Store", "Connection", "self._sealer", "sealer", "self._sessions", "store.jobs", "cls")
-    ) or any(word in of for word in ("opener", "protection", "_opener"))
+    return (
+        of == "self"
+        or of.startswith(("Store", "Connection", "self._sealer", "sealer", "self._sessions", "store.jobs", "cls"))
+        or any(word in of for word in ("opener", "protection", "_opener"))
+    )
 
 
 def test_nothing_else_opens_files():

@@ -46,7 +46,7 @@ Once more:
 def backup(invocation: Invocation, file: Path, passphrase_file: Path | None) -> int:
     """Write settings and state with every key to FILE, encrypted with a passphrase; "-" is standard output.
 
-    Whoever has the file and its passphrase has every private key. Exit code 3: something of the settings was left out.
+    Who has the file and its passphrase has every private key. Exit code 3: something of the settings was left out.
     """
     if file == STDOUT and sys.stdout.isatty():
         raise click.UsageError("A backup isn't written to a terminal: name a file.")

@@ -19,11 +19,6 @@ OF_ROOTS = {
     EventKind.ROOT_RETIRED,
 }
 LASTING = OF_ROOTS | {
-    EventKind.ROOT_CREATED,
-    EventKind.ROOT_PREPARED,
-    EventKind.ROOTS_CERTIFIED,
-    EventKind.ROOT_SIGNS,
-    EventKind.ROOT_RETIRED,
     EventKind.CHAIN_STORED,
     EventKind.CHAIN_REVOKED,
     EventKind.ORDER_STARTED,

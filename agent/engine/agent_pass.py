@@ -138,9 +138,8 @@ class Pass:
         """Return what is due now."""
         declared = self.declarations
         configured = {record.name for record in declared.records if record.enabled}
-        return plan(
-            self._clock(), declared.modules, declared.needs, self._state(), configured=configured, windows=windows
-        )
+        now = self._clock()
+        return plan(now, declared.modules, declared.needs, self._state(now), configured=configured, windows=windows)
 
     @property
     def rungs(self) -> Collection[Source]:
@@ -305,7 +304,8 @@ class Pass:
         self._note([*deploys, *retired])
         deploy_context = self._deploy_context(boot=boot)
         if deploys:
-            alternatives = Alternatives(self.declarations.needs, self._state().evidence, self._clock())
+            now = self._clock()
+            alternatives = Alternatives(self.declarations.needs, self._state(now).evidence, now)
             deployer.deploy(replace(deploy_context, alternative=alternatives), deploys)
         if settles:
             deployer.settle(deploy_context, [action.module for action in settles])
@@ -344,9 +344,9 @@ class Pass:
             _chains=self._made,
         )
 
-    def _state(self) -> State:
-        doubt = clock_doubt(self._clock, self._inputs.settings.rungs.values())
-        return state_of(self._inputs, self._store, self._clock(), self._deferred, doubt)
+    def _state(self, now: datetime) -> State:
+        doubt = clock_doubt(self._clock, self._inputs.settings.rungs.values(), now)
+        return state_of(self._inputs, self._store, now, self._deferred, doubt)
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))

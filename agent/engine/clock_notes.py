@@ -30,15 +30,15 @@ def doubt_of(clock: Now) -> Doubt | None:
     return clock.doubt if isinstance(clock, Clock) else None
 
 
-def clock_doubt(clock: Now, rungs: Iterable[Source]) -> ClockDoubt | None:
-    """Return the doubt as far as planning goes: when the CAs are asked what time it is."""
+def clock_doubt(clock: Now, rungs: Iterable[Source], now: datetime) -> ClockDoubt | None:
+    """Return the doubt as far as planning goes: when the CAs are asked what time it is, at `now` where they weren't yet."""
     if not isinstance(clock, Clock) or clock.doubt is None:
         return None
     if not any(each.tells_time for each in rungs):
         return ClockDoubt()
     asked = clock.asked()
     pause = ASK_AGAIN[min(len(asked), len(ASK_AGAIN)) - 1]
-    return ClockDoubt(datetime.fromtimestamp(asked[-1], UTC) + pause if asked else clock())
+    return ClockDoubt(datetime.fromtimestamp(asked[-1], UTC) + pause if asked else now)
 
 
 def settle_times(clock: Now, workers: Workers, store: Store, bus: Bus) -> None:

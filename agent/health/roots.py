@@ -64,7 +64,7 @@ def root_replaced(root: RootRecord, who: list[str]) -> Problem:
     """Say that a root is still believed, and by whom that is needed."""
     needed = f", as {few(who)} may need it" if who else ""
     cause = (
-        f"The root {root.subject} signs no more and is still believed{needed}. It ends at {rfc3339(root.not_after)}."
+        f"The root {root.subject} no longer signs and is still believed{needed}. It ends at {rfc3339(root.not_after)}."
     )
     fix = "Carry new certificates to the devices: chainwright root peers. An earlier date: chainwright root retire --at DATE"
     return Problem("status.root_replaced", cause, fix=fix)

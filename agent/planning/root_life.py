@@ -80,7 +80,7 @@ class RootLife:
         known = {(each.subject, each.issuer) for each in self._state.crosses}
         before = in_phase(self._state.own_roots, RootPhase.REPLACED)
         other = self._prepared or before
-        if self._present is None or other is None or self._present.not_after <= self._now >= other.not_after:
+        if self._present is None or other is None or max(self._present.not_after, other.not_after) <= self._now:
             return
         new, old = (other, self._present) if other is self._prepared else (self._present, other)
         if {(new.sha256, old.sha256), (old.sha256, new.sha256)} - known:

@@ -113,7 +113,7 @@ def recover(layout: Layout, found: StoreError, now: datetime, *, dry_run: bool =
 
 
 def _from_itself(layout: Layout, fresh: Path, found: StoreError) -> bool:
-    """Build the database anew from its own rows, where all of them can be read: an index was damaged."""
+    """Build the database again from its own rows, where all of them can be read: an index was damaged."""
     if type(found) is not DatabaseDamaged:
         return False
     write_new(fresh, b"", mode=0o600)

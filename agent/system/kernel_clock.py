@@ -26,7 +26,7 @@ class KernelClock:
     def is_synchronised(self) -> bool:
         """Whether NTP keeps the clock: a client has told the kernel so, and nobody has set the clock since (adjtimex(2)).
 
-        Whoever sets it by settimeofday(2) or clock_settime(2) takes this away, and so do minutes without a client.
+        Who sets it by settimeofday(2) or clock_settime(2) takes this away, and so do minutes without a client.
         """
         import ctypes
 

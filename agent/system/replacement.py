@@ -1,7 +1,7 @@
 """Replacement of keys and settings by others that are complete on disk: all of them or none, whenever the process dies.
 
 What is to come lies in ``/var/lib/chainwright/restoring`` and ``/etc/chainwright/.restoring``. Once the file `PLAN` is there,
-it is decided: whoever takes the lock next goes on with the renames. Before that, nothing has changed. Locks and the memory of
+it is decided: the next holder of the lock goes on with the renames. Before that, nothing has changed. Locks and the memory of
 the clock are the machine's and stay; what was there goes to ``before-restore-INSTANT`` in each place.
 """
 
@@ -42,7 +42,7 @@ class Replacement:
 
     @property
     def committed(self) -> bool:
-        """Whether it goes on, whoever takes the lock next."""
+        """Whether the next holder of the lock goes on with it."""
         return self._plan.exists()
 
     def begin(self) -> None:

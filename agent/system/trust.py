@@ -107,7 +107,7 @@ def read_regular(path: Path, *, largest: int = LARGEST) -> bytes:
 
 @contextmanager
 def opened_regular(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file for reading in pieces, whoever has written it: for what proves itself. Raises OSError."""
+    """Open a regular file for reading in pieces, by any owner: for what proves itself. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
         _check_kind(os.fstat(descriptor))

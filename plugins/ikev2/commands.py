@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,11 +62,12 @@ def _add_list(commands: click.Group, appliance: Appliance) -> None:
     @commands.command("list")
     @module_option
     def list_(module: str) -> None:
-        """List the branches that have a certificate."""
-        found = [peer for peer in appliance.peers(module=module) if peer.replaced_at is None]
-        now = appliance.now()
-        lines = [_line(each, now) for each in found] or [NOBODY]
-        appliance.answer({"peers": [_json(each, now) for each in found]}, lines)
+        """List the branches that have a certificate, and those that may still have one of an earlier root."""
+        known, now = appliance.peers(module=module), appliance.now()
+        rows = [(each, _of_earlier_roots(each, known, now)) for each in known if each.replaced_at is None]
+        data = [{**_json(each, now), "earlier_roots": [_json(one, now) for one in earlier]} for each, earlier in rows]
+        lines = [_line(each, now) + _and_earlier(earlier) for each, earlier in rows] or [NOBODY]
+        appliance.answer({"peers": data}, lines)
 
 
 def _add_show(commands: click.Group, appliance: Appliance) -> None:
@@ -118,6 +120,19 @@ def _certificates_of(appliance: Appliance, branch: str, module: str) -> list[Pee
             f'"{branch}" has no certificate; chainwright ikev2 list shows those that have, chainwright ikev2 sign makes one'
         )
     return found
+
+
+def _of_earlier_roots(present: Peer, known: Iterable[Peer], now: datetime) -> list[Peer]:
+    """Return what a branch may still have of other roots: signed for it before `present`, and not ended."""
+    older = [each for each in known if each.label == present.label and each.root != present.root]
+    return [each for each in older if each.state(now) is PeerState.REPLACED]
+
+
+def _and_earlier(peers: Sequence[Peer]) -> str:
+    if not peers:
+        return ""
+    until = max(each.not_after for each in peers)
+    return f"; the branch may still have one of an earlier root, until {until:%Y-%m-%d}"
 
 
 def _line(peer: Peer, now: datetime) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from plugins.ikev2 import vocabulary
 from plugins.ikev2.grammar import Section, Unreadable, parse
@@ -35,6 +35,8 @@ class Configuration:
     secrets: dict[str, Message] = field(default_factory=dict, repr=False)
     initiated: dict[str, list[str]] = field(default_factory=dict)
     """Connections that this side begins, with their children."""
+    anchors: set[bytes] = field(default_factory=set)
+    """CA certificates that connections take peers by, DER."""
 
     def read(self, directory: Path) -> None:
         """Add the contents of `directory`. Raises `Unreadable`."""
@@ -89,7 +91,8 @@ class _File:
         message = self._values(section)
         for each in rounds:
             self._expect(section.sections[each], vocabulary.AUTHENTICATION, f"{each} of the connection {name}")
-            message[each] = self._values(section.sections[each])
+            message[each] = values = self._values(section.sections[each])
+            self._configuration.anchors |= set(cast("list[bytes]", values.get("cacerts", [])))
         children = section.sections.get("children", Section(section.line)).sections
         if not rounds or not children:
             raise self._refusal(section, f"the connection {name} needs local, remote and children")

@@ -2,7 +2,8 @@
 
 Called as ``python -m plugins.ikev2.load --socket SOCKET --state FILE DIRECTORY...``. Keys come first, then certificates, users
 and pools, then the connections, and only then is taken away what is no longer used: there is no instant without credentials,
-and tunnels that are up stay up. Where charon refuses something, it is given again what was loaded before, and the exit code is 1.
+and tunnels that are up stay up. Cross-certificates are loaded as authorities, as those can be taken away again. Where charon
+refuses something, it is given again what was loaded before, and the exit code is 1.
 What other programs have loaded, swanctl for example, is left alone: FILE lists what was loaded here.
 """
 
@@ -12,17 +13,21 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from plugins.ikev2.configuration import Configuration, read
+from plugins.ikev2.cross_certificates import Arranged, Authority, arrange
 from plugins.ikev2.grammar import Unreadable
 from plugins.ikev2.vici_socket import plain, session
 
 BEGINS_AT_ONCE = "-1"
 """Milliseconds to wait for a connection that is begun: none (vici, ``initiate``)."""
+CROSS = "chainwright-cross-"
+"""Begin of the names of the authorities that are cross-certificates."""
 
 
 class Refused(Exception):
@@ -38,6 +43,8 @@ class Loaded:
     pools: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     connections: list[str] = field(default_factory=list)
+    anchors: list[str] = field(default_factory=list)
+    """SHA-256 of what some connection takes peers by."""
 
     @classmethod
     def read(cls, path: Path) -> Loaded:
@@ -58,10 +65,12 @@ class Loaded:
 class Loading:
     """One loading into one charon."""
 
-    def __init__(self, charon: Any, configuration: Configuration) -> None:
+    def __init__(self, charon: Any, configuration: Configuration, before: Loaded) -> None:
         self._charon = charon
         self._configuration = configuration
-        self.loaded = Loaded()
+        self._before = before
+        self._arranged: Arranged = arrange(configuration.authorities, configuration.anchors)
+        self.loaded = Loaded(anchors=sorted(sha256(each).hexdigest() for each in configuration.anchors))
 
     def add(self) -> None:
         """Load everything. Raises `Refused` at the first thing that charon doesn't take."""
@@ -70,7 +79,7 @@ class Loading:
             answer = self._ask(f"the key {path}", self._charon.load_key, {"type": "any", "data": key})
             self.loaded.keys.append(plain(answer["id"]))
         for kind, flag, files in (
-            ("X509", "CA", wanted.authorities),
+            ("X509", "CA", self._arranged.authorities),
             ("X509", "NONE", wanted.leaves),
             ("X509_CRL", "NONE", wanted.lists),
         ):
@@ -82,9 +91,37 @@ class Loading:
         for name, pool in wanted.pools.items():
             self._ask(f"the pool {name}", self._charon.load_pool, {name: pool})
             self.loaded.pools.append(name)
+        early, late = self._crosses()
+        self._unload_other_crosses()
+        self._load_crosses(early)
         for name, connection in wanted.connections.items():
             self._ask(f"the connection {name}", self._charon.load_conn, {name: connection})
             self.loaded.connections.append(name)
+        self._load_crosses(late)
+
+    def _crosses(self) -> tuple[list[Authority], list[Authority]]:
+        """Return the cross-certificates that are loaded before the connections, and those that come after them.
+
+        One that leads to what the connections of before don't believe would have their peers refused.
+        """
+        early: list[Authority] = []
+        late: list[Authority] = []
+        for each in self._arranged.crosses:
+            known = self._arranged.issuers.get(each.sha256) in self._before.anchors
+            (early if known else late).append(each)
+        return early, late
+
+    def _unload_other_crosses(self) -> None:
+        """Take away cross-certificates that aren't wanted any more: two that lead to each other lead nowhere."""
+        wanted = [CROSS + each.sha256 for each in self._arranged.crosses]
+        for name in plain(self._charon.get_authorities()["authorities"]):
+            if name.startswith(CROSS) and name not in wanted:
+                self._ask(f"to unload {name}", self._charon.unload_authority, {"name": name})
+
+    def _load_crosses(self, crosses: Iterable[Authority]) -> None:
+        for each in crosses:
+            authority = {CROSS + each.sha256: {"cacert": each.der}}
+            self._ask(each.path, self._charon.load_authority, authority)
 
     def verify(self) -> None:
         """Make sure that charon has the key of each leaf: it says nothing when it has not. Raises `Refused`.
@@ -155,7 +192,7 @@ def _children_of(sa: dict[str, Any]) -> list[str]:
 
 def load(charon: Any, configuration: Configuration, before: Loaded) -> Loaded:
     """Load, verify, unload; return what is loaded now. Raises `Refused` after what was loaded before is back."""
-    loading = Loading(charon, configuration)
+    loading = Loading(charon, configuration, before)
     try:
         loading.add()
         loading.verify()
@@ -170,7 +207,7 @@ def load(charon: Any, configuration: Configuration, before: Loaded) -> Loaded:
 def _go_back(charon: Any, before: Loaded, tried: Loaded) -> None:
     """Load again what was loaded before, and take away what was tried, as far as that is possible."""
     try:
-        loading = Loading(charon, read([Path(each) for each in before.directories]))
+        loading = Loading(charon, read([Path(each) for each in before.directories]), tried)
         loading.add()
         loading.remove(tried)
     except (Refused, Unreadable) as error:

@@ -34,6 +34,7 @@ from chainwright import (
 from plugins.ikev2.branch import HEAD_OFFICE, Branch
 from plugins.ikev2.connection import Auth, RoadWarrior, User
 from plugins.ikev2.consequences import consequences_of
+from plugins.ikev2.cross_certificates import leading_nowhere
 from plugins.ikev2.probe import IkeProbe
 from plugins.ikev2.service import StrongSwan
 from plugins.ikev2.vici_probe import ViciProbe
@@ -116,6 +117,7 @@ class IKEv2(Module):
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Dial in as far as that goes without a password; where only certificates are taken, ask charon for its own."""
         service = context.service(StrongSwan)
+        left_out = leading_nowhere(context.issuers)
         dialled = {self._slot_of(each): each.domain or self.domain for each in self.connections if each.by_eap}
         for slot in context.chains:
             if slot in dialled:
@@ -124,11 +126,11 @@ class IKEv2(Module):
                     port=service.port,
                     server_name=dialled[slot],
                     slot=slot,
-                    probe=IkeProbe(),
+                    probe=IkeProbe(left_out=left_out),
                     interfaces=service.interfaces,
                 )
             else:
-                yield Endpoint(path=service.socket(context.places), slot=slot, probe=ViciProbe(), handshakes=1)
+                yield Endpoint(path=service.socket(context.places), slot=slot, probe=ViciProbe(left_out), handshakes=1)
 
     def inspect_with(self, context: Context) -> Command:
         """Ask who is connected."""

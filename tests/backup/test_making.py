@@ -121,7 +121,7 @@ def test_every_table_is_carried_or_left_for_a_reason(tunnel):
 
 
 def test_it_is_consistent_while_somebody_writes(tunnel):
-    """The copy is that of one instant: SQLite's online backup starts anew where another process has written."""
+    """The copy is that of one instant: SQLite's online backup starts again where another process has written."""
     with tunnel.store() as store:
         for number in range(50):
             with store.write():

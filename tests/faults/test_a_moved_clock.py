@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.appliances.proxied import SITES, Proxied
-from support.clients.terminal import Terminal
+from support.appliances.moved import DAY, TO_1970, YEAR, Moved
+from support.appliances.proxied import SITES
 from support.processes.daemon import Agent
-from support.processes.moved_clock import MovedClock, built
+from support.processes.moved_clock import built
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no compiler")
-
-DAY = 86400
-YEAR = 365 * DAY
-TO_1970 = -56 * YEAR - 300 * DAY
-"""Before any release: what a machine without a battery shows."""
-
-
-class Moved(Proxied):
-    """An appliance on which each command is a process with the moved clock."""
-
-    def start(self, library: Path) -> None:
-        self.machine = MovedClock(library, self.root / "offset")
-        self.configure(sites=SITES[:2])
-        assert self.run("apply").returncode in {0, 3}
-        self.start_service()
-        assert self.run("apply").returncode == 0
-
-    def run(self, *arguments: str):
-        return Terminal(self.root).run(*arguments, **self.machine.environment)
-
-    def set(self, seconds: float, *, ntp: bool = False) -> None:
-        self.machine.moved_by(seconds, ntp=ntp)
-
-    def reboots(self, seconds: float) -> None:
-        """Have the memory be that of an earlier boot, which ended when this one began, and the clock another one."""
-        memory = self.layout.private / "clock"
-        noted = json.loads(memory.read_text())
-        began = noted["instant"] - noted["since_boot"]
-        memory.write_text(json.dumps(noted | {"boot": "an earlier one", "instant": began}))
-        self.set(seconds)
-
-    def wire(self) -> dict[str, tuple[str, str]]:
-        """Return what each site presents, and whether a client whose clock is right verifies it."""
-        return {name: self.seen(name) for name in self.sites}
-
-    def doubted(self) -> bool:
-        return self.run("clock", "show").returncode == 3
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +24,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def box(library: Path) -> Iterator[Moved]:
     with Moved.make() as box:
-        box.start(library)
+        box.moves(library)
+        box.configure(sites=SITES[:2])
+        assert box.run("apply").returncode in {0, 3}
+        box.start_service()
+        assert box.run("apply").returncode == 0
         yield box
 
 
@@ -133,7 +99,7 @@ def test_a_person_settles_it_and_what_has_ended_by_then_is_renewed(box):
 
 def test_the_first_boot_in_1970_makes_a_root_and_chains_that_are_good_when_the_clock_is_right(library):
     with Moved.make() as box:
-        box.machine = MovedClock(library, box.root / "offset")
+        box.moves(library)
         box.set(TO_1970)
         box.configure(sites=SITES[:2])
         assert box.run("boot").returncode == 0

@@ -52,7 +52,7 @@ class Disk:
             self._refuse(arguments[0])
 
     def _limit(self) -> None:
-        """Let the database that was opened last grow no more. It comes before the first row: its key is read then."""
+        """Keep the database that was opened last from growing. It comes before the first row: its key is read then."""
         connection = getattr(self._opened, "last", None)
         if connection is not None:
             self._opened.last = None

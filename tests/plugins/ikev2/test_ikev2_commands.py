@@ -1,5 +1,6 @@
 """What `chainwright ikev2` says, without an appliance behind it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import click
@@ -89,6 +90,27 @@ def test_a_certificate_goes_to_the_terminal_or_to_a_file_or_nowhere(tmp_path):
     result = CliRunner().invoke(group, ["export", "north", "--out", str(tmp_path / "no/north.pem")])
     assert result.exit_code == 1
     assert "north.pem': No such file or directory" in result.output
+
+
+class NorthSignedAgain(NobodySigned):
+    """An appliance whose next root has signed what the one before had signed, and another branch's, which has ended."""
+
+    def peers(self, *, module: str) -> list[Peer]:
+        before = replace(
+            NORTH, serial="4f29", root="ef" * 32, replaced_at=SIGNED, not_after=datetime(2998, 1, 1, tzinfo=UTC)
+        )
+        south = replace(NORTH, label="south", serial="5a2b", names=("south.example.test",))
+        ended = replace(south, serial="5a2a", root="ef" * 32, replaced_at=SIGNED, not_after=SIGNED)
+        return [NORTH, before, south, ended]
+
+
+def test_a_branch_that_may_still_have_a_certificate_of_an_earlier_root_is_named():
+    group = click.Group("ikev2")
+    add_commands(group, NorthSignedAgain())
+    assert CliRunner().invoke(group, ["list"]).output.splitlines()[1:] == [
+        "north  north.example.test  good until 2999-01-01; the branch may still have one of an earlier root, until 2998-01-01",
+        "south  south.example.test  good until 2999-01-01",
+    ]
 
 
 class LongAfter(NorthSigned):

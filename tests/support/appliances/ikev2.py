@@ -60,10 +60,14 @@ class IKEv2Appliance(Deployed):
         with session(self.socket) as found:
             yield found
 
+    @property
+    def charon_argv(self) -> list[str]:
+        return ["/usr/sbin/charon-systemd"]
+
     def start_charon(self) -> None:
         """Start it as a unit would."""
         configuration = self.layout.service("strongswan").live / "strongswan.conf"
-        self.run("charon", ["/usr/sbin/charon-systemd"], STRONGSWAN_CONF=str(configuration))
+        self.run("charon", self.charon_argv, STRONGSWAN_CONF=str(configuration))
         until(self.answers, what="charon is up")
 
     def answers(self) -> bool:

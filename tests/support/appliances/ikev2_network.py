@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,10 @@ class SiteAppliance(IKEv2Appliance):
         self.port, self.port_nat_t = 500, 4500
         self.service |= {"binary": wrapper, "userspace": True}
 
+    @property
+    def charon_argv(self) -> list[str]:
+        return self.site.argv(CHARON)
+
     def command(self, *arguments: str, code: int = 0, data: bytes = b"") -> str:
         """Run chainwright there."""
         argv = self.site.argv(sys.executable, "-P", "-m", "agent", "--root", str(self.root), *arguments)
@@ -163,14 +167,22 @@ class Client:
         with self.charon() as charon:
             charon.load_cert({"type": "X509", "flag": "CA", "data": root})
 
-    def load(self, name: str, local: dict[str, object], remote: dict[str, object], server: str = "10.99.0.1") -> None:
+    def load(
+        self,
+        name: str,
+        local: dict[str, object],
+        remote: dict[str, object],
+        server: str = "10.99.0.1",
+        vips: Sequence[str] = ("0.0.0.0",),
+        local_ts: Sequence[str] = ("dynamic",),
+    ) -> None:
         connection = {
             "version": "2",
             "remote_addrs": [server],
-            "vips": ["0.0.0.0"],
+            "vips": list(vips),
             "local": local,
             "remote": {"auth": "pubkey", **remote},
-            "children": {"net": {"remote_ts": ["10.77.0.0/24"]}},
+            "children": {"net": {"local_ts": list(local_ts), "remote_ts": ["10.77.0.0/24"]}},
         }
         with self.charon() as charon:
             charon.load_conn({name: connection})
