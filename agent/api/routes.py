@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.api import (
     chains,
     changes,
+    clock,
     consequences,
     events,
     jobs,
@@ -26,6 +27,7 @@ _ROUTES = (
     *status.ROUTES,
     *chains.ROUTES,
     *changes.ROUTES,
+    *clock.ROUTES,
     *consequences.ROUTES,
     *uploads.ROUTES,
     *roots.ROUTES,

@@ -33,13 +33,14 @@ OWN = {
 }
 WEIGHTY = {
     "POST /v1/chains/{id}/export",
+    "POST /v1/clock/accept",
     "POST /v1/root",
     "POST /v1/root/reissue",
     "POST /v1/root/revoke",
     "POST /v1/revoke",
     "POST /v1/tokens",
 }
-"""What gives keys or rights away, or can't be undone: the password is asked for once more."""
+"""What gives keys or rights away, or can't be undone, or moves every end: the password is asked for once more."""
 FOR_PEOPLE = WEIGHTY | {"DELETE /v1/tokens/{id}", "POST /v1/session/password"}
 LOOKING = {
     "GET /v1/status",

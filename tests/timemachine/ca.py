@@ -67,7 +67,8 @@ class Authority:
     seed: int
     begin: datetime
     outages: list[Outage] = field(default_factory=list)
-    issued: list[Issued] = field(default_factory=list)
+    issued: dict[str, Issued] = field(default_factory=dict)
+    """By id, in the order of their issue."""
     asked: dict[frozenset[str], list[tuple[datetime, bool]]] = field(default_factory=lambda: defaultdict(list))
     """Names -> when an order for them was made, and whether it was fulfilled."""
     revoked: dict[str, datetime] = field(default_factory=dict)
@@ -100,7 +101,7 @@ class Authority:
 
     def known(self, certificate: str) -> Issued | None:
         """Return what is known of a certificate by its id."""
-        return next((each for each in reversed(self.issued) if each.id == certificate), None)
+        return self.issued.get(certificate)
 
     def window(self, certificate: str) -> Span | None:
         """Return the renewal window that the CA suggests: the last third of the lifetime begins in it."""
@@ -142,7 +143,7 @@ class Authority:
             .sign(self._key, hashes.SHA256(), ecdsa_deterministic=True)
         )
         chain = Chain(key, leaf, (self.intermediate,), self.root)
-        self.issued.append(Issued(chain.id, frozenset(wanted), at, begin, leaf.not_valid_after_utc))
+        self.issued[chain.id] = Issued(chain.id, frozenset(wanted), at, begin, leaf.not_valid_after_utc)
         return chain
 
 

@@ -152,7 +152,9 @@ class Oracle:
     def _judge_order(self, authority: Authority, names: frozenset[str], number: int) -> None:
         asked = authority.asked[names]
         at, fulfilled = asked[number]
-        before = next((each for each in reversed(authority.issued) if each.names == names and each.at < at), None)
+        before = next(
+            (each for each in reversed(authority.issued.values()) if each.names == names and each.at < at), None
+        )
         early = before is not None and not self._is_due(before.not_before, before.not_after, at)
         if before is not None and early and not self._is_excused(names, before.at, at):
             left = (before.not_after - at) / (before.not_after - before.not_before)

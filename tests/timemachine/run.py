@@ -21,11 +21,11 @@ from timemachine.wire import Loaded, Service
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 QUARTER = 15 * MINUTE
-COARSE = 4 * DAY
+COARSE = 6 * DAY
 """Passes of quiet times are so far apart, though the agent would like to be asked more often."""
-PART = 12
+PART = 8
 """But no farther than such a part of the shortest lifetime."""
-NEAR = 8
+NEAR = 5
 """Nor than such a part of the time that is left until a chain ends, or that has passed since something happened."""
 AFTER = 2 * DAY
 """So long after that it counts."""

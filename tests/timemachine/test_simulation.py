@@ -202,3 +202,8 @@ def test_time_passes_only_forward():
         box.clock.advance_to(BEGIN + timedelta(days=1))
         box.clock.advance_to(BEGIN)
         assert box.clock.true == box.clock.wall == BEGIN + timedelta(days=1)
+
+
+def test_settings_that_no_pass_has_read_yet_are_not_told_of(box: Appliance):
+    box.configure()
+    assert [each.problem.code for each in box.health().findings if each.subject == "settings"] == []

@@ -80,6 +80,11 @@ def with_test_s_clock(offset: Path) -> tuple[str, ...]:
     return (str(HERE), "clock", str(offset))
 
 
+def with_suspends(offset: Path) -> tuple[str, ...]:
+    """Return the program on a machine that has slept for the seconds that stand in the file `offset`."""
+    return (str(HERE), "suspend", str(offset))
+
+
 def with_fault(fault: Path) -> tuple[str, ...]:
     """Return the program in which reading the host's facts raises while the file `fault` is there."""
     return (str(HERE), "fault", str(fault))
@@ -136,19 +141,24 @@ def _pass_process(kind: str, told: str, layout: Layout, who: str, *descriptors: 
 
 
 def _clock(kind: str, told: str, layout: Layout) -> Clock:
-    return Clock(layout.root, MovedKernel(Path(told)) if kind == "clock" else None)
+    moved = MovedKernel(Path(told), slept=kind == "suspend") if kind in {"clock", "suspend"} else None
+    return Clock(layout.root, moved)
 
 
 class MovedKernel(KernelClock):
-    """The machine's clocks, of which the time of day is ahead by the seconds in a file, and no NTP."""
+    """The machine's clocks, of which the time of day is ahead by the seconds in a file, and no NTP.
 
-    def __init__(self, offset: Path) -> None:
+    `slept`: so is the time since boot, in which a suspend is counted; the monotonic clock never is.
+    """
+
+    def __init__(self, offset: Path, *, slept: bool) -> None:
         super().__init__()
         self._offset = offset
+        self._slept = slept
 
     def __call__(self) -> Reading:
-        seen = super().__call__()
-        return Reading(seen.wall + _offset(self._offset), seen.since_boot, seen.boot)
+        seen, ahead = super().__call__(), _offset(self._offset)
+        return Reading(seen.wall + ahead, seen.since_boot + (ahead if self._slept else 0.0), seen.boot)
 
     def is_synchronised(self) -> bool:
         return False
