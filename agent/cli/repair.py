@@ -51,6 +51,7 @@ def repair(invocation: Invocation, dry_run: bool, exit_code: bool, rows: bool, w
 
 
 def _repaired(invocation: Invocation, dry_run: bool, wait: float) -> Recovery | None:
+    from agent.engine.bus import Bus
     from agent.engine.recovering import recover_and_tell
     from agent.store.recovery import diagnose, has_state, recover
     from agent.system.lock import held
@@ -67,7 +68,7 @@ def _repaired(invocation: Invocation, dry_run: bool, wait: float) -> Recovery | 
             return None
         if dry_run:
             return recover(layout, error, now, dry_run=True)
-        found = recover_and_tell(layout, error, now, invocation.actor())
+        found = recover_and_tell(layout, error, now, invocation.actor(), Bus())
     poke(layout)
     return found
 

@@ -13,6 +13,7 @@ LEVELS = {
     EventKind.PLUGIN_FAILED: Level.ERROR,
     EventKind.CHAIN_REVOKED: Level.WARNING,
     EventKind.CLOCK_DOUBTED: Level.WARNING,
+    EventKind.DATABASE_RESTORED: Level.WARNING,
     EventKind.DRIFT: Level.WARNING,
     EventKind.ORDER_FAILED: Level.WARNING,
     EventKind.REFUSED: Level.WARNING,

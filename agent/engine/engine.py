@@ -175,7 +175,7 @@ class Engine:
         `recheck`: which endpoints to look at, whenever they were looked at last. `retry`: as for `apply`.
         """
         work = partial(self._run_pass, wait=wait, windows=windows, orders=orders, recheck=recheck, retry=retry)
-        return on_whole_database(self.layout, self.clock, wait, work)
+        return on_whole_database(self.layout, self.clock, self.bus, wait, work)
 
     def _run_pass(
         self, *, wait: float, windows: bool, orders: bool, recheck: Recheck, retry: bool
@@ -233,7 +233,7 @@ class Engine:
 
         What a crash has left in the middle is undone before any plugin is asked. Services are neither reloaded nor waited for.
         """
-        return on_whole_database(self.layout, self.clock, 0.0, self._boot)
+        return on_whole_database(self.layout, self.clock, self.bus, 0.0, self._boot)
 
     def _boot(self) -> Booted:
         job = secrets.token_hex(4)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from agent.auth.audit_log import AGENT, AuditLog
 from agent.auth.person import Actor
+from agent.engine.bus import Bus
 from agent.errors.store import DatabaseDamaged, DatabaseLost, StoreError
 from agent.health.damage import recovered
 from agent.model.events import Event, EventKind
@@ -26,7 +27,7 @@ OFTEN = 600.0
 T = TypeVar("T")
 
 
-def on_whole_database(layout: Layout, clock: Callable[[], datetime], wait: float, work: Callable[[], T]) -> T:
+def on_whole_database(layout: Layout, clock: Callable[[], datetime], bus: Bus, wait: float, work: Callable[[], T]) -> T:
     """Do what opens the database; where that is lost or damaged, recover it and do it again. Raises `StoreError`."""
     try:
         return work()
@@ -36,22 +37,24 @@ def on_whole_database(layout: Layout, clock: Callable[[], datetime], wait: float
             if found is not None:
                 if _was_often(layout):
                     raise
-                recover_and_tell(layout, found, clock(), AGENT)
+                recover_and_tell(layout, found, clock(), AGENT, bus)
         if found is None:
             raise
     return work()
 
 
-def recover_and_tell(layout: Layout, found: StoreError, now: datetime, actor: Actor) -> Recovery:
+def recover_and_tell(layout: Layout, found: StoreError, now: datetime, actor: Actor, bus: Bus) -> Recovery:
     """Recover the database, and write down what was done. Call under the lock. Raises `StoreError`."""
     recovery = recover(layout, found, now)
     said = "; ".join(restored_rows(recovery))
     problem = recovered(recovery, layout.database)
     finding = Finding(SubjectKind.APPLIANCE, "database", Severity.NOTICE, problem, since=now, title="database")
-    with Store.open(layout) as store, store.write():
-        AuditLog(store).note(actor, now, "database restored", "database", f"{recovery.reason}: {said}"[:1000])
-        store.journal.add(Event(now, EventKind.DATABASE_RESTORED, f"{recovery.reason}: {said}"))
-        store.conditions.replace(SCOPE, [finding], now)
+    with Store.open(layout) as store:
+        with store.write():
+            AuditLog(store).note(actor, now, "database restored", "database", f"{recovery.reason}: {said}"[:1000])
+            told = bus.record(store, [Event(now, EventKind.DATABASE_RESTORED, f"{recovery.reason}: {said}")])
+            store.conditions.replace(SCOPE, [finding], now)
+        bus.show(store, told)
     return recovery
 
 

@@ -269,13 +269,13 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_tried_again(idle, 
         agent.passes("a failed pass is tried again")
 
 
-def test_a_damaged_database_is_named_and_does_not_end_it(idle):
+def test_a_damaged_database_is_restored_and_does_not_end_it(idle):
     with Agent(idle.layout) as agent:
         agent.passes(START)
         for path in idle.layout.private.glob("chainwright.db*"):
             path.write_bytes(b"no database\n" * 1000)
         assert poke(idle.layout)
-        agent.says("The database is damaged")
+        agent.says("warning event=database_restored")
         assert agent.process.poll() is None
         assert agent.ends() == 0
 
