@@ -126,7 +126,7 @@ def with_last_configuration(live: Generation, chains: Mapping[str, ChainFacts]) 
 def with_moved_parts(live: Generation, texts: Mapping[str, str], moved: Mapping[str, str]) -> Rendering:
     """Return a service's entry as it is in service, pointing to other generations of the modules that it includes.
 
-    `texts`: by digest. `moved`: old directory of a module's generation -> new one.
+    `texts`: by digest. `moved`: what it names of a module's generation, as its directory -> what it is to name.
     """
     places = re.compile("|".join(rf"{re.escape(place)}(?![0-9])" for place in moved) or "(?!)")
     again = {digest: places.sub(lambda found: moved[found[0]], text) for digest, text in texts.items()}

@@ -23,6 +23,7 @@ from agent.errors.deploy import CheckRefused, PrepareFailed
 from agent.model.deployment import Generation, RefusedKind, Step
 from agent.rendering.render import Rendering
 from agent.system.command import Command, CommandResult
+from agent.system.places import Places
 from agent.system.writing import flush_file_system
 
 
@@ -169,7 +170,10 @@ class Trial:
         before = {part.module: self._context.live_directory(part.module) for part in parts}
         if not self.keep_entries or live is None or None in before.values():
             return unit.rendering(tuple(parts))
-        moved = {str(before[part.module]): str(part.directory) for part in parts}
+        places = self._context.enabled.layout.service(unit.name)
+        moved: dict[str, str] = {}
+        for part in parts:
+            moved |= _moved(places, part, before[part.module] or part.directory)
         texts = self._context.store.deployments.texts(file.text for file in live.files if file.text)
         return with_moved_parts(live, texts, moved)
 
@@ -300,6 +304,13 @@ class Trial:
                 staged.absent[unit.name] = result.absence
             else:
                 staged.refusal = _refused(unit, command, result)
+
+
+def _moved(places: Places, part: ModulePart, before: Path) -> dict[str, str]:
+    """Return what an entry names of a module's generation in the directory `before`, and what it names of `part` in its place."""
+    own = (places.of_generation(part.module, each.name, "") for each in (before, part.directory))
+    old, new = map(str, own)
+    return {str(before): str(part.directory), old: new}
 
 
 def _refused(unit: Unit, command: Command, result: CommandResult) -> CheckRefused:

@@ -23,6 +23,13 @@ class Places:
         """The link to the generation that is in service."""
         return self.state / "live"
 
+    def of_generation(self, module: str, number: str, name: str) -> Path:
+        """Return a path in `run` that one generation of a module has for itself: ``MODULE-NUMBER-NAME``.
+
+        Where an entry in service goes on with another generation of the module, such paths in it are changed as directories are.
+        """
+        return self.run / f"{module}-{number}-{name}"
+
     def rooted(self, path: Path | str) -> Path:
         """Return an absolute path of the settings below ``--root``."""
         return self.root / Path(path).relative_to("/")

@@ -17,5 +17,5 @@ SOCKET_PATH_LIMIT = 107
 
 def generation_socket(places: Places, module: str, number: str) -> Path | None:
     """Return where nginx shows the number of `module`'s generation; None when the path would be too long for a socket."""
-    path = places.run / f"{module}-{number}-generation.sock"
+    path = places.of_generation(module, number, "generation.sock")
     return path if len(bytes(path)) <= SOCKET_PATH_LIMIT else None
