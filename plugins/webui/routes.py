@@ -6,7 +6,19 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import Response
 
-from plugins.webui.pages import certificates, chain, connection, jobs, login, people, record, root, signed, upload
+from plugins.webui.pages import (
+    certificates,
+    chain,
+    clock,
+    connection,
+    jobs,
+    login,
+    people,
+    record,
+    root,
+    signed,
+    upload,
+)
 from plugins.webui.request_context import RequestContext
 
 PAGES: tuple[tuple[str, str, Callable[[RequestContext], Awaitable[Response]]], ...] = (
@@ -49,6 +61,8 @@ PAGES: tuple[tuple[str, str, Callable[[RequestContext], Awaitable[Response]]], .
     ("POST", "/logout", login.log_out),
     ("GET", "/password", login.ask_password),
     ("POST", "/password", login.change_password),
+    ("GET", "/clock", clock.ask_accept),
+    ("POST", "/clock", clock.accept),
     ("GET", "/connection", connection.show),
     ("GET", "/static/{name}", connection.static),
 )

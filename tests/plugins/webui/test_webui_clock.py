@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.errors.problem import rfc3339
+from agent.health.clock import not_believed
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.system.clock_judgement import LEAPT, Doubt
 from plugins.webui.agent_clock import AgentClock
 from plugins.webui.cache import SessionCache
 from plugins.webui.errors import AgentSilent
-from support.fakes.api import NOW, WHO, Browser, FakeApi
+from support.fakes.api import NOW, WHO, Browser, FakeApi, chain, problem, status
 
 WALL = datetime(2029, 1, 1, tzinfo=UTC)
 TOLD = datetime(2026, 11, 30, 8, tzinfo=UTC)
@@ -89,3 +92,51 @@ def test_a_form_asks_for_the_password_when_the_agent_s_clock_says_that_it_is_tim
     page = browser.get("/tokens")
     assert page.status == 200
     assert ('type="password"' in page.text) is asked
+
+
+# Accepting it
+
+DOUBT = not_believed(NOW.timestamp(), Doubt(LEAPT, NOW.timestamp(), (NOW + timedelta(days=900)).timestamp()))
+
+
+def doubts(agent: FakeApi) -> None:
+    finding = Finding(SubjectKind.APPLIANCE, "clock", Severity.WARNING, DOUBT, NOW)
+    agent.says("GET /v1/status", status(chain(), findings=(finding,)))
+
+
+def test_the_finding_leads_an_administrator_to_a_form_that_accepts_the_clock(agent: FakeApi, browser: Browser) -> None:
+    doubts(agent)
+    assert 'href="/clock"' in browser.get("/certificates").text
+    page = browser.get("/clock")
+    assert "isn't believed: it was set to another time while the machine ran" in page.words
+    assert agent.changes() == []
+    agent.says("POST /v1/clock/accept", {"believed": rfc3339(NOW)})
+    assert browser.post("/clock", {"form_token": page.token}, follow=False).headers["location"] == "/certificates"
+    assert agent.changes() == ["POST /v1/clock/accept"]
+
+
+def test_who_may_only_look_is_offered_no_form(agent: FakeApi, browser: Browser) -> None:
+    doubts(agent)
+    agent.says("GET /v1/session", {**WHO, "role": "viewer", "idle_at": rfc3339(NOW + timedelta(minutes=30))})
+    assert 'href="/clock"' not in browser.get("/certificates").text
+    assert browser.get("/clock").status == 403
+
+
+def test_the_form_asks_for_the_password_where_the_agent_wants_it(agent: FakeApi, browser: Browser) -> None:
+    doubts(agent)
+    agent.says("POST /v1/clock/accept", problem("people.password_needed", "The password is needed."), 403)
+    again = browser.post("/clock", {"form_token": browser.get("/clock").token})
+    assert (again.status, 'type="password"' in again.text) == (403, True)
+
+
+def test_what_the_agent_refuses_is_told_beside_the_form(agent: FakeApi, browser: Browser) -> None:
+    doubts(agent)
+    agent.says("POST /v1/clock/accept", problem("hand.clock_before_release", "It shows 1970."), 409)
+    again = browser.post("/clock", {"form_token": browser.get("/clock").token})
+    assert again.status == 409
+    assert "It shows 1970." in again.words
+
+
+def test_where_the_clock_is_believed_there_is_nothing_to_accept(agent: FakeApi, browser: Browser) -> None:
+    assert 'href="/clock"' not in browser.get("/certificates").text
+    assert browser.ask("GET", "/clock", None, {}, follow=False).headers["location"] == "/certificates"
