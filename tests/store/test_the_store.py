@@ -247,7 +247,7 @@ def test_a_store_is_opened_read_only_without_its_key(store: Store, authority: Au
 def test_a_state_directory_that_is_a_file_is_named(layout: Layout):
     layout.state.parent.mkdir(parents=True)
     layout.state.write_text("")
-    with pytest.raises(StateUnwritable, match="file exists"):
+    with pytest.raises(StateUnwritable, match="a file is in its place"):
         Store.open(layout)
 
 
