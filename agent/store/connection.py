@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from agent.errors.store import RowDamaged
+from agent.store.failures import kind_of
 from agent.store.schema import KEYS, check
 from agent.system.paths import database_uri
 
@@ -50,6 +51,8 @@ class Connection(sqlite3.Connection):
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False, several_threads: bool = False) -> Self:
         """Open a database that is there. `several_threads`: which take turns. Raises `sqlite3.Error`."""
+        if kind := kind_of(path):  # SQLite would wait for who writes to a pipe
+            raise sqlite3.OperationalError(f"there is {kind} in its place")
         return sqlite3.connect(
             database_uri(str(path), read_only=read_only),
             uri=True,

@@ -509,7 +509,8 @@ def test_a_full_disk_is_an_error_of_the_store_and_leaves_no_half(store: Store):
         fails()
     assert "\n".join(refused.value.problem.lines()).endswith(
         "The database can't be written: the disk is full (database or disk is full).\n"
-        "What is served is not touched. Make room there (df -h, df -i); the next pass goes on by itself, or now: chainwright apply"
+        "What is served is not touched. Make room there (df -h, df -i); the next pass goes on by itself, or now: "
+        "chainwright apply"
     )
     assert not store.database.in_transaction
     assert store.meta("a") is None

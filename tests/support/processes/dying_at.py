@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.auth.audit_log import AGENT
+from agent.engine.bus import Bus
 from agent.engine.recovering import recover_and_tell
 from agent.store import Store
 from agent.store.copies import make_copy
@@ -42,7 +43,7 @@ def main() -> None:
         die_before_change(number)
         found = diagnose(layout)
         if found is not None:
-            recover_and_tell(layout, found, now, AGENT)
+            recover_and_tell(layout, found, now, AGENT, Bus())
 
 
 if __name__ == "__main__":
