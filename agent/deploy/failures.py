@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,8 +68,3 @@ def as_error(error: Exception, step: str, module: str) -> AgentError:
 def disk_failed(path: Path, error: OSError) -> DiskFailed:
     """Return the error that names what stands in the way at a path, and the cure."""
     return DiskFailed(*obstacle(path, error))
-
-
-def modules_at(paths: Iterable[Path], modules: Path) -> set[str]:
-    """Return whose paths these are, of those below the directory of all modules."""
-    return {path.relative_to(modules).parts[0] for path in paths if modules in path.parents}

@@ -24,7 +24,7 @@ from agent.errors.deploy import KEPT
 from agent.model.deployment import Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.store.deployments import TransactionRow
-from agent.store.served_chains import note_served
+from agent.store.served_chains import note_served, note_undone
 
 
 class Switching:
@@ -202,6 +202,7 @@ class Switching:
             if failure.stuck:
                 self._outcomes.try_at_once(set(rows) - failure.stuck)
         kind = EventKind.ROLLED_BACK if again is None else EventKind.BROKEN
+        note_undone(self._context.store, self.record.moved)
         self._retired.hold(failure.error)
         for module, error in errors.items():
             if not quiet or module in failure.stuck:
@@ -248,6 +249,7 @@ class Switching:
             for service, move in self.record.entries.items():
                 self._context.store.deployments.put_entry(service, move.old)
             self._end(failed)
+        note_undone(self._context.store, self.record.moved)
         stuck.hold(self._context, self.record, failed)
         for module in self.record.moved:
             if module in self._context.enabled.modules and module not in self._stuck:

@@ -10,6 +10,7 @@ from agent.errors.damage import NotPutBack
 from agent.store import Store
 from agent.store.connection import UNDECODABLE
 from agent.store.deployments import TransactionRow
+from agent.store.served_chains import note_undone
 
 
 def undo_interrupted(store: Store, now: datetime) -> list[str]:
@@ -29,4 +30,5 @@ def _undo(store: Store, row: TransactionRow, now: datetime) -> list[str]:
             store.deployments.put_entry(service, move.old)
         store.deployments.end_transaction(record.id)
         store.deployments.try_again(NotPutBack.code, now)
+    note_undone(store, record.moved)
     return [*record.moved, *record.retired]

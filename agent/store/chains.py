@@ -12,9 +12,10 @@ from agent.model.records import ChainRecord
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
 from agent.pki.judgement import Objection
-from agent.store.connection import Connection
+from agent.store.connection import UNDECODABLE, Connection
 from agent.store.instants import read, read_known, written
 from agent.store.read_cache import ReadCache
+from agent.store.schema import check
 from agent.store.sealing import Sealer
 from agent.store.values import words
 
@@ -96,9 +97,12 @@ class Chains:
         """Return a chain with its key; None when it isn't there. Raises `SealBroken`, `RowDamaged`, `ChainError`."""
         query = "select id, certificates, anchor, sealed_key from chains where id = ?"
         for row in self._database.checked("chains", query, [chain_id]):
-            key = self._sealer.open(row["sealed_key"], _context(chain_id))
-            return Chain.from_pem((row["certificates"] + row["anchor"]).encode(), key)
+            return self._chain(chain_id, row)
         return None
+
+    def _chain(self, chain_id: str, row: Mapping[str, Any]) -> Chain:
+        key = self._sealer.open(row["sealed_key"], _context(chain_id))
+        return Chain.from_pem((row["certificates"] + row["anchor"]).encode(), key)
 
     def rows(self, chain_id: str) -> list[dict[str, Any]]:
         """Return the row of a chain as it is, its key sealed; empty where there is none."""
@@ -106,23 +110,24 @@ class Chains:
         return self._database.checked("chains", query, [chain_id])
 
     def take_in(self, row: Mapping[str, Any]) -> bool:
-        """Keep a row that `rows` returned, unless there is one of that chain; False: there is, or its key can't be opened.
+        """Keep a row that `rows` returned, unless there is one of that chain; False: there is, or the row is no good.
 
-        Call inside `Store.write`.
+        One that can't be decoded is none. Call inside `Store.write`.
         """
-        known = self._database.execute("select 1 from chains where id = ?", [row["id"]]).fetchone()
-        if known is not None:
+        whole = {column: row.get(column) for column in ALL_COLUMNS}
+        if not self._is_good(whole) or self.record(whole["id"]) is not None:
             return False
         self._records.forget()
-        self._database.execute(INSERT, {column: row.get(column) for column in ALL_COLUMNS})
-        try:
-            loaded = self.load(row["id"])
-        except (AgentError, ValueError, TypeError):
-            loaded = None
-        if loaded is None or loaded.id != row["id"]:
-            self.delete(row["id"])
-            return False
+        self._database.execute(INSERT, whole)
         return True
+
+    def _is_good(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row can be decoded, and its key opened."""
+        try:
+            check("chains", row)
+            return _record({**row}).id == self._chain(row["id"], row).id
+        except (AgentError, *UNDECODABLE):
+            return False
 
     def newest_ids(self) -> list[str]:
         """Return the ids of a few chains, the newest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors.base import AgentError
@@ -26,25 +27,33 @@ def take_in_lists(store: Store, layout: Layout, now: datetime) -> int:
 
     The next list of such a root gets a higher number (RFC 5280 section 5.2.3). Call inside `Store.write`.
     """
-    from cryptography.x509 import load_pem_x509_certificate
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509 import DuplicateExtension, load_pem_x509_certificate
 
+    refused = (ValueError, TypeError, AgentError, DuplicateExtension, UnsupportedAlgorithm)
     known = {(each.root, each.serial) for each in store.revocations.all()}
-    certificates = {each.sha256: load_pem_x509_certificate(each.certificates.encode()) for each in store.roots.all()}
-    taken = 0
-    for pem in set(_pem_lists(layout)):
-        for sha256, certificate in certificates.items():
-            with suppress(ValueError, TypeError, AgentError):
-                taken += _take_in(store, pem, sha256, certificate, known, now)
+    taken, lists = 0, set(_pem_lists(layout))
+    for root in store.roots.all():
+        for pem in lists:
+            with suppress(*refused):
+                certificate = load_pem_x509_certificate(root.certificates.encode())
+                taken += _take_in(store, pem, root.sha256, certificate, known, now)
     return taken
 
 
 def _pem_lists(layout: Layout) -> Iterator[bytes]:
     for live in sorted(layout.modules.glob("*/live")):
-        for path in sorted(live.rglob("*")):
+        for path in _files_below(live):
             with suppress(OSError):
                 data = read_regular(path, largest=LARGEST)
                 for part in data.split(MARK)[1:]:
                     yield MARK + part
+
+
+def _files_below(directory: Path) -> list[Path]:
+    with suppress(OSError):
+        return sorted(directory.rglob("*"))
+    return []
 
 
 def _take_in(
@@ -55,6 +64,7 @@ def _take_in(
     found = x509.load_pem_x509_crl(pem)
     if not found.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
         return 0
+    number = _number_of(found)
     entries = [each for each in found if (sha256, f"{each.serial_number:x}") not in known]
     for each in entries:
         known.add((sha256, f"{each.serial_number:x}"))
@@ -62,8 +72,16 @@ def _take_in(
         store.revocations.add(
             Revocation(sha256, f"{each.serial_number:x}", each.revocation_date_utc, RevocationReason.UNSPECIFIED, until)
         )
-    number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     before = store.revocations.lists().get(sha256)
-    if before is None or before.number < number:
+    if number is not None and (before is None or before.number < number):
         store.revocations.keep_list(RevocationList(sha256, number, now, now, (), pem.decode("ascii", "replace")))
     return len(entries)
+
+
+def _number_of(found: x509.CertificateRevocationList) -> int | None:
+    """Return the number of a list; None: it has none, as one that an uploaded root has signed elsewhere."""
+    from cryptography.x509 import CRLNumber, ExtensionNotFound
+
+    with suppress(ExtensionNotFound):
+        return found.extensions.get_extension_for_class(CRLNumber).value.crl_number
+    return None

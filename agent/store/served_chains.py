@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from agent.errors.store import RowDamaged
+from agent.store.connection import UNDECODABLE
+from agent.store.schema import EXPECTED, check
 from agent.store.values import mapping
 from agent.system.layout import Layout
 from agent.system.trust import read_regular
@@ -24,36 +27,46 @@ PREFIX, SUFFIX = "served-", ".json"
 
 
 def note_served(store: Store, module: str, generation: int, chains: Iterable[str]) -> None:
-    """Keep the chains of a generation that is about to be, or is in service. What can't be written is left out."""
-    rows = [row for chain in sorted(set(chains)) for row in store.chains.rows(chain)]
-    text = json.dumps({"generation": generation, "chains": [_written(row) for row in rows]})
-    with contextlib.suppress(OSError):
+    """Keep the chains of a generation that is about to be, or is in service. What can't be read or written is left out."""
+    with contextlib.suppress(OSError, RowDamaged):
+        rows = [row for chain in sorted(set(chains)) for row in store.chains.rows(chain)]
+        text = json.dumps({"generation": generation, "chains": [_written(row) for row in rows]})
         replace(store.layout.private / f"{PREFIX}{module}{SUFFIX}", text.encode(), mode=0o600)
 
 
 def note_all(store: Store) -> None:
     """Keep those that an earlier version has not kept, and drop those of modules that are gone."""
     live = live_numbers(store.layout)
-    chains = store.deployments.live_chains()
-    for module, number in live.items():
-        if module in chains and _kept(store.layout, module).get("generation") != number:
-            note_served(store, module, number, chains[module].values())
+    _note_where_it_differs(store, live)
     for path in store.layout.private.glob(f"{PREFIX}*{SUFFIX}"):
         if path.name[len(PREFIX) : -len(SUFFIX)] not in live:
             path.unlink(missing_ok=True)
 
 
+def note_undone(store: Store, modules: Collection[str]) -> None:
+    """Keep what is in service of modules whose switch was undone: what was about to be was kept before it."""
+    live = live_numbers(store.layout)
+    _note_where_it_differs(store, {module: live[module] for module in modules if module in live})
+
+
+def _note_where_it_differs(store: Store, live: Mapping[str, int]) -> None:
+    for module, number in live.items():
+        generation = store.deployments.generation(f"module:{module}", number)
+        if generation is not None and _kept(store.layout, module).get("generation") != number:
+            note_served(store, module, number, generation.chains.values())
+
+
 def served_rows(layout: Layout) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the chains that are in service, as far as the files fit the generations."""
+    """Yield the rows of the chains that are in service, as far as the files fit the generations and can be read."""
     for module, number in live_numbers(layout).items():
         kept = _kept(layout, module)
         if kept.get("generation") == number:
-            yield from (_read(row) for row in kept.get("chains", ()))
+            yield from _readable(kept)
 
 
 def unknown_modules(layout: Layout) -> list[str]:
     """Return the modules with a generation in service of whose chains nothing is kept."""
-    return [each for each, number in live_numbers(layout).items() if _kept(layout, each).get("generation") != number]
+    return [module for module, number in live_numbers(layout).items() if not _is_known(_kept(layout, module), number)]
 
 
 def live_numbers(layout: Layout) -> dict[str, int]:
@@ -81,9 +94,24 @@ def _kept(layout: Layout, module: str) -> dict[str, Any]:
         return {}
 
 
+def _is_known(kept: Mapping[str, Any], number: int) -> bool:
+    rows = kept.get("chains")
+    return kept.get("generation") == number and isinstance(rows, list) and len(list(_readable(kept))) == len(rows)
+
+
+def _readable(kept: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file, without those of another shape: somebody has changed it, or a later version has written it."""
+    rows = kept.get("chains")
+    for row in rows if isinstance(rows, list) else ():
+        with contextlib.suppress(*UNDECODABLE):
+            yield _read(row)
+
+
 def _written(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "sealed_key": row["sealed_key"].hex()}
 
 
 def _read(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "sealed_key": bytes.fromhex(row["sealed_key"])}
+    found = {**row, "sealed_key": bytes.fromhex(row["sealed_key"])}
+    check("chains", dict.fromkeys(EXPECTED["chains"]) | found)
+    return found
