@@ -19,9 +19,9 @@ from agent.store.copies import CHUNK, alone, check, copies, directory_of, make_c
 from agent.store.sealing import Sealer
 from agent.store.upgrade import is_up_to_date
 from agent.system.layout import Layout
+from support.older import NEWEST, make_old
 
 NOW = datetime(2026, 11, 30, 6, 0, tzinfo=UTC)
-NEWEST = "m025_rows_set_aside"
 ENDS = ["the first byte", "the middle", "the last byte", "cut off", "the last chunk left out", "longer", "empty"]
 
 
@@ -172,15 +172,6 @@ def test_copies_that_are_made_at_once_have_numbers_of_their_own(store: Store) ->
 
     at_once(copy)
     assert [each.number for each in copies(store.layout)] == [6, 5, 4, 3, 2, 1]
-
-
-def make_old(layout: Layout) -> None:
-    """Have a database as the version before had it."""
-    database = sqlite3.connect(layout.database)
-    database.execute("drop table rows_set_aside")
-    database.execute(f"delete from _sqlite_migrations where name = '{NEWEST}'")
-    database.commit()
-    database.close()
 
 
 def steps_in(database: sqlite3.Connection) -> set[str]:
