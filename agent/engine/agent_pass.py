@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.contract.context import Http01
 from agent.contract.source import Source
 from agent.deploy import deployer, stuck
-from agent.deploy.deploy_context import DeployContext, WaitPolicy
+from agent.deploy.deploy_context import Alternative, DeployContext, WaitPolicy, no_alternative
 from agent.deploy.drift import find_damage, find_drift
 from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.failures import ModuleFailures
@@ -94,6 +94,8 @@ class Pass:
         self._job = services.job
         self._made: dict[str, Chain] = {}
         """Chains of this pass that need not be opened again to be deployed."""
+        self._alternatives: Alternative = no_alternative
+        """By what the last plan was made from."""
         self.performed: list[str] = []
         self._failures = ModuleFailures()
 
@@ -139,7 +141,17 @@ class Pass:
         declared = self.declarations
         configured = {record.name for record in declared.records if record.enabled}
         now = self._clock()
-        return plan(now, declared.modules, declared.needs, self._state(now), configured=configured, windows=windows)
+        state = self._state(now)
+        self._alternatives = Alternatives(declared.needs, state.evidence, now)
+        return plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
+
+    @cached_property
+    def _addresses(self) -> tuple[str, ...]:
+        return usable_addresses()
+
+    @cached_property
+    def _interfaces(self) -> Mapping[str, tuple[str, ...]]:
+        return usable_by_interface()
 
     @property
     def rungs(self) -> Collection[Source]:
@@ -304,9 +316,7 @@ class Pass:
         self._note([*deploys, *retired])
         deploy_context = self._deploy_context(boot=boot)
         if deploys:
-            now = self._clock()
-            alternatives = Alternatives(self.declarations.needs, self._state(now).evidence, now)
-            deployer.deploy(replace(deploy_context, alternative=alternatives), deploys)
+            deployer.deploy(replace(deploy_context, alternative=self._alternatives), deploys)
         if settles:
             deployer.settle(deploy_context, [action.module for action in settles])
         if retired:
@@ -336,8 +346,8 @@ class Pass:
                 timedelta(seconds=settings.probe.interval), settings.probe.handshakes, settings.probe.timeout
             ),
             keep=settings.deploy.keep,
-            addresses=usable_addresses(),
-            interfaces=usable_by_interface(),
+            addresses=self._addresses,
+            interfaces=self._interfaces,
             job=self._job,
             boot=boot,
             failures=self._failures,
@@ -345,7 +355,7 @@ class Pass:
         )
 
     def _state(self, now: datetime) -> State:
-        doubt = clock_doubt(self._clock, self._inputs.settings.rungs.values(), now)
+        doubt = clock_doubt(self._clock, self.rungs, now)
         return state_of(self._inputs, self._store, now, self._deferred, doubt)
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:

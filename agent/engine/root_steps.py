@@ -10,6 +10,7 @@ from agent.config.settings import Settings
 from agent.engine.bus import Bus
 from agent.engine.own_root import make_root, names_in_use
 from agent.errors import AgentError
+from agent.errors.root import RootMissing
 from agent.model.events import Event, EventKind
 from agent.model.need import HostFacts
 from agent.model.root import CrossCertificate, RootRecord
@@ -91,13 +92,12 @@ class RootSteps:
         from agent.engine.cross_certification import cross_certified
 
         try:
-            loaded = [self._store.roots.load(each) for each in (issuer, subject)]
+            by, of = (self._store.roots.load(each) for each in (issuer, subject))
+            if by is None or of is None:
+                raise RootMissing
+            return cross_certified(by, of)
         except AgentError as error:
             return CrossCertificate(subject, issuer, "", obstacle=error.problem.cause.rstrip("."))
-        by, of = loaded
-        assert by is not None
-        assert of is not None
-        return cross_certified(by, of)
 
     def _begin(self, action: BeginSigning) -> None:
         noted = [each for each in self._store.conditions.of(SCOPE) if each.subject == action.root]

@@ -16,11 +16,11 @@ class Alternatives:
     def __init__(self, needs: Iterable[Need], evidence: Evidence, now: datetime) -> None:
         self._needs = {need.key: need for need in needs}
         self._evidence = evidence
-        self._index = ChainIndex(evidence.chains)
         self._now = now
 
     def __call__(self, module: str, slot: str, refused: frozenset[str]) -> str | None:
         """Return the id of the best chain but `refused` for a need; None: there is none."""
         need = self._needs.get((module, slot))
-        ranked = rank(need, self._evidence, self._index, self._now) if need else []
+        index = ChainIndex(self._evidence.chains, self._evidence.root)  # hardly anybody asks
+        ranked = rank(need, self._evidence, index, self._now) if need else []
         return next((each.record.id for each in ranked if each.record.id not in refused), None)

@@ -68,12 +68,15 @@ class RootLife:
                 self.due.append(RetireRoot(root.sha256, root.subject, why))
 
     def _consider_successor(self, prepared: RootRecord) -> None:
-        at = prepared.signs_at or self._now
-        if self._present is not None and self._present.not_after <= self._now:
-            self.due.append(BeginSigning(prepared.sha256, prepared.subject, "the root before it has ended"))
-        elif self._is_due(at):
-            why = f"that was to be on {at:%Y-%m-%d}" if self._present else "no other root signs"
+        if why := self._why_signing(prepared.signs_at or self._now):
             self.due.append(BeginSigning(prepared.sha256, prepared.subject, why))
+
+    def _why_signing(self, at: datetime) -> str:
+        if self._present is None:
+            return "no other root signs"
+        if self._present.not_after <= self._now:
+            return "the root before it has ended"
+        return f"that was to be on {at:%Y-%m-%d}" if self._is_due(at) else ""
 
     def _cross_certify(self) -> None:
         """Have the root that signs and the other one that is believed certified by each other."""

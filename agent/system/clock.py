@@ -101,28 +101,30 @@ class Clock:
 
         `floor`: an instant that the appliance has seen, asked for where nothing is remembered.
         """
-        memory = self._memory.read()
-        start = memory or _from_floor(floor())
-        reading = self._kernel()
-        belief = self._belief(reading, start)
-        before = memory.doubt if memory else None
-        if memory is None or self._is_news(memory, reading, belief, touch):
+        before, present, belief = self._look(floor)
+        if before is None or self._is_news(before, present, touch):
             with contextlib.suppress(OSError), self._memory.alone():
-                self._write(reading, belief, self._memory.read() or start)
-        return Noted(belief, before)
+                before, present, belief = self._look(floor)  # meanwhile another process may have accepted the clock
+                self._memory.write(present)
+        return Noted(belief, before.doubt if before else None)
 
     def touch(self, after: float = 0.0) -> None:
         """Remember the instant, where nothing else is to be noted and `after` seconds have passed. What can't be is left."""
         memory = self._memory.read()
         now = self.settled()
-        if memory is not None and now is not None and not 0 <= now - memory.instant < after:
-            self.note(touch=after)
+        if memory is None or now is None or 0 <= now - memory.instant < after:
+            return
+        with contextlib.suppress(OSError), self._memory.alone():
+            before, present, belief = self._look()
+            if before is not None and not (before.doubt or belief.doubt):
+                self._memory.write(present)
 
     def accept(self) -> None:
         """Believe the machine's clock, whatever is remembered; but not below the release. Raises OSError."""
-        reading = self._kernel()
         with self._memory.alone():
-            self._write(reading, Belief(max(reading.wall, self._released)), self._memory.read())
+            reading = self._kernel()
+            belief = Belief(max(reading.wall, self._released))
+            self._memory.write(_remembered(reading, belief, self._memory.read()))
 
     def wall(self) -> datetime:
         """Return what the machine's clock shows, right or wrong: to tell it, and to compare it with what others say."""
@@ -149,27 +151,33 @@ class Clock:
             return Belief(reading.wall)
         return belief
 
-    @staticmethod
-    def _is_news(memory: Memory, reading: Reading, belief: Belief, touch: float) -> bool:
-        kind = belief.doubt.kind if belief.doubt else ""
-        known = memory.doubt[0] if memory.doubt else ""
-        is_old = memory.boot != reading.boot or not 0 <= belief.instant - memory.instant < touch
-        return kind != known or is_old or with_offset(memory.offsets, reading) != memory.offsets
+    def _look(self, floor: Callable[[], float] = lambda: 0.0) -> tuple[Memory | None, Memory, Belief]:
+        """Return what is remembered, what is to be remembered, and what is believed."""
+        before, reading = self._memory.read(), self._kernel()
+        start = before or _from_floor(floor())
+        belief = self._belief(reading, start)
+        return before, _remembered(reading, belief, start), belief
 
-    def _write(self, reading: Reading, belief: Belief, before: Memory | None) -> None:
-        doubt = belief.doubt
-        same_boot = before is not None and before.boot == reading.boot
-        self._memory.write(
-            Memory(
-                belief.instant,
-                reading.since_boot,
-                reading.boot,
-                exact=doubt is None or doubt.kind == LEAPT,
-                doubt=(doubt.kind, doubt.since) if doubt else None,
-                offsets=with_offset(before.offsets if before and same_boot else (), reading),
-                asks=before.asks if doubt and before else (),
-            )
-        )
+    @staticmethod
+    def _is_news(before: Memory, present: Memory, touch: float) -> bool:
+        known, kind = (each.doubt[0] if each.doubt else "" for each in (before, present))
+        is_old = before.boot != present.boot or not 0 <= present.instant - before.instant < touch
+        return kind != known or is_old or present.offsets != before.offsets
+
+
+def _remembered(reading: Reading, belief: Belief, before: Memory | None) -> Memory:
+    """Return what is to be remembered of a reading. `before`: what was."""
+    doubt = belief.doubt
+    same_boot = before is not None and before.boot == reading.boot
+    return Memory(
+        belief.instant,
+        reading.since_boot,
+        reading.boot,
+        exact=doubt is None or doubt.kind == LEAPT,
+        doubt=(doubt.kind, doubt.since) if doubt else None,
+        offsets=with_offset(before.offsets if before and same_boot else (), reading),
+        asks=before.asks if doubt and before else (),
+    )
 
 
 def _from_floor(seconds: float) -> Memory | None:

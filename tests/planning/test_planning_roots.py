@@ -145,7 +145,7 @@ def test_it_signs_at_once_where_the_one_before_it_has_ended_or_is_gone():
     assert [describe(each) for each in steps(NOW + 2 * DAY, PREPARED, ended)] == [
         "begin to sign with Root bb: the root before it has ended"
     ]
-    assert [type(each) for each in steps(NOW + 90 * DAY, PREPARED)] == [BeginSigning]
+    assert [type(each) for each in steps(NOW + 2 * DAY, PREPARED)] == [BeginSigning]
 
 
 def test_the_root_before_is_retired_when_nothing_that_it_has_signed_is_left():

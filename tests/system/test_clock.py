@@ -43,6 +43,23 @@ class Machine:
         return found.pop()
 
 
+class Interrupted:
+    """Clocks beside which something happens once, just after they were read."""
+
+    def __init__(self, kernel, happens):
+        self.kernel = kernel
+        self.left = [happens]
+
+    def __call__(self):
+        reading = self.kernel()
+        if self.left:
+            self.left.pop()()
+        return reading
+
+    def is_synchronised(self):
+        return self.kernel.is_synchronised()
+
+
 @pytest.fixture
 def machine(tmp_path):
     (tmp_path / PRIVATE).mkdir(parents=True, mode=0o700)
@@ -225,6 +242,14 @@ def test_a_person_settles_a_doubt_whatever_is_remembered(machine):
     assert machine.kind == ""
 
 
+def test_who_notes_the_clock_while_it_is_accepted_undoes_nothing(machine):
+    """The supervisor notes it without the lock of passes, and has read what is remembered when another process accepts."""
+    machine.kernel.is_set(START + YEAR)
+    noted = Clock(machine.root, Interrupted(machine.kernel, machine.another_process().accept)).note()
+    assert (noted.belief.doubt, noted.belief.instant) == (None, (START + YEAR).timestamp())
+    assert (machine.kind, machine.clock()) == ("", START + YEAR)
+
+
 def test_nothing_settles_a_clock_before_the_release(machine):
     machine.kernel.boot(FACTORY)
     machine.kernel.synchronised = True
@@ -252,6 +277,15 @@ def test_a_touch_says_nothing_of_a_doubt(machine):
     machine.kernel.is_set(START + YEAR)
     before = path.read_text()
     machine.clock.touch()
+    assert path.read_text() == before
+    assert machine.clock.note().began
+
+
+def test_a_touch_says_nothing_of_a_doubt_that_begins_meanwhile(machine):
+    path = machine.root / PRIVATE / "clock"
+    machine.kernel.passes(HOUR)
+    before = path.read_text()
+    Clock(machine.root, Interrupted(machine.kernel, lambda: machine.kernel.is_set(START + YEAR))).touch()
     assert path.read_text() == before
     assert machine.clock.note().began
 
