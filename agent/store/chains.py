@@ -114,7 +114,7 @@ class Chains:
 
         One that can't be decoded is none. Call inside `Store.write`.
         """
-        whole = {column: row.get(column) for column in ALL_COLUMNS}
+        whole: dict[str, Any] = {column: row.get(column) for column in ALL_COLUMNS}
         if not self._is_good(whole) or self.record(whole["id"]) is not None:
             return False
         self._records.forget()
