@@ -24,6 +24,10 @@ AFTER_COMMANDS = 0.15
 """Part for what comes after the services' own tests: renames, and storing them."""
 ONE_CALL = 0.25
 """Part that a plugin may take for one answer."""
+COPY = 0.15
+"""Part for the copy of an older version's database. Where it takes longer, there is none: files are put in place all the same."""
+NOTING = 0.1
+"""Part for keeping what was ended, for the status: the state may be what hangs."""
 
 
 @command(
@@ -53,29 +57,33 @@ def boot(invocation: Invocation, timeout: float) -> int:
     while True:
 
         def work(activity: Activity, avoided: frozenset[str] = avoided) -> int:
-            return _work(invocation, activity, avoided, commands)
+            return _work(invocation, activity, avoided, commands, timeout * COPY)
 
         found = attended(work, deadline, timeout * ONE_CALL)
         if found.code is not None:
             return DEGRADED if avoided and found.code == DONE else found.code
-        _tell(invocation, found.hung, last=time.monotonic() >= deadline)
+        _tell(invocation, found.hung, timeout * NOTING, last=time.monotonic() >= deadline)
         kind, _, name = (found.hung.subject if found.hung else "").partition(" ")
         if kind != "plugin" or name in avoided or time.monotonic() >= deadline:
             return DEGRADED
         avoided |= {name}
 
 
-def _work(invocation: Invocation, activity: Activity, avoided: frozenset[str], deadline: float) -> int:
+def _work(
+    invocation: Invocation, activity: Activity, avoided: frozenset[str], deadline: float, copy_seconds: float
+) -> int:
     """Do it in this process; return the exit code. `deadline`: for the services' own tests."""
     from agent.cli.program import failed
 
     try:
-        return _boot(invocation, activity, avoided, deadline)
+        return _boot(invocation, activity, avoided, deadline, copy_seconds)
     except Exception as error:
         return failed(error, as_json=invocation.as_json)
 
 
-def _boot(invocation: Invocation, activity: Activity, avoided: frozenset[str], deadline: float) -> int:
+def _boot(
+    invocation: Invocation, activity: Activity, avoided: frozenset[str], deadline: float, copy_seconds: float
+) -> int:
     from agent.engine.engine import Engine
     from agent.engine.settings_in_force import KeptSettings
     from agent.system.bounded_runner import BoundedRunner
@@ -84,7 +92,7 @@ def _boot(invocation: Invocation, activity: Activity, avoided: frozenset[str], d
     settings, layout = KeptSettings(), invocation.layout
     runner = BoundedRunner(SystemRunner(layout.root, activity), deadline)
     engine = Engine(layout, who="chainwright boot", loader=settings, runner=runner, activity=activity)
-    engine.avoided = avoided
+    engine.avoided, engine.copy_seconds = avoided, copy_seconds
     done = engine.boot()
     refusal = settings.refusal
     problems = [*([refusal.problem] if refusal else []), *(each.problem for each in done.findings)]
@@ -100,8 +108,9 @@ def _boot(invocation: Invocation, activity: Activity, avoided: frozenset[str], d
     return DEGRADED if problems else DONE
 
 
-def _tell(invocation: Invocation, hung: Doing | None, *, last: bool) -> None:
-    """Say what was ended, and keep it for the status until a pass succeeds."""
+def _tell(invocation: Invocation, hung: Doing | None, seconds: float, *, last: bool) -> None:
+    """Say what was ended, and keep it for the status until a pass succeeds, in so many seconds."""
+    from agent.daemon.attended import attended
     from agent.health.problems import boot_unfinished
 
     what = hung.what if hung else ""
@@ -110,14 +119,14 @@ def _tell(invocation: Invocation, hung: Doing | None, *, last: bool) -> None:
         note(line)
     if last and invocation.as_json:
         print_json({"performed": [], "refusal": None, "left": [problem.to_json()]})
-    with contextlib.suppress(Exception):  # the state may be what hangs
-        _keep(invocation, problem)
+    attended(lambda _activity: _keep(invocation, problem), time.monotonic() + seconds)
 
 
-def _keep(invocation: Invocation, problem: Problem) -> None:
+def _keep(invocation: Invocation, problem: Problem) -> int:
     from agent.engine.pass_failures import note_failure
     from agent.store import Store
 
-    with Store.open_existing(invocation.layout) as store:
+    with contextlib.suppress(Exception), Store.open_existing(invocation.layout) as store:
         store.database.execute("PRAGMA busy_timeout = 500")
         note_failure(store, problem, invocation.now())
+    return DONE

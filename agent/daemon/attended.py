@@ -16,6 +16,7 @@ from typing import NamedTuple, NoReturn
 
 from agent.daemon.child import kill_commands
 from agent.system.activity import Activity, Doing, Page, shared_memory
+from agent.system.prctl import end_with
 
 LOOK_SECONDS = 0.1
 """Between two looks at what the process does."""
@@ -47,18 +48,21 @@ def attended(work: Work, deadline: float, call_seconds: float = CALL_SECONDS) ->
         page = Page(memory)
         sys.stdout.flush()
         sys.stderr.flush()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _run(work, Activity(page))
+            _run(work, Activity(page), parent)
         return _attend(pid, page, deadline, call_seconds)
     finally:
         os.close(memory)
 
 
-def _run(work: Work, activity: Activity) -> NoReturn:
+def _run(work: Work, activity: Activity, parent: int) -> NoReturn:
+    """Do the work and end. Where the parent is killed, so is this: else what hangs would hold the lock and nobody ended it."""
     code = 1
     try:
         os.setsid()
+        end_with(parent)
         code = work(activity)
         sys.stdout.flush()
         sys.stderr.flush()

@@ -100,6 +100,8 @@ class Engine:
         self.activity = activity or Activity()
         self.avoided: frozenset[str] = frozenset()
         """Plugins that are not asked, as passes hung or died of them."""
+        self.copy_seconds = math.inf
+        """What the copy of an older version's database may take, before it is brought up to date without."""
         self.runner = runner or SystemRunner(layout.root, self.activity)
         self.prober = prober or Prober()
         self.host = host
@@ -216,7 +218,7 @@ class Engine:
         with lock:
             Replacement(self.layout).finish()
             repairs = repaired(places_of_state(self.layout), self.layout.state)
-            with Store.open(self.layout) as store, failures_noted(store, self.clock):
+            with Store.open(self.layout, copy_seconds=self.copy_seconds) as store, failures_noted(store, self.clock):
                 note_clock(self._clock, store, self.bus)
                 note_repairs(store, repairs, self.clock())
                 make_places(self.layout)

@@ -5,7 +5,6 @@ Nobody but `agent.inspection.confined` starts it. A line ``{"at": PLACE}`` says 
 
 from __future__ import annotations
 
-import ctypes
 import json
 import resource
 import sys
@@ -20,8 +19,8 @@ from agent.inspection.messages import Question, diagnosis_row, error_row, root_r
 from agent.pki.anchors import Anchors, load_anchors
 from agent.pki.certificate import load_certificates
 from agent.system.layout import Layout
+from agent.system.prctl import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, set_of_process
 
-PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
 OUT_OF_MEMORY = b"malloc failure"
 """Reason of OpenSSL (ERR_R_MALLOC_FAILURE)."""
 
@@ -33,10 +32,9 @@ def main(seconds: int, octets: int) -> None:
 
 
 def _confine(seconds: int, octets: int) -> None:
-    """Limit this process: its time and memory; no file is written, no core dumped, no privilege gained (prctl(2))."""
-    prctl = ctypes.CDLL(None).prctl
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    """Limit this process: its time and memory; no file is written, no core dumped, no privilege gained."""
+    set_of_process(PR_SET_DUMPABLE, 0)
+    set_of_process(PR_SET_NO_NEW_PRIVS, 1)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # SIGXCPU tells it from other ends
     for limit, most in ((resource.RLIMIT_AS, octets), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
         resource.setrlimit(limit, (most, most))

@@ -7,26 +7,30 @@ random name of the copy: none can be changed, left out, or taken from another co
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import math
 import os
 import re
 import secrets
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from agent.errors.store import CopyFailed, SealBroken, StoreError
+from agent.errors.store import CopyFailed, SealBroken
 from agent.store.connection import Connection
-from agent.store.sealing import Sealer, read_master_key
-from agent.system.clock import Clock
+from agent.store.sealing import Sealer
 from agent.system.layout import Layout
+from agent.system.leftovers import remove_if_old
+from agent.system.paths import database_uri
 from agent.system.trust import opened_regular
-from agent.system.writing import flush_directory, make_directory, write_new
+from agent.system.writing import created, make_directory, write_new
 
 MAGIC = b"chainwright copy 1\n"
 CHUNK = 1024 * 1024
@@ -41,6 +45,11 @@ RESERVE = 64 * 1024 * 1024
 """Bytes that a copy leaves free."""
 SHARE = 10
 """It leaves this part of the disk free as well: one in so many."""
+PATIENCE = 10.0
+"""Seconds for which another process is waited for that makes a copy."""
+POLL_INTERVAL = 0.05
+STEPS = 10_000
+"""Instructions of SQLite's virtual machine between two looks at the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +83,46 @@ def copies(layout: Layout) -> list[Copy]:
 
 def make_copy(layout: Layout, database: Connection, sealer: Sealer, kind: str, now: datetime) -> Copy:
     """Copy the database and check the copy, in no transaction; the oldest of its kind go. Raises `CopyFailed`, `StoreError`."""
+    with alone(layout):
+        return make_copy_alone(layout, database, sealer, kind, now)
+
+
+@contextmanager
+def alone(layout: Layout, wait: float = PATIENCE) -> Iterator[None]:
+    """Be the only process that makes copies, and numbers them. Raises `CopyFailed`: another one is at it for `wait` seconds."""
+    directory = directory_of(layout)
+    with contextlib.ExitStack() as opened:
+        try:
+            make_directory(directory, mode=0o700)
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            opened.callback(os.close, descriptor)
+            _lock(descriptor, wait)
+        except TimeoutError as error:
+            raise CopyFailed(str(directory), "another process is making one") from error
+        except OSError as error:
+            raise CopyFailed(str(directory), (error.strerror or str(error)).lower()) from error
+        yield
+
+
+def _lock(descriptor: int, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                raise TimeoutError from error
+        time.sleep(POLL_INTERVAL)
+
+
+def make_copy_alone(
+    layout: Layout, database: Connection, sealer: Sealer, kind: str, now: datetime, deadline: float = math.inf
+) -> Copy:
+    """Do the same as `make_copy`, within `alone`. `deadline`: when it is given up (monotonic)."""
     try:
-        make_directory(directory_of(layout), mode=0o700)
-        _tidy(directory_of(layout))
+        _tidy(layout)
         _check_room(layout)
-        made = _made(layout, database, sealer, kind, now)
+        made = _made(layout, database, sealer, kind, now, deadline)
         prune(layout)
     except OSError as error:
         raise CopyFailed(str(directory_of(layout)), (error.strerror or str(error)).lower()) from error
@@ -87,35 +131,45 @@ def make_copy(layout: Layout, database: Connection, sealer: Sealer, kind: str, n
     return made
 
 
-def copy_before_upgrade(layout: Layout, database: Connection) -> None:
-    """Copy a database that is about to be brought up to date; where that can't be done, it goes on: a renewal may be due."""
-    with contextlib.suppress(StoreError):
-        sealer = Sealer(partial(read_master_key, layout.master_key))
-        make_copy(layout, database, sealer, UPGRADE, Clock(layout.root)())
-
-
-def _made(layout: Layout, database: Connection, sealer: Sealer, kind: str, now: datetime) -> Copy:
+def _made(layout: Layout, database: Connection, sealer: Sealer, kind: str, now: datetime, deadline: float) -> Copy:
     directory = directory_of(layout)
     plain = directory / f".{secrets.token_hex(4)}.new"
     write_new(plain, b"", mode=0o600)
     try:
-        database.execute("VACUUM INTO ?", [str(plain)])
-        if found := check(plain):
+        with _bounded(database, deadline):
+            database.execute("VACUUM INTO ?", [str(plain)])
+        if found := check(plain, deadline):
             raise CopyFailed(str(layout.database), found)
         number = max((each.number for each in copies(layout)), default=0) + 1
         path = directory / f"{number:06}-{now.astimezone(UTC):{STAMP}}-{kind}.copy"
         with plain.open("rb") as source:
-            _write(path, source, sealer, {"made_at": now.isoformat(), "kind": kind})
+            _write(path, source, sealer, {"made_at": now.isoformat(), "kind": kind}, deadline)
     finally:
         plain.unlink(missing_ok=True)
     return Copy(path, number, now, kind)
 
 
-def check(path: Path) -> str:
-    """Return what SQLite says of a database that is not whole; empty: all is well."""
-    database = sqlite3.connect(path, isolation_level=None)
+@contextmanager
+def _bounded(database: sqlite3.Connection, deadline: float) -> Iterator[None]:
+    """Have SQLite give up with "interrupted" when the deadline is there."""
+    database.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
     try:
-        lines = [str(row[0]) for row in database.execute("PRAGMA quick_check(1)")]
+        yield
+    finally:
+        database.set_progress_handler(None, 0)
+
+
+def check(path: Path, deadline: float = math.inf) -> str:
+    """Return what SQLite says of a database that is not whole, or why it is none; empty: all is well. Nothing is made."""
+    try:
+        database = sqlite3.connect(database_uri(str(path), read_only=True), uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        return str(error)
+    try:
+        with _bounded(database, deadline):
+            lines = [str(row[0]) for row in database.execute("PRAGMA quick_check(1)")]
+        if database.execute("select 1 from sqlite_schema limit 1").fetchone() is None:
+            return "there is nothing in it"
     except sqlite3.Error as error:
         return str(error)
     finally:
@@ -130,10 +184,10 @@ def prune(layout: Layout) -> None:
             each.path.unlink(missing_ok=True)
 
 
-def _tidy(directory: Path) -> None:
-    """Remove what a run that was killed has left. Only one makes copies at a time: it holds the lock."""
-    for path in directory.glob(".*.new*"):
-        path.unlink(missing_ok=True)
+def _tidy(layout: Layout) -> None:
+    """Remove what a run that was killed has left: what is young may be of a release that makes copies without `alone`."""
+    for path in directory_of(layout).glob(".*"):
+        remove_if_old(path, layout.root)
 
 
 def _check_room(layout: Layout) -> None:
@@ -149,24 +203,20 @@ def _check_room(layout: Layout) -> None:
         )
 
 
-def _write(path: Path, source: BinaryIO, sealer: Sealer, header: dict[str, str]) -> None:
-    """Write a copy under another name, flush it, and rename it."""
-    beside = path.with_name(f".{path.name}.new")
+def _write(path: Path, source: BinaryIO, sealer: Sealer, header: dict[str, str], deadline: float) -> None:
+    """Write a copy, which is there once it is whole."""
     name = secrets.token_hex(16)
-    write_new(beside, b"", mode=0o600)
-    with beside.open("wb") as target:
+    with created(path, mode=0o600) as target:
         target.write(MAGIC + name.encode() + b"\n")
         chunk, number = json.dumps(header).encode(), 0
         while True:
+            if time.monotonic() > deadline:
+                raise CopyFailed(str(path), "it takes too long")
             following = source.read(CHUNK)
             _put(target, sealer.seal(zlib.compress(chunk, 1), _context(name, number, last=not following)))
             if not following:
                 break
             chunk, number = following, number + 1
-        target.flush()
-        os.fsync(target.fileno())
-    beside.rename(path)
-    flush_directory(path.parent)
 
 
 def _put(target: BinaryIO, sealed: bytes) -> None:

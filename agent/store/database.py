@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,6 @@ from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
 from agent.store.conditions import Conditions
 from agent.store.connection import Connection
-from agent.store.copies import copy_before_upgrade
 from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
@@ -43,6 +43,7 @@ from agent.store.sealing import Sealer
 from agent.store.set_aside import SetAside
 from agent.store.source_memory import Memories
 from agent.store.upgrade import bring_up_to_date, transaction
+from agent.store.upgrade_copy import copied_before
 from agent.store.watches import Watches
 from agent.system.layout import Layout
 from agent.system.obstacles import state_unwritable
@@ -81,8 +82,11 @@ class Store:
         self.journal = Journal(database)
 
     @classmethod
-    def open(cls, layout: Layout) -> Self:
-        """Open the store for writing, creating it at the very first run. Raises `StoreError`."""
+    def open(cls, layout: Layout, *, copy_seconds: float = math.inf) -> Self:
+        """Open the store for writing, creating it at the very first run. Raises `StoreError`.
+
+        `copy_seconds`: what the copy of an older version's database may take; then it is brought up to date without.
+        """
         try:
             make_state(layout.private)
         except OSError as error:
@@ -91,7 +95,7 @@ class Store:
         if not layout.database.exists():
             refuse_to_forget(layout)
             _create(layout.database)
-        return cls._connect(layout)
+        return cls._connect(layout, copy_seconds=copy_seconds)
 
     @classmethod
     def open_existing(cls, layout: Layout, *, several_threads: bool = False) -> Self:
@@ -245,11 +249,11 @@ class Store:
         self.database.table("meta").upsert({"key": key, "value": value}, pk="key")
 
     @classmethod
-    def _connect(cls, layout: Layout, *, several_threads: bool = False) -> Self:
+    def _connect(cls, layout: Layout, *, several_threads: bool = False, copy_seconds: float = math.inf) -> Self:
         database = _database(layout, several_threads=several_threads)
         try:
             with translated(layout):
-                bring_up_to_date(database, layout.database, partial(copy_before_upgrade, layout, database))
+                bring_up_to_date(database, layout.database, partial(copied_before, layout, database, copy_seconds))
                 return cls(layout, database, checked_sealer(layout, database))
         except BaseException:
             database.close()

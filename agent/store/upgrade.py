@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from agent.errors.store import DatabaseTooNew, TablesLost
@@ -30,18 +30,25 @@ def transaction(database: Connection) -> Iterator[None]:
         raise
 
 
-def bring_up_to_date(database: Connection, path: Path, first: Callable[[], object] = lambda: None) -> None:
-    """Take the steps that are left, and make again what was dropped.
+Guard = Callable[[], AbstractContextManager[None]]
+"""What is done before, and holds while, a database that has something in it is changed."""
 
-    `first`: what to do before, where there are steps left in a database that has something in it. Raises `DatabaseTooNew`,
-    `TablesLost`, `sqlite3.Error`.
-    """
-    _migrate(database, path, first)
+
+def bring_up_to_date(database: Connection, path: Path, guard: Guard = nullcontext) -> None:
+    """Take the steps that are left, and make again what was dropped. Raises `DatabaseTooNew`, `TablesLost`, `sqlite3.Error`."""
+    _migrate(database, path, guard)
     if _fingerprint(database) != _known(database):
         _repair(database, path)
 
 
-def _migrate(database: Connection, path: Path, first: Callable[[], object]) -> None:
+def is_up_to_date(database: Connection) -> bool:
+    """Whether no step is left."""
+    from agent.store.migrations import migrations
+
+    return not migrations.pending(database.sqlite_utils)
+
+
+def _migrate(database: Connection, path: Path, guard: Guard) -> None:
     from agent.store import migrations as steps
 
     migrations = steps.migrations
@@ -50,11 +57,9 @@ def _migrate(database: Connection, path: Path, first: Callable[[], object]) -> N
         raise DatabaseTooNew(str(path), ", ".join(sorted(unknown)))
     if not migrations.pending(database.sqlite_utils):
         return
-    if migrations.applied(database.sqlite_utils):
-        first()
     try:
-        with transaction(database):  # another process may be at it as well
-            migrations.apply(database.sqlite_utils)
+        with guard() if migrations.applied(database.sqlite_utils) else nullcontext(), transaction(database):
+            migrations.apply(database.sqlite_utils)  # those that are left now: another process may have been at it
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
             raise

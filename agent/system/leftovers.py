@@ -22,16 +22,17 @@ def remove_leftovers(layout: Layout) -> None:
     for directory in (layout.private, layout.run, layout.webroot):
         for path in directory.glob("*"):
             if OURS.fullmatch(path.name):
-                _remove_if_old(path, layout.root)
+                remove_if_old(path, layout.root)
 
 
 def remove_drafts_of(published: Iterable[Path], root: Path) -> None:
     """Remove what was left half-made beside published files. `root`: of the appliance."""
     for path in published:
-        _remove_if_old(path.with_name(f".{path.name}.chainwright-new"), root)
+        remove_if_old(path.with_name(f".{path.name}.chainwright-new"), root)
 
 
-def _remove_if_old(path: Path, root: Path) -> None:
+def remove_if_old(path: Path, root: Path) -> None:
+    """Remove what a run has left half-made that was killed, not what one may be at. `root`: of the appliance."""
     with contextlib.suppress(OSError):
         seen = path.lstat()
         is_file = stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)

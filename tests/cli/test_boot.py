@@ -12,8 +12,13 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome, Step
+from agent.store.copies import alone, copies
+from agent.store.upgrade import is_up_to_date
 from support.appliances.deployed import Deployed, served
-from support.clients.terminal import Terminal
+from support.clients.terminal import PROGRAM, Terminal
+from support.older import make_old
+from support.processes import prepared
+from support.waiting import until
 
 SECONDS = 8
 HANGING = "#!/bin/sh\nexec sleep 600\n"
@@ -128,3 +133,49 @@ def test_a_database_that_another_writes_to(tunnel: Deployed):
     assert "Services start with their last good files." in said or "The database is busy" in said
     connection.close()
     assert boot(tunnel)[0] == 0
+
+
+def test_an_older_database_whose_copy_is_not_made_in_time_is_brought_up_to_date_without(tunnel: Deployed):
+    known = copies(tunnel.layout)
+    (tunnel.live("tunnel") / "tunnel.pem").unlink()
+    make_old(tunnel.layout)
+    with alone(tunnel.layout):
+        code, said = boot(tunnel)
+    assert code == 0, said
+    assert (tunnel.live("tunnel") / "tunnel.pem").exists()
+    assert copies(tunnel.layout) == known
+    with tunnel.store() as store:
+        assert is_up_to_date(store.database)
+
+
+def test_an_older_database_that_another_writes_to(tunnel: Deployed):
+    before = live_files(tunnel)
+    make_old(tunnel.layout)
+    connection = sqlite3.connect(tunnel.layout.database, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    code, said = boot(tunnel)
+    connection.close()
+    assert code == 3, said
+    assert "Services start with their last good files." in said
+    assert live_files(tunnel) == before
+
+
+def is_free(path: Path) -> bool:
+    with path.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def test_what_hangs_in_a_boot_that_is_killed_gives_the_lock_back(tunnel: Deployed):
+    plugin = tunnel.layout.plugins / "tunnel.py"
+    plugin.write_text("import time\ntime.sleep(600)\n" + plugin.read_text())
+    process = prepared.start([*PROGRAM[1:], "boot", "--timeout", "500", "--root", str(tunnel.root)])
+    try:
+        until(lambda: not is_free(tunnel.layout.lock), what="it has the lock")
+    finally:
+        process.kill()
+        process.wait(20)
+    until(lambda: is_free(tunnel.layout.lock), what="the lock is free")

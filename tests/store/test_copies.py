@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,9 +15,11 @@ import pytest
 
 from agent.errors.store import CopyFailed
 from agent.store import Store
-from agent.store.copies import CHUNK, copies, directory_of, make_copy, open_copy
+from agent.store.copies import CHUNK, alone, check, copies, directory_of, make_copy, open_copy
 from agent.store.sealing import Sealer
+from agent.store.upgrade import is_up_to_date
 from agent.system.layout import Layout
+from support.older import NEWEST, make_old
 
 NOW = datetime(2026, 11, 30, 6, 0, tzinfo=UTC)
 ENDS = ["the first byte", "the middle", "the last byte", "cut off", "the last chunk left out", "longer", "empty"]
@@ -111,8 +116,9 @@ def test_a_clock_that_jumps_neither_floods_nor_hides_copies(store: Store) -> Non
 
 def test_what_a_killed_run_has_left_goes(store: Store) -> None:
     copy = made(store)
-    (copy.path.parent / ".1234.new").write_bytes(b"half a database")
-    (copy.path.parent / f".{copy.path.name}.new").write_bytes(b"half a copy")
+    for name in (".1234.new", f".{copy.path.name}.new"):
+        (copy.path.parent / name).write_bytes(b"half of it")
+        os.utime(copy.path.parent / name, (0, 0))
     made(store)
     assert {each.suffix for each in copy.path.parent.iterdir()} == {".copy"}
 
@@ -126,5 +132,72 @@ def test_no_copy_is_made_of_a_database_that_is_not_whole(layout: Layout) -> None
     layout.database.write_bytes(content)
     with Store.open(layout) as store, pytest.raises(CopyFailed):
         made(store)
+    assert copies(layout) == []
+    assert list(directory_of(layout).iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [None, b""], ids=["missing", "empty"])
+def test_a_file_with_nothing_in_it_is_no_copy_and_none_is_made(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "some.new"
+    if content is not None:
+        path.write_bytes(content)
+    assert check(path) in {"unable to open database file", "there is nothing in it"}
+    assert [each.stat().st_size for each in tmp_path.iterdir()] == ([] if content is None else [0])
+
+
+def test_what_another_process_is_writing_stays(store: Store) -> None:
+    young = made(store).path.parent / ".1234.new"
+    young.write_bytes(b"half a database")
+    made(store)
+    assert young.read_bytes() == b"half a database"
+
+
+def at_once(work: Callable[[], object], times: int = 6) -> None:
+    """Do something in several threads at the same time."""
+    ready = threading.Barrier(times)
+
+    def begin() -> object:
+        ready.wait(20)
+        return work()
+
+    with ThreadPoolExecutor(times) as threads:
+        for each in [threads.submit(begin) for _ in range(times)]:
+            each.result(60)
+
+
+def test_copies_that_are_made_at_once_have_numbers_of_their_own(store: Store) -> None:
+    def copy() -> None:
+        with Store.open(store.layout) as other:
+            made(other)
+
+    at_once(copy)
+    assert [each.number for each in copies(store.layout)] == [6, 5, 4, 3, 2, 1]
+
+
+def steps_in(database: sqlite3.Connection) -> set[str]:
+    try:
+        return {row[0] for row in database.execute("select name from _sqlite_migrations")}
+    finally:
+        database.close()
+
+
+def test_those_who_open_an_old_database_at_once_make_one_copy_of_it(layout: Layout, tmp_path: Path) -> None:
+    Store.open(layout).close()
+    make_old(layout)
+    at_once(lambda: Store.open(layout).close())
+    (copy,) = copies(layout)
+    with Store.open(layout) as store:
+        before = steps_in(opened(store, copy, tmp_path / "target"))
+        assert (copy.kind, NEWEST in before, "m001" in {each[:4] for each in before}) == ("upgrade", False, True)
+        assert NEWEST in {row[0] for row in store.database.execute("select name from _sqlite_migrations")}
+
+
+def test_an_old_database_is_opened_though_no_copy_of_it_is_made_in_time(layout: Layout) -> None:
+    Store.open(layout).close()
+    make_old(layout)
+    with alone(layout), Store.open(layout, copy_seconds=0) as store:
+        assert is_up_to_date(store.database)
+    make_old(layout)
+    Store.open(layout, copy_seconds=0).close()
     assert copies(layout) == []
     assert list(directory_of(layout).iterdir()) == []
