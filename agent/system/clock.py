@@ -7,7 +7,6 @@ believed last. It is settled by NTP, by the CAs, by a person (`chainwright clock
 
 from __future__ import annotations
 
-import contextlib
 from datetime import UTC, datetime
 
 from agent.system.clock_judgement import LEAPT, Belief, Doubt, Memory, Reading, judge
@@ -39,23 +38,37 @@ MOST_ASKS = 20
 
 
 class Noted:
-    """What is believed now, and the doubt that was noted before."""
+    """What is believed now, what is to be remembered of it, and what was before."""
 
-    __slots__ = ("before", "belief")
+    __slots__ = ("before", "belief", "present")
 
-    def __init__(self, belief: Belief, before: tuple[str, float] | None) -> None:
+    def __init__(self, belief: Belief, before: Memory | None, present: Memory) -> None:
         self.belief = belief
         self.before = before
+        self.present = present
 
     @property
     def began(self) -> bool:
         """Whether a doubt has begun."""
-        return self.belief.doubt is not None and self.before is None
+        return self.belief.doubt is not None and not self._was_doubted
 
     @property
     def ended(self) -> bool:
         """Whether a doubt has ended."""
-        return self.belief.doubt is None and self.before is not None
+        return self.belief.doubt is None and self._was_doubted
+
+    def is_news(self, touch: float) -> bool:
+        """Whether it is to be remembered: where something has changed, or `touch` seconds have passed."""
+        before, present = self.before, self.present
+        if before is None:
+            return True
+        known, kind = (each.doubt[0] if each.doubt else "" for each in (before, present))
+        is_old = before.boot != present.boot or not 0 <= present.instant - before.instant < touch
+        return kind != known or is_old or present.offsets != before.offsets
+
+    @property
+    def _was_doubted(self) -> bool:
+        return self.before is not None and self.before.doubt is not None
 
 
 def belief_of(clock: Callable[[], datetime]) -> Belief:
@@ -97,27 +110,21 @@ class Clock:
         return belief.instant if noted is None and belief.doubt is None else None
 
     def note(self, floor: Callable[[], float] = lambda: 0.0, *, touch: float = TOUCH_SECONDS) -> Noted:
-        """Remember what is believed, where that is news or `touch` seconds have passed. What can't be noted is left.
+        """Remember what is believed, where that is news or `touch` seconds have passed.
 
         `floor`: an instant that the appliance has seen, asked for where nothing is remembered.
         """
-        before, present, belief = self._look(floor)
-        if before is None or self._is_news(before, present, touch):
-            with contextlib.suppress(OSError), self._memory.alone():
-                before, present, belief = self._look(floor)  # meanwhile another process may have accepted the clock
-                self._memory.write(present)
-        return Noted(belief, before.doubt if before else None)
+        seen = self._look(floor)
+        if not self._memory.is_written or seen.is_news(touch):
+            return self._remember(lambda: self._look(floor))
+        return seen
 
     def touch(self, after: float = 0.0) -> None:
-        """Remember the instant, where nothing else is to be noted and `after` seconds have passed. What can't be is left."""
+        """Remember the instant, where nothing else is to be noted and `after` seconds have passed."""
         memory = self._memory.read()
         now = self.settled()
-        if memory is None or now is None or 0 <= now - memory.instant < after:
-            return
-        with contextlib.suppress(OSError), self._memory.alone():
-            before, present, belief = self._look()
-            if before is not None and not (before.doubt or belief.doubt):
-                self._memory.write(present)
+        if memory is not None and now is not None and not 0 <= now - memory.instant < after:
+            self._remember(self._look_quietly)
 
     def accept(self) -> None:
         """Believe the machine's clock, whatever is remembered; but not below the release. Raises OSError."""
@@ -138,12 +145,8 @@ class Clock:
         return memory.asks if memory else ()
 
     def note_asked(self) -> None:
-        """Note that CAs are asked now. What can't be noted is left."""
-        with contextlib.suppress(OSError), self._memory.alone():
-            memory = self._memory.read()
-            if memory is not None:
-                memory.asks = (*memory.asks[1 - MOST_ASKS :], self.seconds())
-                self._memory.write(memory)
+        """Note that CAs are asked now, during a doubt."""
+        self._remember(self._ask)
 
     def _belief(self, reading: Reading, memory: Memory | None) -> Belief:
         belief = judge(reading, memory, self._released)
@@ -151,18 +154,37 @@ class Clock:
             return Belief(reading.wall)
         return belief
 
-    def _look(self, floor: Callable[[], float] = lambda: 0.0) -> tuple[Memory | None, Memory, Belief]:
-        """Return what is remembered, what is to be remembered, and what is believed."""
+    def _look(self, floor: Callable[[], float] = lambda: 0.0) -> Noted:
         before, reading = self._memory.read(), self._kernel()
         start = before or _from_floor(floor())
         belief = self._belief(reading, start)
-        return before, _remembered(reading, belief, start), belief
+        return Noted(belief, before, _remembered(reading, belief, start))
 
-    @staticmethod
-    def _is_news(before: Memory, present: Memory, touch: float) -> bool:
-        known, kind = (each.doubt[0] if each.doubt else "" for each in (before, present))
-        is_old = before.boot != present.boot or not 0 <= present.instant - before.instant < touch
-        return kind != known or is_old or present.offsets != before.offsets
+    def _look_quietly(self) -> Noted:
+        """Leave it to a pass that a doubt has begun or ended, which tells of it."""
+        seen = self._look()
+        seen.present.doubt = seen.before.doubt if seen.before else None
+        return seen
+
+    def _ask(self) -> Noted:
+        seen = self._look_quietly()
+        if seen.belief.doubt is not None:
+            seen.present.asks = (*seen.present.asks[1 - MOST_ASKS :], seen.belief.instant)
+        return seen
+
+    def _remember(self, look: Callable[[], Noted]) -> Noted:
+        """Remember what is seen; where that can't be written, this process does alone.
+
+        It is looked at once nobody else changes what is remembered: another process may just have accepted the clock.
+        """
+        try:
+            with self._memory.alone():
+                seen = look()
+                self._memory.write(seen.present)
+        except OSError:
+            seen = look()
+            self._memory.keep(seen.present)
+        return seen
 
 
 def _remembered(reading: Reading, belief: Belief, before: Memory | None) -> Memory:

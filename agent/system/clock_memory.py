@@ -27,15 +27,25 @@ class ClockMemory:
         self._directory = os.path.join(root, PRIVATE)  # noqa: PTH118 - as in `last_look`
         self._path = os.path.join(self._directory, NAME)  # noqa: PTH118
         self._known: tuple[Mark | None, Memory | None] = (None, None)
+        self.is_written = True
+        """Whether what is remembered is in the file, as far as it was read."""
 
     def read(self) -> Memory | None:
         """Return what is remembered; None: nothing, or what can't be read. It is read again when it has changed only."""
         mark, (before, known) = self._mark(), self._known
-        if mark is None or mark == before:
-            return known if mark is not None else None
-        found = self._read()
+        if mark == before:
+            return known
+        found = self._read() if mark else None
+        if found is None and not self.is_written:
+            found = known
+        else:
+            self.is_written = True
         self._known = mark, found
         return found
+
+    def keep(self, memory: Memory) -> None:
+        """Remember in this process alone what can't be written, until it is or another process has written something."""
+        self._known, self.is_written = (self._mark(), memory), False
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

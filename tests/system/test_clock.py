@@ -282,11 +282,8 @@ def test_a_touch_says_nothing_of_a_doubt(machine):
 
 
 def test_a_touch_says_nothing_of_a_doubt_that_begins_meanwhile(machine):
-    path = machine.root / PRIVATE / "clock"
     machine.kernel.passes(HOUR)
-    before = path.read_text()
     Clock(machine.root, Interrupted(machine.kernel, lambda: machine.kernel.is_set(START + YEAR))).touch()
-    assert path.read_text() == before
     assert machine.clock.note().began
 
 
@@ -309,6 +306,32 @@ def test_a_memory_that_can_not_be_written_stops_nothing(machine):
     machine.clock.touch()
     machine.clock.note_asked()
     assert not os.path.lexists(directory)
+
+
+def test_what_can_not_be_written_is_remembered_by_the_process_until_it_can(machine):
+    path = machine.root / PRIVATE / "clock"
+    path.unlink()
+    path.mkdir()
+    machine.kernel.boot(FACTORY)
+    assert machine.clock.note(START.timestamp).began
+    machine.kernel.passes(HOUR)
+    assert not machine.clock.note(START.timestamp).began, "it is told once"
+    machine.clock.note_asked()
+    asked = machine.clock.asked()
+    assert len(asked) == 1
+    machine.kernel.passes(HOUR)
+    assert machine.clock.seconds() - asked[0] == HOUR.total_seconds(), "time goes on"
+    path.rmdir()
+    machine.clock.note()
+    assert (machine.kind, machine.another_process().asked()) == (BEHIND, asked)
+
+
+def test_an_ask_is_remembered_where_nothing_else_is(machine):
+    machine.kernel.is_set(FACTORY)
+    (machine.root / PRIVATE / "clock").unlink()
+    machine.clock.note_asked()
+    assert len(machine.clock.asked()) == 1
+    assert machine.clock.note().began, "a pass has yet to tell of the doubt"
 
 
 def test_asks_are_remembered_as_long_as_the_doubt(machine):
