@@ -109,8 +109,10 @@ def test_a_clock_that_can_not_be_accepted_stays_doubted_stops_no_pass_and_the_ca
     assert box.clock.doubt is not None
     assert [each.text for each in box.deployed.events if each.kind is EventKind.CLOCK_DOUBTED] == [
         "the machine's clock isn't believed: it is more than 30 days ahead of what was seen before the machine was started",
-        "the machine's clock still isn't believed, though the clock of 127.0.0.1 agrees with it, as that can't be noted in"
-        f" {path}: {path}: a directory is in its place. Move it away: mv {path} {path}.found",
+        (
+            "the machine's clock still isn't believed, though the clock of 127.0.0.1 agrees with it, as that can't be noted in"
+            f" {path}: {path}: a directory is in its place. Move it away: mv {path} {path}.found"
+        ),
     ]
     path.rmdir()
     box.kernel.passes(timedelta(minutes=1))
