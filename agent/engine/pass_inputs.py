@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.host import read_host
 from agent.engine.unchanged_settings import Loader, load_settings
 from agent.errors import AgentError, Problem
+from agent.errors.damage import FileUnreadable
+from agent.errors.plugin import ModuleRaised
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
 from agent.model.root import RootPhase, in_phase, served_with
@@ -23,6 +26,7 @@ from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
 from agent.store.modules import ModuleRecord
 from agent.system.layout import Layout
+from agent.system.obstacles import obstacle
 
 HostReader = Callable[[Settings], HostFacts]
 
@@ -99,7 +103,7 @@ def _thumbprint(settings: Settings, store: Store) -> str | None:
 
 
 def declare(inputs: PassInputs, store: Store) -> Declarations:
-    """Ask every module for its needs; one that can't be asked keeps its last ones."""
+    """Ask every module for its needs; one that can't be asked keeps its last ones, and one that can't be read its files."""
     needs: list[Need] = []
     declared: list[Declared] = []
     records: list[ModuleRecord] = []
@@ -108,8 +112,10 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
         if entry.enabled and entry.module is not None:
             found, problem = _needs(inputs, store, name)
             needs += found
-            window = entry.module.window
-            declared.append(Declared(name, inputs.enabled.inputs(name), window))
+            try:
+                declared.append(Declared(name, inputs.enabled.inputs(name), entry.module.window))
+            except Exception as error:  # a disk that fails, a field of a plugin that raises
+                problem = _unread(name, error).problem
         elif entry.enabled:
             needs += store.modules.needs(name)
         records.append(_record(store, entry, problem))
@@ -166,6 +172,12 @@ def _needs(inputs: PassInputs, store: Store, name: str) -> tuple[list[Need], Pro
         return inputs.hooks.needs(name, inputs.enabled.host), None
     except AgentError as error:
         return store.modules.needs(name), error.problem
+
+
+def _unread(module: str, error: Exception) -> AgentError:
+    if isinstance(error, OSError):
+        return FileUnreadable(*obstacle(Path(error.filename or module), error))
+    return ModuleRaised(module, "the reading of its settings", error)
 
 
 def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> ModuleRecord:

@@ -314,6 +314,16 @@ EXAMPLES: list[AgentError] = [
     deploy.OwnerUnknown("group", "mail-keys"),
     deploy.PublishOccupied("/etc/ipsec.d/private/gw.pem"),
     deploy.PublishOccupied("/etc/ipsec.d/private/gw.pem", "A directory"),
+    damage.FileUnreadable(
+        "/etc/chainwright/templates/mail",
+        "the file system at /etc fails: input/output error",
+        "See what the kernel says of it (dmesg), and mount it again: /etc",
+    ),
+    damage.PlaceMissing(
+        "/var/log/chainwright",
+        "a file is in its place",
+        "Move it away: mv /var/log/chainwright /var/log/chainwright.found",
+    ),
     damage.DiskFailed("/var/lib/chainwright/modules/mail/7", "no space left on device"),
     damage.DiskFailed(
         "/etc/ipsec.d/private/gw.pem",
