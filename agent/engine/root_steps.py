@@ -31,7 +31,10 @@ def signing_date(present: RootRecord | None, settings: Settings, now: datetime) 
     if present is None:
         return now
     leaf_lifetime = timedelta(days=getattr(settings.rungs.get(LOCAL), "lifetime_days", 0))
-    return signing_instant(present, now, timedelta(days=settings.root.overlap_days), leaf_lifetime)
+    overlap = min(
+        settings.root.overlap_days, settings.root.lifetime_days / 4
+    )  # a root has to sign for most of its life
+    return signing_instant(present, now, timedelta(days=overlap), leaf_lifetime)
 
 
 class RootSteps:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from agent.model.binding import Binding
 from agent.model.root import RootPhase, RootRecord, dependents, in_phase, preparation_instant
@@ -19,14 +20,34 @@ SIGNS_IN = {False: 8, True: 16}
 LEAVES = 2
 """Lifetimes of local chains that are left then, where that is less: none is cut short by the root's end."""
 
+LEAST_LEFT = timedelta(days=20)
+"""Of a root's life when its successor begins at the latest, also where a person wants it later: about a twentieth of the
+longest life of a local chain, so that none hands over to nothing."""
 STAYS = timedelta(days=1)
 """So long at least a root is believed after its last signature: what it has signed is replaced in the pass that ends it."""
+
+
+class Lasting(Protocol):
+    """A root, opened or not."""
+
+    @property
+    def not_before(self) -> datetime:
+        """When its life begins."""
+
+    @property
+    def not_after(self) -> datetime:
+        """When it ends."""
 
 
 def last_signing_instant(root: RootRecord, leaf_lifetime: timedelta) -> datetime:
     """Return when the successor of a root begins to sign at the latest."""
     part = (root.not_after - root.not_before) / SIGNS_IN[root.uploaded]
     return root.not_after - min(LEAVES * leaf_lifetime, part)
+
+
+def hand_over_instant(root: Lasting) -> datetime:
+    """Return until when a root may sign: after that what it signs would be about to end as soon as it is made."""
+    return root.not_after - min(LEAST_LEFT, (root.not_after - root.not_before) / 20)
 
 
 def signing_instant(present: RootRecord, now: datetime, overlap: timedelta, leaf_lifetime: timedelta) -> datetime:
@@ -55,6 +76,9 @@ class RootLife:
 
     def consider(self, *, wanted: bool) -> None:
         """Consider every root. `wanted`: a local chain is due, so that there has to be one."""
+        if self._prepared is not None and self._prepared.not_after <= self._now:
+            self.due.append(RetireRoot(self._prepared.sha256, self._prepared.subject, "it has ended"))
+            self._prepared = None
         if self._present is None and self._prepared is None:
             self.due += [MakeRoot()] if wanted and self._state.evidence.root is None else []
             return
@@ -76,6 +100,8 @@ class RootLife:
             return "no other root signs"
         if self._present.not_after <= self._now:
             return "the root before it has ended"
+        if self._is_due(hand_over_instant(self._present)):
+            return _why_prepared(self._present, self._now)
         return f"that was to be on {at:%Y-%m-%d}" if self._is_due(at) else ""
 
     def _cross_certify(self) -> None:

@@ -188,9 +188,14 @@ def _reconcile(layout: Layout, fresh: Path, recovery: Recovery, now: datetime) -
         recovery.accounts = store.account_keys.take_in_files(now)
         recovery.chains = [row["id"] for row in rows if store.chains.take_in(row)]
         recovery.revocations = take_in_lists(store, layout, now)
-        for owner, number in last_numbers(layout):
-            store.deployments.raise_number(owner, number)
+        number_generations(store, layout)
         store.database.execute("delete from meta where key = 'trusted'")
+
+
+def number_generations(store: Store, layout: Layout) -> None:
+    """Number new generations after those that are on disk, where no database tells. Call inside `Store.write`."""
+    for owner, number in last_numbers(layout):
+        store.deployments.raise_number(owner, number)
 
 
 def _put_in_place(layout: Layout, fresh: Path) -> Path:
