@@ -66,6 +66,11 @@ class RootSettings(_SettingsTable):
         90, ge=0, le=3650, description="days between the making of the next root and its first signature"
     )
 
+    @property
+    def key_types(self) -> tuple[KeyType, ...]:
+        """Key types of the roots: of the main one, and of the one beside it where that is wanted."""
+        return (self.key_type,)
+
 
 class ProbeSettings(_SettingsTable):
     """``[probe]``: how endpoints are checked."""
