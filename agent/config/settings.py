@@ -63,7 +63,10 @@ class RootSettings(_SettingsTable):
     lifetime_days: int = Field(3650, ge=1, le=36500)
     key_type: KeyType = KeyType.ECDSA_P256
     overlap_days: int = Field(
-        90, ge=0, le=3650, description="days between the making of the next root and its first signature"
+        90,
+        ge=0,
+        le=3650,
+        description="days between the making of the next root and its first signature; at most a quarter of `lifetime_days`",
     )
 
     @property

@@ -33,7 +33,8 @@ SCOPE = "root"
 
 def signing_date(store: Store, settings: Settings, now: datetime, *, beside: bool = False) -> datetime:
     """Return when a root that is made at `now` is to sign, as the settings say. `beside`: the main one."""
-    overlap = timedelta(days=settings.root.overlap_days)
+    # a root has to sign for most of its life
+    overlap = timedelta(days=min(settings.root.overlap_days, settings.root.lifetime_days / 4))
     present, main = store.roots.present(beside=beside), store.roots.present()
     if main is None:
         return now

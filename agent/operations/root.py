@@ -9,7 +9,7 @@ from agent.engine.pass_inputs import state_of
 from agent.engine.root_steps import SCOPE, prepared_text, signing_date
 from agent.errors.operations import RootAlreadyPresent
 from agent.errors.problem import rfc3339
-from agent.errors.root import NoRootPrepared, NoRootReplaced, RootSignsUnusable, RootStepTooLate
+from agent.errors.root import NoRootPrepared, NoRootReplaced, RootEndsTooSoon, RootSignsUnusable, RootStepTooLate
 from agent.errors.wording import few, quoted
 from agent.health.chain_warnings import root_warnings
 from agent.model.aim import Aim
@@ -19,7 +19,7 @@ from agent.operations.consequences import module_effects
 from agent.operations.effects import ModuleConsequence, RootEffects
 from agent.operations.trial_leaves import judge_signed, names_not_permitted
 from agent.planning.binding import LOCAL
-from agent.planning.root_life import depending_in
+from agent.planning.root_life import depending_in, hand_over_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -71,8 +71,9 @@ def begin_signing(state: LockedState, at: datetime) -> RootRecord:
     found, present = state.store.roots.prepared(), state.store.roots.present()
     if found is None:
         raise NoRootPrepared
-    if present is not None and present.not_after < at:
-        raise RootStepTooLate(present.subject, present.not_after)
+    for each in (found, present if at > state.now else None):
+        if each is not None and hand_over_instant(each) < at:
+            raise RootStepTooLate(each.subject, each.not_after, hand_over_instant(each))
     with state.change("root begins to sign", found.subject, rfc3339(at)):
         state.store.roots.move(found.sha256, signs_at=at)
     return found
@@ -84,7 +85,7 @@ def retire_root(state: LockedState, at: datetime) -> RootRecord:
     if found is None:
         raise NoRootReplaced
     if found.not_after < at:
-        raise RootStepTooLate(found.subject, found.not_after)
+        raise RootStepTooLate(found.subject, found.not_after, found.not_after)
     with state.change("root retires", found.subject, rfc3339(at)):
         state.store.roots.move(found.sha256, retires_at=at)
     return found
@@ -110,6 +111,7 @@ def reissue_root(state: LockedState, *, at_once: bool = True) -> Root:
 def upload_effects(state: LockedState, root: Root, *, at_once: bool = True) -> RootEffects:
     """Return what an uploaded root would do, and what some clients would refuse. Raises as `upload_root` does."""
     _refuse_present(state, root)
+    _refuse_short_lived(state, root, at_once=at_once)
     warnings = tuple(_judged(state, root))
     effects = root_effects(state, root.sha256, at_once=at_once)
     return replace(effects, consequences=(*effects.consequences, *warnings))
@@ -118,9 +120,10 @@ def upload_effects(state: LockedState, root: Root, *, at_once: bool = True) -> R
 def upload_root(state: LockedState, root: Root, *, at_once: bool = True) -> None:
     """Put an uploaded root into service, at once or after an overlap; the old one is kept.
 
-    Raises `RootAlreadyPresent` and `RootSignsUnusable`.
+    Raises `RootAlreadyPresent`, `RootEndsTooSoon` and `RootSignsUnusable`.
     """
     _refuse_present(state, root)
+    _refuse_short_lived(state, root, at_once=at_once)
     _take(state, root, "root replaced", _refuse_unusable(state, root), at_once=at_once, uploaded=True)
 
 
@@ -128,6 +131,13 @@ def _refuse_present(state: LockedState, root: Root) -> None:
     known = (RootPhase.SIGNING, RootPhase.PREPARED)
     if any(each.sha256 == root.sha256 and each.phase in known for each in state.store.roots.all()):
         raise RootAlreadyPresent(root.sha256)
+
+
+def _refuse_short_lived(state: LockedState, root: Root, *, at_once: bool) -> None:
+    """Refuse a root that has ended, or is about to, when it would begin to sign."""
+    at = signing_date_of_next(state, at_once=at_once)
+    if at is not None and at > hand_over_instant(root):
+        raise RootEndsTooSoon(root.subject, root.not_after, at)
 
 
 def signing_date_of_next(state: LockedState, *, at_once: bool) -> datetime | None:

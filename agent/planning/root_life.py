@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from agent.model.binding import Binding
 from agent.model.root import RootPhase, RootRecord, dependents, in_phase, preparation_instant
@@ -31,14 +32,34 @@ LEAVES = 2
 NEW = timedelta(hours=1)
 """A main root that is younger than this nobody knows yet: one beside it signs at once."""
 KINDS = {KeyKind.RSA: "RSA", KeyKind.ELLIPTIC: "elliptic-curve"}
+LEAST_LEFT = timedelta(days=20)
+"""Of a root's life when its successor begins at the latest, also where a person wants it later: about a twentieth of the
+longest life of a local chain, so that none hands over to nothing."""
 STAYS = timedelta(days=1)
 """So long at least a root is believed after its last signature: what it has signed is replaced in the pass that ends it."""
+
+
+class Lasting(Protocol):
+    """A root, opened or not."""
+
+    @property
+    def not_before(self) -> datetime:
+        """When its life begins."""
+
+    @property
+    def not_after(self) -> datetime:
+        """When it ends."""
 
 
 def last_signing_instant(root: RootRecord, leaf_lifetime: timedelta) -> datetime:
     """Return when the successor of a root begins to sign at the latest."""
     part = (root.not_after - root.not_before) / SIGNS_IN[root.uploaded]
     return root.not_after - min(LEAVES * leaf_lifetime, part)
+
+
+def hand_over_instant(root: Lasting) -> datetime:
+    """Return until when a root may sign: after that what it signs would be about to end as soon as it is made."""
+    return root.not_after - min(LEAST_LEFT, (root.not_after - root.not_before) / 20)
 
 
 def signing_instant(present: RootRecord, now: datetime, overlap: timedelta, leaf_lifetime: timedelta) -> datetime:
@@ -89,6 +110,8 @@ class RootLife:
 
     def consider(self, *, wanted: bool) -> None:
         """Consider every root. `wanted`: a local chain is due, so that there has to be one."""
+        self._prepared = self._unless_ended(self._prepared)
+        self._prepared_beside = self._unless_ended(self._prepared_beside)
         if self._present is None and self._prepared is None:
             self.due += [MakeRoot()] if wanted and not self._state.evidence.signers else []
             return
@@ -98,6 +121,12 @@ class RootLife:
         for root in self._state.own_roots:
             if root.phase is RootPhase.REPLACED and (why := self._why_retired(root)):
                 self.due.append(RetireRoot(root.sha256, root.subject, why))
+
+    def _unless_ended(self, prepared: RootRecord | None) -> RootRecord | None:
+        if prepared is None or prepared.not_after > self._now:
+            return prepared
+        self.due.append(RetireRoot(prepared.sha256, prepared.subject, "it has ended"))
+        return None
 
     def _consider_successor(self, present: RootRecord | None, prepared: RootRecord | None) -> None:
         if prepared is not None:
@@ -126,6 +155,8 @@ class RootLife:
             return "no other root signs"
         if before.not_after <= self._now:
             return "the root before it has ended"
+        if present is not None and self._is_due(hand_over_instant(present)):
+            return _why_prepared(present, self._now)
         return f"that was to be on {at:%Y-%m-%d}" if self._is_due(at) else ""
 
     def _cross_certify(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from agent.model.pause import AHEAD
 from agent.model.peer import Peer
 from agent.planning.actions import ListRevoked, SignAgain
 from agent.planning.renewal import renewal_instant
@@ -51,6 +52,8 @@ class Signing:
     def _why_again(self, peer: Peer, present: str) -> str:
         if peer.root != present:
             return "the root has changed"
+        if peer.not_before > self._now + AHEAD:
+            return "the one before is of the future"
         return self._when_due(peer.renew_at) if peer.renew_at else ""
 
     def _when_due(self, at: datetime) -> str:

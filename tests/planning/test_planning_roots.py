@@ -18,13 +18,14 @@ from agent.planning import (
     PrepareRoot,
     RetireRoot,
     RootStep,
+    SignAgain,
     State,
     action_json,
     describe,
     plan,
 )
 from agent.planning.binding import Evidence
-from agent.planning.root_life import depending_in, last_signing_instant, signing_instant
+from agent.planning.root_life import depending_in, hand_over_instant, last_signing_instant, signing_instant
 from support.cas.certificates import DAY, NOW
 
 OLD, NEW, THIRD = "aa" * 32, "bb" * 32, "cc" * 32
@@ -114,6 +115,31 @@ def test_the_successor_signs_before_the_end_whatever_the_overlap_and_the_lifetim
         date = signing_instant(record, at, overlap * DAY, LEAF)
         assert at <= date <= record.not_after - min(2 * LEAF, life * DAY / 8)
     assert signing_instant(record, record.not_after + DAY, 90 * DAY, LEAF) == record.not_after + DAY
+
+
+def test_it_signs_before_what_the_present_one_signs_would_end_at_once_whatever_date_was_given():
+    late = replace(PREPARED, not_after=NOW + 2 * TEN_YEARS, signs_at=NOW + TEN_YEARS - DAY)
+    due = hand_over_instant(root())
+    assert due == NOW + TEN_YEARS - 20 * DAY
+    assert (steps(due - DAY, root(), late), made(due - DAY, root(), late).next_at) == ([], due)
+    (action,) = steps(due, root(), late)
+    assert describe(action).endswith(f"the root ends on {NOW + TEN_YEARS:%Y-%m-%d}")
+    assert isinstance(action, BeginSigning)
+
+
+def test_a_prepared_root_that_has_ended_never_signs_and_another_one_is_prepared():
+    ended = root(NEW, life=30 * DAY, prepared=True, signs_at=NOW + 90 * DAY)
+    now = NOW + 91 * DAY
+    assert steps(now, root(), ended) == [RetireRoot(NEW, "Root bb", "it has ended")]
+    late = NOW + TEN_YEARS * 3 / 4
+    assert [type(each) for each in steps(late, root(), ended)] == [RetireRoot, PrepareRoot]
+
+
+def test_a_peer_certificate_of_the_future_is_signed_again():
+    known = replace(state(root(), peers=[replace(PEER, not_before=NOW + 30 * DAY)]), roots={OLD: NOW + TEN_YEARS})
+    (again,) = [each for each in plan(NOW, [], [], known).actions if isinstance(each, SignAgain)]
+    assert again.reason == "the one before is of the future"
+    assert not [each for each in plan(NOW + 30 * DAY, [], [], known).actions if isinstance(each, SignAgain)]
 
 
 def test_it_signs_after_the_overlap_where_the_root_has_that_time():
