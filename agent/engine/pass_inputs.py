@@ -17,7 +17,7 @@ from agent.errors.damage import FileUnreadable
 from agent.errors.plugin import ModuleRaised
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
-from agent.model.root import RootPhase, in_phase, served_with
+from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
@@ -131,15 +131,11 @@ def state_of(
 ) -> State:
     """Return what the store knows, as far as planning goes. `deferred`: orders that are not to be tried again yet."""
     roots, crosses, refusals = store.roots.all(), store.roots.crosses(), tuple(store.deployments.refusals())
-    root = in_phase(roots, RootPhase.SIGNING)
-    cross = served_with(root.sha256, roots, crosses, now) if root else None
     evidence = Evidence(
         ladder=tuple(inputs.settings.rungs.values()),
         chains=tuple(store.chains.records()),
         orders={(order.request, order.source): order for order in store.orders.records()},
-        root=root.sha256 if root else None,
-        sent_with_root=cross.fingerprints if cross else (),
-        root_until=root.not_after if root else None,
+        signers=signers(roots, crosses, now),
         reissues=store.orders.reissues(),
         forced=store.orders.forced(),
         watches=store.watches.all(),
@@ -159,6 +155,7 @@ def state_of(
         roots={each.sha256: each.not_after for each in roots},
         own_roots=tuple(roots),
         crosses=tuple(crosses),
+        root_key_types=inputs.settings.root.key_types,
         peers=tuple(store.peers.all()),
         held_back=store.peers.held_back(),
         revocations=tuple(store.revocations.all()),
@@ -205,7 +202,7 @@ def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:
             each.subject,
             each.certificates,
             lists[each.sha256].pem if each.sha256 in lists else "",
-            each.phase is RootPhase.SIGNING,
+            each.phase is RootPhase.SIGNING and not each.beside,
             each.phase,
             "".join(cross.certificate for cross in crosses if cross.subject == each.sha256),
         )

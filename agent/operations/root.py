@@ -145,7 +145,7 @@ def signing_date_of_next(state: LockedState, *, at_once: bool) -> datetime | Non
     present = state.store.roots.present()
     if at_once or present is None:
         return None
-    return signing_date(present, state.inputs.settings, state.now)
+    return signing_date(state.store, state.inputs.settings, state.now)
 
 
 def _take(

@@ -8,8 +8,9 @@ import pytest
 from agent.contract.source import ChainRecord
 from agent.model.binding import Binding, LadderPosition
 from agent.model.peer import LIFETIME, Peer
-from agent.model.root import CrossCertificate, RootPhase, RootRecord, preparation_instant, served_with
+from agent.model.root import CrossCertificate, RootRecord, preparation_instant, served_with, signers
 from agent.pki.chain import KeyType, Purpose
+from agent.pki.key import KeyKind
 from agent.planning import (
     BeginSigning,
     CrossCertify,
@@ -61,9 +62,8 @@ def local(name: str, signed_by: str, ends: datetime = NOW + LEAF) -> ChainRecord
 
 
 def state(*roots: RootRecord, crosses=CROSSED, peers=(), chains=(), live=None) -> State:
-    present = next((each.sha256 for each in roots if each.phase is RootPhase.SIGNING), None)
     return State(
-        evidence=Evidence(ladder=(), chains=tuple(chains), orders={}, root=present),
+        evidence=Evidence(ladder=(), chains=tuple(chains), orders={}, signers=signers(roots, crosses, NOW)),
         deployments={},
         live_chains=live or {},
         refusals=(),
@@ -232,8 +232,9 @@ def test_leaves_are_sent_with_one_cross_certificate_that_of_a_root_that_is_still
         ((retired,), OLD),
         ((), None),
     ]:
-        found = served_with(NEW, [*others, SIGNING], crosses, NOW)
+        found = served_with(SIGNING, KeyKind.ELLIPTIC, [*others, SIGNING], crosses, NOW)
         assert (found.issuer if found else None) == issuer
     obstructed = [cross(NEW, OLD, obstacle="it may not")]
-    assert served_with(NEW, [REPLACED, SIGNING], obstructed, NOW) is None
-    assert served_with(NEW, [REPLACED, SIGNING], [cross(NEW, OLD, NOW + DAY)], NOW + DAY * 23 / 24) is None
+    ending = [cross(NEW, OLD, NOW + DAY)]
+    assert served_with(SIGNING, KeyKind.RSA, [REPLACED, SIGNING], obstructed, NOW) is None
+    assert served_with(SIGNING, KeyKind.RSA, [REPLACED, SIGNING], ending, NOW + DAY * 23 / 24) is None
