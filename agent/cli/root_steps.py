@@ -25,12 +25,20 @@ class Instant(click.ParamType[datetime]):
     name = "date"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return it with a time zone."""
+        """Return it in UTC."""
         try:
             found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        except ValueError:
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        except (
+            ValueError,
+            OverflowError,
+        ):  # OverflowError: the first day of the calendar, in a zone that is ahead of UTC
             self.fail(f"{value!r} is no date; write for example 2027-03-01", param, ctx)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _later(invocation: Invocation, at: datetime | None) -> datetime | None:
+    """Return an instant that is to come; None: now. A date that is past means now, and is confirmed like that."""
+    return at if at is not None and at > invocation.now() else None
 
 
 at_option = click.option("--at", type=Instant(), metavar="DATE", help="When, in place of now.")
@@ -52,6 +60,7 @@ def begin(invocation: Invocation, at: datetime | None, confirmed: bool) -> int:
     from agent.operations.root import prepared_effects
     from agent.operations.root_steps import begin_signing
 
+    at = _later(invocation, at)
     if at is None:
         with invocation.locked_state("root begin") as state:
             effects = prepared_effects(state)
@@ -77,6 +86,7 @@ def retire(invocation: Invocation, at: datetime | None, confirmed: bool) -> int:
     from agent.cli.apply import perform
     from agent.operations.root_steps import retire_root, retirement_effects
 
+    at = _later(invocation, at)
     if at is None:
         with invocation.locked_state("root retire") as state:
             effects = retirement_effects(state)

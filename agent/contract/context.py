@@ -61,7 +61,7 @@ class Issuer:
     crl: str
     """PEM: its newest list of revoked certificates (RFC 5280 section 5); empty where it can't sign one."""
     present: bool
-    """It signs now."""
+    """It signs now: of two, each for keys of its own kind, the main one."""
     phase: RootPhase = RootPhase.SIGNING
     """How far it is in its life. What a root has signed is believed until it is retired; why one was, only the operator
     knows: its key may be compromised."""

@@ -221,7 +221,7 @@ class Engine:
             with Store.open(self.layout, copy_seconds=self.copy_seconds) as store, failures_noted(store, self.clock):
                 note_clock(self._clock, store, self.bus)
                 note_repairs(store, repairs, self.clock())
-                make_places(self.layout)
+                make_places(store, self.clock())
                 remove_leftovers(self.layout)
                 yield store
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agent.contract.context import Change
 from agent.engine.root_steps import SCOPE, prepared_text, signing_date
 from agent.errors.operations import RootAlreadyPresent
-from agent.errors.root import NoRootPrepared, RootSignsUnusable
+from agent.errors.root import NoRootPrepared, RootEndsTooSoon, RootSignsUnusable
 from agent.errors.wording import few, quoted
 from agent.health.chain_warnings import root_warnings
 from agent.model.aim import Aim
@@ -19,6 +19,7 @@ from agent.operations.effects import ModuleConsequence, RootEffects
 from agent.operations.root_bridge import bridge_obstacle
 from agent.operations.trial_leaves import judge_signed, names_not_permitted
 from agent.planning.binding import LOCAL
+from agent.planning.root_life import hand_over_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,6 +104,7 @@ def reissue_root(state: LockedState, *, at_once: bool = True) -> Root:
 def upload_effects(state: LockedState, root: Root, *, at_once: bool = True) -> RootEffects:
     """Return what an uploaded root would do, and what some clients would refuse. Raises as `upload_root` does."""
     _refuse_present(state, root)
+    _refuse_short_lived(state, root, at_once=at_once)
     warnings = tuple(_judged(state, root))
     effects = root_effects(state, root, at_once=at_once)
     return replace(effects, consequences=(*effects.consequences, *warnings))
@@ -111,9 +113,10 @@ def upload_effects(state: LockedState, root: Root, *, at_once: bool = True) -> R
 def upload_root(state: LockedState, root: Root, *, at_once: bool = True) -> None:
     """Put an uploaded root into service, at once or after an overlap; the old one is kept.
 
-    Raises `RootAlreadyPresent` and `RootSignsUnusable`.
+    Raises `RootAlreadyPresent`, `RootEndsTooSoon` and `RootSignsUnusable`.
     """
     _refuse_present(state, root)
+    _refuse_short_lived(state, root, at_once=at_once)
     _take(state, root, "root replaced", _refuse_unusable(state, root), at_once=at_once, uploaded=True)
 
 
@@ -123,12 +126,19 @@ def _refuse_present(state: LockedState, root: Root) -> None:
         raise RootAlreadyPresent(root.sha256)
 
 
+def _refuse_short_lived(state: LockedState, root: Root, *, at_once: bool) -> None:
+    """Refuse a root that has ended, or is about to, when it would begin to sign."""
+    at = signing_date_of_next(state, at_once=at_once)
+    if at is not None and at > hand_over_instant(root):
+        raise RootEndsTooSoon(root.subject, root.not_after, at)
+
+
 def signing_date_of_next(state: LockedState, *, at_once: bool) -> datetime | None:
     """Return when a root that is made now signs; None: at once, as is wanted or as there is no other one."""
     present = state.store.roots.present()
     if at_once or present is None:
         return None
-    return signing_date(present, state.inputs.settings, state.now)
+    return signing_date(state.store, state.inputs.settings, state.now)
 
 
 def _take(

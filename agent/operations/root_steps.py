@@ -12,7 +12,7 @@ from agent.model.events import Event, EventKind
 from agent.model.root import RootPhase, RootRecord, in_phase
 from agent.operations.consequences import module_effects
 from agent.operations.effects import RetirementEffects
-from agent.planning.root_life import depending_in
+from agent.planning.root_life import depending_in, hand_over_instant
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,8 +30,9 @@ def begin_signing(state: LockedState, at: datetime) -> RootRecord:
     found, present = state.store.roots.prepared(), state.store.roots.present()
     if found is None:
         raise NoRootPrepared
-    if present is not None and present.not_after < at:
-        raise RootStepTooLate(present.subject, present.not_after)
+    for each in (found, present if at > state.now else None):
+        if each is not None and hand_over_instant(each) < at:
+            raise RootStepTooLate(each.subject, each.not_after, hand_over_instant(each))
     events = _events(state, EventKind.ROOT_SIGNS, found, at)
     with state.change("root begins to sign", found.subject, rfc3339(at), events=events):
         state.store.roots.move(found.sha256, signs_at=at)
@@ -44,7 +45,7 @@ def retire_root(state: LockedState, at: datetime) -> RootRecord:
     """Have the root that was replaced believed until an instant. Raises `NoRootReplaced` and `RootStepTooLate`."""
     found = replaced_root(state)
     if found.not_after < at:
-        raise RootStepTooLate(found.subject, found.not_after)
+        raise RootStepTooLate(found.subject, found.not_after, found.not_after)
     events = _events(state, EventKind.ROOT_RETIRED, found, at)
     with state.change("root retires", found.subject, rfc3339(at), events=events):
         state.store.roots.move(found.sha256, retires_at=at)

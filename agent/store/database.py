@@ -30,7 +30,7 @@ from agent.store.failures import is_of_the_file, look_at_files, refusal, transla
 from agent.store.footprints import Footprints
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
-from agent.store.key_check import checked_sealer, new_sealer, refuse_to_forget, refuse_while_restoring, sealer_of
+from agent.store.key_check import checked_sealer, new_sealer, sealer_of
 from agent.store.ledger import Ledger
 from agent.store.looking import connect_to_look
 from agent.store.modules import Modules
@@ -42,6 +42,7 @@ from agent.store.roots import Roots
 from agent.store.sealing import Sealer
 from agent.store.set_aside import SetAside
 from agent.store.source_memory import Memories
+from agent.store.traces import refuse_to_forget, refuse_while_restoring, refuse_without_mount
 from agent.store.upgrade import bring_up_to_date, transaction
 from agent.store.upgrade_copy import copied_before
 from agent.store.watches import Watches
@@ -87,6 +88,7 @@ class Store:
 
         `copy_seconds`: what the copy of an older version's database may take; then it is brought up to date without.
         """
+        refuse_without_mount(layout)
         try:
             make_state(layout.private)
         except OSError as error:
@@ -280,6 +282,7 @@ def _find(layout: Layout) -> None:
     try:
         layout.database.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
+        refuse_without_mount(layout)
         refuse_while_restoring(layout)
         raise NoStateYet(str(layout.database)) from error
     except OSError as error:

@@ -26,6 +26,7 @@ from agent.store.key_check import sealer_of
 from agent.store.published_lists import take_in_lists
 from agent.store.sealing import read_master_key
 from agent.store.served_chains import last_numbers, served_rows, unknown_modules
+from agent.store.traces import traces
 from agent.system.layout import Layout
 from agent.system.writing import flush_directory, make_directory, write_new
 
@@ -72,8 +73,7 @@ class Recovery:
 
 def has_state(layout: Layout) -> bool:
     """Whether there is anything of an earlier run."""
-    shown = (*layout.private.glob("root-*.sealed"), *layout.modules.glob("*/live"), *copies(layout))
-    return os.path.lexists(layout.database) or bool(shown)
+    return os.path.lexists(layout.database) or any(True for _ in traces(layout))
 
 
 def diagnose(layout: Layout) -> StoreError | None:
@@ -188,9 +188,14 @@ def _reconcile(layout: Layout, fresh: Path, recovery: Recovery, now: datetime) -
         recovery.accounts = store.account_keys.take_in_files(now)
         recovery.chains = [row["id"] for row in rows if store.chains.take_in(row)]
         recovery.revocations = take_in_lists(store, layout, now)
-        for owner, number in last_numbers(layout):
-            store.deployments.raise_number(owner, number)
+        number_generations(store, layout)
         store.database.execute("delete from meta where key = 'trusted'")
+
+
+def number_generations(store: Store, layout: Layout) -> None:
+    """Number new generations after those that are on disk, where no database tells. Call inside `Store.write`."""
+    for owner, number in last_numbers(layout):
+        store.deployments.raise_number(owner, number)
 
 
 def _put_in_place(layout: Layout, fresh: Path) -> Path:

@@ -84,6 +84,8 @@ class Clock:
         self._kernel = kernel or KernelClock()
         self._memory = ClockMemory(root)
         self._released = RELEASED_AT.timestamp()
+        self.file = self._memory.path
+        """Where what is believed is remembered."""
 
     def __call__(self) -> datetime:
         """Return the present instant, UTC."""

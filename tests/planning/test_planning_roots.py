@@ -8,8 +8,9 @@ import pytest
 from agent.contract.source import ChainRecord
 from agent.model.binding import Binding, LadderPosition
 from agent.model.peer import LIFETIME, Peer
-from agent.model.root import CrossCertificate, RootPhase, RootRecord, preparation_instant, served_with
+from agent.model.root import CrossCertificate, RootRecord, preparation_instant, served_with, signers
 from agent.pki.chain import KeyType, Purpose
+from agent.pki.key import KeyKind
 from agent.planning import (
     BeginSigning,
     CrossCertify,
@@ -17,13 +18,14 @@ from agent.planning import (
     PrepareRoot,
     RetireRoot,
     RootStep,
+    SignAgain,
     State,
     action_json,
     describe,
     plan,
 )
 from agent.planning.binding import Evidence
-from agent.planning.root_life import depending_in, last_signing_instant, signing_instant
+from agent.planning.root_life import depending_in, hand_over_instant, last_signing_instant, signing_instant
 from support.cas.certificates import DAY, NOW
 
 OLD, NEW, THIRD = "aa" * 32, "bb" * 32, "cc" * 32
@@ -60,9 +62,8 @@ def local(name: str, signed_by: str, ends: datetime = NOW + LEAF) -> ChainRecord
 
 
 def state(*roots: RootRecord, crosses=CROSSED, peers=(), chains=(), live=None) -> State:
-    present = next((each.sha256 for each in roots if each.phase is RootPhase.SIGNING), None)
     return State(
-        evidence=Evidence(ladder=(), chains=tuple(chains), orders={}, root=present),
+        evidence=Evidence(ladder=(), chains=tuple(chains), orders={}, signers=signers(roots, crosses, NOW)),
         deployments={},
         live_chains=live or {},
         refusals=(),
@@ -114,6 +115,31 @@ def test_the_successor_signs_before_the_end_whatever_the_overlap_and_the_lifetim
         date = signing_instant(record, at, overlap * DAY, LEAF)
         assert at <= date <= record.not_after - min(2 * LEAF, life * DAY / 8)
     assert signing_instant(record, record.not_after + DAY, 90 * DAY, LEAF) == record.not_after + DAY
+
+
+def test_it_signs_before_what_the_present_one_signs_would_end_at_once_whatever_date_was_given():
+    late = replace(PREPARED, not_after=NOW + 2 * TEN_YEARS, signs_at=NOW + TEN_YEARS - DAY)
+    due = hand_over_instant(root())
+    assert due == NOW + TEN_YEARS - 20 * DAY
+    assert (steps(due - DAY, root(), late), made(due - DAY, root(), late).next_at) == ([], due)
+    (action,) = steps(due, root(), late)
+    assert describe(action).endswith(f"the root ends on {NOW + TEN_YEARS:%Y-%m-%d}")
+    assert isinstance(action, BeginSigning)
+
+
+def test_a_prepared_root_that_has_ended_never_signs_and_another_one_is_prepared():
+    ended = root(NEW, life=30 * DAY, prepared=True, signs_at=NOW + 90 * DAY)
+    now = NOW + 91 * DAY
+    assert steps(now, root(), ended) == [RetireRoot(NEW, "Root bb", "it has ended")]
+    late = NOW + TEN_YEARS * 3 / 4
+    assert [type(each) for each in steps(late, root(), ended)] == [RetireRoot, PrepareRoot]
+
+
+def test_a_peer_certificate_of_the_future_is_signed_again():
+    known = replace(state(root(), peers=[replace(PEER, not_before=NOW + 30 * DAY)]), roots={OLD: NOW + TEN_YEARS})
+    (again,) = [each for each in plan(NOW, [], [], known).actions if isinstance(each, SignAgain)]
+    assert again.reason == "the one before is of the future"
+    assert not [each for each in plan(NOW + 30 * DAY, [], [], known).actions if isinstance(each, SignAgain)]
 
 
 def test_it_signs_after_the_overlap_where_the_root_has_that_time():
@@ -206,8 +232,9 @@ def test_leaves_are_sent_with_one_cross_certificate_that_of_a_root_that_is_still
         ((retired,), OLD),
         ((), None),
     ]:
-        found = served_with(NEW, [*others, SIGNING], crosses, NOW)
+        found = served_with(SIGNING, KeyKind.ELLIPTIC, [*others, SIGNING], crosses, NOW)
         assert (found.issuer if found else None) == issuer
     obstructed = [cross(NEW, OLD, obstacle="it may not")]
-    assert served_with(NEW, [REPLACED, SIGNING], obstructed, NOW) is None
-    assert served_with(NEW, [REPLACED, SIGNING], [cross(NEW, OLD, NOW + DAY)], NOW + DAY * 23 / 24) is None
+    ending = [cross(NEW, OLD, NOW + DAY)]
+    assert served_with(SIGNING, KeyKind.RSA, [REPLACED, SIGNING], obstructed, NOW) is None
+    assert served_with(SIGNING, KeyKind.RSA, [REPLACED, SIGNING], ending, NOW + DAY * 23 / 24) is None
