@@ -125,7 +125,7 @@ class Engine:
 
     def plan(self, *, windows: bool = True) -> Plan:
         """Return what is due, changing nothing."""
-        with Store.open_to_look(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
+        with Store.open_or_empty(self.layout) as store:
             inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
             return self._pass(store, inputs, "").plan(windows=windows)
 
@@ -223,7 +223,7 @@ class Engine:
             with Store.open(self.layout, copy_seconds=self.copy_seconds) as store, failures_noted(store, self.clock):
                 note_clock(self._clock, store, self.bus)
                 note_repairs(store, repairs, self.clock())
-                make_places(self.layout)
+                make_places(store, self.clock())
                 remove_leftovers(self.layout)
                 yield store
 

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from agent.errors.root import RootEndsTooSoon, RootStepTooLate
 from agent.model.events import EventKind
 from agent.model.root import RootPhase, RootRecord, preparation_instant
-from agent.operations.root import reissue_root, upload_root
+from agent.operations.root import begin_signing, reissue_root, upload_root
 from agent.pki.authority import Root
 from agent.pki.certificate import load_certificates, title_of
 from agent.pki.chain import Chain
@@ -131,6 +132,33 @@ def test_a_person_may_prepare_one_and_a_second_takes_its_place(office):
     assert phases(office) == [PREPARED, RETIRED, SIGNING]
     assert len({old, made.subject, second.subject}) == 3
     assert taken_by(office, served(office)) == [second.subject, old]
+
+
+def test_a_root_that_would_end_before_it_signs_is_not_prepared(office):
+    brief = toy_ca.root("Brief Root", now=office.appliance.clock(), days=21, cert_sign=True)
+    with pytest.raises(RootEndsTooSoon, match=r'The root "Brief Root" ends at .* and would begin to sign at '):
+        office.appliance.change(upload_root, Root(brief.key, brief.certificate), at_once=False)
+    assert phases(office) == [SIGNING]
+
+
+def test_one_that_lasts_for_a_day_signs_after_a_quarter_of_it(office):
+    office.settings("[root]\nlifetime_days = 1\n")
+    office.appliance.change(reissue_root, at_once=False)
+    prepared = roots(office)[0]
+    assert prepared.signs_at is not None
+    assert (prepared.signs_at - office.appliance.clock()) < DAY / 4 < prepared.not_after - office.appliance.clock()
+
+
+def test_a_date_for_the_next_root_lies_within_its_life_and_that_of_the_present_one(office):
+    office.settings("[root]\nlifetime_days = 800\n")
+    office.appliance.change(reissue_root, at_once=False)
+    prepared, present = roots(office)
+    for late in (present.not_after - 19 * DAY, prepared.not_after - DAY):
+        with pytest.raises(RootStepTooLate, match=f'The root "{prepared.subject if late > present.not_after else ""}'):
+            office.appliance.change(begin_signing, late)
+    office.appliance.change(begin_signing, present.not_after - 20 * DAY)
+    pass_at(office, present.not_after - DAY)
+    assert phases(office) == [SIGNING, REPLACED]
 
 
 def test_at_once_means_that_the_one_before_is_believed_no_longer(office):

@@ -204,7 +204,8 @@ EXAMPLES: list[AgentError] = [
     root.RootMissing(),
     root.NoRootPrepared(),
     root.NoRootReplaced(),
-    root.RootStepTooLate("gw Root CA", AT),
+    root.RootStepTooLate("gw Root CA", AT, AT - timedelta(days=20)),
+    root.RootEndsTooSoon("Company Appliances", AT, AT + timedelta(days=30)),
     root.PeerUnknown("4f2a"),
     root.RevokedBefore("4f2a", AT),
     root.ListMissing("Toy CA"),
@@ -314,6 +315,16 @@ EXAMPLES: list[AgentError] = [
     deploy.OwnerUnknown("group", "mail-keys"),
     deploy.PublishOccupied("/etc/ipsec.d/private/gw.pem"),
     deploy.PublishOccupied("/etc/ipsec.d/private/gw.pem", "A directory"),
+    damage.FileUnreadable(
+        "/etc/chainwright/templates/mail",
+        "the file system at /etc fails: input/output error",
+        "See what the kernel says of it (dmesg), and mount it again: /etc",
+    ),
+    damage.PlaceMissing(
+        "/var/log/chainwright",
+        "a file is in its place",
+        "Move it away: mv /var/log/chainwright /var/log/chainwright.found",
+    ),
     damage.DiskFailed("/var/lib/chainwright/modules/mail/7", "no space left on device"),
     damage.DiskFailed(
         "/etc/ipsec.d/private/gw.pem",
