@@ -202,6 +202,7 @@ EXAMPLES: list[AgentError] = [
     root.RequestInvalid("its signature does not verify with the key in it"),
     root.NamesMissing(),
     root.RootMissing(),
+    root.NoCrossCertificate("no other root is believed beside the present one"),
     root.NoRootPrepared(),
     root.NoRootReplaced(),
     root.RootStepTooLate("gw Root CA", AT, AT - timedelta(days=20)),
