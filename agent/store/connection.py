@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from agent.errors.store import RowDamaged
-from agent.store.failures import kind_of
 from agent.store.schema import KEYS, check
+from agent.system.obstacles import in_place_of_file
 from agent.system.paths import database_uri
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Connection(sqlite3.Connection):
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False, several_threads: bool = False) -> Self:
         """Open a database that is there. `several_threads`: which take turns. Raises `sqlite3.Error`."""
-        if kind := kind_of(path):  # SQLite would wait for who writes to a pipe
+        if kind := in_place_of_file(path):  # SQLite would wait for who writes to a pipe
             raise sqlite3.OperationalError(f"there is {kind} in its place")
         return sqlite3.connect(
             database_uri(str(path), read_only=read_only),
@@ -61,6 +61,11 @@ class Connection(sqlite3.Connection):
             check_same_thread=not several_threads,
             factory=cls,
         )
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """Open a database that is gone with the connection."""
+        return sqlite3.connect(":memory:", isolation_level=None, factory=cls)
 
     @cached_property
     def sqlite_utils(self) -> Database:

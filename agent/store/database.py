@@ -30,7 +30,7 @@ from agent.store.failures import is_of_the_file, look_at_files, refusal, transla
 from agent.store.footprints import Footprints
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
-from agent.store.key_check import checked_sealer, new_sealer, refuse_to_forget, refuse_while_restoring, sealer_of
+from agent.store.key_check import checked_sealer, new_sealer, sealer_of
 from agent.store.ledger import Ledger
 from agent.store.looking import connect_to_look
 from agent.store.modules import Modules
@@ -42,6 +42,7 @@ from agent.store.roots import Roots
 from agent.store.sealing import Sealer
 from agent.store.set_aside import SetAside
 from agent.store.source_memory import Memories
+from agent.store.traces import refuse_to_forget, refuse_while_restoring, refuse_without_mount
 from agent.store.upgrade import bring_up_to_date, transaction
 from agent.store.upgrade_copy import copied_before
 from agent.store.watches import Watches
@@ -87,6 +88,7 @@ class Store:
 
         `copy_seconds`: what the copy of an older version's database may take; then it is brought up to date without.
         """
+        refuse_without_mount(layout)
         try:
             make_state(layout.private)
         except OSError as error:
@@ -111,7 +113,7 @@ class Store:
         """Open a database that is not in place, and bring it up to date; `first`: it is empty. Raises `StoreError`."""
         database = Connection.open(path)
         try:
-            bring_up_to_date(database, path)
+            bring_up_to_date(database, layout.database)
             return cls(layout, database, new_sealer(layout, database) if first else checked_sealer(layout, database))
         except BaseException:
             database.close()
@@ -136,6 +138,22 @@ class Store:
             return cls.open_existing(layout)
         except (DatabaseFull, DatabaseReadOnly):
             return cls.open_read_only(layout)
+
+    @classmethod
+    def open_or_empty(cls, layout: Layout) -> Self:
+        """Do the same as `open_to_look`; before the first run it is an empty one in memory."""
+        try:
+            return cls.open_to_look(layout)
+        except NoStateYet:
+            refuse_to_forget(layout)
+            return cls.empty(layout)
+
+    @classmethod
+    def empty(cls, layout: Layout) -> Self:
+        """Open an empty store in memory, in which no key can be kept."""
+        database = Connection.in_memory()
+        bring_up_to_date(database, layout.database)
+        return cls(layout, database, sealer_of(layout))
 
     def refresh(self) -> None:
         """Take a store that is open read-only to the present state."""
@@ -220,6 +238,12 @@ class Store:
                 raise
 
     @property
+    def version(self) -> tuple[int, int]:
+        """Return what is another one after each change that this connection, or another one, has made."""
+        seen: int = self.database.execute("PRAGMA data_version").fetchone()[0]
+        return seen, self.database.total_changes
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open on this connection."""
         return self.database.in_transaction
@@ -246,7 +270,7 @@ class Store:
 
     def remember(self, key: str, value: str) -> None:
         """Keep a word."""
-        self.database.table("meta").upsert({"key": key, "value": value}, pk="key")
+        self.database.execute("insert or replace into meta (key, value) values (?, ?)", [key, value])
 
     @classmethod
     def _connect(cls, layout: Layout, *, several_threads: bool = False, copy_seconds: float = math.inf) -> Self:
@@ -280,6 +304,7 @@ def _find(layout: Layout) -> None:
     try:
         layout.database.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
+        refuse_without_mount(layout)
         refuse_while_restoring(layout)
         raise NoStateYet(str(layout.database)) from error
     except OSError as error:

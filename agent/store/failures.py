@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from agent.errors.store import (
 from agent.store.full_disk import PRIMARY, is_for_lack_of_room, is_read_only
 from agent.store.schema import COLUMNS
 from agent.system.layout import Layout
+from agent.system.obstacles import dangling_link, in_place_of_file
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 """Primary codes for "another connection is at it"; `SQLITE_BUSY_SNAPSHOT` is one of `SQLITE_BUSY`."""
@@ -80,30 +80,21 @@ def _is_of_the_schema(error: sqlite3.Error) -> bool:
 
 
 def look_at_files(layout: Layout) -> None:
-    """Raise `DatabaseDamaged` where something else is in place of a file: SQLite would wait for who writes to a pipe."""
+    """Raise `DatabaseDamaged` where something else is in place of a file: SQLite would wait for who writes to a pipe.
+
+    Raises `StateUnwritable` for a database that is a link which leads nowhere: what it leads to may not be mounted yet, and a
+    copy of another time must not take its place. SQLite follows no link to a log.
+    """
     for file in files_of(layout.database):
-        if kind := kind_of(file):
+        if kind := in_place_of_file(file):
             raise DatabaseDamaged(str(file), f"there is {kind} in its place")
+        if found := dangling_link(file):
+            raise found.error if file == layout.database else DatabaseDamaged(str(file), found.reason)
 
 
 def files_of(database: Path) -> list[Path]:
     """Return the database and what SQLite has beside it."""
     return [database, *(database.with_name(f"{database.name}-{each}") for each in ("wal", "shm", "journal"))]
-
-
-def kind_of(path: Path) -> str:
-    """Return what is in place of a file, for people; empty: a file, nothing, or what can't be looked at."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return "a symbolic link that leads nowhere" if path.is_symlink() else ""
-    except OSError:
-        return ""
-    if stat.S_ISREG(mode):
-        return ""
-    if stat.S_ISDIR(mode):
-        return "a directory"
-    return "something that is no file"
 
 
 def _holder(layout: Layout) -> str:

@@ -7,30 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from agent.errors.base import AgentError
-from agent.errors.store import DatabaseLost, MasterKeyWrong, RestoreUnfinished, SealBroken
+from agent.errors.store import MasterKeyWrong, SealBroken
 from agent.store.chains import Chains
 from agent.store.connection import Connection
 from agent.store.roots import Roots
 from agent.store.sealing import Sealer, create_master_key, master_key_path, read_master_key
+from agent.store.traces import refuse_to_forget
 from agent.system.layout import Layout
 
 KEY_CHECK = "chainwright master key"
-
-
-def refuse_to_forget(layout: Layout) -> None:
-    """A lost database must not lead to a new root in silence: every client would distrust the appliance."""
-    refuse_while_restoring(layout)
-    for found in (*layout.private.glob("root-*.sealed"), *layout.modules.glob("*/live")):
-        raise DatabaseLost(str(layout.database), str(found))
-
-
-def refuse_while_restoring(layout: Layout) -> None:
-    """Where a restore was decided, there may be no database for a moment. Raises `RestoreUnfinished`."""
-    from agent.system.replacement import Replacement
-
-    replacement = Replacement(layout)
-    if replacement.committed:
-        raise RestoreUnfinished(str(replacement.directory))
 
 
 def sealer_of(layout: Layout) -> Sealer:

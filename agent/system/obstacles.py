@@ -14,6 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.system.trust import read_regular
+
 if TYPE_CHECKING:
     from agent.errors.store import StateUnwritable
 
@@ -40,6 +42,13 @@ class Obstacle(NamedTuple):
     cure: str
     """A command, without the full stop."""
 
+    @property
+    def error(self) -> StateUnwritable:
+        """The same as an error of the agent's own state."""
+        from agent.errors.store import StateUnwritable
+
+        return StateUnwritable(self.where, self.reason, f"{self.cure}, then: chainwright apply")
+
 
 def obstacle(path: Path, error: OSError) -> Obstacle:
     """Return what stands in the way at `path`, by the error and by what is seen there. Never raises."""
@@ -56,7 +65,7 @@ def state_unwritable(path: Path, error: OSError) -> StateUnwritable:
     found = obstacle(path, error)
     if error.errno in FORBIDDEN and "chattr" not in found.cure and "remount" not in found.cure:  # it is another user's
         return StateUnwritable(str(path), (error.strerror or str(error)).lower())
-    return StateUnwritable(found.where, found.reason, f"{found.cure}, then: chainwright apply")
+    return found.error
 
 
 def _seen(path: Path, error: OSError) -> Iterator[Obstacle]:
@@ -69,6 +78,9 @@ def _seen(path: Path, error: OSError) -> Iterator[Obstacle]:
     if code in FAILING:
         reason = f"the file system at {mount} fails: {os.strerror(code or 0).lower()}"
         yield Obstacle(str(path), reason, f"See what the kernel says of it (dmesg), and mount it again: {mount}")
+    for each in (*reversed(path.parents), path):
+        if found := dangling_link(each):
+            yield found
     for parent in reversed(path.parents):
         if os.path.lexists(parent) and not parent.is_dir():
             yield Obstacle(str(parent), f"{kind_of(parent)} is where a directory belongs", _away(parent))
@@ -101,6 +113,37 @@ def flags_of(path: Path) -> str:
     return ""
 
 
+def dangling_link(path: Path) -> Obstacle | None:
+    """Return what to do about a symbolic link that leads nowhere, to a volume that isn't mounted, say; None: it is none."""
+    with contextlib.suppress(OSError):  # it is no link, or has just gone
+        target = path.readlink()
+        if not path.exists():
+            reason = f"{path.name} is a symbolic link to {target}, where nothing is"
+            return Obstacle(str(path), reason, f"Mount or put back what it leads to, or remove the link (rm {path})")
+    return None
+
+
+def missing_mount(path: Path, root: Path) -> Obstacle | None:
+    """Return what to do where a file system that fstab(5) has on the way to a path isn't mounted; None: all are."""
+    way = {path, *path.parents, path.resolve(), *path.resolve().parents}
+    for point in sorted(way & _mount_points(root)):
+        if mount_of(point.resolve()) != str(point.resolve()):
+            reason = f"the file system at {point} is not mounted, though /etc/fstab has it"
+            return Obstacle(str(point), reason, f"Mount it (mount {point}), or take its line out of /etc/fstab")
+    return None
+
+
+def _mount_points(root: Path) -> set[Path]:
+    """Return where `root` has file systems beside its own, by its fstab, where that can be read."""
+    try:
+        lines = read_regular(root / "etc/fstab").decode(errors="replace").splitlines()
+    except OSError:
+        return set()
+    fields = [line.split() for line in lines if not line.lstrip().startswith("#")]
+    points = {_unescaped(each[1]).strip("/") for each in fields if len(each) > 2 and each[1].startswith("/")}
+    return {root / each for each in points if each}
+
+
 def mount_of(path: Path) -> str:
     """Return where the file system of a path, or of its nearest parent that is there, is mounted."""
     with contextlib.suppress(OSError):
@@ -118,6 +161,14 @@ def _unescaped(text: str) -> str:
 def _nearest(path: Path) -> Path:
     """Return a path, or its nearest parent that is there."""
     return next(each for each in (path, *path.parents) if os.path.lexists(each))
+
+
+def in_place_of_file(path: Path) -> str:
+    """Return what is in place of a file, for people; empty: a file, nothing, or what can't be looked at."""
+    with contextlib.suppress(OSError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            return kind_of(path.resolve())
+    return ""
 
 
 def kind_of(path: Path) -> str:

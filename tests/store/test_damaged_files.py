@@ -9,11 +9,14 @@ import sqlite3
 import pytest
 
 from agent.cli.program import run
-from agent.errors.store import TablesLost
+from agent.errors.store import StateUnwritable, TablesLost
+from agent.store import Store
+from agent.store.copies import make_copy
 from agent.store.schema import COLUMNS, MADE_AGAIN, PEOPLES
 from agent.store.schema_repair import MIGRATIONS, Schema, expected_schema
 from support.appliances.api import NAME
 from support.appliances.deployed import served
+from support.cas.certificates import NOW
 from support.told import told
 
 COMMANDS = (("status",), ("plan",), ("explain", "tunnel", "default"), ("events",), ("apply", "--timeout", "5"))
@@ -135,3 +138,62 @@ def test_a_dropped_table_that_nothing_makes_again_is_named(tunnel, table, capsys
     with pytest.raises(TablesLost):
         tunnel.store()
     assert served(tunnel.port, NAME) == serving
+
+
+DATABASE = "var/lib/chainwright/private/chainwright.db"
+
+
+def test_a_link_that_leads_nowhere_is_told_and_not_replaced(tunnel, capsys):
+    with tunnel.store() as store:
+        make_copy(store.layout, store.database, store.sealer, "daily", tunnel.clock())
+    path = tunnel.layout.database
+    volume = tunnel.root / "volume" / path.name
+    volume.parent.mkdir()
+    path.rename(volume)
+    path.symlink_to(volume)
+    assert printed(tunnel, capsys, "plan")[0] == 0
+    volume.rename(tunnel.root / "elsewhere")
+    for command in (("repair",), ("status",)):
+        code, shown = printed(tunnel, capsys, *command)
+        reason = f"{path.name} is a symbolic link to {volume}, where nothing is."
+        cure = f"Mount or put back what it leads to, or remove the link (rm {path}), then: chainwright apply"
+        assert (code != 0, reason in shown, cure in shown) == (True, True, True), shown
+        assert (path.readlink(), volume.exists()) == (volume, False)
+    with pytest.raises(StateUnwritable):
+        tunnel.engine().boot()
+    assert not (tunnel.layout.private / "damaged").exists()
+    (tunnel.root / "elsewhere").rename(volume)
+    tunnel.apply()
+    assert told(tunnel) == []
+
+
+@pytest.mark.parametrize("at", ["var/lib/chainwright", "var", DATABASE.rpartition("/")[0], "volume"])
+def test_where_a_file_system_of_the_state_is_not_mounted_no_database_is_made(layout, at):
+    """With a copy below it, say, of before the state was moved to a volume; the state may be a link to there."""
+    with Store.open(layout) as store:
+        make_copy(layout, store.database, store.sealer, "daily", NOW)
+    for path in layout.private.glob("chainwright.db*"):
+        path.unlink()
+    if at == "volume":
+        layout.state.rename(layout.root / "volume")
+        layout.state.symlink_to(layout.root / "volume")
+    (layout.root / "etc").mkdir(exist_ok=True)
+    (layout.root / "etc/fstab").write_text(
+        f"# /dev/sda1 /home ext4\nUUID=1 / ext4 defaults 0 1\n/dev/sdb1 /{at} ext4\n"
+    )
+    for opened in (Store.open, Store.open_existing, Store.open_read_only):
+        with pytest.raises(StateUnwritable) as raised:
+            opened(layout)
+        reason = f"the file system at {layout.root / at} is not mounted, though /etc/fstab has it."
+        assert raised.value.problem.cause.endswith(reason)
+        assert not layout.database.exists()
+
+
+def test_a_state_directory_that_is_a_link_to_nowhere_is_told(layout):
+    state = layout.state
+    state.parent.mkdir(parents=True)
+    state.symlink_to("/volume/of/nothing")
+    with pytest.raises(StateUnwritable) as raised:
+        Store.open(layout)
+    assert raised.value.problem.where == str(state)
+    assert "chainwright is a symbolic link to /volume/of/nothing, where nothing is." in raised.value.problem.cause

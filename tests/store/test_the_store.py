@@ -47,6 +47,7 @@ from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
 from agent.store import Store
 from agent.store import migrations as steps
+from agent.store.copies import DAILY, make_copy
 from agent.store.deployments import TransactionRow
 from agent.store.modules import ModuleRecord
 from agent.store.orders import LEASE, process_name
@@ -324,7 +325,7 @@ def test_chains_are_found_by_the_beginning_of_their_id_and_deleted(store: Store,
     shown = store.chains.certificates(chains[0].id)
     assert shown is not None
     assert shown.count("BEGIN CERTIFICATE") == 3
-    assert "KEY" not in shown
+    assert "PRIVATE KEY" not in shown
     with store.write():
         store.chains.delete(chains[0].id)
     assert store.chains.load(chains[0].id) is None
@@ -428,6 +429,15 @@ def test_a_lost_database_is_said_where_a_generation_is_in_service(layout: Layout
     with pytest.raises(DatabaseLost, match="mail/live shows"):
         Store.open(layout)
     assert not layout.database.exists()
+
+
+def test_a_lost_database_is_said_where_only_a_copy_is_left(layout: Layout):
+    with Store.open(layout) as store:
+        copy = make_copy(layout, store.database, store.sealer, DAILY, NOW)
+    for path in layout.private.glob("chainwright.db*"):
+        path.unlink()
+    with pytest.raises(DatabaseLost, match=rf"{copy.path.name} shows that there was one"):
+        Store.open(layout)
 
 
 # Transactions
