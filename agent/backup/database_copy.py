@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -106,15 +105,6 @@ def number_generations(store: Store, modules: Path, services: Path) -> None:
 def advance_lists(store: Store) -> None:
     """Have the next list of each root be ahead of what another machine makes meanwhile. Call inside `Store.write`."""
     store.database.execute("update revocation_lists set number = number + ?", [LIST_NUMBERS])
-
-
-def check(store: Store) -> str:
-    """Return what SQLite finds wrong with a database; empty: nothing."""
-    try:
-        (found,) = store.database.execute("pragma quick_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    return "" if found == "ok" else str(found)
 
 
 def migrations_of(store: Store) -> tuple[str, ...]:

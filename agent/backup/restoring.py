@@ -14,7 +14,7 @@ from typing import BinaryIO
 from agent.auth.audit_log import AuditLog
 from agent.auth.person import Actor
 from agent.backup.archive import ArchiveReader
-from agent.backup.database_copy import advance_lists, check, keep_deployed, number_generations, unknown_steps
+from agent.backup.database_copy import advance_lists, keep_deployed, number_generations, unknown_steps
 from agent.backup.machine import differences
 from agent.backup.manifest import DATABASE, MASTER_KEY, SEALED, SETTINGS, Manifest, Part
 from agent.errors import AgentError
@@ -24,6 +24,7 @@ from agent.errors.usage import InputUnreadable
 from agent.model.events import Event, EventKind
 from agent.pki.age import AgeReader
 from agent.store import Store
+from agent.store.copies import check
 from agent.store.sealing import master_key_path
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -129,10 +130,10 @@ def _staged(
         path = _place(staged, part)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         write_new_pieces(path, content, mode=_mode(part))
+    if fault := check(staged.database):
+        raise BackupDamaged(file, f"its database is damaged ({fault})")
     try:
         with Store.open_existing(staged) as store:
-            if fault := check(store):
-                raise BackupDamaged(file, f"its database is damaged ({fault})")
             return _adapted(store, replacement.layout, archive.manifest, differences_found, actor, now)
     except MasterKeyWrong as error:
         if master_key_path(staged.master_key) != staged.master_key:
