@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from agent.store.connection import Connection
@@ -93,15 +92,6 @@ def _columns(database: Connection, table: str) -> set[str]:
     return {row[1] for row in database.execute(f"pragma table_info({table})")}
 
 
-def number_generations(store: Store, modules: Path, services: Path) -> None:
-    """Number new generations after those that are on disk, where no database tells. Call inside `Store.write`."""
-    for kind, directory in (("module", modules), ("service", services)):
-        for owner in directory.glob("*"):
-            numbers = [int(each.name) for each in owner.glob("*") if each.name.isdecimal()]
-            if numbers:
-                store.remember(f"last generation of {kind}:{owner.name}", str(max(numbers)))
-
-
 def advance_lists(store: Store) -> None:
     """Have the next list of each root be ahead of what another machine makes meanwhile. Call inside `Store.write`."""
     store.database.execute("update revocation_lists set number = number + ?", [LIST_NUMBERS])
@@ -111,10 +101,3 @@ def migrations_of(store: Store) -> tuple[str, ...]:
     """Return the names of the steps that have made a database."""
     rows = store.database.execute("select name from _sqlite_migrations order by name")
     return tuple(row[0] for row in rows)
-
-
-def unknown_steps(names: Collection[str]) -> list[str]:
-    """Return those of a later release."""
-    from agent.store import migrations
-
-    return sorted(name for name in names if name not in vars(migrations))

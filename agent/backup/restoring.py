@@ -14,7 +14,7 @@ from typing import BinaryIO
 from agent.auth.audit_log import AuditLog
 from agent.auth.person import Actor
 from agent.backup.archive import ArchiveReader
-from agent.backup.database_copy import advance_lists, keep_deployed, number_generations, unknown_steps
+from agent.backup.database_copy import advance_lists, keep_deployed
 from agent.backup.machine import differences
 from agent.backup.manifest import DATABASE, MASTER_KEY, SEALED, SETTINGS, Manifest, Part
 from agent.errors import AgentError
@@ -25,7 +25,9 @@ from agent.model.events import Event, EventKind
 from agent.pki.age import AgeReader
 from agent.store import Store
 from agent.store.copies import check
+from agent.store.recovery import number_generations
 from agent.store.sealing import master_key_path
+from agent.store.upgrade import unknown_steps
 from agent.system.layout import Layout
 from agent.system.lock import held
 from agent.system.replacement import Replacement, settings_in
@@ -171,7 +173,7 @@ def _adapted(
                 more.append(
                     f"What is deployed here can't be told, as the database that is replaced can't be read ({error})."
                 )
-                number_generations(store, layout.modules, layout.services)
+                number_generations(store, layout)
         advance_lists(store)
         text = f"restored from a backup of {machine.hostname}, {manifest.made_at}"
         AuditLog(store).note(actor, now, "backup restored", machine.hostname, manifest.made_at)

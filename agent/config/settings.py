@@ -63,8 +63,16 @@ class RootSettings(_SettingsTable):
     lifetime_days: int = Field(3650, ge=1, le=36500)
     key_type: KeyType = KeyType.ECDSA_P256
     overlap_days: int = Field(
-        90, ge=0, le=3650, description="days between the making of the next root and its first signature"
+        90,
+        ge=0,
+        le=3650,
+        description="days between the making of the next root and its first signature; at most a quarter of `lifetime_days`",
     )
+
+    @property
+    def key_types(self) -> tuple[KeyType, ...]:
+        """Key types of the roots: of the main one, and of the one beside it where that is wanted."""
+        return (self.key_type,)
 
 
 class ProbeSettings(_SettingsTable):

@@ -65,7 +65,7 @@ def parse_window(text: Any) -> Hours:
     zone = match[5] or "UTC"
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a directory
         raise ValueError(f'there is no time zone "{zone}"; an example is Europe/Berlin') from error
     start, end = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
     if start == end:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.contract.source import Source
 from agent.engine.bus import Bus
+from agent.engine.time_asked import TimeAsked
 from agent.health.clock import kind_in_words
 from agent.model.events import Event, EventKind
 from agent.model.records import UPLOADED
@@ -15,6 +17,7 @@ from agent.planning import ClockDoubt
 from agent.store import Store
 from agent.system.clock import Clock
 from agent.system.clock_judgement import Doubt
+from agent.system.obstacles import obstacle
 
 if TYPE_CHECKING:
     from agent.engine.workers import Workers
@@ -41,14 +44,33 @@ def clock_doubt(clock: Now, rungs: Iterable[Source], now: datetime) -> ClockDoub
     return ClockDoubt(datetime.fromtimestamp(asked[-1], UTC) + pause if asked else now)
 
 
+def irrevocable_from(clock: Now, now: datetime) -> datetime | None:
+    """Return when what can't be undone may be done by this clock; None: at once."""
+    left = clock.untrusted_for() if isinstance(clock, Clock) else 0.0
+    return now + timedelta(seconds=left) if left else None
+
+
 def settle_times(clock: Now, workers: Workers, store: Store, bus: Bus) -> None:
-    """Believe the machine's clock again where the CAs that were asked agree with it."""
+    """Believe the machine's clock again where the CAs that were asked agree with it.
+
+    Where that can't be noted the doubt is left, and they are asked again after the pause.
+    """
     with workers.times() as found:
         agreed = next((each for each in found if each.agree), None)
         if agreed is not None and isinstance(clock, Clock) and clock.doubt is not None:
-            clock.accept()
-            text = f"the machine's clock is believed again: {agreed.who}"
-            bus.publish(store, Event(clock(), EventKind.CLOCK_BELIEVED, text))
+            kind, text = _accepted(clock, agreed)
+            bus.publish(store, Event(clock(), kind, text))
+
+
+def _accepted(clock: Clock, agreed: TimeAsked) -> tuple[EventKind, str]:
+    """Return what came of it, to be told."""
+    try:
+        clock.accept()
+    except OSError as error:
+        found = obstacle(Path(error.filename2 or error.filename or clock.file), error)
+        text = f"the machine's clock still isn't believed, though {agreed.who}, as that can't be noted in {clock.file}"
+        return EventKind.CLOCK_DOUBTED, f"{text}: {found.where}: {found.reason}. {found.cure}"
+    return EventKind.CLOCK_BELIEVED, f"the machine's clock is believed again: {agreed.who}"
 
 
 def note_clock(clock: Now, store: Store, bus: Bus) -> None:

@@ -89,6 +89,16 @@ class RootMissing(RootError):
     fix = "Run the agent once: chainwright apply"
 
 
+class NoCrossCertificate(RootError):
+    """There is one root alone, or none that may certify another one."""
+
+    code = "root.no_cross_certificate"
+    cause = "There is no cross-certificate: {reason}."
+    where = "root"
+    fix = "Give clients the roots themselves: chainwright root download"
+    reason: str
+
+
 class NoRootPrepared(RootError):
     """A root is to sign, and none is prepared."""
 
@@ -108,14 +118,27 @@ class NoRootReplaced(RootError):
 
 
 class RootStepTooLate(RootError):
-    """A step of a root's life is put off beyond its end."""
+    """A step of a root's life is put off beyond its end, or so near to it that what was signed would end with it."""
 
     code = "root.step_too_late"
-    cause = "The root {subject:quoted} ends at {ends:time}: the step can't be later."
+    cause = "The root {subject:quoted} ends at {ends:time}: the step can't be later than {latest:time}."
     where = "root"
     fix = "Give an earlier date."
     subject: str
     ends: datetime
+    latest: datetime
+
+
+class RootEndsTooSoon(RootError):
+    """A root is uploaded that ends before it would begin to sign, or soon after."""
+
+    code = "root.ends_too_soon"
+    cause = "The root {subject:quoted} ends at {ends:time} and would begin to sign at {signs:time}."
+    where = "root"
+    fix = "Upload one that lasts longer, have it sign at once (--now), or make [root] overlap_days less."
+    subject: str
+    ends: datetime
+    signs: datetime
 
 
 class PeerUnknown(RootError):

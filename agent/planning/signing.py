@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from agent.model.pause import AHEAD
 from agent.model.peer import Peer
 from agent.planning.actions import ListRevoked, SignAgain
 from agent.planning.renewal import renewal_instant
@@ -25,11 +26,14 @@ class Signing:
         for root, ends in self._state.roots.items():
             if self._now < ends and (why := self._why_list(root)):
                 self.lists.append(ListRevoked(root, why))
-        present = self._state.evidence.root
-        if present is None or self._now >= self._state.roots.get(present, self._now):
-            return
+        signing = {
+            kind: each.root
+            for kind, each in self._state.evidence.signers.items()
+            if self._now < self._state.roots.get(each.root, self._now)
+        }
         for peer in self._state.peers:
-            if peer.current and (why := self._why_again(peer, present)) and not self._is_held_back(peer):
+            present = signing.get(peer.key_type.kind)
+            if peer.current and present and (why := self._why_again(peer, present)) and not self._is_held_back(peer):
                 self.peers.append(SignAgain(peer.sha256, peer.module, peer.label, why))
 
     def _why_list(self, root: str) -> str:
@@ -48,6 +52,8 @@ class Signing:
     def _why_again(self, peer: Peer, present: str) -> str:
         if peer.root != present:
             return "the root has changed"
+        if peer.not_before > self._now + AHEAD:
+            return "the one before is of the future"
         return self._when_due(peer.renew_at) if peer.renew_at else ""
 
     def _when_due(self, at: datetime) -> str:

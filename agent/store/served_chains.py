@@ -40,7 +40,8 @@ def note_all(store: Store) -> None:
     _note_where_it_differs(store, live)
     for path in store.layout.private.glob(f"{PREFIX}*{SUFFIX}"):
         if path.name[len(PREFIX) : -len(SUFFIX)] not in live:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def note_undone(store: Store, modules: Collection[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -48,13 +48,18 @@ def is_up_to_date(database: Connection) -> bool:
     return not migrations.pending(database.sqlite_utils)
 
 
-def _migrate(database: Connection, path: Path, guard: Guard) -> None:
-    from agent.store import migrations as steps
+def unknown_steps(names: Iterable[str]) -> list[str]:
+    """Return those of the steps that have made a database which are of a later release, sorted."""
+    from agent.store import migrations
 
-    migrations = steps.migrations
-    unknown = [step.name for step in migrations.applied(database.sqlite_utils) if step.name not in vars(steps)]
-    if unknown:
-        raise DatabaseTooNew(str(path), ", ".join(sorted(unknown)))
+    return sorted(name for name in names if name not in vars(migrations))
+
+
+def _migrate(database: Connection, path: Path, guard: Guard) -> None:
+    from agent.store.migrations import migrations
+
+    if unknown := unknown_steps(step.name for step in migrations.applied(database.sqlite_utils)):
+        raise DatabaseTooNew(str(path), ", ".join(unknown))
     if not migrations.pending(database.sqlite_utils):
         return
     try:

@@ -25,7 +25,7 @@ class ClockMemory:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._directory = os.path.join(root, PRIVATE)  # noqa: PTH118 - as in `last_look`
-        self._path = os.path.join(self._directory, NAME)  # noqa: PTH118
+        self.path = os.path.join(self._directory, NAME)  # noqa: PTH118
         self._known: tuple[Mark | None, Memory | None] = (None, None)
         self.is_written = True
         """Whether what is remembered is in the file, as far as it was read."""
@@ -63,18 +63,18 @@ class ClockMemory:
 
         from agent.system.writing import replace
 
-        replace(Path(self._path), json.dumps(_written(memory)).encode(), mode=0o600)
+        replace(Path(self.path), json.dumps(_written(memory)).encode(), mode=0o600)
 
     def _mark(self) -> Mark | None:
         try:
-            status = os.lstat(self._path)
+            status = os.lstat(self.path)
         except OSError:
             return None
         return status.st_mtime_ns, status.st_ino, status.st_size
 
     def _read(self) -> Memory | None:
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return None
         try:
@@ -100,8 +100,14 @@ def _read(fields: dict[str, Any]) -> Memory:
         doubt=(str(doubt[0]), float(doubt[1])) if doubt else None,
         offsets=tuple(map(float, fields["offsets"])),
         asks=tuple(map(float, fields["asks"])),
+        believed_since=_number(fields.get("believed_since")),
     )
     instants = [memory.instant, memory.since_boot, *memory.asks, *(doubt[1:] if doubt else ())]
     if not all(is_sane(each) for each in instants):
         raise ValueError("no clock shows that")
     return memory
+
+
+def _number(value: object) -> float | None:
+    """Return seconds since boot; less than 0 where it was accepted soon after."""
+    return value if isinstance(value, float) and is_sane(abs(value)) else None

@@ -372,11 +372,15 @@ def test_a_root_is_prepared_published_begun_and_retired(typed):
     assert f"{prepared['subject']} signs from 2027-03-01 on." in moved.stderr
     assert typed("root", "begin", "--at", "soon").returncode == 2
     assert "the step can't be later" in typed("root", "begin", "--at", "2199-01-01").stderr
-    assert typed("root", "begin").returncode == 2
+    for now in ((), ("--at", "2020-01-01")):
+        done = typed("root", "begin", *now)
+        assert (done.returncode, "Before" in done.stderr, "be signed again" in done.stderr) == (2, False, True)
+    assert "is no date" in typed("root", "begin", "--at", "0001-01-01T00:00:00+14:00").stderr
     assert typed("root", "begin", "--yes-begin-signing").returncode == 0
     signing, replaced = json.loads(typed("root", "list", "--json").stdout)["roots"]
     assert (signing["sha256"], replaced["phase"]) == (prepared["sha256"], "replaced")
     assert f"before   {replaced['subject']}, replaced" in typed("root", "show").stdout
+    assert typed("root", "retire", "--at", "2020-01-01").returncode == 2
     assert typed("root", "retire", "--yes-retire-root").returncode == 0
     assert json.loads(typed("root", "list", "--json").stdout)["roots"][1]["phase"] == "retired"
     assert "No root is prepared" in typed("root", "begin").stderr

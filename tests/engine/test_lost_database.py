@@ -18,6 +18,8 @@ from agent.cli.program import run
 from agent.errors.auth import InvalidToken, SessionExpired
 from agent.errors.store import DatabaseLost
 from agent.model.deployment import Outcome
+from agent.model.root import RootPhase
+from agent.operations.root import reissue_root
 from agent.store.copies import copies, directory_of, make_copy, open_copy
 from support.appliances.api import ANN, NAME, make_people
 from support.appliances.deployed import Deployed, served
@@ -133,6 +135,57 @@ def test_a_chain_that_is_younger_than_the_copy_goes_on_serving(tunnel, kept):
     assert tunnel.deployment("tunnel").outcome is Outcome.LIVE
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["signs", "is prepared"])
+def test_a_root_that_is_younger_than_the_copy_goes_on(tunnel, at_once):
+    drop_copies(tunnel)
+    copied(tunnel)
+    made = tunnel.change(reissue_root, at_once=at_once)
+    tunnel.apply()
+    for copy in copies(tunnel.layout)[:-1]:
+        copy.path.unlink()
+    with tunnel.store() as store:
+        before = {each.sha256: each.phase for each in store.roots.all()}
+    serving = served(tunnel.port, NAME)
+    lose(tunnel)
+    tunnel.apply()
+    with tunnel.store() as store:
+        after = {each.sha256: each.phase for each in store.roots.all()}
+        signers = {each.id: each.root for each in store.chains.records()}
+    assert len(after) == 2
+    assert after[made.sha256] is (RootPhase.SIGNING if at_once else RootPhase.PREPARED)
+    (old,) = set(after) - {made.sha256}
+    assert signers[serving] == signers[served(tunnel.port, NAME)] == (made.sha256 if at_once else old)
+    assert at_once or after == before
+
+
+def test_a_copy_with_keys_that_can_not_be_read_takes_no_good_ones_place(tunnel):
+    good = [each.path for each in copies(tunnel.layout)]
+    (chain,) = tunnel.chains("tunnel").values()
+    for _ in range(2):
+        with tunnel.store() as store, store.write():
+            store.database.execute("update chains set certificates = 'none', names = 'no JSON' where id = ?", [chain])
+        tunnel.clock.advance(hours=30)
+        tunnel.apply()
+        assert [each.path for each in copies(tunnel.layout)] == good
+    told_of = [each["problem"]["cause"] for each in told(tunnel) if each["subject"] == "copies"]
+    assert told_of == [
+        "The copy of the database is no good: rows of chains can't be read, and earlier copies are whole."
+    ]
+
+
+def test_a_copy_that_fails_is_tried_again_after_a_pause(tunnel):
+    drop_copies(tunnel)
+    directory_of(tunnel.layout).write_text("in the way")
+    tunnel.clock.advance(hours=30)
+    tunnel.apply()
+    directory_of(tunnel.layout).unlink()
+    tunnel.apply()
+    assert copies(tunnel.layout) == []
+    tunnel.clock.advance(hours=2)
+    tunnel.apply()
+    assert len(copies(tunnel.layout)) == 1
+
+
 def test_the_next_good_copy_is_taken_where_the_newest_are_not(tunnel, capsys):
     for _ in range(4):
         copied(tunnel)
@@ -152,16 +205,49 @@ def test_the_next_good_copy_is_taken_where_the_newest_are_not(tunnel, capsys):
     assert state(tunnel) == before
 
 
-def test_a_dry_run_changes_nothing(tunnel, capsys):
-    copied(tunnel)
-    tunnel.layout.database.write_bytes(b"x" * 5000)
-    files = {path: path.read_bytes() for path in tunnel.layout.private.rglob("*") if path.is_file()}
-    assert run("chainwright", ["repair", "--dry-run", "--exit-code", "--root", str(tunnel.root)]) == 10
+def everything(root: Path) -> dict[Path, tuple[object, ...]]:
+    """Return every path below a root with its content and what a write, a rename or a touch would change of it."""
+    found = {}
+    for path in root.rglob("*"):
+        seen = path.lstat()
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        found[path] = (seen.st_ino, seen.st_mode, seen.st_nlink, seen.st_mtime_ns, seen.st_ctime_ns, content)
+    return found
+
+
+@pytest.mark.parametrize("kept", ["copy", "no copy"])
+@pytest.mark.parametrize("way", [*WAYS, "older", "whole"])
+def test_a_dry_run_changes_nothing_at_all(tunnel, way, kept, capsys):
+    drop_copies(tunnel)
+    if kept == "copy":
+        copied(tunnel)
+    WAYS.get(way, lambda _: None)(tunnel)
+    if way == "older":
+        database = sqlite3.connect(tunnel.layout.database)
+        database.execute("delete from _sqlite_migrations where name = (select max(name) from _sqlite_migrations)")
+        for column in ("roots drop column beside", "roots drop column key_type", "peers drop column key_type"):
+            database.execute(f"alter table {column}")
+        database.close()
+    before = everything(tunnel.root)
+    whole = way in {"whole", "older"}
+    command = ["repair", "--dry-run", "--exit-code", "--root", str(tunnel.root)]
+    assert run("chainwright", command) == (0 if whole else 10)
+    assert everything(tunnel.root) == before
     shown = capsys.readouterr()
-    assert "file is not a database" in shown.out
-    assert "would be restored" in shown.out
+    if whole:
+        assert shown.out == "The database is whole.\n"
+        return
     assert shown.err == "Nothing was changed.\n"
-    assert {path: path.read_bytes() for path in tunnel.layout.private.rglob("*") if path.is_file()} == files
+    expected = "would be restored" if kept == "copy" else "1 roots would be taken in"
+    assert expected in shown.out or (way == "torn" and "every row could be read" in shown.out), shown.out
+
+
+def test_a_plan_before_the_first_run_makes_no_database(appliance, capsys):
+    appliance.settings('hostname = "gw"\nsources = ["uploaded", "local"]\n')
+    before = everything(appliance.root)
+    for command, code in ((["plan"], 0), (["acme", "check", "a.example.test"], 1), (["acme", "limits"], 1)):
+        assert run("chainwright", [*command, "--root", str(appliance.root)]) == code, capsys.readouterr()
+    assert everything(appliance.root) == before
 
 
 def test_to_repair_twice_is_to_repair_once(tunnel, capsys):
@@ -269,6 +355,7 @@ def test_that_no_copy_can_be_made_is_told_and_stops_nothing(tunnel):
     tunnel.apply()
     assert ("appliance", "copies", "warning", "store.copy_failed") in codes(told(tunnel))
     directory_of(tunnel.layout).unlink()
+    tunnel.clock.advance(hours=2)
     tunnel.apply()
     assert [each for each in codes(told(tunnel)) if "copies" in each[1] and each[3] != "status.modes"] == []
 

@@ -8,22 +8,25 @@ import pytest
 from agent.contract.source import ChainRecord
 from agent.model.binding import Binding, LadderPosition
 from agent.model.peer import LIFETIME, Peer
-from agent.model.root import CrossCertificate, RootPhase, RootRecord, preparation_instant, served_with
+from agent.model.root import CrossCertificate, RootRecord, preparation_instant, served_with, signers
 from agent.pki.chain import KeyType, Purpose
+from agent.pki.key import KeyKind
 from agent.planning import (
     BeginSigning,
+    ClockDoubt,
     CrossCertify,
     Plan,
     PrepareRoot,
     RetireRoot,
     RootStep,
+    SignAgain,
     State,
     action_json,
     describe,
     plan,
 )
 from agent.planning.binding import Evidence
-from agent.planning.root_life import depending_in, last_signing_instant, signing_instant
+from agent.planning.root_life import depending_in, hand_over_instant, last_signing_instant, signing_instant
 from support.cas.certificates import DAY, NOW
 
 OLD, NEW, THIRD = "aa" * 32, "bb" * 32, "cc" * 32
@@ -60,9 +63,8 @@ def local(name: str, signed_by: str, ends: datetime = NOW + LEAF) -> ChainRecord
 
 
 def state(*roots: RootRecord, crosses=CROSSED, peers=(), chains=(), live=None) -> State:
-    present = next((each.sha256 for each in roots if each.phase is RootPhase.SIGNING), None)
     return State(
-        evidence=Evidence(ladder=(), chains=tuple(chains), orders={}, root=present),
+        evidence=Evidence(ladder=(), chains=tuple(chains), orders={}, signers=signers(roots, crosses, NOW)),
         deployments={},
         live_chains=live or {},
         refusals=(),
@@ -116,6 +118,31 @@ def test_the_successor_signs_before_the_end_whatever_the_overlap_and_the_lifetim
     assert signing_instant(record, record.not_after + DAY, 90 * DAY, LEAF) == record.not_after + DAY
 
 
+def test_it_signs_before_what_the_present_one_signs_would_end_at_once_whatever_date_was_given():
+    late = replace(PREPARED, not_after=NOW + 2 * TEN_YEARS, signs_at=NOW + TEN_YEARS - DAY)
+    due = hand_over_instant(root())
+    assert due == NOW + TEN_YEARS - 20 * DAY
+    assert (steps(due - DAY, root(), late), made(due - DAY, root(), late).next_at) == ([], due)
+    (action,) = steps(due, root(), late)
+    assert describe(action).endswith(f"the root ends on {NOW + TEN_YEARS:%Y-%m-%d}")
+    assert isinstance(action, BeginSigning)
+
+
+def test_a_prepared_root_that_has_ended_never_signs_and_another_one_is_prepared():
+    ended = root(NEW, life=30 * DAY, prepared=True, signs_at=NOW + 90 * DAY)
+    now = NOW + 91 * DAY
+    assert steps(now, root(), ended) == [RetireRoot(NEW, "Root bb", "it has ended")]
+    late = NOW + TEN_YEARS * 3 / 4
+    assert [type(each) for each in steps(late, root(), ended)] == [RetireRoot, PrepareRoot]
+
+
+def test_a_peer_certificate_of_the_future_is_signed_again():
+    known = replace(state(root(), peers=[replace(PEER, not_before=NOW + 30 * DAY)]), roots={OLD: NOW + TEN_YEARS})
+    (again,) = [each for each in plan(NOW, [], [], known).actions if isinstance(each, SignAgain)]
+    assert again.reason == "the one before is of the future"
+    assert not [each for each in plan(NOW + 30 * DAY, [], [], known).actions if isinstance(each, SignAgain)]
+
+
 def test_it_signs_after_the_overlap_where_the_root_has_that_time():
     assert signing_instant(root(), NOW, 90 * DAY, LEAF) == NOW + 90 * DAY
     assert last_signing_instant(root(), LEAF) == NOW + TEN_YEARS - 2 * LEAF
@@ -138,6 +165,41 @@ def test_a_prepared_root_signs_from_its_date_on():
     (action,) = steps(date, PREPARED, root())
     assert describe(action) == "begin to sign with Root bb: that was to be on 2027-01-30"
     assert action_json(action) == {"action": "begin_signing", "reason": "that was to be on 2027-01-30", "root": NEW}
+
+
+BEGIN = NOW + 90 * DAY
+UNTRUSTED = {"irrevocable_from": BEGIN + DAY / 24}
+DOUBTED = {"doubt": ClockDoubt()}
+ENDED = root(NEW, life=30 * DAY, prepared=True, signs_at=BEGIN)
+
+
+@pytest.mark.parametrize("clock", [UNTRUSTED, DOUBTED], ids=["untrusted", "doubted"])
+@pytest.mark.parametrize(
+    "roots",
+    [
+        (PREPARED, root()),
+        (SIGNING, REPLACED),
+        (SIGNING, replace(REPLACED, retires_at=BEGIN)),
+        (SIGNING, replace(REPLACED, not_after=BEGIN)),
+        (ENDED, root()),
+    ],
+    ids=["begin", "nothing left", "date", "ended", "ended before it signs"],
+)
+def test_what_can_not_be_undone_waits_until_the_clock_was_believed_for_a_while(roots, clock):
+    (due,) = steps(BEGIN, *roots)
+    assert isinstance(due, BeginSigning | RetireRoot)
+    waiting = plan(BEGIN, [], [], replace(state(*roots), **clock))
+    assert [each for each in waiting.actions if isinstance(each, RootStep)] == []
+    if clock is UNTRUSTED:
+        assert waiting.next_at == UNTRUSTED["irrevocable_from"]
+        later = plan(waiting.next_at, [], [], replace(state(*roots), **clock))
+        assert [type(each) for each in later.actions if isinstance(each, RootStep)] == [type(due)]
+
+
+def test_where_no_other_root_can_sign_a_prepared_one_begins_whatever_the_clock_is():
+    for roots in ((PREPARED,), (PREPARED, root(life=DAY))):
+        found = plan(BEGIN, [], [], replace(state(*roots), **UNTRUSTED))
+        assert [type(each) for each in found.actions if isinstance(each, RootStep)] == [BeginSigning]
 
 
 def test_it_signs_at_once_where_the_one_before_it_has_ended_or_is_gone():
@@ -206,8 +268,9 @@ def test_leaves_are_sent_with_one_cross_certificate_that_of_a_root_that_is_still
         ((retired,), OLD),
         ((), None),
     ]:
-        found = served_with(NEW, [*others, SIGNING], crosses, NOW)
+        found = served_with(SIGNING, KeyKind.ELLIPTIC, [*others, SIGNING], crosses, NOW)
         assert (found.issuer if found else None) == issuer
     obstructed = [cross(NEW, OLD, obstacle="it may not")]
-    assert served_with(NEW, [REPLACED, SIGNING], obstructed, NOW) is None
-    assert served_with(NEW, [REPLACED, SIGNING], [cross(NEW, OLD, NOW + DAY)], NOW + DAY * 23 / 24) is None
+    ending = [cross(NEW, OLD, NOW + DAY)]
+    assert served_with(SIGNING, KeyKind.RSA, [REPLACED, SIGNING], obstructed, NOW) is None
+    assert served_with(SIGNING, KeyKind.RSA, [REPLACED, SIGNING], ending, NOW + DAY * 23 / 24) is None

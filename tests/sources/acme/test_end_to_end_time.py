@@ -38,9 +38,11 @@ class Doubting:
         self.kernel.boot(datetime.now(UTC) + LONG)
 
     def applies(self) -> Result:
+        return self.engine().apply(wait=0)
+
+    def engine(self) -> Engine:
         listeners = [self.deployed.events.append]
-        engine = Engine(self.deployed.layout, clock=self.clock, runner=self.deployed.runner, listeners=listeners)
-        return engine.apply(wait=0)
+        return Engine(self.deployed.layout, clock=self.clock, runner=self.deployed.runner, listeners=listeners)
 
     def asked(self) -> list[str]:
         return [each.resource for each in self.ca.seen]
@@ -93,3 +95,27 @@ def test_the_date_of_a_server_that_nobody_vouches_for_ends_no_doubt(box: Doubtin
     box.applies()
     assert box.clock.doubt is not None
     assert box.told() == []
+
+
+def test_a_clock_that_can_not_be_accepted_stays_doubted_stops_no_pass_and_the_ca_is_asked_again(box: Doubting) -> None:
+    box.ca.clock = lambda: datetime.now(UTC) + LONG
+    path = box.deployed.layout.private / "clock"
+    path.unlink()
+    path.mkdir()
+    engine = box.engine()
+    for _ in range(3):
+        assert engine.apply(wait=0).plan is not None
+    assert (box.asked(), box.told()) == (["directory"] * 2, [])
+    assert box.clock.doubt is not None
+    assert [each.text for each in box.deployed.events if each.kind is EventKind.CLOCK_DOUBTED] == [
+        "the machine's clock isn't believed: it is more than 30 days ahead of what was seen before the machine was started",
+        (
+            "the machine's clock still isn't believed, though the clock of 127.0.0.1 agrees with it, as that can't be noted in"
+            f" {path}: {path}: a directory is in its place. Move it away: mv {path} {path}.found"
+        ),
+    ]
+    path.rmdir()
+    box.kernel.passes(timedelta(minutes=1))
+    engine.apply(wait=0)
+    assert box.clock.doubt is None
+    assert box.told() == ["the machine's clock is believed again: the clock of 127.0.0.1 agrees with it"]
