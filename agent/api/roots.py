@@ -18,15 +18,17 @@ from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.model.aim import Aim
-from agent.model.root import RootPhase, RootRecord
+from agent.model.root import RootPhase, RootRecord, published_roots
 from agent.operations.effects import RootEffects
 from agent.operations.root import (
+    is_beside,
     reissue_root,
     root_aim,
     root_effects,
     signing_date_of_next,
     upload_effects,
     upload_root,
+    uploads_beside,
 )
 from agent.operations.uploads import Through
 from agent.report.details import RootDetails, root_details
@@ -53,17 +55,17 @@ class RootFormat(StrEnum):
     """A profile that Apple's devices install."""
 
 
-class Retyped(Input):
-    """Word that confirms that what will break was read."""
+class Overlap(Input):
+    """Which root is to be followed by another one, and whether there is an overlap."""
+
+    now: bool = Field(False, description=AT_ONCE)
+    of: str = Field("", max_length=64, description="SHA-256 of the root that it follows; empty: the main one")
+
+
+class Retyped(Overlap):
+    """The same, with the word that confirms that what will break was read."""
 
     typed: str = Field(max_length=20, description=f'"{REISSUE}"')
-    now: bool = Field(False, description=AT_ONCE)
-
-
-class Overlap(Input):
-    """Whether there is an overlap."""
-
-    now: bool = Field(False, description=AT_ONCE)
 
 
 class NewRoot(Given):
@@ -82,17 +84,19 @@ class RootQuery(Input):
     """Encoding."""
 
     format: RootFormat = RootFormat.PEM
+    of: str = Field("", max_length=64, description="SHA-256 of one root, in place of all that clients are to trust")
 
 
 @dataclass(frozen=True, slots=True)
 class RootPage:
-    """The root that signs, those that are believed beside it, and those before."""
+    """The main root that signs, those that are believed beside it, and those before."""
 
     root: RootDetails
     earlier: tuple[RootDetails, ...]
     """Retired ones."""
     others: tuple[RootDetails, ...] = ()
-    """The one that is prepared to sign next, and one that was replaced and is still believed."""
+    """The one that signs beside it for keys of its own kind, those that are prepared to sign next, and those that were replaced
+    and are still believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,30 +127,30 @@ def show(request: ApiRequest) -> ApiResponse:
     snapshot, _ = request.services.status(request.now)
     with Store.open_read_only(request.services.layout) as view:
         found = [root_details(snapshot, each, request.now) for each in view.roots.all()]
-    present = [each for each in found if each.phase is RootPhase.SIGNING]
-    if not present:
+    present = next((each for each in found if each.phase is RootPhase.SIGNING and not each.beside), None)
+    if present is None:
         raise RootMissing
     earlier = [each for each in found if each.phase is RootPhase.RETIRED]
-    others = [each for each in found if each.phase in {RootPhase.PREPARED, RootPhase.REPLACED}]
-    return ApiResponse(RootPage(present[0], tuple(earlier), tuple(others)))
+    others = [each for each in found if each.phase is not RootPhase.RETIRED and each is not present]
+    return ApiResponse(RootPage(present, tuple(earlier), tuple(others)))
 
 
 def download(request: ApiRequest) -> ApiResponse:
-    """Return the root's certificate, and that of the one that signs next. Raises `RootMissing`."""
+    """Return the certificates of the roots that sign, and of those that will. Raises `RootMissing`."""
     query: RootQuery = request.query
     with Store.open_read_only(request.services.layout) as view:
-        record, prepared = view.roots.present(), view.roots.prepared()
-    if record is None:
+        records = [each for each in published_roots(view.roots.all()) if each.sha256.startswith(query.of)]
+    if not records:
         raise RootMissing
-    content, media_type, ending = _written([record, *([prepared] if prepared else [])], query.format)
-    return ApiResponse(content, media_type=media_type, headers=attachment((record.subject,), ending))
+    content, media_type, ending = _written(records, query.format)
+    return ApiResponse(content, media_type=media_type, headers=attachment((records[0].subject,), ending))
 
 
 def effects(request: ApiRequest) -> ApiResponse:
     """Say what another root would do, asking every module."""
     query: Overlap = request.query
     with request.services.looking_state() as state:
-        return ApiResponse(root_effects(state, at_once=query.now))
+        return ApiResponse(root_effects(state, at_once=query.now, beside=is_beside(state, query.of)))
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
@@ -154,8 +158,10 @@ def reissue(request: ApiRequest) -> ApiResponse:
     _require(request.body.typed, REISSUE)
     job, now = new_job(), request.body.now
     with request.locked_state(job) as state:
-        at = signing_date_of_next(state, at_once=now)
-        aim, root = None if at else root_aim(state), reissue_root(state, at_once=now)
+        beside = is_beside(state, request.body.of)
+        at = signing_date_of_next(state, at_once=now, beside=beside)
+        aim = None if at else root_aim(state, beside=beside)
+        root = reissue_root(state, at_once=now, beside=beside)
     return _taken(request, job, root, aim, "root reissued", at)
 
 
@@ -173,8 +179,9 @@ def replace(request: ApiRequest) -> ApiResponse:
     _require(request.body.typed, REPLACE)
     root, job = _diagnose(request, request.body, request.services.inspections.take), new_job()
     with request.locked_state(job) as state:
-        at = signing_date_of_next(state, at_once=request.body.now)
-        aim = None if at else root_aim(state)
+        beside = uploads_beside(state, root)
+        at = signing_date_of_next(state, at_once=request.body.now, beside=beside)
+        aim = None if at else root_aim(state, beside=beside)
         upload_root(state, root, at_once=request.body.now)
     return _taken(request, job, root, aim, "root replaced", at)
 
@@ -220,7 +227,7 @@ ROUTES = (
         "/v1/root/download",
         Access.PUBLIC,
         download,
-        "Return the root's certificate, and that of the next one, which are for everybody",
+        "Return the certificates of the roots that sign, and of the next ones, which are for everybody",
         query=RootQuery,
         media_types=(PEM, DER, PROFILE),
         problems=(404,),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from agent.config.files import Origins, SettingsFile
 from agent.contract.fields import Host
@@ -61,7 +61,8 @@ class RootSettings(_SettingsTable):
     subject: Subject | None = Field(None, description='common name; default: the host name and "Root CA"')
     organization: Subject | None = None
     lifetime_days: int = Field(3650, ge=1, le=36500)
-    key_type: KeyType = KeyType.ECDSA_P256
+    key_type: KeyType | Annotated[tuple[KeyType, ...], Field(min_length=1, max_length=2)] = KeyType.ECDSA_P256
+    """One, or two of different kinds: a root for RSA keys, and one for the others."""
     overlap_days: int = Field(
         90,
         ge=0,
@@ -72,7 +73,13 @@ class RootSettings(_SettingsTable):
     @property
     def key_types(self) -> tuple[KeyType, ...]:
         """Key types of the roots: of the main one, and of the one beside it where that is wanted."""
-        return (self.key_type,)
+        return (self.key_type,) if isinstance(self.key_type, KeyType) else self.key_type
+
+    @model_validator(mode="after")
+    def _two_key_types_are_of_different_kinds(self) -> Self:
+        if len({each.kind for each in self.key_types}) < len(self.key_types):
+            raise ValueError('"key_type" has two of one kind; one root is for RSA keys, and one for the others')
+        return self
 
 
 class ProbeSettings(_SettingsTable):

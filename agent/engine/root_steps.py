@@ -11,8 +11,9 @@ from agent.engine.own_root import make_root, names_in_use
 from agent.errors import AgentError
 from agent.errors.root import RootMissing
 from agent.model.events import Event, EventKind
+from agent.model.finding import Finding
 from agent.model.need import HostFacts
-from agent.model.root import CrossCertificate, RootPhase
+from agent.model.root import PUBLISHED, CrossCertificate, RootPhase
 from agent.planning import (
     BeginSigning,
     CrossCertify,
@@ -111,10 +112,9 @@ class RootSteps:
             return CrossCertificate(subject, issuer, "", obstacle=error.problem.cause.rstrip("."))
 
     def _begin(self, action: BeginSigning) -> None:
-        noted = [each for each in self._store.conditions.of(SCOPE) if each.subject == action.root]
         with self._store.write():
             self._store.roots.begin(action.root, self._now)
-            self._store.conditions.replace(SCOPE, noted, self._now)
+            self._store.conditions.replace(SCOPE, noted_of_published(self._store), self._now)
         self._tell(EventKind.ROOT_SIGNS, f"{action.subject}: {action.reason}", action.root)
 
     def _end(self, action: EndSigning) -> None:
@@ -134,6 +134,12 @@ class RootSteps:
 
     def _tell(self, kind: EventKind, text: str, sha256: str) -> None:
         self._bus.publish(self._store, Event(self._now, kind, text, self._job, "", {"sha256": sha256}))
+
+
+def noted_of_published(store: Store) -> list[Finding]:
+    """Return what was found of the roots that sign, or will."""
+    known = {each.sha256 for each in store.roots.all() if each.phase in PUBLISHED}
+    return [each for each in store.conditions.of(SCOPE) if each.subject in known]
 
 
 def prepared_text(subject: str, at: datetime) -> str:

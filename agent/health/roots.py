@@ -24,39 +24,45 @@ def depending(snapshot: Snapshot, root: str, now: datetime) -> list[tuple[str, d
 
 def root_findings(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
     """Yield what is to be said of a root that is prepared, and of one that was replaced and is still believed."""
-    prepared = in_phase(snapshot.roots, RootPhase.PREPARED)
-    if prepared is not None:
-        yield _prepared(snapshot, prepared, now)
     for root in snapshot.roots:
+        if root.phase is RootPhase.PREPARED:
+            yield _prepared(snapshot, root, now)
         if root.phase is RootPhase.REPLACED:
             problem = root_replaced(root, [who for who, _ in depending(snapshot, root.sha256, now)])
             yield _finding(root, Severity.NOTICE, problem, root.replaced_at)
 
 
 def needs_successor(snapshot: Snapshot, root: RootRecord, now: datetime) -> bool:
-    """Whether the end of the root that signs is to be spoken of: none is prepared, and an uploaded one is a person's matter."""
-    if in_phase(snapshot.roots, RootPhase.PREPARED) is not None:
+    """Whether the end of a root that signs is to be spoken of: none is prepared, and an uploaded one is a person's matter."""
+    if in_phase(snapshot.roots, RootPhase.PREPARED, beside=root.beside) is not None:
         return False
     return root.uploaded or now >= preparation_instant(root) + OVERDUE
 
 
 def _prepared(snapshot: Snapshot, root: RootRecord, now: datetime) -> Finding:
-    present = snapshot.root.sha256 if snapshot.root else ""
-    cross = next((each for each in snapshot.crosses if (each.subject, each.issuer) == (root.sha256, present)), None)
+    before = in_phase(snapshot.roots, RootPhase.SIGNING, beside=root.beside)
+    issuer = before or snapshot.root
+    pair = (root.sha256, issuer.sha256 if issuer else "")
+    cross = next((each for each in snapshot.crosses if (each.subject, each.issuer) == pair), None)
     at = root.signs_at or now
     if now >= at + OVERDUE:
         return _finding(root, Severity.WARNING, root_overdue(root, at), at + OVERDUE)
-    return _finding(root, Severity.NOTICE, root_prepared(root, at, cross.obstacle if cross else ""), root.created_at)
+    problem = root_prepared(root, at, cross.obstacle if cross else "", first=root.beside and before is None)
+    return _finding(root, Severity.NOTICE, problem, root.created_at)
 
 
 def _finding(root: RootRecord, severity: Severity, problem: Problem, since: datetime | None) -> Finding:
     return Finding(SubjectKind.ROOT, root.sha256, severity, problem, since, root.subject)
 
 
-def root_prepared(root: RootRecord, at: datetime, obstacle: str = "") -> Problem:
-    """Say that another root signs soon. `obstacle`: why clients that know only the present one will not take what it signs."""
+def root_prepared(root: RootRecord, at: datetime, obstacle: str = "", *, first: bool = False) -> Problem:
+    """Say that another root signs soon. `obstacle`: why clients that know only the present one will not take what it signs.
+
+    `first`: it signs beside the present one, and follows no other.
+    """
+    what = f"A root for {root.key_type.kind.words}" if first else "The next root"
     alone = f" Clients that know only the present root will refuse what it signs: {obstacle}." if obstacle else ""
-    cause = f"The next root, {root.subject}, is prepared and signs from {rfc3339(at)} on.{alone}"
+    cause = f"{what}, {root.subject}, is prepared and signs from {rfc3339(at)} on.{alone}"
     return Problem("status.root_prepared", cause, fix=f"{GIVE}. Another date: chainwright root begin --at DATE")
 
 

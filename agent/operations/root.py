@@ -6,71 +6,106 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.engine.pass_inputs import state_of
-from agent.engine.root_steps import SCOPE, prepared_text, signing_date
+from agent.engine.root_steps import SCOPE, noted_of_published, prepared_text, signing_date
 from agent.errors.operations import RootAlreadyPresent
 from agent.errors.problem import rfc3339
-from agent.errors.root import NoRootPrepared, NoRootReplaced, RootEndsTooSoon, RootSignsUnusable, RootStepTooLate
+from agent.errors.root import (
+    NoRootPrepared,
+    NoRootReplaced,
+    RootEndsTooSoon,
+    RootSignsUnusable,
+    RootStepTooLate,
+    RootUnknown,
+)
 from agent.errors.wording import few, quoted
 from agent.health.chain_warnings import root_warnings
 from agent.model.aim import Aim
 from agent.model.events import EventKind
-from agent.model.root import RootPhase, RootRecord, in_phase
+from agent.model.root import PUBLISHED, RootPhase, RootRecord
 from agent.operations.consequences import module_effects
 from agent.operations.effects import ModuleConsequence, RootEffects
 from agent.operations.trial_leaves import judge_signed, names_not_permitted
+from agent.pki.key import KeyKind
 from agent.planning.binding import LOCAL
-from agent.planning.root_life import depending_in, hand_over_instant
+from agent.planning.root_life import depending_in, hand_over_instant, wanted_beside, wanted_key_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from agent.errors.root import RootError
     from agent.model.need import Need
+    from agent.model.peer import Peer
     from agent.operations.locked_state import LockedState
     from agent.pki.authority import Root
     from agent.pki.judgement import Objection
 
 
-def root_effects(state: LockedState, sha256: str = "", *, at_once: bool = True) -> RootEffects:
+def is_beside(state: LockedState, of: str) -> bool:
+    """Whether a root that signs or is prepared, by the beginning of its SHA-256, is one beside the main one. Empty: it isn't.
+
+    Raises `RootUnknown`.
+    """
+    if not of:
+        return False
+    known = [each for each in state.store.roots.all() if each.phase in PUBLISHED and each.sha256.startswith(of.lower())]
+    if not known:
+        raise RootUnknown(of)
+    return known[0].beside
+
+
+def root_effects(state: LockedState, sha256: str = "", *, at_once: bool = True, beside: bool = False) -> RootEffects:
     """Return what another root would do when it signs; every module is asked what breaks.
 
-    `sha256`: of the other one, if it is there. `at_once`: without an overlap.
+    `sha256`: of the other one, if it is there. `at_once`: without an overlap. `beside`: the main one, for keys of its own kind.
     """
-    prepared = state.store.roots.prepared()
-    signed = _signed(state)
+    prepared = state.store.roots.prepared(beside=beside)
+    kinds, signed = _kinds(state, beside=beside), _signed(state, beside=beside)
     local = [each.key for each in state.bindings() if each.chain in signed]
     found = module_effects(state, "root", sha256, local, state.inputs.enabled.modules)
     return RootEffects(
         *(found.consequences, found.unknown, found.uninspected),
         resigned=tuple(f"{module}/{slot}" for module, slot in local),
-        peers=tuple(f"{each.module}/{each.label}" for each in state.store.peers.all() if each.current),
-        signs_at=signing_date_of_next(state, at_once=at_once),
+        peers=tuple(f"{each.module}/{each.label}" for each in _peers(state, kinds)),
+        signs_at=signing_date_of_next(state, at_once=at_once, beside=beside),
         dropped=prepared.subject if prepared and prepared.sha256 != sha256 else "",
     )
 
 
-def prepared_effects(state: LockedState) -> RootEffects:
+def prepared_effects(state: LockedState, of: str = "") -> RootEffects:
     """Return what it would do if the prepared root signed now. Raises `NoRootPrepared`."""
-    found = state.store.roots.prepared()
+    found = _prepared(state, of)
+    return root_effects(state, found.sha256, beside=found.beside)
+
+
+def _prepared(state: LockedState, of: str) -> RootRecord:
+    """Return the root that is prepared, the main one first; `of`: the beginning of its SHA-256."""
+    return _found(state, RootPhase.PREPARED, of, NoRootPrepared)
+
+
+def _replaced(state: LockedState, of: str) -> RootRecord:
+    return _found(state, RootPhase.REPLACED, of, NoRootReplaced)
+
+
+def _found(state: LockedState, phase: RootPhase, of: str, missing: type[RootError]) -> RootRecord:
+    known = sorted(state.store.roots.all(), key=lambda each: each.beside)
+    found = next((each for each in known if each.phase is phase and each.sha256.startswith(of.lower())), None)
     if found is None:
-        raise NoRootPrepared
-    return root_effects(state, found.sha256)
+        raise missing
+    return found
 
 
-def depending_on_replaced(state: LockedState) -> list[str]:
+def depending_on_replaced(state: LockedState, of: str = "") -> list[str]:
     """Return what the root that was replaced has signed and that is in use or may be. Raises `NoRootReplaced`."""
-    found = in_phase(state.store.roots.all(), RootPhase.REPLACED)
-    if found is None:
-        raise NoRootReplaced
+    found = _replaced(state, of)
     known = state_of(state.inputs, state.store, state.now)
     return [who for who, _ in depending_in(known, found.sha256, state.bindings(), state.now)]
 
 
-def begin_signing(state: LockedState, at: datetime) -> RootRecord:
+def begin_signing(state: LockedState, at: datetime, of: str = "") -> RootRecord:
     """Have the prepared root sign from an instant on. Raises `NoRootPrepared` and `RootStepTooLate`."""
-    found, present = state.store.roots.prepared(), state.store.roots.present()
-    if found is None:
-        raise NoRootPrepared
+    found = _prepared(state, of)
+    present = state.store.roots.present(beside=found.beside)
     for each in (found, present if at > state.now else None):
         if each is not None and hand_over_instant(each) < at:
             raise RootStepTooLate(each.subject, each.not_after, hand_over_instant(each))
@@ -79,11 +114,9 @@ def begin_signing(state: LockedState, at: datetime) -> RootRecord:
     return found
 
 
-def retire_root(state: LockedState, at: datetime) -> RootRecord:
+def retire_root(state: LockedState, at: datetime, of: str = "") -> RootRecord:
     """Have the root that was replaced believed until an instant. Raises `NoRootReplaced` and `RootStepTooLate`."""
-    found = in_phase(state.store.roots.all(), RootPhase.REPLACED)
-    if found is None:
-        raise NoRootReplaced
+    found = _replaced(state, of)
     if found.not_after < at:
         raise RootStepTooLate(found.subject, found.not_after, found.not_after)
     with state.change("root retires", found.subject, rfc3339(at)):
@@ -91,21 +124,31 @@ def retire_root(state: LockedState, at: datetime) -> RootRecord:
     return found
 
 
-def root_aim(state: LockedState) -> Aim:
+def root_aim(state: LockedState, *, beside: bool = False) -> Aim:
     """Return what another root is for: that each need with a local chain gets one of it. Call before it is made."""
-    signed = _signed(state)
+    signed = _signed(state, beside=beside)
     local = {each.key: each.chain for each in state.bindings() if each.chain in signed}
     return Aim(tuple(local), instead_of=tuple({chain for chain in local.values() if chain}))
 
 
-def reissue_root(state: LockedState, *, at_once: bool = True) -> Root:
-    """Make a new root, which signs at once, or after an overlap; the old one is kept."""
+def reissue_root(state: LockedState, *, at_once: bool = True, beside: bool = False) -> Root:
+    """Make a new root, which signs at once, or after an overlap; the old one is kept.
+
+    `beside`: in place of the one beside the main one.
+    """
     from agent.engine.own_root import make_root, names_in_use
 
     settings, host = state.inputs.settings.root, state.inputs.enabled.host
-    root = make_root(settings, host, state.now, names_in_use(state.store))
-    _take(state, root, "root reissued", at_once=at_once)
+    key_type = wanted_key_type(state.store.roots.present(beside=beside), settings.key_types)
+    root = make_root(settings, host, state.now, names_in_use(state.store), key_type, beside=beside)
+    _take(state, root, "root reissued", at_once=at_once, beside=beside)
     return root
+
+
+def uploads_beside(state: LockedState, root: Root) -> bool:
+    """Whether an uploaded root signs beside the main one: the settings want two, and it is of the other kind."""
+    wanted = wanted_beside(state.store.roots.present(), state.inputs.settings.root.key_types)
+    return wanted is not None and wanted.kind is root.key_type.kind
 
 
 def upload_effects(state: LockedState, root: Root, *, at_once: bool = True) -> RootEffects:
@@ -113,7 +156,7 @@ def upload_effects(state: LockedState, root: Root, *, at_once: bool = True) -> R
     _refuse_present(state, root)
     _refuse_short_lived(state, root, at_once=at_once)
     warnings = tuple(_judged(state, root))
-    effects = root_effects(state, root.sha256, at_once=at_once)
+    effects = root_effects(state, root.sha256, at_once=at_once, beside=uploads_beside(state, root))
     return replace(effects, consequences=(*effects.consequences, *warnings))
 
 
@@ -124,28 +167,28 @@ def upload_root(state: LockedState, root: Root, *, at_once: bool = True) -> None
     """
     _refuse_present(state, root)
     _refuse_short_lived(state, root, at_once=at_once)
-    _take(state, root, "root replaced", _refuse_unusable(state, root), at_once=at_once, uploaded=True)
+    refused, beside = _refuse_unusable(state, root), uploads_beside(state, root)
+    _take(state, root, "root replaced", refused, at_once=at_once, uploaded=True, beside=beside)
 
 
 def _refuse_present(state: LockedState, root: Root) -> None:
-    known = (RootPhase.SIGNING, RootPhase.PREPARED)
-    if any(each.sha256 == root.sha256 and each.phase in known for each in state.store.roots.all()):
+    if any(each.sha256 == root.sha256 and each.phase in PUBLISHED for each in state.store.roots.all()):
         raise RootAlreadyPresent(root.sha256)
 
 
 def _refuse_short_lived(state: LockedState, root: Root, *, at_once: bool) -> None:
     """Refuse a root that has ended, or is about to, when it would begin to sign."""
-    at = signing_date_of_next(state, at_once=at_once)
+    at = signing_date_of_next(state, at_once=at_once, beside=uploads_beside(state, root))
     if at is not None and at > hand_over_instant(root):
         raise RootEndsTooSoon(root.subject, root.not_after, at)
 
 
-def signing_date_of_next(state: LockedState, *, at_once: bool) -> datetime | None:
+def signing_date_of_next(state: LockedState, *, at_once: bool, beside: bool = False) -> datetime | None:
     """Return when a root that is made now signs; None: at once, as is wanted or as there is no other one."""
     present = state.store.roots.present()
     if at_once or present is None:
         return None
-    return signing_date(state.store, state.inputs.settings, state.now)
+    return signing_date(state.store, state.inputs.settings, state.now, beside=beside)
 
 
 def _take(
@@ -156,20 +199,21 @@ def _take(
     *,
     at_once: bool,
     uploaded: bool = False,
+    beside: bool = False,
 ) -> None:
     """Put a root into service or prepare it, with what some clients refuse in it or above it."""
     from agent.pki.certificate import title_of
 
-    at = signing_date_of_next(state, at_once=at_once)
+    at = signing_date_of_next(state, at_once=at_once, beside=beside)
     kind = EventKind.ROOT_PREPARED if at else EventKind.ROOT_CREATED
     text = prepared_text(root.subject, at) if at else f"{root.subject}, until {root.not_after:%Y-%m-%d}"
     event = state.event(kind, text, sha256=root.sha256)
     with state.change(action, root.subject, root.sha256, events=[event]):
-        before = state.store.conditions.of(SCOPE) if at else []
         if at:
-            state.store.roots.prepare(root, state.now, signs_at=at, uploaded=uploaded)
+            state.store.roots.prepare(root, state.now, signs_at=at, uploaded=uploaded, beside=beside)
         else:
-            state.store.roots.add(root, state.now, uploaded=uploaded)
+            state.store.roots.add(root, state.now, uploaded=uploaded, beside=beside)
+        before = noted_of_published(state.store)
         issuers = {title_of(each) for each in (root.certificate, *root.parents)}
         findings = root_warnings(root.sha256, root.subject, [each for each in warnings if each.certificate in issuers])
         state.store.conditions.replace(SCOPE, [*before, *findings], state.now)
@@ -179,8 +223,8 @@ def _judged(state: LockedState, root: Root) -> Iterator[ModuleConsequence]:
     """Yield what some clients would refuse of what a root will sign. Raises `RootSignsUnusable`."""
     for objection in _refuse_unusable(state, root):
         yield ModuleConsequence("root", f"{objection.sentence}.", "warning")
-    signed_at_once = {(need.module, need.slot) for need in _to_be_signed(state)}
-    for need in _signable(state):
+    signed_at_once = {(need.module, need.slot) for need in _to_be_signed(state, beside=uploads_beside(state, root))}
+    for need in _signable(state, beside=uploads_beside(state, root)):
         names = names_not_permitted(root, (need.names, (need.purpose,)), state.now)
         if names and (need.module, need.slot) not in signed_at_once:
             yield ModuleConsequence(need.module, _may_not_sign(names), "warning")
@@ -195,26 +239,41 @@ def _may_not_sign(names: Sequence[str]) -> str:
 
 def _refuse_unusable(state: LockedState, root: Root) -> tuple[Objection, ...]:
     """Return what some clients refuse of what a root will sign at once. Raises `RootSignsUnusable`."""
-    wanted = [(need.names, (need.purpose,)) for need in _to_be_signed(state)]
-    peers = [(each.names, each.purposes) for each in state.store.peers.all() if each.current]
+    wanted = [(need.names, (need.purpose,)) for need in _to_be_signed(state, beside=uploads_beside(state, root))]
+    kinds = _kinds(state, beside=uploads_beside(state, root))
+    peers = [(each.names, each.purposes) for each in _peers(state, kinds)]
     judgement = judge_signed(root, [*wanted, *peers], state.now)
     if not judgement.good:
         raise RootSignsUnusable(root.subject, list(dict.fromkeys(each.sentence for each in judgement.refused)))
     return judgement.warnings
 
 
-def _to_be_signed(state: LockedState) -> list[Need]:
+def _to_be_signed(state: LockedState, *, beside: bool) -> list[Need]:
     """Return the needs whose chain the root signs in the next pass: those that have a local chain, or none."""
-    signed = _signed(state)
+    signed = _signed(state, beside=beside)
     keys = {each.key for each in state.bindings() if each.chain is None or each.chain in signed}
-    return [need for need in _signable(state) if (need.module, need.slot) in keys]
+    return [need for need in _signable(state, beside=beside) if (need.module, need.slot) in keys]
 
 
-def _signable(state: LockedState) -> list[Need]:
-    """Return the needs that local chains may serve."""
-    return [need for need in state.needs if need.sources is None or LOCAL in need.sources]
+def _signable(state: LockedState, *, beside: bool) -> list[Need]:
+    """Return the needs that local chains of a root may serve."""
+    kinds = _kinds(state, beside=beside)
+    allowed = [need for need in state.needs if need.sources is None or LOCAL in need.sources]
+    return [need for need in allowed if need.request.key_type.kind in kinds]
 
 
-def _signed(state: LockedState) -> set[str]:
-    """Return the ids of the chains that an own root signed."""
-    return {each.id for each in state.chains if each.root is not None}
+def _signed(state: LockedState, *, beside: bool) -> set[str]:
+    """Return the ids of the chains that a root would sign again: those of own roots, as far as their keys are its matter."""
+    kinds = _kinds(state, beside=beside)
+    return {each.id for each in state.chains if each.root is not None and each.key_type.kind in kinds}
+
+
+def _peers(state: LockedState, kinds: Collection[KeyKind]) -> list[Peer]:
+    return [each for each in state.store.peers.all() if each.current and each.key_type.kind in kinds]
+
+
+def _kinds(state: LockedState, *, beside: bool) -> set[KeyKind]:
+    """Return the kinds of keys that the main root signs for, or one beside it."""
+    main, other = state.store.roots.present(), state.store.roots.present(beside=True)
+    apart = main if beside else other
+    return set(KeyKind) - ({apart.key_type.kind} if apart else set())

@@ -144,7 +144,8 @@ class Roots:
     def take_in_files(self, signed: Collection[str], now: datetime) -> list[Root]:
         """Keep the roots of the sealed copies that aren't here, and return them. Call inside `Store.write`.
 
-        Where none signs, the newest of those does that have `signed` what is in service; a newer one was prepared to follow.
+        Where none signs, the newest of those does that have `signed` what is in service; a newer one was prepared to follow. One
+        with a key of the other kind that has signed it too, signs beside it.
         """
         known = {record.sha256 for record in self.all()}
         found = [each for each in self._in_files() if each.sha256 not in known]
@@ -152,6 +153,8 @@ class Roots:
             signing = self.present()
             if signing is None:
                 self._insert(root, now, signs_at=now, prepared=False, uploaded=False)
+            elif root.sha256 in signed and _is_beside(root, signing) and self.present(beside=True) is None:
+                self._insert(root, now, signs_at=root.not_before, prepared=False, uploaded=False, beside=True)
             elif root.not_before > signing.not_before and root.sha256 not in signed and self.prepared() is None:
                 self._insert(root, now, signs_at=now + UNTIL_IT_SIGNS, prepared=True, uploaded=False)
             else:
@@ -209,6 +212,10 @@ class Roots:
         if root is None or cross is None:
             return root
         return with_changes(root, cross_path=load_certificates(cross.certificate.encode()))
+
+
+def _is_beside(root: Root, main: RootRecord) -> bool:
+    return root.key_type.kind is not main.key_type.kind
 
 
 def _context(sha256: str) -> str:

@@ -203,6 +203,7 @@ EXAMPLES: list[AgentError] = [
     root.NamesMissing(),
     root.RootMissing(),
     root.NoRootPrepared(),
+    root.RootUnknown("bf2c"),
     root.NoRootReplaced(),
     root.RootStepTooLate("gw Root CA", AT, AT - timedelta(days=20)),
     root.RootEndsTooSoon("Company Appliances", AT, AT + timedelta(days=30)),
