@@ -135,7 +135,7 @@ def list_(invocation: Invocation) -> None:
     example="""
 $ chainwright root reissue --dry-run
 $ chainwright root reissue
-From 2027-03-01 on the new root signs. Where it isn't known by then:
+From 2027-03-01 on the new root signs. Who knows only the old one takes what it signs, by a cross-certificate.
 2 local chains will be signed again and deployed: reverse_proxy/www.example.com, webui/address.
 Type REISSUE to go on:
 """,

@@ -21,7 +21,7 @@ from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
 from agent.engine.bus import Bus
-from agent.engine.clock_notes import clock_doubt
+from agent.engine.clock_notes import clock_doubt, irrevocable_from
 from agent.engine.closing import bound_chains, close_pass
 from agent.engine.host import usable_addresses, usable_by_interface
 from agent.engine.looks import modules_to_look_at, repair_modes
@@ -356,7 +356,8 @@ class Pass:
 
     def _state(self, now: datetime) -> State:
         doubt = clock_doubt(self._clock, self.rungs, now)
-        return state_of(self._inputs, self._store, now, self._deferred, doubt)
+        known = state_of(self._inputs, self._store, now, self._deferred, doubt)
+        return replace(known, irrevocable_from=irrevocable_from(self._clock, now))
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))

@@ -123,7 +123,7 @@ class Engine:
 
     def plan(self, *, windows: bool = True) -> Plan:
         """Return what is due, changing nothing."""
-        with Store.open_to_look(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
+        with Store.open_or_empty(self.layout) as store:
             inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
             return self._pass(store, inputs, "").plan(windows=windows)
 

@@ -113,8 +113,7 @@ class RootSteps:
 
     def _begin(self, action: BeginSigning) -> None:
         with self._store.write():
-            self._store.roots.begin(action.root, self._now)
-            self._store.conditions.replace(SCOPE, noted_of_published(self._store), self._now)
+            store_beginning(self._store, action.root, self._now)
         self._tell(EventKind.ROOT_SIGNS, f"{action.subject}: {action.reason}", action.root)
 
     def _end(self, action: EndSigning) -> None:
@@ -134,6 +133,12 @@ class RootSteps:
 
     def _tell(self, kind: EventKind, text: str, sha256: str) -> None:
         self._bus.publish(self._store, Event(self._now, kind, text, self._job, "", {"sha256": sha256}))
+
+
+def store_beginning(store: Store, root: str, now: datetime) -> None:
+    """Have a prepared root sign from now on; what was found about the one before counts no longer. Call inside `Store.write`."""
+    store.roots.begin(root, now)
+    store.conditions.replace(SCOPE, noted_of_published(store), now)
 
 
 def noted_of_published(store: Store) -> list[Finding]:

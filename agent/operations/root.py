@@ -5,35 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.engine.pass_inputs import state_of
+from agent.contract.context import Change
 from agent.engine.root_steps import SCOPE, noted_of_published, prepared_text, signing_date
 from agent.errors.operations import RootAlreadyPresent
-from agent.errors.problem import rfc3339
-from agent.errors.root import (
-    NoRootPrepared,
-    NoRootReplaced,
-    RootEndsTooSoon,
-    RootSignsUnusable,
-    RootStepTooLate,
-    RootUnknown,
-)
+from agent.errors.root import RootEndsTooSoon, RootSignsUnusable, RootUnknown
 from agent.errors.wording import few, quoted
 from agent.health.chain_warnings import root_warnings
 from agent.model.aim import Aim
 from agent.model.events import EventKind
-from agent.model.root import PUBLISHED, RootPhase, RootRecord
-from agent.operations.consequences import module_effects
+from agent.model.root import PUBLISHED
+from agent.operations.consequences import effects_of_each
 from agent.operations.effects import ModuleConsequence, RootEffects
+from agent.operations.root_bridge import bridge_obstacle
+from agent.operations.root_steps import prepared_root
 from agent.operations.trial_leaves import judge_signed, names_not_permitted
 from agent.pki.key import KeyKind
 from agent.planning.binding import LOCAL
-from agent.planning.root_life import depending_in, hand_over_instant, wanted_beside, wanted_key_type
+from agent.planning.root_life import hand_over_instant, wanted_beside, wanted_key_type
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from agent.errors.root import RootError
     from agent.model.need import Need
     from agent.model.peer import Peer
     from agent.operations.locked_state import LockedState
@@ -54,74 +47,60 @@ def is_beside(state: LockedState, of: str) -> bool:
     return known[0].beside
 
 
-def root_effects(state: LockedState, sha256: str = "", *, at_once: bool = True, beside: bool = False) -> RootEffects:
+def root_effects(
+    state: LockedState, successor: Root | str = "", *, at_once: bool = True, beside: bool = False
+) -> RootEffects:
     """Return what another root would do when it signs; every module is asked what breaks.
 
-    `sha256`: of the other one, if it is there. `at_once`: without an overlap. `beside`: the main one, for keys of its own kind.
+    `successor`: the other one, or its SHA-256 where it is there; empty: the agent makes it. `at_once`: without an overlap.
+    `beside`: the main one, for keys of its own kind alone.
     """
-    prepared = state.store.roots.prepared(beside=beside)
-    kinds, signed = _kinds(state, beside=beside), _signed(state, beside=beside)
-    local = [each.key for each in state.bindings() if each.chain in signed]
-    found = module_effects(state, "root", sha256, local, state.inputs.enabled.modules)
-    return RootEffects(
-        *(found.consequences, found.unknown, found.uninspected),
-        resigned=tuple(f"{module}/{slot}" for module, slot in local),
-        peers=tuple(f"{each.module}/{each.label}" for each in _peers(state, kinds)),
-        signs_at=signing_date_of_next(state, at_once=at_once, beside=beside),
-        dropped=prepared.subject if prepared and prepared.sha256 != sha256 else "",
-    )
+    at = signing_date_of_next(state, at_once=at_once, beside=beside)
+    if at is None:
+        return _effects(state, [_change(successor)], beside=beside)
+    present = state.store.roots.present(beside=beside) or state.store.roots.present()
+    obstacle = bridge_obstacle(state, present, successor) if present else ""
+    changes = [_change(successor, bridged=not obstacle, still_believed=True), _change(successor)]
+    return _effects(state, changes, signs_at=at, obstacle=obstacle, beside=beside)
 
 
 def prepared_effects(state: LockedState, of: str = "") -> RootEffects:
     """Return what it would do if the prepared root signed now. Raises `NoRootPrepared`."""
-    found = _prepared(state, of)
-    return root_effects(state, found.sha256, beside=found.beside)
+    found = prepared_root(state, of)
+    present = state.store.roots.present(beside=found.beside) or state.store.roots.present()
+    obstacle = bridge_obstacle(state, present, found.sha256) if present else ""
+    changes = [_change(found.sha256, bridged=not obstacle, still_believed=True)]
+    return _effects(state, changes, obstacle=obstacle, beside=found.beside)
 
 
-def _prepared(state: LockedState, of: str) -> RootRecord:
-    """Return the root that is prepared, the main one first; `of`: the beginning of its SHA-256."""
-    return _found(state, RootPhase.PREPARED, of, NoRootPrepared)
+def _change(successor: Root | str, *, bridged: bool = False, still_believed: bool = False) -> Change:
+    sha256 = successor if isinstance(successor, str) else successor.sha256
+    return Change("root", sha256, bridged=bridged, still_believed=still_believed)
 
 
-def _replaced(state: LockedState, of: str) -> RootRecord:
-    return _found(state, RootPhase.REPLACED, of, NoRootReplaced)
-
-
-def _found(state: LockedState, phase: RootPhase, of: str, missing: type[RootError]) -> RootRecord:
-    known = sorted(state.store.roots.all(), key=lambda each: each.beside)
-    found = next((each for each in known if each.phase is phase and each.sha256.startswith(of.lower())), None)
-    if found is None:
-        raise missing
-    return found
-
-
-def depending_on_replaced(state: LockedState, of: str = "") -> list[str]:
-    """Return what the root that was replaced has signed and that is in use or may be. Raises `NoRootReplaced`."""
-    found = _replaced(state, of)
-    known = state_of(state.inputs, state.store, state.now)
-    return [who for who, _ in depending_in(known, found.sha256, state.bindings(), state.now)]
-
-
-def begin_signing(state: LockedState, at: datetime, of: str = "") -> RootRecord:
-    """Have the prepared root sign from an instant on. Raises `NoRootPrepared` and `RootStepTooLate`."""
-    found = _prepared(state, of)
-    present = state.store.roots.present(beside=found.beside)
-    for each in (found, present if at > state.now else None):
-        if each is not None and hand_over_instant(each) < at:
-            raise RootStepTooLate(each.subject, each.not_after, hand_over_instant(each))
-    with state.change("root begins to sign", found.subject, rfc3339(at)):
-        state.store.roots.move(found.sha256, signs_at=at)
-    return found
-
-
-def retire_root(state: LockedState, at: datetime, of: str = "") -> RootRecord:
-    """Have the root that was replaced believed until an instant. Raises `NoRootReplaced` and `RootStepTooLate`."""
-    found = _replaced(state, of)
-    if found.not_after < at:
-        raise RootStepTooLate(found.subject, found.not_after, found.not_after)
-    with state.change("root retires", found.subject, rfc3339(at)):
-        state.store.roots.move(found.sha256, retires_at=at)
-    return found
+def _effects(
+    state: LockedState,
+    changes: Sequence[Change],
+    *,
+    beside: bool,
+    signs_at: datetime | None = None,
+    obstacle: str = "",
+) -> RootEffects:
+    """`changes`: what is asked about; then what may be chosen in its place, without an overlap."""
+    prepared = state.store.roots.prepared(beside=beside)
+    signed = _signed(state, beside=beside)
+    local = [each.key for each in state.bindings() if each.chain in signed]
+    found, *skipping = effects_of_each(state, changes, local, state.inputs.enabled.modules)
+    return RootEffects(
+        *(found.consequences, found.unknown, found.uninspected),
+        resigned=tuple(f"{module}/{slot}" for module, slot in local),
+        peers=tuple(f"{each.module}/{each.label}" for each in _peers(state, beside=beside)),
+        signs_at=signs_at,
+        dropped=prepared.subject if prepared and prepared.sha256 != changes[0].subject else "",
+        bridged=changes[0].bridged,
+        obstacle=obstacle,
+        at_once=tuple(consequence for each in skipping for consequence in each.consequences),
+    )
 
 
 def root_aim(state: LockedState, *, beside: bool = False) -> Aim:
@@ -156,7 +135,7 @@ def upload_effects(state: LockedState, root: Root, *, at_once: bool = True) -> R
     _refuse_present(state, root)
     _refuse_short_lived(state, root, at_once=at_once)
     warnings = tuple(_judged(state, root))
-    effects = root_effects(state, root.sha256, at_once=at_once, beside=uploads_beside(state, root))
+    effects = root_effects(state, root, at_once=at_once, beside=uploads_beside(state, root))
     return replace(effects, consequences=(*effects.consequences, *warnings))
 
 
@@ -240,8 +219,7 @@ def _may_not_sign(names: Sequence[str]) -> str:
 def _refuse_unusable(state: LockedState, root: Root) -> tuple[Objection, ...]:
     """Return what some clients refuse of what a root will sign at once. Raises `RootSignsUnusable`."""
     wanted = [(need.names, (need.purpose,)) for need in _to_be_signed(state, beside=uploads_beside(state, root))]
-    kinds = _kinds(state, beside=uploads_beside(state, root))
-    peers = [(each.names, each.purposes) for each in _peers(state, kinds)]
+    peers = [(each.names, each.purposes) for each in _peers(state, beside=uploads_beside(state, root))]
     judgement = judge_signed(root, [*wanted, *peers], state.now)
     if not judgement.good:
         raise RootSignsUnusable(root.subject, list(dict.fromkeys(each.sentence for each in judgement.refused)))
@@ -268,7 +246,8 @@ def _signed(state: LockedState, *, beside: bool) -> set[str]:
     return {each.id for each in state.chains if each.root is not None and each.key_type.kind in kinds}
 
 
-def _peers(state: LockedState, kinds: Collection[KeyKind]) -> list[Peer]:
+def _peers(state: LockedState, *, beside: bool) -> list[Peer]:
+    kinds = _kinds(state, beside=beside)
     return [each for each in state.store.peers.all() if each.current and each.key_type.kind in kinds]
 
 

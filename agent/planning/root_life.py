@@ -118,11 +118,11 @@ class RootLife:
         self._consider_beside()
         self._cross_certify()
         for root in self._state.own_roots:
-            if root.phase is RootPhase.REPLACED and (why := self._why_retired(root)):
+            if root.phase is RootPhase.REPLACED and (why := self._why_retired(root)) and not self._waits():
                 self.due.append(RetireRoot(root.sha256, root.subject, why))
 
     def _unless_ended(self, prepared: RootRecord | None) -> RootRecord | None:
-        if prepared is None or prepared.not_after > self._now:
+        if prepared is None or prepared.not_after > self._now or (self._present and self._waits()):
             return prepared
         self.due.append(RetireRoot(prepared.sha256, prepared.subject, "it has ended"))
         return None
@@ -149,11 +149,15 @@ class RootLife:
 
     def _why_signing(self, present: RootRecord | None, prepared: RootRecord) -> str:
         at = prepared.signs_at or self._now
-        before = present or (self._present if prepared.beside else None)
+        before = present or (self._present if prepared.beside and at > prepared.created_at else None)
+        if prepared.not_after <= self._now:
+            return ""
         if before is None:
-            return "no other root signs"
+            return "nobody knows the main one for long" if prepared.beside else "no other root signs"
         if before.not_after <= self._now:
             return "the root before it has ended"
+        if self._waits():
+            return ""
         if present is not None and self._is_due(hand_over_instant(present)):
             return _why_prepared(present, self._now)
         return f"that was to be on {at:%Y-%m-%d}" if self._is_due(at) else ""
@@ -188,6 +192,11 @@ class RootLife:
         ends = [end for _, end in depending_in(self._state, root.sha256, self._bindings, self._now)]
         at = max([*ends, (root.replaced_at or self._now) + STAYS])
         return "nothing that it has signed is left" if self._is_due(at) else ""
+
+    def _waits(self) -> bool:
+        """Whether what can't be undone has to wait for the clock. Nothing is lost meanwhile: both roots are believed."""
+        at = self._state.irrevocable_from
+        return self._state.doubt is not None or (at is not None and not self._is_due(at))
 
     def _is_due(self, at: datetime) -> bool:
         if at > self._now:

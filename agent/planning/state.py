@@ -64,3 +64,5 @@ class State:
     """SHA-256 of a root -> its newest list."""
     doubt: ClockDoubt | None = None
     """None: the clock is believed."""
+    irrevocable_from: datetime | None = None
+    """When what can't be undone may be done at the earliest, as the clock has to be believed for a while; None: at once."""

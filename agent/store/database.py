@@ -113,7 +113,7 @@ class Store:
         """Open a database that is not in place, and bring it up to date; `first`: it is empty. Raises `StoreError`."""
         database = Connection.open(path)
         try:
-            bring_up_to_date(database, path)
+            bring_up_to_date(database, layout.database)
             return cls(layout, database, new_sealer(layout, database) if first else checked_sealer(layout, database))
         except BaseException:
             database.close()
@@ -138,6 +138,22 @@ class Store:
             return cls.open_existing(layout)
         except (DatabaseFull, DatabaseReadOnly):
             return cls.open_read_only(layout)
+
+    @classmethod
+    def open_or_empty(cls, layout: Layout) -> Self:
+        """Do the same as `open_to_look`; before the first run it is an empty one in memory."""
+        try:
+            return cls.open_to_look(layout)
+        except NoStateYet:
+            refuse_to_forget(layout)
+            return cls.empty(layout)
+
+    @classmethod
+    def empty(cls, layout: Layout) -> Self:
+        """Open an empty store in memory, in which no key can be kept."""
+        database = Connection.in_memory()
+        bring_up_to_date(database, layout.database)
+        return cls(layout, database, sealer_of(layout))
 
     def refresh(self) -> None:
         """Take a store that is open read-only to the present state."""

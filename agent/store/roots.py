@@ -47,6 +47,7 @@ class Roots:
             " where retired_at is null and beside = ?"
         )
         self._database.execute(query, [written(now), written(now), int(beside)])
+        self._write_files(root)
         self._insert(root, now, signs_at=now, prepared=False, uploaded=uploaded, beside=beside)
 
     def prepare(
@@ -65,6 +66,7 @@ class Roots:
         before = self.prepared(beside=beside)
         if before is not None:
             self.give_up(before.sha256, now)
+        self._write_files(root)
         self._insert(root, now, signs_at=signs_at, prepared=True, uploaded=uploaded, beside=beside)
 
     def give_up(self, sha256: str, now: datetime) -> None:
@@ -101,12 +103,15 @@ class Roots:
             [written(signs_at) if signs_at else None, written(retires_at) if retires_at else None, sha256],
         )
 
+    def _write_files(self, root: Root) -> None:
+        sealed = self._sealer.seal(root.key_pem(), _context(root.sha256))
+        replace(self._private / f"root-{root.sha256[:16]}.sealed", sealed, mode=0o600)
+        replace(self._private / f"root-{root.sha256[:16]}.pem", root.pem(), mode=0o600)
+
     def _insert(
         self, root: Root, now: datetime, *, signs_at: datetime, prepared: bool, uploaded: bool, beside: bool = False
     ) -> None:
         sealed = self._sealer.seal(root.key_pem(), _context(root.sha256))
-        replace(self._private / f"root-{root.sha256[:16]}.sealed", sealed, mode=0o600)
-        replace(self._private / f"root-{root.sha256[:16]}.pem", root.pem(), mode=0o600)
         self._database.table("roots").insert(
             {
                 "sha256": root.sha256,

@@ -12,6 +12,9 @@ TOLERANCE = 3600.0
 """Seconds that the clock may be off from what was expected: so much it is corrected by in the ordinary course."""
 LONGEST_OFF = 30 * 86400.0
 """Seconds that a machine may have been switched off for, without somebody being asked whether it was so long."""
+TRUSTED_AFTER = 3600.0
+"""Seconds for which the clock has to be believed in a boot before what can't be undone is done by it: one that is ahead by
+less than `LONGEST_OFF` is believed at once, and NTP or a person needs a while to set it."""
 LAST = float(1 << 36)
 """Seconds after the epoch that no clock shows: more than `datetime` can hold comes soon after."""
 
@@ -47,7 +50,7 @@ class Doubt:
 class Memory:
     """What is remembered: an instant that was believed, and the time since boot then."""
 
-    __slots__ = ("asks", "boot", "doubt", "exact", "instant", "offsets", "since_boot")
+    __slots__ = ("asks", "believed_since", "boot", "doubt", "exact", "instant", "offsets", "since_boot")
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Memory:
         doubt: tuple[str, float] | None = None,
         offsets: tuple[float, ...] = (),
         asks: tuple[float, ...] = (),
+        believed_since: float | None = None,
     ) -> None:
         self.instant = instant
         self.since_boot = since_boot
@@ -71,6 +75,8 @@ class Memory:
         """Settings of the clock in this boot, each as what it was ahead of the time since boot."""
         self.asks = asks
         """Believed instants at which CAs were asked for the time, during this doubt."""
+        self.believed_since = believed_since
+        """Seconds since boot from which on the clock was believed without a doubt; None: it isn't."""
 
 
 class Belief:
@@ -99,6 +105,13 @@ def judge(reading: Reading, memory: Memory | None, released: float) -> Belief:
     if abs(reading.wall - least) > TOLERANCE:
         return _belief(reading.wall, least, LEAPT, memory)
     return Belief(max(reading.wall, released))
+
+
+def untrusted_for(reading: Reading, memory: Memory | None) -> float:
+    """Return for how many seconds more what can't be undone is to wait; 0: the clock was believed for long enough."""
+    if memory is None or memory.boot != reading.boot or memory.believed_since is None:
+        return TRUSTED_AFTER
+    return max(0.0, TRUSTED_AFTER - (reading.since_boot - memory.believed_since))
 
 
 def is_sane(seconds: float) -> bool:

@@ -100,8 +100,14 @@ def _read(fields: dict[str, Any]) -> Memory:
         doubt=(str(doubt[0]), float(doubt[1])) if doubt else None,
         offsets=tuple(map(float, fields["offsets"])),
         asks=tuple(map(float, fields["asks"])),
+        believed_since=_number(fields.get("believed_since")),
     )
     instants = [memory.instant, memory.since_boot, *memory.asks, *(doubt[1:] if doubt else ())]
     if not all(is_sane(each) for each in instants):
         raise ValueError("no clock shows that")
     return memory
+
+
+def _number(value: object) -> float | None:
+    """Return seconds since boot; less than 0 where it was accepted soon after."""
+    return value if isinstance(value, float) and is_sane(abs(value)) else None

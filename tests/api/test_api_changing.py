@@ -149,6 +149,9 @@ def test_what_another_root_breaks_is_said_by_name_before(shared):
         "peers": [],
         "signs_at": None,
         "dropped": "",
+        "bridged": False,
+        "obstacle": "",
+        "at_once": [],
     }
 
 

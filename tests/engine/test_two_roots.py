@@ -11,13 +11,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.errors.root import RootUnknown
 from agent.model.root import RootPhase, RootRecord
 from agent.operations.peers import revocation_list
-from agent.operations.root import begin_signing, is_beside, prepared_effects, reissue_root, root_effects, upload_root
+from agent.operations.root import is_beside, prepared_effects, reissue_root, root_effects, upload_root
+from agent.operations.root_steps import begin_signing
 from agent.pki.authority import Root
 from agent.pki.chain import Chain
 from agent.pki.key import KeyKind, KeyType
 from support.appliances.branching import HeadOffice
 from support.cas import certificates as toy_ca
-from support.cas.certificates import DAY, pem
+from support.cas.certificates import pem
 
 ONE = '[root]\nkey_type = "ecdsa-p256"\noverlap_days = 20\n'
 TWO = ONE.replace('"ecdsa-p256"', '["ecdsa-p256", "rsa-2048"]')

@@ -13,6 +13,7 @@ from agent.pki.chain import KeyType, Purpose
 from agent.pki.key import KeyKind
 from agent.planning import (
     BeginSigning,
+    ClockDoubt,
     CrossCertify,
     Plan,
     PrepareRoot,
@@ -164,6 +165,41 @@ def test_a_prepared_root_signs_from_its_date_on():
     (action,) = steps(date, PREPARED, root())
     assert describe(action) == "begin to sign with Root bb: that was to be on 2027-01-30"
     assert action_json(action) == {"action": "begin_signing", "reason": "that was to be on 2027-01-30", "root": NEW}
+
+
+BEGIN = NOW + 90 * DAY
+UNTRUSTED = {"irrevocable_from": BEGIN + DAY / 24}
+DOUBTED = {"doubt": ClockDoubt()}
+ENDED = root(NEW, life=30 * DAY, prepared=True, signs_at=BEGIN)
+
+
+@pytest.mark.parametrize("clock", [UNTRUSTED, DOUBTED], ids=["untrusted", "doubted"])
+@pytest.mark.parametrize(
+    "roots",
+    [
+        (PREPARED, root()),
+        (SIGNING, REPLACED),
+        (SIGNING, replace(REPLACED, retires_at=BEGIN)),
+        (SIGNING, replace(REPLACED, not_after=BEGIN)),
+        (ENDED, root()),
+    ],
+    ids=["begin", "nothing left", "date", "ended", "ended before it signs"],
+)
+def test_what_can_not_be_undone_waits_until_the_clock_was_believed_for_a_while(roots, clock):
+    (due,) = steps(BEGIN, *roots)
+    assert isinstance(due, BeginSigning | RetireRoot)
+    waiting = plan(BEGIN, [], [], replace(state(*roots), **clock))
+    assert [each for each in waiting.actions if isinstance(each, RootStep)] == []
+    if clock is UNTRUSTED:
+        assert waiting.next_at == UNTRUSTED["irrevocable_from"]
+        later = plan(waiting.next_at, [], [], replace(state(*roots), **clock))
+        assert [type(each) for each in later.actions if isinstance(each, RootStep)] == [type(due)]
+
+
+def test_where_no_other_root_can_sign_a_prepared_one_begins_whatever_the_clock_is():
+    for roots in ((PREPARED,), (PREPARED, root(life=DAY))):
+        found = plan(BEGIN, [], [], replace(state(*roots), **UNTRUSTED))
+        assert [type(each) for each in found.actions if isinstance(each, RootStep)] == [BeginSigning]
 
 
 def test_it_signs_at_once_where_the_one_before_it_has_ended_or_is_gone():
