@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plistlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from agent.model.root import RootRecord
@@ -12,17 +12,19 @@ from agent.model.root import RootRecord
 NAMESPACE = uuid.UUID("6f9f2f0a-4a4e-5d7c-9a55-2f9b1c0d7e31")
 """For RFC 9562 version 5: the same root gets the same profile, so that installing it again replaces it."""
 
+STEMS = ("root", "next-root", "root-3", "root-4")
+"""Of the files in it: there may be two roots that sign, and two that will."""
+
 
 def profile(roots: Sequence[tuple[RootRecord, bytes]]) -> bytes:
     """Return the profile (Apple, "Device Management": TopLevel and CertificateRoot), not signed.
 
-    `roots`: each with its certificate in DER; the first names the profile, those that sign for other keys, or next, are put
-    beside it.
+    `roots`: each with its certificate in DER; the first names the profile, the next one is put beside it while it is prepared.
     """
     payloads = [
         _payload("com.apple.security.root", "root", record)
         | {"PayloadCertificateFileName": f"{stem}.cer", "PayloadContent": der}
-        for (record, der), stem in zip(roots, _stems(record for record, _ in roots), strict=True)
+        for (record, der), stem in zip(roots, STEMS, strict=False)
     ]
     subjects = " and ".join(record.subject for record, _ in roots)
     whole = _payload("Configuration", "profile", roots[0][0]) | {
@@ -31,13 +33,6 @@ def profile(roots: Sequence[tuple[RootRecord, bytes]]) -> bytes:
         "PayloadRemovalDisallowed": False,
     }
     return plistlib.dumps(whole)
-
-
-def _stems(roots: Iterable[RootRecord]) -> Iterator[str]:
-    """Yield names of files: of the main root, its next one, and the same of the one beside it."""
-    for each in roots:
-        stem = f"{each.key_type.kind}-root" if each.beside else "root"
-        yield f"next-{stem}" if each.prepared else stem
 
 
 def _payload(kind: str, part: str, record: RootRecord) -> dict[str, Any]:

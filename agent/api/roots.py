@@ -18,7 +18,7 @@ from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.model.aim import Aim
-from agent.model.root import RootPhase, RootRecord, published_roots
+from agent.model.root import RootPhase, RootRecord, cross_certificates, published_roots
 from agent.operations.effects import RootEffects
 from agent.operations.root import (
     is_beside,
@@ -31,6 +31,7 @@ from agent.operations.root import (
     uploads_beside,
 )
 from agent.operations.uploads import Through
+from agent.report.cross_certificates import cross_pem
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
 from agent.store import Store
@@ -53,6 +54,8 @@ class RootFormat(StrEnum):
     """One certificate: the root."""
     MOBILECONFIG = "mobileconfig"
     """A profile that Apple's devices install."""
+    CROSS = "cross"
+    """PEM: certificates of the roots by each other, for who knows one of them alone. They are not for trusting."""
 
 
 class Overlap(Input):
@@ -97,6 +100,8 @@ class RootPage:
     others: tuple[RootDetails, ...] = ()
     """The one that signs beside it for keys of its own kind, those that are prepared to sign next, and those that were replaced
     and are still believed."""
+    crosses: bool = False
+    """Whether there are certificates of the roots by each other to be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +132,31 @@ def show(request: ApiRequest) -> ApiResponse:
     snapshot, _ = request.services.status(request.now)
     with Store.open_read_only(request.services.layout) as view:
         found = [root_details(snapshot, each, request.now) for each in view.roots.all()]
+        crosses = bool(cross_certificates(view.roots.all(), view.roots.crosses(), request.now))
     present = next((each for each in found if each.phase is RootPhase.SIGNING and not each.beside), None)
     if present is None:
         raise RootMissing
     earlier = [each for each in found if each.phase is RootPhase.RETIRED]
     others = [each for each in found if each.phase is not RootPhase.RETIRED and each is not present]
-    return ApiResponse(RootPage(present, tuple(earlier), tuple(others)))
+    return ApiResponse(RootPage(present, tuple(earlier), tuple(others), crosses))
 
 
 def download(request: ApiRequest) -> ApiResponse:
-    """Return the certificates of the roots that sign, and of those that will. Raises `RootMissing`."""
+    """Return the certificates of the roots that sign, and of those that will.
+
+    Raises `RootMissing` and `NoCrossCertificate`.
+    """
     query: RootQuery = request.query
     with Store.open_read_only(request.services.layout) as view:
-        records = [each for each in published_roots(view.roots.all()) if each.sha256.startswith(query.of)]
-    if not records:
+        roots, crosses = view.roots.all(), view.roots.crosses()
+    found = [each for each in published_roots(roots) if each.sha256.startswith(query.of)]
+    if not found:
         raise RootMissing
-    content, media_type, ending = _written(records, query.format)
-    return ApiResponse(content, media_type=media_type, headers=attachment((records[0].subject,), ending))
+    if query.format is RootFormat.CROSS:
+        content, media_type, ending = cross_pem(roots, crosses, request.now).encode(), PEM, "cross.pem"
+    else:
+        content, media_type, ending = _written(found, query.format)
+    return ApiResponse(content, media_type=media_type, headers=attachment((found[0].subject,), ending))
 
 
 def effects(request: ApiRequest) -> ApiResponse:

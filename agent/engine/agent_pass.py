@@ -96,6 +96,8 @@ class Pass:
         """Chains of this pass that need not be opened again to be deployed."""
         self._alternatives: Alternative = no_alternative
         """By what the last plan was made from."""
+        self._planned: tuple[tuple[object, ...], Plan] | None = None
+        """The last plan, with what it was made from."""
         self.performed: list[str] = []
         self._failures = ModuleFailures()
 
@@ -137,8 +139,14 @@ class Pass:
         return all(record.problem is None for record in self.declarations.records)
 
     def plan(self, *, windows: bool = True) -> Plan:
-        """Return what is due now."""
+        """Return what is due now. Where nothing was stored since the last plan of this pass, it is that one."""
         declared = self.declarations
+        made_from = self._store.version, declared, windows
+        if self._planned is None or self._planned[0] != made_from:
+            self._planned = made_from, self._plan(declared, windows=windows)
+        return self._planned[1]
+
+    def _plan(self, declared: Declarations, *, windows: bool) -> Plan:
         configured = {record.name for record in declared.records if record.enabled}
         now = self._clock()
         state = self._state(now)

@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.host import read_host
-from agent.engine.unchanged_settings import Loader, load_settings
+from agent.engine.unchanged_settings import Loaded, Loader, load_settings
 from agent.errors import AgentError, Problem
 from agent.errors.damage import FileUnreadable
 from agent.errors.plugin import ModuleRaised
@@ -57,13 +57,35 @@ class Declarations:
     """Every ``[modules.NAME]`` table."""
 
 
+class LastHooks:
+    """Hooks of what was loaded last: making them takes 5 ms, and they stay as long as the loader gives the same objects."""
+
+    def __init__(self) -> None:
+        self._made: tuple[Loaded, Hooks] | None = None
+
+    def __call__(self, loaded: Loaded) -> Hooks:
+        """Return the hooks of what was loaded."""
+        if self._made is None or self._made[0] is not loaded:
+            settings, registry = loaded
+            self._made = loaded, Hooks(settings.modules, registry.enabled_plugins)
+        return self._made[1]
+
+
 def read_pass_inputs(
-    layout: Layout, store: Store | None, host: HostReader = read_host, loader: Loader = load_settings
+    layout: Layout,
+    store: Store | None,
+    host: HostReader = read_host,
+    loader: Loader = load_settings,
+    last_hooks: LastHooks | None = None,
 ) -> PassInputs:
-    """Load settings and plugins. Raises `SettingsRefused`. `store` None: the first look, before there is one."""
-    settings, registry = loader(layout)
+    """Load settings and plugins. Raises `SettingsRefused`. `store` None: the first look, before there is one.
+
+    `last_hooks`: those of the last pass, for a process that makes several, one at a time.
+    """
+    loaded = loader(layout)
+    settings, registry = loaded
     modules = settings.modules
-    hooks = Hooks(modules, registry.enabled_plugins)
+    hooks = (last_hooks or LastHooks())(loaded)
     facts = host(settings)
     enabled = EnabledModules(
         layout=layout,

@@ -99,6 +99,16 @@ class RootUnknown(RootError):
     sha256: str
 
 
+class NoCrossCertificate(RootError):
+    """There is one root alone, or none that may certify another one."""
+
+    code = "root.no_cross_certificate"
+    cause = "There is no cross-certificate: {reason}."
+    where = "root"
+    fix = "Give clients the roots themselves: chainwright root download"
+    reason: str
+
+
 class NoRootPrepared(RootError):
     """A root is to sign, and none is prepared."""
 

@@ -100,6 +100,11 @@ class CrossCertificate:
         bodies = (each.partition("-----END")[0] for each in self.certificate.split("-----BEGIN CERTIFICATE-----")[1:])
         return tuple(sha256(b64decode(body)).hexdigest() for body in bodies)
 
+    def is_valid(self, now: datetime) -> bool:
+        """Whether there is one that is good at `now`."""
+        begins, ends = self.not_before, self.not_after
+        return bool(self.certificate) and begins is not None and ends is not None and begins <= now < ends
+
     def serves(self, now: datetime) -> bool:
         """Whether leaves are worth being served with it."""
         if self.obstacle or self.not_before is None or self.not_after is None:
@@ -150,6 +155,13 @@ def published_roots(roots: Iterable[RootRecord]) -> list[RootRecord]:
 def published(roots: Iterable[RootRecord]) -> str:
     """Return the PEM of the roots that clients are to trust."""
     return "".join(each.certificates for each in published_roots(roots))
+
+
+def cross_certificates(roots: Iterable[RootRecord], crosses: Iterable[CrossCertificate], now: datetime) -> str:
+    """Return the PEM of the cross-certificates between roots that are believed, for who knows one of those alone."""
+    known = {each.sha256 for each in roots if each.believed}
+    found = [each for each in crosses if {each.subject, each.issuer} <= known and each.is_valid(now)]
+    return "".join(each.certificate for each in sorted(found, key=lambda each: (each.subject, each.issuer)))
 
 
 def served_with(

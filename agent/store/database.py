@@ -238,6 +238,12 @@ class Store:
                 raise
 
     @property
+    def version(self) -> tuple[int, int]:
+        """Return what is another one after each change that this connection, or another one, has made."""
+        seen: int = self.database.execute("PRAGMA data_version").fetchone()[0]
+        return seen, self.database.total_changes
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open on this connection."""
         return self.database.in_transaction
@@ -264,7 +270,7 @@ class Store:
 
     def remember(self, key: str, value: str) -> None:
         """Keep a word."""
-        self.database.table("meta").upsert({"key": key, "value": value}, pk="key")
+        self.database.execute("insert or replace into meta (key, value) values (?, ?)", [key, value])
 
     @classmethod
     def _connect(cls, layout: Layout, *, several_threads: bool = False, copy_seconds: float = math.inf) -> Self:

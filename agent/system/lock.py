@@ -140,6 +140,13 @@ def holder_of(path: Path) -> Holder | None:
     return _holder(path, _holders(path)) or _holder(former, filter(_is_ours, _holders(former)))
 
 
+def times_of(path: Path) -> Iterator[float]:
+    """Yield when a lock was taken last, in seconds since the epoch: at its path, and at that of earlier releases."""
+    for place in (path, _former(path)):
+        with contextlib.suppress(OSError):
+            yield place.stat().st_mtime
+
+
 def _holder(path: Path, pids: Iterable[int]) -> Holder | None:
     for pid in pids:
         with contextlib.suppress(OSError):

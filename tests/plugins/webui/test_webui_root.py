@@ -134,6 +134,15 @@ def test_a_new_root_names_what_stops_what_is_signed_and_what_could_not_be_seen(
         assert words in page.words
 
 
+def test_cross_certificates_are_offered_where_there_are_any(agent: FakeApi, browser: Browser) -> None:
+    says(agent)
+    link = 'href="/root/download?format=cross"'
+    assert link not in browser.get("/root").text
+    other = {**plain(ROOT), "phase": "prepared", "signs_at": rfc3339(NOW + timedelta(days=90))}
+    agent.says("GET /v1/root", {"root": plain(ROOT), "earlier": [], "others": [other], "crosses": True})
+    assert link in browser.get("/root").text
+
+
 def test_a_new_root_that_a_cross_certificate_leads_to_stops_nothing_but_at_once(
     agent: FakeApi, browser: Browser
 ) -> None:
