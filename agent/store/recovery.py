@@ -21,9 +21,10 @@ from agent.store.copies import Copy, check, copies, open_copy
 from agent.store.database import Store
 from agent.store.failures import files_of
 from agent.store.instants import written
-from agent.store.integrity import quick_check, read_all
+from agent.store.integrity import first_fault, quick_check, read_all
 from agent.store.key_check import sealer_of
 from agent.store.published_lists import take_in_lists
+from agent.store.schema import INDISPENSABLE
 from agent.store.sealing import read_master_key
 from agent.store.served_chains import last_numbers, served_rows, unknown_modules
 from agent.store.traces import traces
@@ -86,7 +87,7 @@ def diagnose(layout: Layout, opened: Opener = Store.open) -> StoreError | None:
         raise
     except (DatabaseLost, DatabaseDamaged) as error:
         return error
-    return DatabaseDamaged(str(layout.database), found.partition("\n")[0].rstrip(".")) if found else None
+    return DatabaseDamaged(str(layout.database), first_fault(found)) if found else None
 
 
 def recover(layout: Layout, found: StoreError, now: datetime) -> Recovery:
@@ -174,7 +175,7 @@ def _is_good(layout: Layout, path: Path) -> bool:
     """Whether each row of a database can be decoded, after it was brought up to date, and its keys opened."""
     with _opened(layout, path) as store:
         read_all(store)
-        return not [row for row in store.database.damaged.values() if row.table in {"chains", "roots", "account_keys"}]
+        return not [row for row in store.database.damaged.values() if row.table in INDISPENSABLE]
 
 
 @contextmanager
