@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from agent.system.clock_judgement import LEAPT, Belief, Doubt, Memory, Reading, judge
+from agent.system.clock_judgement import LEAPT, Belief, Doubt, Memory, Reading, can_be, judge, keeps_to_anchor
 from agent.system.clock_memory import ClockMemory
 from agent.system.clock_offsets import with_offset
 from agent.system.kernel_clock import KernelClock
@@ -152,7 +152,7 @@ class Clock:
 
     def _belief(self, reading: Reading, memory: Memory | None) -> Belief:
         belief = judge(reading, memory, self._released)
-        if belief.doubt and reading.wall >= self._released and self._kernel.is_synchronised():
+        if belief.doubt and can_be(reading.wall, self._released) and self._kernel.is_synchronised():
             return Belief(reading.wall)
         return belief
 
@@ -201,7 +201,17 @@ def _remembered(reading: Reading, belief: Belief, before: Memory | None) -> Memo
         doubt=(doubt.kind, doubt.since) if doubt else None,
         offsets=with_offset(before.offsets if before and same_boot else (), reading),
         asks=before.asks if doubt and before else (),
+        first=doubt is not None and (before is None or before.first),
+        anchor=_anchor(reading, belief, before if same_boot else None),
     )
+
+
+def _anchor(reading: Reading, belief: Belief, before: Memory | None) -> tuple[float, float] | None:
+    """Return the anchor to be remembered: a clock that was settled far from the one `before`, in this boot, has another."""
+    known = before.anchor if before else None
+    if belief.doubt is None:
+        return known if before and known and keeps_to_anchor(reading, before) else (belief.instant, reading.since_boot)
+    return known if belief.doubt.kind == LEAPT else None
 
 
 def _from_floor(seconds: float) -> Memory | None:
