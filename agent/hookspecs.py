@@ -249,8 +249,10 @@ def inspect_command(context: Context) -> Command | None:
 def consequences_of(change: Change, observed: str) -> list[Consequence]:  # type: ignore[empty-body]
     """Return what a change of root, chain or setting would break, by name; `observed` is the inspection's output.
 
-    `change.kind` is ``root``, ``chain`` (it is deleted, reissued or revoked), ``peer`` (a certificate that the root has signed
-    for others is revoked) or ``setting``; `change.slots` are the module's own slots that get another chain.
+    `change.kind` is ``root`` (another one signs), ``retirement`` (one that was replaced is believed no longer), ``chain`` (it is
+    deleted, reissued or revoked), ``peer`` (a certificate that the root has signed for others is revoked) or ``setting``;
+    `change.slots` are the module's own slots that get another chain. Where a new root is `bridged` and the present one is
+    `still_believed`, nobody is cut off by it.
 
     When it raises: the administrator is told that this module could not say.
 

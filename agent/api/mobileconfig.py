@@ -12,6 +12,9 @@ from agent.model.root import RootRecord
 NAMESPACE = uuid.UUID("6f9f2f0a-4a4e-5d7c-9a55-2f9b1c0d7e31")
 """For RFC 9562 version 5: the same root gets the same profile, so that installing it again replaces it."""
 
+STEMS = ("root", "next-root", "root-3", "root-4")
+"""Of the files in it: there may be two roots that sign, and two that will."""
+
 
 def profile(roots: Sequence[tuple[RootRecord, bytes]]) -> bytes:
     """Return the profile (Apple, "Device Management": TopLevel and CertificateRoot), not signed.
@@ -21,7 +24,7 @@ def profile(roots: Sequence[tuple[RootRecord, bytes]]) -> bytes:
     payloads = [
         _payload("com.apple.security.root", "root", record)
         | {"PayloadCertificateFileName": f"{stem}.cer", "PayloadContent": der}
-        for (record, der), stem in zip(roots, ("root", "next-root"), strict=False)
+        for (record, der), stem in zip(roots, STEMS, strict=False)
     ]
     subjects = " and ".join(record.subject for record, _ in roots)
     whole = _payload("Configuration", "profile", roots[0][0]) | {

@@ -18,7 +18,7 @@ from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.model.aim import Aim
-from agent.model.root import RootPhase, RootRecord
+from agent.model.root import RootPhase, RootRecord, cross_certificates, in_phase, published_roots
 from agent.operations.effects import RootEffects
 from agent.operations.root import (
     reissue_root,
@@ -29,6 +29,7 @@ from agent.operations.root import (
     upload_root,
 )
 from agent.operations.uploads import Through
+from agent.report.cross_certificates import cross_pem
 from agent.report.details import RootDetails, root_details
 from agent.report.links import Link, links
 from agent.store import Store
@@ -51,6 +52,8 @@ class RootFormat(StrEnum):
     """One certificate: the root."""
     MOBILECONFIG = "mobileconfig"
     """A profile that Apple's devices install."""
+    CROSS = "cross"
+    """PEM: certificates of the roots by each other, for who knows one of them alone. They are not for trusting."""
 
 
 class Retyped(Input):
@@ -93,6 +96,8 @@ class RootPage:
     """Retired ones."""
     others: tuple[RootDetails, ...] = ()
     """The one that is prepared to sign next, and one that was replaced and is still believed."""
+    crosses: bool = False
+    """Whether there are certificates of the roots by each other to be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +128,28 @@ def show(request: ApiRequest) -> ApiResponse:
     snapshot, _ = request.services.status(request.now)
     with Store.open_read_only(request.services.layout) as view:
         found = [root_details(snapshot, each, request.now) for each in view.roots.all()]
+        crosses = bool(cross_certificates(view.roots.all(), view.roots.crosses(), request.now))
     present = [each for each in found if each.phase is RootPhase.SIGNING]
     if not present:
         raise RootMissing
     earlier = [each for each in found if each.phase is RootPhase.RETIRED]
     others = [each for each in found if each.phase in {RootPhase.PREPARED, RootPhase.REPLACED}]
-    return ApiResponse(RootPage(present[0], tuple(earlier), tuple(others)))
+    return ApiResponse(RootPage(present[0], tuple(earlier), tuple(others), crosses))
 
 
 def download(request: ApiRequest) -> ApiResponse:
-    """Return the root's certificate, and that of the one that signs next. Raises `RootMissing`."""
+    """Return the root's certificate, and that of the one that signs next. Raises `RootMissing` and `NoCrossCertificate`."""
     query: RootQuery = request.query
     with Store.open_read_only(request.services.layout) as view:
-        record, prepared = view.roots.present(), view.roots.prepared()
-    if record is None:
+        roots, crosses = view.roots.all(), view.roots.crosses()
+    found = published_roots(roots)
+    if in_phase(roots, RootPhase.SIGNING) is None:
         raise RootMissing
-    content, media_type, ending = _written([record, *([prepared] if prepared else [])], query.format)
-    return ApiResponse(content, media_type=media_type, headers=attachment((record.subject,), ending))
+    if query.format is RootFormat.CROSS:
+        content, media_type, ending = cross_pem(roots, crosses, request.now).encode(), PEM, "cross.pem"
+    else:
+        content, media_type, ending = _written(found, query.format)
+    return ApiResponse(content, media_type=media_type, headers=attachment((found[0].subject,), ending))
 
 
 def effects(request: ApiRequest) -> ApiResponse:

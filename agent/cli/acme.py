@@ -122,6 +122,7 @@ def check(invocation: Invocation, names: tuple[str, ...]) -> int:
     from agent.system.names import parse_name
 
     wanted = [parse_name(name) for name in names]
+    _refuse_before_first_run(invocation)
     with _account_admin(invocation) as (_, admin, _thumbprint):
         lines, would_fail = admin.look(wanted)
     if invocation.as_json:
@@ -146,6 +147,7 @@ def limits(invocation: Invocation, names: tuple[str, ...]) -> None:
     from agent.system.names import parse_name
 
     now = invocation.now()
+    _refuse_before_first_run(invocation)
     with _account_admin(invocation) as (_, admin, _thumbprint):
         found = admin.standing([parse_name(name) for name in names])
     if invocation.as_json:
@@ -208,6 +210,13 @@ def _note(invocation: Invocation, action: str, subject: str) -> None:
 
     with Store.open_existing(invocation.layout) as store, store.write():
         AuditLog(store).note(invocation.actor(), invocation.now(), action, subject)
+
+
+def _refuse_before_first_run(invocation: Invocation) -> None:
+    """Raise `NoStateYet`: who looks makes no database and no account key."""
+    from agent.store import Store
+
+    Store.open_read_only(invocation.layout).close()
 
 
 @contextmanager

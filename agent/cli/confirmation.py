@@ -13,7 +13,7 @@ from agent.cli.words import counted
 from agent.errors.usage import ConfirmationFlagMissing
 
 if TYPE_CHECKING:
-    from agent.operations.effects import ChangeEffects, RootEffects, Switch
+    from agent.operations.effects import ChangeEffects, RetirementEffects, RootEffects, Switch
     from agent.planning.comparison import Outranked
 
 
@@ -47,9 +47,7 @@ def confirm_ending(lines: Sequence[str], *, given: bool, flag: str = "--yes") ->
 
 def effect_lines(effects: RootEffects) -> list[str]:
     """Return what another root would do."""
-    lines = consequence_lines(effects)
-    if effects.signs_at is not None:
-        lines.insert(0, f"From {effects.signs_at:%Y-%m-%d} on the new root signs. Where it isn't known by then:")
+    lines = [_when_it_signs(effects), *consequence_lines(effects)]
     if effects.resigned:
         signed = counted(len(effects.resigned), "local chain")
         lines.append(f"{signed} will be signed again and deployed: {', '.join(effects.resigned)}.")
@@ -58,11 +56,34 @@ def effect_lines(effects: RootEffects) -> list[str]:
         lines.append(f"{signed} will be signed again, for you to carry to its device: {', '.join(effects.peers)}.")
     if effects.dropped:
         lines.append(f"{effects.dropped} was prepared before and has signed nothing: it is dropped.")
-    if effects.signs_at is None:
-        lines.append("Everyone who installed the old root sees warnings until they install the new one.")
-    else:
+    if effects.signs_at is not None:
         lines.append("Before, give it to all who installed the old root: chainwright root download prints both.")
+    elif effects.bridged:
+        lines.append("Give it to all who installed the old root: chainwright root download.")
+    else:
+        lines.append("Everyone who installed the old root sees warnings until they install the new one.")
     lines.append("Uploaded chains do not change. The old root is kept in the list.")
+    return lines
+
+
+def _when_it_signs(effects: RootEffects) -> str:
+    at = (
+        f"From {effects.signs_at:%Y-%m-%d} on the new root signs."
+        if effects.signs_at
+        else "The new root signs at once."
+    )
+    if effects.bridged:
+        return f"{at} Who knows only the old one takes what it signs, by a cross-certificate."
+    if effects.obstacle:
+        return f"{at} Clients that know only the old one will refuse that, as no cross-certificate helps: {effects.obstacle}."
+    return f"{at} Where it isn't known by then:" if effects.signs_at else f"{at} The old one is believed no longer."
+
+
+def retirement_lines(effects: RetirementEffects) -> list[str]:
+    """Return what follows where a root that was replaced is believed no longer."""
+    lines = consequence_lines(effects)
+    lines += [f"{each} is refused where it still has the certificate of that root." for each in effects.peers]
+    lines += [f"{each} is served with a chain of it until it is given another one." for each in effects.served]
     return lines
 
 

@@ -16,6 +16,7 @@ OF_ROOTS = {
     EventKind.ROOT_PREPARED,
     EventKind.ROOTS_CERTIFIED,
     EventKind.ROOT_SIGNS,
+    EventKind.ROOT_ENDED,
     EventKind.ROOT_RETIRED,
 }
 LASTING = OF_ROOTS | {

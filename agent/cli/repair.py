@@ -53,7 +53,8 @@ def repair(invocation: Invocation, dry_run: bool, exit_code: bool, rows: bool, w
 def _repaired(invocation: Invocation, dry_run: bool, wait: float) -> Recovery | None:
     from agent.engine.bus import Bus
     from agent.engine.recovering import recover_and_tell
-    from agent.store.recovery import diagnose, has_state, recover
+    from agent.store.recovery import diagnose, has_state
+    from agent.store.recovery_preview import preview
     from agent.system.lock import held
     from agent.system.poke import poke
     from agent.system.replacement import Replacement
@@ -61,13 +62,14 @@ def _repaired(invocation: Invocation, dry_run: bool, wait: float) -> Recovery | 
     layout, now = invocation.layout, invocation.now()
     if not has_state(layout):
         raise NoStateYet(str(layout.database))
+    if dry_run:
+        with held(layout.lock, wait=wait, looking=True):
+            return preview(layout, now)
     with held(layout.lock, wait=wait):
         Replacement(layout).finish()
         error = diagnose(layout)
         if error is None:
             return None
-        if dry_run:
-            return recover(layout, error, now, dry_run=True)
         found = recover_and_tell(layout, error, now, invocation.actor(), Bus())
     poke(layout)
     return found

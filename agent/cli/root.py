@@ -76,18 +76,27 @@ def show(invocation: Invocation) -> None:
     example="""
 $ chainwright root download >root.pem
 $ curl --cacert root.pem https://gw:8443/
+$ chainwright root download --cross >cross.pem
+$ openssl verify -CAfile known-root.pem -untrusted cross.pem branch-1.pem
 """,
+)
+@click.option(
+    "--cross", is_flag=True, help="Certificates of the roots by each other instead, which are not for trusting."
 )
 @click.option("--out", type=FILE, help="Write to a file instead of stdout.")
 @click.pass_obj
-def download(invocation: Invocation, out: Path | None) -> None:
+def download(invocation: Invocation, cross: bool, out: Path | None) -> None:
     """Print the root's certificate as PEM, and nothing else, for clients that are to trust it.
 
     While another root is prepared, it follows: give clients both. A root that was issued by another authority is followed by the
-    certificates above it.
+    certificates above it. With --cross: what leads who knows one of the roots alone to the others.
     """
-    snapshot = read_snapshot(invocation.layout, invocation.now())
-    found, pem = _present(snapshot), published(snapshot.roots)
+    from agent.report.cross_certificates import cross_pem
+
+    now = invocation.now()
+    snapshot = read_snapshot(invocation.layout, now)
+    found = _present(snapshot)
+    pem = cross_pem(snapshot.roots, snapshot.crosses, now) if cross else published(snapshot.roots)
     if out is not None:
         write_file(out, pem.encode())
         note(f"{found.subject}: {out}")
@@ -135,7 +144,7 @@ def list_(invocation: Invocation) -> None:
     example="""
 $ chainwright root reissue --dry-run
 $ chainwright root reissue
-From 2027-03-01 on the new root signs. Where it isn't known by then:
+From 2027-03-01 on the new root signs. Who knows only the old one takes what it signs, by a cross-certificate.
 2 local chains will be signed again and deployed: reverse_proxy/www.example.com, webui/address.
 Type REISSUE to go on:
 """,

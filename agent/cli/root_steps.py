@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agent.cli.commands import Invocation, command
-from agent.cli.confirmation import confirm_root, confirm_step
+from agent.cli.confirmation import confirm_root, confirm_step, retirement_lines
 from agent.cli.output import note
 from agent.errors.problem import rfc3339
 from agent.health.roots import depending
@@ -57,7 +57,8 @@ gw Root CA 2027 signs from 2027-03-01 on.
 def begin(invocation: Invocation, at: datetime | None, confirmed: bool) -> int:
     """Have the prepared root sign from now on, or from a date on. What breaks is listed first, by name."""
     from agent.cli.apply import perform
-    from agent.operations.root import begin_signing, prepared_effects
+    from agent.operations.root import prepared_effects
+    from agent.operations.root_steps import begin_signing
 
     at = _later(invocation, at)
     if at is None:
@@ -83,14 +84,13 @@ gw Root CA is believed until 2027-06-01.
 def retire(invocation: Invocation, at: datetime | None, confirmed: bool) -> int:
     """Believe the root that was replaced no longer, or until a date. What it has signed and is in use is listed first."""
     from agent.cli.apply import perform
-    from agent.operations.root import depending_on_replaced, retire_root
+    from agent.operations.root_steps import retire_root, retirement_effects
 
     at = _later(invocation, at)
     if at is None:
         with invocation.locked_state("root retire") as state:
-            depending = depending_on_replaced(state)
-        lines = [f"{each} is no longer believed." for each in depending]
-        confirm_step(lines, word="RETIRE", flag="--yes-retire-root", given=confirmed)
+            effects = retirement_effects(state)
+        confirm_step(retirement_lines(effects), word="RETIRE", flag="--yes-retire-root", given=confirmed)
     with invocation.locked_state("root retire") as state:
         found = retire_root(state, at or state.now)
     note(f"{found.subject} is believed until {at:%Y-%m-%d}." if at else f"{found.subject} is believed no longer.")

@@ -69,6 +69,11 @@ class RootSettings(_SettingsTable):
         description="days between the making of the next root and its first signature; at most a quarter of `lifetime_days`",
     )
 
+    @property
+    def key_types(self) -> tuple[KeyType, ...]:
+        """Key types of the roots: of the main one, and of the one beside it where that is wanted."""
+        return (self.key_type,)
+
 
 class ProbeSettings(_SettingsTable):
     """``[probe]``: how endpoints are checked."""

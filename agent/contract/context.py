@@ -61,7 +61,7 @@ class Issuer:
     crl: str
     """PEM: its newest list of revoked certificates (RFC 5280 section 5); empty where it can't sign one."""
     present: bool
-    """It signs now."""
+    """It signs now: of two, each for keys of its own kind, the main one."""
     phase: RootPhase = RootPhase.SIGNING
     """How far it is in its life. What a root has signed is believed until it is retired; why one was, only the operator
     knows: its key may be compromised."""
@@ -129,14 +129,19 @@ class Change:
     """Change that the administrator is about to make."""
 
     kind: str
-    """``root``, ``chain``, ``peer`` or ``setting``."""
+    """``root``, ``retirement``, ``chain``, ``peer`` or ``setting``."""
     subject: str
-    """Id of the chain that goes, SHA-256 of the new root, serial number of the peer certificate, or the setting's key.
+    """Id of the chain that goes, SHA-256 of the new root or of the one that retires, serial number of the peer certificate, or
+    the setting's key.
 
     Empty while that is not known.
     """
     slots: tuple[str, ...] = ()
     """Slots of this module whose chain would change."""
+    bridged: bool = False
+    """Of ``root``: who knows the present root alone takes what the new one signs, by a cross-certificate that is sent with it."""
+    still_believed: bool = False
+    """Of ``root``: what the present root has signed is believed on, where peers are verified, until that root is retired."""
 
 
 @dataclass(frozen=True, slots=True)

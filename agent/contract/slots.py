@@ -38,7 +38,7 @@ def slots_by_key_type(
 
 def told_apart(first: KeyType, second: KeyType) -> bool:
     """Whether clients can tell two chains apart: those that can't do the one take the other."""
-    return _is_rsa(first) is not _is_rsa(second)
+    return first.kind is not second.kind
 
 
 def _like(asked: KeyType, every: tuple[KeyType, ...]) -> tuple[KeyType, ...]:
@@ -47,10 +47,6 @@ def _like(asked: KeyType, every: tuple[KeyType, ...]) -> tuple[KeyType, ...]:
 
 def _preferring(asked: KeyType, accepted: tuple[KeyType, ...]) -> tuple[KeyType, ...]:
     return accepted if accepted[0] is asked else (asked, *(each for each in accepted if each is not asked))
-
-
-def _is_rsa(key_type: KeyType) -> bool:
-    return _family(key_type) == "rsa"
 
 
 def _family(key_type: KeyType) -> str:

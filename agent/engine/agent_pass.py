@@ -21,7 +21,7 @@ from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
 from agent.engine.bus import Bus
-from agent.engine.clock_notes import clock_doubt
+from agent.engine.clock_notes import clock_doubt, irrevocable_from
 from agent.engine.closing import bound_chains, close_pass
 from agent.engine.host import usable_addresses, usable_by_interface
 from agent.engine.looks import modules_to_look_at, repair_modes
@@ -96,6 +96,8 @@ class Pass:
         """Chains of this pass that need not be opened again to be deployed."""
         self._alternatives: Alternative = no_alternative
         """By what the last plan was made from."""
+        self._planned: tuple[tuple[object, ...], Plan] | None = None
+        """The last plan, with what it was made from."""
         self.performed: list[str] = []
         self._failures = ModuleFailures()
 
@@ -137,8 +139,14 @@ class Pass:
         return all(record.problem is None for record in self.declarations.records)
 
     def plan(self, *, windows: bool = True) -> Plan:
-        """Return what is due now."""
+        """Return what is due now. Where nothing was stored since the last plan of this pass, it is that one."""
         declared = self.declarations
+        made_from = self._store.version, declared, windows
+        if self._planned is None or self._planned[0] != made_from:
+            self._planned = made_from, self._plan(declared, windows=windows)
+        return self._planned[1]
+
+    def _plan(self, declared: Declarations, *, windows: bool) -> Plan:
         configured = {record.name for record in declared.records if record.enabled}
         now = self._clock()
         state = self._state(now)
@@ -356,7 +364,8 @@ class Pass:
 
     def _state(self, now: datetime) -> State:
         doubt = clock_doubt(self._clock, self.rungs, now)
-        return state_of(self._inputs, self._store, now, self._deferred, doubt)
+        known = state_of(self._inputs, self._store, now, self._deferred, doubt)
+        return replace(known, irrevocable_from=irrevocable_from(self._clock, now))
 
     def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
         self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))

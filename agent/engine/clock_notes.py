@@ -44,6 +44,12 @@ def clock_doubt(clock: Now, rungs: Iterable[Source], now: datetime) -> ClockDoub
     return ClockDoubt(datetime.fromtimestamp(asked[-1], UTC) + pause if asked else now)
 
 
+def irrevocable_from(clock: Now, now: datetime) -> datetime | None:
+    """Return when what can't be undone may be done by this clock; None: at once."""
+    left = clock.untrusted_for() if isinstance(clock, Clock) else 0.0
+    return now + timedelta(seconds=left) if left else None
+
+
 def settle_times(clock: Now, workers: Workers, store: Store, bus: Bus) -> None:
     """Believe the machine's clock again where the CAs that were asked agree with it.
 

@@ -27,6 +27,7 @@ from agent.engine.orders import settle_deliveries
 from agent.engine.pass_failures import failures_noted, note_settings
 from agent.engine.pass_inputs import (
     HostReader,
+    LastHooks,
     PassInputs,
     read_pass_inputs,
     with_account_key,
@@ -112,6 +113,7 @@ class Engine:
         self.job = job
         self.workers = Workers(layout, self.bus, self._clock)
         self._deferred = DeferredOrders()
+        self._hooks = LastHooks()
 
     def clock(self) -> datetime:
         """Return the present instant, UTC, as far as the machine's clock is believed."""
@@ -123,7 +125,7 @@ class Engine:
 
     def plan(self, *, windows: bool = True) -> Plan:
         """Return what is due, changing nothing."""
-        with Store.open_to_look(self.layout) if self.layout.database.exists() else Store.open(self.layout) as store:
+        with Store.open_or_empty(self.layout) as store:
             inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
             return self._pass(store, inputs, "").plan(windows=windows)
 
@@ -221,7 +223,7 @@ class Engine:
             with Store.open(self.layout, copy_seconds=self.copy_seconds) as store, failures_noted(store, self.clock):
                 note_clock(self._clock, store, self.bus)
                 note_repairs(store, repairs, self.clock())
-                make_places(self.layout)
+                make_places(store, self.clock())
                 remove_leftovers(self.layout)
                 yield store
 
@@ -265,7 +267,7 @@ class Engine:
         """
         try:
             with self.activity.doing(*READING, LOADING_SECONDS):
-                inputs = read_pass_inputs(self.layout, store, self.host, self.loader)
+                inputs = read_pass_inputs(self.layout, store, self.host, self.loader, self._hooks)
         except SettingsRefused as error:
             note_settings(store, error, digest, self.clock())
             self._recover_with_last_good(store, job)

@@ -16,6 +16,7 @@ from agent.errors.root import RootMissing
 from agent.model.need import Request
 from agent.pki.authority import Root
 from agent.pki.chain import Chain
+from agent.pki.key import KeyKind
 from agent.planning import Obtain
 
 NEVER_JUDGED = -1
@@ -31,7 +32,7 @@ class StoredOrderContext(StoredSourceContext):
         source: Source,
         obtain: Obtain,
         stop: threading.Event,
-        root: Root | None = None,
+        roots: dict[KeyKind, Root] | None = None,
         *,
         holds: bool = False,
     ) -> None:
@@ -42,8 +43,8 @@ class StoredOrderContext(StoredSourceContext):
         self._saved: Mapping[str, Any] | None = None
         self.remarks: list[str] = []
         """What the source says of the chain that it is about to deliver."""
-        self.root = root
-        """The root that signs, once it has been opened; the next order of the same pass takes it over."""
+        self._roots = {} if roots is None else roots
+        self._kind = obtain.request.key_type.kind
 
     @property
     def saved(self) -> Mapping[str, Any]:
@@ -91,12 +92,16 @@ class StoredOrderContext(StoredSourceContext):
 
     def signed(self, chain: Chain) -> bool:
         """Whether the appliance's own root has signed `chain` for this order."""
-        return self.root is not None and self.root.sha256 in chain.issuers
+        root = self._roots.get(self._kind)
+        return root is not None and root.sha256 in chain.issuers
 
     def issue(self, request: Request, lifetime: timedelta) -> Chain:
         """Have the root sign a chain with a new key."""
-        if self.root is None:
-            self.root = self._services.writer.read(lambda store: store.roots.load_signing(self.now()))
-        if self.root is None:
+        kind = request.key_type.kind
+        root = self._roots.get(kind)
+        if root is None:
+            root = self._services.writer.read(lambda store: store.roots.load_signing(kind, self.now()))
+        if root is None:
             raise RootMissing
-        return self.root.issue(sorted(request.names), request.key_type, request.purpose, self.now(), lifetime)
+        self._roots[kind] = root
+        return root.issue(sorted(request.names), request.key_type, request.purpose, self.now(), lifetime)

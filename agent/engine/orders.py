@@ -19,6 +19,7 @@ from agent.errors.source import OrderCancelled, OrderHeld, SourceCrashed
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.model.pause import LONGEST_ORDER, back_off
+from agent.model.root import signing_root
 from agent.pki.chain import Chain
 from agent.pki.judgement import Objection
 from agent.planning import Obtain
@@ -28,6 +29,7 @@ from agent.store import Store
 
 if TYPE_CHECKING:
     from agent.pki.authority import Root
+    from agent.pki.key import KeyKind
 
 BATCH_SECONDS = 2.0
 """What was made at once is stored at least so often: that is what a process loses at most when it dies."""
@@ -105,13 +107,12 @@ def obtain_at_once(
     keys of RSA-4096 take a minute on a small machine.
     """
     stop = threading.Event()
-    root: Root | None = None
+    roots: dict[KeyKind, Root] = {}  # each is opened once
     waiting: list[Delivery] = []
     settled_at = time.monotonic()
     for source, obtain in orders:
-        context = StoredOrderContext(services, source, obtain, stop, root)
+        context = StoredOrderContext(services, source, obtain, stop, roots)
         waiting.append(ask(source, obtain, context))
-        root = context.root
         if time.monotonic() >= settled_at + batch_seconds:
             yield from _settled(store, bus, waiting, services)
             waiting, settled_at = [], time.monotonic()
@@ -148,7 +149,7 @@ def _store_chain(store: Store, delivery: Delivery, chain: Chain, now: datetime) 
     from agent.pki.judge import EDITION
 
     obtain = delivery.obtain
-    root = store.roots.present()
+    root = signing_root(store.roots.all(), chain.key_type.kind)
     own = root.sha256 if root and root.sha256 in chain.issuers else None
     store.chains.add(
         chain,

@@ -9,6 +9,7 @@ from itertools import count
 from agent.config.settings import RootSettings
 from agent.model.need import HostFacts
 from agent.pki.authority import Root
+from agent.pki.key import KeyType
 from agent.store import Store
 from agent.system.release import RELEASED_AT
 
@@ -16,15 +17,32 @@ LONGEST_NAME = 64
 """RFC 5280 appendix A: ub-common-name."""
 
 
-def make_root(settings: RootSettings, host: HostFacts, now: datetime, taken: Collection[str] = ()) -> Root:
-    """Return a new self-signed root, whose common name is none of `taken`: clients tell roots apart by their names."""
+ALGORITHMS = {"rsa": "RSA", "ecdsa": "ECDSA", "ed25519": "Ed25519"}
+
+
+def make_root(
+    settings: RootSettings,
+    host: HostFacts,
+    now: datetime,
+    taken: Collection[str] = (),
+    key_type: KeyType | None = None,
+    *,
+    beside: bool = False,
+) -> Root:
+    """Return a new self-signed root, whose common name is none of `taken`: clients tell roots apart by their names.
+
+    `key_type`: another one than the first that the settings want. `beside`: its name says what keys it is for.
+    """
+    key_type = key_type or settings.key_types[0]
+    subject = settings.subject or f"{host.name} Root CA"
+    ending = f" {ALGORITHMS[key_type.partition('-')[0]]}" if beside else ""
     return Root.create(
-        unused_name(settings.subject or f"{host.name} Root CA", now, taken),
+        unused_name(subject[: LONGEST_NAME - len(ending)].rstrip() + ending, now, taken),
         settings.organization or "",
         now,
         RELEASED_AT,
         lifetime=timedelta(days=settings.lifetime_days),
-        key_type=settings.key_type,
+        key_type=key_type,
     )
 
 

@@ -6,15 +6,18 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.host import read_host
-from agent.engine.unchanged_settings import Loader, load_settings
+from agent.engine.unchanged_settings import Loaded, Loader, load_settings
 from agent.errors import AgentError, Problem
+from agent.errors.damage import FileUnreadable
+from agent.errors.plugin import ModuleRaised
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
-from agent.model.root import RootPhase, in_phase, served_with
+from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
 from agent.registry.hooks import Hooks
@@ -23,6 +26,7 @@ from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
 from agent.store.modules import ModuleRecord
 from agent.system.layout import Layout
+from agent.system.obstacles import obstacle
 
 HostReader = Callable[[Settings], HostFacts]
 
@@ -53,13 +57,35 @@ class Declarations:
     """Every ``[modules.NAME]`` table."""
 
 
+class LastHooks:
+    """Hooks of what was loaded last: making them takes 5 ms, and they stay as long as the loader gives the same objects."""
+
+    def __init__(self) -> None:
+        self._made: tuple[Loaded, Hooks] | None = None
+
+    def __call__(self, loaded: Loaded) -> Hooks:
+        """Return the hooks of what was loaded."""
+        if self._made is None or self._made[0] is not loaded:
+            settings, registry = loaded
+            self._made = loaded, Hooks(settings.modules, registry.enabled_plugins)
+        return self._made[1]
+
+
 def read_pass_inputs(
-    layout: Layout, store: Store | None, host: HostReader = read_host, loader: Loader = load_settings
+    layout: Layout,
+    store: Store | None,
+    host: HostReader = read_host,
+    loader: Loader = load_settings,
+    last_hooks: LastHooks | None = None,
 ) -> PassInputs:
-    """Load settings and plugins. Raises `SettingsRefused`. `store` None: the first look, before there is one."""
-    settings, registry = loader(layout)
+    """Load settings and plugins. Raises `SettingsRefused`. `store` None: the first look, before there is one.
+
+    `last_hooks`: those of the last pass, for a process that makes several, one at a time.
+    """
+    loaded = loader(layout)
+    settings, registry = loaded
     modules = settings.modules
-    hooks = Hooks(modules, registry.enabled_plugins)
+    hooks = (last_hooks or LastHooks())(loaded)
     facts = host(settings)
     enabled = EnabledModules(
         layout=layout,
@@ -99,7 +125,7 @@ def _thumbprint(settings: Settings, store: Store) -> str | None:
 
 
 def declare(inputs: PassInputs, store: Store) -> Declarations:
-    """Ask every module for its needs; one that can't be asked keeps its last ones."""
+    """Ask every module for its needs; one that can't be asked keeps its last ones, and one that can't be read its files."""
     needs: list[Need] = []
     declared: list[Declared] = []
     records: list[ModuleRecord] = []
@@ -108,8 +134,10 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
         if entry.enabled and entry.module is not None:
             found, problem = _needs(inputs, store, name)
             needs += found
-            window = entry.module.window
-            declared.append(Declared(name, inputs.enabled.inputs(name), window))
+            try:
+                declared.append(Declared(name, inputs.enabled.inputs(name), entry.module.window))
+            except Exception as error:  # a disk that fails, a field of a plugin that raises
+                problem = _unread(name, error).problem
         elif entry.enabled:
             needs += store.modules.needs(name)
         records.append(_record(store, entry, problem))
@@ -125,15 +153,11 @@ def state_of(
 ) -> State:
     """Return what the store knows, as far as planning goes. `deferred`: orders that are not to be tried again yet."""
     roots, crosses, refusals = store.roots.all(), store.roots.crosses(), tuple(store.deployments.refusals())
-    root = in_phase(roots, RootPhase.SIGNING)
-    cross = served_with(root.sha256, roots, crosses, now) if root else None
     evidence = Evidence(
         ladder=tuple(inputs.settings.rungs.values()),
         chains=tuple(store.chains.records()),
         orders={(order.request, order.source): order for order in store.orders.records()},
-        root=root.sha256 if root else None,
-        sent_with_root=cross.fingerprints if cross else (),
-        root_until=root.not_after if root else None,
+        signers=signers(roots, crosses, now),
         reissues=store.orders.reissues(),
         forced=store.orders.forced(),
         watches=store.watches.all(),
@@ -153,6 +177,7 @@ def state_of(
         roots={each.sha256: each.not_after for each in roots},
         own_roots=tuple(roots),
         crosses=tuple(crosses),
+        root_key_types=inputs.settings.root.key_types,
         peers=tuple(store.peers.all()),
         held_back=store.peers.held_back(),
         revocations=tuple(store.revocations.all()),
@@ -166,6 +191,12 @@ def _needs(inputs: PassInputs, store: Store, name: str) -> tuple[list[Need], Pro
         return inputs.hooks.needs(name, inputs.enabled.host), None
     except AgentError as error:
         return store.modules.needs(name), error.problem
+
+
+def _unread(module: str, error: Exception) -> AgentError:
+    if isinstance(error, OSError):
+        return FileUnreadable(*obstacle(Path(error.filename or module), error))
+    return ModuleRaised(module, "the reading of its settings", error)
 
 
 def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> ModuleRecord:
@@ -193,7 +224,7 @@ def _issuers(settings: Settings, store: Store) -> tuple[Issuer, ...]:
             each.subject,
             each.certificates,
             lists[each.sha256].pem if each.sha256 in lists else "",
-            each.phase is RootPhase.SIGNING,
+            each.phase is RootPhase.SIGNING and not each.beside,
             each.phase,
             "".join(cross.certificate for cross in crosses if cross.subject == each.sha256),
         )

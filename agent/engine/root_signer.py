@@ -78,7 +78,7 @@ def sign_again(store: Store, peer: Peer, now: datetime) -> PeerCertificate:
 
     Raises `RootMissing` and what `Root.sign_request` does.
     """
-    root = store.roots.load_signing(now)
+    root = store.roots.load_signing(peer.key_type.kind, now)
     if root is None:
         raise RootMissing
     csr = store.peers.request(peer.sha256)

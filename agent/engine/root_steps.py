@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from agent.config.settings import Settings
 from agent.engine.bus import Bus
@@ -13,28 +12,36 @@ from agent.errors import AgentError
 from agent.errors.root import RootMissing
 from agent.model.events import Event, EventKind
 from agent.model.need import HostFacts
-from agent.model.root import CrossCertificate, RootRecord
-from agent.planning import BeginSigning, CrossCertify, MakeRoot, PrepareRoot, RetireRoot, RootStep, describe
+from agent.model.root import CrossCertificate, RootPhase
+from agent.planning import (
+    BeginSigning,
+    CrossCertify,
+    EndSigning,
+    MakeRoot,
+    PrepareRoot,
+    RetireRoot,
+    RootStep,
+    describe,
+)
 from agent.planning.binding import LOCAL
-from agent.planning.root_life import signing_instant
+from agent.planning.root_life import signing_instant, signing_instant_beside
 from agent.store import Store
-
-if TYPE_CHECKING:
-    from agent.pki.authority import Root
 
 SCOPE = "root"
 """Of the conditions: what was found when a root was uploaded."""
 
 
-def signing_date(present: RootRecord | None, settings: Settings, now: datetime) -> datetime:
-    """Return when a root that is made at `now` is to sign, as the settings say."""
-    if present is None:
+def signing_date(store: Store, settings: Settings, now: datetime, *, beside: bool = False) -> datetime:
+    """Return when a root that is made at `now` is to sign, as the settings say. `beside`: the main one."""
+    # a root has to sign for most of its life
+    overlap = timedelta(days=min(settings.root.overlap_days, settings.root.lifetime_days / 4))
+    present, main = store.roots.present(beside=beside), store.roots.present()
+    if main is None:
         return now
+    if present is None:
+        return signing_instant_beside(main, now, overlap)
     leaf_lifetime = timedelta(days=getattr(settings.rungs.get(LOCAL), "lifetime_days", 0))
-    overlap = min(
-        settings.root.overlap_days, settings.root.lifetime_days / 4
-    )  # a root has to sign for most of its life
-    return signing_instant(present, now, timedelta(days=overlap), leaf_lifetime)
+    return signing_instant(present, now, overlap, leaf_lifetime)
 
 
 class RootSteps:
@@ -56,30 +63,31 @@ class RootSteps:
                 case MakeRoot():
                     self._make()
                 case PrepareRoot():
-                    self._prepare()
+                    self._prepare(action)
                 case CrossCertify():
                     self._cross_certify(action)
                 case BeginSigning():
                     self._begin(action)
+                case EndSigning():
+                    self._end(action)
                 case RetireRoot():
                     self._retire(action)
             performed.append(describe(action))
         return performed
 
     def _make(self) -> None:
-        root = self._made()
+        root = make_root(self._settings.root, self._host, self._now, names_in_use(self._store))
         with self._store.write():
             self._store.roots.add(root, self._now)
         self._tell(EventKind.ROOT_CREATED, f"{root.subject}, until {root.not_after:%Y-%m-%d}", root.sha256)
 
-    def _prepare(self) -> None:
-        root, at = self._made(), signing_date(self._store.roots.present(), self._settings, self._now)
+    def _prepare(self, action: PrepareRoot) -> None:
+        taken, beside = names_in_use(self._store), action.beside
+        root = make_root(self._settings.root, self._host, self._now, taken, action.key_type, beside=beside)
+        at = signing_date(self._store, self._settings, self._now, beside=beside)
         with self._store.write():
-            self._store.roots.prepare(root, self._now, signs_at=at)
+            self._store.roots.prepare(root, self._now, signs_at=at, beside=beside)
         self._tell(EventKind.ROOT_PREPARED, prepared_text(root.subject, at), root.sha256)
-
-    def _made(self) -> Root:
-        return make_root(self._settings.root, self._host, self._now, names_in_use(self._store))
 
     def _cross_certify(self, action: CrossCertify) -> None:
         """Have both certify each other. What is of no use, or can't be done, is stored as the reason."""
@@ -103,11 +111,19 @@ class RootSteps:
             return CrossCertificate(subject, issuer, "", obstacle=error.problem.cause.rstrip("."))
 
     def _begin(self, action: BeginSigning) -> None:
-        noted = [each for each in self._store.conditions.of(SCOPE) if each.subject == action.root]
         with self._store.write():
-            self._store.roots.begin(action.root, self._now)
-            self._store.conditions.replace(SCOPE, noted, self._now)
+            store_beginning(self._store, action.root, self._now)
         self._tell(EventKind.ROOT_SIGNS, f"{action.subject}: {action.reason}", action.root)
+
+    def _end(self, action: EndSigning) -> None:
+        """Have a root sign no longer; of one that has not begun, nothing is left."""
+        prepared = any(
+            each.sha256 == action.root and each.phase is RootPhase.PREPARED for each in self._store.roots.all()
+        )
+        with self._store.write():
+            (self._store.roots.give_up if prepared else self._store.roots.end)(action.root, self._now)
+        kind = EventKind.ROOT_RETIRED if prepared else EventKind.ROOT_ENDED
+        self._tell(kind, f"{action.subject}: {action.reason}", action.root)
 
     def _retire(self, action: RetireRoot) -> None:
         with self._store.write():
@@ -116,6 +132,13 @@ class RootSteps:
 
     def _tell(self, kind: EventKind, text: str, sha256: str) -> None:
         self._bus.publish(self._store, Event(self._now, kind, text, self._job, "", {"sha256": sha256}))
+
+
+def store_beginning(store: Store, root: str, now: datetime) -> None:
+    """Have a prepared root sign from now on; what was found about the one before counts no longer. Call inside `Store.write`."""
+    noted = [each for each in store.conditions.of(SCOPE) if each.subject == root]
+    store.roots.begin(root, now)
+    store.conditions.replace(SCOPE, noted, now)
 
 
 def prepared_text(subject: str, at: datetime) -> str:

@@ -17,6 +17,21 @@ class DiskFailed(DeployError):
     cure: str = "Make room or check the disk"
 
 
+class FileUnreadable(DiskFailed):
+    """A file or directory can't be read that a module's generation is made from."""
+
+    code = "deploy.file_unreadable"
+    cause = "What the module's files are made from can't be read: {reason}."
+
+
+class PlaceMissing(DiskFailed):
+    """A directory of the agent's can't be made."""
+
+    code = "deploy.place_missing"
+    cause = "A directory of the agent can't be made: {reason}."
+    effect = "What needs it waits; everything else goes on."
+
+
 class NotPutBack(DeployError):
     """A switch that was not seen to work can't be undone wholly: something stands at a path of the module."""
 

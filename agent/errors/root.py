@@ -89,6 +89,16 @@ class RootMissing(RootError):
     fix = "Run the agent once: chainwright apply"
 
 
+class NoCrossCertificate(RootError):
+    """There is one root alone, or none that may certify another one."""
+
+    code = "root.no_cross_certificate"
+    cause = "There is no cross-certificate: {reason}."
+    where = "root"
+    fix = "Give clients the roots themselves: chainwright root download"
+    reason: str
+
+
 class NoRootPrepared(RootError):
     """A root is to sign, and none is prepared."""
 

@@ -29,6 +29,8 @@ class EventKind(StrEnum):
     """Two roots have certified each other, or could not."""
     ROOT_SIGNS = "root_signs"
     """A prepared root has begun to sign."""
+    ROOT_ENDED = "root_ended"
+    """A root signs no longer, and none follows it: the settings want none beside the main one."""
     ROOT_RETIRED = "root_retired"
     """A root that was replaced is no longer believed."""
     CHAIN_STORED = "chain_stored"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from agent.pki.key import KeyType
 from agent.pki.purpose import Purpose
 from agent.pki.revocation import RevocationReason
 
@@ -45,6 +46,7 @@ class Peer:
     revoked_at: datetime | None = None
     reason: RevocationReason | None = None
     """Why it was revoked."""
+    key_type: KeyType = KeyType.ECDSA_P256
 
     def state(self, now: datetime) -> PeerState:
         """Return what is to be said of it at `now`."""

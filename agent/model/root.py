@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from hashlib import sha256
 from agent.model.binding import Binding
 from agent.model.peer import Peer
 from agent.model.records import ChainRecord
+from agent.pki.key import KeyKind, KeyType
 
 PREPARED_IN = {False: 4, True: 8}
 """Part of a root's life that is left when the agent makes its successor; of an uploaded one's (True), for which a person may
@@ -59,6 +60,9 @@ class RootRecord:
     """It has not begun to sign."""
     uploaded: bool = False
     """An administrator's own; the agent makes no successor while there is time for another one of theirs."""
+    key_type: KeyType = KeyType.ECDSA_P256
+    beside: bool = False
+    """It signs beside the main root, for keys of its own kind alone."""
 
     @property
     def phase(self) -> RootPhase:
@@ -96,6 +100,11 @@ class CrossCertificate:
         bodies = (each.partition("-----END")[0] for each in self.certificate.split("-----BEGIN CERTIFICATE-----")[1:])
         return tuple(sha256(b64decode(body)).hexdigest() for body in bodies)
 
+    def is_valid(self, now: datetime) -> bool:
+        """Whether there is one that is good at `now`."""
+        begins, ends = self.not_before, self.not_after
+        return bool(self.certificate) and begins is not None and ends is not None and begins <= now < ends
+
     def serves(self, now: datetime) -> bool:
         """Whether leaves are worth being served with it."""
         if self.obstacle or self.not_before is None or self.not_after is None:
@@ -104,30 +113,87 @@ class CrossCertificate:
         return self.not_before <= now < self.not_after - least
 
 
-def in_phase(roots: Iterable[RootRecord], phase: RootPhase) -> RootRecord | None:
-    """Return the newest root that is so far; None where there is none."""
-    return next((each for each in roots if each.phase is phase), None)
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The root that signs for one kind of keys, as far as what it has signed depends on it."""
+
+    root: str
+    """SHA-256."""
+    until: datetime | None = None
+    """When it ends."""
+    sent_with: tuple[str, ...] = ()
+    """SHA-256 of the cross-certificate, and what is above it, that its leaves are to be sent with."""
+
+
+def in_phase(roots: Iterable[RootRecord], phase: RootPhase, *, beside: bool = False) -> RootRecord | None:
+    """Return the newest root that is so far, of the main ones or of those beside them; None where there is none."""
+    return next((each for each in roots if each.phase is phase and each.beside is beside), None)
+
+
+def signing_root(roots: Sequence[RootRecord], kind: KeyKind) -> RootRecord | None:
+    """Return the root that signs for keys of a kind: the one beside where that is its kind, else the main one."""
+    other = in_phase(roots, RootPhase.SIGNING, beside=True)
+    return other if other and other.key_type.kind is kind else in_phase(roots, RootPhase.SIGNING)
+
+
+def signers(roots: Sequence[RootRecord], crosses: Collection[CrossCertificate], now: datetime) -> dict[KeyKind, Signer]:
+    """Return what signs at `now`, by the kind of key that it signs for; empty before the first root."""
+    found = {}
+    for kind in KeyKind:
+        if root := signing_root(roots, kind):
+            cross = served_with(root, kind, roots, crosses, now)
+            found[kind] = Signer(root.sha256, root.not_after, cross.fingerprints if cross else ())
+    return found
+
+
+def published_roots(roots: Iterable[RootRecord]) -> list[RootRecord]:
+    """Return the roots that clients are to trust: those that sign, then those that will; the main one first."""
+    known = sorted(roots, key=lambda each: each.beside)
+    return [each for phase in PUBLISHED for each in known if each.phase is phase]
 
 
 def published(roots: Iterable[RootRecord]) -> str:
-    """Return the PEM of the roots that clients are to trust: the one that signs, then the one that will."""
-    known = list(roots)
-    found = [each for phase in PUBLISHED for each in known if each.phase is phase]
-    return "".join(each.certificates for each in found)
+    """Return the PEM of the roots that clients are to trust."""
+    return "".join(each.certificates for each in published_roots(roots))
+
+
+def cross_certificates(roots: Iterable[RootRecord], crosses: Iterable[CrossCertificate], now: datetime) -> str:
+    """Return the PEM of the cross-certificates between roots that are believed, for who knows one of those alone."""
+    known = {each.sha256 for each in roots if each.believed}
+    found = [each for each in crosses if {each.subject, each.issuer} <= known and each.is_valid(now)]
+    return "".join(each.certificate for each in sorted(found, key=lambda each: (each.subject, each.issuer)))
 
 
 def served_with(
-    root: str, roots: Sequence[RootRecord], crosses: Iterable[CrossCertificate], now: datetime
+    root: RootRecord,
+    kind: KeyKind,
+    roots: Iterable[RootRecord],
+    crosses: Iterable[CrossCertificate],
+    now: datetime,
 ) -> CrossCertificate | None:
-    """Return the cross-certificate that leaves of `root` are served with at `now`.
+    """Return the cross-certificate that leaves of `root` with keys of a kind are served with at `now`.
 
     A client follows the first that it is sent, so there is one. A predecessor that is still believed goes before a successor
     that is prepared: who knows the one alone had no time to learn of the other. A retired one helps as long as it is valid.
     """
-    phases = {each.sha256: each.phase for each in roots}
-    order = (RootPhase.REPLACED, RootPhase.PREPARED, RootPhase.RETIRED)
-    found = [each for each in crosses if each.subject == root and each.serves(now) and phases.get(each.issuer) in order]
-    return min(found, key=lambda each: order.index(phases[each.issuer]), default=None)
+    order = (RootPhase.REPLACED, RootPhase.PREPARED, RootPhase.SIGNING, RootPhase.RETIRED)
+    leading = {each.sha256: order.index(each.phase) for each in roots if _leads_to(each, root, kind, now)}
+    found = [each for each in crosses if each.subject == root.sha256 and each.serves(now) and each.issuer in leading]
+    return min(found, key=lambda each: leading[each.issuer], default=None)
+
+
+def _leads_to(issuer: RootRecord, root: RootRecord, kind: KeyKind, now: datetime) -> bool:
+    """Whether clients may know `issuer` alone for keys of a kind that `root` signs for.
+
+    The main root, of one that signs beside it, for as long again as that was prepared and no longer: clients that can't use
+    the main root's kind of key are what the other one is for, and the oldest follow what they are sent.
+    """
+    if issuer.beside is root.beside:
+        return issuer.phase is not RootPhase.SIGNING
+    if issuer.beside:
+        return issuer.key_type.kind is kind and issuer.phase in {RootPhase.REPLACED, RootPhase.PREPARED}
+    begun = root.signs_at or root.created_at
+    return issuer.phase is RootPhase.SIGNING and now < begun + (begun - root.created_at)
 
 
 def preparation_instant(root: RootRecord) -> datetime:

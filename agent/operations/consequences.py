@@ -43,20 +43,42 @@ def module_effects(
 
     `keys`: the needs whose chain would change.
     """
+    (found,) = effects_of_each(state, [Change(kind, subject)], keys, modules)
+    return found
+
+
+def effects_of_each(
+    state: LockedState, changes: Iterable[Change], keys: NeedKeys, modules: Iterable[str]
+) -> list[ChangeEffects]:
+    """Return the same for each of several changes of which one is made: what runs is inspected once.
+
+    `keys`: the needs whose chain would change, by each of them.
+    """
     asked, slots = list(modules), _by_module(keys)
     commands, failed = _commands(state, asked)
     observed, unseen = _observed(state, commands)
+    uninspected = tuple(UninspectedModule(*each) for each in (failed | unseen).items())
+    found = []
+    for change in changes:
+        told = {each: replace(change, slots=slots.get(each, ())) for each in asked}
+        consequences, unknown = _said(state, told, observed)
+        found.append(ChangeEffects(tuple(consequences), tuple(unknown), uninspected))
+    return found
+
+
+def _said(
+    state: LockedState, changes: Mapping[str, Change], observed: Mapping[str, str]
+) -> tuple[list[ModuleConsequence], list[str]]:
+    """Return what modules say of their change, and which could not say."""
     found: list[ModuleConsequence] = []
     unknown: list[str] = []
-    for module in asked:
-        change = Change(kind, subject, slots.get(module, ()))
+    for module, change in changes.items():
         try:
             answer = state.inputs.hooks.consequences(module, change, observed.get(module, ""))
             found += [ModuleConsequence(module, each.sentence, each.severity) for each in answer]
         except AgentError:
             unknown.append(module)
-    uninspected = tuple(UninspectedModule(*each) for each in (failed | unseen).items())
-    return ChangeEffects(tuple(found), tuple(unknown), uninspected)
+    return found, unknown
 
 
 def _by_module(keys: NeedKeys) -> dict[str, tuple[str, ...]]:

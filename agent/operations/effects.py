@@ -70,6 +70,25 @@ class RootEffects(ChangeEffects):
     """When that is; None: at once."""
     dropped: str = ""
     """Subject of a root that was prepared, and that gives way to this one."""
+    bridged: bool = False
+    """Who knows only the present root takes what the other one signs, by a cross-certificate that is sent with it."""
+    obstacle: str = ""
+    """Why there is no such certificate, where it isn't for being skipped."""
+    at_once: tuple[ModuleConsequence, ...] = ()
+    """What it breaks where the overlap is skipped, which is not what was asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetirementEffects(ChangeEffects):
+    """Effects of no longer believing a root that another one has replaced."""
+
+    subject: str
+    sha256: str
+    not_after: datetime
+    peers: tuple[str, ...]
+    """``module/label`` for which it has signed a certificate that is still valid, and that may still be in use."""
+    served: tuple[str, ...]
+    """``module/slot`` that are served with a chain of it, until they are given another one."""
 
 
 @dataclass(frozen=True, slots=True)

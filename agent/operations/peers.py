@@ -43,9 +43,12 @@ def sign(
     Raises `RootMissing`, `RootExpired`, `RequestInvalid`, `NameInvalid`, `NamesMissing`, `StoreError`, and
     `RootSignsUnusable` where every client would refuse it.
     """
+    from agent.pki.key import key_type_of
+    from agent.pki.signing_request import load_request
+
     canonical = list(dict.fromkeys(parse_name(name) for name in names))
     with Store.open_existing(layout) as store:
-        root = store.roots.load_signing(now)
+        root = store.roots.load_signing(key_type_of(load_request(csr)).kind, now)
         if root is None:
             raise RootMissing
         peer = root.sign_request(csr, canonical, purposes, now, LIFETIME)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.engine.pass_inputs import state_of
+from agent.contract.context import Change
 from agent.engine.root_steps import SCOPE, prepared_text, signing_date
 from agent.errors.operations import RootAlreadyPresent
-from agent.errors.problem import rfc3339
-from agent.errors.root import NoRootPrepared, NoRootReplaced, RootEndsTooSoon, RootSignsUnusable, RootStepTooLate
+from agent.errors.root import NoRootPrepared, RootEndsTooSoon, RootSignsUnusable
 from agent.errors.wording import few, quoted
 from agent.health.chain_warnings import root_warnings
 from agent.model.aim import Aim
 from agent.model.events import EventKind
-from agent.model.root import RootPhase, RootRecord, in_phase
-from agent.operations.consequences import module_effects
+from agent.model.root import RootPhase
+from agent.operations.consequences import effects_of_each
 from agent.operations.effects import ModuleConsequence, RootEffects
+from agent.operations.root_bridge import bridge_obstacle
 from agent.operations.trial_leaves import judge_signed, names_not_permitted
 from agent.planning.binding import LOCAL
-from agent.planning.root_life import depending_in, hand_over_instant
+from agent.planning.root_life import hand_over_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,64 +31,57 @@ if TYPE_CHECKING:
     from agent.pki.judgement import Objection
 
 
-def root_effects(state: LockedState, sha256: str = "", *, at_once: bool = True) -> RootEffects:
+def root_effects(state: LockedState, successor: Root | str = "", *, at_once: bool = True) -> RootEffects:
     """Return what another root would do when it signs; every module is asked what breaks.
 
-    `sha256`: of the other one, if it is there. `at_once`: without an overlap.
+    `successor`: the other one, or its SHA-256 where it is there; empty: the agent makes it. `at_once`: without an overlap.
     """
-    prepared = state.store.roots.prepared()
-    signed = _signed(state)
-    local = [each.key for each in state.bindings() if each.chain in signed]
-    found = module_effects(state, "root", sha256, local, state.inputs.enabled.modules)
-    return RootEffects(
-        *(found.consequences, found.unknown, found.uninspected),
-        resigned=tuple(f"{module}/{slot}" for module, slot in local),
-        peers=tuple(f"{each.module}/{each.label}" for each in state.store.peers.all() if each.current),
-        signs_at=signing_date_of_next(state, at_once=at_once),
-        dropped=prepared.subject if prepared and prepared.sha256 != sha256 else "",
-    )
+    at = signing_date_of_next(state, at_once=at_once)
+    if at is None:
+        return _effects(state, [_change(successor)])
+    present = state.store.roots.present()
+    obstacle = bridge_obstacle(state, present, successor) if present else ""
+    changes = [_change(successor, bridged=not obstacle, still_believed=True), _change(successor)]
+    return _effects(state, changes, signs_at=at, obstacle=obstacle)
 
 
 def prepared_effects(state: LockedState) -> RootEffects:
     """Return what it would do if the prepared root signed now. Raises `NoRootPrepared`."""
-    found = state.store.roots.prepared()
-    if found is None:
-        raise NoRootPrepared
-    return root_effects(state, found.sha256)
-
-
-def depending_on_replaced(state: LockedState) -> list[str]:
-    """Return what the root that was replaced has signed and that is in use or may be. Raises `NoRootReplaced`."""
-    found = in_phase(state.store.roots.all(), RootPhase.REPLACED)
-    if found is None:
-        raise NoRootReplaced
-    known = state_of(state.inputs, state.store, state.now)
-    return [who for who, _ in depending_in(known, found.sha256, state.bindings(), state.now)]
-
-
-def begin_signing(state: LockedState, at: datetime) -> RootRecord:
-    """Have the prepared root sign from an instant on. Raises `NoRootPrepared` and `RootStepTooLate`."""
     found, present = state.store.roots.prepared(), state.store.roots.present()
     if found is None:
         raise NoRootPrepared
-    for each in (found, present if at > state.now else None):
-        if each is not None and hand_over_instant(each) < at:
-            raise RootStepTooLate(each.subject, each.not_after, hand_over_instant(each))
-    with state.change("root begins to sign", found.subject, rfc3339(at)):
-        state.store.roots.move(found.sha256, signs_at=at)
-    return found
+    obstacle = bridge_obstacle(state, present, found.sha256) if present else ""
+    changes = [_change(found.sha256, bridged=not obstacle, still_believed=True)]
+    return _effects(state, changes, obstacle=obstacle)
 
 
-def retire_root(state: LockedState, at: datetime) -> RootRecord:
-    """Have the root that was replaced believed until an instant. Raises `NoRootReplaced` and `RootStepTooLate`."""
-    found = in_phase(state.store.roots.all(), RootPhase.REPLACED)
-    if found is None:
-        raise NoRootReplaced
-    if found.not_after < at:
-        raise RootStepTooLate(found.subject, found.not_after, found.not_after)
-    with state.change("root retires", found.subject, rfc3339(at)):
-        state.store.roots.move(found.sha256, retires_at=at)
-    return found
+def _change(successor: Root | str, *, bridged: bool = False, still_believed: bool = False) -> Change:
+    sha256 = successor if isinstance(successor, str) else successor.sha256
+    return Change("root", sha256, bridged=bridged, still_believed=still_believed)
+
+
+def _effects(
+    state: LockedState,
+    changes: Sequence[Change],
+    *,
+    signs_at: datetime | None = None,
+    obstacle: str = "",
+) -> RootEffects:
+    """`changes`: what is asked about; then what may be chosen in its place, without an overlap."""
+    prepared = state.store.roots.prepared()
+    signed = _signed(state)
+    local = [each.key for each in state.bindings() if each.chain in signed]
+    found, *skipping = effects_of_each(state, changes, local, state.inputs.enabled.modules)
+    return RootEffects(
+        *(found.consequences, found.unknown, found.uninspected),
+        resigned=tuple(f"{module}/{slot}" for module, slot in local),
+        peers=tuple(f"{each.module}/{each.label}" for each in state.store.peers.all() if each.current),
+        signs_at=signs_at,
+        dropped=prepared.subject if prepared and prepared.sha256 != changes[0].subject else "",
+        bridged=changes[0].bridged,
+        obstacle=obstacle,
+        at_once=tuple(consequence for each in skipping for consequence in each.consequences),
+    )
 
 
 def root_aim(state: LockedState) -> Aim:
@@ -113,7 +106,7 @@ def upload_effects(state: LockedState, root: Root, *, at_once: bool = True) -> R
     _refuse_present(state, root)
     _refuse_short_lived(state, root, at_once=at_once)
     warnings = tuple(_judged(state, root))
-    effects = root_effects(state, root.sha256, at_once=at_once)
+    effects = root_effects(state, root, at_once=at_once)
     return replace(effects, consequences=(*effects.consequences, *warnings))
 
 
@@ -145,7 +138,7 @@ def signing_date_of_next(state: LockedState, *, at_once: bool) -> datetime | Non
     present = state.store.roots.present()
     if at_once or present is None:
         return None
-    return signing_date(present, state.inputs.settings, state.now)
+    return signing_date(state.store, state.inputs.settings, state.now)
 
 
 def _take(

@@ -135,7 +135,7 @@ def check_upload(
 
     Raises `AlreadyUploaded`, `NameNotCovered`, `NotNeeded`, `UploadsNotAllowed`; for `replace` `UnknownChain` and `NotDeletable`.
     """
-    record = _record_of(chain, state.now)
+    record = upload_record(chain, state.now)
     if state.record(record.id) is not None:
         raise AlreadyUploaded(record.id)
     if for_name and not any(covers(pattern, parse_name(for_name)) for pattern in record.names):
@@ -175,7 +175,7 @@ def store_upload(
         state.store.chains.add(chain, source=UPLOADED, now=state.now, warnings=warnings, edition=EDITION)
         if replace:
             state.store.chains.delete(replace)
-            keep_pins(state, pins_without(state, replace, _record_of(chain, state.now)))
+            keep_pins(state, pins_without(state, replace, upload_record(chain, state.now)))
     return effects
 
 
@@ -206,8 +206,8 @@ def _subject(names: Sequence[str]) -> str:
     return ", ".join(names[:3])
 
 
-def _record_of(chain: Chain, now: datetime) -> ChainRecord:
-    """Return what the store would know of an upload."""
+def upload_record(chain: Chain, now: datetime) -> ChainRecord:
+    """Return what the store knows of an upload."""
     return ChainRecord(
         id=chain.id,
         source=UPLOADED,

@@ -111,6 +111,13 @@ class Root:
 
         return key_id_of(self.certificate)
 
+    @cached_property
+    def key_type(self) -> KeyType:
+        """Type of its key."""
+        from agent.pki.key import key_type_of
+
+        return key_type_of(self.key.public_key())
+
     @property
     def not_before(self) -> datetime:
         """Beginning of the certificate's validity, UTC."""

@@ -32,10 +32,12 @@ def why_not_certified(issuer: Root, subject: Root) -> str:
         return "both have the same name"
     if min(issuer.usable_until, subject.usable_until) <= max(issuer.not_before, subject.not_before):
         return "they are never valid together"
-    if reason := why_not_an_issuer(subject.certificate, 0):
-        return reason
-    above = (issuer.certificate, *issuer.parents)
-    for below, certificate in enumerate(above, 1):
+    return why_not_an_issuer(subject.certificate, 0) or why_certifies_no_root(issuer)
+
+
+def why_certifies_no_root(issuer: Root) -> str:
+    """Return why clients that know `issuer` would take no other root by a certificate of it; empty where they would."""
+    for below, certificate in enumerate((issuer.certificate, *issuer.parents), 1):
         if reason := why_not_an_issuer(certificate, below):
             return reason
         if extension(certificate, x509.NameConstraints) is not None:

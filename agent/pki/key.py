@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     PrivateKey: TypeAlias = EllipticCurvePrivateKey | RSAPrivateKey | Ed25519PrivateKey
 
 
+class KeyKind(StrEnum):
+    """Kinds of keys that clients take or don't, whatever the size."""
+
+    RSA = "rsa"
+    ELLIPTIC = "elliptic"
+    """Of an elliptic curve: ECDSA and Ed25519."""
+
+
 class KeyType(StrEnum):
     """Type of a key, as modules accept and ask for it."""
 
@@ -26,6 +34,11 @@ class KeyType(StrEnum):
     RSA_4096 = "rsa-4096"
     ED25519 = "ed25519"
     """For uploaded chains only: no public CA signs it."""
+
+    @property
+    def kind(self) -> KeyKind:
+        """RSA, or an elliptic curve."""
+        return KeyKind.RSA if self.startswith("rsa") else KeyKind.ELLIPTIC
 
 
 SMALLEST_RSA = 2048

@@ -17,6 +17,7 @@ from agent.planning.actions import (
     BeginSigning,
     CrossCertify,
     Deploy,
+    EndSigning,
     Inquire,
     ListRevoked,
     Look,
@@ -50,6 +51,7 @@ __all__ = [
     "CrossCertify",
     "Declared",
     "Deploy",
+    "EndSigning",
     "Inquire",
     "ListRevoked",
     "Look",
@@ -149,7 +151,7 @@ def _held_back(
     """Return the steps of roots and the orders. While the clock is doubted, a root is made only where a need has no chain."""
     if state.doubt is None or any(each.chain is None for each in bindings):
         return roots, orders
-    local = state.evidence.root is not None
+    local = bool(state.evidence.signers)
     steps = [each for each in roots if not isinstance(each, MakeRoot | PrepareRoot)]
     return steps, [each for each in orders if local or each.source != LOCAL]
 

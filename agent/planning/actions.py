@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from agent.model.need import Request
+from agent.pki.key import KeyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class PrepareRoot:
     """Make the root that signs next, and publish it."""
 
     reason: str
+    key_type: KeyType
+    beside: bool = False
+    """It will sign beside the main root, for keys of its own kind alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,16 @@ class BeginSigning:
 
 
 @dataclass(frozen=True, slots=True)
+class EndSigning:
+    """Have the root beside the main one sign no longer."""
+
+    root: str
+    """SHA-256."""
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RetireRoot:
     """Believe a root no longer that another one has replaced."""
 
@@ -54,7 +68,7 @@ class RetireRoot:
     reason: str
 
 
-RootStep = MakeRoot | PrepareRoot | CrossCertify | BeginSigning | RetireRoot
+RootStep = MakeRoot | PrepareRoot | CrossCertify | BeginSigning | EndSigning | RetireRoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +185,7 @@ KINDS: Mapping[type[Action], str] = {
     PrepareRoot: "prepare_root",
     CrossCertify: "cross_certify",
     BeginSigning: "begin_signing",
+    EndSigning: "end_signing",
     RetireRoot: "retire_root",
     ListRevoked: "list_revoked",
     SignAgain: "sign_again",
@@ -197,6 +212,7 @@ ROOT_STEPS: Mapping[type[Action], str] = {
     PrepareRoot: "prepare the root that signs next",
     CrossCertify: "have two roots certify each other",
     BeginSigning: "begin to sign with",
+    EndSigning: "sign no longer with",
     RetireRoot: "retire",
 }
 
@@ -208,7 +224,7 @@ def describe(action: Action) -> str:
 
 def _what(action: Action) -> str:
     match action:
-        case MakeRoot() | PrepareRoot() | CrossCertify() | BeginSigning() | RetireRoot():
+        case MakeRoot() | PrepareRoot() | CrossCertify() | BeginSigning() | EndSigning() | RetireRoot():
             return f"{ROOT_STEPS[type(action)]} {getattr(action, 'subject', '')}".rstrip()
         case ListRevoked() | AskTheTime():
             return FOR_ALL[type(action)]
@@ -230,7 +246,7 @@ def action_json(action: Action) -> dict[str, object]:
         row["needs"] = [{"module": module, "slot": slot} for module, slot in action.needs]
     elif isinstance(action, Inquire):
         row |= {"source": action.source, "names": list(action.names), "chain": action.chain}
-    elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | RetireRoot):
+    elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | EndSigning | RetireRoot):
         row["root"] = action.root
     elif isinstance(action, SignAgain):
         row |= {"module": action.module, "label": action.label, "peer": action.peer}

@@ -13,6 +13,8 @@ from agent.model.fitting import could_serve, fits, is_pinned
 from agent.model.handover import ends_soon, urgency
 from agent.model.need import Need
 from agent.model.records import UPLOADED, FailingName
+from agent.model.root import Signer
+from agent.pki.key import KeyKind
 from agent.planning.chain_index import ChainIndex, age
 from agent.registry.sources import offer_or_reason
 from agent.system.names import covers, is_wildcard
@@ -28,12 +30,8 @@ class Evidence:
     chains: tuple[ChainRecord, ...]
     orders: Mapping[tuple[str, str], OrderRecord]
     """By `(request id, source)`."""
-    root: str | None
-    """SHA-256 of the present root."""
-    sent_with_root: tuple[str, ...] = ()
-    """SHA-256 of the cross-certificate, and what is above it, that leaves of the present root are to be sent with."""
-    root_until: datetime | None = None
-    """When the present root ends."""
+    signers: Mapping[KeyKind, Signer]
+    """Which root signs, by the kind of key that it signs for; empty before the first one."""
     reissues: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Id of a request -> ids of its chains that a person wants others in place of."""
     failing: tuple[FailingName, ...] = ()
@@ -66,7 +64,7 @@ class RankedChain:
 
 def bind(needs: Sequence[Need], evidence: Evidence, now: datetime) -> list[Binding]:
     """Return one binding for each need, in the order of `needs`."""
-    index = ChainIndex(evidence.chains, evidence.root)
+    index = ChainIndex(evidence.chains, evidence.signers)
     return [_bind(need, evidence, index, now) for need in needs]
 
 
@@ -128,13 +126,14 @@ def state_of(
     """Return what `source` may look at when it is asked about a need's request."""
     made = index.made_for(source.name, need.request.id, now)
     chain = made[0] if made else None
+    signer = evidence.signers.get(need.request.key_type.kind)
     return RequestState(
         chain=chain,
         bound=index.get(bound),
         order=evidence.orders.get((need.request.id, source.name)),
-        root=evidence.root,
-        sent_with_root=evidence.sent_with_root,
-        root_until=evidence.root_until,
+        root=signer.root if signer else None,
+        sent_with_root=signer.sent_with if signer else (),
+        root_until=signer.until if signer else None,
         watch=evidence.watches.get(chain.id) if chain else None,
     )
 

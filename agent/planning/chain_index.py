@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from agent.model.need import Need
 from agent.model.records import ChainRecord
+from agent.model.root import Signer
+from agent.pki.key import KeyKind
 
 
 class ChainIndex:
     """Index of the chains by which a need finds its own without walking over all of them.
 
-    `root` is the SHA-256 of the present root.
+    `signers`: which root signs for which kind of key.
     """
 
-    def __init__(self, chains: Iterable[ChainRecord], root: str | None = None) -> None:
-        self._root = root
+    def __init__(self, chains: Iterable[ChainRecord], signers: Mapping[KeyKind, Signer]) -> None:
+        self._signers = signers
         self._made: dict[tuple[str, str], list[ChainRecord]] = defaultdict(list)
         self._named: dict[tuple[str, str], list[ChainRecord]] = defaultdict(list)
         self._by_id: dict[str, ChainRecord] = {}
@@ -36,7 +38,7 @@ class ChainIndex:
         return self._by_id.get(chain) if chain else None
 
     def made_for(self, source: str, request: str, now: datetime) -> list[ChainRecord]:
-        """Return good chains of `source` for a request: those of the present root first, the newest of them first."""
+        """Return good chains of `source` for a request: those of the root that signs first, the newest of them first."""
         good = [record for record in self._made.get((source, request), ()) if record.good(now)]
         return sorted(good, key=self._rank, reverse=True)
 
@@ -48,7 +50,8 @@ class ChainIndex:
 
     def _rank(self, record: ChainRecord) -> tuple[object, ...]:
         """Clocks are set back: a beginning doesn't tell under which root a chain was made."""
-        present = self._root in {None, record.root} or record.root is None
+        signer = self._signers.get(record.key_type.kind)
+        present = signer is None or record.root in {None, signer.root}
         return present, *age(record)
 
 

@@ -31,7 +31,7 @@ class Rung:
 
 def rungs(need: Need, binding: Binding, evidence: Evidence, now: datetime) -> list[Rung]:
     """Return every source of the ladder, the most preferred first."""
-    index = ChainIndex(evidence.chains, evidence.root)
+    index = ChainIndex(evidence.chains, evidence.signers)
     best: dict[str, tuple[str, str]] = {}
     for candidate in rank(need, evidence, index, now):
         record = candidate.record

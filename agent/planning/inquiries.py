@@ -22,7 +22,7 @@ class Inquiries:
     def __init__(self, state: State, now: datetime) -> None:
         self._state = state
         self._now = now
-        self._index = ChainIndex(state.evidence.chains, state.evidence.root)
+        self._index = ChainIndex(state.evidence.chains, state.evidence.signers)
         self._sources = {source.name: source for source in state.evidence.ladder}
         self._due: dict[str, Inquire] = {}
         self.instants: list[datetime] = []

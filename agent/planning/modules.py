@@ -26,7 +26,7 @@ class Modules:
         self._state = state
         self._now = now
         self._windows = windows
-        self._index = ChainIndex(state.evidence.chains, state.evidence.root)
+        self._index = ChainIndex(state.evidence.chains, state.evidence.signers)
         self._refusals: dict[str, list[Refusal]] = defaultdict(list)
         for refusal in state.refusals:
             self._refusals[refusal.module].append(refusal)

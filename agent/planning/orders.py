@@ -38,7 +38,7 @@ class Orders:
     def __init__(self, state: State, now: datetime) -> None:
         self._state = state
         self._now = now
-        self._index = ChainIndex(state.evidence.chains, state.evidence.root)
+        self._index = ChainIndex(state.evidence.chains, state.evidence.signers)
         self._names = [source.name for source in state.evidence.ladder]
         self._due: dict[tuple[str, str], Obtain] = {}
         self._considered: set[str] = set()

@@ -6,13 +6,22 @@ the root before it is retired when nothing that it has signed is left.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent.model.binding import Binding
 from agent.model.root import RootPhase, RootRecord, dependents, in_phase, preparation_instant
-from agent.planning.actions import BeginSigning, CrossCertify, MakeRoot, PrepareRoot, RetireRoot, RootStep
+from agent.pki.key import KeyKind, KeyType
+from agent.planning.actions import (
+    BeginSigning,
+    CrossCertify,
+    EndSigning,
+    MakeRoot,
+    PrepareRoot,
+    RetireRoot,
+    RootStep,
+)
 from agent.planning.state import State
 
 SIGNS_IN = {False: 8, True: 16}
@@ -20,6 +29,9 @@ SIGNS_IN = {False: 8, True: 16}
 LEAVES = 2
 """Lifetimes of local chains that are left then, where that is less: none is cut short by the root's end."""
 
+NEW = timedelta(hours=1)
+"""A main root that is younger than this nobody knows yet: one beside it signs at once."""
+KINDS = {KeyKind.RSA: "RSA", KeyKind.ELLIPTIC: "elliptic-curve"}
 LEAST_LEFT = timedelta(days=20)
 """Of a root's life when its successor begins at the latest, also where a person wants it later: about a twentieth of the
 longest life of a local chain, so that none hands over to nothing."""
@@ -55,6 +67,24 @@ def signing_instant(present: RootRecord, now: datetime, overlap: timedelta, leaf
     return max(now, min(now + overlap, last_signing_instant(present, leaf_lifetime)))
 
 
+def signing_instant_beside(present: RootRecord, now: datetime, overlap: timedelta) -> datetime:
+    """Return when a root made at `now` for the other kind of keys begins to sign beside the main one."""
+    return now if now - present.created_at < NEW else now + overlap
+
+
+def wanted_key_type(present: RootRecord | None, wanted: Sequence[KeyType]) -> KeyType:
+    """Return the key type of the next root in place of `present`: where two are wanted, the one of its own kind."""
+    own = [each for each in wanted if present is not None and each.kind is present.key_type.kind]
+    return own[0] if own and len(wanted) > 1 else wanted[0]
+
+
+def wanted_beside(main: RootRecord | None, wanted: Sequence[KeyType]) -> KeyType | None:
+    """Return the key type of the root that is wanted beside the main one; None: none is, or that one is not there yet."""
+    if main is None or len(wanted) < 2:
+        return None
+    return next((each for each in wanted if each.kind is not main.key_type.kind), None)
+
+
 def depending_in(state: State, root: str, bindings: Iterable[Binding], now: datetime) -> Iterator[tuple[str, datetime]]:
     """Yield the dependents of a root, as planning knows them."""
     return dependents(
@@ -69,53 +99,91 @@ class RootLife:
         self._state = state
         self._bindings = bindings
         self._now = now
-        self._present = in_phase(state.own_roots, RootPhase.SIGNING)
-        self._prepared = in_phase(state.own_roots, RootPhase.PREPARED)
+        self._present, self._prepared = self._line(beside=False)
+        self._present_beside, self._prepared_beside = self._line(beside=True)
         self.due: list[RootStep] = []
         self.instants: list[datetime] = []
 
+    def _line(self, *, beside: bool) -> tuple[RootRecord | None, RootRecord | None]:
+        roots = self._state.own_roots
+        return in_phase(roots, RootPhase.SIGNING, beside=beside), in_phase(roots, RootPhase.PREPARED, beside=beside)
+
     def consider(self, *, wanted: bool) -> None:
         """Consider every root. `wanted`: a local chain is due, so that there has to be one."""
-        if self._prepared is not None and self._prepared.not_after <= self._now:
-            self.due.append(RetireRoot(self._prepared.sha256, self._prepared.subject, "it has ended"))
-            self._prepared = None
+        self._prepared = self._unless_ended(self._prepared)
+        self._prepared_beside = self._unless_ended(self._prepared_beside)
         if self._present is None and self._prepared is None:
-            self.due += [MakeRoot()] if wanted and self._state.evidence.root is None else []
+            self.due += [MakeRoot()] if wanted and not self._state.evidence.signers else []
             return
-        if self._prepared is not None:
-            self._consider_successor(self._prepared)
-        elif self._present is not None and self._is_due(preparation_instant(self._present)):
-            self.due.append(PrepareRoot(_why_prepared(self._present, self._now)))
+        self._consider_successor(self._present, self._prepared)
+        self._consider_beside()
         self._cross_certify()
         for root in self._state.own_roots:
-            if root.phase is RootPhase.REPLACED and (why := self._why_retired(root)):
+            if root.phase is RootPhase.REPLACED and (why := self._why_retired(root)) and not self._waits():
                 self.due.append(RetireRoot(root.sha256, root.subject, why))
 
-    def _consider_successor(self, prepared: RootRecord) -> None:
-        if why := self._why_signing(prepared.signs_at or self._now):
-            self.due.append(BeginSigning(prepared.sha256, prepared.subject, why))
+    def _unless_ended(self, prepared: RootRecord | None) -> RootRecord | None:
+        if prepared is None or prepared.not_after > self._now or (self._present and self._waits()):
+            return prepared
+        self.due.append(RetireRoot(prepared.sha256, prepared.subject, "it has ended"))
+        return None
 
-    def _why_signing(self, at: datetime) -> str:
-        if self._present is None:
+    def _consider_successor(self, present: RootRecord | None, prepared: RootRecord | None) -> None:
+        if prepared is not None:
+            if why := self._why_signing(present, prepared):
+                self.due.append(BeginSigning(prepared.sha256, prepared.subject, why))
+        elif present is not None and self._is_due(preparation_instant(present)):
+            key_type = wanted_key_type(present, self._state.root_key_types)
+            self.due.append(PrepareRoot(_why_prepared(present, self._now), key_type, present.beside))
+
+    def _consider_beside(self) -> None:
+        """Have a root for the other kind of keys beside the main one, where the settings name both."""
+        other = wanted_beside(self._present, self._state.root_key_types)
+        for root in (self._present_beside, self._prepared_beside):
+            if root is not None and (other is None or root.key_type.kind is not other.kind):
+                self.due.append(EndSigning(root.sha256, root.subject, "the settings want none for such keys"))
+                return
+        if self._present_beside is not None or self._prepared_beside is not None:
+            self._consider_successor(self._present_beside, self._prepared_beside)
+        elif other is not None:
+            self.due.append(PrepareRoot(f"the settings want one for {KINDS[other.kind]} keys", other, beside=True))
+
+    def _why_signing(self, present: RootRecord | None, prepared: RootRecord) -> str:
+        at = prepared.signs_at or self._now
+        before = present or (self._present if prepared.beside else None)
+        if prepared.not_after <= self._now:
+            return ""
+        if before is None:
             return "no other root signs"
-        if self._present.not_after <= self._now:
+        if before.not_after <= self._now:
             return "the root before it has ended"
-        if self._is_due(hand_over_instant(self._present)):
-            return _why_prepared(self._present, self._now)
+        if self._waits():
+            return ""
+        if present is not None and self._is_due(hand_over_instant(present)):
+            return _why_prepared(present, self._now)
         return f"that was to be on {at:%Y-%m-%d}" if self._is_due(at) else ""
 
     def _cross_certify(self) -> None:
-        """Have the root that signs and the other one that is believed certified by each other."""
+        """Have the root that signs and the other one that is believed certified by each other, and those of both kinds."""
+        beside = self._present_beside or self._prepared_beside
+        self._certify(self._present, self._prepared)
+        self._certify(self._present_beside, self._prepared_beside)
+        if self._present is not None and beside is not None:
+            self._certify_pair(beside, self._present, "each for keys of its own kind")
+
+    def _certify(self, present: RootRecord | None, prepared: RootRecord | None) -> None:
+        before = in_phase(self._state.own_roots, RootPhase.REPLACED, beside=present.beside) if present else None
+        other = prepared or before
+        if present is not None and other is not None:
+            self._certify_pair(*((other, present) if other is prepared else (present, other)))
+
+    def _certify_pair(self, new: RootRecord, old: RootRecord, what: str = "") -> None:
         known = {(each.subject, each.issuer) for each in self._state.crosses}
-        before = in_phase(self._state.own_roots, RootPhase.REPLACED)
-        other = self._prepared or before
-        if self._present is None or other is None or max(self._present.not_after, other.not_after) <= self._now:
+        if max(new.not_after, old.not_after) <= self._now:
             return
-        new, old = (other, self._present) if other is self._prepared else (self._present, other)
         if {(new.sha256, old.sha256), (old.sha256, new.sha256)} - known:
-            self.due.append(
-                CrossCertify(new.sha256, old.sha256, f"so that clients need only one of them: {new.subject}")
-            )
+            about = f"{new.subject}, {what}" if what else new.subject
+            self.due.append(CrossCertify(new.sha256, old.sha256, f"so that clients need only one of them: {about}"))
 
     def _why_retired(self, root: RootRecord) -> str:
         if root.not_after <= self._now:
@@ -125,6 +193,11 @@ class RootLife:
         ends = [end for _, end in depending_in(self._state, root.sha256, self._bindings, self._now)]
         at = max([*ends, (root.replaced_at or self._now) + STAYS])
         return "nothing that it has signed is left" if self._is_due(at) else ""
+
+    def _waits(self) -> bool:
+        """Whether what can't be undone has to wait for the clock. Nothing is lost meanwhile: both roots are believed."""
+        at = self._state.irrevocable_from
+        return self._state.doubt is not None or (at is not None and not self._is_due(at))
 
     def _is_due(self, at: datetime) -> bool:
         if at > self._now:

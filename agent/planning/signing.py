@@ -26,11 +26,14 @@ class Signing:
         for root, ends in self._state.roots.items():
             if self._now < ends and (why := self._why_list(root)):
                 self.lists.append(ListRevoked(root, why))
-        present = self._state.evidence.root
-        if present is None or self._now >= self._state.roots.get(present, self._now):
-            return
+        signing = {
+            kind: each.root
+            for kind, each in self._state.evidence.signers.items()
+            if self._now < self._state.roots.get(each.root, self._now)
+        }
         for peer in self._state.peers:
-            if peer.current and (why := self._why_again(peer, present)) and not self._is_held_back(peer):
+            present = signing.get(peer.key_type.kind)
+            if peer.current and present and (why := self._why_again(peer, present)) and not self._is_held_back(peer):
                 self.peers.append(SignAgain(peer.sha256, peer.module, peer.label, why))
 
     def _why_list(self, root: str) -> str:

@@ -11,6 +11,7 @@ from agent.model.deployment import Deployment, EndpointRecord, Refusal
 from agent.model.pause import Pause
 from agent.model.peer import Peer
 from agent.model.root import CrossCertificate, RootRecord
+from agent.pki.key import KeyType
 from agent.pki.revocation import Revocation, RevocationList
 from agent.planning.binding import Evidence
 
@@ -53,6 +54,8 @@ class State:
     own_roots: tuple[RootRecord, ...] = ()
     """The newest first."""
     crosses: tuple[CrossCertificate, ...] = ()
+    root_key_types: tuple[KeyType, ...] = (KeyType.ECDSA_P256,)
+    """Wanted for roots: of the main one, and of one of another kind beside it."""
     peers: tuple[Peer, ...] = ()
     held_back: Mapping[str, Pause] = field(default_factory=dict)
     """SHA-256 of a peer certificate that could not be signed again -> the pause before the next try."""
@@ -61,3 +64,5 @@ class State:
     """SHA-256 of a root -> its newest list."""
     doubt: ClockDoubt | None = None
     """None: the clock is believed."""
+    irrevocable_from: datetime | None = None
+    """When what can't be undone may be done at the earliest, as the clock has to be believed for a while; None: at once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
@@ -119,8 +120,7 @@ class EnabledModules:
         """Return the files and directories that generations are made from: code and templates."""
         used = {name: self.services[name] for each in self.modules.values() for name in each.services}
         named: list[Module | Service] = [*self.modules.values(), *used.values()]
-        code = [Path(inspect.getfile(type(each))) for each in named]
-        return [*code, *(path for each in named for path in self._paths(each))]
+        return [path for each in named for path in (*_code_of(each), *self._paths(each))]
 
     def pid_files(self) -> list[Path]:
         """Return the files with the numbers of the services' processes, as far as services have one."""
@@ -177,6 +177,13 @@ def facts_of(record: ChainRecord) -> ChainFacts:
 
 
 def _seen(declaration: Module | Service, templates: list[Path], root: Path) -> list[str]:
-    source = Path(inspect.getfile(type(declaration)))
-    code = hashlib.sha256(read_regular(source)).hexdigest() if source.exists() else ""
-    return [digest_of_settings(declaration), code, digest_of(templates, root)]
+    code = [hashlib.sha256(read_regular(each)).hexdigest() for each in _code_of(declaration) if os.path.exists(each)]  # noqa: PTH110
+    return [digest_of_settings(declaration), *(code or [""]), digest_of(templates, root)]
+
+
+def _code_of(declaration: Module | Service) -> list[Path]:
+    """Return the file of a class; none: it was made by a program."""
+    try:
+        return [Path(inspect.getfile(type(declaration)))]
+    except (TypeError, OSError):
+        return []

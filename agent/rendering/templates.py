@@ -53,14 +53,14 @@ def digest_of(paths: Sequence[Path], root: Path = TOP) -> str:
 
     digest = hashlib.sha256()
     for directory in paths:
-        for file in sorted(
-            each for each in directory.glob(f"**/*{SUFFIX}") if each.exists()
-        ):  # editors leave dead links
-            digest.update(f"{file}\0".encode())
+        for file in sorted(directory.glob(f"**/*{SUFFIX}")):
             try:
-                digest.update(source_of(directory, str(file.relative_to(directory)), root))
+                content = source_of(directory, str(file.relative_to(directory)), root)
+            except FileNotFoundError:  # editors leave dead links
+                continue
             except OSError as error:
-                digest.update(str(error.strerror).encode())
+                content = str(error.strerror).encode()
+            digest.update(f"{file}\0".encode() + content)
     return digest.hexdigest()
 
 

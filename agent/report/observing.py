@@ -11,7 +11,7 @@ from agent.store import Store
 from agent.system.clock_offsets import age
 from agent.system.fingerprint import digest_of, facts
 from agent.system.layout import Layout
-from agent.system.lock import Holder, holder_of
+from agent.system.lock import Holder, holder_of, times_of
 
 SETTINGS, PASS = "settings", "pass"
 AGENT = "agent"
@@ -51,6 +51,8 @@ def _settings(layout: Layout) -> Iterator[Finding]:
 
 
 def _blocked(layout: Layout, now: datetime) -> Iterator[Finding]:
+    if not any(age(each, layout.root) > LONG.total_seconds() for each in times_of(layout.lock)):
+        return  # the kernel's list of all locks need not be read
     holder = holder_of(layout.lock)
     held_for = _held_for(holder, layout) if holder else timedelta()
     if holder is not None and held_for > LONG:
@@ -64,6 +66,8 @@ def _held_for(holder: Holder, layout: Layout) -> timedelta:
 
 
 def _unreachable(layout: Layout) -> Iterator[Finding]:
+    if layout.api.exists():
+        return
     holder = holder_of(layout.daemon_lock)
-    if holder is not None and _held_for(holder, layout) > STARTING and not layout.api.exists():
+    if holder is not None and _held_for(holder, layout) > STARTING:
         yield Finding(SubjectKind.APPLIANCE, AGENT, Severity.WARNING, unreachable(holder.title, str(layout.api)))

@@ -62,6 +62,11 @@ class Connection(sqlite3.Connection):
             factory=cls,
         )
 
+    @classmethod
+    def in_memory(cls) -> Self:
+        """Open a database that is gone with the connection."""
+        return sqlite3.connect(":memory:", isolation_level=None, factory=cls)
+
     @cached_property
     def sqlite_utils(self) -> Database:
         """The same connection, wrapped by sqlite-utils."""

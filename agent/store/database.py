@@ -113,7 +113,7 @@ class Store:
         """Open a database that is not in place, and bring it up to date; `first`: it is empty. Raises `StoreError`."""
         database = Connection.open(path)
         try:
-            bring_up_to_date(database, path)
+            bring_up_to_date(database, layout.database)
             return cls(layout, database, new_sealer(layout, database) if first else checked_sealer(layout, database))
         except BaseException:
             database.close()
@@ -138,6 +138,22 @@ class Store:
             return cls.open_existing(layout)
         except (DatabaseFull, DatabaseReadOnly):
             return cls.open_read_only(layout)
+
+    @classmethod
+    def open_or_empty(cls, layout: Layout) -> Self:
+        """Do the same as `open_to_look`; before the first run it is an empty one in memory."""
+        try:
+            return cls.open_to_look(layout)
+        except NoStateYet:
+            refuse_to_forget(layout)
+            return cls.empty(layout)
+
+    @classmethod
+    def empty(cls, layout: Layout) -> Self:
+        """Open an empty store in memory, in which no key can be kept."""
+        database = Connection.in_memory()
+        bring_up_to_date(database, layout.database)
+        return cls(layout, database, sealer_of(layout))
 
     def refresh(self) -> None:
         """Take a store that is open read-only to the present state."""
@@ -222,6 +238,12 @@ class Store:
                 raise
 
     @property
+    def version(self) -> tuple[int, int]:
+        """Return what is another one after each change that this connection, or another one, has made."""
+        seen: int = self.database.execute("PRAGMA data_version").fetchone()[0]
+        return seen, self.database.total_changes
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open on this connection."""
         return self.database.in_transaction
@@ -248,7 +270,7 @@ class Store:
 
     def remember(self, key: str, value: str) -> None:
         """Keep a word."""
-        self.database.table("meta").upsert({"key": key, "value": value}, pk="key")
+        self.database.execute("insert or replace into meta (key, value) values (?, ?)", [key, value])
 
     @classmethod
     def _connect(cls, layout: Layout, *, several_threads: bool = False, copy_seconds: float = math.inf) -> Self:

@@ -113,8 +113,13 @@ def _mend_root(store: Store, sha256: str, now: datetime) -> bool:
         "update roots set subject = ?, not_before = ?, not_after = ?, created_at = ?, retires_at = null,"
         " replaced_at = case when replaced_at is null then null else ? end,"
         " retired_at = case when retired_at is null then null else ? end,"
-        " signs_at = case prepared when 1 then ? else null end where sha256 = ?",
-        [root.subject, *map(written, (root.not_before, root.not_after, root.not_before, now, now, now)), sha256],
+        " signs_at = case prepared when 1 then ? else null end,"
+        " key_type = ?, beside = case beside when 1 then 1 else 0 end where sha256 = ?",
+        [
+            root.subject,
+            *map(written, (root.not_before, root.not_after, root.not_before, now, now, now)),
+            *(str(root.key_type), sha256),
+        ],
     )
     return True
 

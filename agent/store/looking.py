@@ -11,6 +11,8 @@ import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent.store.connection import Connection
@@ -40,23 +42,30 @@ def _begun(database: Connection) -> Connection:
     return database
 
 
-def _copied(path: Path) -> Connection:
-    """Open a copy, which is gone with the connection. Raises `sqlite3.Error` also where there is no place for one."""
+@contextmanager
+def copied(path: Path) -> Iterator[Path]:
+    """Copy a database with its log, for a while, to where nothing of the appliance's state is. Raises `sqlite3.Error`."""
     directory = _make_directory()
     try:
-        for suffix in ("", "-wal"):
-            if os.path.lexists(f"{path}{suffix}"):
+        for suffix in ("", "-wal", "-journal"):
+            if os.path.isfile(f"{path}{suffix}"):  # noqa: PTH113 - of a name that is made of one
                 shutil.copyfile(f"{path}{suffix}", directory / f"{path.name}{suffix}")
-        database = Connection.open(directory / path.name)
-        database.execute(
-            "PRAGMA journal_mode=MEMORY"
-        )  # with what was in the log; nothing is written beside it any more
-        database.execute("PRAGMA query_only=1")
+        yield directory / path.name
     except OSError as error:
         raise sqlite3.OperationalError(f"it can't be copied to {directory}: {error.strerror}") from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    return database
+
+
+def _copied(path: Path) -> Connection:
+    """Open a copy, which is gone with the connection. Raises `sqlite3.Error` also where there is no place for one."""
+    with copied(path) as copy:
+        database = Connection.open(copy)
+        database.execute(
+            "PRAGMA journal_mode=MEMORY"
+        )  # with what was in the log; nothing is written beside it any more
+        database.execute("PRAGMA query_only=1")
+        return database
 
 
 def _make_directory() -> Path:

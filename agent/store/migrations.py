@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlite_utils import Database, Migrations
 
 migrations = Migrations("chainwright")
@@ -297,3 +299,18 @@ def m024_wishes(db: Database) -> None:
 def m025_rows_set_aside(db: Database) -> None:
     """Damaged rows that were taken out of their tables."""
     db.table("rows_set_aside").create(_columns("id:int at of_table key reason content"), pk="id")
+
+
+@migrations()
+def m026_key_types(db: Database) -> None:
+    """Key types of roots and peer certificates, and roots that sign beside the main one: none did until now."""
+    from agent.errors import AgentError
+    from agent.pki.certificate import describe, load_certificates
+
+    db.table("roots").add_column("beside", int, not_null_default=0)
+    for table, column in (("roots", "certificates"), ("peers", "certificate")):
+        db.table(table).add_column("key_type", str)
+        for sha256, pem in list(db.execute(f"select sha256, {column} from {table}")):  # noqa: S608 - names of this file's own
+            with suppress(AgentError, ValueError, TypeError, AttributeError):  # a damaged row is found when it is read
+                key_type = describe(load_certificates(pem.encode())[0]).key_type
+                db.execute(f"update {table} set key_type = ? where sha256 = ?", [str(key_type), sha256])  # noqa: S608

@@ -11,6 +11,7 @@ from agent.model.pause import LONGEST_TRY, Pause
 from agent.model.peer import Peer
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
+from agent.pki.key import KeyType
 from agent.pki.revocation import RevocationReason
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
@@ -19,7 +20,7 @@ from agent.store.values import words
 
 COLUMNS = (
     "serial, sha256, module, label, names, purposes, root, not_before, not_after, created_at, replaced_at, revoked_at, "
-    "reason"
+    "reason, key_type"
 )
 
 
@@ -50,6 +51,7 @@ class Peers:
                 "not_after": written(peer.not_after),
                 "certificate": encode(peer, [Part.FULLCHAIN, Part.ROOT]).decode(),
                 "csr": csr.decode("ascii", errors="replace"),
+                "key_type": str(peer.facts.key_type),
                 "created_at": written(now),
                 "revoked_at": None,
             },
@@ -123,4 +125,5 @@ def _peer(row: dict[str, Any]) -> Peer:
         replaced_at=read(row["replaced_at"]),
         revoked_at=read(row["revoked_at"]),
         reason=RevocationReason(row["reason"]) if row["reason"] else None,
+        key_type=KeyType(row["key_type"]),
     )

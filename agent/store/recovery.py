@@ -9,8 +9,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ OF_ANOTHER_TIME = (
     "delete from meta where key in ('trusted', 'seen', 'looks', 'next at', 'checked at')",
 )
 """What a copy has that says nothing of today, or would let somebody in who was locked out since."""
+Opener = Callable[[Layout], AbstractContextManager[Store]]
 
 
 @dataclass
@@ -76,10 +77,10 @@ def has_state(layout: Layout) -> bool:
     return os.path.lexists(layout.database) or any(True for _ in traces(layout))
 
 
-def diagnose(layout: Layout) -> StoreError | None:
+def diagnose(layout: Layout, opened: Opener = Store.open) -> StoreError | None:
     """Return what is wrong with the database; None: it is whole. Call under the lock. Raises other `StoreError`s."""
     try:
-        with Store.open(layout) as store:
+        with opened(layout) as store:
             found = quick_check(store)
     except DatabaseBusy:
         raise
@@ -88,37 +89,43 @@ def diagnose(layout: Layout) -> StoreError | None:
     return DatabaseDamaged(str(layout.database), found.partition("\n")[0].rstrip(".")) if found else None
 
 
-def recover(layout: Layout, found: StoreError, now: datetime, *, dry_run: bool = False) -> Recovery:
+def recover(layout: Layout, found: StoreError, now: datetime) -> Recovery:
     """Put a whole database in place of a damaged one. Call under the lock.
 
     Raises what was `found` where nothing can: no copy is good, and what is in service is not known. Raises `StoreError` for the
     master key.
     """
-    read_master_key(layout.master_key)
-    recovery = Recovery(found.problem.cause.rstrip("."))
     fresh = layout.private / ".chainwright.db.new"
     _remove(fresh)
     try:
-        recovery.from_itself = _from_itself(layout, fresh, found)
-        if not recovery.from_itself and not _from_copies(layout, fresh, recovery):
-            _from_nothing(layout, fresh, found, now)
-        _reconcile(layout, fresh, recovery, now)
-        if not dry_run:
-            recovery.aside = _put_in_place(layout, fresh)
-    except sqlite3.Error as error:
-        raise DatabaseRefused(str(layout.database), str(error)) from error
+        recovery = make_whole(layout, layout.database, fresh, found, now)
+        recovery.aside = _put_in_place(layout, fresh)
     finally:
         _remove(fresh)
     return recovery
 
 
-def _from_itself(layout: Layout, fresh: Path, found: StoreError) -> bool:
+def make_whole(layout: Layout, damaged: Path, fresh: Path, found: StoreError, now: datetime) -> Recovery:
+    """Build a whole database in the file `fresh`, which isn't there yet; nothing else is written. Raises as `recover`."""
+    read_master_key(layout.master_key)
+    recovery = Recovery(found.problem.cause.rstrip("."))
+    try:
+        recovery.from_itself = _from_itself(layout, damaged, fresh, found)
+        if not recovery.from_itself and not _from_copies(layout, fresh, recovery):
+            _from_nothing(layout, fresh, found, now)
+        _reconcile(layout, fresh, recovery, now)
+    except sqlite3.Error as error:
+        raise DatabaseRefused(str(layout.database), str(error)) from error
+    return recovery
+
+
+def _from_itself(layout: Layout, damaged: Path, fresh: Path, found: StoreError) -> bool:
     """Build the database again from its own rows, where all of them can be read: an index was damaged."""
     if type(found) is not DatabaseDamaged:
         return False
     write_new(fresh, b"", mode=0o600)
     try:
-        database = Connection.open(layout.database, read_only=True)
+        database = Connection.open(damaged, read_only=True)
         try:
             database.execute("VACUUM INTO ?", [str(fresh)])
         finally:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.base import AgentError
-from agent.model.root import CrossCertificate, RootPhase, RootRecord, in_phase, served_with
+from agent.model.root import CrossCertificate, RootPhase, RootRecord, in_phase, served_with, signing_root
+from agent.pki.key import KeyKind, KeyType
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 from agent.store.sealing import Sealer
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "sha256, subject, not_before, not_after, certificates, created_at, retired_at, signs_at, replaced_at, retires_at, "
-    "prepared, uploaded"
+    "prepared, uploaded, key_type, beside"
 )
 UNTIL_IT_SIGNS = timedelta(days=90)
 """A successor that was prepared signs so long after the database was lost, as nothing else says when."""
@@ -36,10 +37,18 @@ class Roots:
         self._sealer = sealer
         self._private = private
 
-    def add(self, root: Root, now: datetime, *, uploaded: bool = False) -> None:
-        """Keep `root` as the one that signs; those before it are retired at once. Call inside `Store.write`."""
-        self._retire_others(now)
-        self._insert(root, now, signs_at=now, prepared=False, uploaded=uploaded)
+    def add(self, root: Root, now: datetime, *, uploaded: bool = False, beside: bool = False) -> None:
+        """Keep `root` as the one that signs; those before it are retired at once. Call inside `Store.write`.
+
+        `beside`: the main one, for keys of its own kind alone.
+        """
+        query = (
+            "update roots set retired_at = ?, replaced_at = coalesce(replaced_at, ?)"
+            " where retired_at is null and beside = ?"
+        )
+        self._database.execute(query, [written(now), written(now), int(beside)])
+        self._write_files(root)
+        self._insert(root, now, signs_at=now, prepared=False, uploaded=uploaded, beside=beside)
 
     def prepare(
         self,
@@ -48,16 +57,22 @@ class Roots:
         *,
         signs_at: datetime,
         uploaded: bool = False,
+        beside: bool = False,
     ) -> None:
-        """Keep `root` as the successor of the one that signs, in place of one that was prepared before.
+        """Keep `root` as the one that signs next, in place of one that was prepared before. Call inside `Store.write`.
 
-        Call inside `Store.write`.
+        `beside`: the main one, for keys of its own kind alone.
         """
-        before = self.prepared()
+        before = self.prepared(beside=beside)
         if before is not None:
-            self.retire(before.sha256, now)
-            self._database.execute("delete from cross_certificates where ? in (subject, issuer)", [before.sha256])
-        self._insert(root, now, signs_at=signs_at, prepared=True, uploaded=uploaded)
+            self.give_up(before.sha256, now)
+        self._write_files(root)
+        self._insert(root, now, signs_at=signs_at, prepared=True, uploaded=uploaded, beside=beside)
+
+    def give_up(self, sha256: str, now: datetime) -> None:
+        """Retire a root that was prepared, as if it had not been. Call inside `Store.write`."""
+        self.retire(sha256, now)
+        self._database.execute("delete from cross_certificates where ? in (subject, issuer)", [sha256])
 
     def certify(self, crosses: Iterable[CrossCertificate], now: datetime) -> None:
         """Keep cross-certificates, or why there are none. Call inside `Store.write`."""
@@ -68,9 +83,14 @@ class Roots:
         """Have a prepared root sign from now on; the one that did is replaced. Call inside `Store.write`."""
         query = (
             "update roots set replaced_at = ? where retired_at is null and replaced_at is null and prepared is not 1"
+            " and beside = (select beside from roots where sha256 = ?)"
         )
-        self._database.execute(query, [written(now)])
+        self._database.execute(query, [written(now), sha256])
         self._database.execute("update roots set prepared = 0, signs_at = ? where sha256 = ?", [written(now), sha256])
+
+    def end(self, sha256: str, now: datetime) -> None:
+        """Have a root sign no longer, though no other one follows it. Call inside `Store.write`."""
+        self._database.execute("update roots set replaced_at = ? where sha256 = ?", [written(now), sha256])
 
     def retire(self, sha256: str, now: datetime) -> None:
         """Have a root no longer believed. Call inside `Store.write`."""
@@ -83,14 +103,15 @@ class Roots:
             [written(signs_at) if signs_at else None, written(retires_at) if retires_at else None, sha256],
         )
 
-    def _retire_others(self, now: datetime) -> None:
-        query = "update roots set retired_at = ?, replaced_at = coalesce(replaced_at, ?) where retired_at is null"
-        self._database.execute(query, [written(now), written(now)])
-
-    def _insert(self, root: Root, now: datetime, *, signs_at: datetime, prepared: bool, uploaded: bool) -> None:
+    def _write_files(self, root: Root) -> None:
         sealed = self._sealer.seal(root.key_pem(), _context(root.sha256))
         replace(self._private / f"root-{root.sha256[:16]}.sealed", sealed, mode=0o600)
         replace(self._private / f"root-{root.sha256[:16]}.pem", root.pem(), mode=0o600)
+
+    def _insert(
+        self, root: Root, now: datetime, *, signs_at: datetime, prepared: bool, uploaded: bool, beside: bool = False
+    ) -> None:
+        sealed = self._sealer.seal(root.key_pem(), _context(root.sha256))
         self._database.table("roots").insert(
             {
                 "sha256": root.sha256,
@@ -106,17 +127,19 @@ class Roots:
                 "retires_at": None,
                 "prepared": int(prepared),
                 "uploaded": int(uploaded),
+                "key_type": str(root.key_type),
+                "beside": int(beside),
             },
             replace=True,
         )
 
-    def present(self) -> RootRecord | None:
-        """Return what is known of the root that signs; None before the first one."""
-        return in_phase(self.all(), RootPhase.SIGNING)
+    def present(self, *, beside: bool = False) -> RootRecord | None:
+        """Return what is known of the main root that signs, or of the one beside it; None before the first one."""
+        return in_phase(self.all(), RootPhase.SIGNING, beside=beside)
 
-    def prepared(self) -> RootRecord | None:
-        """Return what is known of the root that will sign next, where one is prepared."""
-        return in_phase(self.all(), RootPhase.PREPARED)
+    def prepared(self, *, beside: bool = False) -> RootRecord | None:
+        """Return what is known of the root that will sign next in its place, where one is prepared."""
+        return in_phase(self.all(), RootPhase.PREPARED, beside=beside)
 
     def all(self) -> list[RootRecord]:
         """Return every root, the newest first."""
@@ -164,22 +187,30 @@ class Roots:
         return self._database.decoded("cross_certificates", _cross, query)
 
     def load(self, sha256: str = "") -> Root | None:
-        """Return the root that signs, or the one with this fingerprint, with its key. Raises `SealBroken`, `RowDamaged`."""
+        """Return the main root that signs, or the one with this fingerprint, with its key.
+
+        Raises `SealBroken` and `RowDamaged`.
+        """
         from agent.pki.authority import Root
 
-        chosen = "sha256 = ?" if sha256 else "retired_at is null and replaced_at is null and prepared is not 1"
-        query = f"select sha256, certificates, sealed_key from roots where {chosen}"  # noqa: S608
+        signing = "retired_at is null and replaced_at is null and prepared is not 1 and beside is not 1"
+        query = f"select sha256, certificates, sealed_key from roots where {'sha256 = ?' if sha256 else signing}"  # noqa: S608
         for row in self._database.checked("roots", query, [sha256] if sha256 else []):
             key = self._sealer.open(row["sealed_key"], _context(row["sha256"]))
             return Root.from_pem(row["certificates"].encode(), key)
         return None
 
-    def load_signing(self, now: datetime) -> Root | None:
-        """Return the root that signs, with what its leaves are served with at `now`. Raises `SealBroken`."""
+    def load_signing(self, kind: KeyKind, now: datetime) -> Root | None:
+        """Return the root that signs for keys of a kind, with what its leaves are served with at `now`.
+
+        Raises `SealBroken` and `RowDamaged`.
+        """
         from agent.pki.certificate import load_certificates
 
-        root = self.load()
-        cross = served_with(root.sha256, self.all(), self.crosses(), now) if root else None
+        known = self.all()
+        record = signing_root(known, kind)
+        root = self.load(record.sha256 if record else "")
+        cross = served_with(record, kind, known, self.crosses(), now) if record else None
         if root is None or cross is None:
             return root
         return with_changes(root, cross_path=load_certificates(cross.certificate.encode()))
@@ -203,6 +234,8 @@ def _record(row: dict[str, Any]) -> RootRecord:
         retires_at=read(row["retires_at"]),
         prepared=bool(row["prepared"]),
         uploaded=bool(row["uploaded"]),
+        key_type=KeyType(row["key_type"]),
+        beside=bool(row["beside"]),
     )
 
 

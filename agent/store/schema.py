@@ -78,7 +78,7 @@ COLUMNS: Mapping[str, str] = {
     "orders": "request source attempts:int? retry_at? problem? permanent:int? settings_digest? sealed_state:bytes?"
     " lease_process? lease_at? tried_at?",
     "peers": "sha256 module label root names not_before not_after certificate csr created_at revoked_at? serial"
-    " purposes replaced_at? reason? retry_at? problem? tried_at?",
+    " purposes replaced_at? reason? retry_at? problem? tried_at? key_type",
     "people": "name role password must_change:int changed_at used_at?",
     "pins": "module slot chain who at",
     "refusals": "module slot kind subject problem attempts:int retry_at tried_at?",
@@ -86,7 +86,7 @@ COLUMNS: Mapping[str, str] = {
     "revocation_lists": "root number:int this_update next_update serials pem",
     "revocations": "root serial at reason not_after",
     "roots": "sha256 subject not_before not_after certificates sealed_key:bytes created_at retired_at? signs_at?"
-    " replaced_at? retires_at? prepared:int? uploaded:int?",
+    " replaced_at? retires_at? prepared:int? uploaded:int? key_type beside:int",
     "rows_set_aside": "id:int at of_table key reason content",
     "sessions": "sha256 person address opened_at seen_at ends_at password_at?",
     "tokens": "id sha256 name role made_by made_at expires_at used_at? owner?",

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from agent.system.clock_judgement import LEAPT, Belief, Doubt, Memory, Reading, can_be, judge, keeps_to_anchor
+from agent.system.clock_judgement import (
+    LEAPT,
+    TRUSTED_AFTER,
+    Belief,
+    Doubt,
+    Memory,
+    Reading,
+    can_be,
+    judge,
+    keeps_to_anchor,
+    untrusted_for,
+)
 from agent.system.clock_memory import ClockMemory
 from agent.system.clock_offsets import with_offset
 from agent.system.kernel_clock import KernelClock
@@ -64,7 +75,8 @@ class Noted:
             return True
         known, kind = (each.doubt[0] if each.doubt else "" for each in (before, present))
         is_old = before.boot != present.boot or not 0 <= present.instant - before.instant < touch
-        return kind != known or is_old or present.offsets != before.offsets
+        is_new = (before.believed_since is None) is not (present.believed_since is None)
+        return kind != known or is_old or is_new or present.offsets != before.offsets
 
     @property
     def _was_doubted(self) -> bool:
@@ -104,6 +116,11 @@ class Clock:
         """Return what is believed now, and the doubt."""
         return self._belief(self._kernel(), self._memory.read())
 
+    def untrusted_for(self) -> float:
+        """Return for how many seconds more what can't be undone is to wait; 0: not at all, as where NTP keeps the clock."""
+        left = untrusted_for(self._kernel(), self._memory.read())
+        return 0.0 if left and self._kernel.is_synchronised() else left
+
     def settled(self) -> float | None:
         """Return the present instant where there is nothing to note of the clock, for who looks only; None: a pass is due."""
         memory = self._memory.read()
@@ -133,7 +150,9 @@ class Clock:
         with self._memory.alone():
             reading = self._kernel()
             belief = Belief(max(reading.wall, self._released))
-            self._memory.write(_remembered(reading, belief, self._memory.read()))
+            accepted = _remembered(reading, belief, self._memory.read())
+            accepted.believed_since = reading.since_boot - TRUSTED_AFTER
+            self._memory.write(accepted)
 
     def wall(self) -> datetime:
         """Return what the machine's clock shows, right or wrong: to tell it, and to compare it with what others say."""
@@ -203,6 +222,7 @@ def _remembered(reading: Reading, belief: Belief, before: Memory | None) -> Memo
         asks=before.asks if doubt and before else (),
         first=doubt is not None and (before is None or before.first),
         anchor=_anchor(reading, belief, before if same_boot else None),
+        believed_since=None if doubt else _believed_since(reading, before),
     )
 
 
@@ -212,6 +232,13 @@ def _anchor(reading: Reading, belief: Belief, before: Memory | None) -> tuple[fl
     if belief.doubt is None:
         return known if before and known and keeps_to_anchor(reading, before) else (belief.instant, reading.since_boot)
     return known if belief.doubt.kind == LEAPT else None
+
+
+def _believed_since(reading: Reading, before: Memory | None) -> float:
+    """Return since when the clock is believed in this boot. `before`: what was remembered."""
+    if before is None or before.boot != reading.boot or before.doubt or before.believed_since is None:
+        return reading.since_boot
+    return min(before.believed_since, reading.since_boot)
 
 
 def _from_floor(seconds: float) -> Memory | None:

@@ -17,6 +17,9 @@ LONGEST_LIFE = 30 * 365.25 * 86400.0
 STEPS = 1 / 50
 """Part of its time that the clock may be set by in small steps in all, half an hour a day: a virtual machine is stopped for
 so long each night while it is copied, and its clock set then."""
+TRUSTED_AFTER = 3600.0
+"""Seconds for which the clock has to be believed in a boot before what can't be undone is done by it: one that is ahead by
+less than `LONGEST_OFF` is believed at once, and NTP or a person needs a while to set it."""
 LAST = float(1 << 36)
 """Seconds after the epoch that no clock shows: more than `datetime` can hold comes soon after."""
 
@@ -53,7 +56,10 @@ class Doubt:
 class Memory:
     """What is remembered: an instant that was believed, and the time since boot then."""
 
-    __slots__ = ("anchor", "asks", "boot", "doubt", "exact", "first", "instant", "offsets", "since_boot")
+    __slots__ = (
+        *("anchor", "asks", "believed_since", "boot", "doubt"),
+        *("exact", "first", "instant", "offsets", "since_boot"),
+    )
 
     def __init__(
         self,
@@ -67,6 +73,7 @@ class Memory:
         asks: tuple[float, ...] = (),
         first: bool = False,
         anchor: tuple[float, float] | None = None,
+        believed_since: float | None = None,
     ) -> None:
         self.instant = instant
         self.since_boot = since_boot
@@ -83,6 +90,8 @@ class Memory:
         """Settings of the clock in this boot, each as what it was ahead of the time since boot."""
         self.asks = asks
         """Believed instants at which CAs were asked for the time, during this doubt."""
+        self.believed_since = believed_since
+        """Seconds since boot from which on the clock was believed without a doubt; None: it isn't."""
 
 
 class Belief:
@@ -124,6 +133,13 @@ def keeps_to_anchor(reading: Reading, memory: Memory) -> bool:
         return True
     passed = max(0.0, reading.since_boot - memory.anchor[1])
     return _from_anchor(reading, memory) <= TOLERANCE + STEPS * passed
+
+
+def untrusted_for(reading: Reading, memory: Memory | None) -> float:
+    """Return for how many seconds more what can't be undone is to wait; 0: the clock was believed for long enough."""
+    if memory is None or memory.boot != reading.boot or memory.believed_since is None:
+        return TRUSTED_AFTER
+    return max(0.0, TRUSTED_AFTER - (reading.since_boot - memory.believed_since))
 
 
 def is_sane(seconds: float) -> bool:

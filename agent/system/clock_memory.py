@@ -102,8 +102,14 @@ def _read(fields: dict[str, Any]) -> Memory:
         asks=tuple(map(float, fields["asks"])),
         first=fields.get("first") is True,
         anchor=(float(anchor[0]), float(anchor[1])) if anchor else None,
+        believed_since=_number(fields.get("believed_since")),
     )
     instants = [memory.instant, memory.since_boot, *memory.asks, *(doubt[1:] if doubt else ()), *(memory.anchor or ())]
     if not all(is_sane(each) for each in instants):
         raise ValueError("no clock shows that")
     return memory
+
+
+def _number(value: object) -> float | None:
+    """Return seconds since boot; less than 0 where it was accepted soon after."""
+    return value if isinstance(value, float) and is_sane(abs(value)) else None

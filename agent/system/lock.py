@@ -33,11 +33,15 @@ def held(
     wait: float,
     pause: Callable[[float], object] = time.sleep,
     refusal: LockError | None = None,
+    looking: bool = False,
 ) -> Iterator[None]:
-    """Hold the lock. Raises `refusal` (default: `LockHeld`) when another process has it for more than `wait` seconds."""
+    """Hold the lock. Raises `refusal` (default: `LockHeld`) when another process has it for more than `wait` seconds.
+
+    `looking`: not even the time of the file is changed, and where there is none nobody holds it.
+    """
     deadline = time.monotonic() + wait
     with contextlib.ExitStack() as locks:
-        for place, take in ((path, _take), (_former(path), _take_former)):
+        for place, take in ((path, _take_present if looking else _take), (_former(path), _take_present)):
             while not take(place, locks):
                 if time.monotonic() >= deadline:
                     holder = _holder(place, _holders(place))
@@ -71,20 +75,21 @@ def _take(path: Path, locks: contextlib.ExitStack) -> bool:
     return True
 
 
-def _take_former(former: Path, locks: contextlib.ExitStack) -> bool:
-    """Take the lock of releases that had it in ``run/``, where it is there: an agent of theirs may run until it is restarted.
+def _take_present(path: Path, locks: contextlib.ExitStack) -> bool:
+    """Take the lock where there is one, and change nothing of it.
 
-    Every user could open that one, so only another process of the agent's own user is waited for.
+    Releases before had it in ``run/``, and an agent of theirs may run until it is restarted. Every user could open that one,
+    so only another process of the agent's own user is waited for.
     """
     try:
-        descriptor = os.open(former, FLAGS & ~os.O_RDWR)
+        descriptor = os.open(path, FLAGS & ~os.O_RDWR)
     except OSError:
         return True
     if _locked(descriptor):
         locks.callback(_release, descriptor, os.getpid())
         return True
     os.close(descriptor)
-    return not any(_is_ours(pid) for pid in _holders(former))
+    return not any(_is_ours(pid) for pid in _holders(path))
 
 
 def _former(path: Path) -> Path:
@@ -133,6 +138,13 @@ def holder_of(path: Path) -> Holder | None:
     """
     former = _former(path)
     return _holder(path, _holders(path)) or _holder(former, filter(_is_ours, _holders(former)))
+
+
+def times_of(path: Path) -> Iterator[float]:
+    """Yield when a lock was taken last, in seconds since the epoch: at its path, and at that of earlier releases."""
+    for place in (path, _former(path)):
+        with contextlib.suppress(OSError):
+            yield place.stat().st_mtime
 
 
 def _holder(path: Path, pids: Iterable[int]) -> Holder | None:

@@ -97,3 +97,8 @@ class RoadWarrior(BaseModel):
     def by_certificate(self) -> bool:
         """Whether clients have certificates."""
         return not self.by_password
+
+    @property
+    def by_own_root(self) -> bool:
+        """Whether the certificates that clients have are of the appliance's own root."""
+        return self.by_certificate and not self.client_ca

@@ -154,8 +154,7 @@ class IKEv2(Module):
 
     @property
     def _verifies_by_own_root(self) -> bool:
-        clients = any(each.by_certificate and not each.client_ca for each in self.connections)
-        return clients or any(each.by_own_root for each in self.branches)
+        return any(each.by_own_root for each in self.connections) or any(each.by_own_root for each in self.branches)
 
     @cached_property
     def _slots(self) -> dict[tuple[str, tuple[KeyType, ...]], str]:

@@ -138,6 +138,20 @@ def test_the_root_is_for_everybody_in_three_forms(shared):
     assert (found["root"]["certificates"][0]["subject"], found["earlier"]) == ("gw Root CA", [])
 
 
+def test_cross_certificates_are_for_everybody_where_there_are_any(box):
+    assert box.viewer.get("/v1/root/download?format=cross").code == "root.no_cross_certificate"
+    assert box.viewer.get("/v1/root").json["crosses"] is False
+    box.ends(box.admin.post("/v1/root/reissue", {"typed": "REISSUE"}))
+    reply = box.api.browser.get("/v1/root/download?format=cross")
+    assert reply.headers["content-disposition"] == 'attachment; filename="gw-Root-CA.cross.pem"'
+    subjects = {(each.subject, each.issuer) for each in x509.load_pem_x509_certificates(reply.content)}
+    assert subjects == {(issuer, subject) for subject, issuer in subjects}
+    assert len(subjects) == 2
+    roots = x509.load_pem_x509_certificates(box.api.browser.get("/v1/root/download").content)
+    assert [each.subject == each.issuer for each in roots] == [True, True]
+    assert box.viewer.get("/v1/root").json["crosses"] is True
+
+
 def test_what_another_root_breaks_is_said_by_name_before(shared):
     found = shared.viewer.get("/v1/root/effects").json
     assert datetime.fromisoformat(found["signs_at"]) > datetime.now(UTC) + timedelta(days=80)
@@ -149,6 +163,9 @@ def test_what_another_root_breaks_is_said_by_name_before(shared):
         "peers": [],
         "signs_at": None,
         "dropped": "",
+        "bridged": False,
+        "obstacle": "",
+        "at_once": [],
     }
 
 

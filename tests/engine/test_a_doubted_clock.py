@@ -9,6 +9,10 @@ import pytest
 from agent.engine.engine import Engine
 from agent.engine.time_asked import TimeAsked, ask_the_time
 from agent.model.events import EventKind
+from agent.model.root import RootPhase
+from agent.operations.locked_state import locked_state
+from agent.operations.root import reissue_root
+from agent.operations.root_steps import begin_signing, retire_root
 from agent.report import read_snapshot
 from agent.report.build import report
 from agent.system.clock import Clock
@@ -183,3 +187,32 @@ def test_the_only_ca_is_asked_twice_with_a_pause():
     assert (found, len(ca.waited)) == (TimeAsked(("Let's Encrypt", "Let's Encrypt")), 1)
     assert found.who == "the clock of Let's Encrypt agrees with it"
     assert TimeAsked(("A", "B")).who == "the clocks of A and B agree with it"
+
+
+def test_the_root_s_steps_wait_for_the_clock_after_a_boot_unless_a_person_asks_for_them(box):
+    def phases():
+        with box.deployed.store() as store:
+            return [each.phase for each in store.roots.all()]
+
+    with locked_state(box.engine) as state:
+        reissue_root(state, at_once=False)
+        begin_signing(state, state.now + timedelta(days=2))
+    box.passes()
+    box.kernel.boot(datetime.now(UTC) + timedelta(days=20))
+    made, _ = box.passes()
+    assert phases() == [RootPhase.PREPARED, RootPhase.SIGNING]
+    assert timedelta(0) < made.next_at - box.clock() <= timedelta(hours=1)
+    box.kernel.passes(timedelta(hours=1, minutes=1))
+    box.passes()
+    assert phases() == [RootPhase.SIGNING, RootPhase.REPLACED]
+
+    with locked_state(box.engine) as state:
+        retire_root(state, state.now + timedelta(days=2))
+    box.kernel.boot(datetime.now(UTC) + timedelta(days=40))
+    box.passes()
+    assert phases() == [RootPhase.SIGNING, RootPhase.REPLACED]
+    with locked_state(box.engine) as state:
+        retire_root(state, state.now)
+    box.passes()
+    assert phases() == [RootPhase.SIGNING, RootPhase.RETIRED]
+    assert [each.split(": ")[1] for each in box.told(EventKind.ROOT_RETIRED)] == ["as it was asked for"]

@@ -8,13 +8,15 @@ import pytest
 from agent.errors.root import RootEndsTooSoon, RootStepTooLate
 from agent.model.events import EventKind
 from agent.model.root import RootPhase, RootRecord, preparation_instant
-from agent.operations.root import begin_signing, reissue_root, upload_root
+from agent.operations.root import reissue_root, upload_root
+from agent.operations.root_steps import begin_signing
 from agent.pki.authority import Root
 from agent.pki.certificate import load_certificates, title_of
-from agent.pki.chain import Chain
+from agent.pki.chain import Chain, KeyType, Purpose
 from support.appliances.branching import HeadOffice
 from support.cas import certificates as toy_ca
 from support.cas.certificates import DAY, pem
+from support.clients.terminal import Terminal
 
 YEAR = "[root]\nlifetime_days = 400\noverlap_days = 20\n"
 PREPARED, SIGNING, REPLACED, RETIRED = RootPhase
@@ -54,12 +56,12 @@ def taken_by(office: HeadOffice, chain: Chain) -> list[str]:
     return [each.subject for each in roots(office) if _accepts(office, each, chain)]
 
 
-def _accepts(office: HeadOffice, root: RootRecord, chain: Chain) -> bool:
+def _accepts(office: HeadOffice, root: RootRecord, chain: Chain, others: str = "") -> bool:
     known, leaf, rest = (office.appliance.root / f"{name}.pem" for name in ("known", "leaf", "rest"))
     known.write_text(root.certificates)
     leaf.write_bytes(pem(chain.leaf))
-    rest.write_bytes(pem(*chain.intermediates))
-    between = ["-untrusted", rest] if chain.intermediates else []
+    rest.write_bytes(others.encode() or pem(*chain.intermediates))
+    between = ["-untrusted", rest] if rest.stat().st_size else []
     at = str(int(office.appliance.clock().timestamp()))
     command = ["openssl", "verify", "-no-CApath", "-no-CAstore", "-attime", at, "-CAfile", known, *between, leaf]
     return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
@@ -120,6 +122,34 @@ def test_a_root_is_succeeded_in_time_and_who_knows_either_takes_what_is_served_a
         f"{new} was prepared, and signs from {successor.signs_at:%Y-%m-%d} on"
     ]
     assert events(office, EventKind.ROOTS_CERTIFIED) == ["either leads to the other"]
+
+
+def test_cross_certificates_are_handed_out_and_lead_who_knows_one_root_alone_to_the_other(office):
+    typed = Terminal(office.appliance.root)
+    assert "no other root is believed beside the present one" in typed.run("root", "download", "--cross").stderr
+    office.appliance.change(reissue_root, at_once=False)
+    assert "the next run of the agent makes it" in typed.run("root", "download", "--cross").stderr
+    office.appliance.apply()
+    assert typed.run("root", "download").stdout == "".join(each.certificates for each in reversed(roots(office)))
+    cross = typed.run("root", "download", "--cross").stdout
+    assert cross.count("BEGIN CERTIFICATE") == 2
+    with office.appliance.store() as store:
+        opened = [store.roots.load(each.sha256) for each in roots(office)]
+    for root in filter(None, opened):
+        leaf = root.issue(["gw.example.test"], KeyType.ECDSA_P256, Purpose.SERVER, office.appliance.clock())
+        assert [_accepts(office, each, leaf, cross) for each in roots(office)] == [True, True]
+        assert [_accepts(office, each, leaf) for each in roots(office)].count(True) == 1
+    office.appliance.change(reissue_root)
+    assert typed.run("root", "download", "--cross").returncode == 1
+
+
+def test_a_root_that_begins_before_any_pass_is_served_with_its_cross_certificate(office):
+    old = roots(office)[0].subject
+    made = office.appliance.change(reissue_root, at_once=False)
+    office.appliance.change(begin_signing, office.appliance.clock())
+    assert phases(office) == [SIGNING, REPLACED]
+    office.appliance.apply()
+    assert taken_by(office, served(office)) == [made.subject, old]
 
 
 def test_a_person_may_prepare_one_and_a_second_takes_its_place(office):

@@ -152,16 +152,49 @@ def test_the_next_good_copy_is_taken_where_the_newest_are_not(tunnel, capsys):
     assert state(tunnel) == before
 
 
-def test_a_dry_run_changes_nothing(tunnel, capsys):
-    copied(tunnel)
-    tunnel.layout.database.write_bytes(b"x" * 5000)
-    files = {path: path.read_bytes() for path in tunnel.layout.private.rglob("*") if path.is_file()}
-    assert run("chainwright", ["repair", "--dry-run", "--exit-code", "--root", str(tunnel.root)]) == 10
+def everything(root: Path) -> dict[Path, tuple[object, ...]]:
+    """Return every path below a root with its content and what a write, a rename or a touch would change of it."""
+    found = {}
+    for path in root.rglob("*"):
+        seen = path.lstat()
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        found[path] = (seen.st_ino, seen.st_mode, seen.st_nlink, seen.st_mtime_ns, seen.st_ctime_ns, content)
+    return found
+
+
+@pytest.mark.parametrize("kept", ["copy", "no copy"])
+@pytest.mark.parametrize("way", [*WAYS, "older", "whole"])
+def test_a_dry_run_changes_nothing_at_all(tunnel, way, kept, capsys):
+    drop_copies(tunnel)
+    if kept == "copy":
+        copied(tunnel)
+    WAYS.get(way, lambda _: None)(tunnel)
+    if way == "older":
+        database = sqlite3.connect(tunnel.layout.database)
+        database.execute("delete from _sqlite_migrations where name = (select max(name) from _sqlite_migrations)")
+        for column in ("roots drop column beside", "roots drop column key_type", "peers drop column key_type"):
+            database.execute(f"alter table {column}")
+        database.close()
+    before = everything(tunnel.root)
+    whole = way in {"whole", "older"}
+    command = ["repair", "--dry-run", "--exit-code", "--root", str(tunnel.root)]
+    assert run("chainwright", command) == (0 if whole else 10)
+    assert everything(tunnel.root) == before
     shown = capsys.readouterr()
-    assert "file is not a database" in shown.out
-    assert "would be restored" in shown.out
+    if whole:
+        assert shown.out == "The database is whole.\n"
+        return
     assert shown.err == "Nothing was changed.\n"
-    assert {path: path.read_bytes() for path in tunnel.layout.private.rglob("*") if path.is_file()} == files
+    expected = "would be restored" if kept == "copy" else "1 roots would be taken in"
+    assert expected in shown.out or (way == "torn" and "every row could be read" in shown.out), shown.out
+
+
+def test_a_plan_before_the_first_run_makes_no_database(appliance, capsys):
+    appliance.settings('hostname = "gw"\nsources = ["uploaded", "local"]\n')
+    before = everything(appliance.root)
+    for command, code in ((["plan"], 0), (["acme", "check", "a.example.test"], 1), (["acme", "limits"], 1)):
+        assert run("chainwright", [*command, "--root", str(appliance.root)]) == code, capsys.readouterr()
+    assert everything(appliance.root) == before
 
 
 def test_to_repair_twice_is_to_repair_once(tunnel, capsys):

@@ -8,7 +8,7 @@ from cryptography import x509
 
 from agent.operations import consequences
 from agent.operations.locked_state import locked_state
-from agent.operations.root import root_effects
+from agent.operations.root import root_effects, upload_root
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from agent.pki.encoding import Part, encode
@@ -16,7 +16,12 @@ from support.appliances.branching import HeadOffice, request
 from support.cas import certificates as toy_ca
 from support.clients.terminal import Terminal
 
-ROOT_STOPS = "The tunnel to north stops until it has the new root. (branches)"
+STOPS = {
+    "module": "branches",
+    "sentence": "The tunnel to north stops until it has the new root.",
+    "severity": "outage",
+}
+ROOT_STOPS = f"{STOPS['sentence']} (branches)"
 
 
 @pytest.fixture
@@ -37,11 +42,10 @@ def test_a_new_root_names_each_tunnel_that_is_up_and_each_peer(context, typed):
     context.up.write_text("north\nsouth\n")
     context.sign("north")
     before = roots(typed)
-    done = typed.run("root", "reissue", "--dry-run")
+    done = typed.run("root", "reissue", "--now", "--dry-run")
     assert done.returncode == 0
-    first, *lines = done.stdout.splitlines()
-    assert re.fullmatch(r"From 20\d\d-\d\d-\d\d on the new root signs\. Where it isn't known by then:", first)
-    assert lines[:4] == [
+    assert done.stdout.splitlines()[:5] == [
+        "The new root signs at once. The old one is believed no longer.",
         ROOT_STOPS,
         "The tunnel to south stops until it has the new root. (branches)",
         "1 local chain will be signed again and deployed: branches/office.",
@@ -51,23 +55,86 @@ def test_a_new_root_names_each_tunnel_that_is_up_and_each_peer(context, typed):
     assert roots(typed) == before
 
 
+OLD = "gw Root CA"
+NEXT = r"From 20\d\d-\d\d-\d\d on the new root signs\. "
+BRIDGED = "Who knows only the old one takes what it signs, by a cross-certificate."
+UNBRIDGED = r"Clients that know only the old one will refuse that, as no cross-certificate helps: "
+
+
+def narrow(context: HeadOffice) -> None:
+    """Have a root sign that may certify no other one, as those of earlier versions."""
+    found = toy_ca.root("Narrow Root", pathlen=0, now=context.appliance.clock(), cert_sign=True)
+    context.appliance.change(upload_root, Root(found.key, found.certificate))
+    context.appliance.apply()
+
+
+def uploaded(context: HeadOffice, name: str, **more) -> str:
+    found = toy_ca.root(name, now=context.appliance.clock(), cert_sign=True, **more)
+    file = context.appliance.root / f"{name}.pem"
+    file.write_bytes(toy_ca.key_pem(found.key) + toy_ca.pem(found.certificate))
+    return str(file)
+
+
+def test_no_tunnel_is_said_to_stop_that_a_cross_certificate_keeps(context, typed):
+    context.up.write_text("north\n")
+    for words in (("reissue",), ("upload", uploaded(context, "Company CA"))):
+        said = typed.run("root", *words, "--dry-run").stdout
+        assert re.fullmatch(NEXT + BRIDGED, said.splitlines()[0])
+        assert "stops" not in said
+    assert typed.json("root", "reissue", "--dry-run")["effects"]["at_once"] == [STOPS]
+    assert typed.run("root", "reissue", "--yes-reissue-root").returncode == 0
+    said = typed.run("root", "begin").stderr
+    assert said.startswith(f"The new root signs at once. {BRIDGED}\n1 local chain will be signed again")
+    assert "stops" not in said
+    assert "sees warnings" not in said
+
+
+@pytest.mark.parametrize("words", [("reissue",), ("upload", "Company CA")])
+def test_where_no_cross_certificate_is_possible_it_is_said_why_and_what_stops(context, typed, words):
+    narrow(context)
+    context.up.write_text("north\n")
+    done = typed.run("root", words[0], *(uploaded(context, each) for each in words[1:]), "--dry-run")
+    first, second, *_ = done.stdout.splitlines()
+    assert re.fullmatch(NEXT + UNBRIDGED + r"it allows no authorities below itself .*\.", first)
+    assert second == ROOT_STOPS
+    if words == ("reissue",):
+        assert typed.run("root", "reissue", "--yes-reissue-root").returncode == 0
+        assert ROOT_STOPS in typed.run("root", "begin").stderr
+
+
+def test_a_root_of_the_same_name_is_not_bridged(context, typed):
+    context.up.write_text("north\n")
+    said = typed.run("root", "upload", uploaded(context, OLD), "--dry-run").stdout
+    assert re.fullmatch(NEXT + UNBRIDGED + r"both have the same name\.", said.splitlines()[0])
+    assert ROOT_STOPS in said
+
+
+def test_a_retirement_names_who_may_still_have_a_certificate_and_what_modules_say(context, typed):
+    context.sign("north")
+    context.up.write_text("north\n")
+    for words in (("reissue", "--yes-reissue-root"), ("begin", "--yes-begin-signing")):
+        assert typed.run("root", *words).returncode == 0
+    assert typed.run("root", "retire").stderr.splitlines()[:3] == [
+        "The tunnel to north stops if it knows only the root before. (branches)",
+        "branches/north is refused where it still has the certificate of that root.",
+        "Error: This needs confirmation; nothing was changed.",
+    ]
+
+
 def test_the_same_as_json(context, typed):
     context.up.write_text("north\n")
     context.sign("north")
     assert typed.json("root", "reissue", "--now", "--dry-run")["effects"] == {
         "resigned": ["branches/office"],
         "peers": ["branches/north"],
-        "consequences": [
-            {
-                "module": "branches",
-                "sentence": "The tunnel to north stops until it has the new root.",
-                "severity": "outage",
-            }
-        ],
+        "consequences": [STOPS],
         "unknown": [],
         "uninspected": [],
         "signs_at": None,
         "dropped": "",
+        "bridged": False,
+        "obstacle": "",
+        "at_once": [],
     }
 
 
@@ -78,10 +145,10 @@ def test_it_is_said_before_a_root_is_made_or_uploaded_and_nothing_happens_withou
     file.write_bytes(toy_ca.key_pem(company.key) + toy_ca.pem(company.certificate))
     before = roots(typed)
     for words, flag in [(("reissue",), "--yes-reissue-root"), (("upload", str(file)), "--yes-replace-root")]:
-        done = typed.run("root", *words)
+        done = typed.run("root", *words, "--now")
         assert ROOT_STOPS in done.stderr.splitlines()
         assert (done.returncode, flag in done.stderr) == (2, True)
-        assert ROOT_STOPS in typed.run("root", *words, "--dry-run").stdout
+        assert ROOT_STOPS in typed.run("root", *words, "--now", "--dry-run").stdout
     assert roots(typed) == before
     assert typed.run("root", "upload", str(file), "--yes-replace-root").returncode == 0
     assert len(roots(typed)) == 2

@@ -39,6 +39,7 @@ from support.fakes.ladder import (
     local,
     need,
     record,
+    signed_by,
     toy,
     upload,
 )
@@ -92,7 +93,7 @@ class Walk:
     """From when until when an expired chain was."""
 
     def plan(self, now: datetime) -> Plan:
-        known = Evidence(self.ladder, tuple(self.chains), self.orders, ROOT)
+        known = Evidence(self.ladder, tuple(self.chains), self.orders, signed_by(ROOT))
         present = {"mail": Deployment("mail", 1, Outcome.LIVE, inputs=self.inputs, at=now)} if self.live else {}
         live = {"mail": {"default": self.live}} if self.live else {}
         return plan(now, [Declared("mail", "settings")], [self.wanted], State(known, present, live, (), ()))
@@ -460,10 +461,10 @@ def test_a_deadline_is_told_to_whoever_asks_a_source_and_a_lower_rung_sets_none(
 def test_a_local_chain_that_ends_with_its_root_is_not_made_again_and_again(left: timedelta):
     wanted = need()
     own = replace(local("local", wanted, since=NOW - 5 * MINUTE), not_after=NOW + left, created_at=NOW)
-    known = evidence(own, ladder=(LOCAL,), root_until=NOW + left)
+    known = replace(evidence(own, ladder=(LOCAL,)), signers=signed_by(ROOT, until=NOW + left))
     for share in (0.0, 0.5, 0.9, 0.99):
         made = plan(NOW + left * share, [], [wanted], State(known, {}, {}, (), ()))
         assert not [each for each in made.actions if isinstance(each, Obtain)]
-    longer = replace(known, root_until=NOW + left + 200 * DAY)
+    longer = replace(known, signers=signed_by(ROOT, until=NOW + left + 200 * DAY))
     made = plan(NOW + left * 0.9, [], [wanted], State(longer, {}, {}, (), ()))
     assert [each.source for each in made.actions if isinstance(each, Obtain)] == ["local"]

@@ -123,9 +123,9 @@ def test_a_source_sees_what_its_ca_says_of_its_chain():
     chain = toy("aa", WANTED, created_at=NOW - DAY)
     watch = Watch(chain.id, NOW + HOUR, renew_at=NOW + DAY)
     found = known(chain, watches=(watch,))
-    seen = state_of(WANTED, LADDER[1], found, ChainIndex(found.chains), chain.id, NOW)
+    seen = state_of(WANTED, LADDER[1], found, ChainIndex(found.chains, found.signers), chain.id, NOW)
     assert seen.watch == watch
-    assert state_of(WANTED, LOCAL, found, ChainIndex(found.chains), chain.id, NOW).watch is None
+    assert state_of(WANTED, LOCAL, found, ChainIndex(found.chains, found.signers), chain.id, NOW).watch is None
 
 
 # Insisting

@@ -8,10 +8,12 @@ import pytest
 from agent.contract.source import ChainRecord
 from agent.model.binding import Binding, LadderPosition
 from agent.model.peer import LIFETIME, Peer
-from agent.model.root import CrossCertificate, RootPhase, RootRecord, preparation_instant, served_with
+from agent.model.root import CrossCertificate, RootRecord, preparation_instant, served_with, signers
 from agent.pki.chain import KeyType, Purpose
+from agent.pki.key import KeyKind
 from agent.planning import (
     BeginSigning,
+    ClockDoubt,
     CrossCertify,
     Plan,
     PrepareRoot,
@@ -61,9 +63,8 @@ def local(name: str, signed_by: str, ends: datetime = NOW + LEAF) -> ChainRecord
 
 
 def state(*roots: RootRecord, crosses=CROSSED, peers=(), chains=(), live=None) -> State:
-    present = next((each.sha256 for each in roots if each.phase is RootPhase.SIGNING), None)
     return State(
-        evidence=Evidence(ladder=(), chains=tuple(chains), orders={}, root=present),
+        evidence=Evidence(ladder=(), chains=tuple(chains), orders={}, signers=signers(roots, crosses, NOW)),
         deployments={},
         live_chains=live or {},
         refusals=(),
@@ -166,6 +167,41 @@ def test_a_prepared_root_signs_from_its_date_on():
     assert action_json(action) == {"action": "begin_signing", "reason": "that was to be on 2027-01-30", "root": NEW}
 
 
+BEGIN = NOW + 90 * DAY
+UNTRUSTED = {"irrevocable_from": BEGIN + DAY / 24}
+DOUBTED = {"doubt": ClockDoubt()}
+ENDED = root(NEW, life=30 * DAY, prepared=True, signs_at=BEGIN)
+
+
+@pytest.mark.parametrize("clock", [UNTRUSTED, DOUBTED], ids=["untrusted", "doubted"])
+@pytest.mark.parametrize(
+    "roots",
+    [
+        (PREPARED, root()),
+        (SIGNING, REPLACED),
+        (SIGNING, replace(REPLACED, retires_at=BEGIN)),
+        (SIGNING, replace(REPLACED, not_after=BEGIN)),
+        (ENDED, root()),
+    ],
+    ids=["begin", "nothing left", "date", "ended", "ended before it signs"],
+)
+def test_what_can_not_be_undone_waits_until_the_clock_was_believed_for_a_while(roots, clock):
+    (due,) = steps(BEGIN, *roots)
+    assert isinstance(due, BeginSigning | RetireRoot)
+    waiting = plan(BEGIN, [], [], replace(state(*roots), **clock))
+    assert [each for each in waiting.actions if isinstance(each, RootStep)] == []
+    if clock is UNTRUSTED:
+        assert waiting.next_at == UNTRUSTED["irrevocable_from"]
+        later = plan(waiting.next_at, [], [], replace(state(*roots), **clock))
+        assert [type(each) for each in later.actions if isinstance(each, RootStep)] == [type(due)]
+
+
+def test_where_no_other_root_can_sign_a_prepared_one_begins_whatever_the_clock_is():
+    for roots in ((PREPARED,), (PREPARED, root(life=DAY))):
+        found = plan(BEGIN, [], [], replace(state(*roots), **UNTRUSTED))
+        assert [type(each) for each in found.actions if isinstance(each, RootStep)] == [BeginSigning]
+
+
 def test_it_signs_at_once_where_the_one_before_it_has_ended_or_is_gone():
     ended = root(life=DAY)
     assert [describe(each) for each in steps(NOW + 2 * DAY, PREPARED, ended)] == [
@@ -232,8 +268,9 @@ def test_leaves_are_sent_with_one_cross_certificate_that_of_a_root_that_is_still
         ((retired,), OLD),
         ((), None),
     ]:
-        found = served_with(NEW, [*others, SIGNING], crosses, NOW)
+        found = served_with(SIGNING, KeyKind.ELLIPTIC, [*others, SIGNING], crosses, NOW)
         assert (found.issuer if found else None) == issuer
     obstructed = [cross(NEW, OLD, obstacle="it may not")]
-    assert served_with(NEW, [REPLACED, SIGNING], obstructed, NOW) is None
-    assert served_with(NEW, [REPLACED, SIGNING], [cross(NEW, OLD, NOW + DAY)], NOW + DAY * 23 / 24) is None
+    ending = [cross(NEW, OLD, NOW + DAY)]
+    assert served_with(SIGNING, KeyKind.RSA, [REPLACED, SIGNING], obstructed, NOW) is None
+    assert served_with(SIGNING, KeyKind.RSA, [REPLACED, SIGNING], ending, NOW + DAY * 23 / 24) is None

@@ -12,6 +12,7 @@ from agent.pki.revocation import Revocation, RevocationList, RevocationReason
 from agent.planning import ListRevoked, Plan, SignAgain, State, action_json, describe, plan
 from agent.planning.binding import Evidence
 from support.cas.certificates import DAY, NOW
+from support.fakes.ladder import signed_by
 
 ROOT, OLD = "aa" * 32, "bb" * 32
 PEER = Peer(
@@ -37,7 +38,7 @@ def entry(serial: str, root: str = ROOT, ends=NOW + 90 * DAY) -> Revocation:
 
 
 def made(now=NOW, *, peers=(), revocations=(), lists=None, roots=None, held_back=None) -> Plan:
-    evidence = Evidence(ladder=(), chains=(), orders={}, root=ROOT, reissues={})
+    evidence = Evidence(ladder=(), chains=(), orders={}, signers=signed_by(ROOT), reissues={})
     state = State(
         evidence=evidence,
         deployments={},

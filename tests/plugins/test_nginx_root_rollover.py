@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.model.root import RootPhase
-from agent.operations.root import begin_signing, reissue_root, retire_root
+from agent.operations.root import reissue_root
+from agent.operations.root_steps import begin_signing, retire_root
 from support.appliances.proxied import SITES, Proxied
 from support.waiting import until
 

@@ -325,7 +325,7 @@ def test_chains_are_found_by_the_beginning_of_their_id_and_deleted(store: Store,
     shown = store.chains.certificates(chains[0].id)
     assert shown is not None
     assert shown.count("BEGIN CERTIFICATE") == 3
-    assert "KEY" not in shown
+    assert "PRIVATE KEY" not in shown
     with store.write():
         store.chains.delete(chains[0].id)
     assert store.chains.load(chains[0].id) is None

@@ -411,3 +411,55 @@ def test_asks_are_remembered_as_long_as_the_doubt(machine):
     machine.kernel.is_set(START + HOUR)
     machine.clock.note()
     assert machine.another_process().asked() == ()
+
+
+# For how long it was believed
+
+
+def test_a_clock_is_trusted_with_what_can_not_be_undone_after_an_hour_of_the_boot(machine):
+    for _ in range(2):
+        machine.kernel.boot(START + 20 * DAY)
+        assert machine.clock.untrusted_for() == HOUR.total_seconds(), "nothing is noted of this boot yet"
+        machine.clock.note()
+        machine.kernel.passes(HOUR / 2)
+        machine.clock.note()
+        assert machine.clock.untrusted_for() == machine.another_process().untrusted_for() == HOUR.total_seconds() / 2
+        machine.kernel.passes(HOUR / 2)
+        assert machine.clock.untrusted_for() == machine.another_process().untrusted_for() == 0
+
+
+def test_it_is_trusted_at_once_where_ntp_keeps_it_or_a_person_says_that_it_is_right(machine):
+    machine.kernel.boot(START + 20 * DAY)
+    machine.clock.note()
+    machine.kernel.synchronised = True
+    assert machine.clock.untrusted_for() == 0
+    machine.kernel.is_set(START + YEAR)
+    assert machine.clock.untrusted_for() == HOUR.total_seconds()
+    machine.clock.accept()
+    assert machine.another_process().untrusted_for() == 0
+    machine.clock.note()
+    assert machine.another_process().untrusted_for() == 0
+
+
+def test_a_doubt_begins_the_hour_again(machine):
+    machine.runs(3 * HOUR)
+    assert machine.clock.untrusted_for() == 0
+    machine.kernel.is_set(START + YEAR)
+    machine.clock.note()
+    assert machine.clock.untrusted_for() == HOUR.total_seconds()
+    machine.kernel.is_set(START + 3 * HOUR)
+    machine.clock.note()
+    assert machine.clock.untrusted_for() == HOUR.total_seconds()
+    machine.runs(HOUR)
+    assert machine.clock.untrusted_for() == 0
+
+
+def test_what_an_earlier_version_has_noted_counts_from_the_next_look_on(machine):
+    path = machine.root / PRIVATE / "clock"
+    noted = json.loads(path.read_text())
+    del noted["believed_since"]
+    path.write_text(json.dumps(noted))
+    assert machine.kind == ""
+    machine.clock.note()
+    machine.kernel.passes(HOUR)
+    assert machine.another_process().untrusted_for() == 0

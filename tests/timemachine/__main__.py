@@ -1,15 +1,21 @@
-"""Run stories by hand: ``python -m tests.timemachine --seeds 0-199``."""
+"""Run stories by hand, several at once: ``python -m tests.timemachine --seeds 0-199``."""
 
 from __future__ import annotations
 
 import argparse
+import gc
+import os
+import resource
 import sys
-import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from timemachine.run import Outcome, play
+from timemachine.clock import BEGIN
+from timemachine.run import DAY, Outcome, play
 from timemachine.story import KINDS, Story, shortest, story_of
 
 MOST_SHOWN = 20
@@ -17,19 +23,18 @@ MINUTES_OF_A_YEAR = 525_600
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Play the stories of some seeds; print what went wrong, and the figures."""
+    """Play the stories of some seeds; print what went wrong, the shortest story that leads to it, and the figures."""
     given = _parser().parse_args(arguments)
     kinds = [kind for kind in given.kinds.split(",") if kind not in given.without.split(",")]
-    total, bad, began = Outcome([]), 0, time.process_time()
-    for seed in _seeds(given.seeds):
-        story = story_of(seed, given.years, given.chains, kinds)
-        outcome = play(story, first_only=given.first)
+    stories = [story_of(seed, given.years, given.chains, kinds) for seed in _seeds(given.seeds)]
+    total, bad = Outcome([]), 0
+    for story, outcome in _played(stories, given.processes, first_only=given.first):
+        print(f"seed {story.seed}: {len(outcome.violations)} bad, {_cpu():.0f} s of CPU so far", flush=True)
         if outcome.violations:
             bad += 1
-            _show(story, outcome, given.shrink)
+            _show(story, outcome, shrink=not given.long)
         total.add(outcome)
-        print(f"seed {seed}: {len(outcome.violations)} bad, {time.process_time() - began:.0f} s so far", flush=True)
-    _summarize(total, bad, given, time.process_time() - began)
+    _summarize(total, bad, given)
     return 1 if bad else 0
 
 
@@ -40,8 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--chains", type=int, default=12)
     parser.add_argument("--kinds", default=",".join(KINDS), help="of trouble")
     parser.add_argument("--without", default="", help="kinds of trouble to leave out")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at the same time")
     parser.add_argument("--first", action="store_true", help="end each story with the first thing that is wrong")
-    parser.add_argument("--shrink", action="store_true", help="look for the shortest story that goes wrong")
+    parser.add_argument("--long", action="store_true", help="don't look for the shortest story that goes wrong")
     return parser
 
 
@@ -50,12 +56,33 @@ def _seeds(text: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-def _show(story: Story, outcome: Outcome, shrink: bool) -> None:
+def _played(stories: list[Story], processes: int, *, first_only: bool) -> Iterator[tuple[Story, Outcome]]:
+    """Yield each story with what came of it, as they end."""
+    if processes == 1 or len(stories) == 1:
+        gc.set_threshold(100_000)
+        yield from ((each, play(each, first_only=first_only)) for each in stories)
+        return
+    with ProcessPoolExecutor(processes, initializer=gc.set_threshold, initargs=(100_000,)) as pool:
+        under_way = {pool.submit(play, each, first_only=first_only): each for each in stories}
+        for done in as_completed(under_way):
+            yield under_way[done], done.result()
+
+
+def _show(story: Story, outcome: Outcome, *, shrink: bool) -> None:
     for each in outcome.violations[:MOST_SHOWN]:
-        print(f"  seed {story.seed}: {each}")
+        print(f"  seed {story.seed}: {each}", flush=True)
     if shrink:
-        kind = outcome.violations[0].kind
-        print(f"  the shortest story:\n{shortest(story, lambda each: goes_wrong(each, kind))}")
+        found = shortened(story, outcome)
+        print(f"  the shortest story:\n{found}\n  {found!r}", flush=True)
+
+
+def shortened(story: Story, outcome: Outcome) -> Story:
+    """Return the shortest story that leads to the same kind of thing as the first that was wrong."""
+    first = outcome.violations[0]
+    years = min(story.years, (first.at - BEGIN) / (365 * DAY) + 0.05)
+    kept = tuple(each for each in story.faults if each.day <= years * 365)
+    cut = replace(story, years=round(years, 2), faults=kept)
+    return shortest(cut if goes_wrong(cut, first.kind) else story, lambda each: goes_wrong(each, first.kind))
 
 
 def goes_wrong(story: Story, kind: str) -> bool:
@@ -63,12 +90,18 @@ def goes_wrong(story: Story, kind: str) -> bool:
     return any(each.kind == kind for each in play(story, first_only=True).violations)
 
 
-def _summarize(total: Outcome, bad: int, given: argparse.Namespace, seconds: float) -> None:
+def _cpu() -> float:
+    """Return the seconds of CPU of this process and of those that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _summarize(total: Outcome, bad: int, given: argparse.Namespace) -> None:
     runs = len(_seeds(given.seeds))
     print(
         f"{runs} appliances with {given.chains} chains, {total.years:.0f} years, {total.faults} faults, "
         f"{total.passes} wake-ups, {total.orders} orders, {total.minutes / MINUTES_OF_A_YEAR:.0f} years of endpoints judged: "
-        f"{bad} bad; {seconds / runs:.0f} s of CPU each"
+        f"{bad} bad; {_cpu() / runs:.0f} s of CPU each"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections import defaultdict
@@ -16,12 +17,14 @@ from agent.engine.bus import Listener
 from agent.engine.engine import Engine, Result
 from agent.engine.recheck import Recheck
 from agent.engine.unchanged_settings import Loaded
+from agent.errors import AgentError
 from agent.health import assessment
 from agent.health.assessment import Health
+from agent.health.snapshot import Snapshot
 from agent.model.finding import SubjectKind
 from agent.model.need import HostFacts
 from agent.operations.locked_state import locked_state
-from agent.operations.uploads import store_upload
+from agent.operations.uploads import delete_upload, store_upload
 from agent.pki.chain import Chain
 from agent.report.snapshot import read_snapshot
 from agent.sources import LocalSource, UploadedSource
@@ -60,6 +63,8 @@ class Appliance:
     root_days: int = 3650
     broken_method: str = ""
     """What of the plugin's source raises."""
+    broken_modules: dict[str, str] = field(default_factory=dict)
+    """Module -> the method of it that raises."""
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.root)
@@ -92,6 +97,8 @@ class Appliance:
             "[probe]",
             "interval = 604800",
             "timeout = 0.01",
+            "[root]",
+            f"lifetime_days = {self.root_days}",
             "[source.local]",
             "lifetime_days = 90",
             "[acme]",
@@ -99,7 +106,7 @@ class Appliance:
         ]
         for number, module in enumerate(self.modules):
             lines += [f"[modules.{module}]", 'plugin = "sites"', f"port = {FIRST_PORT + number}"]
-            lines += [f'instance = "{module}"']
+            lines += [f'instance = "{module}"', f'broken = "{self.broken_modules.get(module, "")}"']
             for kind in ("names", "own", "alone"):
                 found = [site.name for site in self.sites if (site.module, site.kind) == (module, kind)]
                 lines += [f"{kind} = {found}"]
@@ -157,14 +164,30 @@ class Appliance:
         with locked_state(self.engine()) as state:
             store_upload(state, chain, keep_unused=True)
 
-    def health(self) -> Health:
-        """Return what the agent says of itself, at what it believes to be now."""
+    def delete(self, chain: str) -> None:
+        """Delete an upload as an administrator does, if it is there."""
+        with locked_state(self.engine()) as state, contextlib.suppress(AgentError):
+            delete_upload(state, chain, confirmed=True)
+
+    def names_by_module(self) -> dict[str, list[str]]:
+        """Return the names that each module serves."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for site in self.sites:
+            found[site.module].append(site.name)
+        return found
+
+    def snapshot(self) -> Snapshot:
+        """Return what the agent knows, at what it believes to be now."""
         belief, now = self.believed.belief(), self.believed()
         snapshot = read_snapshot(self.layout, now, belief)
         # It reads the settings again when the checkout or the machine has changed since the pass, without the sources of this
         # appliance. A pass that can't use them fails, which is told of.
         known = tuple(each for each in snapshot.conditions if each.kind is not SubjectKind.SETTINGS)
-        return assessment.health(replace(snapshot, conditions=known), now)
+        return replace(snapshot, conditions=known)
+
+    def health(self, snapshot: Snapshot | None = None) -> Health:
+        """Return what the agent says of itself."""
+        return assessment.health(snapshot or self.snapshot(), self.believed())
 
 
 @contextmanager

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import random
-import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from agent.operations.locked_state import locked_state
 from agent.operations.root import reissue_root
+from timemachine import machine_faults as on_machine
 from timemachine.appliance import Site
 from timemachine.ca import Outage
-from timemachine.killing import killed_pass
 from timemachine.oracle import ACME, LOCAL, UPLOADED
 from timemachine.story import Fault
 
@@ -24,8 +22,6 @@ Step = Callable[["Run", Fault], None]
 LIARS = ((timedelta(-2), timedelta(-3)), (timedelta(4000), timedelta(4001)), (timedelta(-9000), timedelta(-8999)))
 """Windows that a CA suggests and that make no sense, from now."""
 FURTHER_NAMES = ("a6-new.chain.dev", "a90-new.chain.dev", "c64-new.chain.dev", "l90-new.chain.dev")
-MOST_STEPS = 160
-"""A pass that deploys has about so many."""
 
 
 def nothing(run: Run, fault: Fault) -> None:
@@ -89,6 +85,18 @@ def raises_no_more(run: Run, fault: Fault) -> None:
 # Administrators
 
 
+def module_raises(run: Run, fault: Fault) -> None:
+    """Let a hook of one module raise, as its settings are not what its plugin takes them for."""
+    run.box.broken_modules[run.module_of(fault)] = ("needs", "render", "endpoints")[fault.choice // 7 % 3]
+    run.box.configure()
+
+
+def module_raises_no_more(run: Run, fault: Fault) -> None:
+    """Correct its settings."""
+    run.box.broken_modules.pop(run.module_of(fault), None)
+    run.box.configure()
+
+
 def upload(run: Run, fault: Fault) -> None:
     """Upload a chain for a site; nobody brings the next one."""
     sites = [site for site in run.box.sites if site.kind != "alone"]
@@ -96,16 +104,25 @@ def upload(run: Run, fault: Fault) -> None:
     chain = run.uploads.sign([name], run.now, timedelta(fault.span))
     run.administer(lambda: run.box.upload(chain))
     end = run.now + timedelta(fault.span)
-    run.oracle.disturb(end - 15 * DAY, end + 9999 * DAY, "upload", [name])  # told until somebody deletes it
+    run.oracle.disturb(
+        end - max(15 * DAY, timedelta(fault.span / 15)), end + 9999 * DAY, "upload", [name]
+    )  # told until somebody deletes it
     run.oracle.disturb(run.now, run.now, "upload", [name])
 
 
+def upload_goes(run: Run, fault: Fault) -> None:
+    """Delete an upload that has ended; every third stays."""
+    ended = [each.id for each in run.uploads.issued.values() if each.not_after <= run.now]
+    if fault.choice % 3 and ended:
+        run.administer(lambda: run.box.delete(ended[-1]))
+
+
 def root(run: Run, fault: Fault) -> None:
-    """Replace the root."""
+    """Replace the root, at once or after an overlap."""
 
     def change() -> None:
         with locked_state(run.box.engine()) as state:
-            reissue_root(state)
+            reissue_root(state, at_once=fault.choice % 2 == 0)
 
     run.administer(change)
 
@@ -141,160 +158,32 @@ def ladder_whole(run: Run, fault: Fault) -> None:
     run.box.configure()
 
 
-# The machine
-
-
-def killed(run: Run, fault: Fault) -> None:
-    """Kill the next pass that has something to do, at one of its steps."""
-    names = [site.name for site in run.box.sites if site.kind != "alone"]
-    with locked_state(run.box.engine()) as state, state.store.write():
-        for need in state.needs:
-            if need.names[0] == names[fault.choice % len(names)]:
-                state.store.orders.ask_again(need.request.id, state.now)
-    step = 1 + random.Random(fault.choice).randrange(MOST_STEPS)
-    killed_pass(run.box, step, lambda box, count: box.apply(count))
-
-
-def power(run: Run, fault: Fault) -> None:
-    """Cut the power."""
-    run.powered = False
-    for service in run.box.wire.services.values():
-        service.runs = False
-
-
-def power_back(run: Run, fault: Fault) -> None:
-    """Boot."""
-    run.powered = True
-    run.boot()
-
-
-def suspended(run: Run, fault: Fault) -> None:
-    """Let the machine sleep."""
-    run.powered = False
-
-
-def resumed(run: Run, fault: Fault) -> None:
-    """Wake the machine."""
-    run.powered = True
-
-
-def full(run: Run, fault: Fault) -> None:
-    """Let the disk be full."""
-    run.disk.full = True
-
-
-def room(run: Run, fault: Fault) -> None:
-    """Let somebody make room."""
-    run.disk.full = False
-
-
-def restored(run: Run, fault: Fault) -> None:
-    """Copy the private directory, as a backup does while no pass runs."""
-    shutil.copytree(run.box.layout.private, run.copy_of(fault), symlinks=True)
-
-
-def restore(run: Run, fault: Fault) -> None:
-    """Put the copy in place of what is there."""
-    shutil.rmtree(run.box.layout.private)
-    shutil.move(run.copy_of(fault), run.box.layout.private)
-    run.oracle.disturb(run.now - timedelta(fault.span), run.now + 2 * DAY, "restored")
-    run.oracle.forget_served()
-
-
-# Clocks
-
-AHEAD = (timedelta(3), timedelta(40), timedelta(1000), timedelta(9000), timedelta(hours=5), timedelta(-2))
-PAST = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
-
-
-def boot_past(run: Run, fault: Fault) -> None:
-    """Boot without a battery: the clock begins in 1970, until somebody tells the time."""
-    _set(run, PAST - run.now)
-    run.boot()
-
-
-def boot_ahead(run: Run, fault: Fault) -> None:
-    """Boot with a clock that is wrong."""
-    _set(run, AHEAD[fault.choice % len(AHEAD)])
-    run.boot()
-
-
-def leap(run: Run, fault: Fault) -> None:
-    """Set the clock wrong under a running agent."""
-    _set(run, AHEAD[fault.choice % len(AHEAD)])
-
-
-def right_again(run: Run, fault: Fault) -> None:
-    """Set the clock right: NTP does, or a person, who says so."""
-    run.box.clock.ahead = timedelta()
-    run.box.clock.synchronised = run.story.synchronised
-    if not run.box.clock.synchronised:
-        run.administer(run.box.believed.accept)
-
-
-def _set(run: Run, ahead: timedelta) -> None:
-    run.box.clock.ahead, run.box.clock.synchronised = ahead, False
-
-
-# Services
-
-
-def _service(run: Run, fault: Fault) -> str:
-    return run.box.modules[fault.choice % len(run.box.modules)]
-
-
-def stopped(run: Run, fault: Fault) -> None:
-    """Stop a service."""
-    run.box.wire.services[_service(run, fault)].runs = False
-
-
-def started(run: Run, fault: Fault) -> None:
-    """Start it."""
-    run.box.wire.start(_service(run, fault))
-
-
-def refuses(run: Run, fault: Fault) -> None:
-    """Let a service's test refuse whatever it is given."""
-    run.box.wire.services[_service(run, fault)].refuses = "emerg: unknown directive"
-
-
-def refuses_no_more(run: Run, fault: Fault) -> None:
-    """Let it take what it is given."""
-    run.box.wire.services[_service(run, fault)].refuses = ""
-
-
-def deaf(run: Run, fault: Fault) -> None:
-    """Let reloads of a service change nothing."""
-    run.box.wire.services[_service(run, fault)].deaf = True
-
-
-def hears(run: Run, fault: Fault) -> None:
-    """Let reloads work."""
-    run.box.wire.services[_service(run, fault)].deaf = False
-
-
 STEPS: dict[str, tuple[Step, Step]] = {
     "away": (away, nothing),
     "limited": (limited, nothing),
     "revoked": (revoked, nothing),
     "moved": (moved, nothing),
     "raises": (raises, raises_no_more),
-    "upload": (upload, nothing),
+    "module_raises": (module_raises, module_raises_no_more),
+    "upload": (upload, upload_goes),
     "root": (root, nothing),
     "site": (site, site_goes),
     "ladder": (ladder, ladder_whole),
-    "killed": (killed, nothing),
-    "power": (power, power_back),
-    "suspended": (suspended, resumed),
-    "full": (full, room),
-    "stopped": (stopped, started),
-    "refuses": (refuses, refuses_no_more),
-    "deaf": (deaf, hears),
-    "restored": (restored, restore),
-    "boot_past": (boot_past, right_again),
-    "boot_ahead": (boot_ahead, right_again),
-    "leap": (leap, right_again),
+    "killed": (on_machine.killed, nothing),
+    "power": (on_machine.power, on_machine.power_back),
+    "suspended": (on_machine.suspended, on_machine.resumed),
+    "full": (on_machine.full, on_machine.room),
+    "stopped": (on_machine.stopped, on_machine.started),
+    "refuses": (on_machine.refuses, on_machine.refuses_no_more),
+    "deaf": (on_machine.deaf, on_machine.hears),
+    "lost": (on_machine.lost, nothing),
+    "restored": (on_machine.restored, on_machine.restore),
+    "boot_past": (on_machine.boot_past, on_machine.right_again),
+    "boot_ahead": (on_machine.boot_ahead, on_machine.right_again),
+    "leap": (on_machine.leap, on_machine.right_again),
 }
 """Kind -> how it begins and how it ends."""
+OF_SERVICES = frozenset(("stopped", "refuses", "deaf", "module_raises"))
+"""Kinds that hit one service."""
 OWN_NOTES = frozenset(("revoked", "moved", "upload", "site", "restored"))
 """Kinds that tell the oracle themselves what is to be expected."""

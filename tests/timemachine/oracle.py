@@ -1,6 +1,6 @@
 """What is true of an appliance, found out without the agent: what each endpoint serves, and what the CAs were asked.
 
-It knows the true time, the services' memory and the CAs' own records, and reads nothing of the agent's state but its findings.
+It knows the true time, the services' memory and the CAs' own records, and reads nothing of the agent's state.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatch
 
-from agent.model.finding import Finding
 from timemachine.ca import Authority
+from timemachine.trust import Clients
 from timemachine.wire import Loaded, Service
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -67,6 +67,7 @@ class Oracle:
         self._served: dict[str, dict[str, tuple[str, Loaded]]] = defaultdict(dict)
         """Name -> id of each chain that was ever served for it -> its rung, and the chain."""
         self._judged_orders: dict[tuple[str, frozenset[str]], int] = defaultdict(int)
+        self.clients = Clients()
         self.withdrawn: set[str] = set()
         """Ids of chains that a person has taken back or that a restored database doesn't know."""
 
@@ -96,6 +97,7 @@ class Oracle:
     def served(self, service: Service, begin: datetime, end: datetime, ladder: tuple[str, ...]) -> None:
         """Judge what a service has served between two instants, in which nothing has changed and the agent could act."""
         for name, loaded in service.serves.items():
+            self._judge_trust(name, loaded, begin, end)
             self.minutes += (end - begin) / MINUTE
             self._keep(name, loaded)
             if fault := self._fault(name, loaded, begin, end):
@@ -113,6 +115,38 @@ class Oracle:
     def forget_served(self) -> None:
         """Forget what was served: the agent has been taken back to a time before it."""
         self._served.clear()
+        self.clients.forget()
+
+    def end_of(self, chain: str) -> datetime | None:
+        """Return when a chain ends, if it was issued or served."""
+        issued = next((found for each in self.authorities.values() if (found := each.known(chain))), None)
+        if issued is not None:
+            return issued.not_after
+        served = (known[chain][1] for known in self._served.values() if chain in known)
+        return next((each.not_after for each in served), None)
+
+    def newest(self, name: str, rung: str, at: datetime) -> str:
+        """Return the id of the newest good chain that a CA has issued for a name; empty: there is none."""
+        authority = self.authorities[rung]
+        found = [
+            each.id
+            for each in authority.issued.values()
+            if each.names == {name} and each.at <= at < each.not_after and not authority.is_revoked(each.id, at)
+        ]
+        return found[-1] if found else ""
+
+    def signed_by_retired(self, service: Service, at: datetime) -> None:
+        """Judge whether a root was retired although a service has something of it in its memory."""
+        for name, loaded in service.serves.items() if service.runs else ():
+            if self.rung_of(loaded) == LOCAL and at < loaded.not_after and (who := self.clients.retired_issuer(loaded)):
+                self.tell(at, "trust", f"{name} is served what {who} has signed, which was retired ({loaded.id[:8]})")
+
+    def _judge_trust(self, name: str, loaded: Loaded, begin: datetime, end: datetime) -> None:
+        """Judge whether clients that know one root of the appliance take a local chain."""
+        if self.rung_of(loaded) == LOCAL:
+            for at in (begin, end):
+                for refusal in self.clients.refusals(name, loaded, at):
+                    self.tell(at, "trust", f"{name}: {refusal} ({loaded.id[:8]})")
 
     def _fault(self, name: str, loaded: Loaded, begin: datetime, end: datetime) -> str:
         if end > loaded.not_after:
@@ -180,65 +214,8 @@ class Oracle:
             for each in self.disturbances
         )
 
-    # What the agent says
-
-    def judge_findings(self, at: datetime, findings: Iterable[Finding], facts: Iterable[str]) -> None:
-        """Compare what the agent says with what is so. `facts`: what is not well, each a key of `SAID_OF`."""
-        degrading = [each for each in findings if each.severity.degrades]
-        for each in degrading:
-            if not self._is_true(each, at):
-                self.tell(
-                    at,
-                    "false",
-                    f"{each.problem.code} of {each.kind} {each.title or each.subject[:24]}: {each.problem.cause}",
-                )
-        codes = [each.problem.code for each in degrading]
-        for fact in facts:
-            key, _, what = fact.partition(" ")
-            if not any(fnmatch(code, pattern) for code in codes for pattern in SAID_OF[key]):
-                self.tell(at, "missing", f"{key} {what}: only {', '.join(codes) or 'nothing'} is said")
-
-    def _is_true(self, finding: Finding, at: datetime) -> bool:
-        kinds = [kind for pattern, kind in BECAUSE_OF if fnmatch(finding.problem.code, pattern)]
-        return any(self.active(at, *each) for each in kinds)
-
 
 MOST_TRIES = 10
 EARLY = 0.06
 """Part of the lifetime by which a renewal may be earlier than by the ratio: the jitter of hosts and the CA's window."""
 FOR_MORE_ORDERS = frozenset(("revoked", "moved", "killed", "restored", "site", "ladder", "full", "upload"))
-SERVICES = "stopped", "refuses", "deaf", "power", "restored", "full", "killed"
-SOURCES = "away", "limited", "raises", "ladder", "full", "restored", "power", "suspended"
-BECAUSE_OF = (
-    ("source.*", SOURCES),
-    ("plugin.*", ("raises",)),
-    ("status.local_fallback", (*SOURCES, "upload", "site")),
-    ("status.overdue", SOURCES),
-    ("status.ends_soon", SOURCES),
-    ("status.upload_*", ("upload",)),
-    ("deploy.*", SERVICES),
-    ("status.not_deployed", SERVICES),
-    ("status.module", SERVICES),
-    ("status.disk", ("full",)),
-    ("status.old_evidence", SERVICES),
-    ("status.expired", ("full", "power", "suspended", "refuses", "deaf")),
-    ("status.revoked", ("revoked",)),
-    ("status.clock*", ("boot_past", "boot_ahead", "leap")),
-)
-"""Code of a finding -> kinds of disturbances for which it may be said."""
-SAID_OF = {
-    "expired": ("status.expired", "deploy.*"),
-    "clock": ("status.clock",),
-    "fallback": (
-        "status.local_fallback",
-        "source.*",
-        "status.overdue",
-        "status.upload_*",
-        "status.ends_soon",
-        "plugin.*",
-    ),
-    "stopped": ("deploy.*", "status.*"),
-    "upload": ("status.upload_*",),
-    "overdue": ("status.overdue", "status.ends_soon", "source.*", "status.local_fallback", "plugin.*"),
-}
-"""Fact -> codes of which at least one has to be said."""

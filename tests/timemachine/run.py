@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from agent.engine.copying import COPIED_AT
+from agent.engine.integrity import CHECKED_AT
 from agent.engine.recheck import Recheck
 from agent.errors import AgentError
-from agent.store import Store
 from timemachine.appliance import Appliance, Site, appliance
 from timemachine.ca import Authority
 from timemachine.disk import Disk
-from timemachine.faults import OWN_NOTES, STEPS
-from timemachine.oracle import ACME, COMPANY, LOCAL, PATIENCE, UPLOADED, Oracle, Violation
+from timemachine.facts import Facts
+from timemachine.faults import OF_SERVICES, OWN_NOTES, STEPS
+from timemachine.findings import Fact, FindingsOracle
+from timemachine.oracle import ACME, COMPANY, PATIENCE, UPLOADED, Oracle, Violation
 from timemachine.story import Fault, Story
-from timemachine.wire import Loaded, Service
+from timemachine.wire import Loaded
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 QUARTER = 15 * MINUTE
-COARSE = 6 * DAY
+COARSE = 12 * DAY
 """Passes of quiet times are so far apart, though the agent would like to be asked more often."""
-PART = 8
+PART = 4
 """But no farther than such a part of the shortest lifetime."""
-NEAR = 5
-"""Nor than such a part of the time that is left until a chain ends, or that has passed since something happened."""
+NEAR = 4
+"""Nor than such a part of the time that is left until a chain ends."""
+SINCE = 2
+"""Nor than such a part of the time that has passed since something happened."""
 AFTER = 2 * DAY
 """So long after that it counts."""
+DAILY_WORK = COPIED_AT, CHECKED_AT
 RETRY = 10 * MINUTE
 """After a pass that failed, as `agent.daemon.schedule` has it in the end."""
 LABELS = ("a90", "l90", "a64", "c90", "a45", "l90", "a90", "c64")
@@ -137,16 +144,25 @@ class Run:
             at = self.begin + timedelta(fault.day)
             steps.append((at, lambda fault=fault: self._begin(fault)))
             steps.append((at + timedelta(fault.span), lambda fault=fault: self._end(fault)))
-        return sorted(steps, key=lambda each: each[0])
+        last = self.begin + timedelta(self.story.years * 365)
+        return sorted((each for each in steps if each[0] <= last), key=lambda each: each[0])
 
     def _begin(self, fault: Fault) -> None:
         self.faults += 1
         end = self.now + timedelta(fault.span)
         self._disturbed = self.now
         if fault.kind not in OWN_NOTES:
-            self.oracle.disturb(self.now, end, fault.kind)
+            self.oracle.disturb(self.now, end, fault.kind, self._names_of(fault))
         STEPS[fault.kind][0](self, fault)
         self._wake, self._recheck = self.now, Recheck.ALL
+
+    def _names_of(self, fault: Fault) -> Sequence[str]:
+        """Return the names that a fault is about; none: about all."""
+        return self.box.names_by_module()[self.module_of(fault)] if fault.kind in OF_SERVICES else ()
+
+    def module_of(self, fault: Fault) -> str:
+        """Return the module whose service a fault hits."""
+        return self.box.modules[fault.choice % len(self.box.modules)]
 
     def _end(self, fault: Fault) -> None:
         self._disturbed = self.now
@@ -170,14 +186,15 @@ class Run:
         self._was_able = able
         judged_from = max(begin, self._able_since + PATIENCE)
         if able and judged_from < end:
-            for service in self.box.wire.services.values():
-                if service.runs and not service.refuses and not service.deaf:
+            for module, service in self.box.wire.services.items():
+                self.oracle.signed_by_retired(service, end)
+                if service.takes and module not in self.box.broken_modules:
                     self.oracle.served(service, judged_from, end, self.box.ladder)
         self.box.clock.advance_to(end)
 
     def _pass(self) -> None:
         self.passes += 1
-        self._spare_the_daily_check()
+        self._spare_daily_work()
         try:
             made = self.box.apply(recheck=self._recheck).plan
         except AgentError as error:
@@ -200,14 +217,19 @@ class Run:
             gaps += [lifetime / PART, max((each.not_after - self.now) / NEAR, QUARTER)]
         since = self.now - self._disturbed
         if since < AFTER:
-            gaps.append(max(since / NEAR, MINUTE))
+            gaps.append(max(since / SINCE, MINUTE))
         return min(gaps)
 
-    def _spare_the_daily_check(self) -> None:
-        """Have the agent read every row of its database at most in every eighth pass: it costs more than all else."""
+    def _spare_daily_work(self) -> None:
+        """Have the agent check and copy its database at most in every eighth pass: that costs more than the rest."""
         if self.passes % 8 and not self.disk.full:
-            with contextlib.suppress(AgentError), Store.open(self.box.layout) as store, store.write():
-                store.remember("checked at", self.box.believed().isoformat())
+            now = self.box.believed().isoformat()
+            with (
+                contextlib.suppress(sqlite3.Error),
+                contextlib.closing(sqlite3.connect(self.box.layout.database)) as base,
+                base,
+            ):
+                base.executemany("update meta set value = ? where key = ?", [(now, key) for key in DAILY_WORK])
 
     # Judgement
 
@@ -215,7 +237,10 @@ class Run:
         self.oracle.judge_orders(self.now)
         self._judge_files()
         if self.now >= self._able_since + PATIENCE and self._was_able:
-            self.oracle.judge_findings(self.now, self.box.health().findings, self._facts())
+            snapshot = self.box.snapshot()
+            self.oracle.clients.learn(self.now, snapshot.roots)
+            served = self.box.names_by_module()
+            FindingsOracle(self.oracle, served).judge(self.now, self.box.health(snapshot).findings, self._facts())
 
     def _judge_files(self) -> None:
         """Judge the files that services were given."""
@@ -223,29 +248,11 @@ class Run:
             self.oracle.tell(self.now, "files", text.replace(str(self.box.root), ""))
         self.box.wire.unserved = []
 
-    def _facts(self) -> Iterator[str]:
+    def _facts(self) -> Iterator[Fact]:
         if abs(self.box.clock.ahead) > HOUR and self.error < HOUR:
-            yield f"clock {self.box.clock.wall:%Y-%m-%d}"
-        for name, service in self.box.wire.services.items():
-            if not service.runs:
-                yield f"stopped {name}"
-            for site, loaded in service.serves.items() if service.runs else ():
-                yield from self._facts_of(site, loaded, service)
-
-    def _facts_of(self, name: str, loaded: Loaded, service: Service) -> Iterator[str]:
-        if loaded.not_after < self.now:
-            yield f"expired {name}"
-        rung = self.oracle.rung_of(loaded)
-        if rung == LOCAL and not name.startswith("l") and self._wants_more(name):
-            yield f"fallback {name}"
-        life = loaded.not_after - loaded.not_before
-        if rung != UPLOADED and loaded.not_after - self.now < life / 5:
-            yield f"overdue {name}"
-        if rung == UPLOADED and loaded.not_after - self.now < min(13 * DAY, life / 7):
-            yield f"upload {name}"
-
-    def _wants_more(self, name: str) -> bool:
-        return {"a": ACME, "c": COMPANY}[name[0]] in self.box.ladder
+            yield Fact("clock", f"{self.box.clock.wall:%Y-%m-%d}")
+        yield from (Fact("broken", each, module=each) for each in self.box.broken_modules)
+        yield from Facts(self.oracle, self.box.wire.services, self.box.ladder, self.now)
 
     def served(self, rung: str) -> list[Loaded]:
         """Return what is served of one rung, in the order of the names."""

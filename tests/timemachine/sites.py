@@ -20,8 +20,11 @@ class Sites(Module):
     """Those that only the own root may certify."""
     port: int
     instance: str
+    broken: str = ""
+    """The method that raises."""
 
     def needs(self, host: HostFacts) -> Iterable[Need]:
+        self.may_raise("needs")
         for name in self.names:
             yield self.need(name, slot=name.split(".")[0])
         for name in self.own:
@@ -30,6 +33,7 @@ class Sites(Module):
             yield self.need(name, slot=name.split(".")[0], sources=("local",))
 
     def render(self, context: Context) -> Iterable[Text]:
+        self.may_raise("render")
         table = [
             f"{name} {name.split('.')[0]}.pem\n" for name in self.all_names if name.split(".")[0] in context.chains
         ]
@@ -42,8 +46,14 @@ class Sites(Module):
         return _command("reload", self.instance)
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
+        self.may_raise("endpoints")
         for name in self.all_names:
             yield Endpoint(port=self.port, server_name=name, slot=name.split(".")[0])
+
+    def may_raise(self, method: str) -> None:
+        """Raise where this method is the broken one."""
+        if self.broken == method:
+            raise RuntimeError(f"{method} is broken")
 
     @property
     def all_names(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ KINDS = {
     "revoked": (3.0, 3.0),
     "moved": (3.0, 3.0),
     "raises": (0.1, 30.0),
+    "module_raises": (0.1, 10.0),
     "upload": (20.0, 398.0),
     "root": (0.0, 0.0),
     "site": (10.0, 300.0),
@@ -23,6 +24,7 @@ KINDS = {
     "stopped": (0.01, 5.0),
     "refuses": (0.1, 5.0),
     "deaf": (0.1, 5.0),
+    "lost": (0.0, 0.0),
     "restored": (0.5, 60.0),
     "boot_past": (0.01, 3.0),
     "boot_ahead": (0.01, 3.0),
@@ -70,7 +72,7 @@ class Story:
     @property
     def root_days(self) -> int:
         """Return the lifetime of the appliance's roots: where it is short, several follow each other in a story."""
-        return 500 if self.seed % 4 == 1 else 3650
+        return 200 if self.seed % 4 == 1 else 3650
 
     def __str__(self) -> str:
         head = f"seed {self.seed}, {self.years:g} years, {self.chains} chains"

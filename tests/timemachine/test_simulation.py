@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.errors.problem import Problem
 from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.root import RootRecord
 from timemachine.appliance import Appliance, appliance
 from timemachine.ca import Authority
 from timemachine.clock import BEGIN
 from timemachine.disk import Disk
+from timemachine.findings import Fact, FindingsOracle
 from timemachine.killing import killed_pass
 from timemachine.oracle import ACME, DAY, HOUR, Oracle
 from timemachine.run import sites_of
@@ -117,24 +122,105 @@ def test_too_many_tries_in_a_day_are_seen(oracle, ca):
     ]
 
 
-def said(code: str) -> Finding:
-    return Finding(SubjectKind.CHAIN, NAME, Severity.WARNING, Problem(code, "It is so."))
+def said(code: str, *, severity: Severity = Severity.WARNING, subject: str = "f" * 64, title: str = NAME) -> Finding:
+    return Finding(SubjectKind.CHAIN, subject, severity, Problem(code, "It is so."), title=title)
+
+
+def judged(oracle: Oracle, *findings: Finding, facts: Sequence[Fact] = ()) -> list[str]:
+    FindingsOracle(oracle, {"m0": [NAME]}).judge(BEGIN, findings, facts)
+    return [each.text for each in oracle.violations]
+
+
+FALLBACK = Fact("fallback", NAME, "f" * 64, "m0")
 
 
 def test_a_finding_without_a_reason_is_false(oracle):
-    oracle.judge_findings(BEGIN, [said("status.overdue")], [])
-    assert [each.text for each in oracle.violations] == [f"status.overdue of chain {NAME}: It is so."]
+    assert judged(oracle, said("status.overdue")) == [f"status.overdue of chain {NAME}: It is so."]
 
 
 def test_a_finding_with_a_reason_is_true(oracle):
     oracle.disturb(BEGIN - DAY, BEGIN + DAY, "away")
-    oracle.judge_findings(BEGIN, [said("status.overdue")], [f"overdue {NAME}"])
-    assert oracle.violations == []
+    assert judged(oracle, said("status.local_fallback"), facts=[FALLBACK]) == []
+
+
+def test_a_finding_whose_reason_is_at_another_service_is_false(oracle):
+    oracle.disturb(BEGIN - DAY, BEGIN + DAY, "refuses", ["c90-3.chain.dev"])
+    assert judged(oracle, said("deploy.check_failed")) == [f"deploy.check_failed of chain {NAME}: It is so."]
+
+
+def test_an_end_that_is_not_so_is_false(oracle, ca):
+    oracle.disturb(BEGIN - DAY, BEGIN + DAY, "power")
+    served = loaded(ca, NAME)
+    assert judged(oracle, said("status.expired", subject=served.id)) == [f"status.expired of chain {NAME}: It is so."]
 
 
 def test_what_nobody_says_is_missing(oracle):
-    oracle.judge_findings(BEGIN, [], [f"expired {NAME}"])
-    assert [each.text for each in oracle.violations] == [f"expired {NAME}: only nothing is said"]
+    fact = Fact("expired", NAME, "f" * 64, "m0")
+    assert judged(oracle, facts=[fact]) == [f"expired {NAME}: only nothing is said"]
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        said("status.local_fallback", severity=Severity.NOTICE),
+        said("status.local_fallback", subject="e" * 64),
+        said("status.clock"),
+    ],
+    ids=["notice", "of another chain", "of something else"],
+)
+def test_what_is_not_said_of_its_own_subject_is_missing(oracle, finding):
+    oracle.disturb(BEGIN - DAY, BEGIN + DAY, "away")
+    oracle.disturb(BEGIN - DAY, BEGIN + DAY, "leap")
+    assert [each.partition(":")[0] for each in judged(oracle, finding, facts=[FALLBACK])] == [f"fallback {NAME}"]
+
+
+# Clients that know one root
+
+
+def root_of(authority: Authority, *, retired: bool = False, replaced: bool = False) -> RootRecord:
+    certificate = authority.root
+    return RootRecord(
+        certificate.fingerprint(SHA256()).hex(),
+        certificate.subject.rfc4514_string(),
+        *(certificate.not_valid_before_utc, certificate.not_valid_after_utc),
+        authority.root_pem.decode(),
+        BEGIN,
+        retired_at=BEGIN if retired else None,
+        replaced_at=BEGIN if replaced else None,
+    )
+
+
+def local(authority: Authority) -> Loaded:
+    chain = authority.sign([NAME], BEGIN, 90 * DAY)
+    pem = b"".join(each.public_bytes(Encoding.PEM) for each in (chain.leaf, authority.intermediate))
+    return replace(loaded(authority, NAME), id="f" * 64, pem=pem, issuer=chain.leaf.issuer.public_bytes())
+
+
+def refused(oracle: Oracle, served: Loaded, *roots: RootRecord) -> list[str]:
+    oracle.clients.learn(BEGIN - DAY, roots)
+    oracle.clients.learn(BEGIN, roots)
+    service = Service(Path("/nowhere"), serves={NAME: served})
+    oracle.served(service, BEGIN, BEGIN + DAY, LADDER)
+    oracle.signed_by_retired(service, BEGIN + DAY)
+    return [each.text.partition(": validation")[0] for each in oracle.violations]
+
+
+def test_a_client_that_knows_the_root_takes_what_it_has_signed(oracle):
+    own = Authority("Own", 3, BEGIN)
+    assert refused(oracle, local(own), root_of(own)) == []
+
+
+def test_a_client_that_knows_only_the_root_before_is_seen_to_refuse(oracle):
+    own, former = Authority("Own", 3, BEGIN), Authority("Former", 4, BEGIN)
+    found = refused(oracle, local(own), root_of(own), root_of(former, replaced=True))
+    assert [each.partition(" refuses")[0] for each in found][:1] == [f"{NAME}: a client that knows only CN=Former Root"]
+
+
+def test_a_root_that_is_retired_while_its_leaf_is_served_is_seen(oracle):
+    own, former = Authority("Own", 3, BEGIN), Authority("Former", 4, BEGIN)
+    former_chain = replace(local(former), issuer=former.root.subject.public_bytes())
+    found = refused(oracle, former_chain, root_of(own), root_of(former, retired=True))
+    assert f"{NAME} is served what CN=Former Root has signed, which was retired (ffffffff)" in found
 
 
 # The faults

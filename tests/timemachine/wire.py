@@ -33,6 +33,10 @@ class Loaded:
     """The earliest end over leaf and intermediates."""
     paired: bool
     """Whether the key is that of the leaf."""
+    pem: bytes = field(default=b"", repr=False, compare=False)
+    """Leaf and intermediates."""
+    issuer: bytes = b""
+    """Name of the leaf's issuer, DER."""
 
 
 @dataclass
@@ -48,6 +52,11 @@ class Service:
     serves: dict[str, Loaded] = field(default_factory=dict)
     """By name."""
     generation: int = 0
+
+    @property
+    def takes(self) -> bool:
+        """Whether it takes into service what it is given."""
+        return self.runs and not self.refuses and not self.deaf
 
 
 class Wire:
@@ -159,5 +168,7 @@ def _loaded(pem: bytes) -> Loaded:
         names=frozenset(alternatives.get_values_for_type(x509.DNSName)),
         not_before=max(each.not_valid_before_utc for each in certificates),
         not_after=min(each.not_valid_after_utc for each in certificates),
+        pem=b"".join(each.public_bytes(Encoding.PEM) for each in certificates),
+        issuer=leaf.issuer.public_bytes(),
         paired=key.public_key().public_bytes(*spki) == leaf.public_key().public_bytes(*spki),
     )

@@ -13,7 +13,7 @@ from plugins.webui.forms import Form, multipart
 from plugins.webui.pages.chain import attachment
 from plugins.webui.request_context import RequestContext
 
-FORMATS = ("pem", "der", "mobileconfig")
+FORMATS = ("pem", "der", "mobileconfig", "cross")
 REISSUE = "REISSUE"
 REPLACE = "REPLACE"
 NOT_TYPED = "api.not_typed"
@@ -24,6 +24,7 @@ async def show(request: RequestContext) -> Response:
     """Show all about the root, and how to install it."""
     _, found, signed = await asyncio.gather(request.who(), request.get("/v1/root"), request.get("/v1/root/peers"))
     values = {"root": found["root"], "earlier": found["earlier"], "others": found.get("others", ())}
+    values["crosses"] = found.get("crosses", False)
     return await request.page("root.html.j2", **values, peers=signed["peers"], crl=signed["crl"])
 
 

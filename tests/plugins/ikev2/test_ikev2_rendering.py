@@ -231,8 +231,10 @@ def session(connection: str, user: str, state: str = "ESTABLISHED") -> str:
     return json.dumps({"connection": connection, "user": user, "remote_host": "192.0.2.9", "state": state})
 
 
-def sentences(module: IKEv2, observed: str = "", slots: tuple[str, ...] = (), kind: str = "root") -> dict[str, str]:
-    return {each.sentence: each.severity for each in module.consequences_of(Change(kind, "", slots), observed)}
+def sentences(
+    module: IKEv2, observed: str = "", slots: tuple[str, ...] = (), kind: str = "root", **more: bool
+) -> dict[str, str]:
+    return {each.sentence: each.severity for each in module.consequences_of(Change(kind, "", slots, **more), observed)}
 
 
 def test_another_root_names_each_branch_and_who_is_connected():
@@ -259,6 +261,41 @@ def test_clients_with_certificates_of_the_root_are_named_whatever_chain_serves_t
     assert list(sentences(vpn(connections=[CARDS]))) == [
         "Clients of the connection cards can't dial in until they have the new root and certificates of it."
     ]
+
+
+UP = "\n".join([session("north", "north.example.test"), session("road", "alice")])
+
+
+def test_where_a_cross_certificate_leads_to_the_new_root_nothing_stops_and_it_is_said_what_is_to_be_done():
+    module = vpn(
+        branches=[NORTH, {**NORTH, "name": "other", "remote_ca": ["/etc/ssl/other.pem"]}], connections=[ROAD, CARDS]
+    )
+    before = "Before the old root is retired,"
+    assert sentences(module, UP, ("default", "head-office"), bridged=True, still_believed=True) == {
+        f"The connection north with north.example.test goes on. {before} its peer needs the new one and a certificate of it "
+        "(chainwright ikev2 export north).": "warning",
+        f"The connection other with north.example.test goes on. {before} its peer needs the new one.": "warning",
+        f"Clients of the connection cards go on. {before} they need the new one and certificates of it.": "warning",
+    }
+
+
+def test_where_none_leads_there_the_new_root_is_missing_and_certificates_of_the_old_one_are_believed_on():
+    found = sentences(vpn(branches=[NORTH], connections=[CARDS]), slots=("head-office",), still_believed=True)
+    assert found == {
+        "The connection north with north.example.test stops until its peer has the new root.": "outage",
+        "Clients of the connection cards can't dial in until they have the new root.": "outage",
+    }
+
+
+def test_a_root_that_retires_names_who_may_still_depend_on_it():
+    module = vpn(branches=[NORTH], connections=[ROAD, CARDS])
+    alone = "only the root that retires"
+    assert list(sentences(module, UP, kind="retirement")) == [
+        f"The connection north with north.example.test stops if its peer knows {alone} or has no certificate of the new one.",
+        f"Clients of the connection road can't dial in that know {alone}.",
+        f"Clients of the connection cards can't dial in that know {alone} or have no certificate of the new one.",
+    ]
+    assert sentences(vpn(), UP, kind="retirement") == {}
 
 
 def test_another_chain_drops_nothing():

@@ -134,6 +134,41 @@ def test_a_new_root_names_what_stops_what_is_signed_and_what_could_not_be_seen(
         assert words in page.words
 
 
+def test_cross_certificates_are_offered_where_there_are_any(agent: FakeApi, browser: Browser) -> None:
+    says(agent)
+    link = 'href="/root/download?format=cross"'
+    assert link not in browser.get("/root").text
+    other = {**plain(ROOT), "phase": "prepared", "signs_at": rfc3339(NOW + timedelta(days=90))}
+    agent.says("GET /v1/root", {"root": plain(ROOT), "earlier": [], "others": [other], "crosses": True})
+    assert link in browser.get("/root").text
+
+
+def test_a_new_root_that_a_cross_certificate_leads_to_stops_nothing_but_at_once(
+    agent: FakeApi, browser: Browser
+) -> None:
+    says(agent)
+    bridged = RootEffects((), (), (), (), (), signs_at=NOW + timedelta(days=90), bridged=True, at_once=(STOPS,))
+    agent.says("GET /v1/root/effects", plain(bridged))
+    words = browser.get("/root/reissue").words
+    assert "Who knows only the present one takes what it signs, by a cross-certificate" in words
+    assert "IPsec connections" not in words
+    before, at_once, after = words.partition(
+        "Sign with it at once: everyone who installed the present root sees warnings"
+    )
+    assert at_once
+    assert "The tunnel to <north> stops." not in before
+    assert "The tunnel to <north> stops." in after
+
+
+def test_a_new_root_that_none_leads_to_says_why(agent: FakeApi, browser: Browser) -> None:
+    says(agent)
+    found = RootEffects((STOPS,), (), (), (), (), signs_at=NOW + timedelta(days=90), obstacle="both have the same name")
+    agent.says("GET /v1/root/effects", plain(found))
+    words = browser.get("/root/reissue").words
+    assert "No cross-certificate helps those who know only the present root: both have the same name." in words
+    assert "IPsec connections between head office and branches" in words
+
+
 def test_deleting_a_chain_names_what_drops(agent: FakeApi, browser: Browser) -> None:
     path = f"/v1/chains/{CHAIN.id}"
     use = {"module": "mail", "title": "Mail", "slot": "default"}

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 from agent.contract.source import ChainRecord, Due, Offer, OrderContext, OrderRecord, RequestState, Source
 from agent.errors.source import SourceError
 from agent.model.need import Need, Request
+from agent.model.root import Signer
 from agent.pki.chain import Chain, KeyType, Purpose
+from agent.pki.key import KeyKind
 from agent.planning.binding import Evidence
 from agent.planning.renewal import renewal_instant
 from agent.sources import LocalSource, UploadedSource
@@ -118,4 +120,10 @@ def evidence(
     root: str | None = ROOT,
     **more: Any,
 ) -> Evidence:
-    return Evidence(ladder, chains, {(order.request, order.source): order for order in orders}, root, **more)
+    asked = {(order.request, order.source): order for order in orders}
+    return Evidence(ladder, chains, asked, signed_by(root), **more)
+
+
+def signed_by(root: str | None, **more: Any) -> dict[KeyKind, Signer]:
+    """Return what signs where there is one root for all keys."""
+    return {kind: Signer(root, **more) for kind in KeyKind} if root else {}
