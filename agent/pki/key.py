@@ -96,6 +96,13 @@ def key_pem(key: PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+def public_der(key: PublicKeyTypes) -> bytes:
+    """Return a public key as SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), by which a private key's certificate is found."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 def load_key(pem: bytes) -> PrivateKey:
     """Read the one private key in `pem` (PKCS#8, PKCS#1 or SEC 1); certificates beside it are skipped.
 

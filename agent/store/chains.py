@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.errors.base import AgentError
+from agent.errors.store import SealBroken
 from agent.model.records import ChainRecord
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
@@ -128,6 +129,44 @@ class Chains:
             return _record({**row}).id == self._chain(row["id"], row).id
         except (AgentError, *UNDECODABLE):
             return False
+
+    def unopened(self) -> list[str]:
+        """Return the ids of the chains whose sealed key can't be opened."""
+        rows = self._database.raw("select id, sealed_key from chains")
+        return [str(row["id"]) for row in rows if not self._opens(str(row["id"]), row["sealed_key"])]
+
+    def _opens(self, chain_id: str, sealed: object) -> bool:
+        try:
+            return isinstance(sealed, bytes) and bool(self._sealer.open(sealed, _context(chain_id)))
+        except SealBroken:
+            return False
+
+    def put_sealed(self, chain_id: str, sealed: bytes) -> bool:
+        """Keep another sealed key of a chain, where it can be opened and is of it. Call inside `Store.write`."""
+        if not self._opens(chain_id, sealed):
+            return False
+        return self._put_key(chain_id, self._sealer.open(sealed, _context(chain_id)))
+
+    def put_key(self, chain_id: str, keys: Mapping[bytes, bytes]) -> bool:
+        """Seal the key of a chain again, where it is among `keys` (public key in DER -> PEM). Call inside `Store.write`."""
+        from agent.pki.certificate import load_certificates
+        from agent.pki.key import public_der
+
+        try:
+            leaf = load_certificates((self.certificates(chain_id) or "").encode())[0]
+        except (AgentError, *UNDECODABLE):
+            return False
+        key = keys.get(public_der(leaf.public_key()))
+        return key is not None and self._put_key(chain_id, key)
+
+    def _put_key(self, chain_id: str, key: bytes) -> bool:
+        try:
+            chain = Chain.from_pem((self.certificates(chain_id) or "").encode(), key)
+        except (AgentError, *UNDECODABLE):
+            return False
+        sealed = self._sealer.seal(encode(chain, [Part.KEY]), _context(chain_id))
+        self._database.execute("update chains set sealed_key = ? where id = ?", [sealed, chain_id])
+        return True
 
     def newest_ids(self) -> list[str]:
         """Return the ids of a few chains, the newest first."""

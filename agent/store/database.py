@@ -303,7 +303,7 @@ def _find(layout: Layout) -> None:
     look_at_files(layout)
     try:
         layout.database.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except FileNotFoundError as error:
         refuse_without_mount(layout)
         refuse_while_restoring(layout)
         raise NoStateYet(str(layout.database)) from error

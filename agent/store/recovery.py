@@ -24,6 +24,7 @@ from agent.store.instants import written
 from agent.store.integrity import quick_check, read_all
 from agent.store.key_check import sealer_of
 from agent.store.published_lists import take_in_lists
+from agent.store.schema import INDISPENSABLE
 from agent.store.sealing import read_master_key
 from agent.store.served_chains import last_numbers, served_rows, unknown_modules
 from agent.store.traces import traces
@@ -174,7 +175,7 @@ def _is_good(layout: Layout, path: Path) -> bool:
     """Whether each row of a database can be decoded, after it was brought up to date, and its keys opened."""
     with _opened(layout, path) as store:
         read_all(store)
-        return not [row for row in store.database.damaged.values() if row.table in {"chains", "roots", "account_keys"}]
+        return not [row for row in store.database.damaged.values() if row.table in INDISPENSABLE]
 
 
 @contextmanager

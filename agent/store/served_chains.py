@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.store import RowDamaged
@@ -40,7 +41,8 @@ def note_all(store: Store) -> None:
     _note_where_it_differs(store, live)
     for path in store.layout.private.glob(f"{PREFIX}*{SUFFIX}"):
         if path.name[len(PREFIX) : -len(SUFFIX)] not in live:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def note_undone(store: Store, modules: Collection[str]) -> None:
@@ -76,6 +78,20 @@ def live_numbers(layout: Layout) -> dict[str, int]:
         with contextlib.suppress(OSError, ValueError):
             found[link.parent.name] = int(link.readlink().name)
     return found
+
+
+def contents_in_service(layout: Layout, largest: int) -> Iterator[bytes]:
+    """Yield what is in the files of the generations in service, as far as they can be read and have at most `largest` bytes."""
+    for live in sorted(layout.modules.glob("*/live")):
+        for path in _files_below(live):
+            with contextlib.suppress(OSError):
+                yield read_regular(path, largest=largest)
+
+
+def _files_below(directory: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(directory.rglob("*"))
+    return []
 
 
 def last_numbers(layout: Layout) -> Iterator[tuple[str, int]]:

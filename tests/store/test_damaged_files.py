@@ -189,6 +189,22 @@ def test_where_a_file_system_of_the_state_is_not_mounted_no_database_is_made(lay
         assert not layout.database.exists()
 
 
+@pytest.mark.parametrize("what", ["private", "state"])
+def test_a_file_in_place_of_the_state_is_named_with_its_cure(layout, what, capsys):
+    with Store.open(layout):
+        pass
+    path = getattr(layout, what)
+    path.rename(path.with_name("before"))
+    path.write_text("")
+    for command in ("apply", "status", "plan", "uploads", "events", "repair"):
+        assert run("chainwright", [command, "--root", str(layout.root)]) == 1
+        shown = capsys.readouterr().err
+        assert f"{path}: The state directory can't be used: a file is " in shown, (command, shown)
+        assert f"Move it away: mv {path} {path}.found, then: chainwright apply" in shown
+    assert run("chainwright", ["repair", "--dry-run", "--root", str(layout.root)]) == 1
+    assert f"mv {path} {path}.found" in capsys.readouterr().err
+
+
 def test_a_state_directory_that_is_a_link_to_nowhere_is_told(layout):
     state = layout.state
     state.parent.mkdir(parents=True)
