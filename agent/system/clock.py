@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from agent.system.clock_judgement import (
     LEAPT,
+    TOLERANCE,
     TRUSTED_AFTER,
     Belief,
     Doubt,
@@ -177,9 +178,13 @@ class Clock:
 
     def _look(self, floor: Callable[[], float] = lambda: 0.0) -> Noted:
         before, reading = self._memory.read(), self._kernel()
-        start = before or _from_floor(floor())
+        start = before or self._from_floor(floor())
         belief = self._belief(reading, start)
         return Noted(belief, before, _remembered(reading, belief, start))
+
+    def _from_floor(self, seconds: float) -> Memory | None:
+        """Return what stands for a memory; None where all that was seen was dated by the release, as no clock was believed."""
+        return Memory(seconds, 0.0, "", exact=False) if seconds > self._released + TOLERANCE else None
 
     def _look_quietly(self) -> Noted:
         """Leave it to a pass that a doubt has begun or ended, which tells of it."""
@@ -239,7 +244,3 @@ def _believed_since(reading: Reading, before: Memory | None) -> float:
     if before is None or before.boot != reading.boot or before.doubt or before.believed_since is None:
         return reading.since_boot
     return min(before.believed_since, reading.since_boot)
-
-
-def _from_floor(seconds: float) -> Memory | None:
-    return Memory(seconds, 0.0, "", exact=False) if seconds > 0 else None

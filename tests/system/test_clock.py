@@ -226,7 +226,7 @@ def test_the_first_clock_is_believed_unless_it_is_before_the_release(tmp_path):
 def test_a_clock_that_was_never_set_is_believed_when_it_is_without_ntp_or_a_person(tmp_path, shown, boots):
     first = Machine(tmp_path, shown)
     (tmp_path / PRIVATE).mkdir(parents=True)
-    first.clock.note()
+    first.clock.note(RELEASED_AT.timestamp)
     assert (first.kind, first.clock()) == (NEVER_SET if shown > START else BEHIND, RELEASED_AT)
     for _ in range(boots):
         first.kernel.boot(shown)
