@@ -10,6 +10,7 @@ from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoint_checks import EndpointCheck, checks_of, observe
 from agent.deploy.evidence import last_records, records_of
+from agent.deploy.published_files import put_back
 from agent.errors import AgentError
 from agent.errors.deploy import FileDamaged, ServiceDown
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
@@ -37,6 +38,7 @@ def find_damage(context: DeployContext, modules: Iterable[str]) -> list[str]:
             generation, deployment = context.live(module), context.deployment(module)
             if generation is not None and deployment is not None:
                 found += [module] if _is_damaged(context, module, generation, deployment) else []
+                _put_back(context, module)
     return found
 
 
@@ -113,6 +115,9 @@ def _needs_repair(
 ) -> bool:
     if _is_damaged(context, module, generation, deployment):
         return True
+    if path := _put_back(context, module):  # the service may have read what was there meanwhile
+        _note_damage(context, deployment, path)
+        return True
     if all(row.ok for row in rows):
         return False
     if none_alive and not any(row.stopped for row in rows):
@@ -127,10 +132,22 @@ def _is_damaged(context: DeployContext, module: str, generation: Generation, dep
     path = staging.damage(context.module_dir(module), generation) or _damage_of_entries(context, module)
     if path is None:
         return False
-    damage = FileDamaged(module, path)
-    context.tell(EventKind.DRIFT, damage.problem.cause, module)
-    _store(context, replace(deployment, outcome=Outcome.BROKEN, problem=damage.problem, retry_at=None))
+    context.tell(EventKind.DRIFT, FileDamaged(module, path).problem.cause, module)
+    _note_damage(context, deployment, path)
     return True
+
+
+def _put_back(context: DeployContext, module: str) -> str:
+    """Write the files at fixed paths again that are gone or were changed; return the first. Raises `DiskFailed`."""
+    found = put_back(context, module)
+    for path in found:
+        context.tell(EventKind.DRIFT, FileDamaged(module, path).problem.cause, module)
+    return next(iter(found), "")
+
+
+def _note_damage(context: DeployContext, deployment: Deployment, path: str) -> None:
+    damage = FileDamaged(deployment.module, path)
+    _store(context, replace(deployment, outcome=Outcome.BROKEN, problem=damage.problem, retry_at=None))
 
 
 def _damage_of_entries(context: DeployContext, module: str) -> str | None:

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 
 from agent.errors.store import CopyFailed, SealBroken
 from agent.store.connection import Connection
+from agent.store.integrity import first_fault
 from agent.store.sealing import Sealer
 from agent.system.layout import Layout
 from agent.system.leftovers import remove_if_old
@@ -174,7 +175,7 @@ def check(path: Path, deadline: float = math.inf) -> str:
         return str(error)
     finally:
         database.close()
-    return "" if lines == ["ok"] else lines[0]
+    return "" if lines == ["ok"] else first_fault(lines[0])
 
 
 def prune(layout: Layout) -> None:

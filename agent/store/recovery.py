@@ -21,7 +21,7 @@ from agent.store.copies import Copy, check, copies, open_copy
 from agent.store.database import Store
 from agent.store.failures import files_of
 from agent.store.instants import written
-from agent.store.integrity import quick_check, read_all
+from agent.store.integrity import first_fault, quick_check, read_all
 from agent.store.key_check import sealer_of
 from agent.store.published_lists import take_in_lists
 from agent.store.schema import INDISPENSABLE
@@ -87,7 +87,7 @@ def diagnose(layout: Layout, opened: Opener = Store.open) -> StoreError | None:
         raise
     except (DatabaseLost, DatabaseDamaged) as error:
         return error
-    return DatabaseDamaged(str(layout.database), found.partition("\n")[0].rstrip(".")) if found else None
+    return DatabaseDamaged(str(layout.database), first_fault(found)) if found else None
 
 
 def recover(layout: Layout, found: StoreError, now: datetime) -> Recovery:
