@@ -200,9 +200,12 @@ def _unread(module: str, error: Exception) -> AgentError:
 
 
 def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> ModuleRecord:
-    last = next((record for record in store.modules.all() if record.name == entry.name), None)
-    services = entry.module.services if entry.module else last.services if last else ()
+    services = entry.module.services if entry.module else _last_services(store, entry.name)
     return ModuleRecord(entry.name, entry.plugin, entry.title, entry.enabled, services, problem)
+
+
+def _last_services(store: Store, module: str) -> tuple[str, ...]:
+    return next((record.services for record in store.modules.all() if record.name == module), ())
 
 
 def with_issuers(inputs: PassInputs, store: Store) -> PassInputs:
