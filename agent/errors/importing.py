@@ -118,6 +118,6 @@ class AccountUnasked(ImportRefused):
 
     code = "import.account_unasked"
     cause = "{ca} could not be asked about this account: {reason:clause}."
-    fix = "The first order finds it by its key, or makes another one where the CA does not know it."
+    fix = "It is asked again by itself; where it does not know the account, the first order makes another one."
     ca: str
     reason: str

@@ -154,7 +154,7 @@ def _taken_over(state: LockedState, candidate: AccountCandidate, *, dry_run: boo
 
 def _keep(state: LockedState, candidate: AccountCandidate) -> None:
     from agent.sources.acme.account import account_entry
-    from agent.sources.acme.takeover import account_memory
+    from agent.sources.acme.takeover import account_memory, unconfirmed_memory
 
     source, key = candidate.source, candidate.key
     assert source is not None
@@ -165,8 +165,9 @@ def _keep(state: LockedState, candidate: AccountCandidate) -> None:
             state.store.account_keys.add(key, state.now)
             for directory in KNOWN_DIRECTORIES.values():  # it has no account by the new key
                 state.store.memories.write(source.name, account_entry(directory), {})
-        if candidate.found is not None:
-            state.store.memories.write(source.name, *account_memory(candidate.found))
+        found = candidate.found
+        known = account_memory(found) if found else unconfirmed_memory(source, key, candidate.row.url)
+        state.store.memories.write(source.name, *known)
         for order in state.store.orders.records():
             if order.problem and order.problem.get("code") in STOPPED_BY_ACCOUNT:
                 state.store.orders.forget_failures(order.request)

@@ -205,6 +205,7 @@ EXAMPLES: list[AgentError] = [
     root.RootMissing(),
     root.NoCrossCertificate("no other root is believed beside the present one"),
     root.NoRootPrepared(),
+    root.RootUnknown("bf2c"),
     root.NoRootReplaced(),
     root.RootStepTooLate("gw Root CA", AT, AT - timedelta(days=20)),
     root.RootEndsTooSoon("Company Appliances", AT, AT + timedelta(days=30)),

@@ -35,6 +35,7 @@ def box(library: Path) -> Iterator[Moved]:
 LEAPS = {"three_years_ahead": 3 * YEAR, "three_years_back": -3 * YEAR, "to_1970": TO_1970, "two_hours_ahead": 7200}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("leap", LEAPS.values(), ids=LEAPS)
 def test_passes_under_a_clock_that_leapt_change_nothing_nor_does_its_return(box, leap):
     before = box.wire()
@@ -47,6 +48,7 @@ def test_passes_under_a_clock_that_leapt_change_nothing_nor_does_its_return(box,
         assert (store.instant("next at") - box.clock()).total_seconds() < DAY, "nothing is held back for years"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("shown", [TO_1970, 3 * YEAR, -30 * DAY], ids=["1970", "years_ahead", "a_month_behind"])
 def test_a_boot_with_a_wrong_clock_serves_what_was_good_and_goes_on_when_it_is_right(box, shown):
     before = box.wire()

@@ -317,6 +317,7 @@ def test_a_new_root_signs_fifty_local_chains_in_one_pass(appliance):
         assert all(endpoint.ok for endpoint in store.endpoints.all())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("where", ["chain_stored", "binding_changed", *[step for step in Step if step != "going_back"]])
 def test_a_new_root_completes_when_it_is_killed_at_any_step(sites, where):
     root = sites.change(reissue_root)

@@ -225,6 +225,17 @@ def test_the_command_says_all_and_ends_with_3_where_a_chain_is_not_taken(gateway
     ]
 
 
+@pytest.mark.root
+def test_files_of_one_other_user_are_taken_and_of_two_are_not(gateway, root, tmp_path):
+    for name, site in zip(("one", "two"), SITES, strict=True):
+        for each in lineage(tmp_path, name, chain(gateway, root, site)).iterdir():
+            os.chown(each.resolve(), 33, 33)
+    os.chown(tmp_path / "archive/two", 34, 34)
+    rows, _ = imported(gateway, tmp_path, dry_run=True)
+    assert rows["one"].problem is None
+    assert "belongs to the user 33, not to root" in rows["two"].problem.cause
+
+
 def test_a_directory_of_something_else(gateway, tmp_path):
     with pytest.raises(NoLineages):
         imported(gateway, tmp_path)
@@ -305,7 +316,7 @@ def test_an_account_that_its_ca_does_not_accept_stays_there(gateway, tmp_path, l
     assert (row.taken, row.problem.cause, present(gateway)) == (False, cause, None)
 
 
-def test_where_the_ca_can_not_be_asked_the_key_is_taken_and_the_first_order_finds_out(gateway, tmp_path):
+def test_where_the_ca_can_not_be_asked_the_key_is_taken_and_it_is_asked_again(gateway, tmp_path):
     def unreached(source, key):
         raise CaUnreached("ca.example.test", "ca.example.test", "connection refused", gateway.clock())
 
@@ -315,7 +326,7 @@ def test_where_the_ca_can_not_be_asked_the_key_is_taken_and_the_first_order_find
     assert row.problem.cause.startswith("ca.example.test could not be asked about this account: ")
     assert present(gateway) == thumbprint(key)
     with gateway.store() as store:
-        assert store.memories.read("acme", f"account {DIRECTORY}") == {}
+        assert store.memories.read("acme", f"account {DIRECTORY}")["status"] == "unconfirmed"
     _, (row,) = imported(gateway, tmp_path)
     assert (row.taken, row.problem) == (True, None)
 

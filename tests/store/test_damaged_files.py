@@ -46,6 +46,7 @@ def schema(appliance) -> Schema:
         database.close()
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("table", sorted(MADE_AGAIN - PEOPLES))
 def test_a_dropped_table_whose_rows_are_made_again_is_made_again(tunnel, table, capsys):
     serving = served(tunnel.port, NAME)
@@ -60,6 +61,7 @@ def test_a_dropped_table_whose_rows_are_made_again_is_made_again(tunnel, table, 
         assert len(store.roots.all()) == 1
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "statements",
     [
@@ -117,6 +119,7 @@ def in_place_of(path, kind: str) -> None:
 KINDS = ("directory", "pipe", "device", "dangling link", "empty", "garbage", "zeros")
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["chainwright.db", "chainwright.db-wal", "chainwright.db-shm", "master.key"])
 def test_what_is_in_place_of_a_file_is_named(tunnel, name, kind, capsys):
@@ -129,6 +132,7 @@ def test_what_is_in_place_of_a_file_is_named(tunnel, name, kind, capsys):
     assert served(tunnel.port, NAME) == serving
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("table", KEPT)
 def test_a_dropped_table_that_nothing_makes_again_is_named(tunnel, table, capsys):
     serving = served(tunnel.port, NAME)

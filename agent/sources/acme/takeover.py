@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.acme import WHERE
-from agent.sources.acme.account import Accounts, account_entry
+from agent.errors.wording import said
+from agent.pki.account_key import thumbprint
+from agent.sources.acme.account import OVER, Accounts, account_entry
 from agent.sources.acme.client import AcmeClient
 from agent.sources.acme.failures import CaProblem, CaUnreachable
-from agent.sources.acme.messages import account_from, account_json
+from agent.sources.acme.messages import Account, account_from, account_json
 from agent.sources.acme.order_placement import issued_entry, issued_state
 from agent.sources.acme.problems import translate
+from agent.sources.acme.steps import OrderStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +22,10 @@ if TYPE_CHECKING:
     from agent.contract.source import SourceContext
     from agent.pki.chain import Chain
     from agent.pki.key import PrivateKey
-    from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
 
+UNCONFIRMED = "unconfirmed"
+"""Status of an account that was imported while its CA could not be asked."""
 Entry = tuple[str, dict[str, Any]]
 """Key and state for the memory of the source."""
 
@@ -49,6 +53,29 @@ def known_account(source: AcmeSource, read: Mapping[str, Any]) -> Account | None
 def account_memory(account: Account) -> Entry:
     """Return what the source remembers of an account."""
     return account_entry(account.directory), account_json(account)
+
+
+def unconfirmed_memory(source: AcmeSource, key: PrivateKey, url: str) -> Entry:
+    """Return what it remembers of an account of which the CA could not be asked yet. `url`: as the other client has it."""
+    return account_memory(Account(source.directory_url, url, thumbprint(key), status=UNCONFIRMED))
+
+
+def confirm(client: AcmeClient, context: SourceContext) -> None:
+    """Ask for an account that isn't confirmed yet, as soon as its CA can be asked; what it says is told once."""
+    entry = account_entry(client.url)
+    state = context.memory.read(entry)
+    if (state.get("status"), state.get("thumbprint")) != (UNCONFIRMED, client.thumbprint):
+        return
+    with suppress(CaUnreachable), client.account_lock:
+        try:
+            found, reason = Accounts(context).look_up(client), "knows no account by its key"
+        except CaProblem as refusal:
+            if refusal.problem.type not in OVER:
+                return
+            found, reason = None, f"does not accept it: {said(refusal.problem.detail)}"
+        context.memory.write(entry, account_json(found) if found else {})
+        told = f"{found.url} is found by its key" if found else f"that was imported is not used, as the CA {reason}"
+        context.progress(OrderStep.ACCOUNT, f"the account {told}")
 
 
 def issued_memory(source: AcmeSource, request: str, chain: Chain, account: str) -> Entry:

@@ -9,14 +9,18 @@ from datetime import timedelta
 import pytest
 
 from agent.api.peers import PeerPage
+from agent.api.root_steps import PreparedRoot
 from agent.errors import Problem
 from agent.errors.problem import rfc3339
 from agent.health.problems import window
+from agent.health.roots import root_prepared, root_replaced
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.peer import PeerState
+from agent.model.root import RootRecord
 from agent.operations.effects import (
     ChangeEffects,
     ModuleConsequence,
+    RetirementEffects,
     RevocationEffects,
     RootEffects,
     Switch,
@@ -24,7 +28,7 @@ from agent.operations.effects import (
 )
 from agent.report.peers import ListRow, PeerRow
 from agent.report.rows import plain
-from support.fakes.api import CHAIN, NOW, ROOT, WHO, Browser, FakeApi, chain, status
+from support.fakes.api import CHAIN, NOW, ROOT, WHO, Browser, FakeApi, chain, problem, status
 
 SERIAL = "5d0c66a13e"
 PEER = PeerRow(
@@ -167,6 +171,63 @@ def test_a_new_root_that_none_leads_to_says_why(agent: FakeApi, browser: Browser
     words = browser.get("/root/reissue").words
     assert "No cross-certificate helps those who know only the present root: both have the same name." in words
     assert "IPsec connections between head office and branches" in words
+
+
+NEXT = RootRecord("ef" * 32, "Next CA", NOW, NOW + timedelta(days=3650), "", NOW, prepared=True)
+BEFORE = RootRecord("ef" * 32, "Old CA", NOW, NOW + timedelta(days=3650), "", NOW, replaced_at=NOW)
+STEPS = {
+    "begin": (root_prepared(NEXT, NOW), "BEGIN"),
+    "retire": (root_replaced(BEFORE, ["ikev2/branch-1"]), "RETIRE"),
+}
+
+
+def asks_for(agent: FakeApi, step: str) -> None:
+    """Have a finding about a root, and what the agent says of its step."""
+    said, _ = STEPS[step]
+    finding = Finding(SubjectKind.ROOT, NEXT.sha256, Severity.NOTICE, said, NOW, NEXT.subject)
+    agent.says("GET /v1/status", status(chain(), findings=(finding,)))
+    effects = RootEffects((), (), (), ("webui/address",), (), bridged=True)
+    agent.says("GET /v1/root/begin", plain(PreparedRoot("Next CA", NEXT.sha256, NOW + timedelta(days=90), effects)))
+    kept = RetirementEffects((STOPS,), (), (), "Old CA", BEFORE.sha256, BEFORE.not_after, ("ikev2/branch-1",), ())
+    agent.says("GET /v1/root/retire", plain(kept))
+    for each in STEPS:
+        agent.says(f"POST /v1/root/{each}", {"job": "0a" * 8}, 202)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_finding_leads_an_administrator_to_a_root_s_step(agent: FakeApi, browser: Browser, step: str) -> None:
+    asks_for(agent, step)
+    assert f'href="/root/{step}"' in browser.get("/certificates").text
+    page = browser.get(f"/root/{step}")
+    words = "Who knows only the present one takes what it signs" if step == "begin" else "The tunnel to <north> stops."
+    assert words in page.words
+    fields = {"form_token": page.token, "day": "2027-03-01"}
+    answer = browser.post(f"/root/{step}", fields, follow=False)
+    assert answer.headers["location"] == f"/jobs/{'0a' * 8}"
+    browser.post(f"/root/{step}", {"form_token": page.token, "typed": STEPS[step][1]}, follow=False)
+    bodies = [json.loads(body) for _, body in agent.calls(f"POST /v1/root/{step}")]
+    assert bodies == [{"at": "2027-03-01T00:00:00Z"}, {"typed": STEPS[step][1]}]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_who_may_only_look_is_offered_no_step(agent: FakeApi, browser: Browser, step: str) -> None:
+    asks_for(agent, step)
+    agent.says("GET /v1/session", {**WHO, "role": "viewer", "idle_at": rfc3339(NOW + timedelta(minutes=30))})
+    assert f'href="/root/{step}"' not in browser.get("/certificates").text
+    assert browser.get(f"/root/{step}").status == 403
+
+
+@pytest.mark.parametrize("code", ["api.not_typed", "root.step_too_late", "people.password_needed"])
+def test_a_step_that_is_refused_is_asked_for_again(agent: FakeApi, browser: Browser, code: str) -> None:
+    asks_for(agent, "begin")
+    status_code = 403 if code.startswith("people") else 422
+    agent.says("POST /v1/root/begin", problem(code, "The step can't be so late."), status_code)
+    fields = {"form_token": browser.get("/root/begin").token, "typed": "begin"}
+    again = browser.post("/root/begin", fields)
+    assert again.status == status_code
+    assert ("type BEGIN exactly" in again.words) is (code == "api.not_typed")
+    assert ('type="password"' in again.text) is (code == "people.password_needed")
+    assert 'value="begin"' in again.text
 
 
 def test_deleting_a_chain_names_what_drops(agent: FakeApi, browser: Browser) -> None:

@@ -11,7 +11,7 @@ from agent.sources.acme.client import AcmeClient
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.messages import ProblemDocument, account_from
 from agent.sources.acme.source import AcmeSource
-from agent.sources.acme.takeover import look_up
+from agent.sources.acme.takeover import confirm, look_up, unconfirmed_memory
 from support.cas.challtestsrv import OLD
 from support.cas.stub_server import Reply
 from support.clients.acme import asking
@@ -76,6 +76,41 @@ def test_a_key_of_another_client_is_looked_up_and_nothing_is_made_or_kept(stub, 
     stub.script("newAccount", Reply(200, body={"status": "deactivated"}, headers={"Location": first.url}))
     with pytest.raises(AccountRefused, match="the account is deactivated"):
         look_up(source, context.key, context)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_account_that_was_imported_while_its_ca_was_away_is_asked_for_once_with_the_first_inquiry(at, stub, known):
+    orderer = at(stub)
+    chain = orderer.order("www.example.com")
+    entry = f"account {stub.directory_url}"
+    url = orderer.context.memory.read(entry)["url"]
+    _, state = unconfirmed_memory(orderer.source, orderer.context.key, url)
+    orderer.context.memory.write(entry, state)
+    if not known:
+        stub.accounts.clear()
+    stub.seen.clear()
+    for _ in range(2):
+        orderer.source.inquire(chain, None, orderer.context)
+    assert posted(stub) == [{"onlyReturnExisting": True}]
+    assert orderer.context.memory.read(entry).get("status") == ("valid" if known else None)
+    told = (
+        f"{url} is found by its key"
+        if known
+        else "that was imported is not used, as the CA knows no account by its key"
+    )
+    assert orderer.context.steps[-1] == ("account", f"the account {told}")
+
+
+def test_an_imported_account_waits_for_a_ca_that_fails(stub, context, client):
+    context.memory.write(
+        *unconfirmed_memory(AcmeSource(directory=stub.directory_url), context.key, "https://ca.example/7")
+    )
+    stub.script("newAccount", *[Reply(500, "serverInternal")] * 4)
+    confirm(client, context)
+    assert context.memory.read(f"account {stub.directory_url}")["status"] == "unconfirmed"
+    stub.script("newAccount", Reply(403, "unauthorized"))
+    confirm(client, context)
+    assert context.memory.read(f"account {stub.directory_url}") == {}
 
 
 @pytest.mark.parametrize("options", [{}, {"programs": OLD}], ids=["new", "old"])
