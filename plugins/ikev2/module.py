@@ -72,7 +72,7 @@ class IKEv2(Module):
     def needs(self, host: HostFacts) -> Iterable[Need]:
         """Ask for a chain by the ladder for road warriors, and for those of the sites."""
         for (domain, key_types), slot in self._slots.items():
-            yield self.need(domain, slot=slot, key_types=key_types)
+            yield self.need(domain, slot=slot, key_types=key_types, lists_rsa=self._listing_rsa(slot))
         if any(each.issued is None for each in self.branches):
             yield self.need(self.identity or self.domain, slot=HEAD_OFFICE, sources=("local",), pin=None)
         for slot, name in {each.slot: each.issued for each in self.branches if each.issued}.items():
@@ -151,6 +151,12 @@ class IKEv2(Module):
 
     def _identity(self, branch: Branch) -> str:
         return branch.issued or self.identity or self.domain
+
+    def _listing_rsa(self, slot: str) -> str:
+        """Return the connections of a slot whose clients are told of RSA roots alone: for EAP-TLS charon lists no others."""
+        asked = [each for each in self.connections if each.auth is Auth.EAP_TLS and not each.client_ca]
+        names = [each.name for each in asked if self._slot_of(each) == slot]
+        return f"strongSwan for {' and '.join(names)} (EAP-TLS)" if names else ""
 
     @property
     def _verifies_by_own_root(self) -> bool:

@@ -70,6 +70,7 @@ WAYS = {
 }
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("kept", ["copy", "no copy"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("by", ["apply", "boot", "repair"])
