@@ -29,10 +29,7 @@ class Instant(click.ParamType[datetime]):
         try:
             found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
             return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-        except (
-            ValueError,
-            OverflowError,
-        ):  # OverflowError: the first day of the calendar, in a zone that is ahead of UTC
+        except (ValueError, OverflowError):  # the latter: the first day of the calendar, in a zone ahead of UTC
             self.fail(f"{value!r} is no date; write for example 2027-03-01", param, ctx)
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoint_checks import EndpointCheck, checks_of, observe
 from agent.deploy.evidence import last_records, records_of
+from agent.deploy.mending import mend_module
 from agent.deploy.published_files import put_back
 from agent.errors import AgentError
 from agent.errors.deploy import FileDamaged, ServiceDown
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.probing.probe import Observation
+from agent.system.writing import flush_file_system
 
 RESTART = (0.1, 0.2, 0.4, 0.6, 0.7)
 """Seconds between looks at an endpoint that served the last time, until it is believed that nobody listens there."""
@@ -31,8 +34,13 @@ def find_drift(context: DeployContext, modules: Sequence[str]) -> list[str]:
 
 
 def find_damage(context: DeployContext, modules: Iterable[str]) -> list[str]:
-    """Check that the files of `modules` are there and unchanged, before their services start. Return those to be repaired."""
-    found = []
+    """Check that the files of `modules` are there and unchanged, before their services start. Return those to be repaired.
+
+    At boot the same bytes are put back at once, without a test.
+    """
+    found, modules = [], list(modules)
+    if context.boot:
+        _mend(context, modules)
     for module in modules:
         with context.failures.apart("look", module):
             generation, deployment = context.live(module), context.deployment(module)
@@ -40,6 +48,17 @@ def find_damage(context: DeployContext, modules: Iterable[str]) -> list[str]:
                 found += [module] if _is_damaged(context, module, generation, deployment) else []
                 _put_back(context, module)
     return found
+
+
+def _mend(context: DeployContext, modules: Iterable[str]) -> None:
+    mended: list[Path] = []
+    for module in modules:
+        with context.failures.apart("look", module):
+            mended += mend_module(context, module)
+    if mended:
+        flush_file_system(context.enabled.layout.state)
+        text = f"{len(mended)} {'file was' if len(mended) == 1 else 'files were'} put back, the first {mended[0]}"
+        context.tell(EventKind.DRIFT, text)
 
 
 def _is_to_repair(context: DeployContext, module: str) -> bool:
