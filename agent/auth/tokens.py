@@ -64,7 +64,7 @@ class Tokens:
     def holder(self, text: str, now: datetime) -> tuple[Person, datetime | None]:
         """Return whom a text stands for, and when it was noted to be used last. Raises `InvalidToken`.
 
-        One that was made further in the future than a clock is set back in the ordinary course is none: it would be good too long.
+        One that was made further in the future than a clock is set back in the ordinary course would be good for too long.
         """
         token = next(iter(self._found("sha256 = ?", bearer_tokens.digest(text))), None)
         if token is None or token.made_at > now + AHEAD or now >= token.expires_at:

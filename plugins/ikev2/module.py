@@ -100,8 +100,11 @@ class IKEv2(Module):
             if connection.client_ca or own or not connection.by_certificate:
                 values = {"connection": connection, "issuers": _rooted(context, connection.client_ca) or own}
                 yield self._file(connection.name, self._slot_of(connection), "road-warrior.conf.j2", values)
+        for slot in sorted({each.slot for each in self.branches if each.issued and not each.remote_ca}):
+            for name, text in _other_roots(context, slot).items():
+                yield Text(path=f"x509ca/{name}", slot=slot, text=text)
         for branch in self.branches:
-            issuers = (f"{branch.slot}.root.pem",) if branch.issued else own
+            issuers = (f"{branch.slot}.root.pem", *_other_roots(context, branch.slot)) if branch.issued else own
             if branch.remote_ca or issuers:
                 values = {
                     "branch": branch,
@@ -251,6 +254,12 @@ def _files_of_the_roots(context: Context) -> Iterator[Text]:
                 yield Text(path=f"x509ca/{name}", text=text)
             if issuer.crl:
                 yield Text(path=f"x509crl/{names[0].removesuffix('.0.pem')}.pem", text=issuer.crl)
+
+
+def _other_roots(context: Context, slot: str) -> Mapping[str, str]:
+    """Return the files of roots that the other side has given beside the one that signed: its next one, or the one before."""
+    found = context.chains[slot].other_roots if slot in context.chains else ()
+    return {f"{slot}.root.{number}.pem": text for number, text in enumerate(found, 1)}
 
 
 def _rooted(context: Context, paths: Iterable[str]) -> tuple[str, ...]:
