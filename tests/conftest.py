@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections import defaultdict
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck
@@ -15,6 +17,9 @@ from support.processes.reaper import reaped
 # Workers of pytest-xdist are below the process that has this parent already.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     reaped()
+
+FEW = 1000
+"""Tests; where fewer are asked for, each of their cases is wanted."""
 
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis_settings.register_profile(
@@ -37,6 +42,8 @@ def pytest_collection_modifyitems(config, items):
         leave_out(config, items, "root")
     if shutil.which("accel-pppd", path=f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin") is None:
         leave_out(config, items, "accel_ppp")
+    if not os.environ.get("CI") and len(items) > FEW:
+        leave_out_cases(config, items)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -50,9 +57,27 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def leave_out(config, items, marker):
-    needing = [item for item in items if item.get_closest_marker(marker)]
-    config.hook.pytest_deselected(items=needing)
-    items[:] = [item for item in items if item not in needing]
+    deselect(config, items, {item.nodeid for item in items if item.get_closest_marker(marker)})
+
+
+def leave_out_cases(config, items):
+    """Leave so many cases of a test that is marked ``sampled``, evenly spread. Which comes first depends on its name."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    left_out = set()
+    for name, found in cases.items():
+        (wanted,) = found[0].get_closest_marker("sampled").args
+        begin = crc32(name.encode())
+        kept = {(begin + number * len(found) // wanted) % len(found) for number in range(wanted)}
+        left_out |= {item.nodeid for place, item in enumerate(found) if place not in kept}
+    deselect(config, items, left_out)
+
+
+def deselect(config, items, names):
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in names])
+    items[:] = [item for item in items if item.nodeid not in names]
 
 
 def pytest_runtest_setup(item):

@@ -50,7 +50,16 @@ from agent.errors.operations import (
     PassphraseRefused,
 )
 from agent.errors.pins import PinError
-from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootError, RootMissing
+from agent.errors.root import (
+    ListMissing,
+    NoCrossCertificate,
+    NoRootPrepared,
+    NoRootReplaced,
+    PeerUnknown,
+    RevokedBefore,
+    RootError,
+    RootMissing,
+)
 from agent.errors.settings import SettingsError
 from agent.errors.source import SourceError
 from agent.errors.store import DatabaseBusy, LockHeld, StoreError
@@ -105,6 +114,9 @@ STATUSES: dict[type[AgentError], int] = {
     ChainError: 422,
     RootError: 422,
     RootMissing: 404,
+    NoCrossCertificate: 404,
+    NoRootPrepared: 404,
+    NoRootReplaced: 404,
     ListMissing: 404,
     PeerUnknown: 404,
     RevokedBefore: 409,

@@ -22,17 +22,22 @@ from agent.backup.manifest import DATABASE, MASTER_KEY, MOST_PARTS, SEALED, SEAL
 from agent.backup.settings_files import SettingsFiles
 from agent.errors.backup import BackupUnwritable
 from agent.errors.problem import rfc3339
+from agent.errors.store import DatabaseDamaged
 from agent.model.events import Event, EventKind
 from agent.operations.export import check_passphrase
 from agent.pki.age import AgeWriter
 from agent.store import Store
+from agent.store.copies import check
 from agent.store.sealing import read_master_key
 from agent.system.layout import Layout
+from agent.system.obstacles import state_unwritable
 from agent.system.trust import opened_regular, read
 from agent.system.writing import created
 
 if TYPE_CHECKING:
     from agent.pki.age import Target
+
+STANDARD_OUTPUT = "standard output"
 
 
 def make_backup(
@@ -61,10 +66,18 @@ def make_backup(
 
 @contextmanager
 def _copied(store: Store) -> Iterator[Path]:
-    """Give a copy of the database; a pass removes what a process that is killed leaves of it."""
+    """Give a copy of the database; a pass removes what a process that is killed leaves of it.
+
+    What can't be read wholly could not be restored either. Raises `DatabaseDamaged`, `StateUnwritable`.
+    """
     path = store.layout.private / f".backup-{secrets.token_hex(8)}.new"
     try:
-        copy_database(store, path)
+        try:
+            copy_database(store, path)
+        except OSError as error:
+            raise state_unwritable(store.layout.private, error) from error
+        if fault := check(path):
+            raise DatabaseDamaged(str(store.layout.database), fault)
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -99,10 +112,36 @@ def _put_part(writer: AgeWriter, part: Part, index: int, contents: dict[str, byt
 @contextmanager
 def new_file(path: Path) -> Iterator[Target]:
     """Give what writes a new file of mode 0600, which is there once it is whole. Raises `BackupUnwritable`."""
-    try:
+    with _written(str(path)):
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, "there is a file of this name")
         with created(path, mode=0o600) as file:
             yield file
+
+
+@contextmanager
+def standard_output(descriptor: int) -> Iterator[Target]:
+    """Give what writes to the caller's standard output. Raises `BackupUnwritable`."""
+    with _written(STANDARD_OUTPUT):
+        yield _Output(descriptor)
+
+
+class _Output:
+    """A descriptor without a buffer: what it refuses is told at once, and not tried again when the process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, data: bytes) -> None:
+        """Write all of it. Raises OSError."""
+        left = memoryview(data)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+
+@contextmanager
+def _written(name: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise BackupUnwritable(str(path), (error.strerror or str(error)).lower()) from error
+        raise BackupUnwritable(name, (error.strerror or str(error)).lower()) from error

@@ -108,7 +108,7 @@ class Manifest:
             raise BackupTooNew(file, f"format {form}")
         try:
             return _manifest(cls, row)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:  # the last: Infinity
             raise BackupDamaged(file, f"its manifest can't be used ({error})") from error
 
 

@@ -24,7 +24,7 @@ from agent.errors.usage import InputUnreadable
 from agent.model.events import Event, EventKind
 from agent.pki.age import AgeReader
 from agent.store import Store
-from agent.store.integrity import quick_check
+from agent.store.copies import check
 from agent.store.recovery import number_generations
 from agent.store.sealing import master_key_path
 from agent.store.upgrade import unknown_steps
@@ -132,10 +132,10 @@ def _staged(
         path = _place(staged, part)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         write_new_pieces(path, content, mode=_mode(part))
+    if fault := check(staged.database):
+        raise BackupDamaged(file, f"its database is damaged ({fault})")
     try:
         with Store.open_existing(staged) as store:
-            if fault := quick_check(store):
-                raise BackupDamaged(file, f"its database is damaged ({fault})")
             return _adapted(store, replacement.layout, archive.manifest, differences_found, actor, now)
     except MasterKeyWrong as error:
         if master_key_path(staged.master_key) != staged.master_key:

@@ -21,7 +21,7 @@ MOST_TOGETHER = 64 * 1024 * 1024
 """Bytes that are held in memory."""
 MOST_FILES = 10_000
 DEEPEST = 16
-"""Directories in one another; a link may lead in a circle."""
+"""Directories in one another."""
 OWN = tuple(Path(each) for each in ("etc/chainwright", "var/lib/chainwright", "run/chainwright"))
 
 
@@ -38,11 +38,15 @@ class SettingsFiles:
     def collect(cls, layout: Layout) -> SettingsFiles:
         """Read all of ``/etc/chainwright``. What can't be carried is in `left_out`, with the reason."""
         found = cls(layout)
-        for path in _files(layout.etc, 0):
-            found._add(path)
+        for count, (path, closed) in enumerate(_files(layout.etc)):
+            if count == MOST_FILES:
+                found.left_out.append(f"{layout.etc}: it has more than {MOST_FILES} files, and the others are left out")
+                break
+            found._add(path, closed)
         return found
 
-    def _add(self, path: Path) -> None:
+    def _add(self, path: Path, closed: int) -> None:
+        """Read one file. `closed`: bits that its mode loses, as nobody who has them gets into its directory."""
         place = str(path.relative_to(self.layout.etc))
         try:
             content = read(path, root=self.layout.root, largest=LARGEST_SETTING)
@@ -54,27 +58,40 @@ class SettingsFiles:
             return
         self.contents[SETTINGS + place] = content.data
         digest, mode = hashlib.sha256(content.data).hexdigest(), stat.S_IMODE(content.status.st_mode)
-        self.parts.append(Part(SETTINGS + place, len(content.data), digest, mode & 0o755))
+        self.parts.append(Part(SETTINGS + place, len(content.data), digest, mode & 0o755 & ~closed))
 
     def _refusal(self, place: str, size: int) -> str:
         if not is_setting(place):
             return "its name can't be carried"
         together = sum(map(len, self.contents.values())) + size
-        return "there is too much" if together > MOST_TOGETHER or len(self.contents) >= MOST_FILES else ""
+        return "there is too much" if together > MOST_TOGETHER else ""
 
 
-def _files(directory: Path, depth: int) -> Iterator[Path]:
-    """Yield what is in a directory and those below it but what a restore has put there, by name; links as what they lead to."""
-    if depth > DEEPEST or not directory.is_dir():
+def _files(
+    directory: Path, above: frozenset[tuple[int, int]] = frozenset(), closed: int = 0
+) -> Iterator[tuple[Path, int]]:
+    """Yield what is in a directory and those below it but what a restore has put there, by name; links as what they lead to.
+
+    With each, which bits of a mode are of no use, as a directory on the way is shut: a restore makes directories that everybody
+    may enter. A link that leads back to a directory on the way is passed over.
+    """
+    status = directory.stat() if directory.is_dir() else None
+    if status is None or (here := (status.st_dev, status.st_ino)) in above or len(above) > DEEPEST:
         return
+    closed |= _closed_by(status.st_mode)
     for name in sorted(os.listdir(directory)):  # noqa: PTH208 - names that aren't UTF-8 as well
         path = directory / name
-        if name in IGNORED or (depth == 0 and OURS.fullmatch(name)):
+        if name in IGNORED or (not above and OURS.fullmatch(name)):
             continue
         if path.is_dir():
-            yield from _files(path, depth + 1)
+            yield from _files(path, above | {here}, closed)
         else:
-            yield path
+            yield path, closed
+
+
+def _closed_by(mode: int) -> int:
+    """Return the bits of those who can't enter a directory of this mode."""
+    return (0 if mode & stat.S_IXGRP else stat.S_IRWXG) | (0 if mode & stat.S_IXOTH else stat.S_IRWXO)
 
 
 def files_elsewhere(layout: Layout) -> list[str]:

@@ -50,17 +50,17 @@ def backup(invocation: Invocation, file: Path, passphrase_file: Path | None) -> 
     """
     if file == STDOUT and sys.stdout.isatty():
         raise click.UsageError("A backup isn't written to a terminal: name a file.")
-    from agent.backup.making import make_backup, new_file
+    from agent.backup.making import STANDARD_OUTPUT, make_backup, new_file, standard_output
     from agent.operations.export import check_passphrase
 
     passphrase = _passphrase(passphrase_file, twice=True)
     check_passphrase(passphrase)
-    options = {"actor": invocation.actor(), "now": invocation.now()}
-    if file == STDOUT:
-        made = make_backup(invocation.layout, sys.stdout.buffer, passphrase, name="standard output", **options)  # type: ignore[arg-type]
-    else:
-        with new_file(file.absolute()) as target:
-            made = make_backup(invocation.layout, target, passphrase, name=str(file.absolute()), **options)  # type: ignore[arg-type]
+    whole = file.absolute()
+    name = STANDARD_OUTPUT if file == STDOUT else str(whole)
+    with standard_output(sys.stdout.fileno()) if file == STDOUT else new_file(whole) as target:
+        made = make_backup(
+            invocation.layout, target, passphrase, name=name, actor=invocation.actor(), now=invocation.now()
+        )
     _tell_made(invocation, file, made)
     return DEGRADED if made.left_out else DONE
 

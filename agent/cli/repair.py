@@ -10,7 +10,6 @@ from agent.cli.commands import WAIT, Invocation, command
 from agent.cli.exit_codes import DONE, DUE
 from agent.cli.output import columns, note, print_json
 from agent.errors.problem import rfc3339
-from agent.errors.store import NoStateYet
 
 if TYPE_CHECKING:
     from agent.store.recovery import Recovery
@@ -53,6 +52,7 @@ def repair(invocation: Invocation, dry_run: bool, exit_code: bool, rows: bool, w
 def _repaired(invocation: Invocation, dry_run: bool, wait: float) -> Recovery | None:
     from agent.engine.bus import Bus
     from agent.engine.recovering import recover_and_tell
+    from agent.store import Store
     from agent.store.recovery import diagnose, has_state
     from agent.store.recovery_preview import preview
     from agent.system.lock import held
@@ -61,7 +61,7 @@ def _repaired(invocation: Invocation, dry_run: bool, wait: float) -> Recovery | 
 
     layout, now = invocation.layout, invocation.now()
     if not has_state(layout):
-        raise NoStateYet(str(layout.database))
+        Store.open_read_only(layout).close()  # says why there is none
     if dry_run:
         with held(layout.lock, wait=wait, looking=True):
             return preview(layout, now)

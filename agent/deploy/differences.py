@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import PurePath
 
 from agent.contract.context import ChainFacts
 from agent.model.deployment import Generation, ManifestFile, RefusedKind
@@ -36,6 +37,8 @@ class Target:
     live: Generation | None
     render: Callable[[Mapping[str, ChainFacts]], Rendering]
     """Renders the module with a part of `chains`."""
+    texts: Callable[[Iterable[str]], Mapping[str, str]] = lambda _digests: {}
+    """Reads texts of the live generation, by digest."""
 
     def differences(self) -> list[Difference]:
         """Return the differences, chains before configurations: a typing error in a template must not delay a chain."""
@@ -85,9 +88,17 @@ class Target:
                 chains[slot] = self.live.chains[slot]
         if self.live is None or ("", RefusedKind.CONFIGURATION) in chosen:
             files += whole.part(None)
+            files += self._still_named(files, whole.texts)
         else:
             files += _part(self.live, "")
         return Rendering(tuple(files), {**self.rendering.texts, **whole.texts}, chains)
+
+    def _still_named(self, files: Sequence[ManifestFile], texts: Mapping[str, str]) -> list[ManifestFile]:
+        """Return the files of the module as a whole that are gone now, and that a part which stays as it was still names."""
+        paths = {file.path for file in files}
+        gone = [file for file in _part(self.live, "") if file.path not in paths]
+        kept = self.texts(file.text for file in files if file.text and file.text not in texts) if gone else {}
+        return [file for file in gone if any(PurePath(file.path).name in text for text in kept.values())]
 
     def _compose_part(self, slot: str, chosen: set[tuple[str, RefusedKind]]) -> tuple[list[ManifestFile], str]:
         wanted, live = self.rendering.part(slot), _part(self.live, slot)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from agent.deploy import staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoint_checks import EndpointCheck, checks_of, observe
 from agent.deploy.evidence import last_records, records_of
+from agent.deploy.mending import mend_module
+from agent.deploy.published_files import put_back
 from agent.errors import AgentError
 from agent.errors.deploy import FileDamaged, ServiceDown
 from agent.model.deployment import Deployment, EndpointRecord, Generation, Outcome, Step
 from agent.model.events import EventKind
 from agent.probing.probe import Observation
+from agent.system.writing import flush_file_system
 
 RESTART = (0.1, 0.2, 0.4, 0.6, 0.7)
 """Seconds between looks at an endpoint that served the last time, until it is believed that nobody listens there."""
@@ -30,14 +34,31 @@ def find_drift(context: DeployContext, modules: Sequence[str]) -> list[str]:
 
 
 def find_damage(context: DeployContext, modules: Iterable[str]) -> list[str]:
-    """Check that the files of `modules` are there and unchanged, before their services start. Return those to be repaired."""
-    found = []
+    """Check that the files of `modules` are there and unchanged, before their services start. Return those to be repaired.
+
+    At boot the same bytes are put back at once, without a test.
+    """
+    found, modules = [], list(modules)
+    if context.boot:
+        _mend(context, modules)
     for module in modules:
         with context.failures.apart("look", module):
             generation, deployment = context.live(module), context.deployment(module)
             if generation is not None and deployment is not None:
                 found += [module] if _is_damaged(context, module, generation, deployment) else []
+                _put_back(context, module)
     return found
+
+
+def _mend(context: DeployContext, modules: Iterable[str]) -> None:
+    mended: list[Path] = []
+    for module in modules:
+        with context.failures.apart("look", module):
+            mended += mend_module(context, module)
+    if mended:
+        flush_file_system(context.enabled.layout.state)
+        text = f"{len(mended)} {'file was' if len(mended) == 1 else 'files were'} put back, the first {mended[0]}"
+        context.tell(EventKind.DRIFT, text)
 
 
 def _is_to_repair(context: DeployContext, module: str) -> bool:
@@ -113,6 +134,9 @@ def _needs_repair(
 ) -> bool:
     if _is_damaged(context, module, generation, deployment):
         return True
+    if path := _put_back(context, module):  # the service may have read what was there meanwhile
+        _note_damage(context, deployment, path)
+        return True
     if all(row.ok for row in rows):
         return False
     if none_alive and not any(row.stopped for row in rows):
@@ -127,10 +151,22 @@ def _is_damaged(context: DeployContext, module: str, generation: Generation, dep
     path = staging.damage(context.module_dir(module), generation) or _damage_of_entries(context, module)
     if path is None:
         return False
-    damage = FileDamaged(module, path)
-    context.tell(EventKind.DRIFT, damage.problem.cause, module)
-    _store(context, replace(deployment, outcome=Outcome.BROKEN, problem=damage.problem, retry_at=None))
+    context.tell(EventKind.DRIFT, FileDamaged(module, path).problem.cause, module)
+    _note_damage(context, deployment, path)
     return True
+
+
+def _put_back(context: DeployContext, module: str) -> str:
+    """Write the files at fixed paths again that are gone or were changed; return the first. Raises `DiskFailed`."""
+    found = put_back(context, module)
+    for path in found:
+        context.tell(EventKind.DRIFT, FileDamaged(module, path).problem.cause, module)
+    return next(iter(found), "")
+
+
+def _note_damage(context: DeployContext, deployment: Deployment, path: str) -> None:
+    damage = FileDamaged(deployment.module, path)
+    _store(context, replace(deployment, outcome=Outcome.BROKEN, problem=damage.problem, retry_at=None))
 
 
 def _damage_of_entries(context: DeployContext, module: str) -> str | None:

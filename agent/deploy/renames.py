@@ -86,23 +86,24 @@ def published(target: Path, after: PathContent, before: PathContent = ABSENT) ->
 
     Raises `PublishOccupied` when the path holds something that is not the agent's, `DiskFailed` when it can't be written.
     """
-    if not _is(target, before) and not _is(target, after) and os.path.lexists(target):
+    if not is_in_place(target, before) and not is_in_place(target, after) and os.path.lexists(target):
         raise PublishOccupied(str(target), kind_of(target).capitalize())
-    if not _is(target, after) and not os.access(_nearest(target.parent), os.W_OK):
+    if not is_in_place(target, after) and not os.access(_nearest(target.parent), os.W_OK):
         raise disk_failed(target, PermissionError(errno.EACCES, "its directory is not writable"))
     return Rename(str(target), after, before)
 
 
 def taken_away(target: Path, before: PathContent) -> Rename | None:
     """Return the removal of a file that was published at a fixed path; None: somebody has put something else there."""
-    return Rename(str(target), ABSENT, before) if _is(target, before) else None
+    return Rename(str(target), ABSENT, before) if is_in_place(target, before) else None
 
 
 def _link(number: int | None) -> PathContent:
     return PathContent("link", str(number)) if number is not None else ABSENT
 
 
-def _is(target: Path, content: PathContent) -> bool:
+def is_in_place(target: Path, content: PathContent) -> bool:
+    """Whether a path has that content."""
     if content.kind == "absent":
         return not os.path.lexists(target)
     if content.kind == "link":
@@ -125,7 +126,7 @@ def _nearest(directory: Path) -> Path:
 
 def _put(target: Path, content: PathContent) -> None:
     try:
-        if not _is(target, content):
+        if not is_in_place(target, content):
             _replace(target, content)
     except OSError as error:
         raise disk_failed(target, error) from error

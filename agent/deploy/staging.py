@@ -9,7 +9,7 @@ import os
 import pwd
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def stage(
     # Not the group's: the generation in service may belong to another group, which must keep its access if this one fails.
     make_directory(_parents(generation_dir.state), mode=0o711, owner=min(user, 0), group=min(group, 0))
     _fresh_directory(directory, generation_dir.ownership)
-    for folder in _folders(rendering.files):
+    for folder in folders_of(rendering.files):
         make_directory(directory / folder, mode=directory_mode(generation_dir.ownership), owner=user, group=group)
     known = _known(last)
     checksums = {}
@@ -90,7 +90,7 @@ def with_what_was_made(generation_dir: GenerationDir, generation: Generation) ->
     directory = generation_dir.directory(generation.number)
     found = {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
     made = {name: path for name, path in found.items() if name not in generation.checksums}
-    more = {name: _checksum(path) or "" for name, path in made.items()}
+    more = {name: checksum_of(path) or "" for name, path in made.items()}
     modes = {name: _mode_and_owner(path) for name, path in made.items()}
     return replace(generation, checksums={**generation.checksums, **more}, made=modes)
 
@@ -140,7 +140,7 @@ def damage(generation_dir: GenerationDir, generation: Generation) -> str | None:
     """Return the first file of the generation in service that is not what the agent wrote, else a wrong `live` link."""
     directory = generation_dir.directory(generation.number)
     for path, checksum in generation.checksums.items():
-        if _checksum(directory / path) != checksum:
+        if checksum_of(directory / path) != checksum:
             return path
     live = generation_dir.state / "live"
     right = live.is_symlink() and str(live.readlink()) == str(generation.number)
@@ -200,7 +200,8 @@ def _fresh_directory(directory: Path, ownership: Ownership) -> None:
     make_directory(directory, mode=directory_mode(ownership), owner=user, group=group)
 
 
-def _folders(files: tuple[ManifestFile, ...]) -> list[str]:
+def folders_of(files: Iterable[ManifestFile]) -> list[str]:
+    """Return the directories that files are in below their generation's, each after the one that it is in."""
     found: set[str] = set()
     for file in files:
         parts = file.path.split("/")[:-1]
@@ -226,7 +227,7 @@ def _install(
     target = directory / file.path
     if known and known[0] == file:
         before = generation_dir.directory(known[2]) / file.path
-        if _checksum(before) == known[1]:
+        if checksum_of(before) == known[1]:
             os.link(before, target)
             return known[1]
     data = content_of(file, str(directory), number, materials)
@@ -248,7 +249,8 @@ def _mode_and_owner(path: Path) -> tuple[int, int, int]:
     return stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid
 
 
-def _checksum(path: Path) -> str | None:
+def checksum_of(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None: it can't be read."""
     try:
         return hashlib.sha256(read_regular(path)).hexdigest()
     except OSError:

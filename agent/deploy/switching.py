@@ -77,10 +77,8 @@ class Switching:
 
     def _note_served(self) -> None:
         """Keep beside the database what is about to be in service."""
-        for module in self.record.moved:
-            generation = self._generation(module, new=True)
-            if generation is not None:
-                note_served(self._context.store, module, generation.number, generation.chains.values())
+        generations = [self._generation(module, new=True) for module in self.record.moved]
+        note_served(self._context.store, [each for each in generations if each is not None])
 
     def _confirm(self) -> Failure | None:
         """See that the services run the new configuration, where their endpoints don't show it."""

@@ -86,7 +86,7 @@ class Transaction:
 
         try:
             context.enabled.check_endpoints(module, chains)
-            return Target(module, chains, render(chains), live, render)
+            return Target(module, chains, render(chains), live, render, context.store.deployments.texts)
         except AgentError as error:
             if live is None:
                 self._refuse(module, error)

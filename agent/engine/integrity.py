@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
+from agent.deploy.failures import SCOPE as FAILURES
 from agent.engine.copying import copy_if_due
 from agent.engine.recovering import forget_recovery
+from agent.errors.store import SealBroken
 from agent.health.damage import damaged_file, of_rows
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.store import Store
 from agent.store.connection import DamagedRow
 from agent.store.integrity import mend, quick_check, read_all
+from agent.store.keys_in_service import mend_keys
 
 EVERY = timedelta(days=1)
 CHECKED_AT = "checked at"
@@ -34,7 +37,7 @@ class IntegrityCheck:
         store, now = self._store, self._clock()
         for read in (store.roots.all, store.chains.records, store.deployments.live_chains, store.conditions.all):
             read()
-        if store.conditions.of(SCOPE) or store.database.damaged or _is_due(store, now):
+        if store.conditions.of(SCOPE) or store.database.damaged or _is_key_broken(store) or _is_due(store, now):
             return self._check(now)
         return []
 
@@ -51,8 +54,8 @@ class IntegrityCheck:
         read_all(store)
         damaged = list(store.database.damaged.values())
         with store.write():
-            mended = mend(store, damaged, now)
-            kept = [row for row in damaged if row not in mended]
+            mended = [*mend(store, damaged, now), *mend_keys(store)]
+            kept = [row for row in store.database.damaged.values() if row not in mended]
             findings = [*of_rows(kept, store.layout.database), *_of_file(store, output)]
             store.conditions.replace(SCOPE, findings, now)
             store.remember(CHECKED_AT, now.isoformat())
@@ -63,6 +66,11 @@ class IntegrityCheck:
 def _is_due(store: Store, now: datetime) -> bool:
     last = store.instant(CHECKED_AT)
     return last is None or not timedelta() <= now - last < EVERY
+
+
+def _is_key_broken(store: Store) -> bool:
+    """Whether the last pass could not give a module the key of its chain."""
+    return any(each.problem.code == SealBroken.code for each in store.conditions.of(FAILURES))
 
 
 def _of_file(store: Store, output: str) -> Iterator[Finding]:

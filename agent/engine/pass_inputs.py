@@ -129,6 +129,7 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
     needs: list[Need] = []
     declared: list[Declared] = []
     records: list[ModuleRecord] = []
+    last = {record.name: record for record in store.modules.all()}
     for name, entry in inputs.settings.entries.items():
         problem = entry.error.problem if entry.error else None
         if entry.enabled and entry.module is not None:
@@ -140,7 +141,7 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
                 problem = _unread(name, error).problem
         elif entry.enabled:
             needs += store.modules.needs(name)
-        records.append(_record(store, entry, problem))
+        records.append(_record(last.get(name), entry, problem))
     return Declarations(tuple(needs), tuple(declared), tuple(records))
 
 
@@ -199,13 +200,9 @@ def _unread(module: str, error: Exception) -> AgentError:
     return ModuleRaised(module, "the reading of its settings", error)
 
 
-def _record(store: Store, entry: ModuleEntry, problem: Problem | None) -> ModuleRecord:
-    services = entry.module.services if entry.module else _last_services(store, entry.name)
+def _record(last: ModuleRecord | None, entry: ModuleEntry, problem: Problem | None) -> ModuleRecord:
+    services = entry.module.services if entry.module else last.services if last else ()
     return ModuleRecord(entry.name, entry.plugin, entry.title, entry.enabled, services, problem)
-
-
-def _last_services(store: Store, module: str) -> tuple[str, ...]:
-    return next((record.services for record in store.modules.all() if record.name == module), ())
 
 
 def with_issuers(inputs: PassInputs, store: Store) -> PassInputs:

@@ -20,6 +20,7 @@ AgentError                       code, cause, where, fix, effect, retry_at, deta
 ├ DeployError        deploy      a generation was refused, rolled back or is broken
 │ └ ProbeFailed                  an endpoint gave no answer; probes of plugins raise it
 ├ UploadError        upload      what an administrator uploads is refused; nothing is stored
+├ ImportRefused      import      a lineage or an account of another ACME client is not taken over, or only in part
 ├ OperationError     hand        what an administrator asked for can't be done; nothing has changed
 ├ PinError           pin         an uploaded chain can't be pinned, or its pin not taken back; nothing has changed
 ├ AuthError          people      somebody may not do what was asked, or can't log in

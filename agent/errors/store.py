@@ -114,7 +114,7 @@ class CopyFailed(StoreError):
     code = "store.copy_failed"
     cause = "The copy of the database is no good: {reason}."
     effect = "Earlier copies are kept, and everything goes on."
-    fix = "Make room or look at the disk; the next pass tries again: chainwright apply"
+    fix = "Make room or look at the disk; it is tried again after an hour"
     where: str
     reason: str
 

@@ -46,6 +46,8 @@ class ChainRecord:
     """What some clients refuse in it, and what its source says of it."""
     edition: int = 0
     """Edition of the judge that let it in; 0: none was asked; -1: one was asked later."""
+    other_roots: str = ""
+    """PEM of roots that a private authority has given with an upload beside its own."""
 
     def good(self, now: datetime) -> bool:
         """Whether it is valid at `now` and not known to be revoked."""

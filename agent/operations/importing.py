@@ -1,38 +1,57 @@
-"""Import of what other ACME clients have: their chains are judged and kept as uploads, and renewed here from then on."""
+"""Import of what other ACME clients have: their chains are judged as uploads are, and renewed here from then on."""
 
 from __future__ import annotations
 
+import secrets
+import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.engine.clock_notes import doubt_of
+from agent.engine.source_context import StoredSourceContext
 from agent.errors import AgentError, Problem
+from agent.errors.importing import NewerChainThere, StagingChain
 from agent.errors.operations import AlreadyUploaded, NoLineages
-from agent.errors.usage import InputUnreadable
-from agent.operations.lineages.certbot import CERTBOT
-from agent.operations.lineages.dehydrated import DEHYDRATED
-from agent.operations.lineages.lego import LEGO
-from agent.operations.uploads import check_upload, diagnose_upload, store_upload
+from agent.errors.source import OrderHeld
+from agent.operations.imported_accounts import (
+    AccountCandidate,
+    account_candidates,
+    asked,
+    source_for,
+    take_over,
+)
+from agent.operations.imported_chains import Successor, store_renewable, successor_of
+from agent.operations.lineages.authority import is_staging
+from agent.operations.lineages.client_files import ClientFiles
+from agent.operations.locked_state import locked_state
+from agent.operations.renewing_elsewhere import commands
+from agent.operations.uploads import check_upload, diagnose_upload, store_upload, upload_record
 from agent.store import Store
-from agent.system.layout import Layout
-from agent.system.trust import read
 
 if TYPE_CHECKING:
+    from agent.auth.person import Actor
+    from agent.engine.engine import Engine
+    from agent.engine.source_context import SourceServices
     from agent.inspection import Diagnosis, InputFile
     from agent.operations.effects import Switch
+    from agent.operations.imported_accounts import AccountImport, LookUp
     from agent.operations.lineages.lineage import Client, Lineage
     from agent.operations.locked_state import LockedState
-
-CLIENTS = {each.name: each for each in (CERTBOT, DEHYDRATED, LEGO)}
+    from agent.pki.key import PrivateKey
+    from agent.sources.acme.messages import Account
+    from agent.sources.acme.source import AcmeSource
+    from agent.system.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One lineage, read and judged."""
 
-    name: str
+    lineage: Lineage
     diagnosis: Diagnosis | None
     problem: Problem | None
     """Why it can't be taken."""
@@ -48,54 +67,117 @@ class Import:
     not_after: datetime | None = None
     switches: tuple[Switch, ...] = ()
     """Needs that get this chain."""
+    source: str = ""
+    """The source that renews it as one of its own; empty: it is kept as an upload."""
+    kept_as: str = ""
+    """Why it is an upload: a clause; empty where it isn't, or nothing needs it."""
     known: bool = False
     """Whether the chain is here already."""
     problem: Problem | None = None
 
 
-def candidates(layout: Layout, client: Client, directory: Path, now: datetime) -> list[Candidate]:
-    """Read the lineages of another client and have each judged like any upload. Raises `NoLineages`, `StoreError`."""
-    found = list(client.lineages(directory))
-    if not found:
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What becomes of all that a client has."""
+
+    lineages: tuple[Import, ...]
+    accounts: tuple[AccountImport, ...]
+    stop: tuple[str, ...]
+    """Commands that end the client's own renewals."""
+
+
+def import_from(
+    engine: Engine,
+    client: Client,
+    directory: Path,
+    *,
+    dry_run: bool,
+    actor: Actor | None = None,
+    wait: float = 60.0,
+    look_up: LookUp | None = None,
+) -> Imported:
+    """Take over what another client has; `dry_run`: only say what would become of it. `look_up` None: the CA is asked.
+
+    The client's files are read, and its CA is asked whether it knows the account, without the lock. Raises `NoLineages`,
+    `TooManyEntries`, `StoreError`, `LockHeld`, `SettingsRefused`.
+    """
+    files = ClientFiles(directory)
+    lineages, accounts = list(client.lineages(files)), list(client.accounts(files))
+    if not lineages and not accounts:
         raise NoLineages(str(directory), client.name, client.holds, client.usual)
-    with Store.open(layout):
+    with Store.open(engine.layout):
         pass  # an import may be the first thing that is done on an appliance
-    return [_candidate(layout, each, now) for each in found]
-
-
-def _candidate(layout: Layout, lineage: Lineage, now: datetime) -> Candidate:
+    judged = [_candidate(engine.layout, files, each, engine.clock()) for each in lineages]
     try:
-        files = [_read(path) for path in (lineage.certificates, lineage.key)]
-        return Candidate(lineage.name, diagnose_upload(layout, files, passphrase=None, now=now), None)
+        with locked_state(engine, wait) as state:
+            found = account_candidates(state, files, accounts)
+            services = engine.workers.services(state.inputs.enabled.http01, secrets.token_hex(4))
+        known = asked(found, look_up or partial(_look_up, services))
+    finally:
+        engine.workers.close()
+    with locked_state(engine, wait, actor) as state:
+        rows = take_over(state, known, dry_run=dry_run)
+        return Imported(
+            tuple(_brought_in(state, each, known, dry_run=dry_run) for each in judged),
+            tuple(rows),
+            tuple(commands(engine.layout, client)),
+        )
+
+
+def _candidate(layout: Layout, files: ClientFiles, lineage: Lineage, now: datetime) -> Candidate:
+    try:
+        inputs = [_input(files, path) for path in (lineage.certificates, lineage.key)]
+        return Candidate(lineage, diagnose_upload(layout, inputs, passphrase=None, now=now), None)
     except AgentError as error:
-        return Candidate(lineage.name, None, error.problem)
+        return Candidate(lineage, None, error.problem)
 
 
-def _read(path: Path) -> InputFile:
-    """Read a file that root is told of: nobody else can have written it. Raises `InputUnreadable`."""
+def _input(files: ClientFiles, path: Path) -> InputFile:
     from agent.inspection import InputFile
 
-    try:
-        return InputFile(path.name, read(path).data)
-    except OSError as error:
-        raise InputUnreadable(str(path), (error.strerror or str(error)).lower()) from error
+    return InputFile(path.name, files.read(path))
 
 
-def bring_in(state: LockedState, found: Iterable[Candidate], *, dry_run: bool) -> list[Import]:
-    """Keep what can be taken, also where nothing needs it yet; `dry_run`: only say what would become of it."""
-    return [_brought_in(state, each, dry_run=dry_run) for each in found]
+def _look_up(services: SourceServices, source: AcmeSource, key: PrivateKey) -> Account | None:
+    from agent.sources.acme.takeover import look_up
+
+    if doubt_of(services.clock) is not None:
+        raise OrderHeld(source.name)
+    return look_up(source, key, StoredSourceContext(services, source, threading.Event(), {}))
 
 
-def _brought_in(state: LockedState, candidate: Candidate, *, dry_run: bool) -> Import:
+def _brought_in(
+    state: LockedState, candidate: Candidate, accounts: Iterable[AccountCandidate], *, dry_run: bool
+) -> Import:
+    name, ca = candidate.lineage.name, candidate.lineage.ca
     if candidate.diagnosis is None:
-        return Import(candidate.name, problem=candidate.problem)
+        return Import(name, problem=candidate.problem)
     chain, warnings = candidate.diagnosis.chain, candidate.diagnosis.warnings
-    about = candidate.name, chain.id, chain.names, chain.usable_until
+    row = Import(name, chain.id, chain.names, chain.usable_until)
+    if is_staging(ca) and source_for(state, ca) is None:
+        return replace(row, problem=StagingChain(ca).problem)
     try:
-        if dry_run:
-            effects = check_upload(state, chain, keep_unused=True)
-        else:
-            effects = store_upload(state, chain, keep_unused=True, warnings=warnings)
+        effects = check_upload(state, chain, keep_unused=True)
+        successor, why_not = successor_of(state, chain, ca)
     except AlreadyUploaded:
-        return Import(*about, known=True)
-    return Import(*about, switches=tuple(each for each in effects.switches if each.after == chain.id))
+        return replace(row, known=True)
+    except NewerChainThere as error:
+        return replace(row, problem=error.problem)
+    if successor is None:
+        if not dry_run:
+            store_upload(state, chain, keep_unused=True, warnings=warnings)
+        state.count_in(upload_record(chain, state.now))
+        switches = tuple(each for each in effects.switches if each.after == chain.id)
+        return replace(row, switches=switches, kept_as=why_not)
+    switches = tuple(each for each in state.switches([*state.chains, successor.record]) if each.after == chain.id)
+    if not dry_run:
+        store_renewable(state, chain, successor, warnings=warnings, account=_account_at(successor, accounts))
+    state.count_in(successor.record)
+    return replace(row, switches=switches, source=successor.source.name)
+
+
+def _account_at(successor: Successor, accounts: Iterable[AccountCandidate]) -> str:
+    """Return the URL of the account by which a chain is renewed, where it was taken over."""
+    name = successor.source.name
+    taken = (each for each in accounts if each.source is not None and each.source.name == name)
+    return next((each.row.url for each in taken if each.row.taken and each.found is not None), "")

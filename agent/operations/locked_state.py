@@ -65,6 +65,10 @@ class LockedState:
         """Every chain in the store."""
         return self._evidence.chains
 
+    def count_in(self, record: ChainRecord) -> None:
+        """Have a chain among `chains` from now on: it was stored, or what follows is to be told as if it were."""
+        self._evidence = replace(self._evidence, chains=(*self.chains, record))
+
     def record(self, chain: str | None) -> ChainRecord | None:
         """Return what is known of a chain."""
         return next((each for each in self.chains if each.id == chain), None)

@@ -23,6 +23,11 @@ class KeyKind(StrEnum):
     ELLIPTIC = "elliptic"
     """Of an elliptic curve: ECDSA and Ed25519."""
 
+    @property
+    def words(self) -> str:
+        """What people call such keys."""
+        return "RSA keys" if self is KeyKind.RSA else "elliptic-curve keys"
+
 
 class KeyType(StrEnum):
     """Type of a key, as modules accept and ask for it."""
@@ -94,6 +99,13 @@ def key_pem(key: PrivateKey) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def public_der(key: PublicKeyTypes) -> bytes:
+    """Return a public key as SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), by which a private key's certificate is found."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def load_key(pem: bytes) -> PrivateKey:

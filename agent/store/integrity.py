@@ -20,6 +20,7 @@ ELSEWHERE = frozenset(
     {"audit_repeats", "audits", "contents", "ledger", "login_failures", "memories", "meta", "people", "tokens"}
 )
 """Tables that are read in parts, or by others than the store itself."""
+HEADING = "*** in database main ***\n"
 MOST = 20
 """Lines of SQLite's own check that are kept."""
 
@@ -57,6 +58,11 @@ def quick_check(store: Store) -> str:
         # A full disk is told of where something can't be stored, and as a finding of its own.
         return "" if is_for_lack_of_room(error, store.layout.database) else str(error)
     return "" if lines == ["ok"] else "\n".join(lines)
+
+
+def first_fault(output: str) -> str:
+    """Return the first thing that SQLite has found, of all that it says, as a clause."""
+    return output.removeprefix(HEADING).partition("\n")[0].rstrip(".")
 
 
 def mend(store: Store, rows: Iterable[DamagedRow], now: datetime) -> list[DamagedRow]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors.base import AgentError
 from agent.pki.revocation import Revocation, RevocationList, RevocationReason
+from agent.store.served_chains import contents_in_service
 from agent.system.layout import Layout
-from agent.system.trust import read_regular
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -42,18 +41,9 @@ def take_in_lists(store: Store, layout: Layout, now: datetime) -> int:
 
 
 def _pem_lists(layout: Layout) -> Iterator[bytes]:
-    for live in sorted(layout.modules.glob("*/live")):
-        for path in _files_below(live):
-            with suppress(OSError):
-                data = read_regular(path, largest=LARGEST)
-                for part in data.split(MARK)[1:]:
-                    yield MARK + part
-
-
-def _files_below(directory: Path) -> list[Path]:
-    with suppress(OSError):
-        return sorted(directory.rglob("*"))
-    return []
+    for content in contents_in_service(layout, LARGEST):
+        for part in content.split(MARK)[1:]:
+            yield MARK + part
 
 
 def _take_in(

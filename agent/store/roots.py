@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.base import AgentError
+from agent.errors.store import StoreError
 from agent.model.root import CrossCertificate, RootPhase, RootRecord, in_phase, served_with, signing_root
 from agent.pki.key import KeyKind, KeyType
 from agent.store.connection import Connection
@@ -105,8 +106,12 @@ class Roots:
 
     def _write_files(self, root: Root) -> None:
         sealed = self._sealer.seal(root.key_pem(), _context(root.sha256))
-        replace(self._private / f"root-{root.sha256[:16]}.sealed", sealed, mode=0o600)
-        replace(self._private / f"root-{root.sha256[:16]}.pem", root.pem(), mode=0o600)
+        for path, content in zip(self._files(root.sha256), (sealed, root.pem()), strict=True):
+            replace(path, content, mode=0o600)
+
+    def _files(self, sha256: str) -> tuple[Path, Path]:
+        """Return where the sealed copy of a key and the certificates are."""
+        return self._private / f"root-{sha256[:16]}.sealed", self._private / f"root-{sha256[:16]}.pem"
 
     def _insert(
         self, root: Root, now: datetime, *, signs_at: datetime, prepared: bool, uploaded: bool, beside: bool = False
@@ -146,24 +151,49 @@ class Roots:
         query = f"select {COLUMNS} from roots order by created_at desc, rowid desc"  # noqa: S608
         return self._database.decoded("roots", _record, query)
 
+    def write_files(self) -> None:
+        """Write the sealed copies of keys that are missing."""
+        for record in self.all():
+            with suppress(StoreError):  # a key that can't be opened is told elsewhere
+                paths = self._files(record.sha256)
+                if not all(path.exists() for path in paths) and (root := self.load(record.sha256)):
+                    self._write_files(root)
+
     def take_in_files(self, signed: Collection[str], now: datetime) -> list[Root]:
         """Keep the roots of the sealed copies that aren't here, and return them. Call inside `Store.write`.
 
-        Where none signs, the newest of those does that have `signed` what is in service; a newer one was prepared to follow.
+        The newest of those that have `signed` what is in service signs; those before it are believed. Where none has, the newest
+        signs. What is newer and has signed nothing was prepared to follow, and is kept as that: nothing else says when it signs.
         """
-        known = {record.sha256 for record in self.all()}
+        known = {record.sha256: record for record in self.all()}
+        for record in known.values():
+            if record.phase is RootPhase.PREPARED and record.sha256 in signed:  # it has begun since the copy was made
+                self.begin(record.sha256, now)
         found = [each for each in self._in_files() if each.sha256 not in known]
-        for root in sorted(found, key=lambda each: (each.sha256 in signed, each.not_before), reverse=True):
-            signing = self.present()
-            if signing is None:
-                self._insert(root, now, signs_at=now, prepared=False, uploaded=False)
-            elif root.not_before > signing.not_before and root.sha256 not in signed and self.prepared() is None:
-                self._insert(root, now, signs_at=now + UNTIL_IT_SIGNS, prepared=True, uploaded=False)
-            else:
-                self._insert(root, now, signs_at=root.not_before, prepared=False, uploaded=False)
-                query = "update roots set retired_at = ?, replaced_at = ? where sha256 = ?"
-                self._database.execute(query, [written(now), written(now), root.sha256])
+        for root in sorted(found, key=lambda each: (each.sha256 in signed, *_age(each)), reverse=True):
+            self._take_in(root, signed, now)
         return found
+
+    def _take_in(self, root: Root, signed: Collection[str], now: datetime) -> None:
+        beside = self._is_beside(root, signed)
+        signing, has_signed = self.present(beside=beside), root.sha256 in signed
+        follows = signing is not None and _age(root) > _age(signing)
+        if signing is None or (has_signed and (follows or signing.sha256 not in signed)):
+            self._insert(root, now, signs_at=now, prepared=True, uploaded=False, beside=beside)
+            self.begin(root.sha256, now)
+        elif follows and self.prepared(beside=beside) is None:
+            self._insert(root, now, signs_at=now + UNTIL_IT_SIGNS, prepared=True, uploaded=False, beside=beside)
+        else:
+            self._insert(root, now, signs_at=root.not_before, prepared=False, uploaded=False, beside=beside)
+            self.end(root.sha256, now)
+            if not has_signed:
+                self.retire(root.sha256, now)
+
+    def _is_beside(self, root: Root, signed: Collection[str]) -> bool:
+        """Whether it signs for keys of its own kind: the main root, of another kind, has signed what is in service as well."""
+        main = self.present()
+        both = main is not None and {main.sha256, root.sha256} <= set(signed)
+        return both and main is not None and main.key_type.kind is not root.key_type.kind
 
     def _in_files(self) -> Iterator[Root]:
         """Yield the roots of the sealed copies whose key can be opened."""
@@ -214,6 +244,11 @@ class Roots:
         if root is None or cross is None:
             return root
         return with_changes(root, cross_path=load_certificates(cross.certificate.encode()))
+
+
+def _age(root: Root | RootRecord) -> tuple[datetime, datetime]:
+    """Return what is greater of a younger root: those that the agent makes all begin when it was released."""
+    return root.not_before, root.not_after
 
 
 def _context(sha256: str) -> str:

@@ -129,6 +129,8 @@ MADE_AGAIN = frozenset(
     }
 )
 """Tables whose rows are written again by a pass, or whose loss costs nothing but history."""
+INDISPENSABLE = frozenset({"account_keys", "chains", "roots"})
+"""Tables with keys: a database in which a row of these can't be read is no good as a copy."""
 PEOPLES = frozenset({"pins", "tokens"})
 """Tables of which a row that can't be read is dropped, but not all of them in silence: somebody has made them."""
 WORDS = {str: "a text", int: "a number", bytes: "bytes"}

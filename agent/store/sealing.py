@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.errors.store import MasterKeyLost, MasterKeyRefused, SealBroken, StateUnwritable
+from agent.errors.store import MasterKeyLost, MasterKeyRefused, SealBroken
+from agent.system.obstacles import state_unwritable
 from agent.system.trust import read_regular
 from agent.system.writing import create
 
@@ -80,7 +81,7 @@ def read_master_key(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise MasterKeyLost(str(place)) from error
     except OSError as error:
-        raise StateUnwritable(str(place), (error.strerror or str(error)).lower()) from error
+        raise state_unwritable(place, error) from error
     try:
         key = bytes.fromhex(data.decode("ascii").strip())
     except ValueError:  # raised without its origin: the message may quote what was read

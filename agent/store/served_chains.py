@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors.store import RowDamaged
@@ -17,21 +18,34 @@ from agent.store.schema import EXPECTED, check
 from agent.store.values import mapping
 from agent.system.layout import Layout
 from agent.system.trust import read_regular
-from agent.system.writing import replace
+from agent.system.writing import flush_directory, replace
 
 if TYPE_CHECKING:
+    from agent.model.deployment import Generation
     from agent.store.database import Store
 
 LARGEST = 64 * 1024 * 1024
 PREFIX, SUFFIX = "served-", ".json"
+OF_MODULE = "module:"
+"""What the owner of a module's generation begins with."""
 
 
-def note_served(store: Store, module: str, generation: int, chains: Iterable[str]) -> None:
-    """Keep the chains of a generation that is about to be, or is in service. What can't be read or written is left out."""
+def note_served(store: Store, generations: Iterable[Generation]) -> None:
+    """Keep the chains of modules' generations that are about to be, or are in service.
+
+    What can't be read or written is left out.
+    """
+    for each in generations:
+        _note(store, each.owner.removeprefix(OF_MODULE), each.number, each.chains.values())
+    with contextlib.suppress(OSError):
+        flush_directory(store.layout.private)
+
+
+def _note(store: Store, module: str, generation: int, chains: Iterable[str]) -> None:
     with contextlib.suppress(OSError, RowDamaged):
         rows = [row for chain in sorted(set(chains)) for row in store.chains.rows(chain)]
         text = json.dumps({"generation": generation, "chains": [_written(row) for row in rows]})
-        replace(store.layout.private / f"{PREFIX}{module}{SUFFIX}", text.encode(), mode=0o600)
+        replace(store.layout.private / f"{PREFIX}{module}{SUFFIX}", text.encode(), mode=0o600, flush=False)
 
 
 def note_all(store: Store) -> None:
@@ -40,7 +54,8 @@ def note_all(store: Store) -> None:
     _note_where_it_differs(store, live)
     for path in store.layout.private.glob(f"{PREFIX}*{SUFFIX}"):
         if path.name[len(PREFIX) : -len(SUFFIX)] not in live:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def note_undone(store: Store, modules: Collection[str]) -> None:
@@ -50,10 +65,9 @@ def note_undone(store: Store, modules: Collection[str]) -> None:
 
 
 def _note_where_it_differs(store: Store, live: Mapping[str, int]) -> None:
-    for module, number in live.items():
-        generation = store.deployments.generation(f"module:{module}", number)
-        if generation is not None and _kept(store.layout, module).get("generation") != number:
-            note_served(store, module, number, generation.chains.values())
+    differing = [each for each in live.items() if _kept(store.layout, each[0]).get("generation") != each[1]]
+    found = [store.deployments.generation(f"{OF_MODULE}{module}", number) for module, number in differing]
+    note_served(store, [each for each in found if each is not None])
 
 
 def served_rows(layout: Layout) -> Iterator[dict[str, Any]]:
@@ -76,6 +90,20 @@ def live_numbers(layout: Layout) -> dict[str, int]:
         with contextlib.suppress(OSError, ValueError):
             found[link.parent.name] = int(link.readlink().name)
     return found
+
+
+def contents_in_service(layout: Layout, largest: int) -> Iterator[bytes]:
+    """Yield what is in the files of the generations in service, as far as they can be read and have at most `largest` bytes."""
+    for live in sorted(layout.modules.glob("*/live")):
+        for path in _files_below(live):
+            with contextlib.suppress(OSError):
+                yield read_regular(path, largest=largest)
+
+
+def _files_below(directory: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return sorted(directory.rglob("*"))
+    return []
 
 
 def last_numbers(layout: Layout) -> Iterator[tuple[str, int]]:

@@ -12,8 +12,6 @@ from agent.system.layout import Layout
 
 LOCKS = frozenset({"lock", "daemon.lock"})
 """Files in ``private/`` that hold nothing."""
-DIRECTORIES = frozenset({"copies", "damaged"})
-"""Directories in ``private/``; nobody else gets to what is in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ def places_of_state(layout: Layout) -> Iterator[Place]:
     for path, mode in ((layout.webroot, 0o755), (layout.run, 0o755), (layout.log, 0o750)):
         yield Place(path, mode, *own)
     for path in sorted(layout.private.glob("*")) if layout.private.is_dir() else ():
-        if path.name in DIRECTORIES and path.is_dir() and not path.is_symlink():
+        if path.is_dir() and not path.is_symlink():  # copies, what is damaged or was replaced
             yield Place(path, 0o700, *own, secret=True, sealed=True)
             for each in sorted(path.glob("*.copy")):
                 yield Place(each, 0o600, *own, secret=True, sealed=True)

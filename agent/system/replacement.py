@@ -1,30 +1,35 @@
 """Replacement of keys and settings by others that are complete on disk: all of them or none, whenever the process dies.
 
-What is to come lies in ``/var/lib/chainwright/restoring`` and ``/etc/chainwright/.restoring``. Once the file `PLAN` is there,
-it is decided: the next holder of the lock goes on with the renames. Before that, nothing has changed. Locks and the memory of
-the clock are the machine's and stay; what was there goes to ``before-restore-INSTANT`` in each place.
+What is to come lies in ``/var/lib/chainwright/restoring``, or in ``private/`` where that has a file system of its own, and in
+``/etc/chainwright/.restoring``. Once the file `PLAN` is there,
+it is decided: the next holder of the lock goes on with the renames. Before that, nothing has changed; nor where a rename can't
+be made, as of a file that is mounted or immutable: then all of them are taken back. Locks and the memory of the clock are the
+machine's and stay; what was there goes to ``before-restore-INSTANT`` in each place.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agent.errors.backup import RestoreImpossible
 from agent.errors.store import RestoreUnfinished
 from agent.system.layout import Layout
 from agent.system.trust import OTHERS_ACCESS, read
 from agent.system.writing import flush_directory, make_directory, write_new
 
 PLAN = "plan.json"
-STAYING = frozenset({"lock", "daemon.lock", "clock"})
-"""Files of ``private/`` that are the machine's."""
+STAGED = "restoring"
+STAYING = frozenset({"lock", "daemon.lock", "clock", STAGED})
+"""Files of ``private/`` that are the machine's, or of the restore itself."""
 ASIDE, COMING = "before-restore-", ".restoring"
 OURS = re.compile(rf"{re.escape(ASIDE)}.+|{re.escape(COMING)}")
 
@@ -34,7 +39,8 @@ class Replacement:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.directory = layout.state / "restoring"
+        self._place = layout.private if _is_mounted(layout.private) else layout.state
+        self.directory = self._place / STAGED
         self.staged = Layout(self.directory)
         """What is to come, as of an appliance of its own."""
         self.settings = layout.etc / COMING
@@ -78,7 +84,7 @@ class Replacement:
         _flush(self.settings)
         plan = {
             "aside": self._free(f"{ASIDE}{now:%Y%m%dT%H%M%SZ}"),
-            "private": {"old": _names(self.layout.private, STAYING), "new": _names(self.staged.private)},
+            "private": {"old": _not_ours(_names(self.layout.private, STAYING)), "new": _names(self.staged.private)},
             "etc": {"old": settings_in(self.layout), "new": _names(self.settings)},
         }
         flush_directory(self.layout.state)
@@ -89,29 +95,45 @@ class Replacement:
         return [move.aside for move in self._moves(plan) if move.old]
 
     def finish(self) -> None:
-        """Make the renames that are left of what was decided. Call under the lock. Raises `RestoreUnfinished`."""
+        """Make the renames that are left of what was decided; where one can't be made, take all of them back.
+
+        Call under the lock. Raises `RestoreImpossible`: what was there is there again, `RestoreUnfinished`.
+        """
         if not self.committed:
             return
         try:
             plan = json.loads(read(self._plan, root=self.layout.root, closed=OTHERS_ACCESS).data)
-            for move in self._moves(plan):
-                move.make()
+            moves = self._moves(plan)
+            try:
+                for move in moves:
+                    move.make()
+            except OSError as error:
+                self._take_back(moves)
+                raise RestoreImpossible(str(error.filename or self.directory), _reason(error)) from error
             self.drop()
         except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise RestoreUnfinished(str(self.directory), reason.lower()) from error
+            raise RestoreUnfinished(str(self.directory), _reason(error)) from error
+
+    def _take_back(self, moves: Sequence[_Move]) -> None:
+        """Have it as it was, and decided no longer. Raises OSError."""
+        for move in reversed(moves):
+            move.take_back()
+        self._plan.unlink()  # before what it is about: what is half gone must not be gone on with
+        flush_directory(self.directory)
+        with contextlib.suppress(OSError):  # the next restore removes it
+            self.drop()
 
     def _moves(self, plan: dict[str, Any]) -> tuple[_Move, ...]:
         aside, keys, settings = str(plan["aside"]), plan["private"], plan["etc"]
         return (
-            _Move(self.layout.private, self.layout.state / aside, self.staged.private, keys["old"], keys["new"]),
+            _Move(self.layout.private, self._place / aside, self.staged.private, keys["old"], keys["new"]),
             _Move(self.layout.etc, self.layout.etc / aside, self.settings, settings["old"], settings["new"]),
         )
 
     def _free(self, name: str) -> str:
         """Return a name that neither place has yet."""
         found, number = name, 1
-        while any((place / found).exists() for place in (self.layout.state, self.layout.etc)):
+        while any((place / found).exists() for place in (self._place, self.layout.etc)):
             number += 1
             found = f"{name}-{number}"
         return found
@@ -138,6 +160,18 @@ class _Move:
                 (self.coming / name).rename(self.directory / name)
         flush_directory(self.directory)
 
+    def take_back(self) -> None:
+        """Make the renames the other way round, as far as they were made. Raises OSError."""
+        for name in self.new:
+            if not os.path.lexists(self.coming / name) and os.path.lexists(self.directory / name):
+                (self.directory / name).rename(self.coming / name)
+        for name in self.old:
+            if os.path.lexists(self.aside / name):
+                (self.aside / name).rename(self.directory / name)
+        flush_directory(self.directory)
+        with contextlib.suppress(OSError):  # an earlier restore's, or there is none
+            self.aside.rmdir()
+
     def _put_aside(self) -> None:
         if self.old:
             make_directory(self.aside, mode=0o700)
@@ -149,13 +183,24 @@ class _Move:
 
 def settings_in(layout: Layout) -> list[str]:
     """Return the entries of the administrator's directory that are not of a restore."""
-    return [name for name in _names(layout.etc) if not OURS.fullmatch(name)]
+    return _not_ours(_names(layout.etc))
+
+
+def _not_ours(names: list[str]) -> list[str]:
+    return [name for name in names if not OURS.fullmatch(name)]
 
 
 def _names(directory: Path, but: Collection[str] = ()) -> list[str]:
     if not directory.is_dir():
         return []
     return sorted(each.name for each in directory.iterdir() if each.name not in but)
+
+
+def _is_mounted(directory: Path) -> bool:
+    """Whether it has a file system of its own, between which and others nothing can be renamed."""
+    with contextlib.suppress(OSError):
+        return directory.stat().st_dev != directory.parent.stat().st_dev
+    return False
 
 
 def _flush(directory: Path) -> None:
@@ -168,3 +213,9 @@ def _flush(directory: Path) -> None:
             finally:
                 os.close(descriptor)
         flush_directory(Path(where))
+
+
+def _reason(error: Exception) -> str:
+    if getattr(error, "errno", 0) == errno.EXDEV:
+        return "it is on another file system than what is to take its place"
+    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -64,16 +64,17 @@ def read(
     closed: int = OTHERS_WRITE,
     largest: int = LARGEST,
     follow: bool = True,
+    links: bool = True,
     of_a_user: bool = False,
 ) -> FileContent:
     """Read a file. Raises `Untrusted`, and OSError: it isn't there, is no regular file, is larger than `largest` bytes.
 
     `root`: of the appliance; who may write to the directories that this one is in is not asked. `closed`: bits that the
-    file's mode must not have. `follow`: whether it may be a symbolic link, to a file that is trusted itself.
-    `of_a_user`: one other user may have written it, who is told.
+    file's mode must not have. `follow`: whether it may be a symbolic link, to a file that is trusted itself; `links`: whether
+    one may lead to it at all. `of_a_user`: one other user may have written it, who is told.
     """
     with ExitStack() as opened:
-        walk = _Walk(path, root, follow=follow, of_a_user=of_a_user)
+        walk = _Walk(path, root, follow=follow, links=links, of_a_user=of_a_user)
         directory, name = walk.parent(opened)
         _check_kind(os.stat(name, dir_fd=directory, follow_symlinks=False))  # a device does something when it is opened
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
@@ -130,9 +131,10 @@ def read_descriptor(path: Path, *, largest: int = LARGEST) -> bytes:
 class _Walk:
     """The way to one file, component by component."""
 
-    def __init__(self, path: Path, root: Path, *, follow: bool, of_a_user: bool) -> None:
+    def __init__(self, path: Path, root: Path, *, follow: bool, of_a_user: bool, links: bool = True) -> None:
         self.path = path
         self._follow = follow
+        self._may_lead = links
         self._above = frozenset[Path]() if root == TOP else frozenset(root.resolve().parents)
         self._pending = _components(path.absolute())
         self._links = 0
@@ -166,7 +168,7 @@ class _Walk:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if not stat.S_ISLNK(status.st_mode):
             return None
-        if not self._pending and not self._follow:
+        if not self._may_lead or (not self._pending and not self._follow):
             raise OSError(0, "it is a symbolic link")
         self._links += 1
         if self._links > MOST_LINKS:

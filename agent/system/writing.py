@@ -65,14 +65,20 @@ def created(path: Path, *, mode: int) -> Iterator[BinaryIO]:
     flush_directory(path.parent)
 
 
-def replace(path: Path, data: bytes, *, mode: int) -> None:
-    """Write `path` atomically: a reader sees the old content or the new one."""
+def replace(path: Path, data: bytes, *, mode: int, flush: bool = True) -> None:
+    """Write `path` atomically: a reader sees the old content or the new one.
+
+    `flush` False: after a power cut it may still be the old one, until the caller flushes the directory.
+    """
     beside = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
-    write_new(beside, data, mode=mode)
+    write_new(beside, data, mode=mode, flush=False)
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
     beside.rename(path)
-    flush_directory(path.parent)
+    if flush:
+        flush_directory(path.parent)
 
 
 def make_directory(path: Path, *, mode: int, owner: int = -1, group: int = -1) -> None:

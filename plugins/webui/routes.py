@@ -16,6 +16,7 @@ from plugins.webui.pages import (
     people,
     record,
     root,
+    root_steps,
     signed,
     upload,
 )
@@ -45,6 +46,10 @@ PAGES: tuple[tuple[str, str, Callable[[RequestContext], Awaitable[Response]]], .
     ("POST", "/root/signed/{id}/revoke", signed.revoke),
     ("GET", "/root/reissue", root.ask_reissue),
     ("POST", "/root/reissue", root.reissue),
+    ("GET", "/root/begin", root_steps.ask_begin),
+    ("POST", "/root/begin", root_steps.begin),
+    ("GET", "/root/retire", root_steps.ask_retire),
+    ("POST", "/root/retire", root_steps.retire),
     ("GET", "/root/replace", root.ask_replace),
     ("POST", "/root/replace", root.preview),
     ("POST", "/root/replace/confirm", root.replace),

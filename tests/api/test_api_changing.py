@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from agent.errors.problem import rfc3339
 from agent.pki.authority import Root
 from agent.store import Store
 from agent.system.layout import Layout
@@ -150,6 +151,37 @@ def test_cross_certificates_are_for_everybody_where_there_are_any(box):
     roots = x509.load_pem_x509_certificates(box.api.browser.get("/v1/root/download").content)
     assert [each.subject == each.issuer for each in roots] == [True, True]
     assert box.viewer.get("/v1/root").json["crosses"] is True
+
+
+def test_a_root_s_steps_are_moved_confirmed_and_made(box):
+    assert [box.viewer.get(f"/v1/root/{step}").code for step in ("begin", "retire")] == [
+        "root.none_prepared",
+        "root.none_replaced",
+    ]
+    made = box.admin.post("/v1/root/reissue", {"typed": "REISSUE"})
+    box.ends(made)
+    found = box.viewer.get("/v1/root/begin").json
+    assert (found["sha256"], found["effects"]["bridged"]) == (made.json["sha256"], True)
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+    reply = box.admin.post("/v1/root/begin", {"at": rfc3339(later)})
+    box.ends(reply)
+    assert reply.json["at"] == rfc3339(later)
+    assert box.viewer.get("/v1/root/begin").json["signs_at"] == rfc3339(later)
+    for late in ("2199-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"):
+        assert box.admin.post("/v1/root/begin", {"at": late}).code == "root.step_too_late"
+    assert box.admin.post("/v1/root/begin", {"at": "2199-01-01T00:00:00"}).code == "api.malformed"
+    assert box.viewer.post("/v1/root/begin", {"typed": "BEGIN"}).code == "people.not_allowed"
+    for body in ({}, {"typed": "begin"}, {"at": "2026-01-01T00:00:00Z"}):
+        assert box.admin.post("/v1/root/begin", body).code == "api.not_typed"
+    box.ends(box.admin.post("/v1/root/begin", {"typed": "BEGIN"}))
+    page = box.viewer.get("/v1/root").json
+    assert page["root"]["sha256"] == made.json["sha256"]
+    (replaced,) = page["others"]
+    assert box.viewer.get("/v1/root/retire").json["sha256"] == replaced["sha256"]
+    assert box.admin.post("/v1/root/retire", {"typed": "BEGIN"}).code == "api.not_typed"
+    box.ends(box.admin.post("/v1/root/retire", {"typed": "RETIRE"}))
+    assert [each["sha256"] for each in box.viewer.get("/v1/root").json["earlier"]] == [replaced["sha256"]]
+    assert [row[1] for row in box.audit()[:3]] == ["root retires", "root begins to sign", "root begins to sign"]
 
 
 def test_what_another_root_breaks_is_said_by_name_before(shared):

@@ -45,6 +45,7 @@ def asked(tmp_path_factory):
     appliance.close()
 
 
+@pytest.mark.sampled(15)
 @SCHEMA.parametrize()
 @settings(
     max_examples=30,

@@ -170,6 +170,7 @@ def test_a_part_that_has_no_place(good, other, path):
             {"size": 5 * 1024 * 1024},
             {"size": -1},
             {"size": "x"},
+            {"size": float("inf")},
             {"sha256": "0" * 64},
             {"sha256": ""},
             {"mode": "rwx"},

@@ -6,12 +6,14 @@ import socket
 import sqlite3
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from agent.backup.database_copy import CARRIED, DEPLOYED, MOMENTARY
 from agent.backup.machine import differences, machine_of
 from agent.backup.manifest import Machine, ModuleFacts
+from agent.backup.settings_files import SettingsFiles
 from agent.system.release import version
 from support.appliances.carried import PASSPHRASE, backed_up, command, parts_of, passphrase_file, tree
 from support.clients.terminal import PROGRAM
@@ -70,6 +72,35 @@ def asked(terminal: int) -> str:
     while not shown.endswith(": "):
         shown += os.read(terminal, 1000).decode()
     return shown
+
+
+def test_standard_output_that_takes_no_more_is_told(tunnel):
+    argv = ["--root", tunnel.root, "backup", "-", "--passphrase-file", passphrase_file(tunnel.root)]
+    said = tunnel.root / "said"
+    with (
+        Path("/dev/full").open("wb") as full,
+        said.open("wb") as errors,
+        prepared.start([*PROGRAM[1:], *argv], stdout=full, stderr=errors) as process,
+    ):
+        assert process.wait(60) == 1
+    assert said.read_text() == (
+        "Error: standard output: The backup can't be written: no space left on device.\n"
+        "Nothing was changed. Choose another name or another place; a file that is there is never replaced.\n"
+    )
+
+
+def test_a_damaged_database_makes_no_backup_that_could_not_be_restored(tunnel):
+    with tunnel.store() as store:
+        store.database.execute("pragma wal_checkpoint(truncate)")
+        (page,) = store.database.execute("select rootpage from sqlite_master where name = 'ledger'").fetchone()
+        (size,) = store.database.execute("pragma page_size").fetchone()
+    with tunnel.layout.database.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(os.urandom(size))
+    said = made(tunnel, tunnel.root / "f")
+    assert said.returncode == 1
+    assert "chainwright.db: The database is damaged: " in said.stderr
+    assert not (tunnel.root / "f").exists()
 
 
 @pytest.mark.parametrize(
@@ -183,3 +214,24 @@ def test_without_enough_memory_it_says_how_much_it_takes(tunnel, word):
     said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert said.returncode != 0
     assert "deriving the key takes 128 megabytes of memory, which is not there." in said.stderr
+
+
+def test_links_that_lead_in_a_circle_are_passed_over(tunnel):
+    for name in ("a", "b", "c"):
+        (tunnel.layout.etc / name).symlink_to(".")
+    settings = SettingsFiles.collect(tunnel.layout)
+    names = {path.name for path in tunnel.layout.etc.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {Path(each).name for each in settings.contents} == names
+    assert len(settings.parts) == len(names)
+
+
+def test_a_file_in_a_directory_that_was_shut_is_shut_itself_afterwards(tunnel):
+    for directory, mode, file_mode in (("shut", 0o700, 0o644), ("group", 0o750, 0o755), ("open", 0o755, 0o644)):
+        path = tunnel.layout.etc / directory / "deep" / directory
+        path.parent.mkdir(parents=True)
+        path.touch()
+        path.chmod(file_mode)
+        path.parents[1].chmod(mode)
+    modes = {part.path: part.mode for part in SettingsFiles.collect(tunnel.layout).parts}
+    found = {name: modes[f"etc/{name}/deep/{name}"] for name in ("shut", "group", "open")}
+    assert found == {"shut": 0o600, "group": 0o750, "open": 0o644}

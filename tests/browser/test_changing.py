@@ -97,6 +97,7 @@ class TestWrongFiles:
             "too much": ((("a.pem", shop.bundle(leaf) + bytes(3 * 2**20)),), "That is more than 2 MiB."),
         }
 
+    @pytest.mark.sampled(5)
     @pytest.mark.parametrize(
         "case",
         ["nothing", "a picture", "no key", "no certificate", "another key", "a gap", "too late", "half", "too much"],

@@ -40,6 +40,7 @@ FURTHER = (
 )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_each_state_has_its_words(troubled, visit, scheme, width):
@@ -69,6 +70,7 @@ def test_what_is_urgent_stands_first_and_the_root_last(troubled, visit):
     ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("user", "width", "scheme"),
     [("admin", 1280, "light"), ("admin", 1280, "dark"), ("admin", 360, "light"), ("guest", 1280, "light")],
@@ -153,6 +155,7 @@ def test_only_what_needs_attention_is_shown_on_demand(troubled, visit, scripts):
     expect(visitor.row("mail.example.com")).to_be_visible()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["mail.example.com", "wifi.example.com", "example.org", "localhost"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_the_eye_opens_the_details_and_they_have_an_address(troubled, visit, name, width):

@@ -121,6 +121,29 @@ def test_a_slot_that_is_gone_stays_with_what_names_it():
     assert different.compose(frozenset(different.differences())).digest == generation({"a": Site()}).digest
 
 
+def peers(names: str) -> Rendering:
+    """Return the rendering of a module whose one site believes the issuers of these names, which are files of the module."""
+    text = f"cacerts = {', '.join(f'issuer.{name}.pem' for name in names)}"
+    files = [ManifestFile("a/site.conf", "a", 0o640, "", "", text=sha(text))]
+    files += [ManifestFile(f"x509ca/issuer.{name}.pem", None, 0o640, "", "", text=sha(name)) for name in names]
+    return Rendering(tuple(files), {sha(text): text, **{sha(name): name for name in names}}, {"a": facts("one").id})
+
+
+@pytest.mark.parametrize(("was", "wanted", "expected"), [("12", "23", "231"), ("12", "13", "132"), ("1", "12", "12")])
+def test_a_site_that_stays_as_it_was_keeps_the_files_that_it_names(was, wanted, expected):
+    before, after = peers(was), peers(wanted)
+    live = Generation("module:web", 1, before.files, before.chains, before.digest, {})
+    known = {"a": facts("one")}
+    different = Target(
+        "web", known, after, live, lambda _some: after, lambda some: {each: before.texts[each] for each in some}
+    )
+    site, whole = different.differences()
+    assert (site.slot, whole.slot) == ("a", "")
+    kept = different.compose(frozenset({whole}))
+    assert [file.path for file in kept.part(None)] == [f"x509ca/issuer.{name}.pem" for name in expected]
+    assert different.compose(frozenset({site, whole})).digest == after.digest
+
+
 SITES = st.dictionaries(
     st.sampled_from("abcd"),
     st.builds(Site, st.sampled_from(["one", "two"]), st.sampled_from(["x", "y"]), st.sampled_from([0o600, 0o640])),

@@ -16,8 +16,10 @@ from agent.auth.audit_verification import verify_store
 from agent.auth.person import TokenMaker
 from agent.cli.program import run
 from agent.errors.auth import InvalidToken, SessionExpired
-from agent.errors.store import DatabaseLost
+from agent.errors.store import DatabaseLost, MasterKeyWrong
 from agent.model.deployment import Outcome
+from agent.model.root import RootPhase
+from agent.operations.root import reissue_root
 from agent.store.copies import copies, directory_of, make_copy, open_copy
 from support.appliances.api import ANN, NAME, make_people
 from support.appliances.deployed import Deployed, served
@@ -68,6 +70,7 @@ WAYS = {
 }
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("kept", ["copy", "no copy"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("by", ["apply", "boot", "repair"])
@@ -133,6 +136,58 @@ def test_a_chain_that_is_younger_than_the_copy_goes_on_serving(tunnel, kept):
     assert tunnel.deployment("tunnel").outcome is Outcome.LIVE
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["signs", "is prepared"])
+def test_a_root_that_is_younger_than_the_copy_goes_on(tunnel, at_once):
+    drop_copies(tunnel)
+    copied(tunnel)
+    tunnel.clock.advance(seconds=2)  # certificates have seconds, and the younger root is known by its end
+    made = tunnel.change(reissue_root, at_once=at_once)
+    tunnel.apply()
+    for copy in copies(tunnel.layout)[:-1]:
+        copy.path.unlink()
+    with tunnel.store() as store:
+        before = {each.sha256: each.phase for each in store.roots.all()}
+    serving = served(tunnel.port, NAME)
+    lose(tunnel)
+    tunnel.apply()
+    with tunnel.store() as store:
+        after = {each.sha256: each.phase for each in store.roots.all()}
+        signers = {each.id: each.root for each in store.chains.records()}
+    assert len(after) == 2
+    assert after[made.sha256] is (RootPhase.SIGNING if at_once else RootPhase.PREPARED)
+    (old,) = set(after) - {made.sha256}
+    assert signers[serving] == signers[served(tunnel.port, NAME)] == (made.sha256 if at_once else old)
+    assert at_once or after == before
+
+
+def test_a_copy_with_keys_that_can_not_be_read_takes_no_good_ones_place(tunnel):
+    good = [each.path for each in copies(tunnel.layout)]
+    (chain,) = tunnel.chains("tunnel").values()
+    for _ in range(2):
+        with tunnel.store() as store, store.write():
+            store.database.execute("update chains set certificates = 'none', names = 'no JSON' where id = ?", [chain])
+        tunnel.clock.advance(hours=30)
+        tunnel.apply()
+        assert [each.path for each in copies(tunnel.layout)] == good
+    told_of = [each["problem"]["cause"] for each in told(tunnel) if each["subject"] == "copies"]
+    assert told_of == [
+        "The copy of the database is no good: rows of chains can't be read, and earlier copies are whole."
+    ]
+
+
+def test_a_copy_that_fails_is_tried_again_after_a_pause(tunnel):
+    drop_copies(tunnel)
+    directory_of(tunnel.layout).write_text("in the way")
+    tunnel.clock.advance(hours=30)
+    tunnel.apply()
+    directory_of(tunnel.layout).unlink()
+    tunnel.apply()
+    assert copies(tunnel.layout) == []
+    tunnel.clock.advance(hours=2)
+    tunnel.apply()
+    assert len(copies(tunnel.layout)) == 1
+
+
 def test_the_next_good_copy_is_taken_where_the_newest_are_not(tunnel, capsys):
     for _ in range(4):
         copied(tunnel)
@@ -185,7 +240,7 @@ def test_a_dry_run_changes_nothing_at_all(tunnel, way, kept, capsys):
         assert shown.out == "The database is whole.\n"
         return
     assert shown.err == "Nothing was changed.\n"
-    expected = "would be restored" if kept == "copy" else "1 roots would be taken in"
+    expected = "would be restored" if kept == "copy" else "1 root would be taken in"
     assert expected in shown.out or (way == "torn" and "every row could be read" in shown.out), shown.out
 
 
@@ -248,7 +303,7 @@ def test_another_master_key_restores_nothing(tunnel):
     key = tunnel.layout.master_key.read_text()
     lose(tunnel)
     tunnel.layout.master_key.write_text("00" * 32 + "\n")
-    with pytest.raises(DatabaseLost):
+    with pytest.raises(MasterKeyWrong):
         tunnel.apply()
     tunnel.layout.master_key.write_text(key)
     tunnel.apply()
@@ -302,6 +357,7 @@ def test_that_no_copy_can_be_made_is_told_and_stops_nothing(tunnel):
     tunnel.apply()
     assert ("appliance", "copies", "warning", "store.copy_failed") in codes(told(tunnel))
     directory_of(tunnel.layout).unlink()
+    tunnel.clock.advance(hours=2)
     tunnel.apply()
     assert [each for each in codes(told(tunnel)) if "copies" in each[1] and each[3] != "status.modes"] == []
 

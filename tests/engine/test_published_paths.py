@@ -6,10 +6,12 @@ from textwrap import dedent
 import pytest
 
 from agent.model.deployment import Outcome, Step
+from agent.model.events import EventKind
 from support.appliances.deployed import Deployed, served
 from support.paths import DYING
 from support.ports import free_port
 from support.processes import prepared
+from support.told import told
 
 PLUGIN = '''
     from chainwright import ChainFile, Command, Endpoint, Module, Part, PathText, Service, Signal, Template, Text, hookimpl
@@ -212,6 +214,63 @@ def test_a_module_under_another_name_takes_its_path_over(box, how):
     with box.store() as store:
         assert list(store.deployments.all()) == ["other"]
     assert box.apply().performed == ()
+
+
+def damage(path: Path, way: str) -> None:
+    if way == "gone":
+        path.unlink()
+    elif way == "a link":
+        path.unlink()
+        path.symlink_to("/dev/null")
+    else:
+        path.write_text("torn\n")
+
+
+@pytest.mark.parametrize("way", ["gone", "changed", "a link"])
+def test_what_is_changed_or_gone_is_written_again_and_told(box, way):
+    write_settings(box, module=f'{BEFORE["module"]}how = "copy"\n', service=BEFORE["service"])
+    box.apply()
+    paths = at(box, OLD, OLD_ENTRY, DROP_IN)
+    before = {path: path.read_bytes() for path in paths}
+    for path in paths:
+        damage(path, way)
+    box.events.clear()
+    box.clock.advance(minutes=20)
+    box.apply()
+    assert {path: path.read_bytes() for path in paths if not path.is_symlink()} == before
+    assert [each.text for each in box.events if each.kind is EventKind.DRIFT] == [
+        f"The file {path} is no longer what the agent wrote." for path in paths
+    ]
+    assert box.deployment("front").outcome is Outcome.LIVE
+    box.clock.advance(minutes=20)
+    assert box.apply().performed == ()
+
+
+def test_a_boot_writes_it_again_without_a_test(box):
+    paths = at(box, OLD, OLD_ENTRY, DROP_IN)
+    for path in paths:
+        path.unlink()
+    box.runner.ran.clear()
+    box.engine().boot()
+    assert at(box, OLD, OLD_ENTRY, DROP_IN) == paths
+    assert box.runner.ran == []
+
+
+def test_a_directory_in_its_place_is_named_and_heals(box):
+    place = box.layout.rooted(OLD_ENTRY)
+    place.unlink()
+    place.mkdir()
+    box.clock.advance(minutes=20)
+    box.apply()
+    found = [each["problem"] for each in told(box) if each["problem"]["code"] == "deploy.disk"]
+    assert [(each["where"], each["cause"]) for each in found] == [
+        (str(place), "A file can't be written: a directory is in its place.")
+    ]
+    place.rmdir()
+    box.clock.advance(minutes=20)
+    box.apply()
+    assert place.is_file()
+    assert [each for each in told(box) if each["severity"] != "notice"] == []
 
 
 STEPS = [step for step in Step if step is not Step.GOING_BACK]

@@ -12,6 +12,8 @@ from agent.model.deployment import Outcome, Step
 from agent.model.events import EventKind
 from agent.system.command import Command
 
+pytestmark = pytest.mark.sampled(2)  # modules: each has tests of its own as well
+
 
 def combined(
     damages: Iterable[Callable[..., Any]], *, everywhere: Container[Callable[..., Any]]
@@ -39,6 +41,7 @@ STAGED = {
 }
 
 
+@pytest.mark.sampled(3)
 @combined(STAGED, everywhere={damage.wrong_key})
 def test_a_chain_whose_files_are_damaged_is_not_deployed_while_all_others_are(box, damaged):
     before, neighbour = box.bound(), box.neighbour()
@@ -226,6 +229,7 @@ def every_link_to_nowhere(box: Faulty) -> None:
         retarget(link, "nowhere")
 
 
+@pytest.mark.sampled(4)
 @combined(
     [swapped_key, truncated_chain, removed_file, link_to_nowhere, every_link_to_nowhere],
     everywhere={swapped_key, every_link_to_nowhere},

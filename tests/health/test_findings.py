@@ -16,7 +16,7 @@ from agent.model.binding import Binding, LadderPosition
 from agent.model.deployment import Deployment, EndpointRecord, Outcome
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.peer import Peer
-from agent.model.root import RootRecord
+from agent.model.root import CrossCertificate, RootRecord
 from agent.pki.chain import Purpose
 from agent.store.modules import ModuleRecord
 from support.fakes.ladder import DAY, NOW, ROOT, local, need, upload
@@ -129,6 +129,25 @@ def test_of_a_root_that_the_agent_succeeds_itself_it_counts_when_that_is_overdue
     assert f"signs from {rfc3339(NOW + 70 * DAY)} on" in found.problem.cause
     (found,) = health(both, NOW + 72 * DAY).findings
     assert (found.problem.code, found.severity) == ("status.root_overdue", Severity.WARNING)
+
+
+def test_a_root_that_clients_of_the_one_before_will_refuse_is_a_warning_from_a_fortnight_before_it_signs_on():
+    at = NOW + 70 * DAY
+    prepared = replace(OLD_ROOT, sha256="ff" * 32, subject="Company CA", prepared=True, signs_at=at)
+    crosses = (CrossCertificate(prepared.sha256, ROOT, "", obstacle="both have the same name"),)
+    known = Snapshot(root=OLD_ROOT, roots=(prepared, OLD_ROOT), crosses=crosses)
+    for days, severity in ((15, Severity.NOTICE), (14, Severity.WARNING)):
+        (found,) = health(known, at - days * DAY).findings
+        assert found.severity is severity
+        assert found.problem.cause.endswith("will refuse what it signs: both have the same name.")
+        assert found.problem.fix.startswith("Have all of them trust this one by then: chainwright root download.")
+    signing = replace(prepared, prepared=False, not_after=NOW + 3650 * DAY)
+    before = replace(OLD_ROOT, replaced_at=at)
+    (found,) = health(replace(known, root=signing, roots=(signing, before)), at).findings
+    assert found.problem.cause.endswith(
+        "Clients that know it alone refuse what the present one signs: both have the same name."
+    )
+    assert found.severity is Severity.NOTICE
 
 
 def test_a_root_that_was_replaced_is_a_notice_that_names_who_depends_on_it():

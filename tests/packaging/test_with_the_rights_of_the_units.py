@@ -58,6 +58,7 @@ def deployed(kind: type[Deployed], **options: object) -> Iterator[Deployed]:
         yield box
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("kind", "options"),
     [(Proxied, {}), (Proxied, {"service": dict(INCLUDED)}), (Mailed, {})],

@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from subprocess import run
 
@@ -15,6 +16,7 @@ from agent.pki.chain import Chain, KeyType, PeerCertificate, Purpose
 from agent.pki.cross import cross_certificate, why_not_certified
 from agent.pki.encoding import Part, encode
 from agent.pki.judge import judge
+from agent.pki.profile import authority_certificate
 from support.cas.certificates import DAY, pem
 from support.cas.certificates import root as any_root
 
@@ -151,6 +153,48 @@ def test_leaves_of_a_companys_subordinate_are_served_with_its_own_path_alone(tmp
     chain = leaf_of(crossed(subordinate, OLD))
     assert chain.intermediates == (below.certificate,)
     assert refusals(chain, [Root(company.key, company.certificate)], tmp_path) == {}
+
+
+def test_in_no_order_do_clients_of_the_company_and_of_the_root_before_take_the_same_certificates(tmp_path: Path):
+    company = any_root("Company Root", now=NOW)
+    below = company.authority("Company Appliance CA", now=NOW, cert_sign=True)
+    subordinate = Root(below.key, below.certificate, (company.certificate,))
+    (cross,) = load_certificates(cross_certified(OLD, subordinate).certificate.encode())
+    above = authority_certificate(OLD.key, OLD.certificate, company.certificate, NOW, NOW + 300 * DAY)
+    leaf = leaf_of(subordinate).leaf
+    sent = [below.certificate, cross, company.certificate, above]
+    taken = {"company": 0, "before": 0}
+    for order in [each for count in (1, 2) for each in permutations(sent, count)]:
+        clients = {"company": Root(company.key, company.certificate), "before": OLD}
+        good = [name for name, root in clients.items() if _openssl_takes(leaf, order, root, tmp_path)]
+        taken |= {name: taken[name] + 1 for name in good}
+        assert len(good) < 2, [each.issuer for each in order]
+    assert min(taken.values()) > 1, "each is taken in some order"
+
+
+def _openssl_takes(leaf: x509.Certificate, sent: Iterable[x509.Certificate], root: Root, directory: Path) -> bool:
+    known, alone, rest = (directory / f"{name}.pem" for name in ("known", "leaf", "rest"))
+    known.write_bytes(pem(root.certificate))
+    alone.write_bytes(pem(leaf))
+    rest.write_bytes(pem(*sent))
+    command = ["openssl", "verify", "-no-CApath", "-no-CAstore", "-CAfile", known, "-untrusted", rest, alone]
+    return run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_gnutls_follows_the_first_issuer_too(tmp_path: Path):
+    company = any_root("Company Root", now=NOW)
+    below = company.authority("Company Appliance CA", now=NOW, cert_sign=True)
+    subordinate = Root(below.key, below.certificate, (company.certificate,))
+    (cross,) = load_certificates(cross_certified(OLD, subordinate).certificate.encode())
+    leaf = leaf_of(subordinate).leaf
+    clients = {"company": Root(company.key, company.certificate), "before": OLD}
+    for sent, by in (((below.certificate, cross), "company"), ((cross, below.certificate), "before")):
+        chain = tmp_path / "sent.pem"
+        chain.write_bytes(pem(leaf, *sent))
+        for name, root in clients.items():
+            (tmp_path / "known.pem").write_bytes(pem(root.certificate))
+            command = ["certtool", "--verify", "--load-ca-certificate", tmp_path / "known.pem", "--infile", chain]
+            assert (run(command, capture_output=True, check=False).returncode == 0) is (name == by)
 
 
 def test_a_cross_certificate_is_not_served_to_its_last_minute():

@@ -204,6 +204,7 @@ def test_a_source_that_delivers_is_asked_once_a_life_and_serves_all_the_time(lif
     ]
 
 
+@pytest.mark.sampled(5)
 @lives
 @pytest.mark.parametrize("local_life", [DAY, 90 * DAY], ids=["local of a day", "local of 90 days"])
 def test_a_source_that_is_down_hands_over_before_the_end_and_takes_over_again(life: timedelta, local_life: timedelta):

@@ -143,6 +143,7 @@ def leaf_or_none(box: Mailed, door: str) -> str:
         return ""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("crash", CRASHES)
 def test_a_crash_while_mail_is_taken_out_of_both_leaves_what_they_start_with_and_the_next_pass_goes_on(mailing, crash):
     before = {door: mailing.leaf(door) for door in ("smtps", "imaps")}
@@ -159,6 +160,7 @@ def test_a_crash_while_mail_is_taken_out_of_both_leaves_what_they_start_with_and
         assert (store.deployments.all(), store.deployments.transactions()) == ({}, [])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("step", [Step.SWITCHING, Step.RELOADING, Step.KEEPING])
 def test_mail_that_is_wanted_again_after_such_a_crash_is_served_again(mailing, step):
     wanted = mailing.layout.settings.read_text()

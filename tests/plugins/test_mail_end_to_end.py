@@ -145,6 +145,7 @@ def test_no_handshake_fails_under_load_across_swaps(mailing):
 # Many names
 
 
+@pytest.mark.sampled(0)
 def test_a_thousand_names_are_served_each_with_its_own_chain_and_renewed(mailed):
     """The three that are told apart are at the ends of the list and in its middle."""
     names = [f"m{number}.many.test" for number in range(THOUSAND - 1)]
@@ -174,6 +175,7 @@ def test_a_thousand_names_are_served_each_with_its_own_chain_and_renewed(mailed)
 # Damage by somebody else
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "name",
     ["postfix/default.pem", "postfix/sni.db", "chains/default.key.pem", "chains/mail.a.test.pem", "dovecot.conf"],

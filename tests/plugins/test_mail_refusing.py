@@ -24,6 +24,7 @@ def greeting(box: Mailed, door: str) -> str:
         return plain.makefile("r").readline()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("in_postfix", "in_dovecot", "named"),
     [

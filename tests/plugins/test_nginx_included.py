@@ -225,6 +225,7 @@ def assert_served_whole(box: Proxied, before: dict[str, str]) -> None:
     assert all(box.seen(name)[0] in {before[name], now[name]} for name in SITES)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("step", [step for step in Step if step is not Step.GOING_BACK])
 def test_a_crash_at_any_step_leaves_what_nginx_can_start_with_and_the_next_run_converges(included, step):
     before = included.chains()
@@ -239,6 +240,7 @@ def test_a_crash_at_any_step_leaves_what_nginx_can_start_with_and_the_next_run_c
     assert included.apply().performed == ()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", range(1, 9))
 def test_a_crash_before_any_rename_of_a_hunt_for_a_culprit_does_so_too(included, number):
     before = included.chains()
@@ -378,6 +380,7 @@ def test_their_main_file_that_still_names_ours_keeps_the_switch_to_an_instance_o
     assert not (included.root / PUBLISHED).exists()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("step", [step for step in Step if step is not Step.GOING_BACK])
 def test_a_crash_while_the_last_module_is_taken_out_leaves_what_nginx_can_start_with(included, step):
     without_all_tables(included)

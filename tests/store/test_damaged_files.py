@@ -46,6 +46,7 @@ def schema(appliance) -> Schema:
         database.close()
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("table", sorted(MADE_AGAIN - PEOPLES))
 def test_a_dropped_table_whose_rows_are_made_again_is_made_again(tunnel, table, capsys):
     serving = served(tunnel.port, NAME)
@@ -60,6 +61,7 @@ def test_a_dropped_table_whose_rows_are_made_again_is_made_again(tunnel, table, 
         assert len(store.roots.all()) == 1
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "statements",
     [
@@ -117,6 +119,7 @@ def in_place_of(path, kind: str) -> None:
 KINDS = ("directory", "pipe", "device", "dangling link", "empty", "garbage", "zeros")
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["chainwright.db", "chainwright.db-wal", "chainwright.db-shm", "master.key"])
 def test_what_is_in_place_of_a_file_is_named(tunnel, name, kind, capsys):
@@ -129,6 +132,7 @@ def test_what_is_in_place_of_a_file_is_named(tunnel, name, kind, capsys):
     assert served(tunnel.port, NAME) == serving
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("table", KEPT)
 def test_a_dropped_table_that_nothing_makes_again_is_named(tunnel, table, capsys):
     serving = served(tunnel.port, NAME)
@@ -187,6 +191,22 @@ def test_where_a_file_system_of_the_state_is_not_mounted_no_database_is_made(lay
         reason = f"the file system at {layout.root / at} is not mounted, though /etc/fstab has it."
         assert raised.value.problem.cause.endswith(reason)
         assert not layout.database.exists()
+
+
+@pytest.mark.parametrize("what", ["private", "state"])
+def test_a_file_in_place_of_the_state_is_named_with_its_cure(layout, what, capsys):
+    with Store.open(layout):
+        pass
+    path = getattr(layout, what)
+    path.rename(path.with_name("before"))
+    path.write_text("")
+    for command in ("apply", "status", "plan", "uploads", "events", "repair"):
+        assert run("chainwright", [command, "--root", str(layout.root)]) == 1
+        shown = capsys.readouterr().err
+        assert f"{path}: The state directory can't be used: a file is " in shown, (command, shown)
+        assert f"Move it away: mv {path} {path}.found, then: chainwright apply" in shown
+    assert run("chainwright", ["repair", "--dry-run", "--root", str(layout.root)]) == 1
+    assert f"mv {path} {path}.found" in capsys.readouterr().err
 
 
 def test_a_state_directory_that_is_a_link_to_nowhere_is_told(layout):

@@ -108,6 +108,7 @@ def shared(tmp_path_factory) -> Iterator[Deployed]:
         made.close()
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(("table", "column", "value"), DAMAGES, ids=lambda each: str(each)[:20])
 def test_a_damaged_row_stops_nothing_and_is_mended_by_the_next_pass(shared, table, column, value, capsys):
     fill(shared)

@@ -112,6 +112,7 @@ def test_what_readers_expect_of_a_column_is_what_the_migrations_make():
     database.close()
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("table", COLUMNS)
 @NEVER_HANGS
 def test_no_damaged_column_ends_in_an_unexpected_error(box, table, capsys):

@@ -138,7 +138,7 @@ def published_directory_is_a_file(appliance: Deployed, module: str) -> Cure:
 EVERY = {
     live_is_a_directory: "a directory is in its place",
     state_is_a_file: "a file is in its place",
-    state_leads_nowhere: "a link is in its place",
+    state_leads_nowhere: "is a symbolic link to /nowhere, where nothing is",
     state_is_immutable: "chattr -i",
     a_file_is_immutable: None,
     state_is_read_only: "mounted read-only",

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from agent.operations.lineages.lineage import Client, Lineage
+from agent.operations.lineages.authority import host_of
+from agent.operations.lineages.client_files import ClientFiles, text_of
+from agent.operations.lineages.lineage import Client, ClientAccount, Lineage
 
 ISSUER = ".issuer.crt"
 """Of a file with the intermediates alone."""
 
 
-def lineages(directory: Path) -> Iterator[Lineage]:
-    """Yield the lineages in the directory of lego."""
-    for found in sorted(directory.glob("certificates/*.crt")):
-        if not found.name.endswith(ISSUER):
-            yield Lineage(found.stem, found, found.with_suffix(".key"))
+def lineages(files: ClientFiles) -> Iterator[Lineage]:
+    """Yield the lineages. Of the CA lego keeps the host: a certificate's own URL is there."""
+    place = files.directory / "certificates"
+    for stem in sorted({each.stem for each in files.files("certificates") if _is_of_a_lineage(each.name)}):
+        url = text_of(files.json(place / f"{stem}.json").get("certUrl"))
+        yield Lineage(stem, place / f"{stem}.crt", place / f"{stem}.key", host_of(url))
 
 
-LEGO = Client("lego", "/root/.lego", "certificates", lineages)
+def _is_of_a_lineage(name: str) -> bool:
+    return name.endswith((".crt", ".key")) and not name.endswith(ISSUER)
+
+
+def accounts(files: ClientFiles) -> Iterator[ClientAccount]:
+    """Yield the accounts: ``accounts/HOST/MAIL``, with an underscore for the colon of a port."""
+    for host in files.directories("accounts"):
+        for each in files.directories("accounts", host.name):
+            registration = files.json(each / "account.json").get("registration")
+            url = text_of(registration.get("uri")) if isinstance(registration, dict) else ""
+            yield ClientAccount(host.name, each / "keys" / f"{each.name}.key", url)
+
+
+LEGO = Client(
+    "lego", "/root/.lego", "certificates", lineages, accounts, stop="crontab -l | sed '/lego/s/^/#/' | crontab -"
+)

@@ -1,10 +1,12 @@
-"""Files of one lineage in the directory of another client."""
+"""Lineages and accounts in the directory of another client."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from agent.operations.lineages.client_files import ClientFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,19 +18,33 @@ class Lineage:
     certificates: Path
     """The leaf and its intermediates, PEM."""
     key: Path
+    ca: str = ""
+    """Its CA, as the client writes it down: see `authority.is_directory`; empty: it doesn't."""
 
 
-Reader = Callable[[Path], Iterator[Lineage]]
-"""Yields the lineages in a client's directory, by name. It names files, and opens none."""
+@dataclass(frozen=True, slots=True)
+class ClientAccount:
+    """Account of another client at a CA."""
+
+    ca: str
+    """Its CA, as the client writes it down."""
+    key: Path
+    """A JWK, or PEM."""
+    url: str = ""
+    """The account's own; empty: the client doesn't write it down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Another ACME client."""
+    """Another ACME client. Its readers name files by name, and open none but those that say which CA is meant."""
 
     name: str
     usual: str
     """Its directory, as its packages have it."""
     holds: str
     """Where in it the lineages are."""
-    lineages: Reader
+    lineages: Callable[[ClientFiles], Iterator[Lineage]]
+    accounts: Callable[[ClientFiles], Iterator[ClientAccount]]
+    """Yields those first that lineages are renewed by."""
+    stop: str
+    """Command that ends its renewals where it is installed as usual."""

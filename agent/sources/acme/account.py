@@ -84,7 +84,7 @@ class Accounts:
 
     def remembered(self, client: AcmeClient) -> Account | None:
         """Return the account of the client's key, as it's remembered; None: it isn't."""
-        state = self._context.memory.read(_entry(client.url))
+        state = self._context.memory.read(account_entry(client.url))
         if not state:
             return None
         account = account_from(state)
@@ -92,7 +92,7 @@ class Accounts:
 
     def _is_between_keys(self, client: AcmeClient) -> bool:
         """Whether a change of key has begun and not ended: it goes on with the new key, or not at all."""
-        state = self._context.memory.read(_entry(client.url))
+        state = self._context.memory.read(account_entry(client.url))
         known = {state.get("thumbprint"), state.get("rollover")} - {None, client.thumbprint}
         return bool(known) and state.get("status") == "valid"
 
@@ -103,7 +103,7 @@ class Accounts:
             if account is not None:
                 client.account = account
                 self._give_up(client, account)
-            self._context.memory.write(_entry(client.url), {})
+            self._context.memory.write(account_entry(client.url), {})
             client.account = None
 
     def rollover(self, client: AcmeClient, new: PrivateKey) -> bool:
@@ -118,7 +118,7 @@ class Accounts:
             if account is None or account.thumbprint == thumbprint(new):
                 return True
             client.account = account
-            begun = self._context.memory.read(_entry(client.url)).get("rollover") == thumbprint(new)
+            begun = self._context.memory.read(account_entry(client.url)).get("rollover") == thumbprint(new)
             self._remember(account, rollover=thumbprint(new))
             if begun and self._known_by(client, new) == account.url:
                 client.use(self._context, new)
@@ -134,7 +134,7 @@ class Accounts:
             client.change_key(self._context, new)
         except CaProblem as refusal:
             if refusal.problem.type in OVER and not self._is_still_good(client):
-                self._context.memory.write(_entry(client.url), {})
+                self._context.memory.write(account_entry(client.url), {})
                 client.use(self._context, new)
                 client.account = None
                 return False
@@ -161,6 +161,16 @@ class Accounts:
 
     def _found(self, client: AcmeClient) -> Account | None:
         """Return the account that the CA knows by the client's key; None: it knows none."""
+        account = self.look_up(client)
+        if account is not None:
+            self._context.progress(OrderStep.ACCOUNT, f"the account {account.url} is found by its key")
+        return account
+
+    def look_up(self, client: AcmeClient) -> Account | None:
+        """Return what the CA knows by the client's key (RFC 8555 section 7.3.1); None: nothing. Nothing is kept of it.
+
+        Raises `CaProblem`, also where the account is not valid, and `CaUnreachable`.
+        """
         try:
             answer = self._new_account(client, Registration(only_return_existing=True))
         except CaProblem as refusal:
@@ -171,7 +181,6 @@ class Accounts:
         if account.status != "valid":
             problem = ProblemDocument("unauthorized", f"the account is {account.status}", status=403)
             raise CaProblem(problem, url=account.url, resource="newAccount")
-        self._context.progress(OrderStep.ACCOUNT, f"the account {account.url} is found by its key")
         return account
 
     def _known_by(self, client: AcmeClient, key: PrivateKey) -> str:
@@ -222,7 +231,7 @@ class Accounts:
     def _with_contact(self, client: AcmeClient, account: Account, wish: AccountWish) -> Account:
         """Return the account as the CA knows it once it has the addresses of the settings."""
         wanted = wish.contact_uris
-        asked = self._context.memory.read(_entry(client.url)).get("asked")
+        asked = self._context.memory.read(account_entry(client.url)).get("asked")
         if asked == list(wanted):
             return account
         if set(account.contact) != set(wanted):
@@ -256,7 +265,7 @@ class Accounts:
             before = client.account
             if before and forgotten not in ("", before.url):
                 return
-            self._context.memory.write(_entry(client.url), {})
+            self._context.memory.write(account_entry(client.url), {})
             account = self.ensure(client, wish)
         if before and before.url != account.url:
             self._context.progress(
@@ -281,7 +290,7 @@ class Accounts:
 
     def _remember(self, account: Account, **more: Any) -> None:
         """Write an account down with what is not the CA's: ``asked``, the contact of the settings; ``rollover``, a thumbprint."""
-        entry = _entry(account.directory)
+        entry = account_entry(account.directory)
         asked = {key: value for key, value in self._context.memory.read(entry).items() if key == "asked"}
         self._context.memory.write(entry, {**account_json(account), **asked, **more})
 
@@ -293,5 +302,6 @@ def _account_of(answer: requests.Response, client: AcmeClient) -> Account:
     )
 
 
-def _entry(directory: str) -> str:
+def account_entry(directory: str) -> str:
+    """Return where the source remembers its account at a CA."""
     return f"account {directory}"

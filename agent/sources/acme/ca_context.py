@@ -26,6 +26,7 @@ from agent.sources.acme.limits import Limits, scope_of
 from agent.sources.acme.order_locks import OrderLocks
 from agent.sources.acme.problems import translate
 from agent.sources.acme.renewal_inquiry import inquire
+from agent.sources.acme.takeover import confirm
 from agent.system.addresses import own_addresses
 from agent.system.names import is_address
 
@@ -145,12 +146,14 @@ class CaContext:
         return Accounts(context).recover(error, self.client, self._wish)
 
     def inquire(self, chain: Chain, watch: Watch | None, context: SourceContext) -> Watch:
-        """Ask when a chain is to be renewed. Raises `RenewalInfoUnknown`."""
+        """Ask when a chain is to be renewed, and for an account that was imported. Raises `RenewalInfoUnknown`."""
 
         def ask(certificate_id: str) -> RenewalInfo | None:
             return self.client.renewal_info(context, certificate_id)
 
-        return inquire(ask, chain, watch, context.now(), random.SystemRandom())
+        found = inquire(ask, chain, watch, context.now(), random.SystemRandom())
+        confirm(self.client, context)
+        return found
 
     def revoke(self, chain: Chain, reason: str, context: SourceContext) -> None:
         """Have a chain revoked: for the account, or with its own key where another account has ordered it.

@@ -26,6 +26,16 @@ NO_SUCCESSOR = frozenset({"alreadyReplaced", "conflict", "malformed", "serverInt
 """Problems of an order that may be about what it replaces (RFC 9773 section 5) and nothing else. Pebble fails at some serials."""
 
 
+def issued_entry(request: str) -> str:
+    """Return where the source remembers who has issued the last chain of a request."""
+    return f"issued for {request}"
+
+
+def issued_state(chain: str, directory: str, account: str) -> dict[str, str]:
+    """Return what it remembers: the chain's id, the CA's directory, and the URL of the account; empty: it isn't known."""
+    return {"chain": chain, "directory": directory, "account": account}
+
+
 class OrderPlacement:
     """One request's way to an order."""
 
@@ -79,7 +89,7 @@ class OrderPlacement:
         """
         if self._last.get("chain") == chain.id:
             self.forget()
-        issued = {"chain": chain.id, "directory": self._source.directory_url, "account": self._account.url}
+        issued = issued_state(chain.id, self._source.directory_url, self._account.url)
         self._context.memory.write(self._key, issued)
 
     @property
@@ -101,7 +111,7 @@ class OrderPlacement:
 
     @property
     def _key(self) -> str:
-        return f"issued for {self._request.id}"
+        return issued_entry(self._request.id)
 
     def _still_there(self, saved: SavedOrder) -> Order | None:
         """Return the order if it can be gone on with: one whose time is over stays pending or processing at some CAs."""

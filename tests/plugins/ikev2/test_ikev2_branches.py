@@ -96,6 +96,9 @@ def test_the_branch_begins_the_connection_as_soon_as_it_has_its_certificate(pair
 
 def test_another_root_stops_the_connection_that_it_named_and_the_documented_steps_bring_it_back(pair):
     said = pair.office.command("root", "reissue", "--dry-run")
+    assert "The connection north with north.example.test goes on." in said
+    assert "stops" not in said
+    said = pair.office.command("root", "reissue", "--now", "--dry-run")
     assert "The connection north with north.example.test stops until its peer has the new root" in said
     assert "It is up now (north.example.test at 10.99.0.2)" in said
     pair.office.command("root", "reissue", "--now", "--yes-reissue-root")
@@ -105,6 +108,16 @@ def test_another_root_stops_the_connection_that_it_named_and_the_documented_step
     assert "AUTH" in pair.dial()
     pair.take_home()
     until(pair.up, what="the connection is back")
+
+    pair.office.command("root", "reissue", "--yes-reissue-root")
+    pair.office.deploy()
+    pair.take_home()
+    with pair.office.store() as store, store.write():
+        store.database.execute("update cross_certificates set obstacle = 'the branch has to know the root itself'")
+    pair.office.command("root", "begin", "--yes-begin-signing")
+    pair.office.deploy()
+    pair.hang_up()
+    assert pair.dial() == "", "the branch was given the next root with its certificate of the one before"
 
 
 def test_a_branch_whose_certificate_is_revoked_is_refused(pair):

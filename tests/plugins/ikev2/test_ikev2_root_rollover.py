@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.model.root import RootPhase
+from agent.store.instants import written
 from support.appliances.ikev2_network import Client, SiteAppliance, cable
 from support.cas.signing_requests import request_for
 from support.waiting import until
@@ -99,6 +101,19 @@ class Branch:
         self.client.hang_up("head")
         until(lambda: not self.up(), what="the tunnel has ended")
 
+    def phases(self) -> list[RootPhase]:
+        with self.office.store() as store:
+            return [each.phase for each in store.roots.all()]
+
+    def everything_of_the_root_before_ends(self) -> None:
+        """Have the store say what it says once that root's last certificate has ended."""
+        now = datetime.now(UTC)
+        with self.office.store() as store, store.write():
+            (before,) = (each.sha256 for each in store.roots.all() if each.phase is RootPhase.REPLACED)
+            replaced = [written(now - timedelta(days=2)), before]
+            store.database.execute("update roots set replaced_at = ? where sha256 = ?", replaced)
+            store.database.execute("update peers set not_after = ? where root = ?", [written(now), before])
+
     def up(self) -> list[bytes]:
         """Return the numbers of the branch's tunnels."""
         with self.client.charon() as charon:
@@ -149,8 +164,10 @@ def test_no_branch_is_refused_whichever_root_it_knows_and_tunnels_that_are_up_st
     branch.office.deploy()
     branch.rekey_and_end()
     assert branch.dial("established", renewed)
-    office.command("root", "retire", "--yes-retire-root")
+    branch.everything_of_the_root_before_ends()
+    office.command("clock", "accept")
     office.deploy()
+    assert branch.phases() == [RootPhase.SIGNING, RootPhase.RETIRED], "nothing that it has signed is left"
     branch.rekey_and_end()
     branch.dial_all(renewed=renewed, renewed_only_new=only_new)
     office.kill()

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from agent.api.peers import PeerPage
+from agent.api.root_steps import PreparedRoot
 from agent.errors import Problem
 from agent.errors.problem import rfc3339
 from agent.health.problems import window
+from agent.health.roots import root_prepared, root_replaced
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.peer import PeerState
+from agent.model.root import RootPhase, RootRecord
 from agent.operations.effects import (
     ChangeEffects,
     ModuleConsequence,
+    RetirementEffects,
     RevocationEffects,
     RootEffects,
     Switch,
     UninspectedModule,
 )
+from agent.pki.key import KeyType
 from agent.report.peers import ListRow, PeerRow
 from agent.report.rows import plain
-from support.fakes.api import CHAIN, NOW, ROOT, WHO, Browser, FakeApi, chain, status
+from support.fakes.api import CHAIN, NOW, ROOT, WHO, Browser, FakeApi, chain, problem, status
 
 SERIAL = "5d0c66a13e"
 PEER = PeerRow(
@@ -169,6 +175,63 @@ def test_a_new_root_that_none_leads_to_says_why(agent: FakeApi, browser: Browser
     assert "IPsec connections between head office and branches" in words
 
 
+NEXT = RootRecord("ef" * 32, "Next CA", NOW, NOW + timedelta(days=3650), "", NOW, prepared=True)
+BEFORE = RootRecord("ef" * 32, "Old CA", NOW, NOW + timedelta(days=3650), "", NOW, replaced_at=NOW)
+STEPS = {
+    "begin": (root_prepared(NEXT, NOW), "BEGIN"),
+    "retire": (root_replaced(BEFORE, ["ikev2/branch-1"]), "RETIRE"),
+}
+
+
+def asks_for(agent: FakeApi, step: str) -> None:
+    """Have a finding about a root, and what the agent says of its step."""
+    said, _ = STEPS[step]
+    finding = Finding(SubjectKind.ROOT, NEXT.sha256, Severity.NOTICE, said, NOW, NEXT.subject)
+    agent.says("GET /v1/status", status(chain(), findings=(finding,)))
+    effects = RootEffects((), (), (), ("webui/address",), (), bridged=True)
+    agent.says("GET /v1/root/begin", plain(PreparedRoot("Next CA", NEXT.sha256, NOW + timedelta(days=90), effects)))
+    kept = RetirementEffects((STOPS,), (), (), "Old CA", BEFORE.sha256, BEFORE.not_after, ("ikev2/branch-1",), ())
+    agent.says("GET /v1/root/retire", plain(kept))
+    for each in STEPS:
+        agent.says(f"POST /v1/root/{each}", {"job": "0a" * 8}, 202)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_finding_leads_an_administrator_to_a_root_s_step(agent: FakeApi, browser: Browser, step: str) -> None:
+    asks_for(agent, step)
+    assert f'href="/root/{step}"' in browser.get("/certificates").text
+    page = browser.get(f"/root/{step}")
+    words = "Who knows only the present one takes what it signs" if step == "begin" else "The tunnel to <north> stops."
+    assert words in page.words
+    fields = {"form_token": page.token, "day": "2027-03-01"}
+    answer = browser.post(f"/root/{step}", fields, follow=False)
+    assert answer.headers["location"] == f"/jobs/{'0a' * 8}"
+    browser.post(f"/root/{step}", {"form_token": page.token, "typed": STEPS[step][1]}, follow=False)
+    bodies = [json.loads(body) for _, body in agent.calls(f"POST /v1/root/{step}")]
+    assert bodies == [{"at": "2027-03-01T00:00:00Z"}, {"typed": STEPS[step][1]}]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_who_may_only_look_is_offered_no_step(agent: FakeApi, browser: Browser, step: str) -> None:
+    asks_for(agent, step)
+    agent.says("GET /v1/session", {**WHO, "role": "viewer", "idle_at": rfc3339(NOW + timedelta(minutes=30))})
+    assert f'href="/root/{step}"' not in browser.get("/certificates").text
+    assert browser.get(f"/root/{step}").status == 403
+
+
+@pytest.mark.parametrize("code", ["api.not_typed", "root.step_too_late", "people.password_needed"])
+def test_a_step_that_is_refused_is_asked_for_again(agent: FakeApi, browser: Browser, code: str) -> None:
+    asks_for(agent, "begin")
+    status_code = 403 if code.startswith("people") else 422
+    agent.says("POST /v1/root/begin", problem(code, "The step can't be so late."), status_code)
+    fields = {"form_token": browser.get("/root/begin").token, "typed": "begin"}
+    again = browser.post("/root/begin", fields)
+    assert again.status == status_code
+    assert ("type BEGIN exactly" in again.words) is (code == "api.not_typed")
+    assert ('type="password"' in again.text) is (code == "people.password_needed")
+    assert 'value="begin"' in again.text
+
+
 def test_deleting_a_chain_names_what_drops(agent: FakeApi, browser: Browser) -> None:
     path = f"/v1/chains/{CHAIN.id}"
     use = {"module": "mail", "title": "Mail", "slot": "default"}
@@ -208,3 +271,26 @@ def test_a_module_that_waits_for_its_window_says_until_when(agent: FakeApi, brow
     assert "Mail mail: mail takes what is new into service" in page.words
     assert f"{opens:%Y-%m-%d %H:%M} UTC" in page.words
     assert "in 3 hours" in page.words
+
+
+def test_a_root_beside_the_main_one_is_shown_with_its_keys_and_a_download_of_its_own(
+    agent: FakeApi, browser: Browser
+) -> None:
+    says(agent)
+    beside = replace(ROOT, subject="gw Root CA RSA", sha256="cd" * 32, key_type=KeyType.RSA_2048, beside=True)
+    following = replace(beside, subject="gw Root CA RSA 2036", sha256="ef" * 32, phase=RootPhase.PREPARED, signs_at=NOW)
+    agent.says("GET /v1/root", {"root": plain(ROOT), "earlier": [], "others": [plain(beside), plain(following)]})
+    page = browser.get("/root")
+    assert "It signs for keys of its own kind (RSA) beside the one above." in page.words
+    for each in (beside, following):
+        assert f'href="/root/download?format=der&amp;of={each.sha256}"' in page.text
+    assert f'href="/root/begin?of={following.sha256}"' in page.text
+
+
+def test_a_step_is_asked_for_of_the_root_that_was_shown(agent: FakeApi, browser: Browser) -> None:
+    asks_for(agent, "begin")
+    page = browser.get(f"/root/begin?of={NEXT.sha256}")
+    browser.post("/root/begin", {"form_token": page.token, "typed": "BEGIN", "of": NEXT.sha256}, follow=False)
+    assert f'name="of" value="{NEXT.sha256}"' in page.text
+    ((_, body),) = agent.calls("POST /v1/root/begin")
+    assert json.loads(body) == {"typed": "BEGIN", "of": NEXT.sha256}

@@ -4,12 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from agent.errors.account import ExternalAccountMissing, RekeyUnfinished, TermsNotAgreed
+from agent.errors.account import AccountRefused, ExternalAccountMissing, RekeyUnfinished, TermsNotAgreed
 from agent.pki.account_key import make_account_key, thumbprint
 from agent.sources.acme.account import Accounts, AccountWish
 from agent.sources.acme.client import AcmeClient
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.messages import ProblemDocument, account_from
+from agent.sources.acme.source import AcmeSource
+from agent.sources.acme.takeover import confirm, look_up, unconfirmed_memory
 from support.cas.challtestsrv import OLD
 from support.cas.stub_server import Reply
 from support.clients.acme import asking
@@ -59,6 +61,56 @@ def test_an_account_whose_url_was_lost_is_found_by_its_key(stub, context, client
     assert Accounts(context).ensure(client, AccountWish(contact=CONTACT, agree_terms=True)).url == first.url
     assert len(stub.accounts) == 1
     assert context.steps[-1] == ("account", f"the account {first.url} is found by its key")
+
+
+def test_a_key_of_another_client_is_looked_up_and_nothing_is_made_or_kept(stub, context, client):
+    source = AcmeSource(directory=stub.directory_url)
+    assert look_up(source, context.key, context) is None
+    first = Accounts(context).ensure(client, AccountWish(contact=CONTACT, agree_terms=True))
+    context.memory.entries.clear()
+    context.steps.clear()
+    assert look_up(source, context.key, context).url == first.url
+    assert posted(stub)[-1] == {"onlyReturnExisting": True}
+    assert not context.memory.entries
+    assert not context.steps
+    stub.script("newAccount", Reply(200, body={"status": "deactivated"}, headers={"Location": first.url}))
+    with pytest.raises(AccountRefused, match="the account is deactivated"):
+        look_up(source, context.key, context)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_account_that_was_imported_while_its_ca_was_away_is_asked_for_once_with_the_first_inquiry(at, stub, known):
+    orderer = at(stub)
+    chain = orderer.order("www.example.com")
+    entry = f"account {stub.directory_url}"
+    url = orderer.context.memory.read(entry)["url"]
+    _, state = unconfirmed_memory(orderer.source, orderer.context.key, url)
+    orderer.context.memory.write(entry, state)
+    if not known:
+        stub.accounts.clear()
+    stub.seen.clear()
+    for _ in range(2):
+        orderer.source.inquire(chain, None, orderer.context)
+    assert posted(stub) == [{"onlyReturnExisting": True}]
+    assert orderer.context.memory.read(entry).get("status") == ("valid" if known else None)
+    told = (
+        f"{url} is found by its key"
+        if known
+        else "that was imported is not used, as the CA knows no account by its key"
+    )
+    assert orderer.context.steps[-1] == ("account", f"the account {told}")
+
+
+def test_an_imported_account_waits_for_a_ca_that_fails(stub, context, client):
+    context.memory.write(
+        *unconfirmed_memory(AcmeSource(directory=stub.directory_url), context.key, "https://ca.example/7")
+    )
+    stub.script("newAccount", *[Reply(500, "serverInternal")] * 4)
+    confirm(client, context)
+    assert context.memory.read(f"account {stub.directory_url}")["status"] == "unconfirmed"
+    stub.script("newAccount", Reply(403, "unauthorized"))
+    confirm(client, context)
+    assert context.memory.read(f"account {stub.directory_url}") == {}
 
 
 @pytest.mark.parametrize("options", [{}, {"programs": OLD}], ids=["new", "old"])

@@ -30,6 +30,7 @@ def orders(ca) -> int:
     return len(ca.requests("/order-plz") or ca.requests("/acme/neworders"))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("step", [step for step in OrderStep if step is not OrderStep.WAITING])
 def test_the_next_run_finishes_the_same_order(appliance, ca, step):
     assert appliance.die_at(f"order_step:{step}") == KILLED
@@ -49,6 +50,7 @@ def test_one_order_is_enough_however_often_the_agent_is_killed(appliance, ca):
     appliance.assert_certified(SITE)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("where", ["chain_stored", "binding_changed", "switching", "reloading", "probing"])
 def test_a_chain_that_was_issued_is_deployed_by_the_next_run(appliance, ca, where):
     appliance.engine().run_pass(wait=0, orders=False)

@@ -1,102 +1,93 @@
-"""What other ACME clients have got of a real CA goes on being served, and is renewed here."""
+"""What other ACME clients have got of a real CA goes on being served, and is renewed here by the same account."""
 
 import json
 import shutil
 
 import pytest
 
-from agent.model.records import UPLOADED
+from agent.pki.account_key import load_account_key, thumbprint
 from support.appliances.carried import command, tree
 from support.appliances.certified import Certified
-from support.appliances.deployed import served
 from support.appliances.proxied import SITES
-from support.cas.pebble import Pebble
+from support.cas.pebble import Options, Pebble
 from support.clients.other_acme import GETTING
 
 SITE, OTHER = SITES[:2]
+KEYS = {
+    "acme.sh": "ca/*/*/account.key",
+    "caddy": "acme/*/users/*/*.key",
+    "certbot": "accounts/*/*/*/private_key.json",
+    "dehydrated": "accounts/*/account_key.pem",
+    "lego": "accounts/*/*/keys/*",
+}
+STOPS = {
+    "acme.sh": "acme.sh --uninstall-cronjob",
+    "caddy": "systemctl disable --now caddy",
+    "certbot": "systemctl disable --now certbot.timer",
+    "dehydrated": "sed -i '/dehydrated/s/^/#/' /etc/cron.d/dehydrated",
+    "lego": "crontab -l | sed '/lego/s/^/#/' | crontab -",
+}
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory):
+    """A CA that believes everybody, as these clients' own servers can't have the port that it looks at."""
+    made = Pebble(tmp_path_factory.mktemp("pebble"), Options(always_valid=True))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", params=sorted(GETTING))
+def left(request, ca, tmp_path_factory):
+    """A client, and the directory in which it has got a chain for a site and another name; Caddy has a name in each."""
+    directory = tmp_path_factory.mktemp(request.param)
+    GETTING[request.param](ca, directory, SITE, OTHER)
+    return request.param, directory
 
 
 @pytest.fixture
-def ca(pebble_with) -> Pebble:
-    """A CA that believes everybody, as these clients' own servers can't have the port that it looks at."""
-    return pebble_with(always_valid=True)
-
-
-@pytest.fixture(params=sorted(GETTING))
-def migrated(request, ca):
-    """An appliance with one site, and the directory of another client that has got a chain for it and another name."""
+def migrated(left, ca):
+    """An appliance with one site, and what a client has left."""
+    client, directory = left
     with Certified.make(ca=ca, acme={"preflight": False}) as appliance:
         appliance.configure()
         appliance.layout.trust.mkdir()
         (appliance.layout.trust / "ca.pem").write_text(ca.roots()[0])
-        directory = appliance.root / request.param
-        directory.mkdir()
-        GETTING[request.param](ca, directory, SITE, OTHER)
+        shutil.copytree(directory, appliance.root / client, symlinks=True)
         ca.mark()
-        yield appliance, request.param, directory
+        yield appliance, client, appliance.root / client
 
 
 def imported(appliance, *arguments):
     return command(appliance.root, "import", *arguments)
 
 
-def test_what_serves_goes_on_and_is_renewed_here(migrated, ca):
+def test_what_serves_goes_on_and_is_renewed_here_by_the_same_account(migrated, ca):
     appliance, client, directory = migrated
-    before = tree(directory)
+    looked = json.loads(imported(appliance, client, directory, "--dry-run", "--json").stdout)
+    before = tree(appliance.root)
+    assert json.loads(imported(appliance, client, directory, "--dry-run", "--json").stdout) == looked
+    assert tree(appliance.root) == before
     made = imported(appliance, client, directory)
     assert made.returncode == 0, made.stderr
-    assert f"reverse_proxy/{SITE}: uploaded, covers {SITE}" in made.stderr
-    assert f"Turn the timer of {client} off" in made.stderr
+    assert f"reverse_proxy/{SITE}: acme" in made.stderr
+    assert f"To end the renewals of {client}: {STOPS[client]}" in made.stderr
     assert ca.requests("/order-plz") == []
-    assert appliance.sources() == {SITE: UPLOADED}
+    assert appliance.sources() == {SITE: "acme"}
     appliance.assert_certified(SITE)
-    assert tree(directory) == before
-    again = imported(appliance, client, directory)
-    assert "; it is here already" in again.stderr
+    assert tree(directory).items() <= before.items()
+    (account,) = looked["accounts"]
+    assert f"account at 127.0.0.1: {account['url']}, taken over\n" in made.stderr
+    found = appliance.chain().leaf.serial_number.bit_length() % 8 != 0  # see support.fakes.orderer.replaceable
+    ca.mark()
     appliance.renew()
     appliance.apply()
-    assert len(ca.requests("/order-plz")) == 1
+    assert len(ca.requests("/order-plz")) == (1 if found else 2), "once more where Pebble fails at what is replaced"
+    assert ca.requests("/sign-me-up") == [], "the account was known"
+    assert ca.requests("/draft-ietf-acme-ari-03/renewalInfo/") != [], "the CA says when"
+    if found:
+        ca.wait_until_replaced()
     with appliance.store() as store:
-        assert {each.source for each in store.chains.records()} >= {UPLOADED, "acme"}
-
-
-def test_a_look_says_what_would_serve_and_changes_nothing(migrated, ca):
-    appliance, client, directory = migrated
-    appliance.apply()
-    serving = served(appliance.port, SITE)
-    made = imported(appliance, client, directory, "--dry-run", "--json")
-    assert made.returncode == 0, made.stderr
-    (row,) = json.loads(made.stdout)["lineages"]
-    assert (row["names"], row["problem"]) == ([SITE, OTHER], None)
-    assert [each["slot"] for each in row["switches"]] == [SITE]
-    assert appliance.apply().performed == ()
-    assert served(appliance.port, SITE) == serving
-
-
-def test_what_can_not_be_taken_is_told_and_the_others_are(migrated):
-    appliance, client, directory = migrated
-    (certificate,) = {
-        "certbot": directory.glob("live/*/fullchain.pem"),
-        "dehydrated": directory.glob("certs/*/fullchain.pem"),
-    }.get(client, (each for each in directory.glob("certificates/*.crt") if "issuer" not in each.name))
-    place = certificate.parent if certificate.name == "fullchain.pem" else None
-    broken = (place.with_name("broken") if place else certificate.parent) / (
-        certificate.name if place else "broken.crt"
-    )
-    broken.parent.mkdir(exist_ok=True)
-    shutil.copy(certificate, broken)
-    made = imported(appliance, client, directory, "--dry-run")
-    assert made.returncode == 3
-    assert "broken: not taken: " in made.stderr
-    assert "The file can't be read: no such file or directory." in made.stderr
-    assert f"reverse_proxy/{SITE}: uploaded, covers {SITE}" in made.stderr
-
-
-def test_a_directory_of_something_else(tunnel, tmp_path):
-    (tmp_path / "empty").mkdir()
-    made = imported(tunnel, "certbot", tmp_path / "empty")
-    assert made.returncode == 1
-    assert made.stderr == (
-        f"Error: {tmp_path}/empty: There is no chain of certbot in this directory: nothing is in live/.\n"
-        "Name the directory in which it keeps its files: chainwright import certbot /etc/letsencrypt\n"
-    )
+        (key,) = directory.glob(KEYS[client])
+        assert store.account_keys.present().thumbprint == thumbprint(load_account_key(key.read_bytes()))
+        assert store.memories.read("acme", f"account {ca.directory_url}")["url"] == account["url"]

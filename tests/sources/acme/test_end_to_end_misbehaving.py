@@ -51,6 +51,7 @@ CASES: dict[str, tuple[str, Callable[[Misbehaving], Reply], str, str]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("path", "reply", "code", "words"), CASES.values(), ids=CASES)
 def test_the_local_chain_serves_and_text_json_and_exit_code_tell_why_until_it_is_over(
     appliance: Certified,
@@ -178,6 +179,7 @@ def certified(certifier: Certifier) -> Iterator[Certified]:
         yield made
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("shape", MENDED.values(), ids=MENDED)
 def test_a_chain_in_another_shape_is_served_from_its_only_order(
     certified: Certified, certifier: Certifier, shape: Delivery
@@ -190,6 +192,7 @@ def test_a_chain_in_another_shape_is_served_from_its_only_order(
     assert len(certifier.requests("/acme/neworders")) == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("options", "good"), SIGNED.values(), ids=SIGNED)
 def test_a_leaf_that_is_another_is_served_where_it_does_no_harm_and_else_never_stored(
     certified: Certified, certifier: Certifier, options: dict[str, object], good: bool

@@ -267,6 +267,7 @@ MEMBERS = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("path", "member"), [(path, each) for path, members in MEMBERS.items() for each in members])
 def test_no_member_of_an_answer_makes_more_of_an_order_than_a_failure(
     at: Opened, misbehaving: Misbehaving, path: str, member: str
@@ -281,6 +282,7 @@ def test_no_member_of_an_answer_makes_more_of_an_order_than_a_failure(
         orderer.close()
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("header", ["Retry_After", "Date", "Replay_Nonce", "Link", "Location", "Content_Type"])
 @pytest.mark.parametrize(
     "value", ["", "x", "-1", "9" * 400, "Fri, 31 Dec 9999 23:59:59 -1200", "<", '<>;rel="alternate"']

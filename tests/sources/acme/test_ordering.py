@@ -74,6 +74,7 @@ def test_the_key_is_of_the_type_that_was_asked_for(at: Opened, pebble, key_type:
     assert at(pebble).order(f"{key_type}.chain.dev", key_type=key_type).key_type is key_type
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("programs", [NEW, OLD], ids=["new", "old"])
 @pytest.mark.parametrize("nonce_reject", [0, 30])
 @pytest.mark.parametrize("authz_reuse", [0, 100])

@@ -1,0 +1,173 @@
+"""Accounts of other ACME clients: which one is taken over, and what its CA says of it (RFC 8555 section 7.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agent.errors import AgentError, Problem
+from agent.errors.account import AccountRefused
+from agent.errors.importing import (
+    AccountElsewhere,
+    AccountNotKnown,
+    AccountOver,
+    AccountThere,
+    AccountUnasked,
+    AnotherAccountTaken,
+)
+from agent.operations.account_key import STOPPED_BY_ACCOUNT
+from agent.operations.lineages.authority import is_directory, is_staging
+from agent.pki.account_key import load_account_key, thumbprint
+from agent.sources.acme.source import AcmeSource
+from agent.sources.acme.values import KNOWN_DIRECTORIES
+
+if TYPE_CHECKING:
+    from agent.operations.lineages.client_files import ClientFiles
+    from agent.operations.lineages.lineage import ClientAccount
+    from agent.operations.locked_state import LockedState
+    from agent.pki.key import PrivateKey
+    from agent.sources.acme.messages import Account
+
+LookUp = Callable[[AcmeSource, "PrivateKey"], "Account | None"]
+"""Asks a CA for the account that it knows by a key; None: none. Raises `AcmeError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountImport:
+    """What becomes of one account."""
+
+    ca: str
+    """As the client writes it down, or what people call it."""
+    url: str
+    """The account's own; empty: it isn't known."""
+    taken: bool = False
+    known: bool = False
+    """Whether it is this appliance's already."""
+    problem: Problem | None = None
+    """Why it isn't taken; or of one that is, why its CA has not said that it knows it."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AccountCandidate:
+    """One account, read and compared with the settings."""
+
+    row: AccountImport
+    source: AcmeSource | None = None
+    key: PrivateKey | None = None
+    """With `source`, where it may be taken."""
+    found: Account | None = None
+    """What its CA has answered."""
+
+
+def sources_of(state: LockedState) -> list[AcmeSource]:
+    """Return the sources of the ladder that ask an ACME CA."""
+    return [each for each in state.inputs.settings.rungs.values() if isinstance(each, AcmeSource)]
+
+
+def source_for(state: LockedState, ca: str) -> AcmeSource | None:
+    """Return the source that asks the CA that a client means; None: none does."""
+    return next((each for each in sources_of(state) if is_directory(ca, each.directory_url)), None)
+
+
+def account_candidates(
+    state: LockedState, files: ClientFiles, accounts: Iterable[ClientAccount]
+) -> list[AccountCandidate]:
+    """Read the keys of accounts, and say which may be taken over."""
+    return [_candidate(state, files, each) for each in accounts]
+
+
+def _candidate(state: LockedState, files: ClientFiles, account: ClientAccount) -> AccountCandidate:
+    row = AccountImport(account.ca, account.url)
+    source = source_for(state, account.ca)
+    try:
+        if source is None:
+            raise AccountElsewhere(account.ca, is_staging(account.ca))
+        key = load_account_key(files.read(account.key))
+    except AgentError as error:
+        return AccountCandidate(replace(row, problem=error.problem))
+    return _compared(state, AccountCandidate(replace(row, ca=source.ca), source, key))
+
+
+def _compared(state: LockedState, candidate: AccountCandidate) -> AccountCandidate:
+    """Return an account with what stands against it here: one that exists is not overwritten."""
+    if candidate.source is None or candidate.key is None:
+        return candidate
+    for source, own in _own_accounts(state):
+        if source.name == candidate.source.name and own.thumbprint == thumbprint(candidate.key):
+            return AccountCandidate(replace(candidate.row, url=own.url, known=True))
+        return AccountCandidate(replace(candidate.row, problem=AccountThere(source.ca, own.url).problem))
+    return candidate
+
+
+def _own_accounts(state: LockedState) -> Iterator[tuple[AcmeSource, Account]]:
+    from agent.sources.acme.account import account_entry
+    from agent.sources.acme.takeover import known_account
+
+    for source in sources_of(state):
+        own = known_account(source, state.store.memories.read(source.name, account_entry(source.directory_url)))
+        if own is not None:
+            yield source, own
+
+
+def asked(candidates: Iterable[AccountCandidate], look_up: LookUp) -> list[AccountCandidate]:
+    """Return them with what their CAs say, asked without the lock: the first one that is known there is taken."""
+    result: list[AccountCandidate] = []
+    taken: AccountImport | None = None
+    for each in candidates:
+        if each.source is None or each.key is None:
+            result.append(each)
+        elif taken is not None:
+            result.append(
+                AccountCandidate(replace(each.row, problem=AnotherAccountTaken(taken.url or taken.ca).problem))
+            )
+        else:
+            result.append(_asked(each, each.source, each.key, look_up))
+            taken = result[-1].row if result[-1].row.taken else None
+    return result
+
+
+def _asked(candidate: AccountCandidate, source: AcmeSource, key: PrivateKey, look_up: LookUp) -> AccountCandidate:
+    try:
+        found = look_up(source, key)
+    except AccountRefused as error:
+        return AccountCandidate(replace(candidate.row, problem=AccountOver(source.ca, error.reason).problem))
+    except AgentError as error:
+        problem = AccountUnasked(source.ca, error.problem.cause).problem
+        return replace(candidate, row=replace(candidate.row, taken=True, problem=problem))
+    if found is None:
+        return AccountCandidate(replace(candidate.row, problem=AccountNotKnown(source.ca).problem))
+    return replace(candidate, row=replace(candidate.row, url=found.url, taken=True), found=found)
+
+
+def take_over(state: LockedState, candidates: Iterable[AccountCandidate], *, dry_run: bool) -> list[AccountImport]:
+    """Make the account key of the one that is to be taken ours; `dry_run`: only say what would become of them."""
+    return [_taken_over(state, each, dry_run=dry_run) for each in candidates]
+
+
+def _taken_over(state: LockedState, candidate: AccountCandidate, *, dry_run: bool) -> AccountImport:
+    compared = _compared(state, candidate)  # an order may have made an account since
+    if compared.row.taken and not dry_run:
+        _keep(state, compared)
+    return compared.row
+
+
+def _keep(state: LockedState, candidate: AccountCandidate) -> None:
+    from agent.sources.acme.account import account_entry
+    from agent.sources.acme.takeover import account_memory, unconfirmed_memory
+
+    source, key = candidate.source, candidate.key
+    assert source is not None
+    assert key is not None
+    with state.change("account imported", source.ca, candidate.row.url):
+        present = state.store.account_keys.present()
+        if present is None or present.thumbprint != thumbprint(key):
+            state.store.account_keys.add(key, state.now)
+            for directory in KNOWN_DIRECTORIES.values():  # it has no account by the new key
+                state.store.memories.write(source.name, account_entry(directory), {})
+        found = candidate.found
+        known = account_memory(found) if found else unconfirmed_memory(source, key, candidate.row.url)
+        state.store.memories.write(source.name, *known)
+        for order in state.store.orders.records():
+            if order.problem and order.problem.get("code") in STOPPED_BY_ACCOUNT:
+                state.store.orders.forget_failures(order.request)
