@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -93,7 +94,9 @@ def retire(request: ApiRequest) -> ApiResponse:
 def _instant(request: ApiRequest, at: datetime | None, typed: str, word: str) -> datetime | None:
     """Return a date that is to come; None: now, which has to be confirmed. Raises `ConfirmationWordMissing`."""
     if at is not None and at > request.now:
-        return at.astimezone(UTC)
+        with suppress(OverflowError):  # the last day of the calendar, in a zone behind UTC
+            return at.astimezone(UTC)
+        return datetime.max.replace(tzinfo=UTC)
     if typed != word:
         raise ConfirmationWordMissing(word)
     return None

@@ -18,15 +18,17 @@ from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
 from agent.errors.root import RootMissing
 from agent.model.aim import Aim
-from agent.model.root import RootPhase, RootRecord, cross_certificates, in_phase, published_roots
+from agent.model.root import RootPhase, RootRecord, cross_certificates, published_roots
 from agent.operations.effects import RootEffects
 from agent.operations.root import (
+    is_beside,
     reissue_root,
     root_aim,
     root_effects,
     signing_date_of_next,
     upload_effects,
     upload_root,
+    uploads_beside,
 )
 from agent.operations.uploads import Through
 from agent.report.cross_certificates import cross_pem
@@ -56,17 +58,17 @@ class RootFormat(StrEnum):
     """PEM: certificates of the roots by each other, for who knows one of them alone. They are not for trusting."""
 
 
-class Retyped(Input):
-    """Word that confirms that what will break was read."""
+class Overlap(Input):
+    """Which root is to be followed by another one, and whether there is an overlap."""
+
+    now: bool = Field(False, description=AT_ONCE)
+    of: str = Field("", max_length=64, description="SHA-256 of the root that it follows; empty: the main one")
+
+
+class Retyped(Overlap):
+    """The same, with the word that confirms that what will break was read."""
 
     typed: str = Field(max_length=20, description=f'"{REISSUE}"')
-    now: bool = Field(False, description=AT_ONCE)
-
-
-class Overlap(Input):
-    """Whether there is an overlap."""
-
-    now: bool = Field(False, description=AT_ONCE)
 
 
 class NewRoot(Given):
@@ -85,17 +87,19 @@ class RootQuery(Input):
     """Encoding."""
 
     format: RootFormat = RootFormat.PEM
+    of: str = Field("", max_length=64, description="SHA-256 of one root, in place of all that clients are to trust")
 
 
 @dataclass(frozen=True, slots=True)
 class RootPage:
-    """The root that signs, those that are believed beside it, and those before."""
+    """The main root that signs, those that are believed beside it, and those before."""
 
     root: RootDetails
     earlier: tuple[RootDetails, ...]
     """Retired ones."""
     others: tuple[RootDetails, ...] = ()
-    """The one that is prepared to sign next, and one that was replaced and is still believed."""
+    """The one that signs beside it for keys of its own kind, those that are prepared to sign next, and those that were replaced
+    and are still believed."""
     crosses: bool = False
     """Whether there are certificates of the roots by each other to be had."""
 
@@ -129,21 +133,24 @@ def show(request: ApiRequest) -> ApiResponse:
     with Store.open_read_only(request.services.layout) as view:
         found = [root_details(snapshot, each, request.now) for each in view.roots.all()]
         crosses = bool(cross_certificates(view.roots.all(), view.roots.crosses(), request.now))
-    present = [each for each in found if each.phase is RootPhase.SIGNING]
-    if not present:
+    present = next((each for each in found if each.phase is RootPhase.SIGNING and not each.beside), None)
+    if present is None:
         raise RootMissing
     earlier = [each for each in found if each.phase is RootPhase.RETIRED]
-    others = [each for each in found if each.phase in {RootPhase.PREPARED, RootPhase.REPLACED}]
-    return ApiResponse(RootPage(present[0], tuple(earlier), tuple(others), crosses))
+    others = [each for each in found if each.phase is not RootPhase.RETIRED and each is not present]
+    return ApiResponse(RootPage(present, tuple(earlier), tuple(others), crosses))
 
 
 def download(request: ApiRequest) -> ApiResponse:
-    """Return the root's certificate, and that of the one that signs next. Raises `RootMissing` and `NoCrossCertificate`."""
+    """Return the certificates of the roots that sign, and of those that will.
+
+    Raises `RootMissing` and `NoCrossCertificate`.
+    """
     query: RootQuery = request.query
     with Store.open_read_only(request.services.layout) as view:
         roots, crosses = view.roots.all(), view.roots.crosses()
-    found = published_roots(roots)
-    if in_phase(roots, RootPhase.SIGNING) is None:
+    found = [each for each in published_roots(roots) if each.sha256.startswith(query.of)]
+    if not found:
         raise RootMissing
     if query.format is RootFormat.CROSS:
         content, media_type, ending = cross_pem(roots, crosses, request.now).encode(), PEM, "cross.pem"
@@ -156,7 +163,7 @@ def effects(request: ApiRequest) -> ApiResponse:
     """Say what another root would do, asking every module."""
     query: Overlap = request.query
     with request.services.looking_state() as state:
-        return ApiResponse(root_effects(state, at_once=query.now))
+        return ApiResponse(root_effects(state, at_once=query.now, beside=is_beside(state, query.of)))
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
@@ -164,8 +171,10 @@ def reissue(request: ApiRequest) -> ApiResponse:
     _require(request.body.typed, REISSUE)
     job, now = new_job(), request.body.now
     with request.locked_state(job) as state:
-        at = signing_date_of_next(state, at_once=now)
-        aim, root = None if at else root_aim(state), reissue_root(state, at_once=now)
+        beside = is_beside(state, request.body.of)
+        at = signing_date_of_next(state, at_once=now, beside=beside)
+        aim = None if at else root_aim(state, beside=beside)
+        root = reissue_root(state, at_once=now, beside=beside)
     return _taken(request, job, root, aim, "root reissued", at)
 
 
@@ -183,8 +192,9 @@ def replace(request: ApiRequest) -> ApiResponse:
     _require(request.body.typed, REPLACE)
     root, job = _diagnose(request, request.body, request.services.inspections.take), new_job()
     with request.locked_state(job) as state:
-        at = signing_date_of_next(state, at_once=request.body.now)
-        aim = None if at else root_aim(state)
+        beside = uploads_beside(state, root)
+        at = signing_date_of_next(state, at_once=request.body.now, beside=beside)
+        aim = None if at else root_aim(state, beside=beside)
         upload_root(state, root, at_once=request.body.now)
     return _taken(request, job, root, aim, "root replaced", at)
 
@@ -230,7 +240,7 @@ ROUTES = (
         "/v1/root/download",
         Access.PUBLIC,
         download,
-        "Return the root's certificate, and that of the next one, which are for everybody",
+        "Return the certificates of the roots that sign, and of the next ones, which are for everybody",
         query=RootQuery,
         media_types=(PEM, DER, PROFILE),
         problems=(404,),

@@ -12,7 +12,7 @@ from agent.cli.commands import CommandGroup, Invocation
 from agent.cli.confirmation import confirm_root, effect_lines
 from agent.cli.files import FILE, write_file
 from agent.cli.output import columns, note, print_json
-from agent.cli.root_steps import begin, phase_text, retire, root_json, successor_rows
+from agent.cli.root_steps import begin, of_option, phase_text, retire, root_json, successor_rows
 from agent.cli.words import counted
 from agent.errors.problem import rfc3339
 from agent.errors.root import RootMissing
@@ -88,8 +88,9 @@ $ openssl verify -CAfile known-root.pem -untrusted cross.pem branch-1.pem
 def download(invocation: Invocation, cross: bool, out: Path | None) -> None:
     """Print the root's certificate as PEM, and nothing else, for clients that are to trust it.
 
-    While another root is prepared, it follows: give clients both. A root that was issued by another authority is followed by the
-    certificates above it. With --cross: what leads who knows one of the roots alone to the others.
+    The one that signs for other keys follows, and while another root is prepared, that: give clients all. A root that was
+    issued by another authority is followed by the certificates above it.
+    With --cross: what leads who knows one of the roots alone to the others.
     """
     from agent.report.cross_certificates import cross_pem
 
@@ -123,7 +124,7 @@ $ chainwright root list
 )
 @click.pass_obj
 def list_(invocation: Invocation) -> None:
-    """List the present root, the next one where it is prepared, and those before."""
+    """List the roots that sign, the next ones where they are prepared, and those before."""
     from agent.store import Store
 
     with Store.open_existing(invocation.layout) as store:
@@ -150,25 +151,28 @@ Type REISSUE to go on:
 """,
 )
 @now_option
+@of_option
 @click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @click.option("--yes-reissue-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
-def reissue(invocation: Invocation, at_once: bool, dry_run: bool, confirmed: bool) -> int:
+def reissue(invocation: Invocation, at_once: bool, of: str, dry_run: bool, confirmed: bool) -> int:
     """Make a new root, which signs after an overlap in which clients are given it. What breaks is listed first, by name.
 
-    With --now it signs the local chains again in this run, and the one before is believed no longer.
+    With --now it signs the local chains again in this run, and the one before is believed no longer. Of two roots the main one is
+    followed by another one, unless --of names the other.
     """
     from agent.cli.apply import perform
-    from agent.operations.root import reissue_root, root_aim, root_effects
+    from agent.operations.root import is_beside, reissue_root, root_aim, root_effects
 
     with invocation.locked_state("root reissue") as state:
-        effects = root_effects(state, at_once=at_once)
+        beside = is_beside(state, of)
+        effects = root_effects(state, at_once=at_once, beside=beside)
     if dry_run:
         return _print_effects(invocation, effects)
     confirm_root(effects, word="REISSUE", flag="--yes-reissue-root", given=confirmed)
     with invocation.locked_state("root reissue") as state:
-        aim = root_aim(state) if effects.signs_at is None else None
-        made = reissue_root(state, at_once=at_once)
+        aim = root_aim(state, beside=beside) if effects.signs_at is None else None
+        made = reissue_root(state, at_once=at_once, beside=beside)
     note(f"New root: {made.subject}, SHA-256 {made.sha256}")
     return perform(invocation, aim=aim)
 
@@ -204,7 +208,7 @@ def upload(
     from agent.cli.apply import perform
     from agent.cli.files import input_files, passphrase_of
     from agent.inspection import inspect_root
-    from agent.operations.root import root_aim, upload_effects, upload_root
+    from agent.operations.root import root_aim, upload_effects, upload_root, uploads_beside
 
     given = input_files([*files, *([key] if key else [])])
     found = inspect_root(given, passphrase=passphrase_of(passphrase_file), now=invocation.now())
@@ -215,7 +219,7 @@ def upload(
         return _print_effects(invocation, effects, subject=found.subject, sha256=found.sha256)
     confirm_root(effects, word="REPLACE", flag="--yes-replace-root", given=confirmed)
     with invocation.locked_state("root upload") as state:
-        aim = root_aim(state) if effects.signs_at is None else None
+        aim = root_aim(state, beside=uploads_beside(state, found)) if effects.signs_at is None else None
         upload_root(state, found, at_once=at_once)
     return perform(invocation, aim=aim)
 

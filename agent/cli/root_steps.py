@@ -29,10 +29,7 @@ class Instant(click.ParamType[datetime]):
         try:
             found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
             return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-        except (
-            ValueError,
-            OverflowError,
-        ):  # OverflowError: the first day of the calendar, in a zone that is ahead of UTC
+        except (ValueError, OverflowError):  # the latter: the first day of the calendar, in a zone ahead of UTC
             self.fail(f"{value!r} is no date; write for example 2027-03-01", param, ctx)
 
 
@@ -41,6 +38,9 @@ def _later(invocation: Invocation, at: datetime | None) -> datetime | None:
     return at if at is not None and at > invocation.now() else None
 
 
+of_option = click.option(
+    "--of", metavar="SHA-256", default="", help="Which root, where there are two: the beginning is enough."
+)
 at_option = click.option("--at", type=Instant(), metavar="DATE", help="When, in place of now.")
 
 
@@ -52,9 +52,10 @@ gw Root CA 2027 signs from 2027-03-01 on.
 """,
 )
 @at_option
+@of_option
 @click.option("--yes-begin-signing", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
-def begin(invocation: Invocation, at: datetime | None, confirmed: bool) -> int:
+def begin(invocation: Invocation, at: datetime | None, of: str, confirmed: bool) -> int:
     """Have the prepared root sign from now on, or from a date on. What breaks is listed first, by name."""
     from agent.cli.apply import perform
     from agent.operations.root import prepared_effects
@@ -63,10 +64,10 @@ def begin(invocation: Invocation, at: datetime | None, confirmed: bool) -> int:
     at = _later(invocation, at)
     if at is None:
         with invocation.locked_state("root begin") as state:
-            effects = prepared_effects(state)
+            effects = prepared_effects(state, of)
         confirm_root(effects, word="BEGIN", flag="--yes-begin-signing", given=confirmed)
     with invocation.locked_state("root begin") as state:
-        found = begin_signing(state, at or state.now)
+        found = begin_signing(state, at or state.now, of)
     note(f"{found.subject} signs from {at:%Y-%m-%d} on." if at else f"{found.subject} begins to sign.")
     return perform(invocation)
 
@@ -79,9 +80,10 @@ gw Root CA is believed until 2027-06-01.
 """,
 )
 @at_option
+@of_option
 @click.option("--yes-retire-root", "confirmed", is_flag=True, help="Don't ask; for scripts.")
 @click.pass_obj
-def retire(invocation: Invocation, at: datetime | None, confirmed: bool) -> int:
+def retire(invocation: Invocation, at: datetime | None, of: str, confirmed: bool) -> int:
     """Believe the root that was replaced no longer, or until a date. What it has signed and is in use is listed first."""
     from agent.cli.apply import perform
     from agent.operations.root_steps import retire_root, retirement_effects
@@ -89,26 +91,27 @@ def retire(invocation: Invocation, at: datetime | None, confirmed: bool) -> int:
     at = _later(invocation, at)
     if at is None:
         with invocation.locked_state("root retire") as state:
-            effects = retirement_effects(state)
+            effects = retirement_effects(state, of)
         confirm_step(retirement_lines(effects), word="RETIRE", flag="--yes-retire-root", given=confirmed)
     with invocation.locked_state("root retire") as state:
-        found = retire_root(state, at or state.now)
+        found = retire_root(state, at or state.now, of)
     note(f"{found.subject} is believed until {at:%Y-%m-%d}." if at else f"{found.subject} is believed no longer.")
     return perform(invocation)
 
 
 def phase_text(root: RootRecord) -> str:
     """Return how far a root is, in a few words."""
+    keys = f" for {root.key_type.kind.words}" if root.beside else ""
     match root.phase:
         case RootPhase.PREPARED:
-            return f"prepared, signs from {root.signs_at:%Y-%m-%d}" if root.signs_at else "prepared"
+            return f"prepared, signs{keys} from {root.signs_at:%Y-%m-%d}" if root.signs_at else "prepared"
         case RootPhase.REPLACED:
             until = f" until {root.retires_at:%Y-%m-%d}" if root.retires_at else ""
             return f"replaced {root.replaced_at:%Y-%m-%d}, believed{until}"
         case RootPhase.RETIRED:
             return f"replaced {root.retired_at:%Y-%m-%d}"
         case _:
-            return "signs"
+            return f"signs{keys}"
 
 
 def root_json(each: RootRecord) -> dict[str, object]:
@@ -118,6 +121,8 @@ def root_json(each: RootRecord) -> dict[str, object]:
         "subject": each.subject,
         "sha256": each.sha256,
         "phase": str(each.phase),
+        "key_type": str(each.key_type),
+        "beside": each.beside,
         "not_before": rfc3339(each.not_before),
         "not_after": rfc3339(each.not_after),
         **{name: rfc3339(at) if at else None for name, at in instants.items()},
@@ -128,7 +133,9 @@ def successor_rows(snapshot: Snapshot, now: datetime) -> list[list[str]]:
     """Return what is said of the other roots that are believed."""
     rows = []
     for each in snapshot.roots:
-        if each.phase is RootPhase.PREPARED:
+        if each.phase is RootPhase.SIGNING and each.beside:
+            rows.append(["beside", f"{each.subject}, {phase_text(each)}"])
+        elif each.phase is RootPhase.PREPARED:
             rows.append(["next", f"{each.subject}, {phase_text(each)}"])
         elif each.phase is RootPhase.REPLACED:
             rows.append(["before", f"{each.subject}, {phase_text(each)}"])

@@ -45,10 +45,19 @@ def _printable(text: str) -> str:
     return text
 
 
+def _of_different_kinds(key_type: KeyType | tuple[KeyType, ...]) -> KeyType | tuple[KeyType, ...]:
+    if not isinstance(key_type, KeyType) and len({each.kind for each in key_type}) < len(key_type):
+        raise ValueError("must not be two of one kind: one root is for RSA keys, and one for the others")
+    return key_type
+
+
 HostName = Annotated[Host, AfterValidator(_host_name)]
 IpAddress = Annotated[str, AfterValidator(_address)]
 Subject = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 """RFC 5280 appendix A: ub-common-name and ub-organization-name are 64."""
+KeyTypes = Annotated[
+    KeyType | Annotated[tuple[KeyType, ...], Field(min_length=1, max_length=2)], AfterValidator(_of_different_kinds)
+]
 
 
 class _SettingsTable(BaseModel):
@@ -61,7 +70,8 @@ class RootSettings(_SettingsTable):
     subject: Subject | None = Field(None, description='common name; default: the host name and "Root CA"')
     organization: Subject | None = None
     lifetime_days: int = Field(3650, ge=1, le=36500)
-    key_type: KeyType = KeyType.ECDSA_P256
+    key_type: KeyTypes = KeyType.ECDSA_P256
+    """One, or two of different kinds: a root for RSA keys, and one for the others."""
     overlap_days: int = Field(
         90,
         ge=0,
@@ -72,7 +82,7 @@ class RootSettings(_SettingsTable):
     @property
     def key_types(self) -> tuple[KeyType, ...]:
         """Key types of the roots: of the main one, and of the one beside it where that is wanted."""
-        return (self.key_type,)
+        return (self.key_type,) if isinstance(self.key_type, KeyType) else self.key_type
 
 
 class ProbeSettings(_SettingsTable):

@@ -11,8 +11,9 @@ from agent.engine.own_root import make_root, names_in_use
 from agent.errors import AgentError
 from agent.errors.root import RootMissing
 from agent.model.events import Event, EventKind
+from agent.model.finding import Finding
 from agent.model.need import HostFacts
-from agent.model.root import CrossCertificate, RootPhase
+from agent.model.root import PUBLISHED, CrossCertificate, RootPhase
 from agent.planning import (
     BeginSigning,
     CrossCertify,
@@ -136,9 +137,14 @@ class RootSteps:
 
 def store_beginning(store: Store, root: str, now: datetime) -> None:
     """Have a prepared root sign from now on; what was found about the one before counts no longer. Call inside `Store.write`."""
-    noted = [each for each in store.conditions.of(SCOPE) if each.subject == root]
     store.roots.begin(root, now)
-    store.conditions.replace(SCOPE, noted, now)
+    store.conditions.replace(SCOPE, noted_of_published(store), now)
+
+
+def noted_of_published(store: Store) -> list[Finding]:
+    """Return what was found of the roots that sign, or will."""
+    known = {each.sha256 for each in store.roots.all() if each.phase in PUBLISHED}
+    return [each for each in store.conditions.of(SCOPE) if each.subject in known]
 
 
 def prepared_text(subject: str, at: datetime) -> str:

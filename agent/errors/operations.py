@@ -163,3 +163,14 @@ class ClockBeforeRelease(OperationError):
     fix = "Set it, for example with timedatectl set-ntp true."
     shown: datetime
     released: datetime
+
+
+class ClockNeverSet(OperationError):
+    """The machine's clock shows an instant at which this release is no longer in use, which can't be right."""
+
+    code = "hand.clock_never_set"
+    cause = "The machine's clock shows {shown:time}, more than 30 years after this release was made ({released:time})."
+    where = "clock"
+    fix = "Set it, for example with timedatectl set-ntp true."
+    shown: datetime
+    released: datetime

@@ -89,6 +89,16 @@ class RootMissing(RootError):
     fix = "Run the agent once: chainwright apply"
 
 
+class RootUnknown(RootError):
+    """Another root is to follow one that there isn't."""
+
+    code = "root.unknown"
+    cause = "No root that signs, or will, has a SHA-256 that begins with {sha256:quoted}."
+    where = "root"
+    fix = "See the roots: chainwright root list"
+    sha256: str
+
+
 class NoCrossCertificate(RootError):
     """There is one root alone, or none that may certify another one."""
 

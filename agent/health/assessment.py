@@ -26,6 +26,7 @@ from agent.model.finding import SEVEREST_FIRST, Finding, Severity, SubjectKind, 
 from agent.model.handover import turning_points
 from agent.model.need import Need
 from agent.model.records import ChainRecord
+from agent.model.root import RootPhase, in_phase
 from agent.store.modules import ModuleRecord
 
 SHOWN_NAMES = 2
@@ -86,16 +87,17 @@ class Health:
         return bool(to_act_on(self.findings))
 
 
-def _of_present_root(snapshot: Snapshot) -> list[Finding]:
+def _of_present_roots(snapshot: Snapshot) -> list[Finding]:
     """Return the conditions, without those of a root that another one has replaced."""
-    present = snapshot.root.sha256 if snapshot.root else ""
-    return [each for each in snapshot.conditions if each.kind is not SubjectKind.ROOT or each.subject == present]
+    beside = in_phase(snapshot.roots, RootPhase.SIGNING, beside=True)
+    present = {each.sha256 for each in (snapshot.root, beside) if each is not None}
+    return [each for each in snapshot.conditions if each.kind is not SubjectKind.ROOT or each.subject in present]
 
 
 def health(snapshot: Snapshot, now: datetime) -> Health:
     """Return the health at `now`. Pure."""
     ending = lifetimes(snapshot, now)
-    noted = [*_of_present_root(snapshot), *ending.findings, *chain_warnings(snapshot)]
+    noted = [*_of_present_roots(snapshot), *ending.findings, *chain_warnings(snapshot)]
     assessment = _Assessment(snapshot, now, noted)
     chains, needs, modules = assessment.chains(), assessment.needs(), assessment.modules()
     began = _began(snapshot)

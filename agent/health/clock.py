@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 
 from agent.errors.problem import Problem
 from agent.model.finding import Finding, Severity, SubjectKind
-from agent.system.clock_judgement import AHEAD, BEHIND, Belief, Doubt
+from agent.system.clock_judgement import AHEAD, BEHIND, NEVER_SET, Belief, Doubt
 
 CODE = "status.clock"
 SUBJECT = "clock"
 WHY = {
     BEHIND: "it is behind what was seen before the machine was started",
     AHEAD: "it is more than 30 days ahead of what was seen before the machine was started",
+    NEVER_SET: "it is more than 30 years after the release of this version",
 }
 LEAPT = "it was set to another time while the machine ran"
 

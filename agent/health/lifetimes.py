@@ -14,7 +14,7 @@ from agent.health.snapshot import Snapshot
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.handover import ends_soon
 from agent.model.records import UPLOADED, ChainRecord
-from agent.model.root import RootRecord
+from agent.model.root import RootPhase, RootRecord, in_phase
 from agent.system.names import covers_all
 
 UPLOAD_STAGES = (
@@ -49,7 +49,7 @@ class Lifetimes:
 def lifetimes(snapshot: Snapshot, now: datetime) -> Lifetimes:
     """Return what ends soon or has ended."""
     found = Lifetimes(now)
-    found.findings += [*_uploads(snapshot, found), *_root(snapshot, found), *root_findings(snapshot, now)]
+    found.findings += [*_uploads(snapshot, found), *_roots(snapshot, found), *root_findings(snapshot, now)]
     return found
 
 
@@ -90,12 +90,12 @@ def _upload(record: ChainRecord, severity: Severity, problem: Problem) -> Findin
     return Finding(SubjectKind.UPLOAD, record.id, severity, problem, since, ", ".join(record.names[:2]))
 
 
-def _root(snapshot: Snapshot, found: Lifetimes) -> Iterator[Finding]:
-    root = snapshot.root
-    if root is None or not needs_successor(snapshot, root, found.now):
-        return
-    stages = _stages(root, ROOT_STAGES)
-    severity = found.stage(root.not_after, stages)
-    if severity is not None:
-        problem, since = problems.root_ends(root.not_after), root.not_after - stages[0][0]
-        yield Finding(SubjectKind.ROOT, root.sha256, severity, problem, since, root.subject)
+def _roots(snapshot: Snapshot, found: Lifetimes) -> Iterator[Finding]:
+    for root in (snapshot.root, in_phase(snapshot.roots, RootPhase.SIGNING, beside=True)):
+        if root is None or not needs_successor(snapshot, root, found.now):
+            continue
+        stages = _stages(root, ROOT_STAGES)
+        severity = found.stage(root.not_after, stages)
+        if severity is not None:
+            problem, since = problems.root_ends(root.not_after), root.not_after - stages[0][0]
+            yield Finding(SubjectKind.ROOT, root.sha256, severity, problem, since, root.subject)

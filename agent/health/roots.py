@@ -9,7 +9,7 @@ from agent.errors.problem import Problem, rfc3339
 from agent.errors.wording import few
 from agent.health.snapshot import Snapshot
 from agent.model.finding import Finding, Severity, SubjectKind
-from agent.model.root import RootPhase, RootRecord, dependents, in_phase, preparation_instant
+from agent.model.root import RootPhase, RootRecord, dependents, in_phase, preparation_instant, signing_root
 
 OVERDUE = timedelta(days=1)
 """So long after its date, a step that was not made is a warning."""
@@ -25,29 +25,31 @@ def depending(snapshot: Snapshot, root: str, now: datetime) -> list[tuple[str, d
 
 def root_findings(snapshot: Snapshot, now: datetime) -> Iterator[Finding]:
     """Yield what is to be said of a root that is prepared, and of one that was replaced and is still believed."""
-    prepared = in_phase(snapshot.roots, RootPhase.PREPARED)
-    if prepared is not None:
-        yield _prepared(snapshot, prepared, now)
     for root in snapshot.roots:
+        if root.phase is RootPhase.PREPARED:
+            yield _prepared(snapshot, root, now)
         if root.phase is RootPhase.REPLACED:
             who = [name for name, _ in depending(snapshot, root.sha256, now)]
-            problem = root_replaced(root, who, _obstacle(snapshot, snapshot.root, root))
+            after = signing_root(snapshot.roots, root.key_type.kind) if root.beside else snapshot.root
+            problem = root_replaced(root, who, _obstacle(snapshot, after, root))
             yield _finding(root, Severity.NOTICE, problem, root.replaced_at)
 
 
 def needs_successor(snapshot: Snapshot, root: RootRecord, now: datetime) -> bool:
-    """Whether the end of the root that signs is to be spoken of: none is prepared, and an uploaded one is a person's matter."""
-    if in_phase(snapshot.roots, RootPhase.PREPARED) is not None:
+    """Whether the end of a root that signs is to be spoken of: none is prepared, and an uploaded one is a person's matter."""
+    if in_phase(snapshot.roots, RootPhase.PREPARED, beside=root.beside) is not None:
         return False
     return root.uploaded or now >= preparation_instant(root) + OVERDUE
 
 
 def _prepared(snapshot: Snapshot, root: RootRecord, now: datetime) -> Finding:
-    obstacle, at = _obstacle(snapshot, root, snapshot.root), root.signs_at or now
+    before = in_phase(snapshot.roots, RootPhase.SIGNING, beside=root.beside)
+    obstacle, at = _obstacle(snapshot, root, before or snapshot.root), root.signs_at or now
     if now >= at + OVERDUE:
         return _finding(root, Severity.WARNING, root_overdue(root, at), at + OVERDUE)
     severity = Severity.WARNING if obstacle and now >= at - CLOSE else Severity.NOTICE
-    return _finding(root, severity, root_prepared(root, at, obstacle), root.created_at)
+    problem = root_prepared(root, at, obstacle, first=root.beside and before is None)
+    return _finding(root, severity, problem, root.created_at)
 
 
 def _obstacle(snapshot: Snapshot, subject: RootRecord | None, issuer: RootRecord | None) -> str:
@@ -60,10 +62,14 @@ def _finding(root: RootRecord, severity: Severity, problem: Problem, since: date
     return Finding(SubjectKind.ROOT, root.sha256, severity, problem, since, root.subject)
 
 
-def root_prepared(root: RootRecord, at: datetime, obstacle: str = "") -> Problem:
-    """Say that another root signs soon. `obstacle`: why clients that know only the present one will not take what it signs."""
+def root_prepared(root: RootRecord, at: datetime, obstacle: str = "", *, first: bool = False) -> Problem:
+    """Say that another root signs soon. `obstacle`: why clients that know only the present one will not take what it signs.
+
+    `first`: it signs beside the present one, and follows no other.
+    """
+    what = f"A root for {root.key_type.kind.words}" if first else "The next root"
     alone = f" Clients that know only the present root will refuse what it signs: {obstacle}." if obstacle else ""
-    cause = f"The next root, {root.subject}, is prepared and signs from {rfc3339(at)} on.{alone}"
+    cause = f"{what}, {root.subject}, is prepared and signs from {rfc3339(at)} on.{alone}"
     until = "Have all of them trust this one by then" if obstacle else "Give both to all that trust it"
     fix = f"{until}: chainwright root download. Another date: chainwright root begin --at DATE"
     return Problem("status.root_prepared", cause, fix=fix)

@@ -10,7 +10,6 @@ from agent.auth.audit_log import AuditLog
 from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing, RootSignsUnusable
 from agent.model.events import Event, EventKind
 from agent.model.peer import LIFETIME, Peer, serial_of
-from agent.model.root import RootPhase
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
 from agent.pki.revocation import Revocation, RevocationList, RevocationReason
@@ -92,17 +91,17 @@ def export_peer(store: Store, peer: Peer, parts: Sequence[Part] = (Part.FULLCHAI
 
 
 def revocation_list(store: Store, root: str = "") -> RevocationList:
-    """Return a root's list of what it has revoked. `root`: beginning of its SHA-256; empty: the one that signs.
+    """Return a root's list of what it has revoked. `root`: beginning of its SHA-256; empty: the main one that signs.
 
     Raises `RootMissing` and `ListMissing`.
     """
-    signing = RootPhase.SIGNING
-    roots = [each for each in store.roots.all() if (each.sha256.startswith(root) if root else each.phase is signing)]
-    if not roots:
+    named = (each for each in store.roots.all() if each.sha256.startswith(root))
+    record = next(named, None) if root else store.roots.present()
+    if record is None:
         raise RootMissing
-    found = store.revocations.lists().get(roots[0].sha256)
+    found = store.revocations.lists().get(record.sha256)
     if found is None or not found.pem:
-        raise ListMissing(roots[0].subject)
+        raise ListMissing(record.subject)
     return found
 
 

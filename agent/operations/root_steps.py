@@ -9,7 +9,7 @@ from agent.engine.root_steps import store_beginning
 from agent.errors.problem import rfc3339
 from agent.errors.root import NoRootPrepared, NoRootReplaced, RootStepTooLate
 from agent.model.events import Event, EventKind
-from agent.model.root import RootPhase, RootRecord, in_phase
+from agent.model.root import RootPhase, RootRecord
 from agent.operations.consequences import module_effects
 from agent.operations.effects import RetirementEffects
 from agent.planning.root_life import depending_in, hand_over_instant
@@ -17,19 +17,32 @@ from agent.planning.root_life import depending_in, hand_over_instant
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from agent.errors.root import RootError
     from agent.operations.locked_state import LockedState
 
 ASKED = "as it was asked for"
 
 
-def begin_signing(state: LockedState, at: datetime) -> RootRecord:
+def prepared_root(state: LockedState, of: str = "") -> RootRecord:
+    """Return the root that is prepared, the main one first; `of`: the beginning of its SHA-256. Raises `NoRootPrepared`."""
+    return _found(state, RootPhase.PREPARED, of, NoRootPrepared)
+
+
+def _found(state: LockedState, phase: RootPhase, of: str, missing: type[RootError]) -> RootRecord:
+    known = sorted(state.store.roots.all(), key=lambda each: each.beside)
+    found = next((each for each in known if each.phase is phase and each.sha256.startswith(of.lower())), None)
+    if found is None:
+        raise missing
+    return found
+
+
+def begin_signing(state: LockedState, at: datetime, of: str = "") -> RootRecord:
     """Have the prepared root sign from an instant on. Raises `NoRootPrepared` and `RootStepTooLate`.
 
     Where that is now, it is done here: what is asked for doesn't wait until the clock has been believed for long enough.
     """
-    found, present = state.store.roots.prepared(), state.store.roots.present()
-    if found is None:
-        raise NoRootPrepared
+    found = prepared_root(state, of)
+    present = state.store.roots.present(beside=found.beside)
     for each in (found, present if at > state.now else None):
         if each is not None and hand_over_instant(each) < at:
             raise RootStepTooLate(each.subject, each.not_after, hand_over_instant(each))
@@ -41,9 +54,9 @@ def begin_signing(state: LockedState, at: datetime) -> RootRecord:
     return found
 
 
-def retire_root(state: LockedState, at: datetime) -> RootRecord:
+def retire_root(state: LockedState, at: datetime, of: str = "") -> RootRecord:
     """Have the root that was replaced believed until an instant. Raises `NoRootReplaced` and `RootStepTooLate`."""
-    found = replaced_root(state)
+    found = replaced_root(state, of)
     if found.not_after < at:
         raise RootStepTooLate(found.subject, found.not_after, found.not_after)
     events = _events(state, EventKind.ROOT_RETIRED, found, at)
@@ -54,17 +67,14 @@ def retire_root(state: LockedState, at: datetime) -> RootRecord:
     return found
 
 
-def replaced_root(state: LockedState) -> RootRecord:
-    """Return the newest root that was replaced and is still believed. Raises `NoRootReplaced`."""
-    found = in_phase(state.store.roots.all(), RootPhase.REPLACED)
-    if found is None:
-        raise NoRootReplaced
-    return found
+def replaced_root(state: LockedState, of: str = "") -> RootRecord:
+    """Return the newest root that was replaced and is still believed, the main one first. Raises `NoRootReplaced`."""
+    return _found(state, RootPhase.REPLACED, of, NoRootReplaced)
 
 
-def retirement_effects(state: LockedState) -> RetirementEffects:
+def retirement_effects(state: LockedState, of: str = "") -> RetirementEffects:
     """Return what it would do if the root that was replaced were believed no longer. Raises `NoRootReplaced`."""
-    root = replaced_root(state)
+    root = replaced_root(state, of)
     found = module_effects(state, "retirement", root.sha256, (), state.inputs.enabled.modules)
     known = state_of(state.inputs, state.store, state.now)
     depending = dict(depending_in(known, root.sha256, state.bindings(), state.now))

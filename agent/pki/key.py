@@ -23,6 +23,11 @@ class KeyKind(StrEnum):
     ELLIPTIC = "elliptic"
     """Of an elliptic curve: ECDSA and Ed25519."""
 
+    @property
+    def words(self) -> str:
+        """What people call such keys."""
+        return "RSA keys" if self is KeyKind.RSA else "elliptic-curve keys"
+
 
 class KeyType(StrEnum):
     """Type of a key, as modules accept and ask for it."""

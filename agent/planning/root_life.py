@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agent.model.binding import Binding
 from agent.model.root import RootPhase, RootRecord, dependents, in_phase, preparation_instant
-from agent.pki.key import KeyKind, KeyType
+from agent.pki.key import KeyType
 from agent.planning.actions import (
     BeginSigning,
     CrossCertify,
@@ -31,7 +31,6 @@ LEAVES = 2
 
 NEW = timedelta(hours=1)
 """A main root that is younger than this nobody knows yet: one beside it signs at once."""
-KINDS = {KeyKind.RSA: "RSA", KeyKind.ELLIPTIC: "elliptic-curve"}
 LEAST_LEFT = timedelta(days=20)
 """Of a root's life when its successor begins at the latest, also where a person wants it later: about a twentieth of the
 longest life of a local chain, so that none hands over to nothing."""
@@ -146,15 +145,15 @@ class RootLife:
         if self._present_beside is not None or self._prepared_beside is not None:
             self._consider_successor(self._present_beside, self._prepared_beside)
         elif other is not None:
-            self.due.append(PrepareRoot(f"the settings want one for {KINDS[other.kind]} keys", other, beside=True))
+            self.due.append(PrepareRoot(f"the settings want one for {other.kind.words}", other, beside=True))
 
     def _why_signing(self, present: RootRecord | None, prepared: RootRecord) -> str:
         at = prepared.signs_at or self._now
-        before = present or (self._present if prepared.beside else None)
+        before = present or (self._present if prepared.beside and at > prepared.created_at else None)
         if prepared.not_after <= self._now:
             return ""
         if before is None:
-            return "no other root signs"
+            return "nobody knows the main one for long" if prepared.beside else "no other root signs"
         if before.not_after <= self._now:
             return "the root before it has ended"
         if self._waits():

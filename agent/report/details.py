@@ -15,6 +15,7 @@ from agent.model.deployment import EndpointRecord
 from agent.model.events import Event
 from agent.model.records import ChainRecord, OrderRecord
 from agent.model.root import RootPhase, RootRecord
+from agent.pki.key import KeyType
 from agent.report.links import Link, links
 from agent.report.pins import PinDetails, pins_of
 from agent.report.rows import ChainRow, UseRow
@@ -128,6 +129,9 @@ class RootDetails:
     """When another one began to sign."""
     retires_at: datetime | None = None
     """When a person wants it believed no longer."""
+    key_type: KeyType = KeyType.ECDSA_P256
+    beside: bool = False
+    """It signs beside the main one, for keys of its own kind alone."""
     depending: tuple[str, ...] = ()
     """Of one that was replaced: what it has signed and that is in use or may be, ``module/slot`` or ``module/label``."""
 
@@ -161,6 +165,8 @@ def root_details(snapshot: Snapshot, record: RootRecord, now: datetime) -> RootD
         signs_at=record.signs_at,
         replaced_at=record.replaced_at,
         retires_at=record.retires_at,
+        key_type=record.key_type,
+        beside=record.beside,
         depending=_depending(snapshot, record, now),
     )
 

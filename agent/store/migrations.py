@@ -309,8 +309,8 @@ def m026_key_types(db: Database) -> None:
 
     db.table("roots").add_column("beside", int, not_null_default=0)
     for table, column in (("roots", "certificates"), ("peers", "certificate")):
-        db.table(table).add_column("key_type", str)
+        db.table(table).add_column("key_type", str, not_null_default="ecdsa-p256")
         for sha256, pem in list(db.execute(f"select sha256, {column} from {table}")):  # noqa: S608 - names of this file's own
-            with suppress(AgentError, ValueError, TypeError, AttributeError):  # a damaged row is found when it is read
+            with suppress(AgentError, ValueError, TypeError, AttributeError):  # what can't be read is told elsewhere
                 key_type = describe(load_certificates(pem.encode())[0]).key_type
                 db.execute(f"update {table} set key_type = ? where sha256 = ?", [str(key_type), sha256])  # noqa: S608

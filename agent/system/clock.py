@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from agent.system.clock_judgement import LEAPT, TRUSTED_AFTER, Belief, Doubt, Memory, Reading, judge, untrusted_for
+from agent.system.clock_judgement import (
+    LEAPT,
+    TOLERANCE,
+    TRUSTED_AFTER,
+    Belief,
+    Doubt,
+    Memory,
+    Reading,
+    can_be,
+    judge,
+    keeps_to_anchor,
+    untrusted_for,
+)
 from agent.system.clock_memory import ClockMemory
 from agent.system.clock_offsets import with_offset
 from agent.system.kernel_clock import KernelClock
@@ -160,15 +172,19 @@ class Clock:
 
     def _belief(self, reading: Reading, memory: Memory | None) -> Belief:
         belief = judge(reading, memory, self._released)
-        if belief.doubt and reading.wall >= self._released and self._kernel.is_synchronised():
+        if belief.doubt and can_be(reading.wall, self._released) and self._kernel.is_synchronised():
             return Belief(reading.wall)
         return belief
 
     def _look(self, floor: Callable[[], float] = lambda: 0.0) -> Noted:
         before, reading = self._memory.read(), self._kernel()
-        start = before or _from_floor(floor())
+        start = before or self._from_floor(floor())
         belief = self._belief(reading, start)
         return Noted(belief, before, _remembered(reading, belief, start))
+
+    def _from_floor(self, seconds: float) -> Memory | None:
+        """Return what stands for a memory; None where all that was seen was dated by the release, as no clock was believed."""
+        return Memory(seconds, 0.0, "", exact=False) if seconds > self._released + TOLERANCE else None
 
     def _look_quietly(self) -> Noted:
         """Leave it to a pass that a doubt has begun or ended, which tells of it."""
@@ -209,8 +225,18 @@ def _remembered(reading: Reading, belief: Belief, before: Memory | None) -> Memo
         doubt=(doubt.kind, doubt.since) if doubt else None,
         offsets=with_offset(before.offsets if before and same_boot else (), reading),
         asks=before.asks if doubt and before else (),
+        first=doubt is not None and (before is None or before.first),
+        anchor=_anchor(reading, belief, before if same_boot else None),
         believed_since=None if doubt else _believed_since(reading, before),
     )
+
+
+def _anchor(reading: Reading, belief: Belief, before: Memory | None) -> tuple[float, float] | None:
+    """Return the anchor to be remembered: a clock that was settled far from the one `before`, in this boot, has another."""
+    known = before.anchor if before else None
+    if belief.doubt is None:
+        return known if before and known and keeps_to_anchor(reading, before) else (belief.instant, reading.since_boot)
+    return known if belief.doubt.kind == LEAPT else None
 
 
 def _believed_since(reading: Reading, before: Memory | None) -> float:
@@ -218,7 +244,3 @@ def _believed_since(reading: Reading, before: Memory | None) -> float:
     if before is None or before.boot != reading.boot or before.doubt or before.believed_since is None:
         return reading.since_boot
     return min(before.believed_since, reading.since_boot)
-
-
-def _from_floor(seconds: float) -> Memory | None:
-    return Memory(seconds, 0.0, "", exact=False) if seconds > 0 else None

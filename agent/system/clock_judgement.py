@@ -12,14 +12,20 @@ TOLERANCE = 3600.0
 """Seconds that the clock may be off from what was expected: so much it is corrected by in the ordinary course."""
 LONGEST_OFF = 30 * 86400.0
 """Seconds that a machine may have been switched off for, without somebody being asked whether it was so long."""
+LONGEST_LIFE = 30 * 365.25 * 86400.0
+"""Seconds for which a release may be in use: a clock that shows more than that after it was never set."""
+STEPS = 1 / 50
+"""Part of its time that the clock may be set by in small steps in all, half an hour a day: a virtual machine is stopped for
+so long each night while it is copied, and its clock set then."""
 TRUSTED_AFTER = 3600.0
 """Seconds for which the clock has to be believed in a boot before what can't be undone is done by it: one that is ahead by
 less than `LONGEST_OFF` is believed at once, and NTP or a person needs a while to set it."""
 LAST = float(1 << 36)
 """Seconds after the epoch that no clock shows: more than `datetime` can hold comes soon after."""
 
-LEAPT, BEHIND, AHEAD = "leapt", "behind", "ahead"
-"""Kinds of doubt: it was set while the machine ran; after a boot it is behind what was seen, or far ahead of it."""
+LEAPT, BEHIND, AHEAD, NEVER_SET = "leapt", "behind", "ahead", "never set"
+"""Kinds of doubt: it was set while the machine ran; after a boot it is behind what was seen, or far ahead of it; no clock can
+show that."""
 
 
 class Reading:
@@ -50,7 +56,10 @@ class Doubt:
 class Memory:
     """What is remembered: an instant that was believed, and the time since boot then."""
 
-    __slots__ = ("asks", "believed_since", "boot", "doubt", "exact", "instant", "offsets", "since_boot")
+    __slots__ = (
+        *("anchor", "asks", "believed_since", "boot", "doubt"),
+        *("exact", "first", "instant", "offsets", "since_boot"),
+    )
 
     def __init__(
         self,
@@ -62,10 +71,16 @@ class Memory:
         doubt: tuple[str, float] | None = None,
         offsets: tuple[float, ...] = (),
         asks: tuple[float, ...] = (),
+        first: bool = False,
+        anchor: tuple[float, float] | None = None,
         believed_since: float | None = None,
     ) -> None:
         self.instant = instant
         self.since_boot = since_boot
+        self.first = first
+        """No clock was believed yet: all that is known is the release."""
+        self.anchor = anchor
+        """Instant and time since boot when the clock was believed first in this boot, or was settled last."""
         self.boot = boot
         self.exact = exact
         """Whether the instant is known as the clock was believed in this boot; else it is the earliest that it can be."""
@@ -93,18 +108,31 @@ def judge(reading: Reading, memory: Memory | None, released: float) -> Belief:
     """Return what to believe of a reading. `released`: the instant of the release, before which no clock is right.
 
     In the boot in which the clock was believed, it has to show what has passed since. In another one it may show any later
-    instant, as long as the machine can have been switched off until then.
+    instant, as long as the machine can have been switched off until then, and the first time any that comes after the release.
     """
-    if memory is None:
-        least, kind = released, BEHIND if reading.wall < released - TOLERANCE else ""
-        return _belief(reading.wall, least, kind, None)
-    same_boot, passed = _passed(reading, memory)
-    least = max(memory.instant + passed, released)
+    same_boot, passed = _passed(reading, memory) if memory else (False, 0.0)
+    least = max(memory.instant + passed, released) if memory else released
+    if memory is None or memory.first:
+        return _belief(reading.wall, least, _first_gap(reading.wall, least, released), memory)
     if not same_boot or not memory.exact:
         return _belief(reading.wall, least, _gap(reading.wall, least), memory)
-    if abs(reading.wall - least) > TOLERANCE:
-        return _belief(reading.wall, least, LEAPT, memory)
-    return Belief(max(reading.wall, released))
+    is_near = abs(reading.wall - least) <= TOLERANCE and keeps_to_anchor(reading, memory)
+    if is_near or (memory.doubt is not None and _from_anchor(reading, memory) <= TOLERANCE):
+        return Belief(max(reading.wall, released))
+    return _belief(reading.wall, least, LEAPT, memory)
+
+
+def can_be(wall: float, released: float) -> bool:
+    """Return whether a clock can show that at all, in seconds since the epoch."""
+    return released <= wall <= released + LONGEST_LIFE
+
+
+def keeps_to_anchor(reading: Reading, memory: Memory) -> bool:
+    """Return whether the clock was set, however small the steps, by no more in all than happens to one that is kept."""
+    if memory.anchor is None:
+        return True
+    passed = max(0.0, reading.since_boot - memory.anchor[1])
+    return _from_anchor(reading, memory) <= TOLERANCE + STEPS * passed
 
 
 def untrusted_for(reading: Reading, memory: Memory | None) -> float:
@@ -134,6 +162,20 @@ def _passed(reading: Reading, before: Memory) -> tuple[bool, float]:
         return False, reading.since_boot
     passed = reading.since_boot - before.since_boot
     return passed >= 0, max(0.0, passed)  # less where the machine was put back to an image of itself
+
+
+def _from_anchor(reading: Reading, memory: Memory) -> float:
+    """Return the seconds by which the clock is off from what has passed since the anchor."""
+    if memory.anchor is None:
+        return math.inf
+    instant, since_boot = memory.anchor
+    return abs(reading.wall - instant - (reading.since_boot - since_boot))
+
+
+def _first_gap(wall: float, least: float, released: float) -> str:
+    if wall < least - TOLERANCE:
+        return BEHIND
+    return "" if can_be(max(wall, released), released) else NEVER_SET
 
 
 def _gap(wall: float, least: float) -> str:

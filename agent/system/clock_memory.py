@@ -79,7 +79,7 @@ class ClockMemory:
             return None
         try:
             return _read(json.loads(os.read(descriptor, MOST_BYTES)))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
         finally:
             os.close(descriptor)
@@ -91,7 +91,7 @@ def _written(memory: Memory) -> dict[str, Any]:
 
 def _read(fields: dict[str, Any]) -> Memory:
     """Raises ValueError, KeyError and TypeError."""
-    doubt = fields["doubt"]
+    doubt, anchor = fields["doubt"], fields.get("anchor")
     memory = Memory(
         float(fields["instant"]),
         float(fields["since_boot"]),
@@ -100,9 +100,11 @@ def _read(fields: dict[str, Any]) -> Memory:
         doubt=(str(doubt[0]), float(doubt[1])) if doubt else None,
         offsets=tuple(map(float, fields["offsets"])),
         asks=tuple(map(float, fields["asks"])),
+        first=fields.get("first") is True,
+        anchor=(float(anchor[0]), float(anchor[1])) if anchor else None,
         believed_since=_number(fields.get("believed_since")),
     )
-    instants = [memory.instant, memory.since_boot, *memory.asks, *(doubt[1:] if doubt else ())]
+    instants = [memory.instant, memory.since_boot, *memory.asks, *(doubt[1:] if doubt else ()), *(memory.anchor or ())]
     if not all(is_sane(each) for each in instants):
         raise ValueError("no clock shows that")
     return memory

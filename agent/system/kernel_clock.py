@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from agent.system.clock_judgement import Reading
+from agent.system.clock_judgement import LAST, Reading
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 STRUCT_TIMEX = 256
@@ -21,7 +21,7 @@ class KernelClock:
 
     def __call__(self) -> Reading:
         """Return what they show now."""
-        return Reading(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), self._boot)
+        return Reading(min(time.time(), LAST - 1), time.clock_gettime(time.CLOCK_BOOTTIME), self._boot)
 
     def is_synchronised(self) -> bool:
         """Whether NTP keeps the clock: a client has told the kernel so, and nobody has set the clock since (adjtimex(2)).

@@ -309,7 +309,14 @@ ONE_ERROR = {
     "choice": ('[modules.tunnel]\nmode = "quick"', "[modules.tunnel] mode: must be 'fast' or 'safe'"),
     "enumeration": (
         '[root]\nkey_type = "rsa"',
-        "[root] key_type: must be 'ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096' or 'ed25519'",
+        (
+            "[root] key_type: must be 'ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096' or 'ed25519' "
+            'or must be a list, for example ["a", "b"]'
+        ),
+    ),
+    "two of a kind": (
+        '[root]\nkey_type = ["rsa-2048", "rsa-4096"]',
+        "[root] key_type: must not be two of one kind: one root is for RSA keys, and one for the others",
     ),
     "union": ('[modules.tunnel]\nshare = "x"', "[modules.tunnel] share: must be a number or must be true or false"),
     "text": ("[modules.tunnel]\npin = 1", "[modules.tunnel] pin: must be a text in quotes"),

@@ -16,6 +16,8 @@ from agent.operations.root_steps import begin_signing, retire_root
 from agent.report import read_snapshot
 from agent.report.build import report
 from agent.system.clock import Clock
+from agent.system.release import RELEASED_AT
+from support.appliances.branching import SETTINGS
 from support.appliances.deployed import Deployed, served
 from support.appliances.idle import configure
 from support.fakes.kernel import FakeKernel
@@ -70,6 +72,21 @@ def test_a_pass_under_a_clock_years_ahead_changes_nothing_and_the_next_one_neith
     assert (box.chains(), served(box.deployed.port)) == (before, wire)
     assert made.next_at - box.clock() < timedelta(days=1), "nothing is held back for years"
     assert box.told(EventKind.CLOCK_BELIEVED) == ["the machine's clock is believed again"]
+
+
+@pytest.mark.parametrize("shown", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2106, 2, 7, tzinfo=UTC)])
+def test_a_new_appliance_whose_clock_is_set_by_nobody_but_a_person_needs_no_more_than_that(appliance, shown):
+    appliance.drop_in("branches")
+    appliance.settings(SETTINGS.format(up=appliance.root / "up"))
+    box = Box(appliance)
+    box.kernel.is_set(shown)
+    box.passes()
+    assert box.clock.doubt is not None
+    box.kernel.is_set(RELEASED_AT + YEARS)
+    box.passes()
+    assert box.clock.doubt is None
+    (bound,) = {each.chain for each in box.passes()[0].bindings}
+    assert box.chains()[bound].good(box.clock())
 
 
 def test_a_local_chain_is_renewed_by_what_is_believed(box):

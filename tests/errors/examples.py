@@ -205,6 +205,7 @@ EXAMPLES: list[AgentError] = [
     root.RootMissing(),
     root.NoCrossCertificate("no other root is believed beside the present one"),
     root.NoRootPrepared(),
+    root.RootUnknown("bf2c"),
     root.NoRootReplaced(),
     root.RootStepTooLate("gw Root CA", AT, AT - timedelta(days=20)),
     root.RootEndsTooSoon("Company Appliances", AT, AT + timedelta(days=30)),
@@ -286,6 +287,7 @@ EXAMPLES: list[AgentError] = [
     operations.NothingToReissue("wwww.example.test", "www.example.test"),
     operations.NothingToReissue("x.example.test", ""),
     operations.RootAlreadyPresent(ID),
+    operations.ClockNeverSet(datetime(2099, 1, 1, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)),
     operations.ClockBeforeRelease(datetime(1970, 1, 1, 0, 0, 30, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)),
     operations.NotInLadder("acme", ["uploaded", "local"]),
     # Deployment

@@ -87,6 +87,26 @@ def test_what_was_believed_under_a_wrong_clock_is_forgotten_when_ntp_sets_it(box
     assert {verdict for _, verdict in box.wire().values()} == {"0 (ok)"}
 
 
+@pytest.mark.parametrize("ahead", [29 * DAY, 3 * YEAR], ids=["29_days", "three_years"])
+def test_what_was_renewed_by_a_clock_that_was_ahead_serves_nobody_when_it_is_right(box, ahead):
+    """A month ahead at a boot is believed; further ahead is where NTP was told so."""
+    before = box.wire()
+    box.reboots(ahead, off=60)
+    box.set(ahead, ntp=ahead > 30 * DAY)
+    box.run("apply")
+    assert not box.doubted()
+    with box.store() as store:
+        roots = {each.sha256: each.phase for each in store.roots.all()}
+    box.set(0, ntp=True)
+    assert box.run("apply").returncode == 0
+    assert box.wire() == before, "what is good serves again, or never stopped"
+    box.set(0)
+    assert (box.run("apply").returncode, box.doubted()) == (0, False)
+    with box.store() as store:
+        assert {each.sha256: each.phase for each in store.roots.all()} == roots
+        assert (store.instant("next at") - box.clock()).total_seconds() < DAY
+
+
 def test_a_person_settles_it_and_what_has_ended_by_then_is_renewed(box):
     before = box.wire()
     box.set(3 * YEAR)

@@ -32,7 +32,7 @@ from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.store.connection import DamagedRow
 from agent.store.copies import Copy
 from agent.store.recovery import Recovery
-from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, Doubt
+from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, NEVER_SET, Doubt
 from agent.system.disk import Shortage
 from agent.system.modes import Repair
 from errors.examples import EXAMPLES
@@ -200,7 +200,7 @@ def conditions() -> list[Problem]:
     return [
         *(
             not_believed(AT.timestamp(), Doubt(kind, AT.timestamp(), AT.timestamp() + ahead))
-            for kind, ahead in ((LEAPT, 3 * year), (BEHIND, -AT.timestamp()), (AHEAD, year))
+            for kind, ahead in ((LEAPT, 3 * year), (BEHIND, -AT.timestamp()), (AHEAD, year), (NEVER_SET, 40 * year))
         ),
         nearly_full(Shortage("/var", [state, log], 12 << 20, None, severe=False)),
         nearly_full(Shortage("/var", [state], 1 << 30, 17, severe=True)),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agent.system.clock import Clock
-from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT
+from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, NEVER_SET
 from agent.system.paths import PRIVATE
 from agent.system.release import RELEASED_AT
 from support.fakes.kernel import FakeKernel
@@ -88,6 +88,39 @@ def test_a_clock_that_is_corrected_by_less_than_an_hour_is_believed(machine):
         assert machine.kind == ""
         machine.clock.note()
     assert near(machine.clock(), START + 8 * HOUR)
+
+
+@pytest.mark.parametrize("minutes", [50, -50, 5])
+def test_steps_that_are_small_each_are_not_believed_for_long(machine, minutes):
+    """Of a clock that is set wrong each hour by less than a leap: it gets no further than a leap and a fiftieth of the time."""
+    for _ in range(60 * 24):
+        machine.kernel.passes(HOUR)
+        machine.kernel.wall += 60 * minutes
+        machine.clock.note()
+    true = START + 60 * DAY
+    assert machine.kind == LEAPT
+    assert near(machine.clock(), true, 2 * HOUR + 60 * DAY / 50)
+    machine.kernel.is_set(true)
+    assert (machine.kind, machine.clock()) == ("", true), "and is believed when it is right"
+
+
+def test_a_virtual_machine_that_is_stopped_each_night_is_believed(machine):
+    for _ in range(400):
+        machine.runs(DAY, 6 * HOUR)
+        machine.kernel.is_set(machine.clock() + timedelta(minutes=25))
+        machine.clock.note()
+    assert (machine.kind, machine.clock()) == ("", START + 400 * DAY + 400 * timedelta(minutes=25))
+
+
+def test_steps_that_ntp_has_made_are_believed_and_counted_from_there(machine):
+    for _ in range(100):
+        machine.runs(HOUR)
+        machine.kernel.is_set(machine.clock() + timedelta(minutes=50))
+        machine.kernel.synchronised = True
+        assert machine.clock.note().belief.doubt is None
+    machine.kernel.synchronised = False
+    machine.runs(HOUR)
+    assert machine.kind == ""
 
 
 @pytest.mark.parametrize("leap", [3 * YEAR, -3 * YEAR, 2 * HOUR, -2 * HOUR, -60 * YEAR])
@@ -188,6 +221,30 @@ def test_the_first_clock_is_believed_unless_it_is_before_the_release(tmp_path):
     assert Machine(tmp_path).clock.settled() == START.timestamp()
 
 
+@pytest.mark.parametrize("shown", [FACTORY, RELEASED_AT + 40 * YEAR, datetime(9999, 12, 31, tzinfo=UTC)])
+@pytest.mark.parametrize("boots", [0, 1])
+def test_a_clock_that_was_never_set_is_believed_when_it_is_without_ntp_or_a_person(tmp_path, shown, boots):
+    first = Machine(tmp_path, shown)
+    (tmp_path / PRIVATE).mkdir(parents=True)
+    first.clock.note(RELEASED_AT.timestamp)
+    assert (first.kind, first.clock()) == (NEVER_SET if shown > START else BEHIND, RELEASED_AT)
+    for _ in range(boots):
+        first.kernel.boot(shown)
+        first.clock.note()
+    first.kernel.passes(HOUR)
+    first.kernel.is_set(RELEASED_AT + 2 * YEAR)
+    assert (first.kind, first.clock()) == ("", RELEASED_AT + 2 * YEAR)
+    first.clock.note()
+    first.kernel.boot(RELEASED_AT + 3 * YEAR)
+    assert first.kind == AHEAD, "from then on there is something to compare it with"
+
+
+def test_no_ntp_makes_a_clock_believed_that_can_not_be_right(tmp_path):
+    first = Machine(tmp_path, RELEASED_AT + 40 * YEAR)
+    first.kernel.synchronised = True
+    assert first.kind == NEVER_SET
+
+
 def test_a_lost_memory_begins_with_what_the_store_has_seen(machine):
     (machine.root / PRIVATE / "clock").unlink()
     machine.kernel.boot(RELEASED_AT + DAY)
@@ -197,14 +254,23 @@ def test_a_lost_memory_begins_with_what_the_store_has_seen(machine):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "null", '{"instant": 1}', '{"instant": Infinity}', "9" * 9000],
-    ids=["empty", "cut", "list", "null", "short", "infinite", "large"],
+    ["", "{", "[]", "null", '{"instant": 1}', '{"instant": Infinity}', "9" * 9000, "[" * 8000],
+    ids=["empty", "cut", "list", "null", "short", "infinite", "large", "deep"],
 )
 def test_a_damaged_memory_is_none(machine, content):
     (machine.root / PRIVATE / "clock").write_text(content)
     assert (machine.kind, machine.clock()) == ("", START)
     machine.clock.note()
     assert machine.another_process().settled() == START.timestamp()
+
+
+@pytest.mark.parametrize("field", ["doubt", "anchor", "offsets", "asks"])
+@pytest.mark.parametrize("value", [7, "x", [], ["x"], [None, None], {"a": 1}, [1e300, 1]])
+def test_a_field_of_another_kind_stops_nothing(machine, field, value):
+    path = machine.root / PRIVATE / "clock"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    assert near(machine.another_process()(), START)
+    machine.clock.note()
 
 
 def test_a_memory_of_what_no_clock_shows_is_none(machine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ FORMATS = ("pem", "der", "mobileconfig", "cross")
 REISSUE = "REISSUE"
 REPLACE = "REPLACE"
 NOT_TYPED = "api.not_typed"
+SHA256 = re.compile("[0-9a-f]{64}")
 NEEDS_PASSPHRASE = {"upload.passphrase_missing", "upload.passphrase_wrong"}
 
 
@@ -32,6 +34,8 @@ async def download(request: RequestContext) -> Response:
     """Give the certificate, to anybody: it is public."""
     form = request.request.query_params.get("format", FORMATS[0])
     query = {"format": form if form in FORMATS else FORMATS[0]}
+    of = request.request.query_params.get("of", "")
+    query |= {"of": of} if SHA256.fullmatch(of) else {}
     return attachment(await request.app_state.api.send(request.credentials, "GET", "/v1/root/download", query=query))
 
 
