@@ -13,24 +13,29 @@ from agent.api.jobs import JobStarted, begin, new_job, started
 from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.errors.api import ConfirmationWordMissing
-from agent.errors.root import NoRootPrepared
 from agent.model.root import RootRecord
 from agent.operations.effects import RetirementEffects, RootEffects
 from agent.operations.root import prepared_effects, root_aim
-from agent.operations.root_steps import begin_signing, retire_root, retirement_effects
+from agent.operations.root_steps import begin_signing, prepared_root, retire_root, retirement_effects
 
 BEGIN, RETIRE = "BEGIN", "RETIRE"
 AT = "when; a date that is past, or none: now"
 
 
-class Beginning(Input):
+class Which(Input):
+    """Root whose step is meant, where there are two."""
+
+    of: str = Field("", max_length=64, description="SHA-256 of the root; empty: the main one, else the one beside it")
+
+
+class Beginning(Which):
     """When the prepared root begins to sign, and for now the word that confirms that what will break was read."""
 
     at: AwareDatetime | None = Field(None, description=AT)
     typed: str = Field("", max_length=20, description=f'"{BEGIN}", for now')
 
 
-class Retirement(Input):
+class Retirement(Which):
     """Until when the replaced root is believed, and for now the word that confirms that what will break was read."""
 
     at: AwareDatetime | None = Field(None, description=AT)
@@ -59,10 +64,9 @@ class RootStepStarted(JobStarted):
 
 def show_beginning(request: ApiRequest) -> ApiResponse:
     """Say what the prepared root would do if it signed now, asking every module. Raises `NoRootPrepared`."""
+    query: Which = request.query
     with request.services.looking_state() as state:
-        found, effects = state.store.roots.prepared(), prepared_effects(state)
-    if found is None:
-        raise NoRootPrepared
+        found, effects = prepared_root(state, query.of), prepared_effects(state, query.of)
     return ApiResponse(PreparedRoot(found.subject, found.sha256, found.signs_at, effects))
 
 
@@ -70,23 +74,25 @@ def begin_to_sign(request: ApiRequest) -> ApiResponse:
     """Have the prepared root sign. Raises `ConfirmationWordMissing`, `NoRootPrepared` and `RootStepTooLate`."""
     at, job = _instant(request, request.body.at, request.body.typed, BEGIN), new_job()
     with request.locked_state(job) as state:
-        aim = root_aim(state) if at is None else None
-        found, when = begin_signing(state, at or state.now), at or state.now
+        beside = prepared_root(state, request.body.of).beside
+        aim = root_aim(state, beside=beside) if at is None else None
+        found, when = begin_signing(state, at or state.now, request.body.of), at or state.now
     begin(request, job, "root begins to sign", found.subject, aim=aim)
     return _started(job, found, when)
 
 
 def show_retirement(request: ApiRequest) -> ApiResponse:
     """Say what it would do if the replaced root were believed no longer, asking every module. Raises `NoRootReplaced`."""
+    query: Which = request.query
     with request.services.looking_state() as state:
-        return ApiResponse(retirement_effects(state))
+        return ApiResponse(retirement_effects(state, query.of))
 
 
 def retire(request: ApiRequest) -> ApiResponse:
     """Believe the replaced root no longer. Raises `ConfirmationWordMissing`, `NoRootReplaced` and `RootStepTooLate`."""
     at, job = _instant(request, request.body.at, request.body.typed, RETIRE), new_job()
     with request.locked_state(job) as state:
-        found, when = retire_root(state, at or state.now), at or state.now
+        found, when = retire_root(state, at or state.now, request.body.of), at or state.now
     begin(request, job, "root retires", found.subject)
     return _started(job, found, when)
 
@@ -114,6 +120,7 @@ ROUTES = (
         show_beginning,
         "Say what the prepared root would break if it signed now, by name",
         PreparedRoot,
+        query=Which,
         pool=Pool.LOOK,
         problems=(404, 503),
     ),
@@ -137,6 +144,7 @@ ROUTES = (
         show_retirement,
         "Say who would be cut off if the replaced root were believed no longer, by name",
         RetirementEffects,
+        query=Which,
         pool=Pool.LOOK,
         problems=(404, 503),
     ),

@@ -38,6 +38,8 @@ class ChainFacts:
     not_after: datetime
     intermediates: int
     """How many intermediates are sent after the leaf."""
+    other_roots: tuple[str, ...] = ()
+    """PEM of roots that came with an upload beside its own: what its authority signs with next, or has signed with before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from agent.engine.pass_inputs import Declarations, PassInputs
 from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
 from agent.health.room import of_room
+from agent.health.rsa_roots import of_rsa_roots
 from agent.model.finding import Finding
 from agent.planning import Obtain, Plan
 from agent.store import Store
@@ -53,15 +54,21 @@ def _conditions(
 ) -> dict[str, list[Finding]]:
     """Return, by scope, what somebody should know beyond the store's rows."""
     needed = {need.request.id for need in declared.needs}
-    orders = [each for each in store.orders.records() if each.request in needed]
+    orders = [each for each in store.orders.records() if each.request in needed and not each.is_given_up(now)]
     ladder = inputs.settings.rungs.values()
     asked = {each.source for each in made.actions if isinstance(each, Obtain)}
     asked |= {source for _request, source in store.orders.leased(now)}
+    modules = inputs.settings.modules
+    accepted = {name: module.key_types for name, module in modules.items()}
+    chains, wanted = {each.id: each for each in bound}, inputs.settings.root.key_types
     found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted)
     return {
         "plugins": [*conditions.of_plugins(inputs.plugins)],
         "broken sources": [*conditions.of_sources(made.broken)],
         "sources": [*with_unanswered(ladder, found, store.conditions.of("sources"), asked)],
+        "RSA roots": [
+            *of_rsa_roots(declared.needs, made.bindings, chains, store.roots.all(), accepted, wanted),
+        ],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
 

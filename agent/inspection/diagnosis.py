@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from agent.inspection.path_building import BuiltPath, find_path
 from agent.inspection.selection import SelectedPair, refuse_strangers, select_pair
 from agent.pki.anchors import Anchors
 from agent.pki.authority import Root
-from agent.pki.certificate import title_of
+from agent.pki.certificate import is_self_signed, title_of
 from agent.pki.chain import Chain, Purpose
 from agent.pki.judge import judge, judge_authorities, judge_leaf
 from agent.pki.judgement import Objection
@@ -76,10 +76,12 @@ def diagnose(
     path = find_path(pair.certificate, pair.others, known, now)
     unused = _unused(pair, path)
     refuse_strangers(title_of(path.leaf), unused)
-    chain = Chain(pair.key, path.leaf, path.intermediates, path.root)
+    others = _other_roots(unused, path, known, now)
+    unused = [each for each in unused if each not in others]
+    chain = Chain(pair.key, path.leaf, path.intermediates, path.root, others)
     judgement = judge(chain, purpose=Purpose.SERVER, now=now, anchors=known)
     judgement.require_good()
-    remarks = (*remarks_of(chain, judgement, known, now), *_upload_remarks(material, pair, path, unused))
+    remarks = (*remarks_of(chain, judgement, known, now), *_upload_remarks(material, pair, path, unused, others))
     return Diagnosis(chain, remarks, judgement.warnings)
 
 
@@ -117,8 +119,25 @@ def _unused(pair: SelectedPair, path: BuiltPath) -> list[x509.Certificate]:
     return [each for each in pair.others if each not in used]
 
 
+def _other_roots(
+    unused: Sequence[x509.Certificate], path: BuiltPath, known: Anchors, now: datetime
+) -> tuple[x509.Certificate, ...]:
+    """Return the roots that a private authority has given beside its own: the next one, or the one before.
+
+    What is known anyway was put there for completeness, as in bundles of public authorities.
+    """
+    if path.root is None:
+        return ()
+    roots = [each for each in unused if is_self_signed(each) and each not in known]
+    return tuple(each for each in roots if each.not_valid_before_utc <= now < each.not_valid_after_utc)
+
+
 def _upload_remarks(
-    material: Material, pair: SelectedPair, path: BuiltPath, unused: list[x509.Certificate]
+    material: Material,
+    pair: SelectedPair,
+    path: BuiltPath,
+    unused: list[x509.Certificate],
+    others: Sequence[x509.Certificate],
 ) -> Iterator[Remark]:
     """Yield remarks about what was left out of the upload, or added to it."""
     if path.root in pair.others:
@@ -128,6 +147,10 @@ def _upload_remarks(
             yield Remark(
                 RemarkLevel.NOTE, f'"{title_of(certificate)}" was missing, and taken from the known certificates'
             )
+    for each in others:
+        yield Remark(
+            RemarkLevel.NOTE, f'"{title_of(each)}" is believed beside the root, where a peer is verified by it'
+        )
     yield from _left_out(material.duplicates, "duplicate", "duplicates")
     for title in pair.left:
         yield Remark(RemarkLevel.NOTE, f'"{title}" left out, and its key')

@@ -79,6 +79,7 @@ def diagnosis_row(found: Diagnosis) -> dict[str, Any]:
         "key": key_pem(chain.key).decode(),
         "certificates": _pem((chain.leaf, *chain.intermediates)),
         "anchor": _pem([chain.anchor] if chain.anchor else []),
+        "other_roots": _pem(chain.other_roots),
         "remarks": [[str(each.level), each.sentence] for each in found.remarks],
         "warnings": [[each.code, each.certificate, each.sentence, each.clients] for each in found.warnings],
     }
@@ -88,7 +89,8 @@ def diagnosis_of(row: dict[str, Any]) -> Diagnosis:
     """Read what `diagnosis_row` made. Raises a `ChainError` where it is no chain."""
     leaf, *intermediates = load_certificates(row["certificates"].encode())
     anchor = load_certificates(row["anchor"].encode())[0] if row["anchor"] else None
-    chain = Chain(load_key(row["key"].encode()), leaf, tuple(intermediates), anchor)
+    others = load_certificates(row["other_roots"].encode()) if row["other_roots"] else ()
+    chain = Chain(load_key(row["key"].encode()), leaf, tuple(intermediates), anchor, others)
     remarks = tuple(Remark(RemarkLevel(level), sentence) for level, sentence in row["remarks"])
     return Diagnosis(chain, remarks, tuple(Objection(*each) for each in row["warnings"]))
 

@@ -68,6 +68,9 @@ class Need:
     """Allowed rungs of the ladder; None: all."""
     pin: str | None = None
     """Id of an uploaded chain (a unique beginning is enough), or one of its names, that is preferred."""
+    lists_rsa: str = ""
+    """What asks clients for certificates of the appliance's root where the chain is presented, and names only roots with RSA
+    keys to them; empty: nothing does."""
     module: str = ""
     """Filled in by the core."""
 

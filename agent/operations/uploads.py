@@ -136,12 +136,12 @@ def check_upload(
     Raises `AlreadyUploaded`, `NameNotCovered`, `NotNeeded`, `UploadsNotAllowed`; for `replace` `UnknownChain` and `NotDeletable`.
     """
     record = upload_record(chain, state.now)
-    if state.record(record.id) is not None:
+    if state.record(record.id) is not None and not _brings_roots(state, chain):
         raise AlreadyUploaded(record.id)
     if for_name and not any(covers(pattern, parse_name(for_name)) for pattern in record.names):
         raise NameNotCovered(for_name, record.names)
     old = _deletable(state, replace).id if replace else None
-    chains = [*(each for each in state.chains if each.id != old), record]
+    chains = [*(each for each in state.chains if each.id not in {old, record.id}), record]
     pins = pins_without(state, old, record) if old else None
     switches = state.switches(chains, pins)
     is_useful = for_name or any(each.chain == record.id for each in state.bindings([record]))
@@ -171,12 +171,23 @@ def store_upload(
     text = f"stored as {chain.id[:12]}, good until {rfc3339(chain.usable_until)}"
     event = state.event(EventKind.CHAIN_UPLOADED, text, names=list(chain.names), chain=chain.id)
     detail = f"{chain.id}, instead of {replace}" if replace else chain.id
+    users = {each.module for each in state.bindings() if each.chain == chain.id}
     with state.change("chain uploaded", _subject(chain.names), detail, events=[event]):
-        state.store.chains.add(chain, source=UPLOADED, now=state.now, warnings=warnings, edition=EDITION)
+        if state.record(chain.id) is None:
+            state.store.chains.add(chain, source=UPLOADED, now=state.now, warnings=warnings, edition=EDITION)
+        else:
+            state.store.chains.set_roots(chain)
+            state.store.deployments.forget_inputs(users)
         if replace:
             state.store.chains.delete(replace)
             keep_pins(state, pins_without(state, replace, upload_record(chain, state.now)))
     return effects
+
+
+def _brings_roots(state: LockedState, chain: Chain) -> bool:
+    """Whether an upload that is there already comes with roots that are not: its authority has another one now."""
+    record = state.record(chain.id)
+    return record is not None and record.source == UPLOADED and state.store.chains.lacks_roots(chain)
 
 
 def delete_upload(state: LockedState, chain: str, *, confirmed: bool) -> list[Switch]:

@@ -172,6 +172,8 @@ class Chain(CertificationPath):
     leaf: x509.Certificate
     intermediates: tuple[x509.Certificate, ...] = ()
     anchor: x509.Certificate | None = None
+    other_roots: tuple[x509.Certificate, ...] = ()
+    """Roots that a private authority has given with it beside its own: of the one that signs next, or that signed before."""
 
     def __post_init__(self) -> None:
         from agent.pki.path import verify_pair, verify_path
@@ -195,8 +197,9 @@ class Chain(CertificationPath):
 
     @classmethod
     def from_pem(cls, certificates: bytes, key: bytes) -> Self:
-        """Read back a chain that was written in order: leaf, intermediates, and the root where it is known."""
-        return cls(load_key(key), *_in_order(certificates))
+        """Read back a chain that was written in order: leaf, intermediates, the root where it is known, then other roots."""
+        leaf, intermediates, roots = _in_order(certificates)
+        return cls(load_key(key), leaf, intermediates, roots[0] if roots else None, roots[1:])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -216,16 +219,19 @@ class PeerCertificate(CertificationPath):
     @classmethod
     def from_pem(cls, certificates: bytes) -> Self:
         """Read back what was written in order: leaf, intermediates, and the root where it is known."""
-        return cls(*_in_order(certificates))
+        leaf, intermediates, roots = _in_order(certificates)
+        return cls(leaf, intermediates, roots[0] if roots else None)
 
 
-def _in_order(pem: bytes) -> tuple[x509.Certificate, tuple[x509.Certificate, ...], x509.Certificate | None]:
-    """Return leaf, intermediates and anchor of a PEM text that holds them in this order."""
+def _in_order(
+    pem: bytes,
+) -> tuple[x509.Certificate, tuple[x509.Certificate, ...], tuple[x509.Certificate, ...]]:
+    """Return leaf, intermediates and roots of a PEM text that holds them in this order."""
     from agent.pki.certificate import is_self_signed
 
     leaf, *issuers = load_certificates(pem)
-    anchor = issuers.pop() if issuers and is_self_signed(issuers[-1]) else None
-    return leaf, tuple(issuers), anchor
+    first = next((number for number, each in enumerate(issuers) if is_self_signed(each)), len(issuers))
+    return leaf, tuple(issuers[:first]), tuple(issuers[first:])
 
 
 def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:

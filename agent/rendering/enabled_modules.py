@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from agent.registry.hooks import Hooks
 
 T = TypeVar("T")
+END = "-----END CERTIFICATE-----\n"
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ def facts_of(record: ChainRecord) -> ChainFacts:
         key_type=record.key_type,
         not_after=record.not_after,
         intermediates=len(record.fingerprints) - 1,
+        other_roots=tuple(f"{each}{END}" for each in record.other_roots.split(END) if each),
     )
 
 

@@ -25,6 +25,8 @@ COLUMNS = (
     "fingerprints, created_at, revoked_at, crl, origin, warnings, edition"
 )
 ALL_COLUMNS = (*COLUMNS.split(", "), "leaf_not_after", "certificates", "anchor", "sealed_key")
+END = "-----END CERTIFICATE-----"
+RECORD = f"{COLUMNS}, substr(anchor, instr(anchor, '{END}') + {len(END) + 1}) as other_roots"
 INSERT = f"insert or replace into chains ({', '.join(ALL_COLUMNS)}) values (:{', :'.join(ALL_COLUMNS)})"  # noqa: S608
 
 
@@ -67,7 +69,7 @@ class Chains:
                 "leaf_not_after": written(chain.not_after),
                 "fingerprints": json.dumps(list(chain.fingerprints)),
                 "certificates": encode(chain, [Part.FULLCHAIN]).decode(),
-                "anchor": encode(chain, [Part.ROOT]).decode() if chain.anchor else "",
+                "anchor": "".join(_roots_of(chain)),
                 "sealed_key": self._sealer.seal(encode(chain, [Part.KEY]), _context(chain.id)),
                 "created_at": written(now),
                 "revoked_at": None,
@@ -78,17 +80,27 @@ class Chains:
             },
         )
 
+    def lacks_roots(self, chain: Chain) -> bool:
+        """Whether a chain that is kept is kept without some of the roots that `chain` has. Raises `RowDamaged`."""
+        rows = self._database.checked("chains", "select id, anchor from chains where id = ?", [chain.id])
+        return any(each not in row["anchor"] for row in rows for each in _roots_of(chain))
+
+    def set_roots(self, chain: Chain) -> None:
+        """Keep the roots of a chain in place of those that it is kept with. Call inside `Store.write`."""
+        self._records.forget()
+        self._database.execute("update chains set anchor = ? where id = ?", ["".join(_roots_of(chain)), chain.id])
+
     def records(self) -> list[ChainRecord]:
         """Return what is known of every chain, without opening one."""
         return list(self._records.get((), self._read))
 
     def record(self, chain_id: str) -> ChainRecord | None:
         """Return what is known of one chain."""
-        query = f"select {COLUMNS} from chains where id = ?"  # noqa: S608
+        query = f"select {RECORD} from chains where id = ?"  # noqa: S608
         return next(iter(self._database.decoded("chains", _record, query, [chain_id])), None)
 
     def _read(self) -> tuple[ChainRecord, ...]:
-        return tuple(self._database.decoded("chains", _record, f"select {COLUMNS} from chains"))  # noqa: S608
+        return tuple(self._database.decoded("chains", _record, f"select {RECORD} from chains"))  # noqa: S608
 
     def forget(self) -> None:
         """Read again what was remembered."""
@@ -194,7 +206,7 @@ class Chains:
         """Return leaf, intermediates and the root where it is known, as PEM; no key. Raises `RowDamaged`."""
         query = "select id, certificates, anchor from chains where id = ?"
         rows = self._database.checked("chains", query, [chain_id])
-        return next((f"{row['certificates']}{row['anchor']}" for row in rows), None)
+        return next((f"{row['certificates']}{_first(row['anchor'])}" for row in rows), None)
 
     def find(self, start: str) -> list[str]:
         """Return the ids that begin with `start`."""
@@ -227,6 +239,21 @@ class Chains:
         )
 
 
+def _roots_of(chain: Chain) -> list[str]:
+    """Return the PEM of its root where it is known, then of the other roots that came with it."""
+    if chain.anchor is None:
+        return []
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return [each.public_bytes(Encoding.PEM).decode() for each in (chain.anchor, *chain.other_roots)]
+
+
+def _first(certificates: str) -> str:
+    """Return the first of the certificates in a PEM text: the root of a chain; others may follow it."""
+    begin, end, _ = certificates.partition(END)
+    return f"{begin}{end}\n" if end else certificates
+
+
 def _context(chain_id: str) -> str:
     return f"key of chain {chain_id}"
 
@@ -251,6 +278,7 @@ def _record(row: dict[str, Any]) -> ChainRecord:
         origin=row["origin"] or "",
         warnings=_warnings(row["warnings"]),
         edition=int(row["edition"] or 0),
+        other_roots=row.get("other_roots") or "",
     )
 
 

@@ -29,6 +29,7 @@ from agent.store.integrity import first_fault
 from agent.store.sealing import Sealer
 from agent.system.layout import Layout
 from agent.system.leftovers import remove_if_old
+from agent.system.obstacles import state_unwritable
 from agent.system.paths import database_uri
 from agent.system.trust import opened_regular
 from agent.system.writing import created, make_directory, write_new
@@ -49,6 +50,7 @@ SHARE = 10
 PATIENCE = 10.0
 """Seconds for which another process is waited for that makes a copy."""
 POLL_INTERVAL = 0.05
+NO_COPY = "it is no copy of a database, or not a whole one"
 STEPS = 10_000
 """Instructions of SQLite's virtual machine between two looks at the time."""
 
@@ -231,27 +233,44 @@ def _context(name: str, number: int, *, last: bool) -> str:
 def open_copy(copy: Copy, sealer: Sealer, target: Path) -> datetime:
     """Write the database of a copy to `target`, a new file of mode 0600, and return when it was made.
 
-    Raises `CopyFailed` where it was damaged, changed, cut off, or sealed with another master key.
+    Raises `CopyFailed` where it was damaged, changed, cut off, or sealed with another master key; `StateUnwritable` where there
+    is no room for it, say: that is nothing against the copy.
     """
-    write_new(target, b"", mode=0o600)
+    chunks = _readable(copy, sealer)
+    made_at = _made_at(copy, chunks)
     try:
-        with opened_regular(copy.path) as source, target.open("wb") as file:
-            chunks = _chunks(source, sealer)
-            header: dict[str, Any] = json.loads(next(chunks))
-            made_at = datetime.fromisoformat(header["made_at"])
+        write_new(target, b"", mode=0o600)
+        with target.open("wb") as file:
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-    except SealBroken as error:
-        raise CopyFailed(str(copy.path), "it was damaged, or sealed with another master key") from error
-    except (ValueError, KeyError, StopIteration, zlib.error) as error:
-        raise CopyFailed(str(copy.path), "it is no copy of a database, or not a whole one") from error
     except OSError as error:
-        raise CopyFailed(str(copy.path), (error.strerror or str(error)).lower()) from error
+        raise state_unwritable(target, error) from error
     if found := check(target):
         raise CopyFailed(str(copy.path), found)
     return made_at
+
+
+def _made_at(copy: Copy, chunks: Iterator[bytes]) -> datetime:
+    try:
+        header: dict[str, Any] = json.loads(next(chunks))
+        return datetime.fromisoformat(header["made_at"])
+    except (ValueError, KeyError, TypeError, StopIteration) as error:
+        raise CopyFailed(str(copy.path), NO_COPY) from error
+
+
+def _readable(copy: Copy, sealer: Sealer) -> Iterator[bytes]:
+    """Yield the chunks of a copy, the header first. Raises `CopyFailed`."""
+    try:
+        with opened_regular(copy.path) as source:
+            yield from _chunks(source, sealer)
+    except SealBroken as error:
+        raise CopyFailed(str(copy.path), "it was damaged, or sealed with another master key") from error
+    except (ValueError, zlib.error) as error:
+        raise CopyFailed(str(copy.path), NO_COPY) from error
+    except OSError as error:
+        raise CopyFailed(str(copy.path), (error.strerror or str(error)).lower()) from error
 
 
 def _chunks(source: BinaryIO, sealer: Sealer) -> Iterator[bytes]:

@@ -42,7 +42,7 @@ from agent.store.roots import Roots
 from agent.store.sealing import Sealer
 from agent.store.set_aside import SetAside
 from agent.store.source_memory import Memories
-from agent.store.traces import refuse_to_forget, refuse_while_restoring, refuse_without_mount
+from agent.store.traces import refuse_to_forget, refuse_without_mount
 from agent.store.upgrade import bring_up_to_date, transaction
 from agent.store.upgrade_copy import copied_before
 from agent.store.watches import Watches
@@ -299,13 +299,13 @@ def _create(path: Path) -> None:
 
 
 def _find(layout: Layout) -> None:
-    """Raise `NoStateYet` where there is no database, `StateUnwritable` where this user may not see it."""
+    """Raise `NoStateYet` where there never was a database, `DatabaseLost`, `StateUnwritable` where this user may not see it."""
     look_at_files(layout)
     try:
         layout.database.stat()
     except FileNotFoundError as error:
         refuse_without_mount(layout)
-        refuse_while_restoring(layout)
+        refuse_to_forget(layout)
         raise NoStateYet(str(layout.database)) from error
     except OSError as error:
         raise state_unwritable(layout.private, error) from error

@@ -212,6 +212,11 @@ class Deployments:
             pk=("module", "slot", "kind", "subject"),
         )
 
+    def forget_inputs(self, modules: Iterable[str]) -> None:
+        """Have modules deployed again: what their files are made from has changed. Call inside `Store.write`."""
+        query = "update deployments set inputs = '' where module = ?"
+        self._database.executemany(query, [[each] for each in modules])
+
     def reset_backoff(self, but: Sequence[str], now: datetime) -> None:
         """Let what was refused or rolled back be tried again at `now`, unless its problem has one of these codes."""
         marks = ", ".join("?" for _ in but)

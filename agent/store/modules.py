@@ -118,6 +118,7 @@ def _need_text(need: Need) -> str:
             "purpose": need.purpose,
             "sources": need.sources,
             "pin": need.pin,
+            **({"lists_rsa": need.lists_rsa} if need.lists_rsa else {}),
         }
     )
 
@@ -132,5 +133,6 @@ def _need(row: dict[str, Any]) -> Need:
         purpose=Purpose(values["purpose"]),
         sources=words(json.dumps(sources)) if sources is not None else None,
         pin=None if pin is None else str(pin),
+        lists_rsa=str(values.get("lists_rsa", "")),
         module=row["module"],
     )

@@ -15,20 +15,33 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from agent.errors.store import CopyFailed, DatabaseBusy, DatabaseDamaged, DatabaseLost, DatabaseRefused, StoreError
+from agent.errors.store import (
+    CopyFailed,
+    DatabaseBusy,
+    DatabaseDamaged,
+    DatabaseFull,
+    DatabaseLost,
+    DatabaseReadOnly,
+    MasterKeyWrong,
+    SealBroken,
+    StateUnwritable,
+    StoreError,
+)
 from agent.store.connection import Connection
 from agent.store.copies import Copy, check, copies, open_copy
 from agent.store.database import Store
-from agent.store.failures import files_of
+from agent.store.failures import files_of, refusal
+from agent.store.full_disk import is_for_lack_of_room, is_read_only
 from agent.store.instants import written
 from agent.store.integrity import first_fault, quick_check, read_all
 from agent.store.key_check import sealer_of
 from agent.store.published_lists import take_in_lists
 from agent.store.schema import INDISPENSABLE
-from agent.store.sealing import read_master_key
+from agent.store.sealing import master_key_path, read_master_key
 from agent.store.served_chains import last_numbers, served_rows, unknown_modules
 from agent.store.traces import traces
 from agent.system.layout import Layout
+from agent.system.obstacles import state_unwritable
 from agent.system.writing import flush_directory, make_directory, write_new
 
 MOST_ASIDE = 3
@@ -61,6 +74,8 @@ class Recovery:
     """All rows could be read: only an index was damaged, say."""
     refused: list[str] = field(default_factory=list)
     """Copies that were no good, each with the reason."""
+    sealed_otherwise: int = 0
+    """How many of them the master key doesn't open."""
     chains: list[str] = field(default_factory=list)
     """Ids of the chains that were taken in from what is in service."""
     roots: list[str] = field(default_factory=list)
@@ -94,15 +109,18 @@ def recover(layout: Layout, found: StoreError, now: datetime) -> Recovery:
     """Put a whole database in place of a damaged one. Call under the lock.
 
     Raises what was `found` where nothing can: no copy is good, and what is in service is not known. Raises `StoreError` for the
-    master key.
+    master key, and for a disk that has no room: it says nothing against a copy.
     """
     fresh = layout.private / ".chainwright.db.new"
-    _remove(fresh)
     try:
-        recovery = make_whole(layout, layout.database, fresh, found, now)
-        recovery.aside = _put_in_place(layout, fresh)
-    finally:
         _remove(fresh)
+        try:
+            recovery = make_whole(layout, layout.database, fresh, found, now)
+            recovery.aside = _put_in_place(layout, fresh)
+        finally:
+            _remove(fresh)
+    except OSError as error:
+        raise state_unwritable(Path(error.filename or layout.private), error) from error
     return recovery
 
 
@@ -113,10 +131,10 @@ def make_whole(layout: Layout, damaged: Path, fresh: Path, found: StoreError, no
     try:
         recovery.from_itself = _from_itself(layout, damaged, fresh, found)
         if not recovery.from_itself and not _from_copies(layout, fresh, recovery):
-            _from_nothing(layout, fresh, found, now)
+            _from_nothing(layout, fresh, recovery, found, now)
         _reconcile(layout, fresh, recovery, now)
     except sqlite3.Error as error:
-        raise DatabaseRefused(str(layout.database), str(error)) from error
+        raise refusal(error, layout) from error
     return recovery
 
 
@@ -133,10 +151,18 @@ def _from_itself(layout: Layout, damaged: Path, fresh: Path, found: StoreError) 
             database.close()
         if not check(fresh) and _is_good(layout, fresh):
             return True
-    except (sqlite3.Error, StoreError):
-        pass
+    except (sqlite3.Error, StoreError) as error:
+        if _is_for_lack_of_room(error, fresh):
+            raise
     _remove(fresh)
     return False
+
+
+def _is_for_lack_of_room(error: Exception, fresh: Path) -> bool:
+    """Whether the disk can't hold what is built, however good that is."""
+    return isinstance(error, StateUnwritable | DatabaseFull | DatabaseReadOnly) or (
+        isinstance(error, sqlite3.Error) and (is_for_lack_of_room(error, fresh) or is_read_only(fresh.parent))
+    )
 
 
 def _from_copies(layout: Layout, fresh: Path, recovery: Recovery) -> bool:
@@ -152,23 +178,32 @@ def _from_copies(layout: Layout, fresh: Path, recovery: Recovery) -> bool:
                 return True
             recovery.refused.append(f"{copy.path}: rows of it can't be read")
         except (StoreError, sqlite3.Error) as error:
+            if _is_for_lack_of_room(error, fresh):
+                raise
+            recovery.sealed_otherwise += isinstance(error.__cause__, SealBroken)
             reason = error.problem.cause if isinstance(error, CopyFailed) else str(error)
             recovery.refused.append(f"{copy.path}: {reason}")
         _remove(fresh)
     return False
 
 
-def _from_nothing(layout: Layout, fresh: Path, found: StoreError, found_at: datetime) -> None:
-    """Begin with an empty database, where all that is in service is known beside it. Raises `found`."""
+def _from_nothing(layout: Layout, fresh: Path, recovery: Recovery, found: StoreError, found_at: datetime) -> None:
+    """Begin with an empty database, where all that is in service is known beside it. Raises `found`, `MasterKeyWrong`."""
     roots = list(layout.private.glob("root-*.sealed"))
-    if not roots or unknown_modules(layout):
-        raise found
-    write_new(fresh, b"", mode=0o600)
-    with _opened(layout, fresh, first=True) as store, store.write():
-        signed = {str(row.get("root")) for row in served_rows(layout)}
-        if not store.roots.take_in_files(signed, found_at) or store.roots.present() is None:
-            raise found
-        store.database.execute("delete from roots")  # they are taken in again, and told
+    closed = recovery.sealed_otherwise
+    if roots and not unknown_modules(layout):
+        write_new(fresh, b"", mode=0o600)
+        with _opened(layout, fresh, first=True) as store, store.write():
+            signed = {str(row.get("root")) for row in served_rows(layout)}
+            taken = store.roots.take_in_files(signed, found_at)
+            present = store.roots.present()
+            store.database.execute("delete from roots")  # they are taken in again, and told
+        if present is not None:
+            return
+        closed += len(roots) if not taken else 0
+    if closed > 1 and recovery.sealed_otherwise == len(recovery.refused):  # one that can't be opened may be damaged
+        raise MasterKeyWrong(str(master_key_path(layout.master_key)))
+    raise found
 
 
 def _is_good(layout: Layout, path: Path) -> bool:
@@ -240,13 +275,13 @@ def restored_rows(recovery: Recovery) -> Iterable[str]:
         yield "every row could be read, and was taken over"
     if recovery.copy is not None:
         yield f"the copy of {written(recovery.made_at)} was restored"
-    for many, what in (
-        (len(recovery.chains), "chains that are in service"),
-        (len(recovery.roots), "roots"),
-        (len(recovery.accounts), "ACME account keys"),
-        (recovery.revocations, "revocations of published lists"),
+    for many, what, several in (
+        (len(recovery.chains), "chain that is in service", "chains that are in service"),
+        (len(recovery.roots), "root", "roots"),
+        (len(recovery.accounts), "ACME account key", "ACME account keys"),
+        (recovery.revocations, "revocation of published lists", "revocations of published lists"),
     ):
         if many:
-            yield f"{many} {what} were taken in"
+            yield f"{many} {what} was taken in" if many == 1 else f"{many} {several} were taken in"
     if recovery.aside is not None:
         yield f"the damaged files are in {recovery.aside}{os.sep}"

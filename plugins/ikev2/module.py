@@ -72,7 +72,7 @@ class IKEv2(Module):
     def needs(self, host: HostFacts) -> Iterable[Need]:
         """Ask for a chain by the ladder for road warriors, and for those of the sites."""
         for (domain, key_types), slot in self._slots.items():
-            yield self.need(domain, slot=slot, key_types=key_types)
+            yield self.need(domain, slot=slot, key_types=key_types, lists_rsa=self._listing_rsa(slot))
         if any(each.issued is None for each in self.branches):
             yield self.need(self.identity or self.domain, slot=HEAD_OFFICE, sources=("local",), pin=None)
         for slot, name in {each.slot: each.issued for each in self.branches if each.issued}.items():
@@ -100,8 +100,11 @@ class IKEv2(Module):
             if connection.client_ca or own or not connection.by_certificate:
                 values = {"connection": connection, "issuers": _rooted(context, connection.client_ca) or own}
                 yield self._file(connection.name, self._slot_of(connection), "road-warrior.conf.j2", values)
+        for slot in sorted({each.slot for each in self.branches if each.issued and not each.remote_ca}):
+            for name, text in _other_roots(context, slot).items():
+                yield Text(path=f"x509ca/{name}", slot=slot, text=text)
         for branch in self.branches:
-            issuers = (f"{branch.slot}.root.pem",) if branch.issued else own
+            issuers = (f"{branch.slot}.root.pem", *_other_roots(context, branch.slot)) if branch.issued else own
             if branch.remote_ca or issuers:
                 values = {
                     "branch": branch,
@@ -151,6 +154,12 @@ class IKEv2(Module):
 
     def _identity(self, branch: Branch) -> str:
         return branch.issued or self.identity or self.domain
+
+    def _listing_rsa(self, slot: str) -> str:
+        """Return the connections of a slot whose clients are told of RSA roots alone: for EAP-TLS charon lists no others."""
+        asked = [each for each in self.connections if each.auth is Auth.EAP_TLS and not each.client_ca]
+        names = [each.name for each in asked if self._slot_of(each) == slot]
+        return f"strongSwan for {' and '.join(names)} (EAP-TLS)" if names else ""
 
     @property
     def _verifies_by_own_root(self) -> bool:
@@ -245,6 +254,12 @@ def _files_of_the_roots(context: Context) -> Iterator[Text]:
                 yield Text(path=f"x509ca/{name}", text=text)
             if issuer.crl:
                 yield Text(path=f"x509crl/{names[0].removesuffix('.0.pem')}.pem", text=issuer.crl)
+
+
+def _other_roots(context: Context, slot: str) -> Mapping[str, str]:
+    """Return the files of roots that the other side has given beside the one that signed: its next one, or the one before."""
+    found = context.chains[slot].other_roots if slot in context.chains else ()
+    return {f"{slot}.root.{number}.pem": text for number, text in enumerate(found, 1)}
 
 
 def _rooted(context: Context, paths: Iterable[str]) -> tuple[str, ...]:

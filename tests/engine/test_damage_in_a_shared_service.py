@@ -39,6 +39,7 @@ def cure(shared: Deployed, request: pytest.FixtureRequest) -> Iterator[obstacles
     once()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.root
 def test_the_other_module_is_renewed(shared, cure):  # noqa: F811
     before = chains(shared)

@@ -130,6 +130,7 @@ def assert_heals(boxes: Boxes) -> None:
         assert store.deployments.transactions() == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.root
 @pytest.mark.parametrize(("damage", "words"), obstacles.EVERY.items(), ids=[each.__name__ for each in obstacles.EVERY])
 def test_the_others_are_renewed_and_it_heals_when_the_cause_is_gone(boxes, damage, words, request):
@@ -155,6 +156,7 @@ CRASHES = [
 ]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.root
 @pytest.mark.parametrize(("damage", "step"), CRASHES, ids=[f"{each.__name__}-{step}" for each, step in CRASHES])
 def test_after_a_crash_the_others_are_recovered(boxes, damage, step, request):
@@ -172,6 +174,7 @@ def test_after_a_crash_the_others_are_recovered(boxes, damage, step, request):
     assert_heals(boxes)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.root
 @pytest.mark.parametrize("damage", obstacles.EVERY, ids=[each.__name__ for each in obstacles.EVERY])
 def test_at_boot_the_others_have_their_files(boxes, damage, request):

@@ -268,6 +268,7 @@ def test_what_an_earlier_version_deployed_is_taken_out_as_well(shared):
     assert_all_gone(shared)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "word", [*(step for step in Step if step not in BACK), "retired", *(f"rename:{n}" for n in (1,))]
 )
@@ -283,6 +284,7 @@ def test_a_crash_at_any_step_leaves_what_toyd_can_start_with_and_the_next_run_ta
     assert_all_gone(shared)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("step", [step for step in Step if step not in BACK])
 def test_a_boot_after_a_crash_does_so_too(shared, step):
     without_plugin(shared)

@@ -302,3 +302,18 @@ def test_a_key_that_may_not_sign_is_said():
 
 def test_a_root_that_is_unknown_is_said():
     assert findings(WHOLE)[3] == 'note: the root "Toy Root" is not a known root: clients must be configured to trust it'
+
+
+# Other roots of a private authority
+
+
+def test_roots_that_came_beside_the_chain_s_own_are_kept_where_they_are_good_and_not_known_anyway():
+    following, before, known = (root(f"{name} Root") for name in ("Next", "Old", "Public"))
+    ended = root("Ended Root", now=NOW - 9000 * DAY)
+    whole = WHOLE + pem(*(each.certificate for each in (following, known, ended, before)))
+    found = look(whole, anchors=[known.certificate])
+    assert found.chain.other_roots == (following.certificate, before.certificate)
+    assert is_whole(found)
+    said = findings(whole, anchors=[known.certificate])
+    assert any("Next Root" in each and "is believed beside the root" in each for each in said)
+    assert not any("Public Root" in each and "believed" in each for each in said)

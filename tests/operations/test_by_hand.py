@@ -1,5 +1,6 @@
 """Uploads, reissue and the root: what an administrator does by hand, on services that are seen to follow."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -103,6 +104,27 @@ def test_next_years_chain_takes_over_and_the_reason_says_why(sites):
     assert reloads(sites) == 1
     assert wire(sites)[SITES[0]] == second.id
     assert "the newest of 2: it ends last" in reasons(sites)[SITES[0]]
+
+
+def test_what_is_there_is_taken_again_where_its_authority_has_given_another_root_with_it(sites):
+    chain = bought(sites, "*.example.test")
+    sites.change(store_upload, chain)
+    sites.apply()
+    reloads(sites)
+    following = toy_ca.root("Next CA", now=sites.clock()).certificate
+    again = replace(chain, other_roots=(following,))
+    assert sites.change(store_upload, again).switches == ()
+    made = sites.apply()
+    assert [each for each in made.performed if "deploy front" in each]
+    assert reloads(sites) == 0, "what has no use for that root is as it was"
+    with sites.store() as store:
+        record, kept = store.chains.record(chain.id), store.chains.load(chain.id)
+        assert store.chains.certificates(chain.id).count("BEGIN") == 2
+    assert record.other_roots == toy_ca.pem(following).decode()
+    assert (kept.anchor, kept.other_roots) == (chain.anchor, (following,))
+    for known in (chain, again):
+        with pytest.raises(AlreadyUploaded):
+            sites.change(store_upload, known)
 
 
 def test_what_was_uploaded_hands_over_when_it_is_deleted(sites):

@@ -69,6 +69,7 @@ def test_a_template_that_nginx_refuses_changes_nothing_and_the_error_says_what_n
     ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "name", ["reverse_proxy/site.conf.j2", "reverse_proxy/http.conf.j2", "nginx/nginx.conf.j2", "nginx/http.conf.j2"]
 )
@@ -86,6 +87,7 @@ def test_a_template_that_can_not_be_rendered_changes_nothing(serving, name, text
     assert_refused(serving, BY_JINJA.format(name=name, line=2, reason=reason), before)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["reverse_proxy/site.conf.j2", "reverse_proxy/http.conf.j2", "nginx/nginx.conf.j2"])
 @pytest.mark.parametrize("text", ["wrong on purpose;\n", "{% if %}"])
 def test_new_chains_go_on_while_a_template_is_refused_and_its_correction_is_taken_at_once(serving, name, text):

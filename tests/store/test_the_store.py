@@ -389,7 +389,7 @@ def test_a_master_key_that_can_not_be_read_is_said(layout: Layout):
     Store.open(layout).close()
     layout.master_key.unlink()
     layout.master_key.mkdir()
-    with pytest.raises(StateUnwritable, match="is a directory"):
+    with pytest.raises(StateUnwritable, match="a directory is in its place"):
         Store.open(layout)
 
 

@@ -26,6 +26,7 @@ from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
 from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
+from agent.health.rsa_roots import clients_not_asked, rsa_signed_by_other
 from agent.health.states import Status
 from agent.model.root import RootRecord
 from agent.registry.contract_checks import METHODS, hook_arguments
@@ -42,6 +43,7 @@ from support.paths import CHECKOUT
 DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
 MODULES = Path("/var/lib/chainwright/modules")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+RSA_ROOT = 'Have an RSA root beside it: key_type = ["ecdsa-p256", "rsa-2048"] in [root]'
 NEXT_ROOT = RootRecord("ab" * 32, "gw Root CA 2026", AT, AT.replace(year=2036), "", AT)
 END = "<!-- end -->"
 WWW = need()
@@ -168,6 +170,8 @@ def status_problems() -> list[Problem]:
         root_prepared(NEXT_ROOT, AT, "it allows no authorities below itself (path length), and there is 1"),
         root_overdue(NEXT_ROOT, AT),
         root_replaced(NEXT_ROOT, ["ikev2/branch-1"]),
+        clients_not_asked("strongSwan for laptops (EAP-TLS)", "gw Root CA", RSA_ROOT),
+        rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
         *conditions(),
     ]
 

@@ -109,6 +109,16 @@ def test_another_root_stops_the_connection_that_it_named_and_the_documented_step
     pair.take_home()
     until(pair.up, what="the connection is back")
 
+    pair.office.command("root", "reissue", "--yes-reissue-root")
+    pair.office.deploy()
+    pair.take_home()
+    with pair.office.store() as store, store.write():
+        store.database.execute("update cross_certificates set obstacle = 'the branch has to know the root itself'")
+    pair.office.command("root", "begin", "--yes-begin-signing")
+    pair.office.deploy()
+    pair.hang_up()
+    assert pair.dial() == "", "the branch was given the next root with its certificate of the one before"
+
 
 def test_a_branch_whose_certificate_is_revoked_is_refused(pair):
     assert pair.office.command("ikev2", "list").split()[:3] == ["north", NORTH, "good"]

@@ -1,8 +1,10 @@
 """Clients dial in from another network namespace, and stay connected while chains are swapped."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from support.appliances.ikev2 import ALICE, CARDS, DOMAIN, ROAD
 from support.appliances.ikev2_network import Client, Conversation, SiteAppliance, cable, echoing
@@ -43,8 +45,10 @@ def with_password(client: Client, password: str = ALICE["password"]) -> None:
     client.load("home", EAP, SERVER)
 
 
-def with_certificate(client: Client, gateway: SiteAppliance, auth: str = "pubkey") -> None:
-    key, csr = request_for("bob.example.test")
+def with_certificate(
+    client: Client, gateway: SiteAppliance, auth: str = "pubkey", key: rsa.RSAPrivateKey | None = None
+) -> None:
+    key, csr = request_for("bob.example.test", key)
     place = client.root / "bob.csr"
     place.write_bytes(csr)
     pem = gateway.command("ikev2", "sign", "bob", str(place), "--name", "bob.example.test")
@@ -114,6 +118,21 @@ def test_a_certificate_inside_of_eap_gets_a_tunnel(gateway, client):
     gateway.deploy()
     with_certificate(client, gateway, "eap-tls")
     assert client.dial("home"), client.log()
+
+
+def test_inside_of_eap_clients_are_told_of_the_rsa_root_that_has_signed_their_certificates(gateway, client):
+    gateway.configure(connections=[{**CARDS, "auth": "eap-tls"}])
+    gateway.deploy()
+    assert "status.root_not_listed" in gateway.command("status", "--json")
+    gateway.configure(more='[root]\nkey_type = ["ecdsa-p256", "rsa-2048"]\n')
+    gateway.deploy()
+    assert "status.root_not_listed" not in gateway.command("status", "--json")
+    client.trust(gateway.command("root", "download").encode())
+    with_certificate(client, gateway, "eap-tls", rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    assert client.dial("home"), client.log()
+    subject = json.loads(gateway.command("root", "list", "--json"))["roots"][0]["subject"]
+    assert subject.endswith(" RSA")
+    assert f"sending TLS cert request for 'CN={subject}'" in (gateway.layout.log / "charon.log").read_text()
 
 
 @pytest.mark.parametrize("auth", ["pubkey", "eap-tls"])

@@ -163,9 +163,10 @@ class Client:
         with session(self.root / "charon.vici") as found:
             yield found
 
-    def trust(self, root: bytes) -> None:
+    def trust(self, roots: bytes) -> None:
         with self.charon() as charon:
-            charon.load_cert({"type": "X509", "flag": "CA", "data": root})
+            for root in roots.split(b"-----BEGIN")[1:]:  # charon reads the first of a text alone
+                charon.load_cert({"type": "X509", "flag": "CA", "data": b"-----BEGIN" + root})
 
     def load(
         self,
