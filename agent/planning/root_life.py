@@ -137,6 +137,8 @@ class RootLife:
 
     def _consider_beside(self) -> None:
         """Have a root for the other kind of keys beside the main one, where the settings name both."""
+        if self._present is None:
+            return
         other = wanted_beside(self._present, self._state.root_key_types)
         for root in (self._present_beside, self._prepared_beside):
             if root is not None and (other is None or root.key_type.kind is not other.kind):

@@ -17,7 +17,7 @@ SHOWN_AGAIN = {"api.not_typed", "root.step_too_late", "api.malformed"}
 async def ask_begin(request: RequestContext) -> Response:
     """Say what breaks if the prepared root signs now, and ask for a date or the word."""
     await request.require_admin()
-    return await _ask(request, "begin")
+    return await _ask(request, "begin", of=request.request.query_params.get("of", ""))
 
 
 async def begin(request: RequestContext) -> Response:
@@ -28,7 +28,7 @@ async def begin(request: RequestContext) -> Response:
 async def ask_retire(request: RequestContext) -> Response:
     """Say who is cut off if the replaced root retires now, and ask for a date or the word."""
     await request.require_admin()
-    return await _ask(request, "retire")
+    return await _ask(request, "retire", of=request.request.query_params.get("of", ""))
 
 
 async def retire(request: RequestContext) -> Response:
@@ -39,7 +39,8 @@ async def retire(request: RequestContext) -> Response:
 async def _ask(
     request: RequestContext, step: str, status: int = 200, problem: Mapping[str, Any] | None = None, **given: str
 ) -> Response:
-    found = await request.get(f"/v1/root/{step}")
+    of = given.get("of", "")
+    found = await request.get(f"/v1/root/{step}", **({"of": of} if of else {}))
     effects = found["effects"] if step == "begin" else found
     values: dict[str, Any] = {"step": step, "found": found, "effects": effects, "word": WORDS[step], "problem": problem}
     return await request.page(
@@ -49,13 +50,14 @@ async def _ask(
 
 async def _do(request: RequestContext, step: str) -> Response:
     form = await request.form()
-    day, typed = form.get("day"), form.get("typed")
+    day, typed, of = form.get("day"), form.get("typed"), form.get("of")
     try:
         await request.give_password(form)
         body = {"at": f"{day}T00:00:00Z"} if day else {"typed": typed}
+        body |= {"of": of} if of else {}
         job = await request.ask("POST", f"/v1/root/{step}", body)
     except Refused as refused:
         if not request.wants_password(refused) and refused.code not in SHOWN_AGAIN:
             raise
-        return await _ask(request, step, refused.status, refused.problem, typed=typed, day=day)
+        return await _ask(request, step, refused.status, refused.problem, typed=typed, day=day, of=of)
     return request.follow(job["job"])

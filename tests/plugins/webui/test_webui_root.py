@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from agent.health.problems import window
 from agent.health.roots import root_prepared, root_replaced
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.peer import PeerState
-from agent.model.root import RootRecord
+from agent.model.root import RootPhase, RootRecord
 from agent.operations.effects import (
     ChangeEffects,
     ModuleConsequence,
@@ -26,6 +27,7 @@ from agent.operations.effects import (
     Switch,
     UninspectedModule,
 )
+from agent.pki.key import KeyType
 from agent.report.peers import ListRow, PeerRow
 from agent.report.rows import plain
 from support.fakes.api import CHAIN, NOW, ROOT, WHO, Browser, FakeApi, chain, problem, status
@@ -171,6 +173,7 @@ def test_a_new_root_that_none_leads_to_says_why(agent: FakeApi, browser: Browser
     words = browser.get("/root/reissue").words
     assert "No cross-certificate helps those who know only the present root: both have the same name." in words
     assert "IPsec connections between head office and branches" in words
+    assert "should install the new one until then." in words
 
 
 NEXT = RootRecord("ef" * 32, "Next CA", NOW, NOW + timedelta(days=3650), "", NOW, prepared=True)
@@ -269,3 +272,26 @@ def test_a_module_that_waits_for_its_window_says_until_when(agent: FakeApi, brow
     assert "Mail mail: mail takes what is new into service" in page.words
     assert f"{opens:%Y-%m-%d %H:%M} UTC" in page.words
     assert "in 3 hours" in page.words
+
+
+def test_a_root_beside_the_main_one_is_shown_with_its_keys_and_a_download_of_its_own(
+    agent: FakeApi, browser: Browser
+) -> None:
+    says(agent)
+    beside = replace(ROOT, subject="gw Root CA RSA", sha256="cd" * 32, key_type=KeyType.RSA_2048, beside=True)
+    following = replace(beside, subject="gw Root CA RSA 2036", sha256="ef" * 32, phase=RootPhase.PREPARED, signs_at=NOW)
+    agent.says("GET /v1/root", {"root": plain(ROOT), "earlier": [], "others": [plain(beside), plain(following)]})
+    page = browser.get("/root")
+    assert "It signs for keys of its own kind (RSA) beside the one above." in page.words
+    for each in (beside, following):
+        assert f'href="/root/download?format=der&amp;of={each.sha256}"' in page.text
+    assert f'href="/root/begin?of={following.sha256}"' in page.text
+
+
+def test_a_step_is_asked_for_of_the_root_that_was_shown(agent: FakeApi, browser: Browser) -> None:
+    asks_for(agent, "begin")
+    page = browser.get(f"/root/begin?of={NEXT.sha256}")
+    browser.post("/root/begin", {"form_token": page.token, "typed": "BEGIN", "of": NEXT.sha256}, follow=False)
+    assert f'name="of" value="{NEXT.sha256}"' in page.text
+    ((_, body),) = agent.calls("POST /v1/root/begin")
+    assert json.loads(body) == {"typed": "BEGIN", "of": NEXT.sha256}

@@ -39,7 +39,7 @@ def ca(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=sorted(GETTING))
 def left(request, ca, tmp_path_factory):
-    """A client, and the directory in which it has got a chain for a site and another name; Caddy has one for each."""
+    """A client, and the directory in which it has got a chain for a site and another name; Caddy has a name in each."""
     directory = tmp_path_factory.mktemp(request.param)
     GETTING[request.param](ca, directory, SITE, OTHER)
     return request.param, directory
