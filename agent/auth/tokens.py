@@ -9,6 +9,7 @@ from typing import Any
 from agent.auth import bearer_tokens
 from agent.auth.person import Person, Role, Token, TokenMaker
 from agent.errors.auth import InvalidToken, TokenNotFound, TokenRefused
+from agent.model.pause import AHEAD
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
 
@@ -61,9 +62,12 @@ class Tokens:
         self._database.execute(f"delete from tokens where owner = ? and role in {_beyond(beyond)}", [owner])  # noqa: S608
 
     def holder(self, text: str, now: datetime) -> tuple[Person, datetime | None]:
-        """Return whom a text stands for, and when it was noted to be used last. Raises `InvalidToken`."""
+        """Return whom a text stands for, and when it was noted to be used last. Raises `InvalidToken`.
+
+        One that was made further in the future than a clock is set back in the ordinary course would be good for too long.
+        """
         token = next(iter(self._found("sha256 = ?", bearer_tokens.digest(text))), None)
-        if token is None or not token.made_at <= now < token.expires_at:
+        if token is None or token.made_at > now + AHEAD or now >= token.expires_at:
             raise InvalidToken
         return Person(f"token {token.name}", token.role), token.used_at
 

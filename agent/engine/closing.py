@@ -54,7 +54,7 @@ def _conditions(
 ) -> dict[str, list[Finding]]:
     """Return, by scope, what somebody should know beyond the store's rows."""
     needed = {need.request.id for need in declared.needs}
-    orders = [each for each in store.orders.records() if each.request in needed]
+    orders = [each for each in store.orders.records() if each.request in needed and not each.is_given_up(now)]
     ladder = inputs.settings.rungs.values()
     asked = {each.source for each in made.actions if isinstance(each, Obtain)}
     asked |= {source for _request, source in store.orders.leased(now)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from agent.model.need import Request
@@ -102,6 +102,10 @@ class FailingName:
     """What it was asked for together with others."""
 
 
+GIVEN_UP = timedelta(hours=1)
+"""So long after the instant for another try nobody makes it any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
     """State of a source's dealing with one request so far."""
@@ -123,6 +127,16 @@ class OrderRecord:
     def pause(self) -> Pause:
         """Pause before the next try."""
         return Pause(self.tried_at, self.retry_at, LONGEST_ORDER)
+
+    def is_given_up(self, now: datetime) -> bool:
+        """Whether nobody tries again what failed: its chain is not due any more, as the clock was ahead, or for another reason.
+
+        The time for another try has come an hour ago, or the try before lies in the future. What is due is tried in the pass.
+        """
+        if self.retry_at is None:
+            return False
+        from_ahead = self.tried_at is not None and self.tried_at > now + GIVEN_UP
+        return from_ahead or now >= self.retry_at + GIVEN_UP
 
     def counts_for(self, settings_digest: str) -> bool:
         """Whether the last failure still holds the source back: its settings are the same."""

@@ -171,12 +171,13 @@ def store_upload(
     text = f"stored as {chain.id[:12]}, good until {rfc3339(chain.usable_until)}"
     event = state.event(EventKind.CHAIN_UPLOADED, text, names=list(chain.names), chain=chain.id)
     detail = f"{chain.id}, instead of {replace}" if replace else chain.id
+    users = {each.module for each in state.bindings() if each.chain == chain.id}
     with state.change("chain uploaded", _subject(chain.names), detail, events=[event]):
         if state.record(chain.id) is None:
             state.store.chains.add(chain, source=UPLOADED, now=state.now, warnings=warnings, edition=EDITION)
         else:
             state.store.chains.set_roots(chain)
-            state.store.deployments.forget_inputs({each.module for each in state.bindings() if each.chain == chain.id})
+            state.store.deployments.forget_inputs(users)
         if replace:
             state.store.chains.delete(replace)
             keep_pins(state, pins_without(state, replace, upload_record(chain, state.now)))

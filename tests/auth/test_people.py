@@ -188,6 +188,13 @@ def test_sessions_from_the_future_crowd_nobody_out(accounts, ann):
     assert accounts.session(text, NOW + MINUTE).person == ann
 
 
+def test_a_token_is_good_after_the_clock_was_set_back_a_little_and_none_from_far_in_the_future(accounts, ann):
+    text, _ = accounts.make_token("backup", Role.VIEWER, ANN, NOW, timedelta(days=30))
+    assert accounts.token(text, NOW - timedelta(minutes=59)) == Person("token backup", Role.VIEWER)
+    with pytest.raises(InvalidToken):
+        accounts.token(text, NOW - timedelta(minutes=61))
+
+
 def test_a_token_has_a_role_and_an_end(accounts, ann):
     text, token = accounts.make_token("backup", Role.VIEWER, ANN, NOW, timedelta(days=30))
     assert accounts.bearer(text, NOW + timedelta(days=29)) == Person("token backup", Role.VIEWER)

@@ -234,7 +234,7 @@ def test_a_new_root_is_made_after_its_consequences_were_named_and_a_word_was_typ
     for text in (
         "The IPsec connection to branch-1 stops until its certificate is replaced.",
         "The IPsec connection to branch-2 stops until its certificate is replaced.",
-        "Everyone who installed the present root should install the new one until then.",
+        "Everyone who installed the present root should install the new one before that one is retired.",
     ):
         visitor.sees(re.compile(re.escape(text)))
     expect(visitor.page.get_by_role("link", name="Cancel")).to_be_focused()

@@ -24,6 +24,7 @@ from support.cas import certificates as toy_ca
 from support.cas.certificates import DAY
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+HOUR = DAY / 24
 OLD, NEW = "https://old.example/directory", "https://new.example/directory"
 ACME = AcmeSource(directory=NEW)
 LADDER = [ACME, LocalSource()]
@@ -71,6 +72,21 @@ def test_a_ca_that_can_t_be_reached_is_one_finding_for_all_its_orders():
 @pytest.mark.parametrize(("attempts", "severity"), [(1, Severity.NOTICE), (2, Severity.NOTICE), (3, Severity.WARNING)])
 def test_somebody_should_act_when_a_ca_has_not_been_reached_for_a_while(attempts: int, severity: Severity):
     assert [each.severity for each in found(order(1, UNREACHABLE, attempts))] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("times", "given_up"),
+    [
+        ({"tried_at": NOW, "retry_at": NOW + HOUR}, False),
+        ({"tried_at": NOW - 2 * HOUR, "retry_at": NOW - HOUR / 2}, False),
+        ({"tried_at": NOW - 3 * DAY, "retry_at": NOW - 2 * DAY}, True),
+        ({"tried_at": NOW + 15 * DAY, "retry_at": NOW + 16 * DAY}, True),
+        ({"tried_at": NOW - 3 * DAY, "retry_at": None}, False),
+    ],
+    ids=["it waits", "it is due", "its chain is not due any more", "the clock was ahead", "it is not tried by itself"],
+)
+def test_what_nobody_tries_again_tells_nothing_of_its_ca(times: dict[str, datetime | None], given_up: bool):
+    assert order(1, UNREACHABLE, **times).is_given_up(NOW) is given_up
 
 
 def earlier(problem: Mapping[str, object], title: str = "new.example") -> Finding:

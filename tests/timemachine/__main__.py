@@ -9,14 +9,13 @@ import resource
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from timemachine.clock import BEGIN
-from timemachine.run import DAY, Outcome, play
-from timemachine.story import KINDS, Story, shortest, story_of
+from timemachine.run import Outcome, play
+from timemachine.shrinking import shortened
+from timemachine.story import KINDS, Story, story_of
 
 MOST_SHOWN = 20
 MINUTES_OF_A_YEAR = 525_600
@@ -74,20 +73,6 @@ def _show(story: Story, outcome: Outcome, *, shrink: bool) -> None:
     if shrink:
         found = shortened(story, outcome)
         print(f"  the shortest story:\n{found}\n  {found!r}", flush=True)
-
-
-def shortened(story: Story, outcome: Outcome) -> Story:
-    """Return the shortest story that leads to the same kind of thing as the first that was wrong."""
-    first = outcome.violations[0]
-    years = min(story.years, (first.at - BEGIN) / (365 * DAY) + 0.05)
-    kept = tuple(each for each in story.faults if each.day <= years * 365)
-    cut = replace(story, years=round(years, 2), faults=kept)
-    return shortest(cut if goes_wrong(cut, first.kind) else story, lambda each: goes_wrong(each, first.kind))
-
-
-def goes_wrong(story: Story, kind: str) -> bool:
-    """Whether a story leads to the same kind of thing."""
-    return any(each.kind == kind for each in play(story, first_only=True).violations)
 
 
 def _cpu() -> float:

@@ -28,13 +28,21 @@ class Facts:
         """Yield what is not well at services."""
         for module, service in self.services.items():
             if not service.runs:
-                yield Fact("stopped", module, module=module)
+                yield Fact("stopped", module, module=module, names=[*service.serves])
             for name, loaded in service.serves.items() if service.runs else ():
-                yield from (
-                    Fact(key, f"{name} of {module}", loaded.id, module) for key in self._keys(name, loaded, module)
-                )
+                for key in self._keys(name, loaded):
+                    yield Fact(key, f"{name} of {module}", loaded.id, module, [name])
 
-    def _keys(self, name: str, loaded: Loaded, module: str) -> Iterator[str]:
+    def late(self) -> Iterator[str]:
+        """Yield names whose CA answers, and that have had no chain of it for long, or one that is nearly over."""
+        for module, service in self.services.items():
+            for name, loaded in service.serves.items() if service.takes else ():
+                if self._has_ca(name) and not self.oracle.disturbed(self.now, name):
+                    rung, left = self.oracle.rung_of(loaded), loaded.not_after - self.now
+                    if rung == LOCAL or (rung != UPLOADED and left < (loaded.not_after - loaded.not_before) / 10):
+                        yield f"{name} of {module} is served by {rung} until {loaded.not_after:%Y-%m-%d}"
+
+    def _keys(self, name: str, loaded: Loaded) -> Iterator[str]:
         rung = self.oracle.rung_of(loaded)
         life, left = loaded.not_after - loaded.not_before, loaded.not_after - self.now
         if left < timedelta():

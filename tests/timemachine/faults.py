@@ -119,10 +119,13 @@ def upload_goes(run: Run, fault: Fault) -> None:
 
 def root(run: Run, fault: Fault) -> None:
     """Replace the root, at once or after an overlap."""
+    at_once = fault.choice % 2 == 0
 
     def change() -> None:
         with locked_state(run.box.engine()) as state:
-            reissue_root(state, at_once=fault.choice % 2 == 0)
+            reissue_root(state, at_once=at_once)
+        if at_once:
+            run.oracle.clients.give_up()
 
     run.administer(change)
 

@@ -25,6 +25,7 @@ class Fact:
     chain: str = ""
     """Id of the chain that serves."""
     module: str = ""
+    names: Sequence[str] = ()
 
     def is_told_by(self, finding: Finding) -> bool:
         """Whether a finding tells it: by its code, and of the chain or the module that it is about."""
@@ -38,7 +39,7 @@ class Fact:
     def _is_about(self, finding: Finding) -> bool:
         if finding.kind in (SubjectKind.MODULE, SubjectKind.ENDPOINT):
             return finding.subject.partition("/")[0] == self.module
-        return finding.subject == self.chain or (not self.chain and finding.kind is SubjectKind.CHAIN)
+        return finding.subject == self.chain or not {*self.names}.isdisjoint(names_of(finding))
 
 
 @dataclass
@@ -81,11 +82,17 @@ class FindingsOracle:
 
     def _names(self, finding: Finding) -> Sequence[str]:
         """Return the names that a finding is about; none: about everything."""
-        if finding.kind in (SubjectKind.CHAIN, SubjectKind.UPLOAD) and finding.title:
-            return [each.split(" and ")[0] for each in finding.title.split(", ")]
+        if names := names_of(finding):
+            return names
         if finding.kind in (SubjectKind.MODULE, SubjectKind.ENDPOINT):
             return self.served.get(finding.subject.partition("/")[0], ())
         return ()
+
+
+def names_of(finding: Finding) -> list[str]:
+    """Return the names of the chain that a finding is about; none: it is about something else."""
+    of_chain = finding.kind in (SubjectKind.CHAIN, SubjectKind.UPLOAD)
+    return [each.split(" and ")[0] for each in finding.title.split(", ")] if of_chain and finding.title else []
 
 
 SERVICES = "stopped", "refuses", "deaf", "module_raises", "power", "restored", "full", "killed"

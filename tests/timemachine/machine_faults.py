@@ -84,7 +84,7 @@ def lost(run: Run, fault: Fault) -> None:
 
 # Clocks
 
-AHEAD = (timedelta(3), timedelta(40), timedelta(1000), timedelta(9000), timedelta(hours=5), timedelta(-2))
+AHEAD = (timedelta(15), timedelta(40), timedelta(1000), timedelta(9000), timedelta(hours=5), timedelta(-2))
 PAST = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
 
 

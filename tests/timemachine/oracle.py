@@ -22,6 +22,8 @@ REVOCATION = 3 * DAY
 """So long after a CA has revoked a certificate the agent may not know: CAs are asked once a day."""
 SETTLED = 2 * DAY
 """So long after something was cured its finding may still be there: what was refused is tried again within a day."""
+LAST_PART = 40
+"""In this last part of its life no chain serves any more: it has handed over, in its last twentieth."""
 LOCAL, COMPANY, ACME, UPLOADED = "local", "company", "acme", "uploaded"
 
 
@@ -88,6 +90,14 @@ class Oracle:
             for each in self.disturbances
         )
 
+    def was(self, since: datetime, *kinds: str) -> bool:
+        """Whether something of these kinds has happened since an instant."""
+        return any(each.kind in kinds and each.end >= since for each in self.disturbances)
+
+    def disturbed(self, at: datetime, name: str) -> bool:
+        """Whether anything that concerns a name is, or is not over for long."""
+        return any(each.begin <= at <= each.end + SETTLED and each.is_about([name]) for each in self.disturbances)
+
     # What is served
 
     def rung_of(self, loaded: Loaded) -> str:
@@ -151,6 +161,8 @@ class Oracle:
     def _fault(self, name: str, loaded: Loaded, begin: datetime, end: datetime) -> str:
         if end > loaded.not_after:
             return f"expired at {loaded.not_after:%Y-%m-%d %H:%M}"
+        if end > loaded.not_after - (loaded.not_after - loaded.not_before) / LAST_PART:
+            return f"is served to its end at {loaded.not_after:%Y-%m-%d %H:%M}, and the next rung could have taken over"
         if begin < loaded.not_before:
             return f"is not valid before {loaded.not_before:%Y-%m-%d %H:%M}"
         if not any(name == each or fnmatch(name, each) for each in loaded.names):
@@ -218,4 +230,6 @@ class Oracle:
 MOST_TRIES = 10
 EARLY = 0.06
 """Part of the lifetime by which a renewal may be earlier than by the ratio: the jitter of hosts and the CA's window."""
-FOR_MORE_ORDERS = frozenset(("revoked", "moved", "killed", "restored", "site", "ladder", "full", "upload"))
+FOR_MORE_ORDERS = frozenset(
+    ("revoked", "moved", "killed", "restored", "site", "ladder", "full", "upload", "boot_ahead")
+)

@@ -34,7 +34,13 @@ NEAR = 4
 SINCE = 2
 """Nor than such a part of the time that has passed since something happened."""
 AFTER = 2 * DAY
-"""So long after that it counts."""
+"""So long after something that was in the way the agent has done what it could not."""
+LONGEST_LIFE = 90 * DAY
+"""Of a chain of a CA."""
+TRYING = "source.", "status.overdue", "status.local_fallback"
+"""While it says one of these, it is asked once a day at least."""
+LATE = 3 * DAY
+"""So long after something happened it is asked once a day at least."""
 DAILY_WORK = COPIED_AT, CHECKED_AT
 RETRY = 10 * MINUTE
 """After a pass that failed, as `agent.daemon.schedule` has it in the end."""
@@ -109,6 +115,8 @@ class Run:
         self.disk = Disk(self.box.root)
         self._wake = self._disturbed = self._able_since = self.now
         self._was_able = True
+        self._troubled = False
+        """Whether the agent tries something again and again."""
 
     @property
     def now(self) -> datetime:
@@ -205,7 +213,11 @@ class Run:
         self._recheck = Recheck.NOTHING
         believed = self.box.believed()
         wanted = made.next_at - believed if made.next_at else 400 * DAY
-        self._wake = self.now + max(wanted, self._gap())
+        exact = self.oracle.was(
+            self.now - LONGEST_LIFE, "boot_ahead", "leap"
+        )  # pauses may have been noted ahead of time
+        renewals = [each - believed for each in made.renewals.values() if exact and each > believed]
+        self._wake = self.now + max(wanted, min([self._gap(), *renewals]))
         self._judge()
 
     def _gap(self) -> timedelta:
@@ -216,13 +228,14 @@ class Run:
             lifetime = each.not_after - each.not_before
             gaps += [lifetime / PART, max((each.not_after - self.now) / NEAR, QUARTER)]
         since = self.now - self._disturbed
-        if since < AFTER:
-            gaps.append(max(since / SINCE, MINUTE))
+        if since < LATE:
+            gaps.append(min(max(since / SINCE, MINUTE), DAY))
+        gaps += [DAY] if self._troubled else []
         return min(gaps)
 
     def _spare_daily_work(self) -> None:
-        """Have the agent check and copy its database at most in every eighth pass: that costs more than the rest."""
-        if self.passes % 8 and not self.disk.full:
+        """Have the agent check and copy its database at most in every 16th pass: that costs more than the rest."""
+        if self.passes % 16 and not self.disk.full:
             now = self.box.believed().isoformat()
             with (
                 contextlib.suppress(sqlite3.Error),
@@ -237,10 +250,14 @@ class Run:
         self.oracle.judge_orders(self.now)
         self._judge_files()
         if self.now >= self._able_since + PATIENCE and self._was_able:
+            for each in self._late():
+                self.oracle.tell(self.now, "late", each)
             snapshot = self.box.snapshot()
             self.oracle.clients.learn(self.now, snapshot.roots)
             served = self.box.names_by_module()
-            FindingsOracle(self.oracle, served).judge(self.now, self.box.health(snapshot).findings, self._facts())
+            findings = self.box.health(snapshot).findings
+            FindingsOracle(self.oracle, served).judge(self.now, findings, self._facts())
+            self._troubled = any(each.severity.degrades and each.problem.code.startswith(TRYING) for each in findings)
 
     def _judge_files(self) -> None:
         """Judge the files that services were given."""
@@ -248,10 +265,18 @@ class Run:
             self.oracle.tell(self.now, "files", text.replace(str(self.box.root), ""))
         self.box.wire.unserved = []
 
+    def _late(self) -> list[str]:
+        if self.now < self.begin + AFTER or self.now < self._able_since + AFTER:
+            return []
+        return list(Facts(self.oracle, self.box.wire.services, self.box.ladder, self.now).late())
+
     def _facts(self) -> Iterator[Fact]:
         if abs(self.box.clock.ahead) > HOUR and self.error < HOUR:
             yield Fact("clock", f"{self.box.clock.wall:%Y-%m-%d}")
-        yield from (Fact("broken", each, module=each) for each in self.box.broken_modules)
+        yield from (
+            Fact("broken", each, module=each, names=self.box.names_by_module()[each])
+            for each in self.box.broken_modules
+        )
         yield from Facts(self.oracle, self.box.wire.services, self.box.ladder, self.now)
 
     def served(self, rung: str) -> list[Loaded]:

@@ -21,6 +21,7 @@ from timemachine.appliance import Appliance, appliance
 from timemachine.ca import Authority
 from timemachine.clock import BEGIN
 from timemachine.disk import Disk
+from timemachine.facts import Facts
 from timemachine.findings import Fact, FindingsOracle
 from timemachine.killing import killed_pass
 from timemachine.oracle import ACME, DAY, HOUR, Oracle
@@ -131,7 +132,7 @@ def judged(oracle: Oracle, *findings: Finding, facts: Sequence[Fact] = ()) -> li
     return [each.text for each in oracle.violations]
 
 
-FALLBACK = Fact("fallback", NAME, "f" * 64, "m0")
+FALLBACK = Fact("fallback", NAME, "f" * 64, "m0", [NAME])
 
 
 def test_a_finding_without_a_reason_is_false(oracle):
@@ -163,7 +164,7 @@ def test_what_nobody_says_is_missing(oracle):
     "finding",
     [
         said("status.local_fallback", severity=Severity.NOTICE),
-        said("status.local_fallback", subject="e" * 64),
+        said("status.local_fallback", subject="e" * 64, title="a90-4.chain.dev"),
         said("status.clock"),
     ],
     ids=["notice", "of another chain", "of something else"],
@@ -172,6 +173,22 @@ def test_what_is_not_said_of_its_own_subject_is_missing(oracle, finding):
     oracle.disturb(BEGIN - DAY, BEGIN + DAY, "away")
     oracle.disturb(BEGIN - DAY, BEGIN + DAY, "leap")
     assert [each.partition(":")[0] for each in judged(oracle, finding, facts=[FALLBACK])] == [f"fallback {NAME}"]
+
+
+def late(oracle: Oracle, served: Loaded, day: float) -> list[str]:
+    services = {"m0": Service(Path("/nowhere"), serves={NAME: served})}
+    return list(Facts(oracle, services, LADDER, BEGIN + day * DAY).late())
+
+
+def test_a_chain_that_the_ca_would_renew_and_that_is_nearly_over_is_late(oracle, ca):
+    served = loaded(ca, NAME)
+    assert late(oracle, served, 70) == []
+    assert late(oracle, served, 85) == [f"{NAME} of m0 is served by acme until 2027-03-01"]
+
+
+def test_while_the_ca_is_away_nothing_is_late(oracle, ca):
+    oracle.disturb(BEGIN + 60 * DAY, BEGIN + 84 * DAY, "away")
+    assert late(oracle, loaded(ca, NAME), 85) == []
 
 
 # Clients that know one root
@@ -221,6 +238,13 @@ def test_a_root_that_is_retired_while_its_leaf_is_served_is_seen(oracle):
     former_chain = replace(local(former), issuer=former.root.subject.public_bytes())
     found = refused(oracle, former_chain, root_of(own), root_of(former, retired=True))
     assert f"{NAME} is served what CN=Former Root has signed, which was retired (ffffffff)" in found
+
+
+def test_who_knows_a_root_that_was_replaced_at_once_is_not_waited_for(oracle):
+    own, former = Authority("Own", 3, BEGIN), Authority("Former", 4, BEGIN)
+    oracle.clients.learn(BEGIN - DAY, [root_of(former)])
+    oracle.clients.give_up()
+    assert refused(oracle, local(own), root_of(own), root_of(former, retired=True)) == []
 
 
 # The faults

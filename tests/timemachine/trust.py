@@ -56,17 +56,24 @@ class Clients:
     """Roots of which each alone has to be enough now."""
     retired: frozenset[str] = frozenset()
     """Those that are believed no longer."""
+    given_up: set[str] = field(default_factory=set)
+    """Those that a person has replaced at once: who knows them alone is cut off, as was said before."""
 
     def learn(self, at: datetime, roots: Sequence[RootRecord]) -> None:
         """Note which roots there are, as they can be downloaded, the newest first."""
         for each in roots:
             if each.sha256 not in self.known:
                 self.known[each.sha256] = Client(x509.load_pem_x509_certificates(each.certificates.encode())[0], at)
-        self.must = tuple(each.sha256 for each in must_be_enough(roots, at) if self._is_known_for_long(each.sha256, at))
-        self.retired = frozenset(each.sha256 for each in roots if each.phase is RootPhase.RETIRED)
+        self.must = tuple(each.sha256 for each in must_be_enough(roots, at) if self._is_relied_on(each.sha256, at))
+        retired = {each.sha256 for each in roots if each.phase is RootPhase.RETIRED}
+        self.retired = frozenset(retired - self.given_up)
 
-    def _is_known_for_long(self, sha256: str, at: datetime) -> bool:
-        return at - self.known[sha256].since >= LEARNED
+    def _is_relied_on(self, sha256: str, at: datetime) -> bool:
+        return sha256 not in self.given_up and at - self.known[sha256].since >= LEARNED
+
+    def give_up(self) -> None:
+        """Note that a person replaces the root at once."""
+        self.given_up |= set(self.known)
 
     def forget(self) -> None:
         """Forget all: the appliance was taken back to a time before it."""

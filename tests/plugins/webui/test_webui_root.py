@@ -173,6 +173,7 @@ def test_a_new_root_that_none_leads_to_says_why(agent: FakeApi, browser: Browser
     words = browser.get("/root/reissue").words
     assert "No cross-certificate helps those who know only the present root: both have the same name." in words
     assert "IPsec connections between head office and branches" in words
+    assert "should install the new one until then." in words
 
 
 NEXT = RootRecord("ef" * 32, "Next CA", NOW, NOW + timedelta(days=3650), "", NOW, prepared=True)
