@@ -34,7 +34,7 @@ from agent.engine.pass_inputs import (
 )
 from agent.engine.places import make_places
 from agent.engine.recheck import Recheck
-from agent.engine.recovering import on_whole_database
+from agent.engine.recovering import on_whole_database, take_in_what_is_newer
 from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
 from agent.engine.unchanged_settings import Loader, load_settings
 from agent.engine.up_to_date import note_up_to_date
@@ -225,6 +225,7 @@ class Engine:
                 note_repairs(store, repairs, self.clock())
                 make_places(store, self.clock())
                 remove_leftovers(self.layout)
+                take_in_what_is_newer(store, self.clock(), self.bus)
                 yield store
 
     @property

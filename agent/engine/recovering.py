@@ -14,7 +14,8 @@ from agent.health.damage import recovered
 from agent.model.events import Event, EventKind
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.store import Store
-from agent.store.recovery import MOST_ASIDE, Recovery, diagnose, recover, restored_rows
+from agent.store.recovery import MOST_ASIDE, Recovery, diagnose, number_generations, recover, restored_rows
+from agent.store.served_chains import live_numbers, served_rows
 from agent.system.clock_offsets import age
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -56,6 +57,23 @@ def recover_and_tell(layout: Layout, found: StoreError, now: datetime, actor: Ac
             store.conditions.replace(SCOPE, [finding], now)
         bus.show(store, told)
     return recovery
+
+
+def take_in_what_is_newer(store: Store, now: datetime, bus: Bus) -> None:
+    """Keep what is in service of generations that the database doesn't know: it is of an earlier time, and would ask again."""
+    unknown = [
+        module
+        for module, number in live_numbers(store.layout).items()
+        if store.deployments.generation(f"module:{module}", number) is None
+    ]
+    if not unknown:
+        return
+    with store.write():
+        taken = [row["id"] for row in served_rows(store.layout) if store.chains.take_in(row)]
+        number_generations(store, store.layout)
+        text = f"the database is older than what is in service of {', '.join(unknown)}; taken in: {len(taken)}"
+        told = bus.record(store, [Event(now, EventKind.DATABASE_RESTORED, text)] if taken else [])
+    bus.show(store, told)
 
 
 def forget_recovery(store: Store, now: datetime) -> None:

@@ -19,6 +19,13 @@ def write_new(path: Path, data: bytes, *, mode: int, owner: int = -1, group: int
 
     `owner` and `group` are numeric ids; -1 leaves the caller's. `flush` False: the caller flushes the file system once.
     """
+    _write_new(path, data, mode=mode, owner=owner, group=group, flush=flush)
+    if flush:
+        flush_directory(path.parent)
+
+
+def _write_new(path: Path, data: bytes, *, mode: int, owner: int = -1, group: int = -1, flush: bool = True) -> None:
+    """Do the same; `flush` is about the file, and not about the directory that it is in."""
     # 0600 until the owner is right: the caller's group must not be able to read the file meanwhile.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -31,8 +38,6 @@ def write_new(path: Path, data: bytes, *, mode: int, owner: int = -1, group: int
     except BaseException:
         path.unlink(missing_ok=True)  # when the disk is full, half a file would be taken for a whole one
         raise
-    if flush:
-        flush_directory(path.parent)
 
 
 def write_new_pieces(path: Path, pieces: Iterable[bytes], *, mode: int) -> None:
@@ -73,9 +78,7 @@ def replace(path: Path, data: bytes, *, mode: int, flush: bool = True) -> None:
     beside = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
-    write_new(beside, data, mode=mode, flush=False)
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
+    _write_new(beside, data, mode=mode)
     beside.rename(path)
     if flush:
         flush_directory(path.parent)

@@ -18,6 +18,7 @@ from agent.cli.program import run
 from agent.errors.auth import InvalidToken, SessionExpired
 from agent.errors.store import DatabaseLost, MasterKeyWrong
 from agent.model.deployment import Outcome
+from agent.model.events import EventKind
 from agent.model.root import RootPhase
 from agent.operations.root import reissue_root
 from agent.store.copies import copies, directory_of, make_copy, open_copy
@@ -186,6 +187,26 @@ def test_a_copy_that_fails_is_tried_again_after_a_pause(tunnel):
     tunnel.clock.advance(hours=2)
     tunnel.apply()
     assert len(copies(tunnel.layout)) == 1
+
+
+@pytest.mark.parametrize("by", ["apply", "boot"])
+def test_a_database_of_an_earlier_time_takes_in_what_is_in_service(tunnel, tmp_path, by):
+    tunnel.apply()
+    shutil.copy(tunnel.layout.database, earlier := tmp_path / "earlier.db")
+    chain, live = renewed(tunnel), int(tunnel.live("tunnel").name)
+    lose(tunnel)
+    shutil.copy(earlier, tunnel.layout.database)
+    if by == "boot":
+        tunnel.engine().boot()
+    tunnel.apply()
+    assert tunnel.chains("tunnel") == {"default": chain}
+    assert served(tunnel.port, NAME) == chain
+    assert int(tunnel.live("tunnel").name) > live
+    with tunnel.store() as store:
+        told_now = [each.text for each in store.journal.since() if each.kind is EventKind.DATABASE_RESTORED]
+        assert len(store.chains.records()) == 2
+    assert told_now == ["the database is older than what is in service of tunnel; taken in: 1"]
+    assert tunnel.apply().performed == ()
 
 
 def test_the_next_good_copy_is_taken_where_the_newest_are_not(tunnel, capsys):

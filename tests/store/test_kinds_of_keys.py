@@ -56,3 +56,14 @@ def test_each_of_two_roots_takes_the_place_of_its_own_kind(store: Store):
     last = store.roots.load_signing(KeyKind.RSA, NOW)
     assert last is not None
     assert last.sha256 == main.sha256
+
+
+def test_when_the_database_is_lost_both_roots_that_have_signed_what_serves_sign_again(store: Store):
+    made = [Root.create(str(each), "", NOW, NOW, key_type=each) for each in (KeyType.ECDSA_P256, KeyType.RSA_2048)]
+    with store.write():
+        store.roots.add(made[0], NOW)
+        store.roots.add(made[1], NOW, beside=True)
+        store.database.execute("delete from roots")
+        store.roots.take_in_files({each.sha256 for each in made}, NOW)
+    loaded = [store.roots.load_signing(kind, NOW) for kind in (KeyKind.ELLIPTIC, KeyKind.RSA)]
+    assert [each and each.sha256 for each in loaded] == [each.sha256 for each in made]

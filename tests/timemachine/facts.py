@@ -28,10 +28,10 @@ class Facts:
         """Yield what is not well at services."""
         for module, service in self.services.items():
             if not service.runs:
-                yield Fact("stopped", module, module=module)
+                yield Fact("stopped", module, module=module, names=[*service.serves])
             for name, loaded in service.serves.items() if service.runs else ():
                 for key in self._keys(name, loaded):
-                    yield Fact(key, f"{name} of {module}", loaded.id, module, name)
+                    yield Fact(key, f"{name} of {module}", loaded.id, module, [name])
 
     def late(self) -> Iterator[str]:
         """Yield names whose CA answers, and that have had no chain of it for long, or one that is nearly over."""

@@ -25,7 +25,7 @@ class Fact:
     chain: str = ""
     """Id of the chain that serves."""
     module: str = ""
-    name: str = ""
+    names: Sequence[str] = ()
 
     def is_told_by(self, finding: Finding) -> bool:
         """Whether a finding tells it: by its code, and of the chain or the module that it is about."""
@@ -39,7 +39,7 @@ class Fact:
     def _is_about(self, finding: Finding) -> bool:
         if finding.kind in (SubjectKind.MODULE, SubjectKind.ENDPOINT):
             return finding.subject.partition("/")[0] == self.module
-        return finding.subject == self.chain or self.name in names_of(finding)
+        return finding.subject == self.chain or not {*self.names}.isdisjoint(names_of(finding))
 
 
 @dataclass

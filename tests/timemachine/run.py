@@ -273,7 +273,10 @@ class Run:
     def _facts(self) -> Iterator[Fact]:
         if abs(self.box.clock.ahead) > HOUR and self.error < HOUR:
             yield Fact("clock", f"{self.box.clock.wall:%Y-%m-%d}")
-        yield from (Fact("broken", each, module=each) for each in self.box.broken_modules)
+        yield from (
+            Fact("broken", each, module=each, names=self.box.names_by_module()[each])
+            for each in self.box.broken_modules
+        )
         yield from Facts(self.oracle, self.box.wire.services, self.box.ladder, self.now)
 
     def served(self, rung: str) -> list[Loaded]:

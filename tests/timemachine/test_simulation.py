@@ -132,7 +132,7 @@ def judged(oracle: Oracle, *findings: Finding, facts: Sequence[Fact] = ()) -> li
     return [each.text for each in oracle.violations]
 
 
-FALLBACK = Fact("fallback", NAME, "f" * 64, "m0", NAME)
+FALLBACK = Fact("fallback", NAME, "f" * 64, "m0", [NAME])
 
 
 def test_a_finding_without_a_reason_is_false(oracle):
