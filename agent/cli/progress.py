@@ -18,6 +18,7 @@ OF_ROOTS = {
     EventKind.ROOT_SIGNS,
     EventKind.ROOT_ENDED,
     EventKind.ROOT_RETIRED,
+    EventKind.ROOT_BELIEVED,
 }
 LASTING = OF_ROOTS | {
     EventKind.CHAIN_STORED,

@@ -16,6 +16,7 @@ from agent.model.need import HostFacts
 from agent.model.root import PUBLISHED, CrossCertificate, RootPhase
 from agent.planning import (
     BeginSigning,
+    BelieveAgain,
     CrossCertify,
     EndSigning,
     MakeRoot,
@@ -73,6 +74,8 @@ class RootSteps:
                     self._end(action)
                 case RetireRoot():
                     self._retire(action)
+                case BelieveAgain():
+                    self._believe(action)
             performed.append(describe(action))
         return performed
 
@@ -130,6 +133,11 @@ class RootSteps:
         with self._store.write():
             self._store.roots.retire(action.root, self._now)
         self._tell(EventKind.ROOT_RETIRED, f"{action.subject}: {action.reason}", action.root)
+
+    def _believe(self, action: BelieveAgain) -> None:
+        with self._store.write():
+            self._store.roots.believe(action.root)
+        self._tell(EventKind.ROOT_BELIEVED, f"{action.subject}: {action.reason}", action.root)
 
     def _tell(self, kind: EventKind, text: str, sha256: str) -> None:
         self._bus.publish(self._store, Event(self._now, kind, text, self._job, "", {"sha256": sha256}))

@@ -33,6 +33,8 @@ class EventKind(StrEnum):
     """A root signs no longer, and none follows it: the settings want none beside the main one."""
     ROOT_RETIRED = "root_retired"
     """A root that was replaced is no longer believed."""
+    ROOT_BELIEVED = "root_believed"
+    """A root is believed again that was retired while the clock was ahead."""
     CHAIN_STORED = "chain_stored"
     CHAIN_UPLOADED = "chain_uploaded"
     CHAIN_DELETED = "chain_deleted"

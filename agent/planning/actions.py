@@ -68,7 +68,17 @@ class RetireRoot:
     reason: str
 
 
-RootStep = MakeRoot | PrepareRoot | CrossCertify | BeginSigning | EndSigning | RetireRoot
+@dataclass(frozen=True, slots=True)
+class BelieveAgain:
+    """Believe a root again that was retired while the clock was ahead."""
+
+    root: str
+    """SHA-256."""
+    subject: str
+    reason: str
+
+
+RootStep = MakeRoot | PrepareRoot | CrossCertify | BeginSigning | EndSigning | RetireRoot | BelieveAgain
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +197,7 @@ KINDS: Mapping[type[Action], str] = {
     BeginSigning: "begin_signing",
     EndSigning: "end_signing",
     RetireRoot: "retire_root",
+    BelieveAgain: "believe_again",
     ListRevoked: "list_revoked",
     SignAgain: "sign_again",
     Obtain: "obtain",
@@ -214,6 +225,7 @@ ROOT_STEPS: Mapping[type[Action], str] = {
     BeginSigning: "begin to sign with",
     EndSigning: "sign no longer with",
     RetireRoot: "retire",
+    BelieveAgain: "believe again",
 }
 
 
@@ -223,9 +235,9 @@ def describe(action: Action) -> str:
 
 
 def _what(action: Action) -> str:
+    if isinstance(action, RootStep):
+        return f"{ROOT_STEPS[type(action)]} {getattr(action, 'subject', '')}".rstrip()
     match action:
-        case MakeRoot() | PrepareRoot() | CrossCertify() | BeginSigning() | EndSigning() | RetireRoot():
-            return f"{ROOT_STEPS[type(action)]} {getattr(action, 'subject', '')}".rstrip()
         case ListRevoked() | AskTheTime():
             return FOR_ALL[type(action)]
         case SignAgain():
@@ -246,7 +258,7 @@ def action_json(action: Action) -> dict[str, object]:
         row["needs"] = [{"module": module, "slot": slot} for module, slot in action.needs]
     elif isinstance(action, Inquire):
         row |= {"source": action.source, "names": list(action.names), "chain": action.chain}
-    elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | EndSigning | RetireRoot):
+    elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | EndSigning | RetireRoot | BelieveAgain):
         row["root"] = action.root
     elif isinstance(action, SignAgain):
         row |= {"module": action.module, "label": action.label, "peer": action.peer}

@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent.model.binding import Binding
+from agent.model.pause import AHEAD
 from agent.model.root import RootPhase, RootRecord, dependents, in_phase, preparation_instant
 from agent.pki.key import KeyType
 from agent.planning.actions import (
     BeginSigning,
+    BelieveAgain,
     CrossCertify,
     EndSigning,
     MakeRoot,
@@ -120,6 +122,16 @@ class RootLife:
         for root in self._state.own_roots:
             if root.phase is RootPhase.REPLACED and (why := self._why_retired(root)) and not self._waits():
                 self.due.append(RetireRoot(root.sha256, root.subject, why))
+            elif root.phase is RootPhase.RETIRED and self._is_retired_too_early(root) and not self._waits():
+                why = "it was retired while the clock was ahead"
+                self.due.append(BelieveAgain(root.sha256, root.subject, why))
+
+    def _is_retired_too_early(self, root: RootRecord) -> bool:
+        """Whether the agent retired a root in what is the future now. What a person retired at once stays so."""
+        if root.retired_at is None or root.replaced_at is None or root.prepared or root.not_after <= self._now:
+            return False
+        by_itself = root.replaced_at < root.retired_at and root.retires_at is None
+        return by_itself and self._now + AHEAD < root.retired_at
 
     def _unless_ended(self, prepared: RootRecord | None) -> RootRecord | None:
         if prepared is None or prepared.not_after > self._now or (self._present and self._waits()):

@@ -97,6 +97,10 @@ class Roots:
         """Have a root no longer believed. Call inside `Store.write`."""
         self._database.execute("update roots set retired_at = ? where sha256 = ?", [written(now), sha256])
 
+    def believe(self, sha256: str) -> None:
+        """Have a root that was retired believed again. Call inside `Store.write`."""
+        self._database.execute("update roots set retired_at = null where sha256 = ?", [sha256])
+
     def move(self, sha256: str, *, signs_at: datetime | None = None, retires_at: datetime | None = None) -> None:
         """Set when a step is due. Call inside `Store.write`."""
         self._database.execute(

@@ -205,6 +205,18 @@ def test_a_root_that_ended_while_the_appliance_was_off_is_succeeded_in_one_pass(
     assert taken_by(office, served(office)) == [roots(office)[0].subject]
 
 
+def test_a_root_that_a_clock_far_ahead_retired_is_believed_again_when_the_clock_is_right(office):
+    (first,) = roots(office)
+    pass_at(office, first.not_after + DAY)
+    assert phases(office) == [SIGNING, RETIRED]
+    office.appliance.clock.offset = timedelta(hours=1)
+    office.appliance.apply()
+    assert phases(office) == [SIGNING, REPLACED]
+    assert events(office, EventKind.ROOT_BELIEVED) == [f"{first.subject}: it was retired while the clock was ahead"]
+    office.appliance.apply()
+    assert set(taken_by(office, served(office))) == {each.subject for each in roots(office)}
+
+
 def test_a_root_that_may_not_certify_another_is_succeeded_all_the_same(office):
     narrow = toy_ca.root("Narrow Root", pathlen=0, now=office.appliance.clock(), cert_sign=True)
     office.appliance.change(upload_root, Root(narrow.key, narrow.certificate))

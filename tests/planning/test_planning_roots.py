@@ -222,6 +222,43 @@ def test_the_root_before_is_retired_when_nothing_that_it_has_signed_is_left():
     }
 
 
+def test_a_root_that_was_retired_by_a_clock_that_was_ahead_is_believed_again():
+    gone = root(OLD, replaced_at=NOW + TEN_YEARS, retired_at=NOW + TEN_YEARS + DAY)
+    (action,) = steps(NOW, SIGNING, gone)
+    assert describe(action) == "believe again Root aa: it was retired while the clock was ahead"
+    assert action_json(action) == {
+        "action": "believe_again",
+        "reason": "it was retired while the clock was ahead",
+        "root": OLD,
+    }
+    again = replace(gone, retired_at=None)
+    assert steps(NOW, SIGNING, again) == []
+    assert [type(each) for each in steps(NOW, SIGNING, again, crosses=())] == [CrossCertify]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"not_after": NOW},
+        {"replaced_at": NOW + DAY},
+        {"retires_at": NOW + DAY},
+        {"retired_at": NOW + DAY / 25, "replaced_at": NOW - DAY},
+        {"prepared": True, "replaced_at": None},
+    ],
+    ids=["ended", "at once by a person", "a person's date", "just now", "never signed"],
+)
+def test_what_was_retired_otherwise_stays_so(changed):
+    gone = replace(root(OLD, replaced_at=NOW, retired_at=NOW + DAY), **changed)
+    assert steps(NOW, SIGNING, gone) == []
+
+
+@pytest.mark.parametrize("clock", [UNTRUSTED, DOUBTED], ids=["untrusted", "doubted"])
+def test_it_is_not_believed_again_by_a_clock_that_may_be_wrong(clock):
+    gone = root(OLD, replaced_at=NOW + TEN_YEARS, retired_at=NOW + TEN_YEARS + DAY)
+    found = plan(NOW, [], [], replace(state(SIGNING, gone), **clock))
+    assert [each for each in found.actions if isinstance(each, RootStep)] == []
+
+
 @pytest.mark.parametrize("replaced_at", [None, NOW], ids=["present", "replaced"])
 def test_a_peer_certificate_counts_until_it_ends_also_when_a_newer_one_was_signed(replaced_at):
     peer = replace(PEER, replaced_at=replaced_at, root=OLD)

@@ -231,6 +231,8 @@ def test_a_step_that_is_refused_is_asked_for_again(agent: FakeApi, browser: Brow
     assert ("type BEGIN exactly" in again.words) is (code == "api.not_typed")
     assert ('type="password"' in again.text) is (code == "people.password_needed")
     assert 'value="begin"' in again.text
+    ids = re.findall(r' id="([^"]+)"', again.text)
+    assert len(ids) == len(set(ids))
 
 
 def test_deleting_a_chain_names_what_drops(agent: FakeApi, browser: Browser) -> None:

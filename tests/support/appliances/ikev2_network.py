@@ -164,9 +164,11 @@ class Client:
             yield found
 
     def trust(self, roots: bytes) -> None:
+        """Have it trust one root in DER, or those of a PEM text, of which charon would read the first alone."""
+        texts = [b"-----BEGIN" + each for each in roots.split(b"-----BEGIN")[1:]]
         with self.charon() as charon:
-            for root in roots.split(b"-----BEGIN")[1:]:  # charon reads the first of a text alone
-                charon.load_cert({"type": "X509", "flag": "CA", "data": b"-----BEGIN" + root})
+            for root in texts or [roots]:
+                charon.load_cert({"type": "X509", "flag": "CA", "data": root})
 
     def load(
         self,
