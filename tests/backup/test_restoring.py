@@ -9,7 +9,16 @@ import pytest
 
 from agent.model.deployment import Outcome
 from agent.model.events import EventKind
-from support.appliances.carried import another_machine, backed_up, command, parts_of, restored, tree
+from support.appliances.carried import (
+    another_machine,
+    assert_differences_told,
+    backed_up,
+    command,
+    parts_of,
+    restored,
+    restored_elsewhere,
+    tree,
+)
 from support.appliances.deployed import Deployed, served
 from support.ports import free_port
 
@@ -55,12 +64,16 @@ def test_and_from_there_to_a_third_one(tunnel, file):
         assert served(port, "t.example.test") == before["chains"]["default"]
 
 
-def test_it_is_deployed_at_once_and_what_waits_for_its_service_is_said(tunnel, file):
+def test_it_is_deployed_at_once_and_what_differs_or_waits_for_its_service_is_said(tunnel, file):
     tunnel.stop("toyd")
     with another_machine() as other:
-        made = restored(other.root, file)
+        made = restored_elsewhere(other.root, file)
         assert made.returncode == 0, made.stderr
         assert "Restored from " in made.stderr
+        assert_differences_told(made.stderr)
+        with other.store() as store:
+            (event,) = [each for each in store.journal.since() if each.kind is EventKind.RESTORED]
+        assert_differences_told("\n".join(event.detail["differences"]))
         assert other.deployment("tunnel").outcome is Outcome.WAITING
         assert (other.layout.module("tunnel").live / "toyd.conf").exists()
 
@@ -155,8 +168,9 @@ def test_while_the_agent_runs_it_is_refused(tunnel, file):
 def test_a_look_says_what_is_in_it_and_changes_nothing(tunnel, file):
     with another_machine() as other:
         before = tree(other.root)
-        made = restored(other.root, file, "--dry-run")
+        made = restored_elsewhere(other.root, file, "--dry-run")
         assert made.returncode == 0, made.stderr
+        assert_differences_told(made.stdout)
         assert "tunnel/default  t.example.test" in made.stdout
         assert made.stdout.endswith("The backup is whole. Nothing was changed.\n")
         shown = json.loads(restored(other.root, file, "--dry-run", "--json").stdout)
