@@ -30,6 +30,7 @@ from agent.store import Store
 from agent.store.copies import check
 from agent.store.sealing import read_master_key
 from agent.system.layout import Layout
+from agent.system.leftovers import remove_halves_of
 from agent.system.obstacles import state_unwritable
 from agent.system.trust import opened_regular, read
 from agent.system.writing import created
@@ -110,12 +111,16 @@ def _put_part(writer: AgeWriter, part: Part, index: int, contents: dict[str, byt
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Target]:
-    """Give what writes a new file of mode 0600, which is there once it is whole. Raises `BackupUnwritable`."""
+def new_file(path: Path, root: Path) -> Iterator[Target]:
+    """Give what writes a new file of mode 0600, which is there once it is whole. Raises `BackupUnwritable`.
+
+    What one that was killed has left of it goes. `root`: of the appliance.
+    """
     with _written(str(path)):
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, "there is a file of this name")
-        with created(path, mode=0o600) as file:
+        remove_halves_of(path, root)
+        with created(path) as file:
             yield file
 
 

@@ -57,7 +57,7 @@ def backup(invocation: Invocation, file: Path, passphrase_file: Path | None) -> 
     check_passphrase(passphrase)
     whole = file.absolute()
     name = STANDARD_OUTPUT if file == STDOUT else str(whole)
-    with standard_output(sys.stdout.fileno()) if file == STDOUT else new_file(whole) as target:
+    with standard_output(sys.stdout.fileno()) if file == STDOUT else new_file(whole, invocation.layout.root) as target:
         made = make_backup(
             invocation.layout, target, passphrase, name=name, actor=invocation.actor(), now=invocation.now()
         )

@@ -209,7 +209,7 @@ def _check_room(layout: Layout) -> None:
 def _write(path: Path, source: BinaryIO, sealer: Sealer, header: dict[str, str], deadline: float) -> None:
     """Write a copy, which is there once it is whole."""
     name = secrets.token_hex(16)
-    with created(path, mode=0o600) as target:
+    with created(path) as target:
         target.write(MAGIC + name.encode() + b"\n")
         chunk, number = json.dumps(header).encode(), 0
         while True:

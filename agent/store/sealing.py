@@ -94,4 +94,4 @@ def read_master_key(path: Path) -> bytes:
 def create_master_key(path: Path) -> None:
     """Write a new master key, unless another process was quicker."""
     with contextlib.suppress(FileExistsError):
-        create(path, (secrets.token_hex(KEY_BYTES) + "\n").encode(), mode=0o600)
+        create(path, (secrets.token_hex(KEY_BYTES) + "\n").encode())

@@ -31,6 +31,14 @@ def remove_drafts_of(published: Iterable[Path], root: Path) -> None:
         remove_if_old(path.with_name(f".{path.name}.chainwright-new"), root)
 
 
+def remove_halves_of(path: Path, root: Path) -> None:
+    """Remove what `writing.created` has left half-made of a file. `root`: of the appliance. Raises OSError."""
+    half = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}")
+    for each in path.parent.iterdir():
+        if half.fullmatch(each.name):
+            remove_if_old(each, root)
+
+
 def remove_if_old(path: Path, root: Path) -> None:
     """Remove what a run has left half-made that was killed, not what one may be at. `root`: of the appliance."""
     with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,9 @@ from pathlib import Path
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
+
+WITHOUT_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system without hard links says (link(2)); one in user space may lack the call."""
 
 
 def write_new(path: Path, data: bytes, *, mode: int, owner: int = -1, group: int = -1, flush: bool = True) -> None:
@@ -48,26 +52,40 @@ def write_new_pieces(path: Path, pieces: Iterable[bytes], *, mode: int) -> None:
             file.write(piece)
 
 
-def create(path: Path, data: bytes, *, mode: int) -> None:
-    """Create `path` atomically: nobody sees a part of it, not even after a crash. Raises FileExistsError."""
-    with created(path, mode=mode) as file:
+def create(path: Path, data: bytes) -> None:
+    """Create `path`, of mode 0600, atomically: nobody sees a part of it, not even after a crash. Raises FileExistsError."""
+    with created(path) as file:
         file.write(data)
 
 
 @contextmanager
-def created(path: Path, *, mode: int) -> Iterator[BinaryIO]:
-    """Give a file to write in pieces, which is at `path` once all of it is written. Raises FileExistsError."""
+def created(path: Path) -> Iterator[BinaryIO]:
+    """Give a file of mode 0600 to write in pieces, which is at `path` once all of it is written. Raises FileExistsError.
+
+    Where the file system keeps neither modes nor links (FAT), it has the mode that it has there.
+    """
     beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    write_new(beside, b"", mode=mode)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        with beside.open("r+b") as file:
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(beside)
+            os.fsync(descriptor)
+        _name(beside, path)
     finally:
-        beside.unlink()
+        beside.unlink(missing_ok=True)
     flush_directory(path.parent)
+
+
+def _name(beside: Path, path: Path) -> None:
+    """Give a whole file the name `path`, which must be free: by a link, or in place of an empty file. Raises FileExistsError."""
+    try:
+        path.hardlink_to(beside)
+    except OSError as error:
+        if error.errno not in WITHOUT_LINKS:
+            raise
+        write_new(path, b"", mode=stat.S_IMODE(beside.stat().st_mode))
+        beside.rename(path)
 
 
 def replace(path: Path, data: bytes, *, mode: int, flush: bool = True) -> None:

@@ -6,12 +6,14 @@ import socket
 import sqlite3
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from agent.backup.database_copy import CARRIED, DEPLOYED, MOMENTARY
 from agent.backup.machine import differences, machine_of
+from agent.backup.making import new_file
 from agent.backup.manifest import Machine, ModuleFacts
 from agent.backup.settings_files import SettingsFiles
 from agent.system.release import version
@@ -39,6 +41,20 @@ def test_it_is_a_new_file_that_nobody_else_can_read(tunnel):
     assert file.read_bytes() == content
     assert [path.name for path in tunnel.root.glob("*backup*")] == [file.name]
     assert not [path for path in tunnel.layout.private.iterdir() if "backup" in path.name]
+
+
+def test_what_one_that_was_killed_has_left_goes_and_one_that_is_written_now_stays(tmp_path):
+    file, hour = tmp_path / "gateway.backup", 3600
+    left, now, another = (
+        tmp_path / f".{name}" for name in (f"{file.name}.{'0a' * 8}", f"{file.name}.{'0b' * 8}", f"other.{'0a' * 8}")
+    )
+    for path in (left, another, now):
+        path.touch()
+    for path in (left, another):
+        os.utime(path, times=(time.time() - hour, time.time() - hour))
+    with new_file(file, tmp_path) as target:
+        target.write(b"all of it")
+    assert {*tmp_path.iterdir()} == {file, another, now}
 
 
 def test_to_a_pipe_for_what_keeps_no_modes(tunnel):

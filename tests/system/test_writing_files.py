@@ -53,7 +53,7 @@ def seen_at_every_line(directory: Path, work: Callable[[], object]) -> list[tupl
 WAYS = {
     "write_new": lambda path: write_new(path, SECRET, mode=0o600),
     "write_new without a flush": lambda path: write_new(path, SECRET, mode=0o600, flush=False),
-    "create": lambda path: create(path, SECRET, mode=0o600),
+    "create": lambda path: create(path, SECRET),
     "replace": lambda path: replace(path, SECRET, mode=0o600),
 }
 
@@ -94,6 +94,24 @@ def test_what_stands_there_is_not_overwritten(tmp_path: Path, way: str):
     with pytest.raises(FileExistsError):
         WAYS[way](path)
     assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_without_hard_links_gets_a_whole_file_and_keeps_what_is_there(tmp_path: Path):
+    """As FAT does: link(2) fails with EPERM there, and chmod(2) may."""
+    script = (
+        "import errno, sys; from pathlib import Path; from agent.system.writing import create\n"
+        "def refuse(event, _):\n"
+        "    if event in ('os.link', 'os.chmod'): raise OSError(errno.EPERM, 'no links here')\n"
+        "sys.addaudithook(refuse)\n"
+        "for data in (b'first', b'second'):\n"
+        "    try: create(Path(sys.argv[1]), data)\n"
+        "    except FileExistsError as error: print(error.strerror)"
+    )
+    path = tmp_path / "backup"
+    said = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert said.stdout == "File exists\n"
+    assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
 
 

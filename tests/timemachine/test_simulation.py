@@ -240,6 +240,11 @@ def test_a_root_that_is_retired_while_its_leaf_is_served_is_seen(oracle):
     assert f"{NAME} is served what CN=Former Root has signed, which was retired (ffffffff)" in found
 
 
+def test_a_root_that_was_dropped_before_it_signed_is_not_enough(oracle):
+    own, dropped = Authority("Own", 3, BEGIN), Authority("Dropped", 4, BEGIN)
+    assert refused(oracle, local(own), root_of(own), root_of(dropped, retired=True)) == []
+
+
 def test_who_knows_a_root_that_was_replaced_at_once_is_not_waited_for(oracle):
     own, former = Authority("Own", 3, BEGIN), Authority("Former", 4, BEGIN)
     oracle.clients.learn(BEGIN - DAY, [root_of(former)])

@@ -96,7 +96,8 @@ class Clients:
 def must_be_enough(roots: Sequence[RootRecord], at: datetime) -> list[RootRecord]:
     """Return the roots of which each alone has to verify what is served: the one that signs, and its neighbour.
 
-    That is the one before it as long as that is believed, else the one that is to follow, else the one before it again.
+    That is the one before it as long as that is believed, else the one that is to follow, else the one before it again. One that
+    was dropped for another before it signed anything is nobody's neighbour.
     """
     signing = next((each for each in roots if each.phase is RootPhase.SIGNING), None)
     if signing is None:
@@ -105,6 +106,8 @@ def must_be_enough(roots: Sequence[RootRecord], at: datetime) -> list[RootRecord
         each
         for phase in (RootPhase.REPLACED, RootPhase.PREPARED, RootPhase.RETIRED)
         for each in roots
-        if each.phase is phase and each.not_after - at > LAST_DAY
+        if each.phase is phase
+        and each.not_after - at > LAST_DAY
+        and (phase is not RootPhase.RETIRED or each.replaced_at)
     ]
     return [signing, *neighbours[:1]]
