@@ -27,7 +27,7 @@ ACME = "acme"
 WOULD_FAIL = 3
 """Exit code: an order would fail."""
 GIVEN_UP = (
-    "The CA refuses the account, so it is given up. The next order makes another one, "
+    "The account can't be used any more, so it is given up. The next order makes another one, "
     "which CAA records with accounturi have to name."
 )
 REASONS = ("unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation")
@@ -74,17 +74,18 @@ def rekey(invocation: Invocation) -> int:
     """Give the account a new key (RFC 8555 section 7.3.5), and deploy its thumbprint to the services.
 
     After a crash in the middle, run it again: it continues with the same key. An account that the CA refuses, because it was
-    deactivated for example, is given up: the next order makes another one.
+    deactivated for example, is given up: the next order makes another one. One that the CA knows by an earlier key, as the
+    settings named another CA since, gets the present one.
     """
     from agent.model.aim import Aim
-    from agent.operations.account_key import promote_account_key, propose_account_key
+    from agent.operations.account_key import finish_key_change, key_change
 
+    with _account_admin(invocation) as (source, admin, _thumbprint):
+        with invocation.locked_state(ACME) as state:
+            change = key_change(state, source)
+        is_known = admin.roll_over(change.new, change.earlier)
     with invocation.locked_state(ACME) as state:
-        new = propose_account_key(state)
-    with _account_admin(invocation) as (_, admin, _thumbprint):
-        is_known = admin.roll_over(new)
-    with invocation.locked_state(ACME) as state:
-        promote_account_key(state)
+        finish_key_change(state, change)
     note("The account is known by a new key." if is_known else GIVEN_UP)
     return perform(invocation, aim=Aim())
 

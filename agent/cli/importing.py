@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.errors import Problem
     from agent.operations.imported_accounts import AccountImport
     from agent.operations.importing import Import, Imported
+    from agent.operations.lineages.lineage import Client
 
 DIRECTORY = click.Path(file_okay=False, exists=True, path_type=Path)
 CLIENTS = ("acme.sh", "caddy", "certbot", "dehydrated", "lego")
@@ -54,7 +55,7 @@ def import_(invocation: Invocation, client: str, directory: Path, dry_run: bool)
     made = import_from(
         engine, CLIENTS[client], directory.absolute(), actor=invocation.actor(), dry_run=dry_run, wait=WAIT
     )
-    for line in _lines(made, client):
+    for line in _lines(made, CLIENTS[client]):
         note(line)
     failed = any(each.problem for each in made.lineages)
     if not dry_run:
@@ -67,13 +68,17 @@ def import_(invocation: Invocation, client: str, directory: Path, dry_run: bool)
     return DEGRADED if failed else DONE
 
 
-def _lines(made: Imported, client: str) -> Iterator[str]:
+def _lines(made: Imported, client: Client) -> Iterator[str]:
     for lineage in made.lineages:
         yield from _of_lineage(lineage)
     for account in made.accounts:
         yield from _of_account(account)
     for each in made.stop:
-        yield f"To end the renewals of {client}: {each}"
+        yield f"To end the renewals of {client.name}: {each}"
+    if not made.stop:
+        yield f"Nothing was found here that renews for {client.name}. Where it is installed as usual, this ends it: {client.stop}"
+    if client.stopped_too:
+        yield f"    {client.stopped_too}"
 
 
 def _of_lineage(each: Import) -> Iterator[str]:

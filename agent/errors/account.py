@@ -6,6 +6,9 @@ from datetime import datetime
 
 from agent.errors.acme import AGAIN, AcmeError
 
+USUAL_ALGORITHM = "ES256"
+"""By which the account keys sign that are made here."""
+
 
 class TermsNotAgreed(AcmeError):
     """The CA's terms of service were not agreed to, or a person has to read what is new (RFC 8555 section 7.3.3)."""
@@ -70,14 +73,25 @@ class ContactRefused(AcmeError):
 
 
 class AccountKeyRefused(AcmeError):
-    """The CA takes no ES256, which RFC 8555 section 6.2 wants it to."""
+    """The CA does not take the algorithm by which the account key signs, or the key itself."""
 
     code = "source.account_key_refused"
-    cause = "{ca} does not accept the account key (ECDSA P-256): {reason:said}."
-    fix = "Ask its operator to allow ES256, which every ACME server must, or take another CA."
+    cause = "{ca} does not accept the account key, which signs by {algorithm}: {reason:said}."
+    fix = "{cure}"
     ca: str
+    algorithm: str
+    """As JWS calls it (RFC 7518 section 3.1). That of an imported account may be any that the CA took then."""
     reason: str
     detail: str = ""
+
+    @property
+    def cure(self) -> str:
+        """What may have it accepted: ES256 is what every ACME server must take (RFC 8555 section 6.2)."""
+        if self.algorithm != USUAL_ALGORITHM:
+            return (
+                f"Make one that signs by {USUAL_ALGORITHM}, which every ACME server must take: chainwright acme rekey"
+            )
+        return f"Ask its operator to allow {USUAL_ALGORITHM}, which every ACME server must take, or take another CA."
 
 
 class AccountRefused(AcmeError):
@@ -94,11 +108,14 @@ class AccountRefused(AcmeError):
 
 
 class RekeyUnfinished(AcmeError):
-    """A change of the account key was interrupted: the CA may know the account by the new one already."""
+    """A change of the account key has not reached a CA, or it is not known whether it has.
+
+    It was interrupted, or made while the settings named another CA.
+    """
 
     code = "source.rekey_unfinished"
-    cause = "A change of the account key at {ca} was interrupted."
-    fix = "Go on with it, then with the orders: chainwright acme rekey"
+    cause = "A change of the account key is not finished at {ca}."
+    fix = "Finish it, and go on with the orders: chainwright acme rekey"
     ca: str
 
 

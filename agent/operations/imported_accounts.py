@@ -16,7 +16,7 @@ from agent.errors.importing import (
     AccountUnasked,
     AnotherAccountTaken,
 )
-from agent.operations.account_key import STOPPED_BY_ACCOUNT
+from agent.operations.account_key import try_stopped_orders_again
 from agent.operations.lineages.authority import is_directory, is_staging
 from agent.pki.account_key import load_account_key, thumbprint
 from agent.sources.acme.source import AcmeSource
@@ -90,13 +90,14 @@ def _candidate(state: LockedState, files: ClientFiles, account: ClientAccount) -
 
 
 def _compared(state: LockedState, candidate: AccountCandidate) -> AccountCandidate:
-    """Return an account with what stands against it here: one that exists is not overwritten."""
+    """Return an account with what speaks against it here: one that exists is not overwritten, as one key is for all CAs."""
     if candidate.source is None or candidate.key is None:
         return candidate
     for source, own in _own_accounts(state):
-        if source.name == candidate.source.name and own.thumbprint == thumbprint(candidate.key):
+        if own.thumbprint != thumbprint(candidate.key):
+            return AccountCandidate(replace(candidate.row, problem=AccountThere(source.ca, own.url).problem))
+        if source.name == candidate.source.name:
             return AccountCandidate(replace(candidate.row, url=own.url, known=True))
-        return AccountCandidate(replace(candidate.row, problem=AccountThere(source.ca, own.url).problem))
     return candidate
 
 
@@ -168,6 +169,4 @@ def _keep(state: LockedState, candidate: AccountCandidate) -> None:
         found = candidate.found
         known = account_memory(found) if found else unconfirmed_memory(source, key, candidate.row.url)
         state.store.memories.write(source.name, *known)
-        for order in state.store.orders.records():
-            if order.problem and order.problem.get("code") in STOPPED_BY_ACCOUNT:
-                state.store.orders.forget_failures(order.request)
+        try_stopped_orders_again(state)

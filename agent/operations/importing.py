@@ -83,7 +83,7 @@ class Imported:
     lineages: tuple[Import, ...]
     accounts: tuple[AccountImport, ...]
     stop: tuple[str, ...]
-    """Commands that end the client's own renewals."""
+    """Commands that end the client's own renewals, as far as any were found on this machine."""
 
 
 def import_from(

@@ -25,9 +25,8 @@ OWN_TABLES = ("/var/spool/cron/crontabs", "/var/spool/cron")
 
 
 def commands(layout: Layout, client: Client) -> list[str]:
-    """Return the commands that end what is found to renew; where nothing is found, the usual one."""
-    found = dict.fromkeys((*_units(layout, client), *_tables(layout, client), *_called(layout, client)))
-    return list(found) or [client.stop]
+    """Return the commands that end what is found to renew."""
+    return list(dict.fromkeys((*_units(layout, client), *_tables(layout, client), *_called(layout, client))))
 
 
 def _units(layout: Layout, client: Client) -> Iterator[str]:

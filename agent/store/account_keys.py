@@ -65,7 +65,15 @@ class AccountKeys:
     def load(self, role: Role = Role.PRESENT) -> PrivateKey | None:
         """Return the key of a role. Raises `SealBroken`, `RowDamaged`."""
         query = "select thumbprint, sealed_key from account_keys where role = ? order by created_at desc limit 1"
-        for row in self._database.checked("account_keys", query, [str(role)]):
+        return self._first(query, str(role))
+
+    def load_retired(self, thumbprint: str) -> PrivateKey | None:
+        """Return a key that was in use or proposed before, by its thumbprint; None: there is none. Raises like `load`."""
+        query = "select thumbprint, sealed_key from account_keys where thumbprint = ? and role = ?"
+        return self._first(query, thumbprint, str(Role.RETIRED))
+
+    def _first(self, query: str, *values: str) -> PrivateKey | None:
+        for row in self._database.checked("account_keys", query, list(values)):
             return load_key(self._sealer.open(row["sealed_key"], _context(row["thumbprint"])))
         return None
 

@@ -220,7 +220,10 @@ def test_the_command_says_all_and_ends_with_3_where_a_chain_is_not_taken(gateway
             f"It is at {STAGING.removeprefix('https://')}, a CA for tests, which no source here asks."
         ),
         "Nothing has to be done.",
-        "To end the renewals of certbot: systemctl disable --now certbot.timer",
+        (
+            "Nothing was found here that renews for certbot. Where it is installed as usual, this ends it: "
+            "systemctl disable --now certbot.timer"
+        ),
         "2 lineages and 1 account of certbot. Nothing was changed.",
     ]
 
@@ -292,6 +295,37 @@ def test_an_account_that_exists_is_not_overwritten(gateway, tmp_path):
     assert row.problem.cause == (
         f"This appliance has an account of its own at ca.example.test: {URL}0. It is not overwritten."
     )
+    assert present(gateway) == thumbprint(own)
+
+
+SECOND_CA = """
+from agent.sources.acme.source import AcmeSource
+from chainwright import hookimpl
+
+class Second(AcmeSource):
+    name = "second"
+
+@hookimpl
+def register_sources():
+    return [Second]
+"""
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_one_key_is_for_all_cas_that_are_asked(gateway, tmp_path, same):
+    other = "https://second.example.test/directory"
+    (gateway.layout.plugins / "second.py").write_text(SECOND_CA)
+    text = gateway.layout.settings.read_text().replace('"acme", "local"', '"acme", "second", "local"')
+    text = text.replace('["shared"]', '["shared", "second"]')
+    gateway.settings(f'{text}[source.second]\ndirectory = "{other}"\n')
+    own = make_account_key()
+    with gateway.store() as store, store.write():
+        store.account_keys.add(own, gateway.clock())
+        store.memories.write("acme", *account_memory(Account(DIRECTORY, f"{URL}0", thumbprint(own))))
+    account(tmp_path, own if same else None, server=other)
+    _, (row,) = imported(gateway, tmp_path)
+    assert row.taken is same
+    assert (row.problem is None) is same
     assert present(gateway) == thumbprint(own)
 
 
@@ -424,7 +458,7 @@ def test_what_goes_on_renewing_elsewhere_is_found_with_the_command_that_ends_it(
         return str(place)
 
     lego = CLIENTS["lego"]
-    assert commands(gateway.layout, lego) == ["crontab -l | sed '/lego/s/^/#/' | crontab -"]
+    assert commands(gateway.layout, lego) == []
     write("/etc/systemd/system/timers.target.wants/lego.timer", "")
     write("/etc/systemd/system/timers.target.wants/legolas.timer", "")
     table = write("/etc/cron.d/certificates", "# lego\n5 4 * * * root /usr/bin/lego renew\n")

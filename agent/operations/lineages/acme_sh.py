@@ -31,4 +31,6 @@ def _accounts(files: ClientFiles, *under: str) -> Iterator[ClientAccount]:
             yield from _accounts(files, *under, each.name)
 
 
-ACME_SH = Client("acme.sh", "/root/.acme.sh", "NAME", lineages, accounts, stop="acme.sh --uninstall-cronjob")
+ACME_SH = Client(
+    "acme.sh", "/root/.acme.sh", "NAME", lineages, accounts, stop="/root/.acme.sh/acme.sh --uninstall-cronjob"
+)

@@ -35,4 +35,6 @@ CADDY = Client(
     lineages,
     accounts,
     stop="systemctl disable --now caddy",
+    stopped_too="This stops its web server too. Where that is still needed, give each site its files in the Caddyfile instead: "
+    "tls FULLCHAIN KEY",
 )

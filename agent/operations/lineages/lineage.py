@@ -48,3 +48,5 @@ class Client:
     """Yields those first that lineages are renewed by."""
     stop: str
     """Command that ends its renewals where it is installed as usual."""
+    stopped_too: str = ""
+    """What else the command ends, and what to do where that is needed: sentences."""

@@ -110,12 +110,15 @@ class Accounts:
         """Have the account known by `new` (RFC 8555 section 7.3.5); `client` signs with it afterwards.
 
         To be called again after a crash, with the same keys: it's known by one of both then. The caller keeps both until
-        this returns. False: the CA refuses the account itself, so it is forgotten, and the next order makes another one.
+        this returns. False: the CA refuses the account itself, or knows it by a key that is lost, so it is forgotten, and the
+        next order makes another one.
         Raises `CaProblem` and `CaUnreachable`.
         """
         with client.account_lock:
             account = client.account or self.remembered(client)
-            if account is None or account.thumbprint == thumbprint(new):
+            if account is None:
+                return not self._forgets_one_of_a_lost_key(client, new)
+            if account.thumbprint == thumbprint(new):
                 return True
             client.account = account
             begun = self._context.memory.read(account_entry(client.url)).get("rollover") == thumbprint(new)
@@ -127,6 +130,15 @@ class Accounts:
             client.account = replace(account, thumbprint=thumbprint(new))
             self._remember(client.account)
             return True
+
+    def _forgets_one_of_a_lost_key(self, client: AcmeClient, new: PrivateKey) -> bool:
+        """Forget an account that is known by neither of the keys, and return whether there was one."""
+        entry = account_entry(client.url)
+        state = self._context.memory.read(entry)
+        if state.get("status") != "valid" or state.get("thumbprint") == thumbprint(new):
+            return False
+        self._context.memory.write(entry, {})
+        return True
 
     def _has_changed_key(self, client: AcmeClient, account: Account, new: PrivateKey) -> bool:
         """Ask for the change; False: the account is over, and forgotten."""

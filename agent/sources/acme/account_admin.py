@@ -37,12 +37,15 @@ class AccountAdmin:
         with self._explained():
             return self._ca.account(self._context)
 
-    def roll_over(self, new: PrivateKey) -> bool:
+    def roll_over(self, new: PrivateKey, earlier: PrivateKey | None = None) -> bool:
         """Have the account known by another key (RFC 8555 section 7.3.5). Raises `AcmeError`.
 
-        False: the CA refuses the account, and the next order makes another one with the new key.
+        `earlier`: by which the CA knows it, where that isn't the present one. False: the CA refuses the account, and the next
+        order makes another one with the new key.
         """
         with self._explained():
+            if earlier is not None:
+                self._ca.client.use(self._context, earlier)
             return self._accounts.rollover(self._ca.client, new)
 
     def deactivate(self) -> None:

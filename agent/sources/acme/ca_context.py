@@ -195,6 +195,7 @@ class CaContext:
             passed=passed,
             account=account.url if account else "",
             external_account=external.kid if external else "",
+            algorithm=self.client.signer.algorithm.name,
         )
         if isinstance(found, RateLimited) and isinstance(error, CaProblem) and found.retry_at:
             self.limits.block(scope_of(error.problem, names), found.retry_at, now)

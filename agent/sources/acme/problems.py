@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from agent.errors.account import (
+    USUAL_ALGORITHM,
     AccountKeyRefused,
     AccountRefused,
     AccountUnknown,
@@ -71,15 +72,16 @@ def translate(
     passed: frozenset[str] = frozenset(),
     account: str = "",
     external_account: str = "",
+    algorithm: str = USUAL_ALGORITHM,
     chance: Callable[[], float] = random.random,
 ) -> AcmeError:
     """Return an error for people.
 
     `names` are the request's, `passed` those that the CA has found to be fine, `ca` what people call it, `account` the
-    URL of the account, `external_account` the key identifier that it's to be bound to.
+    URL of the account, `external_account` the key identifier that it's to be bound to, `algorithm` what its key signs by.
     """
     host = _host(error.url)
-    case = _Case(names, attempts, now, ca or host, host, passed, account, external_account, chance)
+    case = _Case(names, attempts, now, ca or host, host, passed, account, external_account, algorithm, chance)
     told = case.unreached(error) if isinstance(error, CaUnreachable) else case.refused(error)
     told.earliest = case.earliest(error, told)
     return told.at(where)
@@ -97,6 +99,7 @@ class _Case:
     passed: frozenset[str]
     account: str
     external_account: str
+    algorithm: str
     chance: Callable[[], float]
 
     # No answer
@@ -164,7 +167,7 @@ class _Case:
         if worst.type == "externalAccountRequired" and not self.external_account:
             return ExternalAccountMissing(self.ca)
         if worst.type == "badSignatureAlgorithm" or (worst.type, error.resource) == ("badPublicKey", "newAccount"):
-            return AccountKeyRefused(self.ca, worst.detail, detail=detail)
+            return AccountKeyRefused(self.ca, self.algorithm, worst.detail, detail=detail)
         if error.resource == "newAccount" and self.external_account:
             return ExternalAccountRefused(self.ca, self.external_account, worst.detail, detail=detail)
         return None

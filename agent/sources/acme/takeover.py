@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent.pki.chain import Chain
     from agent.pki.key import PrivateKey
     from agent.sources.acme.source import AcmeSource
+    from agent.store.source_memory import Memories
 
 UNCONFIRMED = "unconfirmed"
 """Status of an account that was imported while its CA could not be asked."""
@@ -48,6 +49,12 @@ def known_account(source: AcmeSource, read: Mapping[str, Any]) -> Account | None
     """Return the account that `read`, the state at `account_entry`, is of; None: there is none that can order."""
     account = account_from(read) if read else None
     return account if account and account.status == "valid" and account.directory == source.directory_url else None
+
+
+def account_thumbprint(source: AcmeSource, memories: Memories) -> str:
+    """Return the thumbprint of the key by which the CA knows the account; empty: none is remembered that can order."""
+    account = known_account(source, memories.read(source.name, account_entry(source.directory_url)))
+    return account.thumbprint if account else ""
 
 
 def account_memory(account: Account) -> Entry:

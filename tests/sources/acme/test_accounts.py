@@ -7,6 +7,7 @@ import pytest
 from agent.errors.account import AccountRefused, ExternalAccountMissing, RekeyUnfinished, TermsNotAgreed
 from agent.pki.account_key import make_account_key, thumbprint
 from agent.sources.acme.account import Accounts, AccountWish
+from agent.sources.acme.account_admin import AccountAdmin
 from agent.sources.acme.client import AcmeClient
 from agent.sources.acme.failures import CaProblem, CaUnreachable
 from agent.sources.acme.messages import ProblemDocument, account_from
@@ -15,7 +16,7 @@ from agent.sources.acme.takeover import confirm, look_up, unconfirmed_memory
 from support.cas.challtestsrv import OLD
 from support.cas.stub_server import Reply
 from support.clients.acme import asking
-from support.fakes.source_context import utc_now
+from support.fakes.source_context import FakeSourceContext, utc_now
 
 KID, MAC_KEY = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 CONTACT = ("admin@example.com",)
@@ -135,6 +136,31 @@ def test_an_account_of_another_key_is_not_used_nor_another_one_made(stub, contex
     with pytest.raises(RekeyUnfinished):
         Accounts(context).ensure(other, AccountWish(agree_terms=True))
     assert len(stub.accounts) == 1
+    other.close()
+
+
+def test_an_account_that_is_known_by_an_earlier_key_follows_to_the_present_one(stub, context):
+    source = AcmeSource(directory=stub.directory_url, agree_terms=True)
+    first = AccountAdmin(source, context).registered()
+    later = FakeSourceContext(context.webroot)
+    later.memory = context.memory
+    admin = AccountAdmin(source, later)
+    with pytest.raises(RekeyUnfinished):
+        admin.registered()
+    assert admin.roll_over(later.key, context.key)
+    assert admin.registered().url == first.url
+    assert len(stub.accounts) == 1
+    later.close()
+
+
+def test_an_account_of_which_the_key_is_lost_is_given_up_by_the_command_that_is_named(stub, context, client):
+    lost = Accounts(context).ensure(client, AccountWish(agree_terms=True))
+    new = make_account_key()
+    other = AcmeClient(stub.directory_url, make_account_key(), now=utc_now)
+    assert not Accounts(context).rollover(other, new)
+    other.use(context, new)
+    assert Accounts(context).ensure(other, AccountWish(agree_terms=True)).url != lost.url
+    assert Accounts(context).rollover(other, new)
     other.close()
 
 

@@ -47,7 +47,7 @@ def test_an_account_that_the_ca_has_deactivated_is_replaced_by_the_command_that_
 
         done = appliance.terminal.run(*REKEY.split()[1:])
         assert done.returncode == 0, done.stderr
-        assert "The CA refuses the account, so it is given up." in done.stdout + done.stderr
+        assert "The account can't be used any more, so it is given up." in done.stdout + done.stderr
         assert appliance.orders_failed() == []
         assert findings(appliance) == []
         assert appliance.certified() not in {"", before}

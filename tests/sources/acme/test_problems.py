@@ -209,6 +209,9 @@ def test_an_external_account_that_is_refused_is_named():
 
 def test_a_key_that_is_refused_is_that_of_the_account_or_that_of_the_chain():
     assert type(told(refusal("badPublicKey", resource="newAccount"))) is account.AccountKeyRefused
+    imported = told(refusal("badSignatureAlgorithm"), algorithm="RS256")
+    assert "which signs by RS256" in imported.problem.cause
+    assert imported.problem.fix.endswith(": chainwright acme rekey")
     assert type(told(refusal("badPublicKey", resource=""))) is acme.SigningRequestRefused
 
 
