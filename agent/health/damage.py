@@ -79,13 +79,17 @@ def recovered(recovery: Recovery, database: Path) -> Problem:
         "status.recovered",
         f"The database could not be used, and was restored: {'; '.join(restored_rows(recovery))}.",
         str(database),
-        "See who may log in, set passwords and make tokens again: chainwright webui list",
+        "Check the disk; what was damaged may be damaged again"
+        if recovery.from_itself
+        else "See who may log in, set passwords and make tokens again: chainwright webui list",
         f"{_missing(recovery)} What was in service is in service.",
         detail=recovery.reason,
     )
 
 
 def _missing(recovery: Recovery) -> str:
+    if recovery.left_out:
+        return "What those told is missing: it is made or found out again, or was history."
     if recovery.from_itself:
         return "Nothing is missing."
     if recovery.made_at is not None:

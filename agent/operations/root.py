@@ -118,7 +118,8 @@ def reissue_root(state: LockedState, *, at_once: bool = True, beside: bool = Fal
     from agent.engine.own_root import make_root, names_in_use
 
     settings, host = state.inputs.settings.root, state.inputs.enabled.host
-    key_type = wanted_key_type(state.store.roots.present(beside=beside), settings.key_types)
+    before = state.store.roots.present(beside=beside) or state.store.roots.prepared(beside=beside)
+    key_type = wanted_key_type(before, settings.key_types)
     root = make_root(settings, host, state.now, names_in_use(state.store), key_type, beside=beside)
     _take(state, root, "root reissued", at_once=at_once, beside=beside)
     return root

@@ -114,7 +114,8 @@ class RootLife:
         self._prepared = self._unless_ended(self._prepared)
         self._prepared_beside = self._unless_ended(self._prepared_beside)
         if self._present is None and self._prepared is None:
-            self.due += [MakeRoot()] if wanted and not self._state.evidence.signers else []
+            lacking = not self._state.evidence.signers or self._present_beside is not None
+            self.due += [MakeRoot()] if wanted and lacking else []
             return
         self._consider_successor(self._present, self._prepared)
         self._consider_beside()
@@ -130,8 +131,8 @@ class RootLife:
         """Whether the agent retired a root in what is the future now. What a person retired at once stays so."""
         if root.retired_at is None or root.replaced_at is None or root.prepared or root.not_after <= self._now:
             return False
-        by_itself = root.replaced_at < root.retired_at and root.retires_at is None
-        return by_itself and self._now + AHEAD < root.retired_at
+        by_itself = root.replaced_at < root.retired_at and root.retires_at != root.retired_at
+        return by_itself and self._now + AHEAD < min(root.retired_at, root.retires_at or root.retired_at)
 
     def _unless_ended(self, prepared: RootRecord | None) -> RootRecord | None:
         if prepared is None or prepared.not_after > self._now or (self._present and self._waits()):
@@ -153,13 +154,20 @@ class RootLife:
             return
         other = wanted_beside(self._present, self._state.root_key_types)
         for root in (self._present_beside, self._prepared_beside):
-            if root is not None and (other is None or root.key_type.kind is not other.kind):
-                self.due.append(EndSigning(root.sha256, root.subject, "the settings want none for such keys"))
+            if root is not None and (why := self._why_ended(root, self._present)):
+                self.due.append(EndSigning(root.sha256, root.subject, why))
                 return
         if self._present_beside is not None or self._prepared_beside is not None:
             self._consider_successor(self._present_beside, self._prepared_beside)
         elif other is not None:
             self.due.append(PrepareRoot(f"the settings want one for {other.kind.words}", other, beside=True))
+
+    def _why_ended(self, beside: RootRecord, main: RootRecord) -> str:
+        """Where the settings want its kind alone, it signs until the main one has a successor of that kind."""
+        if beside.key_type.kind is main.key_type.kind:
+            return "the main root signs for such keys"
+        wanted = {each.kind for each in self._state.root_key_types}
+        return "" if beside.key_type.kind in wanted else "the settings want none for such keys"
 
     def _why_signing(self, present: RootRecord | None, prepared: RootRecord) -> str:
         at = prepared.signs_at or self._now
@@ -167,7 +175,7 @@ class RootLife:
         if prepared.not_after <= self._now:
             return ""
         if before is None:
-            return "nobody knows the main one for long" if prepared.beside else "no other root signs"
+            return "the main root is as new" if prepared.beside else "no other root signs"
         if before.not_after <= self._now:
             return "the root before it has ended"
         if self._waits():

@@ -27,6 +27,7 @@ from agent.errors.store import (
     StateUnwritable,
     StoreError,
 )
+from agent.errors.wording import few
 from agent.store.connection import Connection
 from agent.store.copies import Copy, check, copies, open_copy
 from agent.store.database import Store
@@ -36,6 +37,7 @@ from agent.store.instants import written
 from agent.store.integrity import first_fault, quick_check, read_all
 from agent.store.key_check import sealer_of
 from agent.store.published_lists import take_in_lists
+from agent.store.salvage import without_unreadable
 from agent.store.schema import INDISPENSABLE
 from agent.store.sealing import master_key_path, read_master_key
 from agent.store.served_chains import last_numbers, served_rows, unknown_modules
@@ -71,7 +73,9 @@ class Recovery:
     made_at: datetime | None = None
     """When the copy was made."""
     from_itself: bool = False
-    """All rows could be read: only an index was damaged, say."""
+    """All rows could be read but those of `left_out`: only an index was damaged, say."""
+    left_out: list[str] = field(default_factory=list)
+    """Tables of which nothing was taken over."""
     refused: list[str] = field(default_factory=list)
     """Copies that were no good, each with the reason."""
     sealed_otherwise: int = 0
@@ -129,7 +133,7 @@ def make_whole(layout: Layout, damaged: Path, fresh: Path, found: StoreError, no
     read_master_key(layout.master_key)
     recovery = Recovery(found.problem.cause.rstrip("."))
     try:
-        recovery.from_itself = _from_itself(layout, damaged, fresh, found)
+        recovery.from_itself = _from_itself(layout, damaged, fresh, recovery, found)
         if not recovery.from_itself and not _from_copies(layout, fresh, recovery):
             _from_nothing(layout, fresh, recovery, found, now)
         _reconcile(layout, fresh, recovery, now)
@@ -138,10 +142,20 @@ def make_whole(layout: Layout, damaged: Path, fresh: Path, found: StoreError, no
     return recovery
 
 
-def _from_itself(layout: Layout, damaged: Path, fresh: Path, found: StoreError) -> bool:
-    """Build the database again from its own rows, where all of them can be read: an index was damaged."""
+def _from_itself(layout: Layout, damaged: Path, fresh: Path, recovery: Recovery, found: StoreError) -> bool:
+    """Build the database again from its own rows, where all can be read that no pass would write again."""
     if type(found) is not DatabaseDamaged:
         return False
+    if not _built_of(layout, damaged, fresh):
+        with without_unreadable(damaged) as salvaged:
+            if salvaged is None or not _built_of(layout, salvaged[0], fresh):
+                return False
+            recovery.left_out = salvaged[1]
+    return True
+
+
+def _built_of(layout: Layout, damaged: Path, fresh: Path) -> bool:
+    """Build a database of all rows of a damaged one."""
     write_new(fresh, b"", mode=0o600)
     try:
         database = Connection.open(damaged, read_only=True)
@@ -272,7 +286,8 @@ def _remove(fresh: Path) -> None:
 def restored_rows(recovery: Recovery) -> Iterable[str]:
     """Yield lines for people: what was done."""
     if recovery.from_itself:
-        yield "every row could be read, and was taken over"
+        but = f" but those of {few(recovery.left_out)}" if recovery.left_out else ""
+        yield f"every row could be read{but}, and was taken over"
     if recovery.copy is not None:
         yield f"the copy of {written(recovery.made_at)} was restored"
     for many, what, several in (

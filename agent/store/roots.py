@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace as with_changes
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.errors.base import AgentError
 from agent.errors.store import StoreError
 from agent.model.root import CrossCertificate, RootPhase, RootRecord, in_phase, served_with, signing_root
 from agent.pki.key import KeyKind, KeyType
 from agent.store.connection import Connection
 from agent.store.instants import read, read_known, written
+from agent.store.root_files import FoundRoot, RootFiles, context
 from agent.store.sealing import Sealer
-from agent.system.trust import read_regular
-from agent.system.writing import replace
 
 if TYPE_CHECKING:
     from agent.pki.authority import Root
@@ -36,7 +35,7 @@ class Roots:
     def __init__(self, database: Connection, sealer: Sealer, private: Path) -> None:
         self._database = database
         self._sealer = sealer
-        self._private = private
+        self._files = RootFiles(sealer, private)
 
     def add(self, root: Root, now: datetime, *, uploaded: bool = False, beside: bool = False) -> None:
         """Keep `root` as the one that signs; those before it are retired at once. Call inside `Store.write`.
@@ -44,11 +43,11 @@ class Roots:
         `beside`: the main one, for keys of its own kind alone.
         """
         query = (
-            "update roots set retired_at = ?, replaced_at = coalesce(replaced_at, ?)"
+            "update roots set retired_at = ?, replaced_at = coalesce(replaced_at, ?), retires_at = ?"
             " where retired_at is null and beside = ?"
         )
-        self._database.execute(query, [written(now), written(now), int(beside)])
-        self._write_files(root)
+        self._database.execute(query, [written(now), written(now), written(now), int(beside)])
+        self._files.write(root, beside=beside, uploaded=uploaded)
         self._insert(root, now, signs_at=now, prepared=False, uploaded=uploaded, beside=beside)
 
     def prepare(
@@ -67,7 +66,7 @@ class Roots:
         before = self.prepared(beside=beside)
         if before is not None:
             self.give_up(before.sha256, now)
-        self._write_files(root)
+        self._files.write(root, beside=beside, uploaded=uploaded)
         self._insert(root, now, signs_at=signs_at, prepared=True, uploaded=uploaded, beside=beside)
 
     def give_up(self, sha256: str, now: datetime) -> None:
@@ -108,19 +107,10 @@ class Roots:
             [written(signs_at) if signs_at else None, written(retires_at) if retires_at else None, sha256],
         )
 
-    def _write_files(self, root: Root) -> None:
-        sealed = self._sealer.seal(root.key_pem(), _context(root.sha256))
-        for path, content in zip(self._files(root.sha256), (sealed, root.pem()), strict=True):
-            replace(path, content, mode=0o600)
-
-    def _files(self, sha256: str) -> tuple[Path, Path]:
-        """Return where the sealed copy of a key and the certificates are."""
-        return self._private / f"root-{sha256[:16]}.sealed", self._private / f"root-{sha256[:16]}.pem"
-
     def _insert(
         self, root: Root, now: datetime, *, signs_at: datetime, prepared: bool, uploaded: bool, beside: bool = False
     ) -> None:
-        sealed = self._sealer.seal(root.key_pem(), _context(root.sha256))
+        sealed = self._sealer.seal(root.key_pem(), context(root.sha256))
         self._database.table("roots").insert(
             {
                 "sha256": root.sha256,
@@ -159,56 +149,40 @@ class Roots:
         """Write the sealed copies of keys that are missing."""
         for record in self.all():
             with suppress(StoreError):  # a key that can't be opened is told elsewhere
-                paths = self._files(record.sha256)
-                if not all(path.exists() for path in paths) and (root := self.load(record.sha256)):
-                    self._write_files(root)
+                if not self._files.are_there(record.sha256) and (root := self.load(record.sha256)):
+                    self._files.write(root, beside=record.beside, uploaded=record.uploaded)
 
     def take_in_files(self, signed: Collection[str], now: datetime) -> list[Root]:
         """Keep the roots of the sealed copies that aren't here, and return them. Call inside `Store.write`.
 
         The newest of those that have `signed` what is in service signs; those before it are believed. Where none has, the newest
         signs. What is newer and has signed nothing was prepared to follow, and is kept as that: nothing else says when it signs.
+        So it is of the main roots and of those beside them, one of which waits for long enough where it has signed nothing.
         """
         known = {record.sha256: record for record in self.all()}
         for record in known.values():
             if record.phase is RootPhase.PREPARED and record.sha256 in signed:  # it has begun since the copy was made
                 self.begin(record.sha256, now)
-        found = [each for each in self._in_files() if each.sha256 not in known]
-        for root in sorted(found, key=lambda each: (each.sha256 in signed, *_age(each)), reverse=True):
-            self._take_in(root, signed, now)
-        return found
+        found = [each for each in self._files.all() if each.root.sha256 not in known]
+        for each in sorted(found, key=lambda each: _rank(each, signed), reverse=True):
+            self._take_in(each, signed, now)
+        return [each.root for each in found]
 
-    def _take_in(self, root: Root, signed: Collection[str], now: datetime) -> None:
-        beside = self._is_beside(root, signed)
-        signing, has_signed = self.present(beside=beside), root.sha256 in signed
-        follows = signing is not None and _age(root) > _age(signing)
-        if signing is None or (has_signed and (follows or signing.sha256 not in signed)):
-            self._insert(root, now, signs_at=now, prepared=True, uploaded=False, beside=beside)
+    def _take_in(self, found: FoundRoot, signed: Collection[str], now: datetime) -> None:
+        root, beside, has_signed = found.root, found.beside, found.root.sha256 in signed
+        signing, keep = self.present(beside=beside), partial(self._insert, uploaded=found.uploaded, beside=beside)
+        follows = signing is None or _age(root) > _age(signing)
+        replaces = has_signed and (follows or (signing is not None and signing.sha256 not in signed))
+        if replaces or (signing is None and (not beside or self.present() is None)):
+            keep(root, now, signs_at=now, prepared=True)
             self.begin(root.sha256, now)
         elif follows and self.prepared(beside=beside) is None:
-            self._insert(root, now, signs_at=now + UNTIL_IT_SIGNS, prepared=True, uploaded=False, beside=beside)
+            keep(root, now, signs_at=now + UNTIL_IT_SIGNS, prepared=True)
         else:
-            self._insert(root, now, signs_at=root.not_before, prepared=False, uploaded=False, beside=beside)
+            keep(root, now, signs_at=root.not_before, prepared=False)
             self.end(root.sha256, now)
             if not has_signed:
                 self.retire(root.sha256, now)
-
-    def _is_beside(self, root: Root, signed: Collection[str]) -> bool:
-        """Whether it signs for keys of its own kind: the main root, of another kind, has signed what is in service as well."""
-        main = self.present()
-        both = main is not None and {main.sha256, root.sha256} <= set(signed)
-        return both and main is not None and main.key_type.kind is not root.key_type.kind
-
-    def _in_files(self) -> Iterator[Root]:
-        """Yield the roots of the sealed copies whose key can be opened."""
-        from agent.pki.authority import Root
-        from agent.pki.certificate import load_certificates, sha256_of
-
-        for path in sorted(self._private.glob("root-*.sealed")):
-            with suppress(AgentError, OSError, ValueError, TypeError):
-                pem = read_regular(path.with_suffix(".pem"))
-                sha256 = sha256_of(load_certificates(pem)[0])
-                yield Root.from_pem(pem, self._sealer.open(read_regular(path), _context(sha256)))
 
     def newest_ids(self) -> list[str]:
         """Return the fingerprints of a few roots, the newest first."""
@@ -230,7 +204,7 @@ class Roots:
         signing = "retired_at is null and replaced_at is null and prepared is not 1 and beside is not 1"
         query = f"select sha256, certificates, sealed_key from roots where {'sha256 = ?' if sha256 else signing}"  # noqa: S608
         for row in self._database.checked("roots", query, [sha256] if sha256 else []):
-            key = self._sealer.open(row["sealed_key"], _context(row["sha256"]))
+            key = self._sealer.open(row["sealed_key"], context(row["sha256"]))
             return Root.from_pem(row["certificates"].encode(), key)
         return None
 
@@ -250,13 +224,14 @@ class Roots:
         return with_changes(root, cross_path=load_certificates(cross.certificate.encode()))
 
 
+def _rank(found: FoundRoot, signed: Collection[str]) -> tuple[object, ...]:
+    """Return what is greatest of the one that is taken in first: those beside the main one wait where that is there."""
+    return not found.beside, found.root.sha256 in signed, *_age(found.root)
+
+
 def _age(root: Root | RootRecord) -> tuple[datetime, datetime]:
     """Return what is greater of a younger root: those that the agent makes all begin when it was released."""
     return root.not_before, root.not_after
-
-
-def _context(sha256: str) -> str:
-    return f"key of root {sha256}"
 
 
 def _record(row: dict[str, Any]) -> RootRecord:

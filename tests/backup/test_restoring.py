@@ -1,15 +1,30 @@
 """A backup is restored on another machine, or on the same one, and goes on with what is in it."""
 
 import json
+import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agent.model.deployment import Outcome
 from agent.model.events import EventKind
-from support.appliances.carried import another_machine, backed_up, command, parts_of, restored, tree
+from agent.system.lock import held
+from support.appliances.carried import (
+    another_machine,
+    assert_differences_told,
+    backed_up,
+    command,
+    parts_of,
+    passphrase_file,
+    restored,
+    restored_elsewhere,
+    tree,
+)
 from support.appliances.deployed import Deployed, served
 from support.ports import free_port
 
@@ -55,12 +70,16 @@ def test_and_from_there_to_a_third_one(tunnel, file):
         assert served(port, "t.example.test") == before["chains"]["default"]
 
 
-def test_it_is_deployed_at_once_and_what_waits_for_its_service_is_said(tunnel, file):
+def test_it_is_deployed_at_once_and_what_differs_or_waits_for_its_service_is_said(tunnel, file):
     tunnel.stop("toyd")
     with another_machine() as other:
-        made = restored(other.root, file)
+        made = restored_elsewhere(other.root, file)
         assert made.returncode == 0, made.stderr
         assert "Restored from " in made.stderr
+        assert_differences_told(made.stderr)
+        with other.store() as store:
+            (event,) = [each for each in store.journal.since() if each.kind is EventKind.RESTORED]
+        assert_differences_told("\n".join(event.detail["differences"]))
         assert other.deployment("tunnel").outcome is Outcome.WAITING
         assert (other.layout.module("tunnel").live / "toyd.conf").exists()
 
@@ -140,23 +159,42 @@ def test_a_module_that_the_backup_does_not_know_is_taken_out(appliance):
     assert not appliance.layout.module("second").live.exists()
 
 
-def test_while_the_agent_runs_it_is_refused(tunnel, file):
-    from agent.system.lock import held
+@contextmanager
+def at_work(appliance: Deployed, what: str) -> Iterator[Path]:
+    """Have this process hold what an agent, a pass, or an ``apply`` that waits for its CA does; give where it is."""
+    path = {"agent": appliance.layout.daemon_lock, "pass": appliance.layout.lock}.get(what, appliance.layout.database)
+    if what == "order":
+        with appliance.store() as store, store.write():
+            store.orders.lease("t.example.test", "acme", datetime.now(UTC))
+        yield path
+    else:
+        with held(path, wait=0):
+            yield path
 
-    with another_machine() as other, held(other.layout.daemon_lock, wait=0):
-        made = restored(other.root, file)
-        assert made.returncode == 5
-        assert made.stderr.splitlines()[1] == (
-            "It goes on as before; nothing was changed. Stop it first: systemctl stop chainwright chainwright-web"
-        )
-        assert not other.layout.database.exists()
+
+@pytest.mark.parametrize("what", ["agent", "pass", "order"])
+def test_while_the_agent_is_at_work_it_is_refused_with_who_is_and_nothing_changes(tunnel, what):
+    file = tunnel.root / "never read"
+    file.touch()
+    with at_work(tunnel, what) as path:
+        passphrase_file(tunnel.root)
+        before = tree(tunnel.layout.etc, tunnel.layout.state)
+        made = restored(tunnel.root, file, "--replace", "--wait", "0")
+        assert tree(tunnel.layout.etc, tunnel.layout.state) == before
+    assert made.returncode == 5
+    first, second = made.stderr.splitlines()
+    assert first.startswith(f"Error: {path}: The agent is running (pid {os.getpid()}, ")
+    assert first.endswith("), and would go on with what a restore replaces.")
+    stop = "Stop it first, or wait until it ends: systemctl stop chainwright chainwright-web"
+    assert second == f"It goes on as before; nothing was changed. {stop}"
 
 
 def test_a_look_says_what_is_in_it_and_changes_nothing(tunnel, file):
     with another_machine() as other:
         before = tree(other.root)
-        made = restored(other.root, file, "--dry-run")
+        made = restored_elsewhere(other.root, file, "--dry-run")
         assert made.returncode == 0, made.stderr
+        assert_differences_told(made.stdout)
         assert "tunnel/default  t.example.test" in made.stdout
         assert made.stdout.endswith("The backup is whole. Nothing was changed.\n")
         shown = json.loads(restored(other.root, file, "--dry-run", "--json").stdout)

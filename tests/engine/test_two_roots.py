@@ -12,7 +12,7 @@ from agent.errors.root import RootUnknown
 from agent.model.root import RootPhase, RootRecord
 from agent.operations.peers import revocation_list
 from agent.operations.root import is_beside, prepared_effects, reissue_root, root_effects, upload_root
-from agent.operations.root_steps import begin_signing
+from agent.operations.root_steps import begin_signing, prepared_root
 from agent.pki.authority import Root
 from agent.pki.chain import Chain
 from agent.pki.key import KeyKind, KeyType
@@ -120,6 +120,17 @@ def test_a_second_root_takes_over_the_keys_of_its_kind_after_the_overlap_and_giv
     assert box.served("branches").id == office
     box.go(398)
     assert box.phases() == [SIGNING, RETIRED]
+
+
+def test_another_one_in_place_of_one_that_is_prepared_beside_is_of_its_kind(box: Box):
+    box.want(ONE)
+    box.go(1)
+    box.want(TWO)
+    made = box.appliance.change(reissue_root, at_once=False, beside=True)
+    assert made.key_type is KeyType.RSA_2048
+    box.appliance.apply()
+    assert box.phases() == [SIGNING, PREPARED, RETIRED]
+    assert box.appliance.change(prepared_root).sha256 == made.sha256
 
 
 def test_on_a_new_appliance_both_sign_at_once_and_nothing_is_sent_beside(box: Box):

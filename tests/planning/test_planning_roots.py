@@ -13,6 +13,7 @@ from agent.pki.chain import KeyType, Purpose
 from agent.pki.key import KeyKind
 from agent.planning import (
     BeginSigning,
+    BelieveAgain,
     ClockDoubt,
     CrossCertify,
     Plan,
@@ -242,14 +243,20 @@ def test_a_root_that_was_retired_by_a_clock_that_was_ahead_is_believed_again():
         {"not_after": NOW},
         {"replaced_at": NOW + DAY},
         {"retires_at": NOW + DAY},
+        {"retires_at": NOW - DAY, "replaced_at": NOW - 2 * DAY},
         {"retired_at": NOW + DAY / 25, "replaced_at": NOW - DAY},
         {"prepared": True, "replaced_at": None},
     ],
-    ids=["ended", "at once by a person", "a person's date", "just now", "never signed"],
+    ids=["ended", "at once by a person", "later by a person", "a person's date", "just now", "never signed"],
 )
 def test_what_was_retired_otherwise_stays_so(changed):
     gone = replace(root(OLD, replaced_at=NOW, retired_at=NOW + DAY), **changed)
     assert steps(NOW, SIGNING, gone) == []
+
+
+def test_a_date_that_a_person_gave_it_and_that_is_to_come_holds():
+    gone = root(OLD, replaced_at=NOW - DAY, retires_at=NOW + DAY, retired_at=NOW + 20 * DAY)
+    assert [type(each) for each in steps(NOW, SIGNING, gone)] == [BelieveAgain]
 
 
 @pytest.mark.parametrize("clock", [UNTRUSTED, DOUBTED], ids=["untrusted", "doubted"])

@@ -11,6 +11,7 @@ from agent.planning import (
     BeginSigning,
     CrossCertify,
     EndSigning,
+    MakeRoot,
     PrepareRoot,
     RetireRoot,
     RootStep,
@@ -21,6 +22,7 @@ from agent.planning import (
 )
 from agent.planning.binding import Evidence
 from support.cas.certificates import DAY, NOW
+from support.fakes.ladder import LOCAL, need
 
 MAIN, RSA, NEXT = "aa" * 32, "bb" * 32, "cc" * 32
 BOTH = (KeyType.ECDSA_P256, KeyType.RSA_2048)
@@ -46,9 +48,9 @@ def cross(subject: str, issuer: str) -> CrossCertificate:
 CROSSED = (cross(MAIN, RSA), cross(RSA, MAIN))
 
 
-def steps(now, *roots: RootRecord, wanted=BOTH, crosses=CROSSED) -> list[RootStep]:
-    state = State(
-        evidence=Evidence(ladder=(), chains=(), orders={}, signers=signers(roots, crosses, now)),
+def state_of(now, *roots: RootRecord, wanted=BOTH, crosses=CROSSED, ladder=()) -> State:
+    return State(
+        evidence=Evidence(ladder=ladder, chains=(), orders={}, signers=signers(roots, crosses, now)),
         deployments={},
         live_chains={},
         refusals=(),
@@ -57,7 +59,11 @@ def steps(now, *roots: RootRecord, wanted=BOTH, crosses=CROSSED) -> list[RootSte
         crosses=tuple(crosses),
         root_key_types=wanted,
     )
-    return [each for each in plan(now, [], [], state).actions if isinstance(each, RootStep)]
+
+
+def steps(now, *roots: RootRecord, needs=(), **more) -> list[RootStep]:
+    actions = plan(now, [], needs, state_of(now, *roots, **more)).actions
+    return [each for each in actions if isinstance(each, RootStep)]
 
 
 def test_one_for_the_other_kind_of_keys_is_prepared_where_the_settings_want_both():
@@ -126,6 +132,22 @@ def test_the_settings_that_want_one_no_longer_end_its_signing_and_then_it_is_ret
     assert steps(NOW + 200 * DAY, ENDED, ECDSA, wanted=BOTH[:1]) == []
     (action,) = steps(NOW + 202 * DAY, ENDED, ECDSA, wanted=BOTH[:1])
     assert (type(action), action.root) == (RetireRoot, RSA)
+
+
+def test_where_the_settings_want_rsa_alone_the_one_beside_signs_until_the_main_one_is_of_that_kind():
+    only = (KeyType.RSA_2048,)
+    assert steps(NOW + 200 * DAY, SIGNING, ECDSA, wanted=only) == []
+    next_ = root(NEXT, key_type=KeyType.RSA_2048)
+    crosses = (cross(NEXT, MAIN), cross(MAIN, NEXT), cross(NEXT, RSA), cross(RSA, NEXT))
+    gone = replace(ECDSA, replaced_at=NOW, retires_at=NOW + TEN_YEARS)
+    (action,) = steps(NOW, next_, SIGNING, gone, wanted=only, crosses=crosses)
+    assert action == EndSigning(RSA, "Root bb", "the main root signs for such keys")
+
+
+def test_where_the_main_one_is_lost_another_one_is_made():
+    wanted = need("gw.home.arpa")
+    assert steps(NOW, SIGNING, needs=[wanted], ladder=(LOCAL,)) == [MakeRoot()]
+    assert steps(NOW, SIGNING, ECDSA, needs=[wanted], ladder=(LOCAL,)) == []
 
 
 def test_clients_are_given_both_the_main_one_first():

@@ -58,12 +58,15 @@ def test_each_of_two_roots_takes_the_place_of_its_own_kind(store: Store):
     assert last.sha256 == main.sha256
 
 
-def test_when_the_database_is_lost_both_roots_that_have_signed_what_serves_sign_again(store: Store):
-    made = [Root.create(str(each), "", NOW, NOW, key_type=each) for each in (KeyType.ECDSA_P256, KeyType.RSA_2048)]
+def test_the_date_of_those_that_one_at_once_has_retired_is_a_person_s(store: Store):
+    first, second, third = (Root.create(name, "", NOW, NOW) for name in ("first", "second", "third"))
     with store.write():
-        store.roots.add(made[0], NOW)
-        store.roots.add(made[1], NOW, beside=True)
-        store.database.execute("delete from roots")
-        store.roots.take_in_files({each.sha256 for each in made}, NOW)
-    loaded = [store.roots.load_signing(kind, NOW) for kind in (KeyKind.ELLIPTIC, KeyKind.RSA)]
-    assert [each and each.sha256 for each in loaded] == [each.sha256 for each in made]
+        store.roots.add(first, NOW)
+        store.roots.prepare(second, NOW, signs_at=NOW + DAY)
+        store.roots.begin(second.sha256, NOW + DAY)
+        store.roots.add(third, NOW + 2 * DAY)
+    gone = [each for each in store.roots.all() if not each.believed]
+    assert {(each.subject, each.replaced_at, each.retired_at, each.retires_at) for each in gone} == {
+        ("first", NOW + DAY, NOW + 2 * DAY, NOW + 2 * DAY),
+        ("second", NOW + 2 * DAY, NOW + 2 * DAY, NOW + 2 * DAY),
+    }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from agent.errors.store import DatabaseLost, MasterKeyWrong, StateUnwritable
+from agent.model.events import Event, EventKind
+from agent.pki.authority import Root
 from agent.store import Store
 from agent.store.copies import DAILY, copies, make_copy
-from agent.store.recovery import Recovery, diagnose, recover
+from agent.store.recovery import Recovery, diagnose, recover, restored_rows
 from agent.system.layout import Layout
 from store.test_the_store import NOW, a_root
 
@@ -81,6 +85,67 @@ def test_one_damaged_file_says_nothing_of_the_master_key(lost):
     sealed.write_bytes(bytes(100))
     with pytest.raises(DatabaseLost):
         recovered(lost)
+
+
+@pytest.fixture
+def younger(layout: Layout) -> Root:
+    """A root that the database has, but no copy and no file."""
+    with Store.open(layout) as store:
+        make_copy(layout, store.database, store.sealer, DAILY, NOW)
+        with store.write():
+            store.roots.add(made := a_root(), NOW)
+            for number in range(500):
+                store.journal.add(Event(NOW, EventKind.BACKUP_MADE, f"{number} {'x' * 100}"))
+        store.database.execute("pragma wal_checkpoint(truncate)")
+    for path in layout.private.glob("root-*"):
+        path.unlink()
+    return made
+
+
+def spoil_page_of(layout: Layout, table: str) -> None:
+    """Overwrite the last page of a table: a leaf of the larger ones."""
+    database = sqlite3.connect(layout.database)
+    (page,) = database.execute("select max(pageno) from dbstat where name = ?", [table]).fetchone()
+    (size,) = database.execute("pragma page_size").fetchone()
+    database.close()
+    with layout.database.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(os.urandom(size))
+
+
+@pytest.mark.parametrize("table", ["events", "idx_events_job", "ledger", "meta", "deployments"])
+def test_a_bad_page_of_what_is_made_again_costs_nothing_else(layout, younger, table):
+    spoil_page_of(layout, table)
+    recovery = recover(layout, diagnose(layout), NOW)
+    left_out = [] if table.startswith("idx") else [table]
+    assert (recovery.copy, recovery.from_itself, recovery.left_out) == (None, True, left_out)
+    said = next(iter(restored_rows(recovery)))
+    but = f" but those of {table}" if left_out else ""
+    assert said == f"every row could be read{but}, and was taken over"
+    with Store.open(layout) as store:
+        assert [each.sha256 for each in store.roots.all()] == [younger.sha256]
+        assert len(store.journal.since()) == (0 if table == "events" else 500)
+    assert diagnose(layout) is None
+
+
+@pytest.mark.parametrize("table", ["roots", "people", "sqlite_schema"])
+def test_a_bad_page_of_what_nobody_makes_again_brings_the_copy_back(layout, younger, table):
+    spoil_page_of(layout, table)
+    recovery = recover(layout, diagnose(layout), NOW)
+    assert (recovery.copy, recovery.from_itself, recovery.left_out) == (copies(layout)[0], False, [])
+
+
+@pytest.mark.parametrize("name", ["wal", "shm", "journal"])
+def test_a_directory_in_place_of_a_log_costs_nothing_that_the_database_has(layout, younger, name):
+    path = layout.database.with_name(f"{layout.database.name}-{name}")
+    path.unlink(missing_ok=True)
+    a_directory(path)
+    recovery = recover(layout, diagnose(layout), NOW)
+    assert (recovery.copy, recovery.from_itself, recovery.left_out) == (None, True, [])
+    assert (recovery.aside / path.name / "mine").is_dir()
+    with Store.open(layout) as store:
+        assert [each.sha256 for each in store.roots.all()] == [younger.sha256]
+        assert len(store.journal.since()) == 500
 
 
 def a_file(path: Path) -> None:

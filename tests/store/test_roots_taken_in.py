@@ -67,13 +67,40 @@ def test_what_a_copy_calls_prepared_and_has_signed_since_signs(store):
     assert phases(store) == {"old": REPLACED, "new": SIGNING}
 
 
-def test_one_of_another_kind_of_key_that_has_signed_as_well_signs_beside(store):
-    lost(store, OLD, RSA)
+@pytest.mark.parametrize("later", [False, True], ids=["ends first", "ends last"])
+@pytest.mark.parametrize(
+    ("signed", "expected"),
+    [
+        ([OLD, RSA], {"old": SIGNING, "RSA": SIGNING}),
+        ([RSA], {"old": SIGNING, "RSA": SIGNING}),
+        ([OLD], {"old": SIGNING, "RSA": PREPARED}),
+        ([], {"old": SIGNING, "RSA": PREPARED}),
+    ],
+    ids=["both", "the one beside", "the main one", "neither"],
+)
+def test_the_one_beside_stays_beside_whatever_either_has_signed(store, signed, expected, later):
+    beside = RSA if later else a_root("RSA", -1, KeyType.RSA_2048)
     with store.write():
+        store.roots.add(OLD, NOW)
+        store.roots.add(beside, NOW, beside=True, uploaded=True)
+        store.database.execute("delete from roots")
+        store.roots.take_in_files({(beside if each is RSA else each).sha256 for each in signed}, NOW)
+    assert phases(store) == expected
+    assert {each.sha256: (each.beside, each.uploaded) for each in store.roots.all()} == {
+        OLD.sha256: (False, False),
+        beside.sha256: (True, True),
+    }
+
+
+def test_one_beside_is_taken_in_where_the_copy_knows_the_main_one(store):
+    lost(store, OLD)
+    with store.write():
+        store.roots.add(RSA, NOW, beside=True)
+        store.database.execute("delete from roots")
         store.roots.add(OLD, NOW)
         store.roots.take_in_files({OLD.sha256, RSA.sha256}, NOW)
     assert phases(store) == {"old": SIGNING, "RSA": SIGNING}
-    assert [each.beside for each in store.roots.all() if each.sha256 == RSA.sha256] == [True]
+    assert store.roots.present(beside=True).sha256 == RSA.sha256
 
 
 def test_sealed_files_that_are_gone_are_written_again(store):

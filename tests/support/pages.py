@@ -220,6 +220,7 @@ def conditions() -> list[Problem]:
         recovered(
             Recovery("it is missing", chains=["0a1b"], roots=["2c3d"], aside=DATABASE.with_name("damaged")), DATABASE
         ),
+        recovered(Recovery("database disk image is malformed", from_itself=True, left_out=["events"]), DATABASE),
         damaged_file("*** in database main ***\nTree 4 page 7: btreeInitPage() returns error code 11", DATABASE),
     ]
 

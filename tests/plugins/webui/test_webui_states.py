@@ -363,6 +363,8 @@ def test_every_text_that_a_template_names_is_there_and_each_is_used() -> None:
         "status",
         "subject",
         "note.local_by_design",
+        "root_step.begin",
+        "root_step.retire",
         "served",
         "time",
         "problem",

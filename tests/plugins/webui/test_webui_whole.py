@@ -386,7 +386,7 @@ def test_what_one_session_has_previewed_another_one_cannot_confirm(box: Whole, a
 def test_a_root_is_reissued_by_the_typed_word_alone(admin: Browser) -> None:
     before = admin.get("/root").words
     ask = admin.get("/root/reissue")
-    assert "IPsec connections between head office and branches" in ask.words
+    assert "Who knows only the present one takes what it signs, by a cross-certificate" in ask.words
     assert "local certificates are signed again" in ask.words or "1 local certificate is signed again" in ask.words
     wrong = admin.post("/root/reissue", {"form_token": ask.token, "typed": "reissue"})
     assert (wrong.status, "Nothing was changed: type REISSUE exactly." in wrong.words) == (422, True)

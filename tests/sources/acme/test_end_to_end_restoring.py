@@ -14,7 +14,7 @@ from agent.operations.uploads import store_upload
 from agent.pki.authority import Root
 from agent.pki.chain import KeyType, Purpose
 from support.appliances.api import make_people
-from support.appliances.carried import another_machine, backed_up, restored
+from support.appliances.carried import another_machine, assert_differences_told, backed_up, restored_elsewhere
 from support.appliances.certified import Certified
 from support.appliances.deployed import served
 from support.appliances.proxied import SITES
@@ -54,11 +54,13 @@ def bought(appliance, days):
 
 
 def elsewhere(whole, other, file):
-    """Restore a backup, with other ports and another name of the host."""
-    made = restored(other.root, file, "--no-apply")
+    """Restore a backup where the name and the addresses of the host are others, and with other ports."""
+    made = restored_elsewhere(other.root, file, "--no-apply")
     assert made.returncode == 0, made.stderr
+    assert_differences_told(made.stderr)
     settings = other.layout.settings
     text = settings.read_text().replace('hostname = "gw"', 'hostname = "gw2"')
+    text = text.replace('addresses = ["127.0.0.1"]', 'addresses = ["127.0.0.1", "192.0.2.7"]')
     settings.write_text(re.sub(f":{whole.port}\\b", f":{other.port}", text))
 
 

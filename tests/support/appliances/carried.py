@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 from agent.backup.archive import MANIFEST, ArchiveReader, member_name, put, put_end
 from agent.backup.manifest import Part
 from agent.pki.age import AgeReader, AgeWriter, Target
+from agent.system.addresses import own_addresses
 from support.appliances.deployed import Deployed, short_directory
 from support.clients.terminal import PROGRAM
 from support.processes import prepared
@@ -48,6 +50,28 @@ def backed_up(appliance: Deployed, name: str = "gateway.backup", *options: str) 
 def restored(root: Path, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Restore a backup on an appliance."""
     return command(root, "restore", file, "--passphrase-file", passphrase_file(root), *options)
+
+
+OTHER_NAME, OTHER_ADDRESS = "gw2", "192.0.2.7"
+
+
+def restored_elsewhere(root: Path, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Restore a backup where the kernel says another host name and other addresses, and there is no network."""
+    script = f'hostname {OTHER_NAME} && ip link set lo up && ip addr add {OTHER_ADDRESS}/32 dev lo && exec "$@"'
+    call = [*PROGRAM, "--root", root, "restore", file, "--passphrase-file", passphrase_file(root), *options]
+    argv = ["unshare", "--uts", "--net", "sh", "-c", script, "sh", *map(str, call)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+def assert_differences_told(said: str) -> None:
+    """Assert that lines of `restored_elsewhere` say how its machine differs from this one."""
+    told = [line for line in said.splitlines() if line.startswith(("The host name", "Addresses that"))]
+    gone = [each for each in own_addresses() if each not in {"127.0.0.1", "::1"}]
+    assert told == [
+        f"The host name is {OTHER_NAME}; it was {socket.gethostname()}.",
+        *([f"Addresses that are not here: {', '.join(gone)}."] if gone else []),
+        f"Addresses that were not there: {OTHER_ADDRESS}.",
+    ]
 
 
 @contextmanager
