@@ -19,7 +19,7 @@ from agent.backup.machine import differences
 from agent.backup.manifest import DATABASE, MASTER_KEY, SEALED, SETTINGS, Manifest, Part
 from agent.errors import AgentError
 from agent.errors.backup import BackupDamaged, RestoreImpossible, StateInTheWay
-from agent.errors.store import AgentStillRunning, DatabaseTooNew, MasterKeyOfAnother, MasterKeyWrong
+from agent.errors.store import AgentStillRunning, DatabaseTooNew, MasterKeyOfAnother, MasterKeyWrong, StoreError
 from agent.errors.usage import InputUnreadable
 from agent.model.events import Event, EventKind
 from agent.pki.age import AgeReader
@@ -30,6 +30,7 @@ from agent.store.sealing import master_key_path
 from agent.store.upgrade import unknown_steps
 from agent.system.layout import Layout
 from agent.system.lock import held
+from agent.system.processes import command_line
 from agent.system.replacement import Replacement, settings_in
 from agent.system.trust import opened_regular
 from agent.system.writing import write_new_pieces
@@ -59,9 +60,10 @@ def restore(
 ) -> Restored:
     """Put settings and keys of a backup in place; `replace`: what is there goes aside.
 
-    Raises `BackupError`, `LockHeld`, `StoreError`, `InputUnreadable`; then nothing has changed.
+    Raises `BackupError`, `StoreError`, `InputUnreadable`; then nothing has changed.
     """
     with _alone(layout, wait):
+        _refuse_while_ordering(layout, now)
         replacement = Replacement(layout)
         replacement.finish()
         if not replace and (found := _in_the_way(layout)):
@@ -83,7 +85,7 @@ def restore(
 
 
 def finish(layout: Layout, wait: float) -> bool:
-    """Go on with a restore that was interrupted; False: there is none. Raises `LockHeld`, `RestoreUnfinished`."""
+    """Go on with a restore that was interrupted; False: there is none. Raises `AgentStillRunning`, `RestoreUnfinished`."""
     with _alone(layout, wait):
         replacement = Replacement(layout)
         begun = replacement.committed
@@ -93,9 +95,19 @@ def finish(layout: Layout, wait: float) -> bool:
 
 @contextmanager
 def _alone(layout: Layout, wait: float) -> Iterator[None]:
-    """Keep the agent and its passes away."""
-    with held(layout.daemon_lock, wait=0.0, refusal=AgentStillRunning), held(layout.lock, wait=wait):
+    """Keep the agent and its passes away. Raises `AgentStillRunning`."""
+    refusal = AgentStillRunning
+    with held(layout.daemon_lock, wait=0.0, refusal=refusal), held(layout.lock, wait=wait, refusal=refusal):
         yield
+
+
+def _refuse_while_ordering(layout: Layout, now: datetime) -> None:
+    """An ``apply`` that waits for a CA holds no lock, and would write to what went aside. Raises `AgentStillRunning`."""
+    pid = None
+    with contextlib.suppress(sqlite3.Error, StoreError), Store.open_read_only(layout) as store:
+        pid = store.orders.worked_at_by(now)
+    if pid is not None:
+        raise AgentStillRunning(str(layout.database), f"pid {pid}, {command_line(pid)}")
 
 
 def _in_the_way(layout: Layout) -> list[str]:

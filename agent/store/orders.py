@@ -12,7 +12,7 @@ from agent.model.records import OrderRecord
 from agent.store.connection import Connection
 from agent.store.instants import read, written
 from agent.store.problems import read_problem_json
-from agent.store.processes import is_alive, process_name
+from agent.store.processes import is_alive, pid_of, process_name
 from agent.store.sealing import Sealer
 from agent.store.values import mapping, words
 
@@ -167,6 +167,12 @@ class Orders:
         query = "select request, source, lease_process, lease_at from orders where lease_process != ''"
         leases = self._database.decoded("orders", lambda row: _lease(row, now), query)
         return {key for key, holds in leases if holds}
+
+    def worked_at_by(self, now: datetime) -> int | None:
+        """Return another process, which lives, that works at an order; None: there is none."""
+        query = "select request, source, lease_process, lease_at from orders where lease_process != ''"
+        found = self._database.decoded("orders", lambda row: _is_of_another(row, now) and row["lease_process"], query)
+        return next((pid_of(process) for process in found if process), None)
 
     def _put(self, request: str, source: str, values: dict[str, Any]) -> None:
         """Set some columns of a row, which is made if need be. The columns' names are this file's own."""

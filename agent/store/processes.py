@@ -13,6 +13,11 @@ def process_name() -> str:
     return f"{os.getpid()}@{_boot()}/{ticks_of(os.getpid())}"
 
 
+def pid_of(process: str) -> int:
+    """Return the number of a process with a name. Raises ValueError."""
+    return int(process.partition("@")[0])
+
+
 def is_alive(process: str) -> bool:
     """Whether the process with a name is there.
 

@@ -1,20 +1,26 @@
 """A backup is restored on another machine, or on the same one, and goes on with what is in it."""
 
 import json
+import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from agent.model.deployment import Outcome
 from agent.model.events import EventKind
+from agent.system.lock import held
 from support.appliances.carried import (
     another_machine,
     assert_differences_told,
     backed_up,
     command,
     parts_of,
+    passphrase_file,
     restored,
     restored_elsewhere,
     tree,
@@ -153,16 +159,34 @@ def test_a_module_that_the_backup_does_not_know_is_taken_out(appliance):
     assert not appliance.layout.module("second").live.exists()
 
 
-def test_while_the_agent_runs_it_is_refused(tunnel, file):
-    from agent.system.lock import held
+@contextmanager
+def at_work(appliance: Deployed, what: str) -> Iterator[Path]:
+    """Have this process hold what an agent, a pass, or an ``apply`` that waits for its CA does; give where it is."""
+    path = {"agent": appliance.layout.daemon_lock, "pass": appliance.layout.lock}.get(what, appliance.layout.database)
+    if what == "order":
+        with appliance.store() as store, store.write():
+            store.orders.lease("t.example.test", "acme", datetime.now(UTC))
+        yield path
+    else:
+        with held(path, wait=0):
+            yield path
 
-    with another_machine() as other, held(other.layout.daemon_lock, wait=0):
-        made = restored(other.root, file)
-        assert made.returncode == 5
-        assert made.stderr.splitlines()[1] == (
-            "It goes on as before; nothing was changed. Stop it first: systemctl stop chainwright chainwright-web"
-        )
-        assert not other.layout.database.exists()
+
+@pytest.mark.parametrize("what", ["agent", "pass", "order"])
+def test_while_the_agent_is_at_work_it_is_refused_with_who_is_and_nothing_changes(tunnel, what):
+    file = tunnel.root / "never read"
+    file.touch()
+    with at_work(tunnel, what) as path:
+        passphrase_file(tunnel.root)
+        before = tree(tunnel.layout.etc, tunnel.layout.state)
+        made = restored(tunnel.root, file, "--replace", "--wait", "0")
+        assert tree(tunnel.layout.etc, tunnel.layout.state) == before
+    assert made.returncode == 5
+    first, second = made.stderr.splitlines()
+    assert first.startswith(f"Error: {path}: The agent is running (pid {os.getpid()}, ")
+    assert first.endswith("), and would go on with what a restore replaces.")
+    stop = "Stop it first, or wait until it ends: systemctl stop chainwright chainwright-web"
+    assert second == f"It goes on as before; nothing was changed. {stop}"
 
 
 def test_a_look_says_what_is_in_it_and_changes_nothing(tunnel, file):
