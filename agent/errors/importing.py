@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 
 from agent.errors.base import AgentError
@@ -21,6 +22,42 @@ class LinkLeadsOut(ImportRefused):
     fix = "Put the file there itself, or name the directory in which it is."
     where: str
     directory: str
+
+
+class LinkDangles(ImportRefused):
+    """A file is a symbolic link to one that isn't there: only a part of the directory was copied."""
+
+    code = "import.link_dangles"
+    cause = "It is a symbolic link to {target}, and there is no such file."
+    fix = "Copy the directory of the client whole, or name the original one."
+    where: str
+    target: str
+
+
+class FileUntrusted(ImportRefused):
+    """Somebody else can have written a file, or a directory that it is in."""
+
+    code = "import.file_untrusted"
+    cause = "The file isn't read: {reason:clause}."
+    fix = "Correct that, and import once more{command:?: %}"
+    where: str
+    reason: str
+    command: str
+
+
+class KeyEncrypted(ImportRefused):
+    """A private key is protected by a passphrase, which no client can have renewed by itself."""
+
+    code = "import.key_encrypted"
+    cause = "The private key is protected by a passphrase."
+    fix = "Decrypt it, and import once more: {command}"
+    where: str
+
+    @property
+    def command(self) -> str:
+        """Writes the key to a file of its own first: the client's stays whole where the passphrase is wrong."""
+        path = shlex.quote(self.where)
+        return f"openssl pkey -in {path} -out {path}.plain && mv {path}.plain {path}"
 
 
 class TooManyEntries(ImportRefused):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -39,11 +40,31 @@ class NoLineages(OperationError):
 
     code = "hand.no_lineages"
     cause = "There is no chain of {client} in this directory: nothing is in {holds}/."
-    fix = "Name the directory in which it keeps its files: chainwright import {client} {usual}"
+    fix = "{cure}: chainwright import {found_client} {found_path}"
     where: str
     client: str
     holds: str
     usual: str
+    other_client: str = ""
+    """Client whose directory this one is, or is in."""
+    other_path: str = ""
+
+    @property
+    def cure(self) -> str:
+        """What to name instead."""
+        if not self.other_client:
+            return "Name the directory in which it keeps its files, usually"
+        return f"Name the directory in which {self.other_client} keeps its files"
+
+    @property
+    def found_client(self) -> str:
+        """Client of the command."""
+        return self.other_client or self.client
+
+    @property
+    def found_path(self) -> str:
+        """Directory of the command."""
+        return shlex.quote(self.other_path or self.usual)
 
 
 class NotNeeded(OperationError):

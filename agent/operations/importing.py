@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from agent.engine.clock_notes import doubt_of
 from agent.engine.source_context import StoredSourceContext
 from agent.errors import AgentError, Problem
-from agent.errors.importing import NewerChainThere, StagingChain
+from agent.errors.importing import KeyEncrypted, NewerChainThere, StagingChain
 from agent.errors.operations import AlreadyUploaded, NoLineages
 from agent.errors.source import OrderHeld
+from agent.errors.upload import PassphraseMissing
+from agent.errors.usage import InputUnreadable
 from agent.operations.imported_accounts import (
     AccountCandidate,
     account_candidates,
@@ -27,6 +29,7 @@ from agent.operations.imported_accounts import (
 from agent.operations.imported_chains import Successor, store_renewable, successor_of
 from agent.operations.lineages.authority import is_staging
 from agent.operations.lineages.client_files import ClientFiles
+from agent.operations.lineages.clients import holder_of
 from agent.operations.locked_state import locked_state
 from agent.operations.renewing_elsewhere import commands
 from agent.operations.uploads import check_upload, diagnose_upload, store_upload, upload_record
@@ -99,12 +102,16 @@ def import_from(
     """Take over what another client has; `dry_run`: only say what would become of it. `look_up` None: the CA is asked.
 
     The client's files are read, and its CA is asked whether it knows the account, without the lock. Raises `NoLineages`,
-    `TooManyEntries`, `StoreError`, `LockHeld`, `SettingsRefused`.
+    `TooManyEntries`, `InputUnreadable`, `StoreError`, `LockHeld`, `SettingsRefused`.
     """
     files = ClientFiles(directory)
-    lineages, accounts = list(client.lineages(files)), list(client.accounts(files))
+    try:
+        lineages, accounts = list(client.lineages(files)), list(client.accounts(files))
+    except OSError as error:
+        raise InputUnreadable(str(error.filename or directory), (error.strerror or str(error)).lower()) from error
     if not lineages and not accounts:
-        raise NoLineages(str(directory), client.name, client.holds, client.usual)
+        other = holder_of(client, directory)
+        raise NoLineages(str(directory), client.name, client.holds, client.usual, *(other or ()))
     with Store.open(engine.layout):
         pass  # an import may be the first thing that is done on an appliance
     judged = [_candidate(engine.layout, files, each, engine.clock()) for each in lineages]
@@ -117,8 +124,9 @@ def import_from(
         engine.workers.close()
     with locked_state(engine, wait, actor) as state:
         rows = take_over(state, known, dry_run=dry_run)
+        brought = {each: _brought_in(state, judged[each], known, dry_run=dry_run) for each in _newest_first(judged)}
         return Imported(
-            tuple(_brought_in(state, each, known, dry_run=dry_run) for each in judged),
+            tuple(brought[each] for each in range(len(judged))),
             tuple(rows),
             tuple(commands(engine.layout, client)),
         )
@@ -128,8 +136,16 @@ def _candidate(layout: Layout, files: ClientFiles, lineage: Lineage, now: dateti
     try:
         inputs = [_input(files, path) for path in (lineage.certificates, lineage.key)]
         return Candidate(lineage, diagnose_upload(layout, inputs, passphrase=None, now=now), None)
+    except PassphraseMissing:
+        return Candidate(lineage, None, KeyEncrypted(str(files.real(lineage.key))).problem)
     except AgentError as error:
         return Candidate(lineage, None, error.problem)
+
+
+def _newest_first(candidates: Sequence[Candidate]) -> list[int]:
+    """Return places in the order in which chains are taken: one that a newer one would replace at once isn't."""
+    issued = [each.diagnosis.chain.not_before.timestamp() if each.diagnosis else 0.0 for each in candidates]
+    return sorted(range(len(candidates)), key=lambda place: -issued[place])
 
 
 def _input(files: ClientFiles, path: Path) -> InputFile:

@@ -252,7 +252,15 @@ EXAMPLES: list[AgentError] = [
     ),
     upload.TrustUnreadable("/etc/chainwright/trust/company.pem", "every user can write to it", "chmod go-w FILE"),
     operations.NoLineages("/srv/old", "certbot", "live", "/etc/letsencrypt"),
+    operations.NoLineages(
+        "/etc/letsencrypt/archive", "certbot", "live", "/etc/letsencrypt", "certbot", "/etc/letsencrypt"
+    ),
     importing.LinkLeadsOut("/etc/letsencrypt/live/shop.example.com/privkey.pem", "/etc/letsencrypt"),
+    importing.LinkDangles("/srv/live/shop.example.com/privkey.pem", "/srv/archive/shop.example.com/privkey1.pem"),
+    importing.FileUntrusted(
+        "/srv/privkey.pem", "every user can write to it (mode 0666)", "chmod go-w /srv/privkey.pem"
+    ),
+    importing.KeyEncrypted("/etc/letsencrypt/archive/shop.example.com/privkey1.pem"),
     importing.TooManyEntries("/", 2000),
     importing.StagingChain("https://acme-staging-v02.api.letsencrypt.org/directory"),
     importing.NewerChainThere("acme", ID, AT),

@@ -1,20 +1,29 @@
 """What other ACME clients have, as their directories say: what is taken over, what is not, and why."""
 
 import base64
+import errno
 import json
 import os
+import shlex
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from agent.errors.account import AccountRefused
 from agent.errors.acme import CaUnreached
 from agent.errors.chain import KeyUnreadable, KeyUnsupported
 from agent.errors.importing import TooManyEntries
 from agent.errors.operations import NoLineages
+from agent.errors.usage import InputUnreadable
 from agent.operations.importing import import_from
 from agent.operations.lineages.authority import is_directory, is_staging
 from agent.operations.lineages.client_files import MOST, ClientFiles
@@ -24,7 +33,7 @@ from agent.pki.account_key import load_account_key, make_account_key, thumbprint
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
-from agent.pki.key import key_pem
+from agent.pki.key import key_pem, load_key
 from agent.sources.acme.messages import Account
 from agent.sources.acme.takeover import account_memory
 from support.appliances.carried import command
@@ -166,16 +175,23 @@ def test_a_chain_of_a_ca_for_tests_is_not_taken(gateway, root, tmp_path):
     assert stored(gateway) == []
 
 
-def test_of_two_chains_the_newer_one_serves_and_an_older_one_does_not_take_its_place(gateway, root, tmp_path):
+@pytest.mark.parametrize("names", [("a", "a-0001"), ("a-0001", "a")])
+def test_of_two_chains_the_newer_one_serves_whichever_is_read_first(gateway, root, tmp_path, names):
     older, newer = chain(gateway, root, SITES[0], age=20), chain(gateway, root, SITES[0], age=2)
-    lineage(tmp_path, "a", newer)
-    lineage(tmp_path, "a-0001", older)
+    for name, made in zip(names, (newer, older), strict=True):
+        lineage(tmp_path, name, made)
     rows, _ = imported(gateway, tmp_path)
-    assert rows["a"].source == "acme"
-    assert rows["a-0001"].problem.cause.startswith(
+    assert list(rows) == ["a", "a-0001"]
+    assert rows[names[0]].source == "acme"
+    assert rows[names[1]].problem.cause.startswith(
         f"acme has a newer chain for what it serves: {newer.id[:12]}, until "
     )
     assert [row[0] for row in stored(gateway)] == [newer.id]
+
+
+def encrypt(place: Path) -> None:
+    key, protection = load_key((place / "privkey.pem").read_bytes()), BestAvailableEncryption(b"secret")
+    (place / "privkey.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection))
 
 
 def test_what_is_damaged_costs_itself_alone(gateway, root, tmp_path):
@@ -184,6 +200,9 @@ def test_what_is_damaged_costs_itself_alone(gateway, root, tmp_path):
     outside.write_bytes((whole / "privkey.pem").read_bytes())
     for name, damage in {
         "dangling": lambda place: (tmp_path / "archive" / place.name / "privkey1.pem").unlink(),
+        "encrypted": encrypt,
+        "gone": lambda place: (place / "privkey.pem").unlink(),
+        "open": lambda place: (place / "privkey.pem").resolve().chmod(0o666),
         "fifo": lambda place: ((place / "privkey.pem").unlink(), os.mkfifo(place / "privkey.pem")),
         "large": lambda place: (place / "fullchain.pem").write_bytes(b"x" * 300_000),
         "leads out": lambda place: ((place / "privkey.pem").unlink(), (place / "privkey.pem").symlink_to(outside)),
@@ -193,11 +212,20 @@ def test_what_is_damaged_costs_itself_alone(gateway, root, tmp_path):
     rows, _ = imported(gateway, tmp_path)
     problems = {name: each.problem.cause if each.problem else "" for name, each in rows.items()}
     assert problems.pop("no pem") != ""
+    archive = tmp_path / "archive"
+    key = shlex.quote(f"{archive}/encrypted/privkey1.pem")
+    assert rows["encrypted"].problem.fix == (
+        f"Decrypt it, and import once more: openssl pkey -in {key} -out {key}.plain && mv {key}.plain {key}"
+    )
+    assert rows["open"].problem.fix == f"Correct that, and import once more: chmod go-w {archive}/open/privkey1.pem"
     outside.unlink()
     assert problems == {
-        "dangling": "The file can't be read: no such file or directory.",
+        "dangling": f"It is a symbolic link to {tmp_path}/archive/dangling/privkey1.pem, and there is no such file.",
+        "encrypted": "The private key is protected by a passphrase.",
         "fifo": "The file can't be read: it is not a regular file.",
+        "gone": "The file can't be read: no such file or directory.",
         "large": "The file can't be read: it is larger than 262144 bytes.",
+        "open": "The file isn't read: every user can write to it (mode 0666).",
         "leads out": f"It is a symbolic link that leads out of {tmp_path}.",
         "whole": "",
     }
@@ -239,9 +267,33 @@ def test_files_of_one_other_user_are_taken_and_of_two_are_not(gateway, root, tmp
     assert "belongs to the user 33, not to root" in rows["two"].problem.cause
 
 
+def test_a_directory_within_that_of_a_client_or_of_another_one_is_told_with_the_command_that_is_right(
+    gateway, root, tmp_path
+):
+    account(tmp_path)
+    lineage(tmp_path, "a", chain(gateway, root, SITES[0]))
+    right = f"Name the directory in which certbot keeps its files: chainwright import certbot {tmp_path}"
+    for client, place in {"certbot": "archive", "lego": "", "dehydrated": "", "acme.sh": "live/a", "caddy": ""}.items():
+        with pytest.raises(NoLineages) as raised:
+            imported(gateway, tmp_path / place, client=client)
+        assert raised.value.problem.fix == right
+
+
+def test_a_directory_that_can_not_be_listed_is_told(gateway, tmp_path):
+    def denied(_files):
+        raise PermissionError(errno.EACCES, "Permission denied", "/etc/letsencrypt/live")
+
+    client = replace(CLIENTS["certbot"], lineages=denied)
+    with pytest.raises(InputUnreadable, match="/etc/letsencrypt/live: The file can't be read: permission denied"):
+        import_from(gateway.engine(), client, tmp_path, dry_run=True)
+
+
 def test_a_directory_of_something_else(gateway, tmp_path):
-    with pytest.raises(NoLineages):
+    with pytest.raises(NoLineages) as raised:
         imported(gateway, tmp_path)
+    assert raised.value.problem.fix == (
+        "Name the directory in which it keeps its files, usually: chainwright import certbot /etc/letsencrypt"
+    )
     (tmp_path / "live").mkdir()
     for number in range(MOST + 1):
         (tmp_path / "live" / str(number)).touch()
@@ -442,6 +494,7 @@ def test_dehydrated_says_in_its_settings_which_ca_it_asks_or_has_one_account(tmp
     for newline in ("\n", ""):
         name = base64.urlsafe_b64encode(f"{DIRECTORY}{newline}".encode()).decode().rstrip("=")
         (tmp_path / "accounts" / name).mkdir(parents=True)
+        (tmp_path / "accounts" / name / "account_key.pem").touch()
     (found,) = CLIENTS["dehydrated"].lineages(ClientFiles(tmp_path))
     assert found.ca == ca
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from agent.errors.importing import LinkLeadsOut, TooManyEntries
+from agent.errors.importing import FileUntrusted, ImportRefused, LinkDangles, LinkLeadsOut, TooManyEntries
 from agent.errors.usage import InputUnreadable
-from agent.system.trust import read
+from agent.system.trust import Untrusted, read
 
 LARGEST = 256 * 1024
 """Bytes of a file: a chain of eight certificates has 20 kB."""
@@ -46,22 +46,32 @@ class ClientFiles:
     def read(self, path: Path) -> bytes:
         """Read a file that nobody but root, the caller and one other user can have written. Symbolic links lead inside.
 
-        Raises `InputUnreadable`, `LinkLeadsOut`.
+        Raises `InputUnreadable`, and of `ImportRefused` `LinkLeadsOut`, `LinkDangles`, `FileUntrusted`.
         """
         try:
             real = path.resolve(strict=True)
             if not real.is_relative_to(self._real):
                 raise LinkLeadsOut(str(path), str(self.directory))
             return read(real, largest=LARGEST, links=False, of_a_user=True).data
+        except Untrusted as error:
+            raise FileUntrusted(str(path), error.reason, error.fix) from error
+        except FileNotFoundError as error:
+            if path.is_symlink():
+                raise LinkDangles(str(path), str(self.real(path))) from error
+            raise InputUnreadable(str(path), "no such file or directory") from error
         except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise InputUnreadable(str(path), reason.lower()) from error
+
+    def real(self, path: Path) -> Path:
+        """Return where a file is that symbolic links lead to."""
+        return path.resolve()
 
     def text(self, path: Path) -> str:
         """Return a file that says more of another one; empty where it can't be read."""
         try:
             return self.read(path).decode(errors="replace")
-        except (InputUnreadable, LinkLeadsOut):
+        except (InputUnreadable, ImportRefused):
             return ""
 
     def json(self, path: Path) -> dict[str, Any]:

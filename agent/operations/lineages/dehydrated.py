@@ -32,8 +32,11 @@ def lineages(files: ClientFiles) -> Iterator[Lineage]:
 def accounts(files: ClientFiles) -> Iterator[ClientAccount]:
     """Yield the accounts: ``accounts/URL``, the directory's in base64url."""
     for each in files.directories("accounts"):
+        key = each / "account_key.pem"
+        if not key.exists() and not (each / "account_id.json").exists():
+            continue  # the directory of another client
         url = text_of(files.json(each / "account_id.json").get("url"))
-        yield ClientAccount(_decoded(each.name), each / "account_key.pem", url)
+        yield ClientAccount(_decoded(each.name), key, url)
 
 
 def _set(files: ClientFiles) -> str:

@@ -28,9 +28,12 @@ def accounts(files: ClientFiles) -> Iterator[ClientAccount]:
     """Yield the accounts: ``accounts/HOST/MAIL``, with an underscore for the colon of a port."""
     for host in files.directories("accounts"):
         for each in files.directories("accounts", host.name):
+            key = each / "keys" / f"{each.name}.key"
+            if not key.exists() and not (each / "account.json").exists():
+                continue  # the directory of another client
             registration = files.json(each / "account.json").get("registration")
             url = text_of(registration.get("uri")) if isinstance(registration, dict) else ""
-            yield ClientAccount(host.name, each / "keys" / f"{each.name}.key", url)
+            yield ClientAccount(host.name, key, url)
 
 
 LEGO = Client(
