@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self, TypeVar
 
 from agent.errors.backup import BackupDamaged, BackupTooNew, NotABackup
+from agent.system.replacement import OURS
 
 FORMAT = 1
 PRODUCT = "chainwright"
@@ -17,8 +18,6 @@ MASTER_KEY = "master.key"
 SEALED, SETTINGS = "sealed/", "etc/"
 SEALED_NAME = re.compile(r"(root|account)-[A-Za-z0-9_-]{1,64}\.(sealed|pem)")
 """Files of ``private/`` that keep a key for the day on which the database is lost."""
-KEPT = re.compile(r"before-restore-[0-9TZ]+(-[0-9]+)?|\.restoring")
-"""Entries of ``/etc/chainwright`` that a restore makes."""
 LONGEST_PATH, LONGEST_NAME = 1024, 255
 """Bytes."""
 LARGEST_SETTING = 4 * 1024 * 1024
@@ -171,7 +170,7 @@ def is_setting(path: str) -> bool:
     """Whether a path below ``/etc/chainwright`` can be carried: it leads nowhere else, and is no file of a restore."""
     names = path.split("/")
     whole = all(name not in {"", ".", ".."} and len(name.encode()) <= LONGEST_NAME for name in names)
-    return whole and path.isprintable() and len(path.encode()) <= LONGEST_PATH and not KEPT.fullmatch(names[0])
+    return whole and path.isprintable() and len(path.encode()) <= LONGEST_PATH and not OURS.fullmatch(names[0])
 
 
 def _listed(value: Any) -> list[Any]:

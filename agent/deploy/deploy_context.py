@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -142,6 +142,14 @@ class DeployContext:
         """Return the entry of a shared service that is in service."""
         number = self.store.deployments.entry(service)
         return self.store.deployments.generation(f"service:{service}", number) if number is not None else None
+
+    def in_service(self, module: str) -> Iterator[tuple[GenerationDir, Generation]]:
+        """Yield the generations in service of a module and of its services' entries, with where they are."""
+        if (live := self.live(module)) is not None:
+            yield self.module_dir(module), live
+        for name in self.enabled.modules[module].services:
+            if (entry := self.live_entry(name)) is not None:
+                yield self.service_dir(name), entry
 
     def live_directory(self, module: str) -> Path | None:
         """Return the directory of a module's generation in service, also of a module that can't be asked now."""

@@ -29,13 +29,10 @@ from agent.system.writing import make_directory, write_new
 
 def mend_module(context: DeployContext, module: str) -> list[Path]:
     """Put back what can be of a module and of its services' entries; return the paths. What can't be is deployed again."""
-    entries = [
-        (context.service_dir(name), context.live_entry(name)) for name in context.enabled.modules[module].services
-    ]
     found: list[Path] = []
-    for place, generation in ((context.module_dir(module), context.live(module)), *entries):
+    for place, generation in context.in_service(module):
         with contextlib.suppress(AgentError, OSError):
-            found += _mend(context, place, generation) if generation is not None else ()
+            found += _mend(context, place, generation)
     return found
 
 

@@ -21,9 +21,6 @@ def put_back(context: DeployContext, module: str) -> list[str]:
 
 
 def _published(context: DeployContext, module: str) -> Iterator[tuple[Path, PathContent]]:
-    entries = [
-        (context.service_dir(name), context.live_entry(name)) for name in context.enabled.modules[module].services
-    ]
-    for place, generation in ((context.module_dir(module), context.live(module)), *entries):
+    for place, generation in context.in_service(module):
         for path, content in place.published(generation).items():
             yield context.enabled.layout.rooted(path), content

@@ -47,23 +47,26 @@ def copied(path: Path) -> Iterator[Path]:
     """Copy a database with its log, for a while, to where nothing of the appliance's state is. Raises `sqlite3.Error`."""
     directory = _make_directory()
     try:
+        _copy_files(path, directory)
+        yield directory / path.name
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _copy_files(path: Path, directory: Path) -> None:
+    try:
         for suffix in ("", "-wal", "-journal"):
             if os.path.isfile(f"{path}{suffix}"):  # noqa: PTH113 - of a name that is made of one
                 shutil.copyfile(f"{path}{suffix}", directory / f"{path.name}{suffix}")
-        yield directory / path.name
     except OSError as error:
         raise sqlite3.OperationalError(f"it can't be copied to {directory}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _copied(path: Path) -> Connection:
     """Open a copy, which is gone with the connection. Raises `sqlite3.Error` also where there is no place for one."""
     with copied(path) as copy:
         database = Connection.open(copy)
-        database.execute(
-            "PRAGMA journal_mode=MEMORY"
-        )  # with what was in the log; nothing is written beside it any more
+        database.execute("PRAGMA journal_mode=MEMORY")  # has what was in the log; nothing is written beside it now
         database.execute("PRAGMA query_only=1")
         return database
 

@@ -14,15 +14,19 @@ from agent.store.looking import copied
 from agent.store.recovery import Recovery, diagnose, make_whole
 from agent.store.traces import refuse_to_forget, refuse_while_restoring, refuse_without_mount
 from agent.system.layout import Layout
+from agent.system.obstacles import state_unwritable
 
 
 def preview(layout: Layout, now: datetime) -> Recovery | None:
     """Return what `recover` would do; None: the database is whole. Call under the lock. Raises `StoreError`."""
     refuse_while_restoring(layout)
     refuse_without_mount(layout)
-    with translated(layout), copied(layout.database) as copy:
-        found = diagnose(layout, partial(_opened, copy))
-        return make_whole(layout, copy, copy.with_suffix(".new"), found, now) if found else None
+    try:
+        with translated(layout), copied(layout.database) as copy:
+            found = diagnose(layout, partial(_opened, copy))
+            return make_whole(layout, copy, copy.with_suffix(".new"), found, now) if found else None
+    except OSError as error:
+        raise state_unwritable(Path(error.filename or layout.private), error) from error
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from agent.store.schema import MADE_AGAIN, PEOPLES
 def without_unreadable(damaged: Path) -> Iterator[tuple[Path, list[str]] | None]:
     """Give a copy that lacks the tables which can't be read, where their rows are made again, and their names.
 
-    It lacks what is no file in place of the log as well, which SQLite would not pass over. None: not even the schema can be read.
+    It lacks what is no file in place of the log as well, which SQLite would not pass over. None: not even the schema
+    can be read, or there is no place for a copy.
     """
     with contextlib.ExitStack() as opened:
         try:

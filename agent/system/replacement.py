@@ -1,10 +1,10 @@
 """Replacement of keys and settings by others that are complete on disk: all of them or none, whenever the process dies.
 
 What is to come lies in ``/var/lib/chainwright/restoring``, or in ``private/`` where that has a file system of its own, and in
-``/etc/chainwright/.restoring``. Once the file `PLAN` is there,
-it is decided: the next holder of the lock goes on with the renames. Before that, nothing has changed; nor where a rename can't
-be made, as of a file that is mounted or immutable: then all of them are taken back. Locks and the memory of the clock are the
-machine's and stay; what was there goes to ``before-restore-INSTANT`` in each place.
+``/etc/chainwright/.restoring``. Once the file `PLAN` is there, it is decided: the next holder of the lock goes on with the
+renames. Before that, nothing has changed; nor where a rename can't be made, as of a file that is mounted or immutable: then all
+of them are taken back. Locks and the memory of the clock are the machine's and stay; what was there goes to
+``before-restore-INSTANT`` in each place.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ STAYING = frozenset({"lock", "daemon.lock", "clock", STAGED})
 """Files of ``private/`` that are the machine's, or of the restore itself."""
 ASIDE, COMING = "before-restore-", ".restoring"
 OURS = re.compile(rf"{re.escape(ASIDE)}.+|{re.escape(COMING)}")
+"""Entries that a restore makes in the places of keys and settings."""
 
 
 class Replacement:

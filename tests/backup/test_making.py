@@ -6,7 +6,9 @@ import socket
 import sqlite3
 import stat
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from agent.backup.machine import differences, machine_of
 from agent.backup.making import new_file
 from agent.backup.manifest import Machine, ModuleFacts
 from agent.backup.settings_files import SettingsFiles
+from agent.model.events import Event, EventKind
 from agent.system.release import version
 from support.appliances.carried import PASSPHRASE, backed_up, command, parts_of, passphrase_file, tree
 from support.clients.terminal import PROGRAM
@@ -168,18 +171,33 @@ def test_every_table_is_carried_or_left_for_a_reason(tunnel):
 
 
 def test_it_is_consistent_while_somebody_writes(tunnel):
-    """The copy is that of one instant: SQLite's online backup starts again where another process has written."""
-    with tunnel.store() as store:
-        for number in range(50):
-            with store.write():
-                store.remember(f"number {number}", "x" * 10_000)
-            if number == 25:
-                file = backed_up(tunnel)
+    """The copy is that of one instant: SQLite's online backup starts again where another connection has written."""
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(_write_pairs, tunnel, ended)
+        file = backed_up(tunnel)
+        ended.set()
+        assert writing.result() > 1
     _, contents = parts_of(file)
     (tunnel.root / "copy.db").write_bytes(contents["database"])
     with sqlite3.connect(tunnel.root / "copy.db") as copy:
         assert copy.execute("pragma integrity_check").fetchone() == ("ok",)
         assert copy.execute("select key from meta").fetchall() == [("key_check",)]
+        pairs = copy.execute("select text, count(*) from events where text like 'pair %' group by text").fetchall()
+    assert pairs
+    assert {count for _, count in pairs} == {2}
+
+
+def _write_pairs(tunnel, ended: threading.Event) -> int:
+    """Write two events in each transaction, until it has ended; return how many there were."""
+    number = 0
+    with tunnel.store() as store:
+        while not ended.wait(0.01):
+            number += 1
+            with store.write():
+                for _ in range(2):
+                    store.journal.add(Event(tunnel.clock(), EventKind.STEP, f"pair {number}"))
+    return number
 
 
 def test_what_differs_on_another_machine(tunnel):
