@@ -9,7 +9,7 @@ from agent.engine.root_steps import store_beginning
 from agent.errors.problem import rfc3339
 from agent.errors.root import NoRootPrepared, NoRootReplaced, RootStepTooLate
 from agent.model.events import Event, EventKind
-from agent.model.root import RootPhase, RootRecord
+from agent.model.root import RootPhase, RootRecord, all_in_phase
 from agent.operations.consequences import module_effects
 from agent.operations.effects import RetirementEffects
 from agent.planning.root_life import depending_in, hand_over_instant
@@ -29,8 +29,8 @@ def prepared_root(state: LockedState, of: str = "") -> RootRecord:
 
 
 def _found(state: LockedState, phase: RootPhase, of: str, missing: type[RootError]) -> RootRecord:
-    known = sorted(state.store.roots.all(), key=lambda each: each.beside)
-    found = next((each for each in known if each.phase is phase and each.sha256.startswith(of.lower())), None)
+    known = all_in_phase(state.store.roots.all(), phase)
+    found = next((each for each in known if each.sha256.startswith(of.lower())), None)
     if found is None:
         raise missing
     return found
