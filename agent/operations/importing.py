@@ -135,8 +135,7 @@ def import_from(
 
 def _candidate(layout: Layout, files: ClientFiles, lineage: Lineage, now: datetime) -> Candidate:
     try:
-        inputs = [_input(files, path) for path in (lineage.certificates, lineage.key)]
-        return Candidate(lineage, diagnose_upload(layout, inputs, passphrase=None, now=now), None)
+        return Candidate(lineage, diagnose_upload(layout, _inputs(files, lineage), passphrase=None, now=now), None)
     except PassphraseMissing:
         return Candidate(lineage, None, KeyEncrypted(str(files.real(lineage.key))).problem)
     except AgentError as error:
@@ -161,6 +160,14 @@ def _is_renewed(state: LockedState, chain: Chain, candidate: Candidate) -> bool:
         return successor_of(state, chain, candidate.lineage.ca)[0] is not None
     except NewerChainThere:
         return False
+
+
+def _inputs(files: ClientFiles, lineage: Lineage) -> list[InputFile]:
+    found = [_input(files, path) for path in (lineage.certificates, lineage.key)]
+    alone = found[0].data.count(b"-----BEGIN CERTIFICATE-----") == 1
+    if alone and lineage.intermediates is not None and lineage.intermediates.exists():
+        found.append(_input(files, lineage.intermediates))
+    return found
 
 
 def _input(files: ClientFiles, path: Path) -> InputFile:

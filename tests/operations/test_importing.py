@@ -39,6 +39,7 @@ from agent.sources.acme.messages import Account
 from agent.sources.acme.takeover import account_memory
 from support.appliances.carried import command
 from support.appliances.deployed import Deployed
+from support.cas import certificates
 from support.ports import free_port
 
 SITES = ("a.example.test", "b.example.test")
@@ -201,6 +202,23 @@ def test_what_is_said_of_a_chain_stays_true_where_an_upload_comes_with_it(gatewa
         bound = {each.slot: (each.chain, str(each.reason)) for each in state.bindings()}
     said = {each.slot: (each.after, each.reason) for row in (rows["b"], rows["a"]) for each in row.switches}
     assert said == {slot: bound[slot] for slot in SITES}
+
+
+def test_intermediates_that_lego_was_told_to_keep_alone_are_read_with_the_leaf(gateway, tmp_path):
+    top = certificates.root(now=gateway.clock())
+    between = top.authority("Toy Intermediate", now=gateway.clock())
+    leaf = between.leaf(SITES[0], now=gateway.clock())
+    (gateway.layout.trust / "toy.pem").write_bytes(certificates.pem(top.certificate))
+    place = tmp_path / "certificates"
+    place.mkdir()
+    for name, data in {
+        "crt": certificates.pem(leaf.certificate),
+        "issuer.crt": certificates.pem(between.certificate),
+        "key": certificates.key_pem(leaf.key),
+    }.items():
+        (place / f"{SITES[0]}.{name}").write_bytes(data)
+    rows, _ = imported(gateway, tmp_path, client="lego", dry_run=True)
+    assert rows[SITES[0]].problem is None
 
 
 def encrypt(place: Path) -> None:
