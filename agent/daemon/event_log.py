@@ -14,6 +14,7 @@ LEVELS = {
     EventKind.CHAIN_REVOKED: Level.WARNING,
     EventKind.CLOCK_DOUBTED: Level.WARNING,
     EventKind.DATABASE_RESTORED: Level.WARNING,
+    EventKind.RESTORE_TAKEN_BACK: Level.WARNING,
     EventKind.DRIFT: Level.WARNING,
     EventKind.ORDER_FAILED: Level.WARNING,
     EventKind.REFUSED: Level.WARNING,

@@ -12,7 +12,7 @@ from agent.engine.pass_inputs import Declarations, PassInputs
 from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
 from agent.health.room import of_room
-from agent.health.rsa_roots import of_rsa_roots
+from agent.health.rsa_roots import of_rsa_roots, of_unlisted_peers
 from agent.model.finding import Finding
 from agent.planning import Obtain, Plan
 from agent.store import Store
@@ -61,13 +61,15 @@ def _conditions(
     modules = inputs.settings.modules
     accepted = {name: module.key_types for name, module in modules.items()}
     chains, wanted = {each.id: each for each in bound}, inputs.settings.root.key_types
+    roots = store.roots.all()
     found = source_findings(ladder, orders, bound, inputs.enabled.layout.rooted)
     return {
         "plugins": [*conditions.of_plugins(inputs.plugins)],
         "broken sources": [*conditions.of_sources(made.broken)],
         "sources": [*with_unanswered(ladder, found, store.conditions.of("sources"), asked)],
         "RSA roots": [
-            *of_rsa_roots(declared.needs, made.bindings, chains, store.roots.all(), accepted, wanted),
+            *of_rsa_roots(declared.needs, made.bindings, chains, roots, accepted, wanted),
+            *of_unlisted_peers(declared.needs, store.peers.all(), roots),
         ],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }

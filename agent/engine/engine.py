@@ -34,7 +34,7 @@ from agent.engine.pass_inputs import (
 )
 from agent.engine.places import make_places
 from agent.engine.recheck import Recheck
-from agent.engine.recovering import on_whole_database, take_in_what_is_newer
+from agent.engine.recovering import finish_restore, note_restore, on_whole_database, take_in_what_is_newer
 from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
 from agent.engine.unchanged_settings import Loader, load_settings
 from agent.engine.up_to_date import note_up_to_date
@@ -53,7 +53,6 @@ from agent.system.layout import Layout
 from agent.system.leftovers import remove_leftovers
 from agent.system.lock import held
 from agent.system.modes import places_of_state, repaired
-from agent.system.replacement import Replacement
 
 GATHER_SECONDS = 10.0
 """After the first order has ended, others are waited for so long, so that one reload serves them all."""
@@ -218,13 +217,14 @@ class Engine:
         """Hold the lock, with the store open; why a pass fails in it is noted."""
         lock = held(self.layout.lock, wait=wait)
         with lock:
-            Replacement(self.layout).finish()
+            taken_back = finish_restore(self.layout)
             repairs = repaired(places_of_state(self.layout), self.layout.state)
             with Store.open(self.layout, copy_seconds=self.copy_seconds) as store, failures_noted(store, self.clock):
                 note_clock(self._clock, store, self.bus)
                 note_repairs(store, repairs, self.clock())
                 make_places(store, self.clock())
                 remove_leftovers(self.layout)
+                note_restore(store, taken_back, self.clock(), self.bus)
                 take_in_what_is_newer(store, self.clock(), self.bus)
                 yield store
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from agent.auth.audit_log import AGENT, AuditLog
 from agent.auth.person import Actor
 from agent.engine.bus import Bus
+from agent.errors.backup import RestoreImpossible
 from agent.errors.store import DatabaseDamaged, DatabaseLost, StoreError
 from agent.health.damage import recovered
 from agent.model.events import Event, EventKind
@@ -19,10 +20,11 @@ from agent.store.served_chains import live_numbers, served_rows
 from agent.system.clock_offsets import age
 from agent.system.layout import Layout
 from agent.system.lock import held
+from agent.system.replacement import Replacement
 
 SCOPE = "recovery"
 TOLD = timedelta(days=30)
-"""How long the status says that a database was restored."""
+"""How long the status says that a database was restored, or a restore taken back."""
 OFTEN = 600.0
 """Seconds in which a disk that damages each database again is not given another one."""
 T = TypeVar("T")
@@ -76,8 +78,34 @@ def take_in_what_is_newer(store: Store, now: datetime, bus: Bus) -> None:
     bus.show(store, told)
 
 
+def finish_restore(layout: Layout) -> RestoreImpossible | None:
+    """Go on with a restore that was decided. Return why all of it was taken back, where it can't be: then it is as it was before.
+
+    Call under the lock. Raises `RestoreUnfinished`.
+    """
+    try:
+        Replacement(layout).finish()
+    except RestoreImpossible as error:
+        return error
+    return None
+
+
+def note_restore(store: Store, taken_back: RestoreImpossible | None, now: datetime, bus: Bus) -> None:
+    """Write down why a restore was taken back; None: none was."""
+    if taken_back is None:
+        return
+    problem = taken_back.problem
+    finding = Finding(SubjectKind.APPLIANCE, "restore", Severity.NOTICE, problem, since=now, title="restore")
+    with store.write():
+        others = [each for each in store.conditions.of(SCOPE) if each.subject != finding.subject]
+        store.conditions.replace(SCOPE, [*others, finding], now)
+        event = Event(now, EventKind.RESTORE_TAKEN_BACK, f"{problem.where}: {problem.cause}")
+        told = bus.record(store, [event])
+    bus.show(store, told)
+
+
 def forget_recovery(store: Store, now: datetime) -> None:
-    """Say no longer that the database was restored, when that was said for long enough."""
+    """Say no longer what was recovered, or not restored, when that was said for long enough."""
     before = store.conditions.of(SCOPE)
     kept = [each for each in before if each.since and timedelta() <= now - each.since < TOLD]
     if kept != before:

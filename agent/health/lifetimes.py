@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from agent.errors.problem import Problem
 from agent.health import problems
 from agent.health.handover import should_have_handed_over
-from agent.health.roots import needs_successor, root_findings
+from agent.health.roots import needs_successor, root_findings, which
 from agent.health.snapshot import Snapshot
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.handover import ends_soon
@@ -97,5 +97,6 @@ def _roots(snapshot: Snapshot, found: Lifetimes) -> Iterator[Finding]:
         stages = _stages(root, ROOT_STAGES)
         severity = found.stage(root.not_after, stages)
         if severity is not None:
-            problem, since = problems.root_ends(root.not_after), root.not_after - stages[0][0]
+            problem = problems.root_ends(root.not_after, of=which(snapshot.roots, root))
+            since = root.not_after - stages[0][0]
             yield Finding(SubjectKind.ROOT, root.sha256, severity, problem, since, root.subject)

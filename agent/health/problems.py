@@ -206,12 +206,12 @@ def upload_ended(end: datetime, chain: str) -> Problem:
     )
 
 
-def root_ends(end: datetime) -> Problem:
-    """Say that the root ends soon, or has ended."""
+def root_ends(end: datetime, *, of: str = "") -> Problem:
+    """Say that the root ends soon, or has ended. `of`: the option that names it to a command, where one has to."""
     return Problem(
         "status.root_ends",
         f"The root ends at {rfc3339(end)}: every client that trusts it needs the next one before.",
-        fix="See what changes: chainwright root reissue --dry-run",
+        fix=f"See what changes: chainwright root reissue --dry-run{of}",
     )
 
 

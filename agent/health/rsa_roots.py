@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from agent.errors.problem import Problem
@@ -9,8 +10,9 @@ from agent.errors.wording import few
 from agent.model.binding import Binding
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.need import Need
+from agent.model.peer import Peer
 from agent.model.records import ChainRecord
-from agent.model.root import PUBLISHED, RootRecord, signing_root
+from agent.model.root import PUBLISHED, RootPhase, RootRecord, in_phase, signing_root
 from agent.pki.key import KeyKind, KeyType
 
 RSA = KeyType.RSA_2048
@@ -30,18 +32,50 @@ def of_rsa_roots(
     clients can do no other. `wanted`: what the settings want of roots.
     """
     present = signing_root(roots, KeyKind.RSA)
-    if present is None or any(each.key_type.kind is KeyKind.RSA for each in roots if each.phase in PUBLISHED):
+    of_each_kind = {each.kind for each in wanted} >= set(KeyKind)  # one is made in the next pass that may
+    if (
+        present is None
+        or of_each_kind
+        or any(each.key_type.kind is KeyKind.RSA for each in roots if each.phase in PUBLISHED)
+    ):
         return
     fix = _fix(present, wanted)
     bound = {each.key: chains.get(each.chain or "") for each in bindings}
     signed = [each for each in needs if (chain := bound.get(each.key)) and chain.root == present.sha256]
+    listing = _listing(needs)
     for module in dict.fromkeys(each.module for each in needs):
         own = [each for each in needs if each.module == module]
-        if lists := dict.fromkeys(each.lists_rsa for each in own if each.lists_rsa):
-            yield _finding(module, clients_not_asked(" and ".join(lists), present.subject, fix))
+        if module in listing:
+            yield _finding(module, clients_not_asked(listing[module], present.subject, fix))
         takes = accepted.get(module, ())
         if slots := [f"{module}/{each.slot}" for each in own if each in signed and _is_for_rsa_alone(each, takes)]:
             yield _finding(module, rsa_signed_by_other(slots, present.subject, fix))
+
+
+def of_unlisted_peers(needs: Sequence[Need], peers: Sequence[Peer], roots: Sequence[RootRecord]) -> Iterator[Finding]:
+    """Yield a notice for each module that names the RSA root alone to clients, where peers have certificates of the other one.
+
+    A request is signed by the root of its own kind: the RSA root does not help those with other keys.
+    """
+    signer = signing_root(roots, KeyKind.ELLIPTIC)
+    if signer is None or not any(each.key_type.kind is KeyKind.RSA for each in roots if each.phase in PUBLISHED):
+        return
+    following = in_phase(roots, RootPhase.PREPARED, beside=signer.beside) or signer
+    if KeyKind.RSA in {signer.key_type.kind, following.key_type.kind}:
+        return
+    others = [each for each in peers if each.current and each.key_type.kind is not KeyKind.RSA]
+    for module, lists in _listing(needs).items():
+        if labels := [each.label for each in others if each.module == module]:
+            yield _finding(module, peers_not_listed(lists, labels, signer.subject))
+
+
+def _listing(needs: Sequence[Need]) -> dict[str, str]:
+    """Return the modules that name RSA roots alone to clients, and where they do."""
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for need in needs:
+        if need.lists_rsa:
+            found[need.module][need.lists_rsa] = None
+    return {module: " and ".join(lists) for module, lists in found.items()}
 
 
 def _is_for_rsa_alone(need: Need, accepted: Sequence[KeyType]) -> bool:
@@ -68,6 +102,16 @@ def clients_not_asked(what: str, root: str, fix: str) -> Problem:
         "have no certificate to show."
     )
     return Problem("status.root_not_listed", cause, fix=fix)
+
+
+def peers_not_listed(what: str, labels: Sequence[str], root: str) -> Problem:
+    """Say that peers have certificates that clients that go by the list don't show. `what`: who lists, and where."""
+    cause = (
+        f"Only roots with RSA keys are named to clients by {what}. {few(labels)}: the certificate is of {root}, "
+        "whose key is none, so that a client that goes by that list does not show it."
+    )
+    fix = "Where it is for such a client, sign a request with an RSA key in its place. See them: chainwright root peers"
+    return Problem("status.peers_not_listed", cause, fix=fix)
 
 
 def rsa_signed_by_other(slots: Sequence[str], root: str, fix: str) -> Problem:

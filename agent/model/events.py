@@ -74,6 +74,8 @@ class EventKind(StrEnum):
     """All of it, with every key, has left the appliance in an encrypted file."""
     RESTORED = "restored"
     """Settings and keys are those of a backup; `detail["differences"]` says what was otherwise on that machine."""
+    RESTORE_TAKEN_BACK = "restore_taken_back"
+    """It was decided and interrupted, and something was in the way of what was left of it: all is as it was before."""
 
 
 @dataclass(frozen=True, slots=True)

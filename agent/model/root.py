@@ -146,13 +146,17 @@ def signers(roots: Sequence[RootRecord], crosses: Collection[CrossCertificate], 
     return found
 
 
-def published_roots(roots: Iterable[RootRecord]) -> list[RootRecord]:
+def all_in_phase(roots: Iterable[RootRecord], phase: RootPhase) -> list[RootRecord]:
+    """Return the roots that are so far: the main ones first, the newest first. A step is of the first unless one is named."""
+    return sorted((each for each in roots if each.phase is phase), key=lambda each: each.beside)
+
+
+def published_roots(roots: Collection[RootRecord]) -> list[RootRecord]:
     """Return the roots that clients are to trust: those that sign, then those that will; the main one first."""
-    known = sorted(roots, key=lambda each: each.beside)
-    return [each for phase in PUBLISHED for each in known if each.phase is phase]
+    return [each for phase in PUBLISHED for each in all_in_phase(roots, phase)]
 
 
-def published(roots: Iterable[RootRecord]) -> str:
+def published(roots: Collection[RootRecord]) -> str:
     """Return the PEM of the roots that clients are to trust."""
     return "".join(each.certificates for each in published_roots(roots))
 

@@ -12,6 +12,7 @@ from agent.auth.person import Actor
 from agent.contract.source import ChainRecord
 from agent.engine.engine import Engine
 from agent.engine.pass_inputs import declare, read_pass_inputs, state_of
+from agent.engine.recovering import finish_restore, note_restore
 from agent.errors.usage import UnknownChain
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
@@ -22,7 +23,6 @@ from agent.planning.binding import Evidence, bind
 from agent.planning.comparison import Outranked, outranked
 from agent.store import Store
 from agent.system.lock import held
-from agent.system.replacement import Replacement
 
 
 class LockedState:
@@ -118,8 +118,9 @@ class LockedState:
 def locked_state(engine: Engine, wait: float = 60.0, actor: Actor | None = None) -> Iterator[LockedState]:
     """Hold the lock for one change of `actor`. Raises `LockHeld` when another process has it for over `wait` seconds."""
     with held(engine.layout.lock, wait=wait):
-        Replacement(engine.layout).finish()
+        taken_back = finish_restore(engine.layout)
         with Store.open(engine.layout) as store:
+            note_restore(store, taken_back, engine.clock(), engine.bus)
             yield LockedState(store, engine, actor)
 
 

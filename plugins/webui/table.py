@@ -64,6 +64,7 @@ class Finding:
     """Something that the agent found beside the chains: their rows tell what is about them."""
 
     name: str
+    subject: str
     heading: str
     mark: str
     problem: Json
@@ -137,7 +138,8 @@ class Table:
         """Return the findings that no row tells: neither about a chain, nor about a need without one."""
         return [
             Finding(
-                each["title"] or each["subject"], self._heading(each), SEVERITY_MARKS[each["severity"]], each["problem"]
+                *(each["title"] or each["subject"], each["subject"], self._heading(each)),
+                *(SEVERITY_MARKS[each["severity"]], each["problem"]),
             )
             for each in found
             if each["kind"] not in OF_CHAINS and "/" not in each["subject"]

@@ -14,6 +14,7 @@ import pytest
 from agent.model.deployment import Outcome
 from agent.model.events import EventKind
 from agent.system.lock import held
+from agent.system.replacement import Replacement
 from support.appliances.carried import (
     another_machine,
     assert_differences_told,
@@ -187,6 +188,33 @@ def test_while_the_agent_is_at_work_it_is_refused_with_who_is_and_nothing_change
     assert first.endswith("), and would go on with what a restore replaces.")
     stop = "Stop it first, or wait until it ends: systemctl stop chainwright chainwright-web"
     assert second == f"It goes on as before; nothing was changed. {stop}"
+
+
+@pytest.mark.parametrize("by", ["apply", "boot", "a change"])
+def test_what_was_decided_and_can_not_be_finished_is_taken_back_and_everything_goes_on(tunnel, by):
+    before = everything(tunnel)
+    layout, now = tunnel.layout, tunnel.clock()
+    replacement = Replacement(layout)
+    replacement.begin()
+    replacement.staged.private.mkdir(parents=True)
+    (replacement.staged.private / "master.key").write_text("of the backup")
+    replacement.commit(now)
+    (in_the_way := layout.state / f"before-restore-{now:%Y%m%dT%H%M%SZ}").touch()
+    if by == "boot":
+        tunnel.engine().boot()
+    elif by == "apply":
+        tunnel.apply()
+    else:
+        tunnel.change(lambda state: None)
+    assert not replacement.committed
+    tunnel.apply()
+    assert tunnel.deployment("tunnel").outcome is Outcome.LIVE
+    assert everything(tunnel) == before
+    reason = f"{in_the_way}: The backup can't be put in place: file exists."
+    with tunnel.store() as store:
+        events = [each.text for each in store.journal.since() if each.kind is EventKind.RESTORE_TAKEN_BACK]
+        (told,) = [each.problem for each in store.conditions.of("recovery")]
+    assert (events, f"{told.where}: {told.cause}") == ([reason], reason)
 
 
 def test_a_look_says_what_is_in_it_and_changes_nothing(tunnel, file):

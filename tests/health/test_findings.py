@@ -242,3 +242,24 @@ def test_evidence_that_is_an_hour_late_is_told_once_a_module():
     assert told(found) == [("endpoint", "mail", "warning", cause)]
     assert found[0].since == seen
     assert not health(Snapshot(endpoints=(endpoint(993, good),)), NOW).findings
+
+
+def test_a_command_of_a_finding_about_a_root_names_it_where_it_would_be_of_another_one():
+    end = NOW + 3650 * DAY
+    prepared = replace(OLD_ROOT, sha256="ee" * 32, not_after=end, prepared=True, signs_at=NOW + 70 * DAY)
+    before = replace(OLD_ROOT, sha256="dd" * 32, not_after=end, replaced_at=NOW)
+    ends = replace(OLD_ROOT, sha256="cc" * 32, not_after=NOW + 10 * DAY, uploaded=True, beside=True)
+    beside = [
+        replace(each, sha256=sha256, beside=True) for each, sha256 in ((prepared, "99" * 32), (before, "88" * 32))
+    ]
+    main = replace(OLD_ROOT, not_after=end)
+
+    def fixes(*roots):
+        found = health(Snapshot(root=main, roots=(*roots, main)), NOW).findings
+        return [each.problem.fix.rpartition("chainwright root ")[2] for each in found]
+
+    assert sorted(fixes(prepared, before)) == ["begin --at DATE", "retire --at DATE"]
+    assert sorted(fixes(*beside)) == ["begin --at DATE", "retire --at DATE"]
+    assert "begin --at DATE --of 999999999999" in fixes(beside[0], prepared)
+    assert "retire --at DATE --of 888888888888" in fixes(beside[1], before)
+    assert fixes(ends) == ["reissue --dry-run --of cccccccccccc"]

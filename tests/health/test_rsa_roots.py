@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from agent.health.rsa_roots import of_rsa_roots
+from agent.health.rsa_roots import of_rsa_roots, of_unlisted_peers
 from agent.model.binding import Binding, LadderPosition
 from agent.model.finding import Severity
 from agent.model.need import Need
+from agent.model.peer import Peer
 from agent.model.root import RootRecord
 from agent.pki.key import KeyType
+from agent.pki.purpose import Purpose
 from support.cas.certificates import DAY, NOW
 from support.fakes.ladder import record
 
@@ -61,3 +63,50 @@ def test_a_need_that_another_chain_serves_or_whose_clients_can_do_others_is_not_
 def test_where_the_settings_want_rsa_already_the_next_root_has_it():
     (sentence,) = told(OLD_CLIENTS, wanted=(RSA,))
     assert sentence.endswith("Have the next root made, which has one: chainwright root reissue")
+
+
+def test_nothing_is_told_where_the_settings_want_both_as_the_next_pass_makes_the_other():
+    assert told(EAP_TLS, OLD_CLIENTS, wanted=(ECDSA, RSA)) == []
+
+
+ANNA = Peer(
+    *("5d0c", "cd" * 32, "ikev2", "anna", ("anna.example.test",), (Purpose.CLIENT,)),
+    *(MAIN.sha256, NOW, NOW + 397 * DAY, NOW),
+)
+
+
+def unlisted(*peers: Peer, roots=(MAIN, BESIDE), needs=(EAP_TLS,)) -> list[str]:
+    return [f"{each.problem.cause} {each.problem.fix}" for each in of_unlisted_peers(needs, peers, roots)]
+
+
+def test_a_peer_with_another_key_than_rsa_is_named_where_only_rsa_roots_are_listed():
+    (sentence,) = unlisted(ANNA, replace(ANNA, label="bob", key_type=RSA))
+    assert sentence == (
+        "Only roots with RSA keys are named to clients by strongSwan for laptops (EAP-TLS). anna: the certificate is of "
+        "gw Root CA, whose key is none, so that a client that goes by that list does not show it. Where it is for such a client, "
+        "sign a request with an RSA key in its place. See them: chainwright root peers"
+    )
+    assert len(unlisted(ANNA, roots=(replace(MAIN, key_type=RSA), replace(BESIDE, key_type=ECDSA)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("peer", "roots", "needs"),
+    [
+        (replace(ANNA, revoked_at=NOW), (MAIN, BESIDE), (EAP_TLS,)),
+        (replace(ANNA, module="mail"), (MAIN, BESIDE), (EAP_TLS,)),
+        (ANNA, (MAIN, BESIDE), (OLD_CLIENTS,)),
+        (ANNA, (MAIN,), (EAP_TLS,)),
+        (ANNA, (replace(MAIN, key_type=RSA),), (EAP_TLS,)),
+        (ANNA, (replace(MAIN, sha256="ff" * 32, key_type=RSA, prepared=True), MAIN, BESIDE), (EAP_TLS,)),
+    ],
+    ids=[
+        "revoked",
+        "of another module",
+        "nobody lists",
+        "no RSA root at all",
+        "the only root is RSA",
+        "the next one is",
+    ],
+)
+def test_a_peer_is_not_named_where_that_says_nothing_or_is_said_otherwise(peer, roots, needs):
+    assert unlisted(peer, roots=roots, needs=needs) == []

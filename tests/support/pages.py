@@ -26,7 +26,7 @@ from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
 from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
-from agent.health.rsa_roots import clients_not_asked, rsa_signed_by_other
+from agent.health.rsa_roots import clients_not_asked, peers_not_listed, rsa_signed_by_other
 from agent.health.states import Status
 from agent.model.root import RootRecord
 from agent.registry.contract_checks import METHODS, hook_arguments
@@ -171,6 +171,7 @@ def status_problems() -> list[Problem]:
         root_overdue(NEXT_ROOT, AT),
         root_replaced(NEXT_ROOT, ["ikev2/branch-1"]),
         clients_not_asked("strongSwan for laptops (EAP-TLS)", "gw Root CA", RSA_ROOT),
+        peers_not_listed("strongSwan for laptops (EAP-TLS)", ["anna"], "gw Root CA"),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
         *conditions(),
     ]

@@ -42,29 +42,40 @@ async def download(request: RequestContext) -> Response:
 async def ask_reissue(request: RequestContext) -> Response:
     """Say what a new root would break, by name, and ask for the word."""
     await request.require_admin()
-    return await _ask_reissue(request, 200, None)
+    return await _ask_reissue(request, 200, None, of=request.request.query_params.get("of", ""))
 
 
 async def _ask_reissue(
-    request: RequestContext, status: int, problem: Mapping[str, Any] | None, typed: str = "", *, at_once: bool = False
+    request: RequestContext,
+    status: int,
+    problem: Mapping[str, Any] | None,
+    typed: str = "",
+    *,
+    of: str,
+    at_once: bool = False,
 ) -> Response:
-    effects, found = await asyncio.gather(request.get("/v1/root/effects"), request.get("/v1/root"))
-    values = {"effects": effects, "root": found["root"], "word": REISSUE, "problem": problem, "typed": typed}
-    values["at_once"] = at_once
+    """`of`: SHA-256 of the root that another one is to follow; empty: the main one."""
+    query = {"of": of} if of else {}
+    effects, found = await asyncio.gather(request.get("/v1/root/effects", **query), request.get("/v1/root"))
+    root = next((each for each in found.get("others", ()) if each["sha256"] == of), found["root"])
+    values = {"effects": effects, "root": root, "word": REISSUE, "problem": problem, "typed": typed}
+    values |= {"at_once": at_once, "of": of}
     return await request.page("root_reissue.html.j2", status, **values)
 
 
 async def reissue(request: RequestContext) -> Response:
     """Have the agent make a new root."""
     form = await request.form()
+    of = form.get("of")
     try:
         await request.give_password(form)
-        job = await request.ask("POST", "/v1/root/reissue", {"typed": form.get("typed"), "now": bool(form.get("now"))})
+        body = {"typed": form.get("typed"), "now": bool(form.get("now")), **({"of": of} if of else {})}
+        job = await request.ask("POST", "/v1/root/reissue", body)
     except Refused as refused:
         if not request.wants_password(refused) and refused.code != NOT_TYPED:
             raise
         at_once = bool(form.get("now"))
-        return await _ask_reissue(request, refused.status, refused.problem, form.get("typed"), at_once=at_once)
+        return await _ask_reissue(request, refused.status, refused.problem, form.get("typed"), of=of, at_once=at_once)
     return request.follow(job["job"])
 
 

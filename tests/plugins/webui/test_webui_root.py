@@ -149,6 +149,27 @@ def test_cross_certificates_are_offered_where_there_are_any(agent: FakeApi, brow
     assert link in browser.get("/root").text
 
 
+def test_of_two_roots_each_is_reissued_by_a_button_of_its_own(agent: FakeApi, browser: Browser) -> None:
+    says(agent)
+    other = {**plain(ROOT), "subject": "gw Root CA RSA", "sha256": "be" * 32, "key_type": "rsa-2048", "beside": True}
+    assert f"Reissue root {ROOT.subject}" not in browser.get("/root").words
+    agent.says("GET /v1/root", {"root": plain(ROOT), "earlier": [], "others": [{**other, "phase": "signing"}]})
+    agent.says(f"GET /v1/root/effects?of={'be' * 32}", plain(RootEffects((), (), (), ("old/office",), ())))
+    agent.says("POST /v1/root/reissue", problem("api.not_typed", "Nothing was typed."), 422)
+    page = browser.get("/root")
+    assert f"Reissue root {ROOT.subject}" in page.words
+    assert "Reissue root gw Root CA RSA" in page.words
+    assert f'href="/root/reissue?of={"be" * 32}"' in page.text
+    asked = browser.get(f"/root/reissue?of={'be' * 32}")
+    assert "Present root: gw Root CA RSA" in asked.words
+    assert "old/office" in asked.words
+    again = browser.post("/root/reissue", {"form_token": asked.token, "typed": "no", "of": "be" * 32})
+    assert "Present root: gw Root CA RSA" in again.words
+    (call,) = agent.calls("POST /v1/root/reissue")
+    assert json.loads(call[1]) == {"typed": "no", "now": False, "of": "be" * 32}
+    assert 'name="of" value="' + "be" * 32 in again.text
+
+
 def test_a_new_root_that_a_cross_certificate_leads_to_stops_nothing_but_at_once(
     agent: FakeApi, browser: Browser
 ) -> None:
@@ -200,7 +221,7 @@ def asks_for(agent: FakeApi, step: str) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_the_finding_leads_an_administrator_to_a_root_s_step(agent: FakeApi, browser: Browser, step: str) -> None:
     asks_for(agent, step)
-    assert f'href="/root/{step}"' in browser.get("/certificates").text
+    assert f'href="/root/{step}?of={NEXT.sha256}"' in browser.get("/certificates").text
     page = browser.get(f"/root/{step}")
     words = "Who knows only the present one takes what it signs" if step == "begin" else "The tunnel to <north> stops."
     assert words in page.words
@@ -216,7 +237,7 @@ def test_the_finding_leads_an_administrator_to_a_root_s_step(agent: FakeApi, bro
 def test_who_may_only_look_is_offered_no_step(agent: FakeApi, browser: Browser, step: str) -> None:
     asks_for(agent, step)
     agent.says("GET /v1/session", {**WHO, "role": "viewer", "idle_at": rfc3339(NOW + timedelta(minutes=30))})
-    assert f'href="/root/{step}"' not in browser.get("/certificates").text
+    assert f'href="/root/{step}' not in browser.get("/certificates").text
     assert browser.get(f"/root/{step}").status == 403
 
 
