@@ -59,6 +59,7 @@ from agent.errors.root import (
     RevokedBefore,
     RootError,
     RootMissing,
+    RootUnknown,
 )
 from agent.errors.settings import SettingsError
 from agent.errors.source import SourceError
@@ -114,6 +115,7 @@ STATUSES: dict[type[AgentError], int] = {
     ChainError: 422,
     RootError: 422,
     RootMissing: 404,
+    RootUnknown: 404,
     NoCrossCertificate: 404,
     NoRootPrepared: 404,
     NoRootReplaced: 404,

@@ -16,7 +16,7 @@ from agent.api.request import ApiRequest, ApiResponse
 from agent.api.route import Input, Pool, Route
 from agent.api.uploads import Given
 from agent.errors.api import ConfirmationWordMissing
-from agent.errors.root import RootMissing
+from agent.errors.root import RootMissing, RootUnknown
 from agent.model.aim import Aim
 from agent.model.root import RootPhase, RootRecord, cross_certificates, published_roots
 from agent.operations.effects import RootEffects
@@ -144,14 +144,14 @@ def show(request: ApiRequest) -> ApiResponse:
 def download(request: ApiRequest) -> ApiResponse:
     """Return the certificates of the roots that sign, and of those that will.
 
-    Raises `RootMissing` and `NoCrossCertificate`.
+    Raises `RootMissing`, `RootUnknown` and `NoCrossCertificate`.
     """
     query: RootQuery = request.query
     with Store.open_read_only(request.services.layout) as view:
         roots, crosses = view.roots.all(), view.roots.crosses()
-    found = [each for each in published_roots(roots) if each.sha256.startswith(query.of)]
+    found = [each for each in published_roots(roots) if each.sha256.startswith(query.of.lower())]
     if not found:
-        raise RootMissing
+        raise RootUnknown(query.of) if query.of else RootMissing
     if query.format is RootFormat.CROSS:
         content, media_type, ending = cross_pem(roots, crosses, request.now).encode(), PEM, "cross.pem"
     else:
@@ -160,14 +160,14 @@ def download(request: ApiRequest) -> ApiResponse:
 
 
 def effects(request: ApiRequest) -> ApiResponse:
-    """Say what another root would do, asking every module."""
+    """Say what another root would do, asking every module. Raises `RootUnknown`."""
     query: Overlap = request.query
     with request.services.looking_state() as state:
         return ApiResponse(root_effects(state, at_once=query.now, beside=is_beside(state, query.of)))
 
 
 def reissue(request: ApiRequest) -> ApiResponse:
-    """Make a new root. Raises `ConfirmationWordMissing`."""
+    """Make a new root. Raises `ConfirmationWordMissing` and `RootUnknown`."""
     _require(request.body.typed, REISSUE)
     job, now = new_job(), request.body.now
     with request.locked_state(job) as state:
@@ -254,7 +254,7 @@ ROUTES = (
         RootEffects,
         query=Overlap,
         pool=Pool.LOOK,
-        problems=(503,),
+        problems=(404, 503),
     ),
     Route(
         "POST",
@@ -267,7 +267,7 @@ ROUTES = (
         body=Retyped,
         proof=Proof.PASSWORD,
         pool=Pool.CHANGE,
-        problems=(422, 503),
+        problems=(404, 422, 503),
     ),
     Route(
         "POST",

@@ -58,7 +58,8 @@ def _mend(context: DeployContext, place: GenerationDir, generation: Generation) 
 
 def _make_directories(place: GenerationDir, directory: Path, files: list[ManifestFile]) -> None:
     user, group = directory_ids(place.ownership)
-    place.state.mkdir(mode=0o711, exist_ok=True)
+    if not place.state.is_dir():
+        make_directory(place.state, mode=0o711, owner=min(user, 0), group=min(group, 0))
     for path in (directory, *(directory / each for each in folders_of(files))):
         make_directory(path, mode=directory_mode(place.ownership), owner=user, group=group)
 

@@ -140,6 +140,15 @@ class AccountNotKnown(ImportRefused):
     ca: str
 
 
+class AccountKeyUnusable(ImportRefused):
+    """The key of an account is damaged, protected by a passphrase, weak, or of a kind that ACME has no algorithm for."""
+
+    code = "import.account_key_unusable"
+    cause = "Its key can't be used: {reason:clause}."
+    fix = "Nothing has to be done: the first order makes an account."
+    reason: str
+
+
 class AccountOver(ImportRefused):
     """The CA knows the account, and doesn't accept it."""
 

@@ -90,10 +90,10 @@ class RootMissing(RootError):
 
 
 class RootUnknown(RootError):
-    """Another root is to follow one that there isn't."""
+    """A root is named that isn't there, or is not so far in its life as what is asked of it."""
 
     code = "root.unknown"
-    cause = "No root that signs, or will, has a SHA-256 that begins with {sha256:quoted}."
+    cause = "No root of which that can be asked has a SHA-256 that begins with {sha256:quoted}."
     where = "root"
     fix = "See the roots: chainwright root list"
     sha256: str

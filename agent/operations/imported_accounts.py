@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from agent.errors import AgentError, Problem
 from agent.errors.account import AccountRefused
+from agent.errors.chain import ChainError
 from agent.errors.importing import (
     AccountElsewhere,
+    AccountKeyUnusable,
     AccountNotKnown,
     AccountOver,
     AccountThere,
@@ -83,10 +85,17 @@ def _candidate(state: LockedState, files: ClientFiles, account: ClientAccount) -
     try:
         if source is None:
             raise AccountElsewhere(account.ca, is_staging(account.ca))
-        key = load_account_key(files.read(account.key))
+        key = _key_in(files.read(account.key))
     except AgentError as error:
         return AccountCandidate(replace(row, problem=error.problem))
     return _compared(state, AccountCandidate(replace(row, ca=source.ca), source, key))
+
+
+def _key_in(data: bytes) -> PrivateKey:
+    try:
+        return load_account_key(data)
+    except ChainError as error:
+        raise AccountKeyUnusable(error.problem.cause) from None
 
 
 def _compared(state: LockedState, candidate: AccountCandidate) -> AccountCandidate:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from agent.operations.imported_accounts import AccountImport, LookUp
     from agent.operations.lineages.lineage import Client, Lineage
     from agent.operations.locked_state import LockedState
+    from agent.pki.chain import Chain
     from agent.pki.key import PrivateKey
     from agent.sources.acme.messages import Account
     from agent.sources.acme.source import AcmeSource
@@ -124,7 +125,7 @@ def import_from(
         engine.workers.close()
     with locked_state(engine, wait, actor) as state:
         rows = take_over(state, known, dry_run=dry_run)
-        brought = {each: _brought_in(state, judged[each], known, dry_run=dry_run) for each in _newest_first(judged)}
+        brought = {each: _brought_in(state, judged[each], known, dry_run=dry_run) for each in _in_order(state, judged)}
         return Imported(
             tuple(brought[each] for each in range(len(judged))),
             tuple(rows),
@@ -134,18 +135,39 @@ def import_from(
 
 def _candidate(layout: Layout, files: ClientFiles, lineage: Lineage, now: datetime) -> Candidate:
     try:
-        inputs = [_input(files, path) for path in (lineage.certificates, lineage.key)]
-        return Candidate(lineage, diagnose_upload(layout, inputs, passphrase=None, now=now), None)
+        return Candidate(lineage, diagnose_upload(layout, _inputs(files, lineage), passphrase=None, now=now), None)
     except PassphraseMissing:
         return Candidate(lineage, None, KeyEncrypted(str(files.real(lineage.key))).problem)
     except AgentError as error:
         return Candidate(lineage, None, error.problem)
 
 
-def _newest_first(candidates: Sequence[Candidate]) -> list[int]:
-    """Return places in the order in which chains are taken: one that a newer one would replace at once isn't."""
-    issued = [each.diagnosis.chain.not_before.timestamp() if each.diagnosis else 0.0 for each in candidates]
-    return sorted(range(len(candidates)), key=lambda place: -issued[place])
+def _in_order(state: LockedState, candidates: Sequence[Candidate]) -> list[int]:
+    """Return places in the order in which chains are taken, so that what is said of one stays true of it.
+
+    Uploads serve before what a source renews; of two chains for one site, the newer one serves.
+    """
+    chains = [each.diagnosis.chain if each.diagnosis else None for each in candidates]
+    renewed = [
+        chain is not None and _is_renewed(state, chain, each) for chain, each in zip(chains, candidates, strict=True)
+    ]
+    issued = [chain.not_before.timestamp() if chain else 0.0 for chain in chains]
+    return sorted(range(len(candidates)), key=lambda place: (renewed[place], -issued[place]))
+
+
+def _is_renewed(state: LockedState, chain: Chain, candidate: Candidate) -> bool:
+    try:
+        return successor_of(state, chain, candidate.lineage.ca)[0] is not None
+    except NewerChainThere:
+        return False
+
+
+def _inputs(files: ClientFiles, lineage: Lineage) -> list[InputFile]:
+    found = [_input(files, path) for path in (lineage.certificates, lineage.key)]
+    alone = found[0].data.count(b"-----BEGIN CERTIFICATE-----") == 1
+    if alone and lineage.intermediates is not None and lineage.intermediates.exists():
+        found.append(_input(files, lineage.intermediates))
+    return found
 
 
 def _input(files: ClientFiles, path: Path) -> InputFile:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from agent.engine.pass_inputs import state_of
 from agent.engine.root_steps import store_beginning
 from agent.errors.problem import rfc3339
-from agent.errors.root import NoRootPrepared, NoRootReplaced, RootStepTooLate
+from agent.errors.root import NoRootPrepared, NoRootReplaced, RootStepTooLate, RootUnknown
 from agent.model.events import Event, EventKind
 from agent.model.root import RootPhase, RootRecord, all_in_phase
 from agent.operations.consequences import module_effects
@@ -24,7 +24,10 @@ ASKED = "as it was asked for"
 
 
 def prepared_root(state: LockedState, of: str = "") -> RootRecord:
-    """Return the root that is prepared, the main one first; `of`: the beginning of its SHA-256. Raises `NoRootPrepared`."""
+    """Return the root that is prepared, the main one first; `of`: the beginning of its SHA-256.
+
+    Raises `NoRootPrepared` and `RootUnknown`.
+    """
     return _found(state, RootPhase.PREPARED, of, NoRootPrepared)
 
 
@@ -32,7 +35,7 @@ def _found(state: LockedState, phase: RootPhase, of: str, missing: type[RootErro
     known = all_in_phase(state.store.roots.all(), phase)
     found = next((each for each in known if each.sha256.startswith(of.lower())), None)
     if found is None:
-        raise missing
+        raise RootUnknown(of) if of else missing
     return found
 
 
@@ -68,7 +71,10 @@ def retire_root(state: LockedState, at: datetime, of: str = "") -> RootRecord:
 
 
 def replaced_root(state: LockedState, of: str = "") -> RootRecord:
-    """Return the newest root that was replaced and is still believed, the main one first. Raises `NoRootReplaced`."""
+    """Return the newest root that was replaced and is still believed, the main one first; `of`: as above.
+
+    Raises `NoRootReplaced` and `RootUnknown`.
+    """
     return _found(state, RootPhase.REPLACED, of, NoRootReplaced)
 
 

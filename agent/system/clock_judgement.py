@@ -20,6 +20,9 @@ so long each night while it is copied, and its clock set then."""
 TRUSTED_AFTER = 3600.0
 """Seconds for which the clock has to be believed in a boot before what can't be undone is done by it: one that is ahead by
 less than `LONGEST_OFF` is believed at once, and NTP or a person needs a while to set it."""
+DRIFT = 1 / 5000
+"""Part of the time that a machine was up for, by which its battery's clock may be behind then, 17 seconds a day: the kernel sets
+it by NTP only, and nothing else does at a shutdown."""
 LAST = float(1 << 36)
 """Seconds after the epoch that no clock shows: more than `datetime` can hold comes soon after."""
 
@@ -111,7 +114,7 @@ def judge(reading: Reading, memory: Memory | None, released: float) -> Belief:
     instant, as long as the machine can have been switched off until then, and the first time any that comes after the release.
     """
     same_boot, passed = _passed(reading, memory) if memory else (False, 0.0)
-    least = max(memory.instant + passed, released) if memory else released
+    least = _least(reading, memory, passed, released) if memory else released
     if memory is None or memory.first:
         return _belief(reading.wall, least, _first_gap(reading.wall, least, released), memory)
     if not same_boot or not memory.exact:
@@ -152,6 +155,15 @@ def _belief(wall: float, least: float, kind: str, memory: Memory | None) -> Beli
         return Belief(max(wall, least))
     noted = memory.doubt if memory else None
     return Belief(least, Doubt(kind, noted[1] if noted else least, wall))
+
+
+def _least(reading: Reading, memory: Memory, passed: float, released: float) -> float:
+    """Return the earliest instant that it can be: after a boot what the clock shows, where it is behind by its drift alone."""
+    least = memory.instant + passed
+    is_known = memory.exact and memory.doubt is None and memory.boot != reading.boot
+    if is_known and least - TOLERANCE - DRIFT * memory.since_boot <= reading.wall < least - TOLERANCE:
+        least = reading.wall
+    return max(least, released)
 
 
 def _passed(reading: Reading, before: Memory) -> tuple[bool, float]:

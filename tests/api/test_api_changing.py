@@ -184,6 +184,15 @@ def test_a_root_s_steps_are_moved_confirmed_and_made(box):
     assert [row[1] for row in box.audit()[:3]] == ["root retires", "root begins to sign", "root begins to sign"]
 
 
+@pytest.mark.parametrize("asked", ["download", "effects", "begin", "retire"])
+def test_a_root_that_is_not_there_is_not_called_missing(shared, asked):
+    reply = shared.viewer.get(f"/v1/root/{asked}?of={'0' * 64}")
+    assert (reply.status, reply.code) == (404, "root.unknown")
+    if asked == "download":
+        known = shared.viewer.get("/v1/root").json["root"]["sha256"]
+        assert shared.viewer.get(f"/v1/root/download?of={known.upper()}").status == 200
+
+
 def test_what_another_root_breaks_is_said_by_name_before(shared):
     found = shared.viewer.get("/v1/root/effects").json
     assert datetime.fromisoformat(found["signs_at"]) > datetime.now(UTC) + timedelta(days=80)

@@ -1,5 +1,6 @@
 """Files at fixed paths that move, go or are made otherwise: the old one is taken away in the switch that brings the new one."""
 
+import os
 from pathlib import Path
 from textwrap import dedent
 
@@ -234,9 +235,12 @@ def test_what_is_changed_or_gone_is_written_again_and_told(box, way):
     before = {path: path.read_bytes() for path in paths}
     for path in paths:
         damage(path, way)
+    found = [path.lstat().st_ino for path in paths if os.path.lexists(path)]
     box.events.clear()
     box.clock.advance(minutes=20)
     box.apply()
+    kept = [path.with_name(f".{path.name}.chainwright-found") for path in paths]
+    assert [path.lstat().st_ino for path in kept if os.path.lexists(path)] == found, "it may be the administrator's"
     assert {path: path.read_bytes() for path in paths if not path.is_symlink()} == before
     assert [each.text for each in box.events if each.kind is EventKind.DRIFT] == [
         f"The file {path} is no longer what the agent wrote." for path in paths

@@ -268,6 +268,7 @@ EXAMPLES: list[AgentError] = [
     importing.AccountElsewhere("acme-staging-v02.api.letsencrypt.org/directory", staging=True),
     importing.AccountThere(LE, ACCOUNT),
     importing.AnotherAccountTaken(ACCOUNT),
+    importing.AccountKeyUnusable("The RSA key has 1024 bits, and services and clients refuse less than 2048."),
     importing.AccountNotKnown(LE),
     importing.AccountOver(LE, "the account is deactivated"),
     importing.AccountUnasked(LE, "Let's Encrypt (acme-v02.api.letsencrypt.org) can't be reached: connection refused."),

@@ -28,6 +28,7 @@ from agent.operations.importing import import_from
 from agent.operations.lineages.authority import is_directory, is_staging
 from agent.operations.lineages.client_files import MOST, ClientFiles
 from agent.operations.lineages.clients import CLIENTS
+from agent.operations.locked_state import locked_state
 from agent.operations.renewing_elsewhere import commands
 from agent.pki.account_key import load_account_key, make_account_key, thumbprint
 from agent.pki.authority import Root
@@ -38,6 +39,7 @@ from agent.sources.acme.messages import Account
 from agent.sources.acme.takeover import account_memory
 from support.appliances.carried import command
 from support.appliances.deployed import Deployed
+from support.cas import certificates
 from support.ports import free_port
 
 SITES = ("a.example.test", "b.example.test")
@@ -189,6 +191,36 @@ def test_of_two_chains_the_newer_one_serves_whichever_is_read_first(gateway, roo
     assert [row[0] for row in stored(gateway)] == [newer.id]
 
 
+@pytest.mark.parametrize("age", [1, 20])
+def test_what_is_said_of_a_chain_stays_true_where_an_upload_comes_with_it(gateway, root, tmp_path, age):
+    exact, wildcard = chain(gateway, root, SITES[0], age=10), chain(gateway, root, "*.example.test", age=age)
+    lineage(tmp_path, "a", exact)
+    lineage(tmp_path, "b", wildcard)
+    rows, _ = imported(gateway, tmp_path)
+    assert rows["a"].kept_as == "it would come after another upload"
+    with locked_state(gateway.engine(), 1) as state:
+        bound = {each.slot: (each.chain, str(each.reason)) for each in state.bindings()}
+    said = {each.slot: (each.after, each.reason) for row in (rows["b"], rows["a"]) for each in row.switches}
+    assert said == {slot: bound[slot] for slot in SITES}
+
+
+def test_intermediates_that_lego_was_told_to_keep_alone_are_read_with_the_leaf(gateway, tmp_path):
+    top = certificates.root(now=gateway.clock())
+    between = top.authority("Toy Intermediate", now=gateway.clock())
+    leaf = between.leaf(SITES[0], now=gateway.clock())
+    (gateway.layout.trust / "toy.pem").write_bytes(certificates.pem(top.certificate))
+    place = tmp_path / "certificates"
+    place.mkdir()
+    for name, data in {
+        "crt": certificates.pem(leaf.certificate),
+        "issuer.crt": certificates.pem(between.certificate),
+        "key": certificates.key_pem(leaf.key),
+    }.items():
+        (place / f"{SITES[0]}.{name}").write_bytes(data)
+    rows, _ = imported(gateway, tmp_path, client="lego", dry_run=True)
+    assert rows[SITES[0]].problem is None
+
+
 def encrypt(place: Path) -> None:
     key, protection = load_key((place / "privkey.pem").read_bytes()), BestAvailableEncryption(b"secret")
     (place / "privkey.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection))
@@ -334,6 +366,14 @@ def test_the_account_that_lineages_are_renewed_by_goes_first(gateway, root, tmp_
     lineage(tmp_path, "a", chain(gateway, root, SITES[0]))
     imported(gateway, tmp_path)
     assert present(gateway) == thumbprint(key)
+
+
+def test_the_key_of_an_account_that_is_damaged_is_told_without_the_advice_for_chains(gateway, tmp_path):
+    account(tmp_path)
+    next(tmp_path.rglob("private_key.json")).write_text("{}")
+    _, (row,) = imported(gateway, tmp_path)
+    assert row.problem.cause.startswith("Its key can't be used: ")
+    assert row.problem.fix == "Nothing has to be done: the first order makes an account."
 
 
 def test_an_account_that_exists_is_not_overwritten(gateway, tmp_path):

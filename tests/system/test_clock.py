@@ -204,6 +204,18 @@ def test_a_clock_a_few_minutes_behind_after_a_boot_does_not_go_back(machine):
     assert (machine.kind, machine.clock()) == ("", START + timedelta(seconds=20))
 
 
+def test_a_battery_clock_that_drifts_while_the_machine_is_up_for_years_is_believed(machine):
+    machine.runs(2 * YEAR, DAY)
+    shown = START + 2 * YEAR - 2 * HOUR  # 10 seconds a day
+    machine.kernel.boot(shown)
+    assert (machine.kind, machine.clock()) == ("", shown)
+    machine.clock.note()
+    machine.runs(DAY)
+    assert (machine.kind, machine.clock()) == ("", shown + DAY)
+    machine.kernel.boot(shown + DAY - 2 * HOUR)
+    assert machine.kind == BEHIND, "no clock drifts by so much in a day"
+
+
 def test_an_image_of_the_machine_that_is_put_back_is_another_boot(machine):
     machine.kernel.uptime -= 300
     machine.kernel.is_set(START + DAY)

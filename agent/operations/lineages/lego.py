@@ -1,4 +1,4 @@
-"""lego: ``certificates/NAME.crt``, with the intermediates unless it was told otherwise, and ``NAME.key``."""
+"""lego: ``certificates/NAME.crt`` and ``NAME.key``; the intermediates are in the first, or alone in ``NAME.issuer.crt``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def lineages(files: ClientFiles) -> Iterator[Lineage]:
     place = files.directory / "certificates"
     for stem in sorted({each.stem for each in files.files("certificates") if _is_of_a_lineage(each.name)}):
         url = text_of(files.json(place / f"{stem}.json").get("certUrl"))
-        yield Lineage(stem, place / f"{stem}.crt", place / f"{stem}.key", host_of(url))
+        yield Lineage(stem, place / f"{stem}.crt", place / f"{stem}.key", host_of(url), place / f"{stem}{ISSUER}")
 
 
 def _is_of_a_lineage(name: str) -> bool:

@@ -20,6 +20,8 @@ class Lineage:
     key: Path
     ca: str = ""
     """Its CA, as the client writes it down: see `authority.is_directory`; empty: it doesn't."""
+    intermediates: Path | None = None
+    """Where they may be alone, where `certificates` has the leaf only."""
 
 
 @dataclass(frozen=True, slots=True)

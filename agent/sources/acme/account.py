@@ -115,9 +115,9 @@ class Accounts:
         Raises `CaProblem` and `CaUnreachable`.
         """
         with client.account_lock:
-            account = client.account or self.remembered(client)
+            account = client.account or self.remembered(client) or self._confirmed(client)
             if account is None:
-                return not self._forgets_one_of_a_lost_key(client, new)
+                return not self._forgets_one_out_of_reach(client, new)
             if account.thumbprint == thumbprint(new):
                 return True
             client.account = account
@@ -131,11 +131,21 @@ class Accounts:
             self._remember(client.account)
             return True
 
-    def _forgets_one_of_a_lost_key(self, client: AcmeClient, new: PrivateKey) -> bool:
-        """Forget an account that is known by neither of the keys, and return whether there was one."""
+    def _confirmed(self, client: AcmeClient) -> Account | None:
+        """Return an account that was imported while its CA could not be asked; None: there is none, or the CA refuses it."""
+        if self._context.memory.read(account_entry(client.url)).get("thumbprint") != client.thumbprint:
+            return None
+        try:
+            return self._found(client)
+        except CaProblem as refusal:
+            if refusal.problem.type not in OVER:
+                raise
+            return None
+
+    def _forgets_one_out_of_reach(self, client: AcmeClient, new: PrivateKey) -> bool:
+        """Forget an account that is known by neither of the keys, or not at all, and return whether there was one."""
         entry = account_entry(client.url)
-        state = self._context.memory.read(entry)
-        if state.get("status") != "valid" or state.get("thumbprint") == thumbprint(new):
+        if self._context.memory.read(entry).get("thumbprint") in {None, thumbprint(new)}:
             return False
         self._context.memory.write(entry, {})
         return True

@@ -153,6 +153,23 @@ def test_an_account_that_is_known_by_an_earlier_key_follows_to_the_present_one(s
     later.close()
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_the_key_of_an_account_that_is_not_confirmed_yet_is_changed_or_the_account_given_up(
+    stub, context, client, known
+):
+    url = Accounts(context).ensure(client, AccountWish(agree_terms=True)).url
+    context.memory.write(*unconfirmed_memory(AcmeSource(directory=stub.directory_url), context.key, url))
+    if not known:
+        stub.accounts.clear()
+    new = make_account_key()
+    again = AcmeClient(stub.directory_url, context.key, now=utc_now)
+    assert Accounts(context).rollover(again, new) is known
+    again.use(context, new)
+    assert (Accounts(context).remembered(again) is not None) is known
+    assert len(stub.requests("keyChange")) == known
+    again.close()
+
+
 def test_an_account_of_which_the_key_is_lost_is_given_up_by_the_command_that_is_named(stub, context, client):
     lost = Accounts(context).ensure(client, AccountWish(agree_terms=True))
     new = make_account_key()
