@@ -10,16 +10,20 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from agent.store.connection import Connection
 from agent.store.full_disk import can_make_files
+from agent.system.clock_offsets import age
+from agent.system.leftovers import OLD
 
 PLACES = ("/dev/shm", "/run", tempfile.gettempdir())  # noqa: S108 - the directory in it is made by mkdtemp
 """Where a copy is made, in memory first. Keys in it are sealed."""
+PREFIX = "chainwright-copy-"
 
 
 def connect_to_look(path: Path) -> Connection:
@@ -75,7 +79,17 @@ def _make_directory() -> Path:
     failed: OSError | None = None
     for place in PLACES:
         try:
-            return Path(tempfile.mkdtemp(prefix="chainwright-", dir=place))
+            _remove_left(place)
+            return Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
         except OSError as error:
             failed = error
     raise sqlite3.OperationalError(f"there is no place for a copy: {failed}")
+
+
+def _remove_left(place: str) -> None:
+    """Remove copies that killed processes of this user have left."""
+    for each in Path(place).glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            seen = each.lstat()
+            if stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and age(seen.st_mtime) > OLD:
+                shutil.rmtree(each)
