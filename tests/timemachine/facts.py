@@ -63,5 +63,4 @@ class Facts:
         """Whether a newer chain of the CA was issued, and another one serves, whoever keeps it from being served."""
         if rung == UPLOADED or not self._has_ca(name) or name in self.oracle.withdrawn:
             return False
-        newest = self.oracle.newest(name, CA_OF[name[0]], self.now)
-        return newest not in ("", loaded.id)
+        return self.oracle.has_newer(name, CA_OF[name[0]], loaded.id, self.now)

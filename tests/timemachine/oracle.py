@@ -135,15 +135,13 @@ class Oracle:
         served = (known[chain][1] for known in self._served.values() if chain in known)
         return next((each.not_after for each in served), None)
 
-    def newest(self, name: str, rung: str, at: datetime) -> str:
-        """Return the id of the newest good chain that a CA has issued for a name; empty: there is none."""
+    def has_newer(self, name: str, rung: str, than: str, at: datetime) -> bool:
+        """Whether a CA has issued a good chain for a name, later than the one with the id `than` where that is its own."""
         authority = self.authorities[rung]
-        found = [
-            each.id
-            for each in authority.issued.values()
-            if each.names == {name} and each.at <= at < each.not_after and not authority.is_revoked(each.id, at)
-        ]
-        return found[-1] if found else ""
+        found = [each for each in authority.issued.values() if each.names == {name}]
+        ids = [each.id for each in found]
+        later = found[ids.index(than) + 1 :] if than in ids else found
+        return any(each.at <= at < each.not_after and not authority.is_revoked(each.id, at) for each in later)
 
     def signed_by_retired(self, service: Service, at: datetime) -> None:
         """Judge whether a root was retired although a service has something of it in its memory."""

@@ -100,6 +100,8 @@ class Run:
     passes: int = 0
     faults: int = 0
     _wake: datetime = field(init=False)
+    _wanted: datetime = field(init=False)
+    """When the agent would like to be asked next."""
     _disturbed: datetime = field(init=False)
     _able_since: datetime = field(init=False)
     _recheck: Recheck = Recheck.NOTHING
@@ -113,7 +115,7 @@ class Run:
         (self.box.layout.trust / "Upload.pem").write_bytes(self.uploads.root_pem)
         self.oracle = Oracle({ACME: self.box.ca, COMPANY: self.box.company, UPLOADED: self.uploads})
         self.disk = Disk(self.box.root)
-        self._wake = self._disturbed = self._able_since = self.now
+        self._wake = self._wanted = self._disturbed = self._able_since = self.now
         self._was_able = True
         self._troubled = False
         """Whether the agent tries something again and again."""
@@ -156,6 +158,8 @@ class Run:
         return sorted((each for each in steps if each[0] <= last), key=lambda each: each[0])
 
     def _begin(self, fault: Fault) -> None:
+        if self.powered and self._wanted < self.now < self._wake:  # what was put off would have been done by now
+            self._pass()
         self.faults += 1
         end = self.now + timedelta(fault.span)
         self._disturbed = self.now
@@ -217,7 +221,8 @@ class Run:
             self.now - LONGEST_LIFE, "boot_ahead", "leap"
         )  # pauses may have been noted ahead of time
         renewals = [each - believed for each in made.renewals.values() if exact and each > believed]
-        self._wake = self.now + max(wanted, min([self._gap(), *renewals]))
+        self._wanted = self.now + wanted
+        self._wake = max(self._wanted, self.now + min([self._gap(), *renewals]))
         self._judge()
 
     def _gap(self) -> timedelta:

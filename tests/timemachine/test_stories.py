@@ -24,6 +24,8 @@ ONCE_WRONG = (
     ),
     # A CA that could not be reached under a clock that was ahead was out of reach until the next renewal, weeks later.
     Story(1, 0.25, 6, (Fault(49.9, "away", 0.7, 0), Fault(50.0, "boot_ahead", 0.5, 0))),
+    # The simulation had put off a renewal until after a leap of the clock, and called false what was then said of it.
+    Story(75, 0.48, 6, (Fault(155.583, "leap", 0.482, 861488),)),
 )
 PROMISES = (
     # Roots follow each other while a service goes on with what the first one has signed.
