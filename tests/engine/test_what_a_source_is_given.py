@@ -9,7 +9,7 @@ import pytest
 from agent.engine.workers import Workers
 from agent.model.events import EventKind
 from agent.model.need import Request
-from agent.operations.account_key import promote_account_key, propose_account_key
+from agent.operations.account_key import KeyChange, finish_key_change, propose_account_key
 from agent.operations.reissue import reissue
 from agent.operations.sources import source_context
 from agent.pki.chain import KeyType
@@ -76,10 +76,10 @@ def test_a_plan_makes_no_account_key(keen):
 def test_an_account_key_that_is_promoted_is_told_to_the_services(keen):
     keen.appliance.apply()
     before = (keen.live / "thumbprint").read_text()
-    keen.appliance.change(propose_account_key)
+    new = keen.appliance.change(propose_account_key)
     keen.appliance.apply()
     assert (keen.live / "thumbprint").read_text() == before, "no CA has agreed yet"
-    keen.appliance.change(promote_account_key)
+    keen.appliance.change(finish_key_change, KeyChange(new))
     keen.appliance.apply()
     with keen.appliance.store() as store:
         present = store.account_keys.present()
