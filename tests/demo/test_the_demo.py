@@ -222,7 +222,7 @@ def test_it_ends_while_it_is_still_starting(bare, number):
     try:
         until(bare.layout.api.exists, seconds=40, what="it has begun")  # its first pass and its processes are to come
         process.send_signal(number)
-        assert process.wait(60) == 0
+        assert process.wait(60) == 0, output.read_text()
         assert bare.processes() == []
         assert output.read_text().splitlines()[-1] == f"Stopped. The state stays in {bare.root}"
     finally:
@@ -361,7 +361,7 @@ def test_it_keeps_away_from_the_machine_s_own_directories(place):
         assert output.read_text().startswith(f"Demo appliance, its state is in {place}/chainwright-demo\n")
     finally:
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(60) == 0, output.read_text()
 
 
 # Its CA
