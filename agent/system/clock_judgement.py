@@ -131,7 +131,7 @@ def can_be(wall: float, released: float) -> bool:
 
 
 def keeps_to_anchor(reading: Reading, memory: Memory) -> bool:
-    """Return whether the clock was set, however small the steps, by no more in all than happens to one that is kept."""
+    """Return whether all the steps by which the clock was set come to what also happens to a clock that is right."""
     if memory.anchor is None:
         return True
     passed = max(0.0, reading.since_boot - memory.anchor[1])
