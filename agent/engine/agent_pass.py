@@ -17,6 +17,7 @@ from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.failures import ModuleFailures
 from agent.deploy.former_instances import check_former_instances
 from agent.deploy.next_start import check_next_start
+from agent.deploy.observing import next_tries, observe_services
 from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
@@ -151,7 +152,8 @@ class Pass:
         now = self._clock()
         state = self._state(now)
         self._alternatives = Alternatives(declared.needs, state.evidence, now)
-        return plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
+        made = plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
+        return made.due_as_well(next_tries(self._store.observations.all(), now))
 
     @cached_property
     def _addresses(self) -> tuple[str, ...]:
@@ -222,6 +224,7 @@ class Pass:
         context = self._deploy_context()
         check_next_start(context, looked_at, waited, deployed)
         check_reloadable(context, {*looked_at, *waited})
+        observe_services(context, self._inputs.settings.probe.observe_seconds)
         check_former_instances(context)
 
     def close(self, made: Plan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from agent.errors.problem import Problem, rfc3339
@@ -89,6 +89,15 @@ class Plan:
     """Id of a chain -> when its own source wants to replace it; stays when that is past."""
     broken: Mapping[str, Problem] = field(default_factory=dict)
     """Source -> what it raised when it was asked: it was passed over."""
+
+    def due_as_well(self, instants: Sequence[datetime]) -> Plan:
+        """Return it with further instants at which there is something to do."""
+        if not instants:
+            return self
+        next_at, beside_looks_at = (
+            min(at for at in (each, *instants) if at) for each in (self.next_at, self.beside_looks_at)
+        )
+        return replace(self, next_at=next_at, beside_looks_at=beside_looks_at)
 
 
 def plan(

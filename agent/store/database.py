@@ -34,6 +34,7 @@ from agent.store.key_check import checked_sealer, new_sealer, sealer_of
 from agent.store.ledger import Ledger
 from agent.store.looking import connect_to_look
 from agent.store.modules import Modules
+from agent.store.observations import Observations
 from agent.store.orders import Orders
 from agent.store.peers import Peers
 from agent.store.pins import Pins
@@ -77,6 +78,7 @@ class Store:
         self.endpoints = Endpoints(database)
         self.footprints = Footprints(database)
         self.conditions = Conditions(database)
+        self.observations = Observations(database)
         self.pins = Pins(database)
         self.set_aside = SetAside(database)
         self.jobs = Jobs(database)

@@ -33,6 +33,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "meta": ("key",),
     "modules": ("name",),
     "needs": ("module", "slot"),
+    "observations": ("kind", "owner", "subject"),
     "orders": ("request", "source"),
     "peers": ("sha256",),
     "people": ("name",),
@@ -75,6 +76,7 @@ COLUMNS: Mapping[str, str] = {
     "meta": "key value",
     "modules": "name plugin title enabled:int services problem?",
     "needs": "module slot need",
+    "observations": "kind owner subject state why severity? fix mends:int since? attempts:int tried_at? retry_at? said",
     "orders": "request source attempts:int? retry_at? problem? permanent:int? settings_digest? sealed_state:bytes?"
     " lease_process? lease_at? tried_at?",
     "peers": "sha256 module label root names not_before not_after certificate csr created_at revoked_at? serial"
@@ -116,6 +118,7 @@ MADE_AGAIN = frozenset(
         "meta",
         "modules",
         "needs",
+        "observations",
         "orders",
         "pins",
         "refusals",
