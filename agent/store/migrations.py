@@ -314,3 +314,14 @@ def m026_key_types(db: Database) -> None:
             with suppress(AgentError, ValueError, TypeError, AttributeError):  # what can't be read is told elsewhere
                 key_type = describe(load_certificates(pem.encode())[0]).key_type
                 db.execute(f"update {table} set key_type = ? where sha256 = ?", [str(key_type), sha256])  # noqa: S608
+
+
+@migrations()
+def m030_kept_keys(db: Database) -> None:
+    """Keys that requests keep over renewals, and the next ones."""
+    db.table("kept_keys").create(
+        _columns("request spki public:bytes role sealed_key:bytes since renewals:int reason unneeded_since"),
+        pk=("request", "spki"),
+        not_null={"public", "role", "since"},
+    )
+    _distrust_after_changes(db, "kept_keys")
