@@ -117,8 +117,9 @@ def _remove_sockets(layout: Layout) -> None:
     """Remove sockets and pipes that services leave behind when they end: charon and Dovecot do."""
     for place, _, names in os.walk(layout.run):
         for each in (Path(place) / name for name in names):
-            if stat.S_IFMT(each.lstat().st_mode) in {stat.S_IFSOCK, stat.S_IFIFO}:
-                each.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # its owner, which is ending, has just removed it
+                if stat.S_IFMT(each.lstat().st_mode) in {stat.S_IFSOCK, stat.S_IFIFO}:
+                    each.unlink()
 
 
 def _pid_files(layout: Layout) -> list[tuple[str, Path]]:
