@@ -54,7 +54,8 @@ ALLOWED = {
     "plugins/ikev2/load.py": 1,
     "plugins/mail/postfix_files.py": 4,
     "plugins/sstp/check_accel_ppp.py": 1,
-    "plugins/sstp/run_sstpd.py": 7,
+    "plugins/sstp/repair_sstpd.py": 1,
+    "plugins/sstp/run_sstpd.py": 8,
     "plugins/sstp/sessions.py": 3,
     # A file that an administrator names on the command line
     "plugins/ikev2/commands.py": 1,
