@@ -55,7 +55,8 @@ ALLOWED = {
     "plugins/ikev2/load.py": 1,
     "plugins/mail/postfix_files.py": 4,
     "plugins/sstp/check_accel_ppp.py": 1,
-    "plugins/sstp/run_sstpd.py": 7,
+    "plugins/sstp/repair_sstpd.py": 1,
+    "plugins/sstp/run_sstpd.py": 8,
     "plugins/sstp/sessions.py": 3,
     "plugins/webui/start_process.py": 3,
     # A file that an administrator names on the command line
