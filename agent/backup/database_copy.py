@@ -27,6 +27,7 @@ CARRIED = (
         "cross_certificates",
         "events",
         "failing_names",
+        "kept_keys",
         "ledger",
     ),
     *("memories", "meta", "modules", "needs", "orders", "peers", "people", "pins", "reissues", "revocation_lists"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.contract.context import ChainFacts, Change, Consequence, Context
 from agent.contract.endpoint import Endpoint
 from agent.contract.file import ChainFile, File, Template, Text
+from agent.contract.keeping import KeepFor
 from agent.contract.markers import hookimpl
 from agent.contract.window import Window
 from agent.model.need import HostFacts, Need
@@ -66,6 +67,15 @@ class Module(BaseModel):
 
     sources: tuple[str, ...] | None = Field(None, description="rungs of the ladder that this module may use")
     key_type: KeyType | None = Field(None, description="key type to ask for; one that the service accepts")
+    key: Literal["new", "keep"] = Field(
+        "new",
+        description="whether each new chain gets a new key, or the one of the chain before for as long as `keep_for` says",
+    )
+    keep_for: KeepFor = Field(
+        "400 days",
+        validate_default=True,
+        description='how long `key = "keep"` keeps a key: "10 renewals" or "400 days"',
+    )
     pin: str | None = Field(None, description="id or name of the uploaded chain to prefer")
     window: Window | None = Field(None, description='when a new chain may be activated, for example "03:00-05:00"')
 
@@ -192,11 +202,12 @@ class Module(BaseModel):
     # For plugins
 
     def need(self, *names: str, slot: str = "default", **more: object) -> Need:
-        """Return a need with this module's key types, sources and pin, unless `more` says otherwise."""
+        """Return a need with this module's key types, sources, pin and wish for its key, unless `more` says otherwise."""
         defaults: dict[str, object] = {
             "key_types": self.accepted_key_types,
             "sources": self.sources,
             "pin": self.pin,
+            "keep_key": self.keep_for if self.key == "keep" else None,
         }
         return Need(names=names, slot=slot, **{**defaults, **more})  # type: ignore[arg-type]
 

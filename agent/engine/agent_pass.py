@@ -44,6 +44,7 @@ from agent.planning import (
     MakeRoot,
     Obtain,
     Plan,
+    PrepareKeys,
     Retire,
     RootStep,
     Settle,
@@ -212,6 +213,7 @@ class Pass:
         if boot:
             return
         judge_unjudged(self._store, self._services, bound_chains(self._store, made), self._clock())
+        self._prepare_keys(made)
         deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
         looked_at = modules_to_look_at(self._store, made, deployed, self._inputs.enabled.modules, self._clock())
         waited = [action.module for action in made.actions if isinstance(action, Settle)]
@@ -292,6 +294,15 @@ class Pass:
             if delivery.chain is not None:
                 self._made[delivery.chain.id] = delivery.chain
                 self.performed.append(describe(delivery.obtain))
+
+    def _prepare_keys(self, made: Plan) -> None:
+        """Make keys ahead, after what serves has been deployed."""
+        from agent.engine.kept_keys import KeyKeeper
+
+        for action in made.actions:
+            if isinstance(action, PrepareKeys):
+                KeyKeeper(self._services.writer, self._clock).prepare(action.request)
+                self.performed.append(describe(action))
 
     def _keep_bindings(self, made: Plan) -> None:
         needs = self.declarations.needs

@@ -30,6 +30,7 @@ from agent.store.failures import is_of_the_file, look_at_files, refusal, transla
 from agent.store.footprints import Footprints
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
+from agent.store.kept_keys import KeptKeys
 from agent.store.key_check import checked_sealer, new_sealer, sealer_of
 from agent.store.ledger import Ledger
 from agent.store.looking import connect_to_look
@@ -71,6 +72,7 @@ class Store:
         self.memories = Memories(database, sealer)
         self.ledger = Ledger(database)
         self.account_keys = AccountKeys(database, sealer, layout.private)
+        self.kept_keys = KeptKeys(database, sealer)
         self.watches = Watches(database)
         self.failing = FailingNames(database)
         self.modules = Modules(database)

@@ -39,6 +39,7 @@ COLUMNS = {
     "failing_names": {"since": FACT, "passed_at": FACT},
     "generations": {"created_at": FACT},
     "jobs": {"started_at": FACT, "ended_at": FACT},
+    "kept_keys": {"since": FACT, "unneeded_since": FACT},
     "ledger": {"at": FACT},
     "login_failures": {"at": FACT},
     "observations": {"since": FACT, "tried_at": FACT, "retry_at": PAUSE},
