@@ -327,7 +327,8 @@ def m030_kept_keys(db: Database) -> None:
     _distrust_after_changes(db, "kept_keys")
 
 
-def m028_observations(db: Database) -> None:
+@migrations()
+def m031_observations(db: Database) -> None:
     """States that services tell of themselves."""
     columns = "kind owner subject state why severity fix mends:int since attempts:int tried_at retry_at said"
     db.table("observations").create(_columns(columns), pk=("kind", "owner", "subject"))
