@@ -75,6 +75,13 @@ class Module(BaseModel):
         """Return the chains that this module asks for."""
         raise NotImplementedError
 
+    def resolves(self, host: HostFacts) -> Iterable[str]:
+        """Return host names that this module needs addresses of, as its service must not look them up when it starts.
+
+        They are asked for again and again, and files are rendered with what is known of them (`Context.addresses`).
+        """
+        return ()
+
     def receive(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
         """Say what files of key and chain parts come of `chains`. Default: those in `files`."""
         return [file for file in self.files if isinstance(file, ChainFile)]
@@ -122,6 +129,11 @@ class Module(BaseModel):
     def declare_needs(self, host: HostFacts) -> list[Need]:
         """Answer `agent.hookspecs.declare_needs`."""
         return list(self.needs(host))
+
+    @hookimpl
+    def names_to_resolve(self, host: HostFacts) -> list[str]:
+        """Answer `agent.hookspecs.names_to_resolve`."""
+        return list(self.resolves(host))
 
     @hookimpl
     def receive_chains(self, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:

@@ -13,6 +13,7 @@ from agent.model.need import Need
 from agent.model.peer import Peer
 from agent.model.pin import Pin
 from agent.model.records import ChainRecord, OrderRecord
+from agent.model.resolved import ResolvedName
 from agent.model.root import CrossCertificate, RootRecord
 from agent.store.modules import ModuleRecord
 
@@ -58,6 +59,8 @@ class Snapshot:
     endpoints: tuple[EndpointRecord, ...] = ()
     pins: tuple[Pin, ...] = ()
     """Those that a person has set."""
+    names: tuple[ResolvedName, ...] = ()
+    """Host names that modules need addresses of."""
     conditions: tuple[Finding, ...] = ()
     """What passes have noted, and what was seen when this was read: nothing in the rows tells it."""
     next_at: datetime | None = None

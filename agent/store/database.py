@@ -37,6 +37,7 @@ from agent.store.modules import Modules
 from agent.store.orders import Orders
 from agent.store.peers import Peers
 from agent.store.pins import Pins
+from agent.store.resolved_names import ResolvedNames
 from agent.store.revocations import Revocations
 from agent.store.roots import Roots
 from agent.store.sealing import Sealer
@@ -78,6 +79,7 @@ class Store:
         self.footprints = Footprints(database)
         self.conditions = Conditions(database)
         self.pins = Pins(database)
+        self.resolved = ResolvedNames(database)
         self.set_aside = SetAside(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)

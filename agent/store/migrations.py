@@ -314,3 +314,11 @@ def m026_key_types(db: Database) -> None:
             with suppress(AgentError, ValueError, TypeError, AttributeError):  # what can't be read is told elsewhere
                 key_type = describe(load_certificates(pem.encode())[0]).key_type
                 db.execute(f"update {table} set key_type = ? where sha256 = ?", [str(key_type), sha256])  # noqa: S608
+
+
+@migrations()
+def m027_resolved_names(db: Database) -> None:
+    """Host names that modules need addresses of."""
+    db.table("resolved_names").create(
+        _columns("module name asked_at seconds:int seen answered_at returns words failing_since"), pk=("module", "name")
+    )
