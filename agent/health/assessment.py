@@ -17,6 +17,7 @@ from agent.health.certificates import Certificates
 from agent.health.chain_warnings import chain_warnings
 from agent.health.lifetimes import lifetimes
 from agent.health.names import names
+from agent.health.observations import of_observations
 from agent.health.pins import pins
 from agent.health.snapshot import Progress, Snapshot
 from agent.health.states import ModuleState, Status, severity_of, severity_of_module, worst
@@ -108,6 +109,7 @@ def health(snapshot: Snapshot, now: datetime) -> Health:
         *_of_evidence(snapshot, now),
         *pins(snapshot, now),
         *named.findings,
+        *of_observations(snapshot.observed, now),
         *(finding for each in needs for finding in _of_need(each)),
         *(finding for each in chains for finding in _of_chain(each, began, now)),
         *(finding for each in modules for finding in _of_module(each, snapshot, began)),
