@@ -227,6 +227,44 @@ def probes(context: Context) -> list[Endpoint]:  # type: ignore[empty-body]
     """
 
 
+# Asked while nothing is deployed
+
+
+@hookspec(firstresult=True)
+def observe_command(context: Context) -> Command | None:
+    """Return a command that prints how the service is that runs, for a module with a service of its own.
+
+    Each line is a JSON object: `state_line`, `finding_line` and `differs_line` make them. It looks and changes nothing, is run
+    in each pass and by the daemon once a minute, and gets fifteen seconds and a megabyte. `context` is that of the generation
+    in service.
+
+    When it raises, or the command fails: a finding says so; nothing else comes of it.
+
+    ```python
+    @hookimpl
+    def observe_command(self, context: Context) -> Command | None:
+        return Command(("cat", str(context.places.run / "tunnel.states")))
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def mend_command(context: Context, subject: str) -> Command | None:
+    """Return a command that tries to end a state of `subject` that was observed with ``mend``, as dialling does.
+
+    It is run in a pass, with pauses that grow from half a minute to a quarter of an hour, as long as the state is the same.
+    What it prints when it fails is the reason that is told.
+
+    When it raises: the state stays, and a finding says so.
+
+    ```python
+    @hookimpl
+    def mend_command(self, context: Context, subject: str) -> Command | None:
+        return Command(("tunnelctl", "dial", subject.removeprefix("tunnel ")))
+    ```
+    """
+
+
 # Asked before anything dangerous
 
 

@@ -89,6 +89,9 @@ class ProbeSettings(_SettingsTable):
     """``[probe]``: how endpoints are checked."""
 
     interval: int = Field(900, ge=1, le=604_800, description="seconds between two checks of an endpoint for drift")
+    observe_seconds: int = Field(
+        60, ge=5, le=86_400, description="seconds between two looks at what services tell of themselves, by the daemon"
+    )
     handshakes: int = Field(3, ge=1, le=20, description="fresh connections in a row that must agree after a switch")
     timeout: float = Field(10.0, gt=0, le=300, allow_inf_nan=False, description="seconds for one endpoint")
 

@@ -103,6 +103,18 @@ class Service(BaseModel):
         """
         return None
 
+    def observe_with(self, context: ServiceContext) -> Command | None:
+        """Return what prints how the daemon is that runs: lines of `state_line`, `finding_line` and `differs_line`.
+
+        It changes nothing, and is run in each pass and by the agent's daemon once a minute. Where a line says that what runs
+        differs, the core has the service read its files again, unless that is `disruptive`.
+        """
+        return None
+
+    def mend_with(self, context: ServiceContext, subject: str) -> Command | None:
+        """Return what tries to end a state of `subject` that was observed with ``mend``; it is run with growing pauses."""
+        return None
+
     def start_with(self, context: ServiceContext) -> Command | None:
         """Return what starts the service."""
         return None

@@ -82,6 +82,14 @@ class Unit(ABC):
         """Return the command that ends with 0 once it runs the candidate."""
         return None
 
+    def observe(self, candidate: Candidate) -> Command | None:
+        """Return the command that prints how it is."""
+        return None
+
+    def mend(self, candidate: Candidate, subject: str) -> Command | None:
+        """Return the command that tries to end an observed state."""
+        return None
+
     def start(self, candidate: Candidate) -> Command | None:
         """Return the command that starts it."""
         return None
@@ -116,6 +124,14 @@ class OwnUnit(Unit):
     def confirm(self, candidate: Candidate) -> Command | None:
         """Ask the module."""
         return self._hooks.confirm(self.name, candidate.contexts[self.name])
+
+    def observe(self, candidate: Candidate) -> Command | None:
+        """Ask the module."""
+        return self._hooks.observe(self.name, candidate.contexts[self.name])
+
+    def mend(self, candidate: Candidate, subject: str) -> Command | None:
+        """Ask the module."""
+        return self._hooks.mend(self.name, candidate.contexts[self.name], subject)
 
 
 class SharedUnit(Unit):
@@ -175,6 +191,14 @@ class SharedUnit(Unit):
     def confirm(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
         return self._ask("confirm_with", lambda: self._service.confirm_with(self._context(candidate)))
+
+    def observe(self, candidate: Candidate) -> Command | None:
+        """Ask the service."""
+        return self._ask("observe_with", lambda: self._service.observe_with(self._context(candidate)))
+
+    def mend(self, candidate: Candidate, subject: str) -> Command | None:
+        """Ask the service."""
+        return self._ask("mend_with", lambda: self._service.mend_with(self._context(candidate), subject))
 
     def start(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
@@ -258,6 +282,10 @@ class EmptiedUnit(SharedUnit):
         return True
 
     def confirm(self, candidate: Candidate) -> Command | None:
+        """Return nothing."""
+        return None
+
+    def observe(self, candidate: Candidate) -> Command | None:
         """Return nothing."""
         return None
 

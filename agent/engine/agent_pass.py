@@ -18,6 +18,7 @@ from agent.deploy.failures import ModuleFailures
 from agent.deploy.former_instances import check_former_instances
 from agent.deploy.leaving_out import leave_out_refused
 from agent.deploy.next_start import check_next_start
+from agent.deploy.observing import next_tries, observe_services
 from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
@@ -44,6 +45,7 @@ from agent.planning import (
     MakeRoot,
     Obtain,
     Plan,
+    PrepareKeys,
     Retire,
     RootStep,
     Settle,
@@ -154,7 +156,8 @@ class Pass:
         now = self._clock()
         state = self._state(now)
         self._alternatives = Alternatives(declared.needs, state.evidence, now)
-        return plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
+        made = plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
+        return made.due_as_well(next_tries(self._store.observations.all(), now))
 
     @cached_property
     def _addresses(self) -> tuple[str, ...]:
@@ -213,6 +216,7 @@ class Pass:
         if boot:
             return
         judge_unjudged(self._store, self._services, bound_chains(self._store, made), self._clock())
+        self._prepare_keys(made)
         deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
         looked_at = modules_to_look_at(self._store, made, deployed, self._inputs.enabled.modules, self._clock())
         waited = [action.module for action in made.actions if isinstance(action, Settle)]
@@ -225,6 +229,7 @@ class Pass:
         context = self._deploy_context()
         check_next_start(context, looked_at, waited, deployed, self._tested)
         check_reloadable(context, {*looked_at, *waited})
+        observe_services(context, self._inputs.settings.probe.observe_seconds)
         check_former_instances(context)
 
     def close(self, made: Plan) -> None:
@@ -292,6 +297,15 @@ class Pass:
             if delivery.chain is not None:
                 self._made[delivery.chain.id] = delivery.chain
                 self.performed.append(describe(delivery.obtain))
+
+    def _prepare_keys(self, made: Plan) -> None:
+        """Make keys ahead, after what serves has been deployed."""
+        from agent.engine.kept_keys import KeyKeeper
+
+        for action in made.actions:
+            if isinstance(action, PrepareKeys):
+                KeyKeeper(self._services.writer, self._clock).prepare(action.request)
+                self.performed.append(describe(action))
 
     def _keep_bindings(self, made: Plan) -> None:
         needs = self.declarations.needs

@@ -183,6 +183,7 @@ def state_of(
         held_back=store.peers.held_back(),
         revocations=tuple(store.revocations.all()),
         lists=store.revocations.lists(),
+        kept_keys=store.kept_keys.all(),
         doubt=doubt,
     )
 

@@ -16,6 +16,7 @@ from agent.health import problems
 from agent.health.certificates import Certificates
 from agent.health.chain_warnings import chain_warnings
 from agent.health.lifetimes import lifetimes
+from agent.health.observations import of_observations
 from agent.health.pins import pins
 from agent.health.snapshot import Progress, Snapshot
 from agent.health.states import ModuleState, Status, severity_of, severity_of_module, worst
@@ -106,6 +107,7 @@ def health(snapshot: Snapshot, now: datetime) -> Health:
         *_of_pass(snapshot, now),
         *_of_evidence(snapshot, now),
         *pins(snapshot, now),
+        *of_observations(snapshot.observed, now),
         *(finding for each in needs for finding in _of_need(each)),
         *(finding for each in chains for finding in _of_chain(each, began, now)),
         *(finding for each in modules for finding in _of_module(each, snapshot, began)),

@@ -10,6 +10,7 @@ from agent.model.binding import Binding
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
 from agent.model.finding import Finding
 from agent.model.need import Need
+from agent.model.observed import ObservedState
 from agent.model.peer import Peer
 from agent.model.pin import Pin
 from agent.model.records import ChainRecord, OrderRecord
@@ -58,6 +59,8 @@ class Snapshot:
     endpoints: tuple[EndpointRecord, ...] = ()
     pins: tuple[Pin, ...] = ()
     """Those that a person has set."""
+    observed: tuple[ObservedState, ...] = ()
+    """What services told of themselves last."""
     conditions: tuple[Finding, ...] = ()
     """What passes have noted, and what was seen when this was read: nothing in the rows tells it."""
     next_at: datetime | None = None

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agent.contract.window import Hours
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
+from agent.model.kept_key import KeptKey
 from agent.model.pause import Pause
 from agent.model.peer import Peer
 from agent.model.root import CrossCertificate, RootRecord
@@ -62,6 +63,8 @@ class State:
     revocations: tuple[Revocation, ...] = ()
     lists: Mapping[str, RevocationList] = field(default_factory=dict)
     """SHA-256 of a root -> its newest list."""
+    kept_keys: Mapping[str, tuple[KeptKey, ...]] = field(default_factory=dict)
+    """Id of a request -> the keys that it keeps."""
     doubt: ClockDoubt | None = None
     """None: the clock is believed."""
     irrevocable_from: datetime | None = None

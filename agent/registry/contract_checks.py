@@ -42,6 +42,8 @@ METHODS: Mapping[str, str] = {
     "reload_command": "reload_with",
     "confirm_command": "confirm_with",
     "probes": "endpoints",
+    "observe_command": "observe_with",
+    "mend_command": "mend_with",
     "inspect_command": "inspect_with",
     "consequences_of": "consequences",
 }

@@ -113,6 +113,16 @@ class Hooks:
         answer: Command | None = self._one("confirm_command", module, (Command,), context=context)
         return answer
 
+    def observe(self, module: str, context: Context) -> Command | None:
+        """Ask for what prints how the service is that runs."""
+        answer: Command | None = self._one("observe_command", module, (Command,), context=context)
+        return answer
+
+    def mend(self, module: str, context: Context, subject: str) -> Command | None:
+        """Ask for what tries to end an observed state."""
+        answer: Command | None = self._one("mend_command", module, (Command,), context=context, subject=subject)
+        return answer
+
     def probes(self, module: str, context: Context) -> list[Endpoint]:
         """Ask where each slot's chain is seen."""
         return self._several("probes", module, (Endpoint,), context=context)

@@ -207,6 +207,7 @@ EXAMPLES: list[AgentError] = [
     root.NoCrossCertificate("no other root is believed beside the present one"),
     root.NoRootPrepared(),
     root.RootUnknown("bf2c"),
+    root.RootAmbiguous("bf", ["bf2c" + "0" * 60, "bf17" + "0" * 60]),
     root.NoRootReplaced(),
     root.RootStepTooLate("gw Root CA", AT, AT - timedelta(days=20)),
     root.RootEndsTooSoon("Company Appliances", AT, AT + timedelta(days=30)),

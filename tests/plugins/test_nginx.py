@@ -349,3 +349,11 @@ def test_the_administrators_own_main_file_includes_ours(upstream):
         assert b"unrecognized name" in s_client(module, "-servername", "other.example.com").stderr
         assert "the administrator's page" in ask_plainly(module, "other.example.com")
         assert status_of(ask_plainly(module, "c.test")) == 301
+
+
+def test_that_newer_nginx_has_another_way_to_say_http2_is_no_warning_of_ours():
+    of_ours = (
+        'nginx: [warn] the "listen ... http2" directive is deprecated, use the "http2" directive instead in /m/a.conf:4'
+    )
+    conflict = 'nginx: [warn] conflicting server name "a.example.com" on 0.0.0.0:443, ignored'
+    assert Nginx().warnings_in(f"{of_ours}\n{conflict}\nnginx: test is successful\n") == [conflict]

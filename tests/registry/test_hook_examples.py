@@ -134,6 +134,14 @@ LIFE: dict[str, tuple[Callable[[Hooks], Any], Any]] = {
         lambda hooks: hooks.probes("tunnel", CONTEXT),
         [Endpoint(port=993, server_name="a.test", slot="tunnel")],
     ),
+    "observe_command": (
+        lambda hooks: hooks.observe("tunnel", CONTEXT),
+        Command(("cat", "/run/cw/tunnel.states")),
+    ),
+    "mend_command": (
+        lambda hooks: hooks.mend("tunnel", CONTEXT, "tunnel north"),
+        Command(("tunnelctl", "dial", "north")),
+    ),
     "inspect_command": (lambda hooks: hooks.inspect("tunnel", CONTEXT), Command(("printf", "session alice"))),
     "consequences_of": (
         lambda hooks: hooks.consequences("tunnel", Change("root", "ab"), "session alice\nidle bob"),

@@ -10,9 +10,10 @@ from agent.cli.program import run
 from agent.errors.problem import Problem
 from agent.model.deployment import Refusal, RefusedKind
 from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.kept_key import KeyRole
 from agent.model.need import Request
 from agent.model.records import OrderRecord, Watch
-from agent.pki.chain import KeyType, Purpose
+from agent.pki.chain import KeyType, Purpose, generate_key
 from agent.store.integrity import read_all
 from agent.store.schema import KEYS, MADE_AGAIN, PEOPLES
 from support.appliances.api import NAME, make_tunnel
@@ -75,6 +76,7 @@ def fill(appliance) -> None:
         (binding,) = store.modules.bindings()
         store.orders.failed(OrderRecord(request.id, "acme", 1, now, problem.to_json(), False, ""))
         store.orders.ask_again(request.id, now)
+        store.kept_keys.add(request.id, generate_key(request.key_type), KeyRole.NEXT, now)
         store.watches.put(Watch(chain=binding.chain, next_at=now))
         store.deployments.refuse(Refusal("gone", "a", RefusedKind.CHAIN, "b", problem, 1, now))
         store.failing.add("acme", ["gone.example.test"], request, now)

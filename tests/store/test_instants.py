@@ -39,8 +39,10 @@ COLUMNS = {
     "failing_names": {"since": FACT, "passed_at": FACT},
     "generations": {"created_at": FACT},
     "jobs": {"started_at": FACT, "ended_at": FACT},
+    "kept_keys": {"since": FACT, "unneeded_since": FACT},
     "ledger": {"at": FACT},
     "login_failures": {"at": FACT},
+    "observations": {"since": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "orders": {"lease_at": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "peers": {
         "created_at": FACT,
@@ -85,6 +87,7 @@ COLUMNS = {
 BEGINNINGS = {
     ("deployments", "retry_at"): "tried_at",
     ("endpoints", "next_at"): "checked_at",
+    ("observations", "retry_at"): "tried_at",
     ("orders", "retry_at"): "tried_at",
     ("peers", "retry_at"): "tried_at",
     ("refusals", "retry_at"): "tried_at",
