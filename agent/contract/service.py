@@ -85,6 +85,13 @@ class Service(BaseModel):
         """
         return ()
 
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Return whether a test has failed for want of a network, which comes later in a boot: a name that isn't resolved yet.
+
+        Asked at boot alone, where what is in service is left as it is then. `addressed`: this machine has an address already.
+        """
+        return False
+
     def reload_with(self, context: ServiceContext) -> Action | None:
         """Return what makes the service read its files again."""
         return None

@@ -69,6 +69,10 @@ class Unit(ABC):
         """Return what its own test, which succeeded, warns of."""
         return []
 
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Whether a test has failed for want of a network, which comes later in a boot."""
+        return False
+
     @property
     def reload_proves(self) -> bool:
         """Whether a reload that succeeds proves that the new configuration is in force."""
@@ -175,6 +179,10 @@ class SharedUnit(Unit):
         """Ask the service."""
         return self._ask("warnings_in", lambda: [*self._service.warnings_in(output)])
 
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Ask the service."""
+        return self._ask("awaits_network", lambda: bool(self._service.awaits_network(output, addressed)))
+
     @property
     def reload_proves(self) -> bool:
         """Whether the service says so."""
@@ -263,6 +271,10 @@ class EmptiedUnit(SharedUnit):
     def warnings_in(self, output: str) -> list[str]:
         """Return none: they would be about nothing of the agent's."""
         return []
+
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Never: it reads nothing of the agent's."""
+        return False
 
     @property
     def reload_proves(self) -> bool:

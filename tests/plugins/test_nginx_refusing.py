@@ -1,14 +1,13 @@
 """What nginx refuses is left out and named; what was served is still served, and new chains go on."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from agent.model.deployment import Outcome, RefusedKind
 from support.appliances.proxied import SITES, Proxied
+from support.hosts import resolving
 
 # Templates that nginx or Jinja refuses
 
@@ -175,15 +174,3 @@ def test_it_is_taken_in_by_itself_once_its_name_resolves(serving_by_template):
         serving.apply()
     serving.assert_served(*SITES, "d.example.test")
     assert serving.refusals() == []
-
-
-@contextmanager
-def resolving(name: str) -> Iterator[None]:
-    """Let this machine know a name meanwhile."""
-    hosts = Path("/etc/hosts")
-    line = f"127.0.0.1 {name}\n"
-    hosts.write_text(f"{hosts.read_text().rstrip()}\n{line}")
-    try:
-        yield
-    finally:
-        hosts.write_text(hosts.read_text().replace(line, ""))
