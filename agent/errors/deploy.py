@@ -169,6 +169,19 @@ class NotIncluded(DeployError):
     reason: str
 
 
+class NotTakenUp(DeployError):
+    """The first files of a module are in place, and its service doesn't go by them yet."""
+
+    code = "deploy.not_taken_up"
+    cause = "The service doesn't serve the first files yet: {reason:clause}."
+    where = "{module}"
+    effect = "The files stay in place for its configuration to name them."
+    fix = f"Have its configuration name {{paths:few}}, {APPLY}"
+    module: str
+    reason: str
+    paths: Sequence[str]
+
+
 class RollbackFailed(DeployError):
     """The old generation was put back, but isn't seen on the wire either."""
 

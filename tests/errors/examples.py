@@ -372,6 +372,11 @@ EXAMPLES: list[AgentError] = [
     deploy.NotIncluded(
         "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
     ),
+    deploy.NotTakenUp(
+        "files",
+        "127.0.0.1:443 (shop.example.test) presents a chain that isn't the agent's.",
+        ["/etc/ssl/chainwright/shop"],
+    ),
     # State, settings, plugins
     store.MasterKeyLost(f"{PRIVATE}/master.key"),
     store.MasterKeyRefused(f"{PRIVATE}/master.key"),
