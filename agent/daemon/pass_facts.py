@@ -31,7 +31,8 @@ def what_to_watch(layout: Layout) -> dict[str, Any]:
     """Return the ports and the pid files of what serves."""
     with contextlib.suppress(AgentError), Store.open_read_only(layout) as store:
         pid_files = (store.meta("pid files") or "").splitlines()
-        return {"ports": sorted(store.endpoints.ports()), "pid_files": pid_files}
+        serving = sorted(store.endpoints.ports() - store.endpoints.ports(wrong=True))
+        return {"ports": sorted(store.endpoints.ports()), "pid_files": pid_files, "serving": serving}
     return {}
 
 

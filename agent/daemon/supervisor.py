@@ -214,7 +214,8 @@ class Supervisor:
         self._once.say("lock", "")
         self._once.say("pass", "")
         self._note_refusal(message["refusal"])
-        self._services.follow(message.get("ports", ()), message.get("pid_files", ()))
+        watched = (message.get(each, ()) for each in ("ports", "pid_files", "serving"))
+        self._services.follow(*watched)
         at = instant(message["due"])
         self._log.say(f"made a pass, because {message['reason']}; the next is due at {at}")
         if self._notifier.heard:
