@@ -157,6 +157,17 @@ class ServiceDown(DeployError):
     reason: str
 
 
+class NoSystemd(DeployError):
+    """The settings leave a service to systemd, which is not what starts services on this machine."""
+
+    code = "deploy.no_systemd"
+    cause = "systemd does not run here, and the service is left to it."
+    where = "{service}"
+    effect = "The new files are in place; nothing tells the service of them."
+    fix = f'Set manager = "commands" in [services.{{service}}], {APPLY}'
+    service: str
+
+
 class NotIncluded(DeployError):
     """The administrator's main file doesn't name the agent's files yet, which are there for it."""
 

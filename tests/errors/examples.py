@@ -370,6 +370,7 @@ EXAMPLES: list[AgentError] = [
     deploy.FormerInstance("nginx", "pid 4711", "kill 4711"),
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
+    deploy.NoSystemd("nginx"),
     deploy.NotIncluded(
         "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
     ),
