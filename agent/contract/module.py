@@ -85,6 +85,13 @@ class Module(BaseModel):
         """Return the chains that this module asks for."""
         raise NotImplementedError
 
+    def resolves(self, host: HostFacts) -> Iterable[str]:
+        """Return host names that this module needs addresses of, as its service must not look them up when it starts.
+
+        They are asked for again and again, and files are rendered with what is known of them (`Context.addresses`).
+        """
+        return ()
+
     def receive(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
         """Say what files of key and chain parts come of `chains`. Default: those in `files`."""
         return [file for file in self.files if isinstance(file, ChainFile)]
@@ -109,6 +116,17 @@ class Module(BaseModel):
         """Return what ends with 0 once the service runs this generation, where no endpoint shows the generation's number."""
         return self._command(self.confirm, context)
 
+    def observe_with(self, context: Context) -> Command | None:
+        """Return what prints how the service is that runs: lines of `state_line`, `finding_line` and `differs_line`.
+
+        It changes nothing. For a module with a service of its own; else `Service.observe_with` is asked.
+        """
+        return None
+
+    def mend_with(self, context: Context, subject: str) -> Command | None:
+        """Return what tries to end a state of `subject` that was observed with ``mend``; it is run with growing pauses."""
+        return None
+
     def inspect_with(self, context: Context) -> Command | None:
         """Return a command that prints what runs now (sessions, peers)."""
         return self._command(self.inspect, context)
@@ -132,6 +150,11 @@ class Module(BaseModel):
     def declare_needs(self, host: HostFacts) -> list[Need]:
         """Answer `agent.hookspecs.declare_needs`."""
         return list(self.needs(host))
+
+    @hookimpl
+    def names_to_resolve(self, host: HostFacts) -> list[str]:
+        """Answer `agent.hookspecs.names_to_resolve`."""
+        return list(self.resolves(host))
 
     @hookimpl
     def receive_chains(self, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
@@ -162,6 +185,16 @@ class Module(BaseModel):
     def confirm_command(self, context: Context) -> Command | None:
         """Answer `agent.hookspecs.confirm_command`."""
         return self.confirm_with(context)
+
+    @hookimpl
+    def observe_command(self, context: Context) -> Command | None:
+        """Answer `agent.hookspecs.observe_command`."""
+        return self.observe_with(context)
+
+    @hookimpl
+    def mend_command(self, context: Context, subject: str) -> Command | None:
+        """Answer `agent.hookspecs.mend_command`."""
+        return self.mend_with(context, subject)
 
     @hookimpl
     def inspect_command(self, context: Context) -> Command | None:

@@ -12,6 +12,8 @@ from agent.system.listeners import Listener, listeners, processes_of
 from agent.system.processes import parents_only, process_of
 from agent.system.trust import TOP
 
+WATCHED = ("ports", "pid_files", "serving")
+"""What `follow` takes of what a pass process tells."""
 TICK = 5.0
 """Seconds between looks at who listens: a tenth of a millisecond each."""
 INIT = 1

@@ -9,6 +9,8 @@ from agent.errors.base import AgentError
 UNCHANGED = "What is in service was not changed."
 PUT_BACK_AND_SEEN = "The previous generation was put back, and was seen to be served."
 PUT_BACK = "The previous generation was put back; what is served was not seen."
+WAITS = "It does not run, and its start would fail."
+EARLIER_IN_PLACE = "Its last configuration that the service accepts is in place, so that all is served."
 KEPT = "The new generation stays in place, as there is no better one."
 TAKEN_OUT = "It was taken out again; there was no generation before it."
 APPLY = "then: chainwright apply"
@@ -91,6 +93,19 @@ class NextStartFails(DeployError):
     fix = f"Correct what it names, as this shows it: {{command}}; {APPLY}"
     service: str
     command: str
+    reason: str
+    detail: str
+
+
+class LeftOut(DeployError):
+    """A service that did not run refused what was in place for it: the part that it refuses was left out for the rest."""
+
+    code = "deploy.left_out"
+    cause = "{service} would not start with it: {reason:clause}."
+    effect = "It is left out, so that the rest is served."
+    fix = f"Correct what it names, {APPLY}"
+    where: str
+    service: str
     reason: str
     detail: str
 

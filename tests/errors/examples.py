@@ -320,6 +320,7 @@ EXAMPLES: list[AgentError] = [
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
     deploy.CheckWarned("nginx", ['[warn] conflicting server name "gw.example.test" on 0.0.0.0:443, ignored']),
     deploy.NextStartFails("nginx", "nginx -t", "[emerg] unknown directive", OUTPUT),
+    deploy.LeftOut(f"reverse_proxy/{SHOP}", "nginx", "[emerg] unknown directive", OUTPUT),
     deploy.NotReloadable(
         "nginx", "/run/nginx.pid is missing", "End it (kill 4711), then start it: systemctl start nginx"
     ),
