@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from agent.errors.base import AgentError
@@ -97,6 +97,22 @@ class RootUnknown(RootError):
     where = "root"
     fix = "See the roots: chainwright root list"
     sha256: str
+
+
+class RootAmbiguous(RootError):
+    """The SHA-256 of several roots begin with what is given."""
+
+    code = "root.ambiguous"
+    cause = "The SHA-256 of {found:count} roots begin with {start:quoted}."
+    where = "root"
+    fix = "Write more of it: {beginnings}"
+    start: str
+    found: Collection[str]
+
+    @property
+    def beginnings(self) -> list[str]:
+        """What tells them apart."""
+        return [each[:16] for each in sorted(self.found)]
 
 
 class NoCrossCertificate(RootError):

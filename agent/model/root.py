@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
+from agent.errors.root import RootAmbiguous
 from agent.model.binding import Binding
 from agent.model.peer import Peer
 from agent.model.records import ChainRecord
@@ -149,6 +150,14 @@ def signers(roots: Sequence[RootRecord], crosses: Collection[CrossCertificate], 
 def all_in_phase(roots: Iterable[RootRecord], phase: RootPhase) -> list[RootRecord]:
     """Return the roots that are so far: the main ones first, the newest first. A step is of the first unless one is named."""
     return sorted((each for each in roots if each.phase is phase), key=lambda each: each.beside)
+
+
+def root_named(roots: Iterable[RootRecord], start: str) -> RootRecord | None:
+    """Return the root whose SHA-256 begins so. Raises `RootAmbiguous`."""
+    found = [each for each in roots if each.sha256.startswith(start.lower())]
+    if len(found) > 1:
+        raise RootAmbiguous(start, [each.sha256 for each in found])
+    return next(iter(found), None)
 
 
 def published_roots(roots: Collection[RootRecord]) -> list[RootRecord]:

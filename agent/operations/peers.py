@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent.auth.audit_log import AuditLog
-from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing, RootSignsUnusable
+from agent.errors.root import ListMissing, PeerUnknown, RevokedBefore, RootMissing, RootSignsUnusable, RootUnknown
 from agent.model.events import Event, EventKind
 from agent.model.peer import LIFETIME, Peer, serial_of
+from agent.model.root import root_named
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part, encode
 from agent.pki.revocation import Revocation, RevocationList, RevocationReason
@@ -93,12 +94,11 @@ def export_peer(store: Store, peer: Peer, parts: Sequence[Part] = (Part.FULLCHAI
 def revocation_list(store: Store, root: str = "") -> RevocationList:
     """Return a root's list of what it has revoked. `root`: beginning of its SHA-256; empty: the main one that signs.
 
-    Raises `RootMissing` and `ListMissing`.
+    Raises `RootMissing`, `RootUnknown`, `RootAmbiguous` and `ListMissing`.
     """
-    named = (each for each in store.roots.all() if each.sha256.startswith(root))
-    record = next(named, None) if root else store.roots.present()
+    record = root_named(store.roots.all(), root) if root else store.roots.present()
     if record is None:
-        raise RootMissing
+        raise RootUnknown(root) if root else RootMissing
     found = store.revocations.lists().get(record.sha256)
     if found is None or not found.pem:
         raise ListMissing(record.subject)

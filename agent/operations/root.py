@@ -13,7 +13,7 @@ from agent.errors.wording import few, quoted
 from agent.health.chain_warnings import root_warnings
 from agent.model.aim import Aim
 from agent.model.events import EventKind
-from agent.model.root import PUBLISHED
+from agent.model.root import PUBLISHED, root_named
 from agent.operations.consequences import effects_of_each
 from agent.operations.effects import ModuleConsequence, RootEffects
 from agent.operations.root_bridge import bridge_obstacle
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 def is_beside(state: LockedState, of: str) -> bool:
     """Whether a root that signs or is prepared, by the beginning of its SHA-256, is one beside the main one. Empty: it isn't.
 
-    Raises `RootUnknown`.
+    Raises `RootUnknown` and `RootAmbiguous`.
     """
     if not of:
         return False
-    known = [each for each in state.store.roots.all() if each.phase in PUBLISHED and each.sha256.startswith(of.lower())]
-    if not known:
+    found = root_named([each for each in state.store.roots.all() if each.phase in PUBLISHED], of)
+    if found is None:
         raise RootUnknown(of)
-    return known[0].beside
+    return found.beside
 
 
 def root_effects(

@@ -9,7 +9,7 @@ from agent.engine.root_steps import store_beginning
 from agent.errors.problem import rfc3339
 from agent.errors.root import NoRootPrepared, NoRootReplaced, RootStepTooLate, RootUnknown
 from agent.model.events import Event, EventKind
-from agent.model.root import RootPhase, RootRecord, all_in_phase
+from agent.model.root import RootPhase, RootRecord, all_in_phase, root_named
 from agent.operations.consequences import module_effects
 from agent.operations.effects import RetirementEffects
 from agent.planning.root_life import depending_in, hand_over_instant
@@ -26,14 +26,14 @@ ASKED = "as it was asked for"
 def prepared_root(state: LockedState, of: str = "") -> RootRecord:
     """Return the root that is prepared, the main one first; `of`: the beginning of its SHA-256.
 
-    Raises `NoRootPrepared` and `RootUnknown`.
+    Raises `NoRootPrepared`, `RootUnknown` and `RootAmbiguous`.
     """
     return _found(state, RootPhase.PREPARED, of, NoRootPrepared)
 
 
 def _found(state: LockedState, phase: RootPhase, of: str, missing: type[RootError]) -> RootRecord:
     known = all_in_phase(state.store.roots.all(), phase)
-    found = next((each for each in known if each.sha256.startswith(of.lower())), None)
+    found = root_named(known, of) if of else next(iter(known), None)
     if found is None:
         raise RootUnknown(of) if of else missing
     return found
@@ -73,7 +73,7 @@ def retire_root(state: LockedState, at: datetime, of: str = "") -> RootRecord:
 def replaced_root(state: LockedState, of: str = "") -> RootRecord:
     """Return the newest root that was replaced and is still believed, the main one first; `of`: as above.
 
-    Raises `NoRootReplaced` and `RootUnknown`.
+    Raises `NoRootReplaced`, `RootUnknown` and `RootAmbiguous`.
     """
     return _found(state, RootPhase.REPLACED, of, NoRootReplaced)
 

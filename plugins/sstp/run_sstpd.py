@@ -1,12 +1,14 @@
 """Check, start and restart of sstp-server, which has no test, no reload and no pid file.
 
 Called as ``python run_sstpd.py check|start|restart PROGRAM CONFIGURATION PID_FILE LOG``. Exit code 127: it isn't installed. What
-would end it at its start is looked for first, as no client is connected until it is up again.
+would end it at its start is looked for first, as no client is connected until it is up again. A check also has it tried whether
+it carries frames, which its start doesn't show.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -19,11 +21,17 @@ from configparser import ConfigParser, Error
 from contextlib import suppress
 from pathlib import Path
 
+HERE = Path(__file__).parent
+TRY_SSTPD, REPAIR_SSTPD = HERE / "try_sstpd.py", HERE / "repair_sstpd.py"
 NOT_FOUND = 127
 GRACE = 10.0
 """Seconds for it to end, then it is killed; also for it to come up."""
 RELEASE = 3.0
 """Seconds for processes of sessions, which end with it, to let go of its port."""
+LONGEST_TRIAL = 60.0
+"""Seconds; a trial that takes longer says nothing."""
+HEAD = 1024
+"""Octets of a script, in which its interpreter is named."""
 PAUSE = 0.02
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where an address that means "every" is reached
 
@@ -53,6 +61,33 @@ def check(configuration: Path) -> None:
         sys.exit(f"{configuration}: pem_cert and pem_key can't be used: {_reason(error)}")
     if shutil.which(settings["pppd"]) is None:
         sys.exit(f"{configuration}: pppd {settings['pppd']} can't be run; sstp-server does not start without it")
+
+
+def check_frames(program: str) -> None:
+    """Have its own Python try whether it carries frames; a program that is no Python script isn't tried."""
+    python = interpreter_of(Path(shutil.which(program) or program))
+    if python is None:
+        return
+    with suppress(OSError, subprocess.TimeoutExpired):
+        argv = [python, str(TRY_SSTPD), str(REPAIR_SSTPD)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=LONGEST_TRIAL, check=False, cwd="/")
+        if done.returncode == 0 and done.stdout:
+            sys.exit(f"{program} carries no frames: {done.stdout.strip()}")
+
+
+def interpreter_of(script: Path) -> str | None:
+    """Return the Python that runs a script, by its first line; by the second where its path is too long or has a blank."""
+    with script.open("rb") as file:
+        first, _, rest = file.read(HEAD).decode(errors="replace").partition("\n")
+    try:
+        words = shlex.split(first.removeprefix("#!")) if first.startswith("#!") else []
+        if words and words[0] == "/bin/sh" and rest.startswith("'''exec' "):
+            words = shlex.split(rest.partition("\n")[0])[1:]
+    except ValueError:
+        return None
+    if len(words) > 1 and Path(words[0]).name == "env":
+        words = [word for word in words[1:] if not word.startswith("-")]
+    return shutil.which(words[0]) if words and Path(words[0]).name.startswith("python") else None
 
 
 def check_port(configuration: Path) -> None:
@@ -170,6 +205,7 @@ def main(verb: str, program: str, configuration: Path, pid_file: Path, log: Path
     check(configuration)
     if verb == "check":
         check_port(configuration)
+        check_frames(program)
         return
     if verb == "restart":
         stop(program, pid_file)

@@ -45,7 +45,7 @@ def asked(tmp_path_factory):
     appliance.close()
 
 
-@pytest.mark.sampled(15)
+@pytest.mark.sampled(8)
 @SCHEMA.parametrize()
 @settings(
     max_examples=30,

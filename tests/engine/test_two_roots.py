@@ -1,6 +1,7 @@
 """Two roots on an appliance, one for RSA keys and one for the others, from the settings that want both to those that don't."""
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -8,8 +9,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.errors.root import RootUnknown
-from agent.model.root import RootPhase, RootRecord
+from agent.errors.root import RootAmbiguous, RootUnknown
+from agent.model.root import RootPhase, RootRecord, root_named
 from agent.operations.peers import revocation_list
 from agent.operations.root import is_beside, prepared_effects, reissue_root, root_effects, upload_root
 from agent.operations.root_steps import begin_signing, prepared_root
@@ -151,6 +152,12 @@ def test_each_of_two_is_followed_by_itself(box: Box):
     assert not box.appliance.change(is_beside, main.sha256[:12])
     with pytest.raises(RootUnknown):
         box.appliance.change(is_beside, "0" * 64)
+    assert root_named([main, other], other.sha256[:12].upper()) is other
+    with pytest.raises(RootAmbiguous) as several:
+        root_named([replace(main, sha256="ab" + "1" * 62), replace(other, sha256="ab" + "2" * 62)], "AB")
+    assert str(several.value) == (
+        'root: The SHA-256 of 2 roots begin with "AB".\nWrite more of it: ab11111111111111, ab22222222222222'
+    )
 
     box.appliance.change(reissue_root, at_once=False, beside=True)
     box.appliance.apply()

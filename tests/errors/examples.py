@@ -207,6 +207,7 @@ EXAMPLES: list[AgentError] = [
     root.NoCrossCertificate("no other root is believed beside the present one"),
     root.NoRootPrepared(),
     root.RootUnknown("bf2c"),
+    root.RootAmbiguous("bf", ["bf2c" + "0" * 60, "bf17" + "0" * 60]),
     root.NoRootReplaced(),
     root.RootStepTooLate("gw Root CA", AT, AT - timedelta(days=20)),
     root.RootEndsTooSoon("Company Appliances", AT, AT + timedelta(days=30)),
@@ -319,6 +320,7 @@ EXAMPLES: list[AgentError] = [
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
     deploy.CheckWarned("nginx", ['[warn] conflicting server name "gw.example.test" on 0.0.0.0:443, ignored']),
     deploy.NextStartFails("nginx", "nginx -t", "[emerg] unknown directive", OUTPUT),
+    deploy.LeftOut(f"reverse_proxy/{SHOP}", "nginx", "[emerg] unknown directive", OUTPUT),
     deploy.NotReloadable(
         "nginx", "/run/nginx.pid is missing", "End it (kill 4711), then start it: systemctl start nginx"
     ),
@@ -369,6 +371,7 @@ EXAMPLES: list[AgentError] = [
     deploy.FormerInstance("nginx", "pid 4711", "kill 4711"),
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
+    deploy.NoSystemd("nginx"),
     deploy.NotIncluded(
         "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
     ),

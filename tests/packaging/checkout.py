@@ -65,13 +65,13 @@ class Checkout:
         output, errors = process.communicate(timeout=60)
         return process.returncode, output, errors
 
-    def shell(self, script: str) -> tuple[int, str, str]:
+    def shell(self, script: str, **variables: str) -> tuple[int, str, str]:
         """Run `script` as a user of the shared functions would."""
         (self.path / "script").write_text(
             f'#!/bin/sh\nset -eu\nhere="{self.path}"\n. "$here/packaging/setup.sh"\n{script}'
         )
         (self.path / "script").chmod(0o755)
-        return self.call("script")
+        return self.call("script", **variables)
 
     def program(self, name: str, text: str) -> None:
         """Put a program before all others on the PATH."""

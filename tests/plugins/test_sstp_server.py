@@ -206,6 +206,25 @@ def test_what_would_end_it_at_its_start_is_refused_and_nobody_is_disconnected(vp
     assert said.removeprefix(CHECK).startswith(reason.replace("<string>", "'ROOT"))
 
 
+def test_one_that_carries_no_frames_is_refused_and_its_cure_is_told(box):
+    package = box.root / "broken/sstpd"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('__version__ = "0.6.0"\n')
+    (package / "codec.py").write_text(
+        'PppDecoder = object\ndef escape(frame):\n    raise SystemError("PY_SSIZE_T_CLEAN macro must be defined")\n'
+    )
+    python = box.program("python3", f'#!/bin/sh\nPYTHONPATH={package.parent} exec {sys.executable} "$@"\n')
+    box.configure(service={**box.service, "binary": box.program("sstpd", f"#!{python}\n")})
+    box.apply()
+    assert box.deployment("sstp").outcome is Outcome.REFUSED
+    assert box.cause() == (
+        "run_sstpd refused the new configuration: ROOT/bin/sstpd carries no frames: its codec fails at every frame: "
+        "SystemError: PY_SSIZE_T_CLEAN macro must be defined; build it again: "
+        '"CFLAGS=-DPY_SSIZE_T_CLEAN python -m pip install --force-reinstall --no-cache-dir --no-binary sstp-server '
+        'sstp-server==0.6.0".'
+    )
+
+
 def test_a_key_of_another_chain_never_gets_as_far_as_a_restart(vpn):
     """The agent deploys no such pair; somebody else may put one there between two looks."""
     before = vpn.presented()

@@ -36,11 +36,13 @@ PROMISES = (
 """What the oracle has to see where the agent is broken on purpose: docs/reliability.md."""
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_that_must_not_be_happens(seed: int):
     assert told(story_of(seed, years=0.55, chains=8)) == []
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("story", ONCE_WRONG, ids=lambda story: f"{story.faults[0].kind}-{story.seed}")
 def test_what_went_wrong_once_does_not_again(story: Story):
     assert told(story) == []

@@ -98,6 +98,7 @@ def test_what_a_server_that_wants_to_be_left_alone_says_is_told(
     heals(misbehaving, found)
 
 
+@pytest.mark.sampled(10)
 @at_each("nonce")
 @pytest.mark.parametrize(
     "body", [b"<html>Log in</html>", b"", b'{"status": "val', b"[" * 200_000], ids=["page", "empty", "cut", "deep"]
@@ -150,6 +151,7 @@ def test_an_answer_that_drips_ends_in_time(misbehaving: Misbehaving, context: Fa
 # Where it leads
 
 
+@pytest.mark.sampled(9)
 @at_each()
 @pytest.mark.parametrize("target", ["http://127.0.0.1:9/", "file:///etc/passwd", "https://[::1"])
 def test_a_redirection_to_what_is_not_https_is_not_followed(
