@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.demo.modules import LOOPBACK, NGINX_PLACES, find_program
+from agent.demo.modules import NGINX_PLACES, find_program
+from agent.demo.ports import LOOPBACK, Place, Transport
 from agent.system.layout import Layout
 
 TRUST = "/var/lib/pebble/listener-root.pem"
@@ -23,7 +24,11 @@ class CA:
     dns_program: str = "pebble-challtestsrv"
     package: str = "pebble"
     """Debian package that has both."""
-    places: tuple[tuple[str, int], ...] = ((LOOPBACK, 14000), (LOOPBACK, 8053), NGINX_PLACES[1])
+    places: tuple[Place, ...] = (
+        Place(14000),
+        Place(8053, transports=(Transport.UDP, Transport.TCP)),
+        NGINX_PLACES[1],
+    )
     """Where it would like to have its directory, its DNS, and to look for answers to HTTP-01 where no module answers."""
 
     def programs(self) -> tuple[str, str] | None:

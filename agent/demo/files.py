@@ -11,17 +11,17 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from agent.demo.ca import CA, PEBBLE, Ports, acme_settings, configured_ports, proxied_http_port, settings_file
+from agent.demo.configured import choose_module_ports, claimed_ports
 from agent.demo.modules import (
-    LOOPBACK,
     OFFERS,
     ROOT,
     UPSTREAM,
     DemoModule,
     appliance_settings,
-    choose_ports,
     find_program,
     webui_settings,
 )
+from agent.demo.ports import Place, choose_ports
 from agent.demo.requirements import MissingRequirement, missing_requirement
 from agent.errors.store import StateUnwritable
 from agent.system.layout import Layout
@@ -49,7 +49,7 @@ def prepare(layout: Layout, port: int | None, offers: Sequence[DemoModule] = OFF
     try:
         layout.conf_d.mkdir(parents=True, exist_ok=True)
         _write_missing(layout.settings, appliance_settings())
-        notes = list(_prepare_webui(layout.conf_d / "webui.toml", port))
+        notes = list(_prepare_webui(layout, port))
         missing = [each for each in (_prepare(layout, offer) for offer in offers) if each]
         _prepare_ca(layout, ca)
     except OSError as error:
@@ -78,10 +78,11 @@ def _port_of(address: SplitResult) -> int | None:
         return None
 
 
-def _prepare_webui(path: Path, port: int | None) -> Iterator[str]:
+def _prepare_webui(layout: Layout, port: int | None) -> Iterator[str]:
+    path = layout.conf_d / "webui.toml"
     if not path.exists():
         wanted = port or WEBUI_PORT
-        chosen = choose_ports([(LOOPBACK, wanted)])[0]
+        chosen = choose_ports([Place(wanted)], claimed_ports(layout))[0]
         if chosen != wanted:
             yield f"Port {wanted} is taken; the web interface got {chosen} and keeps it (--port says otherwise)."
         _write(path, webui_settings(chosen))
@@ -110,7 +111,7 @@ def _prepare(layout: Layout, offer: DemoModule) -> MissingRequirement | None:
     for name, text in offer.programs:
         replace(layout.root / name, text.encode(), mode=0o755)
     if not path.exists():
-        text = offer.settings(program, choose_ports(offer.places)).replace(ROOT, str(layout.root))
+        text = offer.settings(program, choose_module_ports(layout, offer)).replace(ROOT, str(layout.root))
         replace(path, text.encode(), mode=offer.mode)
     return None
 
@@ -118,7 +119,7 @@ def _prepare(layout: Layout, offer: DemoModule) -> MissingRequirement | None:
 def _prepare_ca(layout: Layout, ca: CA) -> None:
     """The CA looks for answers where the reverse proxy serves HTTP, whose file has to be there already."""
     if ca.programs() and not settings_file(layout).exists():
-        directory, dns, http = choose_ports(ca.places)
+        directory, dns, http = choose_ports(ca.places, claimed_ports(layout))
         _write(settings_file(layout), acme_settings(Ports(directory, dns, proxied_http_port(layout) or http)))
 
 

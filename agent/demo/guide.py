@@ -16,7 +16,8 @@ from agent.auth import Accounts, Role
 from agent.auth.accounts import FIRST
 from agent.demo.ca import Ports
 from agent.demo.files import Prepared
-from agent.demo.modules import LOOPBACK, OFFERS
+from agent.demo.modules import OFFERS
+from agent.demo.ports import LOOPBACK
 from agent.demo.requirements import MissingRequirement
 from agent.demo.schemes import protocols_of_mail
 from agent.model.deployment import EndpointRecord, Outcome

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.demo.ports import ANYWHERE, LOOPBACK, Place, Transport
 from agent.demo.ppp import PPPD
 
 SYSTEM_PROGRAMS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Not on the PATH of an ordinary user."""
-LOOPBACK = "127.0.0.1"
 ROOT = "@root@"
 """Stands in a settings file for the directory of the demo."""
 UPSTREAM = "127.0.0.2"
@@ -32,8 +31,8 @@ class DemoModule:
     program: str
     package: str
     """Package that has it; more than one where `also` takes further ones."""
-    places: tuple[tuple[str, int], ...]
-    """Addresses and the ports that it would like to have there."""
+    places: tuple[Place, ...]
+    """Where it is to listen."""
     settings: Callable[[str, tuple[int, ...]], str]
     """`(path of the program, ports) -> text of the settings file`, with `ROOT` for the directory of the demo."""
     installation: str = ""
@@ -57,21 +56,6 @@ def find_program(name: str) -> str | None:
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *SYSTEM_PROGRAMS))
     found = shutil.which(name, path=path)
     return os.path.abspath(found) if found else None  # noqa: PTH100 - a symbolic link is kept
-
-
-def choose_ports(places: Iterable[tuple[str, int]]) -> tuple[int, ...]:
-    """Return the wanted ports, with a free one in place of each that is taken."""
-    with ExitStack() as stack:
-        return tuple(_bind(stack.enter_context(socket.socket()), address, port) for address, port in places)
-
-
-def _bind(listener: socket.socket, address: str, port: int) -> int:
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else one that a moment ago was in use is taken
-    try:
-        listener.bind((address, port))
-    except OSError:
-        listener.bind((address, 0))
-    return int(listener.getsockname()[1])
 
 
 def appliance_settings() -> str:
@@ -243,9 +227,11 @@ MAIL_PORTS = {
     "pop3s": 8995,
 }
 """Protocols, which are also the names of the settings, with the ports that they would like to have."""
-MAIL_PLACES = tuple((LOOPBACK, port) for port in MAIL_PORTS.values())
-NGINX_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8481))
-PORTAL_PLACES = ((LOOPBACK, 8444), (LOOPBACK, 8480), (UPSTREAM, 8482))
+MAIL_PLACES = tuple(Place(port) for port in MAIL_PORTS.values())
+NGINX_PLACES = (Place(8444), Place(8480), Place(8481, (UPSTREAM,)))
+PORTAL_PLACES = (Place(8444), Place(8480), Place(8482, (UPSTREAM,)))
+IKE_PLACES = tuple(Place(port, ANYWHERE, (Transport.UDP,)) for port in (15500, 15501))
+"""charon binds every address, whatever interfaces it answers at."""
 OFFERS = (
     DemoModule("reverse_proxy", "nginx", "nginx-light", NGINX_PLACES, _nginx_settings),
     DemoModule("web_auth", "nginx", "nginx-light", PORTAL_PLACES, _portal_settings),
@@ -253,7 +239,7 @@ OFFERS = (
         "ikev2",
         "charon-systemd",
         "charon-systemd libcharon-extauth-plugins",
-        ((LOOPBACK, 15500), (LOOPBACK, 15501)),
+        IKE_PLACES,
         _ikev2_settings,
         pages=False,
         as_root=True,
@@ -263,7 +249,7 @@ OFFERS = (
         "sstp",
         "sstpd",
         "slirp socat",
-        ((LOOPBACK, 8445),),
+        (Place(8445),),
         _sstp_settings,
         pages=False,
         also=("slirp-fullbolt", "socat", "setpriv", "prlimit"),

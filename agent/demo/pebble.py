@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from agent.demo.ca import TRUST, Ports
-from agent.demo.modules import LOOPBACK, choose_ports
+from agent.demo.ports import LOOPBACK, Place, choose_ports
 from agent.demo.processes import GRACE
 from agent.errors import AgentError
 from agent.pki.authority import Root
@@ -42,7 +42,7 @@ class Pebble:
         self._layout = layout
         self._programs = programs
         self._ports = ports
-        self._management, self._dns_management = choose_ports([(LOOPBACK, 0), (LOOPBACK, 0)])
+        self._management, self._dns_management = choose_ports([Place(0), Place(0)])
         self._place = layout.rooted(TRUST).parent
         self.log = layout.log / "pebble.log"
 

@@ -24,7 +24,11 @@ PASS_PROCESS = b"agent.daemon"
 PAUSE = 5.0
 """Seconds before a process that has ended is started again."""
 
-MASTERS = {"dovecot": "/run/chainwright/dovecot/master.pid", "postfix": "/var/spool/chainwright-postfix/pid/master.pid"}
+PID_FILES = {
+    "dovecot": "/run/chainwright/dovecot/master.pid",
+    "postfix": "/var/spool/chainwright-postfix/pid/master.pid",
+    "webui": "/run/chainwright-web/webui.pid",
+}
 """Below ``--root``: pid files that aren't beside the others."""
 
 
@@ -39,7 +43,7 @@ class WebUI:
         self._process: subprocess.Popen[bytes] | None = None
         self._watched = False
         self._closing = threading.Event()
-        self.pid_file = layout.run / "webui.pid"
+        self.pid_file = layout.rooted(PID_FILES["webui"])
         self.log = layout.log / "webui.log"
 
     @property
@@ -50,7 +54,7 @@ class WebUI:
     def start(self) -> bool:
         """Start it, and wait until it listens or has ended."""
         root = str(self._layout.root)
-        argv = [sys.executable, "-P", "-m", "agent", "--root", root, "webui", "--pid-file", str(self.pid_file)]
+        argv = [sys.executable, "-P", "-m", "agent", "--root", root, "webui"]
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C is for the demo, which then ends this process in its turn.
             self._process = subprocess.Popen(
@@ -117,13 +121,14 @@ def _remove_sockets(layout: Layout) -> None:
     """Remove sockets and pipes that services leave behind when they end: charon and Dovecot do."""
     for place, _, names in os.walk(layout.run):
         for each in (Path(place) / name for name in names):
-            if stat.S_IFMT(each.lstat().st_mode) in {stat.S_IFSOCK, stat.S_IFIFO}:
-                each.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # its owner, which is ending, has just removed it
+                if stat.S_IFMT(each.lstat().st_mode) in {stat.S_IFSOCK, stat.S_IFIFO}:
+                    each.unlink()
 
 
 def _pid_files(layout: Layout) -> list[tuple[str, Path]]:
     """Return those that are there, by the names of their programs."""
-    elsewhere = [(name, layout.rooted(path)) for name, path in MASTERS.items()]
+    elsewhere = [(name, layout.rooted(path)) for name, path in PID_FILES.items()]
     found = [*((each.stem, each) for each in layout.run.glob("*.pid")), *elsewhere]
     return sorted((each for each in found if each[1].exists()), key=lambda each: f"{each[0]}.pid")
 

@@ -14,6 +14,8 @@ from chainwright import Command, IncludedService, Module, PathText, Places, Serv
 from plugins.nginx.claims import contradictions
 from plugins.nginx.generation import generation_socket
 
+OLD_WAY = 'the "listen ... http2" directive is deprecated'
+"""Of nginx 1.25.1 and newer (Debian 13), about files of ours: the new way is an unknown directive to nginx 1.22 (Debian 12)."""
 CONFIRM = Path(__file__).with_name("confirm.py")
 
 
@@ -67,7 +69,12 @@ class Nginx(IncludedService):
 
     def warnings_in(self, output: str) -> Iterable[str]:
         """Return what nginx warns of: of two servers with one name it ignores one without an error."""
-        return [line for line in output.splitlines() if "[warn]" in line or "[emerg]" in line]
+        found = [line for line in output.splitlines() if "[warn]" in line or "[emerg]" in line]
+        return [line for line in found if OLD_WAY not in line]
+
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Find names that don't resolve and, before there is any address, those of `listen` that aren't there."""
+        return "host not found in" in output or (not addressed and "(99: " in output)
 
     def confirm_with(self, context: ServiceContext) -> Command | None:
         """Ask a socket of the workers for the number of the entry; a module's own number is seen with its endpoints."""

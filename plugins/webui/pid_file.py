@@ -15,6 +15,8 @@ def write_pid(path: Path) -> None:
     from plugins.webui.errors import PidFileUnwritable
 
     draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):  # below --root there is nobody else to make it
+        path.parent.mkdir()
     try:
         draft.write_text(f"{os.getpid()}\n")
         draft.replace(path)

@@ -19,9 +19,7 @@ class WebUIService(SystemdService):
     title: ClassVar[str] = "Web interface"
 
     unit: Word = "chainwright-web"
-    pid_file: PathText | None = Field(
-        None, description='default: /run/chainwright-web/webui.pid; for manager = "commands" in the agent\'s run/'
-    )
+    pid_file: PathText = Field(PID_FILE, description="where the process writes its number")
 
     def check_with(self, context: ServiceContext) -> Command:
         """Load the candidate as the process will."""
@@ -30,6 +28,13 @@ class WebUIService(SystemdService):
 
     def pid_path(self, places: Places) -> Path:
         """Return where the process writes its number."""
-        if self.pid_file is None and self.manager == "commands":
-            return places.run / "webui.pid"
-        return places.rooted(self.pid_file or PID_FILE)
+        return places.rooted(self.pid_file)
+
+    def start_command(self, context: ServiceContext) -> Command | None:
+        """Start the process as the user who may read its files (`plugins.webui.start_process`)."""
+        if not context.parts:
+            return None
+        places = context.places
+        live, log = context.parts[0].directory.parent / "live", places.log / "webui.log"
+        arguments = (str(each) for each in (places.root, live, self.pid_path(places), log))
+        return Command((sys.executable, "-P", "-m", "plugins.webui.start_process", *arguments))

@@ -17,6 +17,7 @@ from agent.model.events import Event, EventKind
 from agent.model.records import OrderRecord
 from agent.pki.chain import Chain
 from agent.store.instants import written
+from plugins.webui.pid_file import PID_FILE
 from support.appliances.deployed import Deployed
 from support.cas.certificates import Party, root
 from support.passwords import CHEAP
@@ -91,8 +92,8 @@ class Box(Deployed):
         """Start the web interface and what answers it, and let the people in."""
         self.open_agent()
         log = self._stack.enter_context((self.root / "webui.log").open("ab"))
-        pid_file = self.layout.run / "webui.pid"
-        argv = ["-P", "-m", "agent", "--root", self.root, "webui", "--pid-file", pid_file]
+        pid_file = self.layout.rooted(PID_FILE)
+        argv = ["-P", "-m", "agent", "--root", self.root, "webui"]
         process = prepared.start(argv, stdout=log, stderr=log)
         self.processes["webui"] = process
         until(lambda: pid_file.exists() or process.poll() is not None, what="the web interface is up")

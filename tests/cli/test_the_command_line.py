@@ -25,6 +25,7 @@ from agent.errors.problem import rfc3339
 from agent.system.lock import held
 from agent.system.poke import poke
 from agent.system.spans import span, when
+from plugins.webui.pid_file import PID_FILE
 from support.appliances.deployed import served
 from support.clients.terminal import CONFIG_APPLY, PROGRAM, Terminal
 from support.ports import free_port
@@ -477,7 +478,7 @@ def test_commands_of_a_plugin_that_fails_are_missed_by_name(up, tunnel):
 
 def test_the_web_interface_needs_nothing_but_its_own_generation(appliance, terminal):
     port = free_port()
-    pid_file = appliance.layout.run / "webui.pid"
+    pid_file = appliance.layout.rooted(PID_FILE)
     appliance.settings(
         'hostname = "gw"\naddresses = ["127.0.0.1"]\n[services.webui]\nmanager = "commands"\n[modules.webui]\n'
         f'listen = ["127.0.0.1:{port}"]\nrun_as = "{_group()}"\n'
@@ -485,7 +486,7 @@ def test_the_web_interface_needs_nothing_but_its_own_generation(appliance, termi
     assert terminal.run("apply").returncode == 0
     appliance.layout.settings.unlink()
     hidden = appliance.layout.private.rename(appliance.root / "hidden")
-    command = [*PROGRAM[1:], "webui", "--root", appliance.root, "--pid-file", pid_file]
+    command = [*PROGRAM[1:], "webui", "--root", appliance.root]
     with prepared.start(command, stderr=subprocess.DEVNULL) as process:
         until(pid_file.exists, what="the web interface is up")
         leaf = served(port)

@@ -19,6 +19,7 @@ from agent.demo.ca import configured_ports, settings_file
 from agent.demo.modules import HOST_NAME
 from agent.demo.processes import WebUI, end_all
 from agent.system.layout import Layout
+from plugins.webui.pid_file import PID_FILE
 from support.appliances.sstp import find_sstpd
 from support.clients.api import Client
 from support.ports import free_port
@@ -259,7 +260,7 @@ def test_commands_work_beside_it(demo):
 
 def test_a_web_interface_that_dies_is_started_again(bare):
     with bare.up(str(bare.port)) as running:
-        pid_file = bare.layout.run / "webui.pid"
+        pid_file = bare.layout.rooted(PID_FILE)
         before = pid_file.read_text()
         os.kill(int(before), signal.SIGKILL)
         until(lambda: pid_file.read_text() != before, seconds=40, what="another process")

@@ -19,6 +19,7 @@ from agent.system.layout import Layout
 from agent.system.processes import process_of
 from chainwright import Address, Context, Endpoint, Expected, HostFacts, ProbeFailed, ServiceContext, Signal
 from plugins.webui import WebUI
+from plugins.webui.pid_file import PID_FILE
 from plugins.webui.probe import WebUIProbe
 from plugins.webui.service import WebUIService
 from support import golden
@@ -208,12 +209,12 @@ def test_under_systemd_the_unit_is_asked():
     assert service.pid_path(places) == Path("/run/chainwright-web/webui.pid")
 
 
-def test_without_systemd_the_process_is_found_by_its_pid_file_and_started_by_nobody():
+def test_without_systemd_the_process_is_found_where_it_writes_its_number_unless_it_is_told_otherwise():
     places = Layout(Path("/srv/box")).service("webui")
     context = ServiceContext("webui", places.state / "1", (), HOST, None, places)
     service = WebUIService(manager="commands")
-    assert service.running(context) == Path("/srv/box/run/chainwright/webui.pid")
-    assert service.start_with(context) is None
+    assert service.running(context) == places.rooted(PID_FILE)
+    assert service.start_with(context) is None, "there is nothing to serve"
 
 
 ANSWERS = {

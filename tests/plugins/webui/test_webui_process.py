@@ -90,7 +90,7 @@ def test_a_port_that_is_taken_ends_it_and_says_so(serving: Appliance, root: Root
 def test_a_pid_file_that_cannot_be_written_ends_it_and_says_so(appliance: Appliance, ecdsa: Pair) -> None:
     appliance.stage(1, ecdsa)
     appliance.switch(1)
-    appliance.pid_file = appliance.directory / "nowhere" / "webui.pid"
+    appliance.pid_file = appliance.directory / "nowhere" / "run" / "webui.pid"
     assert appliance.launch().wait(20) == 1
     assert appliance.log == (
         f"{appliance.pid_file}: The pid file, which the agent needs to announce a new chain, "

@@ -22,6 +22,7 @@ from agent.auth import Accounts, Role
 from agent.store import Store
 from agent.store.instants import written
 from agent.system.layout import Layout
+from plugins.webui.pid_file import PID_FILE
 from support.appliances.webui import PATIENCE, Appliance, Root
 from support.cas.certificates import Party, key_pem, pem
 from support.cas.certificates import root as toy_root
@@ -70,7 +71,7 @@ class Whole(Appliance):
         self.layout = Layout(self.directory)
         super().__post_init__()
         self.live = self.layout.module("webui").live
-        self.pid_file = self.layout.run / "webui.pid"
+        self.pid_file = self.layout.rooted(PID_FILE)
         self.api = self.layout.api
 
     def agent(self, *words: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__)
 sys.path.insert(0, str(HERE.parents[2]))  # for those who call it as a program
 
+from agent.demo.ports import Place
 from agent.demo.processes import end_all
 from agent.system.layout import Layout
 from support.ports import free_port
@@ -168,8 +169,8 @@ def _main(root: str, nginx: str, pebble: str, sstpd: str, charon: str, postfix: 
     if os.environ.get(NOHUP) is None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have been called by nohup(1)
 
-    def free(places: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
-        return tuple((address, free_port()) for address, _ in places)
+    def free(places: Iterable[Place]) -> tuple[Place, ...]:
+        return tuple(replace(place, port=free_port()) for place in places)
 
     known = {each.module: each for each in OFFERS}
     proxy = replace(known["reverse_proxy"], program=nginx, places=free(known["reverse_proxy"].places))
