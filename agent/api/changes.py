@@ -31,6 +31,7 @@ class Reissue(Input):
 
     names: tuple[Name, ...] = Field(min_length=1, max_length=MOST_NAMES)
     force: bool = Field(False, description="ask the CA even where a check beforehand says that it will refuse")
+    new_key: bool = Field(False, description='never use the present key again, also where a module has `key = "keep"`')
 
 
 class Reason(StrEnum):
@@ -85,7 +86,7 @@ def reissue(request: ApiRequest) -> ApiResponse:
     body: Reissue = request.body
     job = new_job()
     with request.locked_state(job) as state:
-        asked = operations.reissue(state, body.names, force=body.force)
+        asked = operations.reissue(state, body.names, force=body.force, new_key=body.new_key)
     begin(request, job, "reissue", ", ".join(body.names[:5]), aim=asked.aim)
     return started(ReissueStarted(job, asked.names, asked.kept))
 
@@ -152,7 +153,7 @@ ROUTES = (
         "/v1/reissue",
         Access.ADMIN,
         reissue,
-        "Get new chains, with new keys, from the highest source that can deliver",
+        "Get new chains from the highest source that can deliver",
         ReissueStarted,
         202,
         body=Reissue,

@@ -23,10 +23,13 @@ Done: 2 actions.
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Reissue every request.")
 @click.option("--force", is_flag=True, help="Ask the CA even where a check beforehand says that it will refuse.")
+@click.option("--new-key", is_flag=True, help='Never use the present key again, also where a module has key = "keep".')
 @timeout_option()
 @click.pass_obj
-def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, force: bool, timeout: float) -> int:
-    """Get a new chain, with a new key, for NAMES: from the highest source that can deliver.
+def reissue(
+    invocation: Invocation, names: tuple[str, ...], everything: bool, force: bool, new_key: bool, timeout: float
+) -> int:
+    """Get a new chain for NAMES, with a new key unless its module keeps its key: from the highest source that can deliver.
 
     What a CA's limits hold back stays held back; --force leaves out only the checks of names, DNS and port 80.
     A good chain stays in service until the new one is there. A name that an uploaded chain serves keeps that one.
@@ -38,7 +41,7 @@ def reissue(invocation: Invocation, names: tuple[str, ...], everything: bool, fo
     with invocation.locked_state("reissue", timeout=timeout) as state:
         for line in consequence_lines(operations.reissue_effects(state, names)):
             note(line)
-        asked = operations.reissue(state, names, force=force)
+        asked = operations.reissue(state, names, force=force, new_key=new_key)
     for name, chain in ((each.name, each.chain[:12]) for each in asked.kept):
         note(f"{name}: an uploaded chain serves it ({chain}); to go back to the other sources, delete that one.")
     return perform(invocation, timeout=timeout, aim=asked.aim)

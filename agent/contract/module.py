@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.contract.context import ChainFacts, Change, Consequence, Context
 from agent.contract.endpoint import Endpoint
 from agent.contract.file import ChainFile, File, Template, Text
+from agent.contract.keeping import KeepFor
 from agent.contract.markers import hookimpl
 from agent.contract.window import Window
 from agent.model.need import HostFacts, Need
@@ -66,6 +67,15 @@ class Module(BaseModel):
 
     sources: tuple[str, ...] | None = Field(None, description="rungs of the ladder that this module may use")
     key_type: KeyType | None = Field(None, description="key type to ask for; one that the service accepts")
+    key: Literal["new", "keep"] = Field(
+        "new",
+        description="whether each new chain gets a new key, or the one of the chain before for as long as `keep_for` says",
+    )
+    keep_for: KeepFor = Field(
+        "400 days",
+        validate_default=True,
+        description='how long `key = "keep"` keeps a key: "10 renewals" or "400 days"',
+    )
     pin: str | None = Field(None, description="id or name of the uploaded chain to prefer")
     window: Window | None = Field(None, description='when a new chain may be activated, for example "03:00-05:00"')
 
@@ -74,6 +84,13 @@ class Module(BaseModel):
     def needs(self, host: HostFacts) -> Iterable[Need]:
         """Return the chains that this module asks for."""
         raise NotImplementedError
+
+    def resolves(self, host: HostFacts) -> Iterable[str]:
+        """Return host names that this module needs addresses of, as its service must not look them up when it starts.
+
+        They are asked for again and again, and files are rendered with what is known of them (`Context.addresses`).
+        """
+        return ()
 
     def receive(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
         """Say what files of key and chain parts come of `chains`. Default: those in `files`."""
@@ -99,6 +116,17 @@ class Module(BaseModel):
         """Return what ends with 0 once the service runs this generation, where no endpoint shows the generation's number."""
         return self._command(self.confirm, context)
 
+    def observe_with(self, context: Context) -> Command | None:
+        """Return what prints how the service is that runs: lines of `state_line`, `finding_line` and `differs_line`.
+
+        It changes nothing. For a module with a service of its own; else `Service.observe_with` is asked.
+        """
+        return None
+
+    def mend_with(self, context: Context, subject: str) -> Command | None:
+        """Return what tries to end a state of `subject` that was observed with ``mend``; it is run with growing pauses."""
+        return None
+
     def inspect_with(self, context: Context) -> Command | None:
         """Return a command that prints what runs now (sessions, peers)."""
         return self._command(self.inspect, context)
@@ -122,6 +150,11 @@ class Module(BaseModel):
     def declare_needs(self, host: HostFacts) -> list[Need]:
         """Answer `agent.hookspecs.declare_needs`."""
         return list(self.needs(host))
+
+    @hookimpl
+    def names_to_resolve(self, host: HostFacts) -> list[str]:
+        """Answer `agent.hookspecs.names_to_resolve`."""
+        return list(self.resolves(host))
 
     @hookimpl
     def receive_chains(self, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
@@ -154,6 +187,16 @@ class Module(BaseModel):
         return self.confirm_with(context)
 
     @hookimpl
+    def observe_command(self, context: Context) -> Command | None:
+        """Answer `agent.hookspecs.observe_command`."""
+        return self.observe_with(context)
+
+    @hookimpl
+    def mend_command(self, context: Context, subject: str) -> Command | None:
+        """Answer `agent.hookspecs.mend_command`."""
+        return self.mend_with(context, subject)
+
+    @hookimpl
     def inspect_command(self, context: Context) -> Command | None:
         """Answer `agent.hookspecs.inspect_command`."""
         return self.inspect_with(context)
@@ -171,11 +214,12 @@ class Module(BaseModel):
     # For plugins
 
     def need(self, *names: str, slot: str = "default", **more: object) -> Need:
-        """Return a need with this module's key types, sources and pin, unless `more` says otherwise."""
+        """Return a need with this module's key types, sources, pin and wish for its key, unless `more` says otherwise."""
         defaults: dict[str, object] = {
             "key_types": self.accepted_key_types,
             "sources": self.sources,
             "pin": self.pin,
+            "keep_key": self.keep_for if self.key == "keep" else None,
         }
         return Need(names=names, slot=slot, **{**defaults, **more})  # type: ignore[arg-type]
 

@@ -160,11 +160,17 @@ class OrderContext(SourceContext, Protocol):
     def replaced(self) -> Chain | None:
         """The chain of this source that the new one takes the place of, good or not; None at the first order."""
 
+    def key_for(self, request: Request) -> PrivateKey:
+        """Return the key for a chain: a new one, or where the module keeps its key the present or the next one.
+
+        An order that goes on after a restart goes on with the key that it has saved.
+        """
+
     def remark(self, sentence: str) -> None:
         """Say something that an administrator should know of the chain that is about to be delivered; no full stop."""
 
     def issue(self, request: Request, lifetime: timedelta) -> Chain:
-        """Have the appliance's own root sign a chain with a new key. Raises `agent.errors.RootError`."""
+        """Have the appliance's own root sign a chain, with the key of `key_for`. Raises `agent.errors.RootError`."""
 
 
 class Source(BaseModel, ABC):

@@ -15,10 +15,19 @@ from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
 from agent.deploy.units import Candidate, Unit
 from agent.errors import AgentError, Problem
-from agent.errors.deploy import PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, NotIncluded, RollbackFailed, ServiceDown
+from agent.errors.deploy import (
+    PUT_BACK,
+    PUT_BACK_AND_SEEN,
+    TAKEN_OUT,
+    NoSystemd,
+    NotIncluded,
+    RollbackFailed,
+    ServiceDown,
+)
 from agent.errors.served import NotConfirmed, NotSeen, ProbeFailed, WrongChainServed, WrongGeneration
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Step
 from agent.model.events import EventKind
+from agent.system.command import NO_SYSTEMD
 
 UNSEEN = frozenset({ProbeFailed.code, WrongChainServed.code, WrongGeneration.code, NotConfirmed.code})
 """Codes of what shows after a reload that has succeeded."""
@@ -129,7 +138,7 @@ class Outcomes:
             if module in unit.modules and unit.name in self._reloader.not_started:
                 return self._reloader.not_started[unit.name]
             if module in unit.modules and unit.name in self._reloader.down:
-                return ServiceDown(unit.name, self._reloader.down[unit.name])
+                return service_down(unit.name, self._reloader.down[unit.name])
         dead = next((row for row in rows if row.problem is not None and not row.further), None)
         return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
 
@@ -204,3 +213,8 @@ class Outcomes:
                 tried_at=now,
             )
         )
+
+
+def service_down(service: str, why: str) -> AgentError:
+    """Return the error of a service that can't be reloaded."""
+    return NoSystemd(service) if why == NO_SYSTEMD else ServiceDown(service, why)

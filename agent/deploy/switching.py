@@ -271,7 +271,7 @@ class Switching:
         contexts = {}
         for module in sorted({name for unit in self._units for name in unit.modules}):
             generation = self._generation(module, new=new)
-            if generation is not None and self._context.is_there(module, generation):
+            if generation is not None and self._context.is_included(module, generation):
                 contexts[module] = self._context.context(module, generation)
         return Candidate(
             contexts,

@@ -62,6 +62,8 @@ class Trial:
         self._repair = repair
         self.keep_entries = False
         """Include the modules as the entries in service do, whatever templates and settings say now."""
+        self.before_network = False
+        """Believe what can't be tested before the machine has a network."""
         self._at = ""
         """Module whose own files are being worked at."""
 
@@ -141,7 +143,7 @@ class Trial:
                         staged, generation_dir, rendering, None if repair else live
                     )
             generation = staged.generations.get(module) or live
-            if generation is not None and self._context.is_there(module, generation):
+            if generation is not None and self._context.is_included(module, generation):
                 contexts[module] = self._context.context(module, generation)
         self._at = ""
         staged.candidate = Candidate(contexts, {})
@@ -222,7 +224,7 @@ class Trial:
 
     def _prepare(self, staged: StagedCandidate) -> None:
         self._context.tell_step(Step.PREPARE, staged.generations)
-        for module in staged.generations:
+        for module in [each for each in staged.generations if each in staged.candidate.contexts]:
             commands = self._context.enabled.hooks.prepare(module, staged.candidate.contexts[module])
             for command in commands:
                 self._prepare_with(command, module, staged)
@@ -302,7 +304,7 @@ class Trial:
                 return
             if result.missing:
                 staged.absent[unit.name] = result.absence
-            else:
+            elif not (self.before_network and unit.awaits_network(result.output, bool(self._context.addresses))):
                 staged.refusal = _refused(unit, command, result)
 
 

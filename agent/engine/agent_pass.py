@@ -16,7 +16,9 @@ from agent.deploy.drift import find_damage, find_drift
 from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.failures import ModuleFailures
 from agent.deploy.former_instances import check_former_instances
+from agent.deploy.leaving_out import leave_out_refused
 from agent.deploy.next_start import check_next_start
+from agent.deploy.observing import next_tries, observe_services
 from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
@@ -43,6 +45,7 @@ from agent.planning import (
     MakeRoot,
     Obtain,
     Plan,
+    PrepareKeys,
     Retire,
     RootStep,
     Settle,
@@ -54,7 +57,7 @@ from agent.planning import (
 from agent.planning.alternatives import Alternatives
 from agent.probing.probe import Prober
 from agent.store import Store
-from agent.system.command import Runner
+from agent.system.command import CommandResult, Runner
 
 SEEN_ON_THE_WIRE = (
     "deploy.reload_failed",
@@ -100,6 +103,8 @@ class Pass:
         """The last plan, with what it was made from."""
         self.performed: list[str] = []
         self._failures = ModuleFailures()
+        self._tested: Mapping[str, CommandResult] = {}
+        """What the tests of services have said that were to be started."""
 
     @property
     def failures(self) -> tuple[Finding, ...]:
@@ -151,7 +156,8 @@ class Pass:
         now = self._clock()
         state = self._state(now)
         self._alternatives = Alternatives(declared.needs, state.evidence, now)
-        return plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
+        made = plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
+        return made.due_as_well(next_tries(self._store.observations.all(), now))
 
     @cached_property
     def _addresses(self) -> tuple[str, ...]:
@@ -210,6 +216,7 @@ class Pass:
         if boot:
             return
         judge_unjudged(self._store, self._services, bound_chains(self._store, made), self._clock())
+        self._prepare_keys(made)
         deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
         looked_at = modules_to_look_at(self._store, made, deployed, self._inputs.enabled.modules, self._clock())
         waited = [action.module for action in made.actions if isinstance(action, Settle)]
@@ -220,8 +227,9 @@ class Pass:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
         context = self._deploy_context()
-        check_next_start(context, looked_at, waited, deployed)
+        check_next_start(context, looked_at, waited, deployed, self._tested)
         check_reloadable(context, {*looked_at, *waited})
+        observe_services(context, self._inputs.settings.probe.observe_seconds)
         check_former_instances(context)
 
     def close(self, made: Plan) -> None:
@@ -290,6 +298,15 @@ class Pass:
                 self._made[delivery.chain.id] = delivery.chain
                 self.performed.append(describe(delivery.obtain))
 
+    def _prepare_keys(self, made: Plan) -> None:
+        """Make keys ahead, after what serves has been deployed."""
+        from agent.engine.kept_keys import KeyKeeper
+
+        for action in made.actions:
+            if isinstance(action, PrepareKeys):
+                KeyKeeper(self._services.writer, self._clock).prepare(action.request)
+                self.performed.append(describe(action))
+
     def _keep_bindings(self, made: Plan) -> None:
         needs = self.declarations.needs
         with self._store.write():
@@ -325,11 +342,19 @@ class Pass:
         deploy_context = self._deploy_context(boot=boot)
         if deploys:
             deployer.deploy(replace(deploy_context, alternative=self._alternatives), deploys)
+        if settles or deploys or boot:
+            self._leave_out(deploy_context, [action.module for action in settles])
         if settles:
             deployer.settle(deploy_context, [action.module for action in settles])
         if retired:
             deployer.retire(deploy_context, [action.module for action in retired])
         return bool(deploys)
+
+    def _leave_out(self, context: DeployContext, waited: Sequence[str]) -> None:
+        """Leave out what services that don't run refuse of what is in place for them. At boot, none of them runs."""
+        tests = leave_out_refused(context, waited)
+        self._tested = tests.results
+        self.performed += [f"left out what its service refuses of {module}" for module in tests.left_out]
 
     def _checks_due(self, action: Deploy) -> bool:
         """A module without any chain yet is deployed when it has its first one, or when it needs none."""

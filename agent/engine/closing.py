@@ -84,6 +84,7 @@ def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now
     needed = {need.request.id for need in declared.needs}
     store.orders.forget_unneeded(needed | apart, now)
     store.orders.drop_unneeded_wishes(needed | apart)
+    store.kept_keys.forget_unneeded(needed | apart, now)
     store.deployments.drop_unused_texts()
     store.watches.forget_gone()
     store.ledger.trim(now)

@@ -10,6 +10,7 @@ from functools import partial
 from agent.contract.source import Source, is_aware
 from agent.crl import RevocationLists, check_revocation
 from agent.engine.bus import Bus
+from agent.engine.kept_keys import distrust_key
 from agent.engine.source_context import StoredSourceContext
 from agent.errors import AgentError, SourceError
 from agent.errors.problem import rfc3339
@@ -18,6 +19,7 @@ from agent.model.events import Event, EventKind
 from agent.model.pause import LONGEST_INQUIRY, LONGEST_LIST
 from agent.model.records import UPLOADED, Watch
 from agent.pki.chain import Chain
+from agent.pki.revocation import RevocationReason
 from agent.planning import Inquire
 from agent.store import Store
 
@@ -164,14 +166,14 @@ def settle_findings(store: Store, bus: Bus, findings: Sequence[InquiryResult], *
     events: list[Event] = []
     with store.write():
         for finding in findings:
-            _settle(store, finding)
+            _settle(store, finding, now)
             events += _events(finding, now, job)
         known = bus.record(store, events)
     bus.show(store, known)
     return [event.text for event in events if event.kind is EventKind.CHAIN_REVOKED]
 
 
-def _settle(store: Store, finding: InquiryResult) -> None:
+def _settle(store: Store, finding: InquiryResult, now: datetime) -> None:
     if finding.watch is not None:
         store.watches.put(finding.watch)
     elif finding.before is not None:
@@ -180,6 +182,8 @@ def _settle(store: Store, finding: InquiryResult) -> None:
         store.watches.forget(finding.inquire.chain)
     if finding.revoked_at is not None:
         store.chains.revoke(finding.inquire.chain, finding.revoked_at)
+        if finding.reason == RevocationReason.KEY_COMPROMISE:
+            distrust_key(store, finding.inquire.chain, now)
 
 
 def _events(finding: InquiryResult, now: datetime, job: str) -> list[Event]:

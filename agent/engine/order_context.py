@@ -7,10 +7,11 @@ import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.contract.source import Source
 from agent.engine.delivery_checks import checked_text
+from agent.engine.kept_keys import KeyKeeper
 from agent.engine.source_context import SourceServices, StoredSourceContext
 from agent.errors.root import RootMissing
 from agent.model.need import Request
@@ -18,6 +19,9 @@ from agent.pki.authority import Root
 from agent.pki.chain import Chain
 from agent.pki.key import KeyKind
 from agent.planning import Obtain
+
+if TYPE_CHECKING:
+    from agent.pki.key import PrivateKey
 
 NEVER_JUDGED = -1
 """Before the first edition of the judge."""
@@ -40,6 +44,7 @@ class StoredOrderContext(StoredSourceContext):
         super().__init__(services, source, stop, about, holds=holds)
         self._key = (obtain.request.id, obtain.source)
         self._forced = obtain.forced
+        self._keep_key = obtain.keep_key
         self._saved: Mapping[str, Any] | None = None
         self.remarks: list[str] = []
         """What the source says of the chain that it is about to deliver."""
@@ -86,6 +91,10 @@ class StoredOrderContext(StoredSourceContext):
         record = self._services.writer.read(lambda store: store.chains.record(chain.id)) if chain else None
         return (chain, record.edition or NEVER_JUDGED) if chain and record and record.good(self.now()) else None
 
+    def key_for(self, request: Request) -> PrivateKey:
+        """Return the key for a chain: a new one, or the one that is kept for it. Ask once for an order, and save it."""
+        return KeyKeeper(self._services.writer, self._services.clock).key_for(request, self._keep_key)
+
     def remark(self, sentence: str) -> None:
         """Say something of the chain that is about to be delivered; it is kept with it."""
         self.remarks.append(checked_text(sentence))
@@ -96,7 +105,7 @@ class StoredOrderContext(StoredSourceContext):
         return root is not None and root.sha256 in chain.issuers
 
     def issue(self, request: Request, lifetime: timedelta) -> Chain:
-        """Have the root sign a chain with a new key."""
+        """Have the root sign a chain, with the key of `key_for`."""
         kind = request.key_type.kind
         root = self._roots.get(kind)
         if root is None:
@@ -104,4 +113,5 @@ class StoredOrderContext(StoredSourceContext):
         if root is None:
             raise RootMissing
         self._roots[kind] = root
-        return root.issue(sorted(request.names), request.key_type, request.purpose, self.now(), lifetime)
+        names, key = sorted(request.names), self.key_for(request)
+        return root.issue(names, request.key_type, request.purpose, self.now(), lifetime, key=key)

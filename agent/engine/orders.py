@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agent.contract.source import OrderRecord, Source, is_aware
 from agent.engine.bus import Bus
 from agent.engine.delivery_checks import check_delivery, checked_text
+from agent.engine.kept_keys import note_delivery
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.source_context import SourceServices
 from agent.errors import AgentError, SourceError
@@ -151,6 +152,7 @@ def _store_chain(store: Store, delivery: Delivery, chain: Chain, now: datetime) 
     obtain = delivery.obtain
     root = signing_root(store.roots.all(), chain.key_type.kind)
     own = root.sha256 if root and root.sha256 in chain.issuers else None
+    note_delivery(store, chain, obtain.source, obtain.request.id, now)
     store.chains.add(
         chain,
         source=obtain.source,

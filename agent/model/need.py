@@ -10,6 +10,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
+from agent.model.kept_key import KeyReuse
 from agent.pki.chain import KeyType, Purpose
 from agent.system.names import is_address, is_public, parse_name
 
@@ -71,6 +72,9 @@ class Need:
     lists_rsa: str = ""
     """What asks clients for certificates of the appliance's root where the chain is presented, and names only roots with RSA
     keys to them; empty: nothing does."""
+    keep_key: KeyReuse | None = None
+    """How long the chains that are made for it keep their key; None: each has a new one. Needs that share a request share its
+    key, which is kept if any of them asks for it, for the shortest time that one does."""
     module: str = ""
     """Filled in by the core."""
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from agent.operations.locked_state import LockedState
 
 
+NEW_KEY = "a new one was asked for"
+"""Why a key is given up, a clause."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeptUpload:
     """A name that keeps its uploaded chain, whatever is reissued."""
@@ -47,20 +51,31 @@ def reissue_effects(state: LockedState, names: Sequence[str] = ()) -> ChangeEffe
     return need_effects(state, [need.key for need in _needs_of(state, names)])
 
 
-def reissue(state: LockedState, names: Sequence[str] = (), *, force: bool = False) -> Reissue:
+def reissue(state: LockedState, names: Sequence[str] = (), *, force: bool = False, new_key: bool = False) -> Reissue:
     """Ask for a new chain of each request that has one of `names`; all requests without names.
 
-    `force`: at the first try, sources leave out the checks that only spare their CAs.
+    `force`: at the first try, sources leave out the checks that only spare their CAs. `new_key`: also where a module keeps its
+    key; the present one is never used again.
     Raises `NothingToReissue` and `NameInvalid`.
     """
     needs = _needs_of(state, names)
     asked = ", ".join(names[:5]) or "everything"
-    with state.change("reissue", asked, "forced" if force else ""):
+    detail = ", ".join(word for word, said in (("forced", force), ("new key", new_key)) if said)
+    with state.change("reissue", asked, detail):
+        if new_key:
+            _give_up_keys(state, needs)
         for need in needs:
             state.store.orders.ask_again(need.request.id, state.now, force=force)
             state.store.orders.forget_failures(need.request.id)
     kept = _kept(state, needs)
     return Reissue(tuple(sorted({name for need in needs for name in need.names})), kept, _aim(state, needs, kept))
+
+
+def _give_up_keys(state: LockedState, needs: Sequence[Need]) -> None:
+    from agent.engine.kept_keys import give_up_keys
+
+    for request in {need.request.id for need in needs if need.keep_key is not None}:
+        give_up_keys(state.store, request, NEW_KEY, state.now)
 
 
 def retry_failed(state: LockedState, action: str = "renew", detail: str = "") -> None:

@@ -96,6 +96,7 @@ def _signed(state: LockedState, serial: str) -> tuple[Peer | None, ChainRecord |
 def _mark_revoked(state: LockedState, record: ChainRecord, reason: str, entry: Revocation | None = None) -> None:
     """Note that a chain was revoked: nothing is bound to it any more, and its source is asked for another one."""
     from agent.engine.inquiries import revoked_event
+    from agent.engine.kept_keys import distrust_key
 
     store, now = state.store, state.now
     detail = {"source": record.source, "names": list(record.names), "chain": record.id}
@@ -105,5 +106,7 @@ def _mark_revoked(state: LockedState, record: ChainRecord, reason: str, entry: R
         if entry is not None:
             store.revocations.add(entry)
         store.chains.revoke(record.id, now)
+        if reason == RevocationReason.KEY_COMPROMISE:
+            distrust_key(store, record.id, now)
         if record.request is not None:
             store.orders.forget_failures(record.request)

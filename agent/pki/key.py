@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -106,6 +107,11 @@ def public_der(key: PublicKeyTypes) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def spki_sha256(key: PublicKeyTypes) -> str:
+    """Return the SHA-256 of a public key as SubjectPublicKeyInfo, hexadecimal: what a TLSA record ``3 1 1`` has (RFC 6698)."""
+    return hashlib.sha256(public_der(key)).hexdigest()
 
 
 def load_key(pem: bytes) -> PrivateKey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from agent.errors.problem import Problem, rfc3339
@@ -24,6 +24,7 @@ from agent.planning.actions import (
     Look,
     MakeRoot,
     Obtain,
+    PrepareKeys,
     PrepareRoot,
     Retire,
     RetireRoot,
@@ -35,6 +36,7 @@ from agent.planning.actions import (
 )
 from agent.planning.binding import bind
 from agent.planning.inquiries import Inquiries
+from agent.planning.kept_keys import keys_to_prepare
 from agent.planning.modules import Modules
 from agent.planning.orders import Orders
 from agent.planning.root_life import RootLife
@@ -60,6 +62,7 @@ __all__ = [
     "MakeRoot",
     "Obtain",
     "Plan",
+    "PrepareKeys",
     "PrepareRoot",
     "Retire",
     "RetireRoot",
@@ -90,6 +93,15 @@ class Plan:
     broken: Mapping[str, Problem] = field(default_factory=dict)
     """Source -> what it raised when it was asked: it was passed over."""
 
+    def due_as_well(self, instants: Sequence[datetime]) -> Plan:
+        """Return it with further instants at which there is something to do."""
+        if not instants:
+            return self
+        next_at, beside_looks_at = (
+            min(at for at in (each, *instants) if at) for each in (self.next_at, self.beside_looks_at)
+        )
+        return replace(self, next_at=next_at, beside_looks_at=beside_looks_at)
+
 
 def plan(
     now: datetime,
@@ -106,7 +118,7 @@ def plan(
     the windows say.
     """
     bindings = bind(needs, state.evidence, now)
-    orders = Orders(state, now)
+    orders = Orders(state, now, needs)
     for need, binding in zip(needs, bindings, strict=True):
         orders.consider(need, binding)
     orders.rejoin()
@@ -123,14 +135,15 @@ def plan(
     roots = RootLife(state, bindings, now)
     roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
-    asking = _asking(state, now)
+    asking, keys = _asking(state, now), keys_to_prepare(needs, state)
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
     instants += [*signing.instants, *_beginnings(state.evidence.chains, now)]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
+    names = [max(each.due_at, now) for each in state.names]
     return Plan(
         bindings=tuple(bindings),
-        actions=(*root, *signing.lists, *signing.peers, *obtain, *modules_plan.actions, *inquiries.due, *asking),
-        next_at=min([*instants, *modules_plan.looks], default=None),
+        actions=(*root, *signing.lists, *signing.peers, *obtain, *modules_plan.actions, *keys, *inquiries.due, *asking),
+        next_at=min([*instants, *modules_plan.looks, *names], default=None),
         beside_looks_at=min(instants, default=None),
         deferred=modules_plan.deferred,
         renewals=orders.renewals,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from agent.model.kept_key import KeyReuse
 from agent.model.need import Request
 from agent.pki.key import KeyType
 
@@ -113,6 +114,8 @@ class Obtain:
     immediate: bool
     forced: bool = False
     """A person insists: checks that only spare the CA are left out."""
+    keep_key: KeyReuse | None = None
+    """How long its key is kept; None: it has a new one."""
     deadlines: tuple[datetime, ...] = ()
     """When what serves now hands over, and when it ends, the earliest first: tries that fail come closer together before."""
     above: frozenset[str] = frozenset()
@@ -122,6 +125,14 @@ class Obtain:
     def key(self) -> tuple[str, str]:
         """`(request, source)`."""
         return self.request.id, self.source
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareKeys:
+    """Keep the key of a request's chain for the next ones, and make the one after it."""
+
+    request: Request
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +199,9 @@ class Retire:
     reason: str = "it is no longer configured"
 
 
-Action = RootStep | ListRevoked | SignAgain | Obtain | Inquire | AskTheTime | Deploy | Settle | Look | Retire
+Action = (
+    RootStep | ListRevoked | SignAgain | Obtain | PrepareKeys | Inquire | AskTheTime | Deploy | Settle | Look | Retire
+)
 
 KINDS: Mapping[type[Action], str] = {
     MakeRoot: "make_root",
@@ -201,16 +214,13 @@ KINDS: Mapping[type[Action], str] = {
     ListRevoked: "list_revoked",
     SignAgain: "sign_again",
     Obtain: "obtain",
+    PrepareKeys: "prepare_keys",
     Inquire: "inquire",
     AskTheTime: "ask_the_time",
     Deploy: "deploy",
     Settle: "settle",
     Look: "look",
     Retire: "retire",
-}
-FOR_ALL: Mapping[type[Action], str] = {
-    ListRevoked: "list what the root has revoked",
-    AskTheTime: "ask the CAs what time it is",
 }
 VERBS: Mapping[type[Action], str] = {
     Deploy: "deploy",
@@ -227,6 +237,11 @@ ROOT_STEPS: Mapping[type[Action], str] = {
     RetireRoot: "retire",
     BelieveAgain: "believe again",
 }
+FOR_ALL: Mapping[type[Action], str] = {
+    **ROOT_STEPS,
+    ListRevoked: "list what the root has revoked",
+    AskTheTime: "ask the CAs what time it is",
+}
 
 
 def describe(action: Action) -> str:
@@ -235,19 +250,19 @@ def describe(action: Action) -> str:
 
 
 def _what(action: Action) -> str:
-    if isinstance(action, RootStep):
-        return f"{ROOT_STEPS[type(action)]} {getattr(action, 'subject', '')}".rstrip()
     match action:
-        case ListRevoked() | AskTheTime():
-            return FOR_ALL[type(action)]
         case SignAgain():
             return f"sign {action.module}/{action.label} again"
         case Obtain():
             return f"ask {action.source} for {', '.join(sorted(action.request.names)[:3])}"
+        case PrepareKeys():
+            return f"keep the key of {', '.join(sorted(action.request.names)[:3])}"
         case Inquire():
             return f"ask what the CA says of the chain for {', '.join(action.names[:3])}"
-        case _:
+        case Deploy() | Settle() | Look() | Retire():
             return f"{VERBS[type(action)]} {action.module}"
+        case _:
+            return f"{FOR_ALL[type(action)]} {getattr(action, 'subject', '')}".rstrip()
 
 
 def action_json(action: Action) -> dict[str, object]:
@@ -256,6 +271,8 @@ def action_json(action: Action) -> dict[str, object]:
     if isinstance(action, Obtain):
         row |= {"source": action.source, "names": sorted(action.request.names)}
         row["needs"] = [{"module": module, "slot": slot} for module, slot in action.needs]
+    elif isinstance(action, PrepareKeys):
+        row["names"] = sorted(action.request.names)
     elif isinstance(action, Inquire):
         row |= {"source": action.source, "names": list(action.names), "chain": action.chain}
     elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | EndSigning | RetireRoot | BelieveAgain):

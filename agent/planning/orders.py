@@ -17,6 +17,7 @@ from agent.model.records import UPLOADED, ChainRecord, OrderRecord
 from agent.planning.actions import Obtain
 from agent.planning.binding import is_refused, state_of
 from agent.planning.chain_index import ChainIndex
+from agent.planning.kept_keys import reuse_of
 from agent.planning.renewal import safety_floor
 from agent.planning.state import WAITING_AGAIN, State
 from agent.registry.sources import due_of, offer_of
@@ -35,11 +36,13 @@ class Held(IntEnum):
 class Orders:
     """Walks the ladder for each need and gathers what is to be asked of whom, once for each request."""
 
-    def __init__(self, state: State, now: datetime) -> None:
+    def __init__(self, state: State, now: datetime, needs: Iterable[Need] = ()) -> None:
+        """`needs`: all, as those that share a request share its key."""
         self._state = state
         self._now = now
         self._index = ChainIndex(state.evidence.chains, state.evidence.signers)
         self._names = [source.name for source in state.evidence.ladder]
+        self._kept = {request.id: keep for request, keep in reuse_of(needs).items()}
         self._due: dict[tuple[str, str], Obtain] = {}
         self._considered: set[str] = set()
         self.instants: list[datetime] = []
@@ -194,5 +197,6 @@ class Orders:
                 source.immediate,
                 forced,
                 above=frozenset(self._names[: self._names.index(source.name)]),
+                keep_key=self._kept.get(request.id),
                 deadlines=tuple(sorted(at for at in deadlines if at > self._now)),
             )

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 
 from agent.contract.window import Hours
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
+from agent.model.kept_key import KeptKey
 from agent.model.pause import Pause
 from agent.model.peer import Peer
+from agent.model.resolved import ResolvedName
 from agent.model.root import CrossCertificate, RootRecord
 from agent.pki.key import KeyType
 from agent.pki.revocation import Revocation, RevocationList
@@ -57,11 +59,15 @@ class State:
     root_key_types: tuple[KeyType, ...] = (KeyType.ECDSA_P256,)
     """Wanted for roots: of the main one, and of one of another kind beside it."""
     peers: tuple[Peer, ...] = ()
+    names: tuple[ResolvedName, ...] = ()
+    """Host names that modules need addresses of."""
     held_back: Mapping[str, Pause] = field(default_factory=dict)
     """SHA-256 of a peer certificate that could not be signed again -> the pause before the next try."""
     revocations: tuple[Revocation, ...] = ()
     lists: Mapping[str, RevocationList] = field(default_factory=dict)
     """SHA-256 of a root -> its newest list."""
+    kept_keys: Mapping[str, tuple[KeptKey, ...]] = field(default_factory=dict)
+    """Id of a request -> the keys that it keeps."""
     doubt: ClockDoubt | None = None
     """None: the clock is believed."""
     irrevocable_from: datetime | None = None

@@ -30,13 +30,16 @@ from agent.store.failures import is_of_the_file, look_at_files, refusal, transla
 from agent.store.footprints import Footprints
 from agent.store.instants import read, read_known
 from agent.store.jobs import Jobs
+from agent.store.kept_keys import KeptKeys
 from agent.store.key_check import checked_sealer, new_sealer, sealer_of
 from agent.store.ledger import Ledger
 from agent.store.looking import connect_to_look
 from agent.store.modules import Modules
+from agent.store.observations import Observations
 from agent.store.orders import Orders
 from agent.store.peers import Peers
 from agent.store.pins import Pins
+from agent.store.resolved_names import ResolvedNames
 from agent.store.revocations import Revocations
 from agent.store.roots import Roots
 from agent.store.sealing import Sealer
@@ -70,6 +73,7 @@ class Store:
         self.memories = Memories(database, sealer)
         self.ledger = Ledger(database)
         self.account_keys = AccountKeys(database, sealer, layout.private)
+        self.kept_keys = KeptKeys(database, sealer)
         self.watches = Watches(database)
         self.failing = FailingNames(database)
         self.modules = Modules(database)
@@ -77,7 +81,9 @@ class Store:
         self.endpoints = Endpoints(database)
         self.footprints = Footprints(database)
         self.conditions = Conditions(database)
+        self.observations = Observations(database)
         self.pins = Pins(database)
+        self.resolved = ResolvedNames(database)
         self.set_aside = SetAside(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)

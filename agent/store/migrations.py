@@ -314,3 +314,29 @@ def m026_key_types(db: Database) -> None:
             with suppress(AgentError, ValueError, TypeError, AttributeError):  # what can't be read is told elsewhere
                 key_type = describe(load_certificates(pem.encode())[0]).key_type
                 db.execute(f"update {table} set key_type = ? where sha256 = ?", [str(key_type), sha256])  # noqa: S608
+
+
+@migrations()
+def m030_kept_keys(db: Database) -> None:
+    """Keys that requests keep over renewals, and the next ones."""
+    db.table("kept_keys").create(
+        _columns("request spki public:bytes role sealed_key:bytes since renewals:int reason unneeded_since"),
+        pk=("request", "spki"),
+        not_null={"public", "role", "since"},
+    )
+    _distrust_after_changes(db, "kept_keys")
+
+
+@migrations()
+def m031_observations(db: Database) -> None:
+    """States that services tell of themselves."""
+    columns = "kind owner subject state why severity fix mends:int since attempts:int tried_at retry_at said"
+    db.table("observations").create(_columns(columns), pk=("kind", "owner", "subject"))
+
+
+@migrations()
+def m032_resolved_names(db: Database) -> None:
+    """Host names that modules need addresses of."""
+    db.table("resolved_names").create(
+        _columns("module name asked_at seconds:int seen answered_at returns words failing_since"), pk=("module", "name")
+    )

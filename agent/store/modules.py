@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.errors.problem import Problem
 from agent.model.binding import Binding, LadderPosition
+from agent.model.kept_key import KeyReuse
 from agent.model.need import Need
 from agent.pki.chain import KeyType, Purpose
 from agent.store.connection import Connection
@@ -119,6 +120,7 @@ def _need_text(need: Need) -> str:
             "sources": need.sources,
             "pin": need.pin,
             **({"lists_rsa": need.lists_rsa} if need.lists_rsa else {}),
+            **({"keep_key": [need.keep_key.renewals, need.keep_key.days]} if need.keep_key else {}),
         }
     )
 
@@ -134,5 +136,13 @@ def _need(row: dict[str, Any]) -> Need:
         sources=words(json.dumps(sources)) if sources is not None else None,
         pin=None if pin is None else str(pin),
         lists_rsa=str(values.get("lists_rsa", "")),
+        keep_key=_key_reuse(values.get("keep_key")),
         module=row["module"],
     )
+
+
+def _key_reuse(value: Any) -> KeyReuse | None:
+    if value is None:
+        return None
+    renewals, days = value
+    return KeyReuse(None if renewals is None else int(renewals), None if days is None else int(days))

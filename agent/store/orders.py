@@ -107,6 +107,10 @@ class Orders:
             if request not in needed:
                 self.succeeded(request, source)
 
+    def forget_saved(self, request: str) -> None:
+        """Have every source begin again with a request: what they have saved of it is no good any more."""
+        self._database.execute("update orders set sealed_state = null where request = ?", [request])
+
     def ask_again(self, request: str, now: datetime, *, force: bool = False) -> None:
         """Note that a person wants other chains for a request than those that there are: a wish, kept until it is served.
 

@@ -72,6 +72,10 @@ class Nginx(IncludedService):
         found = [line for line in output.splitlines() if "[warn]" in line or "[emerg]" in line]
         return [line for line in found if OLD_WAY not in line]
 
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Find names that don't resolve and, before there is any address, those of `listen` that aren't there."""
+        return "host not found in" in output or (not addressed and "(99: " in output)
+
     def confirm_with(self, context: ServiceContext) -> Command | None:
         """Ask a socket of the workers for the number of the entry; a module's own number is seen with its endpoints."""
         path = next(filter(None, self._sockets(context).values()), None)

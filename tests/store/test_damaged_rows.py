@@ -10,9 +10,11 @@ from agent.cli.program import run
 from agent.errors.problem import Problem
 from agent.model.deployment import Refusal, RefusedKind
 from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.kept_key import KeyRole
 from agent.model.need import Request
 from agent.model.records import OrderRecord, Watch
-from agent.pki.chain import KeyType, Purpose
+from agent.model.resolved import ResolvedName
+from agent.pki.chain import KeyType, Purpose, generate_key
 from agent.store.integrity import read_all
 from agent.store.schema import KEYS, MADE_AGAIN, PEOPLES
 from support.appliances.api import NAME, make_tunnel
@@ -60,6 +62,7 @@ DAMAGES = [
     ("generations", "chains", "x"),
     ("transactions", "record", "x"),
     ("failing_names", "requests", "x"),
+    ("resolved_names", "seen", "[]"),
     ("events", "detail", "x"),
     ("events", "kind", "x"),
     ("jobs", "started_at", "x"),
@@ -75,8 +78,10 @@ def fill(appliance) -> None:
         (binding,) = store.modules.bindings()
         store.orders.failed(OrderRecord(request.id, "acme", 1, now, problem.to_json(), False, ""))
         store.orders.ask_again(request.id, now)
+        store.kept_keys.add(request.id, generate_key(request.key_type), KeyRole.NEXT, now)
         store.watches.put(Watch(chain=binding.chain, next_at=now))
         store.deployments.refuse(Refusal("gone", "a", RefusedKind.CHAIN, "b", problem, 1, now))
+        store.resolved.put([ResolvedName("gone", "db.test", now, 60)])
         store.failing.add("acme", ["gone.example.test"], request, now)
         store.database.execute("delete from jobs")
         store.database.execute("insert into jobs (id, action, subject, who, started_at) values ('1', '', '', '', '')")

@@ -62,7 +62,7 @@ class OrderPlacement:
     def placed(self) -> Placed:
         """Return a new order. Its key and signing request are saved before the CA is asked, its URL at once after that."""
         profile = self._profile()
-        saved = self._saved or SavedOrder.new(self._request, self._source.directory_url, self._account.url)
+        saved = self._saved or self._new()
         self._context.save(saved.to_json())
         order = self._ordered(profile, self.replaces)
         self._saved = saved = saved.placed(order.url, self._context.now())
@@ -70,8 +70,12 @@ class OrderPlacement:
         self._context.progress(OrderStep.ORDERED, f"{self._source.ca} has the order")
         return saved, order
 
+    def _new(self) -> SavedOrder:
+        key = self._context.key_for(self._request)
+        return SavedOrder.new(self._request, key, self._source.directory_url, self._account.url)
+
     def forget(self) -> None:
-        """Let the next order have a new key: this one is over."""
+        """Let the next order begin with a key of its own: this one is over."""
         self._saved = None
         self._context.save({})
 

@@ -13,7 +13,7 @@ from cryptography.x509 import load_der_x509_csr
 
 from agent.model.need import Request
 from agent.model.pause import is_recent
-from agent.pki.key import generate_key, load_key
+from agent.pki.key import load_key
 from agent.pki.signing_request import make_request
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ class SavedOrder:
     """When the CA got it (ISO 8601)."""
 
     @classmethod
-    def new(cls, request: Request, directory: str, account: str) -> Self:
-        """Make a key and a signing request."""
-        key = generate_key(request.key_type)
+    def new(cls, request: Request, key: PrivateKey, directory: str, account: str) -> Self:
+        """Make a signing request for a key."""
         csr = make_request(key, sorted(request.names)).public_bytes(Encoding.DER)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return cls(directory, account, pem.decode("ascii"), base64.b64encode(csr).decode("ascii"))

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from agent.model.need import Request
 from agent.pki.anchors import Anchors
-from agent.pki.key import KeyType
+from agent.pki.key import KeyType, generate_key
 from agent.sources.acme.chain_preference import preferred
 from agent.sources.acme.delivered_chain import Delivered, NotAsOrdered, read_delivery
 from agent.sources.acme.saved_order import SavedOrder
@@ -104,8 +104,12 @@ def test_a_known_chain_is_taken_where_no_chain_leads_to_the_wanted_issuer():
 # What is saved
 
 
+def new_order() -> SavedOrder:
+    return SavedOrder.new(REQUEST, generate_key(REQUEST.key_type), "https://ca/dir", "https://ca/account/1")
+
+
 def test_an_order_is_read_back_as_it_was_saved():
-    saved = SavedOrder.new(REQUEST, "https://ca/dir", "https://ca/account/1").placed("https://ca/order/1", toy_ca.NOW)
+    saved = new_order().placed("https://ca/order/1", toy_ca.NOW)
     state = json.loads(json.dumps(saved.to_json()))
     again = SavedOrder.read(state, "https://ca/dir", "https://ca/account/1")
     assert again == saved
@@ -113,7 +117,8 @@ def test_an_order_is_read_back_as_it_was_saved():
 
 
 def signing_request(*names: str) -> x509.CertificateSigningRequest:
-    return SavedOrder.new(Request(frozenset(names), KeyType.RSA_2048), "d", "a").signing_request
+    request = Request(frozenset(names), KeyType.RSA_2048)
+    return SavedOrder.new(request, generate_key(request.key_type), "d", "a").signing_request
 
 
 def test_a_signing_request_names_what_is_ordered():
@@ -150,7 +155,7 @@ def test_the_subject_of_a_signing_request_is_empty_where_no_name_can_be_in_it(na
     "elsewhere", [("https://other/dir", "https://ca/account/1"), ("https://ca/dir", "https://ca/account/2")]
 )
 def test_an_order_of_another_account_is_not_gone_on_with(elsewhere: tuple[str, str]):
-    saved = SavedOrder.new(REQUEST, "https://ca/dir", "https://ca/account/1")
+    saved = new_order()
     assert SavedOrder.read(saved.to_json(), *elsewhere) is None
 
 
@@ -160,4 +165,4 @@ def test_what_an_older_or_newer_version_has_saved_is_not_gone_on_with(state: dic
 
 
 def test_a_saved_order_shows_no_key():
-    assert "PRIVATE" not in repr(SavedOrder.new(REQUEST, "d", "a"))
+    assert "PRIVATE" not in repr(new_order())

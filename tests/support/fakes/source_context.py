@@ -13,8 +13,10 @@ from agent.contract.context import Http01
 from agent.pki.account_key import make_account_key, thumbprint
 from agent.pki.anchors import Anchors
 from agent.pki.chain import Chain
+from agent.pki.key import generate_key
 
 if TYPE_CHECKING:
+    from agent.model.need import Request
     from agent.pki.key import PrivateKey
 
 T = TypeVar("T")
@@ -122,6 +124,9 @@ class FakeOrderContext:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.source_context, name)
+
+    def key_for(self, request: Request) -> PrivateKey:
+        return generate_key(request.key_type)
 
     def remark(self, sentence: str) -> None:
         self.remarks.append(sentence)
