@@ -113,6 +113,11 @@ class OwnUnit(Unit):
         self.modules = (module,)
 
     @property
+    def checks_in_place(self) -> bool:
+        """Whether the module says so."""
+        return ask_service(self.name, "checks_in_place", lambda: self._module.checks_in_place)
+
+    @property
     def disruptive(self) -> bool:
         """Whether the module says so."""
         return self._module.disruptive
@@ -128,6 +133,11 @@ class OwnUnit(Unit):
     def confirm(self, candidate: Candidate) -> Command | None:
         """Ask the module."""
         return self._hooks.confirm(self.name, candidate.contexts[self.name])
+
+    def running(self, candidate: Candidate) -> Command | Path | None:
+        """Ask the module."""
+        context = candidate.contexts.get(self.name)
+        return ask_service(self.name, "running_with", lambda: self._module.running_with(context)) if context else None
 
     def observe(self, candidate: Candidate) -> Command | None:
         """Ask the module."""

@@ -34,7 +34,7 @@ from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.source_context import SourceServices
 from agent.engine.source_findings import named_files
 from agent.engine.unjudged import judge_unjudged
-from agent.errors.deploy import StartFailed
+from agent.errors.deploy import NotTakenUp, StartFailed
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
 from agent.model.finding import Finding
@@ -185,12 +185,13 @@ class Pass:
                 self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
 
     def recheck_endpoints(self, how: Recheck) -> None:
-        """Forget when endpoints were looked at, and when a start that has failed is tried again: a port may be free now."""
+        """Forget when endpoints were looked at, and when a failed start or reload is tried again: a port may be free now."""
         now = self._clock()
         chosen = to_recheck(self._store.endpoints.all(), how)
         with self._store.write():
             self._store.endpoints.update([replace(each, next_at=now) for each in chosen])
-            self._store.deployments.try_again(StartFailed.code, now)
+            for code in (StartFailed.code, NotTakenUp.code):
+                self._store.deployments.try_again(code, now)
 
     def reset_backoff(self) -> None:
         """Let what was refused before anything had changed be tried at once: a person says that the cause is mended.

@@ -198,6 +198,17 @@ class ServiceDown(DeployError):
     reason: str
 
 
+class NoSystemd(DeployError):
+    """The settings leave a service to systemd, which is not what starts services on this machine."""
+
+    code = "deploy.no_systemd"
+    cause = "systemd does not run here, and the service is left to it."
+    where = "{service}"
+    effect = "The new files are in place; nothing tells the service of them."
+    fix = f'Set manager = "commands" in [services.{{service}}], {APPLY}'
+    service: str
+
+
 class NotIncluded(DeployError):
     """The administrator's main file doesn't name the agent's files yet, which are there for it."""
 
@@ -208,6 +219,19 @@ class NotIncluded(DeployError):
     fix = f"Add what is missing, {APPLY}"
     service: str
     reason: str
+
+
+class NotTakenUp(DeployError):
+    """The first files of a module are in place, and its service doesn't go by them yet."""
+
+    code = "deploy.not_taken_up"
+    cause = "The service doesn't serve the first files yet: {reason:clause}."
+    where = "{module}"
+    effect = "The files stay in place for its configuration to name them."
+    fix = f"Have its configuration name {{paths:few}}, {APPLY}"
+    module: str
+    reason: str
+    paths: Sequence[str]
 
 
 class RollbackFailed(DeployError):

@@ -139,10 +139,11 @@ def plan(
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
     instants += [*signing.instants, *_beginnings(state.evidence.chains, now)]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
+    names = [max(each.due_at, now) for each in state.names]
     return Plan(
         bindings=tuple(bindings),
         actions=(*root, *signing.lists, *signing.peers, *obtain, *modules_plan.actions, *keys, *inquiries.due, *asking),
-        next_at=min([*instants, *modules_plan.looks], default=None),
+        next_at=min([*instants, *modules_plan.looks, *names], default=None),
         beside_looks_at=min(instants, default=None),
         deferred=modules_plan.deferred,
         renewals=orders.renewals,

@@ -377,8 +377,14 @@ EXAMPLES: list[AgentError] = [
     deploy.FormerInstance("nginx", "pid 4711", "kill 4711"),
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
+    deploy.NoSystemd("nginx"),
     deploy.NotIncluded(
         "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
+    ),
+    deploy.NotTakenUp(
+        "files",
+        "127.0.0.1:443 (shop.example.test) presents a chain that isn't the agent's.",
+        ["/etc/ssl/chainwright/shop"],
     ),
     # State, settings, plugins
     store.MasterKeyLost(f"{PRIVATE}/master.key"),
