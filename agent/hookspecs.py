@@ -127,6 +127,24 @@ def declare_needs(host: HostFacts) -> list[Need]:  # type: ignore[empty-body]
 
 
 @hookspec
+def names_to_resolve(host: HostFacts) -> list[str]:  # type: ignore[empty-body]
+    """Return host names that the module needs addresses of: its service would not start with one that doesn't resolve.
+
+    The core asks the machine's resolver, again and again, at most 2,000 names a module. `Context.addresses` is what is known of
+    one when files are rendered: of a name that doesn't resolve any more the last addresses, of one that never did none. A module
+    that yields addresses or ``localhost`` as well gets these back.
+
+    When it raises: the module keeps its last needs and its live generation and is named in the status.
+
+    ```python
+    @hookimpl
+    def names_to_resolve(self, host: HostFacts) -> list[str]:
+        return [self.domain]
+    ```
+    """
+
+
+@hookspec
 def receive_chains(chains: Mapping[str, ChainFacts]) -> list[ChainFile]:  # type: ignore[empty-body]
     """Say what files of key and chain parts come of the chains, by slot.
 

@@ -15,6 +15,7 @@ from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.output import columns, print_json
 from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownModule, UnknownSlot
+from agent.model.finding import SubjectKind
 from agent.system.spans import span, when
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from agent.errors import AgentError
     from agent.model.binding import Binding
     from agent.model.deployment import EndpointRecord, Refusal
+    from agent.model.finding import Finding
     from agent.model.need import Need
     from agent.model.observed import ObservedState
     from agent.model.pin import Pin
@@ -166,6 +168,15 @@ def _module_lines(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> Iter
             yield from (f"  {line}" for line in deployment.problem.lines())
         if deployment.retry_at is not None and deployment.retry_at > now:
             yield f"  next try {when(deployment.retry_at, now)}"
+    for finding in _of_services(entry, snapshot):
+        yield from (f"  {line}" for line in finding.problem.lines())
+
+
+def _of_services(entry: ModuleEntry, snapshot: Snapshot) -> list[Finding]:
+    """Return what is known of the module itself and of its services beside their deployments, such as what a start would say."""
+    services = {service for each in snapshot.modules if each.name == entry.name for service in each.services}
+    known = [(SubjectKind.MODULE, entry.name), *((SubjectKind.SERVICE, service) for service in sorted(services))]
+    return [each for each in snapshot.conditions if (each.kind, each.subject) in known]
 
 
 def _states(entry: ModuleEntry, snapshot: Snapshot) -> Iterator[ObservedState]:
@@ -243,6 +254,7 @@ def _json(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation], now:
         "state": _state(entry, snapshot, now),
         "problem": plain_problem(entry.error),
         "deployment": row,
+        "findings": [plain(each) for each in _of_services(entry, snapshot)],
         "states": [plain(state_row(each)) for each in _states(entry, snapshot) if each.state],
         "slots": [_slot_json(each) for each in found],
     }

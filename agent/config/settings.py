@@ -102,6 +102,13 @@ class DeploySettings(_SettingsTable):
     keep: int = Field(3, ge=1, le=100, description="generations of each module")
 
 
+class ResolveSettings(_SettingsTable):
+    """``[resolve]``: how the host names that modules need addresses of are looked up."""
+
+    interval: int = Field(60, ge=5, le=86_400, description="seconds until a host name is looked up again")
+    timeout: float = Field(3.0, gt=0, le=30, allow_inf_nan=False, description="seconds for all of them together")
+
+
 class FetchSettings(_SettingsTable):
     """``[fetch]``: what is fetched from addresses that others have chosen."""
 
@@ -123,6 +130,7 @@ class CoreSettings(_SettingsTable):
     probe: ProbeSettings = ProbeSettings()
     deploy: DeploySettings = DeploySettings()
     fetch: FetchSettings = FetchSettings()
+    resolve: ResolveSettings = ResolveSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +205,11 @@ class Settings:
     def deploy(self) -> DeploySettings:
         """Return ``[deploy]``."""
         return self.core.deploy
+
+    @property
+    def resolve(self) -> ResolveSettings:
+        """Return ``[resolve]``."""
+        return self.core.resolve
 
     @property
     def fetch(self) -> FetchSettings:

@@ -33,8 +33,9 @@ def what_to_watch(layout: Layout) -> dict[str, Any]:
     """Return the ports and the pid files of what serves, and the commands that tell how it is."""
     with contextlib.suppress(AgentError, ValueError), Store.open_read_only(layout) as store:
         pid_files = (store.meta("pid files") or "").splitlines()
-        observers = json.loads(store.meta(OBSERVERS) or "{}")
-        return {"ports": sorted(store.endpoints.ports()), "pid_files": pid_files, "observers": observers}
+        ports, serving = store.endpoints.ports(), store.endpoints.ports() - store.endpoints.ports(wrong=True)
+        watched = {"ports": sorted(ports), "pid_files": pid_files, "serving": sorted(serving)}
+        return watched | {"observers": json.loads(store.meta(OBSERVERS) or "{}")}
     return {}
 
 

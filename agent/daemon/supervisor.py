@@ -24,7 +24,7 @@ from agent.daemon.observation_watch import ObservationWatch
 from agent.daemon.pass_supervisor import PROGRAM, PassSupervisor
 from agent.daemon.schedule import Schedule
 from agent.daemon.sd_notify import Notifier
-from agent.daemon.service_watch import ServiceWatch
+from agent.daemon.service_watch import WATCHED, ServiceWatch
 from agent.daemon.wakeup import Wakeup
 from agent.system.clock import Clock
 from agent.system.layout import Layout
@@ -217,7 +217,7 @@ class Supervisor:
         self._once.say("lock", "")
         self._once.say("pass", "")
         self._note_refusal(message["refusal"])
-        self._services.follow(message.get("ports", ()), message.get("pid_files", ()))
+        self._services.follow(*(message.get(each, ()) for each in WATCHED))
         self._observations.follow(message.get("observers", {}))
         at = instant(message["due"])
         self._log.say(f"made a pass, because {message['reason']}; the next is due at {at}")
@@ -229,6 +229,8 @@ class Supervisor:
         self._schedule.planned(message["due"])
         self._once.say("lock", "")
         self._once.say("pass", "")
+        if not message["served"]:
+            return  # names were looked up, as each minute
         at = instant(message["due"])
         self._log.say(f"looked at what serves, because {message['reason']}; the next pass is due at {at}")
 

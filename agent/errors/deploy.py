@@ -9,6 +9,8 @@ from agent.errors.base import AgentError
 UNCHANGED = "What is in service was not changed."
 PUT_BACK_AND_SEEN = "The previous generation was put back, and was seen to be served."
 PUT_BACK = "The previous generation was put back; what is served was not seen."
+WAITS = "It does not run, and its start would fail."
+EARLIER_IN_PLACE = "Its last configuration that the service accepts is in place, so that all is served."
 KEPT = "The new generation stays in place, as there is no better one."
 TAKEN_OUT = "It was taken out again; there was no generation before it."
 APPLY = "then: chainwright apply"
@@ -81,6 +83,32 @@ class CheckWarned(DeployError):
     warnings: Sequence[str]
 
 
+class ConfigurationClash(DeployError):
+    """What a service would start with contradicts itself in a way that its own test doesn't tell, or tells without a file."""
+
+    code = "deploy.clash"
+    cause = "{why:clause}."
+    where = "{service}"
+    fix = "{cure}"
+    service: str
+    why: str
+    cure: str
+
+
+class NotDiagnosed(DeployError):
+    """The program of a service's plugin that looks for contradictions in its configuration has failed."""
+
+    code = "deploy.not_diagnosed"
+    cause = "What {service} starts with could not be searched for contradictions ({program}): {reason:clause}."
+    where = "{service}"
+    effect = "What is in service goes on."
+    fix = "Correct what it names; it is tried again at the next look."
+    service: str
+    program: str
+    reason: str
+    detail: str
+
+
 class NextStartFails(DeployError):
     """The service's own test fails on what is in service: it runs, or waits, but would not start with that."""
 
@@ -91,6 +119,19 @@ class NextStartFails(DeployError):
     fix = f"Correct what it names, as this shows it: {{command}}; {APPLY}"
     service: str
     command: str
+    reason: str
+    detail: str
+
+
+class LeftOut(DeployError):
+    """A service that did not run refused what was in place for it: the part that it refuses was left out for the rest."""
+
+    code = "deploy.left_out"
+    cause = "{service} would not start with it: {reason:clause}."
+    effect = "It is left out, so that the rest is served."
+    fix = f"Correct what it names, {APPLY}"
+    where: str
+    service: str
     reason: str
     detail: str
 
@@ -157,6 +198,17 @@ class ServiceDown(DeployError):
     reason: str
 
 
+class NoSystemd(DeployError):
+    """The settings leave a service to systemd, which is not what starts services on this machine."""
+
+    code = "deploy.no_systemd"
+    cause = "systemd does not run here, and the service is left to it."
+    where = "{service}"
+    effect = "The new files are in place; nothing tells the service of them."
+    fix = f'Set manager = "commands" in [services.{{service}}], {APPLY}'
+    service: str
+
+
 class NotIncluded(DeployError):
     """The administrator's main file doesn't name the agent's files yet, which are there for it."""
 
@@ -167,6 +219,19 @@ class NotIncluded(DeployError):
     fix = f"Add what is missing, {APPLY}"
     service: str
     reason: str
+
+
+class NotTakenUp(DeployError):
+    """The first files of a module are in place, and its service doesn't go by them yet."""
+
+    code = "deploy.not_taken_up"
+    cause = "The service doesn't serve the first files yet: {reason:clause}."
+    where = "{module}"
+    effect = "The files stay in place for its configuration to name them."
+    fix = f"Have its configuration name {{paths:few}}, {APPLY}"
+    module: str
+    reason: str
+    paths: Sequence[str]
 
 
 class RollbackFailed(DeployError):

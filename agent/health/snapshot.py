@@ -14,6 +14,7 @@ from agent.model.observed import ObservedState
 from agent.model.peer import Peer
 from agent.model.pin import Pin
 from agent.model.records import ChainRecord, OrderRecord
+from agent.model.resolved import ResolvedName
 from agent.model.root import CrossCertificate, RootRecord
 from agent.store.modules import ModuleRecord
 
@@ -59,6 +60,8 @@ class Snapshot:
     endpoints: tuple[EndpointRecord, ...] = ()
     pins: tuple[Pin, ...] = ()
     """Those that a person has set."""
+    names: tuple[ResolvedName, ...] = ()
+    """Host names that modules need addresses of."""
     observed: tuple[ObservedState, ...] = ()
     """What services told of themselves last."""
     conditions: tuple[Finding, ...] = ()

@@ -35,6 +35,7 @@ CORE_KEYS = frozenset({"enabled", "plugin"})
 
 METHODS: Mapping[str, str] = {
     "declare_needs": "needs",
+    "names_to_resolve": "resolves",
     "receive_chains": "receive",
     "render_files": "render",
     "prepare_command": "prepare_with",

@@ -23,12 +23,15 @@ from agent.registry.contract_checks import METHODS, implementations, shows_witho
 from agent.registry.places import place_of_code
 from agent.system.activity import HOOK_SECONDS, Activity
 from agent.system.command import Action, Command, Signal
+from agent.system.names import is_address, parse_name
 
 T = TypeVar("T")
 AVOIDED = (
     "it hung, or a process died of it, more than once; it is asked again when a file has changed, or after a while"
 )
 Caller = Callable[..., Any]
+MOST_NAMES = 2000
+"""Host names that one module may have resolved."""
 
 
 class _Manager(pluggy.PluginManager):
@@ -85,6 +88,16 @@ class Hooks:
         if twice is not None:
             raise self._refused(module, "declare_needs", f'it has the slot "{twice}" twice')
         return [need.of(module) for need in found]
+
+    def names_to_resolve(self, module: str, host: HostFacts) -> list[str]:
+        """Ask which host names the module needs addresses of: those that have to be looked up, each once."""
+        found = self._several("names_to_resolve", module, (str,), host=host)
+        if len(found) > MOST_NAMES:
+            raise self._refused(module, "names_to_resolve", f"it has {len(found)} names, more than {MOST_NAMES}")
+        odd = next((number for number, name in enumerate(found, 1) if not _is_host(name)), None)
+        if odd is not None:
+            raise self._refused(module, "names_to_resolve", f"name {odd} of {len(found)} is no host name in lower case")
+        return [name for name in dict.fromkeys(found) if name != "localhost" and not is_address(name)]
 
     def receive(self, module: str, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
         """Ask what files of key and chain parts come of `chains`."""
@@ -222,6 +235,14 @@ class Hooks:
         for each in found:
             others = [other.plugin for other in found if other.plugin is not each.plugin]
             yield each.plugin_name, self._manager.subset_hook_caller("on_event", others)
+
+
+def _is_host(name: str) -> bool:
+    """Whether a name is canonical and no wildcard."""
+    try:
+        return parse_name(name) == name and not name.startswith("*.")
+    except ValueError:
+        return False
 
 
 def _flat(answers: Any) -> list[object]:

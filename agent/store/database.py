@@ -39,6 +39,7 @@ from agent.store.observations import Observations
 from agent.store.orders import Orders
 from agent.store.peers import Peers
 from agent.store.pins import Pins
+from agent.store.resolved_names import ResolvedNames
 from agent.store.revocations import Revocations
 from agent.store.roots import Roots
 from agent.store.sealing import Sealer
@@ -82,6 +83,7 @@ class Store:
         self.conditions = Conditions(database)
         self.observations = Observations(database)
         self.pins = Pins(database)
+        self.resolved = ResolvedNames(database)
         self.set_aside = SetAside(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)

@@ -41,6 +41,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "pins": ("module", "slot"),
     "refusals": ("module", "slot", "kind", "subject"),
     "reissues": ("request",),
+    "resolved_names": ("module", "name"),
     "revocation_lists": ("root",),
     "revocations": ("root", "serial"),
     "roots": ("sha256",),
@@ -87,6 +88,7 @@ COLUMNS: Mapping[str, str] = {
     "pins": "module slot chain who at",
     "refusals": "module slot kind subject problem attempts:int retry_at tried_at?",
     "reissues": "request asked_at forced:int? chains?",
+    "resolved_names": "module name asked_at seconds:int seen answered_at? returns words? failing_since?",
     "revocation_lists": "root number:int this_update next_update serials pem",
     "revocations": "root serial at reason not_after",
     "roots": "sha256 subject not_before not_after certificates sealed_key:bytes created_at retired_at? signs_at?"
@@ -126,6 +128,7 @@ MADE_AGAIN = frozenset(
         "pins",
         "refusals",
         "reissues",
+        "resolved_names",
         "revocation_lists",
         "rows_set_aside",
         "sessions",

@@ -38,6 +38,10 @@ TO_US = frozenset(
     )
 )
 """Variables by which a daemon that the agent starts would speak for the agent, or look for its master key."""
+SYSTEMCTL = "systemctl"
+NOT_BOOTED = "System has not been booted with systemd"
+"""What systemctl says then (sd_booted(3))."""
+NO_SYSTEMD = "systemd does not run here"
 INTERPRETER = re.compile(r"python[0-9.]*")
 
 
@@ -135,8 +139,16 @@ class CommandResult:
         return "\n".join([f"$ {self.action}", *self.output.rstrip().splitlines()[-LAST_LINES:]])
 
     @property
+    def lacks_systemd(self) -> bool:
+        """Whether it failed because a command of systemd was given where systemd is not the first process, or isn't there."""
+        words = self.action.argv if isinstance(self.action, Command) else ()
+        return not self.ok and SYSTEMCTL in words and (self.missing or NOT_BOOTED in self.output)
+
+    @property
     def absence(self) -> str:
         """Why a command is missing, as a clause."""
+        if self.lacks_systemd:
+            return NO_SYSTEMD
         return self.summary if self.exit_code == NOT_FOUND else f"{str(self.action).split()[0]} is not installed"
 
     @property

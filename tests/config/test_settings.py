@@ -286,7 +286,9 @@ MODULE_KEYS = (
     "broken, enabled, key_type, mode, password, password_file, pin, plugin, port, share, "
     "sites, sources, tokens, users, window"
 )
-TOP_KEYS = "acme, addresses, deploy, dns, fetch, hostname, modules, plugins, probe, root, services, source, sources"
+TOP_KEYS = (
+    "acme, addresses, deploy, dns, fetch, hostname, modules, plugins, probe, resolve, root, services, source, sources"
+)
 
 ONE_ERROR = {
     "prot": ("[modules.tunnel]\nprot = 1", f'[modules.tunnel] prot: unknown key; did you mean "port"? Allowed: {MODULE_KEYS}'),
@@ -629,6 +631,10 @@ keep = 3  # default
 [fetch]
 private = false  # default
 
+[resolve]
+interval = 60  # default
+timeout = 3.0  # default
+
 [modules.tunnel]
 enabled = true  # default
 plugin = "tunnel"  # default
@@ -664,8 +670,8 @@ lifetime_days = 90  # default
 [source.local]
 lifetime_days = 30  # {extra}"""
     )
-    assert tables[5].to_json()["table"] == ["modules", "tunnel"]
-    assert tables[5].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
+    assert tables[6].to_json()["table"] == ["modules", "tunnel"]
+    assert tables[6].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
 
 
 def test_what_is_shown_is_toml_whatever_characters_a_text_has(appliance: ToyAppliance):

@@ -99,6 +99,8 @@ def test_what_the_service_printed_is_kept_whole_beside_the_sentence():
             "PrepareFailed",
             "CheckRefused",
             "NextStartFails",
+            "LeftOut",
+            "NotDiagnosed",
             "ServiceRefusesPresent",
             "ReloadFailed",
             "NotConfirmed",

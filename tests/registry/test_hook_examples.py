@@ -109,6 +109,7 @@ LIFE: dict[str, tuple[Callable[[Hooks], Any], Any]] = {
         lambda hooks: hooks.needs("tunnel", HOST),
         [Need(("a.test",), slot="tunnel", module="tunnel")],
     ),
+    "names_to_resolve": (lambda hooks: hooks.names_to_resolve("tunnel", HOST), ["a.test"]),
     "receive_chains": (
         lambda hooks: hooks.receive("tunnel", CONTEXT.chains),
         [ChainFile(path="tunnel.pem", slot="tunnel", parts=(Part.KEY, Part.FULLCHAIN))],

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from agent.health.clock import not_believed
 from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
+from agent.health.names import resolved_before, unresolved
 from agent.health.observations import observed
 from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
@@ -31,6 +33,7 @@ from agent.health.rsa_roots import clients_not_asked, peers_not_listed, rsa_sign
 from agent.health.states import Status
 from agent.model.finding import Severity, SubjectKind
 from agent.model.observed import ObservedState
+from agent.model.resolved import ResolvedName
 from agent.model.root import RootRecord
 from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.store.connection import DamagedRow
@@ -48,6 +51,7 @@ MODULES = Path("/var/lib/chainwright/modules")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RSA_ROOT = 'Have an RSA root beside it: key_type = ["ecdsa-p256", "rsa-2048"] in [root]'
 NEXT_ROOT = RootRecord("ab" * 32, "gw Root CA 2026", AT, AT.replace(year=2036), "", AT)
+UNRESOLVED = ResolvedName("reverse_proxy", "db.lan", AT, 60, words="Name or service not known", failing_since=AT)
 END = "<!-- end -->"
 WWW = need()
 ENDING = toy("toy", WWW, since=AT - 89 * DAY)
@@ -189,6 +193,8 @@ def status_problems() -> list[Problem]:
         peers_not_listed("strongSwan for laptops (EAP-TLS)", ["anna"], "gw Root CA"),
         observed(TUNNEL, AT),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
+        unresolved("reverse_proxy", [UNRESOLVED]),
+        resolved_before("reverse_proxy", [replace(UNRESOLVED, seen={"192.0.2.1": AT}, answered_at=AT)]),
         *conditions(),
     ]
 
