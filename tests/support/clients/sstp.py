@@ -49,7 +49,7 @@ class Dialled:
 
     def call(self, host: str) -> None:
         head = f"SSTP_DUPLEX_POST /sra_{{BA195980-CD49-458b-9E23-C84EE0ADCD75}}/ HTTP/1.1\r\nHost: {host}\r\n"
-        self.stream.sendall(f"{head}Content-Length: {2**64 - 1}\r\n\r\n".encode())
+        self._write(f"{head}Content-Length: {2**64 - 1}\r\n\r\n".encode())
         while b"\r\n\r\n" not in self.octets:
             self._read()
         head, _, self.octets = self.octets.partition(b"\r\n\r\n")
@@ -66,7 +66,7 @@ class Dialled:
         key = hmac.digest(bytes(32), seed, "sha256")
         attribute = struct.pack(">BBHI", 0, 3, 104, 2) + self.nonce + hashlib.sha256(leaf).digest()
         content = struct.pack(">BBHHH", 0x10, 1, 112, CALL_CONNECTED, 1) + attribute + bytes(32)
-        self.stream.sendall(content[:-32] + hmac.digest(key, content, "sha256"))
+        self._write(content[:-32] + hmac.digest(key, content, "sha256"))
 
     def hang_up(self) -> None:
         self._control(CALL_DISCONNECT)
@@ -142,11 +142,11 @@ class Dialled:
 
     def _frame(self, protocol: int, content: bytes) -> None:
         frame = b"\xff\x03" + struct.pack(">H", protocol) + content
-        self.stream.sendall(struct.pack(">BBH", 0x10, 0, 4 + len(frame)) + frame)
+        self._write(struct.pack(">BBH", 0x10, 0, 4 + len(frame)) + frame)
 
     def _control(self, kind: int, attribute: bytes = b"") -> None:
         length = 8 + len(attribute)
-        self.stream.sendall(struct.pack(">BBHHH", 0x10, 1, length, kind, 1 if attribute else 0) + attribute)
+        self._write(struct.pack(">BBHHH", 0x10, 1, length, kind, 1 if attribute else 0) + attribute)
 
     def _of(self, protocol: int, seconds: float) -> tuple[int, int, bytes]:
         content = self._next(protocol, seconds)
@@ -190,11 +190,17 @@ class Dialled:
         packet, self.octets = self.octets[: length & 0xFFF], self.octets[length & 0xFFF :]
         return bool(packet[1] & 1), packet[4:]
 
+    def _write(self, octets: bytes) -> None:
+        try:
+            self.stream.sendall(octets)
+        except ConnectionError:
+            raise Ended("the connection") from None
+
     def _read(self, seconds: float = PATIENCE) -> None:
         self.stream.settimeout(max(seconds, 0.001))
         try:
             more = self.stream.recv(4096)
-        except ConnectionResetError:
+        except ConnectionError:
             more = b""
         if not more:
             raise Ended("the connection")
