@@ -54,6 +54,7 @@ ALLOWED = {
     "plugins/ikev2/configuration.py": 1,
     "plugins/ikev2/load.py": 1,
     "plugins/mail/postfix_files.py": 4,
+    "plugins/nginx/configuration.py": 1,
     "plugins/sstp/check_accel_ppp.py": 1,
     "plugins/sstp/repair_sstpd.py": 1,
     "plugins/sstp/run_sstpd.py": 8,

@@ -33,7 +33,7 @@ def note_up_to_date(
     if snapshot.refusals or retiring or noted:
         return None
     found = report(snapshot, now)
-    fresh = UpToDate(now.timestamp(), _earliest(made.next_at, found.changes_at), len(found.attention))
+    fresh = UpToDate(now.timestamp(), _earliest(made.beside_names_at, found.changes_at), len(found.attention))
     rows = {
         KEY: fingerprint.record(fresh),
         EVIDENCE: written_evidence(snapshot),
