@@ -68,7 +68,7 @@ def test_a_new_chain_of_the_head_office_leaves_the_connection_up(pair):
 
 def told_of_peers(pair):
     """Return what the head office says of the files that others have."""
-    pair.office.command("apply", "--look")
+    pair.office.engine().run_pass(wait=0)
     with pair.office.store() as store:
         found = [each.why for each in store.observations.all() if each.subject.startswith("peer ")]
     return [each.partition(" that is retired")[0] for each in found]
