@@ -213,7 +213,11 @@ class Modules:
         """Say why what is in service has to be made again though nothing else is to be deployed."""
         if present is None or present.generation is None:
             return ""
-        wrong = [each for each in self._endpoints[module] if not (each.ok or each.stopped or each.further)]
+        wrong = [
+            each
+            for each in self._endpoints[module]
+            if not (each.ok or each.stopped or each.further or each.new_sessions_fail)
+        ]
         drifted = present.outcome in {Outcome.LIVE, Outcome.UNSEEN} and bool(wrong)
         if not drifted and present.outcome not in {Outcome.BROKEN, Outcome.ROLLED_BACK}:
             return ""
