@@ -253,6 +253,10 @@ def test_without_an_endpoint_it_is_switched_and_not_seen_unless_a_command_confir
         box.renew()
         box.apply()
         assert box.deployment("files").outcome is Outcome.LIVE
+        box.configure(chain='files = [{ format = "combined-key-last", path = "/etc/x.pem" }]\n')
+        box.apply()  # a change of the configuration alone is confirmed as well
+        assert box.deployment("files").outcome is Outcome.LIVE
+        assert box.live("files").name == "3"
 
 
 FORMATS = """
