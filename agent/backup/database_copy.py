@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DEPLOYED = ("generations", "contents", "deployments", "footprints", "transactions")
 """What was put into the services of one machine. A restore keeps these rows of the machine on which it is made."""
-MOMENTARY = ("conditions", "devices", "endpoints", "jobs", "login_failures", "refusals", "sessions")
+MOMENTARY = ("conditions", "devices", "endpoints", "jobs", "login_failures", "refusals", "sessions", "tlsa")
 """What is under way, was seen, or was held against somebody, on one machine."""
 CARRIED = (
     *(

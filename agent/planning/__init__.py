@@ -13,6 +13,7 @@ from agent.model.need import Need
 from agent.model.records import ChainRecord
 from agent.planning.actions import (
     Action,
+    AskDns,
     AskTheTime,
     BeginSigning,
     BelieveAgain,
@@ -42,12 +43,14 @@ from agent.planning.orders import Orders
 from agent.planning.root_life import RootLife
 from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, ClockDoubt, Declared, State
+from agent.planning.tlsa import TlsaQuestions
 
 LOCAL = "local"
 
 __all__ = [
     "WAITING_AGAIN",
     "Action",
+    "AskDns",
     "AskTheTime",
     "BeginSigning",
     "BelieveAgain",
@@ -126,13 +129,24 @@ def plan(
     roots = RootLife(state, bindings, now)
     roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
+    dns = TlsaQuestions(needs, state, now)
     asking, keys = _asking(state, now), keys_to_prepare(needs, state)
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
-    instants += [*signing.instants, *_beginnings(state.evidence.chains, now)]
+    instants += [*signing.instants, *dns.instants, *_beginnings(state.evidence.chains, now)]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
     return Plan(
         bindings=tuple(bindings),
-        actions=(*root, *signing.lists, *signing.peers, *obtain, *modules_plan.actions, *keys, *inquiries.due, *asking),
+        actions=(
+            *root,
+            *signing.lists,
+            *signing.peers,
+            *obtain,
+            *modules_plan.actions,
+            *keys,
+            *inquiries.due,
+            *dns.due,
+            *asking,
+        ),
         next_at=min([*instants, *modules_plan.looks], default=None),
         beside_looks_at=min(instants, default=None),
         deferred=modules_plan.deferred,

@@ -325,3 +325,14 @@ def m030_kept_keys(db: Database) -> None:
         not_null={"public", "role", "since"},
     )
     _distrust_after_changes(db, "kept_keys")
+
+
+@migrations()
+def m031_tlsa(db: Database) -> None:
+    """TLSA records as DNS had them last."""
+    db.table("tlsa").create(
+        _columns("owner records authenticated:int ttl:int since asked_at next_at problem"),
+        pk="owner",
+        not_null={"authenticated", "ttl", "problem"},
+    )
+    _distrust_after_changes(db, "tlsa")
