@@ -328,7 +328,7 @@ def m030_kept_keys(db: Database) -> None:
 
 
 @migrations()
-def m031_tlsa(db: Database) -> None:
+def m033_tlsa(db: Database) -> None:
     """TLSA records as DNS had them last."""
     db.table("tlsa").create(
         _columns("owner records authenticated:int ttl:int since asked_at next_at problem"),
