@@ -127,6 +127,24 @@ def declare_needs(host: HostFacts) -> list[Need]:  # type: ignore[empty-body]
 
 
 @hookspec
+def names_to_resolve(host: HostFacts) -> list[str]:  # type: ignore[empty-body]
+    """Return host names that the module needs addresses of: its service would not start with one that doesn't resolve.
+
+    The core asks the machine's resolver, again and again, at most 2,000 names a module. `Context.addresses` is what is known of
+    one when files are rendered: of a name that doesn't resolve any more the last addresses, of one that never did none. A module
+    that yields addresses or ``localhost`` as well gets these back.
+
+    When it raises: the module keeps its last needs and its live generation and is named in the status.
+
+    ```python
+    @hookimpl
+    def names_to_resolve(self, host: HostFacts) -> list[str]:
+        return [self.domain]
+    ```
+    """
+
+
+@hookspec
 def receive_chains(chains: Mapping[str, ChainFacts]) -> list[ChainFile]:  # type: ignore[empty-body]
     """Say what files of key and chain parts come of the chains, by slot.
 
@@ -223,6 +241,44 @@ def probes(context: Context) -> list[Endpoint]:  # type: ignore[empty-body]
     @hookimpl
     def probes(self, context: Context) -> list[Endpoint]:
         return [Endpoint(port=self.port, server_name=self.domain, slot=slot) for slot in context.chains]
+    ```
+    """
+
+
+# Asked while nothing is deployed
+
+
+@hookspec(firstresult=True)
+def observe_command(context: Context) -> Command | None:
+    """Return a command that prints how the service is that runs, for a module with a service of its own.
+
+    Each line is a JSON object: `state_line`, `finding_line` and `differs_line` make them. It looks and changes nothing, is run
+    in each pass and by the daemon once a minute, and gets fifteen seconds and a megabyte. `context` is that of the generation
+    in service.
+
+    When it raises, or the command fails: a finding says so; nothing else comes of it.
+
+    ```python
+    @hookimpl
+    def observe_command(self, context: Context) -> Command | None:
+        return Command(("cat", str(context.places.run / "tunnel.states")))
+    ```
+    """
+
+
+@hookspec(firstresult=True)
+def mend_command(context: Context, subject: str) -> Command | None:
+    """Return a command that tries to end a state of `subject` that was observed with ``mend``, as dialling does.
+
+    It is run in a pass, with pauses that grow from half a minute to a quarter of an hour, as long as the state is the same.
+    What it prints when it fails is the reason that is told.
+
+    When it raises: the state stays, and a finding says so.
+
+    ```python
+    @hookimpl
+    def mend_command(self, context: Context, subject: str) -> Command | None:
+        return Command(("tunnelctl", "dial", subject.removeprefix("tunnel ")))
     ```
     """
 

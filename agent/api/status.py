@@ -15,7 +15,7 @@ from agent.api.route import Input, Route
 from agent.health.states import severity_of
 from agent.model.finding import Finding
 from agent.model.records import UPLOADED
-from agent.report import ChainRow, ModuleRow, NeedRow, Report, UseRow
+from agent.report import ChainRow, ModuleRow, NeedRow, Report, StateRow, UseRow
 from agent.report.details import RootDetails, root_details
 
 MOST = 500
@@ -73,6 +73,8 @@ class StatusPage:
     """What needs attention, the first hundred by name."""
     root: RootDetails | None
     modules: tuple[ModuleRow, ...]
+    states: tuple[StateRow, ...]
+    """What services tell of themselves, first what somebody should know; at most a hundred."""
     findings: tuple[Finding, ...]
     """What somebody should know, the severest first; at most a hundred."""
     view: StatusView
@@ -98,6 +100,7 @@ def show(request: ApiRequest) -> ApiResponse:
         attention=tuple(found.attention[:MOST_FINDINGS]),
         root=root_details(snapshot, snapshot.root, request.now) if snapshot.root else None,
         modules=found.modules,
+        states=tuple(sorted(found.states, key=lambda each: each.severity is None)[:MOST_FINDINGS]),
         findings=found.findings[:MOST_FINDINGS],
         view=query.view,
         rows=tuple(rows[query.offset : query.offset + query.limit]),

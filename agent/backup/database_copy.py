@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 
 DEPLOYED = ("generations", "contents", "deployments", "footprints", "transactions")
 """What was put into the services of one machine. A restore keeps these rows of the machine on which it is made."""
-MOMENTARY = ("conditions", "devices", "endpoints", "jobs", "login_failures", "refusals", "sessions", "tlsa")
+MOMENTARY = (
+    "conditions",
+    "devices",
+    "endpoints",
+    "jobs",
+    "login_failures",
+    "observations",
+    "refusals",
+    "resolved_names",
+    "sessions",
+    "tlsa",
+)
 """What is under way, was seen, or was held against somebody, on one machine."""
 CARRIED = (
     *(

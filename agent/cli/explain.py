@@ -15,7 +15,8 @@ from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.output import columns, print_json
 from agent.errors.problem import rfc3339
 from agent.errors.usage import UnknownModule, UnknownSlot
-from agent.system.spans import when
+from agent.model.finding import SubjectKind
+from agent.system.spans import span, when
 
 if TYPE_CHECKING:
     from agent.config.settings import ModuleEntry
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from agent.errors import AgentError
     from agent.model.binding import Binding
     from agent.model.deployment import EndpointRecord, Refusal
+    from agent.model.finding import Finding
     from agent.model.need import Need
+    from agent.model.observed import ObservedState
     from agent.model.pin import Pin
     from agent.planning.binding import Evidence
     from agent.planning.explanation import Rung
@@ -141,6 +144,7 @@ def _explanation(need: Need, evidence: Evidence, snapshot: Snapshot, now: dateti
 
 def _lines(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation], now: datetime) -> Iterator[str]:
     yield from _module_lines(entry, snapshot, now)
+    yield from _state_lines(entry, snapshot, now)
     for each in found:
         yield f"{each.need.module}/{each.need.slot}  {', '.join(each.need.names)}"
         yield from columns(list(_rows(each, now)))
@@ -164,6 +168,33 @@ def _module_lines(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> Iter
             yield from (f"  {line}" for line in deployment.problem.lines())
         if deployment.retry_at is not None and deployment.retry_at > now:
             yield f"  next try {when(deployment.retry_at, now)}"
+    for finding in _of_services(entry, snapshot):
+        yield from (f"  {line}" for line in finding.problem.lines())
+
+
+def _of_services(entry: ModuleEntry, snapshot: Snapshot) -> list[Finding]:
+    """Return what is known of the module itself and of its services beside their deployments, such as what a start would say."""
+    services = {service for each in snapshot.modules if each.name == entry.name for service in each.services}
+    known = [(SubjectKind.MODULE, entry.name), *((SubjectKind.SERVICE, service) for service in sorted(services))]
+    return [each for each in snapshot.conditions if (each.kind, each.subject) in known]
+
+
+def _states(entry: ModuleEntry, snapshot: Snapshot) -> Iterator[ObservedState]:
+    """Yield what the module and its services tell of themselves."""
+    services = next((each.services for each in snapshot.modules if each.name == entry.name), ())
+    for each in snapshot.observed:
+        if each.owner == entry.name or each.owner in services:
+            yield each
+
+
+def _state_lines(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> Iterator[str]:
+    for each in _states(entry, snapshot):
+        word = f"{each.subject} is {each.state}" if each.state else each.subject
+        since = f" for {span(now - each.since)}" if each.since else ""
+        yield f"  {each.owner}: {word}{since}{f': {each.why}' if each.why else ''}"
+        if each.attempts:
+            again = f", again {when(each.retry_at, now)}" if each.mends and each.retry_at else ""
+            yield f"    tried {each.attempts} times{again}{f': {each.said}' if each.said else ''}"
 
 
 def _state(entry: ModuleEntry, snapshot: Snapshot, now: datetime) -> str:
@@ -209,6 +240,7 @@ def _seen(endpoint: EndpointRecord, now: datetime) -> str:
 
 
 def _json(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation], now: datetime) -> dict[str, Any]:
+    from agent.report import state_row
     from agent.report.rows import plain
 
     deployment = snapshot.deployments.get(entry.name)
@@ -222,6 +254,8 @@ def _json(entry: ModuleEntry, snapshot: Snapshot, found: list[Explanation], now:
         "state": _state(entry, snapshot, now),
         "problem": plain_problem(entry.error),
         "deployment": row,
+        "findings": [plain(each) for each in _of_services(entry, snapshot)],
+        "states": [plain(state_row(each)) for each in _states(entry, snapshot) if each.state],
         "slots": [_slot_json(each) for each in found],
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import click
@@ -14,8 +14,8 @@ from agent.cli.words import counted, seen, shortened
 from agent.errors.wording import indented
 from agent.health.states import FAILED_MODULES
 from agent.model.finding import Finding
-from agent.report import ChainRow, ModuleRow, ModuleState, Report, Status, UseRow, read_snapshot, report
-from agent.system.spans import when
+from agent.report import ChainRow, ModuleRow, ModuleState, Report, StateRow, Status, UseRow, read_snapshot, report
+from agent.system.spans import span, when
 
 WINDOW = "status.window"
 """Code of what waits for an activation window."""
@@ -34,6 +34,8 @@ STYLES: dict[Status, tuple[str, str]] = {
     Status.UNUSED: ("-", "bright_black"),
 }
 """A mark beside each word, so that nothing depends on colours."""
+SHOWN_STATES = 10
+"""States of services that are shown without ``--all``."""
 OF_SERVICES = "deploy."
 """Codes of problems whose detail is what a service has printed."""
 
@@ -103,6 +105,10 @@ def _lines(found: Report, show_all: bool) -> Iterator[str]:
     if modules:
         yield ""
         yield from columns(modules, width())
+    states = list(state_rows(found.states, found.now, show_all=show_all))
+    if states:
+        yield ""
+        yield from columns(states, width())
     problems = list(attention_lines(found))
     if problems:
         yield ""
@@ -160,6 +166,19 @@ def _modules(found: Report) -> Iterator[list[str]]:
             word = "switched, not seen" if module.state is ModuleState.UNSEEN else module.state.replace("_", " ")
             label = f"{'x' if bad else 'o'} {word}"
             yield [click.style(label, fg="red" if bad else "blue"), module.name, _about(module, found.now)]
+
+
+def state_rows(states: Sequence[StateRow], now: datetime, *, show_all: bool) -> Iterator[list[str]]:
+    """Yield the states that services tell of themselves: those that somebody should know first, a few of the others."""
+    ordered = sorted(states, key=lambda each: each.severity is None)
+    shown = ordered if show_all else ordered[:SHOWN_STATES]
+    for each in shown:
+        since = f"for {span(now - each.since)}" if each.since else ""
+        why = f": {each.why}" if each.why else ""
+        label = click.style(f"{'x' if each.severity else '*'} {each.state}", fg="red" if each.severity else "green")
+        yield [label, f"{each.owner}: {each.subject}", f"{since}{why}"]
+    if len(shown) < len(ordered):
+        yield ["", f"and {len(ordered) - len(shown)} more: chainwright status --all", ""]
 
 
 def _about(module: ModuleRow, now: datetime) -> str:

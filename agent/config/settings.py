@@ -89,6 +89,9 @@ class ProbeSettings(_SettingsTable):
     """``[probe]``: how endpoints are checked."""
 
     interval: int = Field(900, ge=1, le=604_800, description="seconds between two checks of an endpoint for drift")
+    observe_seconds: int = Field(
+        60, ge=5, le=86_400, description="seconds between two looks at what services tell of themselves, by the daemon"
+    )
     handshakes: int = Field(3, ge=1, le=20, description="fresh connections in a row that must agree after a switch")
     timeout: float = Field(10.0, gt=0, le=300, allow_inf_nan=False, description="seconds for one endpoint")
 
@@ -97,6 +100,13 @@ class DeploySettings(_SettingsTable):
     """``[deploy]``: what is kept of earlier deployments."""
 
     keep: int = Field(3, ge=1, le=100, description="generations of each module")
+
+
+class ResolveSettings(_SettingsTable):
+    """``[resolve]``: how the host names that modules need addresses of are looked up."""
+
+    interval: int = Field(60, ge=5, le=86_400, description="seconds until a host name is looked up again")
+    timeout: float = Field(3.0, gt=0, le=30, allow_inf_nan=False, description="seconds for all of them together")
 
 
 class FetchSettings(_SettingsTable):
@@ -127,6 +137,7 @@ class CoreSettings(_SettingsTable):
     probe: ProbeSettings = ProbeSettings()
     deploy: DeploySettings = DeploySettings()
     fetch: FetchSettings = FetchSettings()
+    resolve: ResolveSettings = ResolveSettings()
     dane: DaneSettings = DaneSettings()
 
 
@@ -202,6 +213,11 @@ class Settings:
     def deploy(self) -> DeploySettings:
         """Return ``[deploy]``."""
         return self.core.deploy
+
+    @property
+    def resolve(self) -> ResolveSettings:
+        """Return ``[resolve]``."""
+        return self.core.resolve
 
     @property
     def fetch(self) -> FetchSettings:

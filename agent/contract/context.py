@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from agent.model.need import HostFacts
 from agent.model.root import RootPhase
 from agent.pki.chain import KeyType
+from agent.system.names import is_address
 from agent.system.places import Places
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from agent.contract.service import Service
 
 S = TypeVar("S", bound="Service")
+LOOPBACK = ("127.0.0.1", "::1")
+"""Addresses of ``localhost`` (RFC 6761 section 6.3), whatever a resolver says."""
 DIRECTORY_MARK = "/@generation-directory@"
 """Mark for a generation's own directory until it is staged, so that a digest doesn't depend on the number."""
 NUMBER_MARK = "@generation-number@"
@@ -94,6 +97,17 @@ class Context:
     """Those that the module names, as the operator has set them: for files of a service that can't include others'."""
     issuers: tuple[Issuer, ...] = ()
     """The present root first, then a prepared one and earlier ones; none unless the module `verifies_peers`."""
+    resolved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Host name -> addresses, of those that `Module.resolves` names. One without a known address isn't in it."""
+
+    def addresses(self, host: str) -> tuple[str, ...]:
+        """Return where to connect to for a host of `Module.resolves`, an address or ``localhost``; none: it isn't known now.
+
+        They are sorted. The files are made again when they change.
+        """
+        if host == "localhost":
+            return LOOPBACK
+        return (host,) if is_address(host) else self.resolved.get(host, ())
 
     def service(self, kind: type[S]) -> S:
         """Return the settings of one of `services` by its class."""

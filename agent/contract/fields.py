@@ -114,6 +114,26 @@ class Url:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return self.text.partition(":")[0]
+
+    @property
+    def host(self) -> str:
+        """Name or address, without brackets."""
+        return urlsplit(self.text).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The port, also where it isn't written."""
+        return urlsplit(self.text).port or {"http": 80, "https": 443}[self.scheme]
+
+    @property
+    def path(self) -> str:
+        """What follows the server; empty where there is nothing."""
+        return urlsplit(self.text).path
+
 
 def parse_upstream(text: Any) -> Url:
     """Read the address of a server behind the proxy."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,6 +63,9 @@ class Module(BaseModel):
     """Owner of the module's secret files by default; empty: root."""
     group: ClassVar[str] = ""
     """Group of the module's directories and files; empty: root, and no other user may read them."""
+    keeps_first_files: ClassVar[bool] = False
+    """Its files are for a configuration that somebody else writes, who can name them only once they are there: the first ones
+    stay where a reload fails or the service goes on with other ones."""
     unprobed: ClassVar[str] = ""
     """Why nothing can be seen on the wire, for the rare module that has no endpoint."""
 
@@ -84,6 +88,13 @@ class Module(BaseModel):
     def needs(self, host: HostFacts) -> Iterable[Need]:
         """Return the chains that this module asks for."""
         raise NotImplementedError
+
+    def resolves(self, host: HostFacts) -> Iterable[str]:
+        """Return host names that this module needs addresses of, as its service must not look them up when it starts.
+
+        They are asked for again and again, and files are rendered with what is known of them (`Context.addresses`).
+        """
+        return ()
 
     def receive(self, chains: Mapping[str, ChainFacts]) -> Iterable[ChainFile]:
         """Say what files of key and chain parts come of `chains`. Default: those in `files`."""
@@ -109,6 +120,17 @@ class Module(BaseModel):
         """Return what ends with 0 once the service runs this generation, where no endpoint shows the generation's number."""
         return self._command(self.confirm, context)
 
+    def observe_with(self, context: Context) -> Command | None:
+        """Return what prints how the service is that runs: lines of `state_line`, `finding_line` and `differs_line`.
+
+        It changes nothing. For a module with a service of its own; else `Service.observe_with` is asked.
+        """
+        return None
+
+    def mend_with(self, context: Context, subject: str) -> Command | None:
+        """Return what tries to end a state of `subject` that was observed with ``mend``; it is run with growing pauses."""
+        return None
+
     def inspect_with(self, context: Context) -> Command | None:
         """Return a command that prints what runs now (sessions, peers)."""
         return self._command(self.inspect, context)
@@ -126,12 +148,26 @@ class Module(BaseModel):
         """Return where each slot's chain is seen on the wire."""
         return ()
 
+    @property
+    def checks_in_place(self) -> bool:
+        """True where the test reads what is published at fixed paths: then it runs after the rename, and before the reload."""
+        return False
+
+    def running_with(self, context: Context) -> Command | Path | None:
+        """Return how to know that the service runs: a command that ends with 0, or its pid file. None: by its endpoints."""
+        return None
+
     # The life of a module: asked by the core, so that a policy plugin can wrap each of them
 
     @hookimpl
     def declare_needs(self, host: HostFacts) -> list[Need]:
         """Answer `agent.hookspecs.declare_needs`."""
         return list(self.needs(host))
+
+    @hookimpl
+    def names_to_resolve(self, host: HostFacts) -> list[str]:
+        """Answer `agent.hookspecs.names_to_resolve`."""
+        return list(self.resolves(host))
 
     @hookimpl
     def receive_chains(self, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
@@ -162,6 +198,16 @@ class Module(BaseModel):
     def confirm_command(self, context: Context) -> Command | None:
         """Answer `agent.hookspecs.confirm_command`."""
         return self.confirm_with(context)
+
+    @hookimpl
+    def observe_command(self, context: Context) -> Command | None:
+        """Answer `agent.hookspecs.observe_command`."""
+        return self.observe_with(context)
+
+    @hookimpl
+    def mend_command(self, context: Context, subject: str) -> Command | None:
+        """Answer `agent.hookspecs.mend_command`."""
+        return self.mend_with(context, subject)
 
     @hookimpl
     def inspect_command(self, context: Context) -> Command | None:
@@ -219,8 +265,10 @@ class Module(BaseModel):
 
     @staticmethod
     def _command(argv: Argv, context: Context) -> Command | None:
+        if not argv:
+            return None
         places = {"{dir}": context.directory, "{live}": context.places.live, "{run}": context.places.run}
-        return Command(tuple(_fill(argument, places) for argument in argv)) if argv else None
+        return Command(tuple(_fill(argument, places) for argument in argv))
 
 
 def _fill(argument: str, places: Mapping[str, object]) -> str:

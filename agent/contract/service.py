@@ -85,6 +85,13 @@ class Service(BaseModel):
         """
         return ()
 
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Return whether a test has failed for want of a network, which comes later in a boot: a name that isn't resolved yet.
+
+        Asked at boot alone, where what is in service is left as it is then. `addressed`: this machine has an address already.
+        """
+        return False
+
     def reload_with(self, context: ServiceContext) -> Action | None:
         """Return what makes the service read its files again."""
         return None
@@ -94,6 +101,18 @@ class Service(BaseModel):
 
         It is tried after the reload until it does, or time is up. None: no command can tell.
         """
+        return None
+
+    def observe_with(self, context: ServiceContext) -> Command | None:
+        """Return what prints how the daemon is that runs: lines of `state_line`, `finding_line` and `differs_line`.
+
+        It changes nothing, and is run in each pass and by the agent's daemon once a minute. Where a line says that what runs
+        differs, the core has the service read its files again, unless that is `disruptive`.
+        """
+        return None
+
+    def mend_with(self, context: ServiceContext, subject: str) -> Command | None:
+        """Return what tries to end a state of `subject` that was observed with ``mend``; it is run with growing pauses."""
         return None
 
     def start_with(self, context: ServiceContext) -> Command | None:

@@ -5,29 +5,40 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 class Child:
     """One process in a session of its own: Ctrl-C is for the supervisor, which then ends it."""
 
-    def __init__(self, argv: Sequence[str], descriptors: Iterable[int] = (), output: int | None = None) -> None:
-        """Start it. `descriptors` keep their numbers in it. `output`: where its stderr goes; None: where this one's goes.
+    def __init__(
+        self,
+        argv: Sequence[str],
+        descriptors: Iterable[int] = (),
+        output: int | None = None,
+        said: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it; a program without a slash is looked for on PATH. `descriptors` keep their numbers in it.
 
-        Raises OSError.
+        `output`: where its stderr goes; None: where this one's goes. `said`: where what it prints goes, without its stderr; None:
+        nowhere. `environment`: default this one's. Raises OSError.
         """
         given = list(descriptors)
         actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
         ]
+        if said is not None:
+            actions += [(os.POSIX_SPAWN_DUP2, said, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
         if output is not None:
             actions.append((os.POSIX_SPAWN_DUP2, output, 2))
         for each in given:
             os.set_inheritable(each, True)
         try:
             # vfork(2) in effect: it costs the same however much memory this process has.
-            self.pid = os.posix_spawn(argv[0], list(argv), os.environ, file_actions=actions, setsid=True)
+            given_environment = os.environ if environment is None else environment
+            self.pid = os.posix_spawnp(argv[0], list(argv), given_environment, file_actions=actions, setsid=True)
         finally:
             for each in given:
                 os.set_inheritable(each, False)

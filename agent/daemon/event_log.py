@@ -16,6 +16,7 @@ LEVELS = {
     EventKind.DATABASE_RESTORED: Level.WARNING,
     EventKind.RESTORE_TAKEN_BACK: Level.WARNING,
     EventKind.DRIFT: Level.WARNING,
+    EventKind.OBSERVED: Level.WARNING,
     EventKind.ORDER_FAILED: Level.WARNING,
     EventKind.REFUSED: Level.WARNING,
     EventKind.ROLLED_BACK: Level.WARNING,

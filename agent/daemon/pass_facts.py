@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
+from agent.deploy.observing import OBSERVERS
 from agent.engine.engine import Engine
 from agent.errors import AgentError
 from agent.model.events import Event, EventKind
@@ -28,10 +30,12 @@ def attention(engine: Engine) -> str:
 
 
 def what_to_watch(layout: Layout) -> dict[str, Any]:
-    """Return the ports and the pid files of what serves."""
-    with contextlib.suppress(AgentError), Store.open_read_only(layout) as store:
+    """Return the ports and the pid files of what serves, and the commands that tell how it is."""
+    with contextlib.suppress(AgentError, ValueError), Store.open_read_only(layout) as store:
         pid_files = (store.meta("pid files") or "").splitlines()
-        return {"ports": sorted(store.endpoints.ports()), "pid_files": pid_files}
+        ports, serving = store.endpoints.ports(), store.endpoints.ports() - store.endpoints.ports(wrong=True)
+        watched = {"ports": sorted(ports), "pid_files": pid_files, "serving": sorted(serving)}
+        return watched | {"observers": json.loads(store.meta(OBSERVERS) or "{}")}
     return {}
 
 

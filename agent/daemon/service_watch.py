@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from agent.system.listeners import Listener, listeners, processes_of
 from agent.system.processes import parents_only, process_of
 from agent.system.trust import TOP
 
+WATCHED = ("ports", "pid_files", "serving")
+"""What `follow` takes of what a pass process tells."""
 TICK = 5.0
 """Seconds between looks at who listens: a tenth of a millisecond each."""
 INIT = 1
@@ -48,6 +50,8 @@ class ServiceWatch:
         self._listening: list[Listener] = []
         self._pid_files: dict[Path, int | None] = {}
         """The processes that they name: one that names none, or another one, lets its service not be reloaded."""
+        self._heard_at: set[int] = set()
+        """Ports at which somebody was seen to listen."""
         self.changed = False
         """Whether something happened since `follow`: endpoints are to be looked at."""
         self._reason = ""
@@ -78,17 +82,30 @@ class ServiceWatch:
         self._left -= 1
         return True
 
-    def follow(self, ports: Iterable[int], pid_files: Iterable[str]) -> None:
-        """Watch what serves at `ports` and is named by `pid_files` now. Call it after a pass that has looked."""
+    def follow(self, ports: Iterable[int], pid_files: Iterable[str], serving: Iterable[int] = ()) -> None:
+        """Watch what serves at `ports` and is named by `pid_files` now. Call it after a pass that has looked.
+
+        `serving`: ports at which all was well when the pass looked: what has ended since is noticed here, or by nobody.
+        """
         self._ports = frozenset(ports)
         self._listening = self._who_listens()
-        self._pid_files = self._named(map(Path, pid_files))
+        before, self._pid_files = self._pid_files, self._named(map(Path, pid_files))
         wanted = set(self._serving())
         for pid in self._watched.keys() - wanted:
             self._watched.pop(pid)()
         for pid in wanted - self._watched.keys():
             self._begin(pid)
         self.changed, self._reason = False, ""
+        self._note_ended(before, set(serving))
+
+    def _note_ended(self, before: Mapping[Path, int | None], serving: set[int]) -> None:
+        """Note what has ended while a pass was made. Ports of other machines, at which nobody was ever seen here, don't count."""
+        listening = {port for _, port, *_ in self._listening}
+        silent = (serving & self._heard_at) - listening
+        gone = [path for path, pid in self._pid_files.items() if pid is None and before.get(path) is not None]
+        self._heard_at = (self._heard_at | listening) & self._ports
+        if silent or gone:
+            self._note("a service has ended while a pass was made")
 
     def close(self) -> None:
         """Forget all."""

@@ -20,10 +20,11 @@ from agent.daemon.clock_watch import ClockWatch
 from agent.daemon.file_watch import FileWatch
 from agent.daemon.hang_watch import what_happened
 from agent.daemon.log import Level, Log, OnceLog, instant, reaches_journal
+from agent.daemon.observation_watch import ObservationWatch
 from agent.daemon.pass_supervisor import PROGRAM, PassSupervisor
 from agent.daemon.schedule import Schedule
 from agent.daemon.sd_notify import Notifier
-from agent.daemon.service_watch import ServiceWatch
+from agent.daemon.service_watch import WATCHED, ServiceWatch
 from agent.daemon.wakeup import Wakeup
 from agent.system.clock import Clock
 from agent.system.layout import Layout
@@ -94,6 +95,7 @@ class Supervisor:
         self._api = ApiSupervisor(layout, log, wakeup, api_output, note=self._note_api)
         self._schedule = Schedule(self._clock.now())
         self._services = ServiceWatch(wakeup.watch, layout.root)
+        self._observations = ObservationWatch(wakeup.watch)
         self._files = FileWatch(str(layout.etc), wakeup.watch)
         self._avoidance = Avoidance()
         self._avoided: list[str] = []
@@ -155,7 +157,7 @@ class Supervisor:
         doubt, due = self._clock.news(), self._schedule.due(self._clock.now())
         poked = self._wakeup.poked()
         started = "the process of a service was started" if self._attended else ""
-        happened = self._services.look()
+        happened = self._services.look() or self._observations.look()
         return doubt or poked or happened or due or started or self._changed()
 
     def _changed(self) -> str:
@@ -173,7 +175,8 @@ class Supervisor:
 
     def _seconds(self) -> float:
         longest = min(TICK, self._notifier.watchdog or TICK, self._services.tick or TICK)
-        waits = [self._api.seconds, self._passes.seconds, None if self._is_passing else self._files.seconds]
+        waits = [self._api.seconds, self._passes.seconds]
+        waits += [] if self._is_passing else [self._files.seconds, self._observations.seconds]
         longest = min(longest, *(each for each in waits if each is not None), TICK)
         return longest if self._is_passing else self._schedule.seconds(self._clock.now(), longest)
 
@@ -214,7 +217,8 @@ class Supervisor:
         self._once.say("lock", "")
         self._once.say("pass", "")
         self._note_refusal(message["refusal"])
-        self._services.follow(message.get("ports", ()), message.get("pid_files", ()))
+        self._services.follow(*(message.get(each, ()) for each in WATCHED))
+        self._observations.follow(message.get("observers", {}))
         at = instant(message["due"])
         self._log.say(f"made a pass, because {message['reason']}; the next is due at {at}")
         if self._notifier.heard:
@@ -291,6 +295,7 @@ class Supervisor:
     def _end(self) -> None:
         self._notifier.stopping()
         self._services.close()
+        self._observations.close()
         self._files.close()
         self._passes.stop()
         self._clock.end()

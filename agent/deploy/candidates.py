@@ -50,7 +50,7 @@ class Candidates:
         self._refusals = refusals
         self._in_place: Switching | None = None
         """Renames that a service's test needed; the switch takes them over, or they are undone."""
-        self._has_kept = False
+        self.has_kept = False
         """Whether the first refused candidate of this transaction was kept for people to look at."""
 
     def drop_refused(self) -> None:
@@ -63,10 +63,10 @@ class Candidates:
 
     def find_acceptable(self, trial: Trial, differences: Sequence[Difference]) -> StagedCandidate | None:
         """Stage as much as the services accept. None: they accept nothing, or refuse even what is in service."""
-        staged, error = self._try(trial, frozenset(differences))
+        staged, error = self.tried(trial, frozenset(differences))
         if error is None:
             return staged
-        present = self._try_and_discard(trial, frozenset())
+        present = self.try_and_discard(trial, frozenset())
         if present is None or not (self._is_anything_live() or is_same_failure(present, error)):
             return self._isolate(trial, differences, error)
         return self._find_with_last_entries(trial, differences, error, present)
@@ -79,7 +79,7 @@ class Candidates:
         `whole`: why everything together was refused; `without`: why the new entries are, without the differences.
         """
         trial.keep_entries = True
-        present = self._try_and_discard(trial, frozenset())
+        present = self.try_and_discard(trial, frozenset())
         error = without
         if present is not None:
             error = _present_refused(whole, present) if self._is_anything_live() else whole
@@ -92,24 +92,25 @@ class Candidates:
         return any(self._context.live(module) for unit in self._units for module in unit.modules)
 
     def _isolate(self, trial: Trial, differences: Sequence[Difference], error: AgentError) -> StagedCandidate | None:
-        isolation = Isolation(lambda accepted: self._try_and_discard(trial, accepted))
+        isolation = Isolation(lambda accepted: self.try_and_discard(trial, accepted))
         isolation.run([difference for difference in differences if difference not in self._refusals.errors], error)
         for difference, why in explained(isolation.refused, error).items():
             self._refusals.add(difference, why)
-        staged, again = self._try(trial, isolation.accepted)
+        staged, again = self.tried(trial, isolation.accepted)
         if again is not None:
             self._refusals.add_all(isolation.accepted, again)
             return None
         return staged
 
-    def _try_and_discard(self, trial: Trial, accepted: frozenset[Difference]) -> AgentError | None:
-        staged, error = self._try(trial, accepted)
+    def try_and_discard(self, trial: Trial, accepted: frozenset[Difference]) -> AgentError | None:
+        """Stage a candidate, test it and remove it; return the refusal."""
+        staged, error = self.tried(trial, accepted)
         self.undo_in_place()
         if staged is not None:
             trial.discard(staged)
         return error
 
-    def _try(self, trial: Trial, accepted: frozenset[Difference]) -> tuple[StagedCandidate | None, AgentError | None]:
+    def tried(self, trial: Trial, accepted: frozenset[Difference]) -> tuple[StagedCandidate | None, AgentError | None]:
         """Stage a candidate and test it. Differences that the preflight refuses are left out."""
         while True:
             accepted = frozenset(difference for difference in accepted if difference not in self._refusals.errors)
@@ -155,9 +156,9 @@ class Candidates:
 
     def _keep_first_refused(self, trial: Trial, staged: StagedCandidate) -> None:
         """Keep what nobody has taken apart yet; candidates of the search for the cause are of no use to people."""
-        if not self._has_kept:
+        if not self.has_kept:
             trial.keep_refused(staged)
-            self._has_kept = True
+            self.has_kept = True
 
     def _former(self, staged: StagedCandidate) -> list[EmptiedUnit]:
         """Return the daemons that have the present entries, where others are going to have the new ones."""

@@ -138,6 +138,10 @@ class DeployContext:
         """Whether services can read a generation: one whose directory somebody has removed would keep all others back."""
         return self.module_dir(module).directory(generation.number).is_dir()
 
+    def is_included(self, module: str, generation: Generation) -> bool:
+        """Whether entries include a generation: it is there, and the module is not left out as a whole."""
+        return bool(generation.files) and self.is_there(module, generation)
+
     def live_entry(self, service: str) -> Generation | None:
         """Return the entry of a shared service that is in service."""
         number = self.store.deployments.entry(service)

@@ -34,7 +34,7 @@ TO_BE_UNDONE = {Step.STAGE, Step.PREPARE, Step.PREFLIGHT, Step.CHECK, Step.STAGE
 
 def deploy(context: DeployContext, deploys: Sequence[Deploy]) -> None:
     """Deploy what is due."""
-    _run_in_parallel(context, grouped(context, deploys), _deploy_group)
+    run_in_parallel(context, grouped(context, deploys), _deploy_group)
 
 
 def _deploy_group(context: DeployContext, group: Group) -> None:
@@ -42,13 +42,13 @@ def _deploy_group(context: DeployContext, group: Group) -> None:
     try:
         stuck = Transaction(context, group).run()
     except Exception as error:
-        _give_up(context, group.deploys, "deployment", error)
+        give_up(context, group.deploys, "deployment", error)
         return
     if stuck and (left := {name: each for name, each in group.deploys.items() if name not in stuck}):
         _deploy_group(context, Group(left, group.services))
 
 
-def _give_up(context: DeployContext, modules: Iterable[str], step: str, error: Exception) -> None:
+def give_up(context: DeployContext, modules: Iterable[str], step: str, error: Exception) -> None:
     """Note what has failed for modules, and undo what was begun of them. Raises what is everybody's matter."""
     for name in modules:
         context.failures.note(name, as_error(error, step, name), Severity.ERROR)
@@ -115,14 +115,14 @@ def settle(context: DeployContext, modules: Sequence[str]) -> None:
     present = context.store.deployments.all()
     groups = grouped(context, [Deploy(name, {}, present[name].inputs, "") for name in modules])
     records = [_unchanged_record(context, group) for group in groups]
-    _run_in_parallel(context, records, _settle)
+    run_in_parallel(context, records, _settle)
 
 
 def _settle(context: DeployContext, record: TransactionRecord) -> None:
     try:
         Switching(context, record).settle()
     except Exception as error:
-        _give_up(context, record.modules, "look at the service", error)
+        give_up(context, record.modules, "look at the service", error)
 
 
 def retire(context: DeployContext, modules: Sequence[str]) -> None:
@@ -134,7 +134,7 @@ def retire(context: DeployContext, modules: Sequence[str]) -> None:
         try:
             Retirement(context, sorted(together), sorted(services)).run()
         except Exception as error:
-            _give_up(context, together, "removal", error)
+            give_up(context, together, "removal", error)
 
 
 def note_missing_footprints(context: DeployContext) -> None:
@@ -227,7 +227,7 @@ def _finish(context: DeployContext, record: TransactionRecord, phase: Step, *, b
             switching.keep_broken(failure)
 
 
-def _run_in_parallel(context: DeployContext, items: Sequence[T], work: Callable[[DeployContext, T], object]) -> None:
+def run_in_parallel(context: DeployContext, items: Sequence[T], work: Callable[[DeployContext, T], object]) -> None:
     """Do the work for each item in a thread with a database connection of its own.
 
     A single one as well: what a thread may not use is then found wherever it is used, not only where there are several.

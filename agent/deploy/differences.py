@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePath
 
@@ -39,22 +39,30 @@ class Target:
     """Renders the module with a part of `chains`."""
     texts: Callable[[Iterable[str]], Mapping[str, str]] = lambda _digests: {}
     """Reads texts of the live generation, by digest."""
+    left_out: frozenset[str] = frozenset()
+    """Slots that no composition has; "" is the module as a whole, which gets a generation without any file then."""
+    earlier: Mapping[str, Generation] = field(default_factory=dict)
+    """Slot -> generation whose configuration of it is taken in place of the live one."""
 
     def differences(self) -> list[Difference]:
-        """Return the differences, chains before configurations: a typing error in a template must not delay a chain."""
+        """Return the differences, chains before configurations: a typing error in a template must not delay a chain.
+
+        The configuration of a module as a whole that has none in service comes first: without it, its slots are nothing.
+        """
         chains = self.rendering.chains
         found = [
             Difference(self.module, slot, RefusedKind.CHAIN, chains[slot])
             for slot in chains
             if self._chain_differs(slot)
         ]
-        for slot in (*chains, "", *self._gone):  # removed slots last: what names them is changed before
-            subject = self._configuration(slot)
+        slots = ("", *chains) if self._is_whole_new else (*chains, "")
+        for slot in (*slots, *self._gone):  # removed slots last: what names them is changed before
+            subject = self.configuration(slot)
             if subject:
                 found.append(Difference(self.module, slot, RefusedKind.CONFIGURATION, subject))
         return found
 
-    def _configuration(self, slot: str) -> str:
+    def configuration(self, slot: str) -> str:
         """Return the digest of a part's configuration if it differs from the one in service, else nothing.
 
         The digest of a new part includes its chain, so that a refused part is tried again with another chain.
@@ -71,10 +79,12 @@ class Target:
     def compose(self, accepted: frozenset[Difference]) -> Rendering:
         """Return the generation with only the accepted differences."""
         chosen = {(difference.slot, difference.kind) for difference in accepted if difference.module == self.module}
+        if "" in self.left_out or (self._is_whole_new and ("", RefusedKind.CONFIGURATION) not in chosen):
+            return Rendering((), {}, {})
         slots = [
             slot
             for slot in self.rendering.chains
-            if not self._is_new(slot) or (slot, RefusedKind.CONFIGURATION) in chosen
+            if slot not in self.left_out and (not self._is_new(slot) or (slot, RefusedKind.CONFIGURATION) in chosen)
         ]
         whole = self.rendering if len(slots) == len(self.rendering.chains) else self._rendered_for(slots)
         files: list[ManifestFile] = []
@@ -83,15 +93,20 @@ class Target:
             part, chains[slot] = self._compose_part(slot, chosen)
             files += part
         for slot in self._gone:
-            if self.live and (slot, RefusedKind.CONFIGURATION) not in chosen:
+            if self.live and slot not in self.left_out and (slot, RefusedKind.CONFIGURATION) not in chosen:
                 files += _part(self.live, slot)
                 chains[slot] = self.live.chains[slot]
-        if self.live is None or ("", RefusedKind.CONFIGURATION) in chosen:
+        if self.live is None or self.left_out or ("", RefusedKind.CONFIGURATION) in chosen:
             files += whole.part(None)
             files += self._still_named(files, whole.texts)
         else:
             files += _part(self.live, "")
-        return Rendering(tuple(files), {**self.rendering.texts, **whole.texts}, chains)
+        return Rendering(
+            tuple(files),
+            {**self.rendering.texts, **whole.texts},
+            chains,
+            {**self.rendering.passwords, **whole.passwords},
+        )
 
     def _still_named(self, files: Sequence[ManifestFile], texts: Mapping[str, str]) -> list[ManifestFile]:
         """Return the files of the module as a whole that are gone now, and that a part which stays as it was still names."""
@@ -101,7 +116,7 @@ class Target:
         return [file for file in gone if any(PurePath(file.path).name in text for text in kept.values())]
 
     def _compose_part(self, slot: str, chosen: set[tuple[str, RefusedKind]]) -> tuple[list[ManifestFile], str]:
-        wanted, live = self.rendering.part(slot), _part(self.live, slot)
+        wanted, live = self.rendering.part(slot), _part(self.earlier.get(slot, self.live), slot)
         new_chain = self._is_new(slot) or (slot, RefusedKind.CHAIN) in chosen
         new_text = self._is_new(slot) or (slot, RefusedKind.CONFIGURATION) in chosen
         kept = self.live.chains[slot] if self.live and not self._is_new(slot) else ""
@@ -112,6 +127,11 @@ class Target:
     def _rendered_for(self, slots: Iterable[str]) -> Rendering:
         """The files of the module as a whole may name its slots."""
         return self.render({slot: self.chains[slot] for slot in slots})
+
+    @property
+    def _is_whole_new(self) -> bool:
+        """Whether files beside the slots' are to come and nothing of the module is in service: it may be left out as a whole."""
+        return not (self.live and self.live.files) and bool(self.rendering.part(None))
 
     def _is_new(self, slot: str) -> bool:
         return slot != "" and (self.live is None or slot not in self.live.chains)
@@ -144,6 +164,11 @@ def with_moved_parts(live: Generation, texts: Mapping[str, str], moved: Mapping[
     digests = {digest: hashlib.sha256(text.encode()).hexdigest() for digest, text in again.items()}
     files = tuple(replace(file, text=digests[file.text or ""]) for file in live.files)
     return Rendering(files, {digests[digest]: text for digest, text in again.items()}, {})
+
+
+def is_same_configuration(one: Generation, other: Generation, slot: str) -> bool:
+    """Whether two generations have the same of a slot, but for its chain."""
+    return _shape(_part(one, slot)) == _shape(_part(other, slot))
 
 
 def _part(live: Generation | None, slot: str) -> tuple[ManifestFile, ...]:

@@ -8,14 +8,18 @@ from datetime import datetime
 from functools import cached_property
 
 from agent.contract.endpoint import Endpoint
+from agent.contract.service import Service
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoint_checks import EndpointCheck
 from agent.errors import AgentError, ChainError
+from agent.errors.deploy import APPLY
 from agent.errors.problem import Problem
 from agent.errors.served import OtherCertificate, ServiceStopped, WrongChainServed
 from agent.model.deployment import EndpointRecord
 from agent.probing.listening import who_listens
 from agent.probing.probe import Observation, TLSProbe
+from agent.system.command import SYSTEMCTL
+from agent.system.transient_unit import BOOTED
 
 
 def last_records(context: DeployContext, module: str) -> dict[str, EndpointRecord]:
@@ -154,7 +158,15 @@ def restart_advice(context: DeployContext, module: str) -> str:
     """Return how an administrator sees why the services of a module ended, and starts them."""
     names = context.enabled.modules[module].services if module in context.enabled.modules else ()
     services = [context.enabled.services[name] for name in names if name in context.enabled.services]
-    return "; ".join(dict.fromkeys(each.restart_advice for each in services)) or f"start the service of {module}"
+    advice = (_advice_of(each, systemd=BOOTED.is_dir()) for each in services)
+    return "; ".join(dict.fromkeys(advice)) or f"start the service of {module}"
+
+
+def _advice_of(service: Service, *, systemd: bool) -> str:
+    """Return the service's own advice, unless that is a command that does not work here."""
+    if SYSTEMCTL in service.restart_advice and not systemd:
+        return f'set manager = "commands" in [services.{service.name}], as systemd does not run here, {APPLY}'
+    return service.restart_advice
 
 
 def _served_at(last: EndpointRecord | None) -> datetime | None:

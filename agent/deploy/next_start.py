@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.units import Candidate, OwnUnit, SharedUnit, Unit, units_of
 from agent.deploy.warnings import keep_warnings, warnings_of
 from agent.errors import AgentError
-from agent.errors.deploy import NextStartFails, NotIncluded, ServiceRefusesPresent, StartFailed
+from agent.errors.deploy import WAITS, NextStartFails, NotIncluded, ServiceRefusesPresent, StartFailed
 from agent.model.deployment import Outcome
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.system.command import CommandResult
@@ -20,12 +20,17 @@ TOLD = {NotIncluded.code, ServiceRefusesPresent.code, StartFailed.code}
 
 
 def check_next_start(
-    context: DeployContext, looked_at: Iterable[str], waited: Iterable[str], deployed: Iterable[str]
+    context: DeployContext,
+    looked_at: Iterable[str],
+    waited: Iterable[str],
+    deployed: Iterable[str],
+    tested: Mapping[str, CommandResult],
 ) -> None:
     """Run the test of each service of the modules `looked_at`, and of those that wait, on what is in place for them.
 
-    Those that would not start are noted. Nothing is undone: what runs goes on. A service that has just come up, or whose
-    modules were just `deployed`, is fine; it is tested only where the last look had found it failing.
+    `tested`: what tests of services have said in this pass already. Those that would not start are noted. Nothing is undone:
+    what runs goes on. A service that has just come up, or whose modules were just `deployed`, is fine; it is tested only
+    where the last look had found it failing.
     """
     before = {each.subject: each for each in context.store.conditions.of(SCOPE)}
     fixed = {*waited, *deployed}
@@ -37,19 +42,19 @@ def check_next_start(
         last = before.get(unit.name)
         if chosen.intersection(unit.modules) or (last and fixed.intersection(unit.modules)):
             with context.failures.apart("test of the next start", unit.name, kind_of(unit)):
-                found += _check(context, unit)
+                found += _check(context, unit, tested.get(unit.name))
         elif last:
             found.append(last)
     with context.store.write():
         context.store.conditions.replace(SCOPE, found, context.clock())
 
 
-def _check(context: DeployContext, unit: Unit) -> list[Finding]:
+def _check(context: DeployContext, unit: Unit, tested: CommandResult | None) -> list[Finding]:
     """Return what is wrong with a service's next start, if anything."""
     if _is_told(context, unit):
         return []
     try:
-        result = _run(context, unit)
+        result = tested or run_test(context, unit, in_service(context, unit))
     except AgentError as error:  # its plugin can't be asked
         return [finding_of(unit, Severity.ERROR, error)]
     if result is None or result.missing:  # one that isn't installed waits, which is told
@@ -57,13 +62,15 @@ def _check(context: DeployContext, unit: Unit) -> list[Finding]:
     if result.ok:
         keep_warnings(context, [(unit.name, warnings_of(context, unit, result))])
         return []
-    return [
-        finding_of(
-            unit,
-            Severity.ERROR,
-            NextStartFails(unit.name, str(result.action), result.summary.rstrip("."), result.account),
-        )
-    ]
+    fails = refusal_of(unit, result)
+    if all(_waits(context, module) for module in unit.modules):
+        fails.effect = WAITS
+    return [finding_of(unit, Severity.ERROR, fails)]
+
+
+def refusal_of(unit: Unit, result: CommandResult) -> NextStartFails:
+    """Return what a test that failed says of a service's next start."""
+    return NextStartFails(unit.name, str(result.action), result.summary.rstrip("."), result.account)
 
 
 def _waits(context: DeployContext, module: str) -> bool:
@@ -76,8 +83,8 @@ def _is_told(context: DeployContext, unit: Unit) -> bool:
     return any(each is not None and each.problem is not None and each.problem.code in TOLD for each in deployments)
 
 
-def _run(context: DeployContext, unit: Unit) -> CommandResult | None:
-    candidate = in_service(context, unit)
+def run_test(context: DeployContext, unit: Unit, candidate: Candidate) -> CommandResult | None:
+    """Run a service's own test, if it has one. Raises what asking its plugin raises."""
     command = unit.check(candidate) if candidate.contexts else None
     return context.runner.run(command) if command else None
 
@@ -85,7 +92,7 @@ def _run(context: DeployContext, unit: Unit) -> CommandResult | None:
 def in_service(context: DeployContext, unit: Unit) -> Candidate:
     """Return the generations and the entry that a unit would start with."""
     live = {module: context.live(module) for module in unit.modules}
-    contexts = {module: context.context(module, each) for module, each in live.items() if each is not None}
+    contexts = {module: context.context(module, each) for module, each in live.items() if each and each.files}
     generation_dir, entry = context.service_dir(unit.name), context.live_entry(unit.name)
     directory = generation_dir.directory(entry.number) if entry is not None else generation_dir.state
     return Candidate(contexts, {unit.name: directory} if isinstance(unit, SharedUnit) else {})

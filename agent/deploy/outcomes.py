@@ -10,15 +10,25 @@ from agent.deploy.confirming import Confirmations, names_of
 from agent.deploy.deploy_context import HARMLESS, DeployContext, back_off_of
 from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.failed_starts import FailedStarts
+from agent.deploy.first_files import FirstFiles
 from agent.deploy.record import TransactionRecord
 from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
 from agent.deploy.units import Candidate, Unit
 from agent.errors import AgentError, Problem
-from agent.errors.deploy import PUT_BACK, PUT_BACK_AND_SEEN, TAKEN_OUT, NotIncluded, RollbackFailed, ServiceDown
+from agent.errors.deploy import (
+    PUT_BACK,
+    PUT_BACK_AND_SEEN,
+    TAKEN_OUT,
+    NoSystemd,
+    NotIncluded,
+    RollbackFailed,
+    ServiceDown,
+)
 from agent.errors.served import NotConfirmed, NotSeen, ProbeFailed, WrongChainServed, WrongGeneration
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Step
 from agent.model.events import EventKind
+from agent.system.command import NO_SYSTEMD
 
 UNSEEN = frozenset({ProbeFailed.code, WrongChainServed.code, WrongGeneration.code, NotConfirmed.code})
 """Codes of what shows after a reload that has succeeded."""
@@ -46,6 +56,7 @@ class Outcomes:
         reloader: Reloader,
         endpoints: TransactionEndpoints,
         confirmations: Confirmations,
+        first: FirstFiles,
     ) -> None:
         self._context = context
         self._record = record
@@ -53,6 +64,7 @@ class Outcomes:
         self._reloader = reloader
         self._endpoints = endpoints
         self._confirmations = confirmations
+        self._first = first
 
     def tell_kept(self, deployment: Deployment) -> None:
         """Tell that a generation is in service, is switched to without being seen, or waits for its service."""
@@ -85,7 +97,7 @@ class Outcomes:
             at=context.clock(),
         )
         if down is not None:
-            deployment = FailedStarts(context).counted(deployment, down)
+            deployment = self._first.counted(FailedStarts(context).counted(deployment, down))
         elif self._is_unseen(module):
             deployment = self._unseen(deployment)
         context.store.endpoints.put(module, rows)
@@ -123,13 +135,15 @@ class Outcomes:
         return was_live and any(row.gone for row in rows)
 
     def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> AgentError | None:
+        if module in self._first.refused:
+            return self._first.refused[module]
         for service in self._reloader.unnamed_of(self._units, module):
             return NotIncluded(service, self._reloader.unnamed[service].rstrip("."))
         for unit in self._units:
             if module in unit.modules and unit.name in self._reloader.not_started:
                 return self._reloader.not_started[unit.name]
             if module in unit.modules and unit.name in self._reloader.down:
-                return ServiceDown(unit.name, self._reloader.down[unit.name])
+                return service_down(unit.name, self._reloader.down[unit.name])
         dead = next((row for row in rows if row.problem is not None and not row.further), None)
         return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
 
@@ -204,3 +218,8 @@ class Outcomes:
                 tried_at=now,
             )
         )
+
+
+def service_down(service: str, why: str) -> AgentError:
+    """Return the error of a service that can't be reloaded."""
+    return NoSystemd(service) if why == NO_SYSTEMD else ServiceDown(service, why)

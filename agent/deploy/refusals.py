@@ -11,6 +11,7 @@ from agent.deploy.deploy_context import HARMLESS, DeployContext, back_off_of
 from agent.deploy.differences import Difference
 from agent.deploy.retention import refused_path
 from agent.errors import AgentError, Problem
+from agent.errors.deploy import EARLIER_IN_PLACE, CheckRefused, LeftOut
 from agent.model.deployment import Refusal, RefusedKind
 from agent.model.events import EventKind
 from agent.planning import Deploy
@@ -43,6 +44,7 @@ class Refusals:
         attempts = (known.attempts if known else 0) + (0 if difference in self.errors else 1)
         now = self._context.clock()
         retry_at = now + back_off_of(error.problem, attempts)
+        error = _still_left_out(known, error)
         self.errors[difference] = error
         problem = replace(self.problem(difference), retry_at=retry_at)
         refusal = Refusal(stored.module, stored.slot, stored.kind, stored.subject, problem, attempts, retry_at, now)
@@ -101,6 +103,15 @@ def _stored_as(difference: Difference, error: AgentError) -> Difference:
     if difference.kind is RefusedKind.CHAIN and error.code in HARMLESS:
         return replace(difference, slot="", kind=RefusedKind.CONFIGURATION)
     return difference
+
+
+def _still_left_out(known: Refusal | None, error: AgentError) -> AgentError:
+    """Return why a part is refused: where it was left out, nothing of it is in service, or only its earlier configuration."""
+    if known is None or known.problem.code != LeftOut.code or not isinstance(error, CheckRefused):
+        return error
+    again = LeftOut(known.problem.where, error.where, error.reason, error.detail)
+    again.effect = EARLIER_IN_PLACE if known.problem.effect.startswith(EARLIER_IN_PLACE) else again.effect
+    return again
 
 
 def _is_of(refusal: Refusal, difference: Difference) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import Path
 
 from agent.deploy.deploy_context import DeployContext
@@ -11,11 +12,11 @@ from agent.deploy.lost_pid_files import restore_pid_file
 from agent.deploy.next_start import finding_of, in_service, kind_of
 from agent.deploy.units import Candidate, Unit, units_of
 from agent.errors import AgentError
-from agent.errors.deploy import NotReloadable
+from agent.errors.deploy import NoSystemd, NotReloadable
 from agent.model.finding import Finding, Severity
-from agent.system.command import Command, Runner, Signal
+from agent.system.command import NO_SYSTEMD, SYSTEMCTL, Command, Runner, Signal
 from agent.system.listeners import listeners, processes_of
-from agent.system.processes import NoProcess, are_related, handle_of, parents_only
+from agent.system.processes import NoProcess, are_related, handle_of, parents_only, process_of
 
 SCOPE = "reloadable"
 INIT = 1
@@ -31,7 +32,7 @@ def why_not_running(runner: Runner, how: Command | Path | None, root: Path) -> s
     result = runner.run(how)
     if result.ok:
         return ""
-    return result.absence if result.missing else f"{how.shown} says that it does not run"
+    return result.absence if result.missing or result.lacks_systemd else f"{how.shown} says that it does not run"
 
 
 def _why_no_process(pid_file: Path, root: Path) -> str:
@@ -93,11 +94,21 @@ def _check(context: DeployContext, unit: Unit, ports: set[int] | None) -> Findin
         start = unit.start(candidate) if why else None
     except AgentError:
         return None  # its plugin fails in other questions as well, which are told of
-    if not why:
+    if not why or _started(context, unit, candidate, start):
         return None
     alone = all(len(context.enabled.modules[module].services) < 2 for module in unit.modules)
-    error = NotReloadable(unit.name, why, _advice(start, parents_only(listening) if alone else set()))
+    error: AgentError = NotReloadable(unit.name, why, _advice(start, parents_only(listening) if alone else set()))
+    if why == NO_SYSTEMD:
+        error = NoSystemd(unit.name)
     return finding_of(unit, Severity.WARNING, error)
+
+
+def _started(context: DeployContext, unit: Unit, candidate: Candidate, start: Command | None) -> bool:
+    """Whether a unit that the agent may start has been: what serves is what a process that ended has left, or in front of it."""
+    lost = isinstance(how := unit.running(candidate), Path) and process_of(how, context.enabled.layout.root) is None
+    if start is None or not lost or not unit.may_start or context.boot:
+        return False
+    return context.runner.run(replace(start, stays=SYSTEMCTL not in start.argv)).ok
 
 
 def _why_not(context: DeployContext, unit: Unit, candidate: Candidate, listening: AbstractSet[int]) -> str:

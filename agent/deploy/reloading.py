@@ -78,8 +78,8 @@ class Reloader:
             self._reloaded.add(unit.name)
         if result is None or result.ok:
             return None
-        if result.missing:
-            self.down[unit.name] = result.summary
+        if result.missing or result.lacks_systemd:
+            self.down[unit.name] = result.absence if result.lacks_systemd else result.summary
             return None
         return ReloadFailed(unit.name, result.action.shown, result.reason, result.account)
 
@@ -100,6 +100,6 @@ class Reloader:
         if command is None:
             return False
         result = self._context.runner.run(replace(command, stays="systemctl" not in command.argv))
-        if not result.ok:
+        if not result.ok and not result.lacks_systemd:
             self.not_started[unit.name] = StartFailed(unit.name, command.shown, result.reason, result.account)
         return result.ok

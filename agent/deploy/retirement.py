@@ -58,7 +58,7 @@ class Retirement(Candidates):
             self._units = list(units)
             self.drop_refused()
             trial = Trial(self._context, (), units, frozenset())
-            staged, error = self._try(trial, frozenset())
+            staged, error = self.tried(trial, frozenset())
             if staged is not None:
                 return trial, staged
             first = first or error

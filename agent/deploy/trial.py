@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.contract.context import ModulePart
+from agent.contract.fields import Secret
 from agent.deploy import preflight, staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference, Target, with_moved_parts
@@ -37,6 +38,8 @@ class StagedCandidate:
     """New entries by shared service."""
     texts: dict[str, str] = field(default_factory=dict)
     """SHA-256 -> text with marks, of everything that was rendered now."""
+    passwords: dict[str, Secret] = field(default_factory=dict, repr=False)
+    """Of files, as in `Rendering`."""
     renames: list[Rename] = field(default_factory=list)
     candidate: Candidate = field(default_factory=lambda: Candidate({}, {}))
     absent: dict[str, str] = field(default_factory=dict)
@@ -62,6 +65,8 @@ class Trial:
         self._repair = repair
         self.keep_entries = False
         """Include the modules as the entries in service do, whatever templates and settings say now."""
+        self.before_network = False
+        """Believe what can't be tested before the machine has a network."""
         self._at = ""
         """Module whose own files are being worked at."""
 
@@ -141,7 +146,7 @@ class Trial:
                         staged, generation_dir, rendering, None if repair else live
                     )
             generation = staged.generations.get(module) or live
-            if generation is not None and self._context.is_there(module, generation):
+            if generation is not None and self._context.is_included(module, generation):
                 contexts[module] = self._context.context(module, generation)
         self._at = ""
         staged.candidate = Candidate(contexts, {})
@@ -186,9 +191,9 @@ class Trial:
             file.text for file in rendering.files if file.text and file.text not in rendering.texts
         )
         staged.texts |= rendering.texts
-        return staging.stage(
-            generation_dir, number, rendering, Materials({**rendering.texts, **kept}, self._context.chain), last
-        )
+        staged.passwords |= rendering.passwords
+        materials = Materials({**rendering.texts, **kept}, self._context.chain, rendering.passwords)
+        return staging.stage(generation_dir, number, rendering, materials, last)
 
     # Preflight and preparation
 
@@ -217,12 +222,13 @@ class Trial:
             if set(files) <= same:
                 continue
             need = self._context.needs.get((module, slot))
-            found.append(preflight.StagedPart(module, slot, directory, files, self._context.records[chain], need))
+            record = self._context.records[chain]
+            found.append(preflight.StagedPart(module, slot, directory, files, record, need, staged.passwords))
         return found
 
     def _prepare(self, staged: StagedCandidate) -> None:
         self._context.tell_step(Step.PREPARE, staged.generations)
-        for module in staged.generations:
+        for module in [each for each in staged.generations if each in staged.candidate.contexts]:
             commands = self._context.enabled.hooks.prepare(module, staged.candidate.contexts[module])
             for command in commands:
                 self._prepare_with(command, module, staged)
@@ -302,7 +308,7 @@ class Trial:
                 return
             if result.missing:
                 staged.absent[unit.name] = result.absence
-            else:
+            elif not (self.before_network and unit.awaits_network(result.output, bool(self._context.addresses))):
                 staged.refusal = _refused(unit, command, result)
 
 

@@ -69,6 +69,10 @@ class Unit(ABC):
         """Return what its own test, which succeeded, warns of."""
         return []
 
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Whether a test has failed for want of a network, which comes later in a boot."""
+        return False
+
     @property
     def reload_proves(self) -> bool:
         """Whether a reload that succeeds proves that the new configuration is in force."""
@@ -76,6 +80,14 @@ class Unit(ABC):
 
     def confirm(self, candidate: Candidate) -> Command | None:
         """Return the command that ends with 0 once it runs the candidate."""
+        return None
+
+    def observe(self, candidate: Candidate) -> Command | None:
+        """Return the command that prints how it is."""
+        return None
+
+    def mend(self, candidate: Candidate, subject: str) -> Command | None:
+        """Return the command that tries to end an observed state."""
         return None
 
     def start(self, candidate: Candidate) -> Command | None:
@@ -97,6 +109,11 @@ class OwnUnit(Unit):
         self.modules = (module,)
 
     @property
+    def checks_in_place(self) -> bool:
+        """Whether the module says so."""
+        return ask_service(self.name, "checks_in_place", lambda: self._module.checks_in_place)
+
+    @property
     def disruptive(self) -> bool:
         """Whether the module says so."""
         return self._module.disruptive
@@ -112,6 +129,19 @@ class OwnUnit(Unit):
     def confirm(self, candidate: Candidate) -> Command | None:
         """Ask the module."""
         return self._hooks.confirm(self.name, candidate.contexts[self.name])
+
+    def running(self, candidate: Candidate) -> Command | Path | None:
+        """Ask the module."""
+        context = candidate.contexts.get(self.name)
+        return ask_service(self.name, "running_with", lambda: self._module.running_with(context)) if context else None
+
+    def observe(self, candidate: Candidate) -> Command | None:
+        """Ask the module."""
+        return self._hooks.observe(self.name, candidate.contexts[self.name])
+
+    def mend(self, candidate: Candidate, subject: str) -> Command | None:
+        """Ask the module."""
+        return self._hooks.mend(self.name, candidate.contexts[self.name], subject)
 
 
 class SharedUnit(Unit):
@@ -159,6 +189,10 @@ class SharedUnit(Unit):
         """Ask the service."""
         return self._ask("warnings_in", lambda: [*self._service.warnings_in(output)])
 
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Ask the service."""
+        return self._ask("awaits_network", lambda: bool(self._service.awaits_network(output, addressed)))
+
     @property
     def reload_proves(self) -> bool:
         """Whether the service says so."""
@@ -167,6 +201,14 @@ class SharedUnit(Unit):
     def confirm(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
         return self._ask("confirm_with", lambda: self._service.confirm_with(self._context(candidate)))
+
+    def observe(self, candidate: Candidate) -> Command | None:
+        """Ask the service."""
+        return self._ask("observe_with", lambda: self._service.observe_with(self._context(candidate)))
+
+    def mend(self, candidate: Candidate, subject: str) -> Command | None:
+        """Ask the service."""
+        return self._ask("mend_with", lambda: self._service.mend_with(self._context(candidate), subject))
 
     def start(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
@@ -240,12 +282,20 @@ class EmptiedUnit(SharedUnit):
         """Return none: they would be about nothing of the agent's."""
         return []
 
+    def awaits_network(self, output: str, addressed: bool) -> bool:
+        """Never: it reads nothing of the agent's."""
+        return False
+
     @property
     def reload_proves(self) -> bool:
         """Always: what shows that it has let go is looked at by itself."""
         return True
 
     def confirm(self, candidate: Candidate) -> Command | None:
+        """Return nothing."""
+        return None
+
+    def observe(self, candidate: Candidate) -> Command | None:
         """Return nothing."""
         return None
 

@@ -16,7 +16,9 @@ from agent.deploy.drift import find_damage, find_drift
 from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.failures import ModuleFailures
 from agent.deploy.former_instances import check_former_instances
+from agent.deploy.leaving_out import leave_out_refused
 from agent.deploy.next_start import check_next_start
+from agent.deploy.observing import next_tries, observe_services
 from agent.deploy.opened_keys import keys_replaced
 from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
@@ -31,7 +33,7 @@ from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.source_context import SourceServices
 from agent.engine.source_findings import named_files
 from agent.engine.unjudged import judge_unjudged
-from agent.errors.deploy import StartFailed
+from agent.errors.deploy import NotTakenUp, StartFailed
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
 from agent.model.finding import Finding
@@ -55,7 +57,7 @@ from agent.planning import (
 from agent.planning.alternatives import Alternatives
 from agent.probing.probe import Prober
 from agent.store import Store
-from agent.system.command import Runner
+from agent.system.command import CommandResult, Runner
 
 SEEN_ON_THE_WIRE = (
     "deploy.reload_failed",
@@ -101,6 +103,8 @@ class Pass:
         """The last plan, with what it was made from."""
         self.performed: list[str] = []
         self._failures = ModuleFailures()
+        self._tested: Mapping[str, CommandResult] = {}
+        """What the tests of services have said that were to be started."""
 
     @property
     def failures(self) -> tuple[Finding, ...]:
@@ -157,7 +161,8 @@ class Pass:
         now = self._clock()
         state = self._state(now)
         self._alternatives = Alternatives(declared.needs, state.evidence, now)
-        return plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
+        made = plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
+        return made.due_as_well(next_tries(self._store.observations.all(), now))
 
     @cached_property
     def _addresses(self) -> tuple[str, ...]:
@@ -184,12 +189,13 @@ class Pass:
                 self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
 
     def recheck_endpoints(self, how: Recheck) -> None:
-        """Forget when endpoints were looked at, and when a start that has failed is tried again: a port may be free now."""
+        """Forget when endpoints were looked at, and when a failed start or reload is tried again: a port may be free now."""
         now = self._clock()
         chosen = to_recheck(self._store.endpoints.all(), how)
         with self._store.write():
             self._store.endpoints.update([replace(each, next_at=now) for each in chosen])
-            self._store.deployments.try_again(StartFailed.code, now)
+            for code in (StartFailed.code, NotTakenUp.code):
+                self._store.deployments.try_again(code, now)
 
     def reset_backoff(self) -> None:
         """Let what was refused before anything had changed be tried at once: a person says that the cause is mended.
@@ -227,8 +233,9 @@ class Pass:
             again = self.plan(windows=windows)
             self._deploy(again, only=set(wrong))
         context = self._deploy_context()
-        check_next_start(context, looked_at, waited, deployed)
+        check_next_start(context, looked_at, waited, deployed, self._tested)
         check_reloadable(context, {*looked_at, *waited})
+        observe_services(context, self._inputs.settings.probe.observe_seconds)
         check_former_instances(context)
 
     def close(self, made: Plan) -> None:
@@ -341,11 +348,19 @@ class Pass:
         deploy_context = self._deploy_context(boot=boot)
         if deploys:
             deployer.deploy(replace(deploy_context, alternative=self._alternatives), deploys)
+        if settles or deploys or boot:
+            self._leave_out(deploy_context, [action.module for action in settles])
         if settles:
             deployer.settle(deploy_context, [action.module for action in settles])
         if retired:
             deployer.retire(deploy_context, [action.module for action in retired])
         return bool(deploys)
+
+    def _leave_out(self, context: DeployContext, waited: Sequence[str]) -> None:
+        """Leave out what services that don't run refuse of what is in place for them. At boot, none of them runs."""
+        tests = leave_out_refused(context, waited)
+        self._tested = tests.results
+        self.performed += [f"left out what its service refuses of {module}" for module in tests.left_out]
 
     def _checks_due(self, action: Deploy) -> bool:
         """A module without any chain yet is deployed when it has its first one, or when it needs none."""

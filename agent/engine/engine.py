@@ -23,6 +23,7 @@ from agent.engine.freshness import InputsFingerprint
 from agent.engine.host import read_host
 from agent.engine.inquiries import settle_findings
 from agent.engine.integrity import IntegrityCheck
+from agent.engine.name_resolution import with_resolved_names
 from agent.engine.orders import settle_deliveries
 from agent.engine.pass_failures import failures_noted, note_settings
 from agent.engine.pass_inputs import (
@@ -54,6 +55,7 @@ from agent.system.layout import Layout
 from agent.system.leftovers import remove_leftovers
 from agent.system.lock import held
 from agent.system.modes import places_of_state, repaired
+from agent.system.resolving import Resolve, addresses_of
 
 GATHER_SECONDS = 10.0
 """After the first order has ended, others are waited for so long, so that one reload serves them all."""
@@ -79,7 +81,7 @@ class Result:
 
 
 class Engine:
-    """Runs passes over one appliance. Clock, runner, prober and host facts can be replaced."""
+    """Runs passes over one appliance. Clock, runner, prober, host facts and resolver can be replaced."""
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class Engine:
         who: str = "chainwright",
         job: str = "",
         activity: Activity | None = None,
+        resolve: Resolve = addresses_of,
     ) -> None:
         """`job`: id of every pass; empty: each gets one of its own. `activity`: what tells others what is done here."""
         self.layout = layout
@@ -106,6 +109,7 @@ class Engine:
         self.runner = runner or SystemRunner(layout.root, self.activity)
         self.prober = prober or Prober()
         self.host = host
+        self.resolve = resolve
         self.loader = loader
         self._report: Report | None = None
         self.bus = Bus((*listeners, lambda _event: self.activity.progress()))
@@ -246,7 +250,7 @@ class Engine:
         with self._locked(0.0) as store:
             undone = undo_first(store, self.bus, self.clock(), job)
             fingerprint = InputsFingerprint(str(self.layout.root))
-            current = self._prepared(store, job, fingerprint.digest)
+            current = self._prepared(store, job, fingerprint.digest, network=False)
             current.recover(boot=True)
             current.perform(windows=True, boot=True)
             current.close(current.plan())
@@ -264,10 +268,11 @@ class Engine:
             self._deferred.note(deliveries)
         return [*performed, *(str(each) for each in deliveries if each.chain is not None)]
 
-    def _prepared(self, store: Store, job: str, digest: str) -> Pass:
+    def _prepared(self, store: Store, job: str, digest: str, *, network: bool = True) -> Pass:
         """Return a pass on settings, plugins and host as they are now, with the account key that services answer with.
 
-        `digest`: fingerprint of what is on disk. Raises `SettingsRefused`, when what a crash has left is finished or undone.
+        `digest`: fingerprint of what is on disk. `network`: host names may be looked up.
+        Raises `SettingsRefused`, when what a crash has left is finished or undone.
         """
         try:
             with self.activity.doing(*READING, LOADING_SECONDS):
@@ -281,6 +286,9 @@ class Engine:
         if refusal is None:
             keep(store, inputs.settings)
         self.workers.tidy(inputs.settings.rungs.values())
+        self.watch(inputs)
+        if network:
+            inputs = with_resolved_names(inputs, store, self.resolve, self.clock())
         return self._pass(store, with_account_key(inputs, store, self.clock()), job)
 
     def _recover_with_last_good(self, store: Store, job: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from agent.errors.damage import FileUnreadable
 from agent.errors.plugin import ModuleRaised
 from agent.model.deployment import RefusedKind
 from agent.model.need import HostFacts, Need
+from agent.model.resolved import by_module
 from agent.model.root import RootPhase, signers
 from agent.planning import ClockDoubt, Declared, State
 from agent.planning.binding import Evidence
@@ -39,6 +40,8 @@ class PassInputs:
     enabled: EnabledModules
     plugins: tuple[PluginRecord, ...] = ()
     """Every plugin that is installed, with what is wrong with it."""
+    problems: Mapping[str, Problem] = field(default_factory=dict)
+    """Modules that could not be asked for the host names that they need addresses of, and why."""
 
     @property
     def hooks(self) -> Hooks:
@@ -96,6 +99,7 @@ def read_pass_inputs(
         http01=Http01(layout.webroot, _thumbprint(settings, store) if store else None),
         issuers=_issuers(settings, store) if store else (),
         lost=_lost_parts(layout, settings, store) if store else {},
+        resolved=by_module(store.resolved.all()) if store else {},
     )
     return PassInputs(settings, enabled, registry.plugins)
 
@@ -180,6 +184,7 @@ def state_of(
         crosses=tuple(crosses),
         root_key_types=inputs.settings.root.key_types,
         peers=tuple(store.peers.all()),
+        names=tuple(store.resolved.all()),
         held_back=store.peers.held_back(),
         revocations=tuple(store.revocations.all()),
         lists=store.revocations.lists(),
@@ -192,7 +197,7 @@ def state_of(
 
 def _needs(inputs: PassInputs, store: Store, name: str) -> tuple[list[Need], Problem | None]:
     try:
-        return inputs.hooks.needs(name, inputs.enabled.host), None
+        return inputs.hooks.needs(name, inputs.enabled.host), inputs.problems.get(name)
     except AgentError as error:
         return store.modules.needs(name), error.problem
 

@@ -147,4 +147,4 @@ class InternalError(ApiError):
     code = "api.failed"
     cause = "Internal error."
     effect = "What is served is not touched."
-    fix = "See the agent's log: journalctl -u chainwright. Please report it."
+    fix = "See the agent's log: journalctl -u chainwright, or the files in /var/log/chainwright. Please report it."

@@ -9,6 +9,8 @@ from agent.errors.base import AgentError
 UNCHANGED = "What is in service was not changed."
 PUT_BACK_AND_SEEN = "The previous generation was put back, and was seen to be served."
 PUT_BACK = "The previous generation was put back; what is served was not seen."
+WAITS = "It does not run, and its start would fail."
+EARLIER_IN_PLACE = "Its last configuration that the service accepts is in place, so that all is served."
 KEPT = "The new generation stays in place, as there is no better one."
 TAKEN_OUT = "It was taken out again; there was no generation before it."
 APPLY = "then: chainwright apply"
@@ -95,6 +97,19 @@ class NextStartFails(DeployError):
     detail: str
 
 
+class LeftOut(DeployError):
+    """A service that did not run refused what was in place for it: the part that it refuses was left out for the rest."""
+
+    code = "deploy.left_out"
+    cause = "{service} would not start with it: {reason:clause}."
+    effect = "It is left out, so that the rest is served."
+    fix = f"Correct what it names, {APPLY}"
+    where: str
+    service: str
+    reason: str
+    detail: str
+
+
 class NotReloadable(DeployError):
     """A service serves what it should, but can't be told to read its files again: the next renewal would not reach it."""
 
@@ -157,6 +172,17 @@ class ServiceDown(DeployError):
     reason: str
 
 
+class NoSystemd(DeployError):
+    """The settings leave a service to systemd, which is not what starts services on this machine."""
+
+    code = "deploy.no_systemd"
+    cause = "systemd does not run here, and the service is left to it."
+    where = "{service}"
+    effect = "The new files are in place; nothing tells the service of them."
+    fix = f'Set manager = "commands" in [services.{{service}}], {APPLY}'
+    service: str
+
+
 class NotIncluded(DeployError):
     """The administrator's main file doesn't name the agent's files yet, which are there for it."""
 
@@ -167,6 +193,19 @@ class NotIncluded(DeployError):
     fix = f"Add what is missing, {APPLY}"
     service: str
     reason: str
+
+
+class NotTakenUp(DeployError):
+    """The first files of a module are in place, and its service doesn't go by them yet."""
+
+    code = "deploy.not_taken_up"
+    cause = "The service doesn't serve the first files yet: {reason:clause}."
+    where = "{module}"
+    effect = "The files stay in place for its configuration to name them."
+    fix = f"Have its configuration name {{paths:few}}, {APPLY}"
+    module: str
+    reason: str
+    paths: Sequence[str]
 
 
 class RollbackFailed(DeployError):

@@ -198,7 +198,7 @@ class AgentStillRunning(LockHeld):
     code = "store.agent_in_the_way"
     cause = "The agent is running{holder:? (%)}, and would go on with what a restore replaces."
     effect = "It goes on as before; nothing was changed."
-    fix = "Stop it first, or wait until it ends: systemctl stop chainwright chainwright-web"
+    fix = "Stop it first, or wait until it ends: systemctl stop chainwright chainwright-web (or rc-service NAME stop)"
 
 
 class NoStateYet(StoreError):

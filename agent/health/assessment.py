@@ -16,6 +16,8 @@ from agent.health import problems
 from agent.health.certificates import Certificates
 from agent.health.chain_warnings import chain_warnings
 from agent.health.lifetimes import lifetimes
+from agent.health.names import names
+from agent.health.observations import of_observations
 from agent.health.pins import pins
 from agent.health.snapshot import Progress, Snapshot
 from agent.health.states import ModuleState, Status, severity_of, severity_of_module, worst
@@ -96,7 +98,7 @@ def _of_present_roots(snapshot: Snapshot) -> list[Finding]:
 
 def health(snapshot: Snapshot, now: datetime) -> Health:
     """Return the health at `now`. Pure."""
-    ending = lifetimes(snapshot, now)
+    ending, named = lifetimes(snapshot, now), names(snapshot, now)
     noted = [*_of_present_roots(snapshot), *ending.findings, *chain_warnings(snapshot)]
     assessment = _Assessment(snapshot, now, noted)
     chains, needs, modules = assessment.chains(), assessment.needs(), assessment.modules()
@@ -106,12 +108,18 @@ def health(snapshot: Snapshot, now: datetime) -> Health:
         *_of_pass(snapshot, now),
         *_of_evidence(snapshot, now),
         *pins(snapshot, now),
+        *named.findings,
+        *of_observations(snapshot.observed, now),
         *(finding for each in needs for finding in _of_need(each)),
         *(finding for each in chains for finding in _of_chain(each, began, now)),
         *(finding for each in modules for finding in _of_module(each, snapshot, began)),
         *_of_retiring(snapshot),
     ]
-    instants = [ending.changes_at, *(at for each in chains if each.uses for at in turning_points(each.record))]
+    instants = [
+        ending.changes_at,
+        named.changes_at,
+        *(at for each in chains if each.uses for at in turning_points(each.record)),
+    ]
     changes_at = min((at for at in instants if at and at > now), default=None)
     return Health(tuple(_once(found)), chains, needs, modules, changes_at)
 

@@ -112,7 +112,7 @@ def late(due: datetime) -> Problem:
     return Problem(
         "status.late",
         f"The agent was due at {rfc3339(due)} and has not run since: nothing is renewed, and nothing is looked at.",
-        fix="See why: systemctl status chainwright, or run it now: chainwright apply",
+        fix="See why: systemctl status chainwright (or rc-service chainwright status), or run it now: chainwright apply",
     )
 
 
@@ -154,7 +154,8 @@ def api_failed(reason: str) -> Problem:
         "status.api_failed",
         f"The process of the local API fails ({reason}): the web interface can't show or change anything.",
         "local API",
-        "See why in the agent's log: journalctl -u chainwright. It is started again by itself",
+        "See why in the agent's log: journalctl -u chainwright, or without systemd the files in /var/log/chainwright. "
+        "It is started again by itself",
         "What is served goes on, and is renewed.",
     )
 
@@ -174,7 +175,8 @@ def unreachable(agent: str, path: str) -> Problem:
         "status.unreachable",
         f"The agent runs ({agent}), but somebody has removed its socket: neither the web interface nor commands reach it.",
         path,
-        "It makes another one within seconds. If it doesn't, restart it: systemctl restart chainwright",
+        "It makes another one within seconds. If it doesn't, restart it: systemctl restart chainwright (or rc-service "
+        "chainwright restart)",
         "What is served goes on, and is renewed.",
     )
 

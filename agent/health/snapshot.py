@@ -10,9 +10,11 @@ from agent.model.binding import Binding
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
 from agent.model.finding import Finding
 from agent.model.need import Need
+from agent.model.observed import ObservedState
 from agent.model.peer import Peer
 from agent.model.pin import Pin
 from agent.model.records import ChainRecord, OrderRecord
+from agent.model.resolved import ResolvedName
 from agent.model.root import CrossCertificate, RootRecord
 from agent.store.modules import ModuleRecord
 
@@ -58,6 +60,10 @@ class Snapshot:
     endpoints: tuple[EndpointRecord, ...] = ()
     pins: tuple[Pin, ...] = ()
     """Those that a person has set."""
+    names: tuple[ResolvedName, ...] = ()
+    """Host names that modules need addresses of."""
+    observed: tuple[ObservedState, ...] = ()
+    """What services told of themselves last."""
     conditions: tuple[Finding, ...] = ()
     """What passes have noted, and what was seen when this was read: nothing in the rows tells it."""
     next_at: datetime | None = None

@@ -139,7 +139,7 @@ class Uses:
             return str(Outcome.WAITING), status, gone or present.problem
         if live and present.outcome is not Outcome.BROKEN:
             return self._seen(binding, present.outcome)
-        return self._elsewhere(binding.module, present)
+        return self._elsewhere(binding, present)
 
     def _gone(self, present: Deployment) -> Problem | None:
         """Say that a service has served and is gone, whatever waits for its start; None: it never ran, or it runs."""
@@ -154,9 +154,15 @@ class Uses:
         shown = Outcome.UNSEEN if outcome is Outcome.UNSEEN and not wrong else Outcome.LIVE
         return str(shown), Status.NOT_DEPLOYED if wrong else Status.VALID, problem
 
-    def _elsewhere(self, module: str, present: Deployment) -> tuple[str | None, Status, Problem | None]:
+    def _elsewhere(self, binding: Binding, present: Deployment) -> tuple[str | None, Status, Problem | None]:
         outcome = None if present.outcome is Outcome.LIVE else str(present.outcome)
-        return outcome, Status.NOT_DEPLOYED, present.problem or problems.not_switched(module)
+        problem = present.problem or self._why_left_out(binding) or problems.not_switched(binding.module)
+        return outcome, Status.NOT_DEPLOYED, problem
+
+    def _why_left_out(self, binding: Binding) -> Problem | None:
+        """Return why a service takes neither the slot nor, where that is so, its whole module."""
+        of_both = [each for each in self._refusals[binding.module] if each.slot in {binding.slot, ""}]
+        return next((each.problem for each in sorted(of_both, key=lambda each: not each.slot)), None)
 
     def _refusal(self, binding: Binding) -> Refusal | None:
         for each in self._refusals[binding.module]:

@@ -67,6 +67,8 @@ class EventKind(StrEnum):
     RETIRED = "retired"
     """A module that is no longer configured was taken out of its services, and its keys were removed."""
     DRIFT = "drift"
+    OBSERVED = "observed"
+    """A service tells another state of itself, in `detail["subject"]` and `detail["state"]`."""
     RECOVERED = "recovered"
     MODULE_FAILED = "module_failed"
     PLUGIN_FAILED = "plugin_failed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from agent.errors.problem import Problem, rfc3339
@@ -96,6 +96,15 @@ class Plan:
     broken: Mapping[str, Problem] = field(default_factory=dict)
     """Source -> what it raised when it was asked: it was passed over."""
 
+    def due_as_well(self, instants: Sequence[datetime]) -> Plan:
+        """Return it with further instants at which there is something to do."""
+        if not instants:
+            return self
+        next_at, beside_looks_at = (
+            min(at for at in (each, *instants) if at) for each in (self.next_at, self.beside_looks_at)
+        )
+        return replace(self, next_at=next_at, beside_looks_at=beside_looks_at)
+
 
 def plan(
     now: datetime,
@@ -134,6 +143,7 @@ def plan(
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
     instants += [*signing.instants, *dns.instants, *_beginnings(state.evidence.chains, now)]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
+    names = [max(each.due_at, now) for each in state.names]
     return Plan(
         bindings=tuple(bindings),
         actions=(
@@ -147,7 +157,7 @@ def plan(
             *dns.due,
             *asking,
         ),
-        next_at=min([*instants, *modules_plan.looks], default=None),
+        next_at=min([*instants, *modules_plan.looks, *names], default=None),
         beside_looks_at=min(instants, default=None),
         deferred=modules_plan.deferred,
         renewals=orders.renewals,

@@ -224,7 +224,10 @@ class Modules:
         if present.outcome is Outcome.WAITING:
             return "its service was not running"
         stopped = any(each.stopped and not each.further for each in self._endpoints[module])
-        return "its service has stopped" if present.outcome is Outcome.LIVE and stopped else ""
+        served = present.outcome in {Outcome.LIVE, Outcome.UNSEEN} or (
+            present.outcome is Outcome.REFUSED and present.generation is not None
+        )
+        return "its service has stopped" if served and stopped else ""
 
     def _holds_back(self, present: Deployment) -> bool:
         if present.retry_at and present.pause.holds(self._now):

@@ -11,6 +11,7 @@ from agent.model.deployment import Deployment, EndpointRecord, Refusal
 from agent.model.kept_key import KeptKey
 from agent.model.pause import Pause
 from agent.model.peer import Peer
+from agent.model.resolved import ResolvedName
 from agent.model.root import CrossCertificate, RootRecord
 from agent.model.tlsa import TlsaLook
 from agent.pki.key import KeyType
@@ -59,6 +60,8 @@ class State:
     root_key_types: tuple[KeyType, ...] = (KeyType.ECDSA_P256,)
     """Wanted for roots: of the main one, and of one of another kind beside it."""
     peers: tuple[Peer, ...] = ()
+    names: tuple[ResolvedName, ...] = ()
+    """Host names that modules need addresses of."""
     held_back: Mapping[str, Pause] = field(default_factory=dict)
     """SHA-256 of a peer certificate that could not be signed again -> the pause before the next try."""
     revocations: tuple[Revocation, ...] = ()

@@ -35,6 +35,7 @@ CORE_KEYS = frozenset({"enabled", "plugin"})
 
 METHODS: Mapping[str, str] = {
     "declare_needs": "needs",
+    "names_to_resolve": "resolves",
     "receive_chains": "receive",
     "render_files": "render",
     "prepare_command": "prepare_with",
@@ -42,6 +43,8 @@ METHODS: Mapping[str, str] = {
     "reload_command": "reload_with",
     "confirm_command": "confirm_with",
     "probes": "endpoints",
+    "observe_command": "observe_with",
+    "mend_command": "mend_with",
     "inspect_command": "inspect_with",
     "consequences_of": "consequences",
 }

@@ -23,12 +23,15 @@ from agent.registry.contract_checks import METHODS, implementations, shows_witho
 from agent.registry.places import place_of_code
 from agent.system.activity import HOOK_SECONDS, Activity
 from agent.system.command import Action, Command, Signal
+from agent.system.names import is_address, parse_name
 
 T = TypeVar("T")
 AVOIDED = (
     "it hung, or a process died of it, more than once; it is asked again when a file has changed, or after a while"
 )
 Caller = Callable[..., Any]
+MOST_NAMES = 2000
+"""Host names that one module may have resolved."""
 
 
 class _Manager(pluggy.PluginManager):
@@ -86,6 +89,16 @@ class Hooks:
             raise self._refused(module, "declare_needs", f'it has the slot "{twice}" twice')
         return [need.of(module) for need in found]
 
+    def names_to_resolve(self, module: str, host: HostFacts) -> list[str]:
+        """Ask which host names the module needs addresses of: those that have to be looked up, each once."""
+        found = self._several("names_to_resolve", module, (str,), host=host)
+        if len(found) > MOST_NAMES:
+            raise self._refused(module, "names_to_resolve", f"it has {len(found)} names, more than {MOST_NAMES}")
+        odd = next((number for number, name in enumerate(found, 1) if not _is_host(name)), None)
+        if odd is not None:
+            raise self._refused(module, "names_to_resolve", f"name {odd} of {len(found)} is no host name in lower case")
+        return [name for name in dict.fromkeys(found) if name != "localhost" and not is_address(name)]
+
     def receive(self, module: str, chains: Mapping[str, ChainFacts]) -> list[ChainFile]:
         """Ask what files of key and chain parts come of `chains`."""
         return self._several("receive_chains", module, (ChainFile,), chains=chains)
@@ -111,6 +124,16 @@ class Hooks:
     def confirm(self, module: str, context: Context) -> Command | None:
         """Ask for what shows that the service runs a generation."""
         answer: Command | None = self._one("confirm_command", module, (Command,), context=context)
+        return answer
+
+    def observe(self, module: str, context: Context) -> Command | None:
+        """Ask for what prints how the service is that runs."""
+        answer: Command | None = self._one("observe_command", module, (Command,), context=context)
+        return answer
+
+    def mend(self, module: str, context: Context, subject: str) -> Command | None:
+        """Ask for what tries to end an observed state."""
+        answer: Command | None = self._one("mend_command", module, (Command,), context=context, subject=subject)
         return answer
 
     def probes(self, module: str, context: Context) -> list[Endpoint]:
@@ -212,6 +235,14 @@ class Hooks:
         for each in found:
             others = [other.plugin for other in found if other.plugin is not each.plugin]
             yield each.plugin_name, self._manager.subset_hook_caller("on_event", others)
+
+
+def _is_host(name: str) -> bool:
+    """Whether a name is canonical and no wildcard."""
+    try:
+        return parse_name(name) == name and not name.startswith("*.")
+    except ValueError:
+        return False
 
 
 def _flat(answers: Any) -> list[object]:

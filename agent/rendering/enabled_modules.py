@@ -56,6 +56,8 @@ class EnabledModules:
     """The appliance's roots, for modules that verify what they have signed."""
     lost: Mapping[str, tuple[ModulePart, ...]] = field(default_factory=dict)
     """Shared service -> live generations of modules that can't be asked now; they stay in service."""
+    resolved: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Module -> host name that it needs addresses of -> the addresses; a name of which none is known isn't there."""
     _templates: dict[type, Templates] = field(default_factory=dict)
 
     def ownership(self, module: str) -> Ownership:
@@ -75,6 +77,7 @@ class EnabledModules:
             places=self.layout.module(module),
             services={name: self.services[name] for name in self.modules[module].services},
             issuers=self.issuers if self.modules[module].verifies_peers else (),
+            resolved=self.resolved.get(module, {}),
         )
 
     def check_endpoints(self, module: str, chains: Mapping[str, ChainFacts]) -> None:
@@ -115,6 +118,7 @@ class EnabledModules:
         told: list[object] = [self.host.to_json(), str(self.http01.webroot), self.http01.thumbprint]
         told.append(str(self.layout.root))
         told += [astuple(each) for each in self.issuers] if settings.verifies_peers else []
+        told += sorted(self.resolved.get(module, {}).items())
         return hashlib.sha256(json.dumps([seen, told]).encode()).hexdigest()
 
     def sources(self) -> list[Path]:

@@ -2,8 +2,8 @@
 
 from agent.health.snapshot import Snapshot
 from agent.health.states import ModuleState, Status
-from agent.report.build import report
-from agent.report.rows import ChainRow, EndpointRow, ModuleRow, NeedRow, Report, UseRow
+from agent.report.build import report, state_row
+from agent.report.rows import ChainRow, EndpointRow, ModuleRow, NeedRow, Report, StateRow, UseRow
 from agent.report.snapshot import read_snapshot
 
 __all__ = [
@@ -14,8 +14,10 @@ __all__ = [
     "NeedRow",
     "Report",
     "Snapshot",
+    "StateRow",
     "Status",
     "UseRow",
     "read_snapshot",
     "report",
+    "state_row",
 ]

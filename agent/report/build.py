@@ -11,8 +11,9 @@ from agent.health.snapshot import Snapshot
 from agent.health.states import URGENCY
 from agent.health.uses import ServiceState
 from agent.model.deployment import EndpointRecord
+from agent.model.observed import ObservedState
 from agent.model.records import UPLOADED
-from agent.report.rows import ChainRow, EndpointRow, ModuleRow, NeedRow, Report, RootRow, UploadRow, UseRow
+from agent.report.rows import ChainRow, EndpointRow, ModuleRow, NeedRow, Report, RootRow, StateRow, UploadRow, UseRow
 
 Endpoints = Mapping[tuple[str, str], Sequence[EndpointRecord]]
 """By module and slot."""
@@ -34,8 +35,19 @@ def report(snapshot: Snapshot, now: datetime) -> Report:
         ),
         uploaded=tuple(_upload(row) for row in chains if row.source == UPLOADED),
         modules=tuple(_module(each) for each in found.modules),
+        states=tuple(state_row(each) for each in snapshot.observed if each.state),
         findings=found.findings,
         changes_at=found.changes_at,
+    )
+
+
+def state_row(state: ObservedState) -> StateRow:
+    """Return the row of a state."""
+    severity = str(state.severity) if state.severity else None
+    retry_at = state.retry_at if state.mends else None
+    return StateRow(
+        *(str(state.kind), state.owner, state.subject, state.state, state.why, state.since),
+        *(severity, state.attempts, retry_at, state.said),
     )
 
 

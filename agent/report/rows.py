@@ -108,6 +108,27 @@ class ModuleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class StateRow:
+    """State that a service tells of itself."""
+
+    kind: str
+    """module or service."""
+    owner: str
+    subject: str
+    state: str
+    why: str
+    since: datetime | None
+    severity: str | None
+    """None: nobody has to know."""
+    attempts: int
+    """To mend it, since it began."""
+    retry_at: datetime | None
+    """When it is tried next."""
+    said: str
+    """What the last try said that failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The whole status."""
 
@@ -122,6 +143,8 @@ class Report:
     needs: tuple[NeedRow, ...]
     uploaded: tuple[UploadRow, ...]
     modules: tuple[ModuleRow, ...]
+    states: tuple[StateRow, ...]
+    """What services tell of themselves."""
     findings: tuple[Finding, ...]
     """What somebody should know, the severest first."""
     changes_at: datetime | None

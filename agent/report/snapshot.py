@@ -58,6 +58,8 @@ def _read(layout: Layout, now: datetime, belief: Belief) -> Snapshot:
             refusals=tuple(store.deployments.refusals()),
             endpoints=_looked_at(layout, store.endpoints.all(), now),
             pins=tuple(store.pins.all()),
+            names=tuple(store.resolved.all()),
+            observed=tuple(store.observations.all()),
             conditions=_conditions(layout, store, now, belief),
             next_at=store.instant("next at"),
             owner=_owner(layout),

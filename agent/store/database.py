@@ -35,9 +35,11 @@ from agent.store.key_check import checked_sealer, new_sealer, sealer_of
 from agent.store.ledger import Ledger
 from agent.store.looking import connect_to_look
 from agent.store.modules import Modules
+from agent.store.observations import Observations
 from agent.store.orders import Orders
 from agent.store.peers import Peers
 from agent.store.pins import Pins
+from agent.store.resolved_names import ResolvedNames
 from agent.store.revocations import Revocations
 from agent.store.roots import Roots
 from agent.store.sealing import Sealer
@@ -81,7 +83,9 @@ class Store:
         self.endpoints = Endpoints(database)
         self.footprints = Footprints(database)
         self.conditions = Conditions(database)
+        self.observations = Observations(database)
         self.pins = Pins(database)
+        self.resolved = ResolvedNames(database)
         self.set_aside = SetAside(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)

@@ -32,10 +32,10 @@ class Endpoints:
         marks = ", ".join("?" for _ in names)
         self._database.execute(f"delete from endpoints where module not in ({marks})", names)  # noqa: S608
 
-    def ports(self) -> set[int]:
-        """Return the ports of all endpoints; a UNIX socket has none."""
+    def ports(self, *, wrong: bool = False) -> set[int]:
+        """Return the ports of all endpoints, or of those at which something is wrong; a UNIX socket has none."""
         query = "select distinct cast(address as text) as address from endpoints where address not like 'unix:%'"
-        rows = self._database.query(query)
+        rows = self._database.query(f"{query} and not ok" if wrong else query)
         return {int(port) for row in rows if (port := row["address"].rpartition(":")[2]).isdecimal() and len(port) < 6}
 
     def all(self) -> list[EndpointRecord]:

@@ -328,6 +328,21 @@ def m030_kept_keys(db: Database) -> None:
 
 
 @migrations()
+def m031_observations(db: Database) -> None:
+    """States that services tell of themselves."""
+    columns = "kind owner subject state why severity fix mends:int since attempts:int tried_at retry_at said"
+    db.table("observations").create(_columns(columns), pk=("kind", "owner", "subject"))
+
+
+@migrations()
+def m032_resolved_names(db: Database) -> None:
+    """Host names that modules need addresses of."""
+    db.table("resolved_names").create(
+        _columns("module name asked_at seconds:int seen answered_at returns words failing_since"), pk=("module", "name")
+    )
+
+
+@migrations()
 def m033_tlsa(db: Database) -> None:
     """TLSA records as DNS had them last."""
     db.table("tlsa").create(

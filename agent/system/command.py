@@ -38,6 +38,10 @@ TO_US = frozenset(
     )
 )
 """Variables by which a daemon that the agent starts would speak for the agent, or look for its master key."""
+SYSTEMCTL = "systemctl"
+NOT_BOOTED = "System has not been booted with systemd"
+"""What systemctl says then (sd_booted(3))."""
+NO_SYSTEMD = "systemd does not run here"
 INTERPRETER = re.compile(r"python[0-9.]*")
 
 
@@ -52,6 +56,8 @@ class Command:
     """Whether any line on stderr counts as a failure: for programs whose exit code lies (postmap, swanctl)."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the agent's own environment."""
+    keeps: int = OUTPUT_LIMIT
+    """Characters of its output that are kept, from the end."""
     stays: bool = False
     """Whether it leaves a daemon behind: systemd gives that a unit of its own where the agent is in one."""
 
@@ -133,8 +139,16 @@ class CommandResult:
         return "\n".join([f"$ {self.action}", *self.output.rstrip().splitlines()[-LAST_LINES:]])
 
     @property
+    def lacks_systemd(self) -> bool:
+        """Whether it failed because a command of systemd was given where systemd is not the first process, or isn't there."""
+        words = self.action.argv if isinstance(self.action, Command) else ()
+        return not self.ok and SYSTEMCTL in words and (self.missing or NOT_BOOTED in self.output)
+
+    @property
     def absence(self) -> str:
         """Why a command is missing, as a clause."""
+        if self.lacks_systemd:
+            return NO_SYSTEMD
         return self.summary if self.exit_code == NOT_FOUND else f"{str(self.action).split()[0]} is not installed"
 
     @property
@@ -219,13 +233,13 @@ def _spawn(command: Command, started: float, booted: Path) -> CommandResult:
             text = f"{command.argv[0]}: {error.strerror}"
             return CommandResult(command, ok=False, exit_code=None, output=text, seconds=0.0)
         timed_out = _wait(process, command.timeout)
-        stdout, stderr = _tail(out), _tail(err)
+        stdout, stderr = _tail(out, command.keeps), _tail(err, command.keeps)
     ok = process.returncode == 0 and not timed_out and not (command.strict and stderr.strip())
     return CommandResult(
         command,
         ok=ok,
         exit_code=None if timed_out else process.returncode,
-        output=(stdout + stderr)[-OUTPUT_LIMIT:],
+        output=(stdout + stderr)[-command.keeps :],
         seconds=time.monotonic() - started,
         missing=process.returncode == NOT_FOUND,
         timed_out=timed_out,
@@ -264,8 +278,8 @@ def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
     return False
 
 
-def _tail(file: IO[bytes]) -> str:
+def _tail(file: IO[bytes], limit: int) -> str:
     """Return the end of a program's output, which may be gigabytes."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 4 * OUTPUT_LIMIT))  # a character has up to four bytes
-    return file.read().decode(errors="replace")[-OUTPUT_LIMIT:]
+    file.seek(max(0, size - 4 * limit))  # a character has up to four bytes
+    return file.read().decode(errors="replace")[-limit:]

@@ -13,7 +13,9 @@ from chainwright import (
     TLS_KEY_TYPES,
     Address,
     ChainFile,
+    Change,
     Command,
+    Consequence,
     Context,
     Endpoint,
     Host,
@@ -37,8 +39,10 @@ from chainwright import (
     usable_addresses,
 )
 from plugins.mail.domain import Domain, Served, served
+from plugins.mail.dovecot import Dovecot
 from plugins.mail.listeners import LISTENERS, Listener, Opened, chosen
 from plugins.mail.postfix import Postfix
+from plugins.mail.sessions import dropped, observed_in
 
 MAIN_SLOT = "default"
 """Of the main name."""
@@ -106,6 +110,15 @@ class Mail(Module):
         """Have postfix's own forms made of the chains."""
         if served(self._domains, context.chains):
             yield context.service(Postfix).make_files(context.directory)
+
+    def inspect_with(self, context: Context) -> Command:
+        """Ask who is connected to dovecot, and what a reload does to them."""
+        return context.service(Dovecot).sessions(context.places)
+
+    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+        """Say whose sessions a reload of dovecot ends. postfix ends none."""
+        said = dropped(observed_in(observed)) if change.slots else None
+        return [said] if said else []
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Look at the main name's chains through every listener, and at those of the others through enough of them."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from chainwright import Service, hookimpl
 from plugins.nginx.module import NginxModule
 from plugins.nginx.service import Nginx
-from plugins.nginx.upstream import Backend
+from plugins.nginx.upstream import Backend, UpstreamBlock
 
-__all__ = ["Backend", "Nginx", "NginxModule"]
+__all__ = ["Backend", "Nginx", "NginxModule", "UpstreamBlock"]
 
 
 @hookimpl

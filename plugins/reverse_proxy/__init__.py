@@ -10,7 +10,6 @@ from typing import ClassVar, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from chainwright import (
-    ChainFacts,
     ChainFile,
     Context,
     Endpoint,
@@ -27,7 +26,7 @@ from chainwright import (
     slots_by_key_type,
     told_apart,
 )
-from plugins.nginx import NginxModule
+from plugins.nginx import NginxModule, UpstreamBlock
 from plugins.reverse_proxy.site import Server, Site
 
 
@@ -62,11 +61,15 @@ class ReverseProxy(NginxModule):
             for slot, accepted in self._slots(server).items():
                 yield self.need(*server.names, slot=slot, key_types=accepted, **more)
 
+    def resolves(self, host: HostFacts) -> Iterable[str]:
+        """Return the hosts behind the sites."""
+        return (site.upstream.host for site in self.sites)
+
     def render(self, context: Context) -> Iterable[Template | Text]:
         """Add the files of each server; its presence is left to a glob in ``http.conf``."""
         yield from super().render(context)
         for server in self.servers(context.host):
-            yield from self._render_server(server, context.chains)
+            yield from self._render_server(server, context)
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Look at each chain on the first address, by one of its names, and without SNI where it serves an address."""
@@ -106,13 +109,16 @@ class ReverseProxy(NginxModule):
     def _key_types(self, site: Site) -> tuple[KeyType, KeyType | None]:
         return site.key_type or self.accepted_key_types[0], site.second_key_type or self.second_key_type
 
-    def _render_server(self, server: Server, chains: Mapping[str, ChainFacts]) -> Iterator[Template]:
+    def _render_server(self, server: Server, context: Context) -> Iterator[Template]:
         """Render the server in the part of its first chain, and a second pair in its own: each may come and go alone."""
+        chains = context.chains
         slots = list(self._slots(server))
         present = [slot for slot in slots if slot in chains]
         sources = {chains[slot].source for slot in present}
         for leader in present[:1]:
-            values = {"server": server, "others": slots[slots.index(leader) + 1 :], "sources": sources}
+            upstream = UpstreamBlock.of(context, server.slot, server.site.upstream)
+            others = slots[slots.index(leader) + 1 :]
+            values = {"server": server, "others": others, "sources": sources, "upstream": upstream}
             yield Template(path=f"sites/{leader}.conf", slot=leader, template="site.conf.j2", values=values)
         for slot in present[1:]:
             yield Template(path=f"second/{slot}.conf", slot=slot, template="second.conf.j2")

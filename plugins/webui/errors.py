@@ -123,7 +123,7 @@ class AgentSilent(WebUIError):
     code = "webui.agent_silent"
     cause = "The agent is not answering: {reason}."
     effect = "What is served is not touched."
-    fix = "Look at it on the appliance: systemctl status chainwright"
+    fix = "Look at it on the appliance: systemctl status chainwright, or rc-service chainwright status"
     reason: str
 
 
@@ -207,7 +207,7 @@ class PageFailed(WebUIError):
     code = "webui.failed"
     cause = "Internal error: the web interface could not make this page."
     effect = "What is served is not touched."
-    fix = "See its log: journalctl -u chainwright-web. Please report it."
+    fix = "See its log: journalctl -u chainwright-web, or without systemd the files in /var/log/chainwright. Please report it."
 
 
 class UploadForgotten(WebUIError):

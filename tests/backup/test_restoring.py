@@ -186,7 +186,7 @@ def test_while_the_agent_is_at_work_it_is_refused_with_who_is_and_nothing_change
     first, second = made.stderr.splitlines()
     assert first.startswith(f"Error: {path}: The agent is running (pid {os.getpid()}, ")
     assert first.endswith("), and would go on with what a restore replaces.")
-    stop = "Stop it first, or wait until it ends: systemctl stop chainwright chainwright-web"
+    stop = "Stop it first, or wait until it ends: systemctl stop chainwright chainwright-web (or rc-service NAME stop)"
     assert second == f"It goes on as before; nothing was changed. {stop}"
 
 

@@ -64,7 +64,8 @@ def test_a_process_that_ends_at_once_is_told_until_it_runs(box: Deployed) -> Non
                 "the web interface can't show or change anything."
             ),
             (
-                "What is served goes on, and is renewed. See why in the agent's log: journalctl -u chainwright. "
+                "What is served goes on, and is renewed. See why in the agent's log: journalctl -u chainwright, "
+                "or without systemd the files in /var/log/chainwright. "
                 "It is started again by itself"
             ),
         ]
@@ -108,7 +109,8 @@ def test_an_agent_whose_socket_was_removed_is_told_until_it_has_another_one(box:
             f"The agent runs (pid {agent.process.pid}, chainwright run), but somebody has removed its socket: "
             "neither the web interface nor commands reach it."
         )
-        restart = "It makes another one within seconds. If it doesn't, restart it: systemctl restart chainwright"
+        command = "systemctl restart chainwright (or rc-service chainwright restart)"
+        restart = f"It makes another one within seconds. If it doesn't, restart it: {command}"
         assert found.problem.fix == restart
         agent.signal(signal.SIGCONT)
         until(lambda: not findings(box), seconds=40, what="it has another one")

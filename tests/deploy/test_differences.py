@@ -89,7 +89,7 @@ def test_a_new_chain_is_a_difference_of_its_own_and_goes_before_configurations()
 
 def test_a_first_generation_is_made_of_new_slots():
     first = target({"a": Site(), "b": Site()})
-    assert named(first.differences()) == [("a", "configuration"), ("b", "configuration"), ("", "configuration")]
+    assert named(first.differences()) == [("", "configuration"), ("a", "configuration"), ("b", "configuration")]
     without_b = first.compose(frozenset(difference for difference in first.differences() if difference.slot != "b"))
     assert without_b.digest == rendering({"a": Site()}).digest
     assert without_b.chains == {"a": facts("one").id}

@@ -44,13 +44,18 @@ def test_one_that_waits_and_would_not_start_is_told_until_it_would(appliance, co
     appliance.program("toyd", BAD)
     appliance.runner.ran.clear()
     assert appliance.apply().performed == ()
-    assert appliance.runner.count("--check") == 1, "once, however many modules it has"
+    tests = appliance.runner.count("--check")
+    assert tests == (2 if configure is shared else 1), "once, however many modules it has, and once without any of them"
+    appliance.runner.ran.clear()
+    appliance.apply()
+    assert appliance.runner.count("--check") == 1, "no more is tried where nothing of ours is to blame"
     found = pressing(appliance)
     assert codes(found) == [(kind, name, "error", FINDING)]
     problem = found[0]["problem"]
     assert problem["cause"] == f"{name} would not start with what is in place now: error: their.pem is gone."
     assert problem["fix"].startswith("Correct what it names, as this shows it: toyd --check ")
     lines = problem["detail"].splitlines()
+    assert problem["effect"] == "It does not run, and its start would fail."
     assert (lines[0][:14], lines[1:]) == ("$ toyd --check", [*map(str, range(12, 31)), "error: their.pem is gone"])
     assert appliance.deployment("front" if configure is shared else name).outcome is Outcome.WAITING
     appliance.program("toyd", GOOD)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.daemon.pass_facts import what_to_watch
-from agent.daemon.service_watch import ServiceWatch
+from agent.daemon.service_watch import WATCHED, ServiceWatch
 from agent.engine.recheck import Recheck
 from agent.model.deployment import Outcome
 from support.ports import free_port
@@ -138,7 +138,8 @@ def test_the_daemon_notices_a_pid_file_that_is_gone(tunnel):
     with tunnel.store() as store, store.write():
         store.remember("pid files", str(pid_file))
     watch = ServiceWatch(lambda _descriptor, _call: lambda: None)
-    watch.follow(**what_to_watch(tunnel.layout))
+    watched = what_to_watch(tunnel.layout)
+    watch.follow(*(watched[each] for each in WATCHED))
     assert (watch.look(), watch.changed) == ("", False)
     pid_file.unlink()
     assert (watch.look(), watch.changed) == ("the pid file of a service has changed", True)

@@ -13,7 +13,15 @@ from pydantic_core import PydanticUndefined
 import chainwright
 from agent.cli.exit_codes import BUSY, DEGRADED, DONE, DUE, FAILED, INTERRUPTED, USAGE
 from agent.config.loading import _ModuleHeader, load
-from agent.config.settings import CoreSettings, DaneSettings, DeploySettings, FetchSettings, ProbeSettings, RootSettings
+from agent.config.settings import (
+    CoreSettings,
+    DaneSettings,
+    DeploySettings,
+    FetchSettings,
+    ProbeSettings,
+    ResolveSettings,
+    RootSettings,
+)
 from agent.model.deployment import Outcome, Step
 from agent.pki.key import KeyType
 from agent.registry.contract_checks import CORE_KEYS, METHODS, hook_arguments
@@ -151,10 +159,11 @@ def test_every_link_leads_somewhere(page: Path):
 # Settings
 
 TABLES: list[tuple[str, type[BaseModel], set[str]]] = [
-    ("## Top level", CoreSettings, {"root", "probe", "deploy", "fetch", "dane"}),
+    ("## Top level", CoreSettings, {"root", "probe", "deploy", "resolve", "fetch", "dane"}),
     ("## `[root]`", RootSettings, set()),
     ("## `[probe]`", ProbeSettings, set()),
     ("## `[deploy]`", DeploySettings, set()),
+    ("## `[resolve]`", ResolveSettings, set()),
     ("## `[fetch]`", FetchSettings, set()),
     ("## `[dane]`", DaneSettings, set()),
     ("## `[source.NAME]`", LocalSource, set()),

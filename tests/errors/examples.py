@@ -320,6 +320,7 @@ EXAMPLES: list[AgentError] = [
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
     deploy.CheckWarned("nginx", ['[warn] conflicting server name "gw.example.test" on 0.0.0.0:443, ignored']),
     deploy.NextStartFails("nginx", "nginx -t", "[emerg] unknown directive", OUTPUT),
+    deploy.LeftOut(f"reverse_proxy/{SHOP}", "nginx", "[emerg] unknown directive", OUTPUT),
     deploy.NotReloadable(
         "nginx", "/run/nginx.pid is missing", "End it (kill 4711), then start it: systemctl start nginx"
     ),
@@ -370,8 +371,14 @@ EXAMPLES: list[AgentError] = [
     deploy.FormerInstance("nginx", "pid 4711", "kill 4711"),
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
+    deploy.NoSystemd("nginx"),
     deploy.NotIncluded(
         "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
+    ),
+    deploy.NotTakenUp(
+        "files",
+        "127.0.0.1:443 (shop.example.test) presents a chain that isn't the agent's.",
+        ["/etc/ssl/chainwright/shop"],
     ),
     # State, settings, plugins
     store.MasterKeyLost(f"{PRIVATE}/master.key"),

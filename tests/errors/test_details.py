@@ -99,6 +99,7 @@ def test_what_the_service_printed_is_kept_whole_beside_the_sentence():
             "PrepareFailed",
             "CheckRefused",
             "NextStartFails",
+            "LeftOut",
             "ServiceRefusesPresent",
             "ReloadFailed",
             "NotConfirmed",

@@ -346,5 +346,5 @@ def test_a_module_is_not_taken_out_while_their_main_cf_names_its_files(included)
     assert included.seen().items().isdisjoint(before.items())
     assert not (included.root / "etc/dovecot/conf.d/99-chainwright.conf").exists()
     assert not list(included.layout.module("mail").state.rglob("*.pem"))
-    argv = ["/usr/bin/doveconf", "-c", str(included.dovecot_conf), "-x", "-h", "base_dir"]
+    argv = ["/usr/bin/doveconf", "-c", str(included.dovecot_conf), "-x", "base_dir"]
     assert subprocess.run(argv, capture_output=True, check=False).returncode == 0

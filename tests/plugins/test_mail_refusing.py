@@ -53,7 +53,7 @@ def test_a_mistake_in_the_list_of_postfixs_processes_is_named(mailing):
     mailing.apply()
     assert mailing.deployment("mail").outcome is Outcome.REFUSED
     assert "bad field count" in lines_of(mailing)
-    assert (mailing.runner.count("SIGHUP"), mailing.runner.count(" reload")) == (0, 0)
+    assert (mailing.runner.count("dovecot_reload"), mailing.runner.count(" reload")) == (0, 0)
     mailing.assert_served()
 
 

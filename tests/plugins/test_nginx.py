@@ -268,14 +268,6 @@ def test_a_site_without_a_chain_is_left_out_and_the_others_are_served(box, upstr
     assert status_of(ask_plainly(module, "c.test")) == 421
 
 
-def test_an_upstream_that_does_not_resolve_is_named_by_the_test(box, upstream):
-    module = proxy(upstream, THREE[0], {"domains": ["c.test"], "upstream": "http://nowhere.invalid"})
-    entry = box.entry(box.stage(module))
-    output = box.check(entry)
-    assert 'host not found in upstream "nowhere.invalid"' in output
-    assert "sites/c.test.conf" in output
-
-
 def test_a_key_of_another_chain_is_refused_by_the_test(box, upstream):
     context = box.stage(proxy(upstream, *THREE))
     other = context.directory / "sites/c.test.key.pem"

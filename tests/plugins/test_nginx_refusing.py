@@ -1,14 +1,13 @@
 """What nginx refuses is left out and named; what was served is still served, and new chains go on."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from agent.model.deployment import Outcome, RefusedKind
 from support.appliances.proxied import SITES, Proxied
+from support.hosts import resolving
 
 # Templates that nginx or Jinja refuses
 
@@ -107,12 +106,24 @@ def test_new_chains_go_on_while_a_template_is_refused_and_its_correction_is_take
     assert "# mended" in "".join(path.read_text() for path in serving.layout.state.glob("*/*/live/**/*.conf"))
 
 
-# Upstreams that don't resolve
+# Upstreams of an operator's template that nginx looks up itself, and that don't resolve
 
 NOWHERE = "http://nowhere.invalid"
+OF_ITS_OWN = """{% include "default:site.conf.j2" %}
+{% if server.site.upstream.host.endswith(".invalid") %}
+upstream theirs { server {{ server.site.upstream.host }}; }
+{% endif %}
+"""
 
 
-def test_an_upstream_that_does_not_resolve_stops_no_new_chain_its_own_included(serving):
+@pytest.fixture
+def serving_by_template(serving: Proxied) -> Proxied:
+    serving.override("reverse_proxy/site.conf.j2", OF_ITS_OWN)
+    return serving
+
+
+def test_an_upstream_that_does_not_resolve_stops_no_new_chain_its_own_included(serving_by_template):
+    serving = serving_by_template
     serving.configure(upstreams={SITES[1]: NOWHERE})
     serving.apply()
     assert [(each.slot, each.kind) for each in serving.refusals()] == [(SITES[1], RefusedKind.CONFIGURATION)]
@@ -123,10 +134,11 @@ def test_an_upstream_that_does_not_resolve_stops_no_new_chain_its_own_included(s
     serving.assert_served(*SITES)
     assert 'host not found in upstream "nowhere.invalid"' in serving.refusals()[0].problem.cause
     live = (serving.live("reverse_proxy") / "sites" / f"{SITES[1]}.conf").read_text()
-    assert f"proxy_pass {serving.upstream};" in live
+    assert f"server {serving.upstream.removeprefix('http://')};" in live
 
 
-def test_its_renewal_in_the_same_pass_as_the_mistake_is_served_too(serving):
+def test_its_renewal_in_the_same_pass_as_the_mistake_is_served_too(serving_by_template):
+    serving = serving_by_template
     serving.configure(upstreams={SITES[1]: NOWHERE})
     serving.renew()
     serving.apply()
@@ -134,7 +146,8 @@ def test_its_renewal_in_the_same_pass_as_the_mistake_is_served_too(serving):
     assert [each.slot for each in serving.refusals()] == [SITES[1]]
 
 
-def test_a_new_site_with_an_upstream_that_does_not_resolve_is_left_out_until_the_setting_is_mended(serving):
+def test_a_new_site_with_an_upstream_that_does_not_resolve_is_left_out_until_the_setting_is_mended(serving_by_template):
+    serving = serving_by_template
     serving.configure(sites=(*SITES, "d.example.test"), upstreams={"d.example.test": NOWHERE})
     serving.apply()
     serving.assert_served(*SITES)
@@ -150,7 +163,8 @@ def test_a_new_site_with_an_upstream_that_does_not_resolve_is_left_out_until_the
 
 
 @pytest.mark.root
-def test_it_is_taken_in_by_itself_once_its_name_resolves(serving):
+def test_it_is_taken_in_by_itself_once_its_name_resolves(serving_by_template):
+    serving = serving_by_template
     name = f"chainwright-{serving.port}.invalid"
     serving.configure(sites=(*SITES, "d.example.test"), upstreams={"d.example.test": f"http://{name}"})
     serving.apply()
@@ -160,15 +174,3 @@ def test_it_is_taken_in_by_itself_once_its_name_resolves(serving):
         serving.apply()
     serving.assert_served(*SITES, "d.example.test")
     assert serving.refusals() == []
-
-
-@contextmanager
-def resolving(name: str) -> Iterator[None]:
-    """Let this machine know a name meanwhile."""
-    hosts = Path("/etc/hosts")
-    line = f"127.0.0.1 {name}\n"
-    hosts.write_text(f"{hosts.read_text().rstrip()}\n{line}")
-    try:
-        yield
-    finally:
-        hosts.write_text(hosts.read_text().replace(line, ""))

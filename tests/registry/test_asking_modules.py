@@ -55,6 +55,9 @@ class Tunnel(Module):
     def needs(self, host: HostFacts):
         return [self.need(self.domain), self.need(host.name, slot="name")]
 
+    def resolves(self, host: HostFacts):
+        return [self.domain, "localhost", "192.0.2.1", "::1", self.domain]
+
     def endpoints(self, context: Context):
         return [Endpoint(port=993)]
 
@@ -68,6 +71,7 @@ def asking(*plugins: object, **modules: Module) -> Hooks:
 
 ASK: dict[str, Callable[[Hooks, str], Any]] = {
     "declare_needs": lambda hooks, name: hooks.needs(name, HOST),
+    "names_to_resolve": lambda hooks, name: hooks.names_to_resolve(name, HOST),
     "receive_chains": lambda hooks, name: hooks.receive(name, CONTEXT.chains),
     "render_files": lambda hooks, name: hooks.render(name, CONTEXT),
     "prepare_command": lambda hooks, name: hooks.prepare(name, CONTEXT),
@@ -83,6 +87,7 @@ def test_each_hook_is_answered_by_attributes_and_plain_methods():
     hooks = asking(tunnel=Tunnel())
     assert {hook: ask(hooks, "tunnel") for hook, ask in ASK.items()} == {
         "declare_needs": [Need(("a.test",), module="tunnel"), Need(("gw",), slot="name", module="tunnel")],
+        "names_to_resolve": ["a.test"],
         "receive_chains": [Tunnel.files[0]],
         "render_files": [Tunnel.files[1], Tunnel.files[2]],
         "prepare_command": [Command(("tunnel", "prepare"))],
@@ -135,7 +140,9 @@ class Crashing(Module):
     def _fail(self, *_: object) -> Any:
         raise LookupError("no such session")
 
-    needs = receive = render = prepare_with = check_with = reload_with = inspect_with = endpoints = consequences = _fail
+    needs = resolves = receive = render = prepare_with = check_with = reload_with = inspect_with = endpoints = (
+        consequences
+    ) = _fail
 
 
 @pytest.mark.parametrize("hook", ASK)
@@ -175,6 +182,7 @@ def test_a_need_that_is_none_is_the_modules_own_mistake():
 
 WRONG = {
     "declare_needs": "it holds an object of type str, only Need may stand there",
+    "names_to_resolve": "name 1 of 1 is no host name in lower case",
     "receive_chains": "it holds an object of type str, only ChainFile may stand there",
     "render_files": "it holds an object of type str, only Template or Text may stand there",
     "prepare_command": "it holds an object of type str, only Command may stand there",
@@ -194,9 +202,9 @@ class Rubbish(Module):
     def _words(self, *_: object) -> Any:
         return ["secret words"]
 
-    needs = receive = render = prepare_with = check_with = reload_with = inspect_with = endpoints = consequences = (
-        _words
-    )
+    needs = resolves = receive = render = prepare_with = check_with = reload_with = inspect_with = endpoints = (
+        consequences
+    ) = _words
 
 
 WORDS_LINE = Rubbish._words.__code__.co_firstlineno

@@ -109,6 +109,7 @@ LIFE: dict[str, tuple[Callable[[Hooks], Any], Any]] = {
         lambda hooks: hooks.needs("tunnel", HOST),
         [Need(("a.test",), slot="tunnel", module="tunnel")],
     ),
+    "names_to_resolve": (lambda hooks: hooks.names_to_resolve("tunnel", HOST), ["a.test"]),
     "receive_chains": (
         lambda hooks: hooks.receive("tunnel", CONTEXT.chains),
         [ChainFile(path="tunnel.pem", slot="tunnel", parts=(Part.KEY, Part.FULLCHAIN))],
@@ -133,6 +134,14 @@ LIFE: dict[str, tuple[Callable[[Hooks], Any], Any]] = {
     "probes": (
         lambda hooks: hooks.probes("tunnel", CONTEXT),
         [Endpoint(port=993, server_name="a.test", slot="tunnel")],
+    ),
+    "observe_command": (
+        lambda hooks: hooks.observe("tunnel", CONTEXT),
+        Command(("cat", "/run/cw/tunnel.states")),
+    ),
+    "mend_command": (
+        lambda hooks: hooks.mend("tunnel", CONTEXT, "tunnel north"),
+        Command(("tunnelctl", "dial", "north")),
     ),
     "inspect_command": (lambda hooks: hooks.inspect("tunnel", CONTEXT), Command(("printf", "session alice"))),
     "consequences_of": (

@@ -423,6 +423,7 @@ def test_the_form_as_json_is_exactly_this():
             }
         ],
         "modules": [{"name": "mail", "title": "Mail", "enabled": True, "state": "ok", "problem": None}],
+        "states": [],
         "findings": [],
         "changes_at": "2026-12-30T12:00:00Z",
     }

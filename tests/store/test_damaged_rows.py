@@ -13,6 +13,7 @@ from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.kept_key import KeyRole
 from agent.model.need import Request
 from agent.model.records import OrderRecord, Watch
+from agent.model.resolved import ResolvedName
 from agent.pki.chain import KeyType, Purpose, generate_key
 from agent.store.integrity import read_all
 from agent.store.schema import KEYS, MADE_AGAIN, PEOPLES
@@ -61,6 +62,7 @@ DAMAGES = [
     ("generations", "chains", "x"),
     ("transactions", "record", "x"),
     ("failing_names", "requests", "x"),
+    ("resolved_names", "seen", "[]"),
     ("events", "detail", "x"),
     ("events", "kind", "x"),
     ("jobs", "started_at", "x"),
@@ -79,6 +81,7 @@ def fill(appliance) -> None:
         store.kept_keys.add(request.id, generate_key(request.key_type), KeyRole.NEXT, now)
         store.watches.put(Watch(chain=binding.chain, next_at=now))
         store.deployments.refuse(Refusal("gone", "a", RefusedKind.CHAIN, "b", problem, 1, now))
+        store.resolved.put([ResolvedName("gone", "db.test", now, 60)])
         store.failing.add("acme", ["gone.example.test"], request, now)
         store.database.execute("delete from jobs")
         store.database.execute("insert into jobs (id, action, subject, who, started_at) values ('1', '', '', '', '')")

@@ -42,6 +42,7 @@ COLUMNS = {
     "kept_keys": {"since": FACT, "unneeded_since": FACT},
     "ledger": {"at": FACT},
     "login_failures": {"at": FACT},
+    "observations": {"since": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "orders": {"lease_at": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "peers": {
         "created_at": FACT,
@@ -56,6 +57,7 @@ COLUMNS = {
     "pins": {"at": FACT},
     "refusals": {"tried_at": FACT, "retry_at": PAUSE},
     "reissues": {"asked_at": FACT},
+    "resolved_names": {"answered_at": FACT, "asked_at": FACT, "failing_since": FACT},
     "revocation_lists": {"this_update": VALIDITY, "next_update": VALIDITY},
     "revocations": {"at": FACT, "not_after": VALIDITY},
     # What a root waits for is a date of a calendar that people see and move, and that its own validity bounds.
@@ -87,6 +89,7 @@ COLUMNS = {
 BEGINNINGS = {
     ("deployments", "retry_at"): "tried_at",
     ("endpoints", "next_at"): "checked_at",
+    ("observations", "retry_at"): "tried_at",
     ("orders", "retry_at"): "tried_at",
     ("peers", "retry_at"): "tried_at",
     ("refusals", "retry_at"): "tried_at",

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,17 @@ from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.dane import Presented, Subject, of_dane
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
+from agent.health.names import resolved_before, unresolved
+from agent.health.observations import observed
 from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
 from agent.health.rsa_roots import clients_not_asked, peers_not_listed, rsa_signed_by_other
 from agent.health.states import Status
-from agent.model.finding import Finding
+from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.kept_key import KeptKey, KeyReuse, KeyRole
 from agent.model.need import Need
+from agent.model.observed import ObservedState
+from agent.model.resolved import ResolvedName
 from agent.model.root import RootRecord
 from agent.model.tlsa import CertificateBytes, TlsaLook, TlsaRecord
 from agent.registry.contract_checks import METHODS, hook_arguments
@@ -51,6 +56,7 @@ AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RSA_ROOT = 'Have an RSA root beside it: key_type = ["ecdsa-p256", "rsa-2048"] in [root]'
 NEXT_ROOT = RootRecord("ab" * 32, "gw Root CA 2026", AT, AT.replace(year=2036), "", AT)
 TLSA = "_25._tcp.mail.example.com"
+UNRESOLVED = ResolvedName("reverse_proxy", "db.lan", AT, 60, words="Name or service not known", failing_since=AT)
 END = "<!-- end -->"
 WWW = need()
 ENDING = toy("toy", WWW, since=AT - 89 * DAY)
@@ -143,6 +149,18 @@ def error_tables() -> str:
     return "".join(f"\n## {family}\n\n{_HEAD}{''.join(found)}" for family, found in families.items()) + "\n"
 
 
+TUNNEL = ObservedState(
+    *(
+        SubjectKind.SERVICE,
+        "strongswan",
+        "tunnel north",
+        "down",
+        "north.example.com refuses it (AUTHENTICATION_FAILED)",
+    ),
+    *(Severity.WARNING, "Look at the certificates of both sides.", True),
+)
+
+
 def status_problems() -> list[Problem]:
     """Return what the status says by itself, though nothing raised it."""
     return [
@@ -178,8 +196,11 @@ def status_problems() -> list[Problem]:
         root_replaced(NEXT_ROOT, ["ikev2/branch-1"]),
         clients_not_asked("strongSwan for laptops (EAP-TLS)", "gw Root CA", RSA_ROOT),
         peers_not_listed("strongSwan for laptops (EAP-TLS)", ["anna"], "gw Root CA"),
+        observed(TUNNEL, AT),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
         *(each.problem for each in of_tlsa()),
+        unresolved("reverse_proxy", [UNRESOLVED]),
+        resolved_before("reverse_proxy", [replace(UNRESOLVED, seen={"192.0.2.1": AT}, answered_at=AT)]),
         *conditions(),
     ]
 

@@ -12,7 +12,7 @@ from agent.errors import Problem
 from agent.errors.problem import rfc3339
 from agent.health.problems import window
 from agent.model.finding import Finding, Severity, SubjectKind
-from agent.report import EndpointRow, NeedRow, Status
+from agent.report import EndpointRow, NeedRow, StateRow, Status
 from agent.report.rows import Progress
 from plugins.webui.catalogue import Catalogue
 from plugins.webui.table import MARKS
@@ -420,3 +420,17 @@ def test_the_audit_page_says_on_request_whether_the_record_is_whole(agent: FakeA
     ):
         agent.says("GET /v1/audit/verification", found)
         assert words in browser.get("/audit?verify=1").words
+
+
+def test_what_services_tell_of_themselves_is_shown(agent: FakeApi, browser: Browser) -> None:
+    up = StateRow("service", "strongswan", "tunnel north", "up", "", NOW - timedelta(hours=2), None, 0, None, "")
+    why, said = "charon has no IKE SA", "<b>north</b> refuses it"
+    again = NOW + timedelta(minutes=5)
+    down = replace(up, subject="tunnel south", state="down", why=why, severity="warning", retry_at=again, said=said)
+    agent.says("GET /v1/status", status(chain(), states=(down, up)))
+    text = browser.get(PAGE).text
+    assert "Services as they run" in text
+    assert "strongswan: tunnel north" in text
+    assert "&lt;b&gt;north&lt;/b&gt; refuses it" in text
+    agent.says("GET /v1/status", status(chain()))
+    assert "Services as they run" not in browser.get(PAGE).text

@@ -95,6 +95,10 @@ class Deployed:
     more: str = ""
     """Further tables."""
     probe_timeout: int = 5
+    names: dict[str, Sequence[str] | str] = field(default_factory=dict)
+    """Host name -> addresses, or why it doesn't resolve: what the engine of this process is told by its resolver."""
+    asked: list[str] = field(default_factory=list)
+    """Names that it was asked for."""
     name: ClassVar[str] = ""
     """The module."""
 
@@ -156,7 +160,21 @@ class Deployed:
         shutil.copytree(THIRD_PARTY / "templates", self.layout.plugins / "templates", dirs_exist_ok=True)
 
     def engine(self) -> Engine:
-        return Engine(self.layout, clock=self.clock, runner=self.runner, listeners=[self.events.append], who="test")
+        return Engine(
+            self.layout,
+            clock=self.clock,
+            runner=self.runner,
+            listeners=[self.events.append],
+            who="test",
+            resolve=self.resolve,
+        )
+
+    def resolve(self, name: str) -> Sequence[str]:
+        self.asked.append(name)
+        found = self.names.get(name, "Name or service not known")
+        if isinstance(found, str):
+            raise OSError(-2, found)
+        return found
 
     def change(self, operation: Callable[..., T], *given: object, **options: object) -> T:
         """Do what an administrator does, as one change under the lock."""

@@ -89,6 +89,7 @@ def status(*chains: ChainRow | NeedRow, **changes: Any) -> dict[str, Any]:
         attention=(),
         root=ROOT,
         modules=MODULES,
+        states=(),
         findings=(),
         view=StatusView.CHAINS,
         rows=rows,

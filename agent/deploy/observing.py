@@ -1,0 +1,162 @@
+"""Observation of services as they run, by commands of their own: states, findings, and whether what runs was deployed.
+
+What differs from what was deployed is loaded again, and what can be mended is mended, both with pauses that grow. The daemon
+runs the same commands between passes, and asks for a pass where one tells something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from agent.deploy.deploy_context import DeployContext
+from agent.deploy.next_start import in_service, kind_of
+from agent.deploy.units import Candidate, Unit, units_of
+from agent.model.deployment import Outcome
+from agent.model.events import EventKind
+from agent.model.finding import Severity, SubjectKind
+from agent.model.observed import OBSERVATION, ObservedState, going_on, read_states
+from agent.store.observations import written_commands
+from agent.system.command import Action, Command
+from agent.system.observed_output import FAILED, LONGEST, SECONDS, digest_of, lines_of
+
+OBSERVERS = "observers"
+"""Key in `meta` of the commands that the daemon runs between two passes."""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a service has told of itself last."""
+
+    command: Command
+    states: Sequence[ObservedState]
+    digest: str
+
+    def to_json(self, owner: str) -> dict[str, Any]:
+        """Return what the daemon has to know to ask again."""
+        argv, environment = list(self.command.argv), dict(self.command.environment)
+        return {"owner": owner, "argv": argv, "environment": environment, "digest": self.digest}
+
+
+def observe_services(context: DeployContext, seconds: float) -> None:
+    """Observe every service that tells of itself, mend what can be, and store it all. `seconds`: between the daemon's looks."""
+    before = context.store.observations.all()
+    found: list[ObservedState] = []
+    commands: list[dict[str, Any]] = []
+    for unit in units_of(context.enabled, tuple(context.enabled.modules)):
+        own = [each for each in before if (each.kind, each.owner) == (kind_of(unit), unit.name)]
+        with context.failures.apart("observation", unit.name, kind_of(unit)):
+            told = _Observation(context, unit, own).made()
+            if told is not None:
+                found += told.states
+                commands.append(told.to_json(unit.name))
+    _tell(context, before, found)
+    _store(context, found, written_commands(seconds, commands) if commands else "")
+
+
+def next_tries(states: Sequence[ObservedState], now: datetime) -> list[datetime]:
+    """Return when states are to be mended that are held back now, and now for those that are due."""
+    due = (each.retry_at if each.retry_at and each.pause.holds(now) else now for each in states if each.mends)
+    return sorted(due)
+
+
+class _Observation:
+    """Observation of one service in one pass."""
+
+    def __init__(self, context: DeployContext, unit: Unit, before: Sequence[ObservedState]) -> None:
+        self._context = context
+        self._unit = unit
+        self._before = before
+        self._candidate: Candidate = in_service(context, unit)
+        self._hopeless: set[str] = set()
+        """Subjects for which there is nothing that mends."""
+
+    def made(self) -> _Told | None:
+        """Observe, mend what is due, and observe again where something was. None: it tells nothing, or does not run."""
+        command = self._unit.observe(self._candidate) if self._candidate.contexts and not self._waits() else None
+        if command is None:
+            return None
+        command = replace(command, timeout=min(command.timeout, SECONDS), keeps=LONGEST)
+        told = self._asked(command, self._before)
+        if told is None:
+            return None
+        mended = [self._mended(each) for each in told.states]
+        if sum(each.attempts for each in mended) == sum(each.attempts for each in told.states):
+            return replace(told, states=mended)
+        return self._asked(command, mended) or told
+
+    def _waits(self) -> bool:
+        """Whether the service is known not to run: what it could tell is told by that."""
+        known = (self._context.deployment(module) for module in self._unit.modules)
+        return any(each is not None and each.outcome is Outcome.WAITING for each in known)
+
+    def _asked(self, command: Command, before: Sequence[ObservedState]) -> _Told | None:
+        result = self._context.runner.run(command)
+        if result.missing:
+            return None
+        kind, name, now = kind_of(self._unit), self._unit.name, self._context.clock()
+        wrong = "" if result.ok else f"{result.action.shown}: {result.reason}"
+        found: list[ObservedState] = []
+        if not wrong:
+            try:
+                found = self._read(kind, name, result.output)
+            except ValueError as error:
+                wrong = f"{result.action.shown}: {error}"
+        if wrong:
+            found = [ObservedState(kind, name, OBSERVATION, FAILED, wrong, Severity.WARNING)]
+        return _Told(command, going_on(found, before, now), digest_of(result.output) if result.ok else FAILED)
+
+    def _read(self, kind: SubjectKind, name: str, output: str) -> list[ObservedState]:
+        if len(output) >= LONGEST:
+            raise ValueError(f"it prints more than {LONGEST} characters")
+        states = read_states(kind, name, lines_of(output))
+        return [replace(each, mends=each.mends and each.subject not in self._hopeless) for each in states]
+
+    def _mended(self, state: ObservedState) -> ObservedState:
+        """Return a state after a try to mend it, where one is due."""
+        now = self._context.clock()
+        if not state.mends or state.pause.holds(now):
+            return state
+        action = self._mending(state)
+        if action is None:
+            self._hopeless.add(state.subject)
+            return replace(state, mends=False)
+        if state.differs and not state.attempts:
+            self._context.tell(EventKind.DRIFT, f"{self._unit.name}: {state.why}; it is loaded again", self._module)
+        result = self._context.runner.run(action)
+        return state.tried(now, "" if result.ok else result.reason)
+
+    def _mending(self, state: ObservedState) -> Action | None:
+        if state.differs:  # whose reload drops sessions is left alone: that is for a person to choose the hour of
+            return None if self._unit.disruptive else self._unit.reload(self._candidate)
+        return self._unit.mend(self._candidate, state.subject)
+
+    @property
+    def _module(self) -> str:
+        return next(iter(self._unit.modules), "")
+
+
+def _tell(context: DeployContext, before: Sequence[ObservedState], found: Sequence[ObservedState]) -> None:
+    """Tell of each state that is another one than at the last look; of the first look nothing but what somebody should know."""
+    last: Mapping[object, ObservedState] = {each.key: each for each in before}
+    modules = {unit.name: next(iter(unit.modules), "") for unit in _units(context)}
+    for each in found:
+        known = last.get(each.key)
+        is_news = known.state != each.state if known else each.severity is not None
+        if is_news and each.state and not each.differs:
+            why = f": {each.why}" if each.why else ""
+            text = f"{each.owner}: {each.subject} is {each.state}{why}"
+            context.tell(EventKind.OBSERVED, text, modules.get(each.owner, ""), subject=each.subject, state=each.state)
+
+
+def _units(context: DeployContext) -> list[Unit]:
+    return units_of(context.enabled, tuple(context.enabled.modules))
+
+
+def _store(context: DeployContext, found: Sequence[ObservedState], commands: str) -> None:
+    with context.store.write():
+        context.store.observations.replace(found)
+        if (context.store.meta(OBSERVERS) or "") != commands:
+            context.store.remember(OBSERVERS, commands)

@@ -1,0 +1,75 @@
+"""Looking up host names: side by side, with the resolver's own words, and never longer than it may take."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from agent.system.resolving import MOST_ADDRESSES, MOST_AT_ONCE, Answer, addresses_of, resolve_all
+
+
+@pytest.fixture
+def end() -> Iterator[threading.Event]:
+    """Set at the end of a test, for resolvers that hang until then."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_names_of_the_hosts_file_are_known():
+    assert "127.0.0.1" in addresses_of("localhost")
+
+
+def test_what_fails_is_told_in_the_resolvers_words():
+    def refuse(name: str) -> list[str]:
+        if name == "odd":
+            raise UnicodeError("label too long")
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    assert resolve_all(["db.lan", "odd"], refuse, 5) == {
+        "db.lan": Answer((), "Name or service not known"),
+        "odd": Answer((), "it can't be asked for in the DNS"),
+    }
+
+
+def test_a_resolver_that_is_dead_for_one_name_holds_up_no_other(end: threading.Event):
+    def hang(name: str) -> list[str]:
+        if name == "dead":
+            end.wait(60)
+        return ["192.0.2.1"]
+
+    assert resolve_all(["dead", "db.lan"], hang, 0.2) == {
+        "dead": Answer((), "no answer within 0.2 s"),
+        "db.lan": Answer(("192.0.2.1",)),
+    }
+
+
+def test_a_dead_resolver_is_asked_by_few_threads_and_for_a_bounded_time(end: threading.Event):
+    asked: list[str] = []
+
+    def hang(name: str) -> list[str]:
+        asked.append(name)
+        end.wait(60)
+        return []
+
+    names = [f"{number}.lan" for number in range(1000)]
+    answers = resolve_all(names, hang, 0.2)
+    assert {each.words for each in answers.values()} == {"no answer within 0.2 s"}
+    assert len(asked) == MOST_AT_ONCE
+
+
+def test_many_names_are_answered_each_sorted_and_bounded():
+    names = [f"{number}.lan" for number in range(3 * MOST_AT_ONCE)]
+    many = [f"192.0.2.{number}" for number in range(200, 100, -1)]
+    answers = resolve_all(names, lambda _name: many, 20)
+    assert set(answers) == set(names)
+    assert {each.addresses for each in answers.values()} == {tuple(sorted(many)[:MOST_ADDRESSES])}
+
+
+def test_a_name_without_any_address_fails():
+    assert resolve_all(["db.lan"], lambda _name: [], 5) == {"db.lan": Answer((), "it has no address")}
+
+
+def test_nobody_is_asked_for_nothing():
+    assert resolve_all([], lambda _name: [], 0) == {}

@@ -1,0 +1,29 @@
+"""A service that tells of itself: its states are the lines of a file, and what mends one writes another."""
+
+from collections.abc import Iterable
+
+from chainwright import Command, Context, HostFacts, Module, Need, Text, hookimpl
+
+
+class Telling(Module):
+    """A service that tells of itself."""
+
+    name = "telling"
+    files = (Text(path="telling.conf", text="telling"),)
+    reload = ("telling-load", "{run}/telling.states")
+    unprobed = "it has no certificate"
+    settles: bool = True
+
+    def needs(self, host: HostFacts) -> Iterable[Need]:
+        return ()
+
+    def observe_with(self, context: Context) -> Command:
+        return Command(("cat", str(context.places.run / "telling.states")))
+
+    def mend_with(self, context: Context, subject: str) -> Command | None:
+        return Command(("telling-dial", str(context.places.run / "telling.states"), subject)) if self.settles else None
+
+
+@hookimpl
+def register_modules() -> list[type[Module]]:
+    return [Telling]
