@@ -73,6 +73,10 @@ class Unit(ABC):
         """Whether a test has failed for want of a network, which comes later in a boot."""
         return False
 
+    def diagnose(self, candidate: Candidate) -> Command | None:
+        """Return the command that prints what its test doesn't say."""
+        return None
+
     @property
     def reload_proves(self) -> bool:
         """Whether a reload that succeeds proves that the new configuration is in force."""
@@ -188,6 +192,10 @@ class SharedUnit(Unit):
     def warnings_in(self, output: str) -> list[str]:
         """Ask the service."""
         return self._ask("warnings_in", lambda: [*self._service.warnings_in(output)])
+
+    def diagnose(self, candidate: Candidate) -> Command | None:
+        """Ask the service."""
+        return self._ask("diagnose_with", lambda: self._service.diagnose_with(self._context(candidate)))
 
     def awaits_network(self, output: str, addressed: bool) -> bool:
         """Ask the service."""

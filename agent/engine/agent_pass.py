@@ -12,6 +12,7 @@ from agent.contract.context import Http01
 from agent.contract.source import Source
 from agent.deploy import deployer, stuck
 from agent.deploy.deploy_context import Alternative, DeployContext, WaitPolicy, no_alternative
+from agent.deploy.diagnosing import diagnose_services
 from agent.deploy.drift import find_damage, find_drift
 from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.failures import ModuleFailures
@@ -234,6 +235,7 @@ class Pass:
             self._deploy(again, only=set(wrong))
         context = self._deploy_context()
         check_next_start(context, looked_at, waited, deployed, self._tested)
+        diagnose_services(context, {*looked_at, *waited, *deployed})
         check_reloadable(context, {*looked_at, *waited})
         observe_services(context, self._inputs.settings.probe.observe_seconds)
         check_former_instances(context)

@@ -83,6 +83,32 @@ class CheckWarned(DeployError):
     warnings: Sequence[str]
 
 
+class ConfigurationClash(DeployError):
+    """What a service would start with contradicts itself in a way that its own test doesn't tell, or tells without a file."""
+
+    code = "deploy.clash"
+    cause = "{why:clause}."
+    where = "{service}"
+    fix = "{cure}"
+    service: str
+    why: str
+    cure: str
+
+
+class NotDiagnosed(DeployError):
+    """The program of a service's plugin that looks for contradictions in its configuration has failed."""
+
+    code = "deploy.not_diagnosed"
+    cause = "What {service} starts with could not be searched for contradictions ({program}): {reason:clause}."
+    where = "{service}"
+    effect = "What is in service goes on."
+    fix = "Correct what it names; it is tried again at the next look."
+    service: str
+    program: str
+    reason: str
+    detail: str
+
+
 class NextStartFails(DeployError):
     """The service's own test fails on what is in service: it runs, or waits, but would not start with that."""
 

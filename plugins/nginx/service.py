@@ -17,6 +17,8 @@ from plugins.nginx.workers import usual_user
 
 OLD_WAY = 'the "listen ... http2" directive is deprecated'
 """Of nginx 1.25.1 and newer (Debian 13), about files of ours: the new way is an unknown directive to nginx 1.22 (Debian 12)."""
+CONFLICT = "conflicting server name"
+"""Names no file: `plugins.nginx.diagnose` does."""
 CONFIRM = Path(__file__).with_name("confirm.py")
 
 
@@ -72,7 +74,15 @@ class Nginx(IncludedService):
     def warnings_in(self, output: str) -> Iterable[str]:
         """Return what nginx warns of: of two servers with one name it ignores one without an error."""
         found = [line for line in output.splitlines() if "[warn]" in line or "[emerg]" in line]
-        return [line for line in found if OLD_WAY not in line]
+        told = (OLD_WAY, *([CONFLICT] if self.main == "include" else []))
+        return [line for line in found if not any(each in line for each in told)]
+
+    def diagnose_with(self, context: ServiceContext) -> Command | None:
+        """Look for clashes of the administrator's servers with ours; there are no others where the main file is ours."""
+        if self.main == "own":
+            return None
+        main_file, ours = self.main_path(context.places, context.directory), context.places.state.parent.parent
+        return Command((sys.executable, "-P", "-m", "plugins.nginx.diagnose", str(main_file), str(ours)))
 
     def awaits_network(self, output: str, addressed: bool) -> bool:
         """Find names that don't resolve and, before there is any address, those of `listen` that aren't there."""
