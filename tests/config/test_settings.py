@@ -286,7 +286,10 @@ MODULE_KEYS = (
     "broken, enabled, keep_for, key, key_type, mode, password, password_file, pin, plugin, port, share, "
     "sites, sources, tokens, users, window"
 )
-TOP_KEYS = "acme, addresses, dane, deploy, dns, fetch, hostname, modules, plugins, probe, resolve, root, services, source, sources"
+TOP_KEYS = (
+    "acme, addresses, dane, deploy, dns, fetch, hostname, modules, plugins, probe, "
+    "resolve, root, services, source, sources"
+)
 
 ONE_ERROR = {
     "prot": ("[modules.tunnel]\nprot = 1", f'[modules.tunnel] prot: unknown key; did you mean "port"? Allowed: {MODULE_KEYS}'),
