@@ -141,7 +141,8 @@ def plan(
     roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
     dns = TlsaQuestions(needs, state, now)
-    asking, keys = _asking(state, now), [*keys_to_prepare(needs, state), *dns.due]
+    asking = _asking(state, now)
+    keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due]
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
     instants += [*signing.instants, *dns.instants, *_beginnings(state.evidence.chains, now)]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
