@@ -12,10 +12,12 @@ from agent.engine.due_names import BESIDE_NAMES
 from agent.engine.pass_inputs import Declarations, PassInputs
 from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
+from agent.health.dane import of_dane
 from agent.health.room import of_room
 from agent.health.rsa_roots import of_rsa_roots, of_unlisted_peers
 from agent.model.finding import Finding
 from agent.planning import Obtain, Plan
+from agent.report.dane import subjects
 from agent.store import Store
 from agent.store.instants import written
 from agent.system.disk import shortages
@@ -82,6 +84,7 @@ def _conditions(
             *of_rsa_roots(declared.needs, made.bindings, chains, roots, accepted, wanted),
             *of_unlisted_peers(declared.needs, store.peers.all(), roots),
         ],
+        "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now)],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
 
@@ -98,6 +101,7 @@ def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now
     store.kept_keys.forget_unneeded(needed | apart, now)
     store.deployments.drop_unused_texts()
     store.watches.forget_gone()
+    store.tlsa.keep({owner for need in declared.needs for owner in need.tlsa} if inputs.settings.dane.check else ())
     store.ledger.trim(now)
     store.journal.trim()
 
