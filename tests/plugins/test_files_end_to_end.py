@@ -175,6 +175,27 @@ def test_a_reload_that_the_service_does_not_show_is_taken_back(block):
     assert block.served == before
 
 
+def test_files_that_the_service_still_names_are_not_taken_away_until_it_does_without(block):
+    block.write(OURS)
+    block.bring_up()
+    link, before = block.root / "etc/ssl/chainwright/shop", block.served
+    block.settings("")
+    block.apply()
+    deployment = block.deployment("files")
+    assert deployment.outcome is Outcome.RETIRING
+    assert deployment.problem is not None
+    assert "cannot load certificate" in deployment.problem.cause
+    assert link.is_dir()
+    assert block.served == before
+    block.write(OTHER)
+    block.renew()
+    block.apply()
+    with block.store() as store:
+        assert "files" not in store.deployments.all()
+    assert not link.is_symlink()
+    assert block.served != before
+
+
 HAPROXY_MAIN = """
 global
     stats socket {root}/haproxy.sock mode 600 level admin expose-fd listeners
@@ -232,6 +253,10 @@ def test_without_an_endpoint_it_is_switched_and_not_seen_unless_a_command_confir
         box.renew()
         box.apply()
         assert box.deployment("files").outcome is Outcome.LIVE
+        box.configure(chain='files = [{ format = "combined-key-last", path = "/etc/x.pem" }]\n')
+        box.apply()  # a change of the configuration alone is confirmed as well
+        assert box.deployment("files").outcome is Outcome.LIVE
+        assert box.live("files").name == "3"
 
 
 FORMATS = """
