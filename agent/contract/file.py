@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from agent.contract.fields import Secret
 from agent.pki.encoding import Format, Part
+
+READ = 0o004
+"""Of others, in a file's mode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +26,9 @@ class File:
     slot: str | None = None
     """The part that it belongs to; None with ``{slot}`` in the path: each, otherwise the module as a whole."""
     publish: Path | None = None
-    """A fixed path that the daemon wants. Must be complete in itself: key and chain in one."""
-    how: Literal["link", "copy"] = "link"
+    """A fixed path that the daemon wants. Must be complete in itself: key and chain in one, or a directory with both."""
+    how: Literal["link", "copy", "directory"] = "link"
+    """What is at that path: a link to the file, a copy of it, or a link to the directory that it is in."""
 
     def __post_init__(self) -> None:
         parts = [
@@ -31,8 +36,13 @@ class File:
         ]  # a path object takes four times as long
         if self.path.startswith("/") or ".." in parts or not parts:
             raise ValueError(f'file path "{self.path}" must be relative to the generation, without ".."')
-        if self.mode & 0o007:
+        if self.mode & 0o007 & ~self._open_to_others:
             raise ValueError(f'file "{self.path}" must not be open to other users (mode {self.mode:04o})')
+
+    @property
+    def _open_to_others(self) -> int:
+        """What others may do with it."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +54,24 @@ class ChainFile(File):
     index: int | None = None
     """Which certificate of the one part, where a service reads one certificate a file."""
     mode: int = 0o600
+    password: Secret | None = None
+    """Of a PKCS#12 file. None: it has none."""
 
     def __post_init__(self) -> None:
-        File.__post_init__(self)
         object.__setattr__(self, "parts", tuple(Part(part) for part in self.parts))
+        File.__post_init__(self)
+        if self.password is not None and self.format is not Format.PKCS12:
+            raise ValueError(f'file "{self.path}" has a password, which only pkcs12 can have')
 
     @property
     def secret(self) -> bool:
         """Whether it contains a private key."""
         return Part.KEY in self.parts
+
+    @property
+    def _open_to_others(self) -> int:
+        """Copies of certificates may be read by everybody: each client is sent them. The generation itself stays closed."""
+        return 0 if self.secret or self.how != "copy" else READ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -62,6 +63,9 @@ class Module(BaseModel):
     """Owner of the module's secret files by default; empty: root."""
     group: ClassVar[str] = ""
     """Group of the module's directories and files; empty: root, and no other user may read them."""
+    keeps_first_files: ClassVar[bool] = False
+    """Its files are for a configuration that somebody else writes, who can name them only once they are there: the first ones
+    stay where a reload fails or the service goes on with other ones."""
     unprobed: ClassVar[str] = ""
     """Why nothing can be seen on the wire, for the rare module that has no endpoint."""
 
@@ -143,6 +147,15 @@ class Module(BaseModel):
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Return where each slot's chain is seen on the wire."""
         return ()
+
+    @property
+    def checks_in_place(self) -> bool:
+        """True where the test reads what is published at fixed paths: then it runs after the rename, and before the reload."""
+        return False
+
+    def running_with(self, context: Context) -> Command | Path | None:
+        """Return how to know that the service runs: a command that ends with 0, or its pid file. None: by its endpoints."""
+        return None
 
     # The life of a module: asked by the core, so that a policy plugin can wrap each of them
 
@@ -252,8 +265,10 @@ class Module(BaseModel):
 
     @staticmethod
     def _command(argv: Argv, context: Context) -> Command | None:
+        if not argv:
+            return None
         places = {"{dir}": context.directory, "{live}": context.places.live, "{run}": context.places.run}
-        return Command(tuple(_fill(argument, places) for argument in argv)) if argv else None
+        return Command(tuple(_fill(argument, places) for argument in argv))
 
 
 def _fill(argument: str, places: Mapping[str, object]) -> str:

@@ -85,6 +85,14 @@ class Service(BaseModel):
         """
         return ()
 
+    def diagnose_with(self, context: ServiceContext) -> Command | None:
+        """Return what prints what is wrong in the configuration that the service would start with, and its test doesn't say.
+
+        Lines of JSON as the findings of `observe_with`, with a "why" and a "fix" that name file and line. It is run after a
+        deployment, at each look and while the service waits. It ends with 0, whatever it finds.
+        """
+        return None
+
     def awaits_network(self, output: str, addressed: bool) -> bool:
         """Return whether a test has failed for want of a network, which comes later in a boot: a name that isn't resolved yet.
 

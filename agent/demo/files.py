@@ -14,6 +14,7 @@ from agent.demo.ca import CA, PEBBLE, Ports, acme_settings, configured_ports, pr
 from agent.demo.configured import choose_module_ports, claimed_ports
 from agent.demo.modules import (
     OFFERS,
+    ROOT,
     UPSTREAM,
     DemoModule,
     appliance_settings,
@@ -105,9 +106,14 @@ def _prepare(layout: Layout, offer: DemoModule) -> MissingRequirement | None:
     """Return why the module can't be shown."""
     path, program = layout.conf_d / f"{offer.module}.toml", find_program(offer.program)
     hindered = missing_requirement(offer, layout.root, os.geteuid())
-    if program is not None and hindered is None and not path.exists():
-        replace(path, offer.settings(program, choose_module_ports(layout, offer)).encode(), mode=offer.mode)
-    return hindered
+    if program is None or hindered is not None:
+        return hindered
+    for name, text in offer.programs:
+        replace(layout.root / name, text.encode(), mode=0o755)
+    if not path.exists():
+        text = offer.settings(program, choose_module_ports(layout, offer)).replace(ROOT, str(layout.root))
+        replace(path, text.encode(), mode=offer.mode)
+    return None
 
 
 def _prepare_ca(layout: Layout, ca: CA) -> None:

@@ -74,10 +74,14 @@ def command_line(layout: Layout, *arguments: str) -> str:
     return shlex.join((short, "--root", str(layout.root), *arguments))
 
 
-def how_to_add(package: str, installer: str = "apt-get install") -> str:
-    """Return what brings a package, in words."""
+def how_to_add(package: str, installation: str = "") -> str:
+    """Return what brings a package, or what no package has, in words."""
     wrapper = os.environ.get(CALLED_AS)
-    how = f"{shlex.join((wrapper, '--with-services'))}, as root" if wrapper else f"{installer} {package}"
+    how = (
+        f"{shlex.join((wrapper, '--with-services'))}, as root"
+        if wrapper
+        else installation or f"apt-get install {package}"
+    )
     return f"{how}, adds it"
 
 
@@ -157,7 +161,7 @@ def _problems(store: Store) -> Iterator[str]:
 
 
 def _missing(hindrance: MissingRequirement) -> str:
-    cure = f" ({how_to_add(hindrance.package, hindrance.installer)})" if hindrance.package else ""
+    cure = f" ({how_to_add(hindrance.package, hindrance.installation)})" if hindrance.package else ""
     return f"{hindrance.module} is not shown: {hindrance.reason}{cure}."
 
 

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.demo.ports import ANYWHERE, LOOPBACK, Place, Transport
+from agent.demo.ppp import PPPD
 
 SYSTEM_PROGRAMS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Not on the PATH of an ordinary user."""
+ROOT = "@root@"
+"""Stands in a settings file for the directory of the demo."""
 UPSTREAM = "127.0.0.2"
 """What is sent here, the demo answers itself. Every 127.0.0.0/8 address is this machine's (RFC 6890)."""
 HOST_NAME = "gateway.example.test"
@@ -31,9 +34,9 @@ class DemoModule:
     places: tuple[Place, ...]
     """Where it is to listen."""
     settings: Callable[[str, tuple[int, ...]], str]
-    """`(path of the program, ports) -> text of the settings file`."""
-    installer: str = "apt-get install"
-    """What brings the package."""
+    """`(path of the program, ports) -> text of the settings file`, with `ROOT` for the directory of the demo."""
+    installation: str = ""
+    """What brings the program, where no package has it."""
     pages: bool = True
     """Whether a browser finds something there."""
     also: tuple[str, ...] = ()
@@ -44,6 +47,8 @@ class DemoModule:
     """Whether its processes are then users of their own, who have to get to the state."""
     mode: int = 0o644
     """Of the settings file; a password may stand in it."""
+    programs: tuple[tuple[str, str], ...] = ()
+    """Programs that the demo writes into its directory: name and text."""
 
 
 def find_program(name: str) -> str | None:
@@ -130,7 +135,7 @@ organization = "Chainwright demo"
 def _sstp_settings(program: str, ports: tuple[int, ...]) -> str:
     (port,) = ports
     return f"""\
-# SSTP on an sstp-server of its own. Clients get as far as their login: it has no users, and without pppd no tunnels.
+# SSTP on an sstp-server of its own. Clients of this machine get a tunnel without a password: slirp does its PPP in user space.
 [modules.sstp]
 domain = "vpn.{HOST_NAME}"
 listen = "{LOOPBACK}:{port}"
@@ -140,7 +145,7 @@ server = "sstp-server"
 manager = "commands" # by its program, not by systemd
 start = true # the agent may start it
 binary = "{program}"
-pppd = "{NO_PPPD}"
+pppd = "{ROOT}/pppd"
 """
 
 
@@ -175,9 +180,6 @@ interfaces = ["lo"]
 port = {ike}
 port_nat_t = {nat_t}
 """
-
-
-NO_PPPD = "/bin/false"
 
 
 def _mail_settings(program: str, ports: tuple[int, ...]) -> str:
@@ -243,7 +245,17 @@ OFFERS = (
         as_root=True,
         mode=0o600,
     ),
-    DemoModule("sstp", "sstpd", "sstp-server", (Place(8445),), _sstp_settings, "pipx install", pages=False),
+    DemoModule(
+        "sstp",
+        "sstpd",
+        "slirp socat",
+        (Place(8445),),
+        _sstp_settings,
+        pages=False,
+        also=("slirp-fullbolt", "socat", "setpriv", "prlimit"),
+        programs=(("pppd", PPPD),),
+        installation="the installation in docs/modules/sstp.md",
+    ),
     DemoModule(
         "mail",
         "postfix",

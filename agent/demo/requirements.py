@@ -19,8 +19,8 @@ class MissingRequirement:
     reason: str
     package: str = ""
     """Package, or several, that would put it right; empty: none does."""
-    installer: str = "apt-get install"
-    """What brings it."""
+    installation: str = ""
+    """What puts it right, where no package does."""
 
 
 def missing_requirement(offer: DemoModule, root: Path, user: int) -> MissingRequirement | None:
@@ -34,8 +34,9 @@ def missing_requirement(offer: DemoModule, root: Path, user: int) -> MissingRequ
 def _of_programs(offer: DemoModule) -> Iterator[MissingRequirement]:
     for program in (offer.program, *offer.also):
         if find_program(program) is None:
+            reason = f"there is no {program} on this machine"
             yield MissingRequirement(
-                offer.module, f"there is no {program} on this machine", offer.package, offer.installer
+                offer.module, reason, offer.package, offer.installation if program == offer.program else ""
             )
 
 

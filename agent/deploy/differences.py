@@ -101,7 +101,12 @@ class Target:
             files += self._still_named(files, whole.texts)
         else:
             files += _part(self.live, "")
-        return Rendering(tuple(files), {**self.rendering.texts, **whole.texts}, chains)
+        return Rendering(
+            tuple(files),
+            {**self.rendering.texts, **whole.texts},
+            chains,
+            {**self.rendering.passwords, **whole.passwords},
+        )
 
     def _still_named(self, files: Sequence[ManifestFile], texts: Mapping[str, str]) -> list[ManifestFile]:
         """Return the files of the module as a whole that are gone now, and that a part which stays as it was still names."""

@@ -10,6 +10,7 @@ from agent.deploy.confirming import Confirmations, names_of
 from agent.deploy.deploy_context import HARMLESS, DeployContext, back_off_of
 from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.failed_starts import FailedStarts
+from agent.deploy.first_files import FirstFiles
 from agent.deploy.record import TransactionRecord
 from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
@@ -55,6 +56,7 @@ class Outcomes:
         reloader: Reloader,
         endpoints: TransactionEndpoints,
         confirmations: Confirmations,
+        first: FirstFiles,
     ) -> None:
         self._context = context
         self._record = record
@@ -62,6 +64,7 @@ class Outcomes:
         self._reloader = reloader
         self._endpoints = endpoints
         self._confirmations = confirmations
+        self._first = first
 
     def tell_kept(self, deployment: Deployment) -> None:
         """Tell that a generation is in service, is switched to without being seen, or waits for its service."""
@@ -94,7 +97,7 @@ class Outcomes:
             at=context.clock(),
         )
         if down is not None:
-            deployment = FailedStarts(context).counted(deployment, down)
+            deployment = self._first.counted(FailedStarts(context).counted(deployment, down))
         elif self._is_unseen(module):
             deployment = self._unseen(deployment)
         context.store.endpoints.put(module, rows)
@@ -132,6 +135,8 @@ class Outcomes:
         return was_live and any(row.gone for row in rows)
 
     def _why_waiting(self, module: str, rows: list[EndpointRecord]) -> AgentError | None:
+        if module in self._first.refused:
+            return self._first.refused[module]
         for service in self._reloader.unnamed_of(self._units, module):
             return NotIncluded(service, self._reloader.unnamed[service].rstrip("."))
         for unit in self._units:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.contract.fields import Secret
 from agent.contract.source import ChainRecord
 from agent.errors import AgentError
 from agent.errors.deploy import PreflightRefused
@@ -34,6 +35,14 @@ class StagedPart:
     files: tuple[ManifestFile, ...]
     record: ChainRecord
     need: Need | None
+    passwords: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    """Of files, by what their manifest says of it."""
+
+    @property
+    def chain_files(self) -> list[ManifestFile]:
+        """Files with parts of the chain, but for those whose password has changed and which were not made again."""
+        readable = {None, *self.passwords}
+        return [file for file in self.files if file.chain is not None and file.password in readable]
 
 
 def inspect(part: StagedPart, now: datetime) -> None:
@@ -47,10 +56,10 @@ def inspect(part: StagedPart, now: datetime) -> None:
     keys: list[PrivateKey] = []
     leaf: x509.Certificate | None = None
     presented = False
-    for file in part.files:
-        if file.chain is None:
-            continue
-        key, certificates = _read(part.directory / file.path, file, where)
+    for file in part.chain_files:
+        secret = part.passwords.get(file.password or "")
+        password = secret.reveal().encode() if secret else None
+        key, certificates = _read(part.directory / file.path, file, where, password)
         if key is not None:
             keys.append(key)
         _is_expected(file, certificates, part.record, where)
@@ -89,9 +98,10 @@ def _right_for_the_need(part: StagedPart, where: str, now: datetime) -> None:
         raise PreflightRefused(where, f"the chain is not for {need.purpose} authentication")
 
 
-def _read(path: Path, file: ManifestFile, where: str) -> KeyAndCertificates:
+def _read(path: Path, file: ManifestFile, where: str, password: bytes | None) -> KeyAndCertificates:
     try:
-        return decode_parts(read_regular(path), [Part(part) for part in file.parts], Format(file.format))
+        parts, form = [Part(part) for part in file.parts], Format(file.format)
+        return decode_parts(read_regular(path), parts, form, password=password)
     except OSError as error:
         raise PreflightRefused(where, f"{path.name} can't be read ({error.strerror})") from error
     except AgentError as error:

@@ -10,10 +10,12 @@ import pwd
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from agent.contract.fields import Secret
 from agent.deploy.renames import PathContent
+from agent.errors.chain import NotEncodable
 from agent.errors.deploy import OwnerUnknown
 from agent.model.deployment import Generation, ManifestFile
 from agent.pki.chain import Chain
@@ -48,7 +50,7 @@ class GenerationDir:
             return {}
         directory = self.directory(generation.number)
         return {
-            file.publish: PathContent(file.how, str(directory / file.path), generation.checksums.get(file.path, ""))
+            file.publish: _content_of_path(file, directory / file.path, generation.checksums.get(file.path, ""))
             for file in generation.files
             if file.publish
         }
@@ -61,6 +63,16 @@ class Materials:
     texts: Mapping[str, str]
     chain: Callable[[str], Chain]
     """Opens a chain with its key."""
+    passwords: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    """Of files, as in `Rendering`."""
+
+    def password(self, file: ManifestFile) -> bytes | None:
+        """Return the password of a file. Raises `NotEncodable` where the settings have it no more."""
+        if file.password is None:
+            return None
+        if file.password not in self.passwords:
+            raise NotEncodable(file.parts, file.format, "its password is no longer in the settings")
+        return self.passwords[file.password].reveal().encode()
 
 
 def stage(
@@ -241,7 +253,15 @@ def content_of(file: ManifestFile, directory: str, number: int, materials: Mater
     if file.text is not None:
         return filled_in(materials.texts[file.text], directory, number).encode()
     chain = materials.chain(file.chain or "")
-    return encode(chain, [Part(part) for part in file.parts], Format(file.format), index=file.index)
+    parts, form = [Part(part) for part in file.parts], Format(file.format)
+    return encode(chain, parts, form, index=file.index, password=materials.password(file))
+
+
+def _content_of_path(file: ManifestFile, path: Path, checksum: str) -> PathContent:
+    """Return what a published file is at its fixed path."""
+    if file.how == "directory":
+        return PathContent("link", str(path.parent))
+    return PathContent(file.how, str(path), checksum)
 
 
 def _mode_and_owner(path: Path) -> tuple[int, int, int]:

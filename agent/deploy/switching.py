@@ -10,6 +10,7 @@ from agent.deploy.confirming import Confirmations
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoints import TransactionEndpoints
 from agent.deploy.failed_starts import FailedStarts
+from agent.deploy.first_files import FirstFiles
 from agent.deploy.footprints import Footprints, unit_of
 from agent.deploy.outcomes import Failure, Outcomes
 from agent.deploy.record import TransactionRecord
@@ -41,7 +42,10 @@ class Switching:
         self._endpoints = TransactionEndpoints(context, record, lambda module, new: self._generation(module, new=new))
         self._confirmations = Confirmations(context, record, self._endpoints)
         self._reloader = Reloader(context, record.absent, lambda unit: self._endpoints.dead_places(unit.modules))
-        self._outcomes = Outcomes(context, record, self._units, self._reloader, self._endpoints, self._confirmations)
+        self._first = FirstFiles(context)
+        self._outcomes = Outcomes(
+            context, record, self._units, self._reloader, self._endpoints, self._confirmations, self._first
+        )
         self._failed: dict[Rename, DiskFailed] = {}
         self._stuck: set[str] = set()
         """Modules some of whose renames could not be undone."""
@@ -123,9 +127,13 @@ class Switching:
             self._look_at_retired()
             self.keep()
             return
+        if self._first.held_back(self.record.modules):
+            return
         self._reloader.hold_back(FailedStarts(self._context).held_back(self.record.modules))
         failure = self.forward()
-        if failure is not None:
+        if failure is not None and self.is_first:
+            self.keep_waiting(failure)
+        elif failure is not None:
             self.keep_broken(failure)
 
     def keep(self) -> None:
@@ -153,6 +161,17 @@ class Switching:
         self._retired.tell()
         self._retired.remove()
         self._sweep()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether what is put in place stays for somebody to name it, whatever its service does meanwhile."""
+        return self._first.are_kept(self.record.modules)
+
+    def keep_waiting(self, failure: Failure) -> None:
+        """Store that the new generations stay, for a service that doesn't go by them yet."""
+        for module in self.record.modules:
+            self._first.note(module, self._generation(module, new=True), failure.error)
+        self.keep()
 
     def keep_broken(self, failure: Failure) -> None:
         """Store that the new generations stay though not all are seen to be served: there is nothing better."""

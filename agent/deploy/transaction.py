@@ -134,6 +134,9 @@ class Transaction:
         failure = switching.forward()
         if failure is None:
             return None
+        if not failure.stuck and switching.is_first:
+            switching.keep_waiting(failure)
+            return None
         if failure.stuck or switching.can_go_back():
             switching.go_back(failure)
         elif not self._has_alternatives(failure, switching.record):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.contract.context import ModulePart
+from agent.contract.fields import Secret
 from agent.deploy import preflight, staging
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.differences import Difference, Target, with_moved_parts
@@ -37,6 +38,8 @@ class StagedCandidate:
     """New entries by shared service."""
     texts: dict[str, str] = field(default_factory=dict)
     """SHA-256 -> text with marks, of everything that was rendered now."""
+    passwords: dict[str, Secret] = field(default_factory=dict, repr=False)
+    """Of files, as in `Rendering`."""
     renames: list[Rename] = field(default_factory=list)
     candidate: Candidate = field(default_factory=lambda: Candidate({}, {}))
     absent: dict[str, str] = field(default_factory=dict)
@@ -188,9 +191,9 @@ class Trial:
             file.text for file in rendering.files if file.text and file.text not in rendering.texts
         )
         staged.texts |= rendering.texts
-        return staging.stage(
-            generation_dir, number, rendering, Materials({**rendering.texts, **kept}, self._context.chain), last
-        )
+        staged.passwords |= rendering.passwords
+        materials = Materials({**rendering.texts, **kept}, self._context.chain, rendering.passwords)
+        return staging.stage(generation_dir, number, rendering, materials, last)
 
     # Preflight and preparation
 
@@ -219,7 +222,8 @@ class Trial:
             if set(files) <= same:
                 continue
             need = self._context.needs.get((module, slot))
-            found.append(preflight.StagedPart(module, slot, directory, files, self._context.records[chain], need))
+            record = self._context.records[chain]
+            found.append(preflight.StagedPart(module, slot, directory, files, record, need, staged.passwords))
         return found
 
     def _prepare(self, staged: StagedCandidate) -> None:

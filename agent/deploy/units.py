@@ -73,6 +73,10 @@ class Unit(ABC):
         """Whether a test has failed for want of a network, which comes later in a boot."""
         return False
 
+    def diagnose(self, candidate: Candidate) -> Command | None:
+        """Return the command that prints what its test doesn't say."""
+        return None
+
     @property
     def reload_proves(self) -> bool:
         """Whether a reload that succeeds proves that the new configuration is in force."""
@@ -109,6 +113,11 @@ class OwnUnit(Unit):
         self.modules = (module,)
 
     @property
+    def checks_in_place(self) -> bool:
+        """Whether the module says so."""
+        return ask_service(self.name, "checks_in_place", lambda: self._module.checks_in_place)
+
+    @property
     def disruptive(self) -> bool:
         """Whether the module says so."""
         return self._module.disruptive
@@ -124,6 +133,11 @@ class OwnUnit(Unit):
     def confirm(self, candidate: Candidate) -> Command | None:
         """Ask the module."""
         return self._hooks.confirm(self.name, candidate.contexts[self.name])
+
+    def running(self, candidate: Candidate) -> Command | Path | None:
+        """Ask the module."""
+        context = candidate.contexts.get(self.name)
+        return ask_service(self.name, "running_with", lambda: self._module.running_with(context)) if context else None
 
     def observe(self, candidate: Candidate) -> Command | None:
         """Ask the module."""
@@ -178,6 +192,10 @@ class SharedUnit(Unit):
     def warnings_in(self, output: str) -> list[str]:
         """Ask the service."""
         return self._ask("warnings_in", lambda: [*self._service.warnings_in(output)])
+
+    def diagnose(self, candidate: Candidate) -> Command | None:
+        """Ask the service."""
+        return self._ask("diagnose_with", lambda: self._service.diagnose_with(self._context(candidate)))
 
     def awaits_network(self, output: str, addressed: bool) -> bool:
         """Ask the service."""

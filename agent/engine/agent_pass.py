@@ -12,6 +12,7 @@ from agent.contract.context import Http01
 from agent.contract.source import Source
 from agent.deploy import deployer, stuck
 from agent.deploy.deploy_context import Alternative, DeployContext, WaitPolicy, no_alternative
+from agent.deploy.diagnosing import diagnose_services
 from agent.deploy.drift import find_damage, find_drift
 from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.failures import ModuleFailures
@@ -33,7 +34,7 @@ from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.source_context import SourceServices
 from agent.engine.source_findings import named_files
 from agent.engine.unjudged import judge_unjudged
-from agent.errors.deploy import StartFailed
+from agent.errors.deploy import NotTakenUp, StartFailed
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
 from agent.model.finding import Finding
@@ -134,6 +135,11 @@ class Pass:
         return self._inputs.enabled.http01
 
     @property
+    def resolvers(self) -> tuple[tuple[str, int], ...]:
+        """DNS servers to ask for TLSA records; none: those of the system."""
+        return tuple((each.host, each.port) for each in self._inputs.settings.dane.resolvers)
+
+    @property
     def asks_private_addresses(self) -> bool:
         """Whether uploads may have addresses of private networks asked for lists of revoked certificates."""
         return self._inputs.settings.fetch.private
@@ -184,12 +190,13 @@ class Pass:
                 self.performed.append(f"recovered {', '.join(touched) or 'an interrupted transaction'}")
 
     def recheck_endpoints(self, how: Recheck) -> None:
-        """Forget when endpoints were looked at, and when a start that has failed is tried again: a port may be free now."""
+        """Forget when endpoints were looked at, and when a failed start or reload is tried again: a port may be free now."""
         now = self._clock()
         chosen = to_recheck(self._store.endpoints.all(), how)
         with self._store.write():
             self._store.endpoints.update([replace(each, next_at=now) for each in chosen])
-            self._store.deployments.try_again(StartFailed.code, now)
+            for code in (StartFailed.code, NotTakenUp.code):
+                self._store.deployments.try_again(code, now)
 
     def reset_backoff(self) -> None:
         """Let what was refused before anything had changed be tried at once: a person says that the cause is mended.
@@ -228,6 +235,7 @@ class Pass:
             self._deploy(again, only=set(wrong))
         context = self._deploy_context()
         check_next_start(context, looked_at, waited, deployed, self._tested)
+        diagnose_services(context, {*looked_at, *waited, *deployed})
         check_reloadable(context, {*looked_at, *waited})
         observe_services(context, self._inputs.settings.probe.observe_seconds)
         check_former_instances(context)

@@ -83,6 +83,32 @@ class CheckWarned(DeployError):
     warnings: Sequence[str]
 
 
+class ConfigurationClash(DeployError):
+    """What a service would start with contradicts itself in a way that its own test doesn't tell, or tells without a file."""
+
+    code = "deploy.clash"
+    cause = "{why:clause}."
+    where = "{service}"
+    fix = "{cure}"
+    service: str
+    why: str
+    cure: str
+
+
+class NotDiagnosed(DeployError):
+    """The program of a service's plugin that looks for contradictions in its configuration has failed."""
+
+    code = "deploy.not_diagnosed"
+    cause = "What {service} starts with could not be searched for contradictions ({program}): {reason:clause}."
+    where = "{service}"
+    effect = "What is in service goes on."
+    fix = "Correct what it names; it is tried again at the next look."
+    service: str
+    program: str
+    reason: str
+    detail: str
+
+
 class NextStartFails(DeployError):
     """The service's own test fails on what is in service: it runs, or waits, but would not start with that."""
 
@@ -193,6 +219,19 @@ class NotIncluded(DeployError):
     fix = f"Add what is missing, {APPLY}"
     service: str
     reason: str
+
+
+class NotTakenUp(DeployError):
+    """The first files of a module are in place, and its service doesn't go by them yet."""
+
+    code = "deploy.not_taken_up"
+    cause = "The service doesn't serve the first files yet: {reason:clause}."
+    where = "{module}"
+    effect = "The files stay in place for its configuration to name them."
+    fix = f"Have its configuration name {{paths:few}}, {APPLY}"
+    module: str
+    reason: str
+    paths: Sequence[str]
 
 
 class RollbackFailed(DeployError):

@@ -76,6 +76,8 @@ class ManifestFile:
     index: int | None = None
     publish: str | None = None
     how: str = "link"
+    password: str | None = None
+    """SHA-256 of the password with the path, so that another one makes another file; None: it has none."""
 
     @property
     def secret(self) -> bool:
@@ -84,7 +86,8 @@ class ManifestFile:
 
     def to_json(self) -> list[Any]:
         """Return a compact row."""
-        return [getattr(self, name) for name in self.__slots__]
+        row = [getattr(self, name) for name in self.__slots__]
+        return row if self.password else row[:-1]  # as before there were passwords: digests are taken of it
 
     @classmethod
     def from_json(cls, row: list[Any]) -> Self:

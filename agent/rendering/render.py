@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
 from agent.contract.context import DIRECTORY_MARK, NUMBER_MARK, ChainFacts, Context, ServiceContext
+from agent.contract.fields import Secret
 from agent.contract.file import ChainFile, File, Template, Text
 from agent.contract.service import Service
 from agent.errors.plugin import DeclarationRefused
@@ -40,6 +41,8 @@ class Rendering:
     """SHA-256 -> text, with marks for directory and number."""
     chains: Mapping[str, str]
     """Slot -> id."""
+    passwords: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    """Of files, by what their manifest says of it."""
 
     @cached_property
     def digest(self) -> str:
@@ -80,11 +83,12 @@ def render_module(
     config_files = _expanded(name, asked.render(name, context), context.chains)
     values = _context_values(context) | {"module": settings}
     texts: dict[str, str] = {}
-    files = [_chain_entry(name, file, context.chains, ownership) for file in chain_files]
+    passwords: dict[str, Secret] = {}
+    files = [_chain_entry(name, file, context.chains, ownership, passwords) for file in chain_files]
     files += [_text_entry(file, values, templates, texts, ownership) for file in config_files]
     _refuse_duplicates(name, files)
     chains = {slot: chain.id for slot, chain in context.chains.items()}
-    return Rendering(tuple(files), texts, chains)
+    return Rendering(tuple(files), texts, chains, passwords)
 
 
 def render_entry(service: Service, context: ServiceContext, templates: Templates) -> Rendering:
@@ -151,7 +155,9 @@ def _only(name: str, file: ChainFile, slots: Mapping[str, object]) -> str:
     return next(iter(slots))
 
 
-def _chain_entry(name: str, file: ChainFile, chains: Mapping[str, ChainFacts], ownership: Ownership) -> ManifestFile:
+def _chain_entry(
+    name: str, file: ChainFile, chains: Mapping[str, ChainFacts], ownership: Ownership, passwords: dict[str, Secret]
+) -> ManifestFile:
     if file.slot is None or not file.parts:
         raise DeclarationRefused(name, "receive_chains", f'file "{file.path}" names no part of a chain')
     return ManifestFile(
@@ -166,7 +172,17 @@ def _chain_entry(name: str, file: ChainFile, chains: Mapping[str, ChainFacts], o
         index=file.index,
         publish=str(file.publish) if file.publish else None,
         how=file.how,
+        password=_noted(file, passwords),
     )
+
+
+def _noted(file: ChainFile, passwords: dict[str, Secret]) -> str | None:
+    """Note the password of a file. Return what its manifest says of it."""
+    if file.password is None:
+        return None
+    digest = hashlib.sha256(f"{file.path}\0{file.password.reveal()}".encode()).hexdigest()
+    passwords[digest] = file.password
+    return digest
 
 
 def _text_entry(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from chainwright import Command, IncludedService, PathText, Places, ServiceContext, Template, Text, Word
+from chainwright import Action, Command, IncludedService, PathText, Places, ServiceContext, Template, Text, Word
+
+RELOAD = Path(__file__).with_name("dovecot_reload.py")
+SESSIONS = Path(__file__).with_name("dovecot_sessions.py")
+"""Programs that import nothing of ours: started by path, they are there at once."""
 
 
 class Dovecot(IncludedService):
@@ -45,10 +50,38 @@ class Dovecot(IncludedService):
     def check_with(self, context: ServiceContext) -> Command:
         """Have the configuration read, with every file that it names; dovecot does not compare key and chain there.
 
-        One harmless setting is printed in place of all of them.
+        One harmless setting is printed in place of all of them. Without its name (-h), 2.4 refuses one that is in blocks too.
         """
         main_path = self.main_path(context.places, context.directory)
-        return Command((self.doveconf, "-c", str(main_path), "-x", "-h", "base_dir"))
+        return Command((self.doveconf, "-c", str(main_path), "-x", "base_dir"))
+
+    @property
+    def reload_proves(self) -> bool:
+        """Always: the reload waits until it is seen that dovecot has taken it."""
+        return True
+
+    def reload_with(self, context: ServiceContext) -> Action | None:
+        """Reload, and see that it was taken."""
+        how = self.systemctl("reload")
+        pid_file = str(self.pid_path(context.places))
+        main_path = self.main_path(context.places, context.places.live)
+        told = (self.doveconf, str(main_path), pid_file, *(how.argv if how else ()))
+        return Command((sys.executable, "-I", str(RELOAD), *told))
+
+    def sessions(self, places: Places) -> Command:
+        """Return what says who is connected, and what a reload does to them."""
+        return self._live("sessions", places)
+
+    def observe_with(self, context: ServiceContext) -> Command:
+        """Say where the next reload ends sessions: what dovecot runs with decides, which may not be what its files say now."""
+        return self._live("observe", context.places)
+
+    def _live(self, what: str, places: Places) -> Command:
+        theirs = self.main == "include"
+        # dovecot has a link to its main file in base_dir.
+        main_path = places.rooted(self.configuration) if theirs else self.base(places) / self.main_file
+        told = (self.doveconf, str(main_path), str(self.pid_path(places)), *(("theirs",) if theirs else ()))
+        return Command((sys.executable, "-I", str(SESSIONS), what, *told))
 
     def running(self, context: ServiceContext) -> Path:
         """Look for the master process, with systemd too."""

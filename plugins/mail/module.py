@@ -13,7 +13,9 @@ from chainwright import (
     TLS_KEY_TYPES,
     Address,
     ChainFile,
+    Change,
     Command,
+    Consequence,
     Context,
     Endpoint,
     Host,
@@ -30,14 +32,17 @@ from chainwright import (
     TLSProbe,
     first_repeated,
     is_address,
+    is_public,
     slot_of,
     slots_by_key_type,
     told_apart,
     usable_addresses,
 )
 from plugins.mail.domain import Domain, Served, served
+from plugins.mail.dovecot import Dovecot
 from plugins.mail.listeners import LISTENERS, Listener, Opened, chosen
 from plugins.mail.postfix import Postfix
+from plugins.mail.sessions import dropped, observed_in
 
 MAIN_SLOT = "default"
 """Of the main name."""
@@ -85,7 +90,7 @@ class Mail(Module):
         """Ask for one chain a name, or for one of each key type."""
         for domain in self._domains:
             for slot, accepted in domain.accepted.items():
-                yield self.need(domain.name, slot=slot, key_types=accepted)
+                yield self.need(domain.name, slot=slot, key_types=accepted, tlsa=self._tlsa(domain.name))
 
     def render(self, context: Context) -> Iterable[Template | Text]:
         """Return what both daemons read; nothing where there is no chain at all.
@@ -106,6 +111,15 @@ class Mail(Module):
         if served(self._domains, context.chains):
             yield context.service(Postfix).make_files(context.directory)
 
+    def inspect_with(self, context: Context) -> Command:
+        """Ask who is connected to dovecot, and what a reload does to them."""
+        return context.service(Dovecot).sessions(context.places)
+
+    def consequences(self, change: Change, observed: str) -> Iterable[Consequence]:
+        """Say whose sessions a reload of dovecot ends. postfix ends none."""
+        said = dropped(observed_in(observed)) if change.slots else None
+        return [said] if said else []
+
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
         """Look at the main name's chains through every listener, and at those of the others through enough of them."""
         opened = {each: found for each in LISTENERS if (found := self.addresses(each, context.host))}
@@ -120,6 +134,10 @@ class Mail(Module):
     def listeners(self, service: str, host: HostFacts) -> list[tuple[Listener, tuple[ListenAddress, ...]]]:
         """Return the listeners of a daemon, those without an address too: for its own configuration."""
         return [(each, self.addresses(each, host)) for each in LISTENERS if each.service == service]
+
+    def _tlsa(self, name: str) -> tuple[str, ...]:
+        """Return the name of the TLSA records by which mail servers judge its chain (RFC 7672 section 2.2.3)."""
+        return (f"_25._tcp.{name}",) if self.smtp and is_public(name) and not name.startswith("*.") else ()
 
     def _endpoints_of(self, name: Served, slot: str, context: Context, opened: Opened) -> Iterator[Endpoint]:
         is_main = name.name == self.hostname

@@ -13,9 +13,12 @@ from pydantic import Field, PositiveInt
 from chainwright import Command, IncludedService, Module, PathText, Places, ServiceContext, Template, Text, Word
 from plugins.nginx.claims import contradictions
 from plugins.nginx.generation import generation_socket
+from plugins.nginx.workers import usual_user
 
 OLD_WAY = 'the "listen ... http2" directive is deprecated'
 """Of nginx 1.25.1 and newer (Debian 13), about files of ours: the new way is an unknown directive to nginx 1.22 (Debian 12)."""
+CONFLICT = "conflicting server name"
+"""Names no file: `plugins.nginx.diagnose` does."""
 CONFIRM = Path(__file__).with_name("confirm.py")
 
 
@@ -38,7 +41,8 @@ class Nginx(IncludedService):
     include: PathText = "/etc/nginx/conf.d/chainwright.conf"
     hash_sizes: bool = Field(True, description="false where your main file sets server_names_hash_* itself")
     user: Word | None = Field(
-        None, description='of the workers, for main = "own" as root; default: nginx\'s own default'
+        None,
+        description='of the workers, for main = "own" as root; default: www-data where there is one, else nginx\'s own',
     )
     worker_processes: PositiveInt | Literal["auto"] = Field("auto", description='for main = "own"')
     worker_connections: PositiveInt = Field(1024, description='connections a worker, for main = "own"')
@@ -70,7 +74,15 @@ class Nginx(IncludedService):
     def warnings_in(self, output: str) -> Iterable[str]:
         """Return what nginx warns of: of two servers with one name it ignores one without an error."""
         found = [line for line in output.splitlines() if "[warn]" in line or "[emerg]" in line]
-        return [line for line in found if OLD_WAY not in line]
+        told = (OLD_WAY, *([CONFLICT] if self.main == "include" else []))
+        return [line for line in found if not any(each in line for each in told)]
+
+    def diagnose_with(self, context: ServiceContext) -> Command | None:
+        """Look for clashes of the administrator's servers with ours; there are no others where the main file is ours."""
+        if self.main == "own":
+            return None
+        main_file, ours = self.main_path(context.places, context.directory), context.places.state.parent.parent
+        return Command((sys.executable, "-P", "-m", "plugins.nginx.diagnose", str(main_file), str(ours)))
 
     def awaits_network(self, output: str, addressed: bool) -> bool:
         """Find names that don't resolve and, before there is any address, those of `listen` that aren't there."""
@@ -103,6 +115,11 @@ class Nginx(IncludedService):
         # Our main file names a log; before it is read, a private nginx may not open the one that was compiled in.
         log = ("-e", "stderr") if self.main == "own" else ()
         return Command((self.binary, *log, "-c", str(self.main_path(context.places, context.places.live))))
+
+    @property
+    def workers_user(self) -> str | None:
+        """The user of the workers of an instance of the agent's own; None: nginx's own default, or the administrator's."""
+        return (self.user or usual_user()) if self.main == "own" else None
 
     def temporary_path(self, places: Places) -> Path:
         """Return where bodies are kept that are too large for a worker's memory; its user must get there."""

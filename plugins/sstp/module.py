@@ -74,13 +74,13 @@ class SSTP(Module):
         yield Template(path=name, slot=SLOT, values={"service": service})
 
     def endpoints(self, context: Context) -> Iterable[Endpoint]:
-        """Look at SSTP itself: it may be dead behind a good handshake."""
+        """Look at SSTP itself, as far as PPP: either may be dead behind a good handshake."""
         from plugins.sstp.probe import SSTPProbe
 
         host, port = self.listen.host, self.listen.port
+        probe = SSTPProbe(room=context.service(SSTPService).room(context.places, self.places_in_pool))
         return [
-            Endpoint(host=host, port=port, server_name=self.domain, slot=slot, probe=SSTPProbe())
-            for slot in context.chains
+            Endpoint(host=host, port=port, server_name=self.domain, slot=slot, probe=probe) for slot in context.chains
         ]
 
     def inspect_with(self, context: Context) -> Command | None:
@@ -100,6 +100,11 @@ class SSTP(Module):
         """Addresses for clients as accel-ppp takes them: without that of the network itself, up to the last but one."""
         first, last = self.pool[1], self.pool[-2]
         return f"{first}-{str(last).rpartition('.')[2]}" if self.pool.prefixlen >= 24 else str(self.pool)
+
+    @property
+    def places_in_pool(self) -> int:
+        """How many clients have an address at a time: all but the network's own, broadcast and the gateway's."""
+        return self.pool.num_addresses - 2 - (self.gateway in self.pool)
 
     @property
     def probed_from(self) -> str:

@@ -1,9 +1,10 @@
-"""Packets of SSTP that a probe needs ([MS-SSTP] sections 2.2 and 3.1.5). Pure."""
+"""Packets of SSTP that a probe needs ([MS-SSTP] sections 2.2 and 3.1.5), and those of PPP in them (RFC 1661). Pure."""
 
 from __future__ import annotations
 
 import re
 import struct
+from dataclasses import dataclass
 from enum import IntEnum
 
 REQUEST = (
@@ -24,8 +25,13 @@ MESSAGE = struct.Struct(">HH")
 SHORTEST = HEADER.size + MESSAGE.size
 ENCAPSULATED_PROTOCOL = 1
 """Id of the attribute that says what the call is to carry."""
-UNKNOWN_PROTOCOL = 99
-"""PPP is 1, and there is no other: a server refuses this one before it starts anything."""
+PPP = 1
+"""There is no other protocol ([MS-SSTP] section 2.2.5)."""
+ADDRESS_AND_CONTROL = b"\xff\x03"
+"""Before each frame, unless both sides have agreed to leave them out (RFC 1662 section 3.1)."""
+LCP = b"\xc0\x21"
+IDENTIFIER = 1
+"""Of the only request that is sent."""
 
 
 class Message(IntEnum):
@@ -42,8 +48,22 @@ class Message(IntEnum):
     ECHO_RESPONSE = 9
 
 
+class LinkCode(IntEnum):
+    """Types of LCP packets that tell how far a link is (RFC 1661 section 5)."""
+
+    CONFIGURE_REQUEST = 1
+    CONFIGURE_ACK = 2
+    CONFIGURE_NAK = 3
+    CONFIGURE_REJECT = 4
+    TERMINATE_REQUEST = 5
+
+
+ANSWERS = (LinkCode.CONFIGURE_ACK, LinkCode.CONFIGURE_NAK, LinkCode.CONFIGURE_REJECT)
+"""Any of them shows that PPP is at work at the other end."""
+
+
 class NotSSTP(ValueError):
-    """Octets that are no control packet; the text completes "the call was answered with ..."."""
+    """Octets that are no packet; the text completes "the call was answered with ..."."""
 
 
 def request(host: str) -> bytes:
@@ -61,34 +81,63 @@ def first_line(head: bytes) -> bytes:
     return head.partition(b"\r\n")[0]
 
 
-def impossible_call() -> bytes:
-    """Return a call for an unknown protocol, and its end: nothing of PPP is started, and nothing stays open."""
-    attribute = struct.pack(">BBHH", 0, ENCAPSULATED_PROTOCOL, 6, UNKNOWN_PROTOCOL)
-    return _control(Message.CALL_CONNECT_REQUEST, attribute) + _control(Message.CALL_DISCONNECT)
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A control packet, or a frame of PPP."""
+
+    message: Message | None
+    """None: a frame."""
+    frame: bytes
+    length: int
+    """Octets of the whole packet."""
 
 
-def read_message(octets: bytes) -> Message | None:
-    """Return the type of the control packet at the beginning of `octets`, None while more of it has to come.
+def call() -> bytes:
+    """Return a call for PPP, as every client begins with."""
+    return _control(Message.CALL_CONNECT_REQUEST, struct.pack(">BBHH", 0, ENCAPSULATED_PROTOCOL, 6, PPP))
 
-    Raises `NotSSTP`.
-    """
+
+def hang_up() -> bytes:
+    """Return the end of a call."""
+    return _control(Message.CALL_DISCONNECT)
+
+
+def configure_request() -> bytes:
+    """Return the frame that every link of PPP begins with: a Configure-Request of LCP, here without options."""
+    frame = ADDRESS_AND_CONTROL + LCP + struct.pack(">BBH", LinkCode.CONFIGURE_REQUEST, IDENTIFIER, 4)
+    return HEADER.pack(VERSION, 0, HEADER.size + len(frame)) + frame
+
+
+def read_packet(octets: bytes) -> Packet | None:
+    """Return the packet at the beginning of `octets`, None while more of it has to come. Raises `NotSSTP`."""
     if octets and octets[0] != VERSION:
         raise NotSSTP("what is not SSTP")
     if len(octets) < HEADER.size:
         return None
     _, kind, reserved_and_length = HEADER.unpack_from(octets)
     length = reserved_and_length & LENGTH_BITS
-    if not kind & CONTROL:
-        raise NotSSTP("data instead of a control packet")
-    if length < SHORTEST:
-        raise NotSSTP(f"a control packet of {length} octets")
+    if length < (SHORTEST if kind & CONTROL else HEADER.size):
+        raise NotSSTP(f"a packet of {length} octets")
     if len(octets) < length:
         return None
+    if not kind & CONTROL:
+        return Packet(None, octets[HEADER.size : length], length)
     number, _ = MESSAGE.unpack_from(octets, HEADER.size)
     try:
-        return Message(number)
+        return Packet(Message(number), b"", length)
     except ValueError:
         raise NotSSTP(f"a control packet of the unknown type {number}") from None
+
+
+def link_code(frame: bytes) -> LinkCode | None:
+    """Return what a frame says of the link; None: it is of another protocol than LCP, or no answer to our request."""
+    content = frame.removeprefix(ADDRESS_AND_CONTROL)
+    if content[:2] != LCP or len(content) < 6:
+        return None
+    code, identifier = content[2], content[3]
+    if code in ANSWERS and identifier != IDENTIFIER:
+        return None
+    return LinkCode(code) if code in set(LinkCode) else None
 
 
 def _control(kind: Message, attribute: bytes = b"") -> bytes:

@@ -1,47 +1,97 @@
-"""Probe of SSTP over the connection that presented the chain, without a user and without PPP."""
+"""Probe of SSTP over the connection that presented the chain: as far as PPP, without a user.
+
+A call is asked for, and a Configure-Request of LCP in it has to be answered: servers take calls while no frame gets through.
+"""
 
 from __future__ import annotations
 
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chainwright import Endpoint, ProbeFailed, TLSProbe
 from plugins.sstp.packets import (
+    ANSWERS,
     END_OF_HEAD,
+    LinkCode,
     Message,
     NotSSTP,
+    Packet,
+    call,
+    configure_request,
     first_line,
-    impossible_call,
+    hang_up,
     is_welcome,
-    read_message,
+    link_code,
+    read_packet,
     request,
 )
+from plugins.sstp.sessions import Room
 
 LARGEST_HEAD = 8192
 """Octets of an HTTP answer's head."""
 AT_ONCE = 4096
 SHOWN = 80
 """Characters of a server's own line that an error shows."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds until the request is sent once more, each twice the last: sstp-server throws away what comes before its pppd runs."""
 DEAD = "SSTP is dead behind a good handshake: "
-ALIVE = (Message.CALL_CONNECT_NAK, Message.CALL_DISCONNECT_ACK)
-"""What a call for an unknown protocol is answered with by accel-ppp, and by sstp-server, which answers only the end of it."""
+ENDED = {
+    Message.CALL_ABORT: "the call was taken and then broken off: pppd can't be started, or no address is left for a client",
+    Message.CALL_DISCONNECT: (
+        "PPP ended before it answered the LCP Configure-Request, as pppd does where /dev/ppp is missing (modprobe ppp_generic) "
+        "or one of its options is wrong"
+    ),
+}
 
 
 @dataclass(frozen=True)
 class SSTPProbe(TLSProbe):
-    """Asks for a call that no server can take, and expects the refusal of [MS-SSTP] section 3.3.5.2.2."""
+    """Makes a call, and expects an answer to the first frame of PPP."""
+
+    room: Room | None = None
+    """Where a server breaks off calls while it has no address left; None: not this one."""
 
     def above(self, stream: ssl.SSLSocket, endpoint: Endpoint, deadline: float) -> int | None:
         """Return nothing, as SSTP shows no generation. Raises `ProbeFailed`."""
         talk = _Talk(stream, str(endpoint), deadline)
         talk.send(request(endpoint.server_name or endpoint.host), "SSTP_DUPLEX_POST")
-        rest = talk.welcome()
-        talk.send(impossible_call(), "the call")
-        answer = talk.message(rest)
-        if answer not in ALIVE:
-            talk.fail(f"the call was answered with {answer.name}")
+        talk.welcome()
+        talk.send(call(), "the call")
+        answer = talk.packet(deadline)
+        if answer is None:
+            talk.fail("the call got no answer in time")
+        elif answer.message is not Message.CALL_CONNECT_ACK:
+            talk.fail(f"the call was answered with {answer.message.name if answer.message else 'a frame of PPP'}")
+        self._link(talk, deadline)
+        with suppress(OSError):
+            stream.sendall(hang_up())
         return None
+
+    def _link(self, talk: _Talk, deadline: float) -> None:
+        """Send the request until it is answered, after pauses and when the other end shows that it has begun."""
+        pause = FIRST_PAUSE
+        while time.monotonic() < deadline:
+            talk.send(configure_request(), "the LCP Configure-Request")
+            until, pause = min(time.monotonic() + pause, deadline), min(2 * pause, LONGEST_PAUSE)
+            while (packet := talk.packet(until)) is not None:
+                if packet.message in ENDED:
+                    self._ended(talk, packet.message)
+                    return
+                code = link_code(packet.frame)
+                if code in ANSWERS:
+                    return
+                if code is LinkCode.CONFIGURE_REQUEST:
+                    break
+        talk.fail(
+            "the call was taken, and the LCP Configure-Request in it got no answer in time: no frame gets through"
+        )
+
+    def _ended(self, talk: _Talk, message: Message) -> None:
+        if message is Message.CALL_ABORT and self.room and self.room.is_full():
+            return  # to all those who have the addresses it carries frames
+        talk.fail(ENDED[message])
 
 
 class _Talk:
@@ -50,6 +100,7 @@ class _Talk:
         self._where = where
         self._deadline = deadline
         self._asked = ""
+        self._octets = b""
 
     def fail(self, reason: str, cause: Exception | None = None) -> None:
         raise ProbeFailed(self._where, DEAD + reason) from cause
@@ -57,46 +108,52 @@ class _Talk:
     def send(self, octets: bytes, what: str) -> None:
         self._asked = what
         try:
-            self._stream.settimeout(self._left)
+            self._stream.settimeout(self._left(self._deadline))
             self._stream.sendall(octets)
         except OSError as error:
             self._fail_without_answer(error)
 
-    def welcome(self) -> bytes:
-        """Read the head of the HTTP answer; return what came after it."""
-        head = b""
-        while END_OF_HEAD not in head:
-            if len(head) > LARGEST_HEAD:
+    def welcome(self) -> None:
+        """Read the head of the HTTP answer."""
+        while END_OF_HEAD not in self._octets:
+            if len(self._octets) > LARGEST_HEAD:
                 self.fail(f"{self._asked} was answered with what is not HTTP")
-            head += self._read()
+            if not self._read(self._deadline):
+                self.fail(f"{self._asked} got no answer in time")
+        head, _, self._octets = self._octets.partition(END_OF_HEAD)
         if not is_welcome(head):
             self.fail(f'{self._asked} was answered with "{_shown(first_line(head))}"')
-        return head.partition(END_OF_HEAD)[2]
 
-    def message(self, octets: bytes) -> Message:
-        """Read a control packet, which begins with `octets`."""
+    def packet(self, until: float) -> Packet | None:
+        """Read a packet; None: there was none until then."""
         try:
-            while (found := read_message(octets)) is None:
-                octets += self._read()
+            while (found := read_packet(self._octets)) is None:
+                if not self._read(until):
+                    return None
         except NotSSTP as error:
-            raise ProbeFailed(self._where, f"{DEAD}the call was answered with {error}") from error
+            raise ProbeFailed(self._where, f"{DEAD}{self._asked} was answered with {error}") from error
+        self._octets = self._octets[found.length :]
         return found
 
-    def _read(self) -> bytes:
+    def _read(self, until: float) -> bool:
+        """Whether something has come."""
         octets = b""
         try:
-            self._stream.settimeout(self._left)
+            self._stream.settimeout(self._left(until))
             octets = self._stream.recv(AT_ONCE)
+        except TimeoutError:
+            return False
         except OSError as error:
             self._fail_without_answer(error)
         if not octets:
             self.fail(f"the connection was closed instead of an answer to {self._asked}")
-        return octets
+        self._octets += octets
+        return True
 
-    @property
-    def _left(self) -> float:
+    @staticmethod
+    def _left(until: float) -> float:
         """Seconds; a socket takes zero for "do not wait at all"."""
-        return max(self._deadline - time.monotonic(), 0.001)
+        return max(until - time.monotonic(), 0.001)
 
     def _fail_without_answer(self, error: OSError) -> None:
         if isinstance(error, TimeoutError):

@@ -22,6 +22,7 @@ from chainwright import (
     Template,
     Text,
 )
+from plugins.sstp.sessions import Room
 
 HERE = Path(__file__).parent
 CHECK_ACCEL_PPP = HERE / "check_accel_ppp.py"
@@ -128,11 +129,15 @@ class SSTPService(IncludedService):
 
     def sessions(self, places: Places) -> Command | None:
         """Return what says who is connected, where a reload ends sessions."""
-        if not self.restarts:
-            return None
-        if self.manager == "systemd":
-            return self._own_program(SESSIONS, "unit", self.unit_name)
-        return self._own_program(SESSIONS, "pid", str(self.pid_path(places)))
+        return self._own_program(SESSIONS, *self._process(places)) if self.restarts else None
+
+    def room(self, places: Places, most: int) -> Room | None:
+        """Return how it is seen that all `most` addresses are taken: sstp-server breaks off calls then."""
+        return Room(*self._process(places), most) if self.restarts else None
+
+    def _process(self, places: Places) -> tuple[str, str]:
+        """Return where the daemon's process is found."""
+        return ("unit", self.unit_name) if self.manager == "systemd" else ("pid", str(self.pid_path(places)))
 
     @property
     def program(self) -> str:

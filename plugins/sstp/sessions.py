@@ -9,23 +9,41 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 NAME = "sstp-server"
 PROC = Path("/proc")
+SESSION = {b"notty", b"nodetach"}
+"""Options of a session's pppd, of sstp-server 0.6 and 0.7."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many clients a server has addresses for."""
+
+    how: str
+    where: str
+    """Where its process is found, as for `main_process`."""
+    most: int
+
+    def is_full(self) -> bool:
+        """Whether every address is taken."""
+        server = main_process(self.how, self.where)
+        return server is not None and len(sessions(server)) >= self.most
 
 
 def main_process(how: str, where: str) -> int | None:
     """Return the number of the server's process; None where it doesn't run."""
     try:
         return int(Path(where).read_text().split()[0]) if how == "pid" else _of_unit(where)
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError):
         return None
 
 
 def sessions(server: int, proc: Path = PROC) -> list[str]:
     """Return the addresses of the clients, "unknown" where one isn't told."""
-    return sorted(_client(words) for words in _children(server, proc) if b"notty" in words)
+    return sorted(_client(words) for words in _children(server, proc) if SESSION.intersection(words))
 
 
 def _of_unit(unit: str) -> int | None:

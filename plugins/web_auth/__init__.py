@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, Field, PositiveInt, StrictBool
 
 from chainwright import (
     ChainFile,
+    Command,
     Context,
     Endpoint,
     Host,
@@ -23,7 +25,7 @@ from chainwright import (
     hookimpl,
     is_address,
 )
-from plugins.nginx import Backend, NginxModule
+from plugins.nginx import Backend, Nginx, NginxModule
 from plugins.web_auth.appearance import Brand, Texts
 
 API = "/captive-portal/api"
@@ -79,7 +81,13 @@ class WebAuth(NginxModule):
         """Fetch the page: a worker that may not read it is no use behind the best handshake."""
         from plugins.web_auth.probe import PageProbe
 
-        return [self.endpoint(context, self.domain, probe=PageProbe())]
+        return [self.endpoint(context, self.domain, probe=PageProbe(group=self.workers_group))]
+
+    def prepare_with(self, context: Context) -> Iterable[Command]:
+        """Compare the workers' user with the group of the page, where they aren't of one name."""
+        user = context.service(Nginx).workers_user
+        if context.chains and user not in {None, "root", self.workers_group}:
+            yield Command((sys.executable, "-P", "-m", "plugins.web_auth.check_group", user, self.workers_group))
 
     def server_names(self) -> Iterable[str]:
         """Return the page's name."""

@@ -16,6 +16,7 @@ from chainwright import (
     Host,
     HostFacts,
     KeyType,
+    ListenAddress,
     ListenAddresses,
     Module,
     Name,
@@ -26,6 +27,7 @@ from chainwright import (
     Word,
     is_address,
     is_public,
+    usable_addresses,
 )
 
 
@@ -46,7 +48,10 @@ class WebUI(Module):
     domain: Host | None = Field(None, description="name under which the web interface is reached from outside")
     names: tuple[Name, ...] = Field((), description="further local names and addresses of this machine")
     listen: ListenAddresses = Field(
-        ("0.0.0.0:8443",), validate_default=True, min_length=1, description="where the web interface is served"
+        ("0.0.0.0:8443", "[::]:8443"),
+        validate_default=True,
+        min_length=1,
+        description="where the web interface is served",
     )
     run_as: Word = Field("chainwright-web", description="user and group of the web interface's process")
 
@@ -73,7 +78,7 @@ class WebUI(Module):
         """Look at the default chain without SNI, and at the domain's with it."""
         from plugins.webui.probe import WebUIProbe
 
-        first, *others = self.listen
+        first, *others = self.addresses(context.host)
         for slot in context.chains:
             yield Endpoint(
                 host=first.host,
@@ -83,6 +88,10 @@ class WebUI(Module):
                 slot=slot,
                 probe=WebUIProbe(),
             )
+
+    def addresses(self, host: HostFacts) -> tuple[ListenAddress, ...]:
+        """Return where the web interface is served on this host."""
+        return usable_addresses(self.listen, host)
 
     @property
     def file_group(self) -> str:

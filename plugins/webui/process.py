@@ -11,7 +11,7 @@ from plugins.webui.client import SOCKET
 from plugins.webui.generation import listen_of, load_generation
 from plugins.webui.pid_file import PID_FILE, write_pid
 from plugins.webui.serving import serve
-from plugins.webui.sockets import listening
+from plugins.webui.sockets import all_listening
 from plugins.webui.start import Start
 
 
@@ -42,4 +42,4 @@ def start_at(
     Raises `WebUIError` where there is nothing usable to serve, or nowhere to serve it.
     """
     load_generation(live, rescue=True)
-    return Start(live, [listening(host, port) for host, port in listen], pid_file, templates, api)
+    return Start(live, all_listening(listen), pid_file, templates, api)

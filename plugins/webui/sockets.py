@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import socket
+from collections.abc import Callable, Iterable
 
 from plugins.webui.errors import CannotListen
 
 BACKLOG = 128
 """Connections that wait to be accepted."""
+EVERY_IPV6 = "::"
+WITHOUT_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+"""What a kernel says that has been told to do without IPv6 (ipv6.disable, net.ipv6.conf.all.disable_ipv6)."""
+
+log = logging.getLogger("chainwright.webui")
+
+
+def all_listening(
+    addresses: Iterable[tuple[str, int]], listen: Callable[[str, int], socket.socket] | None = None
+) -> list[socket.socket]:
+    """Return a socket for each address, without ``::`` where IPv6 has been switched off since the agent looked.
+
+    One is needed at least. Raises `CannotListen`.
+    """
+    found: list[socket.socket] = []
+    left_out: CannotListen | None = None
+    for host, port in addresses:
+        try:
+            found.append((listen or listening)(host, port))
+        except CannotListen as error:
+            if host != EVERY_IPV6 or getattr(error.__cause__, "errno", None) not in WITHOUT_IPV6:
+                raise
+            left_out = error
+            log.warning("%s:%d is left out: %s", f"[{host}]", port, error.reason)
+    if left_out and not found:
+        raise left_out
+    return found
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -529,7 +529,7 @@ def test_sstp_is_served_by_a_private_sstp_server_and_seen_to_be(tunnelling):
 def test_without_sstp_server_it_is_said_how_to_get_it(bare):
     with bare.up(str(bare.port)) as running:
         assert (
-            "sstp is not shown: there is no no-such-sstpd on this machine (pipx install sstp-server, adds it)."
+            "sstp is not shown: there is no no-such-sstpd on this machine (the installation in docs/modules/sstp.md, adds it)."
             in running.lines
         )
 

@@ -320,6 +320,12 @@ EXAMPLES: list[AgentError] = [
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
     deploy.CheckWarned("nginx", ['[warn] conflicting server name "gw.example.test" on 0.0.0.0:443, ignored']),
     deploy.NextStartFails("nginx", "nginx -t", "[emerg] unknown directive", OUTPUT),
+    deploy.ConfigurationClash(
+        "nginx",
+        f"nginx ignores the {SHOP} of /etc/nginx/conf.d/z.conf:3 at 0.0.0.0:443, as Chainwright's server comes before it",
+        f"Take {SHOP} out of /etc/nginx/conf.d/z.conf:3, or out of Chainwright's settings, then: chainwright apply",
+    ),
+    deploy.NotDiagnosed("nginx", "plugins.nginx.diagnose", 'line 1 can\'t be read: it has no "subject"', OUTPUT),
     deploy.LeftOut(f"reverse_proxy/{SHOP}", "nginx", "[emerg] unknown directive", OUTPUT),
     deploy.NotReloadable(
         "nginx", "/run/nginx.pid is missing", "End it (kill 4711), then start it: systemctl start nginx"
@@ -374,6 +380,11 @@ EXAMPLES: list[AgentError] = [
     deploy.NoSystemd("nginx"),
     deploy.NotIncluded(
         "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
+    ),
+    deploy.NotTakenUp(
+        "files",
+        "127.0.0.1:443 (shop.example.test) presents a chain that isn't the agent's.",
+        ["/etc/ssl/chainwright/shop"],
     ),
     # State, settings, plugins
     store.MasterKeyLost(f"{PRIVATE}/master.key"),

@@ -100,6 +100,7 @@ def test_what_the_service_printed_is_kept_whole_beside_the_sentence():
             "CheckRefused",
             "NextStartFails",
             "LeftOut",
+            "NotDiagnosed",
             "ServiceRefusesPresent",
             "ReloadFailed",
             "NotConfirmed",

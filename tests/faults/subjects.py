@@ -20,7 +20,7 @@ from plugins.ikev2.probe import IkeProbe
 from support.appliances.deployed import run_quietly, served
 from support.appliances.mailed import DOVECOT, LISTENERS, OWN
 from support.appliances.proxied import NGINX
-from support.appliances.sstp import SSTPD, find_sstpd
+from support.appliances.sstp import SSTPD, find_sstpd, write_pppd
 from support.paths import CHECKOUT
 from support.ports import free_port
 from support.processes import prepared
@@ -318,7 +318,7 @@ class SSTP(Subject):
         self.process: subprocess.Popen[bytes] | None = None
 
     def settings(self, *, installed: bool) -> str:
-        service = {**SSTPD, "pppd": "/bin/false"} | ({"binary": find_sstpd()} if installed else {})
+        service = {**SSTPD, "pppd": str(write_pppd(self.layout.root))} | ({"binary": find_sstpd()} if installed else {})
         where = {"domain": self.domain, "listen": f"127.0.0.1:{self.port}"}
         return self.service_tables(installed=installed, **service) + table("modules.sstp", where)
 

@@ -14,9 +14,10 @@ from agent.contract.context import DIRECTORY_MARK, ModulePart, ServiceContext
 from agent.rendering.render import filled_in, render_entry
 from agent.rendering.templates import Templates, search_path
 from agent.system.layout import Layout
-from chainwright import Endpoint, HostFacts, KeyType, StartTLS
+from chainwright import Change, Endpoint, HostFacts, KeyType, StartTLS
 from plugins.mail import Dovecot, Mail, Postfix
 from plugins.mail.listeners import FEW, LISTENERS
+from plugins.mail.postfix import RELOAD
 from support import golden
 from support.appliances.staged import StagedAppliance
 
@@ -248,8 +249,11 @@ def test_a_host_without_ipv6_is_not_asked_for_it():
 def test_daemons_under_systemd_are_tested_reloaded_and_started_as_debian_does():
     postfix, dovecot = SERVICES["postfix"], SERVICES["dovecot"]
     check = dovecot.check_with(service_context("dovecot"))
-    assert str(check) == "/usr/bin/doveconf -c /etc/dovecot/dovecot.conf -x -h base_dir"
-    assert str(dovecot.reload_with(service_context("dovecot"))) == "systemctl reload dovecot"
+    assert str(check) == "/usr/bin/doveconf -c /etc/dovecot/dovecot.conf -x base_dir"
+    assert dovecot.reload_with(service_context("dovecot")).argv[3:] == (
+        *("/usr/bin/doveconf", "/etc/dovecot/dovecot.conf", "/run/dovecot/master.pid"),
+        *("systemctl", "reload", "dovecot"),
+    )
     assert str(dovecot.start_with(service_context("dovecot"))) == "systemctl start dovecot"
     assert dovecot.running(service_context("dovecot")) == Path("/run/dovecot/master.pid")
     context, live = service_context("postfix"), "/var/lib/chainwright/modules/mail/live"
@@ -261,6 +265,7 @@ def test_daemons_under_systemd_are_tested_reloaded_and_started_as_debian_does():
     )
     assert postfix.reload_with(context).argv[3:] == (
         *("/usr/sbin/postmap", "hash", f"{live}/postfix"),
+        *(sys.executable, "-I", str(RELOAD), "/usr/sbin", "/etc/postfix", "/var/spool/postfix/pid/master.pid"),
         *("systemctl", "reload", "postfix"),
     )
     assert postfix.running(context) == Path("/var/spool/postfix/pid/master.pid")
@@ -269,12 +274,11 @@ def test_daemons_under_systemd_are_tested_reloaded_and_started_as_debian_does():
 def test_private_daemons_are_tested_on_the_candidate_and_started_on_what_is_live():
     postfix, dovecot = PRIVATE["postfix"], PRIVATE["dovecot"]
     check = dovecot.check_with(service_context("dovecot"))
-    assert str(check) == "/usr/bin/doveconf -c /entry/dovecot.conf -x -h base_dir"
+    assert str(check) == "/usr/bin/doveconf -c /entry/dovecot.conf -x base_dir"
     live = "/var/lib/chainwright/services/dovecot/live"
     assert str(dovecot.start_with(service_context("dovecot"))) == f"/usr/sbin/dovecot -c {live}/dovecot.conf"
-    assert (
-        str(dovecot.reload_with(service_context("dovecot")))
-        == "SIGHUP to the process of /run/chainwright/dovecot/master.pid"
+    assert dovecot.reload_with(service_context("dovecot")).argv[3:] == (
+        *("/usr/bin/doveconf", f"{live}/dovecot.conf", "/run/chainwright/dovecot/master.pid"),
     )
     context, module = service_context("postfix"), "/var/lib/chainwright/modules/mail"
     assert postfix.check_with(context).argv[3:] == ("/usr/sbin", f"{module}/7/postfix")
@@ -289,3 +293,41 @@ def test_without_a_module_postfix_is_asked_whether_it_can_do_without_its_files()
     assert check.argv[3:] == ("/usr/sbin", "/etc/postfix", "--without", "/var/lib/chainwright/modules/")
     assert SERVICES["postfix"].reload_with(context) is None
     assert PRIVATE["postfix"].check_with(context) is None
+
+
+# Sessions
+
+CHANGE = Change(kind="chain", subject="", slots=("default",))
+KEPT_FROM_THEN_ON = "; this reload is the last one that does, as it brings in shutdown_clients = no"
+KEPT_FROM_THE_SECOND_ON = (
+    "; to keep them from the second reload on, add to /etc/dovecot/dovecot.conf: shutdown_clients = no"
+)
+ENDS = "dovecot runs with shutdown_clients = yes and ends every session when it is reloaded"
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        ("live no\nfile yes\nsession 2 bob", []),
+        ("live\nfile yes", []),
+        ("live unknown\nfile no\nsession 2 bob", []),
+        ("", []),
+        ("live yes\nfile no", [f"Nobody is connected to dovecot; {ENDS}{KEPT_FROM_THEN_ON}."]),
+        ("live yes\nfile no\nsession 1 bob", [f"1 mail session drops (bob); {ENDS}{KEPT_FROM_THEN_ON}."]),
+        (
+            "live unknown\nfile yes\nadd /etc/dovecot/dovecot.conf\nsession 2 bob\nsession 1 carol\nsession 1 bob",
+            [f"4 mail sessions drop (bob, carol); {ENDS}{KEPT_FROM_THE_SECOND_ON}."],
+        ),
+    ],
+)
+def test_whom_a_reload_cuts_is_said_by_the_setting_that_dovecot_runs_with(printed, said):
+    assert [each.sentence for each in mail().consequences(CHANGE, printed)] == said
+    assert [*mail().consequences(Change(kind="root", subject=""), printed)] == [], "no chain changes"
+
+
+def test_of_many_users_some_are_named():
+    printed = "live yes\nfile yes\n" + "".join(f"session 1 user{number:02}\n" for number in range(25))
+    (said,) = mail().consequences(CHANGE, printed)
+    assert said.sentence.startswith("25 mail sessions drop (user00, ")
+    assert "user19, 5 more); " in said.sentence
+    assert said.severity == "outage"

@@ -53,7 +53,7 @@ def test_both_are_renewed_with_one_reload_of_each_daemon(doubled):
     doubled.apply()
     assert both(doubled) == expected(doubled)
     assert set(before.values()).isdisjoint(expected(doubled).values())
-    assert (doubled.runner.count("SIGHUP"), doubled.runner.count(" reload")) == (1, 1)
+    assert (doubled.runner.count("dovecot_reload"), doubled.runner.count(" reload")) == (1, 1)
 
 
 def test_a_second_key_type_that_is_no_longer_wanted_leaves_no_key_in_service(doubled):

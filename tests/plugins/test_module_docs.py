@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from plugins.files import Files
+from plugins.files.entry import Entry, PublishedFile, SeenAt
 from plugins.ikev2.branch import Branch
 from plugins.ikev2.connection import RoadWarrior, User
 from plugins.ikev2.module import IKEv2
@@ -22,6 +24,10 @@ from plugins.webui.service import WebUIService
 
 PAGES = Path(__file__).parents[2] / "docs/modules"
 DECLARATIONS = [
+    ("files", Files),
+    ("files", Entry),
+    ("files", PublishedFile),
+    ("files", SeenAt),
     ("mail", Mail),
     ("mail", Postfix),
     ("mail", Dovecot),

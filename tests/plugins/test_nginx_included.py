@@ -55,7 +55,10 @@ def test_each_site_is_served_and_the_administrators_file_is_as_it_was(included):
     assert (included.root / PUBLISHED).read_text() == (
         f'# Made by Chainwright; changes here are lost.\ninclude "{included.layout.service("nginx").live}/http.conf";\n'
     )
-    assert [str(action).split()[0] for action in included.runner.ran] == ["/usr/sbin/nginx", "SIGHUP"]
+    test, reload, diagnosis = map(str, included.runner.ran)
+    assert test.startswith("/usr/sbin/nginx ")
+    assert reload.startswith("SIGHUP ")
+    assert "plugins.nginx.diagnose" in diagnosis
 
 
 class Watching:
@@ -400,8 +403,9 @@ def test_what_nginx_warns_of_that_names_ours_is_a_finding_until_it_is_mended(inc
     their.write_text("".join(server.format(included.http_port, name) for name in (SITES[0], "x.test", "x.test")))
     included.override("reverse_proxy/http.conf.j2", '{% include "default:http.conf.j2" %}\n# changed\n')
     included.apply()
+    where = f"127.0.0.1:{included.http_port}"
     assert [each.problem.cause for each in findings(included)] == [
-        f'The test of nginx warns: [warn] conflicting server name "{SITES[0]}" on 127.0.0.1:{included.http_port}, ignored.'
+        f"nginx ignores the {SITES[0]} of {their}:1 at {where}, as Chainwright's server comes before it."
     ]
     their.unlink()
     included.renew()

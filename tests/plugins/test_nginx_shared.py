@@ -51,8 +51,8 @@ def bring_up(box: Proxied) -> None:
 
 @pytest.fixture
 def both() -> Iterator[Proxied]:
-    """Three sites and the login page on the same addresses. The workers are those that Debian's nginx has."""
-    with Proxied.make(service={**OWN, "user": "www-data"}) as box:
+    """Three sites and the login page on the same addresses. The workers are who the defaults say."""
+    with Proxied.make() as box:
         box.configure(more=portal_table(box))
         bring_up(box)
         yield box
@@ -214,29 +214,54 @@ def test_a_page_that_nginx_can_not_find_behind_a_good_handshake_is_not_believed(
 
 
 @pytest.mark.root
-def test_a_page_that_the_workers_may_not_read_is_not_believed():
-    with Proxied.make(service={**OWN, "user": "www-data"}) as box:
-        box.configure(more=portal_table(box, workers_group="games"), probe_timeout=1)
-        box.bring_up()
+def test_the_login_page_is_in_service_with_the_first_apply_and_no_more_settings_than_it_must_have():
+    with Proxied.make(service={"main": "own", "manager": "commands", "start": True}, sites=()) as box:
+        box.configure(more=portal_table(box))
+        box.apply()
         deployment = box.deployment("web_auth")
-        assert deployment.outcome is Outcome.BROKEN
-        assert deployment.problem is not None
-        assert "GET / is answered with 404" in deployment.problem.cause
+        assert deployment.outcome is Outcome.LIVE, deployment.problem
+        assert ask(box.port).status == 200
+
+
+@pytest.mark.root
+def test_workers_that_may_not_read_the_page_are_named_before_anything_is_switched():
+    with Proxied.make(service={**OWN, "start": True}) as box:
+        box.configure(more=portal_table(box, workers_group="games"))
+        box.apply()
+        (refusal,) = box.refusals()
+        assert (refusal.module, refusal.slot) == ("web_auth", "default")
+        assert refusal.problem.cause == (
+            "plugins.web_auth.check_group failed: nginx's workers run as www-data, who isn't in the group games that may "
+            "read the page: set workers_group in [modules.web_auth] to a group of www-data, or user in [services.nginx] "
+            "to a user of games."
+        )
+        box.assert_served(*SITES)  # nobody else waits for it
         box.configure(more=portal_table(box))
         box.apply()
         assert_served(box)
 
 
 @pytest.mark.root
-def test_a_group_that_may_not_read_the_page_is_taken_back_and_the_page_is_still_there():
-    with Proxied.make(service={**OWN, "user": "www-data"}) as box:
+def test_a_group_that_may_not_read_the_page_changes_nothing_of_the_one_in_service(both):
+    both.configure(more=portal_table(both, workers_group="games"))
+    both.apply()
+    assert both.deployment("web_auth").outcome is Outcome.REFUSED
+    assert ask(both.port).status == 200
+
+
+@pytest.mark.root
+def test_an_administrators_nginx_whose_workers_may_not_read_the_page_is_not_believed():
+    with Proxied.make(service=INCLUDED, probe_timeout=1) as box:
+        box.write_main_file()  # it names no user: nginx's own default
         box.configure(more=portal_table(box))
         box.bring_up()
-        assert_served(box)
-        box.configure(more=portal_table(box, workers_group="games"))
-        box.apply()
-        assert box.deployment("web_auth").outcome is Outcome.ROLLED_BACK
-        assert ask(box.port).status == 200
+        deployment = box.deployment("web_auth")
+        assert deployment.outcome is Outcome.BROKEN
+        assert deployment.problem is not None
+        assert (
+            "GET / is answered with 404, as it is where nginx's workers aren't in the group www-data, "
+            "which may read the page." in deployment.problem.cause
+        )
 
 
 # Plain HTTP

@@ -13,6 +13,7 @@ from agent.system.layout import Layout
 from chainwright import Change, Command, Endpoint, HostFacts, KeyType, Signal
 from plugins.sstp import SSTP, SSTPService
 from plugins.sstp.probe import SSTPProbe
+from plugins.sstp.sessions import Room
 from support import golden
 from support.appliances.staged import StagedAppliance
 from support.paths import CHECKOUT
@@ -73,8 +74,19 @@ def test_it_asks_for_one_chain_for_its_domain():
 def test_it_is_looked_at_where_it_listens():
     for listen, host in {"0.0.0.0:443": "0.0.0.0", "[::]:443": "::", "192.0.2.1:443": "192.0.2.1"}.items():
         with StagedAppliance.make() as box:
-            (found,) = sstp(listen=listen).probes(box.context(sstp(), "sstp"))
+            (found,) = sstp(listen=listen).probes(box.context(sstp(), "sstp", services={"sstp": SSTPService()}))
         assert found == Endpoint(host=host, port=443, server_name="vpn.example.com", probe=SSTPProbe())
+
+
+@pytest.mark.parametrize(("pool", "most"), [("192.168.20.0/24", 253), ("10.0.0.0/30", 2)])
+def test_sstp_server_has_addresses_for_so_many_clients(pool, most):
+    module = sstp(pool=pool)
+    for service, how in {SERVERS["sstp-server"]: "pid", SSTPService(server="sstp-server"): "unit"}.items():
+        with StagedAppliance.make() as box:
+            context = box.context(module, "sstp", services={"sstp": service})
+            (found,) = module.probes(context)
+            where = "sstp-server" if how == "unit" else str(context.places.run / "sstpd.pid")
+        assert found.probe == SSTPProbe(room=Room(how, where, most))
 
 
 def test_keys_are_of_root_only():

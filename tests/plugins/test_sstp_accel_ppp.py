@@ -11,9 +11,9 @@ import pytest
 from agent.model.deployment import Outcome
 from agent.operations.root import root_effects, upload_root
 from agent.system.command import Action, CommandResult, Signal
-from plugins.sstp.packets import END_OF_HEAD, request
+from plugins.sstp.packets import END_OF_HEAD, call, request
 from support.appliances.deployed import CountingRunner
-from support.appliances.sstp import ACCEL_PPP, PPP_CALL, SSTPAppliance, received
+from support.appliances.sstp import ACCEL_PPP, SSTPAppliance, received
 from support.waiting import until
 
 SHOWN = "127.0.0.1:PORT (vpn.example.test)"
@@ -42,7 +42,7 @@ def is_bound(box: SSTPAppliance, leaf: str) -> bool:
         while END_OF_HEAD not in head:
             head += received(stream)
         bound = bytes.fromhex(leaf)
-        stream.sendall(PPP_CALL + struct.pack(">BBHHH", 0x10, 1, 8 + len(bound), 4, 0) + bound)
+        stream.sendall(call() + struct.pack(">BBHHH", 0x10, 1, 8 + len(bound), 4, 0) + bound)
         stream.sendall(struct.pack(">BBHHH", 0x10, 1, 8, 6, 0))
         octets = b""
         while len(octets) < 16:

@@ -1,10 +1,12 @@
 """The web interface as a module: settings, needs, files, and its own process seen by its own probe."""
 
+import errno
 import json
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,15 +15,18 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from pydantic import ValidationError
 
 from agent.contract.context import ModulePart
+from agent.probing.addresses import first_address, further_addresses
 from agent.probing.probe import mismatch
 from agent.rendering.render import filled_in
 from agent.system.layout import Layout
 from agent.system.processes import process_of
 from chainwright import Address, Context, Endpoint, Expected, HostFacts, ProbeFailed, ServiceContext, Signal
 from plugins.webui import WebUI
+from plugins.webui.errors import CannotListen
 from plugins.webui.pid_file import PID_FILE
 from plugins.webui.probe import WebUIProbe
 from plugins.webui.service import WebUIService
+from plugins.webui.sockets import all_listening
 from support import golden
 from support.appliances.staged import PATIENCE, StagedAppliance, switch
 from support.paths import CHECKOUT
@@ -36,8 +41,9 @@ import sys
 from pathlib import Path
 from plugins.webui.process import start_at
 from plugins.webui.serving import serve
-live, pid_file, port, templates = (Path(each) for each in sys.argv[1:])
-serve(start_at(live, [("127.0.0.1", int(str(port)))], pid_file, [templates], live.with_name("api.sock")))
+from plugins.webui.generation import listen_of
+live, pid_file, templates = (Path(each) for each in sys.argv[1:])
+serve(start_at(live, listen_of(live), pid_file, [templates], live.with_name("api.sock")))
 """
 
 
@@ -49,7 +55,7 @@ class WebUIAppliance(StagedAppliance):
 
     def start(self, module: WebUI, context: Context, pid_file: Path) -> None:
         switch(context.places.state, context.directory)
-        arguments = [context.places.live, pid_file, str(module.listen[0].port), CHECKOUT / "templates/webui"]
+        arguments = [context.places.live, pid_file, CHECKOUT / "templates/webui"]
         self.process = prepared.start(["-c", LAUNCHER, *arguments], cwd=CHECKOUT)
         until(lambda: process_of(pid_file))
 
@@ -146,6 +152,33 @@ def test_the_default_is_looked_at_without_a_name_and_the_domain_with_it(box):
     assert {each.others for each in endpoints} == {(Address("::", 8443),)}
 
 
+def test_it_is_served_on_every_address_by_default_and_without_ipv6_on_those_of_ipv4():
+    module = WebUI()
+    assert [str(each) for each in module.addresses(HOST)] == ["0.0.0.0:8443", "[::]:8443"]
+    assert [str(each) for each in module.addresses(HostFacts("gw", ("127.0.0.1",)))] == ["0.0.0.0:8443"]
+
+
+def refusing(number: int) -> Callable[[str, int], socket.socket]:
+    """Listen as a kernel does that answers with an error wherever IPv6 is asked for."""
+
+    def listen(host: str, port: int) -> socket.socket:
+        if host == "::":
+            raise CannotListen(host, "it is so") from OSError(number, "it is so")
+        return socket.socket()
+
+    return listen
+
+
+def test_ipv6_that_was_switched_off_meanwhile_keeps_nobody_out():
+    for number in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+        (only,) = all_listening([("0.0.0.0", 1), ("::", 1)], refusing(number))
+        only.close()
+        with pytest.raises(CannotListen):
+            all_listening([("::", 1)], refusing(number))
+    with pytest.raises(CannotListen):
+        all_listening([("::", 1), ("0.0.0.0", 1)], refusing(errno.EADDRINUSE))
+
+
 def expected(box: WebUIAppliance, context: Context, slot: str) -> Expected:
     intermediate = box.chains[slot].intermediates[0].fingerprint(SHA256()).hex()
     return Expected((context.chains[slot].id, intermediate), int(context.generation))
@@ -154,15 +187,17 @@ def expected(box: WebUIAppliance, context: Context, slot: str) -> Expected:
 def look(box: WebUIAppliance, module: WebUI, context: Context) -> list[object]:
     """Return what is wrong with each endpoint, None where nothing is."""
     wanted = [(each, expected(box, context, each.slot)) for each in module.probes(context)]
-    return [mismatch(each, each.probe.look(each, time.monotonic() + PATIENCE, what), what) for each, what in wanted]
+    looks = [(one, what) for each, what in wanted for one in (first_address(each), *further_addresses(each, ()))]
+    return [mismatch(each, each.probe.look(each, time.monotonic() + PATIENCE, what), what) for each, what in looks]
 
 
 def test_the_process_is_seen_with_both_chains_and_takes_the_next_generation_by_its_service(box):
-    module = WebUI(domain="gw.example.com", listen=f"127.0.0.1:{free_port()}")
+    port = free_port()
+    module = WebUI(domain="gw.example.com", listen=[f"0.0.0.0:{port}", f"[::]:{port}"])
     service = WebUIService(manager="commands")
     first = box.stage(module)
     box.start(module, first, service.pid_path(box.layout.service("webui")))
-    assert look(box, module, first) == [None, None]
+    assert look(box, module, first) == [None] * 4  # each over IPv4 and over IPv6
 
     box.chains.clear()
     second = box.stage(module)
@@ -172,8 +207,8 @@ def test_the_process_is_seen_with_both_chains_and_takes_the_next_generation_by_i
     action = service.reload_with(entry)
     assert isinstance(action, Signal)
     assert box.runner.run(action).ok
-    until(lambda: look(box, module, second) == [None, None])
-    assert [problem.code for problem in look(box, module, first)] == ["deploy.wrong_chain"] * 2
+    until(lambda: look(box, module, second) == [None] * 4)
+    assert [problem.code for problem in look(box, module, first)] == ["deploy.wrong_chain"] * 4
 
 
 def test_a_change_of_the_configuration_alone_is_seen_by_its_number(box):

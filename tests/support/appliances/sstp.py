@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from agent.demo.ppp import PPPD
 from agent.probing.handshake import fingerprints_of, presented
 from agent.system.processes import process_of
-from plugins.sstp.packets import END_OF_HEAD, Message, read_message, request
 from support.appliances.deployed import Deployed, connect, served
+from support.clients.sstp import Dialled
 from support.paths import CHECKOUT
 from support.ports import free_port
 from support.servers.local import Maker, Material
@@ -23,9 +24,6 @@ from support.waiting import until
 DOMAIN = "vpn.example.test"
 SSTPD = {"server": "sstp-server", "manager": "commands"}
 ACCEL_PPP = {"server": "accel-ppp", "main": "own", "manager": "commands"}
-TOY_PPPD = "#!/bin/sh\n# Stands for pppd: it waits for the end of its session.\ncat >/dev/null\n"
-PPP_CALL = bytes.fromhex("1001000e 0001 0001 00010006 0001")
-"""A call for PPP, as every client begins."""
 
 
 def find_sstpd() -> str:
@@ -33,6 +31,14 @@ def find_sstpd() -> str:
     found = shutil.which("sstpd", path=f"{os.environ['PATH']}:{CHECKOUT / '.venv-sstp/bin'}")
     assert found, "install sstp-server, as ./test does"
     return found
+
+
+def write_pppd(directory: Path) -> Path:
+    """Write what stands in pppd's place, below a directory; return its path."""
+    path = directory / "pppd"
+    path.write_text(PPPD)
+    path.chmod(0o755)
+    return path
 
 
 @dataclass
@@ -47,8 +53,8 @@ class SSTPAppliance(Deployed):
         return table("services.sstp", self.service) + table("modules.sstp", values)
 
     def with_sstpd(self) -> None:
-        """Have SSTP served by the real sstp-server, with a toy behind each session."""
-        pppd = self.program("pppd", TOY_PPPD)
+        """Have SSTP served by the real sstp-server, with slirp behind each session."""
+        pppd = str(write_pppd(self.root / "bin"))
         options = self.layout.rooted("/etc/ppp/options.sstpd")
         options.parent.mkdir(parents=True)
         options.touch()
@@ -146,16 +152,19 @@ class SSTPAppliance(Deployed):
     def session(self) -> Iterator[ssl.SSLSocket]:
         """Be connected as a client is, up to where PPP begins."""
         with self.connect() as stream:
-            stream.sendall(request(DOMAIN))
-            head = b""
-            while END_OF_HEAD not in head:
-                head += received(stream)
-            stream.sendall(PPP_CALL)
-            octets = b""
-            while read_message(octets) is None:
-                octets += received(stream)
-            assert read_message(octets) is Message.CALL_CONNECT_ACK
+            Dialled(stream).call(DOMAIN)
             yield stream
+
+    @contextmanager
+    def dialled(self) -> Iterator[Dialled]:
+        """Be a client that trusts the appliance's root alone, up to where PPP begins."""
+        with self.store() as store:
+            root = store.roots.present()
+        assert root is not None
+        with connect(self.port, DOMAIN, ssl.create_default_context(cadata=root.certificates)) as stream:
+            client = Dialled(stream)
+            client.call(DOMAIN)
+            yield client
 
 
 def received(stream: ssl.SSLSocket) -> bytes:

@@ -2,12 +2,12 @@
 
 Called as ``toy_accel_pppd.py [--old] --control FILE -p PID_FILE -c CONFIGURATION [-d]``. It looks once in a while whether
 SIGUSR1 has told it to read its configuration again, says in its log what it can't use, and keeps the old chain then; but the
-hash of the leaf that sessions are bound to is the new one's already, because it's taken before the key is tried. Where PPP begins
-the toy goes straight on to the message that binds a session to the leaf, and takes the SHA-256 in it or aborts.
+hash of the leaf that sessions are bound to is the new one's already, because it's taken before the key is tried. Of PPP
+the toy acknowledges whatever is asked for; the message that binds a session to the leaf it takes at any time, by its SHA-256.
 
 --old: as up to 1.13, only the leaf of ssl-pemfile is sent, with what ssl-ca-file has; and the key is tried first.
---control: a file that may say ``deaf`` (SIGUSR1 is ignored), ``dead`` (SSTP is, behind the handshake), ``refuse`` (every key is
-refused).
+--control: a file that may say ``deaf`` (SIGUSR1 is ignored), ``dead`` (SSTP is, behind the handshake), ``mute`` (no frame is
+answered), ``refuse`` (every key is refused).
 """
 
 from __future__ import annotations
@@ -120,9 +120,12 @@ class Toy:
         while True:
             while len(buffer) < 4 or len(buffer) < struct.unpack(">H", buffer[2:4])[0]:
                 buffer += stream.recv(4096) or end()
-            length, kind = struct.unpack(">HH", buffer[2:6])
+            (length,) = struct.unpack(">H", buffer[2:4])
             message, buffer = buffer[:length], buffer[length:]
-            stream.sendall(self._answer(kind, message))
+            if message[1] & 1:
+                stream.sendall(self._answer(*struct.unpack(">H", message[4:6]), message))
+            elif not self.is_told_to("mute"):
+                stream.sendall(message[:8] + bytes([2]) + message[9:])  # what was asked for is acknowledged
 
     def _answer(self, kind: int, message: bytes) -> bytes:
         if kind == 1:
