@@ -52,7 +52,7 @@ ALLOWED = {
     "plugins/webui/pid_file.py": 1,
     # Commands that the agent runs, with a timeout: a generation of the agent's, the service's configuration
     "plugins/ikev2/configuration.py": 1,
-    "plugins/ikev2/load.py": 1,
+    "plugins/ikev2/loaded.py": 1,
     "plugins/mail/postfix_files.py": 4,
     "plugins/nginx/configuration.py": 1,
     "plugins/sstp/check_accel_ppp.py": 1,

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.daemon.channel import LAST_WORDS
 from agent.daemon.schedule import DUE
-from agent.engine.due_looks import looked
+from agent.engine.due_looks import Looked, looked
 from agent.system.clock import Clock
 
 LONGEST = 65536
@@ -28,15 +28,14 @@ def is_enough(root: Path, pipe: int) -> bool:
     """
     with socket.socket(fileno=socket.dup(pipe)) as end:
         message, size = _peeked(end)
-        if not _is_about_looks(message):
+        if not is_about_looks(message):
             return False
         now = Clock(root).settled()
-        until = looked(str(root), now) if now is not None else None
-        if until is None:
+        found = looked(str(root), now) if now is not None else None
+        if found is None:
             return False
         end.recv(size)
-        answer = {"number": message["number"], "reason": message["reason"], "outcome": "looked", "due": until}
-        end.sendall(json.dumps(answer).encode() + b"\n")
+        end.sendall(json.dumps(answer(message, found)).encode() + b"\n")
         if select.select([end], [], [], 0)[0]:
             return False
         end.sendall(json.dumps(LAST_WORDS).encode() + b"\n")
@@ -51,7 +50,14 @@ def _peeked(end: socket.socket) -> tuple[dict[str, Any], int]:
     return (json.loads(line), len(line) + 1) if newline else ({}, 0)
 
 
-def _is_about_looks(message: dict[str, Any]) -> bool:
+def answer(message: dict[str, Any], found: Looked) -> dict[str, Any]:
+    """Return what the supervisor is told of a look."""
+    told = {"outcome": "looked", "due": found.until, "served": found.served}
+    return {"number": message["number"], "reason": message["reason"], **told}
+
+
+def is_about_looks(message: dict[str, Any]) -> bool:
+    """Whether a message asks for nothing but what is due."""
     return (
         set(message) <= BESIDE
         and message.get("reason") == DUE

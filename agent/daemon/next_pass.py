@@ -14,9 +14,10 @@ LEFT_OVER = timedelta(minutes=1)
 """After a pass that left something to do that needs no network."""
 
 
-def instant(made: Plan, now: datetime) -> datetime:
-    """Return when the pass after the one that has left `made` is due."""
-    instants = [now + LATEST, *([made.next_at] if made.next_at else [])]
+def instant(made: Plan, now: datetime, *, names: bool = True) -> datetime:
+    """Return when the pass after the one that has left `made` is due. `names` False: for more than to look up host names."""
+    planned = made.next_at if names else made.beside_names_at
+    instants = [now + LATEST, *([planned] if planned else [])]
     if not all(isinstance(action, Obtain | Inquire | AskTheTime) for action in made.actions):
         instants.append(now + LEFT_OVER)
     return max(min(instants), now + SOONEST)

@@ -18,12 +18,14 @@ from typing import Any
 from agent.daemon import event_log, next_pass
 from agent.daemon.channel import LAST_WORDS, Channel, Message
 from agent.daemon.event_loop import EventLoop
+from agent.daemon.first_look import answer, is_about_looks
 from agent.daemon.hang_watch import TRACE_SIGNAL
 from agent.daemon.jobs import ASKED, TIMEOUT, Jobs
 from agent.daemon.log import Level
 from agent.daemon.notes import Notes
 from agent.daemon.orphan import watch_for_orphanage
 from agent.daemon.pass_facts import attention, note_refusal, what_to_watch
+from agent.engine.due_looks import looked
 from agent.engine.engine import GATHER_SECONDS, GRACE_SECONDS, Engine
 from agent.engine.host import read_host
 from agent.engine.pass_inputs import HostReader
@@ -181,6 +183,8 @@ class PassProcess:
     # A pass
 
     def _take(self, message: Message) -> None:
+        if self._is_enough_to_look(message):
+            return
         self._busy_at = time.monotonic()
         self._told = message.get("told", self._told)
         self._heard = message.get("heard", self._heard)
@@ -194,6 +198,17 @@ class PassProcess:
             self._notes.end_lost(message["lost"], message["why"])
         if "reason" in message and not self._loop.stopping:
             self._pass(message)
+
+    def _is_enough_to_look(self, message: Message) -> bool:
+        """Look up host names, where nothing else is due. That is not for what the process stays."""
+        engine = self._engine
+        if not is_about_looks(message) or engine.workers.busy or self._jobs or self._loop.stopping:
+            return False
+        found = looked(str(engine.layout.root), engine.clock().timestamp(), engine.resolve, names_alone=True)
+        if found is None:
+            return False
+        self._channel.send(**answer(message, found))
+        return True
 
     def _take_up_waiting(self) -> None:
         """Do the jobs that this process was not told of: the agent did not listen then, or has ended before it began them."""
@@ -239,13 +254,14 @@ class PassProcess:
         """Return what the supervisor has to know after a pass."""
         self._first_delivery = None
         refusal, users = self._settings.refusal, self._settings.api_users
-        self._due = next_pass.instant(made, self._engine.clock())
+        now = self._engine.clock()
+        self._due = next_pass.instant(made, now, names=False)
         self._notes.keep_users(users)
         self._notes.forget_account()
         self._note_refusal(refusal)
         status = attention(self._engine) if self._heard else ""
         return {
-            "due": self._due.timestamp(),
+            "due": next_pass.instant(made, now).timestamp(),
             "users": users,
             "refusal": str(refusal or ""),
             "status": status,

@@ -229,6 +229,8 @@ class Supervisor:
         self._schedule.planned(message["due"])
         self._once.say("lock", "")
         self._once.say("pass", "")
+        if not message["served"]:
+            return  # names were looked up, as each minute
         at = instant(message["due"])
         self._log.say(f"looked at what serves, because {message['reason']}; the next pass is due at {at}")
 

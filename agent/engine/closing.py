@@ -8,19 +8,25 @@ from datetime import datetime, timedelta
 
 from agent.contract.source import ChainRecord
 from agent.engine import conditions
+from agent.engine.due_names import BESIDE_NAMES
 from agent.engine.pass_inputs import Declarations, PassInputs
 from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
+from agent.health.dane import of_dane
 from agent.health.room import of_room
 from agent.health.rsa_roots import of_rsa_roots, of_unlisted_peers
 from agent.model.finding import Finding
 from agent.planning import Obtain, Plan
+from agent.report.dane import subjects
 from agent.store import Store
 from agent.store.instants import written
 from agent.system.disk import shortages
 
 SUPERSEDED = timedelta(days=1)
 """A chain that nothing needs any more is kept so long, so that one can see what just happened."""
+
+LEFT_OVER = timedelta(minutes=1)
+"""After a pass that left something to do."""
 
 
 def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: Plan, now: datetime) -> None:
@@ -36,11 +42,18 @@ def close_pass(store: Store, inputs: PassInputs, declared: Declarations, made: P
         store.endpoints.keep_modules(record.name for record in declared.records)
         store.remember("pid files", "\n".join(map(str, pid_files)))
         store.remember("next at", written(made.next_at) or "")
+        store.remember(BESIDE_NAMES, _beside_names(made, now))
         store.remember("renewals", _json_of(made.renewals))
         store.remember("deferred", _json_of(made.deferred))
         for scope, findings in noted.items():
             store.conditions.replace(scope, findings, now)
         _drop_unneeded(store, inputs, declared, now)
+
+
+def _beside_names(made: Plan, now: datetime) -> str:
+    """Return when anything but a lookup of names is due: what has been left to do, after a minute; empty: nothing is planned."""
+    instants = [at for at in (made.beside_names_at, now + LEFT_OVER if made.actions else None) if at]
+    return repr(min(instants).timestamp()) if instants else ""
 
 
 def bound_chains(store: Store, made: Plan) -> list[ChainRecord]:
@@ -71,6 +84,7 @@ def _conditions(
             *of_rsa_roots(declared.needs, made.bindings, chains, roots, accepted, wanted),
             *of_unlisted_peers(declared.needs, store.peers.all(), roots),
         ],
+        "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now)],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
 
@@ -87,6 +101,7 @@ def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now
     store.kept_keys.forget_unneeded(needed | apart, now)
     store.deployments.drop_unused_texts()
     store.watches.forget_gone()
+    store.tlsa.keep({owner for need in declared.needs for owner in need.tlsa} if inputs.settings.dane.check else ())
     store.ledger.trim(now)
     store.journal.trim()
 

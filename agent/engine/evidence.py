@@ -25,14 +25,16 @@ UNKNOWN = "?"
 """In place of an endpoint that only a pass can look at: STARTTLS, another protocol, a UNIX socket."""
 
 
-def written_evidence(snapshot: Snapshot) -> str:
-    """Return what is kept in the database of what was seen."""
+def written_evidence(snapshot: Snapshot, *, observes: bool = False) -> str:
+    """Return what is kept in the database of what was seen. `observes`: services tell of themselves, to a pass only."""
     judged = [each for each in snapshot.endpoints if not each.further]
     ports = sorted({_port(each.address) for each in snapshot.endpoints} - {0})
     expected = {record.id: record.fingerprints for record in snapshot.chains}
     sample = {_line(each, expected.get(each.chain or "", ())) for each in _sample(judged)}
     if len(sample) > MOST_HANDSHAKES:
         sample = {UNKNOWN}
+    if observes:
+        sample.add(UNKNOWN)
     return "\n".join([repr(_seen_at(judged)), " ".join(map(str, ports)), _listening(ports), *sorted(sample)])
 
 

@@ -14,9 +14,16 @@ import sqlite3
 from collections.abc import Iterable
 
 from agent.engine import evidence
+from agent.engine.due_names import due_names, looked_up
 from agent.system.disk import shortages
 from agent.system.fingerprint import digest_of, facts, states
 from agent.system.paths import DATABASE, database_uri, is_regular
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from agent.system.resolving import Resolve
 
 KEY, EVIDENCE = "trusted", evidence.KEY
 LONGEST = 86400.0
@@ -63,12 +70,12 @@ class InputsFingerprint:
         return "\0".join([head, "\n".join(self._more), self._facts, self._room, self._seen])
 
 
-def still_fresh(root: str, now: float, *, look: bool = False) -> UpToDate | None:
+def still_fresh(root: str, now: float, *, look: bool = False, resolve: Resolve | None = None) -> UpToDate | None:
     """Return what the last pass left, if another one at `now` (seconds since the epoch) would do nothing.
 
-    `look`: a person asks; what was seen is looked at again.
+    `look`: a person asks; what was seen is looked at again. `resolve`: looks a host name up; None: as this machine does.
     """
-    kept, seen = _kept(os.path.join(root, DATABASE))  # noqa: PTH118 - pathlib takes a third of the time that this may take
+    kept, seen, names = _kept(os.path.join(root, DATABASE), now)  # noqa: PTH118 - pathlib takes a third of the time that this may take
     if not kept or not seen:
         return None
     try:
@@ -82,7 +89,17 @@ def still_fresh(root: str, now: float, *, look: bool = False) -> UpToDate | None
     except OSError:
         return None
     fingerprint.add(more)
-    return fresh if fingerprint.record(fresh) == kept and evidence.still_holds(root, seen, now, look=look) else None
+    if fingerprint.record(fresh) != kept or not evidence.still_holds(root, seen, now, look=look):
+        return None
+    return fresh if _are_as_before(names, now, resolve) else None
+
+
+def _are_as_before(names: list[dict[str, Any]], now: float, resolve: Resolve | None) -> bool:
+    """Whether the host names that are due have the addresses that they had."""
+    try:
+        return looked_up(names, now, resolve) is not None
+    except (ValueError, TypeError, KeyError, AttributeError):  # a row is damaged
+        return False
 
 
 def read_up_to_date(kept: str) -> tuple[UpToDate, list[str]]:
@@ -93,21 +110,26 @@ def read_up_to_date(kept: str) -> tuple[UpToDate, list[str]]:
     return fresh, more.split("\n") if more else []
 
 
-def _kept(path: str) -> tuple[str, str]:
-    """Return what the last pass stored of what it read and saw; empty when it can't be read: then a pass says why."""
+def _kept(path: str, now: float) -> tuple[str, str, list[dict[str, Any]]]:
+    """Return what the last pass stored of what it read and saw, and the host names that are due.
+
+    Empty when it can't be read: then a pass says why.
+    """
+    nothing: tuple[str, str, list[dict[str, Any]]] = "", "", []
     if not is_regular(path):
-        return "", ""
+        return nothing
     try:
         connection = sqlite3.connect(database_uri(path, read_only=True), uri=True)
     except sqlite3.Error:
-        return "", ""
+        return nothing
     try:
         rows = dict(connection.execute("select key, value from meta where key in (?, ?)", [KEY, EVIDENCE]).fetchall())
+        names = due_names(connection, now)
     except sqlite3.Error:
-        return "", ""
+        return nothing
     finally:
         connection.close()
-    return str(rows.get(KEY, "")), str(rows.get(EVIDENCE, ""))
+    return str(rows.get(KEY, "")), str(rows.get(EVIDENCE, "")), names
 
 
 def _room(root: str) -> str:

@@ -189,6 +189,8 @@ def state_of(
         revocations=tuple(store.revocations.all()),
         lists=store.revocations.lists(),
         kept_keys=store.kept_keys.all(),
+        tlsa=store.tlsa.all(),
+        asks_dns=inputs.settings.dane.check,
         doubt=doubt,
     )
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from agent.deploy.failures import SCOPE as FAILURES
 from agent.deploy.former_instances import SCOPE as FORMER
 from agent.deploy.next_start import SCOPE as NEXT_START
+from agent.deploy.observing import OBSERVERS
 from agent.deploy.reloadable import SCOPE as RELOADABLE
 from agent.engine.due_looks import LOOKS, written_looks
 from agent.engine.evidence import written_evidence
@@ -33,10 +34,10 @@ def note_up_to_date(
     if snapshot.refusals or retiring or noted:
         return None
     found = report(snapshot, now)
-    fresh = UpToDate(now.timestamp(), _earliest(made.next_at, found.changes_at), len(found.attention))
+    fresh = UpToDate(now.timestamp(), _earliest(made.beside_names_at, found.changes_at), len(found.attention))
     rows = {
         KEY: fingerprint.record(fresh),
-        EVIDENCE: written_evidence(snapshot),
+        EVIDENCE: written_evidence(snapshot, observes=bool(store.meta(OBSERVERS))),
         LOOKS: written_looks(_earliest(made.beside_looks_at, found.changes_at), interval, now.timestamp()),
     }
     with store.write():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from agent.model.pause import TOLERANCE
 from agent.system.resolving import Answer
@@ -70,7 +72,7 @@ class ResolvedName:
 
     def is_as(self, other: ResolvedName) -> bool:
         """Whether nobody has to know of the difference."""
-        return (self.addresses, self.words) == (other.addresses, other.words)
+        return (self.addresses, bool(self.words)) == (other.addresses, bool(other.words))
 
     @property
     def _remembered(self) -> timedelta:
@@ -84,3 +86,44 @@ def by_module(known: Iterable[ResolvedName]) -> dict[str, dict[str, tuple[str, .
         if each.addresses:
             found.setdefault(each.module, {})[each.name] = each.addresses
     return found
+
+
+def row_of_name(each: ResolvedName) -> dict[str, Any]:
+    """Return the row of the table `resolved_names`."""
+    return {
+        "module": each.module,
+        "name": each.name,
+        "asked_at": _written(each.asked_at),
+        "seconds": each.seconds,
+        "seen": json.dumps({address: _written(at) for address, at in each.seen.items()}),
+        "answered_at": _written(each.answered_at),
+        "returns": json.dumps([_written(at) for at in each.returns]),
+        "words": each.words or None,
+        "failing_since": _written(each.failing_since),
+    }
+
+
+def name_of_row(row: Mapping[str, Any]) -> ResolvedName:
+    """Read a row of the table. Raises ValueError, TypeError, KeyError, AttributeError."""
+    return ResolvedName(
+        module=row["module"],
+        name=row["name"],
+        asked_at=_read(row["asked_at"]),
+        seconds=int(row["seconds"]),
+        seen={address: _read(at) for address, at in json.loads(row["seen"]).items()},
+        answered_at=_read(row["answered_at"]) if row["answered_at"] else None,
+        returns=tuple(_read(at) for at in json.loads(row["returns"])),
+        words=row["words"] or "",
+        failing_since=_read(row["failing_since"]) if row["failing_since"] else None,
+    )
+
+
+def _written(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment else None
+
+
+def _read(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment

@@ -13,6 +13,7 @@ from agent.model.need import Need
 from agent.model.records import ChainRecord
 from agent.planning.actions import (
     Action,
+    AskDns,
     AskTheTime,
     BeginSigning,
     BelieveAgain,
@@ -42,12 +43,14 @@ from agent.planning.orders import Orders
 from agent.planning.root_life import RootLife
 from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, ClockDoubt, Declared, State
+from agent.planning.tlsa import TlsaQuestions
 
 LOCAL = "local"
 
 __all__ = [
     "WAITING_AGAIN",
     "Action",
+    "AskDns",
     "AskTheTime",
     "BeginSigning",
     "BelieveAgain",
@@ -85,7 +88,9 @@ class Plan:
     actions: tuple[Action, ...]
     next_at: datetime | None
     beside_looks_at: datetime | None = None
-    """When anything is due but to look at what serves."""
+    """When anything is due but to look at what serves, and to look up host names."""
+    beside_names_at: datetime | None = None
+    """When anything is due but to look up host names."""
     deferred: Mapping[str, datetime] = field(default_factory=dict)
     """Module -> when its activation window opens."""
     renewals: Mapping[str, datetime] = field(default_factory=dict)
@@ -135,16 +140,20 @@ def plan(
     roots = RootLife(state, bindings, now)
     roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
-    asking, keys = _asking(state, now), keys_to_prepare(needs, state)
+    dns = TlsaQuestions(needs, state, now)
+    asking = _asking(state, now)
+    keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due]
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
-    instants += [*signing.instants, *_beginnings(state.evidence.chains, now)]
+    instants += [*signing.instants, *dns.instants, *_beginnings(state.evidence.chains, now)]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
     names = [max(each.due_at, now) for each in state.names]
+    beside_names_at = min([*instants, *modules_plan.looks], default=None)
     return Plan(
         bindings=tuple(bindings),
         actions=(*root, *signing.lists, *signing.peers, *obtain, *modules_plan.actions, *keys, *inquiries.due, *asking),
-        next_at=min([*instants, *modules_plan.looks, *names], default=None),
+        next_at=min([*([beside_names_at] if beside_names_at else []), *names], default=None),
         beside_looks_at=min(instants, default=None),
+        beside_names_at=beside_names_at,
         deferred=modules_plan.deferred,
         renewals=orders.renewals,
         broken=orders.broken,

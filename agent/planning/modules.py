@@ -181,7 +181,11 @@ class Modules:
         gone = [slot for slot in live if slot not in chains]
         if changed:
             return f"another chain for {_listed(changed)}{self._why_so_soon(live, changed)}"
-        return f"{_listed(gone)} is no longer needed" if gone else "its settings, templates or host facts changed"
+        return (
+            f"{_listed(gone)} is no longer needed"
+            if gone
+            else "its settings, templates, host facts or resolved names changed"
+        )
 
     def _why_so_soon(self, live: Mapping[str, str], slots: Iterable[str]) -> str:
         """Say that what is in service ends soon; nothing where it is good for longer, or has ended."""

@@ -120,6 +120,7 @@ def _need_text(need: Need) -> str:
             "sources": need.sources,
             "pin": need.pin,
             **({"lists_rsa": need.lists_rsa} if need.lists_rsa else {}),
+            **({"tlsa": need.tlsa} if need.tlsa else {}),
             **({"keep_key": [need.keep_key.renewals, need.keep_key.days]} if need.keep_key else {}),
         }
     )
@@ -136,6 +137,7 @@ def _need(row: dict[str, Any]) -> Need:
         sources=words(json.dumps(sources)) if sources is not None else None,
         pin=None if pin is None else str(pin),
         lists_rsa=str(values.get("lists_rsa", "")),
+        tlsa=words(json.dumps(values.get("tlsa", []))),
         keep_key=_key_reuse(values.get("keep_key")),
         module=row["module"],
     )

@@ -56,7 +56,7 @@ OF_ANOTHER_TIME = (
     "update orders set lease_process = null, lease_at = null",
     "update jobs set ended_at = coalesce(ended_at, started_at), exit_code = coalesce(exit_code, 1)",
     "delete from endpoints",
-    "delete from meta where key in ('trusted', 'seen', 'looks', 'next at', 'checked at')",
+    "delete from meta where key in ('trusted', 'seen', 'looks', 'next at', 'beside names at', 'checked at')",
 )
 """What a copy has that says nothing of today, or would let somebody in who was locked out since."""
 Opener = Callable[[Layout], AbstractContextManager[Store]]

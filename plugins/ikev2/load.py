@@ -9,19 +9,19 @@ What other programs have loaded, swanctl for example, is left alone: FILE lists 
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from plugins.ikev2.arguments import parser
 from plugins.ikev2.configuration import Configuration, read
 from plugins.ikev2.cross_certificates import Arranged, Authority, arrange
 from plugins.ikev2.grammar import Unreadable
+from plugins.ikev2.loaded import Loaded, running
+from plugins.ikev2.tunnels import tunnels
 from plugins.ikev2.vici_socket import plain, session
 
 BEGINS_AT_ONCE = "-1"
@@ -32,34 +32,6 @@ CROSS = "chainwright-cross-"
 
 class Refused(Exception):
     """Refusal by charon. The text is a sentence."""
-
-
-@dataclass
-class Loaded:
-    """Items that were loaded here, by charon's names."""
-
-    directories: list[str] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    pools: list[str] = field(default_factory=list)
-    secrets: list[str] = field(default_factory=list)
-    connections: list[str] = field(default_factory=list)
-    anchors: list[str] = field(default_factory=list)
-    """SHA-256 of what some connection takes peers by."""
-
-    @classmethod
-    def read(cls, path: Path) -> Loaded:
-        """Return what `path` says; nothing where it isn't there or is damaged: then nothing is taken away."""
-        try:
-            return cls(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError):
-            return cls()
-
-    def remember(self, path: Path) -> None:
-        """Write it, as a whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)  # at boot charon may be there before the agent
-        draft = path.with_name(f".{path.name}.new")
-        draft.write_text(json.dumps(vars(self)))
-        draft.replace(path)
 
 
 class Loading:
@@ -157,12 +129,11 @@ class Loading:
 
     def begin(self) -> None:
         """Begin the connections that this side begins, where they aren't up."""
-        for connection, children in self._configuration.initiated.items():
-            up = [child for sa in self._charon.list_sas({"ike": connection}) for child in _children_of(sa)]
-            for child in children:
-                if child not in up:
-                    request = {"ike": connection, "child": child, "timeout": BEGINS_AT_ONCE}
-                    self._ask(f"the connection {connection}", self._begin_one, request)
+        for tunnel in tunnels(self._charon, self._configuration):
+            for child in [] if tunnel.is_beginning else tunnel.begun:
+                if child not in tunnel.children:
+                    request = {"ike": tunnel.name, "child": child, "timeout": BEGINS_AT_ONCE}
+                    self._ask(f"the connection {tunnel.name}", self._begin_one, request)
 
     def _begin_one(self, request: Any) -> None:
         for _ in self._charon.initiate(request):
@@ -186,10 +157,6 @@ def _key_id(leaf: bytes) -> str:
     return x509.SubjectKeyIdentifier.from_public_key(public_key).digest.hex()
 
 
-def _children_of(sa: dict[str, Any]) -> list[str]:
-    return [plain(child["name"]) for each in sa.values() for child in each.get("child-sas", {}).values()]
-
-
 def load(charon: Any, configuration: Configuration, before: Loaded) -> Loaded:
     """Load, verify, unload; return what is loaded now. Raises `Refused` after what was loaded before is back."""
     loading = Loading(charon, configuration, before)
@@ -200,6 +167,7 @@ def load(charon: Any, configuration: Configuration, before: Loaded) -> Loaded:
         _go_back(charon, before, loading.loaded)
         raise
     loading.remove(before)
+    loading.loaded.note(running(charon), [*configuration.leaves.values(), *configuration.authorities.values()])
     loading.begin()
     return loading.loaded
 
@@ -214,26 +182,37 @@ def _go_back(charon: Any, before: Loaded, tried: Loaded) -> None:
         sys.stderr.write(f"what was loaded before can't be loaded again: {error}\n")
 
 
+class Prepared:
+    """What is to be loaded, read before there is a charon."""
+
+    def __init__(self, state: Path, directories: Sequence[Path]) -> None:
+        """`state` remembers what was loaded. Raises `Unreadable`."""
+        self._state = state
+        self._directories = directories
+        self._configuration = read([*directories])
+
+    def load(self, charon: Any) -> None:
+        """Load it, unless it is there already. Raises `Refused`, and OSError for a charon that doesn't answer."""
+        before = Loaded.read(self._state)
+        if before.directories and not any(before.differences(running(charon), self._directories)):
+            Loading(charon, self._configuration, before).begin()
+            return
+        loaded = load(charon, self._configuration, before)
+        loaded.directories = [str(each) for each in self._directories]
+        loaded.remember(self._state)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Load; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m plugins.ikev2.load", description="Load a configuration into charon."
-    )
-    parser.add_argument("directories", nargs="*", type=Path, metavar="DIRECTORY")
-    parser.add_argument("--socket", type=Path, required=True, help="charon's vici socket")
-    parser.add_argument("--state", type=Path, required=True, help="remembers what was loaded")
-    chosen = parser.parse_args(arguments)
-    directories = [each.resolve() for each in chosen.directories]
+    chosen = parser("load", "Load a configuration into charon.").parse_args(arguments)
     try:
-        configuration = read(directories)
+        prepared = Prepared(chosen.state, [each.resolve() for each in chosen.directories])
         with session(chosen.socket) as charon:
-            loaded = load(charon, configuration, Loaded.read(chosen.state))
+            prepared.load(charon)
     except (Unreadable, Refused) as error:
         return _complain(str(error))
     except OSError as error:
         return _complain(f"charon does not answer at {chosen.socket}: {(error.strerror or str(error)).lower()}")
-    loaded.directories = [str(each) for each in directories]
-    loaded.remember(chosen.state)
     return 0
 
 

@@ -84,7 +84,8 @@ class StrongSwan(SystemdService):
         places = context.places
         log, pid_file = places.log / "charon.log", self.pid_path(places)
         configuration = places.live / "strongswan.conf" if self.main == "own" else places.rooted("/etc/strongswan.conf")
-        return _python("start", self.binary, str(configuration), str(self.socket(places)), str(pid_file), str(log))
+        files = [str(each) for each in (self.socket(places), pid_file, log, places.run / STATE)]
+        return _python("start", self.binary, str(configuration), *files, *self._live(context))
 
     def pid_path(self, places: Places) -> Path:
         """Return where the process id of a charon is written that the agent has started."""
@@ -100,11 +101,27 @@ class StrongSwan(SystemdService):
             return places.run / "charon.vici"
         return places.rooted(self.vici or "/run/charon.vici")
 
+    def observe_with(self, context: ServiceContext) -> Command | None:
+        """Compare what charon has with what was loaded, and see which connections between sites are up."""
+        return self._loaded(context, "observe") if context.parts else None
+
+    def mend_with(self, context: ServiceContext, subject: str) -> Command | None:
+        """Dial a connection that is down."""
+        return self._loaded(context, "dial", "--connection", subject.removeprefix("tunnel "))
+
     def _load(self, context: ServiceContext) -> Command:
         """Return what loads the generations in service of all modules."""
+        return self._loaded(context, "load")
+
+    def _loaded(self, context: ServiceContext, program: str, *more: str) -> Command:
+        """Return a program about what is loaded of the generations in service of all modules."""
         places = context.places
-        live = [str(part.directory.parent / "live") for part in context.parts]
-        return _python("load", "--socket", str(self.socket(places)), "--state", str(places.run / STATE), *live)
+        socket, state = str(self.socket(places)), str(places.run / STATE)
+        return _python(program, "--socket", socket, "--state", state, *more, *self._live(context))
+
+    @staticmethod
+    def _live(context: ServiceContext) -> list[str]:
+        return [str(part.directory.parent / "live") for part in context.parts]
 
 
 def _python(program: str, *arguments: str) -> Command:

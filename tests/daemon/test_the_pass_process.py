@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from agent.model.deployment import Outcome
@@ -202,6 +202,23 @@ def test_it_ends_when_nothing_was_under_way_for_a_while_and_the_next_reason_star
         assert poke(idle.layout)
         agent.passes("it was poked")
         assert agent.count("Traceback") == 0
+
+
+def test_names_are_looked_up_by_a_process_that_makes_no_pass_and_ends(idle):
+    plugin = idle.layout.plugins / "tunnel.py"
+    plugin.write_text(f'{plugin.read_text()}\n\nTunnel.resolves = lambda self, host: ["chainwright.invalid"]\n')
+    configure(idle, more="[resolve]\ninterval = 5\n")
+
+    def asked_at() -> datetime:
+        with idle.store() as store:
+            return store.resolved.all()[0].asked_at
+
+    with Agent(idle.layout, program=with_idle_seconds(0.2)) as agent:
+        agent.passes(START)
+        first = asked_at()
+        until(lambda: asked_at() > first, seconds=30, what="it is looked up again")
+        until(lambda: agent.pass_process is None, what="it has ended")
+        assert agent.count("something is due") == 0
 
 
 def test_it_does_not_end_while_orders_run(patient):

@@ -32,7 +32,7 @@ def next_looks(appliance: Deployed) -> set[float]:
 
 def test_what_is_due_is_postponed_by_what_was_seen(settled):
     at = now_of(settled, seconds=INTERVAL)
-    assert looked(str(settled.root), at) == pytest.approx(at + INTERVAL)
+    assert looked(str(settled.root), at).until == pytest.approx(at + INTERVAL)
     assert [*next_looks(settled)] == [pytest.approx(at + INTERVAL)]
     settled.clock.advance(seconds=INTERVAL + 1)
     assert settled.apply().performed == ()

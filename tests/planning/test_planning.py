@@ -332,7 +332,7 @@ def test_the_reason_of_a_deployment_says_what_changed():
     wanted = [need("gw.home.arpa"), need("gw.home.arpa", slot="imap")]
     appliance = Appliance(wanted).deployed()
     appliance.inputs = "other settings"
-    assert the_deploy(appliance.plan()).reason == "its settings, templates or host facts changed"
+    assert the_deploy(appliance.plan()).reason == "its settings, templates, host facts or resolved names changed"
     appliance.needs = wanted[:1]
     assert the_deploy(appliance.plan()).reason == "imap is no longer needed"
     appliance.needs = [need("gw.home.arpa", slot=slot) for slot in "abcde"]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.appliances.ikev2 import IKEv2Appliance
+from support.appliances.ikev2_pair import Pair, connected
 
 
 @pytest.fixture
@@ -20,3 +21,10 @@ def serving(vpn) -> IKEv2Appliance:
     """A charon of its own serves it."""
     vpn.bring_up()
     return vpn
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """A head office and a branch that are connected."""
+    with connected() as made:
+        yield made

@@ -3,13 +3,17 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.model.deployment import Outcome
+from agent.model.events import EventKind
+from plugins.ikev2.vici_socket import plain
+from support.appliances.idle import START
 from support.appliances.ikev2 import CARDS, ROAD, IKEv2Appliance
+from support.processes.daemon import Agent
 from support.servers.charon import SWANCTL, Charon
 from support.waiting import until
 
@@ -27,6 +31,11 @@ class Included(IKEv2Appliance):
     @property
     def socket(self) -> Path:
         return self.charon_of_theirs.socket
+
+    def listed(self) -> list[dict[str, object]]:
+        """Return the connections as charon lists them."""
+        with self.charon() as charon:
+            return sorted((plain(each) for each in charon.list_conns()), key=str)
 
 
 @pytest.fixture
@@ -118,3 +127,72 @@ def test_a_manager_that_needs_no_drop_in_takes_it_away(included):
     included.configure(service={**included.service, "manager": "systemd"})
     included.apply()
     assert (included.root / UNIT).exists()
+
+
+def by_swanctl(included: Included) -> None:
+    included.charon_of_theirs.ctl("--load-all", "--noprompt")
+
+
+def by_clearing(included: Included) -> None:
+    included.charon_of_theirs.ctl("--load-creds", "--clear", "--noprompt")
+
+
+def by_vici(command: str, argument: str, kind: str) -> Callable[[Included], None]:
+    """Return what takes the first thing of a kind away, as any program may."""
+
+    def unload(included: Included) -> None:
+        name = next(each for each in included.loaded()[kind] if each not in THEIRS)
+        with included.charon() as charon:
+            getattr(charon, command)({argument: name})
+
+    return unload
+
+
+def by_another(included: Included) -> None:
+    """Load another connection of the same name."""
+    with included.charon() as charon:
+        charon.load_conn({"road": THEIRS["theirs"]})
+
+
+RECONFIGURED = {
+    "swanctl --load-all": by_swanctl,
+    "swanctl --load-creds --clear": by_clearing,
+    "a connection": by_vici("unload_conn", "name", "connections"),
+    "a pool": by_vici("unload_pool", "name", "pools"),
+    "a secret": by_vici("unload_shared", "id", "secrets"),
+    "a key": by_vici("unload_key", "id", "keys"),
+    "another connection": by_another,
+}
+
+
+def test_what_somebody_else_has_reconfigured_is_loaded_again_by_the_next_pass(included):
+    before = included.loaded(), included.listed()
+    for what, change in RECONFIGURED.items():
+        change(included)
+        assert (included.loaded(), included.listed()) != before, what
+        included.engine().run_pass(wait=0)
+        assert (included.loaded(), included.listed()) == before, what
+        assert included.leaves_with_keys() == set(included.chains().values()), what
+    texts = [each.text for each in included.events if each.kind is EventKind.DRIFT]
+    assert len(texts) == len(RECONFIGURED)
+    assert texts[2] == "strongswan: the connection cards is not loaded; it is loaded again"
+    assert texts[-1] == "strongswan: somebody has loaded another connection road; it is loaded again"
+
+
+def test_what_is_as_it_was_loaded_is_left_alone(included):
+    included.runner.ran.clear()
+    included.engine().run_pass(wait=0)
+    assert included.runner.count("ikev2.observe") == 1
+    assert included.runner.count("ikev2.load ") == 0
+
+
+def test_the_daemon_loads_it_again_within_its_interval(included):
+    text = included.layout.settings.read_text()
+    included.layout.settings.write_text(text.replace("[probe]\n", "[probe]\nobserve_seconds = 5\n"))
+    before = included.loaded()
+    with Agent(included.layout) as agent:
+        agent.passes(START)
+        by_swanctl(included)
+        assert included.loaded() != before
+        until(lambda: included.loaded() == before, seconds=40, what="it is loaded again")
+        agent.passes("strongswan tells something else of itself")

@@ -191,6 +191,7 @@ def test_what_it_remembers_holds_no_secret(serving):
     serving.configure(connections=[ROAD, CARDS])
     serving.apply()
     kept = json.loads((serving.layout.run / "strongswan-loaded.json").read_text())
-    assert set(kept) == {"directories", "keys", "pools", "secrets", "connections", "anchors"}
+    items = {"keys", "pools", "secrets", "connections", "anchors", "certificates"}
+    assert set(kept) == {"directories", "digests", *items}
     assert kept["connections"] == ["road"] or sorted(kept["connections"]) == ["cards", "road"]
     assert "correct-horse" not in json.dumps(kept)

@@ -13,8 +13,8 @@ from typing import ClassVar
 from agent.demo.ppp import PPPD
 from agent.probing.handshake import fingerprints_of, presented
 from agent.system.processes import process_of
-from plugins.sstp.packets import END_OF_HEAD, Message, call, read_packet, request
 from support.appliances.deployed import Deployed, connect, served
+from support.clients.sstp import Dialled
 from support.paths import CHECKOUT
 from support.ports import free_port
 from support.servers.local import Maker, Material
@@ -152,16 +152,19 @@ class SSTPAppliance(Deployed):
     def session(self) -> Iterator[ssl.SSLSocket]:
         """Be connected as a client is, up to where PPP begins."""
         with self.connect() as stream:
-            stream.sendall(request(DOMAIN))
-            head = b""
-            while END_OF_HEAD not in head:
-                head += received(stream)
-            stream.sendall(call())
-            octets = b""
-            while (answer := read_packet(octets)) is None:
-                octets += received(stream)
-            assert answer.message is Message.CALL_CONNECT_ACK
+            Dialled(stream).call(DOMAIN)
             yield stream
+
+    @contextmanager
+    def dialled(self) -> Iterator[Dialled]:
+        """Be a client that trusts the appliance's root alone, up to where PPP begins."""
+        with self.store() as store:
+            root = store.roots.present()
+        assert root is not None
+        with connect(self.port, DOMAIN, ssl.create_default_context(cadata=root.certificates)) as stream:
+            client = Dialled(stream)
+            client.call(DOMAIN)
+            yield client
 
 
 def received(stream: ssl.SSLSocket) -> bytes:
