@@ -1,6 +1,7 @@
 """Chains as files for services that somebody else configures, on the real daemons."""
 
 import grp
+import os
 import pwd
 import stat
 import subprocess
@@ -335,6 +336,27 @@ def test_each_format_is_what_other_programs_read_with_the_owner_and_mode_that_it
         with box.store() as store:
             kept = [str(file.to_json()) for each in store.deployments.generations() for file in each.files]
         assert not [each for each in kept if "correct horse" in each]
+
+
+@pytest.mark.root
+def test_the_service_gets_at_its_files_whatever_the_umask_of_the_agent():
+    with Published.make(chain='directory = "/srv/tls/shop"\n') as box:
+        box.configure(commands='directory_group = "www-data"\ncommand = ["/bin/true"]')
+        box.layout.state.parent.mkdir(parents=True, exist_ok=True)  # /var/lib, which is there
+        before = os.umask(0o077)  # as in the agent's unit
+        try:
+            box.apply()
+        finally:
+            os.umask(before)
+        argv = [
+            "setpriv",
+            "--reuid=www-data",
+            "--regid=www-data",
+            "--clear-groups",
+            "cat",
+            str(box.root / "srv/tls/shop/key.pem"),
+        ]
+        assert b"PRIVATE KEY" in subprocess.run(argv, capture_output=True, timeout=20, check=True).stdout
 
 
 def test_another_password_makes_another_file_and_the_same_one_does_not():
