@@ -30,6 +30,7 @@ _NAMES = {
     "model.peer": "Peer PeerState",
     "model.records": "Watch",
     "model.root": "RootPhase",
+    "model.tlsa": "TlsaRow",
     "pki.chain": "Chain KeyType Purpose",
     "pki.encoding": "Format Part",
     "pki.revocation": "RevocationReason",
@@ -115,6 +116,7 @@ if TYPE_CHECKING:
     from agent.model.peer import PeerState as PeerState
     from agent.model.records import Watch as Watch
     from agent.model.root import RootPhase as RootPhase
+    from agent.model.tlsa import TlsaRow as TlsaRow
     from agent.pki.chain import Chain as Chain
     from agent.pki.chain import KeyType as KeyType
     from agent.pki.chain import Purpose as Purpose

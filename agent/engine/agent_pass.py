@@ -136,6 +136,11 @@ class Pass:
         return self._inputs.enabled.http01
 
     @property
+    def resolvers(self) -> tuple[tuple[str, int], ...]:
+        """DNS servers to ask for TLSA records; none: those of the system."""
+        return tuple((each.host, each.port) for each in self._inputs.settings.dane.resolvers)
+
+    @property
     def asks_private_addresses(self) -> bool:
         """Whether uploads may have addresses of private networks asked for lists of revoked certificates."""
         return self._inputs.settings.fetch.private
