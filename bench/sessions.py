@@ -1,4 +1,4 @@
-"""What of a session survives a renewal, a change of root and a restart.  python bench/sessions.py [nginx|haproxy|webui]...
+"""What of a session survives a renewal, a change of root and a restart.  python bench/sessions.py [nginx|haproxy|apache|webui]...
 
 Each session is begun, then the event comes, then the session is looked at until it ends or has gone on for SECONDS more.
 A restart is Debian's: the service is asked to end, has five seconds for that, and is ended.
@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import socketserver
@@ -328,6 +329,62 @@ def of_haproxy() -> None:
         )
 
 
+APACHE = """
+ServerRoot {root}
+ServerName localhost
+PidFile {root}/apache.pid
+ErrorLog {root}/apache.log
+Listen 127.0.0.1:{port} https
+SSLSessionCache none
+<VirtualHost 127.0.0.1:{port}>
+    ServerName {site}
+    Protocols h2 http/1.1
+    SSLEngine on
+    SSLCertificateFile {root}/etc/ssl/chainwright/a/fullchain.pem
+    SSLCertificateKeyFile {root}/etc/ssl/chainwright/a/key.pem
+    ProxyPass / http://127.0.0.1:{upstream}/ upgrade=websocket
+</VirtualHost>
+"""
+APACHE_MODULES = ("mpm_event", "authz_core", "socache_shmcb", "ssl", "http2", "proxy", "proxy_http", "proxy_wstunnel")
+
+
+class Apache(Deployed):
+    """An Apache of the administrator's, with its files in a directory."""
+
+    name = "files"
+    port = 0
+    program_path = shutil.which("apache2") or "/usr/sbin/apache2"
+
+    def tables(self) -> str:
+        asked = f'"{self.program_path}", "-f", "{self.root}/apache.conf"'
+        lines = ["[modules.files]", f'test = [{asked}, "-t"]', f'command = [{asked}, "-k", "graceful"]']
+        lines += ["[[modules.files.chains]]", f'names = ["{SITE}"]', 'directory = "/etc/ssl/chainwright/a"']
+        return "\n".join([*lines, f"endpoints = [{{ port = {self.port} }}]", ""])
+
+    def start_service(self) -> None:
+        subprocess.run([self.program_path, "-f", f"{self.root}/apache.conf"], check=True)
+        while not process_of(self.root / "apache.pid"):
+            time.sleep(0.1)
+        time.sleep(1)
+
+
+def of_apache() -> None:
+    with upstream() as behind, Apache.make() as box:
+        box.port = free_port()
+        modules = Path(box.program_path).parents[1] / "lib/apache2/modules"
+        loaded = "".join(f"LoadModule {name}_module {modules}/mod_{name}.so\n" for name in APACHE_MODULES)
+        text = APACHE.format(root=box.root, port=box.port, site=SITE, upstream=behind)
+        (box.root / "apache.conf").write_text(loaded + text)
+        box.configure(probe_timeout=10)
+        box.bring_up()
+        sessions = {**HTTP, "WebSocket": websocket}
+        measure("renewal", box.port, sessions, lambda: renew(box), http2=True)
+        measure("root change", box.port, sessions, lambda: change_root(box), http2=True)
+        measure(
+            "restart", box.port, sessions, lambda: restart(box, box.root / "apache.pid", signal.SIGTERM), http2=True
+        )
+
+
 class Api(socketserver.StreamRequestHandler):
     """The agent's API: a person who has logged in, and a job whose steps drip."""
 
@@ -418,10 +475,10 @@ def of_webui() -> None:
         server.shutdown()
 
 
-KINDS = {"nginx": of_nginx, "haproxy": of_haproxy, "webui": of_webui}
+KINDS = {"nginx": of_nginx, "haproxy": of_haproxy, "apache": of_apache, "webui": of_webui}
 
 if __name__ == "__main__":
     socket.setdefaulttimeout(60)
-    for name in sys.argv[1:] or KINDS:
+    for name in sys.argv[1:] or ["nginx", "haproxy", "webui"]:
         print(f"-- {name}")
         KINDS[name]()

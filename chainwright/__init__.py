@@ -24,12 +24,13 @@ _NAMES = {
     "contract.source": "DnsSolver Due Offer OrderContext RequestState Source SourceContext",
     "contract.systemd_service": "IncludedService SystemdService",
     "contract.validators": "first_repeated",
-    "errors": "AgentError OrderCancelled ProbeFailed SourceError",
+    "errors": "AgentError NewSessionsFail OrderCancelled ProbeFailed SourceError",
     "model.events": "Event EventKind",
     "model.need": "HostFacts Need Request",
     "model.peer": "Peer PeerState",
     "model.records": "Watch",
     "model.root": "RootPhase",
+    "model.tlsa": "TlsaRow",
     "pki.chain": "Chain KeyType Purpose",
     "pki.encoding": "Format Part",
     "pki.revocation": "RevocationReason",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from agent.contract.systemd_service import SystemdService as SystemdService
     from agent.contract.validators import first_repeated as first_repeated
     from agent.errors import AgentError as AgentError
+    from agent.errors import NewSessionsFail as NewSessionsFail
     from agent.errors import OrderCancelled as OrderCancelled
     from agent.errors import ProbeFailed as ProbeFailed
     from agent.errors import SourceError as SourceError
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
     from agent.model.peer import PeerState as PeerState
     from agent.model.records import Watch as Watch
     from agent.model.root import RootPhase as RootPhase
+    from agent.model.tlsa import TlsaRow as TlsaRow
     from agent.pki.chain import Chain as Chain
     from agent.pki.chain import KeyType as KeyType
     from agent.pki.chain import Purpose as Purpose

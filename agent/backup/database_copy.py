@@ -24,6 +24,7 @@ MOMENTARY = (
     "refusals",
     "resolved_names",
     "sessions",
+    "tlsa",
 )
 """What is under way, was seen, or was held against somebody, on one machine."""
 CARRIED = (

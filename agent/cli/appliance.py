@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agent.model.peer import Peer
+    from agent.model.tlsa import TlsaRow
     from agent.pki.chain import PeerCertificate
     from agent.registry.plugins import PluginCommands
 
@@ -54,6 +55,13 @@ class CommandLineAppliance:
             return
         for line in lines:
             click.echo(line)
+
+    def tlsa(self, *, module: str) -> list[TlsaRow]:
+        """Return the TLSA records of a module's keys. Raises `StoreError`."""
+        from agent.report.dane import tlsa_rows
+
+        with Store.open_existing(self._invocation.layout) as store:
+            return list(tlsa_rows(store, store.modules.needs(module)))
 
     def sign(
         self,

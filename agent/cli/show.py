@@ -16,12 +16,14 @@ from agent.cli.output import columns, print_json
 from agent.errors.problem import rfc3339
 from agent.errors.usage import AmbiguousId, UnknownChain
 from agent.report import ChainRow, Report, Status, read_snapshot, report
+from agent.report.dane import tlsa_rows
 from agent.report.links import Link, links
 from agent.system.spans import when
 
 if TYPE_CHECKING:
     from agent.model.events import Event
     from agent.model.records import Watch
+    from agent.model.tlsa import TlsaRow
     from agent.report import Snapshot
     from agent.store import Store
     from agent.system.layout import Layout
@@ -40,6 +42,8 @@ class Shown:
     files: tuple[str, ...]
     events: tuple[Event, ...]
     watch: Watch | None = None
+    tlsa: tuple[TlsaRow, ...] = ()
+    """Of its key, and of the one that follows."""
 
 
 @command(
@@ -105,7 +109,8 @@ def _details(layout: Layout, snapshot: Snapshot, row: ChainRow) -> Shown:
         events = tuple(view.journal.about(row.id, record.request))
         files = tuple(_files(layout, view, snapshot, row))
         watch = view.watches.of(row.id)
-    return Shown(row, tuple(links(pem)), snapshot.renewals.get(row.id), files, events, watch)
+        tlsa = tuple(each for each in tlsa_rows(view, snapshot.needs) if each.chain == row.id)
+    return Shown(row, tuple(links(pem)), snapshot.renewals.get(row.id), files, events, watch, tlsa)
 
 
 def _files(layout: Layout, view: Store, snapshot: Snapshot, row: ChainRow) -> Iterator[str]:
@@ -139,6 +144,8 @@ def _rows(each: Shown, now: datetime) -> Iterator[list[str]]:
         yield ["SHA-256", each.links[0].sha256]
         yield ["SHA-1", each.links[0].sha1]
     yield from _use_rows(each)
+    for number, record in enumerate(each.tlsa):
+        yield ["TLSA" if number == 0 else "", f"{record.owner} {record.record} ({record.key} key, {record.state})"]
     yield ["next", _plan(each, now)]
     if each.watch is not None:
         yield from (["CA" if number == 0 else "", line] for number, line in enumerate(_said(each.watch)))
@@ -183,4 +190,5 @@ def _json(each: Shown) -> dict[str, Any]:
     certificates = [plain(link) for link in each.links]
     more = {"renewal_at": plain(each.renewal), "certificates": certificates, "files": list(each.files)}
     watch = plain(each.watch) if each.watch else None
+    more["tlsa"] = [plain(record) for record in each.tlsa]
     return row | more | {"watch": watch, "events": [event.to_json() for event in each.events]}

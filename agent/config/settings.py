@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agent.config.files import Origins, SettingsFile
-from agent.contract.fields import Host
+from agent.contract.fields import Host, Resolvers
 from agent.contract.module import Module
 from agent.contract.service import Service
 from agent.contract.source import DnsSolver, Source
@@ -118,6 +118,13 @@ class FetchSettings(_SettingsTable):
     )
 
 
+class DaneSettings(_SettingsTable):
+    """``[dane]``: the TLSA records of mail servers and others."""
+
+    check: bool = Field(True, description="ask DNS for the TLSA records of names that modules serve, and compare them")
+    resolvers: Resolvers = Field((), description="DNS servers to ask; by default those of the system")
+
+
 class CoreSettings(_SettingsTable):
     """Top level: all settings but the tables of modules, services, sources and DNS solvers."""
 
@@ -131,6 +138,7 @@ class CoreSettings(_SettingsTable):
     deploy: DeploySettings = DeploySettings()
     fetch: FetchSettings = FetchSettings()
     resolve: ResolveSettings = ResolveSettings()
+    dane: DaneSettings = DaneSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,3 +223,8 @@ class Settings:
     def fetch(self) -> FetchSettings:
         """Return ``[fetch]``."""
         return self.core.fetch
+
+    @property
+    def dane(self) -> DaneSettings:
+        """Return ``[dane]``."""
+        return self.core.dane

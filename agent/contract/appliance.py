@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from agent.model.peer import Peer
+from agent.model.tlsa import TlsaRow
 from agent.pki.chain import PeerCertificate, Purpose
 from agent.pki.encoding import Part
 from agent.pki.revocation import RevocationReason
@@ -29,6 +30,9 @@ class Appliance(Protocol):
 
     def answer(self, data: Mapping[str, Any], lines: Iterable[str]) -> None:
         """Print what a command has found out: `data` where ``--json`` is asked for, with the schema number, else `lines`."""
+
+    def tlsa(self, *, module: str) -> list[TlsaRow]:
+        """Return the TLSA records (RFC 6698) of a module's keys: those that are served, and the next ones."""
 
     def sign(
         self,

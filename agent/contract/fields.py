@@ -31,6 +31,7 @@ WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 PATH = re.compile(r"/[A-Za-z0-9_./@:+,=~-]*")
 TELLING_APART = "telling apart"
 """In the context of a serialization: secrets are digested instead of masked."""
+DNS_PORT = 53
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where an address that means "every" is looked at
 UPSTREAM_PATH = re.compile(r"[A-Za-z0-9_./~:@!&=+,%?-]*")
 
@@ -81,6 +82,22 @@ def parse_listen(text: Any) -> Listen:
         raise ValueError("only an IPv6 address stands in brackets")
     host = (match[1] or "0.0.0.0").strip("[]")  # noqa: S104 - a gateway's services face every interface
     return Listen(_host(host), int(match[2]))
+
+
+def _resolver(value: Any) -> Listen:
+    if isinstance(value, Listen):
+        return value
+    text = str(value)
+    try:
+        found = Listen(parse_name(text), DNS_PORT) if is_address(text) else parse_listen(text)
+    except ValueError as error:
+        raise ValueError(_RESOLVER) from error
+    if not is_address(found.host) or text.isdigit():
+        raise ValueError(_RESOLVER)
+    return found
+
+
+_RESOLVER = 'must be an address, with a port where it is not 53, for example "192.0.2.53" or "[2001:db8::53]:5353"'
 
 
 def one_or_several(value: Any) -> Any:
@@ -181,6 +198,9 @@ def digest_of_settings(table: BaseModel) -> str:
 
 ListenAddress = Annotated[Listen, PlainValidator(parse_listen), PlainSerializer(str)]
 """``8443``, ``"127.0.0.1:8443"`` or ``"[::]:443"``."""
+Resolver = Annotated[Listen, PlainValidator(_resolver), PlainSerializer(str)]
+Resolvers = Annotated[tuple[Resolver, ...], BeforeValidator(one_or_several)]
+"""One address of a DNS server, or a list."""
 ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(one_or_several)]
 """One of them, or a list."""
 Upstream = Annotated[Url, PlainValidator(parse_upstream), PlainSerializer(str)]

@@ -20,6 +20,7 @@ from agent.errors.damage import NotTestedInTime
 from agent.errors.deploy import CheckRefused, ServiceRefusesPresent
 from agent.model.deployment import RefusedKind, Step
 from agent.planning import Deploy
+from agent.system.command import Command
 
 
 class RepairFailed(Exception):
@@ -142,13 +143,15 @@ class Candidates:
 
         The transaction stays stored until the switch takes the renames over, so that a crash in between is undone.
         """
-        if not any(unit.checks_in_place for unit in (*self._units, *self._former(staged))):
+        in_place = any(unit.checks_in_place for unit in (*self._units, *self._former(staged)))
+        if not in_place and not self._own_checks():
             return None
         record = self.record_of(staged, [], list(accepted))
         trial.flush()
         self.store(staged, record)
         self._in_place = Switching(self._context, record)
         error = self._in_place.rename() or trial.check_in_place(staged) or self._refusal_of_former(staged)
+        error = error or self._refusal_of_own()
         if error is not None:
             self._keep_first_refused(trial, staged)
             self.undo_in_place()
@@ -172,6 +175,17 @@ class Candidates:
             result = self._context.runner.run(command) if command else None
             if command and result and not (result.ok or result.missing):
                 return CheckRefused(unit.name, command.shown, result.reason, result.account)
+        return None
+
+    def _own_checks(self) -> Mapping[str, Command]:
+        """Return the tests of modules with a service of their own that are taken out, and whose files the service may name."""
+        return {}
+
+    def _refusal_of_own(self) -> AgentError | None:
+        for module, command in self._own_checks().items():
+            result = self._context.runner.run(command)
+            if not (result.ok or result.missing):
+                return CheckRefused(module, command.shown, result.reason, result.account)
         return None
 
     def undo_in_place(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.contract.context import DIRECTORY_MARK
 from agent.contract.endpoint import Endpoint, StartTLS
 from agent.deploy.deploy_context import DeployContext
-from agent.deploy.units import Candidate, EmptiedUnit, SharedUnit, Unit
+from agent.deploy.units import Candidate, EmptiedUnit, OwnUnit, SharedUnit, Unit
 from agent.errors import AgentError
 from agent.model.deployment import Generation
 from agent.model.footprint import ModuleFootprint, ServedPlace, ServiceFootprint
@@ -58,11 +58,13 @@ def module_footprint(context: DeployContext, module: str, generation: Generation
     try:
         endpoints = context.enabled.hooks.probes(module, asked)
         reload = None if services else context.enabled.hooks.reload(module, asked)
+        in_place = not services and OwnUnit(context.enabled, module).checks_in_place
+        check = context.enabled.hooks.check(module, asked) if in_place else None
     except AgentError:
         return None
     seen = [each for each in endpoints if _is_tls(each) and each.slot in generation.chains]
     places = tuple(_place(each, generation.chains[each.slot]) for each in _sample(seen))
-    return ModuleFootprint(services, places, reload)
+    return ModuleFootprint(services, places, reload, check)
 
 
 def service_footprint(context: DeployContext, service: str) -> ServiceFootprint:

@@ -19,7 +19,7 @@ from agent.deploy.units import EmptiedUnit, SharedUnit
 from agent.errors import AgentError, Problem
 from agent.errors.deploy import LeftBehind, ServiceForgotten
 from agent.model.deployment import Deployment, Outcome
-from agent.system.command import Action
+from agent.system.command import Action, Command
 
 IN_SERVICE = {Outcome.LIVE, Outcome.UNSEEN}
 
@@ -109,6 +109,10 @@ class Retirement(Candidates):
             yield from (each for each in found if each)
             if number is not None:
                 yield live_link(generation_dir.state, None, number)
+
+    def _own_checks(self) -> Mapping[str, Command]:
+        known = {name: self._context.store.footprints.module(name) for name in self._modules}
+        return {name: each.check for name, each in known.items() if each and each.check}
 
     def _own_reloads(self) -> tuple[Action, ...]:
         """Return what makes services of the modules' own let go of files that are taken away from fixed paths."""

@@ -66,6 +66,7 @@ SEEN_ON_THE_WIRE = (
     "deploy.wrong_chain",
     "deploy.wrong_generation",
     "deploy.probe_failed",
+    "deploy.new_sessions_fail",
 )
 """Codes of what was refused only after the switch."""
 MOST_ROOT_STEPS = 6
@@ -133,6 +134,11 @@ class Pass:
     def http01(self) -> Http01:
         """Where answers to HTTP-01 challenges go in this pass."""
         return self._inputs.enabled.http01
+
+    @property
+    def resolvers(self) -> tuple[tuple[str, int], ...]:
+        """DNS servers to ask for TLSA records; none: those of the system."""
+        return tuple((each.host, each.port) for each in self._inputs.settings.dane.resolvers)
 
     @property
     def asks_private_addresses(self) -> bool:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from agent.errors import AgentError
 from agent.model.kept_key import KeyRole, in_role
+from agent.model.tlsa import TlsaLook
 from agent.pki.key import generate_key, key_type_of, spki_sha256
 from agent.pki.revocation import Revocation, RevocationReason
-from agent.planning.kept_keys import choose
+from agent.planning.kept_keys import choose, is_free
+from agent.report.dane import presented_certificates
 from agent.store.connection import UNDECODABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from agent.engine.write_queue import Writer
     from agent.model.kept_key import KeptKey, KeyReuse
@@ -37,13 +39,17 @@ class KeyKeeper:
     writer: Writer
     clock: Callable[[], datetime]
 
-    def key_for(self, request: Request, keep: KeyReuse | None) -> PrivateKey:
-        """Return the key for a chain, on disk before anybody hears of it where it is to be kept."""
+    def key_for(self, request: Request, keep: KeyReuse | None, owners: Sequence[str] = ()) -> PrivateKey:
+        """Return the key for a chain, on disk before anybody hears of it where it is to be kept.
+
+        `owners`: names of the TLSA records that clients judge the chain by.
+        """
         if keep is None:
             return generate_key(request.key_type)
         known = self.writer.read(lambda store: store.kept_keys.of(request.id))
         present, following = in_role(known, KeyRole.PRESENT), in_role(known, KeyRole.NEXT)
-        role = choose(present, following, keep, self.clock())
+        free = self.writer.read(lambda store: _is_free(store, request, following, owners, self.clock()))
+        role = choose(present, following, keep, self.clock(), free=free)
         if role is KeyRole.PRESENT:
             # One that can't be opened is in the chain, too.
             return self._opened(present) or self._of_chain(request) or self._kept(request, role)
@@ -77,6 +83,18 @@ class KeyKeeper:
             return before or made
 
         return self.writer.write(keep)
+
+
+def _is_free(store: Store, request: Request, following: KeptKey | None, owners: Sequence[str], now: datetime) -> bool:
+    """Whether DNS lets a chain have another key than the present one."""
+    if not owners:
+        return True
+    looks = store.tlsa.all()
+    made = [each for each in store.chains.records() if each.request == request.id and each.good(now)]
+    newest = max(made, key=lambda each: each.not_before, default=None)
+    presented = presented_certificates(store, newest.id, len(newest.fingerprints)) if newest else ()
+    asked = [looks.get(owner) or TlsaLook(owner) for owner in owners]
+    return is_free(following.public if following else None, asked, presented, now)
 
 
 def _loaded(store: Store, kept: KeptKey) -> PrivateKey | None:

@@ -44,7 +44,7 @@ class StoredOrderContext(StoredSourceContext):
         super().__init__(services, source, stop, about, holds=holds)
         self._key = (obtain.request.id, obtain.source)
         self._forced = obtain.forced
-        self._keep_key = obtain.keep_key
+        self._keep_key, self._tlsa = obtain.keep_key, obtain.tlsa
         self._saved: Mapping[str, Any] | None = None
         self.remarks: list[str] = []
         """What the source says of the chain that it is about to deliver."""
@@ -93,7 +93,7 @@ class StoredOrderContext(StoredSourceContext):
 
     def key_for(self, request: Request) -> PrivateKey:
         """Return the key for a chain: a new one, or the one that is kept for it. Ask once for an order, and save it."""
-        return KeyKeeper(self._services.writer, self._services.clock).key_for(request, self._keep_key)
+        return KeyKeeper(self._services.writer, self._services.clock).key_for(request, self._keep_key, self._tlsa)
 
     def remark(self, sentence: str) -> None:
         """Say something of the chain that is about to be delivered; it is kept with it."""

@@ -6,14 +6,26 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from agent.contract.source import Source
+
+class Asked(Protocol):
+    """Somebody who is asked."""
+
+    @property
+    def name(self) -> str:
+        """What its threads are called by."""
+
+    @property
+    def concurrency(self) -> int:
+        """Questions at the same time."""
+
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Asked)
 
 
-class WorkerPool(Generic[T]):
+class WorkerPool(Generic[T, S]):
     """Tasks in their order, of each source as many at once as it allows. What comes of them is kept until it is stored."""
 
     def __init__(self, wake: Callable[[], object]) -> None:
@@ -22,12 +34,12 @@ class WorkerPool(Generic[T]):
         self._lock = threading.Lock()
         self._waiting: dict[str, deque[tuple[Hashable, Callable[[], T]]]] = defaultdict(deque)
         self._threads: dict[str, list[threading.Thread]] = defaultdict(list)
-        self._begun: dict[Hashable, Source] = {}
+        self._begun: dict[Hashable, S] = {}
         self._ended: dict[Hashable, T] = {}
         self.stop = threading.Event()
         """Asks the tasks that are added now to stop; set before one begins, it is not to begin."""
 
-    def add(self, key: Hashable, source: Source, work: Callable[[], T]) -> None:
+    def add(self, key: Hashable, source: S, work: Callable[[], T]) -> None:
         """Do `work` as soon as its source allows one more. It returns what came of it, whatever happens."""
         with self._lock:
             self._begun[key] = source
@@ -47,7 +59,7 @@ class WorkerPool(Generic[T]):
         return frozenset(self._begun)
 
     @property
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[S]:
         """Sources whose tasks were added and not stored yet."""
         return list(self._begun.values())
 

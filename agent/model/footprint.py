@@ -42,6 +42,8 @@ class ModuleFootprint:
     """Endpoints that can be looked at by a TLS handshake."""
     reload: Action | None = None
     """What makes a service of its own read its files again."""
+    check: Command | None = None
+    """The test of a service of its own that reads what is published: it may name what is about to be taken away."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -49,13 +51,14 @@ class ModuleFootprint:
             "services": list(self.services),
             "places": [asdict(each) for each in self.places],
             "reload": written_action(self.reload),
+            "check": written_action(self.check),
         }
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
         places = tuple(ServedPlace(**each) for each in row["places"])
-        return cls(tuple(row["services"]), places, read_action(row["reload"]))
+        return cls(tuple(row["services"]), places, read_action(row["reload"]), _command(row.get("check")))
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,8 @@ class Obtain:
     immediate: bool
     forced: bool = False
     """A person insists: checks that only spare the CA are left out."""
+    tlsa: tuple[str, ...] = ()
+    """Names of the TLSA records that clients judge its chain by."""
     keep_key: KeyReuse | None = None
     """How long its key is kept; None: it has a new one."""
     deadlines: tuple[datetime, ...] = ()
@@ -148,6 +150,22 @@ class Inquire:
     """Ask its source."""
     revocation: bool = True
     """See whether its CA lists it as revoked."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskDns:
+    """Ask DNS for TLSA records."""
+
+    owners: tuple[str, ...]
+    reason: str = "it has been a while"
+
+
+@dataclass(frozen=True, slots=True)
+class AskPolicies:
+    """Look at MTA-STS policies."""
+
+    domains: tuple[str, ...]
+    reason: str = "it has been a while"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +218,19 @@ class Retire:
 
 
 Action = (
-    RootStep | ListRevoked | SignAgain | Obtain | PrepareKeys | Inquire | AskTheTime | Deploy | Settle | Look | Retire
+    RootStep
+    | ListRevoked
+    | SignAgain
+    | Obtain
+    | PrepareKeys
+    | Inquire
+    | AskDns
+    | AskPolicies
+    | AskTheTime
+    | Deploy
+    | Settle
+    | Look
+    | Retire
 )
 
 KINDS: Mapping[type[Action], str] = {
@@ -216,6 +246,8 @@ KINDS: Mapping[type[Action], str] = {
     Obtain: "obtain",
     PrepareKeys: "prepare_keys",
     Inquire: "inquire",
+    AskDns: "ask_dns",
+    AskPolicies: "ask_policies",
     AskTheTime: "ask_the_time",
     Deploy: "deploy",
     Settle: "settle",
@@ -240,6 +272,8 @@ ROOT_STEPS: Mapping[type[Action], str] = {
 FOR_ALL: Mapping[type[Action], str] = {
     **ROOT_STEPS,
     ListRevoked: "list what the root has revoked",
+    AskDns: "ask DNS for TLSA records",
+    AskPolicies: "look at MTA-STS policies",
     AskTheTime: "ask the CAs what time it is",
 }
 
@@ -275,6 +309,10 @@ def action_json(action: Action) -> dict[str, object]:
         row["names"] = sorted(action.request.names)
     elif isinstance(action, Inquire):
         row |= {"source": action.source, "names": list(action.names), "chain": action.chain}
+    elif isinstance(action, AskDns):
+        row["names"] = list(action.owners)
+    elif isinstance(action, AskPolicies):
+        row["names"] = list(action.domains)
     elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | EndSigning | RetireRoot | BelieveAgain):
         row["root"] = action.root
     elif isinstance(action, SignAgain):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import IntEnum
 
@@ -36,13 +37,17 @@ class Held(IntEnum):
 class Orders:
     """Walks the ladder for each need and gathers what is to be asked of whom, once for each request."""
 
-    def __init__(self, state: State, now: datetime, needs: Iterable[Need] = ()) -> None:
+    def __init__(self, state: State, now: datetime, needs: Sequence[Need] = ()) -> None:
         """`needs`: all, as those that share a request share its key."""
         self._state = state
         self._now = now
         self._index = ChainIndex(state.evidence.chains, state.evidence.signers)
         self._names = [source.name for source in state.evidence.ladder]
         self._kept = {request.id: keep for request, keep in reuse_of(needs).items()}
+        self._owners: dict[str, set[str]] = defaultdict(set)
+        """Id of a request -> names of the TLSA records that its chain is judged by."""
+        for need in needs if state.asks_dns else ():
+            self._owners[need.request.id] |= {*need.tlsa}
         self._due: dict[tuple[str, str], Obtain] = {}
         self._considered: set[str] = set()
         self.instants: list[datetime] = []
@@ -197,6 +202,7 @@ class Orders:
                 source.immediate,
                 forced,
                 above=frozenset(self._names[: self._names.index(source.name)]),
+                tlsa=tuple(sorted(self._owners[request.id])),
                 keep_key=self._kept.get(request.id),
                 deadlines=tuple(sorted(at for at in deadlines if at > self._now)),
             )

@@ -15,7 +15,9 @@ from agent.model.deployment import EndpointRecord
 from agent.model.events import Event
 from agent.model.records import ChainRecord, OrderRecord
 from agent.model.root import RootPhase, RootRecord
+from agent.model.tlsa import TlsaRow
 from agent.pki.key import KeyType
+from agent.report.dane import tlsa_rows
 from agent.report.links import Link, links
 from agent.report.pins import PinDetails, pins_of
 from agent.report.rows import ChainRow, UseRow
@@ -105,6 +107,8 @@ class ChainDetails:
     """The newest about the chain, or about the request that it was made for, oldest first."""
     pins: tuple[PinDetails, ...]
     """Where an uploaded chain is pinned, and where it can be."""
+    tlsa: tuple[TlsaRow, ...] = ()
+    """TLSA records of its key, and of the key that follows, for where clients judge it by them (DANE)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ def chain_details(snapshot: Snapshot, store: Store, row: ChainRow, now: datetime
         renewal=_renewal(snapshot, store, row, record),
         events=tuple(store.journal.about(row.id, record.request)),
         pins=tuple(pins_of(snapshot, record, now)),
+        tlsa=tuple(each for each in tlsa_rows(store, snapshot.needs) if each.chain == row.id),
     )
 
 

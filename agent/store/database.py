@@ -45,6 +45,7 @@ from agent.store.roots import Roots
 from agent.store.sealing import Sealer
 from agent.store.set_aside import SetAside
 from agent.store.source_memory import Memories
+from agent.store.tlsa import TlsaLooks
 from agent.store.traces import refuse_to_forget, refuse_without_mount
 from agent.store.upgrade import bring_up_to_date, transaction
 from agent.store.upgrade_copy import copied_before
@@ -74,6 +75,7 @@ class Store:
         self.ledger = Ledger(database)
         self.account_keys = AccountKeys(database, sealer, layout.private)
         self.kept_keys = KeptKeys(database, sealer)
+        self.tlsa = TlsaLooks(database)
         self.watches = Watches(database)
         self.failing = FailingNames(database)
         self.modules = Modules(database)

@@ -340,3 +340,14 @@ def m032_resolved_names(db: Database) -> None:
     db.table("resolved_names").create(
         _columns("module name asked_at seconds:int seen answered_at returns words failing_since"), pk=("module", "name")
     )
+
+
+@migrations()
+def m033_tlsa(db: Database) -> None:
+    """TLSA records as DNS had them last."""
+    db.table("tlsa").create(
+        _columns("owner records authenticated:int ttl:int since asked_at next_at problem"),
+        pk="owner",
+        not_null={"authenticated", "ttl", "problem"},
+    )
+    _distrust_after_changes(db, "tlsa")

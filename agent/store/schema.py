@@ -47,6 +47,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "roots": ("sha256",),
     "rows_set_aside": ("id",),
     "sessions": ("sha256",),
+    "tlsa": ("owner",),
     "tokens": ("id",),
     "transactions": ("id",),
     "watches": ("chain",),
@@ -95,6 +96,7 @@ COLUMNS: Mapping[str, str] = {
     " replaced_at? retires_at? prepared:int? uploaded:int? key_type beside:int",
     "rows_set_aside": "id:int at of_table key reason content",
     "sessions": "sha256 person address opened_at seen_at ends_at password_at?",
+    "tlsa": "owner records? authenticated:int ttl:int since? asked_at? next_at? problem",
     "tokens": "id sha256 name role made_by made_at expires_at used_at? owner?",
     "transactions": "id job phase record started_at",
     "watches": "chain next_at? crl_at? renew_at? window_start? window_end? explanation? problem? attempts:int?"
@@ -132,6 +134,7 @@ MADE_AGAIN = frozenset(
         "revocation_lists",
         "rows_set_aside",
         "sessions",
+        "tlsa",
         "tokens",
         "transactions",
         "watches",

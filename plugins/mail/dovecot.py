@@ -65,17 +65,23 @@ class Dovecot(IncludedService):
         how = self.systemctl("reload")
         pid_file = str(self.pid_path(context.places))
         main_path = self.main_path(context.places, context.places.live)
-        return self._program(RELOAD, main_path, pid_file, *(how.argv if how else ()))
+        told = (self.doveconf, str(main_path), pid_file, *(how.argv if how else ()))
+        return Command((sys.executable, "-I", str(RELOAD), *told))
 
     def sessions(self, places: Places) -> Command:
         """Return what says who is connected, and what a reload does to them."""
-        if self.main == "include":
-            return self._program(SESSIONS, places.rooted(self.configuration), "theirs")
-        # dovecot has a link to its main file there.
-        return self._program(SESSIONS, self.base(places) / self.main_file)
+        return self._live("sessions", places)
 
-    def _program(self, path: Path, main_path: Path, *arguments: str) -> Command:
-        return Command((sys.executable, "-I", str(path), self.doveconf, str(main_path), *arguments))
+    def observe_with(self, context: ServiceContext) -> Command:
+        """Say where the next reload ends sessions: what dovecot runs with decides, which may not be what its files say now."""
+        return self._live("observe", context.places)
+
+    def _live(self, what: str, places: Places) -> Command:
+        theirs = self.main == "include"
+        # dovecot has a link to its main file in base_dir.
+        main_path = places.rooted(self.configuration) if theirs else self.base(places) / self.main_file
+        told = (self.doveconf, str(main_path), str(self.pid_path(places)), *(("theirs",) if theirs else ()))
+        return Command((sys.executable, "-I", str(SESSIONS), what, *told))
 
     def running(self, context: ServiceContext) -> Path:
         """Look for the master process, with systemd too."""

@@ -28,8 +28,8 @@ PROC = Path("/proc")
 CONFIG = re.compile(rb"\w+(-[^/]*)?/config\b")
 """How a process that holds a configuration is called, with the name of its instance; those of earlier configurations stay as long
 as sessions of theirs."""
-GREETING = b"VERSION\tconfig\t2\t0\nREQ\tmodule=master\n"
-"""Question for settings of the master: no key is among them."""
+GREETING = b"VERSION\tconfig\t2\t0\n"
+"""Nothing is asked: a question of the master's kind would have that process read the files again."""
 
 
 def master_of(pid_file: Path) -> int | None:
@@ -59,7 +59,6 @@ def need_configuration(pid_file: Path) -> None:
         config.settimeout(1)
         config.connect(str(pid_file.with_name("config")))
         config.sendall(GREETING)
-        config.recv(1)
 
 
 def tell(master: int | None, command: Sequence[str]) -> None:

@@ -1,14 +1,16 @@
 """Printer of what a reload of dovecot does to its sessions, and of those that there are.
 
-Called as ``python dovecot_sessions.py DOVECONF MAIN_FILE [theirs]``. It prints ``live VALUE`` and ``file VALUE``, both of the
-setting shutdown_clients, then ``session NUMBER USER`` for each user who is connected. What decides is the live value: that of the
-last reload that dovecot took. Its process "config" tells it (dovecot 2.3); later ones don't, and cut sessions when one of both is
-"yes": then ``live unknown`` is printed. With ``theirs`` it prints ``add MAIN_FILE`` too: the administrator's, where the setting
-would be added.
+Called as ``python dovecot_sessions.py sessions DOVECONF MAIN_FILE PID_FILE [theirs]``. It prints ``live VALUE`` and ``file
+VALUE``, both of the setting shutdown_clients, then ``session NUMBER USER`` for each user who is connected. What decides is the
+live value: that of the last reload that dovecot took. Its process "config" tells it (dovecot 2.3); later ones don't, and cut
+sessions when one of both is "yes": then ``live unknown`` is printed. With ``theirs`` it prints ``add MAIN_FILE`` too: the
+administrator's, where the setting would be added. With ``observe`` in place of ``sessions`` it prints a finding where the next
+reload cuts sessions, as JSON.
 """
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -16,12 +18,9 @@ from pathlib import Path
 
 SETTING = "shutdown_clients"
 DEFAULT = "yes"
-ASKED = b"VERSION\tconfig\t2\t0\nREQ\tmodule=master\n"
-"""Settings of the master: no key is among them."""
-END = b"\n\n"
-SECONDS = 3.0
-MOST = 1 << 20
-"""Octets of an answer."""
+ASKED = b"VERSION\tconfig\t2\t0\nREQ\n"
+"""Question for all settings, as the question for those of the master has that process read the files again."""
+SECONDS = 9.0
 
 
 def ask(program: str, *arguments: str) -> str:
@@ -48,30 +47,24 @@ def live(base: Path) -> str:
             config.settimeout(SECONDS)
             config.connect(str(base / "config"))
             config.sendall(ASKED)
-            return value_in(answer(config))
+            return value_in(config)
     except OSError:
         return ""
 
 
-def answer(config: socket.socket) -> bytes:
-    """Read up to an empty line, or what is no answer of 2.3."""
-    text = b""
-    while not text.endswith(END) and len(text) < MOST:
-        data = config.recv(65536)
-        text += data
-        if not data or text.startswith((b"+", b"-")):
+def value_in(config: socket.socket) -> str:
+    """Read up to an empty line, and keep the setting alone: keys are among the others. What is as by default isn't told."""
+    rest, value = b"", DEFAULT
+    while data := config.recv(65536):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            name, _, found = line.partition(b"=")
+            if not line:
+                return value
+            value = found.decode() if name == SETTING.encode() else value
+        if lines[:1] in ([b"+"], [b"-"]):  # 2.4 hands over a file
             break
-    return text
-
-
-def value_in(text: bytes) -> str:
-    """Return the value in an answer: what is as by default isn't in it."""
-    if not text.endswith(END):
-        return "unknown"
-    found = [
-        line.partition("=")[2] for line in text.decode(errors="replace").splitlines() if line.startswith(f"{SETTING}=")
-    ]
-    return (found or [DEFAULT])[-1]
+    return "unknown"
 
 
 def sessions(doveadm: str, main_file: str) -> list[str]:
@@ -84,13 +77,29 @@ def sessions(doveadm: str, main_file: str) -> list[str]:
     return found
 
 
-def main(doveconf: str, main_file: str, whose: str = "") -> None:
-    """Print them."""
-    base = setting(doveconf, main_file, "base_dir")
-    lines = [
-        f"live {live(Path(base)) if base else ''}".strip(),
-        f"file {setting(doveconf, main_file, SETTING)}".strip(),
-    ]
+def finding(live_value: str, file_value: str, main_file: str, *, theirs: bool) -> str:
+    """Return what is to be known of the next reload as a line of an observation; empty: nothing."""
+    if live_value == "yes" and file_value == "no":
+        cause = "dovecot still runs with shutdown_clients = yes: its next reload ends every session, and is the last that does"
+        fix = f"Choose the time of it: doveadm -c {main_file} reload"
+    elif theirs and live_value in {"yes", "unknown"} and file_value == "yes":
+        cause = "dovecot runs with shutdown_clients = yes: each renewal ends every session of IMAP and POP3"
+        fix = f"Add to {main_file}: shutdown_clients = no; the reload that brings it in still ends them: doveadm reload"
+    else:
+        return ""
+    return json.dumps({"finding": "notice", "subject": SETTING, "why": f"{cause}.", "fix": f"{fix}."}) + "\n"
+
+
+def main(what: str, doveconf: str, main_file: str, pid_file: str, whose: str = "") -> None:
+    """Print them. With thousands of names doveconf takes seconds, so an observation asks it only where it matters."""
+    found = live(Path(pid_file).parent)
+    if what == "observe" and found in {"", "no"}:
+        return
+    file_value = setting(doveconf, main_file, SETTING)
+    if what == "observe":
+        sys.stdout.write(finding(found, file_value, main_file, theirs=bool(whose)))
+        return
+    lines = [f"live {found}".strip(), f"file {file_value}".strip()]
     lines += [f"add {main_file}"] if whose else []
     lines += sessions(str(Path(doveconf).with_name("doveadm")), main_file)
     sys.stdout.write("".join(f"{line}\n" for line in lines))

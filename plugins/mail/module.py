@@ -32,6 +32,7 @@ from chainwright import (
     TLSProbe,
     first_repeated,
     is_address,
+    is_public,
     slot_of,
     slots_by_key_type,
     told_apart,
@@ -67,6 +68,9 @@ class Mail(Module):
         description="name of the server; what clients get that ask for no name, or for an unknown one"
     )
     domains: tuple[Name, ...] = Field((), description="its further names, each with a chain of its own (by SNI)")
+    mta_sts: tuple[Host, ...] = Field(
+        (), description="domains whose MTA-STS policies are compared with the names and chains that are served"
+    )
     second_key_type: KeyType | None = Field(
         None,
         description="key type of a second chain of each name, for clients that can't do the first; one of both is RSA",
@@ -89,7 +93,8 @@ class Mail(Module):
         """Ask for one chain a name, or for one of each key type."""
         for domain in self._domains:
             for slot, accepted in domain.accepted.items():
-                yield self.need(domain.name, slot=slot, key_types=accepted)
+                records = self._tlsa(domain.name)
+                yield self.need(domain.name, slot=slot, key_types=accepted, tlsa=records, mta_sts=self.mta_sts)
 
     def render(self, context: Context) -> Iterable[Template | Text]:
         """Return what both daemons read; nothing where there is no chain at all.
@@ -133,6 +138,10 @@ class Mail(Module):
     def listeners(self, service: str, host: HostFacts) -> list[tuple[Listener, tuple[ListenAddress, ...]]]:
         """Return the listeners of a daemon, those without an address too: for its own configuration."""
         return [(each, self.addresses(each, host)) for each in LISTENERS if each.service == service]
+
+    def _tlsa(self, name: str) -> tuple[str, ...]:
+        """Return the name of the TLSA records by which mail servers judge its chain (RFC 7672 section 2.2.3)."""
+        return (f"_25._tcp.{name}",) if self.smtp and is_public(name) and not name.startswith("*.") else ()
 
     def _endpoints_of(self, name: Served, slot: str, context: Context, opened: Opened) -> Iterator[Endpoint]:
         is_main = name.name == self.hostname

@@ -13,6 +13,7 @@ from chainwright import Command, Module, PathText, Places, ServiceContext, Syste
 
 FILES = Path(__file__).with_name("postfix_files.py")
 CHECK = Path(__file__).with_name("postfix_check.py")
+RELOAD = Path(__file__).with_name("postfix_reload.py")
 """Programs that import nothing of ours: started by path, they are there at once."""
 
 
@@ -78,8 +79,8 @@ class Postfix(SystemdService):
         return self._check(str(context.places.rooted(self.configuration)), "--named", *self._wanted(context))
 
     def reload_with(self, context: ServiceContext) -> Command | None:
-        """Reload; what could not be made while postfix wasn't installed is made first."""
-        return self._run(context, "reload")
+        """Reload, and see that it was taken; what could not be made while postfix wasn't installed is made first."""
+        return self._run(context, "reload", see_taken=True)
 
     def start_with(self, context: ServiceContext) -> Command | None:
         """Start."""
@@ -117,10 +118,14 @@ class Postfix(SystemdService):
     def _check(self, directory: str, *wanted: str) -> Command:
         return Command((sys.executable, "-I", str(CHECK), self.programs, directory, *wanted))
 
-    def _run(self, context: ServiceContext, verb: str) -> Command | None:
+    def _run(self, context: ServiceContext, verb: str, *, see_taken: bool = False) -> Command | None:
         if not context.parts:
             return None
         live = context.parts[0].directory.parent / "live"
-        directory = live / "postfix" if self.main == "own" else context.places.rooted(self.configuration)
-        by_itself = (f"{self.programs}/postfix", "-c", str(directory), verb)
-        return self.make_files(live, ("systemctl", verb, self.unit) if self.manager == "systemd" else by_itself)
+        directory = str(live / "postfix" if self.main == "own" else context.places.rooted(self.configuration))
+        by_itself = (f"{self.programs}/postfix", "-c", directory, verb)
+        argv = ("systemctl", verb, self.unit) if self.manager == "systemd" else by_itself
+        if see_taken:
+            pid_file = str(self.pid_path(context.places))
+            argv = (sys.executable, "-I", str(RELOAD), self.programs, directory, pid_file, *argv)
+        return self.make_files(live, argv)

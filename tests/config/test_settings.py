@@ -283,11 +283,12 @@ def test_a_service_whose_validator_crashes_is_named(appliance: ToyAppliance):
 # Errors: all at once, each with file, table, key, what is wrong, what is allowed
 
 MODULE_KEYS = (
-    "broken, enabled, key_type, mode, password, password_file, pin, plugin, port, share, "
+    "broken, enabled, keep_for, key, key_type, mode, password, password_file, pin, plugin, port, share, "
     "sites, sources, tokens, users, window"
 )
 TOP_KEYS = (
-    "acme, addresses, deploy, dns, fetch, hostname, modules, plugins, probe, resolve, root, services, source, sources"
+    "acme, addresses, dane, deploy, dns, fetch, hostname, modules, plugins, probe, "
+    "resolve, root, services, source, sources"
 )
 
 ONE_ERROR = {
@@ -622,6 +623,7 @@ overlap_days = 90  # default
 
 [probe]
 interval = 900  # default
+observe_seconds = 60  # default
 handshakes = 3  # default
 timeout = 10.0  # default
 
@@ -635,11 +637,17 @@ private = false  # default
 interval = 60  # default
 timeout = 3.0  # default
 
+[dane]
+check = true  # default
+resolvers = []  # default
+
 [modules.tunnel]
 enabled = true  # default
 plugin = "tunnel"  # default
 # sources is not set  # default
 # key_type is not set  # default
+key = "new"  # default
+keep_for = "400 days"  # default
 # pin is not set  # default
 # window is not set  # default
 port = 993  # default
@@ -670,8 +678,8 @@ lifetime_days = 90  # default
 [source.local]
 lifetime_days = 30  # {extra}"""
     )
-    assert tables[6].to_json()["table"] == ["modules", "tunnel"]
-    assert tables[6].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
+    assert tables[7].to_json()["table"] == ["modules", "tunnel"]
+    assert tables[7].to_json()["values"]["password"] == {"value": "********", "origin": str(main)}
 
 
 def test_what_is_shown_is_toml_whatever_characters_a_text_has(appliance: ToyAppliance):

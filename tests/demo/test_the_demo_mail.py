@@ -14,7 +14,7 @@ import pytest
 
 from agent.contract.endpoint import StartTLS
 from agent.demo.modules import HOST_NAME, MAIL_PORTS, OFFERS, dovecot_version
-from agent.demo.processes import MASTERS
+from agent.demo.processes import PID_FILES
 from agent.demo.requirements import missing_requirement
 from agent.probing.starttls import begin
 from support.cas import certificates as toy_ca
@@ -76,7 +76,7 @@ def test_mail_is_shown_beside_the_others_and_seen_through_every_listener(demo):
         assert len(running.curls()) == 3
         assert running.ends() == 0
         assert demo.processes() == []
-        assert not any(demo.layout.rooted(each).exists() for each in MASTERS.values())
+        assert not any(demo.layout.rooted(each).exists() for each in PID_FILES.values())
     with demo.up() as running:
         assert issuers(demo, running) == {f"{HOST_NAME} Root CA"}
 

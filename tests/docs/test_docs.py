@@ -15,6 +15,7 @@ from agent.cli.exit_codes import BUSY, DEGRADED, DONE, DUE, FAILED, INTERRUPTED,
 from agent.config.loading import _ModuleHeader, load
 from agent.config.settings import (
     CoreSettings,
+    DaneSettings,
     DeploySettings,
     FetchSettings,
     ProbeSettings,
@@ -28,7 +29,7 @@ from agent.report import ModuleState, Status
 from agent.sources import BUILT_IN, LocalSource
 from agent.system.layout import Layout
 from chainwright import Context, Format, Module, Part, Service
-from plugins.ikev2.commands import add_commands
+from plugins import ikev2, mail
 from support.pages import (
     bounds,
     command_table,
@@ -81,9 +82,12 @@ def test_every_command_is_documented():
 
 
 def commands_of_plugins() -> set[str]:
-    group = click.Group("ikev2")
-    add_commands(group, Unasked())
-    return {f"ikev2 {name}" for name in group.commands}
+    found = set()
+    for plugin in (ikev2, mail):
+        group = click.Group()
+        plugin.register_commands(group, Unasked())
+        found |= {f"{plugin.__name__.removeprefix('plugins.')} {name}" for name in group.commands}
+    return found
 
 
 class Unasked:
@@ -155,12 +159,13 @@ def test_every_link_leads_somewhere(page: Path):
 # Settings
 
 TABLES: list[tuple[str, type[BaseModel], set[str]]] = [
-    ("## Top level", CoreSettings, {"root", "probe", "deploy", "resolve", "fetch"}),
+    ("## Top level", CoreSettings, {"root", "probe", "deploy", "resolve", "fetch", "dane"}),
     ("## `[root]`", RootSettings, set()),
     ("## `[probe]`", ProbeSettings, set()),
     ("## `[deploy]`", DeploySettings, set()),
     ("## `[resolve]`", ResolveSettings, set()),
     ("## `[fetch]`", FetchSettings, set()),
+    ("## `[dane]`", DaneSettings, set()),
     ("## `[source.NAME]`", LocalSource, set()),
     ("## `[services.NAME]`", Service, set()),
 ]

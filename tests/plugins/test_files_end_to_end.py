@@ -1,6 +1,7 @@
 """Chains as files for services that somebody else configures, on the real daemons."""
 
 import grp
+import os
 import pwd
 import stat
 import subprocess
@@ -175,6 +176,27 @@ def test_a_reload_that_the_service_does_not_show_is_taken_back(block):
     assert block.served == before
 
 
+def test_files_that_the_service_still_names_are_not_taken_away_until_it_does_without(block):
+    block.write(OURS)
+    block.bring_up()
+    link, before = block.root / "etc/ssl/chainwright/shop", block.served
+    block.settings("")
+    block.apply()
+    deployment = block.deployment("files")
+    assert deployment.outcome is Outcome.RETIRING
+    assert deployment.problem is not None
+    assert "cannot load certificate" in deployment.problem.cause
+    assert link.is_dir()
+    assert block.served == before
+    block.write(OTHER)
+    block.renew()
+    block.apply()
+    with block.store() as store:
+        assert "files" not in store.deployments.all()
+    assert not link.is_symlink()
+    assert block.served != before
+
+
 HAPROXY_MAIN = """
 global
     stats socket {root}/haproxy.sock mode 600 level admin expose-fd listeners
@@ -232,6 +254,10 @@ def test_without_an_endpoint_it_is_switched_and_not_seen_unless_a_command_confir
         box.renew()
         box.apply()
         assert box.deployment("files").outcome is Outcome.LIVE
+        box.configure(chain='files = [{ format = "combined-key-last", path = "/etc/x.pem" }]\n')
+        box.apply()  # a change of the configuration alone is confirmed as well
+        assert box.deployment("files").outcome is Outcome.LIVE
+        assert box.live("files").name == "3"
 
 
 FORMATS = """
@@ -310,6 +336,27 @@ def test_each_format_is_what_other_programs_read_with_the_owner_and_mode_that_it
         with box.store() as store:
             kept = [str(file.to_json()) for each in store.deployments.generations() for file in each.files]
         assert not [each for each in kept if "correct horse" in each]
+
+
+@pytest.mark.root
+def test_the_service_gets_at_its_files_whatever_the_umask_of_the_agent():
+    with Published.make(chain='directory = "/srv/tls/shop"\n') as box:
+        box.configure(commands='directory_group = "www-data"\ncommand = ["/bin/true"]')
+        box.layout.state.parent.mkdir(parents=True, exist_ok=True)  # /var/lib, which is there
+        before = os.umask(0o077)  # as in the agent's unit
+        try:
+            box.apply()
+        finally:
+            os.umask(before)
+        argv = [
+            "setpriv",
+            "--reuid=www-data",
+            "--regid=www-data",
+            "--clear-groups",
+            "cat",
+            str(box.root / "srv/tls/shop/key.pem"),
+        ]
+        assert b"PRIVATE KEY" in subprocess.run(argv, capture_output=True, timeout=20, check=True).stdout
 
 
 def test_another_password_makes_another_file_and_the_same_one_does_not():

@@ -17,6 +17,7 @@ from agent.system.layout import Layout
 from chainwright import Change, Endpoint, HostFacts, KeyType, StartTLS
 from plugins.mail import Dovecot, Mail, Postfix
 from plugins.mail.listeners import FEW, LISTENERS
+from plugins.mail.postfix import RELOAD
 from support import golden
 from support.appliances.staged import StagedAppliance
 
@@ -264,6 +265,7 @@ def test_daemons_under_systemd_are_tested_reloaded_and_started_as_debian_does():
     )
     assert postfix.reload_with(context).argv[3:] == (
         *("/usr/sbin/postmap", "hash", f"{live}/postfix"),
+        *(sys.executable, "-I", str(RELOAD), "/usr/sbin", "/etc/postfix", "/var/spool/postfix/pid/master.pid"),
         *("systemctl", "reload", "postfix"),
     )
     assert postfix.running(context) == Path("/var/spool/postfix/pid/master.pid")

@@ -32,7 +32,7 @@ def test_while_neither_runs_everything_is_in_place_and_waits_until_somebody_star
     mailed.apply()
     assert mailed.deployment("mail").outcome is Outcome.LIVE
     assert mailed.deployment("mail").problem is None
-    assert mailed.runner.ran == []
+    assert [each for each in mailed.runner.ran if " observe " not in str(each)] == []
 
 
 @pytest.mark.parametrize(("down", "up", "door"), [("dovecot", "postfix", "smtps"), ("postfix", "dovecot", "imaps")])

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome
+from support.appliances.deployed import run_quietly
 from support.appliances.mailed import DOVECOT, LISTENERS, Mailed
+from support.clients.terminal import Terminal
+from support.waiting import until
 
 pytestmark = pytest.mark.root
 OF_POSTFIX = ("smtp", "submission", "smtps")
@@ -250,6 +253,29 @@ def test_each_name_is_served_and_their_files_are_as_they_were(included):
     assert (included.root / "etc/dovecot/conf.d/99-chainwright.conf").read_text() == (
         f"# Made by Chainwright; changes here are lost.\n!include {live}/dovecot.conf\n"
     )
+
+
+def test_a_dovecot_of_theirs_that_cuts_sessions_is_told_of_until_it_runs_with_what_keeps_them(included):
+    """What it runs with decides, not what its files say by now."""
+
+    def told() -> list[tuple[str, str]]:
+        included.apply()
+        found = Terminal(included.root).json("status")["findings"]
+        return [(each["problem"]["cause"], each["problem"]["fix"]) for each in found]
+
+    (cause, fix), *more = told()
+    assert more == []
+    assert "dovecot runs with shutdown_clients = yes: each renewal ends every session of IMAP and POP3." in cause
+    assert f"Add to {included.dovecot_conf}: shutdown_clients = no; the reload that brings it in still ends them" in fix
+    included.dovecot_conf.write_text(f"{included.dovecot_conf.read_text()}shutdown_clients = no\n")
+    ((cause, fix),) = told()
+    assert (
+        "still runs with shutdown_clients = yes: its next reload ends every session, and is the last that does."
+        in cause
+    )
+    assert f"Choose the time of it: doveadm -c {included.dovecot_conf} reload." in fix
+    run_quietly("/usr/bin/doveadm", "-c", included.dovecot_conf, "reload")
+    until(lambda: told() == [], what="it is no longer told of")
 
 
 def test_a_chain_of_theirs_beside_ours_is_refused_as_postfix_would_serve_no_tls_at_all(included):

@@ -1,5 +1,6 @@
 """One of the two daemons refuses: neither switches."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 from agent.model.deployment import Outcome
-from plugins.mail.postfix import FILES
+from plugins.mail.postfix import FILES, RELOAD
 from support.appliances.mailed import MAIN, NAMES, OWN, Mailed
 
 pytestmark = pytest.mark.root
@@ -90,6 +91,39 @@ def test_when_one_does_not_take_the_new_chains_the_other_gives_them_back(mailed)
     mailed.apply()
     assert mailed.deployment("mail").outcome is Outcome.LIVE
     mailed.assert_served()
+
+
+def test_what_ends_every_smtpd_is_rolled_back_with_what_postfix_logs_of_it(mailing):
+    """Its check and its reload both call it good."""
+    before = mailing.seen()
+    fatal = "smtpd_tls_security_level = maybe"
+    mailing.override("mail/main.cf.j2", f'{{% include "default:main.cf.j2" %}}\n{fatal}\n')
+    mailing.apply()
+    deployment = mailing.deployment("mail")
+    assert deployment.outcome is Outcome.ROLLED_BACK
+    assert deployment.problem.cause == ('The reload failed (postfix_files): smtpd: fatal: Invalid TLS level "maybe".')
+    assert mailing.seen() == before
+
+
+def reload_postfix(box: Mailed, *command: object) -> subprocess.CompletedProcess[str]:
+    directory, pid_file = box.live("mail") / "postfix", box.pid_files["postfix"]
+    argv = [sys.executable, "-I", RELOAD, "/usr/sbin", directory, pid_file, *command]
+    return subprocess.run([str(each) for each in argv], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_reload_that_postfix_did_not_take_is_seen_and_sessions_are_none_of_it(mailing):
+    directory = mailing.live("mail") / "postfix"
+    mailing.leaf("smtp")
+    not_taken = reload_postfix(mailing, "/bin/true")
+    assert not_taken.returncode == 1
+    assert re.fullmatch(
+        r"postfix has not taken the reload: \d+ of its processes are those from before\n\n", not_taken.stderr
+    )
+    with mailing.connect("smtp") as session:
+        taken = reload_postfix(mailing, "/usr/sbin/postfix", "-c", directory, "reload")
+        assert (taken.returncode, taken.stderr) == (0, "")
+        session.sendall(b"EHLO client.test\r\n")
+        assert session.recv(4)[:4] == b"250-"
 
 
 def make(box: Mailed, postmap: str = "/usr/sbin/postmap", *more: str) -> subprocess.CompletedProcess[str]:

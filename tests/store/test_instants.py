@@ -72,6 +72,7 @@ COLUMNS = {
     },
     "rows_set_aside": {"at": FACT},
     "sessions": {"opened_at": FACT, "seen_at": FACT, "password_at": FACT, "ends_at": VALIDITY},
+    "tlsa": {"since": FACT, "asked_at": FACT, "next_at": PAUSE},
     "tokens": {"made_at": FACT, "used_at": FACT, "expires_at": VALIDITY},
     "transactions": {"started_at": FACT},
     "watches": {
@@ -92,6 +93,7 @@ BEGINNINGS = {
     ("orders", "retry_at"): "tried_at",
     ("peers", "retry_at"): "tried_at",
     ("refusals", "retry_at"): "tried_at",
+    ("tlsa", "next_at"): "asked_at",
     ("watches", "next_at"): "asked_at",
     ("watches", "crl_at"): "crl_asked_at",
 }

@@ -23,18 +23,24 @@ from agent.errors import Problem
 from agent.health import problems
 from agent.health.clock import not_believed
 from agent.health.damage import damaged_file, damaged_row, recovered
+from agent.health.dane import Presented, Subject, of_dane
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
+from agent.health.mta_sts import of_policies
 from agent.health.names import resolved_before, unresolved
 from agent.health.observations import observed
 from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
 from agent.health.rsa_roots import clients_not_asked, peers_not_listed, rsa_signed_by_other
 from agent.health.states import Status
-from agent.model.finding import Severity, SubjectKind
+from agent.model.finding import Finding, Severity, SubjectKind
+from agent.model.kept_key import KeptKey, KeyReuse, KeyRole
+from agent.model.mta_sts import PolicyLook
+from agent.model.need import Need
 from agent.model.observed import ObservedState
 from agent.model.resolved import ResolvedName
 from agent.model.root import RootRecord
+from agent.model.tlsa import CertificateBytes, TlsaLook, TlsaRecord
 from agent.registry.contract_checks import METHODS, hook_arguments
 from agent.store.connection import DamagedRow
 from agent.store.copies import Copy
@@ -43,7 +49,7 @@ from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, NEVER_SET, Doubt
 from agent.system.disk import Shortage
 from agent.system.modes import Repair
 from errors.examples import EXAMPLES
-from support.fakes.ladder import DAY, LOCAL, failed, need, toy
+from support.fakes.ladder import DAY, LOCAL, failed, local, need, toy
 from support.paths import CHECKOUT
 
 DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
@@ -51,6 +57,7 @@ MODULES = Path("/var/lib/chainwright/modules")
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RSA_ROOT = 'Have an RSA root beside it: key_type = ["ecdsa-p256", "rsa-2048"] in [root]'
 NEXT_ROOT = RootRecord("ab" * 32, "gw Root CA 2026", AT, AT.replace(year=2036), "", AT)
+TLSA = "_25._tcp.mail.example.com"
 UNRESOLVED = ResolvedName("reverse_proxy", "db.lan", AT, 60, words="Name or service not known", failing_since=AT)
 END = "<!-- end -->"
 WWW = need()
@@ -193,10 +200,41 @@ def status_problems() -> list[Problem]:
         peers_not_listed("strongSwan for laptops (EAP-TLS)", ["anna"], "gw Root CA"),
         observed(TUNNEL, AT),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
+        *(each.problem for each in (*of_tlsa(), *of_mta_sts())),
         unresolved("reverse_proxy", [UNRESOLVED]),
         resolved_before("reverse_proxy", [replace(UNRESOLVED, seen={"192.0.2.1": AT}, answered_at=AT)]),
         *conditions(),
     ]
+
+
+def of_mta_sts() -> Iterator[Finding]:
+    """Yield what is said of MTA-STS policies."""
+    wanted = Need(("mail.example.com",), module="mail", mta_sts=("example.com",))
+    served = {wanted.key: local("mail.example.com", wanted, since=AT)}
+    look = PolicyLook("example.com", "enforce", ("mail.example.com", "mx2.example.com"), problem="no answer")
+    yield from of_policies([wanted], {look.domain: look}, served)
+
+
+def of_tlsa() -> Iterator[Finding]:
+    """Yield what is said of TLSA records, each with one kind of record."""
+    leaf, authority = CertificateBytes(b"leaf", b"key"), CertificateBytes(b"issuer", b"its key")
+    need = Need(("mail.example.com",), module="mail", tlsa=(TLSA,))
+    following = KeptKey("", "", b"next", KeyRole.NEXT, AT)
+    named = [TlsaRecord.of_key(b"key"), TlsaRecord.of_key(b"other"), TlsaRecord(0, 0, 1, "ab" * 32)]
+    certificate, anchor = TlsaRecord(3, 0, 0, b"leaf".hex()), TlsaRecord(2, 0, 0, b"issuer".hex())
+    for records, keep in (
+        (named[:1], None),
+        (named[1:], None),
+        ([certificate], None),
+        ([anchor], None),
+        (named[:1], 1),
+    ):
+        look = TlsaLook(TLSA, tuple(records), authenticated=len(records) < 2)
+        keys = (following,) if keep else ()
+        reuse = KeyReuse(days=400) if keep else None
+        yield from of_dane([Subject(need, look, Presented((leaf, authority), "acme"), reuse, keys)], AT)
+    silent = TlsaLook(TLSA, problem="there was no answer")
+    yield from of_dane([Subject(need, silent, Presented((leaf,), "acme"), None)], AT)
 
 
 def _account(subject: str, what: str, *, hung: bool) -> dict[str, object]:

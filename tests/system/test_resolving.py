@@ -1,12 +1,17 @@
 """Looking up host names: side by side, with the resolver's own words, and never longer than it may take."""
 
+import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from agent.system.resolving import MOST_ADDRESSES, MOST_AT_ONCE, Answer, addresses_of, resolve_all
+from support.paths import CHECKOUT, TESTS
 
 
 @pytest.fixture
@@ -73,3 +78,18 @@ def test_a_name_without_any_address_fails():
 
 def test_nobody_is_asked_for_nothing():
     assert resolve_all([], lambda _name: [], 0) == {}
+
+
+@pytest.mark.root
+def test_the_hosts_file_search_domains_and_the_dns_are_asked_as_for_any_program(tmp_path):
+    argv = ["unshare", "--net", "--mount", sys.executable, str(TESTS / "support/servers/small_dns.py"), str(tmp_path)]
+    where = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=where, check=True)
+    found, dead = map(json.loads, done.stdout.splitlines())
+    assert found == {
+        "db": [["192.0.2.7", "192.0.2.8"], ""],
+        "app.test": [["192.0.2.9"], ""],
+        "printer": [["192.0.2.1"], ""],
+        "nowhere.test": [[], "Name or service not known"],
+    }
+    assert dead == {"db.corp.test": [[], "no answer within 0.3 s"], "printer": [["192.0.2.1"], ""]}

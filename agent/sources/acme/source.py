@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from agent.config.settings import Subject
-from agent.contract.fields import PathText, Port, Word
+from agent.contract.fields import PathText, Port, Resolvers, Word
 from agent.contract.source import Due, Offer, OrderContext, RequestState, Source, SourceContext, Watch
 from agent.model.need import Request
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.sources.acme.limit_rules import LimitSettings
-from agent.sources.acme.values import KNOWN_DIRECTORIES, DirectoryUrl, ExternalAccount, Mails, Resolvers
+from agent.sources.acme.values import KNOWN_DIRECTORIES, DirectoryUrl, ExternalAccount, Mails
 from agent.system.names import is_address, is_public, is_wildcard
 
 MOST_NAMES = 100

@@ -6,12 +6,12 @@ import base64
 import binascii
 import re
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from agent.contract.fields import Listen, Secret, SecretText, one_or_several, parse_listen
+from agent.contract.fields import Secret, SecretText, one_or_several
 from agent.system.names import is_address, is_wildcard, parse_name
 
 KNOWN_DIRECTORIES = {
@@ -23,7 +23,6 @@ DIRECTORY_PATH = re.compile(r"[A-Za-z0-9_./~:@!&=+,%?-]*")
 MAILBOX = re.compile(r"[A-Za-z0-9_.+~=-]{1,64}")
 """The part before the @; no quotes, no comments, nothing that a mailto: URI has to escape (RFC 6068)."""
 KEY_ID = re.compile(r"[!-~]{1,256}")
-DNS_PORT = 53
 
 
 def _directory(text: str) -> str:
@@ -56,22 +55,6 @@ def _mail(text: str) -> str:
     return f"{mailbox}@{domain}"
 
 
-def _resolver(value: Any) -> Listen:
-    if isinstance(value, Listen):
-        return value
-    text = str(value)
-    try:
-        found = Listen(parse_name(text), DNS_PORT) if is_address(text) else parse_listen(text)
-    except ValueError as error:
-        raise ValueError(_RESOLVER) from error
-    if not is_address(found.host) or text.isdigit():
-        raise ValueError(_RESOLVER)
-    return found
-
-
-_RESOLVER = 'must be an address, with a port where it is not 53, for example "192.0.2.53" or "[2001:db8::53]:5353"'
-
-
 def _key_id(text: str) -> str:
     if not KEY_ID.fullmatch(text):
         raise ValueError("must be the key identifier that the CA gave you: printable characters without spaces")
@@ -94,9 +77,6 @@ DirectoryUrl = Annotated[str, AfterValidator(_directory)]
 Mail = Annotated[str, AfterValidator(_mail)]
 Mails = Annotated[tuple[Mail, ...], BeforeValidator(one_or_several)]
 """One e-mail address, or a list."""
-Resolver = Annotated[Listen, PlainValidator(_resolver), PlainSerializer(str)]
-Resolvers = Annotated[tuple[Resolver, ...], BeforeValidator(one_or_several)]
-"""One address of a DNS server, or a list."""
 KeyId = Annotated[str, AfterValidator(_key_id)]
 MacKey = Annotated[Secret, AfterValidator(_mac_key)]
 

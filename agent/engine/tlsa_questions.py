@@ -1,0 +1,135 @@
+"""Questions to DNS about TLSA records (RFC 6698), asked without the lock, and the storing of the answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agent.model.tlsa import LONGEST_TTL, TlsaLook, TlsaRecord
+from agent.store import Store
+
+if TYPE_CHECKING:
+    import dns.message
+    import dns.name
+
+    from agent.sources.acme.preflight.exchange import Budget, Server
+
+SECONDS = 60.0
+"""For all names together."""
+BEGUN = timedelta(minutes=5)
+"""Nobody else asks for so long; then the process that began is taken to be dead."""
+SOONEST, LATEST = timedelta(minutes=15), timedelta(hours=6)
+"""Between two questions about one name: as long as the records may be remembered, within these."""
+AFTER_FAILURE = timedelta(minutes=30)
+MOST_RECORDS = 50
+"""Of one name; more are cut off."""
+LONGEST_ALIAS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TlsaAnswer:
+    """What DNS said of one name."""
+
+    owner: str
+    records: tuple[TlsaRecord, ...] = ()
+    authenticated: bool = False
+    ttl: int = 0
+    problem: str = ""
+    """Why there is no answer, a clause."""
+
+
+def begin(store: Store, owners: Collection[str], now: datetime) -> None:
+    """Keep others from asking the same for a while. Call inside `Store.write`."""
+    known = store.tlsa.all()
+    looks = (known.get(owner) or TlsaLook(owner) for owner in owners)
+    store.tlsa.put([replace(each, asked_at=now, next_at=now + BEGUN) for each in looks])
+
+
+def ask_dns(owners: Sequence[str], servers: Sequence[Server], cancelled: Callable[[], bool]) -> list[TlsaAnswer]:
+    """Ask for the records of each name, one after the other. Where resolvers are silent, the others are not asked."""
+    from agent.sources.acme.preflight.exchange import Budget
+    from agent.sources.acme.preflight.resolvers import system_resolvers
+
+    budget = Budget(time.monotonic() + SECONDS, cancelled)
+    return list(_answers(owners, servers or system_resolvers(), budget))
+
+
+def _answers(owners: Sequence[str], servers: Sequence[Server], budget: Budget) -> Iterator[TlsaAnswer]:
+    from agent.sources.acme.preflight.exchange import Unanswered
+
+    silent = ""
+    for owner in owners:
+        if silent:
+            yield TlsaAnswer(owner, problem=silent)
+            continue
+        try:
+            yield _answer(owner, servers, budget)
+        except Unanswered as error:
+            silent = str(error) if error.rcode is None else ""
+            yield TlsaAnswer(owner, problem=str(error))
+
+
+def _answer(owner: str, servers: Sequence[Server], budget: Budget) -> TlsaAnswer:
+    import dns.flags
+    import dns.name
+    import dns.rdatatype
+
+    from agent.sources.acme.preflight.answer import is_definite
+    from agent.sources.acme.preflight.exchange import ask, make_query
+
+    name = dns.name.from_text(owner)
+    # AD in a question asks for AD in the answer (RFC 6840 section 5.7).
+    query = make_query(name, dns.rdatatype.TLSA, dns.flags.RD | dns.flags.AD)
+    reply = ask(query, servers, budget, is_definite)
+    return _read(owner, name, reply)
+
+
+def _read(owner: str, name: dns.name.Name, reply: dns.message.Message) -> TlsaAnswer:
+    import dns.flags
+    import dns.rdataclass
+    import dns.rdatatype
+
+    from agent.sources.acme.preflight.answer import alias_of
+
+    authenticated = bool(reply.flags & dns.flags.AD)
+    for _ in range(LONGEST_ALIAS):
+        following = alias_of(reply, name)
+        if following is None:
+            break
+        name = following
+    found = reply.get_rrset(reply.answer, name, dns.rdataclass.IN, dns.rdatatype.TLSA)
+    if not found:
+        return TlsaAnswer(owner, authenticated=authenticated)
+    records = {TlsaRecord(each.usage, each.selector, each.mtype, each.cert.hex()) for each in found}
+    return TlsaAnswer(owner, tuple(sorted(records)[:MOST_RECORDS]), authenticated, min(found.ttl, LONGEST_TTL))
+
+
+def settle_answers(store: Store, answers: Sequence[TlsaAnswer], now: datetime) -> None:
+    """Store what DNS has said, in one transaction. Call under the lock."""
+    if not answers:
+        return
+    with store.write():
+        known = store.tlsa.all()
+        store.tlsa.put([_look(each, known.get(each.owner) or TlsaLook(each.owner), now) for each in answers])
+
+
+def _look(answer: TlsaAnswer, before: TlsaLook, now: datetime) -> TlsaLook:
+    if answer.problem:
+        return replace(before, asked_at=now, next_at=now + AFTER_FAILURE, problem=answer.problem)
+    same = before.records == answer.records
+    # A resolver tells how long it remembers, which is shorter than what the zone says.
+    ttl = max(answer.ttl, before.ttl) if (before.since and not before.known_to_all(now)) or same else answer.ttl
+    ttl = max(ttl, before.ttl if before.records and not same else 0)
+    pause = min(max(timedelta(seconds=answer.ttl), SOONEST), LATEST)
+    return TlsaLook(
+        owner=answer.owner,
+        records=answer.records,
+        authenticated=answer.authenticated,
+        ttl=ttl,
+        since=before.since if same and before.since else now,
+        asked_at=now,
+        next_at=now + pause,
+    )
