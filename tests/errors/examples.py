@@ -378,6 +378,7 @@ EXAMPLES: list[AgentError] = [
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
     deploy.NoSystemd("nginx"),
+    deploy.NoSystemd("files", shared=False),
     deploy.NotIncluded(
         "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
     ),
