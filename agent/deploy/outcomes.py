@@ -25,12 +25,14 @@ from agent.errors.deploy import (
     RollbackFailed,
     ServiceDown,
 )
-from agent.errors.served import NotConfirmed, NotSeen, ProbeFailed, WrongChainServed, WrongGeneration
+from agent.errors.served import NewSessionsFail, NotConfirmed, NotSeen, ProbeFailed, WrongChainServed, WrongGeneration
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Step
 from agent.model.events import EventKind
 from agent.system.command import NO_SYSTEMD
 
-UNSEEN = frozenset({ProbeFailed.code, WrongChainServed.code, WrongGeneration.code, NotConfirmed.code})
+UNSEEN = frozenset(
+    each.code for each in (ProbeFailed, NewSessionsFail, WrongChainServed, WrongGeneration, NotConfirmed)
+)
 """Codes of what shows after a reload that has succeeded."""
 
 
@@ -144,7 +146,8 @@ class Outcomes:
                 return self._reloader.not_started[unit.name]
             if module in unit.modules and unit.name in self._reloader.down:
                 return service_down(unit.name, self._reloader.down[unit.name])
-        dead = next((row for row in rows if row.problem is not None and not row.further), None)
+        unserved = (row for row in rows if row.problem is not None and not row.further)
+        dead = next((row for row in unserved if not row.new_sessions_fail), None)
         return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
 
     def store_rollback(

@@ -194,7 +194,8 @@ class Engine:
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
             fingerprint = InputsFingerprint(str(self.layout.root))
             settled = self._settle(store, job)
-            current = self._prepared(store, job, fingerprint.digest)
+            asked = retry or recheck is not Recheck.NOTHING
+            current = self._prepared(store, job, fingerprint.digest, retry=asked)
             current.performed += settled
             fingerprint.add(str(path) for path in current.sources)
             integrity = IntegrityCheck(store, self.clock)
@@ -271,10 +272,11 @@ class Engine:
             self._deferred.note(deliveries)
         return [*performed, *(str(each) for each in deliveries if each.chain is not None)]
 
-    def _prepared(self, store: Store, job: str, digest: str, *, network: bool = True) -> Pass:
+    def _prepared(self, store: Store, job: str, digest: str, *, network: bool = True, retry: bool = False) -> Pass:
         """Return a pass on settings, plugins and host as they are now, with the account key that services answer with.
 
-        `digest`: fingerprint of what is on disk. `network`: host names may be looked up.
+        `digest`: fingerprint of what is on disk. `network`: host names may be looked up. `retry`: those that didn't
+        resolve are looked up again.
         Raises `SettingsRefused`, when what a crash has left is finished or undone.
         """
         try:
@@ -291,7 +293,7 @@ class Engine:
         self.workers.tidy(inputs.settings.rungs.values())
         self.watch(inputs)
         if network:
-            inputs = with_resolved_names(inputs, store, self.resolve, self.clock())
+            inputs = with_resolved_names(inputs, store, self.resolve, self.clock(), retry=retry)
         return self._pass(store, with_account_key(inputs, store, self.clock()), job)
 
     def _recover_with_last_good(self, store: Store, job: str) -> None:

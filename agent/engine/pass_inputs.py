@@ -141,7 +141,8 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
             found, problem = _needs(inputs, store, name)
             needs += found
             try:
-                declared.append(Declared(name, inputs.enabled.inputs(name), entry.module.window))
+                addresses = inputs.enabled.addresses(name)
+                declared.append(Declared(name, inputs.enabled.inputs(name), entry.module.window, addresses))
             except Exception as error:  # a disk that fails, a field of a plugin that raises
                 problem = _unread(name, error).problem
         elif entry.enabled:

@@ -31,6 +31,8 @@ class Declared:
     inputs: str
     """Digest of settings, templates, plugin and host facts."""
     window: Hours | None = None
+    resolved: str = ""
+    """Digest of the addresses of the host names that it needs; empty: it needs none, or none is known."""
 
 
 @dataclass(frozen=True, slots=True)

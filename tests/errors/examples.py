@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.errors import (
     AgentError,
+    NewSessionsFail,
     ProbeFailed,
     SourceError,
     account,
@@ -304,6 +305,7 @@ EXAMPLES: list[AgentError] = [
     operations.NotInLadder("acme", ["uploaded", "local"]),
     # Deployment
     ProbeFailed(ENDPOINT, "nobody listens there (connection refused)", dead=True),
+    NewSessionsFail(ENDPOINT, "the call was taken, and nothing in it was answered"),
     served.ServiceStopped(ENDPOINT, PLACE, AT, AT - timedelta(minutes=3), START_NGINX),
     served.OtherCertificate(ENDPOINT, PLACE, "old.example", "Old CA", AT, "openssl (pid 4711)", 8443, START_NGINX),
     served.OtherCertificate(ENDPOINT, PLACE, "old.example", "Old CA", AT, "", 8443, START_NGINX),
