@@ -109,6 +109,7 @@ EXAMPLES: list[AgentError] = [
     source.OrderCancelled("acme"),
     source.OrderHeld("acme"),
     source.NotRevocable("local"),
+    source.KeyGivenUp("acme", "a new one was asked for", AT),
     source.SourceCrashed("toy", ZeroDivisionError("division by zero"), AT),
     acme.CaUnreached(LE, HOST, "its host name can't be resolved (Name or service not known)", AT),
     acme.CaUnreached(CA, CA, "no answer within 30 s", AT),
