@@ -26,6 +26,7 @@ from agent.registry.plugins import PluginRecord
 from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
 from agent.store.modules import ModuleRecord
+from agent.store.restarts import read_restarts
 from agent.system.layout import Layout
 from agent.system.obstacles import obstacle
 
@@ -191,6 +192,7 @@ def state_of(
         kept_keys=store.kept_keys.all(),
         tlsa=store.tlsa.all(),
         asks_dns=inputs.settings.dane.check,
+        restarts=tuple(read_restarts(store).values()),
         doubt=doubt,
     )
 

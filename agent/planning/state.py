@@ -12,6 +12,7 @@ from agent.model.kept_key import KeptKey
 from agent.model.pause import Pause
 from agent.model.peer import Peer
 from agent.model.resolved import ResolvedName
+from agent.model.restart import Restart
 from agent.model.root import CrossCertificate, RootRecord
 from agent.model.tlsa import TlsaLook
 from agent.pki.key import KeyType
@@ -73,6 +74,8 @@ class State:
     """Owner name -> its TLSA records as DNS had them last."""
     asks_dns: bool = False
     """Whether the settings let DNS be asked for them."""
+    restarts: tuple[Restart, ...] = ()
+    """The last starts of services that had ended."""
     doubt: ClockDoubt | None = None
     """None: the clock is believed."""
     irrevocable_from: datetime | None = None
