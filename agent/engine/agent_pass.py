@@ -67,6 +67,7 @@ SEEN_ON_THE_WIRE = (
     "deploy.wrong_chain",
     "deploy.wrong_generation",
     "deploy.probe_failed",
+    "deploy.new_sessions_fail",
 )
 """Codes of what was refused only after the switch."""
 MOST_ROOT_STEPS = 6

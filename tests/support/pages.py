@@ -26,6 +26,7 @@ from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.dane import Presented, Subject, of_dane
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
+from agent.health.mta_sts import of_policies
 from agent.health.names import resolved_before, unresolved
 from agent.health.observations import observed
 from agent.health.restarts import ends_again
@@ -35,6 +36,7 @@ from agent.health.rsa_roots import clients_not_asked, peers_not_listed, rsa_sign
 from agent.health.states import Status
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.kept_key import KeptKey, KeyReuse, KeyRole
+from agent.model.mta_sts import PolicyLook
 from agent.model.need import Need
 from agent.model.observed import ObservedState
 from agent.model.resolved import ResolvedName
@@ -49,7 +51,7 @@ from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, NEVER_SET, Doubt
 from agent.system.disk import Shortage
 from agent.system.modes import Repair
 from errors.examples import EXAMPLES
-from support.fakes.ladder import DAY, LOCAL, failed, need, toy
+from support.fakes.ladder import DAY, LOCAL, failed, local, need, toy
 from support.paths import CHECKOUT
 
 DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
@@ -201,11 +203,19 @@ def status_problems() -> list[Problem]:
         observed(TUNNEL, AT),
         ends_again(Restart("nginx", 4, AT), AT),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
-        *(each.problem for each in of_tlsa()),
+        *(each.problem for each in (*of_tlsa(), *of_mta_sts())),
         unresolved("reverse_proxy", [UNRESOLVED]),
         resolved_before("reverse_proxy", [replace(UNRESOLVED, seen={"192.0.2.1": AT}, answered_at=AT)]),
         *conditions(),
     ]
+
+
+def of_mta_sts() -> Iterator[Finding]:
+    """Yield what is said of MTA-STS policies."""
+    wanted = Need(("mail.example.com",), module="mail", mta_sts=("example.com",))
+    served = {wanted.key: local("mail.example.com", wanted, since=AT)}
+    look = PolicyLook("example.com", "enforce", ("mail.example.com", "mx2.example.com"), problem="no answer")
+    yield from of_policies([wanted], {look.domain: look}, served)
 
 
 def of_tlsa() -> Iterator[Finding]:
