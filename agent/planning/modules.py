@@ -70,6 +70,8 @@ class Modules:
         elif repair:
             self.actions.append(Deploy(name, chains, wanted, repair, bound, repair=True, better=better))
         elif present and self._why_settle(name, present):
+            pauses = [each.pause for each in self._state.restarts]
+            self.instants += [each.until for each in pauses if each.until and each.holds(self._now)]
             self.instants.append(self._now + WAITING_AGAIN)
             self.actions.append(Settle(name, self._why_settle(name, present)))
         elif self._look_is_due(name):
@@ -217,7 +219,11 @@ class Modules:
         """Say why what is in service has to be made again though nothing else is to be deployed."""
         if present is None or present.generation is None:
             return ""
-        wrong = [each for each in self._endpoints[module] if not (each.ok or each.stopped or each.further)]
+        wrong = [
+            each
+            for each in self._endpoints[module]
+            if not (each.ok or each.stopped or each.further or each.new_sessions_fail)
+        ]
         drifted = present.outcome in {Outcome.LIVE, Outcome.UNSEEN} and bool(wrong)
         if not drifted and present.outcome not in {Outcome.BROKEN, Outcome.ROLLED_BACK}:
             return ""
