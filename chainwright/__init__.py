@@ -24,7 +24,7 @@ _NAMES = {
     "contract.source": "DnsSolver Due Offer OrderContext RequestState Source SourceContext",
     "contract.systemd_service": "IncludedService SystemdService",
     "contract.validators": "first_repeated",
-    "errors": "AgentError OrderCancelled ProbeFailed SourceError",
+    "errors": "AgentError NewSessionsFail OrderCancelled ProbeFailed SourceError",
     "model.events": "Event EventKind",
     "model.need": "HostFacts Need Request",
     "model.peer": "Peer PeerState",
@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from agent.contract.systemd_service import SystemdService as SystemdService
     from agent.contract.validators import first_repeated as first_repeated
     from agent.errors import AgentError as AgentError
+    from agent.errors import NewSessionsFail as NewSessionsFail
     from agent.errors import OrderCancelled as OrderCancelled
     from agent.errors import ProbeFailed as ProbeFailed
     from agent.errors import SourceError as SourceError

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from agent.deploy.differences import Difference
 from agent.deploy.isolation import Isolation
 from agent.errors import AgentError
 from agent.model.deployment import RefusedKind
 
+T = TypeVar("T")
 Place = tuple[str, str]
 """Module and slot; "" is the module as a whole."""
 TrialWithout = Callable[[Set[Place]], AgentError | None]
@@ -24,7 +26,9 @@ class Culprits:
     """A search: the places without which the service accepts the rest, each with the reason."""
 
     slots: Mapping[str, Sequence[str]]
-    """Of each module that can be left out."""
+    """Of each module."""
+    whole: Set[str]
+    """Modules that can be left out as a whole, beside their slots alone."""
     trial: TrialWithout
     named: Callable[[AgentError], Iterable[Place]]
     """Returns the places whose files a refusal names."""
@@ -35,20 +39,19 @@ class Culprits:
         error = self._leave_out_named(first)
         if error is None:
             return self.found
-        if self.trial({(module, "") for module in self.slots}) is not None:
+        everything = {module: self._all_of(module) for module in self.slots}
+        if self.trial(set().union(*everything.values())) is not None:
             return {}
-        whole = self._isolated(
-            [(module, "") for module in self.slots if (module, "") not in self.found], self.found, error
-        )
-        for (module, _), why in whole.items():
-            others = {*self.found, *(place for place in whole if place[0] != module)}
-            self.found |= self._within(module, others, why)
+        modules = self._isolated(everything, self.found.keys(), error)
+        for module, why in modules.items():
+            others = [everything[each] for each in modules if each != module]
+            self.found |= self._within(module, self.found.keys() | set().union(*others), why)
         return self.found
 
     def _leave_out_named(self, error: AgentError) -> AgentError | None:
         """Leave out what the service names, one refusal after the other. Return the first that names nothing more."""
         for _ in range(MOST_NAMED):
-            named = [place for place in self.named(error) if place not in self.found]
+            named = [place for place in self.named(error) if place not in self.found and self._can_be_left_out(place)]
             if not named:
                 break
             self.found |= dict.fromkeys(named, error)
@@ -58,20 +61,27 @@ class Culprits:
             error = again
         return error
 
+    def _can_be_left_out(self, place: Place) -> bool:
+        module, slot = place
+        return slot in self.slots.get(module, ()) or (not slot and module in self.whole)
+
+    def _all_of(self, module: str) -> frozenset[Place]:
+        return frozenset([(module, "")] if module in self.whole else ((module, slot) for slot in self.slots[module]))
+
     def _within(self, module: str, out: Set[Place], why: AgentError) -> dict[Place, AgentError]:
         """Return which slots of a module are refused; the module as a whole where it is refused without any of them."""
-        slots = [(module, slot) for slot in self.slots[module] if (module, slot) not in out]
-        if not slots or self.trial({*out, *slots}) is not None:
+        slots = [(module, slot) for slot in self.slots[module] if (module, slot) not in self.found]
+        out = out - self._all_of(module)
+        if module in self.whole and (not slots or self.trial({*out, *slots}) is not None):
             return {(module, ""): why}
-        return self._isolated(slots, out, why)
+        return self._isolated({place: frozenset([place]) for place in slots}, out, why)
 
-    def _isolated(self, places: Sequence[Place], out: Iterable[Place], why: AgentError) -> dict[Place, AgentError]:
-        """Return which of `places` are refused while `out` is left out."""
-        out = set(out)
-        known = {Difference(*place, RefusedKind.CONFIGURATION, ""): place for place in places}
+    def _isolated(self, groups: Mapping[T, Set[Place]], out: Set[Place], why: AgentError) -> dict[T, AgentError]:
+        """Return which of `groups` are refused while `out` is left out."""
+        known = {Difference(str(number), "", RefusedKind.CONFIGURATION, ""): each for number, each in enumerate(groups)}
 
         def trial(accepted: frozenset[Difference]) -> AgentError | None:
-            return self.trial({*out, *(place for each, place in known.items() if each not in accepted)})
+            return self.trial(out | set().union(*(groups[each] for key, each in known.items() if key not in accepted)))
 
         isolation = Isolation(trial)
         isolation.run(list(known), why)

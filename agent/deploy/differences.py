@@ -42,7 +42,7 @@ class Target:
     left_out: frozenset[str] = frozenset()
     """Slots that no composition has; "" is the module as a whole, which gets a generation without any file then."""
     earlier: Mapping[str, Generation] = field(default_factory=dict)
-    """Slot -> generation whose configuration of it is taken in place of the live one."""
+    """Slot -> generation whose configuration of it is taken in place of the live one; "" is that of the module as a whole."""
 
     def differences(self) -> list[Difference]:
         """Return the differences, chains before configurations: a typing error in a template must not delay a chain.
@@ -96,7 +96,9 @@ class Target:
             if self.live and slot not in self.left_out and (slot, RefusedKind.CONFIGURATION) not in chosen:
                 files += _part(self.live, slot)
                 chains[slot] = self.live.chains[slot]
-        if self.live is None or self.left_out or ("", RefusedKind.CONFIGURATION) in chosen:
+        if "" in self.earlier:
+            files += _part(self.earlier[""], "")
+        elif self.live is None or self.left_out or ("", RefusedKind.CONFIGURATION) in chosen:
             files += whole.part(None)
             files += self._still_named(files, whole.texts)
         else:

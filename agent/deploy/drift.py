@@ -77,7 +77,7 @@ def _is_to_repair(context: DeployContext, module: str) -> bool:
     with context.store.write():
         context.store.endpoints.put(module, rows)
     _tell(context, rows, before)
-    judged = [row for row in rows if not row.further]
+    judged = [row for row in rows if not row.further and not row.new_sessions_fail]
     none_alive = all(check.key in seen and seen[check.key].dead for check in checks if not check.further)
     return _needs_repair(context, module, generation, deployment, judged, none_alive=none_alive)
 

@@ -8,7 +8,7 @@ from agent.deploy.deploy_context import DeployContext
 from agent.deploy.endpoint_checks import EndpointCheck, checks_of, observe
 from agent.deploy.evidence import last_records, records_of
 from agent.deploy.record import TransactionRecord
-from agent.errors import AgentError
+from agent.errors import AgentError, NewSessionsFail
 from agent.model.deployment import EndpointRecord, Generation
 from agent.probing.probe import Observation
 
@@ -61,9 +61,15 @@ class TransactionEndpoints:
         failed: dict[tuple[str, str], AgentError] = {}
         for check in checks:
             found = seen[check.key]
-            if found.problem is not None and not (found.dead and check.key in self.dead):
+            if found.problem is not None and not (found.dead and check.key in self.dead) and not self._as_before(check):
                 failed.setdefault((check.module, check.endpoint.slot), found.problem)
         return failed
+
+    def _as_before(self, check: EndpointCheck) -> bool:
+        """Whether the chain is served, and new sessions fail as they did before: that proves nothing against the chain."""
+        before, problem = last_records(self._context, check.module).get(check.key), self.seen[check.key].problem
+        failed = before is not None and before.new_sessions_fail
+        return failed and isinstance(problem, NewSessionsFail)
 
     def _at_further_addresses(self, modules: Iterable[str]) -> dict[str, Observation]:
         """Look at addresses by which nothing is judged; it is waited for those only at which all was well before."""

@@ -19,6 +19,7 @@ from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import EARLIER_IN_PLACE, LeftOut, ServiceRefusesPresent
 from agent.model.deployment import Generation, RefusedKind
+from agent.model.handover import serves_on
 from agent.planning import Deploy
 from agent.system.command import CommandResult
 
@@ -36,7 +37,7 @@ class Tests:
 
 
 def leave_out_refused(context: DeployContext, waiting: Iterable[str]) -> Tests:
-    """Test services that don't run, and leave out what they refuse, where they accept the rest.
+    """Test services that don't run, or can't be renewed, and leave out what they refuse, where they accept the rest.
 
     Those of the modules `waiting`, and those that have refused even what is in service; at boot every one. What is left out is
     a refusal as any other: told, and tried again with back-off. The rest is in place for the next start.
@@ -69,19 +70,20 @@ def _suspects(context: DeployContext, waiting: Set[str]) -> list[str]:
 
 
 def _is_down(context: DeployContext, unit: Unit, candidate: Candidate, *, waits: bool) -> bool:
-    """Whether a service is to be tested as it doesn't run. At boot only where something of several could be left out."""
-    if context.boot:
-        return len(_places(context, unit)) > 1
-    if not candidate.contexts:
-        return False
+    """Whether a service is to be tested as it doesn't run; at boot those that modules can share.
+
+    One that runs goes on with what it has read, until one of its chains ends soon and can't be renewed for what it refuses.
+    """
+    if not candidate.contexts or context.boot:
+        return bool(candidate.contexts) and isinstance(unit, SharedUnit)
     why = why_not_running(context.runner, unit.running(candidate), context.enabled.layout.root)
-    return waits if why is None else bool(why)
+    return (waits if why is None else bool(why)) or _ends_soon(context, unit)
 
 
-def _places(context: DeployContext, unit: Unit) -> list[Place]:
-    """Return what could be left out of a service."""
-    live = {module: context.live(module) for module in unit.modules}
-    return [(name, slot) for name, each in live.items() if each is not None for slot in each.chains or ("",)]
+def _ends_soon(context: DeployContext, unit: Unit) -> bool:
+    live = (context.live(module) for module in unit.modules)
+    chains = {chain for each in live if each is not None for chain in each.chains.values()}
+    return not all(serves_on(context.records.get(chain), context.clock()) for chain in chains)
 
 
 def _is_worth_a_search(context: DeployContext, unit: Unit, result: CommandResult) -> bool:
@@ -90,6 +92,8 @@ def _is_worth_a_search(context: DeployContext, unit: Unit, result: CommandResult
         return False
     if context.boot and unit.awaits_network(result.output, bool(context.addresses)):
         return False
+    if _ends_soon(context, unit):
+        return True
     known = next((each for each in context.store.conditions.of(SCOPE) if each.subject == unit.name), None)
     return context.boot or known is None or known.problem.cause != refusal_of(unit, result).problem.cause
 
@@ -120,16 +124,20 @@ class LeavingOut(Transaction):
     def run(self) -> frozenset[str]:
         """Find what is refused, and switch to the rest."""
         targets = self._targets()
-        culprits = Culprits(self._slots(targets), lambda out: self._trial(targets, out), self._named)
+        slots = {each.module: list(each.live.chains) for each in targets if each.live}
+        culprits = Culprits(slots, self._alone(), lambda out: self._trial(targets, out), self._named)
         found = culprits.run(self._refused)
-        if not found:
-            return frozenset()
         kept, earlier = self._with_earlier_parts(targets, found)
+        if not found or all(_is_nothing(each) for each in kept):
+            found, kept, earlier = self._as_it_was(targets)
         trial = self._trial_of(kept)
-        staged, error = self._candidates.tried(trial, frozenset())
-        if staged is None or error is not None:
-            return frozenset()
-        self._store_left_out(kept, staged, found, earlier)
+        staged, error = self._candidates.tried(trial, frozenset()) if found else (None, None)
+        if staged is not None and error is None:
+            self._store_left_out(kept, staged, found, earlier)
+            self._switch_to(trial, staged, kept)
+        return frozenset()
+
+    def _switch_to(self, trial: Trial, staged: StagedCandidate, kept: Sequence[Target]) -> None:
         record = self._candidates.record_of(staged, kept, [])
         trial.flush()
         self._candidates.store(staged, record)
@@ -140,7 +148,6 @@ class LeavingOut(Transaction):
         elif failure is not None:
             switching.keep_broken(failure)
         self._try_the_rest_again()
-        return frozenset()
 
     def _try_the_rest_again(self) -> None:
         """Let what was refused for what is left out now be tried at once."""
@@ -150,10 +157,10 @@ class LeavingOut(Transaction):
                 if each.module in self._deploys and each.problem.code == REFUSED_PRESENT:
                     deployments.refuse(replace(each, retry_at=now))
 
-    def _slots(self, targets: Sequence[Target]) -> dict[str, list[str]]:
-        """Return the slots of the modules that can be left out: they have no other service, which would lose them too."""
-        alone = {module for module in self._unit.modules if len(self._context.enabled.modules[module].services) == 1}
-        return {each.module: list(each.live.chains) for each in targets if each.live and each.module in alone}
+    def _alone(self) -> frozenset[str]:
+        """Return the modules that can be left out as a whole: they have no other service, which would lose them too."""
+        enabled = self._context.enabled.modules
+        return frozenset(module for module in self._unit.modules if len(enabled[module].services) == 1)
 
     def _trial_of(self, targets: Sequence[Target]) -> Trial:
         trial = Trial(self._context, targets, self._units, self._repair)
@@ -190,15 +197,30 @@ class LeavingOut(Transaction):
                     break
         return kept, earlier
 
+    def _as_it_was(self, targets: Sequence[Target]) -> tuple[dict[Place, AgentError], list[Target], set[Place]]:
+        """Return the first module whose last configuration as a whole the service accepts, where leaving out leaves nothing."""
+        for target in targets:
+            found: dict[Place, AgentError] = {(target.module, ""): self._refused}
+            kept, earlier = self._with_earlier_parts(targets, found)
+            if earlier:
+                return found, kept, earlier
+        return {}, list(targets), set()
+
     def _earlier(self, module: str, slot: str) -> Iterator[Generation]:
-        """Give the generations before the one in service that have another configuration of a slot, the newest first."""
+        """Give the generations before the one in service that have another configuration of a slot, the newest first.
+
+        Of the module as a whole, where `slot` is "".
+        """
         live = self._context.live(module)
-        if live is None or not slot:
+        if live is None:
             return
         last = live
         for number in sorted(self._context.store.deployments.numbers(live.owner), reverse=True):
             found = self._context.generation(module, number) if number < live.number else None
-            if found is not None and slot in found.chains and not is_same_configuration(found, last, slot):
+            slots = [slot] if slot else ["", *live.chains]
+            if found is None or not found.files or not set(slots) <= {"", *found.chains}:
+                continue
+            if not all(is_same_configuration(found, last, each) for each in slots):
                 last = found
                 yield found
 
@@ -228,5 +250,12 @@ def _without(target: Target, places: Iterable[Place]) -> Target:
     return replace(target, left_out=frozenset(slot for module, slot in places if module == target.module))
 
 
+def _is_nothing(target: Target) -> bool:
+    """Whether nothing of a module is left."""
+    return "" in target.left_out or (target.live is not None and target.left_out >= target.live.chains.keys())
+
+
 def _with_earlier(target: Target, slot: str, generation: Generation) -> Target:
+    if not slot:
+        return replace(target, left_out=frozenset(), earlier=dict.fromkeys(["", *generation.chains], generation))
     return replace(target, left_out=target.left_out - {slot}, earlier={**target.earlier, slot: generation})

@@ -16,7 +16,7 @@ from agent.errors.damage import DiskFailed
 from agent.errors.deploy import PublishOccupied
 from agent.system.obstacles import kind_of
 from agent.system.trust import read_regular
-from agent.system.writing import flush_directory, write_new
+from agent.system.writing import flush_directory, make_directory, write_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _replace(target: Path, content: PathContent) -> None:
     if content.kind == "absent":
         target.unlink(missing_ok=True)
     else:
-        target.parent.mkdir(parents=True, exist_ok=True)  # of a service that isn't installed yet
+        _make_parents(target.parent)  # of a service that isn't installed yet
         beside = target.with_name(f".{target.name}.chainwright-new")
         with contextlib.suppress(FileNotFoundError):
             beside.unlink()
@@ -146,6 +146,13 @@ def _replace(target: Path, content: PathContent) -> None:
             _copy(Path(content.source), beside)
         beside.rename(target)
     flush_directory(target.parent)
+
+
+def _make_parents(directory: Path) -> None:
+    """Make what is missing of a path, such that every user may pass through, whatever the umask: services do as other users."""
+    missing = [each for each in (directory, *directory.parents) if not os.path.lexists(each)]
+    for each in reversed(missing):
+        make_directory(each, mode=0o755)
 
 
 def _copy(source: Path, target: Path) -> None:

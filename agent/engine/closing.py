@@ -10,14 +10,16 @@ from agent.contract.source import ChainRecord
 from agent.engine import conditions
 from agent.engine.due_names import BESIDE_NAMES
 from agent.engine.pass_inputs import Declarations, PassInputs
+from agent.engine.policy_questions import known_policies
 from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
 from agent.health.dane import of_dane
+from agent.health.mta_sts import of_policies
 from agent.health.room import of_room
 from agent.health.rsa_roots import of_rsa_roots, of_unlisted_peers
 from agent.model.finding import Finding
 from agent.planning import Obtain, Plan
-from agent.report.dane import subjects
+from agent.report.dane import served_chains, subjects
 from agent.store import Store
 from agent.store.instants import written
 from agent.system.disk import shortages
@@ -84,9 +86,18 @@ def _conditions(
             *of_rsa_roots(declared.needs, made.bindings, chains, roots, accepted, wanted),
             *of_unlisted_peers(declared.needs, store.peers.all(), roots),
         ],
+        "MTA-STS": [*of_policies(declared.needs, known_policies(store), _served(store, declared))],
         "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now)],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
+
+
+def _served(store: Store, declared: Declarations) -> dict[tuple[str, str], ChainRecord]:
+    """Return the chain of each module's slot, where there are policies to compare it with."""
+    if not any(need.mta_sts for need in declared.needs):
+        return {}
+    records = {each.id: each for each in store.chains.records()}
+    return {key: records[chain] for key, chain in served_chains(store).items() if chain in records}
 
 
 def _drop_unneeded(store: Store, inputs: PassInputs, declared: Declarations, now: datetime) -> None:

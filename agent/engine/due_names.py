@@ -30,9 +30,12 @@ POSTPONE = (
 )
 
 
-def due_names(connection: sqlite3.Connection, now: float) -> list[dict[str, Any]]:
-    """Return the rows of the names that are due at `now`, in seconds since the epoch. Raises `sqlite3.Error`."""
-    cursor = connection.execute(DUE, [now, now])
+def due_names(connection: sqlite3.Connection, now: float, *, failing: bool = False) -> list[dict[str, Any]]:
+    """Return the rows of the names that are due at `now`, in seconds since the epoch. Raises `sqlite3.Error`.
+
+    `failing`: those that didn't resolve, too.
+    """
+    cursor = connection.execute(f"{DUE} or words is not null" if failing else DUE, [now, now])
     columns = [each[0] for each in cursor.description]
     return [dict(zip(columns, row, strict=True)) for row in cursor]
 

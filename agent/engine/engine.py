@@ -34,6 +34,7 @@ from agent.engine.pass_inputs import (
     with_account_key,
 )
 from agent.engine.places import make_places
+from agent.engine.policy_questions import settle_policies
 from agent.engine.recheck import Recheck
 from agent.engine.recovering import finish_restore, note_restore, on_whole_database, take_in_what_is_newer
 from agent.engine.settings_in_force import KeptSettings, keep, refusal_of
@@ -43,7 +44,7 @@ from agent.engine.up_to_date import note_up_to_date
 from agent.engine.workers import Workers
 from agent.errors.settings import SettingsRefused
 from agent.model.events import Event, EventKind
-from agent.planning import AskDns, AskTheTime, Inquire, Obtain, Plan
+from agent.planning import AskDns, AskPolicies, AskTheTime, Inquire, Obtain, Plan
 from agent.probing.probe import Prober
 from agent.report import Report
 from agent.store import Store
@@ -193,7 +194,8 @@ class Engine:
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_STARTED, self.who, job))
             fingerprint = InputsFingerprint(str(self.layout.root))
             settled = self._settle(store, job)
-            current = self._prepared(store, job, fingerprint.digest)
+            asked = retry or recheck is not Recheck.NOTHING
+            current = self._prepared(store, job, fingerprint.digest, retry=asked)
             current.performed += settled
             fingerprint.add(str(path) for path in current.sources)
             integrity = IntegrityCheck(store, self.clock)
@@ -261,6 +263,8 @@ class Engine:
         settle_times(self._clock, self.workers, store, self.bus)
         with self.workers.tlsa_answers() as answers:
             settle_answers(store, answers, self.clock())
+        with self.workers.policies() as policies:
+            settle_policies(store, policies, self.clock())
         with self.workers.ended() as (deliveries, findings):
             now = self.clock()
             settle_deliveries(store, self.bus, deliveries, now=now, job=job)
@@ -268,10 +272,11 @@ class Engine:
             self._deferred.note(deliveries)
         return [*performed, *(str(each) for each in deliveries if each.chain is not None)]
 
-    def _prepared(self, store: Store, job: str, digest: str, *, network: bool = True) -> Pass:
+    def _prepared(self, store: Store, job: str, digest: str, *, network: bool = True, retry: bool = False) -> Pass:
         """Return a pass on settings, plugins and host as they are now, with the account key that services answer with.
 
-        `digest`: fingerprint of what is on disk. `network`: host names may be looked up.
+        `digest`: fingerprint of what is on disk. `network`: host names may be looked up. `retry`: those that didn't
+        resolve are looked up again.
         Raises `SettingsRefused`, when what a crash has left is finished or undone.
         """
         try:
@@ -288,7 +293,7 @@ class Engine:
         self.workers.tidy(inputs.settings.rungs.values())
         self.watch(inputs)
         if network:
-            inputs = with_resolved_names(inputs, store, self.resolve, self.clock())
+            inputs = with_resolved_names(inputs, store, self.resolve, self.clock(), retry=retry)
         return self._pass(store, with_account_key(inputs, store, self.clock()), job)
 
     def _recover_with_last_good(self, store: Store, job: str) -> None:
@@ -320,6 +325,8 @@ class Engine:
         for each in made.actions:
             if isinstance(each, AskDns):
                 self.workers.ask_dns(store, each.owners, current.resolvers)
+            elif isinstance(each, AskPolicies):
+                self.workers.ask_policies(store, each.domains)
         if any(isinstance(each, AskTheTime) for each in made.actions):
             self.workers.ask_the_time(current.rungs, services)
 

@@ -75,7 +75,7 @@ def still_fresh(root: str, now: float, *, look: bool = False, resolve: Resolve |
 
     `look`: a person asks; what was seen is looked at again. `resolve`: looks a host name up; None: as this machine does.
     """
-    kept, seen, names = _kept(os.path.join(root, DATABASE), now)  # noqa: PTH118 - pathlib takes a third of the time that this may take
+    kept, seen, names = _kept(os.path.join(root, DATABASE), now, look)  # noqa: PTH118 - pathlib takes a third of the time that this may take
     if not kept or not seen:
         return None
     try:
@@ -110,8 +110,8 @@ def read_up_to_date(kept: str) -> tuple[UpToDate, list[str]]:
     return fresh, more.split("\n") if more else []
 
 
-def _kept(path: str, now: float) -> tuple[str, str, list[dict[str, Any]]]:
-    """Return what the last pass stored of what it read and saw, and the host names that are due.
+def _kept(path: str, now: float, look: bool) -> tuple[str, str, list[dict[str, Any]]]:
+    """Return what the last pass stored of what it read and saw, and the host names that are due; for `look` those that failed.
 
     Empty when it can't be read: then a pass says why.
     """
@@ -124,7 +124,7 @@ def _kept(path: str, now: float) -> tuple[str, str, list[dict[str, Any]]]:
         return nothing
     try:
         rows = dict(connection.execute("select key, value from meta where key in (?, ?)", [KEY, EVIDENCE]).fetchall())
-        names = due_names(connection, now)
+        names = due_names(connection, now, failing=look)
     except sqlite3.Error:
         return nothing
     finally:

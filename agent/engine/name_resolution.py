@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,14 +18,19 @@ Wanted = Mapping[str, Iterable[str]]
 """Module -> host names."""
 
 
-def with_resolved_names(inputs: PassInputs, store: Store, resolve: Resolve, now: datetime) -> PassInputs:
+def with_resolved_names(
+    inputs: PassInputs, store: Store, resolve: Resolve, now: datetime, *, retry: bool = False
+) -> PassInputs:
     """Ask the modules for their host names, look up what is due, keep it, and hand the addresses to the modules.
 
-    Call under the lock, never in a boot. A module that can't be asked keeps its names.
+    `retry`: a person asks; what didn't resolve is looked up again, whenever that was. Call under the lock, never in a boot. A
+    module that can't be asked keeps its names.
     """
     known = store.resolved.all()
     wanted, problems = _wanted(inputs, known)
-    found = _looked_up(wanted, known, inputs.settings.resolve, resolve, now)
+    found = _with_new(wanted, known, now)
+    due = {each.name for each in found if each.is_due(now) or (retry and each.words)}
+    found = _looked_up(found, due, inputs.settings.resolve, resolve, now)
     changed = [each for each in found if each not in known]
     names = {(each.module, each.name) for each in found}
     gone = [each for each in known if (each.module, each.name) not in names]
@@ -53,15 +58,18 @@ def _wanted(inputs: PassInputs, known: Iterable[ResolvedName]) -> tuple[Wanted, 
     return wanted, problems
 
 
-def _looked_up(
-    wanted: Wanted, known: Iterable[ResolvedName], settings: ResolveSettings, resolve: Resolve, now: datetime
-) -> list[ResolvedName]:
-    """Return what is known of each name afterwards."""
+def _with_new(wanted: Wanted, known: Iterable[ResolvedName], now: datetime) -> list[ResolvedName]:
+    """Return what is known of each name that is wanted. One that was never asked about is due: it was asked in no time."""
     last = {(each.module, each.name): each for each in known}
     keys = [(module, name) for module, names in wanted.items() for name in names]
-    # One that was never asked about is due: it was asked in no time.
-    found = [last.get(key) or ResolvedName(*key, asked_at=now, seconds=0) for key in keys]
-    answers = resolve_all({each.name for each in found if each.is_due(now)}, resolve, settings.timeout)
+    return [last.get(key) or ResolvedName(*key, asked_at=now, seconds=0) for key in keys]
+
+
+def _looked_up(
+    found: Iterable[ResolvedName], due: Collection[str], settings: ResolveSettings, resolve: Resolve, now: datetime
+) -> list[ResolvedName]:
+    """Look up the names that are due, and return what is known of each afterwards."""
+    answers = resolve_all(due, resolve, settings.timeout)
     return [
         each.answered(answers[each.name], now, settings.interval) if each.name in answers else each for each in found
     ]

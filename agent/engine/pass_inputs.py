@@ -11,6 +11,7 @@ from pathlib import Path
 from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.host import read_host
+from agent.engine.policy_questions import known_policies
 from agent.engine.unchanged_settings import Loaded, Loader, load_settings
 from agent.errors import AgentError, Problem
 from agent.errors.damage import FileUnreadable
@@ -26,6 +27,7 @@ from agent.registry.plugins import PluginRecord
 from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
 from agent.store.modules import ModuleRecord
+from agent.store.restarts import read_restarts
 from agent.system.layout import Layout
 from agent.system.obstacles import obstacle
 
@@ -140,7 +142,8 @@ def declare(inputs: PassInputs, store: Store) -> Declarations:
             found, problem = _needs(inputs, store, name)
             needs += found
             try:
-                declared.append(Declared(name, inputs.enabled.inputs(name), entry.module.window))
+                addresses = inputs.enabled.addresses(name)
+                declared.append(Declared(name, inputs.enabled.inputs(name), entry.module.window, addresses))
             except Exception as error:  # a disk that fails, a field of a plugin that raises
                 problem = _unread(name, error).problem
         elif entry.enabled:
@@ -190,7 +193,9 @@ def state_of(
         lists=store.revocations.lists(),
         kept_keys=store.kept_keys.all(),
         tlsa=store.tlsa.all(),
+        policies=known_policies(store),
         asks_dns=inputs.settings.dane.check,
+        restarts=tuple(read_restarts(store).values()),
         doubt=doubt,
     )
 

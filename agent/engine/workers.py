@@ -8,15 +8,17 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from agent.contract.context import Http01
 from agent.contract.source import Source
 from agent.crl import RevocationLists
-from agent.engine import tlsa_questions
+from agent.engine import policy_questions, tlsa_questions
 from agent.engine.bus import Bus
 from agent.engine.inquiries import InquiryResult, ask_about, begin
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.orders import Delivery, ask
+from agent.engine.policy_questions import PolicyAnswer
 from agent.engine.shared_objects import SharedObjects, key_of, keys_of
 from agent.engine.source_context import Clock, SourceServices, StoredSourceContext
 from agent.engine.time_asked import TimeAsked, ask_the_time
@@ -32,14 +34,14 @@ from agent.store import Store
 from agent.system.clock import Clock as MachineClock
 from agent.system.layout import Layout
 
-TIME, DNS = "time", "dns"
+TIME, DNS, POLICIES = "time", "dns", "policies"
 INQUIRY_GRACE = 1.0
 """Seconds for inquiries that are asked to stop: nothing is lost with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dns:
-    """The resolvers, which are asked as sources are."""
+    """Resolvers, or servers with policies, which are asked as sources are."""
 
     name: str = "DNS"
     concurrency: int = 1
@@ -61,6 +63,7 @@ class Workers:
         self._inquiries = WorkerPool[InquiryResult, Source](self._wake)
         self._times = WorkerPool[TimeAsked, Source](self._wake)
         self._tlsa = WorkerPool[list[TlsaAnswer], Dns](self._wake)
+        self._policies = WorkerPool[list[PolicyAnswer], Dns](self._wake)
         self.wake = threading.Event()
         """Set when something has ended, or by a caller that wants the loop to look again."""
 
@@ -109,6 +112,15 @@ class Workers:
             tlsa_questions.begin(store, owners, self._clock())
         self._tlsa.add(DNS, Dns(), partial(tlsa_questions.ask_dns, owners, servers, self._tlsa.stop.is_set))
 
+    def ask_policies(self, store: Store, domains: Sequence[str]) -> None:
+        """Look at MTA-STS policies, unless that is under way. Call under the lock."""
+        if POLICIES in self._policies:
+            return
+        with store.write():
+            policy_questions.begin(store, domains, self._clock())
+        work = partial(policy_questions.ask_policies, domains, self._policies.stop.is_set)
+        self._policies.add(POLICIES, Dns("policies"), work)
+
     def ask_the_time(self, rungs: Iterable[Source], services: SourceServices) -> None:
         """Ask the CAs what time it is, unless that is under way."""
         asked = [source for source in rungs if source.tells_time]
@@ -123,7 +135,13 @@ class Workers:
     @property
     def busy(self) -> bool:
         """Whether an order or an inquiry runs, or has ended and was not stored yet."""
-        return bool(self._orders.sources or self._inquiries.sources or self._times.sources or self._tlsa.sources)
+        return bool(
+            self._orders.sources
+            or self._inquiries.sources
+            or self._times.sources
+            or self._tlsa.sources
+            or self._policies.sources
+        )
 
     @property
     def orders(self) -> frozenset[Hashable]:
@@ -141,13 +159,24 @@ class Workers:
         return not (self._orders.running if self._orders.sources else self._asking)
 
     @property
+    def _beside(self) -> tuple[WorkerPool[Any, Any], ...]:
+        """What goes on beside orders."""
+        return self._inquiries, self._times, self._tlsa, self._policies
+
+    @property
     def _asking(self) -> bool:
-        return self._inquiries.running or self._times.running or self._tlsa.running
+        return any(each.running for each in self._beside)
 
     @property
     def delivered(self) -> bool:
         """Whether something has ended and was not stored yet."""
-        return self._orders.has_ended or self._inquiries.has_ended or self._times.has_ended or self._tlsa.has_ended
+        return (
+            self._orders.has_ended
+            or self._inquiries.has_ended
+            or self._times.has_ended
+            or self._tlsa.has_ended
+            or self._policies.has_ended
+        )
 
     @property
     def brought(self) -> bool:
@@ -167,6 +196,12 @@ class Workers:
             yield [each for answers in found for each in answers]
 
     @contextmanager
+    def policies(self) -> Iterator[list[PolicyAnswer]]:
+        """Yield what MTA-STS policies say."""
+        with self._policies.ended() as found:
+            yield [each for answers in found for each in answers]
+
+    @contextmanager
     def times(self) -> Iterator[list[TimeAsked]]:
         """Yield what the CAs have said of the time."""
         with self._times.ended() as found:
@@ -181,7 +216,10 @@ class Workers:
 
     def stop(self, grace: float) -> None:
         """Ask everything to stop and give it `grace` seconds in all; orders that don't are left to their lease."""
-        orders, inquiries = self._orders.halt(), [*self._inquiries.halt(), *self._times.halt(), *self._tlsa.halt()]
+        orders, inquiries = (
+            self._orders.halt(),
+            [*self._inquiries.halt(), *self._times.halt(), *self._tlsa.halt(), *self._policies.halt()],
+        )
         _join(orders, grace)
         _join(inquiries, min(grace, INQUIRY_GRACE))
 

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 from agent.errors.base import AgentError
 from agent.errors.deploy import DeployError
 from agent.errors.problem import Problem
-from agent.errors.served import ProbeFailed
+from agent.errors.served import NewSessionsFail, ProbeFailed
 from agent.errors.source import OrderCancelled, SourceError
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ __all__ = [
     "ChainError",
     "DeployError",
     "NameInvalid",
+    "NewSessionsFail",
     "OperationError",
     "OrderCancelled",
     "PluginError",

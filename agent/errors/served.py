@@ -27,6 +27,13 @@ class ProbeFailed(DeployError):
     """Nobody listens there: the service may not run."""
 
 
+class NewSessionsFail(ProbeFailed):
+    """An endpoint serves nobody who comes, while sessions that are up may go on: its service is not reloaded for it."""
+
+    code = "deploy.new_sessions_fail"
+    effect = "Nobody can connect; who is connected may go on."
+
+
 class ServiceStopped(DeployError):
     """Nobody listens any more at an endpoint that has served: something else than a service that was never started."""
 

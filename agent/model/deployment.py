@@ -16,6 +16,9 @@ from agent.model.pause import LONGEST_LOOK, LONGEST_TRY, Pause
 STOPPED = "deploy.service_stopped"
 """Code of the problem of an endpoint that has served, and at which nobody listens any more."""
 
+NEW_SESSIONS_FAIL = "deploy.new_sessions_fail"
+"""Code of the problem of an endpoint that serves nobody who comes, while sessions that are up may go on."""
+
 
 class Step(StrEnum):
     """The steps of deploying, in the order in which a transaction passes through them.
@@ -219,6 +222,11 @@ class EndpointRecord:
     def gone(self) -> bool:
         """Whether it has served, and does not any more: nobody listens there, or what answers is something else."""
         return self.served_at is not None and self.problem is not None and not self.further
+
+    @property
+    def new_sessions_fail(self) -> bool:
+        """Whether sessions that are up may go on: its service is not reloaded for it, as that may end them."""
+        return self.problem is not None and self.problem.code == NEW_SESSIONS_FAIL
 
     @property
     def stopped(self) -> bool:

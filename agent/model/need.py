@@ -77,6 +77,8 @@ class Need:
     key, which is kept if any of them asks for it, for the shortest time that one does."""
     tlsa: tuple[str, ...] = ()
     """Names of the TLSA records (RFC 6698) that clients judge the chain by, such as ``_25._tcp.mail.example.com``."""
+    mta_sts: tuple[str, ...] = ()
+    """Domains whose MTA-STS policies (RFC 8461) are to fit what the module serves."""
     module: str = ""
     """Filled in by the core."""
 

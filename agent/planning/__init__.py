@@ -14,6 +14,7 @@ from agent.model.records import ChainRecord
 from agent.planning.actions import (
     Action,
     AskDns,
+    AskPolicies,
     AskTheTime,
     BeginSigning,
     BelieveAgain,
@@ -43,7 +44,7 @@ from agent.planning.orders import Orders
 from agent.planning.root_life import RootLife
 from agent.planning.signing import Signing
 from agent.planning.state import WAITING_AGAIN, ClockDoubt, Declared, State
-from agent.planning.tlsa import TlsaQuestions
+from agent.planning.tlsa import PolicyQuestions, TlsaQuestions
 
 LOCAL = "local"
 
@@ -51,6 +52,7 @@ __all__ = [
     "WAITING_AGAIN",
     "Action",
     "AskDns",
+    "AskPolicies",
     "AskTheTime",
     "BeginSigning",
     "BelieveAgain",
@@ -140,11 +142,11 @@ def plan(
     roots = RootLife(state, bindings, now)
     roots.consider(wanted=any(each.source == LOCAL for each in orders.due))
     root, obtain = _held_back(state, roots.due, orders.due, bindings)
-    dns = TlsaQuestions(needs, state, now)
+    dns, policies = TlsaQuestions(needs, state, now), PolicyQuestions(needs, state, now)
     asking = _asking(state, now)
-    keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due]
+    keys: list[Action] = [*keys_to_prepare(needs, state), *dns.due, *policies.due]
     instants = [*roots.instants, *orders.instants, *inquiries.instants, *modules_plan.instants]
-    instants += [*signing.instants, *dns.instants, *_beginnings(state.evidence.chains, now)]
+    instants += [*signing.instants, *dns.instants, *policies.instants, *_beginnings(state.evidence.chains, now)]
     instants += [state.doubt.ask_at] if state.doubt and state.doubt.ask_at and not asking else []
     names = [max(each.due_at, now) for each in state.names]
     beside_names_at = min([*instants, *modules_plan.looks], default=None)

@@ -161,6 +161,14 @@ class AskDns:
 
 
 @dataclass(frozen=True, slots=True)
+class AskPolicies:
+    """Look at MTA-STS policies."""
+
+    domains: tuple[str, ...]
+    reason: str = "it has been a while"
+
+
+@dataclass(frozen=True, slots=True)
 class AskTheTime:
     """Ask the CAs what time it is."""
 
@@ -217,6 +225,7 @@ Action = (
     | PrepareKeys
     | Inquire
     | AskDns
+    | AskPolicies
     | AskTheTime
     | Deploy
     | Settle
@@ -238,6 +247,7 @@ KINDS: Mapping[type[Action], str] = {
     PrepareKeys: "prepare_keys",
     Inquire: "inquire",
     AskDns: "ask_dns",
+    AskPolicies: "ask_policies",
     AskTheTime: "ask_the_time",
     Deploy: "deploy",
     Settle: "settle",
@@ -263,6 +273,7 @@ FOR_ALL: Mapping[type[Action], str] = {
     **ROOT_STEPS,
     ListRevoked: "list what the root has revoked",
     AskDns: "ask DNS for TLSA records",
+    AskPolicies: "look at MTA-STS policies",
     AskTheTime: "ask the CAs what time it is",
 }
 
@@ -300,6 +311,8 @@ def action_json(action: Action) -> dict[str, object]:
         row |= {"source": action.source, "names": list(action.names), "chain": action.chain}
     elif isinstance(action, AskDns):
         row["names"] = list(action.owners)
+    elif isinstance(action, AskPolicies):
+        row["names"] = list(action.domains)
     elif isinstance(action, ListRevoked | CrossCertify | BeginSigning | EndSigning | RetireRoot | BelieveAgain):
         row["root"] = action.root
     elif isinstance(action, SignAgain):

@@ -18,6 +18,10 @@ from agent.planning.binding import RankedChain, rank
 from agent.planning.chain_index import ChainIndex
 from agent.planning.state import WAITING_AGAIN, Declared, State
 
+APART = "+"
+"""Between the two digests of what a generation is made from: the addresses of host names are the second."""
+MOVED = "the addresses of its host names changed"
+
 
 class Modules:
     """Decides for each module whether its generation is still right."""
@@ -52,18 +56,22 @@ class Modules:
         live = self._live(name)
         self._watch_expiry({*bound.values(), *chains.values(), *live.values()})
         present = self._state.deployments.get(name)
-        wanted = _digest(declared.inputs, meant)
+        wanted = _digest(declared, meant)
         reason = self._why_deploy(name, present, wanted, chains) if chains or not needs else ""
         deferred = bool(reason) and self._defer(declared, present, chains)
+        kept = {slot: live[slot] for slot in chains if slot in live}
         repair = self._why_repair(name, present)
         if reason and not deferred:
             self.actions.append(Deploy(name, chains, wanted, reason, bound, better=better))
+        elif present and deferred and _is_moved(present.inputs, moved := _digest(declared, kept)):
+            self.actions.append(Deploy(name, kept, moved, MOVED, bound, better=better))
         elif repair and present and deferred:
-            kept = {slot: live[slot] for slot in chains if slot in live}
             self.actions.append(Deploy(name, kept, present.inputs, repair, bound, repair=True, better=better))
         elif repair:
             self.actions.append(Deploy(name, chains, wanted, repair, bound, repair=True, better=better))
         elif present and self._why_settle(name, present):
+            pauses = [each.pause for each in self._state.restarts]
+            self.instants += [each.until for each in pauses if each.until and each.holds(self._now)]
             self.instants.append(self._now + WAITING_AGAIN)
             self.actions.append(Settle(name, self._why_settle(name, present)))
         elif self._look_is_due(name):
@@ -132,6 +140,8 @@ class Modules:
     def _why_deploy(self, module: str, present: Deployment | None, wanted: str, chains: Mapping[str, str]) -> str:
         if present is None:
             return "it has no generation yet"
+        if _is_moved(present.inputs, wanted):
+            return MOVED
         if present.inputs != wanted:
             return self._what_changed(module, chains)
         if self._is_tried_again(module, present, chains):
@@ -181,11 +191,7 @@ class Modules:
         gone = [slot for slot in live if slot not in chains]
         if changed:
             return f"another chain for {_listed(changed)}{self._why_so_soon(live, changed)}"
-        return (
-            f"{_listed(gone)} is no longer needed"
-            if gone
-            else "its settings, templates, host facts or resolved names changed"
-        )
+        return f"{_listed(gone)} is no longer needed" if gone else "its settings, templates or host facts changed"
 
     def _why_so_soon(self, live: Mapping[str, str], slots: Iterable[str]) -> str:
         """Say that what is in service ends soon; nothing where it is good for longer, or has ended."""
@@ -213,7 +219,11 @@ class Modules:
         """Say why what is in service has to be made again though nothing else is to be deployed."""
         if present is None or present.generation is None:
             return ""
-        wrong = [each for each in self._endpoints[module] if not (each.ok or each.stopped or each.further)]
+        wrong = [
+            each
+            for each in self._endpoints[module]
+            if not (each.ok or each.stopped or each.further or each.new_sessions_fail)
+        ]
         drifted = present.outcome in {Outcome.LIVE, Outcome.UNSEEN} and bool(wrong)
         if not drifted and present.outcome not in {Outcome.BROKEN, Outcome.ROLLED_BACK}:
             return ""
@@ -251,8 +261,15 @@ class Modules:
             self.instants += [at for at in turning_points(record) if at > self._now] if record else []
 
 
-def _digest(inputs: str, chains: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps([inputs, sorted(chains.items())]).encode()).hexdigest()
+def _digest(declared: Declared, chains: Mapping[str, str]) -> str:
+    """Return a digest of what a generation is made from, then one of the addresses of host names where there are any."""
+    digest = hashlib.sha256(json.dumps([declared.inputs, sorted(chains.items())]).encode()).hexdigest()
+    return f"{digest}{APART}{declared.resolved}" if declared.resolved else digest
+
+
+def _is_moved(present: str, wanted: str) -> bool:
+    """Whether nothing but addresses of host names has changed: what is behind a service moves without minding its window."""
+    return present != wanted and present.partition(APART)[0] == wanted.partition(APART)[0]
 
 
 def _first_not(refused: set[str], candidates: Iterable[RankedChain]) -> str | None:

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from agent.contract.window import Hours
 from agent.model.deployment import Deployment, EndpointRecord, Refusal
 from agent.model.kept_key import KeptKey
+from agent.model.mta_sts import PolicyLook
 from agent.model.pause import Pause
 from agent.model.peer import Peer
 from agent.model.resolved import ResolvedName
+from agent.model.restart import Restart
 from agent.model.root import CrossCertificate, RootRecord
 from agent.model.tlsa import TlsaLook
 from agent.pki.key import KeyType
@@ -30,6 +32,8 @@ class Declared:
     inputs: str
     """Digest of settings, templates, plugin and host facts."""
     window: Hours | None = None
+    resolved: str = ""
+    """Digest of the addresses of the host names that it needs; empty: it needs none, or none is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,12 @@ class State:
     """Id of a request -> the keys that it keeps."""
     tlsa: Mapping[str, TlsaLook] = field(default_factory=dict)
     """Owner name -> its TLSA records as DNS had them last."""
+    policies: Mapping[str, PolicyLook] = field(default_factory=dict)
+    """Domain -> its MTA-STS policy as it was last."""
     asks_dns: bool = False
     """Whether the settings let DNS be asked for them."""
+    restarts: tuple[Restart, ...] = ()
+    """The last starts of services that had ended."""
     doubt: ClockDoubt | None = None
     """None: the clock is believed."""
     irrevocable_from: datetime | None = None

@@ -118,8 +118,12 @@ class EnabledModules:
         told: list[object] = [self.host.to_json(), str(self.http01.webroot), self.http01.thumbprint]
         told.append(str(self.layout.root))
         told += [astuple(each) for each in self.issuers] if settings.verifies_peers else []
-        told += sorted(self.resolved.get(module, {}).items())
         return hashlib.sha256(json.dumps([seen, told]).encode()).hexdigest()
+
+    def addresses(self, module: str) -> str:
+        """Return a SHA-256 over the addresses of the host names that a module needs; empty where none is known."""
+        found = sorted(self.resolved.get(module, {}).items())
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest() if found else ""
 
     def sources(self) -> list[Path]:
         """Return the files and directories that generations are made from: code and templates."""

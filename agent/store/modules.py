@@ -121,6 +121,7 @@ def _need_text(need: Need) -> str:
             "pin": need.pin,
             **({"lists_rsa": need.lists_rsa} if need.lists_rsa else {}),
             **({"tlsa": need.tlsa} if need.tlsa else {}),
+            **({"mta_sts": need.mta_sts} if need.mta_sts else {}),
             **({"keep_key": [need.keep_key.renewals, need.keep_key.days]} if need.keep_key else {}),
         }
     )
@@ -138,6 +139,7 @@ def _need(row: dict[str, Any]) -> Need:
         pin=None if pin is None else str(pin),
         lists_rsa=str(values.get("lists_rsa", "")),
         tlsa=words(json.dumps(values.get("tlsa", []))),
+        mta_sts=words(json.dumps(values.get("mta_sts", []))),
         keep_key=_key_reuse(values.get("keep_key")),
         module=row["module"],
     )

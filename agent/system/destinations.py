@@ -25,7 +25,8 @@ def on_the_internet(address: IpAddress) -> bool:
     """
     reached = _inside(address) or address
     special = reached.is_multicast or reached.is_reserved or getattr(reached, "is_site_local", False)
-    return reached.is_global and not special
+    mapped = getattr(reached, "ipv4_mapped", None)  # Python 3.13 says of these what it says of the address inside
+    return reached.is_global and not special and mapped is None
 
 
 def _inside(address: IpAddress) -> IpAddress | None:

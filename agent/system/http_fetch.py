@@ -57,6 +57,7 @@ class Bounds:
     """Octets of the body."""
     allowed: Allowed = anywhere
     schemes: Collection[str] = ("http", "https")
+    redirections: int = MOST_REDIRECTIONS
     use_proxies: bool = True
     """Those of the environment: ``http_proxy``, ``https_proxy``, ``no_proxy``."""
 
@@ -69,7 +70,7 @@ def fetch(
     Raises OSError (`TimeoutError`, `AnswerTooLarge`, `NotAllowedError`, `TooManyRedirectionsError`, `ProxyRefusedError`),
     `http.client.HTTPException`, and ValueError for a URL that can't be used.
     """
-    for _ in range(MOST_REDIRECTIONS + 1):
+    for _ in range(bounds.redirections + 1):
         answer, outside = _answer(_parsed(url, bounds.schemes), bounds, headers or {}, context)
         if outside:
             bounds = replace(bounds, allowed=_both(bounds.allowed, on_the_internet))
@@ -77,7 +78,8 @@ def fetch(
         if not location:
             return answer
         url = urljoin(url, location)
-    raise TooManyRedirectionsError(f"it redirects more than {MOST_REDIRECTIONS} times")
+    often = f" more than {bounds.redirections} times" if bounds.redirections else ""
+    raise TooManyRedirectionsError(f"it redirects{often}")
 
 
 def _both(one: Allowed, other: Allowed) -> Allowed:

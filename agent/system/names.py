@@ -70,7 +70,8 @@ def is_public(name: str) -> bool:
     """
     address = _address(name)
     if address is not None:
-        return address.is_global and not address.is_multicast
+        mapped = getattr(address, "ipv4_mapped", None)  # no address of a host (RFC 4291), whatever Python 3.13 says
+        return address.is_global and not address.is_multicast and mapped is None
     labels = name.removeprefix(WILDCARD).split(".")
     return len(labels) > 1 and labels[-1] not in LOCAL_ENDINGS and "_" not in name
 

@@ -68,6 +68,9 @@ class Mail(Module):
         description="name of the server; what clients get that ask for no name, or for an unknown one"
     )
     domains: tuple[Name, ...] = Field((), description="its further names, each with a chain of its own (by SNI)")
+    mta_sts: tuple[Host, ...] = Field(
+        (), description="domains whose MTA-STS policies are compared with the names and chains that are served"
+    )
     second_key_type: KeyType | None = Field(
         None,
         description="key type of a second chain of each name, for clients that can't do the first; one of both is RSA",
@@ -90,7 +93,8 @@ class Mail(Module):
         """Ask for one chain a name, or for one of each key type."""
         for domain in self._domains:
             for slot, accepted in domain.accepted.items():
-                yield self.need(domain.name, slot=slot, key_types=accepted, tlsa=self._tlsa(domain.name))
+                records = self._tlsa(domain.name)
+                yield self.need(domain.name, slot=slot, key_types=accepted, tlsa=records, mta_sts=self.mta_sts)
 
     def render(self, context: Context) -> Iterable[Template | Text]:
         """Return what both daemons read; nothing where there is no chain at all.

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from chainwright import Endpoint, ProbeFailed, TLSProbe
+from chainwright import Endpoint, NewSessionsFail, ProbeFailed, TLSProbe
 from plugins.sstp.packets import (
     ANSWERS,
     END_OF_HEAD,
@@ -84,14 +84,14 @@ class SSTPProbe(TLSProbe):
                     return
                 if code is LinkCode.CONFIGURE_REQUEST:
                     break
-        talk.fail(
+        talk.fail_here(
             "the call was taken, and the LCP Configure-Request in it got no answer in time: no frame gets through"
         )
 
     def _ended(self, talk: _Talk, message: Message) -> None:
         if message is Message.CALL_ABORT and self.room and self.room.is_full():
             return  # to all those who have the addresses it carries frames
-        talk.fail(ENDED[message])
+        talk.fail_here(ENDED[message])
 
 
 class _Talk:
@@ -104,6 +104,10 @@ class _Talk:
 
     def fail(self, reason: str, cause: Exception | None = None) -> None:
         raise ProbeFailed(self._where, DEAD + reason) from cause
+
+    def fail_here(self, reason: str) -> None:
+        """The server works as far as it was asked to begin this session, so others may go on."""
+        raise NewSessionsFail(self._where, DEAD + reason)
 
     def send(self, octets: bytes, what: str) -> None:
         self._asked = what

@@ -15,7 +15,7 @@ from agent.model.tlsa import TlsaLook, TlsaRow
 from agent.operations.reissue import reissue
 from agent.report.dane import tlsa_rows
 from support.appliances.deployed import Deployed
-from support.servers.dns_server import Server, what_it_has_heard
+from support.servers.dns_server import Server, closed_port, what_it_has_heard
 
 NAME = "mx.example.com"
 OWNER = f"_25._tcp.{NAME}"
@@ -231,3 +231,14 @@ def test_an_alias_is_followed(mx, zone):
     asked_again(mx)
     assert [str(each) for each in look(mx).records or ()] == zone.records
     assert [each.published for each in all_rows(mx)] == [True, False]
+
+
+def test_a_pass_looks_at_the_policies_of_the_domains_that_are_named(mx, resolver, monkeypatch):
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed_port()}")  # nothing is asked beyond this machine
+    configure(mx, resolver, 'policies = ["example.invalid"]')
+    mx.apply()
+    with mx.store() as store:
+        (finding,) = store.conditions.of("MTA-STS")
+    assert (finding.subject, finding.problem.code) == ("mx/example.invalid", "status.mta_sts_not_had")
+    assert finding.severity is Severity.NOTICE
+    assert finding.problem.cause.endswith("/.well-known/mta-sts.txt: connection refused.")

@@ -10,6 +10,7 @@ import pytest
 from agent.engine.due_looks import looked
 from agent.engine.due_names import due_names, looked_up, postpone
 from agent.engine.freshness import still_fresh
+from agent.engine.recheck import Recheck
 from agent.model.resolved import ResolvedName
 from support.appliances.deployed import Deployed
 
@@ -31,9 +32,9 @@ def look(appliance: Deployed, **later: float):
     return found and (round(found.until - at), found.served)
 
 
-def is_fresh(appliance: Deployed, **later: float) -> bool:
+def is_fresh(appliance: Deployed, *, person: bool = False, **later: float) -> bool:
     at = (appliance.clock() + timedelta(**later)).timestamp()
-    return still_fresh(str(appliance.root), at, resolve=appliance.resolve) is not None
+    return still_fresh(str(appliance.root), at, look=person, resolve=appliance.resolve) is not None
 
 
 def rows(appliance: Deployed) -> list[ResolvedName]:
@@ -84,6 +85,16 @@ def test_a_run_with_nothing_to_do_asks_for_no_name_before_it_is_due(settled):
     assert settled.asked == []
     assert is_fresh(settled, seconds=70)
     assert sorted(settled.asked) == ["app.test", "db.test"]
+
+
+def test_for_a_person_who_calls_what_did_not_resolve_is_looked_up_at_once(settled):
+    assert is_fresh(settled, person=True)
+    assert settled.asked == ["app.test"]
+    settled.names["app.test"] = ["192.0.2.9"]
+    assert not is_fresh(settled, person=True)
+    assert rows(settled)[0].addresses == ()
+    settled.engine().apply(wait=0, recheck=Recheck.SAMPLE)
+    assert rows(settled)[0].addresses == ("192.0.2.9",)
 
 
 def test_a_damaged_row_is_for_a_pass(settled):

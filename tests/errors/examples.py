@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.errors import (
     AgentError,
+    NewSessionsFail,
     ProbeFailed,
     SourceError,
     account,
@@ -108,6 +109,7 @@ EXAMPLES: list[AgentError] = [
     source.OrderCancelled("acme"),
     source.OrderHeld("acme"),
     source.NotRevocable("local"),
+    source.KeyGivenUp("acme", "a new one was asked for", AT),
     source.SourceCrashed("toy", ZeroDivisionError("division by zero"), AT),
     acme.CaUnreached(LE, HOST, "its host name can't be resolved (Name or service not known)", AT),
     acme.CaUnreached(CA, CA, "no answer within 30 s", AT),
@@ -303,6 +305,7 @@ EXAMPLES: list[AgentError] = [
     operations.NotInLadder("acme", ["uploaded", "local"]),
     # Deployment
     ProbeFailed(ENDPOINT, "nobody listens there (connection refused)", dead=True),
+    NewSessionsFail(ENDPOINT, "the call was taken, and nothing in it was answered"),
     served.ServiceStopped(ENDPOINT, PLACE, AT, AT - timedelta(minutes=3), START_NGINX),
     served.OtherCertificate(ENDPOINT, PLACE, "old.example", "Old CA", AT, "openssl (pid 4711)", 8443, START_NGINX),
     served.OtherCertificate(ENDPOINT, PLACE, "old.example", "Old CA", AT, "", 8443, START_NGINX),
@@ -378,6 +381,7 @@ EXAMPLES: list[AgentError] = [
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
     deploy.NoSystemd("nginx"),
+    deploy.NoSystemd("files", shared=False),
     deploy.NotIncluded(
         "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
     ),

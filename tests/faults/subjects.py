@@ -52,6 +52,11 @@ class Subject(ABC):
     """Pattern of the files of that slot in a generation."""
     template: ClassVar[tuple[str, str, str]]
     """A template that an operator may override, a text that the service refuses, and what it says then."""
+    naming: ClassVar[tuple[str, str, bool] | None] = None
+    """A template, and a text in which FILE is a file that the service reads at its start; whether it is the first slot's alone.
+
+    None: what the service reads is the agent's alone.
+    """
     reads_as_root: ClassVar[bool] = os.geteuid() == 0
     """Whether a file that nobody may read is no obstacle to the service."""
     installed_by: ClassVar[Mapping[str, Mapping[str, object]]] = {}
@@ -145,6 +150,11 @@ class ReverseProxy(OnNginx):
         '{% include "default:site.conf.j2" %}\nwrong on purpose;\n',
         'unknown directive "wrong"',
     )
+    naming = (
+        "reverse_proxy/site.conf.j2",
+        '{% include "default:site.conf.j2" %}\n{% if slot == "a.example.test" %}\ninclude "FILE";\n{% endif %}\n',
+        True,
+    )
     sites: ClassVar = ("a.example.test", "b.example.test")
 
     def settings(self, *, installed: bool) -> str:
@@ -165,6 +175,7 @@ class WebAuth(OnNginx):
         '{% include "default:http.conf.j2" %}\nwrong on purpose;\n',
         'unknown directive "wrong"',
     )
+    naming = ("web_auth/http.conf.j2", '{% include "default:http.conf.j2" %}\ninclude "FILE";\n', False)
     domain = "login.example.test"
 
     def settings(self, *, installed: bool) -> str:
@@ -257,6 +268,7 @@ class Mail(Subject):
     slot = "mail.a.test"
     part = "chains/mail.a.test.*pem"
     template = ("mail/dovecot.conf.j2", "wrong_on_purpose = yes\n", "wrong_on_purpose")
+    naming = ("mail/dovecot.conf.j2", '{% include "default:dovecot.conf.j2" %}\n!include FILE\n', False)
     installed_by: ClassVar = {
         "postfix": {"programs": NOWHERE},
         "dovecot": {"binary": f"{NOWHERE}/dovecot", "doveconf": f"{NOWHERE}/doveconf"},

@@ -205,6 +205,36 @@ def assert_it_waits(box: Faulty, cause: str) -> None:
     assert cause in problem["detail"]
 
 
+@pytest.mark.parametrize(
+    "shared", [each for each in SUBJECTS if each.naming], indirect=True, ids=lambda each: each.name
+)
+def test_a_service_that_refuses_its_live_configuration_at_start_starts_all_the_same(box):
+    name, text, alone = box.subject.naming
+    file, override = box.root / "theirs", box.layout.templates / name
+    file.write_text("# nothing\n")
+    override.parent.mkdir(parents=True, exist_ok=True)
+    override.write_text(text.replace("FILE", str(file)))
+    box.apply()
+    box.subject.kill()
+    file.unlink()
+    neighbour = box.neighbour()
+    box.engine().boot()
+    box.apply()
+    assert box.refused() == [(box.name, box.subject.slot if alone else "")]
+    with box.store() as store:
+        (told,) = [each.problem for each in store.deployments.refusals()]
+    assert told.code == "deploy.left_out"
+    assert " would not start with it: " in told.cause
+    assert f"/modules/{box.name}/" in told.cause
+    box.subject.start()
+    box.look()
+    assert box.wire() == box.expected(box.bound()), "with the last configuration that it accepts"
+    assert box.neighbour() == neighbour
+    override.unlink()
+    box.try_again()
+    assert_all_is_well(box)
+
+
 # Somebody else damages what is in service
 
 

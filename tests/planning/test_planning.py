@@ -15,6 +15,7 @@ from agent.contract.window import Hours, parse_window
 from agent.errors.problem import Problem
 from agent.model.deployment import Deployment, EndpointRecord, Outcome, Refusal, RefusedKind
 from agent.model.need import Need
+from agent.model.resolved import ResolvedName
 from agent.pki.chain import KeyType
 from agent.planning import (
     WAITING_AGAIN,
@@ -72,6 +73,8 @@ class Appliance:
     leased: frozenset = frozenset()
     windows: dict[str, Hours] = field(default_factory=dict)
     inputs: str = "settings"
+    resolved: str = ""
+    names: tuple[ResolvedName, ...] = ()
     unwanted: frozenset[str] = frozenset()
     """Chains that every service refuses."""
     made: int = 0
@@ -79,7 +82,7 @@ class Appliance:
     @property
     def modules(self) -> list[Declared]:
         names = dict.fromkeys(each.module for each in self.needs)
-        return [Declared(name, self.inputs, self.windows.get(name)) for name in names]
+        return [Declared(name, self.inputs, self.windows.get(name), self.resolved) for name in names]
 
     @property
     def evidence(self) -> Evidence:
@@ -91,7 +94,13 @@ class Appliance:
     @property
     def state(self) -> State:
         return State(
-            self.evidence, self.deployments, self.live, tuple(self.refusals), tuple(self.endpoints), self.leased
+            self.evidence,
+            self.deployments,
+            self.live,
+            tuple(self.refusals),
+            tuple(self.endpoints),
+            self.leased,
+            names=self.names,
         )
 
     def plan(self, now: datetime = NOW, **more) -> Plan:
@@ -332,7 +341,7 @@ def test_the_reason_of_a_deployment_says_what_changed():
     wanted = [need("gw.home.arpa"), need("gw.home.arpa", slot="imap")]
     appliance = Appliance(wanted).deployed()
     appliance.inputs = "other settings"
-    assert the_deploy(appliance.plan()).reason == "its settings, templates, host facts or resolved names changed"
+    assert the_deploy(appliance.plan()).reason == "its settings, templates or host facts changed"
     appliance.needs = wanted[:1]
     assert the_deploy(appliance.plan()).reason == "imap is no longer needed"
     appliance.needs = [need("gw.home.arpa", slot=slot) for slot in "abcde"]
@@ -514,6 +523,38 @@ def test_an_end_of_the_present_chain_overrides_the_window(spoil):
     appliance.chains[0] = spoil(appliance.chains[0])
     appliance.chains.append(upload("new", "gw.home.arpa"))
     assert Deploy in kinds(appliance.plan())
+
+
+def test_new_addresses_of_a_name_do_not_wait_for_the_window_and_bring_no_new_chain():
+    appliance = Appliance([need("gw.home.arpa")], windows={"mail": NIGHT}, resolved="a").deployed()
+    before = appliance.live["mail"]["default"]
+    appliance.chains.append(upload("new", "gw.home.arpa"))
+    appliance.resolved = "b"
+    action = the_deploy(appliance.plan())
+    assert (action.chains, action.reason) == ({"default": before}, "the addresses of its host names changed")
+    appliance.perform(appliance.plan(), NOW)
+    assert appliance.plan().actions == ()
+    assert the_deploy(appliance.plan(windows=False)).reason == "another chain for default"
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "a"), ("a", "b"), ("a", "")])
+def test_a_deployment_for_addresses_says_so(before: str, after: str):
+    appliance = Appliance([need("gw.home.arpa")], resolved=before).deployed()
+    appliance.resolved = after
+    assert the_deploy(appliance.plan()).reason == "the addresses of its host names changed"
+    appliance.inputs = "other settings"
+    assert the_deploy(appliance.plan()).reason == "its settings, templates or host facts changed"
+    assert appliance.deployed().plan().actions == ()
+
+
+def test_a_name_is_due_beside_all_else():
+    appliance = Appliance([need("gw.home.arpa")]).deployed()
+    before = appliance.plan()
+    appliance.names = (ResolvedName("mail", "db.lan", NOW, 60),)
+    made = appliance.plan()
+    assert made.next_at == NOW + timedelta(seconds=60)
+    assert (made.beside_names_at, made.beside_looks_at) == (before.next_at, before.beside_looks_at)
+    assert appliance.plan(NOW + timedelta(hours=2)).next_at == NOW + timedelta(hours=2)
 
 
 def test_a_repair_before_the_window_opens_brings_nothing_new():

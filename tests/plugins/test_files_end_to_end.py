@@ -1,6 +1,7 @@
 """Chains as files for services that somebody else configures, on the real daemons."""
 
 import grp
+import os
 import pwd
 import stat
 import subprocess
@@ -259,6 +260,38 @@ def test_without_an_endpoint_it_is_switched_and_not_seen_unless_a_command_confir
         assert box.live("files").name == "3"
 
 
+NOT_BOOTED = """#!/bin/sh
+echo "System has not been booted with systemd as init system (PID 1). Can't operate." >&2
+exit 1
+"""
+
+
+def test_a_unit_where_systemd_does_not_run_is_told_with_what_to_set_instead(monkeypatch):
+    with Published.make(chain='files = [{ format = "combined", path = "/etc/x.pem" }]\n') as box:
+        box.program("systemctl", NOT_BOOTED)
+        monkeypatch.setenv("PATH", box.path)
+        box.configure(commands='unit = "haproxy"\n')
+        box.apply()
+        deployment = box.deployment("files")
+        assert deployment.outcome is Outcome.WAITING
+        assert deployment.problem is not None
+        assert deployment.problem.fix == (
+            "Set what reloads it without systemd in [modules.files], then: chainwright apply"
+        )
+        assert (box.root / "etc/x.pem").exists()
+
+
+def test_a_unit_that_runs_is_restarted_where_it_is_to_be(monkeypatch):
+    with Published.make(chain='files = [{ format = "combined", path = "/etc/x.pem" }]\n') as box:
+        box.program("systemctl", f'#!/bin/sh\necho "$*" >>{box.root}/asked\n')
+        monkeypatch.setenv("PATH", box.path)
+        box.configure(commands='unit = "billing@main"\nunit_action = "restart"\n')
+        box.apply()
+        asked = (box.root / "asked").read_text().splitlines()
+        assert asked == ["is-active --quiet billing@main", "restart billing@main"]
+        assert box.deployment("files").outcome is Outcome.UNSEEN
+
+
 FORMATS = """
 directory = "/etc/ssl/shop"
 separate = true
@@ -335,6 +368,27 @@ def test_each_format_is_what_other_programs_read_with_the_owner_and_mode_that_it
         with box.store() as store:
             kept = [str(file.to_json()) for each in store.deployments.generations() for file in each.files]
         assert not [each for each in kept if "correct horse" in each]
+
+
+@pytest.mark.root
+def test_the_service_gets_at_its_files_whatever_the_umask_of_the_agent():
+    with Published.make(chain='directory = "/srv/tls/shop"\n') as box:
+        box.configure(commands='directory_group = "www-data"\ncommand = ["/bin/true"]')
+        box.layout.state.parent.mkdir(parents=True, exist_ok=True)  # /var/lib, which is there
+        before = os.umask(0o077)  # as in the agent's unit
+        try:
+            box.apply()
+        finally:
+            os.umask(before)
+        argv = [
+            "setpriv",
+            "--reuid=www-data",
+            "--regid=www-data",
+            "--clear-groups",
+            "cat",
+            str(box.root / "srv/tls/shop/key.pem"),
+        ]
+        assert b"PRIVATE KEY" in subprocess.run(argv, capture_output=True, timeout=20, check=True).stdout
 
 
 def test_another_password_makes_another_file_and_the_same_one_does_not():

@@ -204,6 +204,22 @@ def template_with_key(path: str) -> str:
     return (CHECKOUT / "templates/sstp/sstp.conf.j2").read_text().replace("{{ dir }}/key.pem", path)
 
 
+def test_one_that_answers_no_frame_is_seen_and_is_not_reloaded_for_it(vpn):
+    vpn.control("accel-pppd").write_text("mute")
+    vpn.configure(probe_timeout=1)
+    vpn.clock.advance(minutes=16)
+    vpn.runner.ran.clear()
+    vpn.apply()
+    (record,) = vpn.records()
+    assert record.problem.code == "deploy.new_sessions_fail"
+    assert record.problem.cause.replace(str(vpn.port), "PORT") == (
+        f"{SHOWN} gives no proper answer: SSTP is dead behind a good handshake: the call was taken, and the LCP "
+        "Configure-Request in it got no answer in time: no frame gets through."
+    )
+    assert record.problem.effect == "Nobody can connect; who is connected may go on."
+    assert vpn.runner.count("SIGUSR1") == 0
+
+
 # The real one
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from agent.operations.reissue import reissue, reissue_effects
 from plugins.sstp.sessions import sessions
 from support.appliances.sstp import DOMAIN, SSTPAppliance
 from support.clients.sstp import Dialled, Ended, checksum
+from support.clients.terminal import Terminal
 from support.waiting import until
 
 
@@ -123,6 +125,55 @@ def test_a_new_chain_waits_for_its_window_and_then_drops_the_sessions_that_were_
 
 
 FIN, SYN, RST, PSH, ACKNOWLEDGED = 0x01, 0x02, 0x04, 0x08, 0x10
+
+
+def test_where_ppp_is_broken_for_new_clients_those_who_are_connected_are_not_dropped_for_it(echoing):
+    with SSTPAppliance.make() as box:
+        box.with_sstpd()
+        box.bring_up()
+        pppd = box.root / "bin/pppd"
+        text = pppd.read_text()
+        with box.dialled() as client:
+            client.open()
+            write_program(pppd, "#!/bin/sh\nexit 1\n")
+            for minutes in (16, 1):
+                box.clock.advance(minutes=minutes)
+                box.apply()
+                assert {each.problem.code for each in box.records()} == {"deploy.new_sessions_fail"}
+                assert client.echo(echoing, b"still here") == b"still here"
+            said = Terminal(box.root).run("status")
+            assert said.returncode == 3
+            assert "PPP ended before it answered the LCP Configure-Request" in said.stdout
+            write_program(pppd, text)
+            box.clock.advance(minutes=16)
+            box.apply()
+            assert all(each.ok for each in box.records())
+            assert client.echo(echoing, b"still here") == b"still here"
+        assert box.runner.count(" restart ") == 0
+
+
+def test_where_ppp_was_broken_before_a_new_chain_goes_into_service_all_the_same(echoing):
+    with SSTPAppliance.make() as box:
+        box.with_sstpd()
+        box.bring_up()
+        before = box.presented()
+        write_program(box.root / "bin/pppd", "#!/bin/sh\nexit 1\n")
+        box.clock.advance(minutes=16)
+        box.apply()
+        box.renew()
+        box.apply()
+        assert box.presented()[0] == box.chain() != before[0]
+        assert box.deployment("sstp").outcome is Outcome.LIVE
+        assert {each.problem.code for each in box.records()} == {"deploy.new_sessions_fail"}
+        assert box.runner.count(" restart ") == 1
+
+
+def write_program(path: Path, text: str) -> None:
+    """Put a program in place of one that may be running."""
+    draft = path.with_suffix(".new")
+    draft.write_text(text)
+    draft.chmod(0o755)
+    draft.replace(path)
 
 
 def segment(

@@ -26,17 +26,21 @@ from agent.health.damage import damaged_file, damaged_row, recovered
 from agent.health.dane import Presented, Subject, of_dane
 from agent.health.hangs import of_account
 from agent.health.modes import changed_modes
+from agent.health.mta_sts import of_policies
 from agent.health.names import resolved_before, unresolved
 from agent.health.observations import observed
+from agent.health.restarts import ends_again
 from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
 from agent.health.rsa_roots import clients_not_asked, peers_not_listed, rsa_signed_by_other
 from agent.health.states import Status
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.kept_key import KeptKey, KeyReuse, KeyRole
+from agent.model.mta_sts import PolicyLook
 from agent.model.need import Need
 from agent.model.observed import ObservedState
 from agent.model.resolved import ResolvedName
+from agent.model.restart import Restart
 from agent.model.root import RootRecord
 from agent.model.tlsa import CertificateBytes, TlsaLook, TlsaRecord
 from agent.registry.contract_checks import METHODS, hook_arguments
@@ -47,7 +51,7 @@ from agent.system.clock_judgement import AHEAD, BEHIND, LEAPT, NEVER_SET, Doubt
 from agent.system.disk import Shortage
 from agent.system.modes import Repair
 from errors.examples import EXAMPLES
-from support.fakes.ladder import DAY, LOCAL, failed, need, toy
+from support.fakes.ladder import DAY, LOCAL, failed, local, need, toy
 from support.paths import CHECKOUT
 
 DATABASE = Path("/var/lib/chainwright/private/chainwright.db")
@@ -197,12 +201,21 @@ def status_problems() -> list[Problem]:
         clients_not_asked("strongSwan for laptops (EAP-TLS)", "gw Root CA", RSA_ROOT),
         peers_not_listed("strongSwan for laptops (EAP-TLS)", ["anna"], "gw Root CA"),
         observed(TUNNEL, AT),
+        ends_again(Restart("nginx", 4, AT), AT),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
-        *(each.problem for each in of_tlsa()),
+        *(each.problem for each in (*of_tlsa(), *of_mta_sts())),
         unresolved("reverse_proxy", [UNRESOLVED]),
         resolved_before("reverse_proxy", [replace(UNRESOLVED, seen={"192.0.2.1": AT}, answered_at=AT)]),
         *conditions(),
     ]
+
+
+def of_mta_sts() -> Iterator[Finding]:
+    """Yield what is said of MTA-STS policies."""
+    wanted = Need(("mail.example.com",), module="mail", mta_sts=("example.com",))
+    served = {wanted.key: local("mail.example.com", wanted, since=AT)}
+    look = PolicyLook("example.com", "enforce", ("mail.example.com", "mx2.example.com"), problem="no answer")
+    yield from of_policies([wanted], {look.domain: look}, served)
 
 
 def of_tlsa() -> Iterator[Finding]:

@@ -116,7 +116,7 @@ def test_every_address_is_a_name(address: object):
         "gateway", "gw.local", "gw.localhost", "gw.internal", "gw.lan", "gw.home", "gw.home.arpa", "gw.example.test",
         "gw.example", "gw.invalid", "gw.corp", "gw.intranet", "gw.private", "gw.onion", "1.168.192.in-addr.arpa",
         "*.site.lan", "a_b.example.com", "127.0.0.1", "10.0.0.1", "192.168.1.1", "100.64.0.1", "169.254.1.1", "192.0.2.1",
-        "224.0.0.1", "::1", "fe80::1", "fd00::1", "2001:db8::1", "0.0.0.0",
+        "224.0.0.1", "::ffff:808:808", "::1", "fe80::1", "fd00::1", "2001:db8::1", "0.0.0.0",
     ],
 )  # fmt: skip
 def test_names_of_inside_are_not_public(name: str):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,11 @@ def hops(number: int) -> Answer:
             connection.sendall(OK + b"Content-Length: 2\r\n\r\nok")
 
     return answer
+
+
+def test_no_redirection_is_followed_where_none_is_allowed() -> None:
+    with server(hops(1)) as url, pytest.raises(TooManyRedirectionsError, match=r"^it redirects$"):
+        fetch(url, replace(bounds(), redirections=0))
 
 
 def test_five_redirections_are_followed_and_six_are_not() -> None:

@@ -13,9 +13,10 @@ class Mx(Module):
     reload = ("true",)
     unprobed = "it is not there"
     domain: Name
+    policies: tuple[Name, ...] = ()
 
     def needs(self, host: HostFacts) -> Iterable[Need]:
-        return [self.need(self.domain, tlsa=(f"_25._tcp.{self.domain}",))]
+        return [self.need(self.domain, tlsa=(f"_25._tcp.{self.domain}",), mta_sts=self.policies)]
 
 
 @hookimpl
