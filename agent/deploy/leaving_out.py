@@ -19,6 +19,7 @@ from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import EARLIER_IN_PLACE, LeftOut, ServiceRefusesPresent
 from agent.model.deployment import Generation, RefusedKind
+from agent.model.handover import serves_on
 from agent.planning import Deploy
 from agent.system.command import CommandResult
 
@@ -36,7 +37,7 @@ class Tests:
 
 
 def leave_out_refused(context: DeployContext, waiting: Iterable[str]) -> Tests:
-    """Test services that don't run, and leave out what they refuse, where they accept the rest.
+    """Test services that don't run, or can't be renewed, and leave out what they refuse, where they accept the rest.
 
     Those of the modules `waiting`, and those that have refused even what is in service; at boot every one. What is left out is
     a refusal as any other: told, and tried again with back-off. The rest is in place for the next start.
@@ -69,11 +70,20 @@ def _suspects(context: DeployContext, waiting: Set[str]) -> list[str]:
 
 
 def _is_down(context: DeployContext, unit: Unit, candidate: Candidate, *, waits: bool) -> bool:
-    """Whether a service is to be tested as it doesn't run; at boot those that modules can share."""
+    """Whether a service is to be tested as it doesn't run; at boot those that modules can share.
+
+    One that runs goes on with what it has read, until one of its chains ends soon and can't be renewed for what it refuses.
+    """
     if not candidate.contexts or context.boot:
         return bool(candidate.contexts) and isinstance(unit, SharedUnit)
     why = why_not_running(context.runner, unit.running(candidate), context.enabled.layout.root)
-    return waits if why is None else bool(why)
+    return (waits if why is None else bool(why)) or _ends_soon(context, unit)
+
+
+def _ends_soon(context: DeployContext, unit: Unit) -> bool:
+    live = (context.live(module) for module in unit.modules)
+    chains = {chain for each in live if each is not None for chain in each.chains.values()}
+    return not all(serves_on(context.records.get(chain), context.clock()) for chain in chains)
 
 
 def _is_worth_a_search(context: DeployContext, unit: Unit, result: CommandResult) -> bool:
@@ -82,6 +92,8 @@ def _is_worth_a_search(context: DeployContext, unit: Unit, result: CommandResult
         return False
     if context.boot and unit.awaits_network(result.output, bool(context.addresses)):
         return False
+    if _ends_soon(context, unit):
+        return True
     known = next((each for each in context.store.conditions.of(SCOPE) if each.subject == unit.name), None)
     return context.boot or known is None or known.problem.cause != refusal_of(unit, result).problem.cause
 

@@ -14,7 +14,7 @@ from agent.deploy.first_files import FirstFiles
 from agent.deploy.record import TransactionRecord
 from agent.deploy.refusals import told
 from agent.deploy.reloading import Reloader
-from agent.deploy.units import Candidate, Unit
+from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.errors import AgentError, Problem
 from agent.errors.deploy import (
     PUT_BACK,
@@ -145,7 +145,7 @@ class Outcomes:
             if module in unit.modules and unit.name in self._reloader.not_started:
                 return self._reloader.not_started[unit.name]
             if module in unit.modules and unit.name in self._reloader.down:
-                return service_down(unit.name, self._reloader.down[unit.name])
+                return service_down(unit, self._reloader.down[unit.name])
         unserved = (row for row in rows if row.problem is not None and not row.further)
         dead = next((row for row in unserved if not row.new_sessions_fail), None)
         return ServiceDown(module, f"nobody listens at {dead.address}") if dead else None
@@ -223,6 +223,8 @@ class Outcomes:
         )
 
 
-def service_down(service: str, why: str) -> AgentError:
+def service_down(unit: Unit, why: str) -> AgentError:
     """Return the error of a service that can't be reloaded."""
-    return NoSystemd(service) if why == NO_SYSTEMD else ServiceDown(service, why)
+    if why == NO_SYSTEMD:
+        return NoSystemd(unit.name, shared=isinstance(unit, SharedUnit))
+    return ServiceDown(unit.name, why)

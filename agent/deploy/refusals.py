@@ -44,7 +44,7 @@ class Refusals:
         attempts = (known.attempts if known else 0) + (0 if difference in self.errors else 1)
         now = self._context.clock()
         retry_at = now + back_off_of(error.problem, attempts)
-        error = _still_left_out(known, error)
+        error = self._still_left_out(stored, error)
         self.errors[difference] = error
         problem = replace(self.problem(difference), retry_at=retry_at)
         refusal = Refusal(stored.module, stored.slot, stored.kind, stored.subject, problem, attempts, retry_at, now)
@@ -53,6 +53,16 @@ class Refusals:
         self._context.tell(
             EventKind.REFUSED, problem.cause, difference.module, slot=difference.slot, refused=str(difference.kind)
         )
+
+    def _still_left_out(self, stored: Difference, error: AgentError) -> AgentError:
+        """Return why a part is refused: where it was left out, nothing of it is in service, or only its earlier configuration."""
+        of_it = [each for each in self._context.store.deployments.refusals() if _is_of_the_same(each, stored)]
+        known = next((each for each in of_it if each.problem.code == LeftOut.code), None)
+        if known is None or not isinstance(error, CheckRefused):
+            return error
+        again = LeftOut(known.problem.where, error.where, error.reason, error.detail)
+        again.effect = EARLIER_IN_PLACE if known.problem.effect.startswith(EARLIER_IN_PLACE) else again.effect
+        return again
 
     def problem(self, difference: Difference) -> Problem:
         """Return what people are told of a difference that was refused in this transaction."""
@@ -105,13 +115,10 @@ def _stored_as(difference: Difference, error: AgentError) -> Difference:
     return difference
 
 
-def _still_left_out(known: Refusal | None, error: AgentError) -> AgentError:
-    """Return why a part is refused: where it was left out, nothing of it is in service, or only its earlier configuration."""
-    if known is None or known.problem.code != LeftOut.code or not isinstance(error, CheckRefused):
-        return error
-    again = LeftOut(known.problem.where, error.where, error.reason, error.detail)
-    again.effect = EARLIER_IN_PLACE if known.problem.effect.startswith(EARLIER_IN_PLACE) else again.effect
-    return again
+def _is_of_the_same(refusal: Refusal, difference: Difference) -> bool:
+    """Whether a refusal is of the same part, in whatever form: that of a new part has its chain in it."""
+    known = (refusal.module, refusal.slot, refusal.kind)
+    return known == (difference.module, difference.slot, difference.kind)
 
 
 def _is_of(refusal: Refusal, difference: Difference) -> bool:

@@ -131,6 +131,12 @@ def note_delivery(store: Store, chain: Chain, source: str, request: str, now: da
         store.kept_keys.delivered(request, spki, now, renewed=renewed)
 
 
+def why_given_up(store: Store, chain: Chain, request: str) -> str:
+    """Return why the key of a chain is never to be used for a request, a clause; empty: it may be."""
+    given_up = {each.spki: each.reason for each in store.kept_keys.of(request) if each.role is KeyRole.GIVEN_UP}
+    return given_up.get(spki_sha256(chain.key.public_key()), "") if given_up else ""
+
+
 def spki_of(store: Store, chain: str) -> str:
     """Return the SHA-256 of a chain's public key, without opening the private one; empty where it can't be read."""
     from agent.pki.certificate import load_certificates

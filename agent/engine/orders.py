@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from agent.contract.source import OrderRecord, Source, is_aware
 from agent.engine.bus import Bus
 from agent.engine.delivery_checks import check_delivery, checked_text
-from agent.engine.kept_keys import note_delivery
+from agent.engine.kept_keys import note_delivery, why_given_up
 from agent.engine.order_context import StoredOrderContext
 from agent.engine.source_context import SourceServices
 from agent.errors import AgentError, SourceError
-from agent.errors.source import OrderCancelled, OrderHeld, SourceCrashed
+from agent.errors.source import KeyGivenUp, OrderCancelled, OrderHeld, SourceCrashed
 from agent.model.events import Event, EventKind
 from agent.model.need import Request
 from agent.model.pause import LONGEST_ORDER, back_off
@@ -130,10 +130,19 @@ def settle_deliveries(store: Store, bus: Bus, deliveries: Sequence[Delivery], *,
     if not deliveries:
         return
     with store.write():
+        deliveries = [_usable(store, each, now) for each in deliveries]
         for delivery in deliveries:
             _settle(store, delivery, now)
         known = bus.record(store, [_event(each, now, job) for each in deliveries if each.begun])
     bus.show(store, known)
+
+
+def _usable(store: Store, delivery: Delivery, now: datetime) -> Delivery:
+    """Return a delivery as it is, or as failed where its key was given up while it was under way."""
+    reason = why_given_up(store, delivery.chain, delivery.obtain.request.id) if delivery.chain else ""
+    if not reason:
+        return delivery
+    return replace(delivery, chain=None, error=KeyGivenUp(delivery.source.name, reason, now))
 
 
 def _settle(store: Store, delivery: Delivery, now: datetime) -> None:

@@ -205,8 +205,17 @@ class NoSystemd(DeployError):
     cause = "systemd does not run here, and the service is left to it."
     where = "{service}"
     effect = "The new files are in place; nothing tells the service of them."
-    fix = f'Set manager = "commands" in [services.{{service}}], {APPLY}'
+    fix = f"Set {{cure}}, {APPLY}"
     service: str
+    shared: bool = True
+    """Whether it has a table of its own; otherwise it is a module's."""
+
+    @property
+    def cure(self) -> str:
+        """What to set, and where."""
+        if self.shared:
+            return f'manager = "commands" in [services.{self.service}]'
+        return f"what reloads it without systemd in [modules.{self.service}]"
 
 
 class NotIncluded(DeployError):

@@ -61,6 +61,19 @@ class OrderHeld(OrderCancelled):
     fix = "It goes on when the clock is right, or was accepted: chainwright clock accept"
 
 
+class KeyGivenUp(SourceError):
+    """A chain came with a key that was given up while it was under way."""
+
+    code = "source.key_given_up"
+    counts = False
+    cause = "The chain that {source} delivered is not used: its key was given up meanwhile, as {reason}."
+    where = "{source}"
+    fix = "A chain with another key is asked for at once."
+    source: str
+    reason: str
+    retry_at: datetime
+
+
 class SourceCrashed(SourceError):
     """A source raised something that isn't its contract."""
 

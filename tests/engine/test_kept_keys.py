@@ -6,11 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from agent.engine.bus import Bus
 from agent.engine.kept_keys import spki_of
+from agent.engine.orders import Delivery, settle_deliveries
 from agent.model.kept_key import KeptKey, KeyRole
+from agent.model.need import Request
 from agent.operations.reissue import reissue
 from agent.operations.revocation import revoke_signed
+from agent.pki.key import KeyType
 from agent.pki.revocation import RevocationReason
+from agent.planning import Obtain
+from agent.sources.local import LocalSource
 from support.appliances.deployed import Deployed
 
 NAME = "t.example.com"
@@ -145,6 +151,25 @@ def test_no_chain_with_a_key_that_somebody_else_may_have_is_good(appliance):
     with appliance.store() as store:
         good = [each.id for each in store.chains.records() if each.revoked_at is None]
         assert first not in {spki_of(store, each) for each in good}
+
+
+def test_a_chain_that_comes_with_a_key_that_was_given_up_meanwhile_is_not_used(appliance):
+    keep(appliance)
+    request = Request(frozenset({NAME}), KeyType.ECDSA_P256)
+    appliance.change(reissue, new_key=True)
+    with appliance.store() as store:
+        (before,) = store.chains.records()
+        chain, now = store.chains.load(before.id), appliance.clock()
+        delivery = Delivery(LocalSource(), Obtain("local", request, (), "", immediate=True), now, chain)
+        settle_deliveries(store, Bus(), [delivery], now=now, job="")
+        assert store.chains.records() == [before]
+        problem = store.orders.record(request.id, "local").problem
+    assert problem["cause"] == (
+        "The chain that local delivered is not used: its key was given up meanwhile, as a new one was asked for."
+    )
+    following = kept(appliance)[KeyRole.NEXT].spki
+    appliance.apply()
+    assert bound_key(appliance) == following
 
 
 def test_a_chain_that_is_revoked_for_another_reason_keeps_its_key(appliance):

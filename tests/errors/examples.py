@@ -109,6 +109,7 @@ EXAMPLES: list[AgentError] = [
     source.OrderCancelled("acme"),
     source.OrderHeld("acme"),
     source.NotRevocable("local"),
+    source.KeyGivenUp("acme", "a new one was asked for", AT),
     source.SourceCrashed("toy", ZeroDivisionError("division by zero"), AT),
     acme.CaUnreached(LE, HOST, "its host name can't be resolved (Name or service not known)", AT),
     acme.CaUnreached(CA, CA, "no answer within 30 s", AT),
@@ -380,6 +381,7 @@ EXAMPLES: list[AgentError] = [
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
     deploy.NoSystemd("nginx"),
+    deploy.NoSystemd("files", shared=False),
     deploy.NotIncluded(
         "postfix", "/etc/postfix/main.cf does not name the agent's files; add them: postconf -e 'a = b'"
     ),

@@ -37,7 +37,14 @@ def test_waiting_for_the_ca_or_for_this_machine_is_no_failure_in_a_row():
     codes = {error.code.removeprefix("source.") for error in OF_SOURCES if not error.counts}
     assert codes == {
         *("ca_busy", "rate_limited", "names_paused", "rate_limit_ahead", "rate_limit_in_force", "preflight"),
-        *("answered_by_another", "port_forbidden", "port_unusable", "webroot_unwritable", "token_malformed"),
+        *(
+            "answered_by_another",
+            "port_forbidden",
+            "port_unusable",
+            "webroot_unwritable",
+            "token_malformed",
+            "key_given_up",
+        ),
     }
 
 

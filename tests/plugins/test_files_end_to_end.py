@@ -260,6 +260,38 @@ def test_without_an_endpoint_it_is_switched_and_not_seen_unless_a_command_confir
         assert box.live("files").name == "3"
 
 
+NOT_BOOTED = """#!/bin/sh
+echo "System has not been booted with systemd as init system (PID 1). Can't operate." >&2
+exit 1
+"""
+
+
+def test_a_unit_where_systemd_does_not_run_is_told_with_what_to_set_instead(monkeypatch):
+    with Published.make(chain='files = [{ format = "combined", path = "/etc/x.pem" }]\n') as box:
+        box.program("systemctl", NOT_BOOTED)
+        monkeypatch.setenv("PATH", box.path)
+        box.configure(commands='unit = "haproxy"\n')
+        box.apply()
+        deployment = box.deployment("files")
+        assert deployment.outcome is Outcome.WAITING
+        assert deployment.problem is not None
+        assert deployment.problem.fix == (
+            "Set what reloads it without systemd in [modules.files], then: chainwright apply"
+        )
+        assert (box.root / "etc/x.pem").exists()
+
+
+def test_a_unit_that_runs_is_restarted_where_it_is_to_be(monkeypatch):
+    with Published.make(chain='files = [{ format = "combined", path = "/etc/x.pem" }]\n') as box:
+        box.program("systemctl", f'#!/bin/sh\necho "$*" >>{box.root}/asked\n')
+        monkeypatch.setenv("PATH", box.path)
+        box.configure(commands='unit = "billing@main"\nunit_action = "restart"\n')
+        box.apply()
+        asked = (box.root / "asked").read_text().splitlines()
+        assert asked == ["is-active --quiet billing@main", "restart billing@main"]
+        assert box.deployment("files").outcome is Outcome.UNSEEN
+
+
 FORMATS = """
 directory = "/etc/ssl/shop"
 separate = true

@@ -113,6 +113,22 @@ def test_a_site_keeps_its_last_configuration_that_nginx_accepts(serving):
     assert f"include {file}" not in (serving.live("reverse_proxy") / "sites" / f"{B}.conf").read_text()
 
 
+def test_while_it_runs_all_are_served_and_a_site_is_left_out_only_before_the_others_would_expire(proxied):
+    file = name_a_file(proxied)
+    proxied.bring_up()
+    before = proxied.chains()
+    file.unlink()
+    proxied.renew()
+    proxied.apply()
+    assert {name: proxied.seen(name)[0] for name in SITES} == before
+    assert {each.problem.code for each in proxied.refusals()} == {"deploy.present_refused"}
+    proxied.clock.advance(days=26)
+    proxied.apply()
+    proxied.apply()
+    assert set(before.values()).isdisjoint(proxied.chains().values())
+    assert_left_out(proxied, file)
+
+
 @pytest.mark.root
 def test_a_boot_leaves_out_nothing_that_needs_a_network_and_a_later_pass_does(proxied):
     name = f"chainwright-{proxied.port}.invalid"
