@@ -8,6 +8,7 @@ from dataclasses import replace
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.lost_pid_files import restore_pid_file
 from agent.deploy.reloadable import why_not_running
+from agent.deploy.restarts import note_start
 from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.errors import AgentError
 from agent.errors.deploy import ReloadFailed, StartFailed
@@ -102,4 +103,6 @@ class Reloader:
         result = self._context.runner.run(replace(command, stays="systemctl" not in command.argv))
         if not result.ok and not result.lacks_systemd:
             self.not_started[unit.name] = StartFailed(unit.name, command.shown, result.reason, result.account)
+        if result.ok:
+            note_start(self._context, unit.name)
         return result.ok
