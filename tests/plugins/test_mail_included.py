@@ -148,10 +148,13 @@ class Included(Mailed):
         subprocess.run([f"/usr/sbin/{shlex.split(said[1])[0]}", *shlex.split(said[1])[1:]], check=True)
 
 
-UNKNOWN = {"2.3": "ssl_server_cert_file", "2.4": "ssl_cert"}[DOVECOT]
+UNKNOWN = {
+    "2.3": "Unknown setting: ssl_server_cert_file",
+    "2.4": "ssl_cert: Unknown setting: ssl_cert",
+}[DOVECOT]
 REFUSED_BY_DOVECOT = (
     "dovecot: doveconf refused the new configuration: Fatal: Error in configuration file "
-    f"ROOT/var/lib/chainwright/modules/mail/N/main/default.conf line 1: Unknown setting: {UNKNOWN}.\n"
+    f"ROOT/var/lib/chainwright/modules/mail/N/main/default.conf line 1: {UNKNOWN}.\n"
     "What is in service was not changed. The refused files are in ROOT/var/lib/chainwright/modules/mail/refused until the "
     "next try. Correct the setting or template that it names, then: chainwright apply"
 )
