@@ -18,6 +18,7 @@ from agent.demo.ca import CA, PEBBLE, configured_ports
 from agent.demo.files import Prepared, prepare, upstream_ports
 from agent.demo.guide import guide, how_to_add, root_file, roots_file
 from agent.demo.modules import OFFERS, DemoModule
+from agent.demo.ownership import take_over
 from agent.demo.pebble import Pebble, trusted_roots
 from agent.demo.processes import WebUI, end_all, end_passes
 from agent.demo.upstream import serving
@@ -44,6 +45,7 @@ def demo(layout: Layout, port: int | None = None, *, offers: Sequence[DemoModule
     `SocketPathTooLong`.
     """
     layout = Layout(Path(DEFAULT_ROOT if layout.root == Path("/") else layout.root).resolve())
+    _take_over(layout)
     try:
         with held(layout.daemon_lock, wait=0.0, refusal=AgentAlreadyRunning):
             _run(layout, prepare(layout, port, offers, ca), ca)
@@ -52,6 +54,14 @@ def demo(layout: Layout, port: int | None = None, *, offers: Sequence[DemoModule
             raise
         _say(f"The demo is up already ({error.holder}).", *_guide(layout, Prepared((), (), configured_ports(layout))))
     return 0
+
+
+def _take_over(layout: Layout) -> None:
+    try:
+        if said := take_over(layout, os.geteuid()):
+            _say(said)
+    except OSError as error:
+        raise StateUnwritable(str(layout.root), (error.strerror or str(error)).lower()) from error
 
 
 def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:

@@ -20,6 +20,8 @@ ROOT = "@root@"
 """Stands in a settings file for the directory of the demo."""
 UPSTREAM = "127.0.0.2"
 """What is sent here, the demo answers itself. Every 127.0.0.0/8 address is this machine's (RFC 6890)."""
+WORKERS_USER = 'user = "root" # of the workers: the user who runs the demo\n'
+PORTAL_GROUP = 'workers_group = "root" # as conf.d/reverse_proxy.toml says of the workers\n'
 HOST_NAME = "gateway.example.test"
 
 
@@ -85,7 +87,7 @@ manager = "commands" # the demo keeps the process up; it is told of a new chain 
 
 def _nginx_settings(program: str, ports: tuple[int, ...]) -> str:
     https, http, upstream = ports
-    user = 'user = "root" # of the workers: the user who runs the demo\n' if os.geteuid() == 0 else ""
+    user = WORKERS_USER if os.geteuid() == 0 else ""
     return f"""\
 # A reverse proxy on an nginx of its own; nothing of the system's nginx is touched.
 [modules.reverse_proxy]
@@ -117,7 +119,7 @@ binary = "{program}"
 
 def _portal_settings(_program: str, ports: tuple[int, ...]) -> str:
     https, http, upstream = ports
-    group = 'workers_group = "root" # as conf.d/reverse_proxy.toml says of the workers\n' if os.geteuid() == 0 else ""
+    group = PORTAL_GROUP if os.geteuid() == 0 else ""
     return f"""\
 # The login page of a captive portal, on the nginx and the addresses of the reverse proxy.
 [modules.web_auth]

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.lost_pid_files import restore_pid_file
 from agent.deploy.next_start import finding_of, in_service, kind_of
+from agent.deploy.restarts import is_held_back, note_start
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import NoSystemd, NotReloadable
@@ -106,8 +107,9 @@ def _check(context: DeployContext, unit: Unit, ports: set[int] | None) -> Findin
 def _started(context: DeployContext, unit: Unit, candidate: Candidate, start: Command | None) -> bool:
     """Whether a unit that the agent may start has been: what serves is what a process that ended has left, or in front of it."""
     lost = isinstance(how := unit.running(candidate), Path) and process_of(how, context.enabled.layout.root) is None
-    if start is None or not lost or not unit.may_start or context.boot:
+    if start is None or not lost or not unit.may_start or context.boot or is_held_back(context, unit.name):
         return False
+    note_start(context, unit.name)  # one that fails is a start as well: nothing else would hold the next one back
     return context.runner.run(replace(start, stays=SYSTEMCTL not in start.argv)).ok
 
 

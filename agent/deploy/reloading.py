@@ -8,6 +8,7 @@ from dataclasses import replace
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.lost_pid_files import restore_pid_file
 from agent.deploy.reloadable import why_not_running
+from agent.deploy.restarts import note_start
 from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.errors import AgentError
 from agent.errors.deploy import ReloadFailed, StartFailed
@@ -104,4 +105,6 @@ class Reloader:
             failed = StartFailed(unit.name, command.shown, result.reason, result.account)
             failed.mend_with(unit.cure_for(result.output))
             self.not_started[unit.name] = failed
+        if result.ok:
+            note_start(self._context, unit.name)
         return result.ok

@@ -16,6 +16,7 @@ from agent.deploy.outcomes import Failure, Outcomes
 from agent.deploy.record import TransactionRecord
 from agent.deploy.reloading import Reloader
 from agent.deploy.renames import Rename, undone
+from agent.deploy.restarts import is_held_back
 from agent.deploy.retention import keep_refused, surplus_of, sweep, sweep_entries
 from agent.deploy.retired import RetiredModules
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
@@ -129,7 +130,9 @@ class Switching:
             return
         if self._first.held_back(self.record.modules):
             return
-        self._reloader.hold_back(FailedStarts(self._context).held_back(self.record.modules))
+        failing = FailedStarts(self._context).held_back(self.record.modules)
+        again = {unit.name for unit in self._units if is_held_back(self._context, unit.name)}
+        self._reloader.hold_back(failing | again)
         failure = self.forward()
         if failure is not None and self.is_first:
             self.keep_waiting(failure)

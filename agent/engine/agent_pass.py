@@ -58,6 +58,7 @@ from agent.planning import (
 from agent.planning.alternatives import Alternatives
 from agent.probing.probe import Prober
 from agent.store import Store
+from agent.store.restarts import KEY as RESTARTS
 from agent.system.command import CommandResult, Runner
 
 SEEN_ON_THE_WIRE = (
@@ -205,6 +206,7 @@ class Pass:
         What was rolled back is another matter: trying it again disturbs the service.
         """
         with self._store.write():
+            self._store.remember(RESTARTS, "{}")
             self._store.deployments.reset_backoff(SEEN_ON_THE_WIRE, self._clock())
 
     def perform(self, *, windows: bool, boot: bool = False) -> None:

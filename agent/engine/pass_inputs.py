@@ -27,6 +27,7 @@ from agent.registry.plugins import PluginRecord
 from agent.rendering.enabled_modules import EnabledModules
 from agent.store import Store
 from agent.store.modules import ModuleRecord
+from agent.store.restarts import read_restarts
 from agent.system.layout import Layout
 from agent.system.obstacles import obstacle
 
@@ -194,6 +195,7 @@ def state_of(
         tlsa=store.tlsa.all(),
         policies=known_policies(store),
         asks_dns=inputs.settings.dane.check,
+        restarts=tuple(read_restarts(store).values()),
         doubt=doubt,
     )
 

@@ -19,6 +19,7 @@ from agent.health.lifetimes import lifetimes
 from agent.health.names import names
 from agent.health.observations import of_observations
 from agent.health.pins import pins
+from agent.health.restarts import of_restarts
 from agent.health.snapshot import Progress, Snapshot
 from agent.health.states import ModuleState, Status, severity_of, severity_of_module, worst
 from agent.health.uses import ServiceState, Uses
@@ -110,6 +111,7 @@ def health(snapshot: Snapshot, now: datetime) -> Health:
         *pins(snapshot, now),
         *named.findings,
         *of_observations(snapshot.observed, now),
+        *of_restarts(snapshot.restarts, now),
         *(finding for each in needs for finding in _of_need(each)),
         *(finding for each in chains for finding in _of_chain(each, began, now)),
         *(finding for each in modules for finding in _of_module(each, snapshot, began)),

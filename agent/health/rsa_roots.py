@@ -41,14 +41,14 @@ def of_rsa_roots(
         return
     fix = _fix(present, wanted)
     bound = {each.key: chains.get(each.chain or "") for each in bindings}
-    signed = [each for each in needs if (chain := bound.get(each.key)) and chain.root == present.sha256]
+    signed = {each.key for each in needs if (chain := bound.get(each.key)) and chain.root == present.sha256}
     listing = _listing(needs)
     for module in dict.fromkeys(each.module for each in needs):
         own = [each for each in needs if each.module == module]
         if module in listing:
             yield _finding(module, clients_not_asked(listing[module], present.subject, fix))
         takes = accepted.get(module, ())
-        if slots := [f"{module}/{each.slot}" for each in own if each in signed and _is_for_rsa_alone(each, takes)]:
+        if slots := [f"{module}/{each.slot}" for each in own if each.key in signed and _is_for_rsa_alone(each, takes)]:
             yield _finding(module, rsa_signed_by_other(slots, present.subject, fix))
 
 

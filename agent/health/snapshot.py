@@ -15,6 +15,7 @@ from agent.model.peer import Peer
 from agent.model.pin import Pin
 from agent.model.records import ChainRecord, OrderRecord
 from agent.model.resolved import ResolvedName
+from agent.model.restart import Restart
 from agent.model.root import CrossCertificate, RootRecord
 from agent.store.modules import ModuleRecord
 
@@ -64,6 +65,8 @@ class Snapshot:
     """Host names that modules need addresses of."""
     observed: tuple[ObservedState, ...] = ()
     """What services told of themselves last."""
+    restarts: tuple[Restart, ...] = ()
+    """The last starts of services that had ended."""
     conditions: tuple[Finding, ...] = ()
     """What passes have noted, and what was seen when this was read: nothing in the rows tells it."""
     next_at: datetime | None = None

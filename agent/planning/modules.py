@@ -70,6 +70,8 @@ class Modules:
         elif repair:
             self.actions.append(Deploy(name, chains, wanted, repair, bound, repair=True, better=better))
         elif present and self._why_settle(name, present):
+            pauses = [each.pause for each in self._state.restarts]
+            self.instants += [each.until for each in pauses if each.until and each.holds(self._now)]
             self.instants.append(self._now + WAITING_AGAIN)
             self.actions.append(Settle(name, self._why_settle(name, present)))
         elif self._look_is_due(name):

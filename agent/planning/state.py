@@ -13,6 +13,7 @@ from agent.model.mta_sts import PolicyLook
 from agent.model.pause import Pause
 from agent.model.peer import Peer
 from agent.model.resolved import ResolvedName
+from agent.model.restart import Restart
 from agent.model.root import CrossCertificate, RootRecord
 from agent.model.tlsa import TlsaLook
 from agent.pki.key import KeyType
@@ -78,6 +79,8 @@ class State:
     """Domain -> its MTA-STS policy as it was last."""
     asks_dns: bool = False
     """Whether the settings let DNS be asked for them."""
+    restarts: tuple[Restart, ...] = ()
+    """The last starts of services that had ended."""
     doubt: ClockDoubt | None = None
     """None: the clock is believed."""
     irrevocable_from: datetime | None = None

@@ -17,6 +17,7 @@ from agent.model.events import EventKind
 from agent.model.finding import Finding
 from agent.report.observing import observed
 from agent.store import Store
+from agent.store.restarts import read_restarts
 from agent.system.clock import Clock
 from agent.system.clock_judgement import Belief
 from agent.system.disk import shortages
@@ -60,6 +61,7 @@ def _read(layout: Layout, now: datetime, belief: Belief) -> Snapshot:
             pins=tuple(store.pins.all()),
             names=tuple(store.resolved.all()),
             observed=tuple(store.observations.all()),
+            restarts=tuple(read_restarts(store).values()),
             conditions=_conditions(layout, store, now, belief),
             next_at=store.instant("next at"),
             owner=_owner(layout),

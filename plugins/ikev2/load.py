@@ -21,6 +21,7 @@ from plugins.ikev2.configuration import Configuration, read
 from plugins.ikev2.cross_certificates import Arranged, Authority, arrange
 from plugins.ikev2.grammar import Unreadable
 from plugins.ikev2.loaded import Loaded, running
+from plugins.ikev2.peers_seen import authenticated_by
 from plugins.ikev2.tunnels import tunnels
 from plugins.ikev2.vici_socket import plain, session
 
@@ -166,6 +167,7 @@ def load(charon: Any, configuration: Configuration, before: Loaded) -> Loaded:
     except Refused:
         _go_back(charon, before, loading.loaded)
         raise
+    loading.loaded.seen = before.seen | authenticated_by(charon, configuration)
     loading.remove(before)
     loading.loaded.note(running(charon), [*configuration.leaves.values(), *configuration.authorities.values()])
     loading.begin()

@@ -59,6 +59,8 @@ class Loaded:
     """SHA-256 of what some connection takes peers by."""
     certificates: list[str] = field(default_factory=list)
     """SHA-256 of those that charon has of ours."""
+    seen: dict[str, str] = field(default_factory=dict)
+    """Connection -> SHA-256 of the CA by which its other side has authenticated last."""
     digests: dict[str, str] = field(default_factory=dict)
     """Of connections and pools, as charon lists them."""
 

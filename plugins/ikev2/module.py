@@ -26,6 +26,7 @@ from chainwright import (
     Module,
     Need,
     Part,
+    RootPhase,
     Template,
     Text,
     first_repeated,
@@ -35,6 +36,7 @@ from plugins.ikev2.branch import HEAD_OFFICE, Branch
 from plugins.ikev2.connection import Auth, RoadWarrior, User
 from plugins.ikev2.consequences import consequences_of
 from plugins.ikev2.cross_certificates import leading_nowhere
+from plugins.ikev2.peers_seen import BEFORE
 from plugins.ikev2.probe import IkeProbe
 from plugins.ikev2.service import StrongSwan
 from plugins.ikev2.vici_probe import ViciProbe
@@ -238,7 +240,8 @@ class IKEv2(Module):
 
 def _file_names(issuer: Issuer) -> list[str]:
     """Return a file for the root, and one for each certificate above it."""
-    stem = "issuer" if issuer.present else f"issuer.{issuer.sha256[:12]}"
+    before = BEFORE if issuer.phase is RootPhase.REPLACED else ""
+    stem = "issuer" if issuer.present else f"issuer.{before}{issuer.sha256[:12]}"
     return [f"{stem}.{number}.pem" for number in range(len(CERTIFICATE.findall(issuer.certificates)))]
 
 

@@ -14,9 +14,11 @@ from typing import Any
 
 from chainwright import differs_line, state_line
 from plugins.ikev2.arguments import parser
+from plugins.ikev2.client_authorities import not_named
 from plugins.ikev2.configuration import Configuration, read
 from plugins.ikev2.grammar import Unreadable
 from plugins.ikev2.loaded import Loaded, running
+from plugins.ikev2.peers_seen import authenticated_by, without_new_files
 from plugins.ikev2.tunnels import Tunnel, tunnels
 from plugins.ikev2.vici_socket import session
 
@@ -50,8 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _lines(socket: Path, state: Path, directories: Sequence[Path], configuration: Configuration) -> list[str]:
     try:
         with session(socket, TIMEOUT) as charon:
-            found = [*Loaded.read(state).differences(running(charon), directories)]
-            return [*_differing(found), *(_line(each) for each in _settled(charon, configuration))]
+            loaded = Loaded.read(state)
+            seen = {**loaded.seen, **authenticated_by(charon, configuration)}
+            return [
+                *_differing([*loaded.differences(running(charon), directories)]),
+                *(_line(each) for each in _settled(charon, configuration)),
+                *without_new_files(configuration, seen),
+                *not_named(charon, configuration),
+            ]
     except OSError:
         names = [name for name, each in sorted(configuration.connections.items()) if "pools" not in each]
         return [state_line(subject_of(name), "down", "charon does not answer") for name in names]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -15,6 +17,20 @@ from chainwright import Action, Command, IncludedService, PathText, Places, Serv
 RELOAD = Path(__file__).with_name("dovecot_reload.py")
 SESSIONS = Path(__file__).with_name("dovecot_sessions.py")
 """Programs that import nothing of ours: started by path, they are there at once."""
+BINARY = "/usr/sbin/dovecot"
+NEWER = (2, 4)
+"""Version since which settings have other names."""
+
+
+def version_of(binary: str) -> Literal["2.3", "2.4"]:
+    """Return whose settings a dovecot reads; "2.3" where it isn't installed, or doesn't say."""
+    with suppress(OSError, subprocess.SubprocessError):
+        argv = (binary, "--version")
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=3, check=True)
+        found = re.match(r"(\d+)\.(\d+)", done.stdout)
+        if found and (int(found[1]), int(found[2])) >= NEWER:
+            return "2.4"
+    return "2.3"
 
 
 class Dovecot(IncludedService):
@@ -30,10 +46,11 @@ class Dovecot(IncludedService):
     line_to_add: ClassVar[str] = "as its last line: !include {}"
 
     version: Literal["2.3", "2.4"] = Field(
-        "2.3", description="whose settings are written: they have other names since 2.4 (Debian 13)"
+        default_factory=lambda given: version_of(given.get("binary") or BINARY),
+        description="whose settings are written: they have other names since 2.4 (Debian 13); default: as `binary` says",
     )
     unit: Word = "dovecot"
-    binary: PathText = "/usr/sbin/dovecot"
+    binary: PathText = BINARY
     doveconf: PathText = Field("/usr/bin/doveconf", description="tests configurations; not looked for below --root")
     configuration: PathText = "/etc/dovecot/dovecot.conf"
     include: PathText = "/etc/dovecot/conf.d/99-chainwright.conf"

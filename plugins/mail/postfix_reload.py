@@ -122,24 +122,32 @@ def sockets(process: int) -> dict[str, tuple[str, str]]:
 
 
 def own_sockets(process: int) -> list[tuple[str, str]]:
-    """Return those that a process has open."""
+    """Return those that a process has open. Raises OSError where that is not to be seen, as without the right to trace it."""
     known, found = sockets(process), []
-    with suppress(OSError):
-        for link in (PROC / str(process) / "fd").iterdir():
-            with suppress(OSError):
-                found.append(known.get(str(link.readlink()).removeprefix("socket:[").rstrip("]"), ("", "")))
+    for link in (PROC / str(process) / "fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(known.get(str(link.readlink()).removeprefix("socket:[").rstrip("]"), ("", "")))
     return [each for each in found if each[1]]
 
 
 def holds_session(process: int) -> bool:
-    """Whether a client is connected to a process, or was, and it is not done yet."""
-    return any(state != LISTENING for _, state in own_sockets(process))
+    """Whether a client is connected to a process, or was, and it is not done yet; or that is not to be seen."""
+    try:
+        return any(state != LISTENING for _, state in own_sockets(process))
+    except FileNotFoundError:
+        return False  # it has ended
+    except OSError:
+        return True
 
 
 def places(master: int) -> dict[int, str]:
-    """Return the ports at which the master listens, each with an address by which it is reached from here."""
+    """Return the ports at which the master is seen to listen, each with an address by which it is reached from here."""
     found: dict[int, str] = {}
-    for local, state in own_sockets(master):
+    try:
+        opened = own_sockets(master)
+    except OSError:
+        return found
+    for local, state in opened:
         host, _, port = local.partition(":")
         if state == LISTENING:
             found.setdefault(int(port, 16), address_of(host))

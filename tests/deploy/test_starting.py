@@ -3,10 +3,15 @@
 import os
 import shutil
 import signal
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.engine.recheck import Recheck
 from agent.model.deployment import Outcome
+from agent.model.restart import Restart, started_again
+from agent.report import read_snapshot, report
+from agent.store.restarts import read_restarts
 from agent.system.command import Command
 from plugins.nginx.start_nginx import end_orphans
 from support.appliances.proxied import OWN, SITES, Proxied
@@ -39,6 +44,53 @@ def test_workers_that_outlive_their_master_end_and_another_nginx_is_started(ngin
         nginx.assert_served(*SITES)
     nginx.renew()
     nginx.assert_served(*SITES)
+
+
+def test_one_that_ends_again_and_again_is_started_after_pauses_that_grow(nginx):
+    """The first time at once; a person is not kept waiting."""
+
+    def dies(seconds: float, **options) -> int:
+        nginx.kill("nginx")
+        nginx.clock.advance(seconds=seconds)
+        nginx.runner.ran.clear()
+        nginx.apply(recheck=Recheck.SAMPLE, **options)
+        return nginx.runner.count("start_nginx")
+
+    assert dies(1) == 1
+    assert dies(1) == 0, "5 seconds after the second start"
+    assert waits(nginx) == []
+    nginx.clock.advance(seconds=5)
+    nginx.apply()
+    nginx.assert_served(*SITES)
+    (said,) = waits(nginx)
+    assert said.cause == "It ends again and again: the agent has started it 3 times in a row."
+    assert dies(1, retry=True) == 1, "a person asks"
+    nginx.clock.advance(hours=1)
+    assert dies(1) == 1, "it has run steadily"
+    assert waits(nginx) == []
+
+
+def waits(box):
+    status = report(read_snapshot(box.layout, box.clock()), box.clock())
+    return [each.problem for each in status.findings if each.problem.code == "status.ends_again"]
+
+
+def test_what_is_remembered_of_starts_holds_nothing_back_where_the_clock_was_wrong():
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    assert not Restart("nginx", 9, now + timedelta(days=1)).pause.holds(now)
+    assert not Restart("nginx", 9, now + timedelta(days=1)).counts(now)
+    assert started_again(Restart("nginx", 9, now - timedelta(hours=1)), "nginx", now).count == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", "[]", "1", '{"nginx": 1}', '{"nginx": ["x", "y"]}', '{"nginx": [1, "2026"]}']
+)
+def test_starts_that_can_not_be_read_are_none(text):
+    class Remembered:
+        def meta(self, key):
+            return text
+
+    assert read_restarts(Remembered()) == {}
 
 
 def test_a_service_that_serves_is_left_alone_by_its_start(nginx):

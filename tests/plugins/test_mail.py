@@ -24,10 +24,10 @@ from support.appliances.staged import StagedAppliance
 HOST = HostFacts("gw", ("127.0.0.1", "::1"))
 NAME = "mail.example.com"
 TWO = {"domains": ["mail.example.org", "*.example.net"]}
-SERVICES = {"postfix": Postfix(), "dovecot": Dovecot()}
+SERVICES = {"postfix": Postfix(), "dovecot": Dovecot(version="2.3")}
 PRIVATE = {
     "postfix": Postfix(main="own", manager="commands"),
-    "dovecot": Dovecot(main="own", manager="commands"),
+    "dovecot": Dovecot(main="own", manager="commands", version="2.3"),
 }
 NEWER = {**PRIVATE, "dovecot": Dovecot(main="own", manager="commands", version="2.4")}
 
@@ -331,3 +331,19 @@ def test_of_many_users_some_are_named():
     assert said.sentence.startswith("25 mail sessions drop (user00, ")
     assert "user19, 5 more); " in said.sentence
     assert said.severity == "outage"
+
+
+# Version
+
+
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [("2.3.19.1 (9b53102964)", "2.3"), ("2.4.1-4 (7d8c0e5759)", "2.4"), ("3.0.0", "2.4"), ("", "2.3")],
+)
+def test_settings_are_written_as_the_dovecot_that_is_there_reads_them(tmp_path, says, version):
+    program = tmp_path / "dovecot"
+    program.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && echo '{says}'\n")
+    program.chmod(0o755)
+    assert Dovecot(binary=str(program)).version == version
+    assert Dovecot(binary=str(program), version="2.3").version == "2.3"
+    assert Dovecot(binary=str(tmp_path / "nothing")).version == "2.3"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import AgentError
 from agent.model.deployment import Outcome
 from support.appliances.deployed import run_quietly
 from support.appliances.mailed import DOVECOT, LISTENERS, Mailed
@@ -147,10 +148,13 @@ class Included(Mailed):
         subprocess.run([f"/usr/sbin/{shlex.split(said[1])[0]}", *shlex.split(said[1])[1:]], check=True)
 
 
-UNKNOWN = {"2.3": "ssl_server_cert_file", "2.4": "ssl_cert"}[DOVECOT]
+UNKNOWN = {
+    "2.3": "Unknown setting: ssl_server_cert_file",
+    "2.4": "ssl_cert: Unknown setting: ssl_cert",
+}[DOVECOT]
 REFUSED_BY_DOVECOT = (
     "dovecot: doveconf refused the new configuration: Fatal: Error in configuration file "
-    f"ROOT/var/lib/chainwright/modules/mail/N/main/default.conf line 1: Unknown setting: {UNKNOWN}.\n"
+    f"ROOT/var/lib/chainwright/modules/mail/N/main/default.conf line 1: {UNKNOWN}.\n"
     "What is in service was not changed. The refused files are in ROOT/var/lib/chainwright/modules/mail/refused until the "
     "next try. Correct the setting or template that it names, then: chainwright apply"
 )
@@ -220,6 +224,50 @@ def test_a_running_postfix_serves_what_it_did_until_its_main_cf_names_ours(their
     theirs.apply(retry=True)
     assert theirs.deployment("mail").outcome is Outcome.LIVE, theirs.deployment("mail").problem
     theirs.assert_served()
+
+
+def speaks_tls(box: Included, door: str) -> bool:
+    try:
+        return bool(box.leaf(door))
+    except (OSError, AgentError):
+        return False
+
+
+def assert_tls_at_once(box: Included) -> None:
+    """Several in a row: one of the processes that were idle could be asked."""
+    assert [speaks_tls(box, door) for door in OF_POSTFIX for _ in range(3)] == [True] * 9
+
+
+def test_a_postfix_that_was_idle_while_the_files_were_not_there_serves_them_at_once(theirs):
+    """Its main.cf names them already; without a reload it would serve no TLS with that process for a hundred seconds."""
+    live = theirs.layout.module("mail").live
+    theirs.say("smtpd_tls_chain_files", f"{live}/postfix/default.pem")
+    theirs.say("tls_server_sni_maps", f"hash:{live}/postfix/sni")
+    theirs.say("smtpd_tls_security_level", "may")
+    for service in theirs.pid_files:
+        theirs.start_daemon(service)
+    assert not any(speaks_tls(theirs, door) for door in OF_POSTFIX)
+    theirs.apply()
+    assert theirs.runner.count("postfix_reload") == 1
+    assert theirs.deployment("mail").outcome is Outcome.LIVE, theirs.deployment("mail").problem
+    assert_tls_at_once(theirs)
+    theirs.assert_served()
+
+
+def test_who_does_what_is_told_with_a_running_postfix_has_tls_at_once(theirs):
+    """First the files are there, then main.cf names them, then postfix is reloaded."""
+    for service in theirs.pid_files:
+        theirs.start_daemon(service)
+    theirs.configure(probe_timeout=1)
+    theirs.apply()
+    assert theirs.deployment("mail").problem.code == "deploy.not_included"
+    assert not any(speaks_tls(theirs, door) for door in OF_POSTFIX), "it is idle, and knows of no TLS"
+    theirs.add_lines()
+    theirs.configure(probe_timeout=5)
+    theirs.apply(retry=True)
+    assert theirs.runner.count("postfix_reload") == 1
+    assert_tls_at_once(theirs)
+    theirs.assert_live()
 
 
 OTHER_VERSION = {"2.3": "2.4", "2.4": "2.3"}[DOVECOT]

@@ -197,6 +197,26 @@ def test_no_word_in_connection_takes_away_what_the_proxy_says(box, upstream, dro
     assert heard(text, "Connection") == []
 
 
+@pytest.mark.parametrize(
+    ("authorization", "connection"),
+    [
+        ("NTLM TlRMTVNTUAABAAAA", ["close"]),
+        ("Negotiate TlRMTVNTUAABAAAA", ["close"]),
+        ("negotiate YIIGhgYGKwYBBQUC", ["close"]),
+        ("Basic bnRsbTpudGxt", []),
+        ("Bearer ntlm", []),
+    ],
+)
+@pytest.mark.parametrize("websocket", [True, False])
+def test_a_connection_that_somebody_logs_in_on_is_not_kept_for_others(
+    box, upstream, authorization, connection, websocket
+):
+    module = proxy(upstream, {"domains": ["c.test"], "websocket": websocket})
+    box.serve(module)
+    text = tell(module, "GET / HTTP/1.1", "Host: c.test", f"Authorization: {authorization}", sni="c.test")
+    assert (heard(text, "Connection"), heard(text, "Authorization")) == (connection, [authorization])
+
+
 # Switching protocols
 
 

@@ -29,6 +29,7 @@ from agent.health.modes import changed_modes
 from agent.health.mta_sts import of_policies
 from agent.health.names import resolved_before, unresolved
 from agent.health.observations import observed
+from agent.health.restarts import ends_again
 from agent.health.room import nearly_full, read_only
 from agent.health.roots import root_overdue, root_prepared, root_replaced
 from agent.health.rsa_roots import clients_not_asked, peers_not_listed, rsa_signed_by_other
@@ -39,6 +40,7 @@ from agent.model.mta_sts import PolicyLook
 from agent.model.need import Need
 from agent.model.observed import ObservedState
 from agent.model.resolved import ResolvedName
+from agent.model.restart import Restart
 from agent.model.root import RootRecord
 from agent.model.tlsa import CertificateBytes, TlsaLook, TlsaRecord
 from agent.registry.contract_checks import METHODS, hook_arguments
@@ -199,6 +201,7 @@ def status_problems() -> list[Problem]:
         clients_not_asked("strongSwan for laptops (EAP-TLS)", "gw Root CA", RSA_ROOT),
         peers_not_listed("strongSwan for laptops (EAP-TLS)", ["anna"], "gw Root CA"),
         observed(TUNNEL, AT),
+        ends_again(Restart("nginx", 4, AT), AT),
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
         *(each.problem for each in (*of_tlsa(), *of_mta_sts())),
         unresolved("reverse_proxy", [UNRESOLVED]),

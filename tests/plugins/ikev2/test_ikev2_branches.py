@@ -38,6 +38,13 @@ def test_another_root_stops_the_connection_that_it_named_and_the_documented_step
     pair.office.deploy()
     pair.hang_up()
     assert pair.dial() == "", "the branch was given the next root with its certificate of the one before"
+    assert told_of_peers(pair) == [
+        f"{NORTH} still authenticates with a certificate of the root before, which is good until"
+    ]
+    pair.take_home()
+    pair.hang_up()
+    assert pair.dial() == ""
+    assert told_of_peers(pair) == [], "it was seen with the new one"
 
 
 def test_a_branch_whose_certificate_is_revoked_is_refused(pair):
@@ -57,3 +64,11 @@ def test_a_new_chain_of_the_head_office_leaves_the_connection_up(pair):
         assert talk.goes_on("after")
     pair.hang_up()
     assert pair.dial() == ""
+
+
+def told_of_peers(pair):
+    """Return what the head office says of the files that others have."""
+    pair.office.engine().run_pass(wait=0)
+    with pair.office.store() as store:
+        found = [each.why for each in store.observations.all() if each.subject.startswith("peer ")]
+    return [each.partition(" that is retired")[0] for each in found]

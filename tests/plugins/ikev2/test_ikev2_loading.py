@@ -192,6 +192,6 @@ def test_what_it_remembers_holds_no_secret(serving):
     serving.apply()
     kept = json.loads((serving.layout.run / "strongswan-loaded.json").read_text())
     items = {"keys", "pools", "secrets", "connections", "anchors", "certificates"}
-    assert set(kept) == {"directories", "digests", *items}
+    assert set(kept) == {"directories", "digests", "seen", *items}
     assert kept["connections"] == ["road"] or sorted(kept["connections"]) == ["cards", "road"]
     assert "correct-horse" not in json.dumps(kept)

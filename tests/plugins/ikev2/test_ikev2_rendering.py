@@ -142,7 +142,7 @@ def test_a_root_that_will_sign_and_one_that_has_are_trusted_too_as_long_as_they_
         replace(ISSUER, sha256=f"{number}" * 64, present=False, phase=phase) for number, phase in enumerate(BELIEVED)
     ]
     files = rendered(vpn(branches=[NORTH]), ISSUER, *others)
-    names = ["issuer", f"issuer.{'0' * 12}", f"issuer.{'1' * 12}"]
+    names = ["issuer", f"issuer.{'0' * 12}", f"issuer.before-{'1' * 12}"]
     assert set(files) >= {f"x509ca/{name}.0.pem" for name in names} | {f"x509crl/{name}.pem" for name in names}
     assert f"cacerts = {', '.join(f'{name}.0.pem' for name in names)}" in files["conf.d/north.conf"]
 
