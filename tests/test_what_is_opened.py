@@ -54,7 +54,9 @@ ALLOWED = {
     # Commands that the agent runs, with a timeout: a generation of the agent's, the service's configuration
     "plugins/ikev2/configuration.py": 1,
     "plugins/ikev2/loaded.py": 1,
+    "plugins/mail/dovecot_reload.py": 4,
     "plugins/mail/postfix_files.py": 4,
+    "plugins/mail/postfix_reload.py": 5,
     "plugins/nginx/start_nginx.py": 2,
     "plugins/nginx/configuration.py": 1,
     "plugins/sstp/check_accel_ppp.py": 1,

@@ -85,6 +85,13 @@ class Service(BaseModel):
         """
         return ()
 
+    def cure_for(self, output: str) -> str:
+        """Return what mends that which the output of a test or a start complains of; empty: it says so itself.
+
+        A sentence to which ", then: chainwright apply" is added. Warnings that have one are told whatever they name.
+        """
+        return ""
+
     def diagnose_with(self, context: ServiceContext) -> Command | None:
         """Return what prints what is wrong in the configuration that the service would start with, and its test doesn't say.
 

@@ -241,6 +241,7 @@ class LeavingOut(Transaction):
             reason = str(getattr(error, "reason", "")) or error.problem.cause
             detail = str(getattr(error, "detail", ""))
             told = LeftOut(f"{module}/{slot}" if slot else module, self._unit.name, reason.rstrip("."), detail)
+            told.mend_with(self._unit.cure_for(reason))
             if (module, slot) in earlier:
                 told.effect = EARLIER_IN_PLACE
             self._refusals.add(Difference(module, slot, RefusedKind.CONFIGURATION, after.configuration(slot)), told)

@@ -70,7 +70,9 @@ def _check(context: DeployContext, unit: Unit, tested: CommandResult | None) -> 
 
 def refusal_of(unit: Unit, result: CommandResult) -> NextStartFails:
     """Return what a test that failed says of a service's next start."""
-    return NextStartFails(unit.name, str(result.action), result.summary.rstrip("."), result.account)
+    error = NextStartFails(unit.name, str(result.action), result.summary.rstrip("."), result.account)
+    error.mend_with(unit.cure_for(result.output))
+    return error
 
 
 def _waits(context: DeployContext, module: str) -> bool:

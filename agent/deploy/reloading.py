@@ -102,7 +102,9 @@ class Reloader:
             return False
         result = self._context.runner.run(replace(command, stays="systemctl" not in command.argv))
         if not result.ok and not result.lacks_systemd:
-            self.not_started[unit.name] = StartFailed(unit.name, command.shown, result.reason, result.account)
+            failed = StartFailed(unit.name, command.shown, result.reason, result.account)
+            failed.mend_with(unit.cure_for(result.output))
+            self.not_started[unit.name] = failed
         if result.ok:
             note_start(self._context, unit.name)
         return result.ok

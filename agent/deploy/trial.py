@@ -320,7 +320,9 @@ def _moved(places: Places, part: ModulePart, before: Path) -> dict[str, str]:
 
 
 def _refused(unit: Unit, command: Command, result: CommandResult) -> CheckRefused:
-    return CheckRefused(unit.name, command.shown, result.reason, result.account)
+    error = CheckRefused(unit.name, command.shown, result.reason, result.account)
+    error.mend_with(unit.cure_for(result.output))
+    return error
 
 
 def differences_of(targets: Sequence[Target]) -> list[Difference]:

@@ -73,6 +73,10 @@ class Unit(ABC):
         """Whether a test has failed for want of a network, which comes later in a boot."""
         return False
 
+    def cure_for(self, output: str) -> str:
+        """Return what mends that which its test or start complains of; empty: it says so itself."""
+        return ""
+
     def diagnose(self, candidate: Candidate) -> Command | None:
         """Return the command that prints what its test doesn't say."""
         return None
@@ -193,6 +197,10 @@ class SharedUnit(Unit):
         """Ask the service."""
         return self._ask("warnings_in", lambda: [*self._service.warnings_in(output)])
 
+    def cure_for(self, output: str) -> str:
+        """Ask the service."""
+        return self._ask("cure_for", lambda: str(self._service.cure_for(output)))
+
     def diagnose(self, candidate: Candidate) -> Command | None:
         """Ask the service."""
         return self._ask("diagnose_with", lambda: self._service.diagnose_with(self._context(candidate)))
@@ -293,6 +301,14 @@ class EmptiedUnit(SharedUnit):
     def awaits_network(self, output: str, addressed: bool) -> bool:
         """Never: it reads nothing of the agent's."""
         return False
+
+    def cure_for(self, output: str) -> str:
+        """Return nothing: its plugin is not asked."""
+        return ""
+
+    def diagnose(self, candidate: Candidate) -> Command | None:
+        """Return nothing: there is nothing of the agent's to contradict."""
+        return None
 
     @property
     def reload_proves(self) -> bool:

@@ -16,7 +16,8 @@ def warnings_of(context: DeployContext, unit: Unit, result: CommandResult) -> tu
     """Return what a test that succeeded warns of and that is about what the modules of a unit serve; each once."""
     ours = _ours(context, unit)
     lines = (without_stamp(line.strip()).removeprefix(f"{unit.name}: ") for line in unit.warnings_in(result.output))
-    return tuple(dict.fromkeys(line for line in lines if ours.search(line)))
+    cures = {line: unit.cure_for(line) for line in lines}
+    return tuple(f"{line} ({cure})" if cure else line for line, cure in cures.items() if cure or ours.search(line))
 
 
 def _ours(context: DeployContext, unit: Unit) -> re.Pattern[str]:

@@ -22,6 +22,11 @@ class DeployError(AgentError):
 
     code = "deploy"
 
+    def mend_with(self, cure: str) -> None:
+        """Have what a plugin knows as a cure be the next step; empty: it knows none."""
+        if cure:
+            self.fix = f"{cure}, {APPLY}"
+
 
 class TemplateRefused(DeployError):
     """A template can't be rendered."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+try:  # hashlib has all of OpenSSL loaded, which an agent that waits has no use for
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 LONGEST = 1_000_000
 """Characters that such a command may print."""
@@ -19,4 +22,5 @@ def lines_of(output: str) -> list[str]:
 
 def digest_of(output: str) -> str:
     """Return what two outputs have in common that tell the same, in whatever order."""
-    return hashlib.sha256("\n".join(sorted(lines_of(output))).encode(errors="replace")).hexdigest()
+    text = "\n".join(sorted(lines_of(output))).encode(errors="replace")
+    return blake2b(text, digest_size=32).hexdigest()

@@ -12,6 +12,7 @@ from pydantic import Field, PositiveInt
 
 from chainwright import Command, IncludedService, Module, PathText, Places, ServiceContext, Template, Text, Word
 from plugins.nginx.claims import contradictions
+from plugins.nginx.cures import cure_for
 from plugins.nginx.generation import generation_socket
 from plugins.nginx.workers import usual_user
 
@@ -76,6 +77,10 @@ class Nginx(IncludedService):
         found = [line for line in output.splitlines() if "[warn]" in line or "[emerg]" in line]
         told = (OLD_WAY, *([CONFLICT] if self.main == "include" else []))
         return [line for line in found if not any(each in line for each in told)]
+
+    def cure_for(self, output: str) -> str:
+        """Say where the settings are that nginx complains of without a file, or with one file of two."""
+        return cure_for(output, "the main file" if self.main == "own" else self.configuration)
 
     def diagnose_with(self, context: ServiceContext) -> Command | None:
         """Look for clashes of the administrator's servers with ours; there are no others where the main file is ours."""

@@ -208,7 +208,7 @@ class Faulty(Deployed):
     def expected(self, chains: dict[str, Chain]) -> dict[Listener, Chain]:
         return {listener: chains[listener.slot] for listener in self.subject.listeners()}
 
-    def asked(self) -> int:
+    def orders_made(self) -> int:
         """Return how often the CA was asked for a chain."""
         return len((self.desk / "count").read_text().splitlines())
 

@@ -265,12 +265,12 @@ def every_link_to_nowhere(box: Faulty) -> None:
     everywhere={swapped_key, every_link_to_nowhere},
 )
 def test_damage_to_what_is_in_service_is_found_by_the_next_look_and_repaired_without_a_ca(box, damaged):
-    before, asked, neighbour = box.bound(), box.asked(), box.neighbour()
+    before, asked, neighbour = box.bound(), box.orders_made(), box.neighbour()
     damaged(box)
     box.look()
     assert [event.module for event in box.events if event.kind == EventKind.DRIFT] == [box.name]
     assert box.bound() == before
-    assert box.asked() == asked
+    assert box.orders_made() == asked
     assert_all_is_well(box)
     assert box.neighbour() == neighbour
     box.files()

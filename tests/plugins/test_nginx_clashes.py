@@ -11,6 +11,7 @@ import pytest
 
 from agent.engine.recheck import Recheck
 from plugins.nginx.configuration import Reader
+from plugins.nginx.cures import cure_for
 from plugins.nginx.diagnose import findings
 from plugins.nginx.servers import servers
 from support.appliances.deployed import short_directory
@@ -193,6 +194,78 @@ def test_a_file_that_is_garbage_or_gone_is_no_reason_to_fail(both):
     assert both.found() == []
     both.main.unlink()
     assert both.found() == []
+
+
+# What nginx says, and the cure
+
+HASH = "server_names_hash_max_size 131072 and server_names_hash_bucket_size 512 in MAIN, or hash_sizes = true in [services.nginx]"
+
+OFF = "or set hash_sizes = false in [services.nginx] (the second one is in {main}:5)"
+
+
+@pytest.mark.parametrize(
+    ("of_http", "listen", "cure"),
+    [
+        ("server_names_hash_bucket_size 32;", "{port}", f"Set {HASH}"),
+        ("server_names_hash_max_size 1;", "{port}", f"Set {HASH}"),
+        ("types_hash_max_size 1;", "{port}", "Set types_hash_max_size and types_hash_bucket_size higher in MAIN"),
+        (
+            "variables_hash_max_size 1;",
+            "{port}",
+            "Set variables_hash_max_size and variables_hash_bucket_size higher in MAIN",
+        ),
+        (
+            "server_names_hash_max_size 1; server_names_hash_max_size 1;",
+            "{port}",
+            f"Take server_names_hash_max_size out of MAIN, {OFF}",
+        ),
+        ("", "192.0.2.1:{port}", "Give this machine the address 192.0.2.1:{port}, or take it out of the settings"),
+    ],
+)
+def test_what_nginx_says_without_a_file_has_a_cure(both, of_http, listen, cure):
+    where = f"listen {listen.format(port=both.port)}"
+    size = 60 if "bucket_size" in of_http and "max_size" not in of_http else 20
+    both.ours.write_text(
+        server(where, f"server_name one.{'x' * size}.test") + server(where, "server_name two.test a.test")
+    )
+    both.main.write_text(
+        both.main.read_text().replace(
+            "    include conf.d", f"{of_http} include /etc/nginx/mime.types;\n include conf.d"
+        )
+    )
+    _, said = both.tested()
+    assert cure_for(said, "MAIN") == cure.format(port=both.port, main=both.main), said
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        (
+            "a duplicate default server for 0.0.0.0:443 in /a:3",
+            "Leave default_server at 0.0.0.0:443 to one server: /a:3 has it a second time",
+        ),
+        (
+            "duplicate listen options for [::]:443 in /a:3",
+            "Leave the options of [::]:443 to one `listen`: /a:3 has them a second time",
+        ),
+        ('unknown directive "wrong" in /a:3', ""),
+    ],
+)
+def test_of_two_places_it_names_the_second(said, cure):
+    assert cure_for(f"nginx: [emerg] {said}\nnginx: configuration file test failed\n", "MAIN") == cure
+
+
+def test_a_table_of_names_that_is_too_small_is_told_with_the_cure(included):
+    text = included.main_file.read_text()
+    included.main_file.write_text(
+        text.replace("access_log off;", "access_log off; types_hash_max_size 1; include /etc/nginx/mime.types;")
+    )
+    included.apply(recheck=Recheck.ALL)
+    (found,) = [each for each in told(included) if each["kind"] == "service"]
+    assert found["problem"]["code"] == "deploy.check_warned"
+    cure = "(Set types_hash_max_size and types_hash_bucket_size higher in /etc/nginx/nginx.conf)"
+    assert "could not build optimal types_hash" in found["problem"]["cause"]
+    assert cure in found["problem"]["cause"]
 
 
 # Told by the agent
