@@ -24,8 +24,6 @@ BEGUN = timedelta(minutes=5)
 SOONEST, LATEST = timedelta(minutes=15), timedelta(hours=6)
 """Between two questions about one name: as long as the records may be remembered, within these."""
 AFTER_FAILURE = timedelta(minutes=30)
-MOST_RECORDS = 50
-"""Of one name; more are cut off."""
 LONGEST_ALIAS = 16
 
 
@@ -104,7 +102,7 @@ def _read(owner: str, name: dns.name.Name, reply: dns.message.Message) -> TlsaAn
     if not found:
         return TlsaAnswer(owner, authenticated=authenticated)
     records = {TlsaRecord(each.usage, each.selector, each.mtype, each.cert.hex()) for each in found}
-    return TlsaAnswer(owner, tuple(sorted(records)[:MOST_RECORDS]), authenticated, min(found.ttl, LONGEST_TTL))
+    return TlsaAnswer(owner, tuple(sorted(records)), authenticated, min(found.ttl, LONGEST_TTL))
 
 
 def settle_answers(store: Store, answers: Sequence[TlsaAnswer], now: datetime) -> None:
@@ -123,6 +121,8 @@ def _look(answer: TlsaAnswer, before: TlsaLook, now: datetime) -> TlsaLook:
     # A resolver tells how long it remembers, which is shorter than what the zone says.
     ttl = max(answer.ttl, before.ttl) if (before.since and not before.known_to_all(now)) or same else answer.ttl
     ttl = max(ttl, before.ttl if before.records and not same else 0)
+    if before.authenticated and not answer.authenticated and not same:
+        ttl = LONGEST_TTL  # it may be forged: another answer comes before it counts
     pause = min(max(timedelta(seconds=answer.ttl), SOONEST), LATEST)
     return TlsaLook(
         owner=answer.owner,
