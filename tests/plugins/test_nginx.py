@@ -348,4 +348,6 @@ def test_that_newer_nginx_has_another_way_to_say_http2_is_no_warning_of_ours():
         'nginx: [warn] the "listen ... http2" directive is deprecated, use the "http2" directive instead in /m/a.conf:4'
     )
     conflict = 'nginx: [warn] conflicting server name "a.example.com" on 0.0.0.0:443, ignored'
-    assert Nginx().warnings_in(f"{of_ours}\n{conflict}\nnginx: test is successful\n") == [conflict]
+    output = f"{of_ours}\n{conflict}\nnginx: test is successful\n"
+    assert Nginx(main="own").warnings_in(output) == [conflict]
+    assert Nginx().warnings_in(output) == [], "its diagnosis names the files of both"
