@@ -30,7 +30,7 @@ def test_while_nginx_does_not_run_everything_is_in_place_and_waits_until_somebod
     proxied.apply()
     assert proxied.deployment("reverse_proxy").outcome is Outcome.LIVE
     assert proxied.deployment("reverse_proxy").problem is None
-    assert proxied.runner.ran == []
+    assert proxied.runner.acted == []
 
 
 def test_chains_are_renewed_while_it_waits_and_nginx_starts_with_them(proxied):

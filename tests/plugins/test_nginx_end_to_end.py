@@ -29,12 +29,12 @@ def test_new_chains_for_all_sites_cost_one_test_and_one_reload(serving):
     serving.apply()
     assert set(before.values()).isdisjoint(serving.chains().values())
     serving.assert_served(*SITES)
-    assert [str(action).split()[0] for action in serving.runner.ran] == ["/usr/sbin/nginx", "SIGHUP"]
+    assert [str(action).split()[0] for action in serving.runner.acted] == ["/usr/sbin/nginx", "SIGHUP"]
 
 
 def test_a_pass_with_nothing_to_do_runs_nothing(serving):
     assert serving.apply().performed == ()
-    assert serving.runner.ran == []
+    assert serving.runner.acted == []
 
 
 # Connections across a switch

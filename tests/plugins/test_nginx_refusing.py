@@ -22,7 +22,7 @@ def whole_message(box: Proxied) -> str:
 def assert_refused(box: Proxied, message: str, before: dict[str, str]) -> None:
     assert box.deployment("reverse_proxy").outcome is Outcome.REFUSED
     assert whole_message(box) == message
-    assert "SIGHUP" not in " ".join(map(str, box.runner.ran))
+    assert "SIGHUP" not in " ".join(map(str, box.runner.acted))
     assert box.chains() == before
     box.assert_served(*SITES)
 

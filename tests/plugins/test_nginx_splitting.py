@@ -134,7 +134,7 @@ def test_the_others_get_their_chain_from_the_ca_while_one_name_is_served_with_th
 
 def test_while_a_site_stays_split_nothing_is_done(site):
     assert site.box.apply().performed == ()
-    assert site.box.runner.ran == []
+    assert site.box.runner.acted == []
 
 
 def test_a_site_is_whole_again_when_the_name_passes(site):

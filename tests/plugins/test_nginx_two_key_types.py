@@ -105,7 +105,7 @@ def test_both_are_renewed_with_one_reload(doubled):
     doubled.apply()
     assert set(before.values()).isdisjoint(doubled.chains().values())
     assert all(records(doubled).values())
-    assert [str(action).split()[0] for action in doubled.runner.ran] == ["/usr/sbin/nginx", "SIGHUP"]
+    assert [str(action).split()[0] for action in doubled.runner.acted] == ["/usr/sbin/nginx", "SIGHUP"]
 
 
 def test_a_second_key_type_that_is_no_longer_wanted_leaves_no_key_in_service(doubled):

@@ -64,7 +64,7 @@ def test_a_boot_leaves_out_a_site_that_nginx_refuses_and_it_comes_back_with_its_
         end_without(box, file)
         assert box.engine().boot().performed == ("left out what its service refuses of reverse_proxy",)
         assert box.runner.count(" -t ") == 3, "what nginx names is tried first"
-        assert len(box.runner.ran) == 3
+        assert len(box.runner.acted) == 3
         box.start_service()
         box.apply()
         assert_left_out(box, file)

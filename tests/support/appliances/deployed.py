@@ -61,6 +61,11 @@ class CountingRunner:
         self.ran.append(action)
         return SystemRunner().run(action)
 
+    @property
+    def acted(self) -> list[Action]:
+        """Return what it ran beside looks at services as they run, which are part of each pass."""
+        return [action for action in self.ran if ".observe" not in str(action)]
+
     def count(self, word: str) -> int:
         return sum(word in str(action) for action in self.ran)
 
