@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.next_start import finding_of, in_service, kind_of
 from agent.deploy.units import Unit, units_of
-from agent.errors.deploy import ConfigurationClash, NotDiagnosed
+from agent.errors.service import ConfigurationClash, NotDiagnosed
 from agent.model.finding import Finding, Severity
 from agent.model.observed import read_states
 from agent.system.observed_output import lines_of

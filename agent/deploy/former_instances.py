@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.deploy.deploy_context import DeployContext
-from agent.errors.deploy import FormerInstance
+from agent.errors.service import FormerInstance
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.model.footprint import ServiceFootprint
 from agent.system.processes import process_of

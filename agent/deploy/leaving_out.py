@@ -17,7 +17,8 @@ from agent.deploy.transaction import Group, Transaction
 from agent.deploy.trial import StagedCandidate, Trial
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError
-from agent.errors.deploy import EARLIER_IN_PLACE, LeftOut, ServiceRefusesPresent
+from agent.errors.deploy import EARLIER_IN_PLACE, ServiceRefusesPresent
+from agent.errors.service import LeftOut
 from agent.model.deployment import Generation, RefusedKind
 from agent.model.handover import serves_on
 from agent.planning import Deploy

@@ -9,7 +9,8 @@ from agent.deploy.deploy_context import DeployContext
 from agent.deploy.units import Candidate, OwnUnit, SharedUnit, Unit, units_of
 from agent.deploy.warnings import keep_warnings, warnings_of
 from agent.errors import AgentError
-from agent.errors.deploy import WAITS, NextStartFails, NotIncluded, ServiceRefusesPresent, StartFailed
+from agent.errors.deploy import WAITS, NotIncluded, ServiceRefusesPresent, StartFailed
+from agent.errors.service import NextStartFails
 from agent.model.deployment import Outcome
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.system.command import CommandResult

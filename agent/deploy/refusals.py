@@ -11,7 +11,8 @@ from agent.deploy.deploy_context import HARMLESS, DeployContext, back_off_of
 from agent.deploy.differences import Difference
 from agent.deploy.retention import refused_path
 from agent.errors import AgentError, Problem
-from agent.errors.deploy import EARLIER_IN_PLACE, CheckRefused, LeftOut
+from agent.errors.deploy import EARLIER_IN_PLACE, CheckRefused
+from agent.errors.service import LeftOut
 from agent.model.deployment import Refusal, RefusedKind
 from agent.model.events import EventKind
 from agent.planning import Deploy

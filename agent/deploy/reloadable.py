@@ -13,7 +13,8 @@ from agent.deploy.next_start import finding_of, in_service, kind_of
 from agent.deploy.restarts import is_held_back, note_start
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError
-from agent.errors.deploy import NoSystemd, NotReloadable
+from agent.errors.deploy import NoSystemd
+from agent.errors.service import NotReloadable
 from agent.model.finding import Finding, Severity
 from agent.system.command import NO_SYSTEMD, SYSTEMCTL, Command, Runner, Signal
 from agent.system.listeners import listeners, processes_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.units import Unit
-from agent.errors.deploy import CheckWarned
+from agent.errors.service import CheckWarned
 from agent.model.finding import Finding, Severity, SubjectKind
 from agent.system.command import CommandResult, without_stamp
 

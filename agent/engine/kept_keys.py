@@ -50,10 +50,14 @@ class KeyKeeper:
         present, following = in_role(known, KeyRole.PRESENT), in_role(known, KeyRole.NEXT)
         free = self.writer.read(lambda store: _is_free(store, request, following, owners, self.clock()))
         role = choose(present, following, keep, self.clock(), free=free)
-        if role is KeyRole.PRESENT:
-            # One that can't be opened is in the chain, too.
-            return self._opened(present) or self._of_chain(request) or self._kept(request, role)
-        return self._opened(following) or self._kept(request, role)
+        if role is KeyRole.NEXT:
+            ready = self._opened(following)
+            key = ready or self._kept(request, role)
+            # One that is made in place of what can't be opened has no record in DNS yet.
+            if ready or present is None or not owners:
+                return key
+        # One that can't be opened is in the chain, too.
+        return self._opened(present) or self._of_chain(request) or self._kept(request, KeyRole.PRESENT)
 
     def prepare(self, request: Request) -> None:
         """Keep the key that the request's chain has, and make the next one, unless they are there."""

@@ -24,9 +24,9 @@ BEGUN = timedelta(minutes=5)
 SOONEST, LATEST = timedelta(minutes=15), timedelta(hours=6)
 """Between two questions about one name: as long as the records may be remembered, within these."""
 AFTER_FAILURE = timedelta(minutes=30)
-MOST_RECORDS = 50
-"""Of one name; more are cut off."""
 LONGEST_ALIAS = 16
+EVERY = ""
+"""Stands for all domains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ def begin(store: Store, owners: Collection[str], now: datetime) -> None:
 
 
 def ask_dns(owners: Sequence[str], servers: Sequence[Server], cancelled: Callable[[], bool]) -> list[TlsaAnswer]:
-    """Ask for the records of each name, one after the other. Where resolvers are silent, the others are not asked."""
+    """Ask for the records of each name, one after the other, as far as there is time: the others are asked next time.
+
+    Where nobody answers for one name, the others of its domain are not asked, and none where the resolvers answer nothing at all.
+    """
     from agent.sources.acme.preflight.exchange import Budget
     from agent.sources.acme.preflight.resolvers import system_resolvers
 
@@ -60,16 +63,40 @@ def ask_dns(owners: Sequence[str], servers: Sequence[Server], cancelled: Callabl
 def _answers(owners: Sequence[str], servers: Sequence[Server], budget: Budget) -> Iterator[TlsaAnswer]:
     from agent.sources.acme.preflight.exchange import Unanswered
 
-    silent = ""
+    silent: dict[str, str] = {}
     for owner in owners:
-        if silent:
-            yield TlsaAnswer(owner, problem=silent)
+        problem = silent.get(EVERY) or silent.get(_domain(owner))
+        if problem:
+            yield TlsaAnswer(owner, problem=problem)
             continue
         try:
             yield _answer(owner, servers, budget)
         except Unanswered as error:
-            silent = str(error) if error.rcode is None else ""
+            if not error.lasting:
+                return
+            if error.rcode is None:
+                silent[_domain(owner) if _is_alive(servers, budget) else EVERY] = str(error)
             yield TlsaAnswer(owner, problem=str(error))
+
+
+def _domain(owner: str) -> str:
+    """Return what names of one zone have in common, as far as their form tells."""
+    return owner.split(".", 3)[-1]
+
+
+def _is_alive(servers: Sequence[Server], budget: Budget) -> bool:
+    """Whether resolvers answer what each of them knows: then it is a zone whose servers are silent."""
+    import dns.flags
+    import dns.name
+    import dns.rdatatype
+
+    from agent.sources.acme.preflight.exchange import Unanswered, ask, make_query
+
+    try:
+        ask(make_query(dns.name.root, dns.rdatatype.NS, dns.flags.RD), servers, budget, lambda _reply: True)
+    except Unanswered:
+        return False
+    return True
 
 
 def _answer(owner: str, servers: Sequence[Server], budget: Budget) -> TlsaAnswer:
@@ -104,7 +131,7 @@ def _read(owner: str, name: dns.name.Name, reply: dns.message.Message) -> TlsaAn
     if not found:
         return TlsaAnswer(owner, authenticated=authenticated)
     records = {TlsaRecord(each.usage, each.selector, each.mtype, each.cert.hex()) for each in found}
-    return TlsaAnswer(owner, tuple(sorted(records)[:MOST_RECORDS]), authenticated, min(found.ttl, LONGEST_TTL))
+    return TlsaAnswer(owner, tuple(sorted(records)), authenticated, min(found.ttl, LONGEST_TTL))
 
 
 def settle_answers(store: Store, answers: Sequence[TlsaAnswer], now: datetime) -> None:
@@ -123,6 +150,8 @@ def _look(answer: TlsaAnswer, before: TlsaLook, now: datetime) -> TlsaLook:
     # A resolver tells how long it remembers, which is shorter than what the zone says.
     ttl = max(answer.ttl, before.ttl) if (before.since and not before.known_to_all(now)) or same else answer.ttl
     ttl = max(ttl, before.ttl if before.records and not same else 0)
+    if before.authenticated and not answer.authenticated and not same:
+        ttl = LONGEST_TTL  # it may be forged: another answer comes before it counts
     pause = min(max(timedelta(seconds=answer.ttl), SOONEST), LATEST)
     return TlsaLook(
         owner=answer.owner,

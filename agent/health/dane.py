@@ -9,13 +9,19 @@ from datetime import datetime
 from agent.errors.problem import Problem
 from agent.errors.wording import few
 from agent.model.finding import Finding, Severity, SubjectKind
-from agent.model.kept_key import KeptKey, KeyReuse, KeyRole, in_role
+from agent.model.kept_key import KeptKey, KeyReuse, KeyRole, in_role, yet_to_serve
 from agent.model.need import Need
 from agent.model.records import UPLOADED
 from agent.model.tlsa import PUBLIC_KEY, TRUST_ANCHOR, CertificateBytes, TlsaLook, TlsaRecord
 
 KNOWN = {(usage, selector, matching) for usage in (2, 3) for selector in (0, 1) for matching in (0, 1, 2)}
 """Numbers of records that mail servers go by."""
+
+
+WITH_RENEWAL = "with the next renewal"
+ONCE_KEPT = "once the present one has been kept for as long as the settings say"
+WHEN_IT_GIVES_WAY = "when the chain that is served gives way to that of another key"
+"""When the next key is used, a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +100,30 @@ def _of_records(subject: Subject, now: datetime) -> Iterator[Finding]:
 
 def _of_renewal(subject: Subject, now: datetime, severity: Severity) -> Iterator[Finding]:
     """Yield what breaks with the next renewal, as the records that are there name the leaf or its key."""
-    if subject.presented.source == UPLOADED:
-        return
-    if all(each.selector != PUBLIC_KEY for each in subject.accepting):
+    uploaded = subject.presented.source == UPLOADED
+    if not uploaded and all(each.selector != PUBLIC_KEY for each in subject.accepting):
         yield _finding(subject, severity, names_certificate(subject))
-    elif subject.keep is None:
+    elif subject.keep is not None:
+        yield from _of_following(subject, subject.keep, now, severity)
+    elif not uploaded:
         yield _finding(subject, severity, new_keys(subject))
-    elif (following := in_role(subject.keys, KeyRole.NEXT)) is not None:
-        present = in_role(subject.keys, KeyRole.PRESENT)
-        published = any(each.names_key(following.public) for each in subject.records)
-        over = present is not None and subject.keep.is_over(present, max(now, subject.presented.renewal or now))
-        if not published:
-            yield _finding(subject, severity if over else Severity.NOTICE, publish_next(subject, following, over=over))
+
+
+def _of_following(subject: Subject, keep: KeyReuse, now: datetime, severity: Severity) -> Iterator[Finding]:
+    """Yield which keys are served later that no record names."""
+    served = subject.presented
+    following = yet_to_serve(subject.keys, served.certificates[0].public)
+    missing = [key for key in following if not any(each.names_key(key.public) for each in subject.records)]
+    if not missing:
+        return
+    present = in_role(subject.keys, KeyRole.PRESENT)
+    if present in missing:
+        when, soon = WHEN_IT_GIVES_WAY, served.source != UPLOADED
+    else:
+        at = max(now, served.renewal or now)
+        soon = present is not None and present not in following and keep.is_over(present, at)
+        when = WITH_RENEWAL if soon else ONCE_KEPT
+    yield _finding(subject, severity if soon else Severity.NOTICE, publish_next(subject, missing, when))
 
 
 def _finding(subject: Subject, severity: Severity, problem: Problem) -> Finding:
@@ -192,11 +210,10 @@ def by_authority(subject: Subject) -> Problem:
     return Problem("status.tlsa_of_authority", cause, fix=_publish(owner, subject.presented.record))
 
 
-def publish_next(subject: Subject, following: KeptKey, *, over: bool) -> Problem:
-    """Say what is to be published before the next key is used. `over`: it would be used with the next renewal."""
+def publish_next(subject: Subject, missing: Sequence[KeptKey], when: str) -> Problem:
+    """Say what is to be published before the next key is used, and after which words: one of those above."""
     owner = subject.look.owner
-    when = "with the next renewal" if over else "once the present one has been kept for as long as the settings say"
     cause = f"The next key of {subject.place} is to be used {when}, and no TLSA record at {owner} names it."
-    effect = "The present key is kept until DNS has it." if over else ""
-    fix = _publish(owner, TlsaRecord.of_key(following.public)) + ", beside those that are there"
+    effect = "The present key is kept until DNS has it." if when == WITH_RENEWAL else ""
+    fix = _publish(owner, *(TlsaRecord.of_key(each.public) for each in missing)) + ", beside those that are there"
     return Problem("status.tlsa_next", cause, fix=fix, effect=effect)

@@ -80,6 +80,15 @@ class KeptKey:
     """Why it was given up, a clause."""
 
 
+def yet_to_serve(keys: tuple[KeptKey, ...], public: bytes) -> tuple[KeptKey, ...]:
+    """Return the keys that are served after one: the present one where an upload or an older chain serves, then the next one.
+
+    `public`: SubjectPublicKeyInfo of what is served, in DER.
+    """
+    following = (in_role(keys, role) for role in (KeyRole.PRESENT, KeyRole.NEXT))
+    return tuple(each for each in following if each is not None and each.public != public)
+
+
 def in_role(keys: tuple[KeptKey, ...], role: KeyRole) -> KeptKey | None:
     """Return the key of a request that has a role."""
     return next((each for each in keys if each.role is role), None)

@@ -98,6 +98,7 @@ def store_renewable(
     state: LockedState, chain: Chain, successor: Successor, *, warnings: Iterable[Objection], account: str
 ) -> None:
     """Store a chain as its source would have. `account`: URL of the one that has ordered it; empty: not ours."""
+    from agent.engine.kept_keys import note_delivery
     from agent.pki.judge import EDITION
     from agent.sources.acme.takeover import issued_memory
 
@@ -112,6 +113,7 @@ def store_renewable(
         chain=chain.id,
     )
     with state.change("chain imported", ", ".join(chain.names[:3]), chain.id, events=[event]):
+        note_delivery(state.store, chain, source.name, request.id, state.now)
         state.store.chains.add(
             chain,
             source=source.name,

@@ -36,7 +36,9 @@ def is_free(key: bytes | None, looks: Iterable[TlsaLook], presented: Sequence[Ce
 def _is_free(key: bytes | None, look: TlsaLook, presented: Sequence[CertificateBytes], now: datetime) -> bool:
     if look.records is None:
         return False
-    if not look.records or any(each.usage == TRUST_ANCHOR and each.accepts(presented) for each in look.records):
+    if not look.records:
+        return look.known_to_all(now)  # others may remember some that were there
+    if any(each.usage == TRUST_ANCHOR and each.accepts(presented) for each in look.records):
         return True
     return key is not None and any(each.names_key(key) for each in look.records) and look.known_to_all(now)
 

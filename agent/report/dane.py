@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import AgentError
 from agent.health.dane import Presented, Subject
-from agent.model.kept_key import KeyRole, in_role
+from agent.model.kept_key import KeyRole, yet_to_serve
 from agent.model.tlsa import CertificateBytes, TlsaLook, TlsaRecord, TlsaRow
 from agent.planning.kept_keys import reuse_of
 from agent.store.connection import UNDECODABLE
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 
 
 def tlsa_rows(store: Store, needs: Sequence[Need]) -> Iterator[TlsaRow]:
-    """Yield the records of the keys of each need: the one that is served, then the one that follows."""
+    """Yield the records of the keys of each need: the one that is served, then those that follow."""
     looks, chains, keys = store.tlsa.all(), served_chains(store), store.kept_keys.all()
     kept = {request.id for request in reuse_of(needs)}
     for need in (each for each in needs if each.tlsa):
         presented = _presented(store, chains.get(need.key), {})
         if presented is None:
             continue
-        following = in_role(keys.get(need.request.id, ()), KeyRole.NEXT) if need.request.id in kept else None
+        known = keys.get(need.request.id, ()) if need.request.id in kept else ()
+        following = yet_to_serve(known, presented.certificates[0].public)
         records = [(KeyRole.PRESENT, presented.record)]
-        records += [(KeyRole.NEXT, TlsaRecord.of_key(following.public))] if following else []
+        records += [(KeyRole.NEXT, TlsaRecord.of_key(each.public)) for each in following]
         for owner in need.tlsa:
             look = looks.get(owner) or TlsaLook(owner)
             for use, record in records:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import dns.flags
 import dns.message
 import pytest
 
+from agent.engine.tlsa_questions import ask_dns
 from agent.model.finding import Finding, Severity
 from agent.model.kept_key import KeyRole
 from agent.model.tlsa import TlsaLook, TlsaRow
 from agent.operations.reissue import reissue
+from agent.planning.kept_keys import is_free
 from agent.report.dane import tlsa_rows
 from support.appliances.deployed import Deployed
 from support.servers.dns_server import Server, closed_port, what_it_has_heard
@@ -140,6 +143,66 @@ def test_the_next_key_waits_until_nobody_remembers_dns_without_it(mx, zone):
     mx.clock.advance(days=1)
     mx.apply()
     assert rows(mx)[KeyRole.PRESENT] == first
+
+
+def test_a_next_key_that_can_t_be_opened_is_made_again_and_not_used_before_dns_has_it(mx, zone):
+    first, following = rows(mx)[KeyRole.PRESENT], rows(mx)[KeyRole.NEXT]
+    zone.records = [first, following]
+    asked_again(mx)
+    assert renewed(mx) == first
+    with mx.store() as store, store.write():
+        store.database.execute("update kept_keys set sealed_key = x'00' where role = 'next'")
+    assert renewed(mx) == first
+    replaced = rows(mx)[KeyRole.NEXT]
+    assert replaced != following
+    assert renewed(mx) == first
+    zone.records = [first, replaced]
+    asked_again(mx)
+    assert renewed(mx) == replaced
+
+
+def test_records_that_are_gone_hold_a_key_as_long_as_others_remember_them(mx, zone):
+    zone.records = [rows(mx)[KeyRole.PRESENT]]
+    asked_again(mx)
+    zone.records = []
+    asked_again(mx)
+    assert (look(mx).records, look(mx).ttl) == ((), 60)
+    assert not is_free(None, [look(mx)], [], mx.clock())
+    assert is_free(None, [look(mx)], [], mx.clock() + timedelta(minutes=2))
+
+
+def test_what_nobody_vouches_for_does_not_change_at_once_what_was_vouched_for(mx, zone):
+    zone.records = [rows(mx)[KeyRole.PRESENT]]
+    asked_again(mx)
+    zone.authentic, zone.records = False, []
+    asked_again(mx)
+    assert not look(mx).known_to_all(mx.clock() + timedelta(days=2) - timedelta(minutes=1))
+    assert look(mx).known_to_all(mx.clock() + timedelta(days=2))
+
+
+def test_a_zone_that_is_silent_keeps_nobody_else_from_being_asked(resolver):
+    names = ["_25._tcp.a.dead.example", "_25._tcp.b.dead.example", OWNER]
+    resolver.treat(names[0], "TLSA", silent=True)
+    answers = ask_dns(names, [("127.0.0.1", resolver.port)], lambda: False)
+    assert [each.problem for each in answers] == ["there was no answer", "there was no answer", ""]
+    assert not resolver.questions(names[1]), "one of its domain is enough"
+
+
+def test_resolvers_that_are_silent_are_not_asked_again_for_each_name():
+    asked = ask_dns([OWNER, "_25._tcp.example.net"], [("127.0.0.1", closed_port())], lambda: False)
+    assert [each.problem for each in asked] == ["there was no answer"] * 2
+
+
+def test_names_for_which_there_is_no_time_are_left_for_the_next_time(resolver):
+    assert ask_dns([OWNER], [("127.0.0.1", resolver.port)], lambda: True) == []
+
+
+def test_five_hundred_records_are_all_read(mx, zone):
+    present = rows(mx)[KeyRole.PRESENT]
+    zone.records = [present, *(f"2 1 1 {number:064x}" for number in range(499))]
+    asked_again(mx)
+    assert len(look(mx).records or ()) == 500
+    assert set(found(mx)) == {"status.tlsa_next"}
 
 
 def test_a_key_that_was_given_up_is_not_kept_for_dns(mx, zone):

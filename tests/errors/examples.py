@@ -34,6 +34,7 @@ from agent.errors import (
     renewal,
     root,
     served,
+    service,
     settings,
     source,
     store,
@@ -321,16 +322,16 @@ EXAMPLES: list[AgentError] = [
     deploy.PreflightRefused("mail/default", "the chain does not cover mail.example.test"),
     deploy.PrepareFailed("mail", "postmap", "cannot open sni: no such file.", OUTPUT),
     deploy.CheckRefused("nginx", "nginx", "nginx: [emerg] unknown directive", OUTPUT),
-    deploy.CheckWarned("nginx", ['[warn] conflicting server name "gw.example.test" on 0.0.0.0:443, ignored']),
-    deploy.NextStartFails("nginx", "nginx -t", "[emerg] unknown directive", OUTPUT),
-    deploy.ConfigurationClash(
+    service.CheckWarned("nginx", ['[warn] conflicting server name "gw.example.test" on 0.0.0.0:443, ignored']),
+    service.NextStartFails("nginx", "nginx -t", "[emerg] unknown directive", OUTPUT),
+    service.ConfigurationClash(
         "nginx",
         f"nginx ignores the {SHOP} of /etc/nginx/conf.d/z.conf:3 at 0.0.0.0:443, as Chainwright's server comes before it",
         f"Take {SHOP} out of /etc/nginx/conf.d/z.conf:3, or out of Chainwright's settings, then: chainwright apply",
     ),
-    deploy.NotDiagnosed("nginx", "plugins.nginx.diagnose", 'line 1 can\'t be read: it has no "subject"', OUTPUT),
-    deploy.LeftOut(f"reverse_proxy/{SHOP}", "nginx", "[emerg] unknown directive", OUTPUT),
-    deploy.NotReloadable(
+    service.NotDiagnosed("nginx", "plugins.nginx.diagnose", 'line 1 can\'t be read: it has no "subject"', OUTPUT),
+    service.LeftOut(f"reverse_proxy/{SHOP}", "nginx", "[emerg] unknown directive", OUTPUT),
+    service.NotReloadable(
         "nginx", "/run/nginx.pid is missing", "End it (kill 4711), then start it: systemctl start nginx"
     ),
     deploy.ServiceRefusesPresent("nginx", "nginx", "cannot load module:", OUTPUT),
@@ -377,7 +378,7 @@ EXAMPLES: list[AgentError] = [
     deploy.ChainGone(ID),
     deploy.NotTakenOut("mail", "/etc/postfix/main.cf still names the agent's files", OUTPUT),
     served.StillServed("mail", "127.0.0.1:993 (mail.example.test)", "dovecot (pid 612)", "kill 612"),
-    deploy.FormerInstance("nginx", "pid 4711", "kill 4711"),
+    service.FormerInstance("nginx", "pid 4711", "kill 4711"),
     deploy.LeftBehind("nginx", 'open() "/etc/nginx/conf.d/chainwright.conf" failed'),
     deploy.ServiceForgotten("nginx"),
     deploy.NoSystemd("nginx"),

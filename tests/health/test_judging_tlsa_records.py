@@ -94,6 +94,28 @@ def test_an_upload_is_not_renewed_by_anybody():
     assert told(subject(record("3 1 1", OTHER), presented=uploaded)) == {"status.tlsa_mismatch": Severity.ERROR}
 
 
+def test_the_key_that_is_served_when_an_upload_ends_is_to_be_published_as_well():
+    uploaded = Presented((CertificateBytes(b"upload", b"its key"), AUTHORITY), "uploaded")
+    served = record("3 1 1", b"its key")
+    each = subject(served, presented=uploaded, keep=KEEPING)
+    assert told(each) == {"status.tlsa_next": Severity.NOTICE}
+    present, following = (f"{OWNER}. IN TLSA {record('3 1 1', data)}" for data in (LEAF.public, FOLLOWING))
+    assert sentence(each) == (
+        (
+            "The next key of mail/default is to be used when the chain that is served gives way to that of another key, "
+            f"and no TLSA record at {OWNER} names it."
+        ),
+        f"Publish: {present}; {following}, beside those that are there",
+    )
+    older = replace(each, presented=replace(uploaded, source="acme"))
+    assert told(older) == {"status.tlsa_next": Severity.WARNING}, "it waits for its window"
+    assert told(subject(served, record("3 1 1", LEAF.public), presented=uploaded, keep=KEEPING)) == {
+        "status.tlsa_next": Severity.NOTICE
+    }
+    every = [served, record("3 1 1", LEAF.public), record("3 1 1", FOLLOWING)]
+    assert told(subject(*every, presented=uploaded, keep=KEEPING)) == {}
+
+
 def test_what_is_not_authentic_is_no_dane():
     each = subject(record("3 1 1", OTHER))
     unsigned = replace(each, look=replace(each.look, authenticated=False))

@@ -18,12 +18,16 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from agent.engine.kept_keys import KeyKeeper
+from agent.engine.write_queue import DirectWriter
 from agent.errors.account import AccountRefused
 from agent.errors.acme import CaUnreached
 from agent.errors.chain import KeyUnreadable, KeyUnsupported
 from agent.errors.importing import TooManyEntries
 from agent.errors.operations import NoLineages
 from agent.errors.usage import InputUnreadable
+from agent.model.kept_key import KeyRole
+from agent.model.need import Request
 from agent.operations.importing import import_from
 from agent.operations.lineages.authority import is_directory, is_staging
 from agent.operations.lineages.client_files import MOST, ClientFiles
@@ -34,7 +38,7 @@ from agent.pki.account_key import load_account_key, make_account_key, thumbprint
 from agent.pki.authority import Root
 from agent.pki.chain import Chain, KeyType, Purpose
 from agent.pki.encoding import Part, encode
-from agent.pki.key import key_pem, load_key
+from agent.pki.key import generate_key, key_pem, load_key, spki_sha256
 from agent.sources.acme.messages import Account
 from agent.sources.acme.takeover import account_memory
 from support.appliances.carried import command
@@ -162,6 +166,20 @@ def test_what_the_source_would_not_order_is_an_upload_too(gateway, root, tmp_pat
     lineage(tmp_path, "a", chain(gateway, root, SITES[0]))
     rows, _ = imported(gateway, tmp_path, dry_run=True)
     assert rows["a"].kept_as == f"acme can't renew it: {SITES[0]} is no public name"
+
+
+def test_a_chain_that_is_renewed_brings_the_key_that_is_kept_from_then_on(gateway, root, tmp_path):
+    made = chain(gateway, root, SITES[0])
+    request = Request(frozenset(SITES[:1]), KeyType.ECDSA_P256)
+    with gateway.store() as store, store.write():
+        store.kept_keys.add(request.id, generate_key(KeyType.ECDSA_P256), KeyRole.PRESENT, gateway.clock())
+    lineage(tmp_path, "a", made)
+    imported(gateway, tmp_path)
+    with gateway.store() as store:
+        KeyKeeper(DirectWriter(store), gateway.clock).prepare(request)
+        keys = {each.role: each.spki for each in store.kept_keys.of(request.id)}
+    assert set(keys) == {KeyRole.PRESENT, KeyRole.NEXT}
+    assert keys[KeyRole.PRESENT] == spki_sha256(made.key.public_key())
 
 
 def test_a_key_of_any_type_that_a_module_takes_goes_on_until_the_renewal(gateway, root, tmp_path):

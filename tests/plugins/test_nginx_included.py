@@ -10,7 +10,7 @@ from agent.model.deployment import Outcome, Step
 from agent.model.finding import Finding, SubjectKind
 from agent.system.command import Signal, SystemRunner
 from agent.system.processes import process_of
-from support.appliances.proxied import INCLUDED, OWN, SITES, Proxied
+from support.appliances.proxied import INCLUDED, LOOKED_UP_BY_NGINX, OWN, SITES, Proxied
 from support.clients.terminal import Terminal
 from support.paths import DYING
 from support.processes import prepared
@@ -108,6 +108,7 @@ def test_a_refusal_undoes_the_rename_and_reloads_nothing(included):
 
 
 def test_one_sites_fault_is_found_and_the_others_get_their_new_chains(included):
+    included.override("reverse_proxy/site.conf.j2", LOOKED_UP_BY_NGINX)
     included.configure(upstreams={SITES[1]: "http://nowhere.invalid"})
     included.renew()
     included.apply()
@@ -247,6 +248,7 @@ def test_a_crash_at_any_step_leaves_what_nginx_can_start_with_and_the_next_run_c
 @pytest.mark.parametrize("number", range(1, 9))
 def test_a_crash_before_any_rename_of_a_hunt_for_a_culprit_does_so_too(included, number):
     before = included.chains()
+    included.override("reverse_proxy/site.conf.j2", LOOKED_UP_BY_NGINX)
     included.configure(upstreams={SITES[1]: "http://nowhere.invalid"})
     included.renew()
     die_at(included, f"rename:{number}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.model.deployment import Outcome, RefusedKind
-from support.appliances.proxied import SITES, Proxied
+from support.appliances.proxied import LOOKED_UP_BY_NGINX, SITES, Proxied
 from support.hosts import resolving
 
 # Templates that nginx or Jinja refuses
@@ -109,16 +109,11 @@ def test_new_chains_go_on_while_a_template_is_refused_and_its_correction_is_take
 # Upstreams of an operator's template that nginx looks up itself, and that don't resolve
 
 NOWHERE = "http://nowhere.invalid"
-OF_ITS_OWN = """{% include "default:site.conf.j2" %}
-{% if server.site.upstream.host.endswith(".invalid") %}
-upstream theirs { server {{ server.site.upstream.host }}; }
-{% endif %}
-"""
 
 
 @pytest.fixture
 def serving_by_template(serving: Proxied) -> Proxied:
-    serving.override("reverse_proxy/site.conf.j2", OF_ITS_OWN)
+    serving.override("reverse_proxy/site.conf.j2", LOOKED_UP_BY_NGINX)
     return serving
 
 

@@ -207,7 +207,7 @@ class Keen(Source):
 class Files(Module):
     """Chains as files: names that fail get one of their own."""
 
-    name = "files"
+    name = "keen_files"
     files = (ChainFile(path="{slot}.pem", parts=(Part.KEY, Part.FULLCHAIN)),)
     key_types = (KeyType.ECDSA_P256,)
     reload = ("true",)

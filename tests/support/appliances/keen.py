@@ -32,7 +32,7 @@ class Keen:
         source = f'[source.keen]\ndesk = "{self.desk}"\n{more}\n' if "keen" in listed else ""
         self.appliance.settings(
             f'hostname = "gw"\nplugins = ["keen"]\nsources = [{listed}]\n{source}'
-            f"[modules.files]\nnames = {json.dumps(list(names))}\nalone = {json.dumps(list(alone))}\n"
+            f"[modules.keen_files]\nnames = {json.dumps(list(names))}\nalone = {json.dumps(list(alone))}\n"
         )
 
     def rules(self, **rules: Any) -> None:
@@ -52,7 +52,7 @@ class Keen:
     @property
     def live(self) -> Path:
         """The module's files in service."""
-        return self.appliance.live("files")
+        return self.appliance.live("keen_files")
 
     def bound(self) -> dict[str, ChainRecord]:
         """Return the chain that each slot is bound to."""

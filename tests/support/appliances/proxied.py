@@ -21,6 +21,12 @@ OWN = {"main": "own", "manager": "commands", "worker_processes": 1}
 """Settings of the service where nginx is the agent's own."""
 INCLUDED = {"main": "include", "manager": "commands"}
 """Settings of the service where the administrator's main file includes ours."""
+LOOKED_UP_BY_NGINX = """{% include "default:site.conf.j2" %}
+{% if server.site.upstream.host.endswith(".invalid") %}
+upstream theirs { server {{ server.site.upstream.host }}; }
+{% endif %}
+"""
+"""A template of an operator's in which nginx looks up an upstream itself, where its name ends so: it is refused."""
 
 MAIN_FILE = """# The administrator's.
 daemon on;
