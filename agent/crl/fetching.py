@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
-
 from agent.crl.fetch_result import Fetched, FetchFailedError, NotPublicError, Validators
 from agent.system.destinations import anywhere, on_the_internet
 from agent.system.http_exchange import AnswerTooLarge, HTTPException
-from agent.system.http_fetch import Bounds, NotAllowedError
+from agent.system.http_fetch import Bounds, NotAllowedError, why_failed
 from agent.system.http_fetch import fetch as fetch_url
 
 LARGEST = 20 * 1024 * 1024
@@ -43,10 +41,4 @@ def fetch(
 def _reason(error: Exception, largest: int) -> str:
     if isinstance(error, AnswerTooLarge):
         return f"it is larger than {largest // 1024**2} MB"
-    if isinstance(error, TimeoutError):
-        return "no complete answer in time"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message or "its certificate does not verify"
-    if isinstance(error, HTTPException | ConnectionResetError | BrokenPipeError):
-        return "the connection was closed early"
-    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else "its URL can't be used"
+    return why_failed(error)

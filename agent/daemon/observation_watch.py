@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+MOST_CHANGES = 10
+"""Looks in a row at which a service tells something else: from there on only each tenth has a pass made."""
 TO_US = frozenset(
     (
         "NOTIFY_SOCKET",
@@ -52,6 +54,8 @@ class ObservationWatch:
         self._asked: dict[str, tuple[str, str]] = {}
         """Owner -> what the pass knew of it, and what it told, when a pass was asked for."""
         self._reason = ""
+        self._changes: dict[str, int] = {}
+        """Owner -> looks in a row at which it told something else than before."""
 
     @property
     def seconds(self) -> float | None:
@@ -101,11 +105,15 @@ class ObservationWatch:
     def _compare(self, command: Mapping[str, Any], told: str) -> None:
         """Ask for a pass where something else is told than at the last pass, unless one was made for the very same already."""
         owner, pair = command["owner"], (command["digest"], told)
-        if told != command["digest"] and self._asked.get(owner) != pair:
+        if told == command["digest"]:
+            self._asked.pop(owner, None)
+            self._changes.pop(owner, None)
+        elif self._asked.get(owner) != pair:
+            self._changes[owner] = self._changes.get(owner, 0) + 1
+            if self._changes[owner] > MOST_CHANGES and self._changes[owner] % MOST_CHANGES:
+                return  # it is never twice the same: a pass each time would go on without end
             self._reason = f"{owner} tells something else of itself"
             self._asked[owner] = pair
-        elif told == command["digest"]:
-            self._asked.pop(owner, None)
 
     def _stop(self) -> None:
         self._waiting = []

@@ -24,6 +24,8 @@ from agent.system.observed_output import FAILED, LONGEST, SECONDS, digest_of, li
 
 OBSERVERS = "observers"
 """Key in `meta` of the commands that the daemon runs between two passes."""
+MOST_NEWS = 20
+"""Events of one service in one pass: all of its states may change at once."""
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,20 @@ def _tell(context: DeployContext, before: Sequence[ObservedState], found: Sequen
     """Tell of each state that is another one than at the last look; of the first look nothing but what somebody should know."""
     last: Mapping[object, ObservedState] = {each.key: each for each in before}
     modules = {unit.name: next(iter(unit.modules), "") for unit in _units(context)}
-    for each in found:
-        known = last.get(each.key)
-        is_news = known.state != each.state if known else each.severity is not None
-        if is_news and each.state and not each.differs:
+    for owner in dict.fromkeys(each.owner for each in found):
+        news = [each for each in found if each.owner == owner and _is_news(each, last.get(each.key))]
+        for each in news[:MOST_NEWS]:
             why = f": {each.why}" if each.why else ""
-            text = f"{each.owner}: {each.subject} is {each.state}{why}"
-            context.tell(EventKind.OBSERVED, text, modules.get(each.owner, ""), subject=each.subject, state=each.state)
+            text = f"{owner}: {each.subject} is {each.state}{why}"
+            context.tell(EventKind.OBSERVED, text, modules.get(owner, ""), subject=each.subject, state=each.state)
+        if len(news) > MOST_NEWS:
+            text = f"{owner}: {len(news) - MOST_NEWS} more states are others than before"
+            context.tell(EventKind.OBSERVED, text, modules.get(owner, ""))
+
+
+def _is_news(state: ObservedState, last: ObservedState | None) -> bool:
+    changed = last.state != state.state if last else state.severity is not None
+    return changed and bool(state.state) and not state.differs
 
 
 def _units(context: DeployContext) -> list[Unit]:

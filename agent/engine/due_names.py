@@ -25,7 +25,7 @@ DUE = f"select * from resolved_names where {ASKED} + seconds <= ? or {ASKED} > ?
 NEXT = f"select min({ASKED} + seconds) from resolved_names"  # noqa: S608
 POSTPONE = (
     "update resolved_names set asked_at = :asked_at, seconds = :seconds, seen = :seen, answered_at = :answered_at,"
-    " returns = :returns, words = :words, failing_since = :failing_since"
+    " changes = :changes, kept = :kept, kept_since = :kept_since, words = :words, failing_since = :failing_since"
     " where module = :module and name = :name and asked_at = :before"
 )
 
@@ -55,11 +55,11 @@ def looked_up(rows: Sequence[dict[str, Any]], now: float, resolve: Resolve | Non
         return []
     from datetime import UTC, datetime
 
-    from agent.model.resolved import name_of_row
+    from agent.model.resolved import asked_first, name_of_row
     from agent.system.resolving import addresses_of, resolve_all
 
     known, at = [name_of_row(row) for row in rows], datetime.fromtimestamp(now, UTC)
-    answers = resolve_all({each.name for each in known}, resolve or addresses_of, SECONDS)
+    answers = resolve_all(asked_first(known), resolve or addresses_of, SECONDS)
     found = [each.answered(answers[each.name], at, each.seconds) for each in known]
     return found if all(map(_is_as, known, found)) else None
 

@@ -10,7 +10,7 @@ from agent.config.settings import ResolveSettings
 from agent.engine.pass_inputs import PassInputs
 from agent.errors import AgentError
 from agent.errors.problem import Problem
-from agent.model.resolved import ResolvedName, by_module
+from agent.model.resolved import ResolvedName, asked_first, by_module
 from agent.store import Store
 from agent.system.resolving import Resolve, resolve_all
 
@@ -29,7 +29,7 @@ def with_resolved_names(
     known = store.resolved.all()
     wanted, problems = _wanted(inputs, known)
     found = _with_new(wanted, known, now)
-    due = {each.name for each in found if each.is_due(now) or (retry and each.words)}
+    due = asked_first(each for each in found if each.is_due(now) or (retry and each.words))
     found = _looked_up(found, due, inputs.settings.resolve, resolve, now)
     changed = [each for each in found if each not in known]
     names = {(each.module, each.name) for each in found}

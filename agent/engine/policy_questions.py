@@ -12,14 +12,18 @@ from datetime import datetime, timedelta
 from agent.model.mta_sts import PolicyLook, parse_policy, policy_url
 from agent.store import Store
 from agent.system.http_exchange import HttpAnswer, HTTPException
-from agent.system.http_fetch import Bounds, fetch
+from agent.system.http_fetch import Bounds, fetch, why_failed
 
 KEPT = "mta-sts policies"
 """What is kept in `meta`."""
 SECONDS = 15.0
 """For one policy."""
+ALL_SECONDS = 60.0
+"""For all together; the others are looked at next time, when those that took so long have their pause."""
 LARGEST = 64 * 1024
 """Octets; RFC 8461 section 3.3 suggests this much."""
+LONGEST_REASON = 200
+"""Characters of what is told with words of a server."""
 BEGUN = timedelta(minutes=5)
 """Nobody else looks for so long."""
 LATER, AFTER_FAILURE = timedelta(hours=12), timedelta(hours=1)
@@ -64,8 +68,9 @@ def get_policy(url: str) -> HttpAnswer:
 def ask_policies(
     domains: Sequence[str], cancelled: Callable[[], bool], get: Callable[[str], HttpAnswer] = get_policy
 ) -> list[PolicyAnswer]:
-    """Look at the policy of each domain, one after the other."""
-    return [_ask(domain, get) for domain in domains if not cancelled()]
+    """Look at the policy of each domain, one after the other, as far as there is time."""
+    until = time.monotonic() + ALL_SECONDS
+    return [_ask(domain, get) for domain in domains if not cancelled() and time.monotonic() < until]
 
 
 def _ask(domain: str, get: Callable[[str], HttpAnswer]) -> PolicyAnswer:
@@ -73,11 +78,16 @@ def _ask(domain: str, get: Callable[[str], HttpAnswer]) -> PolicyAnswer:
         answer = get(policy_url(domain))
         if answer.status != 200:
             return PolicyAnswer(domain, problem=f"the server answers with HTTP status {answer.status}")
-        return PolicyAnswer(domain, *parse_policy(answer.body.decode("ascii")))
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "text/plain":  # RFC 8461 section 3.2
+            return PolicyAnswer(
+                domain, problem=f"its media type is {kind or 'missing'}, not text/plain"[:LONGEST_REASON]
+            )
+        return PolicyAnswer(domain, *parse_policy(answer.body.decode()))
     except UnicodeDecodeError:
         return PolicyAnswer(domain, problem="it is no plain text")
     except (OSError, HTTPException) as error:
-        return PolicyAnswer(domain, problem=(getattr(error, "strerror", None) or str(error)).lower() or "no answer")
+        return PolicyAnswer(domain, problem=why_failed(error) or "no answer")
     except ValueError as error:
         return PolicyAnswer(domain, problem=str(error))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from agent.model.tlsa import LONGEST_TTL, TlsaLook, TlsaRecord
@@ -25,6 +26,12 @@ SOONEST, LATEST = timedelta(minutes=15), timedelta(hours=6)
 """Between two questions about one name: as long as the records may be remembered, within these."""
 AFTER_FAILURE = timedelta(minutes=30)
 LONGEST_ALIAS = 16
+EVERY = ""
+"""Stands for all domains."""
+
+
+REMOTE = "TLSA resolver"
+"""Key of `meta`: address of the resolver off this machine that the last answers may be of; empty: none is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,8 @@ class TlsaAnswer:
     ttl: int = 0
     problem: str = ""
     """Why there is no answer, a clause."""
+    resolver: str = ""
+    """Address of a resolver off this machine that it may be of: it could be forged on the way."""
 
 
 def begin(store: Store, owners: Collection[str], now: datetime) -> None:
@@ -47,27 +56,60 @@ def begin(store: Store, owners: Collection[str], now: datetime) -> None:
 
 
 def ask_dns(owners: Sequence[str], servers: Sequence[Server], cancelled: Callable[[], bool]) -> list[TlsaAnswer]:
-    """Ask for the records of each name, one after the other. Where resolvers are silent, the others are not asked."""
+    """Ask for the records of each name, one after the other, as far as there is time: the others are asked next time.
+
+    Where nobody answers for one name, the others of its domain are not asked, and none where the resolvers answer nothing at all.
+    """
     from agent.sources.acme.preflight.exchange import Budget
     from agent.sources.acme.preflight.resolvers import system_resolvers
 
     budget = Budget(time.monotonic() + SECONDS, cancelled)
-    return list(_answers(owners, servers or system_resolvers(), budget))
+    asked = servers or system_resolvers()
+    remote = next((address for address, _port in asked if not _is_here(address)), "")
+    return [replace(each, resolver=remote) for each in _answers(owners, asked, budget)]
+
+
+def _is_here(address: str) -> bool:
+    return ip_address(address.partition("%")[0]).is_loopback
 
 
 def _answers(owners: Sequence[str], servers: Sequence[Server], budget: Budget) -> Iterator[TlsaAnswer]:
     from agent.sources.acme.preflight.exchange import Unanswered
 
-    silent = ""
+    silent: dict[str, str] = {}
     for owner in owners:
-        if silent:
-            yield TlsaAnswer(owner, problem=silent)
+        problem = silent.get(EVERY) or silent.get(_domain(owner))
+        if problem:
+            yield TlsaAnswer(owner, problem=problem)
             continue
         try:
             yield _answer(owner, servers, budget)
         except Unanswered as error:
-            silent = str(error) if error.rcode is None else ""
+            if not error.lasting:
+                return
+            if error.rcode is None:
+                silent[_domain(owner) if _is_alive(servers, budget) else EVERY] = str(error)
             yield TlsaAnswer(owner, problem=str(error))
+
+
+def _domain(owner: str) -> str:
+    """Return what names of one zone have in common, as far as their form tells."""
+    return owner.split(".", 3)[-1]
+
+
+def _is_alive(servers: Sequence[Server], budget: Budget) -> bool:
+    """Whether resolvers answer what each of them knows: then it is a zone whose servers are silent."""
+    import dns.flags
+    import dns.name
+    import dns.rdatatype
+
+    from agent.sources.acme.preflight.exchange import Unanswered, ask, make_query
+
+    try:
+        ask(make_query(dns.name.root, dns.rdatatype.NS, dns.flags.RD), servers, budget, lambda _reply: True)
+    except Unanswered:
+        return False
+    return True
 
 
 def _answer(owner: str, servers: Sequence[Server], budget: Budget) -> TlsaAnswer:
@@ -110,6 +152,7 @@ def settle_answers(store: Store, answers: Sequence[TlsaAnswer], now: datetime) -
     if not answers:
         return
     with store.write():
+        store.remember(REMOTE, answers[-1].resolver)
         known = store.tlsa.all()
         store.tlsa.put([_look(each, known.get(each.owner) or TlsaLook(each.owner), now) for each in answers])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from agent.model.pause import Pause
 from agent.system.names import covers, is_address, parse_name
 
 MODES = frozenset({"enforce", "testing", "none"})
+MAX_AGE = re.compile(r"[0-9]{1,10}")
 LONGEST_POLICY = timedelta(days=1)
 """Between two looks at a policy."""
 MOST_HOSTS = 100
@@ -61,13 +63,15 @@ def policy_url(domain: str) -> str:
 
 def parse_policy(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the mode of a policy and its hosts (RFC 8461 section 3.2). Raises ValueError with a clause."""
-    pairs = [(key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in text.splitlines())]
+    pairs = [(key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in text.split("\n"))]
     first = dict(reversed(pairs))  # of several, all but the first are left out, but for mx
     if first.get("version") != "STSv1":
         raise ValueError("it does not begin with version: STSv1")
     mode = first.get("mode", "")
     if mode not in MODES:
         raise ValueError("its mode is none of enforce, testing and none")
+    if not MAX_AGE.fullmatch(first.get("max_age", "")):
+        raise ValueError("it has no max_age, a number of seconds")
     hosts = tuple(_host(value) for key, value in pairs if key == "mx")[:MOST_HOSTS]
     if not hosts and mode != "none":
         raise ValueError("it names no mx")

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.model.finding import Severity, SubjectKind
 from agent.model.pause import Pause
+from agent.system.text import printable
 
 PAUSES = (
     timedelta(seconds=30),
@@ -118,19 +119,25 @@ def _state(kind: SubjectKind, owner: str, row: Any) -> ObservedState:
     if "differs" in row:
         why, fix = _text(row, "differs"), _text(row, "fix")
         return ObservedState(kind, owner, CONFIGURATION, DIFFERS, why, Severity.WARNING, fix, mends=True)
-    subject, why, fix = (_text(row, name) for name in ("subject", "why", "fix"))
-    if not subject:
-        raise ValueError('it has no "subject"')
+    subject, why, fix = _given(row, "subject"), _text(row, "why"), _text(row, "fix")
     if "finding" in row:
-        return ObservedState(kind, owner, subject, "", why, Severity(row["finding"]), fix)
+        return ObservedState(kind, owner, subject, "", _given(row, "why"), Severity(row["finding"]), fix)
     severity = Severity(row["severity"]) if row.get("severity") else None
-    return ObservedState(kind, owner, subject, _text(row, "state"), why, severity, fix, mends=row.get("mend") is True)
+    return ObservedState(kind, owner, subject, _given(row, "state"), why, severity, fix, mends=row.get("mend") is True)
+
+
+def _given(row: Mapping[str, Any], name: str) -> str:
+    value = _text(row, name)
+    if not value:
+        raise ValueError(f'it has no "{name}"')
+    return value
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
+    """Return a value in one line, fit for a terminal: it may quote what a stranger has sent. Raises ValueError."""
     value = row.get(name, "")
     if not isinstance(value, str):
         raise ValueError(f'its "{name}" is no text')
     if len(value) > LONGEST_TEXT:
         raise ValueError(f'its "{name}" has more than {LONGEST_TEXT} characters')
-    return value
+    return printable(" ".join(value.split()), LONGEST_TEXT)

@@ -351,3 +351,11 @@ def m033_tlsa(db: Database) -> None:
         not_null={"authenticated", "ttl", "problem"},
     )
     _distrust_after_changes(db, "tlsa")
+
+
+@migrations()
+def m034_kept_addresses(db: Database) -> None:
+    """Addresses that are kept while those of a name come and go."""
+    db.table("resolved_names").transform(rename={"returns": "changes"})
+    db.table("resolved_names").add_column("kept", str, not_null_default="[]")
+    db.table("resolved_names").add_column("kept_since", str)

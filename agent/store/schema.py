@@ -89,7 +89,7 @@ COLUMNS: Mapping[str, str] = {
     "pins": "module slot chain who at",
     "refusals": "module slot kind subject problem attempts:int retry_at tried_at?",
     "reissues": "request asked_at forced:int? chains?",
-    "resolved_names": "module name asked_at seconds:int seen answered_at? returns words? failing_since?",
+    "resolved_names": "module name asked_at seconds:int seen answered_at? changes words? failing_since? kept kept_since?",
     "revocation_lists": "root number:int this_update next_update serials pem",
     "revocations": "root serial at reason not_after",
     "roots": "sha256 subject not_before not_after certificates sealed_key:bytes created_at retired_at? signs_at?"

@@ -15,6 +15,7 @@ from typing import IO, Protocol
 
 from agent.system.activity import COMMAND_SECONDS, Activity
 from agent.system.processes import NoProcess, handle_of
+from agent.system.text import printable
 from agent.system.transient_unit import BOOTED, environment_file, in_unit_of_its_own, is_in_unit
 from agent.system.trust import TOP
 
@@ -124,7 +125,7 @@ class CommandResult:
         """The most telling line without its instant: the first that names an error, else the last one."""
         if self.timed_out:
             return f"no answer within {self.action.timeout:g} s" if isinstance(self.action, Command) else "no answer"
-        lines = [without_stamp(line.strip()) for line in self.output.splitlines() if line.strip()]
+        lines = [without_stamp(line.strip()) for line in self._lines]
         telling = [line for line in lines if any(word in line.lower() for word in ("emerg", "error", "fatal", "fail"))]
         return (telling or lines[-1:] or [self._ending])[0]
 
@@ -136,7 +137,12 @@ class CommandResult:
     @property
     def account(self) -> str:
         """The whole command, and the last lines of what it printed."""
-        return "\n".join([f"$ {self.action}", *self.output.rstrip().splitlines()[-LAST_LINES:]])
+        return "\n".join([f"$ {self.action}", *self._lines[-LAST_LINES:]])
+
+    @property
+    def _lines(self) -> list[str]:
+        """What was printed, fit for a terminal: it may quote what a stranger has sent."""
+        return [printable(line.expandtabs(), OUTPUT_LIMIT) for line in self.output.splitlines() if line.strip()]
 
     @property
     def lacks_systemd(self) -> bool:

@@ -22,7 +22,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from agent.system.deadline import remaining
 from agent.system.destinations import Allowed, IpAddress, anywhere, on_the_internet
-from agent.system.http_exchange import HttpAnswer, exchange, request_head
+from agent.system.http_exchange import HttpAnswer, HTTPException, exchange, request_head
 from agent.system.tls import TlsSocket
 
 MOST_REDIRECTIONS = 5
@@ -80,6 +80,17 @@ def fetch(
         url = urljoin(url, location)
     often = f" more than {bounds.redirections} times" if bounds.redirections else ""
     raise TooManyRedirectionsError(f"it redirects{often}")
+
+
+def why_failed(error: Exception) -> str:
+    """Return a failure of `fetch` as a clause."""
+    if isinstance(error, TimeoutError):
+        return "no complete answer in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message or "its certificate does not verify"
+    if isinstance(error, HTTPException | ConnectionResetError | BrokenPipeError):
+        return "the connection was closed early"
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else "its URL can't be used"
 
 
 def _both(one: Allowed, other: Allowed) -> Allowed:

@@ -6,15 +6,32 @@ may import.
 
 from __future__ import annotations
 
-from chainwright import Service, hookimpl
-from plugins.nginx.module import NginxModule
-from plugins.nginx.service import Nginx
-from plugins.nginx.upstream import Backend, UpstreamBlock
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from chainwright import hookimpl
+
+if TYPE_CHECKING:
+    from chainwright import Service
+    from plugins.nginx.module import NginxModule
+    from plugins.nginx.service import Nginx
+    from plugins.nginx.upstream import Backend, UpstreamBlock
 
 __all__ = ["Backend", "Nginx", "NginxModule", "UpstreamBlock"]
+
+# Its programs are part of this package, and one runs each minute: heavy modules are imported where they are used.
+HOME = {"Backend": "upstream", "Nginx": "service", "NginxModule": "module", "UpstreamBlock": "upstream"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOME[name]}"), name)
 
 
 @hookimpl
 def register_services() -> list[type[Service]]:
     """Return nginx."""
+    from plugins.nginx.service import Nginx
+
     return [Nginx]

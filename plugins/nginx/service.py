@@ -95,11 +95,14 @@ class Nginx(IncludedService):
 
     def confirm_with(self, context: ServiceContext) -> Command | None:
         """Ask a socket of the workers for the number of the entry; a module's own number is seen with its endpoints."""
-        path = next(filter(None, self._sockets(context).values()), None)
-        number = context.directory.name
-        if path is None or not number.isdecimal():
-            return None
-        return Command((sys.executable, "-I", str(CONFIRM), number, str(path)))
+        shown = self._shown(context)
+        return Command((sys.executable, "-I", str(CONFIRM), *shown)) if shown else None
+
+    def observe_with(self, context: ServiceContext) -> Command | None:
+        """See that what runs is the entry in service, and of which main file (`plugins.nginx.observe`)."""
+        shown, main_file = self._shown(context), self.main_path(context.places, context.places.live)
+        where = (str(self.pid_path(context.places)), str(main_file))
+        return Command((sys.executable, "-P", "-m", "plugins.nginx.observe", *shown, *where)) if shown else None
 
     def start_with(self, context: ServiceContext) -> Command:
         """Start, after the sockets have been removed that a killed nginx left (`plugins.nginx.start_nginx`)."""
@@ -108,6 +111,12 @@ class Nginx(IncludedService):
         sockets = tuple(str(pattern) for pattern in patterns if pattern)
         start = (self.systemctl("start") or self.start_command(context)).argv
         return Command((sys.executable, "-P", "-m", "plugins.nginx.start_nginx", *sockets, "--", *start))
+
+    def _shown(self, context: ServiceContext) -> tuple[str, ...]:
+        """Return the number of the entry and a socket that tells it; empty: there is none."""
+        path = next(filter(None, self._sockets(context).values()), None)
+        number = context.directory.name
+        return (number, str(path)) if path is not None and number.isdecimal() else ()
 
     def _sockets(self, context: ServiceContext) -> dict[str, Path | None]:
         """Return where the generation of each module is shown."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.daemon.event_loop import EventLoop
-from agent.daemon.observation_watch import ObservationWatch
+from agent.daemon.observation_watch import MOST_CHANGES, ObservationWatch
 from agent.system.observed_output import FAILED, LONGEST, SECONDS, digest_of
 from chainwright import state_line
 from support.appliances.idle import START
@@ -66,6 +66,19 @@ def test_something_else_asks_for_a_pass_once_until_a_pass_has_seen_another_thing
     assert watched.news() == ""
     watched.said.write_text(UP)
     assert watched.news() == NEWS
+
+
+def test_one_that_never_tells_the_same_twice_has_a_pass_made_less_often(watched):
+    passes = 0
+    for number in range(60):
+        watched.said.write_text(state_line("north", f"up for {number} minutes"))
+        watched.follow(digest_of(UP))
+        passes += watched.news() == NEWS
+    assert passes == MOST_CHANGES + 5
+    watched.said.write_text(UP)
+    assert watched.news() == ""
+    watched.said.write_text(DOWN)
+    assert watched.news() == NEWS, "it was the same again"
 
 
 @pytest.mark.parametrize("argv", [("false",), ("/nowhere/program",)])

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from agent.deploy.observing import OBSERVERS
+from agent.deploy.observing import MOST_NEWS, OBSERVERS
 from agent.model.events import EventKind
 from agent.model.observed import LONGEST_MEND, MOST_STATES, PAUSES
 from agent.system.observed_output import digest_of
@@ -157,20 +157,46 @@ def test_what_goes_on_to_differ_is_told_and_loaded_less_and_less_often(telling):
             '{"state": "up", "subject": "%s"}' % ("a" * 2001),
             'line 1 can\'t be read: its "subject" has more than 2000 characters',
         ),
-        ('{"finding": "bad", "subject": "a"}', "line 1 can't be read: 'bad' is not a valid Severity"),
+        ('{"finding": "bad", "subject": "a", "why": "b"}', "line 1 can't be read: 'bad' is not a valid Severity"),
+        ('{"finding": "error", "subject": "a"}', 'line 1 can\'t be read: it has no "why"'),
+        ('{"state": "", "subject": "a"}', 'line 1 can\'t be read: it has no "state"'),
+        ('{"state": 7, "subject": "a"}', 'line 1 can\'t be read: its "state" is no text'),
         (
             "\n".join(state_line(str(number), "up") for number in range(MOST_STATES + 1)),
             "it prints more than 2000 states",
         ),
         ("[" * 20 + "{" * 1_000_000, "it prints more than 1000000 characters"),
     ],
-    ids=range(8),
+    ids=range(11),
 )
 def test_what_can_not_be_read_is_told_and_costs_nothing_else(telling, printed, why):
     telling.observed(printed)
     (found,) = told(telling.appliance)
     assert found["problem"]["cause"] == f"It is failed: cat: {why}."
     assert telling.appliance.apply().performed == ()
+
+
+@pytest.mark.parametrize("strange", ["\x1b[2J", "\r", "\n", "\x00", "\u202e", "\ud800", "\x9b31m"], ids=ascii)
+def test_what_a_terminal_would_obey_is_kept_out(telling, strange):
+    telling.states.write_text(json.dumps({"state": f"up{strange}x", "subject": f"a{strange}b", "severity": "notice"}))
+    telling.look()
+    (found,) = told(telling.appliance)
+    (event,) = [each.text for each in telling.appliance.events if each.kind is EventKind.OBSERVED]
+    shown = [found["title"], found["problem"]["cause"], event]
+    shown += Terminal(telling.appliance.root).run("explain", "telling").stdout.splitlines()
+    assert all(each.isprintable() for each in shown), shown
+    telling.appliance.program("telling-load", "#!/bin/sh\nprintf 'error: \\033[2J'; exit 1\n")
+    telling.says(differs_line("a"))
+    telling.look()
+    (found,) = told(telling.appliance)
+    assert "error: ?[2J" in found["problem"]["cause"]
+
+
+def test_states_that_change_all_at_once_make_few_events(telling):
+    telling.observed(*(state_line(f"tunnel {number}", "down", severity="warning") for number in range(500)))
+    texts = [each.text for each in telling.appliance.events if each.kind is EventKind.OBSERVED]
+    assert len(texts) == MOST_NEWS + 1
+    assert texts[-1] == "telling: 480 more states are others than before"
 
 
 def test_a_command_that_fails_is_told(telling):

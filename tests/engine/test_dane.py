@@ -10,6 +10,7 @@ import dns.flags
 import dns.message
 import pytest
 
+from agent.engine.tlsa_questions import ask_dns
 from agent.model.finding import Finding, Severity
 from agent.model.kept_key import KeyRole
 from agent.model.tlsa import TlsaLook, TlsaRow
@@ -177,6 +178,29 @@ def test_what_nobody_vouches_for_does_not_change_at_once_what_was_vouched_for(mx
     asked_again(mx)
     assert not look(mx).known_to_all(mx.clock() + timedelta(days=2) - timedelta(minutes=1))
     assert look(mx).known_to_all(mx.clock() + timedelta(days=2))
+
+
+@pytest.mark.parametrize(("address", "remote"), [("127.0.0.1", ""), ("::1", ""), ("192.0.2.53", "192.0.2.53")])
+def test_answers_say_whether_they_come_from_off_this_machine(resolver, address: str, remote: str):
+    servers = [("127.0.0.1", resolver.port), (address, resolver.port)]
+    assert [each.resolver for each in ask_dns([OWNER], servers, lambda: False)] == [remote]
+
+
+def test_a_zone_that_is_silent_keeps_nobody_else_from_being_asked(resolver):
+    names = ["_25._tcp.a.dead.example", "_25._tcp.b.dead.example", OWNER]
+    resolver.treat(names[0], "TLSA", silent=True)
+    answers = ask_dns(names, [("127.0.0.1", resolver.port)], lambda: False)
+    assert [each.problem for each in answers] == ["there was no answer", "there was no answer", ""]
+    assert not resolver.questions(names[1]), "one of its domain is enough"
+
+
+def test_resolvers_that_are_silent_are_not_asked_again_for_each_name():
+    asked = ask_dns([OWNER, "_25._tcp.example.net"], [("127.0.0.1", closed_port())], lambda: False)
+    assert [each.problem for each in asked] == ["there was no answer"] * 2
+
+
+def test_names_for_which_there_is_no_time_are_left_for_the_next_time(resolver):
+    assert ask_dns([OWNER], [("127.0.0.1", resolver.port)], lambda: True) == []
 
 
 def test_five_hundred_records_are_all_read(mx, zone):

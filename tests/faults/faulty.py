@@ -228,6 +228,12 @@ class Faulty(Deployed):
         assert row["problem"] is None or row["problem"]["fix"]
         return row["problem"]
 
+    def findings(self, subject: str) -> list[dict[str, Any]]:
+        """Return what ``chainwright status --json`` says is found of `subject`."""
+        now = self.clock()
+        found = report(read_snapshot(self.layout, now), now).to_json()["findings"]
+        return [each for each in found if each["subject"] == subject]
+
     def neighbour(self) -> tuple[str, str, int]:
         """Return the neighbour's generation, what it serves, and how often it was reloaded. A look may test it again."""
         touched = sum("toyd" in str(action) and "--check" not in str(action) for action in self.runner.ran)

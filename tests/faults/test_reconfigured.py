@@ -13,6 +13,7 @@ from subjects import IKEv2, Mail, ReverseProxy
 from agent.model.events import EventKind
 from plugins.ikev2.vici_socket import plain, session
 from support.appliances.deployed import run_quietly
+from support.appliances.mailed import DOVECOT
 from support.appliances.proxied import NGINX
 from support.cas import certificates as toy_ca
 from support.waiting import until
@@ -81,9 +82,55 @@ def test_an_nginx_that_somebody_has_started_with_another_file_is_told_of_by_its_
     (drift,) = [each.text for each in box.events if each.kind is EventKind.DRIFT]
     assert drift.startswith("Somebody else's certificate is served at")
     assert "nginx (pid" in drift
+    (finding,) = box.findings("nginx:main file")
+    assert finding["problem"]["cause"] == (
+        f"The nginx that runs (pid {pid_file.read_text().strip()}) was started with {other},"
+        f" not with {box.layout.service('nginx').live / 'nginx.conf'}: it serves nothing of the agent's."
+    )
     assert box.neighbour() == neighbour
     box.kill()
     box.subject.start()
     box.try_again()
     assert box.wire() == expected
+    assert box.told("ok") is None
+    assert box.findings("nginx:main file") == []
+
+
+@of(ReverseProxy)
+def test_an_nginx_that_somebody_has_had_read_another_configuration_is_reloaded_within_the_minute(box):
+    """Its main file was another one for a moment: the file is right again, and what runs is not."""
+    neighbour, expected = box.neighbour(), box.expected(box.bound())
+    main = box.layout.service("nginx").live / "nginx.conf"
+    right, mode = main.read_bytes(), main.stat().st_mode
+    main.unlink()
+    main.write_text(f"pid {box.layout.run / 'nginx.pid'};\nevents {{}}\n")
+    run_quietly(NGINX, "-e", "stderr", "-c", main, "-s", "reload")
+    until(lambda: box.wire() != expected, what="nothing of ours is served")
+    main.unlink()
+    main.write_bytes(right)
+    main.chmod(mode)
+    box.clock.advance(minutes=1)
+    box.engine().run_pass(wait=0)
+    until(lambda: box.wire() == expected, what="what was deployed is served again")
+    (drift,) = [each.text for each in box.events if each.kind is EventKind.DRIFT]
+    assert drift == "nginx: nginx runs a configuration without the agent's part; it is loaded again"
+    assert box.neighbour() == neighbour
+    assert box.told("ok") is None
+
+
+@of(Mail)
+def test_a_dovecot_conf_that_somebody_has_edited_is_put_back(box):
+    neighbour, expected = box.neighbour(), box.expected(box.bound())
+    main, theirs = box.layout.service("dovecot").live / "dovecot.conf", foreign(box, "mail")
+    names = (
+        ("ssl_server_cert_file = ", "ssl_server_key_file = ") if DOVECOT == "2.4" else ("ssl_cert = <", "ssl_key = <")
+    )
+    text = main.read_text()
+    main.unlink()  # another name of it is in another generation
+    main.write_text(text + "".join(f"{each}{theirs}\n" for each in names))
+    subprocess.run(["/usr/bin/doveadm", "-c", main, "reload"], check=True, capture_output=True)
+    until(lambda: box.wire() != expected, what="what somebody else has configured is served")
+    box.look()
+    until(lambda: box.wire() == expected, what="what was deployed is served again")
+    assert box.neighbour() == neighbour
     assert box.told("ok") is None

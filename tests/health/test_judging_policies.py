@@ -78,6 +78,7 @@ GOOD = "version: STSv1\r\nmode: enforce\r\nmx: mail.example.com\r\nmx: *.Example
 
 def test_a_policy_is_read_as_the_grammar_says():
     assert parse_policy(GOOD) == ("enforce", ("mail.example.com", "*.example.net"))
+    assert parse_policy(f"{GOOD}note: Grüße\r\n") == parse_policy(GOOD), "extensions may be of any characters"
     assert parse_policy("version: STSv1\nmode: none\nmax_age: 1\n") == ("none", ())
 
 
@@ -88,6 +89,8 @@ def test_a_policy_is_read_as_the_grammar_says():
         ("<html>", "it does not begin with version: STSv1"),
         (GOOD.replace("enforce", "enforced"), "its mode is none of enforce, testing and none"),
         (GOOD.replace("mx", "mix"), "it names no mx"),
+        (GOOD.replace("max_age", "age"), "it has no max_age, a number of seconds"),
+        (GOOD.replace("604800", "a week"), "it has no max_age, a number of seconds"),
         (GOOD.replace("*.Example.NET", "192.0.2.1"), "an mx of it is an address"),
         (GOOD.replace("*.Example.NET", "a b"), "an mx of it is no host name"),
     ],

@@ -1,11 +1,13 @@
 """Which addresses of a name are used: of one that moves, one whose addresses take turns, and one that fails."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from random import Random
 
 import pytest
 
-from agent.model.resolved import ResolvedName
-from agent.system.resolving import Answer
+from agent.model.resolved import ResolvedName, asked_first
+from agent.system.resolving import MOST_ADDRESSES, Answer
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 FAILED = ""
@@ -49,6 +51,20 @@ def test_what_took_turns_and_stays_is_used_alone_after_some_minutes():
     assert used[-1] == "B"
 
 
+@pytest.mark.parametrize(("pool", "size"), [(64, 1), (500, 8), (5000, 8)])
+def test_of_many_addresses_some_are_kept_for_ten_minutes_so_that_a_reload_a_minute_is_none(pool: int, size: int):
+    """As the names of large services are answered: a few of hundreds, others each time."""
+    chance = Random(pool)
+    used = after(*(" ".join(map(str, chance.sample(range(pool), size))) for _ in range(240)))
+    changes = sum(one != other for one, other in pairwise(used))
+    assert changes <= 4 + 240 // 10
+    assert max(len(each.split()) for each in used) <= MOST_ADDRESSES
+
+
+def test_who_moves_away_from_addresses_that_are_kept_is_followed_with_the_second_answer():
+    assert after("A", "B", "A", "B", "A", "C", "C", "C")[3:] == ["A B", "A B", "A B", *["A B C"] * 2]
+
+
 @pytest.mark.parametrize("failures", [1, 3, 5000])
 def test_while_a_name_fails_its_last_addresses_are_used(failures: int):
     assert after("A B", *[FAILED] * failures, "C")[-2:] == ["A B", "C"]
@@ -75,3 +91,10 @@ def test_it_is_asked_again_when_its_time_is_up_or_the_clock_was_wrong(seconds: i
 
 def test_a_new_name_is_due_at_once():
     assert ResolvedName("proxy", "db.lan", START, 0).is_due(START)
+
+
+def test_names_that_have_failed_for_long_are_asked_for_last():
+    """So many are asked for at once: a hundred dead ones would keep the others from being asked at all."""
+    failing = [(name, START - timedelta(hours=hours)) for name, hours in (("old", 9), ("new", 0), ("older", 10))]
+    known = [ResolvedName("proxy", name, START, 60, words="no answer", failing_since=since) for name, since in failing]
+    assert asked_first([*known, ResolvedName("proxy", "well", START, 60)]) == ["well", "new", "old", "older"]

@@ -234,7 +234,9 @@ def of_tlsa() -> Iterator[Finding]:
         look = TlsaLook(TLSA, tuple(records), authenticated=len(records) < 2)
         keys = (following,) if keep else ()
         reuse = KeyReuse(days=400) if keep else None
-        yield from of_dane([Subject(need, look, Presented((leaf, authority), "acme"), reuse, keys)], AT)
+        yield from of_dane(
+            [Subject(need, look, Presented((leaf, authority), "acme"), reuse, keys)], AT, "192.0.2.53" if keep else ""
+        )
     silent = TlsaLook(TLSA, problem="there was no answer")
     yield from of_dane([Subject(need, silent, Presented((leaf,), "acme"), None)], AT)
 
