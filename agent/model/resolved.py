@@ -86,9 +86,9 @@ class ResolvedName(NamedTuple):
             and not has_moved
             and timedelta() <= self.asked_at - before.kept_since < self._remembered
         ):
-            return replace(self, kept=before.kept, kept_since=before.kept_since)
+            return self._replace(kept=before.kept, kept_since=before.kept_since)
         latest = sorted(self.seen, key=lambda address: (self.seen[address], address), reverse=True)
-        return replace(self, kept=tuple(sorted(latest[:MOST_ADDRESSES])), kept_since=self.asked_at)
+        return self._replace(kept=tuple(sorted(latest[:MOST_ADDRESSES])), kept_since=self.asked_at)
 
     def is_as(self, other: ResolvedName) -> bool:
         """Whether nobody has to know of the difference."""
