@@ -13,6 +13,7 @@ from subjects import IKEv2, Mail, ReverseProxy
 from agent.model.events import EventKind
 from plugins.ikev2.vici_socket import plain, session
 from support.appliances.deployed import run_quietly
+from support.appliances.mailed import DOVECOT
 from support.appliances.proxied import NGINX
 from support.cas import certificates as toy_ca
 from support.waiting import until
@@ -113,5 +114,23 @@ def test_an_nginx_that_somebody_has_had_read_another_configuration_is_reloaded_w
     until(lambda: box.wire() == expected, what="what was deployed is served again")
     (drift,) = [each.text for each in box.events if each.kind is EventKind.DRIFT]
     assert drift == "nginx: nginx runs a configuration without the agent's part; it is loaded again"
+    assert box.neighbour() == neighbour
+    assert box.told("ok") is None
+
+
+@of(Mail)
+def test_a_dovecot_conf_that_somebody_has_edited_is_put_back(box):
+    neighbour, expected = box.neighbour(), box.expected(box.bound())
+    main, theirs = box.layout.service("dovecot").live / "dovecot.conf", foreign(box, "mail")
+    names = (
+        ("ssl_server_cert_file = ", "ssl_server_key_file = ") if DOVECOT == "2.4" else ("ssl_cert = <", "ssl_key = <")
+    )
+    text = main.read_text()
+    main.unlink()  # another name of it is in another generation
+    main.write_text(text + "".join(f"{each}{theirs}\n" for each in names))
+    subprocess.run(["/usr/bin/doveadm", "-c", main, "reload"], check=True, capture_output=True)
+    until(lambda: box.wire() != expected, what="what somebody else has configured is served")
+    box.look()
+    until(lambda: box.wire() == expected, what="what was deployed is served again")
     assert box.neighbour() == neighbour
     assert box.told("ok") is None

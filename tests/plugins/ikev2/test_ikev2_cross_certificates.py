@@ -1,14 +1,20 @@
 """Which CA certificates charon is given, where cross-certificates are among them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from plugins.ikev2.configuration import Configuration
 from plugins.ikev2.cross_certificates import arrange
+from plugins.ikev2.load import Loading
+from plugins.ikev2.loaded import Loaded
 
 NOW = datetime.now(UTC)
 KEYS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("old", "new", "stranger")}
@@ -57,3 +63,38 @@ def test_an_intermediate_without_a_root_of_its_name_and_key_is_none():
     other = certified("new", "old", key="stranger")
     found = arrange({"intermediate": other, "new": NEW, "old": OLD}, {NEW, OLD})
     assert (found.crosses, found.authorities["intermediate"]) == ((), other)
+
+
+class Recording:
+    """A charon that takes everything, and remembers in which order."""
+
+    def __init__(self) -> None:
+        self.given: list[bytes | str] = []
+
+    def load_cert(self, message: dict[str, Any]) -> None:
+        self.given.append(message["data"])
+
+    def load_authority(self, message: dict[str, Any]) -> None:
+        self.given += [each["cacert"] for each in message.values()]
+
+    def load_conn(self, message: dict[str, Any]) -> None:
+        self.given += message
+
+    def get_authorities(self) -> dict[str, list[bytes]]:
+        return {"authorities": []}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["first", "known"])
+@pytest.mark.parametrize("order", [sorted, lambda names: sorted(names, reverse=True)], ids=["a-z", "z-a"])
+def test_a_cross_certificate_is_loaded_after_the_root_of_its_name_and_key(order: Callable[..., list[str]], known: bool):
+    """charon takes what was loaded last; where peers aren't taken by the other root yet, connections come before it."""
+    files = {"a-cross": NEW_BY_OLD, "m-old": OLD, "z-new": NEW}
+    configuration = Configuration(
+        authorities={name: files[name] for name in order(files)},
+        connections={"road": {"remote": {"cacerts": [NEW, OLD]}}},
+        anchors={OLD, NEW},
+    )
+    charon = Recording()
+    Loading(charon, configuration, Loaded(anchors=[sha256(OLD)] if known else [])).add()
+    assert set(charon.given[:2]) == {OLD, NEW}
+    assert charon.given[2:] == ([NEW_BY_OLD, "road"] if known else ["road", NEW_BY_OLD])

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from support.appliances.ikev2 import ALICE, CARDS, DOMAIN, ROAD
@@ -132,6 +133,9 @@ def test_inside_of_eap_clients_are_told_of_the_rsa_root_that_has_signed_their_ce
     assert client.dial("home"), client.log()
     subject = json.loads(gateway.command("root", "list", "--json"))["roots"][0]["subject"]
     assert subject.endswith(" RSA")
+    (leaf,) = (x509.load_pem_x509_certificate(each.read_bytes()) for each in gateway.live("ikev2").glob("x509/*.pem"))
+    assert isinstance(leaf.public_key(), rsa.RSAPublicKey)
+    assert f"CN={subject}" == leaf.issuer.rfc4514_string(), "old clients take no signature of another kind"
     assert f"sending TLS cert request for 'CN={subject}'" in (gateway.layout.log / "charon.log").read_text()
 
 
