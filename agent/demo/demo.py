@@ -25,6 +25,7 @@ from agent.demo.upstream import serving
 from agent.errors import AgentError
 from agent.errors.store import AgentAlreadyRunning, StateUnwritable
 from agent.store import Store
+from agent.store.restarts import KEY as RESTARTS
 from agent.system.clock import Clock
 from agent.system.layout import Layout
 from agent.system.lock import held
@@ -68,6 +69,7 @@ def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
     _make_log(layout)
     end_passes(layout)
     left = end_all(layout)
+    _forget_starts(layout)
     if left:
         _say(f"Ended what an earlier demo had left: {', '.join(left)}.")
     with (
@@ -94,6 +96,12 @@ def _run(layout: Layout, prepared: Prepared, ca: CA) -> None:
             supervisor.serve()
         finally:
             appliance.end()
+
+
+def _forget_starts(layout: Layout) -> None:
+    """Have no start of an earlier demo counted, which has ended its services itself: they would seem to end again and again."""
+    with contextlib.suppress(AgentError), Store.open_existing(layout) as store, store.write():
+        store.remember(RESTARTS, "{}")
 
 
 def _start_ca(layout: Layout, prepared: Prepared, ca: CA) -> list[str]:

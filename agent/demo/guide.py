@@ -142,12 +142,21 @@ def _done(store: Store, ca: Ports | None) -> Iterator[str]:
         return
     in_use = {binding.chain for binding in store.modules.bindings() if binding.chain}
     sources = Counter(each.source for each in store.chains.records() if each.id in in_use)
-    live = sorted(name for name, each in store.deployments.all().items() if each.outcome is Outcome.LIVE)
+    live = sorted(_live(store) - _unseen(store).keys())
     seen = f", seen to be served by {_listed(live)}" if live else ""
     yield f'Its own root "{root.subject}" has signed {_chains(sources["local"])}{seen}.'
     if ca:
         done = f"has signed {_chains(sources['acme'])}" if sources["acme"] else "is being asked for chains"
         yield f"Its CA, a Pebble at {ca.url}, {done} in place of local ones."
+
+
+def _live(store: Store) -> set[str]:
+    return {name for name, each in store.deployments.all().items() if each.outcome is Outcome.LIVE}
+
+
+def _unseen(store: Store) -> dict[str, EndpointRecord]:
+    """Return an endpoint of each module that did not serve at the last look: what was deployed well may have ended since."""
+    return {each.module: each for each in store.endpoints.all() if not (each.ok or each.further)}
 
 
 def _chains(number: int) -> str:
@@ -158,6 +167,10 @@ def _problems(store: Store) -> Iterator[str]:
     for name, deployment in sorted(store.deployments.all().items()):
         if deployment.outcome is not Outcome.LIVE and deployment.problem is not None:
             yield f"{name} is {deployment.outcome}: {deployment.problem.cause}"
+    for name, endpoint in _unseen(store).items():
+        if name in _live(store):
+            why = f": {endpoint.problem.cause}" if endpoint.problem else "."
+            yield f"{name} is not seen to be served at {endpoint.address}{why}"
 
 
 def _missing(hindrance: MissingRequirement) -> str:

@@ -17,7 +17,7 @@ from agent.demo.ppp import PPPD
 SYSTEM_PROGRAMS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Not on the PATH of an ordinary user."""
 ROOT = "@root@"
-"""Stands in a settings file for the directory of the demo."""
+"""Placeholder in a settings file for the directory of the demo."""
 UPSTREAM = "127.0.0.2"
 """What is sent here, the demo answers itself. Every 127.0.0.0/8 address is this machine's (RFC 6890)."""
 WORKERS_USER = 'user = "root" # of the workers: the user who runs the demo\n'

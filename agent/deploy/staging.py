@@ -67,7 +67,7 @@ class Materials:
     """Of files, as in `Rendering`."""
 
     def password(self, file: ManifestFile) -> bytes | None:
-        """Return the password of a file. Raises `NotEncodable` where the settings have it no more."""
+        """Return the password of a file. Raises `NotEncodable` where the settings no longer have it."""
         if file.password is None:
             return None
         if file.password not in self.passwords:

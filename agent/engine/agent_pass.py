@@ -2,54 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from agent.contract.context import Http01
 from agent.contract.source import Source
-from agent.deploy import deployer, stuck
-from agent.deploy.deploy_context import Alternative, DeployContext, WaitPolicy, no_alternative
-from agent.deploy.diagnosing import diagnose_services
-from agent.deploy.drift import find_damage, find_drift
+from agent.deploy import deployer
+from agent.deploy.deploy_context import Alternative, DeployContext, no_alternative
+from agent.deploy.drift import find_damage
 from agent.deploy.failures import SCOPE as FAILURES
-from agent.deploy.failures import ModuleFailures
-from agent.deploy.former_instances import check_former_instances
-from agent.deploy.leaving_out import leave_out_refused
-from agent.deploy.next_start import check_next_start
-from agent.deploy.observing import next_tries, observe_services
+from agent.deploy.observing import next_tries
 from agent.deploy.opened_keys import keys_replaced
-from agent.deploy.reloadable import check_reloadable
 from agent.engine import conditions
 from agent.engine.bus import Bus
 from agent.engine.clock_notes import clock_doubt, irrevocable_from
 from agent.engine.closing import bound_chains, close_pass
-from agent.engine.host import usable_addresses, usable_by_interface
-from agent.engine.looks import modules_to_look_at, repair_modes
+from agent.engine.deploying import Deploying
 from agent.engine.orders import obtain_at_once
 from agent.engine.pass_inputs import Declarations, PassInputs, declare, state_of, with_issuers
 from agent.engine.recheck import Recheck, to_recheck
 from agent.engine.source_context import SourceServices
-from agent.engine.source_findings import named_files
 from agent.engine.unjudged import judge_unjudged
 from agent.errors.deploy import NotTakenUp, StartFailed
 from agent.model.binding import Binding
 from agent.model.events import Event, EventKind
 from agent.model.finding import Finding
-from agent.pki.chain import Chain
 from agent.planning import (
-    Action,
-    Deploy,
     ListRevoked,
     MakeRoot,
     Obtain,
     Plan,
     PrepareKeys,
-    Retire,
     RootStep,
-    Settle,
     SignAgain,
     State,
     describe,
@@ -59,7 +45,7 @@ from agent.planning.alternatives import Alternatives
 from agent.probing.probe import Prober
 from agent.store import Store
 from agent.store.restarts import KEY as RESTARTS
-from agent.system.command import CommandResult, Runner
+from agent.system.command import Runner
 
 SEEN_ON_THE_WIRE = (
     "deploy.reload_failed",
@@ -92,27 +78,21 @@ class Pass:
         self._store = store
         self._inputs = inputs
         self._bus = bus
-        self._runner = runner
-        self._prober = prober
         self._clock = clock
         self._services = services
         self._deferred = deferred
         self._job = services.job
-        self._made: dict[str, Chain] = {}
-        """Chains of this pass that need not be opened again to be deployed."""
         self._alternatives: Alternative = no_alternative
         """By what the last plan was made from."""
         self._planned: tuple[tuple[object, ...], Plan] | None = None
         """The last plan, with what it was made from."""
         self.performed: list[str] = []
-        self._failures = ModuleFailures()
-        self._tested: Mapping[str, CommandResult] = {}
-        """What the tests of services have said that were to be started."""
+        self._deploying = Deploying(store, bus, runner, prober, clock, services.job, self.performed)
 
     @property
     def failures(self) -> tuple[Finding, ...]:
         """Return what has failed for a module or a service alone."""
-        return tuple(self._failures.findings)
+        return tuple(self._deploying.failures.findings)
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -120,31 +100,9 @@ class Pass:
         return declare(self._inputs, self._store)
 
     @property
-    def sources(self) -> list[Path]:
-        """Files and directories that this pass read, beside those that every pass does."""
-        rooted = self._inputs.enabled.layout.rooted
-        named = named_files(self._inputs.settings.rungs.values(), rooted)
-        return [*self._inputs.enabled.sources(), *self._inputs.settings.secret_files, *named]
-
-    @property
-    def probe_interval(self) -> float:
-        """Seconds between two looks at an endpoint."""
-        return float(self._inputs.settings.probe.interval)
-
-    @property
-    def http01(self) -> Http01:
-        """Where answers to HTTP-01 challenges go in this pass."""
-        return self._inputs.enabled.http01
-
-    @property
-    def resolvers(self) -> tuple[tuple[str, int], ...]:
-        """DNS servers to ask for TLSA records; none: those of the system."""
-        return tuple((each.host, each.port) for each in self._inputs.settings.dane.resolvers)
-
-    @property
-    def asks_private_addresses(self) -> bool:
-        """Whether uploads may have addresses of private networks asked for lists of revoked certificates."""
-        return self._inputs.settings.fetch.private
+    def inputs(self) -> PassInputs:
+        """Settings and plugins, with the roots as this pass has left them."""
+        return self._inputs
 
     @property
     def all_modules_ok(self) -> bool:
@@ -166,14 +124,6 @@ class Pass:
         self._alternatives = Alternatives(declared.needs, state.evidence, now)
         made = plan(now, declared.modules, declared.needs, state, configured=configured, windows=windows)
         return made.due_as_well(next_tries(self._store.observations.all(), now))
-
-    @cached_property
-    def _addresses(self) -> tuple[str, ...]:
-        return usable_addresses()
-
-    @cached_property
-    def _interfaces(self) -> Mapping[str, tuple[str, ...]]:
-        return usable_by_interface()
 
     @property
     def rungs(self) -> Collection[Source]:
@@ -227,28 +177,14 @@ class Pass:
             return
         judge_unjudged(self._store, self._services, bound_chains(self._store, made), self._clock())
         self._prepare_keys(made)
-        deployed = [action.module for action in made.actions if isinstance(action, Deploy)]
-        looked_at = modules_to_look_at(self._store, made, deployed, self._inputs.enabled.modules, self._clock())
-        waited = [action.module for action in made.actions if isinstance(action, Settle)]
-        wrong = find_drift(self._deploy_context(), looked_at)
-        wrong += find_damage(self._deploy_context(), waited)
-        repair_modes(self._deploy_context(), looked_at)
-        if wrong:
-            again = self.plan(windows=windows)
-            self._deploy(again, only=set(wrong))
-        context = self._deploy_context()
-        check_next_start(context, looked_at, waited, deployed, self._tested)
-        diagnose_services(context, {*looked_at, *waited, *deployed})
-        check_reloadable(context, {*looked_at, *waited})
-        observe_services(context, self._inputs.settings.probe.observe_seconds)
-        check_former_instances(context)
+        self._look(made, windows=windows)
 
     def close(self, made: Plan) -> None:
         """Store what the status and the next pass need."""
         close_pass(self._store, self._inputs, self.declarations, made, self._clock())
         conditions.forget_repairs(self._store, self._are_keys_replaced, self._clock())
         with self._store.write():
-            self._store.conditions.replace(FAILURES, self._failures.findings, self._clock())
+            self._store.conditions.replace(FAILURES, self._deploying.failures.findings, self._clock())
 
     def _are_keys_replaced(self, path: Path, since: datetime) -> bool:
         return keys_replaced(self._deploy_context(), path, since)
@@ -306,7 +242,7 @@ class Pass:
         orders = [(self.source(action.source), action) for action in actions]
         for delivery in obtain_at_once(self._store, self._bus, orders, self._services):
             if delivery.chain is not None:
-                self._made[delivery.chain.id] = delivery.chain
+                self._deploying.add_chain(delivery.chain)
                 self.performed.append(describe(delivery.obtain))
 
     def _prepare_keys(self, made: Plan) -> None:
@@ -342,66 +278,21 @@ class Pass:
             self._deploy(made, boot=boot, only=changed)
 
     def _deploy(self, made: Plan, *, boot: bool = False, only: set[str] | None = None) -> bool:
-        """Deploy, settle and retire. Return whether anything was deployed."""
-        held = stuck.held(self._deploy_context(boot=boot))
-        chosen = [action for action in made.actions if only is None or getattr(action, "module", None) in only]
-        chosen = [action for action in chosen if getattr(action, "module", None) not in held]
-        deploys = [action for action in chosen if isinstance(action, Deploy) and self._checks_due(action)]
-        settles = [action for action in chosen if isinstance(action, Settle) and not boot]
-        retired = [action for action in chosen if isinstance(action, Retire)]
-        self._note([*deploys, *retired])
-        deploy_context = self._deploy_context(boot=boot)
-        if deploys:
-            deployer.deploy(replace(deploy_context, alternative=self._alternatives), deploys)
-        if settles or deploys or boot:
-            self._leave_out(deploy_context, [action.module for action in settles])
-        if settles:
-            deployer.settle(deploy_context, [action.module for action in settles])
-        if retired:
-            deployer.retire(deploy_context, [action.module for action in retired])
-        return bool(deploys)
+        context = self._deploy_context(boot=boot)
+        return self._deploying.deploy(context, made, alternative=self._alternatives, only=only)
 
-    def _leave_out(self, context: DeployContext, waited: Sequence[str]) -> None:
-        """Leave out what services that don't run refuse of what is in place for them. At boot, none of them runs."""
-        tests = leave_out_refused(context, waited)
-        self._tested = tests.results
-        self.performed += [f"left out what its service refuses of {module}" for module in tests.left_out]
-
-    def _checks_due(self, action: Deploy) -> bool:
-        """A module without any chain yet is deployed when it has its first one, or when it needs none."""
-        return bool(action.chains) or not any(need.module == action.module for need in self.declarations.needs)
-
-    def _note(self, actions: Iterable[Action]) -> None:
-        self.performed += [describe(action) for action in actions]
+    def _look(self, made: Plan, *, windows: bool) -> None:
+        """Look at the services of what is due; what has changed there though nothing was deployed is deployed again."""
+        due = self._deploying.due_looks(self._deploy_context(), made)
+        changed = self._deploying.find_changed(self._deploy_context(), due)
+        if changed:
+            self._deploy(self.plan(windows=windows), only=changed)
+        self._deploying.look(self._deploy_context(), due, self._inputs.settings.probe.observe_seconds)
 
     def _deploy_context(self, *, boot: bool = False) -> DeployContext:
-        settings = self._inputs.settings
-        records = {record.id: record for record in self._store.chains.records()}
-        return DeployContext(
-            enabled=self._inputs.enabled,
-            store=self._store,
-            runner=self._runner,
-            prober=self._prober,
-            clock=self._clock,
-            publish=self._bus.publish,
-            records=records,
-            needs={need.key: need for need in self.declarations.needs},
-            wait_policy=WaitPolicy(
-                timedelta(seconds=settings.probe.interval), settings.probe.handshakes, settings.probe.timeout
-            ),
-            keep=settings.deploy.keep,
-            addresses=self._addresses,
-            interfaces=self._interfaces,
-            job=self._job,
-            boot=boot,
-            failures=self._failures,
-            _chains=self._made,
-        )
+        return self._deploying.context(self._inputs, self.declarations.needs, boot=boot)
 
     def _state(self, now: datetime) -> State:
         doubt = clock_doubt(self._clock, self.rungs, now)
         known = state_of(self._inputs, self._store, now, self._deferred, doubt)
         return replace(known, irrevocable_from=irrevocable_from(self._clock, now))
-
-    def _tell(self, kind: EventKind, text: str, module: str = "", **detail: object) -> None:
-        self._bus.publish(self._store, Event(self._clock(), kind, text, self._job, module, detail))

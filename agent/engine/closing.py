@@ -13,6 +13,7 @@ from agent.engine.pass_inputs import Declarations, PassInputs
 from agent.engine.policy_questions import known_policies
 from agent.engine.roots_found import with_known_roots
 from agent.engine.source_findings import source_findings, with_unanswered
+from agent.engine.tlsa_questions import REMOTE
 from agent.health.dane import of_dane
 from agent.health.mta_sts import of_policies
 from agent.health.room import of_room
@@ -87,7 +88,7 @@ def _conditions(
             *of_unlisted_peers(declared.needs, store.peers.all(), roots),
         ],
         "MTA-STS": [*of_policies(declared.needs, known_policies(store), _served(store, declared))],
-        "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now)],
+        "DANE": [*of_dane(subjects(store, declared.needs, made.renewals), now, store.meta(REMOTE) or "")],
         "room": [*of_room(shortages(str(store.layout.root)))],
     }
 

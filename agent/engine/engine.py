@@ -197,7 +197,7 @@ class Engine:
             asked = retry or recheck is not Recheck.NOTHING
             current = self._prepared(store, job, fingerprint.digest, retry=asked)
             current.performed += settled
-            fingerprint.add(str(path) for path in current.sources)
+            fingerprint.add(str(path) for path in current.inputs.sources)
             integrity = IntegrityCheck(store, self.clock)
             current.performed += integrity.begin()
             check_audit_record(store, self.clock())
@@ -213,7 +213,9 @@ class Engine:
                 self._start(store, current, made, job)
             current.close(made)
             if not made.actions and current.all_modules_ok and not self._has_other_work:
-                self._report = note_up_to_date(store, made, fingerprint, current.probe_interval, self.belief())
+                self._report = note_up_to_date(
+                    store, made, fingerprint, current.inputs.settings.probe.interval, self.belief()
+                )
             self.bus.publish(store, Event(self.clock(), EventKind.PASS_ENDED, self.who, job))
             current.note_observers()
             current.performed += integrity.end()
@@ -318,13 +320,13 @@ class Engine:
     def _start(self, store: Store, current: Pass, made: Plan, job: str) -> None:
         orders = [each for each in made.actions if isinstance(each, Obtain) and not each.immediate]
         inquiries = [each for each in made.actions if isinstance(each, Inquire)]
-        services = self.workers.services(current.http01, job)
+        services = self.workers.services(current.inputs.enabled.http01, job)
         self.workers.order(store, [(current.source(each.source), each) for each in orders], services)
         asked = [(current.source(each.source), each) for each in inquiries]
-        self.workers.inquire(store, asked, services, private=current.asks_private_addresses)
+        self.workers.inquire(store, asked, services, private=current.inputs.settings.fetch.private)
         for each in made.actions:
             if isinstance(each, AskDns):
-                self.workers.ask_dns(store, each.owners, current.resolvers)
+                self.workers.ask_dns(store, each.owners, current.inputs.resolvers)
             elif isinstance(each, AskPolicies):
                 self.workers.ask_policies(store, each.domains)
         if any(isinstance(each, AskTheTime) for each in made.actions):

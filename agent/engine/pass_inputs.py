@@ -12,6 +12,7 @@ from agent.config.settings import ModuleEntry, Settings
 from agent.contract.context import Http01, Issuer, ModulePart
 from agent.engine.host import read_host
 from agent.engine.policy_questions import known_policies
+from agent.engine.source_findings import named_files
 from agent.engine.unchanged_settings import Loaded, Loader, load_settings
 from agent.errors import AgentError, Problem
 from agent.errors.damage import FileUnreadable
@@ -49,6 +50,17 @@ class PassInputs:
     def hooks(self) -> Hooks:
         """Asks the modules."""
         return self.enabled.hooks
+
+    @property
+    def sources(self) -> list[Path]:
+        """Files and directories that were read, beside those that every pass reads."""
+        named = named_files(self.settings.rungs.values(), self.enabled.layout.rooted)
+        return [*self.enabled.sources(), *self.settings.secret_files, *named]
+
+    @property
+    def resolvers(self) -> tuple[tuple[str, int], ...]:
+        """DNS servers to ask for TLSA records; none: those of the system."""
+        return tuple((each.host, each.port) for each in self.settings.dane.resolvers)
 
 
 @dataclass(frozen=True)

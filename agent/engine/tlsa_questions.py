@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from agent.model.tlsa import LONGEST_TTL, TlsaLook, TlsaRecord
@@ -29,6 +30,10 @@ EVERY = ""
 """Stands for all domains."""
 
 
+REMOTE = "TLSA resolver"
+"""Key of `meta`: address of the resolver off this machine that the last answers may be of; empty: none is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class TlsaAnswer:
     """What DNS said of one name."""
@@ -39,6 +44,8 @@ class TlsaAnswer:
     ttl: int = 0
     problem: str = ""
     """Why there is no answer, a clause."""
+    resolver: str = ""
+    """Address of a resolver off this machine that it may be of: it could be forged on the way."""
 
 
 def begin(store: Store, owners: Collection[str], now: datetime) -> None:
@@ -57,7 +64,13 @@ def ask_dns(owners: Sequence[str], servers: Sequence[Server], cancelled: Callabl
     from agent.sources.acme.preflight.resolvers import system_resolvers
 
     budget = Budget(time.monotonic() + SECONDS, cancelled)
-    return list(_answers(owners, servers or system_resolvers(), budget))
+    asked = servers or system_resolvers()
+    remote = next((address for address, _port in asked if not _is_here(address)), "")
+    return [replace(each, resolver=remote) for each in _answers(owners, asked, budget)]
+
+
+def _is_here(address: str) -> bool:
+    return ip_address(address.partition("%")[0]).is_loopback
 
 
 def _answers(owners: Sequence[str], servers: Sequence[Server], budget: Budget) -> Iterator[TlsaAnswer]:
@@ -139,6 +152,7 @@ def settle_answers(store: Store, answers: Sequence[TlsaAnswer], now: datetime) -
     if not answers:
         return
     with store.write():
+        store.remember(REMOTE, answers[-1].resolver)
         known = store.tlsa.all()
         store.tlsa.put([_look(each, known.get(each.owner) or TlsaLook(each.owner), now) for each in answers])
 

@@ -72,9 +72,17 @@ class Subject:
         return f"{self.need.module}/{self.need.slot}"
 
 
-def of_dane(subjects: Iterable[Subject], now: datetime) -> Iterator[Finding]:
-    """Yield what is wrong with the TLSA records of each, or will be. Where a name has none, nothing is."""
+def of_dane(subjects: Iterable[Subject], now: datetime, remote: str = "") -> Iterator[Finding]:
+    """Yield what is wrong with the TLSA records of each, or will be. Where a name has none, nothing is.
+
+    `remote`: address of a resolver off this machine by which the answers may be; told once a module.
+    """
+    told: set[str] = set()
     for each in subjects:
+        module = each.need.module
+        if remote and each.records and each.look.authenticated and module not in told:
+            told.add(module)
+            yield Finding(SubjectKind.MODULE, module, Severity.NOTICE, vouched_from_afar(module, remote))
         if each.look.problem:
             yield _finding(each, Severity.NOTICE, not_asked(each.look))
         if each.records:
@@ -158,6 +166,16 @@ def not_in_effect(look: TlsaLook) -> Problem:
     )
     fix = "Sign the zone, or name a resolver that verifies: resolvers in [dane]"
     return Problem("status.dane_not_in_effect", cause, fix=fix)
+
+
+def vouched_from_afar(module: str, remote: str) -> Problem:
+    """Say that what a resolver vouches for could be forged on its way here (RFC 4035 section 4.9.3)."""
+    cause = (
+        f"That the TLSA records of {module} are authentic is what the resolver at {remote} says, and on the way from there its "
+        "answers could be forged."
+    )
+    fix = "Run a resolver that verifies on this machine, and name it: resolvers in [dane]"
+    return Problem("status.dane_resolver_remote", cause, fix=fix)
 
 
 def unsuitable_records(look: TlsaLook, records: Sequence[TlsaRecord]) -> Problem:

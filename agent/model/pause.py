@@ -1,9 +1,12 @@
-"""Pauses: what is not to be done before an instant, so that no wrong clock makes one last."""
+"""Pauses: what is not to be done before an instant, so that no wrong clock makes one last.
+
+Cheap to import, as `agent.model.resolved` is, which needs it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
 """After the first, second, ... failure in a row."""
@@ -23,8 +26,7 @@ LONGEST_LOOK = timedelta(days=7)
 """Between two looks at an endpoint: the most that `[probe] interval` allows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """When something was tried last, and before when it is not tried again."""
 
     begun: datetime | None

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Resolve = Callable[[str], Sequence[str]]
 """Returns the addresses of a name. Raises OSError."""
@@ -17,8 +17,7 @@ MOST_ADDRESSES = 32
 """Addresses of one name that are used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Answer of the resolver about one name."""
 
     addresses: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from chainwright import finding_line
 from plugins.ikev2.configuration import Configuration
 
 RSA_KEY = bytes.fromhex("06092a864886f70d010101")
-"""Algorithm rsaEncryption, as it stands in a public key (RFC 3279 section 2.3.1)."""
+"""Algorithm rsaEncryption, as a public key names it (RFC 3279 section 2.3.1)."""
 
 
 def not_named(charon: Any, configuration: Configuration) -> Iterator[str]:

@@ -17,6 +17,8 @@ from chainwright import Action, Command, IncludedService, PathText, Places, Serv
 RELOAD = Path(__file__).with_name("dovecot_reload.py")
 SESSIONS = Path(__file__).with_name("dovecot_sessions.py")
 """Programs that import nothing of ours: started by path, they are there at once."""
+RELOAD_SECONDS = 240.0
+"""More than the reload's own patience, which tells more: where it is cut off, good chains go back too."""
 BINARY = "/usr/sbin/dovecot"
 NEWER = (2, 4)
 """Version since which settings have other names."""
@@ -83,7 +85,7 @@ class Dovecot(IncludedService):
         pid_file = str(self.pid_path(context.places))
         main_path = self.main_path(context.places, context.places.live)
         told = (self.doveconf, str(main_path), pid_file, *(how.argv if how else ()))
-        return Command((sys.executable, "-I", str(RELOAD), *told))
+        return Command((sys.executable, "-I", str(RELOAD), *told), timeout=RELOAD_SECONDS)
 
     def sessions(self, places: Places) -> Command:
         """Return what says who is connected, and what a reload does to them."""

@@ -19,13 +19,15 @@ from contextlib import suppress
 from pathlib import Path
 
 NOT_FOUND = 127
-SECONDS = 20.0
-"""Patience: with thousands of names, dovecot reads its files for some seconds."""
+SECONDS = 120.0
+"""Patience: with thousands of names, dovecot reads its files for some seconds, and longer on a machine under load."""
 REFUSED_AFTER = 2.0
 """Seconds, after which files that can't be read are the reason: dovecot has refused them by then."""
 PAUSE = 0.05
+LOG_LIMIT = 1_000_000
+"""Octets of the end of a log that are read; it may be as long as a disk."""
 PROC = Path("/proc")
-CONFIG = re.compile(rb"\w+(-[^/]*)?/config\b")
+CONFIG = re.compile(rb"[^/\0]+/config\b")
 """How a process that holds a configuration is called, with the name of its instance; those of earlier configurations stay as long
 as sessions of theirs."""
 GREETING = b"VERSION\tconfig\t2\t0\n"
@@ -89,7 +91,11 @@ def complaint(doveconf: str, main_file: str) -> str:
 def errors_logged(doveconf: str, main_file: str) -> str:
     """Return what dovecot's log says of its last reload, where it is a file."""
     log = log_of(doveconf, main_file)
-    text = log.read_text(errors="replace").rpartition("SIGHUP received")[2] if log else ""
+    if log is None:
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - LOG_LIMIT, 0))
+        text = file.read(LOG_LIMIT).decode(errors="replace").rpartition("SIGHUP received")[2]
     return "\n".join(line for line in text.splitlines() if "Error: " in line or "Fatal: " in line)
 
 

@@ -15,6 +15,8 @@ FILES = Path(__file__).with_name("postfix_files.py")
 CHECK = Path(__file__).with_name("postfix_check.py")
 RELOAD = Path(__file__).with_name("postfix_reload.py")
 """Programs that import nothing of ours: started by path, they are there at once."""
+RELOAD_SECONDS = 240.0
+"""More than the reload's own patience, which tells more: where it is cut off, good chains go back too."""
 
 
 class Postfix(SystemdService):
@@ -110,7 +112,7 @@ class Postfix(SystemdService):
         """Return what makes postfix's forms of the chains, where they aren't there yet, and goes on with `then`."""
         postmap = f"{self.programs}/postmap"
         argv = (sys.executable, "-I", str(FILES), postmap, self.map_type, str(generation / "postfix"), *then)
-        return Command(argv, strict=not then)
+        return Command(argv, strict=not then, timeout=RELOAD_SECONDS)
 
     def _wanted(self, context: ServiceContext) -> tuple[str, ...]:
         return self.lines(context.parts[0].directory.parent / "live")

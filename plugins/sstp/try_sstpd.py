@@ -45,7 +45,7 @@ def try_codec() -> str:
 
 
 class Client:
-    """Stands for the connection of a client, to which sstp-server passes what comes from pppd."""
+    """Connection of a client as sstp-server sees it, to which it passes what comes from pppd."""
 
     def __init__(self) -> None:
         self.logger = logging.getLogger("trial")

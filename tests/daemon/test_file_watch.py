@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -155,7 +156,7 @@ def test_where_the_kernel_watches_no_more_the_files_are_looked_at_now_and_then(t
     (tmp_path / "conf.d").mkdir()
     script = f'echo {number} > /proc/sys/user/{limit} && exec {sys.executable} -c "$1" "$2"'
     argv = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", POLLING, str(tmp_path)]
-    if subprocess.run(["unshare", "--user", "true"], check=False, capture_output=True).returncode:
+    if not os.environ.get("CI") and subprocess.run(["unshare", "--user", "true"], check=False).returncode:
         pytest.skip("a chroot can't have a user namespace, and these limits are of one")
     said = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60, cwd=CHECKOUT)
     assert (said.stdout, said.stderr) == (f"{tmp_path}\n", "")

@@ -48,7 +48,7 @@ def test_one_that_waits_and_would_not_start_is_told_until_it_would(appliance, co
     assert tests == (2 if configure is shared else 1), "once, however many modules it has, and once without any of them"
     appliance.runner.ran.clear()
     appliance.apply()
-    assert appliance.runner.count("--check") == 1, "no more is tried where nothing of ours is to blame"
+    assert appliance.runner.count("--check") == 1, "nothing else is tried where nothing of ours is to blame"
     found = pressing(appliance)
     assert codes(found) == [(kind, name, "error", FINDING)]
     problem = found[0]["problem"]

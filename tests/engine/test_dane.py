@@ -180,6 +180,12 @@ def test_what_nobody_vouches_for_does_not_change_at_once_what_was_vouched_for(mx
     assert look(mx).known_to_all(mx.clock() + timedelta(days=2))
 
 
+@pytest.mark.parametrize(("address", "remote"), [("127.0.0.1", ""), ("::1", ""), ("192.0.2.53", "192.0.2.53")])
+def test_answers_say_whether_they_come_from_off_this_machine(resolver, address: str, remote: str):
+    servers = [("127.0.0.1", resolver.port), (address, resolver.port)]
+    assert [each.resolver for each in ask_dns([OWNER], servers, lambda: False)] == [remote]
+
+
 def test_a_zone_that_is_silent_keeps_nobody_else_from_being_asked(resolver):
     names = ["_25._tcp.a.dead.example", "_25._tcp.b.dead.example", OWNER]
     resolver.treat(names[0], "TLSA", silent=True)

@@ -125,6 +125,22 @@ def test_what_is_not_authentic_is_no_dane():
     }
 
 
+def test_a_resolver_off_this_machine_is_told_once_a_module_where_it_vouches_for_records():
+    good = subject(record("3 1 1", LEAF.public), record("3 1 1", FOLLOWING), keep=KEEPING)
+    (finding,) = of_dane([good, good], NOW, "192.0.2.53")
+    assert (finding.subject, finding.severity, finding.problem.code) == (
+        "mail",
+        Severity.NOTICE,
+        "status.dane_resolver_remote",
+    )
+    assert finding.problem.cause == (
+        "That the TLSA records of mail are authentic is what the resolver at 192.0.2.53 says, and on the way from there its "
+        "answers could be forged."
+    )
+    assert list(of_dane([subject()], NOW, "192.0.2.53")) == []
+    assert list(of_dane([good], NOW)) == []
+
+
 def test_no_records_are_fine():
     assert told(subject()) == {}
     assert told(subject(look=TlsaLook(OWNER))) == {}

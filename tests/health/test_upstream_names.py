@@ -12,8 +12,8 @@ from agent.store.modules import ModuleRecord
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 MODULE = ModuleRecord("proxy", "reverse_proxy", "Reverse proxy", True, ("nginx",), None)
 NEVER = ResolvedName("proxy", "db.lan", NOW, 60, words="Name or service not known", failing_since=NOW)
-ONCE = replace(
-    NEVER, name="app.lan", seen={"192.0.2.1": NOW - timedelta(hours=1)}, answered_at=NOW - timedelta(hours=1)
+ONCE = NEVER._replace(
+    name="app.lan", seen={"192.0.2.1": NOW - timedelta(hours=1)}, answered_at=NOW - timedelta(hours=1)
 )
 
 
@@ -32,7 +32,7 @@ def test_a_name_that_never_resolved_is_an_error_with_the_resolvers_words():
 
 
 def test_several_are_one_finding_with_each_in_its_detail():
-    (finding,) = found(*(replace(NEVER, name=f"{letter}.lan", words=f"no {letter}") for letter in "abcde")).findings
+    (finding,) = found(*(NEVER._replace(name=f"{letter}.lan", words=f"no {letter}") for letter in "abcde")).findings
     assert finding.problem.cause == 'No address is known of a.lan, b.lan, c.lan and 2 more: the resolver says "no a".'
     assert finding.problem.detail.splitlines()[-1] == "e.lan: no e"
 
@@ -49,5 +49,5 @@ def test_a_name_that_fails_is_a_notice_and_after_a_while_a_warning():
 
 
 def test_what_resolves_and_what_nobody_needs_any_more_is_no_finding():
-    assert found(replace(ONCE, words="", failing_since=None)).findings == ()
+    assert found(ONCE._replace(words="", failing_since=None)).findings == ()
     assert found(NEVER, modules=(replace(MODULE, enabled=False),)).findings == ()

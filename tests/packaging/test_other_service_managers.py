@@ -1,5 +1,6 @@
 """The agent and the web interface below OpenRC and s6: started, reloaded, started again and stopped by their own commands."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,7 +97,7 @@ MANAGERS = {
 @pytest.mark.root
 @pytest.mark.parametrize("manager", MANAGERS)
 def test_both_are_run_by(manager):
-    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+    if not os.environ.get("CI") and subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
         pytest.skip("in this chroot nothing can be mounted that the machine outside does not see")
     places, begin, commands = MANAGERS[manager]
     with TemporaryDirectory(prefix="cw-") as directory:

@@ -304,7 +304,7 @@ def test_each_name_is_served_and_their_files_are_as_they_were(included):
 
 
 def test_a_dovecot_of_theirs_that_cuts_sessions_is_told_of_until_it_runs_with_what_keeps_them(included):
-    """What it runs with decides, not what its files say by now."""
+    """What it runs with decides, not what its files say by now, where it tells: dovecot 2.4 does not."""
 
     def told() -> list[tuple[str, str]]:
         included.apply()
@@ -316,12 +316,15 @@ def test_a_dovecot_of_theirs_that_cuts_sessions_is_told_of_until_it_runs_with_wh
     assert "dovecot runs with shutdown_clients = yes: each renewal ends every session of IMAP and POP3." in cause
     assert f"Add to {included.dovecot_conf}: shutdown_clients = no; the reload that brings it in still ends them" in fix
     included.dovecot_conf.write_text(f"{included.dovecot_conf.read_text()}shutdown_clients = no\n")
-    ((cause, fix),) = told()
-    assert (
-        "still runs with shutdown_clients = yes: its next reload ends every session, and is the last that does."
-        in cause
-    )
-    assert f"Choose the time of it: doveadm -c {included.dovecot_conf} reload." in fix
+    if DOVECOT == "2.3":
+        ((cause, fix),) = told()
+        assert (
+            "still runs with shutdown_clients = yes: its next reload ends every session, and is the last that does."
+            in cause
+        )
+        assert f"Choose the time of it: doveadm -c {included.dovecot_conf} reload." in fix
+    else:
+        assert told() == [], "it doesn't tell what it runs with"
     run_quietly("/usr/bin/doveadm", "-c", included.dovecot_conf, "reload")
     until(lambda: told() == [], what="it is no longer told of")
 

@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agent.operations.root import reissue_root
 from agent.probing.handshake import lenient_context
 from plugins.mail.dovecot import RELOAD
-from support.appliances.deployed import leaf_of
+from support.appliances.deployed import leaf_of, run_quietly
 from support.appliances.mailed import ACCOUNT, MAIN, PASSWORD, Mailed
 from support.waiting import until
 
@@ -159,6 +160,14 @@ def write_large_message(box: Mailed) -> None:
     subprocess.run(["chown", "-R", "nobody:nogroup", str(box.root / "mail")], check=True)
 
 
+def begin_all(box: Mailed) -> tuple[Sessions, tuple[str, ...]]:
+    """One of each kind."""
+    sessions = Sessions(box)
+    data = {f"data_{door}": sessions.data for door in ("smtp", "submission", "smtps")}
+    sessions.hold(idle=sessions.idle, fetch=sessions.fetch, retr=sessions.retr, **data)
+    return sessions, ("idle", "fetch", "retr", *data)
+
+
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("seconds", [CUT_AFTER, 30])
 def test_no_session_ends_by_a_renewal(with_account, seconds):
@@ -167,16 +176,45 @@ def test_no_session_ends_by_a_renewal(with_account, seconds):
     write_large_message(box)
     box.bring_up()
     before = box.chains()["default"]
-    sessions = Sessions(box)
-    data = {f"data_{door}": sessions.data for door in ("smtp", "submission", "smtps")}
-    sessions.hold(idle=sessions.idle, fetch=sessions.fetch, retr=sessions.retr, **data)
+    sessions, names = begin_all(box)
     box.renew()
     box.apply()
     box.assert_live()
     assert {box.leaf(door) for door in ("smtp", "submission", "smtps", "imaps", "pop3s")} == {box.chains()["default"]}
     assert before != box.chains()["default"]
-    found = sessions.end(seconds)
-    assert found == dict.fromkeys(("idle", "fetch", "retr", *data), before)
+    assert sessions.end(seconds) == dict.fromkeys(names, before)
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("seconds", [CUT_AFTER, 30])
+def test_no_session_ends_by_a_change_of_the_root(with_account, seconds):
+    box = with_account
+    write_large_message(box)
+    box.bring_up()
+    before = box.chains()["default"]
+    sessions, names = begin_all(box)
+    box.change(lambda state: reissue_root(state, at_once=True))
+    box.apply()
+    box.assert_live()
+    assert {box.leaf(door) for door in ("smtp", "imaps")} == {box.chains()["default"]} != {before}
+    assert sessions.end(seconds) == dict.fromkeys(names, before)
+
+
+def test_a_restart_ends_what_postfix_has_and_not_what_dovecot_has(with_account):
+    """Without systemd, which ends every process of a unit."""
+    box = with_account
+    write_large_message(box)
+    box.bring_up()
+    before = box.chains()["default"]
+    sessions, (*of_dovecot, smtp, submission, smtps) = begin_all(box)
+    run_quietly("/usr/bin/doveadm", "-c", box.layout.service("dovecot").live / "dovecot.conf", "stop")
+    run_quietly("/usr/sbin/postfix", "-c", box.live("mail") / "postfix", "stop")
+    for service in box.pid_files:
+        until(lambda service=service: box.master(service) is None, what="it has ended")
+        box.start_daemon(service)
+    found = sessions.end(CUT_AFTER)
+    assert {name: found[name] for name in of_dovecot} == dict.fromkeys(of_dovecot, before)
+    assert all(found[name].startswith("broke: SMTPServerDisconnected(") for name in (smtp, submission, smtps))
 
 
 def consequences(box: Mailed) -> list[str]:

@@ -32,7 +32,7 @@ def server(*lines: str) -> str:
 
 @dataclass
 class Both:
-    """A configuration of an administrator's, with a file that stands for the agent's."""
+    """Configuration of an administrator's own, with a file in place of the agent's."""
 
     root: Path
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -205,7 +204,7 @@ def status_problems() -> list[Problem]:
         rsa_signed_by_other(["reverse_proxy/www.example.com.rsa"], "gw Root CA", RSA_ROOT),
         *(each.problem for each in (*of_tlsa(), *of_mta_sts())),
         unresolved("reverse_proxy", [UNRESOLVED]),
-        resolved_before("reverse_proxy", [replace(UNRESOLVED, seen={"192.0.2.1": AT}, answered_at=AT)]),
+        resolved_before("reverse_proxy", [UNRESOLVED._replace(seen={"192.0.2.1": AT}, answered_at=AT)]),
         *conditions(),
     ]
 
@@ -235,7 +234,9 @@ def of_tlsa() -> Iterator[Finding]:
         look = TlsaLook(TLSA, tuple(records), authenticated=len(records) < 2)
         keys = (following,) if keep else ()
         reuse = KeyReuse(days=400) if keep else None
-        yield from of_dane([Subject(need, look, Presented((leaf, authority), "acme"), reuse, keys)], AT)
+        yield from of_dane(
+            [Subject(need, look, Presented((leaf, authority), "acme"), reuse, keys)], AT, "192.0.2.53" if keep else ""
+        )
     silent = TlsaLook(TLSA, problem="there was no answer")
     yield from of_dane([Subject(need, silent, Presented((leaf,), "acme"), None)], AT)
 

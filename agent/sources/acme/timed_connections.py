@@ -72,10 +72,10 @@ def with_deadline(manager: PoolManager, seconds: float) -> None:
     answer = partial(_TimedResponse, seconds=seconds)
 
     class Http(HTTPConnection):
-        response_class = answer  # type: ignore[assignment]
+        response_class = staticmethod(answer)  # type: ignore[assignment]
 
     class Https(HTTPSConnection):
-        response_class = answer  # type: ignore[assignment]
+        response_class = staticmethod(answer)  # type: ignore[assignment]
 
     class HttpPool(HTTPConnectionPool):
         ConnectionCls = Http

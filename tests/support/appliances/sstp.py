@@ -34,7 +34,7 @@ def find_sstpd() -> str:
 
 
 def write_pppd(directory: Path) -> Path:
-    """Write what stands in pppd's place, below a directory; return its path."""
+    """Write the program that runs in place of pppd, below a directory; return its path."""
     path = directory / "pppd"
     path.write_text(PPPD)
     path.chmod(0o755)

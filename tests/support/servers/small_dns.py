@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import threading
-from dataclasses import astuple
 from pathlib import Path
 
 from agent.system.resolving import addresses_of, resolve_all
@@ -63,8 +62,8 @@ def main(directory: Path) -> None:
         found = resolve_all(names, addresses_of, 10)
         (directory / "resolv.conf").write_text(f"nameserver {DEAD}\noptions timeout:5 attempts:1\n")
         dead = resolve_all(["db.corp.test", "printer"], addresses_of, 0.3)
-        print(json.dumps({name: astuple(each) for name, each in found.items()}), flush=True)
-        print(json.dumps({name: astuple(each) for name, each in dead.items()}), flush=True)
+        print(json.dumps(found), flush=True)
+        print(json.dumps(dead), flush=True)
 
 
 if __name__ == "__main__":
