@@ -10,8 +10,8 @@ from agent.deploy.culprits import Culprits, Place
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.deployer import give_up, run_in_parallel
 from agent.deploy.differences import Difference, Target, is_same_configuration
-from agent.deploy.next_start import SCOPE, in_service, kind_of, refusal_of, run_test
-from agent.deploy.reloadable import why_not_running
+from agent.deploy.next_start import SCOPE, in_service, kind_of, note_before_start, refusal_of, run_test
+from agent.deploy.running import why_not_running
 from agent.deploy.switching import Switching
 from agent.deploy.transaction import Group, Transaction
 from agent.deploy.trial import StagedCandidate, Trial
@@ -46,6 +46,7 @@ def leave_out_refused(context: DeployContext, waiting: Iterable[str]) -> Tests:
     waiting = frozenset(waiting)
     results: dict[str, CommandResult] = {}
     refused: list[tuple[Unit, AgentError]] = []
+    failed: list[tuple[Unit, CommandResult]] = []
     for unit in units_of(context.enabled, tuple(_suspects(context, waiting))):
         with context.failures.apart("test before the start", unit.name, kind_of(unit)):
             candidate = in_service(context, unit)
@@ -53,11 +54,14 @@ def leave_out_refused(context: DeployContext, waiting: Iterable[str]) -> Tests:
             result = run_test(context, unit, candidate) if down else None
             if result is not None:
                 results[unit.name] = result
+                failed += [(unit, result)] if _is_refused(context, unit, result) else []
                 refused += [(unit, refusal_of(unit, result))] if _is_worth_a_search(context, unit, result) else []
     before = {module: context.live(module) for unit, _ in refused for module in unit.modules}
     run_in_parallel(context, refused, _leave_out)
     changed = tuple(module for module, live in before.items() if context.live(module) != live)
     done = {unit.name for unit, _ in refused if set(unit.modules) & set(changed)}
+    if context.boot:
+        note_before_start(context, results, [(unit, result) for unit, result in failed if unit.name not in done])
     return Tests({name: each for name, each in results.items() if name not in done}, changed)
 
 
@@ -87,11 +91,16 @@ def _ends_soon(context: DeployContext, unit: Unit) -> bool:
     return not all(serves_on(context.records.get(chain), context.clock()) for chain in chains)
 
 
+def _is_refused(context: DeployContext, unit: Unit, result: CommandResult) -> bool:
+    """Whether a service that modules share refuses what is in place for another reason than that a boot has no network yet."""
+    if result.ok or result.missing or not isinstance(unit, SharedUnit):
+        return False
+    return not (context.boot and unit.awaits_network(result.output, bool(context.addresses)))
+
+
 def _is_worth_a_search(context: DeployContext, unit: Unit, result: CommandResult) -> bool:
     """Whether a service refuses what is in place, and the last search has not found already that it isn't any of it."""
-    if result.ok or result.missing or result.timed_out or not isinstance(unit, SharedUnit):
-        return False
-    if context.boot and unit.awaits_network(result.output, bool(context.addresses)):
+    if result.timed_out or not _is_refused(context, unit, result):
         return False
     if _ends_soon(context, unit):
         return True

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from agent.deploy.deploy_context import DeployContext
+from agent.deploy.running import why_not_running
 from agent.deploy.units import Candidate, OwnUnit, SharedUnit, Unit, units_of
 from agent.deploy.warnings import keep_warnings, warnings_of
 from agent.errors import AgentError
@@ -63,10 +64,30 @@ def _check(context: DeployContext, unit: Unit, tested: CommandResult | None) -> 
     if result.ok:
         keep_warnings(context, [(unit.name, warnings_of(context, unit, result))])
         return []
+    return [_failing(context, unit, result)]
+
+
+def note_before_start(
+    context: DeployContext, tested: Iterable[str], refused: Iterable[tuple[Unit, CommandResult]]
+) -> None:
+    """Note at boot which of the services `tested` would not start, as their tests say; what is known of others is kept."""
+    before, tested = context.store.conditions.of(SCOPE), frozenset(tested)
+    found = [each for each in before if each.subject not in tested]
+    found += [_failing(context, unit, result) for unit, result in refused if not _is_told(context, unit)]
+    if found or before:
+        with context.store.write():
+            context.store.conditions.replace(SCOPE, found, context.clock())
+
+
+def _failing(context: DeployContext, unit: Unit, result: CommandResult) -> Finding:
     fails = refusal_of(unit, result)
-    if all(_waits(context, module) for module in unit.modules):
+    if context.boot or all(_waits(context, module) for module in unit.modules) or _has_ended(context, unit):
         fails.effect = WAITS
-    return [finding_of(unit, Severity.ERROR, fails)]
+    return finding_of(unit, Severity.ERROR, fails)
+
+
+def _has_ended(context: DeployContext, unit: Unit) -> bool:
+    return bool(why_not_running(context.runner, unit.running(in_service(context, unit)), context.enabled.layout.root))
 
 
 def refusal_of(unit: Unit, result: CommandResult) -> NextStartFails:

@@ -11,38 +11,19 @@ from agent.deploy.deploy_context import DeployContext
 from agent.deploy.lost_pid_files import restore_pid_file
 from agent.deploy.next_start import finding_of, in_service, kind_of
 from agent.deploy.restarts import is_held_back, note_start
+from agent.deploy.running import why_not_running
 from agent.deploy.units import Candidate, SharedUnit, Unit, units_of
 from agent.errors import AgentError
 from agent.errors.deploy import NoSystemd
 from agent.errors.service import NotReloadable
 from agent.model.finding import Finding, Severity
-from agent.system.command import NO_SYSTEMD, SYSTEMCTL, Command, Runner, Signal
+from agent.system.command import NO_SYSTEMD, SYSTEMCTL, Command, Signal
 from agent.system.listeners import listeners, processes_of
 from agent.system.processes import NoProcess, are_related, handle_of, parents_only, process_of
 
 SCOPE = "reloadable"
 INIT = 1
 """It holds the sockets of services that systemd starts on demand."""
-
-
-def why_not_running(runner: Runner, how: Command | Path | None, root: Path) -> str | None:
-    """Return why a service can't be reloaded, or nothing when it runs; None: there is no other way to know than to look."""
-    if how is None:
-        return None
-    if isinstance(how, Path):
-        return _why_no_process(how, root)
-    result = runner.run(how)
-    if result.ok:
-        return ""
-    return result.absence if result.missing or result.lacks_systemd else f"{how.shown} says that it does not run"
-
-
-def _why_no_process(pid_file: Path, root: Path) -> str:
-    try:
-        with handle_of(pid_file, root):
-            return ""
-    except NoProcess as error:
-        return str(error)
 
 
 def check_reloadable(context: DeployContext, looked_at: AbstractSet[str]) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from agent.deploy.deploy_context import DeployContext
 from agent.deploy.lost_pid_files import restore_pid_file
-from agent.deploy.reloadable import why_not_running
 from agent.deploy.restarts import note_start
+from agent.deploy.running import why_not_running
 from agent.deploy.units import Candidate, SharedUnit, Unit
 from agent.errors import AgentError
 from agent.errors.deploy import ReloadFailed, StartFailed

@@ -55,10 +55,11 @@ def test_each_site_is_served_and_the_administrators_file_is_as_it_was(included):
     assert (included.root / PUBLISHED).read_text() == (
         f'# Made by Chainwright; changes here are lost.\ninclude "{included.layout.service("nginx").live}/http.conf";\n'
     )
-    test, reload, diagnosis = map(str, included.runner.ran)
+    test, reload, diagnosis, look = map(str, included.runner.ran)
     assert test.startswith("/usr/sbin/nginx ")
     assert reload.startswith("SIGHUP ")
     assert "plugins.nginx.diagnose" in diagnosis
+    assert "plugins.nginx.observe" in look
 
 
 class Watching:

@@ -212,3 +212,20 @@ def test_an_administrators_own_mistake_while_nginx_is_down_is_told_as_a_start_wo
     included.apply()
     included.assert_served(*SITES)
     assert pressing(included) == []
+
+
+def test_a_boot_tells_what_nginx_refuses_where_nothing_can_be_left_out(proxied):
+    """No look is due after it, and all would be told to be well."""
+    file = proxied.root / "shared.inc"
+    file.write_text("# nothing\n")
+    proxied.override("nginx/http.conf.j2", f'{{% include "default:http.conf.j2" %}}\ninclude "{file}";\n')
+    proxied.bring_up()
+    end_without(proxied, file)
+    assert proxied.engine().boot().performed == ()
+    found = told(proxied)
+    assert codes(found) == [("service", "nginx", "error", "deploy.next_start_fails")]
+    assert f'open() "{file}" failed' in found[0]["problem"]["cause"]
+    assert found[0]["problem"]["effect"] == "It does not run, and its start would fail."
+    file.write_text("# nothing\n")
+    proxied.engine().boot()
+    assert told(proxied) == []
