@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 Resolve = Callable[[str], Sequence[str]]
 """Returns the addresses of a name. Raises OSError."""
+LINK_LOCAL = ("169.254.", "fe8", "fe9", "fea", "feb")
+"""Beginnings of link-local addresses (RFC 3927, RFC 4291 section 2.5.6)."""
+UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - nothing is served there
 MOST_AT_ONCE = 32
 """Names that are asked for side by side."""
 MOST_ADDRESSES = 32
@@ -29,14 +32,20 @@ class Answer(NamedTuple):
 def addresses_of(name: str) -> list[str]:
     """Return the addresses of a host name that this machine could connect to. Raises OSError with the resolver's words.
 
-    Link-local ones are left out: without an interface they name nobody.
+    Left out are link-local ones, as without an interface they name nobody, and the unspecified ones, by which filters of DNS
+    say that they block a name, and which lead to this machine itself.
     """
     found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     addresses = [str(place[0]) for *_, place in found]
-    usable = [each for each in addresses if "%" not in each]
+    usable = [each for each in addresses if names_a_host(each)]
     if not usable:
-        raise OSError("it has link-local addresses only")
+        raise OSError(f"it has only {', '.join(sorted(set(addresses))[:3])}, which is no host's address")
     return usable
+
+
+def names_a_host(address: str) -> bool:
+    """Whether a connection to an address, as getaddrinfo writes it, leads to the host that has it."""
+    return "%" not in address and not address.startswith(LINK_LOCAL) and address not in UNSPECIFIED
 
 
 class _Asking:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.system.resolving import MOST_ADDRESSES, MOST_AT_ONCE, Answer, addresses_of, resolve_all
+from agent.system.resolving import MOST_ADDRESSES, MOST_AT_ONCE, Answer, addresses_of, names_a_host, resolve_all
 from support.paths import CHECKOUT, TESTS
 
 
@@ -24,6 +24,16 @@ def end() -> Iterator[threading.Event]:
 
 def test_names_of_the_hosts_file_are_known():
     assert "127.0.0.1" in addresses_of("localhost")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "fe80::1", "fe80::1%eth0", "febf::2", "169.254.0.9"])
+def test_what_is_no_host_s_address_is_not_used(address: str):
+    assert not names_a_host(address)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "127.0.0.1", "2001:db8::fe80", "fec0::1", "::1"])
+def test_what_a_host_can_have_is_used(address: str):
+    assert names_a_host(address)
 
 
 def test_what_fails_is_told_in_the_resolvers_words():
