@@ -51,7 +51,7 @@ def end_orphans(patterns: Sequence[str]) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGQUIT)
     deadline = time.monotonic() + GRACE
-    while _listening(patterns) and time.monotonic() < deadline:
+    while _holders(_listening(patterns)) and time.monotonic() < deadline:
         time.sleep(PAUSE)
 
 
@@ -66,9 +66,19 @@ def _listening(patterns: Iterable[str]) -> set[str]:
 
 
 def _holders(inodes: Collection[str]) -> set[int]:
-    """Return the processes that have one of these sockets open."""
+    """Return the processes that have one of these sockets open.
+
+    What runs below another root may have sockets of the same paths: the kernel's list knows nothing of roots.
+    """
     wanted = {f"socket:[{inode}]" for inode in inodes}
-    return {int(each.name) for each in Path("/proc").glob("[0-9]*") if wanted and wanted & _opened(each)}
+    found = (each for each in Path("/proc").glob("[0-9]*") if wanted and wanted & _opened(each))
+    return {int(each.name) for each in found if _has_our_root(each)}
+
+
+def _has_our_root(process: Path) -> bool:
+    with suppress(OSError):
+        return (process / "root").samefile("/")
+    return False
 
 
 def _opened(process: Path) -> set[str]:

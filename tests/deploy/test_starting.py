@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -99,6 +101,32 @@ def test_a_service_that_serves_is_left_alone_by_its_start(nginx):
     end_orphans(patterns)
     nginx.assert_served(SITES[0])
     assert nginx.master == before
+
+
+BELOW_ANOTHER_ROOT = """
+import os, socket, sys
+os.chroot(sys.argv[1])
+os.makedirs(os.path.dirname(sys.argv[2]))
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[2])
+listener.listen()
+print("listens", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.root
+def test_a_socket_of_the_same_path_below_another_root_is_nobody_s_to_end_or_to_wait_for(tmp_path):
+    path = str(tmp_path / "run" / "proxy-1-generation.sock")
+    argv = ["nginx: worker process", "-c", BELOW_ANOTHER_ROOT, str(tmp_path), path]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(argv, executable=os.path.realpath(sys.executable), **pipes) as other:
+        try:
+            assert other.stdout.readline() == "listens\n"
+            end_orphans([path])
+            assert other.poll() is None
+        finally:
+            other.kill()
 
 
 def test_what_a_service_is_to_start_with_is_made_again_where_it_was_deleted(tunnel):
