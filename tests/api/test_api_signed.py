@@ -44,7 +44,7 @@ def test_the_list_is_for_everybody_in_two_forms(branches):
     der = branches.api.browser.get("/v1/root/crl?format=der")
     assert [each.headers["content-type"] for each in (pem, der)] == ["application/x-pem-file", "application/pkix-crl"]
     assert x509.load_der_x509_crl(der.content) == x509.load_pem_x509_crl(pem.content)
-    assert branches.api.browser.get(f"/v1/root/crl?of={'0' * 64}").code == "root.missing"
+    assert branches.api.browser.get(f"/v1/root/crl?of={'0' * 64}").code == "root.unknown"
 
 
 def test_taking_back_is_confirmed_first_and_then_a_job(branches):

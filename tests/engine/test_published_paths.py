@@ -250,14 +250,15 @@ def test_what_is_changed_or_gone_is_written_again_and_told(box, way):
     assert box.apply().performed == ()
 
 
-def test_a_boot_writes_it_again_without_a_test(box):
+def test_a_boot_writes_it_again_and_has_the_service_test_what_it_starts_with(box):
     paths = at(box, OLD, OLD_ENTRY, DROP_IN)
     for path in paths:
         path.unlink()
     box.runner.ran.clear()
     box.engine().boot()
     assert at(box, OLD, OLD_ENTRY, DROP_IN) == paths
-    assert box.runner.ran == []
+    entry = box.layout.services / "toyd" / "1"
+    assert [str(each) for each in box.runner.ran] == [f"test ! -e {entry}/refused"]
 
 
 def test_a_directory_in_its_place_is_named_and_heals(box):

@@ -44,7 +44,7 @@ class Meddler(CountingRunner):
 
     def __post_init__(self) -> None:
         super().__init__()
-        self.acted = 0
+        self.meddled = 0
         self._here = threading.local()
 
     def listen(self, event: Event) -> None:
@@ -54,20 +54,20 @@ class Meddler(CountingRunner):
             step = Step(event.detail["step"])
             self._here.reloading = mine and step in {Step.RELOADING, Step.GOING_BACK}
             if mine and step in self.steps:
-                self.acted += 1
+                self.meddled += 1
                 self.steps[step]()
 
     def run(self, action: Action) -> CommandResult:
         spared = self.spared and self.spared in str(action)
         if self.instead is not None and getattr(self._here, "reloading", False) and not spared:
-            self.acted += 1
+            self.meddled += 1
             return SystemRunner().run(self.instead)
         return super().run(action)
 
     def rest(self) -> None:
         """Interfere no more."""
-        assert self.acted, "nothing has gone wrong yet"
-        self.steps, self.instead, self.acted = {}, None, 0
+        assert self.meddled, "nothing has gone wrong yet"
+        self.steps, self.instead, self.meddled = {}, None, 0
 
 
 @dataclass

@@ -285,4 +285,4 @@ def test_the_list_of_an_earlier_root_is_still_to_be_had(context, typed):
     own, earlier = typed.run("root", "crl").stdout, typed.run("root", "crl", "--of", old[:12]).stdout
     assert own != earlier
     assert list(x509.load_pem_x509_crl(earlier.encode())) == []
-    assert "no root yet" in typed.run("root", "crl", "--of", "0" * 64).stderr
+    assert "No root of which that can be asked" in typed.run("root", "crl", "--of", "0" * 64).stderr

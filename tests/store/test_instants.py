@@ -57,7 +57,7 @@ COLUMNS = {
     "pins": {"at": FACT},
     "refusals": {"tried_at": FACT, "retry_at": PAUSE},
     "reissues": {"asked_at": FACT},
-    "resolved_names": {"answered_at": FACT, "asked_at": FACT, "failing_since": FACT},
+    "resolved_names": {"answered_at": FACT, "asked_at": FACT, "failing_since": FACT, "kept_since": FACT},
     "revocation_lists": {"this_update": VALIDITY, "next_update": VALIDITY},
     "revocations": {"at": FACT, "not_after": VALIDITY},
     # What a root waits for is a date of a calendar that people see and move, and that its own validity bounds.

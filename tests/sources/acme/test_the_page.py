@@ -28,7 +28,7 @@ TABLES = [
     ("## Settings", 1, ExternalAccount),
     ("## Settings", 2, LimitSettings),
 ]
-OF_THE_CORE = {"source.crashed", "source.cancelled", "source.held", "source.not_revocable"}
+OF_THE_CORE = {"source.crashed", "source.cancelled", "source.held", "source.key_given_up", "source.not_revocable"}
 """Of every source."""
 
 
