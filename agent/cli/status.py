@@ -175,7 +175,8 @@ def state_rows(states: Sequence[StateRow], now: datetime, *, show_all: bool) -> 
     for each in shown:
         since = f"for {span(now - each.since)}" if each.since else ""
         why = f": {each.why}" if each.why else ""
-        label = click.style(f"{'x' if each.severity else '*'} {each.state}", fg="red" if each.severity else "green")
+        # What nobody has to know of is neither good nor bad: a tunnel that the other side begins may well be down.
+        label = click.style(f"x {each.state}", fg="red") if each.severity else f"- {each.state}"
         yield [label, f"{each.owner}: {each.subject}", f"{since}{why}"]
     if len(shown) < len(ordered):
         yield ["", f"and {len(ordered) - len(shown)} more: chainwright status --all", ""]

@@ -75,7 +75,7 @@ def test_a_state_keeps_its_since_as_long_as_it_lasts_and_is_shown(telling):
     telling.observed(state_line("tunnel north", "asleep"))
     assert row()["since"] != first["since"]
     shown = Terminal(telling.appliance.root)
-    assert "* asleep  telling: tunnel north" in shown.run("status").stdout
+    assert "- asleep  telling: tunnel north" in shown.run("status").stdout
     assert "telling: tunnel north is asleep for" in shown.run("explain", "telling").stdout
     assert shown.json("explain", "telling")["states"][0]["state"] == "asleep"
 

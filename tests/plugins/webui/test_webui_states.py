@@ -431,6 +431,10 @@ def test_what_services_tell_of_themselves_is_shown(agent: FakeApi, browser: Brow
     text = browser.get(PAGE).text
     assert "Services as they run" in text
     assert "strongswan: tunnel north" in text
+    assert re.findall(r'm-(\w+)">(?:<svg(?:(?!</svg>).)*</svg>)?(up|down)<', text, re.DOTALL) == [
+        ("warn", "down"),
+        ("off", "up"),
+    ]
     assert "&lt;b&gt;north&lt;/b&gt; refuses it" in text
     agent.says("GET /v1/status", status(chain()))
     assert "Services as they run" not in browser.get(PAGE).text
