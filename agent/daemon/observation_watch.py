@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from agent.daemon.child import Child
+from agent.system.environment import environment_with
 from agent.system.observed_output import FAILED, LONGEST, SECONDS, digest_of
 
 TYPE_CHECKING = False
@@ -20,18 +21,6 @@ if TYPE_CHECKING:
 
 MOST_CHANGES = 10
 """Looks in a row at which a service tells something else: from there on only each tenth has a pass made."""
-TO_US = frozenset(
-    (
-        "NOTIFY_SOCKET",
-        "WATCHDOG_PID",
-        "WATCHDOG_USEC",
-        "LISTEN_PID",
-        "LISTEN_FDS",
-        "LISTEN_FDNAMES",
-        "CREDENTIALS_DIRECTORY",
-    )
-)
-"""As in `agent.system.command`, which takes longer to import."""
 
 
 class ObservationWatch:
@@ -139,11 +128,9 @@ class _Running:
         self.command = command
         self.deadline = deadline
         self._output = os.memfd_create("observed")
-        environment = {name: value for name, value in os.environ.items() if name not in TO_US}
+        environment = environment_with(command["environment"])
         try:
-            self.child = Child(
-                command["argv"], said=self._output, environment={**environment, **command["environment"]}
-            )
+            self.child = Child(command["argv"], said=self._output, environment=environment)
         except OSError:
             os.close(self._output)
             raise

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from agent.system.activity import COMMAND_SECONDS, Activity
+from agent.system.environment import environment_with
 from agent.system.processes import NoProcess, handle_of
 from agent.system.text import printable
 from agent.system.transient_unit import BOOTED, environment_file, in_unit_of_its_own, is_in_unit
@@ -27,18 +28,6 @@ LAST_LINES = 20
 """Lines of a command's output that are shown to people."""
 STAMP = re.compile(r"^\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d\S*\s+|(?<=\]) \d+#\d+:")
 """Instant and process before a line of a log, as nginx writes them: other ones at each try."""
-TO_US = frozenset(
-    (
-        "NOTIFY_SOCKET",
-        "WATCHDOG_PID",
-        "WATCHDOG_USEC",
-        "LISTEN_PID",
-        "LISTEN_FDS",
-        "LISTEN_FDNAMES",
-        "CREDENTIALS_DIRECTORY",
-    )
-)
-"""Variables by which a daemon that the agent starts would speak for the agent, or look for its master key."""
 SYSTEMCTL = "systemctl"
 NOT_BOOTED = "System has not been booted with systemd"
 """What systemctl says then (sd_booted(3))."""
@@ -230,7 +219,7 @@ def _spawn(command: Command, started: float, booted: Path) -> CommandResult:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env=_environment(command),
+                env=environment_with(command.environment),
                 start_new_session=True,
             )
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
@@ -266,11 +255,6 @@ def _argv(command: Command, files: tuple[IO[bytes], IO[bytes], IO[bytes]], boote
     environment.write(environment_file(command.environment))
     environment.flush()
     return in_unit_of_its_own(command.argv, out.fileno(), err.fileno(), environment.fileno(), command.timeout)
-
-
-def _environment(command: Command) -> dict[str, str]:
-    """Return the agent's environment without what systemd says to the agent alone, and what the command adds."""
-    return {**{name: value for name, value in os.environ.items() if name not in TO_US}, **command.environment}
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.system.command import TO_US, Command, SystemRunner
+from agent.system.command import Command, SystemRunner
+from agent.system.environment import TO_US
 from agent.system.transient_unit import is_in_unit
 
 WORD = """two words, "quoted", 'so', $HOME, `id` and \\\\"""
