@@ -47,14 +47,15 @@ def observe_services(context: DeployContext, seconds: float) -> None:
     before = context.store.observations.all()
     found: list[ObservedState] = []
     commands: list[dict[str, Any]] = []
-    for unit in units_of(context.enabled, tuple(context.enabled.modules)):
+    units = units_of(context.enabled, tuple(context.enabled.modules))
+    for unit in units:
         own = [each for each in before if (each.kind, each.owner) == (kind_of(unit), unit.name)]
         with context.failures.apart("observation", unit.name, kind_of(unit)):
             told = _Observation(context, unit, own).made()
             if told is not None:
                 found += told.states
                 commands.append(told.to_json(unit.name))
-    _tell(context, before, found)
+    _tell(context, {unit.name: next(iter(unit.modules), "") for unit in units}, before, found)
     _store(context, found, written_commands(seconds, commands) if commands else "")
 
 
@@ -140,10 +141,17 @@ class _Observation:
         return next(iter(self._unit.modules), "")
 
 
-def _tell(context: DeployContext, before: Sequence[ObservedState], found: Sequence[ObservedState]) -> None:
-    """Tell of each state that is another one than at the last look; of the first look nothing but what somebody should know."""
+def _tell(
+    context: DeployContext,
+    modules: Mapping[str, str],
+    before: Sequence[ObservedState],
+    found: Sequence[ObservedState],
+) -> None:
+    """Tell of each state that is another one than at the last look; of the first look nothing but what somebody should know.
+
+    `modules`: the first one of each service.
+    """
     last: Mapping[object, ObservedState] = {each.key: each for each in before}
-    modules = {unit.name: next(iter(unit.modules), "") for unit in _units(context)}
     for owner in dict.fromkeys(each.owner for each in found):
         news = [each for each in found if each.owner == owner and _is_news(each, last.get(each.key))]
         for each in news[:MOST_NEWS]:
@@ -158,10 +166,6 @@ def _tell(context: DeployContext, before: Sequence[ObservedState], found: Sequen
 def _is_news(state: ObservedState, last: ObservedState | None) -> bool:
     changed = last.state != state.state if last else state.severity is not None
     return changed and bool(state.state) and not state.differs
-
-
-def _units(context: DeployContext) -> list[Unit]:
-    return units_of(context.enabled, tuple(context.enabled.modules))
 
 
 def _store(context: DeployContext, found: Sequence[ObservedState], commands: str) -> None:

@@ -33,7 +33,7 @@ def main(number: str, socket: str, pid_file: str, main_file: str) -> None:
 
 
 def _lines(number: str, socket: Path, pid_file: Path, main_file: Path) -> Iterator[str]:
-    if not (why := _why_another(number, socket)) or (master := master_of(pid_file)) is None:
+    if (master := master_of(pid_file)) is None or not (why := _why_another(number, socket)):
         return
     pid, started_with = master
     if started_with and not _is_same(Path(started_with), main_file):

@@ -23,8 +23,8 @@ FRAME = b"\xff\x03\xc0\x21" + bytes(range(256))
 ECHO = 'case $1 in /*) exec cat <"$1" >"$1" ;; *) exec cat ;; esac'
 """A session's program. 0.7 names a terminal, as pppd takes it; 0.6 talks over pipes."""
 SESSIONS = 3
-PATIENCE = 5.0
-"""Seconds for a step of a session."""
+PATIENCE = 15.0
+"""Seconds for a step of a session: a machine that is busy must not have its chain refused for that."""
 BUILD = (
     'build it again: "CFLAGS=-DPY_SSIZE_T_CLEAN {python} -m pip install --force-reinstall --no-cache-dir --no-binary sstp-server '
     'sstp-server=={version}"'
