@@ -115,6 +115,7 @@ def _described(name: str) -> str:
 
 WITHOUT_DOCSTRING = {
     "Action": "A `Command` or a `Signal`.",
+    "CONTRACT": "Version of the plugin contract that this agent keeps, major and minor.",
     "TLS_KEY_TYPES": "What every TLS server takes, in the order in which most prefer them.",
     "hookimpl": "Marks a function as the answer to a hook.",
 }
