@@ -92,7 +92,7 @@ def hook_section(hook: str) -> str:
     text = inspect.getdoc(getattr(hookspecs, hook)) or ""
     method = f"\nOf a `Module`: override the plain method `{METHODS[hook]}`.\n" if hook in METHODS else ""
     prose, fence, code = text.partition("\n```python")
-    return f"### `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
+    return f"## `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
 
 
 def hook_reference() -> str:
