@@ -98,7 +98,7 @@ class Unasked:
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_command_that_a_page_names_exists(page: Path):
     known = {name for name, _command in all_commands()} | {"COMMAND"} | commands_of_plugins()
-    families = {name.partition(" ")[0] for name in known if " " in name}
+    families = {name[: space.start()] for name in known for space in re.finditer(" ", name)}
     for first, second in re.findall(
         r"(?:`|\$ |# |\./run )(?:--root \S+ )?(?:chainwright |(?<=run ))([a-z0-9]+)(?: ([a-z]+))?", read(str(page))
     ):

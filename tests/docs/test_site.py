@@ -13,7 +13,10 @@ import pytest
 
 from support.paths import CHECKOUT
 
-SHOWN = (*CHECKOUT.glob("docs/**/*.md"), *(CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")))
+SHOWN = (
+    *CHECKOUT.glob("docs/**/*.md"),
+    *(CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+)
 """Pages that people look for: the files of examples and tests are reached from these."""
 
 
@@ -95,7 +98,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path):
     assert [(name, each) for name, page in pages.items() for each in page.addresses if "//" in each] == []
     assert {len(page.policies) for page in pages.values()} == {1}
     styles = "".join(path.read_text() for path in site.glob("assets/stylesheets/**/*.css"))
-    assert re.findall(r"url\((?!["']?data:|#|\.)[^)]*\)|@import", styles) == []
+    assert re.findall(r"url\((?!['\"]?data:|#|\.)[^)]*\)|@import", styles) == []
 
 
 def test_plain_markdown_is_understood(site: Path):
