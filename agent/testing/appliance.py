@@ -99,7 +99,9 @@ class Appliance:
 
     def install(self, plugin: Path) -> None:
         """Install a plugin as a drop-in file, with the templates beside it."""
-        Path(shutil.copy(plugin, self.layout.plugins)).chmod(0o644)  # others may not write to it, as a checkout may allow
+        Path(shutil.copy(plugin, self.layout.plugins)).chmod(
+            0o644
+        )  # others may not write to it, as a checkout may allow
         templates = plugin.parent / "templates"
         if templates.is_dir():
             shutil.copytree(templates, self.layout.plugins / "templates", dirs_exist_ok=True)

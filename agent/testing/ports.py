@@ -39,7 +39,7 @@ def _locked_counter() -> Iterator[int]:
 
 
 def _free(port: int) -> bool:
-    for family, anywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    for family, anywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - to see whether it is free
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
             with socket.socket(family, kind) as probe:
                 if family == socket.AF_INET6:

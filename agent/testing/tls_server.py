@@ -37,7 +37,8 @@ class TlsServer:
         lines = [f"listen {self.port} {self.starttls}", *(f"site {name} {pem}" for name, pem in self.sites.items())]
         configuration = self.directory / "toyd.conf"
         configuration.write_text("\n".join([*lines, ""]))
-        argv = [sys.executable, "-I", "-S", toyd.__file__, configuration, self.pid_file, self._control]
+        files = map(str, (configuration, self.pid_file, self._control))
+        argv = [sys.executable, "-I", "-S", toyd.__file__, *files]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until(lambda: self.pid_file.exists() or not self.runs, what="the toy service is up")

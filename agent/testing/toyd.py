@@ -162,11 +162,11 @@ class Server:
         self.sites = contexts
         self.default = next(iter(contexts.values()), None)
         self.protocols = dict(ports)
-        for port, _ in ports:
+        for port in self.protocols:
             if port not in self.sockets:
                 self.sockets[port] = listening(port)
 
-    def reload(self, *_: object) -> None:
+    def reload(self, *_signal: object) -> None:
         """Do what the control file says, else read the configuration."""
         order, _, rest = (self.control.read_text() if self.control.exists() else "").strip().partition(" ")
         if order == "die":
@@ -183,7 +183,8 @@ class Server:
                     connection, _ = listener.accept()
                 except OSError:
                     continue
-                protocol = self.protocols.get(listener.getsockname()[1], "")
+                port: int = listener.getsockname()[1]
+                protocol = self.protocols.get(port, "")
                 threading.Thread(target=self.talk, args=(connection, protocol), daemon=True).start()
 
     def choose(self, stream: ssl.SSLSocket | ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:

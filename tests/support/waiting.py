@@ -1,3 +1,5 @@
 """Waiting for what another thread or process does, as authors of plugins do."""
 
-from chainwright.testing import until as until
+from chainwright.testing import until
+
+__all__ = ["until"]
