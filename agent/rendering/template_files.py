@@ -32,6 +32,25 @@ def source_of(directory: Path, name: str, root: Path) -> bytes:
     return read(path, root=directory).data
 
 
+def read_template(directories: Sequence[Path], name: str, root: Path) -> tuple[str, Path] | None:
+    """Return text and file of the first template of a name in several directories; None: none has it.
+
+    Raises `TemplateRefused` for one that is there and can't be read, or isn't trusted.
+    """
+    for directory in directories:
+        path = directory / name
+        try:
+            return source_of(directory, name, root).decode(), path
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise TemplateRefused(str(path), str(error.strerror)) from error
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise TemplateRefused(f"{path}, line {line}", "it is not UTF-8 text") from error
+    return None
+
+
 class TrustedLoader(BaseLoader):
     """Loader of the first template of a name in several directories. One that is there and isn't trusted is an error."""
 
@@ -41,16 +60,7 @@ class TrustedLoader(BaseLoader):
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, None]:
         """Return text and file of a template. Raises `TemplateNotFound` and `TemplateRefused`."""
-        name = "/".join(split_template_path(template))
-        for directory in self._directories:
-            path = directory / name
-            try:
-                return source_of(directory, name, self._root).decode(), str(path), None
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                raise TemplateRefused(str(path), str(error.strerror)) from error
-            except UnicodeDecodeError as error:
-                line = error.object[: error.start].count(b"\n") + 1
-                raise TemplateRefused(f"{path}, line {line}", "it is not UTF-8 text") from error
-        raise TemplateNotFound(template)
+        found = read_template(self._directories, "/".join(split_template_path(template)), self._root)
+        if found is None:
+            raise TemplateNotFound(template)
+        return found[0], str(found[1]), None
