@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from jinja2 import BaseLoader, TemplateNotFound
-from jinja2.loaders import split_template_path
 
 from agent.errors.deploy import TemplateRefused
 from agent.rendering.template_places import built_in_directory
 from agent.system.paths import ETC
 from agent.system.trust import read, read_regular
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 
 def source_of(directory: Path, name: str, root: Path) -> bytes:
@@ -49,18 +42,3 @@ def read_template(directories: Sequence[Path], name: str, root: Path) -> tuple[s
             line = error.object[: error.start].count(b"\n") + 1
             raise TemplateRefused(f"{path}, line {line}", "it is not UTF-8 text") from error
     return None
-
-
-class TrustedLoader(BaseLoader):
-    """Loader of the first template of a name in several directories. One that is there and isn't trusted is an error."""
-
-    def __init__(self, directories: Sequence[Path], root: Path) -> None:
-        self._directories = directories
-        self._root = root
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, None]:
-        """Return text and file of a template. Raises `TemplateNotFound` and `TemplateRefused`."""
-        found = read_template(self._directories, "/".join(split_template_path(template)), self._root)
-        if found is None:
-            raise TemplateNotFound(template)
-        return found[0], str(found[1]), None

@@ -96,7 +96,7 @@ def hook_section(hook: str) -> str:
     text = inspect.getdoc(getattr(hookspecs, hook)) or ""
     method = f"\nOf a `Module`: override the plain method `{METHODS[hook]}`.\n" if hook in METHODS else ""
     prose, fence, code = text.partition("\n```python")
-    return f"### `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
+    return f"## `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
 
 
 def hook_reference() -> str:
@@ -119,6 +119,7 @@ def _described(name: str) -> str:
 
 WITHOUT_DOCSTRING = {
     "Action": "A `Command` or a `Signal`.",
+    "CONTRACT": "Version of the plugin contract that this agent keeps, major and minor.",
     "TLS_KEY_TYPES": "What every TLS server takes, in the order in which most prefer them.",
     "hookimpl": "Marks a function as the answer to a hook.",
 }
