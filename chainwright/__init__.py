@@ -35,6 +35,7 @@ _NAMES = {
     "pki.chain": "Chain KeyType Purpose",
     "pki.encoding": "Format Part",
     "pki.revocation": "RevocationReason",
+    "probing.plain_stream": "PlainStream",
     "probing.probe": "TLSProbe",
     "system.command": "Action Command Signal",
     "system.http_exchange": "HttpAnswer http_get",
@@ -125,6 +126,7 @@ if TYPE_CHECKING:
     from agent.pki.encoding import Format as Format
     from agent.pki.encoding import Part as Part
     from agent.pki.revocation import RevocationReason as RevocationReason
+    from agent.probing.plain_stream import PlainStream as PlainStream
     from agent.probing.probe import TLSProbe as TLSProbe
     from agent.system.command import Action as Action
     from agent.system.command import Command as Command
