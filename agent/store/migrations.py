@@ -362,7 +362,14 @@ def m034_kept_addresses(db: Database) -> None:
 
 
 @migrations()
-def m035_deliveries(db: Database) -> None:
+def m035_overrides(db: Database) -> None:
+    """What built-in templates were when somebody began to override them."""
+    db.table("overrides").create(_columns("template text since"), pk="template", not_null={"text", "since"})
+    _distrust_after_changes(db, "overrides")
+
+
+@migrations()
+def m036_deliveries(db: Database) -> None:
     """How far observers and notifiers have been told of the events."""
     db.table("deliveries").create(
         _columns("listener kind plugin told:int attempts:int tried_at retry_at failed"),
