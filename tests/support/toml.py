@@ -6,7 +6,7 @@ from collections.abc import Mapping
 def toml(value: object) -> str:
     """Return a value as TOML."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{toml(key)} = {toml(each)}" for key, each in value.items()) + "}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
