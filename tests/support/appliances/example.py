@@ -1,6 +1,5 @@
 """An appliance with one of the example plugins installed as a drop-in file."""
 
-import shutil
 from dataclasses import dataclass, field
 
 from agent.model.deployment import Outcome
@@ -20,15 +19,7 @@ class Example(Deployed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.install()
-
-    def install(self, name: str = "") -> None:
-        """Do what the READMEs of the examples say."""
-        place = EXAMPLES / (name or self.name)
-        for file in place.glob("*.py"):
-            shutil.copy(file, self.layout.plugins)
-        if (place / "templates").exists():
-            shutil.copytree(place / "templates", self.layout.plugins / "templates", dirs_exist_ok=True)
+        self.install(EXAMPLES / self.name / f"{self.name}.py")
 
     def tables(self) -> str:
         return table(f"modules.{self.name}", self.module)
