@@ -232,6 +232,22 @@ class DeclarationRefused(PluginError):
     """File and line of the plugin."""
 
 
+class PluginHangs(PluginError):
+    """A plugin did not answer; for the rest of the process it is not asked again."""
+
+    code = "plugin.hangs"
+    cause = 'The plugin "{plugin}" did not answer {hook} within {seconds:number} s, and is not asked again meanwhile.'
+    where = "{subject}{place:? (%)}"
+    fix = f"Correct or update it; {LIST} names its distribution."
+    plugin: str
+    hook: str
+    seconds: float
+    subject: str
+    effect: str = ""
+    place: str = ""
+    """File and line at which it was."""
+
+
 class ObserverRaised(PluginError):
     """An observer of events raised; the others were told."""
 
