@@ -92,7 +92,7 @@ def hook_section(hook: str) -> str:
     text = inspect.getdoc(getattr(hookspecs, hook)) or ""
     method = f"\nOf a `Module`: override the plain method `{METHODS[hook]}`.\n" if hook in METHODS else ""
     prose, fence, code = text.partition("\n```python")
-    return f"### `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
+    return f"## `{hook}`\n\n```python\n{signature(hook)}\n```\n\n{prose.rstrip()}\n{method}{fence}{code.rstrip()}\n\n"
 
 
 def hook_reference() -> str:
@@ -124,7 +124,7 @@ WITHOUT_DOCSTRING = {
 
 
 def command_table() -> str:
-    """Return a table of every command with the first sentence of its help; of a family, each of its commands."""
+    """Return a table of every command with the first sentence of its help; of a family, each of its commands as well."""
     program = Program()
     context = click.Context(program, info_name="chainwright", obj=Invocation(root=Path("/nowhere")))
     return "\n| command | |\n|---|---|\n" + "".join(_command_rows(program, context, "")) + "\n"
@@ -134,10 +134,10 @@ def _command_rows(family: click.Group, context: click.Context, prefix: str) -> I
     for name in sorted(family.list_commands(context)):
         command = family.get_command(context, name)
         assert command is not None
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield f"| `{prefix}{name}` | {_cell(command.get_short_help_str(300))} |\n"
         if isinstance(command, click.Group):
             yield from _command_rows(command, context, f"{prefix}{name} ")
-        else:
-            yield f"| `{prefix}{name}` | {_cell(command.get_short_help_str(300))} |\n"
 
 
 # Errors
