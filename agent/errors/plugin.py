@@ -22,11 +22,18 @@ class LoadError(PluginError):
     """A plugin, or one class of it, can't be used. `origin` is its distribution and version, or its file."""
 
     code = "plugin.load"
-    where = 'plugin "{plugin}" ({origin})'
+    where = 'plugin "{plugin}" ({source})'
     effect = DISABLED
     fix = UPDATE
     plugin: str
     origin: str
+
+    @property
+    def source(self) -> str:
+        """The origin, and the line of the plugin's that it is about, where that is known."""
+        at = getattr(self, "at", "")
+        both = [self.origin, at] if at and not at.startswith(f"{self.origin}:") else [at or self.origin]
+        return ", ".join(both)
 
 
 class ImportFailed(LoadError):
@@ -37,6 +44,8 @@ class ImportFailed(LoadError):
     fix = f"Install what it lacks, or update it, then: {LIST}"
     detail = "{error:place}"
     error: BaseException
+    at: str = ""
+    """File and line of the plugin."""
 
 
 class RegistrationFailed(LoadError):
@@ -47,6 +56,8 @@ class RegistrationFailed(LoadError):
     detail = "{error:place}"
     hook: str
     error: BaseException
+    at: str = ""
+    """File and line of the plugin."""
 
 
 class CommandsFailed(LoadError):
@@ -57,6 +68,8 @@ class CommandsFailed(LoadError):
     effect = "Its commands are missing, its modules go on."
     detail = "{error:place}"
     error: BaseException
+    at: str = ""
+    """File and line of the plugin."""
 
 
 class UnknownHook(LoadError):

@@ -1,7 +1,7 @@
 """The one way by which the core calls code of plugins: whatever it does costs its owner only.
 
-A call runs in a thread of its own, within a time; what it prints goes to the log, whatever it raises is caught, and the plugin that
-is to blame is the one in whose files the last line of the traceback is.
+A call runs in a thread of its own, within a time; what it prints goes to the log, whatever it raises is caught, and the plugin
+that is to blame is the one in whose files the last line of the traceback is.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from contextvars import copy_context
 from typing import NamedTuple, TypeVar
 
@@ -68,9 +69,13 @@ class Guard:
         *,
         patience: float = PATIENCE_SECONDS,
         most: float = MOST_SECONDS,
+        imports: float = IMPORT_SECONDS,
         say: Callable[[str], object] | None = None,
     ) -> None:
-        """`most`: seconds for one call. `say` is told what is waited for and what plugins print; default: standard error."""
+        """`most`: seconds for one call; `imports`: for an import.
+
+        `say` is told what is waited for and what plugins print; default: standard error.
+        """
         self.culprits = culprits or Culprits()
         self.activity = Activity()
         """What tells others who is asked."""
@@ -81,6 +86,7 @@ class Guard:
         self.say = say or _to_stderr
         self._patience = patience
         self._most = most
+        self.import_seconds = imports
         self._idle: list[CallThread] = []
         self._process = os.getpid()
 
@@ -164,7 +170,10 @@ class Guard:
         thread.abandon()
         error = PluginHangs(place.plugin, asked.hook, most, asked.subject, asked.effect, where)
         self.hung[place.plugin] = error
-        if place.plugin not in (asked.plugin, *asked.others):  # it hangs in another one's code: that one isn't asked by name
+        if place.plugin not in (
+            asked.plugin,
+            *asked.others,
+        ):  # it hangs in another one's code: that one isn't asked by name
             self.hung[asked.plugin] = error
         raise error
 
@@ -181,4 +190,6 @@ class Guard:
 
 
 def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()

@@ -102,4 +102,4 @@ class _Octets:
 def listen() -> None:
     """Have standard output tell apart who writes. It stays so: a plugin that hangs may print later."""
     if sys.stdout is not None and type(sys.stdout) is not PluginOutput:
-        sys.stdout = PluginOutput(sys.stdout)  # type: ignore[assignment]
+        sys.stdout = PluginOutput(sys.stdout)
