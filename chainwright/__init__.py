@@ -24,6 +24,7 @@ _NAMES = {
     "contract.source": "DnsSolver Due Offer OrderContext RequestState Source SourceContext",
     "contract.systemd_service": "IncludedService SystemdService",
     "contract.validators": "first_repeated",
+    "contract.version": "CONTRACT",
     "errors": "AgentError NewSessionsFail OrderCancelled ProbeFailed SourceError",
     "model.events": "Event EventKind",
     "model.need": "HostFacts Need Request",
@@ -34,6 +35,7 @@ _NAMES = {
     "pki.chain": "Chain KeyType Purpose",
     "pki.encoding": "Format Part",
     "pki.revocation": "RevocationReason",
+    "probing.plain_stream": "PlainStream",
     "probing.probe": "TLSProbe",
     "system.command": "Action Command Signal",
     "system.http_exchange": "HttpAnswer http_get",
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
     from agent.contract.systemd_service import IncludedService as IncludedService
     from agent.contract.systemd_service import SystemdService as SystemdService
     from agent.contract.validators import first_repeated as first_repeated
+    from agent.contract.version import CONTRACT as CONTRACT
     from agent.errors import AgentError as AgentError
     from agent.errors import NewSessionsFail as NewSessionsFail
     from agent.errors import OrderCancelled as OrderCancelled
@@ -123,6 +126,7 @@ if TYPE_CHECKING:
     from agent.pki.encoding import Format as Format
     from agent.pki.encoding import Part as Part
     from agent.pki.revocation import RevocationReason as RevocationReason
+    from agent.probing.plain_stream import PlainStream as PlainStream
     from agent.probing.probe import TLSProbe as TLSProbe
     from agent.system.command import Action as Action
     from agent.system.command import Command as Command

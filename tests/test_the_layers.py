@@ -25,6 +25,7 @@ ROOMS = (
         "daemon",
         "api",
         "backup",
+        "testing",
         "operations",
         "engine",
         "report",

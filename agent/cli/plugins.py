@@ -61,4 +61,6 @@ def _list(invocation: Invocation) -> int:
             for error in each.errors:
                 click.echo(f"{each.name}: {place_in(error.problem)}{error.problem.cause}")
                 click.echo(f"    {error.problem.effect} {error.problem.fix}")
+            for notice in each.notices:
+                click.echo(f"{each.name}: {notice}")
     return DEGRADED if any(each.enabled and each.errors for each in found) else DONE

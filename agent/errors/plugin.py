@@ -22,18 +22,20 @@ class LoadError(PluginError):
     """A plugin, or one class of it, can't be used. `origin` is its distribution and version, or its file."""
 
     code = "plugin.load"
-    where = 'plugin "{plugin}" ({source})'
+    where = 'plugin "{plugin}" ({found})'
     effect = DISABLED
     fix = UPDATE
+    place = ""
+    """File and line, where a class has a field for it."""
     plugin: str
     origin: str
 
     @property
-    def source(self) -> str:
-        """The origin, and the line of the plugin's that it is about, where that is known."""
-        at = getattr(self, "at", "")
-        both = [self.origin, at] if at and not at.startswith(f"{self.origin}:") else [at or self.origin]
-        return ", ".join(both)
+    def found(self) -> str:
+        """Where the plugin is from, with the line that this is about."""
+        if not self.place:
+            return self.origin
+        return self.place if self.place.startswith(f"{self.origin}:") else f"{self.origin}, {self.place}"
 
 
 class ImportFailed(LoadError):
@@ -44,8 +46,31 @@ class ImportFailed(LoadError):
     fix = f"Install what it lacks, or update it, then: {LIST}"
     detail = "{error:place}"
     error: BaseException
-    at: str = ""
-    """File and line of the plugin."""
+    place: str = ""
+    """File and line."""
+
+
+class VersionRefused(LoadError):
+    """A plugin is written for a version of the contract that this agent doesn't keep."""
+
+    code = "plugin.version_refused"
+    cause = "It is written for version {wanted} of the plugin contract, and this agent keeps version {kept}."
+    fix = f"{{cure}}, then: {LIST}"
+    wanted: str
+    kept: str
+    cure: str
+    place: str = ""
+
+
+class VersionMalformed(LoadError):
+    """The ``api`` of a plugin is no version."""
+
+    code = "plugin.version_malformed"
+    cause = 'Its "api" is an object of type {kind}, and must be the version of the plugin contract: api = {kept}.'
+    fix = f"Correct it in the plugin, then: {LIST}"
+    kind: str
+    kept: str
+    place: str = ""
 
 
 class RegistrationFailed(LoadError):
@@ -56,8 +81,8 @@ class RegistrationFailed(LoadError):
     detail = "{error:place}"
     hook: str
     error: BaseException
-    at: str = ""
-    """File and line of the plugin."""
+    place: str = ""
+    """File and line."""
 
 
 class CommandsFailed(LoadError):
@@ -68,8 +93,8 @@ class CommandsFailed(LoadError):
     effect = "Its commands are missing, its modules go on."
     detail = "{error:place}"
     error: BaseException
-    at: str = ""
-    """File and line of the plugin."""
+    place: str = ""
+    """File and line."""
 
 
 class UnknownHook(LoadError):
@@ -102,10 +127,10 @@ class HookMisplaced(LoadError):
     """A hook is answered where it is never asked."""
 
     code = "plugin.hook_misplaced"
-    cause = "The hook {hook} is never asked of {place}."
+    cause = "The hook {hook} is never asked of {thing}."
     fix = f"{{cure}}, then: {LIST}"
     hook: str
-    place: str
+    thing: str
     cure: str
 
 

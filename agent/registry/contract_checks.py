@@ -79,6 +79,8 @@ class Implementation:
     hook: str
     arguments: tuple[str, ...]
     wrapper: bool
+    optional: bool
+    """An agent that has no such hook leaves it out."""
 
 
 def hook_arguments() -> dict[str, tuple[str, ...]]:
@@ -100,6 +102,7 @@ def implementations(thing: object) -> Iterator[Implementation]:
                 options["specname"] or attribute,
                 arguments[1:] if bound else arguments,
                 bool(options["wrapper"] or options["hookwrapper"]),
+                bool(options["optionalhook"]),
             )
 
 
@@ -141,6 +144,8 @@ def check_module_hooks(owner: Owner, module: type[Module]) -> None:
 
 def _check_known(owner: Owner, found: Implementation, known: Mapping[str, tuple[str, ...]]) -> None:
     if found.hook not in known:
+        if found.optional:
+            return
         close = difflib.get_close_matches(found.hook, known, 1)
         raise UnknownHook(owner.plugin, owner.origin, found.hook, close[0] if close else None)
     for argument in found.arguments:

@@ -31,8 +31,9 @@ from agent.system.layout import Layout
 from chainwright import Context, Format, Module, Part, Service
 from plugins import ikev2, mail
 from support.pages import (
+    all_commands,
     bounds,
-    command_table,
+    command_reference,
     compare,
     error_tables,
     hook_reference,
@@ -78,7 +79,7 @@ def test_nothing_that_the_status_says_is_left_out():
 
 
 def test_every_command_is_documented():
-    compare("docs/operation.md", "commands", command_table())
+    compare("docs/commands.md", "commands", command_reference())
 
 
 def commands_of_plugins() -> set[str]:
@@ -96,8 +97,8 @@ class Unasked:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_command_that_a_page_names_exists(page: Path):
-    known = set(re.findall(r"^\| `([a-z ]+)` \|", command_table(), re.MULTILINE)) | {"COMMAND"} | commands_of_plugins()
-    families = {name.partition(" ")[0] for name in known if " " in name}
+    known = {name for name, _command in all_commands()} | {"COMMAND"} | commands_of_plugins()
+    families = {name[: space.start()] for name in known for space in re.finditer(" ", name)}
     for first, second in re.findall(
         r"(?:`|\$ |# |\./run )(?:--root \S+ )?(?:chainwright |(?<=run ))([a-z0-9]+)(?: ([a-z]+))?", read(str(page))
     ):

@@ -22,7 +22,8 @@ from agent.model.events import Event, EventKind
 from agent.operations.reissue import reissue
 from agent.report import read_snapshot, report
 from agent.system.command import Action, Command, CommandResult, SystemRunner
-from support.appliances.deployed import CountingRunner, Deployed, served
+from agent.testing.runner import CountingRunner
+from support.appliances.deployed import Deployed, served
 from support.cas import certificates as toy_ca
 from support.ports import free_port
 from support.toml import table

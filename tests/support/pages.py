@@ -115,6 +115,7 @@ def _described(name: str) -> str:
 
 WITHOUT_DOCSTRING = {
     "Action": "A `Command` or a `Signal`.",
+    "CONTRACT": "Version of the plugin contract that this agent keeps, major and minor.",
     "TLS_KEY_TYPES": "What every TLS server takes, in the order in which most prefer them.",
     "hookimpl": "Marks a function as the answer to a hook.",
 }
@@ -123,21 +124,37 @@ WITHOUT_DOCSTRING = {
 # Commands
 
 
-def command_table() -> str:
-    """Return a table of every command with the first sentence of its help; of a family, each of its commands as well."""
+def command_reference() -> str:
+    """Return a table of all commands with the first sentence of their help, and below it the help of each."""
+    found = list(all_commands())
+    rows = [
+        f"| [`{name}`](#{name.replace(' ', '-')}) | {_cell(command.get_short_help_str(300))} |\n"
+        for name, command in found
+    ]
+    helps = [f"\n## {name}\n\n```text\n{_help(name, command)}\n```\n" for name, command in found]
+    return f"\n| command | |\n|---|---|\n{''.join(rows)}{''.join(helps)}\n"
+
+
+def all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield every command by its name; of a family, each of its commands as well."""
     program = Program()
     context = click.Context(program, info_name="chainwright", obj=Invocation(root=Path("/nowhere")))
-    return "\n| command | |\n|---|---|\n" + "".join(_command_rows(program, context, "")) + "\n"
+    yield from _commands_of(program, context, "")
 
 
-def _command_rows(family: click.Group, context: click.Context, prefix: str) -> Iterator[str]:
+def _commands_of(family: click.Group, context: click.Context, prefix: str) -> Iterator[tuple[str, click.Command]]:
     for name in sorted(family.list_commands(context)):
         command = family.get_command(context, name)
         assert command is not None
         if not isinstance(command, click.Group) or command.invoke_without_command:
-            yield f"| `{prefix}{name}` | {_cell(command.get_short_help_str(300))} |\n"
+            yield f"{prefix}{name}", command
         if isinstance(command, click.Group):
-            yield from _command_rows(command, context, f"{prefix}{name} ")
+            yield from _commands_of(command, context, f"{prefix}{name} ")
+
+
+def _help(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=f"chainwright {name}", terminal_width=100, color=False)
+    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
 
 
 # Errors
