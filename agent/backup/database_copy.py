@@ -41,7 +41,19 @@ CARRIED = (
         "kept_keys",
         "ledger",
     ),
-    *("memories", "meta", "modules", "needs", "orders", "peers", "people", "pins", "reissues", "revocation_lists"),
+    *(
+        "memories",
+        "meta",
+        "modules",
+        "needs",
+        "orders",
+        "overrides",
+        "peers",
+        "people",
+        "pins",
+        "reissues",
+        "revocation_lists",
+    ),
     *("revocations", "roots", "rows_set_aside", "tokens", "watches"),
 )
 """Every other table. A new one belongs in one of the three: `tests/backup` asks."""

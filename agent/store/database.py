@@ -37,6 +37,7 @@ from agent.store.looking import connect_to_look
 from agent.store.modules import Modules
 from agent.store.observations import Observations
 from agent.store.orders import Orders
+from agent.store.overrides import Overrides
 from agent.store.peers import Peers
 from agent.store.pins import Pins
 from agent.store.resolved_names import ResolvedNames
@@ -84,6 +85,7 @@ class Store:
         self.footprints = Footprints(database)
         self.conditions = Conditions(database)
         self.observations = Observations(database)
+        self.overrides = Overrides(database)
         self.pins = Pins(database)
         self.resolved = ResolvedNames(database)
         self.set_aside = SetAside(database)

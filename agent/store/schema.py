@@ -36,6 +36,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "needs": ("module", "slot"),
     "observations": ("kind", "owner", "subject"),
     "orders": ("request", "source"),
+    "overrides": ("template",),
     "peers": ("sha256",),
     "people": ("name",),
     "pins": ("module", "slot"),
@@ -83,6 +84,7 @@ COLUMNS: Mapping[str, str] = {
     "observations": "kind owner subject state why severity? fix mends:int since? attempts:int tried_at? retry_at? said",
     "orders": "request source attempts:int? retry_at? problem? permanent:int? settings_digest? sealed_state:bytes?"
     " lease_process? lease_at? tried_at?",
+    "overrides": "template text since",
     "peers": "sha256 module label root names not_before not_after certificate csr created_at revoked_at? serial"
     " purposes replaced_at? reason? retry_at? problem? tried_at? key_type",
     "people": "name role password must_change:int changed_at used_at?",
@@ -127,6 +129,7 @@ MADE_AGAIN = frozenset(
         "needs",
         "observations",
         "orders",
+        "overrides",
         "pins",
         "refusals",
         "reissues",

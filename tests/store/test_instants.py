@@ -44,6 +44,7 @@ COLUMNS = {
     "login_failures": {"at": FACT},
     "observations": {"since": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "orders": {"lease_at": FACT, "tried_at": FACT, "retry_at": PAUSE},
+    "overrides": {"since": FACT},
     "peers": {
         "created_at": FACT,
         "replaced_at": FACT,
