@@ -36,6 +36,7 @@ CARRIED = (
         "bindings",
         "chains",
         "cross_certificates",
+        "deliveries",
         "events",
         "failing_names",
         "kept_keys",

@@ -15,6 +15,7 @@ from agent.contract.context import ChainFacts, Change, Consequence, Context
 from agent.contract.endpoint import Endpoint
 from agent.contract.file import ChainFile, Template, Text
 from agent.contract.module import Module
+from agent.contract.plugin_settings import PluginSettings
 from agent.errors.plugin import DeclarationRefused, ModuleRaised, ObserverRaised, PolicyRaised
 from agent.errors.wording import few
 from agent.model.events import Event
@@ -44,11 +45,11 @@ class _Manager(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """Return the options of a hook's implementation; None: it is none."""
-        if isinstance(plugin, Module) and name not in self._marks(type(plugin)):
+        if isinstance(plugin, Module | PluginSettings) and name not in self._marks(type(plugin)):
             return None
         return super().parse_hookimpl_opts(plugin, name)
 
-    def _marks(self, kind: type[Module]) -> frozenset[str]:
+    def _marks(self, kind: type[Module | PluginSettings]) -> frozenset[str]:
         if kind not in self._marked:
             self._marked[kind] = frozenset(each.attribute for each in implementations(kind))
         return self._marked[kind]

@@ -22,6 +22,7 @@ from agent.store.account_keys import AccountKeys
 from agent.store.chains import Chains
 from agent.store.conditions import Conditions
 from agent.store.connection import Connection
+from agent.store.deliveries import Deliveries
 from agent.store.deployments import Deployments
 from agent.store.endpoints import Endpoints
 from agent.store.events import Journal
@@ -91,6 +92,7 @@ class Store:
         self.set_aside = SetAside(database)
         self.jobs = Jobs(database)
         self.journal = Journal(database)
+        self.deliveries = Deliveries(database)
 
     @classmethod
     def open(cls, layout: Layout, *, copy_seconds: float = math.inf) -> Self:

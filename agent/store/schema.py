@@ -19,6 +19,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "conditions": ("scope", "kind", "subject", "code"),
     "contents": ("digest",),
     "cross_certificates": ("subject", "issuer"),
+    "deliveries": ("listener",),
     "deployments": ("module",),
     "devices": ("sha256",),
     "endpoints": ("module", "key"),
@@ -65,6 +66,7 @@ COLUMNS: Mapping[str, str] = {
     "conditions": "scope kind subject code severity title problem? since?",
     "contents": "digest text",
     "cross_certificates": "subject issuer certificate not_before? not_after? obstacle created_at",
+    "deliveries": "listener kind plugin told:int attempts:int tried_at? retry_at? failed",
     "deployments": "module generation:int? outcome step? problem? inputs? at? attempts:int? retry_at? tried_at?",
     "devices": "sha256 person made_at used_at",
     "endpoints": "module key slot address server_name? chain? served_sha256? ok:int problem? checked_at? next_at?"
@@ -112,6 +114,7 @@ MADE_AGAIN = frozenset(
         "conditions",
         "contents",
         "cross_certificates",
+        "deliveries",
         "deployments",
         "devices",
         "endpoints",

@@ -32,6 +32,7 @@ COLUMNS = {
     },
     "conditions": {"since": FACT},
     "cross_certificates": {"created_at": FACT, "not_before": VALIDITY, "not_after": VALIDITY},
+    "deliveries": {"tried_at": FACT, "retry_at": PAUSE},
     "deployments": {"at": FACT, "tried_at": FACT, "retry_at": PAUSE},
     "devices": {"made_at": FACT, "used_at": FACT},
     "endpoints": {"checked_at": FACT, "served_at": FACT, "wrong_since": FACT, "next_at": PAUSE},
@@ -88,6 +89,7 @@ COLUMNS = {
     },
 }
 BEGINNINGS = {
+    ("deliveries", "retry_at"): "tried_at",
     ("deployments", "retry_at"): "tried_at",
     ("endpoints", "next_at"): "checked_at",
     ("observations", "retry_at"): "tried_at",
