@@ -9,6 +9,7 @@ from agent.cli.exit_codes import DEGRADED, DONE
 from agent.cli.new_plugin import new
 from agent.cli.output import columns, print_json, width
 from agent.cli.show_plugin import show
+from agent.cli.words import place_in
 
 COLOURS = {"on": "green", "off": "bright_black", "broken": "red"}
 
@@ -62,7 +63,7 @@ def _list(invocation: Invocation) -> int:
             click.echo(line)
         for each in found:
             for error in each.errors:
-                click.echo(f"{each.name}: {error.problem.cause}")
+                click.echo(f"{each.name}: {place_in(error.problem)}{error.problem.cause}")
                 click.echo(f"    {error.problem.effect} {error.problem.fix}")
             for notice in each.notices:
                 click.echo(f"{each.name}: {notice}")

@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from agent.config.loading import load_all
 from agent.contract import fields
@@ -28,6 +27,7 @@ from agent.sources import BUILT_IN
 
 if TYPE_CHECKING:
     import click
+    from pydantic.fields import FieldInfo
 
     from agent.contract.appliance import Appliance
     from agent.system.layout import Layout
@@ -50,7 +50,7 @@ class SettingRow:
     name: str
     type: str
     default: str | None
-    """As JSON; None: it is required."""
+    """As JSON, or ``computed``; None: it is required."""
     description: str
 
 
@@ -151,17 +151,22 @@ def _table(word: str, name: str, kind: type[BaseModel]) -> TableRow:
 
 def _setting(kind: type[BaseModel], name: str, texts: dict[str, str]) -> SettingRow:
     field = kind.model_fields[name]
-    default = field.get_default(call_default_factory=True, validated_data={})
     return SettingRow(
         name=field.alias or name,
         type=_type_of(kind, name),
-        default=None if default is PydanticUndefined else json.dumps(_plain(default), default=str, ensure_ascii=False),
+        default=None if field.is_required() else _default_of(field),
         description=" ".join((field.description or texts.get(name, "")).split()),
     )
 
 
-def _plain(default: object) -> object:
-    return default.model_dump(mode="json", fallback=str) if isinstance(default, BaseModel) else default
+def _default_of(field: FieldInfo) -> str:
+    """Return a default as JSON. One that the plugin computes is not computed here."""
+    if field.default_factory is not None:
+        return "computed"
+    plain = (
+        field.default.model_dump(mode="json", fallback=str) if isinstance(field.default, BaseModel) else field.default
+    )
+    return json.dumps(plain, default=str, ensure_ascii=False)
 
 
 def _type_of(kind: type[BaseModel], name: str) -> str:

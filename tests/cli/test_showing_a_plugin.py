@@ -86,9 +86,9 @@ def test_all_of_it_is_shown(terminal, appliance):
         "  declare_needs      wraps   FILE:41",
         "  register_commands          FILE:46",
         "  register_sources           FILE:36",
-        "  offers             Vault   FILE:24",
-        "  due                Vault   FILE:27",
-        "  obtain             Vault   FILE:30",
+        "  offers             Vault   FILE:23",
+        "  due                Vault   FILE:26",
+        "  obtain             Vault   FILE:29",
         "commands",
         "  chainwright vault seal",
     ]
